@@ -1,0 +1,7 @@
+"""The operators' admin site."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class OperatorAdminConfig(AdminConfig):
+    default_site = "django.contrib.admin.AdminSite"

@@ -1,0 +1,3 @@
+"""The REST API's paths."""
+
+urlpatterns: list = []

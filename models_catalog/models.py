@@ -1,0 +1,65 @@
+"""A tenant's own rows of the catalog, and its default model per scenario."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models import TenantOwned
+
+
+class TenantModel(TenantOwned):
+    """What one tenant knows or decided of one model: synced from its provider, added by hand, switched, overridden.
+
+    A shipped model needs no row; reading never makes one.
+    """
+
+    class Origin(models.TextChoices):
+        SHIPPED = "shipped", _("Shipped")  # a row that only holds the tenant's switch or override
+        SYNCED = "synced", _("From the provider")
+        ADDED = "added", _("Added by hand")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(_("provider"), max_length=40)
+    model = models.CharField(_("model"), max_length=200)
+    type = models.CharField(_("type"), max_length=20, blank=True)
+    origin = models.CharField(_("source"), max_length=8, choices=Origin, default=Origin.SHIPPED)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    facts = models.JSONField(default=dict, blank=True, editable=False)  # synced layer
+    overrides = models.JSONField(default=dict, blank=True)  # tenant's layer; a sync never touches it
+    base_url = models.CharField(max_length=300, blank=True)
+    values = models.JSONField(default=dict, blank=True, editable=False)  # fields of a hosted model, not secret
+    sealed = models.TextField(blank=True, editable=False)  # a hosted model's own key
+    version = models.PositiveIntegerField(default=1, editable=False)
+    mask = models.CharField(max_length=40, blank=True, editable=False)
+    synced = models.DateTimeField(null=True, blank=True, editable=False)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("model")
+        verbose_name_plural = _("models")
+        ordering = ("provider", "model")
+        constraints = (models.UniqueConstraint(fields=("tenant", "provider", "model"), name="tenant_model_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class DefaultModel(TenantOwned):
+    """The model of a scenario, and the ordered models to try when it fails."""
+
+    scenario = models.CharField(_("scenario"), max_length=20)
+    model = models.CharField(_("model"), max_length=241)  # "provider/model"
+    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True)  # list of "provider/model"
+    updated = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("default model")
+        verbose_name_plural = _("default models")
+        constraints = (models.UniqueConstraint(fields=("tenant", "scenario"), name="default_model_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: {self.model}"

@@ -1,0 +1,233 @@
+"""What an adapter declares, and the neutral forms that wires, transports and the gateway exchange. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from providers.errors import ProviderError
+
+
+class Kind(StrEnum):
+    OWN = "own"  # the provider's own models, imported all at once
+    HOSTING = "hosting"  # models are added one by one
+
+
+class ModelType(StrEnum):
+    REASONING = "reasoning"
+    EMBEDDING = "embedding"
+    SPEECH_TO_TEXT = "speech-to-text"
+    RERANK = "rerank"
+    TEXT_TO_SPEECH = "text-to-speech"
+    MODERATION = "moderation"
+
+
+class Operation(StrEnum):
+    """What is asked of a model; the values are the paths of the OpenAI-compatible endpoint, dotted."""
+
+    CHAT = "chat.completions"
+    COMPLETION = "completions"
+    EMBEDDINGS = "embeddings"
+    TRANSCRIPTION = "audio.transcriptions"
+    TRANSLATION = "audio.translations"
+    SPEECH = "audio.speech"
+    RERANK = "rerank"
+    MODERATION = "moderations"
+
+
+OPERATION_TYPE: dict[Operation, ModelType] = {
+    Operation.CHAT: ModelType.REASONING,
+    Operation.COMPLETION: ModelType.REASONING,
+    Operation.EMBEDDINGS: ModelType.EMBEDDING,
+    Operation.TRANSCRIPTION: ModelType.SPEECH_TO_TEXT,
+    Operation.TRANSLATION: ModelType.SPEECH_TO_TEXT,
+    Operation.SPEECH: ModelType.TEXT_TO_SPEECH,
+    Operation.RERANK: ModelType.RERANK,
+    Operation.MODERATION: ModelType.MODERATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input of a credential or of a hosted model.
+
+    name: key in `values`. label, help_text: lazy strings. prefix: how such a key usually starts, for the hint only.
+    """
+
+    name: str
+    label: Any
+    secret: bool = False
+    required: bool = True
+    help_text: Any = ""
+    help_url: str = ""
+    placeholder: str = ""
+    prefix: str = ""
+    advanced: bool = False
+    choices: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file a client sent: name with extension, media type, content."""
+
+    filename: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Request:
+    """A call in the neutral form: OpenAI's JSON body, `model` being the provider's own model name."""
+
+    operation: Operation
+    model: str
+    body: dict[str, Any]
+    stream: bool = False
+    upload: Upload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The account a call is made with. `values` holds opened secrets; the repr never shows them."""
+
+    values: Mapping[str, str] = field(repr=False)
+    base_url: str = ""  # normalised origin with optional path prefix; "" is the provider's own
+    model_values: Mapping[str, str] = field(default_factory=dict, repr=False)  # fields of a hosted model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a wire may need to know of a model; unknown is None or absent, never 0."""
+
+    name: str = ""
+    type: ModelType = ModelType.REASONING
+    context_window: int | None = None
+    max_output: int | None = None
+    features: frozenset[str] = frozenset()  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # name -> {"min", "max", "default", "supported": bool}
+
+
+@dataclass(slots=True)
+class Call:
+    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    stream: bool = False
+
+
+@dataclass(slots=True)
+class Reply:
+    """The answer to a Call: header names in lower case; body empty where the stream was left open (status 2xx)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+    open: bool = False  # True: a Decoder will be fed the body
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the provider reported, in tokens (or seconds of audio); None where it said nothing."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer in the neutral form: `body` is OpenAI's JSON, or raw `content` for audio and plain text."""
+
+    body: dict[str, Any] | None
+    usage: Usage | None = None
+    content: bytes | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+    finish_reason: str | None = None
+
+
+@dataclass(slots=True)
+class Frame:
+    """One `data:` payload for the client's event stream: JSON of an OpenAI chunk, without `data: ` and line ends.
+
+    usage_only: the frame carries usage and no choices; shown to clients that asked for it only.
+    """
+
+    data: bytes
+    content: bool = False  # holds the first or a further piece of the answer (text, reasoning, tool call)
+    usage_only: bool = False
+
+
+class Decoder(Protocol):
+    """Turns a provider's stream into frames. Keeps usage, finish_reason and output size for the ledger.
+
+    feed and finish raise ProviderError when the provider reports an error inside the stream or breaks its format.
+    """
+
+    usage: Usage | None
+    finish_reason: str | None
+    output_characters: int  # characters of text seen so far, to estimate tokens where usage never comes
+    done: bool  # the provider said that the stream is complete
+
+    def feed(self, data: bytes) -> Sequence[Frame]: ...
+
+    def finish(self) -> Sequence[Frame]: ...
+
+
+# A wire that needs several requests yields one Call after the other and is sent each Reply. It returns an Answer,
+# or, for a streamed request, the Decoder of the body that the last Call left open (a wire without a network returns a
+# Decoder whose finish() yields everything).
+Exchange = Generator[Call, Reply, "Answer | Decoder"]
+MakeExchange = Callable[["Provider", Request, Access, ModelFacts], Exchange]
+# For checks and imports.
+CheckExchange = Generator[Call, Reply, None]
+ListExchange = Generator[Call, Reply, "list[ListedModel]"]
+# Reply (status >= 400, or 2xx holding an error) -> the error, or None where it is none the adapter knows.
+ErrorMap = Callable[[Reply], ProviderError | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """One row of a provider's own list of models; None and empty where the list does not say."""
+
+    name: str
+    type: ModelType | None = None
+    label: str = ""
+    context_window: int | None = None
+    max_output: int | None = None
+    features: frozenset[str] | None = None
+    retires: str = ""  # ISO date
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, as data. Adapters end in `PROVIDER = Provider(...)`."""
+
+    slug: str
+    label: Any
+    kind: Kind
+    model_types: tuple[ModelType, ...]
+    credential_fields: tuple[Field, ...]
+    # One function per operation; an operation that is absent is not offered.
+    operations: Mapping[Operation, MakeExchange]
+    errors: ErrorMap
+    # Default origin with path prefix; "" where the tenant must type a base URL.
+    default_base_url: str = ""
+    model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
+    # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
+    check: Callable[[Provider, Access], CheckExchange] | None = None
+    # True where the check costs money (a call of one token); the page says so first.
+    check_is_billed: bool = False
+    list_models: Callable[[Provider, Access], ListExchange] | None = None
+    guess_type: Callable[[str], ModelType | None] | None = None  # for models that no shipped fact knows
+    description: Any = ""
+    key_url: str = ""
+    docs_url: str = ""
+    local: bool = False  # answers without a network (Demo)
+    allow_unchecked: bool = False  # "save without checking" for self-hosted servers that are down

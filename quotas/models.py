@@ -1,0 +1,170 @@
+"""Trial plans, credits and the ledger of calls."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.ids import uuid7
+from tenants.models import TenantOwned, User
+
+
+class TrialPlan(models.Model):
+    """Free calls at one provider, paid with the operator's own credential. Operators' data, no tenant's."""
+
+    slug = models.SlugField(_("plan"), max_length=40, unique=True)
+    label = models.CharField(_("label"), max_length=80)
+    provider = models.CharField(_("provider"), max_length=40)
+    limit = models.PositiveIntegerField(_("credits for each workspace"))
+    is_on = models.BooleanField(_("switched on"), default=False)
+    base_url = models.CharField(_("base URL"), max_length=300, blank=True)
+    values = models.JSONField(default=dict, blank=True, editable=False)
+    sealed = models.TextField(blank=True, editable=False)  # sealed for the operators' own row in Tenant
+    version = models.PositiveIntegerField(default=1, editable=False)
+    mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("trial plan")
+        verbose_name_plural = _("trial plans")
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class TrialPlanModel(models.Model):
+    plan = models.ForeignKey(TrialPlan, on_delete=models.CASCADE, related_name="models")
+    model = models.CharField(_("model"), max_length=200)
+    credits = models.PositiveIntegerField(_("credits per call"), default=1)
+
+    class Meta:
+        verbose_name = _("model of a plan")
+        verbose_name_plural = _("models of a plan")
+        constraints = (
+            models.UniqueConstraint(fields=("plan", "model"), name="plan_model_once"),
+            models.CheckConstraint(condition=Q(credits__gte=1), name="plan_model_credits_positive"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.credits})"
+
+
+class CreditPool(TenantOwned):
+    """A tenant's credits of one plan. settled + held <= limit is kept by the database itself."""
+
+    plan = models.ForeignKey(TrialPlan, on_delete=models.PROTECT, related_name="pools")
+    limit = models.PositiveBigIntegerField(_("limit"), default=0)
+    settled = models.PositiveBigIntegerField(_("used"), default=0)
+    held = models.PositiveBigIntegerField(_("held"), default=0)
+
+    class Meta:
+        verbose_name = _("trial credits")
+        verbose_name_plural = _("trial credits")
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "plan"), name="credit_pool_once"),
+            models.CheckConstraint(condition=Q(settled__gte=0, held__gte=0, limit__gte=F("settled") + F("held")), name="credit_pool_at_most_limit"),
+        )
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.settled - self.held
+
+
+class Hold(TenantOwned):
+    """Credits reserved for one call, resolved once."""
+
+    class State(models.TextChoices):
+        HELD = "held", _("Held")
+        SETTLED = "settled", _("Settled")
+        VOIDED = "voided", _("Voided")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, related_name="holds")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    amount = models.PositiveIntegerField()
+    used = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=State, default=State.HELD)
+    reason = models.CharField(max_length=60, blank=True)
+    sent = models.BooleanField(default=False)  # set before the request leaves; tells the reaper what to charge
+    model = models.CharField(max_length=200)
+    request_id = models.CharField(max_length=64)
+    created = models.DateTimeField(default=timezone.now)
+    expires = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        constraints = (
+            models.UniqueConstraint(fields=("pool", "key"), name="hold_key_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0, used__gte=0, used__lte=F("amount")), name="hold_used_at_most_amount"),
+        )
+        indexes = (models.Index(fields=("expires",), condition=Q(state="held"), name="hold_open_expires"),)
+
+
+class Grant(TenantOwned):
+    """A change of a pool's limit, with its reason. The limit changes only together with such a row."""
+
+    pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, related_name="grants")
+    amount = models.BigIntegerField(_("credits"))
+    reason = models.CharField(_("reason"), max_length=200)
+    actor = models.CharField(_("who"), max_length=160)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("grant")
+        verbose_name_plural = _("grants")
+        ordering = ("-created",)
+
+
+class CallRecord(TenantOwned):
+    """One finished call, own key or trial. Never changed, never deleted: triggers refuse both."""
+
+    class Status(models.TextChoices):
+        OK = "ok", _("OK")
+        ERROR = "error", _("Error")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # sorts by time
+    request_id = models.CharField(_("request"), max_length=64)
+    time = models.DateTimeField(_("time"), default=timezone.now)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, verbose_name=_("workspace"), related_name="+")
+    app_key_id = models.UUIDField(null=True, blank=True)  # no foreign keys: a record outlives what it names
+    app_key_name = models.CharField(_("app key"), max_length=80, blank=True)
+    user = models.ForeignKey(User, on_delete=models.DO_NOTHING, db_constraint=False, null=True, blank=True, related_name="+")
+    operation = models.CharField(max_length=24)  # providers.spec.Operation
+    scenario = models.CharField(_("scenario"), max_length=20, blank=True)
+    provider = models.CharField(_("provider"), max_length=40, blank=True)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    source = models.CharField(_("served by"), max_length=100, blank=True)  # "credential:<name>" or "trial:<plan>"
+    credential_id = models.UUIDField(null=True, blank=True)
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="record")
+    stream = models.BooleanField(default=False)
+    prompt_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    completion_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    cached_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
+    credits = models.PositiveIntegerField(_("credits"), default=0)
+    cost = models.DecimalField(_("cost"), max_digits=20, decimal_places=10, null=True, blank=True)  # None is unpriced
+    currency = models.CharField(max_length=3, blank=True)
+    status = models.CharField(_("status"), max_length=9, choices=Status)
+    http_status = models.PositiveSmallIntegerField(default=200)  # what the client was answered
+    error_code = models.CharField(_("error"), max_length=40, blank=True)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
+    attempt_log = models.JSONField(default=list, blank=True)  # [{provider, model, source, failure, status, ms}]
+    latency_ms = models.PositiveIntegerField(_("latency, ms"), default=0)
+    first_token_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("call record")
+        verbose_name_plural = _("call records")
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("tenant", "-id"), name="call_tenant_newest"),
+            models.Index(fields=("tenant", "time"), name="call_tenant_time"),
+        )

@@ -1,0 +1,72 @@
+"""The active tenant: one context variable, entered in few places, read by the managers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+
+class NoActiveTenant(RuntimeError):
+    """A tenant's table was touched outside of any scope."""
+
+
+class _Everyone:
+    def __repr__(self) -> str:
+        return "all tenants"
+
+
+T = TypeVar("T")
+
+EVERYONE: Final = _Everyone()
+_active: ContextVar[UUID | _Everyone | None] = ContextVar("modelkeep_tenant", default=None)
+
+
+def active_tenant() -> UUID | _Everyone:
+    """The active tenant's id, or EVERYONE inside all_tenants().
+
+    Raises NoActiveTenant outside of any scope.
+    """
+    active = _active.get()
+    if active is None:
+        raise NoActiveTenant(
+            "No tenant is active. Enter tenant_scope(tenant) first; the request middleware does so for URLs of a workspace."
+        )
+    return active
+
+
+@contextmanager
+def tenant_scope(tenant: Any) -> Iterator[None]:
+    """Make one tenant active. `tenant` is a Tenant or its id (UUID)."""
+    token = _active.set(tenant if isinstance(tenant, UUID) else tenant.pk)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+@contextmanager
+def all_tenants() -> Iterator[None]:
+    """See every tenant: for operators, commands and migrations only (listed in the architecture tests)."""
+    token = _active.set(EVERYONE)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def bound(items: Iterable[T]) -> Iterator[T]:
+    """Carry the scope of now into an iterator that is consumed after the scope was left (streamed answers)."""
+    active = active_tenant()
+    iterator = iter(items)
+    while True:
+        token = _active.set(active)
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            _active.reset(token)
+        yield item
