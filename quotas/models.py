@@ -66,7 +66,9 @@ class CreditPool(TenantOwned):
         verbose_name_plural = _("trial credits")
         constraints = (
             models.UniqueConstraint(fields=("tenant", "plan"), name="credit_pool_once"),
-            models.CheckConstraint(condition=Q(settled__gte=0, held__gte=0, limit__gte=F("settled") + F("held")), name="credit_pool_at_most_limit"),
+            models.CheckConstraint(
+                condition=Q(settled__gte=0, held__gte=0, limit__gte=F("settled") + F("held")), name="credit_pool_at_most_limit"
+            ),
         )
 
     @property

@@ -153,8 +153,8 @@ class AppKey(TenantOwned):
     prefix = models.CharField(_("prefix"), max_length=20, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)  # list of tenants.permissions.Scope values
-    providers = models.JSONField(_("allowed providers"), default=list, blank=True)  # slugs; empty means all
-    models = models.JSONField(_("allowed models"), default=list, blank=True)  # "provider/model"; empty means all
+    allowed_providers = models.JSONField(_("allowed providers"), default=list, blank=True)  # slugs; empty means all
+    allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)  # "provider/model"; empty means all
     # None: made by a command, no person's rights bound it. A person who is gone is another matter: see creator_gone.
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     made_by_command = models.BooleanField(default=False, editable=False)
@@ -192,9 +192,7 @@ class KeyPair(TenantOwned):
     class Meta:
         verbose_name = _("key pair")
         verbose_name_plural = _("key pairs")
-        constraints = (
-            models.UniqueConstraint(fields=("tenant",), condition=models.Q(state="current"), name="key_pair_one_current"),
-        )
+        constraints = (models.UniqueConstraint(fields=("tenant",), condition=models.Q(state="current"), name="key_pair_one_current"),)
 
     def __str__(self) -> str:
         return f"{self.kid} ({self.state})"
