@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import environ
 
@@ -113,7 +114,11 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     # Threads come and go under ASGI: a pool keeps their connections.
-    _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=10), "timeout": 10}}
+    _database["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=10), "timeout": 10},
+        **_database.get("OPTIONS", {}),  # sslmode and the like, from the URL
+    }
+    _database["HOST"] = unquote(_database["HOST"] or "")  # a socket's folder stands as %2Frun%2Fpostgresql in a URL
     _database["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

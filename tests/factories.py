@@ -1,0 +1,161 @@
+"""Rows for tests: workspaces with people of every role, app keys and credentials; a stranger; secrets that can be searched for.
+
+Every secret made here is marked and unique, so that `tests/test_canary.py` can look for it where no secret may be.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tenants.models import AppKey, Membership, Tenant, User
+from tenants.permissions import Role, Scope
+from tenants.scope import tenant_scope
+from tests.pairs import cached_pair
+
+PASSWORD = "correct horse battery staple"
+MARK = "canary7f3a"
+ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
+# Every secret that the tests of this process invented, by what it is; read by the canary.
+known_secrets: dict[str, str] = {}
+
+
+def marked_secret(what: str = "secret", *, prefix: str = "sk-") -> str:
+    """A unique secret of printable ASCII that the canary will look for. `what` names it in the canary's message."""
+    value = f"{prefix}{MARK}{secrets.token_hex(16)}"
+    known_secrets[value] = what
+    return value
+
+
+def make_user(email: str, *, password: str = PASSWORD, **fields: Any) -> User:
+    return User.objects.create_user(email, password, **fields)
+
+
+def make_operator(email: str = "operator@hub.test") -> User:
+    return User.objects.create_superuser(email, PASSWORD)
+
+
+def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
+    """A workspace's row and, unless told otherwise, its key pair (made once per run, see tests/pairs.py)."""
+    tenant = Tenant.objects.create(slug=slug, name=name or slug.title())
+    if with_keys:
+        make_key_pair(tenant)
+    return tenant
+
+
+def make_key_pair(tenant: Tenant) -> None:
+    from tenants import keys
+
+    with tenant_scope(tenant), cached_pair(tenant.slug):
+        keys.make_key_pair(tenant=tenant)
+
+
+def make_member(tenant: Tenant, role: Role, email: str = "") -> User:
+    user = make_user(email or f"{role}@{tenant.slug}.test", name=f"{tenant.name} {role}")
+    with tenant_scope(tenant):
+        Membership.objects.create(tenant=tenant, user=user, role=role)
+    return user
+
+
+def make_app_key(
+    tenant: Tenant,
+    *,
+    name: str = "Key",
+    scopes: Iterable[Scope] = ALL_SCOPES,
+    user: User | None = None,
+    **limits: Any,
+) -> tuple[AppKey, str]:
+    """(row, the key's text). `limits`: allowed_providers, allowed_models, expires."""
+    from tenants import services
+    from tenants.audit import COMMAND
+
+    with tenant_scope(tenant):
+        row, text = services.create_app_key(tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits)
+    known_secrets[text] = f"app key {name}"
+    return row, text
+
+
+def make_credential(
+    tenant: Tenant,
+    *,
+    provider: str = "openai",
+    name: str = "Main",
+    values: Mapping[str, str] | None = None,
+    base_url: str = "",
+    is_active: bool = True,
+    **fields: Any,
+) -> Any:
+    """A credential that was connected; nothing is sent. Without `values` every secret field gets a marked secret."""
+    from providers import registry, services
+    from providers.models import CredentialState, ProviderCredential
+    from tenants.audit import COMMAND
+
+    declared = registry.get(provider)
+    if values is None:
+        values = {
+            one.name: marked_secret(f"{provider} {one.name}") if one.secret else "value"
+            for one in declared.credential_fields
+            if one.required and one.name != "base_url"
+        }
+    with tenant_scope(tenant):
+        row = services.add_credential(
+            tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url, check=False
+        )
+        fields = {"state": CredentialState.CONNECTED, "is_active": is_active} | fields
+        ProviderCredential.objects.filter(pk=row.pk).update(**fields)
+        row.refresh_from_db()
+    return row
+
+
+@dataclass
+class Workspace:
+    """One tenant of a test with a person of every role. App keys and credentials are made when first asked for."""
+
+    tenant: Tenant
+    people: dict[Role, User] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        return self.tenant.slug
+
+    @property
+    def owner(self) -> User:
+        return self.people[Role.OWNER]
+
+    @property
+    def admin(self) -> User:
+        return self.people[Role.ADMIN]
+
+    @property
+    def editor(self) -> User:
+        return self.people[Role.EDITOR]
+
+    @property
+    def viewer(self) -> User:
+        return self.people[Role.VIEWER]
+
+    @cached_property
+    def app_key(self) -> tuple[AppKey, str]:
+        """A key with all scopes that no person's rights bound."""
+        return make_app_key(self.tenant, name="Everything")
+
+    @cached_property
+    def narrow_key(self) -> tuple[AppKey, str]:
+        """A key that may only call one model."""
+        return make_app_key(self.tenant, name="Narrow", scopes=[Scope.USE], allowed_models=["demo/demo-chat"])
+
+    @cached_property
+    def credential(self) -> Any:
+        return make_credential(self.tenant)
+
+    def headers(self, text: str = "") -> dict[str, str]:
+        """Keyword arguments of Django's test client: the Authorization header of `text` or of the key with all scopes."""
+        return {"HTTP_AUTHORIZATION": f"Bearer {text or self.app_key[1]}"}
+
+
+def make_workspace(slug: str, *, name: str = "", with_keys: bool = True) -> Workspace:
+    tenant = make_tenant(slug, name=name, with_keys=with_keys)
+    return Workspace(tenant, {role: make_member(tenant, role) for role in Role})
