@@ -1,26 +1,77 @@
 # Everything a person types: `make run`, `make test`, `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA_DIR ?= var
 PYTHON ?= python3
 VENV ?= .venv
-export HOST PORT DATA_DIR PYTHON VENV
+# Tests run side by side in so many processes.
+JOBS ?= 2
 
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest
-.PHONY: help run install install-dev lint test test-fast test-sqlite test-postgres test-peers bench screenshots messages lock clean
+TESTED := bench config gateway models_catalog providers quotas tenants tests
+# What touches tables runs on PostgreSQL too.
+ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/providers tests/quotas tests/tenants
+# A server's settings, for `check --deploy`.
+DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgresql://modelkeep@127.0.0.1/modelkeep \
+	SITE_URL=https://hub.example.org ALLOWED_HOSTS=hub.example.org MODELKEEP_DEMO_PROVIDER=0 TRUST_X_FORWARDED_PROTO=1 \
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+.PHONY: help run install install-dev lint test test-fast test-postgres test-peers bench screenshots messages format lock clean
 
-run: install  ## Start Modelkeep on HOST (127.0.0.1), PORT (8000), data in DATA_DIR (var)
-	@exec deploy/run
+help:  ## show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+run: install  ## start Modelkeep on HOST (127.0.0.1) and PORT (8000), data in DATA_DIR (var)
+	@HOST='$(HOST)' PORT='$(PORT)' DATA_DIR='$(DATA_DIR)' VENV='$(VENV)' exec deploy/run
 
 install:
-	@deploy/install requirements.txt
+	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements.txt
 
 install-dev:
-	@deploy/install requirements-dev.txt
+	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements-dev.txt
+	@deploy/install-chromium
+
+lint: install-dev  ## style, types, import ladders, migrations, deployment checks
+	@$(BIN)/ruff check $(TESTED)
+	@$(BIN)/ruff format --check $(TESTED)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+test: lint test-postgres  ## everything: lint, tests on PostgreSQL, all tests on SQLite; the last line is pytest's summary
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not peers"
+
+test-postgres: install-dev
+	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" $(wildcard $(ON_POSTGRES))
+
+test-fast: install-dev  ## what takes no browser and no patience
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
+
+test-peers: install-dev  ## against other projects' servers and clients; they are installed first
+	@$(BIN)/pytest -m peers
+
+bench: install-dev  ## the benchmarks, printed as tables
+	@$(BIN)/python -m bench
+
+screenshots: install-dev  ## the pictures of docs/images, made from demo data
+	@$(BIN)/python -m tests.browser.screenshots
+
+messages: install-dev  ## collect and compile the translations
+	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
+	@$(BIN)/python manage.py compilemessages -l zh_Hans
+
+format: install-dev  ## let ruff write the style
+	@$(BIN)/ruff check --fix $(TESTED)
+	@$(BIN)/ruff format $(TESTED)
+
+lock:  ## choose the newest allowed versions and write both lock files
+	@PYTHON='$(PYTHON)' deploy/lock
+
+clean:  ## remove what was made, but not DATA_DIR
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

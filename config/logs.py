@@ -1,18 +1,44 @@
-"""Log lines with the request's id: text for people, JSON for collectors."""
+"""Log lines with the request's id: text for people, JSON for collectors; and one line for each request."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
+from typing import Any
 
 request_id: ContextVar[str] = ContextVar("modelkeep_request_id", default="-")
+access = logging.getLogger("modelkeep.access")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+# A piece of a path that lets its reader in, such as an invitation's or a new password's token.
+_TOKEN = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{24,}(?=/|$)")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def one_line(text: str) -> str:
+    """`text` with line ends and other control characters escaped: nobody may write a log line of their own."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def loggable_path(path: str) -> str:
+    """A path as the log may show it: tokens are replaced, ids stay, the length is limited. Query strings never get here."""
+    return one_line(_TOKEN.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else "***", path))[:300]
 
 
 class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        record.request_id = getattr(record, "request_id", None) or request_id.get()
         return True
 
 
@@ -21,6 +47,10 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:<7} {name} [{request_id}] {message}", style="{")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,3 +66,55 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class AccessLog:
+    """ASGI middleware around the whole server: one line per request once its answer is complete; probes are left out.
+
+    The line has method, path, status, milliseconds, bytes sent and the client's address. It has no query string and no header.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES or not access.isEnabledFor(logging.INFO):
+            await self.application(scope, receive, send)
+            return
+        line = _Line(scope)
+
+        async def watched(message: Message) -> None:
+            line.see(message)
+            await send(message)
+
+        try:
+            await self.application(scope, receive, watched)
+        finally:
+            line.write()
+
+
+class _Line:
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.began = time.perf_counter()
+        self.status = 0  # stays 0 where the client left before an answer began
+        self.sent = 0
+        self.request_id = "-"
+
+    def see(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.request_id = next((value.decode("latin-1") for name, value in message["headers"] if name.lower() == b"x-request-id"), "-")
+        elif message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+
+    def write(self) -> None:
+        path = loggable_path(self.scope["path"])
+        took = round((time.perf_counter() - self.began) * 1000, 1)
+        address = (self.scope.get("client") or ("-",))[0]
+        fields = {"method": self.scope["method"], "path": path, "status": self.status, "ms": took, "bytes": self.sent, "address": address}
+        access.info(
+            "%s %s %s %s ms %s bytes %s",
+            *fields.values(),
+            extra={"request_id": self.request_id, "fields": fields},
+        )

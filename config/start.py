@@ -1,0 +1,77 @@
+"""What `make run` does before the server starts: secrets, tables, static files, the first workspace.
+
+One process for all of it, because each start of Django costs a second; what is done already is noticed and skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from config import first_start
+
+FIRST_WORKSPACE = "main"
+FIRST_OWNER = "owner@modelkeep.local"
+
+
+def migrate() -> None:
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        print("Preparing the database ...", flush=True)
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def static_fingerprint() -> str:
+    """A digest of every static file's path, size and time."""
+    from django.contrib.staticfiles.finders import get_finders
+
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            facts = os.stat(storage.path(path))
+            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def collect_static() -> None:
+    from django.conf import settings
+    from django.core.management import call_command
+
+    stamp = Path(settings.STATIC_ROOT) / ".fingerprint"
+    fingerprint = static_fingerprint()
+    if not stamp.is_file() or stamp.read_text() != fingerprint:
+        print("Preparing the static files ...", flush=True)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        stamp.write_text(fingerprint)
+
+
+def first_workspace() -> None:
+    """Make the first workspace, its owner, an operator and an app key, and print them once; nothing where people exist."""
+    from django.core.management import call_command
+
+    from tenants.models import User
+
+    if not User.objects.exists():
+        call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER)
+
+
+def main() -> None:
+    first_start.main()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    import django
+
+    django.setup()
+    migrate()
+    collect_static()
+    first_workspace()
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
