@@ -106,18 +106,24 @@ class ModelFacts:
     context_window: int | None = None
     max_output: int | None = None
     features: frozenset[str] = frozenset()  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # name -> {"min", "max", "default", "supported": bool}
+    # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter that is not supported is
+    # left out, unless it is allowed while reasoning is off (reasoning_effort "none").
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Call:
-    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open."""
+    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open.
+
+    accept: statuses that are an answer to the wire although they are 400 or above; all others end the exchange.
+    """
 
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     stream: bool = False
+    accept: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)

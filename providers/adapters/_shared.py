@@ -1,0 +1,21 @@
+"""Declarations that several adapters share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.spec import Field
+
+
+def base_url_field(*, help_text: Any = "", placeholder: str = "", required: bool = False) -> Field:
+    """The address of the API: optional and advanced, but where a server is the tenant's own."""
+    return Field(
+        "base_url",
+        _("Base URL"),
+        required=required,
+        advanced=not required,
+        help_text=help_text or _("Leave empty for the provider's own address. Set it for a regional host or a relay."),
+        placeholder=placeholder,
+    )

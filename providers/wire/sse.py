@@ -1,0 +1,92 @@
+"""Incremental parser of event streams: bytes in, (event, data) out, whatever the bytes are cut into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from providers.errors import Failure, ProviderError
+
+MAX_LINE = 1024 * 1024  # bytes of one line, and of the data of one event
+
+
+def too_long() -> ProviderError:
+    return ProviderError(Failure.ERROR, "The provider sent a line that is longer than 1 MiB.")
+
+
+class EventParser:
+    """Follows the WHATWG rules for event streams, with one difference: an event whose last blank line is missing
+    when the stream ends is still given out (some servers forget it).
+
+    Lines end in LF, CRLF or CR; comments and unknown fields are left out; several data lines are joined by LF.
+    """
+
+    __slots__ = ("_after_cr", "_begun", "_begun_size", "_data", "_event", "_size", "_started")
+
+    def __init__(self) -> None:
+        # Pieces of a line that has not ended. Joined once: a line that arrives byte by byte must not cost its square.
+        self._begun: list[bytes] = []
+        self._begun_size = 0
+        self._data: list[bytes] = []
+        self._size = 0
+        self._event = b""
+        self._after_cr = False  # the last byte was CR: an LF that follows belongs to it
+        self._started = False
+
+    def feed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
+        """Events completed by `chunk`. Raises ProviderError for a line of more than 1 MiB."""
+        if not chunk:
+            return []
+        if self._after_cr:
+            self._after_cr = False
+            if chunk[0] == 10:
+                chunk = chunk[1:]
+        return list(self._events(self._lines(chunk)))
+
+    def finish(self) -> list[tuple[bytes, bytes]]:
+        """The event that the end of the stream cut short of its blank line, if there is one."""
+        line = b"".join(self._begun)
+        self._begun, self._begun_size = [], 0
+        return list(self._events([line, b""] if line else [b""]))
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and self._begun:
+            lines[0] = b"".join((*self._begun, lines[0]))
+            self._begun, self._begun_size = [], 0
+        if rest:
+            self._begun.append(rest)
+            self._begun_size += len(rest)
+            if self._begun_size > MAX_LINE:
+                raise too_long()
+        if not self._started:
+            self._started = self._skip_byte_order_mark(lines)
+        return lines
+
+    @staticmethod
+    def _skip_byte_order_mark(lines: list[bytes]) -> bool:
+        if lines:
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+        return bool(lines)
+
+    def _events(self, lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        for line in lines:
+            if not line:
+                if self._data:
+                    yield self._event, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                self._data, self._size, self._event = [], 0, b""
+            elif line.startswith(b"data:"):
+                self._add(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b"event:"):
+                self._event = line[6:].removeprefix(b" ")
+            elif line == b"data":
+                self._add(b"")
+
+    def _add(self, data: bytes) -> None:
+        self._size += len(data) + 1
+        if self._size > MAX_LINE:
+            raise too_long()
+        self._data.append(data)
