@@ -58,6 +58,8 @@ class CreditPool(TenantOwned):
 
     plan = models.ForeignKey(TrialPlan, on_delete=models.PROTECT, related_name="pools")
     limit = models.PositiveBigIntegerField(_("limit"), default=0)
+    # The part of the limit that came from the plan, not from single grants: what a change of the plan's limit is measured by.
+    plan_share = models.PositiveBigIntegerField(_("from the plan"), default=0)
     settled = models.PositiveBigIntegerField(_("used"), default=0)
     held = models.PositiveBigIntegerField(_("held"), default=0)
 
@@ -95,6 +97,7 @@ class Hold(TenantOwned):
     sent = models.BooleanField(default=False)  # set before the request leaves; tells the reaper what to charge
     model = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64)
+    facts = models.JSONField(default=dict, blank=True)  # what the call record says if the process dies: operation, app_key_id, ...
     created = models.DateTimeField(default=timezone.now)
     expires = models.DateTimeField()
 
