@@ -1,0 +1,69 @@
+"""What this app has to ask of apps it may not import: what a plan's credential consists of, and which models are retired.
+
+gateway/apps.py registers the answers. Until then a credential is kept as it was typed, every field but `base_url` as a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCredential:
+    """A checked credential: `public` is stored as it is, `secret` sealed, `base_url` normalised ("" is the provider's own)."""
+
+    public: Mapping[str, str]
+    secret: Mapping[str, str] = field(repr=False)
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredModel:
+    """A model that its provider has switched off or will: since when, and what to use instead ("" where nothing is known)."""
+
+    model: str
+    since: date | None = None
+    successor: str = ""
+
+
+# (provider's slug, typed values by field name, base_url among them) -> PlanCredential; raises ServiceError.
+CheckCredential = Callable[[str, Mapping[str, str]], PlanCredential]
+# (provider's slug, base URL or "") -> the base URL that calls really go to: what the sealed secrets are bound to.
+EffectiveURL = Callable[[str, str], str]
+# (provider's slug, models) -> those of them that are retired.
+FindRetired = Callable[[str, Collection[str]], list[RetiredModel]]
+
+
+def _as_typed(provider: str, values: Mapping[str, str]) -> PlanCredential:
+    secret = {name: value for name, value in values.items() if name != "base_url"}
+    return PlanCredential(public={}, secret=secret, base_url=values.get("base_url", ""))
+
+
+@dataclass(slots=True)
+class _Registered:
+    check: CheckCredential = _as_typed
+    effective_url: EffectiveURL = lambda provider, base_url: base_url
+    retired: FindRetired = lambda provider, models: []
+
+
+_registered = _Registered()
+
+
+def register(*, check: CheckCredential, effective_url: EffectiveURL, retired: FindRetired) -> None:
+    """Called once, when the apps are ready."""
+    _registered.check, _registered.effective_url, _registered.retired = check, effective_url, retired
+
+
+def check_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
+    """Check and split what was typed for `provider`. Raises ServiceError."""
+    return _registered.check(provider, values)
+
+
+def effective_url(provider: str, base_url: str) -> str:
+    return _registered.effective_url(provider, base_url)
+
+
+def retired(provider: str, models: Collection[str]) -> list[RetiredModel]:
+    return _registered.retired(provider, models)
