@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 import environ
 
+from tenants.masterkeys import field_keys_or_placeholder
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
@@ -66,6 +68,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
 ]
 MIDDLEWARE = [
+    "config.middleware.ProbeMiddleware",
     "config.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
@@ -146,7 +149,6 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Plain http on localhost is how a first start looks; everything that needs https follows SITE_URL.
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -216,7 +218,8 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
-# The package's own name for its keys. tenants.keys derives the value from the master keys when the field is first used;
-# the package wants the setting to exist when it is imported.
-FIELD_ENCRYPTION_KEY = "0" * 43 + "="
+# The name that django-encrypted-model-fields gives its keys; derived, never set by hand.
+FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_KEY)
+# Tests switch this off: there a key pair is made when it is first needed.
+MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)

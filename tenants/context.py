@@ -1,2 +1,29 @@
-def workspace(request):
-    return {}
+"""What every template knows: the workspace, the reader's rights in it, and the way to the reader's other workspaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.functional import SimpleLazyObject
+
+from tenants import queries
+from tenants.permissions import ROLE_LABELS, Action
+
+
+def workspace(request: Any) -> dict[str, Any]:
+    """`tenant`, `principal`, `role_label`, `can` ({"manage_providers": True, ...}) and, asked for only where it is shown,
+    `memberships` (with their `tenant`).
+    """
+    principal = getattr(request, "principal", None)
+    return {
+        "tenant": getattr(request, "tenant", None),
+        "principal": principal,
+        "role_label": ROLE_LABELS[principal.role] if principal and principal.role else "",
+        "can": {action.value: bool(principal and principal.can(action)) for action in Action},
+        "memberships": SimpleLazyObject(lambda: _memberships(request)),
+    }
+
+
+def _memberships(request: Any) -> list[Any]:
+    user = getattr(request, "user", None)
+    return queries.workspaces_of(user) if user is not None and user.is_authenticated else []

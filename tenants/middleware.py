@@ -1,6 +1,131 @@
+"""The only HTTP entry into a workspace: session or app key plus URL become tenant, principal and scope, else 401 or 404."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from tenants import queries
+from tenants.identity import BadCredential, find_principal, principal_of_member
+from tenants.models import Membership, Tenant
+from tenants.scope import abound, all_tenants, bound, tenant_scope
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+API_PATH: Final = "/api/v1/"
+SEEN_EVERY: Final = 60  # seconds between two notes of a session's last request
+ACTIVE_EVERY: Final = timedelta(minutes=5)  # between two notes of a member's last activity
+
+
 class TenantMiddleware:
-    def __init__(self, get_response):
+    """Stands last: whatever it calls runs inside the scope it enters, and nothing else does."""
+
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
-        return self.get_response(request)
+    def __call__(self, request: Any) -> HttpResponseBase:
+        request.tenant = request.principal = request.membership = None
+        _end_stale_session(request)
+        match = _match(request)
+        if request.path_info.startswith(API_PATH):
+            return self._api(request)
+        if match is not None and match.app_names[:1] == ["admin"]:
+            return self._admin(request)
+        if match is not None and "workspace" in match.kwargs:
+            return self._workspace(request, match.kwargs["workspace"])
+        return _for_htmx(request, self.get_response(request))
+
+    def _workspace(self, request: Any, slug: str) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            # The same answer for every address: whether a workspace exists is told to members only.
+            return _for_htmx(request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL)))
+        member = queries.membership(user=request.user, slug=slug)
+        if member is None:
+            raise Http404
+        if member.tenant.status != Tenant.Status.ACTIVE:
+            raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
+        request.membership, request.tenant = member, member.tenant
+        request.principal = principal_of_member(member)
+        with tenant_scope(member.tenant):
+            _note_activity(member)
+            return _for_htmx(request, self._run(request))
+
+    def _api(self, request: Any) -> HttpResponseBase:
+        """The REST API knows app keys only. A bad one is refused by AppKeyAuthentication; no scope is entered for it."""
+        request.bad_credential = None
+        try:
+            request.principal = find_principal({name.lower(): value for name, value in request.headers.items()})
+        except BadCredential as error:
+            request.bad_credential = error
+            return self.get_response(request)
+        request.tenant = Tenant.objects.get(pk=request.principal.tenant_id)
+        with tenant_scope(request.tenant):
+            return self._run(request)
+
+    def _admin(self, request: Any) -> HttpResponseBase:
+        user = request.user
+        if not (user.is_authenticated and user.is_active and user.is_staff):
+            return self.get_response(request)  # the admin's own login page
+        scope: AbstractContextManager[None] = all_tenants()
+        with scope:
+            return self._run(request)
+
+    def _run(self, request: HttpRequest) -> HttpResponseBase:
+        """The view's answer; the pieces of a streamed one are made in the scope of now."""
+        response: Any = self.get_response(request)
+        if response.streaming:
+            carry = abound if response.is_async else bound
+            response.streaming_content = carry(response.streaming_content)
+        return response
+
+
+def _match(request: HttpRequest) -> ResolverMatch | None:
+    try:
+        return resolve(request.path_info, getattr(request, "urlconf", None))
+    except Resolver404:
+        return None
+
+
+def _end_stale_session(request: Any) -> None:
+    """Sessions end after SESSION_IDLE_LIMIT without a request and SESSION_COOKIE_AGE after the sign-in, whatever happens."""
+    if not request.user.is_authenticated:
+        return
+    now = int(time.time())
+    seen, begun = request.session.get("seen", now), request.session.get("signed_in", now)
+    if now - seen > settings.SESSION_IDLE_LIMIT or now - begun > settings.SESSION_COOKIE_AGE:
+        logout(request)
+    elif "seen" not in request.session or now - seen >= SEEN_EVERY:
+        request.session["seen"] = now
+        request.session.setdefault("signed_in", now)
+
+
+def _note_activity(member: Membership) -> None:
+    now = timezone.now()
+    if member.last_active is None or now - member.last_active > ACTIVE_EVERY:
+        Membership.objects.filter(pk=member.pk).update(last_active=now)
+
+
+def _for_htmx(request: Any, response: Any) -> HttpResponseBase:
+    """A redirect to the login page would land inside the fragment that htmx replaces: let the whole page go there."""
+    target = response.headers.get("Location", "")
+    if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(settings.LOGIN_URL):
+        return HttpResponse(status=204, headers={"HX-Redirect": target, "Vary": "HX-Request"})
+    return response  # type: ignore[no-any-return]
+
+
+def _return_path(request: Any) -> str:
+    """Where the login leads back to: the page that is open, not the fragment that htmx asked for."""
+    htmx = getattr(request, "htmx", None)
+    return (htmx.current_url_abs_path if htmx else None) or request.get_full_path()  # type: ignore[no-any-return]

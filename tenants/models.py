@@ -173,6 +173,13 @@ class AppKey(TenantOwned):
         return f"{self.name} ({self.prefix}…)"
 
 
+class KeyPairManager(TenantManager["KeyPair"]):
+    """Leaves the private half in the database unless it is asked for by name."""
+
+    def get_queryset(self) -> models.QuerySet[KeyPair]:
+        return super().get_queryset().defer("private_sealed")
+
+
 class KeyPair(TenantOwned):
     """A tenant's RSA key pair; the private half is sealed twice and read only by tenants.keys."""
 
@@ -188,6 +195,8 @@ class KeyPair(TenantOwned):
     private_sealed = StrictEncryptedTextField(editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     retired = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[KeyPairManager] = KeyPairManager()
 
     class Meta:
         verbose_name = _("key pair")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(StrEnum):
@@ -63,6 +66,36 @@ SCOPE_ACTIONS: dict[Scope, frozenset[Action]] = {
     # Reading comes with managing, so that an answer to a write may show the row; owning a workspace needs a person.
     Scope.MANAGE: frozenset(set(Action) - {Action.USE_MODELS, Action.OWN_WORKSPACE}),
 }
+# How pages name a role, and what somebody "cannot" do without an action.
+ROLE_LABELS: Final[dict[Role, Any]] = {
+    Role.OWNER: _("Owner"),
+    Role.ADMIN: _("Admin"),
+    Role.EDITOR: _("Editor"),
+    Role.VIEWER: _("Viewer"),
+}
+SCOPE_LABELS: Final[dict[Scope, Any]] = {
+    Scope.USE: _("Use models"),
+    Scope.READ: _("Read settings and usage"),
+    Scope.MANAGE: _("Change settings"),
+}
+ACTION_LABELS: Final[dict[Action, Any]] = {
+    Action.USE_MODELS: _("use models"),
+    Action.VIEW_PROVIDERS: _("see providers"),
+    Action.MANAGE_PROVIDERS: _("change providers"),
+    Action.VIEW_MODELS: _("see models"),
+    Action.MANAGE_MODELS: _("change models"),
+    Action.VIEW_DEFAULTS: _("see default models"),
+    Action.MANAGE_DEFAULTS: _("change default models"),
+    Action.VIEW_USAGE: _("see usage"),
+    Action.VIEW_MEMBERS: _("see members"),
+    Action.MANAGE_MEMBERS: _("change members"),
+    Action.VIEW_APP_KEYS: _("see app keys"),
+    Action.MANAGE_OWN_APP_KEYS: _("make app keys"),
+    Action.MANAGE_APP_KEYS: _("change other people's app keys"),
+    Action.VIEW_AUDIT: _("see the audit log"),
+    Action.MANAGE_WORKSPACE: _("change the workspace"),
+    Action.OWN_WORKSPACE: _("decide over the workspace"),
+}
 RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
@@ -75,6 +108,12 @@ def actions_of(role: Role | None, scopes: frozenset[Scope] | None = None) -> fro
         return ROLE_ACTIONS[role] if role else frozenset()
     granted = frozenset().union(*(SCOPE_ACTIONS[scope] for scope in scopes))
     return granted & ROLE_ACTIONS[role] if role else granted
+
+
+def scopes_of(role: Role) -> frozenset[Scope]:
+    """The scopes that a person of this role may give to an app key: those of which the role holds the very point."""
+    needed = {Scope.USE: Action.USE_MODELS, Scope.READ: Action.VIEW_MODELS, Scope.MANAGE: Action.MANAGE_PROVIDERS}
+    return frozenset(scope for scope, action in needed.items() if action in ROLE_ACTIONS[role])
 
 
 def can_change_role(*, actor: Role, current: Role, new: Role) -> bool:

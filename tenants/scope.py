@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
@@ -59,14 +59,51 @@ def all_tenants() -> Iterator[None]:
 
 def bound(items: Iterable[T]) -> Iterator[T]:
     """Carry the scope of now into an iterator that is consumed after the scope was left (streamed answers)."""
-    active = active_tenant()
-    iterator = iter(items)
-    while True:
+    return _bound(iter(items), active_tenant())
+
+
+def _bound(iterator: Iterator[T], active: UUID | _Everyone) -> Iterator[T]:
+    try:
+        while True:
+            token = _active.set(active)
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                _active.reset(token)
+            yield item
+    finally:
+        _close(iterator, active)
+
+
+def _close(iterator: Any, active: UUID | _Everyone) -> None:
+    close = getattr(iterator, "close", None)
+    if close is not None:
         token = _active.set(active)
         try:
-            item = next(iterator)
-        except StopIteration:
-            return
+            close()
         finally:
             _active.reset(token)
-        yield item
+
+
+def abound(items: AsyncIterable[T]) -> AsyncIterator[T]:
+    """The same for an asynchronous iterator."""
+    return _abound(items.__aiter__(), active_tenant())
+
+
+async def _abound(iterator: AsyncIterator[T], active: UUID | _Everyone) -> AsyncIterator[T]:
+    try:
+        while True:
+            token = _active.set(active)
+            try:
+                item = await iterator.__anext__()
+            except StopAsyncIteration:
+                return
+            finally:
+                _active.reset(token)
+            yield item
+    finally:
+        aclose = getattr(iterator, "aclose", None)
+        if aclose is not None:
+            await aclose()

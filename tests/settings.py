@@ -12,7 +12,7 @@ os.environ.setdefault("MODELKEEP_MASTER_KEYS", "m1:" + base64.b64encode(bytes(ra
 os.environ.setdefault("MODELKEEP_DEMO_PROVIDER", "1")
 
 from config.settings import *  # noqa: F403
-from config.settings import DATA_DIR, DATABASES
+from config.settings import DATA_DIR, DATABASES, STATIC_ROOT
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -24,3 +24,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, because the gateway opens it from threads of its own and the canary test reads it; it need not outlive a power cut.
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
+MODELKEEP_KEY_PAIRS_IN_BACKGROUND = False
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # nothing is collected; WhiteNoise wants the folder

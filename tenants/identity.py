@@ -1,0 +1,285 @@
+"""Any credential header or session becomes one Principal; pages, REST API and data plane share this module."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from tenants.errors import ServiceError
+from tenants.permissions import Action, Role, Scope, actions_of
+
+KEY_START: Final = "mk_live_"
+BODY_LENGTH: Final = 43  # base62: 256 bits
+CHECK_LENGTH: Final = 6
+PREFIX_LENGTH: Final = len(KEY_START) + 4  # what is stored in clear and shown
+TOUCH_INTERVAL: Final = timedelta(minutes=1)  # last_used is written at most this often
+HEADERS: Final = ("authorization", "x-api-key", "api-key")
+
+_BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_KEY: Final = re.compile(rf"{KEY_START}[0-9A-Za-z]{{{BODY_LENGTH + CHECK_LENGTH}}}", re.ASCII)
+_BEARER: Final = re.compile(r"bearer +(\S.*)", re.IGNORECASE | re.ASCII)
+
+
+class BadCredential(ServiceError):
+    """The request's credential is no good: 401, 403 for a suspended workspace, 400 for two different ones at once."""
+
+    def __init__(self, status: int, code: str, message: Any) -> None:
+        super().__init__(code, message, status=status)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is acting, in which workspace, with which rights. Everything that decides asks this object."""
+
+    kind: str  # "user" or "app_key"
+    tenant_id: UUID
+    tenant_slug: str
+    role: Role | None  # None: an app key that a command made
+    scopes: frozenset[Scope] | None  # None: a person
+    actions: frozenset[Action]
+    user_id: int | None
+    app_key_id: UUID | None
+    app_key_name: str
+    label: str
+    allowed_providers: frozenset[str]  # empty: all
+    allowed_models: frozenset[str]  # "provider/model"; empty: all
+    config_version: int
+    # The key's last use lies more than TOUCH_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
+    touch_due: bool = field(default=False, compare=False)
+
+    def can(self, action: Action) -> bool:
+        return action in self.actions
+
+    def may_use(self, provider: str, model: str) -> bool:
+        """Whether this key's own limits let it use a model. `model` is the bare name, without the provider."""
+        if self.allowed_providers and provider not in self.allowed_providers:
+            return False
+        return not self.allowed_models or f"{provider}/{model}" in self.allowed_models
+
+
+# ------------------------------------------------------------------------------------------------ the text of a key
+
+
+def new_key() -> str:
+    """A new app key: the start, 43 random base62 characters and the checksum of both."""
+    body = KEY_START + "".join(secrets.choice(_BASE62) for _position in range(BODY_LENGTH))
+    return body + _checksum(body)
+
+
+def _checksum(text: str) -> str:
+    number = zlib.crc32(text.encode("ascii"))
+    digits = ""
+    for _position in range(CHECK_LENGTH):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether this can be a key at all. No query is made for what cannot."""
+    return bool(_KEY.fullmatch(text)) and text[-CHECK_LENGTH:] == _checksum(text[:-CHECK_LENGTH])
+
+
+def digest(key: str) -> str:
+    """SHA-256 in hex: what is stored. The key holds 256 random bits, so no slow hash is needed."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_header(headers: Mapping[str, str]) -> str:
+    """The key's text out of the request's headers (lower-case names).
+
+    Raises BadCredential: 401 for none or a malformed one, 400 for two different ones.
+    """
+    found = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
+    if not found:
+        raise BadCredential(401, "missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”."))
+    if len(found) > 1:
+        raise BadCredential(400, "two_keys", _("Two different keys were sent. Send one app key, in one header."))
+    key = found.pop()
+    if not is_well_formed(key):
+        raise BadCredential(401, "malformed_key", _("This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ on."))
+    return key
+
+
+def _keys_in(name: str, value: str) -> list[str]:
+    # Servers join repeated headers with commas; a second key hidden in there must be seen.
+    parts = [part.strip() for part in value.split(",")]
+    if name != "authorization":
+        return [part for part in parts if part]
+    return [_bearer(part) for part in parts if part and part.lower() != "bearer"]
+
+
+def _bearer(value: str) -> str:
+    match = _BEARER.fullmatch(value)
+    # Any other scheme counts as a key that is none: it must not be skipped in favour of another header.
+    return match.group(1).strip() if match else value
+
+
+# ---------------------------------------------------------------------------------------------- from row to principal
+
+# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter: digest(key).
+PRINCIPAL_SQL: Final = (
+    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, k.expires, k.revoked, k.last_used,"
+    " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, t.config_version"
+    " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
+    " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
+    " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
+    " WHERE k.digest = {p}"
+)
+# Parameters: touch_parameters(...).
+TOUCH_SQL: Final = "UPDATE tenants_appkey SET last_used = {p} WHERE id = {p} AND (last_used IS NULL OR last_used < {p})"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """PRINCIPAL_SQL's columns, in its order, with the types of whichever driver fetched them."""
+
+    digest: str
+    key_id: Any
+    name: str
+    scopes: Any
+    allowed_providers: Any
+    allowed_models: Any
+    expires: Any
+    revoked: Any
+    last_used: Any
+    made_by_command: Any
+    created_by_id: int | None
+    is_active: Any
+    role: str | None
+    tenant_id: Any
+    tenant_slug: str
+    tenant_status: str
+    config_version: int
+
+
+def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | None = None) -> Principal:
+    """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in constant time once more.
+
+    Raises BadCredential: 401 for an unknown, revoked or expired key and for one whose owner left, 403 for a suspended workspace.
+    """
+    found = _Row(*row) if row is not None else None
+    if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
+        raise BadCredential(
+            401, "unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server.")
+        )
+    _refuse_dead_key(found, now)
+    role = Role(found.role) if found.role else None
+    scopes = frozenset(Scope(one) for one in _list(found.scopes))
+    return Principal(
+        kind="app_key",
+        tenant_id=_uuid(found.tenant_id),
+        tenant_slug=found.tenant_slug,
+        role=role,
+        scopes=scopes,
+        actions=actions_of(role, scopes),
+        user_id=found.created_by_id,
+        app_key_id=_uuid(found.key_id),
+        app_key_name=found.name,
+        label=f"app key {found.name}",
+        allowed_providers=frozenset(_list(found.allowed_providers)),
+        allowed_models=frozenset(_list(found.allowed_models)),
+        config_version=found.config_version,
+        touch_due=found.last_used is None or now - _time(found.last_used) > TOUCH_INTERVAL,
+    )
+
+
+def _refuse_dead_key(row: _Row, now: datetime) -> None:
+    if row.revoked is not None:
+        raise BadCredential(401, "revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
+    if row.expires is not None and _time(row.expires) <= now:
+        raise BadCredential(401, "expired_key", _("This app key has expired. Use another one or ask for a new one."))
+    if not _owner_stands(row):
+        raise BadCredential(
+            401,
+            "owner_left",
+            _("This key's owner left the workspace, so the key does nothing any more. Ask a member for a new one."),
+        )
+    if row.tenant_status != "active":
+        raise BadCredential(403, "workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
+
+
+def _owner_stands(row: _Row) -> bool:
+    """A person's key lives as long as the person is an active member; a command's key has no person behind it."""
+    if row.created_by_id is None:
+        return bool(row.made_by_command)
+    return bool(row.is_active) and row.role is not None
+
+
+def touch_parameters(key_id: UUID, now: datetime, *, sqlite: bool) -> tuple[Any, Any, Any]:
+    """Parameters of TOUCH_SQL, as Django stores them: SQLite holds UUIDs as 32 hex digits and UTC times as text."""
+    before = now - TOUCH_INTERVAL
+    if sqlite:
+        return _sqlite_time(now), key_id.hex, _sqlite_time(before)
+    return now, key_id, before
+
+
+def _sqlite_time(value: datetime) -> str:
+    return str(value.astimezone(UTC).replace(tzinfo=None))
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
+def _time(value: Any) -> datetime:
+    when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _list(value: Any) -> list[str]:
+    return json.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+# ------------------------------------------------------------------------------------------------------------ Django
+
+
+def find_principal(headers: Mapping[str, str]) -> Principal:
+    """Who sent these headers (lower-case names), through Django's connection; writes the key's last use when due.
+
+    Raises BadCredential.
+    """
+    from django.db import connection
+    from django.utils import timezone
+
+    key = read_header(headers)
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(PRINCIPAL_SQL.format(p="%s"), [digest(key)])
+        principal = principal_from_row(cursor.fetchone(), now, key=key)
+        if principal.touch_due and principal.app_key_id is not None:
+            sqlite = connection.vendor == "sqlite"
+            cursor.execute(TOUCH_SQL.format(p="%s"), touch_parameters(principal.app_key_id, now, sqlite=sqlite))
+    return principal
+
+
+def principal_of_member(membership: Any) -> Principal:
+    """The Principal of a person in a workspace. `membership` comes with its tenant and user loaded."""
+    role = Role(membership.role)
+    return Principal(
+        kind="user",
+        tenant_id=membership.tenant_id,
+        tenant_slug=membership.tenant.slug,
+        role=role,
+        scopes=None,
+        actions=actions_of(role),
+        user_id=membership.user_id,
+        app_key_id=None,
+        app_key_name="",
+        label=membership.user.email,
+        allowed_providers=frozenset(),
+        allowed_models=frozenset(),
+        config_version=membership.tenant.config_version,
+    )

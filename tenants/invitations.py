@@ -1,0 +1,138 @@
+"""Invitations by link: the link is shown once, only its hash is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.audit import Actor, record
+from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
+from tenants.models import Invitation, Membership, Tenant, User
+from tenants.permissions import Role, can_change_role
+from tenants.scope import all_tenants, tenant_scope
+
+LIFETIME: Final = timedelta(days=7)
+
+
+@transaction.atomic
+def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Invitation, str]:
+    """(invitation, the link's token). The token is not kept: whoever loses it invites again, which ends the older link.
+
+    Raises ServiceError (an address that is none), NotAllowed (a role above the own one), Conflict (a member already).
+    """
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise ServiceError("bad_email", _("Enter an e-mail address such as ada@example.org."), field="email") from None
+    if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
+        raise NotAllowed("role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role")
+    if Membership.objects.filter(tenant=tenant, user__email=email).exists():
+        raise Conflict("already_member", _("This person is a member already."), field="email")
+    Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
+    token = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        tenant=tenant,
+        email=email,
+        role=role,
+        digest=_digest(token),
+        created_by_id=actor.user_id,
+        expires=timezone.now() + LIFETIME,
+    )
+    _record(invitation, actor, "member.invited")
+    return invitation, token
+
+
+@transaction.atomic
+def revoke_invitation(*, tenant: Tenant, invitation_id: UUID, actor: Actor) -> None:
+    """The link stops working. Raises NotFound for one that is not there or was accepted."""
+    invitation = Invitation.objects.select_related("tenant").filter(tenant=tenant, pk=invitation_id, accepted=None).first()
+    if invitation is None:
+        raise NotFound("no_such_invitation", _("There is no such open invitation."))
+    _record(invitation, actor, "invitation.revoked")
+    invitation.delete()
+
+
+def find_invitation(token: str) -> Invitation:
+    """The open invitation behind a link, with its workspace. Raises NotFound for everything else, without saying why."""
+    with all_tenants():
+        invitation = (
+            Invitation.objects.select_related("tenant", "created_by")
+            .filter(digest=_digest(token), accepted=None, expires__gt=timezone.now(), tenant__status=Tenant.Status.ACTIVE)
+            .first()
+        )
+        if invitation is None or not _inviter_may_still(invitation):
+            raise NotFound("no_such_invitation", _("This invitation has expired, was used or was withdrawn. Ask for a new link."))
+    return invitation
+
+
+def _inviter_may_still(invitation: Invitation) -> bool:
+    """An invitation gives nothing that its author may no longer give. Those of a command have no author."""
+    if invitation.created_by_id is None:
+        return True
+    author = Membership.objects.filter(tenant=invitation.tenant_id, user=invitation.created_by_id, user__is_active=True).first()
+    role = Role(invitation.role)
+    return author is not None and can_change_role(actor=Role(author.role), current=role, new=role)
+
+
+@transaction.atomic
+def accept_invitation(
+    *, token: str, user: User | None = None, name: str = "", password: str = "", address: str | None = None
+) -> Membership:
+    """Make the invited person a member. Without `user` an account with `password` is made for the invited address.
+
+    Raises NotFound (no open invitation), NotAllowed (`other_account`: invited was another address),
+    Conflict (`sign_in_first`: the address has an account; `already_member`), ServiceError (the password is too weak).
+    """
+    invitation = find_invitation(token)
+    if user is None:
+        user = _new_account(invitation, name, password)
+    elif user.email != invitation.email:
+        raise NotAllowed("other_account", _("This invitation is for another e-mail address. Sign in with that one."))
+    with tenant_scope(invitation.tenant):
+        if not Invitation.objects.filter(pk=invitation.pk, accepted=None).update(accepted=timezone.now()):
+            raise NotFound("no_such_invitation", _("This invitation has expired, was used or was withdrawn. Ask for a new link."))
+        member, created = Membership.objects.get_or_create(tenant=invitation.tenant, user=user, defaults={"role": invitation.role})
+        if not created:
+            raise Conflict("already_member", _("You are a member of this workspace already."))
+        _record(invitation, Actor(user.email, user.pk, address), "member.joined")
+    return member
+
+
+def _new_account(invitation: Invitation, name: str, password: str) -> User:
+    if User.objects.filter(email=invitation.email).exists():
+        raise Conflict("sign_in_first", _("There is an account with this e-mail address already. Sign in, then open the link again."))
+    user = User(email=invitation.email, name=name.strip()[:120])
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ServiceError("weak_password", " ".join(error.messages), field="password") from None
+    user.set_password(password)
+    user.save(force_insert=True)
+    return user
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _record(invitation: Invitation, actor: Actor, action: str) -> None:
+    record(
+        tenant=invitation.tenant,
+        actor=actor,
+        action=action,
+        object_type="invitation",
+        object_id=invitation.pk,
+        object_label=invitation.email,
+        details={"role": invitation.role},
+    )

@@ -1,0 +1,42 @@
+"""Tenants' keys: the only door to sealing, opening, rotation and verification for every other module."""
+
+from tenants.envelope import RSA_BITS
+from tenants.keyring import (
+    CredentialUnreadable,
+    KeysNotReady,
+    make_key_pair,
+    master_key_problems,
+    prepare_key_pair,
+)
+from tenants.rotation import (
+    RotationReport,
+    VerifyReport,
+    register_sealed,
+    retire_master_keys,
+    rotate,
+    sealed_columns,
+    verify,
+)
+from tenants.sealing import Secret, forget, mask, open_sealed, origin_of, seal
+
+__all__ = [
+    "RSA_BITS",
+    "CredentialUnreadable",
+    "KeysNotReady",
+    "RotationReport",
+    "Secret",
+    "VerifyReport",
+    "forget",
+    "make_key_pair",
+    "mask",
+    "master_key_problems",
+    "open_sealed",
+    "origin_of",
+    "prepare_key_pair",
+    "register_sealed",
+    "retire_master_keys",
+    "rotate",
+    "seal",
+    "sealed_columns",
+    "verify",
+]

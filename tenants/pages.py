@@ -1,0 +1,68 @@
+"""What views of all apps share: the one translator of refused services into pages, and answers to forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from tenants.errors import ServiceError
+
+PER_PAGE = 50
+
+
+def page_form(request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None) -> HttpResponse:
+    """A page with a form; 422 when the form holds errors, with the focus on the first wrong field."""
+    wrong = form.is_bound and bool(form.errors)
+    if wrong:
+        focus_first_error(form)
+    response = render(request, template, {"form": form, **(context or {})}, status=422 if wrong else 200)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def focus_first_error(form: forms.Form) -> None:
+    for field in form.fields.values():
+        field.widget.attrs.pop("autofocus", None)
+    first = next((name for name in form.fields if form.has_error(name)), None)
+    if first:
+        form.fields[first].widget.attrs["autofocus"] = True
+
+
+def tell(form: forms.Form, error: ServiceError) -> None:
+    """A refused service as an error of the form: beside the field it names, else on top."""
+    names = {getattr(form, "names", {}).get(error.field, error.field)}
+    name = next((one for one in names if one in form.fields), None)
+    form.add_error(name, str(error.message))
+
+
+def attempt(form: forms.Form, call: Callable[[], Any]) -> Any:
+    """The service's result, or None with the refusal told on the form."""
+    try:
+        return call()
+    except ServiceError as error:
+        tell(form, error)
+        return None
+
+
+def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
+    """Run a service behind a button; what came of it is a message on the next page. False when it was refused."""
+    try:
+        call()
+    except ServiceError as error:
+        messages.error(request, str(error.message))
+        return False
+    if done:
+        messages.success(request, str(done))
+    return True
+
+
+def paginate(request: HttpRequest, rows: Any, per_page: int = PER_PAGE) -> Page[Any]:
+    """The page that `?page=` names; the nearest one for anything else."""
+    return Paginator(rows, per_page).get_page(request.GET.get("page"))

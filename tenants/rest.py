@@ -1,0 +1,344 @@
+"""Common ground of the REST API's views: strict input, cursor lists, and the one translator of errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest
+from django.utils.http import parse_header_parameters
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import exceptions, serializers, status
+from rest_framework.parsers import JSONParser
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+
+from tenants.audit import Actor, actor_of
+from tenants.errors import ServiceError
+from tenants.models import Tenant
+from tenants.permissions import Action
+from tenants.strictjson import BadJSON, loads
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BODY_LIMIT = 256 * 1024  # bytes; the largest honest body is a list of fallbacks
+PAGE_LIMIT = 1000  # rows
+
+
+# Input
+
+
+class TooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_CONTENT_TOO_LARGE
+    default_code = "too_large"
+    default_detail = gettext_lazy("The request body is larger than 256 KiB.")
+
+
+class StrictJSONParser(JSONParser):
+    """JSON as tenants.strictjson reads it; nothing but UTF-8, at most BODY_LIMIT bytes."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8"):
+            raise exceptions.UnsupportedMediaType(media_type or "", _("The body must be UTF-8."))
+        data = stream.read(BODY_LIMIT + 1)
+        if len(data) > BODY_LIMIT:
+            raise TooLarge
+        try:
+            return loads(data)
+        except BadJSON as error:
+            raise exceptions.ParseError(error.message) from None
+
+
+class Text(serializers.CharField):
+    """A JSON string; numbers are not taken for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """true or false, not "yes" or 1."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer; neither "1" nor 1.0 nor true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields it does not know: a mistyped name must not be a silent no-op."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = sorted(str(name) for name in data if name not in known)
+            if unknown:
+                raise serializers.ValidationError({name: [_("There is no such field.")] for name in unknown}, code="unknown_field")
+        return super().to_internal_value(data)
+
+
+class PageQuery(StrictSerializer):
+    """Query of every list."""
+
+    after = serializers.CharField(
+        required=False, max_length=300, help_text="Cursor: the `next` of the page before. Leave it out for the first page."
+    )
+    limit = serializers.IntegerField(
+        required=False, min_value=1, max_value=PAGE_LIMIT, default=PAGE_LIMIT, help_text="Rows of one page at most."
+    )
+
+
+class NoQuery(StrictSerializer):
+    """Endpoints that know no query parameter."""
+
+
+class NoBody(StrictSerializer):
+    """Endpoints that take no field: nothing, or an empty object."""
+
+
+def read(kind: type[StrictSerializer], data: Any, *, partial: bool = False, **context: Any) -> dict[str, Any]:
+    """The validated data of a body or query; raises DRF's ValidationError."""
+    serializer = kind(data=data.dict() if hasattr(data, "dict") else data, partial=partial, context=context)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+# Lists
+
+
+def page(items: Sequence[T], *, key: Callable[[T], str], after: str | None, limit: int) -> tuple[list[T], str | None]:
+    """One page of a list that is in memory. Rows are ordered by `key`, which is the cursor too, so that a row that was
+    added or removed between two pages shifts nothing.
+    """
+    rest = [item for item in sorted(items, key=key) if after is None or key(item) > after]
+    found = rest[:limit]
+    return found, key(found[-1]) if len(rest) > limit else None
+
+
+def listing(results: Iterable[Any], following: str | None = None) -> Response:
+    return Response({"results": list(results), "next": following})
+
+
+def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:
+    """The schema of a list's answer."""
+    return inline_serializer(
+        name,
+        {
+            "results": row(many=True),
+            "next": serializers.CharField(allow_null=True, help_text="Send it as `after` for the page that follows; null is the end."),
+        },
+    )
+
+
+def refused(description: str) -> OpenApiResponse:
+    """A further error that an operation answers."""
+    return OpenApiResponse({"$ref": "#/components/schemas/Error"}, description)
+
+
+def operation(
+    name: str,
+    summary: str,
+    *,
+    tag: str,
+    body: Any = None,
+    answers: Mapping[Any, Any] | None = None,
+    query: type[StrictSerializer] = NoQuery,
+    description: str = "",
+) -> Callable[[T], T]:
+    """Describe a view's method for the OpenAPI document, and say which query parameters it knows.
+
+    name: the operation's id. answers: HTTP status (or status and media type) -> serializer or OpenApiResponse.
+    """
+
+    def describe(method: Any) -> Any:
+        parameters = [] if query is NoQuery else [query]
+        method = extend_schema(
+            operation_id=name,
+            summary=summary,
+            description=description or summary + ".",
+            tags=[tag],
+            request=body,
+            responses=dict(answers or {204: None}),
+            parameters=parameters,
+        )(method)
+        method.query_serializer = query
+        return method
+
+    return describe
+
+
+class ApiView(APIView):
+    """Base of every view: `required_actions` says by method what the key must be allowed to do."""
+
+    required_actions: ClassVar[dict[str, Action]] = {}
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if any(isinstance(value, str) and not value.isprintable() for value in kwargs.values()):
+            raise Http404
+        handler = getattr(self, request.method.lower(), None)
+        if handler is not None:
+            self.query = read(getattr(handler, "query_serializer", NoQuery), request.query_params)
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        raise exceptions.MethodNotAllowed("OPTIONS")
+
+    def body(self, kind: type[StrictSerializer], *, partial: bool = False) -> dict[str, Any]:
+        """The request's body, validated."""
+        return read(kind, self.request.data, partial=partial)
+
+    @property
+    def paging(self) -> dict[str, Any]:
+        """Keyword arguments of page()."""
+        return {"after": self.query.get("after"), "limit": self.query["limit"]}
+
+    @property
+    def tenant(self) -> Tenant:
+        tenant: Tenant = self.request.tenant  # type: ignore[attr-defined]
+        return tenant
+
+    @property
+    def actor(self) -> Actor:
+        return actor_of(self.request)  # type: ignore[arg-type]
+
+
+# Errors
+
+TYPES = {401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def error_type(status_code: int) -> str:
+    """The same words as under /v1, which OpenAI chose."""
+    return TYPES.get(status_code) or ("invalid_request_error" if status_code < 500 else "api_error")
+
+
+def error_body(
+    status_code: int, message: Any, code: str, *, param: str | None = None, request_id: str = "", **more: Any
+) -> dict[str, dict[str, Any]]:
+    """The one shape of an error, the same as under /v1."""
+    return {
+        "error": {
+            "message": str(message),
+            "type": error_type(status_code),
+            "code": code,
+            "param": param,
+            "request_id": request_id,
+            **more,
+        }
+    }
+
+
+CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
+    (exceptions.ParseError, "invalid_json"),
+    (exceptions.NotAuthenticated, "invalid_app_key"),
+    (exceptions.AuthenticationFailed, "invalid_app_key"),
+    (exceptions.PermissionDenied, "key_scope"),
+    (exceptions.NotFound, "not_found"),
+    (exceptions.MethodNotAllowed, "method_not_allowed"),
+    (exceptions.NotAcceptable, "not_acceptable"),
+    (exceptions.UnsupportedMediaType, "unsupported_media_type"),
+    (exceptions.Throttled, "rate_limited"),
+    (TooLarge, "too_large"),
+)
+
+
+def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """(path, message) of each error inside a ValidationError's detail."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            here = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            yield from _flatten(inner, here)
+    elif isinstance(detail, list | tuple):
+        for number, inner in enumerate(detail):
+            yield from _flatten(inner, f"{path}[{number}]" if isinstance(inner, Mapping) else path)
+    else:
+        yield path, str(detail)
+
+
+def _validation(error: exceptions.ValidationError) -> tuple[str, str | None]:
+    found = list(_flatten(error.detail))
+    message = " ".join(f"{path}: {text}" if path else text for path, text in found[:5])
+    return message, next((path for path, _text in found if path), None)
+
+
+def _as_api_exception(error: Exception) -> Exception:
+    """Django's own exceptions in the words of DRF."""
+    if isinstance(error, Http404):
+        return exceptions.NotFound(_("There is no such object in this workspace."))
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    return error
+
+
+def _respond(request_id: str, status_code: int, message: Any, code: str, **more: Any) -> Response:
+    return Response(error_body(status_code, message, code, request_id=request_id, **more), status=status_code)
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Every exception of a view as the one error body. What nobody expected is logged and answered without details."""
+    request = getattr(context.get("request"), "_request", None)
+    request_id = getattr(request, "id", "")
+    error = _as_api_exception(error)
+    if isinstance(error, ServiceError):
+        return _service_error(error, request_id)
+    if isinstance(error, exceptions.ValidationError):
+        message, param = _validation(error)
+        return _respond(request_id, 400, message, "invalid_request", param=param)
+    if isinstance(error, exceptions.APIException):
+        return _api_exception(error, request_id)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("The database could not be used: %s", type(error).__name__)
+        response = _respond(request_id, 503, _("The database cannot be reached at the moment. Try again."), "database_unavailable")
+        response["Retry-After"] = "2"
+        return response
+    return _unexpected(error, request, request_id)
+
+
+def _service_error(error: ServiceError, request_id: str) -> Response:
+    sent = getattr(error, "what_we_sent", None)  # a check that a provider refused says what it tried
+    more = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
+    response = _respond(request_id, error.status, error.message, error.code, param=error.field, **more)
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _api_exception(error: exceptions.APIException, request_id: str) -> Response:
+    code = next((code for kind, code in CODES if isinstance(error, kind)), "error")
+    if isinstance(error.detail, exceptions.ErrorDetail) and error.detail.code not in (error.default_code, "invalid"):
+        code = error.detail.code  # the authentication names its own
+    response = _respond(request_id, error.status_code, error.detail, code)
+    header = getattr(error, "auth_header", None)
+    if header:
+        response["WWW-Authenticate"] = header
+    if getattr(error, "wait", None):
+        response["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
+    return response
+
+
+def _unexpected(error: Exception, request: HttpRequest | None, request_id: str) -> Response:
+    logger.error("Unexpected %s", type(error).__name__, exc_info=error)
+    got_request_exception.send(sender=ApiView, request=request)  # so that whoever collects errors hears of it
+    return _respond(request_id, 500, _("Something went wrong on this server. The log has the details."), "internal_error")

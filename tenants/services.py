@@ -1,0 +1,214 @@
+"""What happens to workspaces and their members. Invitations and app keys are in files of their own, named here as well."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from tenants import keys
+from tenants.app_keys import create_app_key, revoke_app_key, rotate_app_key
+from tenants.audit import Actor, record
+from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
+from tenants.invitations import accept_invitation, find_invitation, invite, revoke_invitation
+from tenants.models import Membership, Tenant, User
+from tenants.permissions import Role, can_change_role
+from tenants.scope import tenant_scope
+from tenants.signals import workspace_created
+from tenants.versions import bump_version
+
+__all__ = [
+    "accept_invitation",
+    "add_member",
+    "bump_version",
+    "change_role",
+    "create_app_key",
+    "create_workspace",
+    "find_invitation",
+    "invite",
+    "leave_workspace",
+    "make_user",
+    "remove_member",
+    "rename_workspace",
+    "resume_workspace",
+    "revoke_app_key",
+    "revoke_invitation",
+    "rotate_app_key",
+    "suspend_workspace",
+    "system_tenant",
+]
+
+SYSTEM_SLUG: Final = "operator-keys"
+_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?", re.ASCII)
+
+
+# ---------------------------------------------------------------------------------------------------------- workspaces
+
+
+@transaction.atomic
+def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) -> Tenant:
+    """Make a workspace with its owner; its key pair follows after the commit, outside of the request.
+
+    Raises ServiceError (slug) and Conflict (slug taken).
+    """
+    slug = _checked_slug(slug)
+    tenant = Tenant(slug=slug, name=_checked_name(name or slug))
+    tenant.save(force_insert=True)
+    with tenant_scope(tenant):
+        if owner is not None:
+            Membership.objects.create(tenant=tenant, user=owner, role=Role.OWNER)
+        record(tenant=tenant, actor=actor, action="workspace.created", object_type="workspace", object_id=tenant.pk, object_label=slug)
+        workspace_created.send(sender=Tenant, tenant=tenant)
+    keys.prepare_key_pair(tenant.pk)
+    return tenant
+
+
+def _checked_slug(slug: str) -> str:
+    if not _SLUG.fullmatch(slug):
+        message = _("An address has 1 to 50 characters: small letters a to z, digits, and hyphens between them.")
+        raise ServiceError("bad_slug", message, field="slug")
+    if slug == SYSTEM_SLUG or Tenant.objects.filter(slug=slug).exists():
+        raise Conflict("slug_taken", _("This address is taken. Choose another one."), field="slug")
+    return slug
+
+
+def _checked_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > 120 or not name.isprintable():
+        raise ServiceError("bad_name", _("A name has 1 to 120 printable characters."), field="name")
+    return name
+
+
+@transaction.atomic
+def rename_workspace(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
+    before, tenant.name = tenant.name, _checked_name(name)
+    tenant.save(update_fields=["name"])
+    record(tenant=tenant, actor=actor, action="workspace.renamed", object_label=tenant.name, details={"before": before})
+    return tenant
+
+
+def suspend_workspace(*, tenant: Tenant, actor: Actor) -> None:
+    """Its app keys and pages refuse from the next request on; nothing is deleted."""
+    _set_status(tenant, Tenant.Status.SUSPENDED, actor, "workspace.suspended")
+
+
+def resume_workspace(*, tenant: Tenant, actor: Actor) -> None:
+    _set_status(tenant, Tenant.Status.ACTIVE, actor, "workspace.resumed")
+
+
+@transaction.atomic
+def _set_status(tenant: Tenant, status: Tenant.Status, actor: Actor, action: str) -> None:
+    if not Tenant.objects.filter(pk=tenant.pk, is_system=False).exclude(status=status).update(status=status):
+        return
+    tenant.status = status
+    bump_version(tenant.pk)
+    record(tenant=tenant, actor=actor, action=action, object_type="workspace", object_id=tenant.pk, object_label=tenant.slug)
+
+
+def system_tenant() -> Tenant:
+    """The operators' own row, whose key pair seals the credentials of trial plans. Made when first asked for."""
+    values: dict[str, Any] = {"name": "Operator", "is_system": True}
+    return Tenant.objects.get_or_create(slug=SYSTEM_SLUG, defaults=values)[0]
+
+
+# -------------------------------------------------------------------------------------------------------------- people
+
+
+def make_user(*, email: str, password: str | None, name: str = "") -> User:
+    """A new account. Raises Conflict where the address has one, ServiceError for an address that is none."""
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise ServiceError("bad_email", _("Enter an e-mail address such as ada@example.org."), field="email") from None
+    if User.objects.filter(email=email).exists():
+        raise Conflict("email_taken", _("There is an account with this e-mail address already."), field="email")
+    return User.objects.create_user(email, password, name=name.strip()[:120])
+
+
+@transaction.atomic
+def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membership:
+    """Make a person a member without an invitation (commands, operators). Raises Conflict for a member."""
+    _check_may_give(actor, role)
+    if Membership.objects.filter(tenant=tenant, user=user).exists():
+        raise Conflict("already_member", _("This person is a member already."), field="email")
+    member = Membership.objects.create(tenant=tenant, user=user, role=role)
+    _record_member(tenant, actor, "member.added", member)
+    return member
+
+
+@transaction.atomic
+def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor) -> Membership:
+    """Raises NotFound, NotAllowed (a role above the own one), Conflict (the last owner)."""
+    member = _member_for_change(tenant, membership_id)
+    before = Role(member.role)
+    if actor.role is None or not can_change_role(actor=actor.role, current=before, new=role):
+        raise NotAllowed("role_too_high", _("Nobody gives or takes a role above the own one. Ask an owner."))
+    if before == role:
+        return member
+    if before is Role.OWNER:
+        _keep_an_owner(tenant, member)
+    member.role = role
+    member.save(update_fields=["role"])
+    bump_version(tenant.pk)
+    _record_member(tenant, actor, "member.role_changed", member, before=before.value)
+    return member
+
+
+@transaction.atomic
+def remove_member(*, tenant: Tenant, membership_id: int, actor: Actor) -> None:
+    """The person's app keys stop with the membership. Raises NotFound, NotAllowed, Conflict (the last owner)."""
+    member = _member_for_change(tenant, membership_id)
+    role = Role(member.role)
+    themselves = actor.principal is None and actor.user_id == member.user_id
+    if not themselves and (actor.role is None or not can_change_role(actor=actor.role, current=role, new=role)):
+        raise NotAllowed("role_too_high", _("Nobody removes a member with a role above the own one. Ask an owner."))
+    if role is Role.OWNER:
+        _keep_an_owner(tenant, member)
+    _record_member(tenant, actor, "member.left" if themselves else "member.removed", member)
+    member.delete()
+    bump_version(tenant.pk)
+
+
+def leave_workspace(*, tenant: Tenant, user: User, actor: Actor) -> None:
+    """Raises NotFound for somebody who is no member, Conflict for the last owner."""
+    member = Membership.objects.filter(tenant=tenant, user=user).first()
+    if member is None:
+        raise NotFound
+    remove_member(tenant=tenant, membership_id=member.pk, actor=actor)
+
+
+def _check_may_give(actor: Actor, role: Role) -> None:
+    if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
+        raise NotAllowed("role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role")
+
+
+def _member_for_change(tenant: Tenant, membership_id: int) -> Membership:
+    # The workspace's row is locked first: two owners who leave at the same moment take turns.
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    member = Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()
+    if member is None:
+        raise NotFound("no_such_member", _("This person is not a member of this workspace."))
+    return member
+
+
+def _keep_an_owner(tenant: Tenant, member: Membership) -> None:
+    others = Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).exclude(pk=member.pk)
+    if not others.exists():
+        raise Conflict("last_owner", _("A workspace needs an owner. Make someone else owner first."), field="role")
+
+
+def _record_member(tenant: Tenant, actor: Actor, action: str, member: Membership, **details: str) -> None:
+    record(
+        tenant=tenant,
+        actor=actor,
+        action=action,
+        object_type="member",
+        object_id=member.user_id,
+        object_label=member.user.email,
+        details={"role": member.role, **details},
+    )
