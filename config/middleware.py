@@ -1,4 +1,4 @@
-"""What every answer of Django gets: a request id and the content security policy."""
+"""What every answer of Django gets: a request id, the content security policy; and the answers to probes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from config import health
 from config.logs import request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+class ProbeMiddleware:
+    """Answers /healthz and /readyz first of all: balancers ask by address, over plain http, and without a session."""
+
+    PROBES = {"/healthz": health.healthz, "/readyz": health.readyz}
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = self.PROBES.get(request.path_info)
+        if probe is None:
+            return self.get_response(request)
+        response = probe(request) if request.method in ("GET", "HEAD") else HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        response["Cache-Control"] = "no-store"
+        return response
 
 
 class RequestIdMiddleware:

@@ -11,6 +11,7 @@ from django.core.cache import cache
 
 from tenants.models import User
 from tests import factories
+from tests.pairs import stored_pairs
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
@@ -36,6 +37,13 @@ def _guarded_connect_ex(self: socket.socket, address: Any) -> Any:
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", _guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", _guarded_connect_ex)
+
+
+@pytest.fixture(autouse=True)
+def ready_pairs() -> Iterator[None]:
+    """RSA pairs come from a store; a test that wants a new one asks tests.pairs.generate."""
+    with stored_pairs():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from typing import Any
 from tenants.models import AppKey, Membership, Tenant, User
 from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
-from tests.pairs import cached_pair
 
 PASSWORD = "correct horse battery staple"
 MARK = "canary7f3a"
@@ -39,7 +38,7 @@ def make_operator(email: str = "operator@hub.test") -> User:
 
 
 def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
-    """A workspace's row and, unless told otherwise, its key pair (made once per run, see tests/pairs.py)."""
+    """A workspace's row and, unless told otherwise, its key pair (from the store of tests/pairs.py)."""
     tenant = Tenant.objects.create(slug=slug, name=name or slug.title())
     if with_keys:
         make_key_pair(tenant)
@@ -49,8 +48,7 @@ def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
 def make_key_pair(tenant: Tenant) -> None:
     from tenants import keys
 
-    with tenant_scope(tenant), cached_pair(tenant.slug):
-        keys.make_key_pair(tenant=tenant)
+    keys.make_key_pair(tenant=tenant)
 
 
 def make_member(tenant: Tenant, role: Role, email: str = "") -> User:

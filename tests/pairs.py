@@ -1,7 +1,9 @@
-"""RSA pairs for tests: making one takes a second or two, so each name's pair is made once per run and kept in DATA_DIR."""
+"""RSA pairs for tests: making one takes a second or two, so each is made once per run and kept in DATA_DIR."""
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from Crypto.PublicKey import RSA
 from django.conf import settings
 
 BITS = 3072
-_generate = RSA.generate
+generate = RSA.generate
 _made: dict[str, RSA.RsaKey] = {}
 
 
@@ -22,8 +24,8 @@ def pair(name: str) -> RSA.RsaKey:
         if path.is_file():
             _made[name] = RSA.import_key(path.read_bytes())
         else:
-            _made[name] = _generate(BITS)
-            partial = path.with_suffix(f".{id(path)}")
+            _made[name] = generate(BITS)
+            partial = path.with_suffix(f".{os.getpid()}")
             partial.write_bytes(_made[name].export_key("DER"))
             partial.chmod(0o600)
             partial.replace(path)
@@ -31,13 +33,17 @@ def pair(name: str) -> RSA.RsaKey:
 
 
 @contextmanager
-def cached_pair(name: str) -> Iterator[None]:
-    """Within: whoever asks pycryptodome for a new 3072-bit pair gets the one called `name`."""
+def stored_pairs() -> Iterator[None]:
+    """Within: pycryptodome gives the first pair of the store, then the second, and so on, instead of making new ones.
+
+    All pairs of one test differ; the next test gets the same ones again.
+    """
+    numbers = itertools.count(1)
 
     def given(bits: int, *args: object, **kwargs: object) -> RSA.RsaKey:
         if bits != BITS:
             raise AssertionError(f"a pair of {bits} bits was asked for; the product makes pairs of {BITS} bits")
-        return pair(name)
+        return pair(str(next(numbers)))
 
     with mock.patch.object(RSA, "generate", given):
         yield

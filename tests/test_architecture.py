@@ -1,0 +1,141 @@
+"""The house rules that a machine can hold: ladders, tenant scoping, and who may reach around it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.urls import get_resolver
+
+from tenants.managers import TenantManager
+from tenants.models import Tenant, TenantOwned
+from tests import source
+from tests.routes import pages
+
+OUR_MODELS = [model for model in apps.get_models() if model._meta.app_label in source.APPS]
+TENANTS_MODELS = [model for model in OUR_MODELS if issubclass(model, TenantOwned)]
+
+# Files that may look at every tenant, each with the reason.
+ALL_TENANTS = {
+    "tenants/scope.py": "defines it",
+    "tenants/middleware.py": "the operators' site, and finding the tenant of an app key",
+}
+# Files that may write or read without the guard of TenantOwned.save and the manager.
+UNGUARDED: dict[str, str] = {}
+
+
+def test_the_import_ladders_hold() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    result = subprocess.run(command, cwd=source.ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_nobody_imports_config_but_by_name_in_settings() -> None:
+    found = [
+        f"{source.name_of(path)}:{line} {name}"
+        for path in source.files(*source.APPS)
+        for line, name in source.imports(path)
+        if name.split(".")[0] == "config"
+    ]
+    assert not found
+
+
+def test_adapters_know_of_django_the_translation_only() -> None:
+    found = [
+        f"{source.name_of(path)}:{line} {name}"
+        for path in source.files("providers/adapters")
+        for line, name in source.imports(path)
+        if name.split(".")[0] == "django" and not name.startswith("django.utils.translation.")
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("model", OUR_MODELS, ids=lambda model: model.__name__)
+def test_a_table_that_points_at_a_tenant_is_guarded(model: type[models.Model]) -> None:
+    points = [field.name for field in model._meta.fields if field.related_model is Tenant]
+    if points:
+        assert issubclass(model, TenantOwned), f"{model.__name__} has a foreign key to Tenant and must subclass TenantOwned"
+
+
+@pytest.mark.parametrize("model", TENANTS_MODELS, ids=lambda model: model.__name__)
+def test_a_tenants_table_has_no_manager_that_sees_everyone(model: type[models.Model]) -> None:
+    assert [manager.name for manager in model._meta.managers if not isinstance(manager, TenantManager)] == []
+
+
+@pytest.mark.parametrize("model", TENANTS_MODELS, ids=lambda model: model.__name__)
+def test_unique_constraints_start_with_the_tenant(model: type[models.Model]) -> None:
+    """Or with something that belongs to one tenant already, or with what is unique in the world by being random."""
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            first = model._meta.get_field(constraint.fields[0])
+            assert first.name == "tenant" or (first.related_model and issubclass(first.related_model, TenantOwned)), constraint.name
+    alone = {
+        field.name for field in model._meta.fields if field.unique and not field.primary_key and not isinstance(field, models.OneToOneField)
+    }
+    assert alone <= {"digest", "kid"}
+
+
+@pytest.mark.parametrize("model", OUR_MODELS, ids=lambda model: model.__name__)
+def test_no_provider_stands_in_the_schema(model: type[models.Model]) -> None:
+    for field in model._meta.fields:
+        if field.name == "provider" or field.name.startswith("provider_"):
+            assert not field.choices, f"{model.__name__}.{field.name}: providers are the registry's business"
+
+
+def uses(path: Path, names: set[str]) -> list[str]:
+    """Names and attributes of `names` that `path` uses; words in comments and docstrings do not count."""
+    found = []
+    for node in ast.walk(source.tree(path)):
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+        if name in names:
+            found.append(f"{name} (line {node.lineno})")
+    return found
+
+
+def test_only_listed_files_look_at_every_tenant() -> None:
+    found = {source.name_of(path): uses(path, {"all_tenants", "EVERYONE"}) for path in source.files()}
+    assert {name for name, lines in found.items() if lines} == set(ALL_TENANTS)
+
+
+def test_only_listed_files_go_around_the_guard() -> None:
+    around = {"_base_manager", "_default_manager", "bulk_create", "bulk_update", "save_base", "_raw_delete", "raw"}
+    found = {source.name_of(path): uses(path, around) for path in source.files()}
+    assert {name for name, lines in found.items() if lines} == set(UNGUARDED)
+
+
+@pytest.mark.parametrize("page", pages(get_resolver()), ids=lambda page: page.path)
+def test_every_page_of_a_workspace_names_the_action_it_needs(page) -> None:
+    if "workspace" in page.parameters:
+        assert page.action is not None, f"{page.path}: decorate the view with @page(Action....)"
+
+
+def test_layers_below_the_pages_do_not_see_requests() -> None:
+    """Services and queries take values, not a request; they know no HTTP status and render nothing."""
+    forbidden = ("django.http", "django.shortcuts", "rest_framework", "django.contrib.messages")
+    found = [
+        f"{source.name_of(path)}:{line} {name}"
+        for path in source.files(*source.APPS)
+        if path.name in {"services.py", "queries.py", "models.py", "managers.py"}
+        for line, name in source.imports(path)
+        if name.startswith(forbidden)
+    ]
+    assert not found
+
+
+def test_queries_do_not_write() -> None:
+    writing = {"save", "create", "bulk_create", "update_or_create", "get_or_create", "delete"}
+    found = {
+        source.name_of(path): [
+            f"{node.func.attr} (line {node.lineno})"
+            for node in ast.walk(source.tree(path))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in writing
+        ]
+        for path in source.files(*source.APPS)
+        if path.name == "queries.py"
+    }
+    assert {name: lines for name, lines in found.items() if lines} == {}
