@@ -1,0 +1,295 @@
+"""The rule of outbound calls: which addresses may be reached, and one spelling for what people type. Pure.
+
+Both transports ask it twice: `check_url` before a request, `check_address` inside their connect, on the very address the
+socket will use. `allow` holds exact origins ("http://127.0.0.1:9001") that the operator lets through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from providers.exchange import TransportFailure
+
+MAX_URL = 300  # characters of a base URL
+PORTS = {"http": 80, "https": 443}
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Everything that IANA lists as special, and what clouds use inside although it looks public. Our own list: Python 3.11
+# takes 192.0.0.192, 64:ff9b::/96 and 2002::/16 for global. https://www.iana.org/assignments/iana-ipv4-special-registry
+_SPECIAL_4 = tuple(
+    ipaddress.IPv4Network(net)
+    for net in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's host, reachable from every virtual machine
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+# Of IPv6 only 2000::/3 is in use; so mapped, translated, local and multicast addresses need no line of their own.
+_UNICAST_6 = ipaddress.IPv6Network("2000::/3")
+_SPECIAL_6 = tuple(
+    ipaddress.IPv6Network(net)
+    for net in (
+        "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarking
+        "2001:db8::/32",
+        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "2620:4f:8000::/48",
+        "3fff::/20",
+    )
+)
+# Never a model server, even under an origin the operator allowed: a name that was allowed may be pointed anywhere.
+_NEVER = tuple(
+    ipaddress.ip_network(net)
+    for net in (
+        "0.0.0.0/8",
+        "169.254.0.0/16",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+_LOCAL_NAMES = (
+    "localhost",
+    "local",
+    "internal",
+    "localdomain",
+    "lan",
+    "intranet",
+    "corp",
+    "home",
+    "arpa",
+    "onion",
+)
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)\Z")
+_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*\Z")
+
+
+class Refused(TransportFailure, ValueError):
+    """An address or URL that may not be used; nothing was sent. `message` may be shown."""
+
+    def __init__(self, message: str) -> None:
+        TransportFailure.__init__(self, "refused_address", message, sent=False)
+
+
+def normalise_base_url(text: str) -> str:
+    """One spelling of a typed base URL: lower case, ASCII host, no default port, no slash at its end.
+
+    text: what a person typed; without a scheme, https is meant. Raises Refused (a ValueError) for what is no plain
+    http(s) URL: credentials, query, fragment, odd characters, dot segments, IP addresses in odd spellings.
+    """
+    text = unicodedata.normalize("NFKC", text.strip())
+    if not text or len(text) > MAX_URL:
+        raise Refused(f"A base URL has 1 to {MAX_URL} characters.")
+    if re.search(r"[\x00-\x20\x7f-\xa0\\<>\"^`{|}\u2000-\u206f\ufeff]", text):
+        raise Refused("A base URL holds no blanks, backslashes or control characters.")
+    if "://" not in text:
+        text = f"https://{text}"
+    parts = _split(text)
+    if parts.scheme not in PORTS:
+        raise Refused("A base URL starts with https:// (or http:// for a server the operator has allowed).")
+    if "@" in parts.netloc:
+        raise Refused("A base URL holds no user name or password.")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise Refused("A base URL holds no query and no fragment.")
+    host = normalise_host(_host_of(parts))
+    port = _port_of(parts)
+    shown = "" if port == PORTS[parts.scheme] else f":{port}"
+    return f"{parts.scheme}://{host}{shown}{_path_of(parts.path)}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise Refused("This is no valid URL.") from None
+
+
+def _host_of(parts: SplitResult) -> str:
+    try:
+        host: str | None = parts.hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise Refused("The base URL holds no host.")
+    return f"[{host}]" if "[" in parts.netloc else host
+
+
+def _port_of(parts: SplitResult) -> int:
+    text = parts.netloc.rpartition("]")[2].partition(":")
+    if not text[1]:
+        return PORTS[parts.scheme]
+    if not re.fullmatch(r"[0-9]{1,5}", text[2]) or not 0 < int(text[2]) < 65536:
+        raise Refused("The base URL's port is no number from 1 to 65535.")
+    return int(text[2])
+
+
+def _path_of(path: str) -> str:
+    path = quote(path, safe="/%-._~!$&'()*+,;=:@")
+    plain = unquote(path)
+    if not _PATH.match(path) or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain)) or "//" in path:
+        raise Refused("The base URL's path holds dot segments or empty segments.")
+    return path.rstrip("/")
+
+
+def normalise_host(host: str) -> str:
+    """Lower case, ASCII. Raises Refused for names that cannot be one, and for numbers that are no plain IPv4 address."""
+    if host.startswith("["):
+        return _bracketed(host[1:-1])
+    try:
+        name = host.rstrip(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise Refused("The base URL's host is no valid name.") from None
+    labels = name.split(".")
+    if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
+        raise Refused("The base URL's host is no valid name.")
+    if _NUMBER.match(labels[-1]):
+        return _plain_ipv4(name)
+    return name
+
+
+def _bracketed(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        raise Refused("The base URL's host is no valid IPv6 address.") from None
+    if address.scope_id is not None:
+        raise Refused("An IPv6 address with a zone cannot be used.")
+    return f"[{address.compressed}]"
+
+
+def _plain_ipv4(name: str) -> str:
+    """Only 1.2.3.4: octal, hexadecimal, short and whole-number spellings hide an address."""
+    try:
+        return str(ipaddress.IPv4Address(name))
+    except ValueError:
+        raise Refused("IP addresses are written as four decimal numbers.") from None
+
+
+@lru_cache(maxsize=4096)
+def origin(url: str) -> str:
+    """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s) URL."""
+    parts = _split(url)
+    if parts.scheme not in PORTS:
+        raise Refused("Only http and https can be called.")
+    return f"{parts.scheme}://{normalise_host(_host_of(parts))}:{_port_of(parts)}"
+
+
+@lru_cache(maxsize=64)
+def _origins(allow: frozenset[str]) -> frozenset[str]:
+    return frozenset(origin(entry.strip()) for entry in allow if entry.strip())
+
+
+def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
+    """Whether the operator lets this very scheme, host and port through."""
+    return bool(allow) and origin_of_call in _origins(frozenset(allow))
+
+
+def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
+    """Refuses what may not even be looked up.
+
+    tenant_typed: the URL came from a tenant, so only https on port 443 to a public name. Raises Refused.
+    """
+    where = origin(url)
+    if "@" in _split(url).netloc:
+        raise Refused("A URL with a user name or password is not called.")
+    if is_allowed(where, allow):
+        return
+    scheme, _, rest = where.partition("://")
+    host, _, port = rest.rpartition(":")
+    hint = " The operator can allow this server in MODELKEEP_EGRESS_ALLOW."
+    if scheme != "https":
+        raise Refused(f"Only https:// addresses may be reached.{hint}")
+    if tenant_typed and port != "443":
+        raise Refused(f"Only port 443 may be reached.{hint}")
+    address = _address(host.strip("[]"))
+    if address is not None:
+        check_address(address, origin=where, allow=allow)
+    elif "." not in host or host.rpartition(".")[2] in _LOCAL_NAMES:
+        raise Refused(f"{host} is a name of a local network.{hint}")
+
+
+def _address(text: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address belongs to the public internet, by our own list."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in net for net in _SPECIAL_4)
+    return address.scope_id is None and address in _UNICAST_6 and not any(address in net for net in _SPECIAL_6)
+
+
+def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -> None:
+    """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives it. Raises Refused."""
+    address = _address(ip) if isinstance(ip, str) else ip
+    if address is None:
+        raise Refused("The look-up gave something that is no IP address.")
+    if is_public(address):
+        return
+    plain = getattr(address, "ipv4_mapped", None) or address
+    if is_allowed(origin, allow) and (not _is_never(plain) or _is_literal(origin, address)):
+        return
+    host = urlsplit(origin).hostname
+    raise Refused(f"{host} has an address that is not public. The operator can allow this server in MODELKEEP_EGRESS_ALLOW.")
+
+
+def _is_never(address: IPAddress) -> bool:
+    return any(address.version == net.version and address in net for net in _NEVER)
+
+
+def _is_literal(origin_of_call: str, address: IPAddress) -> bool:
+    return _address(urlsplit(origin_of_call).hostname or "") == address
+
+
+def check_answers(answers: Sequence[Any], *, origin: str, allow: Collection[str]) -> None:
+    """Refuses a whole look-up where one of its addresses may not be reached (getaddrinfo's tuples). Raises Refused."""
+    if not answers:
+        raise TransportFailure("dns", "The provider's host name has no address.", sent=False)
+    for *_rest, address in answers:
+        check_address(str(address[0]), origin=origin, allow=allow)
+
+
+def resolve_checked(
+    host: str, port: int, *, origin: str, allow: Collection[str], look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo
+) -> Sequence[Any]:
+    """One look-up, every answer checked: getaddrinfo's tuples, to be used as they are and never looked up again.
+
+    Raises Refused, or TransportFailure "dns" where the name is not known.
+    """
+    try:
+        answers = look_up(host.strip("[]"), port, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise TransportFailure("dns", "The provider's host name could not be resolved.", sent=False) from None
+    check_answers(answers, origin=origin, allow=allow)
+    return answers
