@@ -129,7 +129,8 @@ class _Watch:
         self.ends = time.monotonic() + seconds
         self.expired = False
         self.sent = False
-        self.connection: Any = None
+        # Kept here: http.client lets go of it once the head of an answer that ends with its connection is read.
+        self.sock: Any = None
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
@@ -141,14 +142,13 @@ class _Watch:
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
         _watch.reset(self._token)
-        self.connection = None
+        self.sock = None
 
     def _expire(self) -> None:
         self.expired = True
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
+        if self.sock is not None:
             try:
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
             except OSError:  # closed already
                 return
 
@@ -213,10 +213,9 @@ class _Watched:
     def send(self, data: Any) -> None:
         watch = _watch.get()
         if watch is not None:
-            watch.connection = self
             if self.sock is None:
                 self.connect()  # type: ignore[attr-defined]
-            watch.sent = True
+            watch.sock, watch.sent = self.sock, True
         super().send(data)  # type: ignore[misc]
 
 
