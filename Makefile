@@ -3,9 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-HOST ?= 127.0.0.1
-PORT ?= 8000
-DATA_DIR ?= var
 PYTHON ?= python3
 VENV ?= .venv
 # Tests run side by side in so many processes.
@@ -26,8 +23,8 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-run: install  ## start Modelkeep on HOST (127.0.0.1) and PORT (8000), data in DATA_DIR (var)
-	@HOST='$(HOST)' PORT='$(PORT)' DATA_DIR='$(DATA_DIR)' VENV='$(VENV)' exec deploy/run
+run: install  ## start Modelkeep: make run [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=var]
+	@VENV='$(VENV)' exec deploy/run
 
 install:
 	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements.txt

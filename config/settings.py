@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import environ
 
@@ -18,7 +18,7 @@ env = environ.FileAwareEnv()
 if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
     environ.Env.read_env(BASE_DIR / ".env")
 
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+DATA_DIR = BASE_DIR / env.str("DATA_DIR", default="var")
 DEBUG = env.bool("DEBUG", default=False)
 
 # Secrets that were not given are made once by the first start (`manage.py init`, `make run`) in DATA_DIR, mode 0600.
@@ -35,8 +35,11 @@ def _secret(name: str, filename: str) -> str:
 SECRET_KEY = _secret("SECRET_KEY", "secret_key")
 MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-SITE_URL = env.str("SITE_URL", default="http://localhost:8000").rstrip("/")
+# Where gunicorn listens (config/gunicorn.conf.py), and with it where people find a server that has no other address.
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+SITE_URL = env.str("SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}").rstrip("/")  # noqa: S104
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname or "localhost"])
 HTTPS = SITE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL] if HTTPS else [])
 TRUSTED_PROXY_HEADER = env.bool("TRUST_X_FORWARDED_PROTO", default=False)
@@ -205,6 +208,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -216,10 +220,12 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "json" if LOG_FORMAT == "json" else "text"}
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
 # The name that django-encrypted-model-fields gives its keys; derived, never set by hand.
 FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_KEY)
 # Tests switch this off: there a key pair is made when it is first needed.
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)  # processes; 0 is one per processor, at most 4
+GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)  # seconds that running answers get when the server stops
+FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])  # proxies whose X-Forwarded-For counts

@@ -1,4 +1,4 @@
-"""What `make run` does before the server starts: secrets, tables, static files, the first workspace.
+"""What `make run` does before the server starts: secrets, tables, static files, the first workspace. --serve goes on to serve.
 
 One process for all of it, because each start of Django costs a second; what is done already is noticed and skipped.
 """
@@ -71,6 +71,14 @@ def main() -> None:
     collect_static()
     first_workspace()
     sys.stdout.flush()
+    if "--serve" in sys.argv[1:]:
+        serve()
+
+
+def serve() -> None:
+    """Become gunicorn."""
+    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+    os.execv(gunicorn, [gunicorn, "--config", "config/gunicorn.conf.py", "config.asgi:application"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""What a first start relies on: settings that are listed, locks that agree, and a start that can be repeated."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.source import ROOT, tree
+
+READS = {"env.str", "env.bool", "env.int", "env.list", "env.float", "env.db_url", "_secret", "os.environ.get"}
+
+
+def variables_read(path: Path) -> set[str]:
+    """Names of environment variables that a file reads by env.str("NAME"), _secret("NAME", ...) or os.environ.get("NAME")."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+            if ast.unparse(node.func) in READS and re.fullmatch(r"[A-Z][A-Z0-9_]+", node.args[0].value):
+                found.add(node.args[0].value)
+    return found
+
+
+def test_every_setting_stands_in_the_example() -> None:
+    listed = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert variables_read(ROOT / "config" / "settings.py") == set(listed)
+
+
+def test_the_example_holds_no_secret() -> None:
+    for line in (ROOT / ".env.example").read_text(encoding="utf-8").splitlines():
+        if re.match(r"#?(SECRET_KEY|MODELKEEP_MASTER_KEYS|DATABASE_URL|CACHE_URL)=", line):
+            assert line.endswith("=")
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, re.MULTILINE))
+
+
+def test_the_locks_agree_and_name_no_index() -> None:
+    server, everything = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert len(server) > 20
+    assert server.items() <= everything.items()
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "://" not in text
+        assert not re.search(r"^\s*--(?!hash=sha256:[0-9a-f]{64})", text, re.MULTILINE)
+        for block in re.split(r"\n(?=\S)", text.split("\n", 1)[1]):
+            assert "--hash=sha256:" in block, block
+
+
+def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return keep | {"MODELKEEP_READ_DOTENV": "0", "DATA_DIR": str(folder), "HOST": "127.0.0.1", "PORT": str(port)} | more
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def start(folder: Path) -> str:
+    """Run what comes before the server once; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "config.start"],
+        cwd=ROOT,
+        env=clean_environment(folder, 8000),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    first = start(folder)
+    for expected in ("http://127.0.0.1:8000", "mk_live_", "@"):
+        assert expected in first
+    second = start(folder)
+    assert "mk_live_" not in second
+    assert "assword" not in second
+    for name in ("secret_key", "master_keys"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    key = re.search(r"mk_live_\w+", first)
+    assert key
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert key[0].encode() not in path.read_bytes(), f"{path.name} holds the app key"
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 or path.suffix != ".sqlite3", f"{path.name} can be read by others"
+
+
+@pytest.mark.slow
+def test_the_server_starts_answers_and_stops(tmp_path: Path) -> None:
+    port = free_port()
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "config.start", "--serve"],
+            cwd=ROOT,
+            env=clean_environment(tmp_path / "data", port, WEB_CONCURRENCY="1", GRACEFUL_TIMEOUT="5"),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}/readyz", seconds=60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/?next=/secret-in-the-query", timeout=10) as page:
+            assert page.status == 200
+    finally:
+        server.terminate()
+        code = server.wait(timeout=30)
+    text = (tmp_path / "log").read_text()
+    assert code == 0, text
+    assert re.search(r"modelkeep.access \[[0-9a-f]{24}\] GET /login/ 200 ", text), text
+    assert "secret-in-the-query" not in text
+    assert "/readyz" not in text
+
+
+def wait_until_ready(url: str, *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.1)
