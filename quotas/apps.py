@@ -6,3 +6,20 @@ class QuotasConfig(AppConfig):
     name = "quotas"
     verbose_name = _("Trials and usage")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from quotas import receivers
+        from quotas.models import TrialPlan
+        from quotas.plans import SEALED_NAME, effective_base_url
+        from tenants import keys
+        from tenants.services import system_tenant
+
+        receivers.connect()
+        keys.register_sealed(
+            TrialPlan,
+            name=SEALED_NAME,
+            provider="provider",
+            base_url=effective_base_url,
+            tenant_id=lambda plan: system_tenant().pk,
+            subject=lambda plan: f"plan:{plan.slug}",
+        )

@@ -35,6 +35,11 @@ class TrialPlan(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether the operator entered an account to pay with."""
+        return bool(self.sealed or self.values or self.base_url)
+
 
 class TrialPlanModel(models.Model):
     plan = models.ForeignKey(TrialPlan, on_delete=models.CASCADE, related_name="models")
@@ -73,6 +78,9 @@ class CreditPool(TenantOwned):
             ),
         )
 
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.left} / {self.limit}"
+
     @property
     def left(self) -> int:
         return self.limit - self.settled - self.held
@@ -107,8 +115,15 @@ class Hold(TenantOwned):
         constraints = (
             models.UniqueConstraint(fields=("pool", "key"), name="hold_key_once"),
             models.CheckConstraint(condition=Q(amount__gt=0, used__gte=0, used__lte=F("amount")), name="hold_used_at_most_amount"),
+            models.CheckConstraint(
+                condition=Q(state="settled") | Q(state__in=("held", "voided"), used=0), name="hold_uses_credits_only_when_settled"
+            ),
+            models.CheckConstraint(condition=Q(expires__gt=F("created")), name="hold_expires_later"),
         )
         indexes = (models.Index(fields=("expires",), condition=Q(state="held"), name="hold_open_expires"),)
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.state})"
 
 
 class Grant(TenantOwned):
@@ -123,7 +138,11 @@ class Grant(TenantOwned):
     class Meta:
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
-        ordering = ("-created",)
+        ordering = ("-created", "-id")
+        constraints = (models.CheckConstraint(condition=~Q(amount=0), name="grant_changes_something"),)
+
+    def __str__(self) -> str:
+        return f"{self.amount:+d} ({self.reason})"
 
 
 class CallRecord(TenantOwned):
@@ -173,3 +192,10 @@ class CallRecord(TenantOwned):
             models.Index(fields=("tenant", "-id"), name="call_tenant_newest"),
             models.Index(fields=("tenant", "time"), name="call_tenant_time"),
         )
+        constraints = (
+            models.CheckConstraint(condition=Q(hold__isnull=False) | Q(credits=0), name="call_credits_need_a_hold"),
+            models.CheckConstraint(condition=Q(cost=None) | ~Q(currency=""), name="call_cost_has_a_currency"),
+        )
+
+    def __str__(self) -> str:
+        return self.request_id

@@ -1,8 +1,9 @@
-"""What changes the ledger, on Django's connection: hold, mark as sent, settle, void, record. The data plane runs the same statements."""
+"""What changes the ledger, on Django's connection; the data plane runs the same statements. Plans are in plans.py, named here as well."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,40 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from quotas import statements
-from quotas.statements import Dialect, FinishResult, HoldRequest, HoldResult, R, Record, Steps
+from quotas.invariants import audit
+from quotas.plans import (
+    BelowUsed,
+    PlanAccess,
+    create_plan,
+    effective_base_url,
+    give_pools,
+    grant,
+    open_plan,
+    set_plan_credential,
+    update_plan,
+)
+from quotas.statements import Dialect, ExpiredHold, FinishResult, HoldRequest, HoldResult, R, Record, Steps
+
+__all__ = [
+    "BelowUsed",
+    "PlanAccess",
+    "Reaped",
+    "audit",
+    "create_plan",
+    "dialect",
+    "effective_base_url",
+    "give_pools",
+    "grant",
+    "hold",
+    "mark_sent",
+    "open_plan",
+    "reap",
+    "record_call",
+    "set_plan_credential",
+    "settle",
+    "update_plan",
+    "void",
+]
 
 
 def dialect() -> Dialect:
@@ -27,6 +61,9 @@ def _execute(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 def _run(steps: Steps[R]) -> R:
     with transaction.atomic():
         return statements.run(steps, _execute)
+
+
+# -- one call ---------------------------------------------------------------------------------------------------------
 
 
 def hold(request: HoldRequest, *, now: datetime | None = None) -> HoldResult:
@@ -52,3 +89,62 @@ def void(*, hold_id: UUID, record: Record, reason: str) -> FinishResult:
 def record_call(record: Record) -> bool:
     """Write the record of a call with an own key. False: it was there already."""
     return _run(statements.record_call(record, dialect()))
+
+
+# -- calls that nobody finished ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """How many expired holds were finished: given back because nothing was sent, or charged because it is not known."""
+
+    voided: int = 0
+    settled: int = 0
+
+
+def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
+    """Finish up to `limit` holds past their expiry: their worker died. Any number of reapers may run at the same time.
+
+    Each hold has a transaction of its own, so that no reaper waits for a second pool while it has locked a first one.
+    """
+    counts = {"voided": 0, "settled": 0}
+    for _number in range(limit):
+        state = _reap_one(now)
+        if state is None:
+            break
+        counts[state] += 1
+    return Reaped(**counts)
+
+
+@transaction.atomic
+def _reap_one(now: datetime | None) -> str | None:
+    """The state that the longest expired hold got; None where there is none that no other reaper has locked."""
+    expired = statements.run(statements.next_expired(dialect(), now=now), _execute)
+    if expired is None:
+        return None
+    record = _record_of(expired)
+    if expired.sent:
+        return settle(hold_id=expired.hold_id, record=record, reason="unknown").state
+    return void(hold_id=expired.hold_id, record=record, reason="not_sent").state
+
+
+def _record_of(expired: ExpiredHold) -> Record:
+    """All that is known of a call whose worker died: what its hold noted."""
+    known = {name: value for name, value in expired.facts.items() if name in _FACTS}
+    values: Mapping[str, Any] = {
+        "operation": "",
+        **known,
+        "tenant_id": expired.tenant_id,
+        "request_id": expired.request_id,
+        "time": expired.created,
+        "provider": expired.provider,
+        "model": expired.model,
+        "source": f"trial:{expired.plan}",
+        "status": "error",
+        "error_code": "unknown" if expired.sent else "not_sent",
+        "http_status": 0,
+    }
+    return Record(**values)
+
+
+_FACTS = frozenset(one.name for one in fields(Record)) - {"id", "tenant_id", "time", "cost", "attempt_log"}

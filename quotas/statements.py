@@ -99,6 +99,21 @@ class FinishResult:
     left: int
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiredHold:
+    """A hold past its expiry that nobody finished, with what its call record can say."""
+
+    hold_id: UUID
+    tenant_id: UUID
+    sent: bool
+    model: str
+    request_id: str
+    facts: Mapping[str, Any]
+    created: datetime
+    plan: str
+    provider: str
+
+
 class UnknownPool(LookupError):
     """No such pool in this tenant."""
 
@@ -160,10 +175,11 @@ class Dialect:
     now: str
     later: str
     lock: str
+    lock_free_hold: str  # the lock of a hold that nobody else has locked
     joins: bool  # parts of a step become one statement
 
     def words(self) -> dict[str, str]:
-        return {"p": self.mark, "now": self.now, "later": self.later, "lock": self.lock}
+        return {"p": self.mark, "now": self.now, "later": self.later, "lock": self.lock, "lock_free_hold": self.lock_free_hold}
 
     def value(self, value: Any) -> Any:
         """A Python value as this driver wants it, stored as Django's ORM stores it."""
@@ -189,6 +205,7 @@ def _sqlite(name: str, mark: str, percent: str) -> Dialect:
         now=f"strftime('{text}', COALESCE({mark}, 'now'))",
         later=f"strftime('{text}', COALESCE({mark}, 'now'), {mark})",
         lock="",  # the transaction is IMMEDIATE: there is no other writer
+        lock_free_hold="",
         joins=False,
     )
 
@@ -199,6 +216,7 @@ POSTGRES = Dialect(
     now="COALESCE(CAST(%s AS timestamptz), clock_timestamp())",
     later="COALESCE(CAST(%s AS timestamptz), clock_timestamp()) + make_interval(secs => %s)",
     lock="FOR UPDATE",
+    lock_free_hold="FOR UPDATE OF hold SKIP LOCKED",
     joins=True,
 )
 SQLITE = _sqlite("sqlite", "?", "%")  # the standard library's module
@@ -278,6 +296,13 @@ STANDING = Part(
     "JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id WHERE hold.id = {p} AND hold.tenant_id = {p}",
 )
 
+EXPIRED = Part(
+    "expired",
+    "SELECT hold.id, hold.tenant_id, hold.sent, hold.model, hold.request_id, hold.facts, hold.created, plan.slug, plan.provider "
+    "FROM quotas_hold AS hold JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id JOIN quotas_trialplan AS plan ON plan.id = pool.plan_id "
+    "WHERE hold.state = 'held' AND hold.expires < {now} ORDER BY hold.expires LIMIT 1 {lock_free_hold}",
+)
+
 
 @lru_cache(maxsize=64)
 def _joined(parts: tuple[Part, ...], results: tuple[str, ...], dialect: Dialect) -> str:
@@ -355,7 +380,7 @@ def _refusal(rows: Rows, request: HoldRequest) -> HoldResult:
     verdict = HoldState.IN_PROGRESS if state == "held" else HoldState.DONE
     if fingerprint != request.fingerprint:
         verdict = HoldState.MISMATCH
-    return HoldResult(verdict, hold_id if isinstance(hold_id, UUID) else UUID(hold_id), settled, held, left, used)
+    return HoldResult(verdict, _uuid(hold_id), settled, held, left, used)
 
 
 def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool]:
@@ -391,6 +416,35 @@ def _finish(state: str, used: int | None, hold_id: UUID, record: Record, reason:
         raise UnknownHold(hold_id)
     state, charged, settled, held, limit = rows[0]
     return FinishResult(False, state, charged, settled, held, limit - settled - held)
+
+
+def next_expired(dialect: Dialect, *, now: datetime | None = None) -> Steps[ExpiredHold | None]:
+    """The hold that expired first, locked. It has to be finished in the same transaction, on PostgreSQL too: between the two a
+    worker that woke up again could mark it as sent."""
+    rows = yield _single(EXPIRED, (now,), dialect)
+    if not rows:
+        return None
+    hold_id, tenant_id, sent, model, request_id, facts, created, plan, provider = rows[0]
+    return ExpiredHold(
+        hold_id=_uuid(hold_id),
+        tenant_id=_uuid(tenant_id),
+        sent=bool(sent),
+        model=model,
+        request_id=request_id,
+        facts=json.loads(facts) if isinstance(facts, str) else facts,
+        created=_time(created),
+        plan=plan,
+        provider=provider,
+    )
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _time(value: Any) -> datetime:
+    read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def record_call(record: Record, dialect: Dialect) -> Steps[bool]:

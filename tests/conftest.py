@@ -12,6 +12,7 @@ from django.core.cache import cache
 from tenants.models import User
 from tests import factories
 from tests.pairs import stored_pairs
+from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an autouse fixture)
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex

@@ -1,0 +1,225 @@
+"""REST: trials, call records with their CSV, and sums of usage."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from quotas import queries
+from quotas.models import CallRecord
+from quotas.queries import TrialView
+from tenants.errors import NotFound
+from tenants.permissions import Action
+from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, StrictSerializer, listed, listing, operation, page
+
+TAG = "Usage and trials"
+# A spreadsheet takes a cell that starts with one of these for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class TrialModelOut(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    credits = serializers.IntegerField(help_text="What a call costs.")
+
+
+class TrialOut(serializers.Serializer[TrialView]):
+    plan = serializers.CharField()
+    provider = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    limit = serializers.IntegerField()
+    settled = serializers.IntegerField(help_text="Used credits.")
+    held = serializers.IntegerField(help_text="Credits of calls that are under way.")
+    left = serializers.IntegerField()
+    is_on = serializers.BooleanField(help_text="Whether the operator has it switched on.")
+    models = serializers.SerializerMethodField()
+
+    def get_models(self, trial: TrialView) -> Sequence[TrialModelOut]:
+        return [{"model": model, "credits": credits} for model, credits in trial.models.items()]  # type: ignore[misc]
+
+
+class TrialsView(ApiView):
+    required_actions = {"GET": Action.VIEW_USAGE}
+
+    @operation("trials_list", "List the trials with their credits", tag=TAG, query=PageQuery, answers={200: listed(TrialOut, "TrialList")})
+    def get(self, request: Request) -> Response:
+        rows, following = page(queries.trials(tenant_id=self.tenant.pk), key=lambda trial: f"{trial.plan_id:012d}", **self.paging)
+        return listing(TrialOut(rows, many=True).data, following)
+
+
+class CallOut(serializers.ModelSerializer[CallRecord]):
+    app_key = serializers.CharField(source="app_key_name", help_text="Its name; empty for the playground.")
+    cost = serializers.CharField(allow_null=True, help_text="Decimal; null is not priced, which is not free.")
+    status = serializers.ChoiceField(CallRecord.Status.values)
+    usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text="Where the numbers of tokens come from.")
+    source = serializers.CharField(help_text='What served it: "credential:NAME" or "trial:PLAN".')
+    attempts = serializers.IntegerField()
+    credits = serializers.IntegerField(help_text="Trial credits charged.")
+    prompt_tokens = serializers.IntegerField(allow_null=True)
+    completion_tokens = serializers.IntegerField(allow_null=True)
+    cached_tokens = serializers.IntegerField(allow_null=True)
+    latency_ms = serializers.IntegerField()
+    first_token_ms = serializers.IntegerField(allow_null=True)
+    http_status = serializers.IntegerField(help_text="What the client was answered.")
+
+    class Meta:
+        model = CallRecord
+        fields = (
+            "id",
+            "request_id",
+            "time",
+            "operation",
+            "model",
+            "provider",
+            "source",
+            "scenario",
+            "app_key",
+            "stream",
+            "prompt_tokens",
+            "completion_tokens",
+            "cached_tokens",
+            "usage_source",
+            "credits",
+            "cost",
+            "currency",
+            "status",
+            "http_status",
+            "error_code",
+            "finish_reason",
+            "attempts",
+            "latency_ms",
+            "first_token_ms",
+        )
+
+
+class CallQuery(PageQuery):
+    after = serializers.UUIDField(required=False, help_text="Cursor: the `next` of the page before.")
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=PAGE_LIMIT, help_text="100 by default; 1000 for CSV.")
+    model = serializers.CharField(required=False, max_length=241, help_text='The model\'s name, or "provider/model".')
+    source = serializers.CharField(
+        required=False, max_length=100, help_text='"credential" or "trial" for all of a kind, or one such as "trial:openai".'
+    )
+    format = serializers.ChoiceField(["json", "csv"], required=False, help_text="Also chosen by the Accept header.")
+
+
+class CSVRenderer(BaseRenderer):
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None) -> bytes:
+        """Only errors come here (the view writes its own CSV); they stay JSON."""
+        return bytes(JSONRenderer().render(data))
+
+
+class CallsView(ApiView):
+    required_actions = {"GET": Action.VIEW_USAGE}
+    renderer_classes = (JSONRenderer, CSVRenderer)
+
+    @operation(
+        "usage_calls",
+        "List the calls, newest first",
+        tag=TAG,
+        query=CallQuery,
+        answers={
+            (200, "application/json"): listed(CallOut, "CallList"),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "The same columns; the header X-Next-Cursor holds `next`."),
+        },
+        description="One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file.",
+    )
+    def get(self, request: Request) -> Response | HttpResponse:
+        as_csv = request.accepted_renderer.format == "csv"
+        limit = self.query.get("limit") or (PAGE_LIMIT if as_csv else 100)
+        found = queries.calls(
+            tenant_id=self.tenant.pk,
+            after=self.query.get("after"),
+            model=self.query.get("model"),
+            source=self.query.get("source"),
+            limit=limit + 1,
+        )
+        rows, more = found[:limit], len(found) > limit
+        following = str(rows[-1].pk) if more else None
+        data = CallOut(rows, many=True).data
+        return csv_response(data, following) if as_csv else listing(data, following)
+
+
+def csv_response(rows: Iterable[Mapping[str, Any]], following: str | None) -> HttpResponse:
+    """A CSV file whose cells no spreadsheet takes for formulas."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(CallOut.Meta.fields)
+    for row in rows:
+        writer.writerow([cell(row[name]) for name in CallOut.Meta.fields])
+    headers = {"Content-Disposition": 'attachment; filename="calls.csv"', "Cache-Control": "no-store"}
+    return HttpResponse(
+        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers | ({"X-Next-Cursor": following} if following else {})
+    )
+
+
+def cell(value: Any) -> Any:
+    """A value as a CSV cell: None is empty, and a text that looks like a formula is told apart by an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+class CallView(ApiView):
+    required_actions = {"GET": Action.VIEW_USAGE}
+
+    @operation("usage_call", "Show a call", tag=TAG, answers={200: CallOut})
+    def get(self, request: Request, pk: UUID) -> Response:
+        row = queries.call(tenant_id=self.tenant.pk, pk=pk)
+        if row is None:
+            raise NotFound("no_such_call", _("There is no such call in this workspace."))
+        return Response(CallOut(row).data)
+
+
+class SummaryQuery(StrictSerializer):
+    days = serializers.IntegerField(required=False, min_value=1, max_value=366, default=30, help_text="How far back, today included.")
+    by = serializers.ChoiceField(["day", "model", "provider", "app_key"], required=False, default="day")
+
+
+class CostOut(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    amount = serializers.CharField(help_text="Decimal.")
+
+
+class SummaryRowOut(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text='The day (2026-11-22), "provider/model", provider or name of the app key.')
+    calls = serializers.IntegerField()
+    errors = serializers.IntegerField()
+    prompt_tokens = serializers.IntegerField(help_text="Of the calls whose tokens are known.")
+    completion_tokens = serializers.IntegerField()
+    credits = serializers.IntegerField()
+    costs = CostOut(many=True, help_text="By currency.")
+    unpriced = serializers.IntegerField(help_text="Calls without a known price: they are in no cost.")
+
+
+class SummaryOut(serializers.Serializer[Any]):
+    days = serializers.IntegerField()
+    by = serializers.CharField()
+    since = serializers.DateTimeField()
+    results = SummaryRowOut(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Always null.")
+
+
+class SummaryView(ApiView):
+    required_actions = {"GET": Action.VIEW_USAGE}
+
+    @operation("usage_summary", "Sums of usage", tag=TAG, query=SummaryQuery, answers={200: SummaryOut})
+    def get(self, request: Request) -> Response:
+        days, by = self.query["days"], self.query["by"]
+        raise NotImplementedError(days, by)

@@ -1,0 +1,81 @@
+"""Set up a trial plan: the account that pays for it, its models, its limit, on or off."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from quotas import services
+from quotas.models import TrialPlan
+from tenants.audit import COMMAND
+from tenants.errors import ServiceError
+
+
+class Command(BaseCommand):
+    help = (
+        "Changes what is given and leaves the rest. A plan that does not exist is made (--limit and --model are needed then). "
+        "A changed limit grants or takes back the difference in every workspace, never below what is used there."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("plan", help="the plan's name, such as openai")
+        parser.add_argument("--credential", nargs="+", action="extend", metavar="field=value", help="the operator's account; base_url too")
+        parser.add_argument("--model", nargs="+", action="extend", metavar="MODEL[=CREDITS]", help="replaces the plan's models")
+        parser.add_argument("--limit", type=int, metavar="N", help="credits for each workspace")
+        switch = parser.add_mutually_exclusive_group()
+        switch.add_argument("--on", action="store_const", dest="is_on", const=True, help="give every workspace its credits")
+        switch.add_argument("--off", action="store_const", dest="is_on", const=False)
+        parser.add_argument("--provider", help="of a new plan; the plan's name without it")
+        parser.add_argument("--label", help="what people read; the plan's name without it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        credential = dict(_pair(text, "--credential") for text in options["credential"] or ())
+        models = _models(options["model"]) if options["model"] is not None else None
+        try:
+            with transaction.atomic():
+                plan = TrialPlan.objects.filter(slug=options["plan"]).first() or self._create(options, models)
+                if credential:
+                    plan = services.set_plan_credential(actor=COMMAND, plan=plan, values=credential)
+            given = {name: options[name] for name in ("label", "limit", "is_on")}
+            plan = services.update_plan(actor=COMMAND, plan=plan, models=models, **given)
+        except ServiceError as error:
+            raise CommandError(f"{error.code}: {error}") from error
+        state = "on" if plan.is_on else "off"
+        pools = f"{', '.join(f'{row.model}={row.credits}' for row in plan.models.order_by('pk'))}"
+        self.stdout.write(f"{plan.slug}: {state}, {plan.limit} credits for each workspace, {plan.provider}, models {pools}")
+
+    def _create(self, options: dict[str, Any], models: dict[str, int] | None) -> TrialPlan:
+        slug = options["plan"]
+        if options["limit"] is None or not models:
+            raise CommandError(f"There is no plan {slug}. To make it, give --limit and at least one --model.")
+        return services.create_plan(
+            actor=COMMAND,
+            slug=slug,
+            label=options["label"] or slug,
+            provider=options["provider"] or slug,
+            limit=options["limit"],
+            models=models,
+        )
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise CommandError(f"{option} wants field=value")  # the text itself may be a key: it is not repeated
+    return name, value
+
+
+def _models(texts: list[str]) -> dict[str, int]:
+    """Model names hold colons and slashes, and credits follow the last "="."""
+    models = {}
+    for text in texts:
+        name, equals, credits = text.rpartition("=")
+        if not equals:
+            name, credits = text, "1"
+        if not name or not credits.isascii() or not credits.isdigit():
+            raise CommandError(f"--model wants MODEL or MODEL=CREDITS, not {text}")
+        models[name] = int(credits)
+    return models

@@ -1,0 +1,46 @@
+"""Emptying tables between tests although call records are final: the triggers are dropped around it and made again.
+
+Only tests do this. The product has no switch that lets a call record be changed or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import TransactionTestCase
+
+_migration = import_module("quotas.migrations.0004_call_records_are_final")
+
+
+def _run(statements: dict[str, list[str]]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements[connection.vendor]:
+            cursor.execute(statement)
+
+
+@contextmanager
+def without_triggers() -> Iterator[None]:
+    _run(_migration.DROP)
+    try:
+        yield
+    finally:
+        _run(_migration.CREATE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flushing_drops_triggers() -> Iterator[None]:
+    """A test with `transaction=True` ends by emptying all tables: TRUNCATE on PostgreSQL, DELETE on SQLite."""
+    original = TransactionTestCase._fixture_teardown
+
+    def teardown(self: Any) -> None:
+        with without_triggers():
+            original(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
