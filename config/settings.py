@@ -52,6 +52,8 @@ MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
 MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
 MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=120)
 MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
+# Seconds between two looks of each process at holds that nobody finished and at the spool.
+MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
 
 INSTALLED_APPS = [
     "tenants",
@@ -90,6 +92,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["tenants.login.ThrottledBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -190,9 +193,9 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api.AppKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.api.ActionPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["config.rest.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["tenants.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "config.rest.exception_handler",
+    "EXCEPTION_HANDLER": "tenants.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": True,
 }
@@ -203,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
 }

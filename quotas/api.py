@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -45,8 +45,9 @@ class TrialOut(serializers.Serializer[TrialView]):
     is_on = serializers.BooleanField(help_text="Whether the operator has it switched on.")
     models = serializers.SerializerMethodField()
 
-    def get_models(self, trial: TrialView) -> Sequence[TrialModelOut]:
-        return [{"model": model, "credits": credits} for model, credits in trial.models.items()]  # type: ignore[misc]
+    @extend_schema_field(TrialModelOut(many=True))
+    def get_models(self, trial: TrialView) -> list[dict[str, Any]]:
+        return [{"model": model, "credits": credits} for model, credits in trial.models.items()]
 
 
 class TrialsView(ApiView):

@@ -10,12 +10,9 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
-from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
-from rest_framework import exceptions, serializers, status
-from rest_framework.parsers import JSONParser
+from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
@@ -23,39 +20,16 @@ from rest_framework.views import APIView
 from tenants.audit import Actor, actor_of
 from tenants.errors import ServiceError
 from tenants.models import Tenant
+from tenants.parsers import TooLarge
 from tenants.permissions import Action
-from tenants.strictjson import BadJSON, loads
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BODY_LIMIT = 256 * 1024  # bytes; the largest honest body is a list of fallbacks
 PAGE_LIMIT = 1000  # rows
 
 
 # Input
-
-
-class TooLarge(exceptions.APIException):
-    status_code = status.HTTP_413_CONTENT_TOO_LARGE
-    default_code = "too_large"
-    default_detail = gettext_lazy("The request body is larger than 256 KiB.")
-
-
-class StrictJSONParser(JSONParser):
-    """JSON as tenants.strictjson reads it; nothing but UTF-8, at most BODY_LIMIT bytes."""
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
-        if charset.lower() not in ("utf-8", "utf8"):
-            raise exceptions.UnsupportedMediaType(media_type or "", _("The body must be UTF-8."))
-        data = stream.read(BODY_LIMIT + 1)
-        if len(data) > BODY_LIMIT:
-            raise TooLarge
-        try:
-            return loads(data)
-        except BadJSON as error:
-            raise exceptions.ParseError(error.message) from None
 
 
 class Text(serializers.CharField):

@@ -7,16 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants import services
+from tenants import queries, services
 from tenants.errors import NotFound
-from tenants.models import AppKey, AuditEntry, Invitation, Membership
+from tenants.models import AuditEntry
 from tenants.permissions import Action, Role, Scope
 from tenants.rest import ApiView, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page
 
@@ -77,9 +77,7 @@ class MembersView(ApiView):
 
     @operation("members_list", "List the members", tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
     def get(self, request: Request) -> Response:
-        rows, following = page(
-            list(Membership.objects.filter(tenant=self.tenant).select_related("user")), key=lambda row: f"{row.pk:012d}", **self.paging
-        )
+        rows, following = page(list(queries.members(tenant=self.tenant)), key=lambda row: f"{row.pk:012d}", **self.paging)
         return listing(MemberOut(rows, many=True).data, following)
 
 
@@ -88,7 +86,7 @@ class MemberView(ApiView):
 
     @operation("members_get", "Show a member", tag=PEOPLE, answers={200: MemberOut})
     def get(self, request: Request, pk: int) -> Response:
-        row = Membership.objects.select_related("user").filter(tenant=self.tenant, pk=pk).first()
+        row = queries.members(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
             raise NotFound("no_such_member", _("This person is not a member of this workspace."))
         return Response(MemberOut(row).data)
@@ -136,7 +134,7 @@ class InvitationsView(ApiView):
         "invitations_list", "List the open invitations", tag=PEOPLE, query=PageQuery, answers={200: listed(InvitationOut, "InvitationList")}
     )
     def get(self, request: Request) -> Response:
-        rows, following = page(list(Invitation.objects.filter(tenant=self.tenant, accepted=None)), key=creation_key, **self.paging)
+        rows, following = page(list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging)
         return listing(InvitationOut(rows, many=True).data, following)
 
     @operation(
@@ -205,7 +203,7 @@ class AppKeysView(ApiView):
 
     @operation("app_keys_list", "List the app keys", tag=KEYS, query=PageQuery, answers={200: listed(AppKeyOut, "AppKeyList")})
     def get(self, request: Request) -> Response:
-        rows, following = page(list(app_keys(self.tenant.pk)), key=creation_key, **self.paging)
+        rows, following = page(list(queries.app_keys(tenant=self.tenant).defer("digest")), key=creation_key, **self.paging)
         return listing(AppKeyOut(rows, many=True).data, following)
 
     @operation("app_keys_create", "Make an app key", tag=KEYS, body=AppKeyIn, answers={201: NewAppKeyOut})
@@ -214,17 +212,12 @@ class AppKeysView(ApiView):
         return Response({**AppKeyOut(row).data, "key": text}, status=201)
 
 
-def app_keys(tenant_id: UUID) -> QuerySet[AppKey]:
-    rows: QuerySet[AppKey] = AppKey.objects.filter(tenant_id=tenant_id).select_related("created_by").defer("digest")
-    return rows
-
-
 class AppKeyView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "DELETE": Action.MANAGE_OWN_APP_KEYS}
 
     @operation("app_keys_get", "Show an app key", tag=KEYS, answers={200: AppKeyOut})
     def get(self, request: Request, pk: UUID) -> Response:
-        row = app_keys(self.tenant.pk).filter(pk=pk).first()
+        row = queries.app_keys(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
             raise NotFound("no_such_key", _("There is no such app key."))
         return Response(AppKeyOut(row).data)
@@ -265,8 +258,8 @@ class AuditEntryOut(serializers.ModelSerializer[AuditEntry]):
 
 class AuditQuery(PageQuery):
     limit = serializers.IntegerField(required=False, min_value=1, max_value=1000, default=100, help_text="Rows of one page at most.")
-    action = serializers.CharField(required=False, max_length=48, help_text='Such as "credential.added".')
-    actor = serializers.CharField(required=False, max_length=160, help_text="An e-mail address, or `app key NAME`.")
+    action = serializers.CharField(required=False, max_length=48, help_text='How the action starts: "credential." or "credential.added".')
+    search = serializers.CharField(required=False, max_length=160, help_text="Part of who acted or of what was acted on.")
 
 
 class AuditView(ApiView):

@@ -1,0 +1,232 @@
+"""Turns the OpenAPI document into what the documentation page shows. Pure: dictionaries in, dataclasses out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field of a body, or one parameter."""
+
+    name: str
+    type: str
+    required: bool
+    description: list[Piece]
+    choices: tuple[str, ...] = ()
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: str
+    description: str
+    rows: tuple[Row, ...] = ()
+    example: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        return self.status >= "400"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    anchor: str
+    method: str
+    path: str
+    summary: str
+    description: list[list[Piece]]
+    scope: str
+    parameters: tuple[Row, ...]
+    body: tuple[Row, ...]
+    body_example: str
+    curl: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of running text; `code` was between backticks."""
+
+    text: str
+    code: bool = False
+
+
+@dataclass(slots=True)
+class Chapter:
+    title: str
+    anchor: str
+    operations: list[Operation] = field(default_factory=list)
+
+
+def chapters(document: Mapping[str, Any]) -> list[Chapter]:
+    """The operations of the document by tag, in the document's order of tags and paths."""
+    found: dict[str, Chapter] = {}
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                title = item[method].get("tags", ["Other"])[0]
+                chapter = found.setdefault(title, Chapter(title, _anchor(title)))
+                chapter.operations.append(_operation(document, path, method, item[method]))
+    return list(found.values())
+
+
+def paragraphs(text: str) -> list[list[Piece]]:
+    """A description's paragraphs, with what stands between backticks told apart."""
+    return [
+        [Piece(piece, code=number % 2 == 1) for number, piece in enumerate(paragraph.replace("\n", " ").split("`")) if piece]
+        for paragraph in text.strip().split("\n\n")
+    ]
+
+
+def _anchor(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Operation:
+    body = _content(operation.get("requestBody", {}))
+    example = _json(_example(document, body)) if body else ""
+    return Operation(
+        anchor=operation["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=operation.get("summary", ""),
+        description=paragraphs(operation.get("description", "")),
+        scope="read" if method == "get" else "manage",
+        parameters=tuple(_parameter(document, parameter) for parameter in operation.get("parameters", ())),
+        body=tuple(_rows(document, body)),
+        body_example=example,
+        curl=_curl(method.upper(), path, example),
+        answers=tuple(_answer(document, status, answer) for status, answer in operation["responses"].items()),
+    )
+
+
+def _content(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = holder.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
+
+
+def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row:
+    schema = _resolve(document, parameter["schema"])
+    where = " (path)" if parameter["in"] == "path" else ""
+    return Row(
+        name=parameter["name"],
+        type=_type(document, schema) + where,
+        required=parameter.get("required", False),
+        description=paragraphs(parameter.get("description", ""))[0],
+        choices=_choices(schema),
+    )
+
+
+def _answer(document: Mapping[str, Any], status: str, answer: Mapping[str, Any]) -> Answer:
+    schema = _content(answer)
+    if status >= "400" or not schema:
+        return Answer(status, answer.get("description", ""))
+    return Answer(status, answer.get("description", ""), tuple(_rows(document, schema)), _json(_example(document, schema)))
+
+
+def _resolve(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema behind references and around null, with the outer description kept."""
+    for key in ("allOf", "oneOf", "anyOf"):
+        branches = [branch for branch in schema.get(key, ()) if branch.get("type") != "null" and branch.get("enum") != [None]]
+        if branches:
+            return {**_resolve(document, branches[0]), **{name: value for name, value in schema.items() if name != key}}
+    if "$ref" in schema:
+        target = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return {**_resolve(document, target), **{name: value for name, value in schema.items() if name != "$ref"}}
+    return schema
+
+
+def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type", "object" if "properties" in schema else "any")
+    names = [name for name in (kind if isinstance(kind, list) else [kind]) if name != "null"]
+    name = names[0] if names else "null"
+    if name == "array":
+        return f"list of {_type(document, _resolve(document, schema.get('items', {})))}"
+    more = schema.get("additionalProperties")
+    if name == "object" and isinstance(more, Mapping) and more:
+        return f"map to {_type(document, _resolve(document, more))}"
+    return {"date-time": "date and time", "uuid": "UUID", "date": "date", "decimal": "decimal as string"}.get(
+        schema.get("format", ""), str(name)
+    )
+
+
+def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(choice) for choice in schema.get("enum", ()) if choice not in (None, ""))
+
+
+def _nullable(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("type")
+    branches = (*schema.get("oneOf", ()), *schema.get("anyOf", ()))
+    return (isinstance(kind, list) and "null" in kind) or any(branch.get("type") == "null" for branch in branches)
+
+
+def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0) -> Iterator[Row]:
+    schema = _resolve(document, schema)
+    required = schema.get("required", ())
+    for name, inner in schema.get("properties", {}).items():
+        found = _resolve(document, inner)
+        description = found.get("description", "")
+        yield Row(
+            name=name,
+            type=_type(document, found) + (" or null" if _nullable(inner) else ""),
+            required=name in required,
+            description=paragraphs("" if "enum" in found and description.startswith("* ") else description)[0],
+            choices=_choices(found if "enum" in found else _resolve(document, found.get("items", {}))),
+            level=level,
+        )
+        if level < 3:
+            yield from _rows(document, _resolve(document, found.get("items", found)), level + 1)
+
+
+def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:
+    schema = _resolve(document, schema)
+    for key in ("example", "default", "const"):
+        if key in schema and schema[key] != {}:
+            return schema[key]
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if _choices(schema):
+        return _choices(schema)[0]
+    if "properties" in schema and depth < 6:
+        return {name: _example(document, inner, depth + 1) for name, inner in schema["properties"].items()}
+    kind = schema.get("type")
+    kind = next((name for name in kind if name != "null"), None) if isinstance(kind, list) else kind
+    if kind == "array":
+        return [_example(document, schema.get("items", {}), depth + 1)]
+    return _PLAIN.get(schema.get("format", ""), _PLAIN.get(str(kind)))
+
+
+_PLAIN: dict[str, Any] = {
+    "string": "...",
+    "integer": 1,
+    "number": 0.5,
+    "boolean": True,
+    "object": {},
+    "uuid": "0199aa10-7c1e-7d3a-9b6e-2f4f7f6f1a01",
+    "date-time": "2026-11-22T09:41:07Z",
+    "date": "2026-11-22",
+    "decimal": "0.0000425",
+    "email": "ada@example.com",
+    "uri": "https://example.com/",
+}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _curl(method: str, path: str, body: str) -> str:
+    shown = re.sub(r"{(\w+)}", lambda match: match[1].upper(), path)
+    lines = [f'curl "$MODELKEEP_URL{shown}"', '-H "Authorization: Bearer $MODELKEEP_KEY"']
+    if method != "GET":
+        lines[0] = lines[0].replace("curl ", f"curl -X {method} ", 1)
+    if body:
+        lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(json.loads(body), ensure_ascii=False)}'"]
+    return " \\\n  ".join(lines)
