@@ -254,3 +254,14 @@ class MasterKeyCheck(models.Model):
 
     def __str__(self) -> str:
         return self.mkid
+
+
+class SignInFailures(models.Model):
+    """Failed sign-ins within one window. `key` is a hash of account, address or both; tenants.throttle knows which."""
+
+    key = models.CharField(max_length=64, unique=True)
+    count = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key[:12]

@@ -29,7 +29,7 @@ TRIES: Final = 3  # per row, when somebody writes it at the same moment
 class SealedColumn:
     """A model with columns `sealed` and `version`, and how the parts of a row's binding are found."""
 
-    model: type[models.Model]
+    model: Any  # a model class
     name: str
     provider: Getter
     base_url: Getter  # the effective one
@@ -38,14 +38,14 @@ class SealedColumn:
 
     def keys_of(self, tenant_id: UUID) -> list[Any]:
         """Primary keys of the tenant's rows that hold a sealed text."""
-        rows: Any = self.model._default_manager.exclude(sealed="").order_by("pk")
+        rows: Any = self.model.objects.exclude(sealed="").order_by("pk")
         if issubclass(self.model, TenantOwned):
             return list(rows.filter(tenant=tenant_id).values_list("pk", flat=True))
         return [row.pk for row in rows if self.tenant_id(row) == tenant_id]
 
     def get(self, pk: Any) -> Any:
         """The row as it is now, or None if it is gone or sealed no more."""
-        return self.model._default_manager.exclude(sealed="").filter(pk=pk).first()
+        return self.model.objects.exclude(sealed="").filter(pk=pk).first()
 
     def binding(self, row: Any) -> dict[str, Any]:
         return {
@@ -206,7 +206,7 @@ def _reseal_row(column: SealedColumn, pk: Any, kid: str, mkid: str) -> bool:
             return False
         text = column.open(row, "rotate")
         token = sealing.seal(**column.binding(row), version=row.version + 1, text=text)
-        rows: Any = column.model._default_manager.filter(pk=pk, sealed=row.sealed, version=row.version)
+        rows: Any = column.model.objects.filter(pk=pk, sealed=row.sealed, version=row.version)
         if rows.update(sealed=token, version=row.version + 1):
             return True
     raise ServiceError("busy", "the row was written by others each time")

@@ -36,7 +36,7 @@ def page(action: Action, *, post: Action | None = None) -> Callable[[View], View
         def checked(request: Any, *args: Any, **kwargs: Any) -> Any:
             needed = table["GET" if request.method in ("GET", "HEAD", "OPTIONS") else "POST"]
             require(request, needed)
-            kwargs.pop("workspace", None)
+            kwargs.pop("workspace", None)  # the middleware has made request.tenant of it
             return view(request, *args, **kwargs)
 
         checked.required_action = action  # type: ignore[attr-defined]
@@ -89,8 +89,7 @@ def is_recent(request: Any, seconds: float = FRESH_SECONDS) -> bool:
 def note_authenticated(request: Any) -> None:
     """The password was typed just now. Called at each sign-in, and by a page that asks for the password again."""
     now = int(time.time())
-    request.session["proven"] = request.session["seen"] = now
-    request.session.setdefault("signed_in", now)
+    request.session.update({"proven": now, "seen": now, "signed_in": now})
 
 
 def _again(request: Any) -> HttpResponse:

@@ -23,7 +23,11 @@ TENANTS_MODELS = [model for model in OUR_MODELS if issubclass(model, TenantOwned
 # Files that may look at every tenant, each with the reason.
 ALL_TENANTS = {
     "tenants/scope.py": "defines it",
-    "tenants/middleware.py": "the operators' site, and finding the tenant of an app key",
+    "tenants/middleware.py": "the operators' site",
+    "tenants/queries.py": "a person's own memberships, before any workspace is entered",
+    "tenants/invitations.py": "an invitation's link names its workspace",
+    "tenants/models.py": "the guard lets operators write",
+    "tenants/managers.py": "the manager lets operators read",
 }
 # Files that may write or read without the guard of TenantOwned.save and the manager.
 UNGUARDED: dict[str, str] = {}

@@ -1,0 +1,119 @@
+"""What `manage.py check` says about an installation: every message has an id and a hint that can be followed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+from django.http.request import validate_host
+
+from tenants import keyring, masterkeys
+from tenants.masterkeys import MasterKeyError
+
+_MAKE_KEY: Final = (
+    "Make one with `python -m config.first_start --print-master-key` and set MODELKEEP_MASTER_KEYS or MODELKEEP_MASTER_KEYS_FILE."
+)
+MASTER_KEY_IDS: Final = {
+    "missing": "modelkeep.E001",
+    "example": "modelkeep.E003",
+    "malformed": "modelkeep.E004",
+    "short": "modelkeep.E005",
+    "repeated": "modelkeep.E006",
+    "secret_key": "modelkeep.E007",
+}
+
+
+@register(Tags.security)
+def check_secrets(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not settings.SECRET_KEY:
+        hint = "Set SECRET_KEY or SECRET_KEY_FILE, or run `python -m config.first_start` once."
+        found.append(Error("SECRET_KEY is empty.", hint=hint, id="modelkeep.E008"))
+    try:
+        masterkeys.parse(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
+    except MasterKeyError as error:
+        found.append(Error(str(error), hint=_MAKE_KEY, id=MASTER_KEY_IDS[error.code]))
+    return found
+
+
+@register(Tags.database)
+def check_master_keys_fit(app_configs: Any, databases: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Only with `check --database default` and before migrations: it asks the database."""
+    if not databases:
+        return []
+    try:
+        problems = keyring.master_key_problems()
+    except DatabaseError:
+        return []  # there are no tables yet
+    hint = "Set MODELKEEP_MASTER_KEYS to the keys that this database was written with; nothing is written until then."
+    return [Error(problem, hint=hint, id="modelkeep.E009") for problem in problems]
+
+
+@register(Tags.urls)
+def check_site_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    host = urlsplit(settings.SITE_URL).hostname
+    if host and validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
+        return []
+    message = f"The host of SITE_URL ({host or 'none'}) is not in ALLOWED_HOSTS: every request to it is refused."
+    return [Error(message, hint=f"Add {host or 'the host'} to ALLOWED_HOSTS, or correct SITE_URL.", id="modelkeep.E002")]
+
+
+@register(Tags.security)
+def check_debug(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if not settings.DEBUG or not is_public():
+        return []
+    hint = "Set DEBUG=0: error pages show settings and source to everybody."
+    return [Warning("DEBUG is on although others can reach this server.", hint=hint, id="modelkeep.W001")]
+
+
+@register(Tags.security)
+def check_content_security_policy(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    policy: str = getattr(settings, "CONTENT_SECURITY_POLICY", "")
+    set_by = "config.middleware.ContentSecurityPolicyMiddleware"
+    if "default-src 'none'" in policy and "unsafe-" not in policy and set_by in settings.MIDDLEWARE:
+        return []
+    hint = f"Keep {set_by} in MIDDLEWARE and default-src 'none' without unsafe-* in CONTENT_SECURITY_POLICY."
+    return [Warning("The content security policy is off or contains unsafe-*.", hint=hint, id="modelkeep.W004")]
+
+
+@register(Tags.database, deploy=True)
+def check_sqlite(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if not is_public() or settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+        return []
+    hint = "Set DATABASE_URL to a PostgreSQL database; with SQLite, one machine and a few calls at a time are the limit."
+    return [Warning("A public server runs on SQLite.", hint=hint, id="modelkeep.W002")]
+
+
+@register(deploy=True)
+def check_demo_provider(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if not is_public() or not settings.MODELKEEP_DEMO_PROVIDER:
+        return []
+    hint = "Set MODELKEEP_DEMO_PROVIDER=0 unless people shall try the pages with made-up answers."
+    return [Warning("The demo provider is on at a public server.", hint=hint, id="modelkeep.W005")]
+
+
+@register()
+def check_time_zone(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [Warning("USE_TZ is off: times of calls are ambiguous.", hint="Set USE_TZ = True.", id="modelkeep.W006")]
+
+
+def is_public() -> bool:
+    """Whether SITE_URL or ALLOWED_HOSTS name anything but this machine."""
+    hosts = {urlsplit(settings.SITE_URL).hostname or "", *(host.strip("[]") for host in settings.ALLOWED_HOSTS)}
+    return any(not _is_local(host) for host in hosts)
+
+
+def _is_local(host: str) -> bool:
+    if host in ("", "localhost", ".localhost", "testserver"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,64 @@
+"""Signing in by e-mail address and password, throttled wherever a password is typed: our page and the operators' site alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import authenticate as django_authenticate
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.core.exceptions import PermissionDenied
+from django.dispatch import receiver
+from django.utils.translation import gettext_lazy as _
+
+from tenants import throttle
+from tenants.errors import ServiceError
+from tenants.models import User
+from tenants.web import note_authenticated
+
+
+class TooManyAttempts(ServiceError):
+    """Nothing was tried. `wait` is in seconds."""
+
+    def __init__(self, wait: float) -> None:
+        message = _("Too many sign-ins failed. Wait a few minutes, then try again.")
+        super().__init__("too_many_attempts", message, status=429)
+        self.wait = wait
+
+
+class ThrottledBackend(ModelBackend):
+    """Django's own check of a password, behind the throttle. An unknown account costs the same time as a wrong password."""
+
+    def authenticate(self, request: Any, username: str | None = None, password: str | None = None, **kwargs: Any) -> User | None:
+        account = username if username is not None else kwargs.get(User.USERNAME_FIELD)
+        if not account or password is None:
+            return None
+        if throttle.wait_before_sign_in(request, account):
+            raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
+        found: Any = super().authenticate(request, username=account, password=password)
+        return found  # type: ignore[no-any-return]
+
+
+def authenticate(request: Any, *, email: str, password: str) -> User | None:
+    """The person, or None for an unknown address, a wrong password and a closed account alike.
+
+    Raises TooManyAttempts.
+    """
+    wait = throttle.wait_before_sign_in(request, email)
+    if wait:
+        raise TooManyAttempts(wait)
+    found: Any = django_authenticate(request, username=email, password=password)
+    return found  # type: ignore[no-any-return]
+
+
+@receiver(user_login_failed)
+def _count_failure(sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+    account = credentials.get("username") or credentials.get(User.USERNAME_FIELD) or ""
+    if not throttle.wait_before_sign_in(request, account):
+        throttle.count_failed_sign_in(request, account)
+
+
+@receiver(user_logged_in)
+def _note_success(sender: Any, request: Any, user: User, **kwargs: Any) -> None:
+    throttle.forget_failed_sign_ins(request, user.email)
+    note_authenticated(request)
