@@ -1,0 +1,47 @@
+"""`python -m tests.providers_table`: write the table of providers in README.md from the registry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BLOCK = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- /providers -->)", re.DOTALL)
+WORDS = {
+    "reasoning": "chat",
+    "embedding": "embeddings",
+    "speech-to-text": "speech to text",
+    "text-to-speech": "text to speech",
+    "rerank": "rerank",
+    "moderation": "moderation",
+}
+
+
+def table() -> str:
+    from django.utils import translation
+
+    from providers import registry
+    from providers.spec import Kind
+
+    lines = ["| provider | slug | models | added | needs |", "|---|---|---|---|---|"]
+    with translation.override("en"):
+        for provider in registry.all_providers():
+            kinds = ", ".join(WORDS[kind.value] for kind in provider.model_types)
+            added = "all at once" if provider.kind is Kind.OWN else "one by one"
+            needs = ", ".join(str(one.label) for one in provider.credential_fields if one.required) or "nothing"
+            lines.append(f"| {provider.label} | `{provider.slug}` | {kinds} | {added} | {needs} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(text: str) -> str:
+    return BLOCK.sub(lambda found: found[1] + table() + found[2], text)
+
+
+if __name__ == "__main__":
+    import os
+
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
