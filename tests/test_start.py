@@ -22,12 +22,9 @@ READS = {"env.str", "env.bool", "env.int", "env.list", "env.float", "env.db_url"
 
 def variables_read(path: Path) -> set[str]:
     """Names of environment variables that a file reads by env.str("NAME"), _secret("NAME", ...) or os.environ.get("NAME")."""
-    found = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-            if ast.unparse(node.func) in READS and re.fullmatch(r"[A-Z][A-Z0-9_]+", node.args[0].value):
-                found.add(node.args[0].value)
-    return found
+    calls = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and node.args)
+    names = (ast.unparse(node.args[0]).strip("\"'") for node in calls if ast.unparse(node.func) in READS)
+    return {name for name in names if re.fullmatch(r"[A-Z][A-Z0-9_]+", name)}
 
 
 def test_every_setting_stands_in_the_example() -> None:
