@@ -6,3 +6,18 @@ class ModelsCatalogConfig(AppConfig):
     name = "models_catalog"
     verbose_name = _("Model catalog")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from models_catalog import checks, queries, receivers  # noqa: F401  (checks and receivers register themselves)
+        from models_catalog.models import TenantModel
+        from providers import contributions, services
+        from tenants import keys
+
+        keys.register_sealed(
+            TenantModel,
+            name=services.MODEL_ENVELOPE,
+            provider="provider",
+            base_url=lambda row: services.effective_base_url(row.provider, row.base_url),
+        )
+        contributions.register_model_counts(queries.counts)
+        contributions.register_dependents(queries.scenarios_of)

@@ -36,6 +36,8 @@ class TenantModel(TenantOwned):
     version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(max_length=40, blank=True, editable=False)
     synced = models.DateTimeField(null=True, blank=True, editable=False)
+    # Since when the provider's list no longer has it; such a model is flagged, not deleted.
+    missing_since = models.DateTimeField(null=True, blank=True, editable=False)
     created = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -6,3 +6,15 @@ class ProvidersConfig(AppConfig):
     name = "providers"
     verbose_name = _("Model providers")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from providers import checks, services  # noqa: F401  (checks register themselves)
+        from providers.models import ProviderCredential
+        from tenants import keys
+
+        keys.register_sealed(
+            ProviderCredential,
+            name=services.ENVELOPE,
+            provider="provider",
+            base_url=lambda row: services.effective_base_url(row.provider, row.base_url),
+        )

@@ -65,6 +65,8 @@ class ProviderChoice(TenantOwned):
     trial_first = models.BooleanField(default=False)
     models_fetched = models.DateTimeField(null=True, blank=True)
     models_error = models.CharField(max_length=400, blank=True)
+    # Shipped models that the provider's own list did not have when it was last fetched.
+    models_missing = models.JSONField(default=list, blank=True)
 
     class Meta:
         verbose_name = _("provider choice")

@@ -1,0 +1,266 @@
+"""Facts as they are written down, in shipped TOML files and stored JSON, to and from the catalog's types."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from models_catalog.catalog import Facts, Price, Rates, Tier
+from providers.spec import ListedModel, ModelType
+from tenants.errors import ServiceError
+
+DATA = Path(__file__).parent / "data"
+LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
+RATES = ("input", "output", "cached_input", "cache_write")
+FIELDS = frozenset({"type", "label", "context_window", "max_output", "features", "parameters", "price", "retired", "successor"})
+
+
+class BadFact(ServiceError):
+    """A fact that cannot be right; `field` says which."""
+
+    def __init__(self, field: str, message: Any) -> None:
+        super().__init__("invalid_value", message, field=field)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """One provider's data file. suggestions: type -> models to offer first as a default."""
+
+    models: Mapping[str, Facts] = field(default_factory=dict)
+    suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@cache
+def shipped(provider: str) -> Shipped:
+    """The shipped facts of a provider, read once; empty for one without a data file."""
+    path = DATA / f"{provider}.toml"
+    if not path.is_file():
+        return Shipped()
+    return read(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
+
+
+def read(document: Mapping[str, Any]) -> Shipped:
+    """A parsed data file. Raises BadFact with the model's name where a row is wrong."""
+    sources = document.get("sources", {})
+    sets = document.get("parameters", {})
+    models: dict[str, Facts] = {}
+    for row in document.get("model", ()):
+        name = row["name"]
+        if name in models:
+            raise BadFact(name, "is listed twice")
+        try:
+            models[name] = _shipped_row(row, sources, sets)
+        except (BadFact, KeyError, TypeError, ValueError) as error:
+            raise BadFact(name, str(error)) from error
+    return Shipped(models, document.get("suggestions", {}))
+
+
+def _shipped_row(row: Mapping[str, Any], sources: Mapping[str, Any], sets: Mapping[str, Any]) -> Facts:
+    facts = {key: value for key, value in row.items() if key not in ("name", "source", "as_of", "parameters")}
+    if "parameters" in row:
+        facts["parameters"] = {name: dict(rule) for name, rule in sets[row["parameters"]].items()}
+    source = sources[row["source"]]
+    parsed = parse(facts)
+    return Facts(**parsed, source=source["title"], as_of=row.get("as_of") or source["date"])
+
+
+def parse(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Written facts to arguments of Facts. None is kept as None. Raises BadFact."""
+    for name in values:
+        if name not in FIELDS:
+            raise BadFact(str(name)[:60], _("There is no such fact."))
+    return {name: None if value is None else _PARSERS[name](name, value) for name, value in values.items()}
+
+
+def stored(values: Mapping[str, Any], *, source: str = "", as_of: date | None = None) -> Facts:
+    """Facts out of a row's JSON. What an older version wrote and this one cannot read is left out: a page is not to break."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            found |= parse({name: value})
+        except BadFact:
+            continue
+    return Facts(**found, source=source, as_of=as_of)
+
+
+def dump(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of Facts to plain JSON, as `parse` reads it."""
+    return {name: _plain(value) for name, value in facts.items() if value is not None}
+
+
+def of_listed(listed: ListedModel) -> dict[str, Any]:
+    """What a provider's list says of a model, as plain JSON; what it leaves open is absent."""
+    facts: dict[str, Any] = {
+        "type": listed.type.value if listed.type else None,
+        "label": listed.label[:200] or None,
+        "context_window": listed.context_window if _is_count(listed.context_window) else None,
+        "max_output": listed.max_output if _is_count(listed.max_output) else None,
+        "features": sorted(listed.features) if listed.features is not None else None,
+        "retired": listed.retires if _is_date(listed.retires) else None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def price_json(price: Price) -> dict[str, Any]:
+    """A price as the REST API shows and takes it: amounts are decimal strings per million tokens."""
+    found: dict[str, Any] = {"currency": price.currency, "free": price.is_free} if price.is_free else {"currency": price.currency}
+    found |= _rates_json(price.rates)
+    if price.per_minute is not None:
+        found["per_minute"] = str(price.per_minute)
+    if price.tiers:
+        found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
+    return found
+
+
+def _rates_json(rates: Rates) -> dict[str, str]:
+    return {name: str(value) for name in RATES if (value := getattr(rates, name)) is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Price):
+        return price_json(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def _type(name: str, value: Any) -> ModelType:
+    try:
+        return ModelType(value)
+    except ValueError:
+        raise BadFact(name, _("There is no such type of model.")) from None
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+        raise BadFact(name, _("Must be a text of 1 to 200 characters."))
+    return value.strip()
+
+
+def _count(name: str, value: Any) -> int:
+    if not _is_count(value):
+        raise BadFact(name, _("Must be a whole number of tokens above 0; leave it out where it is not known."))
+    return int(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
+
+
+def _is_date(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _features(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset) or len(value) > 40:
+        raise BadFact(name, _("Must be a list of feature names."))
+    return frozenset(_text(name, item) for item in value)
+
+
+def _parameters(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or len(value) > 60:
+        raise BadFact(name, _("Must be an object: parameter name to its rule."))
+    return {_text(name, key): _rule(name, rule) for key, rule in value.items()}
+
+
+def _rule(name: str, rule: Any) -> dict[str, Any]:
+    allowed = {"min", "max", "default", "supported", "with_effort_none"}
+    if not isinstance(rule, Mapping) or set(rule) - allowed:
+        raise BadFact(name, _("A rule has min, max, default, supported or with_effort_none."))
+    for key in ("min", "max"):
+        if key in rule and (isinstance(rule[key], bool) or not isinstance(rule[key], int | float | Decimal)):
+            raise BadFact(name, _("min and max are numbers."))
+    for key in ("supported", "with_effort_none"):
+        if not isinstance(rule.get(key, True), bool):
+            raise BadFact(name, _("supported and with_effort_none are true or false."))
+    return {key: float(item) if isinstance(item, Decimal) else item for key, item in rule.items()}
+
+
+def _date(name: str, value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    if not _is_date(value):
+        raise BadFact(name, _("Must be a date such as 2026-11-30."))
+    return date.fromisoformat(value)
+
+
+def _price(name: str, value: Any) -> Price:
+    allowed = {"currency", "per_minute", "tiers", "free", *RATES}
+    if not isinstance(value, Mapping) or set(value) - allowed:
+        raise BadFact(name, _("A price has currency and input, output, cached_input, cache_write, per_minute, tiers or free."))
+    currency = value.get("currency")
+    if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
+        raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
+    free = value.get("free", False)
+    price = Price(
+        currency=currency,
+        rates=_rates(name, value),
+        tiers=tuple(_tier(name, tier) for tier in _list(name, value.get("tiers", []))),
+        per_minute=_amount(name, value.get("per_minute")),
+        is_free=free is True,
+    )
+    known = price.rates != Rates() or price.per_minute is not None
+    if not isinstance(free, bool) or known == price.is_free:
+        raise BadFact(name, _("Give at least one amount above 0, or say that it is free; leave the price out where it is not known."))
+    if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
+        raise BadFact(name, _("Tiers rise by their number of tokens."))
+    return price
+
+
+def _tier(name: str, value: Any) -> Tier:
+    if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
+        raise BadFact(name, _("A tier has above and input, output, cached_input or cache_write."))
+    return Tier(_count(name, value.get("above")), _rates(name, value))
+
+
+def _rates(name: str, value: Mapping[str, Any]) -> Rates:
+    return Rates(**{rate: _amount(name, value.get(rate)) for rate in RATES})
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > 10:
+        raise BadFact(name, _("Tiers are a list of at most ten."))
+    return value
+
+
+def _amount(name: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".'))
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".')) from None
+    if not amount.is_finite() or not 0 < amount <= 1_000_000:
+        raise BadFact(name, _("An amount is above 0; leave it out where it is not known."))
+    return amount
+
+
+_PARSERS: Mapping[str, Any] = {
+    "type": _type,
+    "label": _text,
+    "context_window": _count,
+    "max_output": _count,
+    "features": _features,
+    "parameters": _parameters,
+    "price": _price,
+    "retired": _date,
+    "successor": _text,
+}

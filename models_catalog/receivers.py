@@ -1,0 +1,22 @@
+"""What this app does when a credential was saved: it fetches the provider's models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from models_catalog import services
+from providers import registry
+from providers.models import ProviderCredential
+from providers.signals import credential_saved
+from providers.spec import Kind
+from tenants.scope import tenant_scope
+
+
+@receiver(credential_saved, sender=ProviderCredential)
+def import_after_save(credential: ProviderCredential, **_rest: Any) -> None:
+    """Own models are imported all at once; a hosting provider's are added one by one."""
+    if registry.get(credential.provider).kind is Kind.OWN:
+        with tenant_scope(credential.tenant_id):
+            services.import_models(tenant=credential.tenant, provider=credential.provider)

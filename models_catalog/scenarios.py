@@ -1,0 +1,53 @@
+"""The usage scenarios that a default model is chosen for: one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from providers.spec import OPERATION_TYPE, ModelType, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients may send."""
+
+    slug: str
+    label: Any
+    description: Any
+    type: ModelType
+    aliases: tuple[str, ...] = ()
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        "reasoning",
+        _("System reasoning model"),
+        _("Chat, conversation names, next-question suggestions."),
+        ModelType.REASONING,
+        ("chat", "system-reasoning"),
+    ),
+    Scenario("embedding", _("Embedding model"), _("Documents and questions in datasets."), ModelType.EMBEDDING, ("embeddings",)),
+    Scenario("speech-to-text", _("Speech-to-text model"), _("Voice input."), ModelType.SPEECH_TO_TEXT, ("speech_to_text", "stt")),
+    Scenario("rerank", _("Rerank model"), _("Ordering of search results."), ModelType.RERANK),
+    Scenario("text-to-speech", _("Text-to-speech model"), _("Spoken answers."), ModelType.TEXT_TO_SPEECH, ("text_to_speech", "tts")),
+    Scenario("moderation", pgettext_lazy("model type", "Moderation model"), _("Checking of texts."), ModelType.MODERATION),
+)
+# Means the scenario of whatever is being asked: reasoning for a chat, embedding for a vector.
+ANY_DEFAULT = "default"
+
+_BY_NAME: dict[str, Scenario] = {name: scenario for scenario in SCENARIOS for name in (scenario.slug, *scenario.aliases)}
+_BY_TYPE: dict[ModelType, Scenario] = {scenario.type: scenario for scenario in SCENARIOS}
+
+
+def find(name: str) -> Scenario | None:
+    """The scenario of this slug or alias, or None."""
+    return _BY_NAME.get(name)
+
+
+def of_operation(operation: Operation) -> Scenario:
+    """The scenario whose default answers this operation where a client chose no model."""
+    return _BY_TYPE[OPERATION_TYPE[operation]]

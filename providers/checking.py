@@ -1,0 +1,202 @@
+"""Tries an account at a provider, by the same exchange as a call, and says in words what came of it."""
+
+from __future__ import annotations
+
+import io
+import time
+import wave
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from providers import client
+from providers.errors import Failure, ProviderError
+from providers.exchange import exchange_for
+from providers.models import CredentialState
+from providers.spec import Access, Call, ModelFacts, ModelType, Operation, Provider, Reply, Request, Upload
+from tenants.errors import ServiceError
+
+R = TypeVar("R")
+
+DEADLINE = 25.0  # seconds, for one check with all its requests
+LIST_DEADLINE = 40.0  # seconds, for a whole list of models
+
+STATE_OF: dict[Failure, CredentialState] = {
+    Failure.AUTH: CredentialState.REJECTED,
+    Failure.NO_FUNDS: CredentialState.NO_FUNDS,
+    Failure.PERMISSION: CredentialState.NOT_ALLOWED,
+    Failure.MODEL_NOT_FOUND: CredentialState.NOT_ALLOWED,
+    Failure.UNREACHABLE: CredentialState.UNREACHABLE,
+    Failure.TIMEOUT: CredentialState.UNREACHABLE,
+    Failure.NOT_AN_API: CredentialState.WRONG_URL,
+    Failure.RATE_LIMIT: CredentialState.COOLING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The last request that was made: what to tell an administrator, and nothing that is secret."""
+
+    method: str
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A hosted model to be tried with the smallest request of its type."""
+
+    model: str
+    type: ModelType
+
+
+class CredentialRefused(ServiceError):
+    """A check failed and nothing was stored.
+
+    error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a guess at the cause, or "".
+    """
+
+    def __init__(self, provider: Provider, error: ProviderError, what_we_sent: Sent | None, hint: str = "") -> None:
+        super().__init__(error.failure.value, message_for(provider, error, what_we_sent), status=422)
+        self.error = error
+        self.what_we_sent = what_we_sent
+        self.hint = hint
+
+
+class CheckFailed(Exception):
+    """A check ended in a provider's error; `sent` is the request it failed at."""
+
+    def __init__(self, error: ProviderError, sent: Sent | None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.sent = sent
+
+
+def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None = None) -> None:
+    """Ask the provider whether this account works, or whether a model does. Raises CheckFailed."""
+    if probe is not None:
+        run(provider, exchange_for(provider, _probe(probe), access, ModelFacts(name=probe.model, type=probe.type)), access, pool_key)
+    elif provider.check is not None:
+        ask = provider.check
+        run(provider, lambda: ask(provider, access), access, pool_key)
+
+
+def run(provider: Provider, make: Callable[[], Generator[Call, Reply, R]], access: Access, pool_key: str, deadline: float = DEADLINE) -> R:
+    """Run one exchange over our transport and keep what was last sent. Raises CheckFailed."""
+    calls: list[Call] = []
+    secrets = [value for value in (*access.values.values(), *access.model_values.values()) if value]
+    try:
+        return client.perform(
+            lambda: _recorded(make(), calls), provider=provider, pool_key=pool_key, secrets=secrets, deadline=time.monotonic() + deadline
+        )
+    except ProviderError as error:
+        raise CheckFailed(error, _sent(calls)) from None
+
+
+def _recorded(exchange: Generator[Call, Reply, R], calls: list[Call]) -> Generator[Call, Reply, R]:
+    try:
+        call = next(exchange)
+        while True:
+            calls.append(call)
+            call = exchange.send((yield call))
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+    finally:
+        exchange.close()
+
+
+def _sent(calls: list[Call]) -> Sent | None:
+    if not calls:
+        return None
+    url = urlsplit(calls[-1].url)
+    return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/")
+
+
+def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False) -> str:
+    """What happened, what it means, what to do; the provider's status and code stand in brackets for searching.
+
+    saved: whether the message speaks of a credential that was (True) or was not (False) stored; None where nothing was to be.
+    """
+    outcome = {True: " " + _("Saved."), False: " " + _("Nothing was saved."), None: ""}[saved]
+    return _template(error, sent) % {
+        "provider": provider.label,
+        "host": sent.host if sent else provider.label,
+        "url": f"https://{sent.host}{sent.path}" if sent else "",
+        "code": codes(error),
+        "status": error.status,
+        "message": error.message,
+        "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
+        "saved": outcome,
+    }
+
+
+def _template(error: ProviderError, sent: Sent | None) -> str:
+    match error.failure:
+        case Failure.AUTH:
+            return _(
+                "%(provider)s refused this key%(code)s.%(saved)s Check that you copied the whole key and that it has not been revoked."
+            )
+        case Failure.NO_FUNDS:
+            return _(
+                "The key is valid, but the %(provider)s account has no credit%(code)s.%(saved)s "
+                "Calls will fail until the account is topped up."
+            )
+        case Failure.UNREACHABLE:
+            return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL.%(saved)s")
+        case Failure.TIMEOUT:
+            return _("%(host)s did not answer in time. Try again, or check the API base URL.%(saved)s")
+        case Failure.NOT_AN_API if error.status is not None and sent is not None:
+            return _("%(url)s answered %(status)s.%(saved)s Check the API base URL; it usually ends in /v1.")
+        case Failure.NOT_AN_API:
+            return _("The API base URL cannot be used: %(message)s%(saved)s")
+        case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
+            return _(
+                "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s%(saved)s "
+                "Check the key's permissions and which models the account may use."
+            )
+        case Failure.RATE_LIMIT:
+            return _("%(provider)s is limiting requests just now%(code)s.%(saved)s Try again in a minute.")
+        case _:
+            return _("%(provider)s could not check this key%(code)s: %(message)s%(saved)s Try again later.")
+
+
+def codes(error: ProviderError) -> str:
+    """The brackets of a message, such as “ (401 invalid_api_key)”; "" where the provider gave neither."""
+    parts = " ".join(str(part) for part in (error.status, error.provider_code) if part)
+    return f" ({parts})" if parts else ""
+
+
+def _probe(probe: Probe) -> Request:
+    """The smallest request that proves a model works: one token, or one second of silence."""
+    operation, body = _PROBES[probe.type]
+    upload = Upload("silence.wav", "audio/wav", _silence()) if operation is Operation.TRANSCRIPTION else None
+    return Request(operation, probe.model, {"model": probe.model} | body, upload=upload)
+
+
+_PROBES: dict[ModelType, tuple[Operation, dict[str, Any]]] = {
+    ModelType.REASONING: (Operation.CHAT, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}),
+    ModelType.EMBEDDING: (Operation.EMBEDDINGS, {"input": "ping"}),
+    ModelType.SPEECH_TO_TEXT: (Operation.TRANSCRIPTION, {}),
+    ModelType.RERANK: (Operation.RERANK, {"query": "ping", "documents": ["ping", "pong"]}),
+    ModelType.TEXT_TO_SPEECH: (Operation.SPEECH, {"input": "ping", "voice": "alloy"}),
+    ModelType.MODERATION: (Operation.MODERATION, {"input": "ping"}),
+}
+
+
+def _silence() -> bytes:
+    """A WAV file of a second of silence: 16 kHz, 16 bits, one channel."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes(bytes(2 * 16000))
+    return file.getvalue()

@@ -1,0 +1,49 @@
+"""`manage.py check`: the registry and the stored rows agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from providers import registry
+from providers.models import ProviderChoice, ProviderCredential
+
+
+@register(Tags.models)
+def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
+    """Every adapter can be loaded and declares what it must."""
+    try:
+        registry.all_providers()
+    except Exception as error:  # any mistake in an adapter file is a finding here, not a traceback
+        return [Error(f"An adapter cannot be loaded: {error}", id="modelkeep.E101")]
+    return []
+
+
+@register(Tags.database)
+def stored_providers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """Rows name providers by slug; one whose adapter is gone cannot be used any more."""
+    return unknown_slugs(databases, (ProviderCredential, ProviderChoice), "modelkeep.W101")
+
+
+def unknown_slugs(databases: Sequence[str] | None, models: Sequence[Any], id: str) -> list[CheckMessage]:
+    """A warning for each table with rows of providers that there is no adapter for. Looks at slugs only."""
+    known = {provider.slug for provider in registry.all_providers()}
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        tables = connection.introspection.table_names()
+        for model in models:
+            table = model._meta.db_table
+            if table not in tables:
+                continue  # not migrated yet
+            quoted = connection.ops.quote_name(table)
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT DISTINCT provider FROM {quoted}")  # noqa: S608  (a table's name of ours)
+                unknown = sorted({slug for (slug,) in cursor.fetchall()} - known)
+            if unknown:
+                hint = "Bring the adapter back, or delete these rows in the operators' site."
+                found.append(Warning(f"{table} names unknown providers: {', '.join(unknown)}", hint=hint, id=id))
+    return found

@@ -1,0 +1,70 @@
+"""What apps above this one know of a provider: they register a function, the queries here ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """One tenant's trial at one provider, in credits; `models` maps a model's name to its credits per call."""
+
+    plan: str
+    limit: int
+    settled: int
+    held: int
+    left: int
+    models: Mapping[str, int] = field(default_factory=dict)
+    is_on: bool = True
+
+
+Trials = Callable[[UUID], Mapping[str, TrialFacts]]
+ModelCounts = Callable[[UUID], Mapping[str, int]]
+Dependents = Callable[[UUID, str], tuple[str, ...]]
+
+_trials: list[Trials] = []
+_model_counts: list[ModelCounts] = []
+_dependents: list[Dependents] = []
+
+
+def register_trials(function: Trials) -> None:
+    """`function(tenant_id)` gives the trial of each provider (slug -> facts) that has one, in one or two queries."""
+    _add(_trials, function)
+
+
+def register_model_counts(function: ModelCounts) -> None:
+    """`function(tenant_id)` gives the number of models of each provider (slug -> count), in one query."""
+    _add(_model_counts, function)
+
+
+def register_dependents(function: Dependents) -> None:
+    """`function(tenant_id, provider)` names the scenarios whose default model is the provider's."""
+    _add(_dependents, function)
+
+
+def trials(tenant_id: UUID) -> dict[str, TrialFacts]:
+    """The trials of a tenant by provider; those switched off are included and say so."""
+    found: dict[str, TrialFacts] = {}
+    for function in _trials:
+        found.update(function(tenant_id))
+    return found
+
+
+def model_counts(tenant_id: UUID) -> dict[str, int]:
+    """How many models the catalog knows of each provider."""
+    counts: dict[str, int] = {}
+    for function in _model_counts:
+        counts.update(function(tenant_id))
+    return counts
+
+
+def dependents(tenant_id: UUID, provider: str) -> tuple[str, ...]:
+    """The labels of what stops working when the provider's last credential goes, besides its models."""
+    return tuple(label for function in _dependents for label in function(tenant_id, provider))
+
+
+def _add(registered: list, function: Callable) -> None:  # type: ignore[type-arg]
+    if function not in registered:  # ready() may run twice in one process
+        registered.append(function)

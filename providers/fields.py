@@ -1,0 +1,116 @@
+"""What a person or program typed for a provider's fields: checked against what the adapter declares, and split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from providers import egress
+from providers.spec import Field, Provider
+from tenants.errors import ServiceError
+
+MAX_LENGTH = 4000  # characters of one value
+BASE_URL = "base_url"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Cleaned values: `public` may be stored as they are, `secret` only sealed. Empty ones are left out."""
+
+    public: dict[str, str]
+    secret: dict[str, str]
+
+
+class InvalidValue(ServiceError):
+    """A value that a field cannot hold; `field` says which."""
+
+    def __init__(self, message: str, field: str | None) -> None:
+        super().__init__("invalid_value", message, field=field)
+
+
+def clean(fields: Sequence[Field], values: Mapping[str, Any], *, kept: Iterable[str] = (), optional: bool = False) -> Values:
+    """Check typed values against the declared fields.
+
+    kept: names of secret fields that may be left empty because a value is stored already.
+    optional: nothing is required (fields of a credential that a single model may bring along).
+    Raises InvalidValue, and ServiceError `unknown_field`.
+    """
+    declared = {field.name: field for field in fields}
+    for name in values:
+        if name not in declared:
+            raise ServiceError("unknown_field", _("There is no field “%(name)s” here.") % {"name": str(name)[:60]}, field=str(name)[:60])
+    public: dict[str, str] = {}
+    secret: dict[str, str] = {}
+    for field in fields:
+        text = _text(field, values.get(field.name))
+        if text:
+            (secret if field.secret else public)[field.name] = text
+        elif field.required and not optional and field.name not in kept:
+            raise InvalidValue(_("%(label)s is required.") % {"label": field.label}, field.name)
+    return Values(public, secret)
+
+
+def _text(field: Field, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidValue(_("%(label)s must be text.") % {"label": field.label}, field.name)
+    text = value.strip()
+    if len(text) > MAX_LENGTH:
+        raise InvalidValue(_("%(label)s is too long.") % {"label": field.label}, field.name)
+    if field.secret and not _is_key(text):
+        message = _("%(label)s holds a blank or a character that no key has. Copy the key alone, without quotes or other text.")
+        raise InvalidValue(message % {"label": field.label}, field.name)
+    if not text.isprintable():
+        raise InvalidValue(_("%(label)s holds a line break or an invisible character.") % {"label": field.label}, field.name)
+    if text and field.choices and text not in {choice for choice, _label in field.choices}:
+        raise InvalidValue(_("%(label)s must be one of the given choices.") % {"label": field.label}, field.name)
+    return text
+
+
+def _is_key(text: str) -> bool:
+    """Printable ASCII without blanks: a key travels in a header, where anything else is cut, refused or a second header."""
+    return all("!" <= character <= "~" for character in text)
+
+
+def clean_base_url(provider: Provider, text: str) -> str:
+    """The normalised base URL, "" for the provider's own.
+
+    Raises InvalidValue for what is no URL, is missing where the provider has none of its own, or may not be reached.
+    """
+    text = text.strip()
+    if not text:
+        if not provider.default_base_url and not provider.local:
+            raise InvalidValue(_("%(provider)s needs a base URL: the address of your server.") % {"provider": provider.label}, BASE_URL)
+        return ""
+    try:
+        url = egress.normalise_base_url(text)
+        egress.check_url(url, allow=settings.MODELKEEP_EGRESS_ALLOW, tenant_typed=True)
+    except egress.Refused as error:
+        raise InvalidValue(str(error), BASE_URL) from None
+    return "" if url == provider.default_base_url else url
+
+
+def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
+    """A hint, never a refusal, where a key looks like another provider's; "" where nothing is odd.
+
+    Keys are told apart by how they start; of two prefixes that fit, the longer one is the better guess.
+    """
+    for field in provider.credential_fields:
+        text = values.get(field.name, "")
+        if not (field.secret and field.prefix and text):
+            continue
+        guesses = [(len(own.prefix), other, own.prefix) for other in others for own in other.credential_fields if own.secret and own.prefix]
+        fitting = [guess for guess in guesses if text.startswith(guess[2])]
+        best = max(fitting, key=lambda guess: (guess[0], guess[1].slug == provider.slug), default=None)
+        usual = _("%(provider)s keys start with %(prefix)s.") % {"provider": provider.label, "prefix": field.prefix}
+        if best is not None and best[1].slug != provider.slug and best[0] != len(field.prefix):
+            found = _("This looks like a key of %(other)s (%(prefix)s…).") % {"other": best[1].label, "prefix": best[2]}
+            return f"{found} {usual}"
+        if not text.startswith(field.prefix):
+            return usual
+    return ""

@@ -1,0 +1,181 @@
+"""What is known of a tenant's credentials and of each provider's state. Reads only, and never opens a sealed value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from providers import contributions, registry
+from providers.contributions import TrialFacts
+from providers.models import CredentialState, ProviderChoice, ProviderCredential
+from providers.spec import Provider
+
+
+class State(StrEnum):
+    """What a provider's card says."""
+
+    NOT_SET_UP = "not_set_up"
+    TRIAL = "trial"
+    CONNECTED = "connected"
+    UNCHECKED = "unchecked"  # saved without a check, or checked only with its models
+    REJECTED = "rejected"
+    NO_FUNDS = "no_funds"
+    UNREACHABLE = "unreachable"
+    WRONG_URL = "wrong_url"
+    NOT_ALLOWED = "not_allowed"
+    RESTING = "resting"
+    UNREADABLE = "unreadable"
+    DISABLED = "disabled"  # rows are stored, but the operator does not offer the provider
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """One provider as one tenant sees it. `provider` is None where rows name one that this version does not know."""
+
+    slug: str
+    provider: Provider | None
+    state: State
+    since: datetime | None
+    message: str
+    active: ProviderCredential | None
+    credentials: int
+    models: int
+    trial: TrialFacts | None
+    trial_first: bool
+    models_fetched: datetime | None
+    models_error: str
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether its models are in the catalog: there is a credential, or a trial that is on."""
+        return self.credentials > 0 or (self.trial is not None and self.trial.is_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What deleting one credential stops: nothing while a successor stands by."""
+
+    successor: ProviderCredential | None
+    trial: TrialFacts | None
+    models: int
+    scenarios: tuple[str, ...]
+
+
+def credentials(*, tenant_id: UUID, provider: str | None = None) -> QuerySet[ProviderCredential]:
+    """A tenant's credentials, the active one of each provider first; sealed values are left in the database."""
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id).defer("sealed")
+    return rows if provider is None else rows.filter(provider=provider)
+
+
+def credential(*, tenant_id: UUID, provider: str, pk: UUID | str) -> ProviderCredential | None:
+    """One credential of this tenant and provider, or None."""
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id, provider=provider, pk=pk)
+    return rows.first()
+
+
+def routable_credentials(*, tenant_id: UUID, provider: str, now: datetime) -> list[ProviderCredential]:
+    """The credentials to try, in order: the active one, the standby ones, and last those that still rest."""
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id, provider=provider)
+    return sorted(rows, key=lambda row: is_resting(row, now))
+
+
+def is_resting(row: ProviderCredential, now: datetime) -> bool:
+    """Whether a credential is left alone for now: throttled, refused a short while ago, or unreadable."""
+    return row.state == CredentialState.UNREADABLE or (row.resting_until is not None and row.resting_until > now)
+
+
+def has_credential(*, tenant_id: UUID) -> frozenset[str]:
+    """The providers that this tenant has a credential for."""
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id)
+    return frozenset(rows.order_by().values_list("provider", flat=True).distinct())
+
+
+def trial_first(*, tenant_id: UUID, provider: str) -> bool:
+    """Whether the trial is to be used before the tenant's own credential."""
+    rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(tenant_id=tenant_id, provider=provider)
+    return rows.filter(trial_first=True).exists()
+
+
+def choices(*, tenant_id: UUID) -> dict[str, ProviderChoice]:
+    """What the tenant chose per provider, by slug; a provider without a row has the defaults."""
+    rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(tenant_id=tenant_id)
+    return {row.provider: row for row in rows}
+
+
+def statuses(*, tenant_id: UUID) -> dict[str, ProviderStatus]:
+    """The state of every provider that is offered or has rows: four queries, however many there are."""
+    by_provider: dict[str, list[ProviderCredential]] = defaultdict(list)
+    for row in credentials(tenant_id=tenant_id):
+        by_provider[row.provider].append(row)
+    chosen = choices(tenant_id=tenant_id)
+    trials = contributions.trials(tenant_id)
+    counts = contributions.model_counts(tenant_id)
+    offered = {provider.slug: provider for provider in registry.offered()}
+    known = {provider.slug: provider for provider in registry.all_providers()}
+    now = timezone.now()
+    return {
+        slug: _status(
+            slug, known.get(slug), slug in offered, by_provider.get(slug, ()), chosen.get(slug), trials.get(slug), counts.get(slug, 0), now
+        )
+        for slug in [*offered, *(slug for slug in by_provider if slug not in offered)]
+    }
+
+
+def status(*, tenant_id: UUID, provider: str) -> ProviderStatus | None:
+    """The state of one provider; None for one that is not offered and has no rows."""
+    return statuses(tenant_id=tenant_id).get(provider)
+
+
+def consequences(*, credential: ProviderCredential) -> Consequences:
+    """What stops when this credential is deleted."""
+    others = list(credentials(tenant_id=credential.tenant_id, provider=credential.provider).exclude(pk=credential.pk))
+    trial = contributions.trials(credential.tenant_id).get(credential.provider)
+    if others:
+        return Consequences(others[0], trial, 0, ())
+    count = contributions.model_counts(credential.tenant_id).get(credential.provider, 0)
+    return Consequences(None, trial, count, contributions.dependents(credential.tenant_id, credential.provider))
+
+
+def _status(
+    slug: str,
+    provider: Provider | None,
+    is_offered: bool,
+    rows: Sequence[ProviderCredential],
+    choice: ProviderChoice | None,
+    trial: TrialFacts | None,
+    models: int,
+    now: datetime,
+) -> ProviderStatus:
+    active = next((row for row in rows if row.is_active), rows[0] if rows else None)
+    return ProviderStatus(
+        slug=slug,
+        provider=provider,
+        state=_state(is_offered, active, trial, now),
+        since=active.state_since if active else None,
+        message=active.state_message if active else "",
+        active=active,
+        credentials=len(rows),
+        models=models,
+        trial=trial,
+        trial_first=choice.trial_first if choice else False,
+        models_fetched=choice.models_fetched if choice else None,
+        models_error=choice.models_error if choice else "",
+    )
+
+
+def _state(is_offered: bool, active: ProviderCredential | None, trial: TrialFacts | None, now: datetime) -> State:
+    if not is_offered:
+        return State.DISABLED
+    if active is None:
+        return State.TRIAL if trial is not None and trial.is_on else State.NOT_SET_UP
+    if active.state == CredentialState.COOLING:
+        # Nobody rewrites the row when the time is over.
+        return State.RESTING if is_resting(active, now) else State.CONNECTED
+    return State(active.state)
