@@ -1,0 +1,143 @@
+"""A whole server of the product, as `make run` starts it, in a data folder of its own: for tests that are programs outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+READY_WITHIN = 60  # seconds
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Server:
+    """`with Server(env={...}) as server:` - `server.url`, `server.owner`, `server.password`, `server.app_key`, `server.manage(...)`.
+
+    database_url: another database than a fresh SQLite file; it must exist and be empty. workers: gunicorn's processes.
+    """
+
+    def __init__(self, *, env: dict[str, str] | None = None, database_url: str = "", workers: int = 1, workspace: str = "main") -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = tempfile.TemporaryDirectory(prefix="modelkeep-server-")
+        self.data = Path(self._folder.name)
+        self.log = self.data / "server.log"
+        self.workspace = workspace
+        self.env = {name: value for name, value in os.environ.items() if name not in _OURS}
+        self.env |= {
+            "MODELKEEP_READ_DOTENV": "0",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATA_DIR": str(self.data),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": str(workers),
+            "DATABASE_URL": database_url or f"sqlite:///{self.data / 'modelkeep.sqlite3'}",
+        }
+        self.env |= env or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.first: dict[str, Any] = {}
+
+    def __enter__(self) -> Server:
+        self._python("-m", "config.first_start")
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        self.first = json.loads(self.manage("init", "--workspace", self.workspace, "--owner", "owner@example.test", "--json"))
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    @property
+    def owner(self) -> str:
+        return str(self.first["owner"])
+
+    @property
+    def password(self) -> str:
+        return str(self.first["password"])
+
+    @property
+    def app_key(self) -> str:
+        return str(self.first["app_key"])
+
+    @property
+    def pid(self) -> int:
+        """gunicorn's own; its workers are its children."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def start(self) -> None:
+        gunicorn = Path(sys.executable).with_name("gunicorn")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(gunicorn), "--config", "config/gunicorn.conf.py", "config.asgi:application"],
+                cwd=REPOSITORY,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+
+    def manage(self, *command: str, check: bool = True) -> str:
+        """Run a management command; what it printed."""
+        return self._python("manage.py", *command, check=check)
+
+    def _python(self, *arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=REPOSITORY, env=self.env, capture_output=True, text=True, check=False, timeout=120
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def _wait(self) -> None:
+        assert self._process is not None
+        until = time.monotonic() + READY_WITHIN
+        while time.monotonic() < until and self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise AssertionError(f"the server did not get ready:\n{self.log.read_text(errors='replace')[-4000:]}")
+
+
+# What the test process was started with must not leak into the server under test.
+_OURS = {
+    "SECRET_KEY",
+    "MODELKEEP_MASTER_KEYS",
+    "MODELKEEP_DEMO_PROVIDER",
+    "MODELKEEP_EGRESS_ALLOW",
+    "DATA_DIR",
+    "DATABASE_URL",
+    "DJANGO_SETTINGS_MODULE",
+}
