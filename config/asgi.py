@@ -1,10 +1,56 @@
 """The server's application: /v1/... goes to the gateway, everything else to Django, in one process."""
 
 import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
-application = django_application
+
+# Models can be imported only now.
+from django.conf import settings  # noqa: E402
+
+from config.logs import request_id  # noqa: E402
+from gateway.asgi import Gateway  # noqa: E402
+from gateway.service import Service  # noqa: E402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+service = Service()
+gateway = Gateway(service, request_id)
+
+
+def path_of(scope: Scope) -> str:
+    """The request's path below the prefix the server is mounted under (SCRIPT_NAME, or the server's root path)."""
+    path: str = scope["path"]
+    prefix = (settings.FORCE_SCRIPT_NAME or scope.get("root_path") or "").rstrip("/")
+    return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    path = path_of(scope)
+    if scope["type"] == "http" and (path.startswith("/v1/") or path == "/v1"):
+        await gateway(scope, receive, send, path)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start and stop with the server."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await service.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await service.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,8 +1,67 @@
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class GatewayConfig(AppConfig):
+    """Where the apps that do not know each other are joined: trials with providers, plans with adapters and the catalog."""
+
     name = "gateway"
     verbose_name = _("Gateway")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from providers import contributions
+        from providers.services import effective_base_url
+        from quotas import hooks
+
+        contributions.register_trials(trials_by_provider)
+        hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models)
+
+
+def trials_by_provider(tenant_id: UUID) -> Mapping:  # type: ignore[type-arg]
+    """The trial of each provider, for the providers' pages; of several plans the one that has most left."""
+    from providers.contributions import TrialFacts
+    from quotas import queries
+
+    views = sorted(queries.trials(tenant_id=tenant_id), key=lambda view: (view.is_on, view.left))
+    return {
+        view.provider: TrialFacts(
+            plan=view.plan,
+            limit=view.limit,
+            settled=view.settled,
+            held=view.held,
+            left=view.left,
+            models=view.models,
+            is_on=view.is_on,
+        )
+        for view in views
+    }
+
+
+def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ignore[no-untyped-def]
+    """What an operator typed for a plan, checked and split as a tenant's credential is. Raises ServiceError."""
+    from providers import fields, registry
+    from quotas.hooks import PlanCredential
+    from tenants.errors import ServiceError
+
+    try:
+        declared = registry.get(provider)
+    except registry.UnknownProvider:
+        raise ServiceError("unknown_provider", _("There is no such provider."), field="provider") from None
+    typed = dict(values)
+    base_url = typed.pop(fields.BASE_URL, "") or ""
+    cleaned = fields.clean([field for field in declared.credential_fields if field.name != fields.BASE_URL], typed)
+    return PlanCredential(cleaned.public, cleaned.secret, fields.clean_base_url(declared, base_url))
+
+
+def retired_models(provider: str, models: Collection[str]) -> list:  # type: ignore[type-arg]
+    """Those of a plan's models that their provider has switched off or will."""
+    from models_catalog import facts
+    from quotas.hooks import RetiredModel
+
+    shipped = facts.shipped(provider).models
+    known = ((model, shipped[model]) for model in models if model in shipped)
+    return [RetiredModel(model, fact.retired, fact.successor or "") for model, fact in known if fact.retired is not None]

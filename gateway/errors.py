@@ -1,0 +1,70 @@
+"""What a client is told when it gets no answer: one exception, and the one translation of providers' failures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from providers.errors import STATUS, Failure, ProviderError
+
+# Failures that tell of an account, not of a request: on a trial the account is the operator's.
+ACCOUNT_FAILURES: Final = frozenset({Failure.AUTH, Failure.PERMISSION, Failure.NO_FUNDS, Failure.RATE_LIMIT})
+_TYPES: Final[dict[int, str]] = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+# Two meanings that the settings pages tell apart are one to clients of the API.
+_CODES: Final[dict[Failure, str]] = {Failure.UNREACHABLE: "provider_error", Failure.NOT_AN_API: "provider_error"}
+
+
+class Refusal(Exception):
+    """A call that ends without an answer.
+
+    status: HTTP status. code: the stable name that programs read. message: what happened, what it means, what to do.
+    param: the field of the request that is to blame. retry_after: seconds. headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+        self.headers = headers
+
+    @property
+    def type(self) -> str:
+        return _TYPES.get(self.status) or ("invalid_request_error" if self.status < 500 else "api_error")
+
+
+def bad_request(message: str, param: str | None = None) -> Refusal:
+    return Refusal(400, "invalid_request", message, param=param)
+
+
+def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> Refusal:
+    """The client's view of a provider's failure. label: the provider's name; trial: the account was the operator's."""
+    if trial and error.failure in ACCOUNT_FAILURES:
+        return Refusal(
+            503,
+            "trial_provider_unavailable",
+            f"The trial cannot be served right now: the operator's account at {label} does not answer calls. No credit was used. "
+            f"Try again later, or add a {label} key of your own.",
+            retry_after=error.retry_after,
+        )
+    status = STATUS[error.failure]
+    retry_after = error.retry_after
+    if status == 429 and retry_after is None:
+        retry_after = 60.0
+    code = _CODES.get(error.failure, error.failure.value)
+    return Refusal(status, code, f"{label}: {error.message}", param=error.param, retry_after=retry_after)

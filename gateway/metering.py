@@ -1,0 +1,92 @@
+"""What a call used and what that costs: as the provider reported it, else estimated and marked so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from models_catalog.catalog import Price
+from providers.spec import Answer, Decoder, Operation, Usage
+
+if TYPE_CHECKING:
+    from gateway.relay import Inquiry
+
+CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
+# What is counted in tokens. Audio is not: without a report its use is unknown.
+_IN_TOKENS: Final = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDINGS, Operation.RERANK, Operation.MODERATION})
+_TEXTS: Final = ("messages", "prompt", "input", "query", "documents", "tools")
+
+
+def of_answer(inquiry: Inquiry, answer: Answer, price: Price | None) -> dict[str, Any]:
+    """Fields of the call record for a whole answer."""
+    if _is_reported(answer.usage):
+        return _fields(answer.usage, "reported", price)
+    return _estimated(inquiry, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price)
+
+
+def of_stream(inquiry: Inquiry, decoder: Decoder, price: Price | None) -> dict[str, Any]:
+    """Fields of the call record for a stream, complete or not."""
+    if _is_reported(decoder.usage):
+        return _fields(decoder.usage, "reported", price)
+    return _estimated(inquiry, decoder.usage, decoder.output_characters, price)
+
+
+def of_request(inquiry: Inquiry, price: Price | None) -> dict[str, Any]:
+    """Fields of the call record where the answer was never read."""
+    return _estimated(inquiry, None, 0, price)
+
+
+def _is_reported(usage: Usage | None) -> bool:
+    return usage is not None and (usage.prompt_tokens is not None or usage.completion_tokens is not None or usage.audio_seconds is not None)
+
+
+def _estimated(inquiry: Inquiry, usage: Usage | None, output_characters: int, price: Price | None) -> dict[str, Any]:
+    if inquiry.operation not in _IN_TOKENS:
+        return _fields(usage, "none", price)
+    length = sum(_length(inquiry.body.get(name)) for name in _TEXTS)
+    guess = Usage(prompt_tokens=_tokens(length), completion_tokens=_tokens(output_characters))
+    return _fields(guess, "estimated", price)
+
+
+def _tokens(characters: int) -> int:
+    return math.ceil(characters / CHARACTERS_PER_TOKEN)
+
+
+def _length(value: Any) -> int:
+    """Characters of all texts in a JSON value, data URLs left out: an image's tokens do not follow its bytes."""
+    return sum(len(text) for text in _texts(value) if not text.startswith("data:"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting.extend(item for name, item in one.items() if name not in ("role", "type", "id"))
+        elif isinstance(one, list):
+            waiting.extend(one)
+
+
+def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, Any]:
+    cost = _cost(usage, price)
+    return {
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": usage.completion_tokens if usage else None,
+        "cached_tokens": usage.cached_tokens if usage else None,
+        "usage_source": source,
+        "cost": cost,
+        "currency": price.currency if price is not None and cost is not None else "",
+    }
+
+
+def _cost(usage: Usage | None, price: Price | None) -> Decimal | None:
+    """None where the price or the use is not known: unpriced is not free."""
+    if usage is None or price is None:
+        return None
+    if price.is_free:
+        return Decimal(0)
+    return None

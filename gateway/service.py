@@ -1,0 +1,105 @@
+"""What the calls of one process share: store, upstream, routes, relay, and the timers beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from gateway.relay import Relay
+from gateway.routes import Routes, in_thread
+from gateway.spool import Spool
+from gateway.store import DatabaseAway, Store, make_database
+from gateway.upstream import Upstream
+from quotas import services as quota_services
+
+logger = logging.getLogger(__name__)
+DRAIN_SECONDS = 10.0  # notes that go on when the server stops
+
+
+class Service:
+    """Made once per process; everything that belongs to the event loop comes with start()."""
+
+    def __init__(self) -> None:
+        self.spool = Spool(Path(settings.DATA_DIR))
+        self.routes = Routes()
+        self.store: Store
+        self.upstream: Upstream
+        self.relay: Relay
+        self._started = False
+        self._starting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Start where no server told us to (lifespan switched off)."""
+        if not self._started:
+            await self.start()
+
+    async def start(self) -> None:
+        async with self._starting:
+            if self._started:
+                return
+            self.store = Store(make_database(settings.DATABASES["default"]), self.spool)
+            await self.store.open()
+            self.upstream = Upstream(
+                allow=frozenset(settings.MODELKEEP_EGRESS_ALLOW),
+                connect_timeout=settings.MODELKEEP_CONNECT_TIMEOUT,
+                idle_timeout=settings.MODELKEEP_IDLE_TIMEOUT,
+            )
+            self.relay = Relay(store=self.store, upstream=self.upstream, routes=self.routes, deadline=settings.MODELKEEP_CALL_DEADLINE)
+            self._timer = asyncio.get_running_loop().create_task(self._run_timer())
+            self._started = True
+
+    async def stop(self) -> None:
+        """Let notes end, close pools and connections."""
+        if not self._started:
+            return
+        self._started = False
+        if self._timer is not None:
+            self._timer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._timer
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.relay.wait()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.close()
+        await self.store.close()
+
+    def note(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside a call; that the database is away is no news there."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.warning("A note could not be written: %s", task.exception())
+
+    async def _run_timer(self) -> None:
+        """Replay the spool and reap holds, now and then for ever; every process does, and it does not matter which is first."""
+        while True:
+            await self._once("replay the spool", self._replay())
+            await self._once("reap holds", in_thread(quota_services.reap))
+            await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+
+    async def _replay(self) -> None:
+        count = await self.spool.replay(self.store.write)
+        if count:
+            logger.info("%d ends of calls came from the spool into the database", count)
+
+    async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except DatabaseAway as problem:
+            logger.warning("Cannot %s, the database is away: %s", what, problem)
+        except Exception:
+            logger.exception("Cannot %s", what)
