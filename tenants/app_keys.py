@@ -76,6 +76,14 @@ def revoke_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
 
 
 @transaction.atomic
+def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
+    """The operators' own way: they are no members, so no role allows or forbids it. Reached from their site only."""
+    app_key.revoked = timezone.now()
+    app_key.save(update_fields=["revoked"])
+    _record(app_key, app_key.tenant, actor, "app_key.revoked")
+
+
+@transaction.atomic
 def rotate_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor, overlap: timedelta) -> tuple[AppKey, str]:
     """(new row, its text). The new key takes name and rights over; the old one works for `overlap` longer (0 to 7 days).
 

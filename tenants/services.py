@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from tenants import keys
-from tenants.app_keys import create_app_key, revoke_app_key, rotate_app_key
+from tenants.app_keys import create_app_key, revoke_app_key, revoke_app_key_as_operator, rotate_app_key
 from tenants.audit import Actor, record
 from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.invitations import accept_invitation, find_invitation, invite, revoke_invitation
@@ -36,6 +36,7 @@ __all__ = [
     "rename_workspace",
     "resume_workspace",
     "revoke_app_key",
+    "revoke_app_key_as_operator",
     "revoke_invitation",
     "rotate_app_key",
     "suspend_workspace",

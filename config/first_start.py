@@ -1,0 +1,59 @@
+"""The first start's secrets: made once in DATA_DIR with mode 0600, where the environment and .env give none.
+
+Runs before Django loads: `python -m config.first_start`. What is there already is never changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def new_master_key(mkid: str = "m1") -> str:
+    """ "m1:<base64 of 32 random bytes>", as MODELKEEP_MASTER_KEYS wants it."""
+    return f"{mkid}:{base64.b64encode(os.urandom(32)).decode('ascii')}"
+
+
+def main() -> None:
+    env = environ.FileAwareEnv()
+    if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
+        environ.Env.read_env(BASE_DIR / ".env")
+    folder = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not env.str("SECRET_KEY", default=""):
+        write_once(folder / "secret_key", secrets.token_urlsafe(50))
+    if not env.str("MODELKEEP_MASTER_KEYS", default=""):
+        write_once(folder / "master_keys", new_master_key())
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a secret for the owner's eyes only; False where the file is there. Two starts at once keep the first one's."""
+    if path.exists():
+        return False
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)  # unlike a rename, this never replaces
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink()
+    return True
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--print-master-key"]:
+        print(new_master_key(f"m{secrets.token_hex(2)}"))
+    else:
+        main()

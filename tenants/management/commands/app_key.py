@@ -1,0 +1,47 @@
+"""An app key that no person's rights bound, printed once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from tenants import services
+from tenants.audit import COMMAND
+from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.scope import tenant_scope
+
+
+class Command(ServiceCommand):
+    help = "Make an app key for a workspace. The key is printed once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("workspace", metavar="SLUG")
+        parser.add_argument("--name", required=True, help="what the key is for; unique among the workspace's keys")
+        parser.add_argument("--scopes", required=True, type=_names, help="use, read, manage, with commas between them")
+        parser.add_argument("--providers", type=_names, default=[], help="only these providers, with commas between them")
+        parser.add_argument("--models", type=_names, default=[], help="only these models (provider/model), with commas between them")
+        parser.add_argument("--days", type=int, help="how many days the key is valid; without it, until it is revoked")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = self.workspace(options["workspace"])
+        expires = timezone.now() + timedelta(days=options["days"]) if options["days"] is not None else None
+        with refusals_as_messages(), tenant_scope(tenant):
+            row, text = services.create_app_key(
+                tenant=tenant,
+                actor=COMMAND,
+                name=options["name"],
+                scopes=options["scopes"],
+                allowed_providers=options["providers"],
+                allowed_models=options["models"],
+                expires=expires,
+            )
+        values = {"workspace": tenant.slug, "name": row.name, "scopes": row.scopes, "app_key": text}
+        self.answer(options, values, [text])
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,82 @@
+"""The first workspace with its owner, an app key, and an operator; run again, it changes nothing."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import transaction
+
+from tenants import keys, services
+from tenants.audit import COMMAND
+from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.models import AppKey, Membership, Tenant, User
+from tenants.permissions import Role, Scope
+from tenants.scope import tenant_scope
+
+KEY_NAME = "First key"
+
+
+class Command(ServiceCommand):
+    help = "Make a workspace, its owner, an app key and, where there is none, an operator. Passwords and keys are printed once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--workspace", required=True, metavar="SLUG", help="the workspace's address: small letters, digits, hyphens")
+        parser.add_argument("--owner", required=True, metavar="EMAIL", help="the owner's e-mail address")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with refusals_as_messages(), transaction.atomic():
+            made = _make(options["workspace"], options["owner"])
+        self.answer(options, made, _lines(made))
+
+
+def _make(slug: str, email: str) -> dict[str, str]:
+    """What contract.md's --json prints: passwords and the key only where they were made now."""
+    owner, password = _person(email)
+    tenant = Tenant.objects.filter(slug=slug).first() or services.create_workspace(slug=slug, name=slug, owner=owner, actor=COMMAND)
+    made = {"workspace": tenant.slug, "owner": owner.email} | ({"password": password} if password else {})
+    with tenant_scope(tenant):
+        if not Membership.objects.filter(tenant=tenant, user=owner).exists():
+            services.add_member(tenant=tenant, user=owner, role=Role.OWNER, actor=COMMAND)
+        keys.make_key_pair(tenant=tenant)
+        if not AppKey.objects.filter(tenant=tenant).exists():
+            made["app_key"] = services.create_app_key(tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope)[1]
+    return made | _operator(owner.email)
+
+
+def _person(email: str) -> tuple[User, str]:
+    """(account, password). The password is "" for an account that was there."""
+    found = User.objects.filter(email=email.strip().lower()).first()
+    if found is not None:
+        return found, ""
+    password = secrets.token_urlsafe(15)
+    return services.make_user(email=email, password=password), password
+
+
+def _operator(owner_email: str) -> dict[str, str]:
+    """An operator's account where there is none. Not the owner's: operators see no workspace's pages."""
+    if User.objects.filter(is_staff=True, is_active=True).exists():
+        return {}
+    domain = owner_email.rpartition("@")[2]
+    names = (f"operator@{domain}", *(f"operator-{number}@{domain}" for number in range(2, 100)))
+    email = next(name for name in names if not User.objects.filter(email=name).exists())
+    password = secrets.token_urlsafe(15)
+    User.objects.create_superuser(email, password)
+    return {"operator": email, "operator_password": password}
+
+
+def _lines(made: dict[str, str]) -> list[str]:
+    site = settings.SITE_URL
+    lines = [f"Workspace          {made['workspace']}   {site}/t/{made['workspace']}/", f"Owner              {made['owner']}"]
+    if "password" in made:
+        lines.append(f"Password           {made['password']}")
+    if "app_key" in made:
+        lines.append(f"App key            {made['app_key']}")
+    if "operator" in made:
+        lines += [f"Operator           {made['operator']}   {site}/admin/", f"Operator password  {made['operator_password']}"]
+    if {"password", "app_key", "operator"} & set(made):
+        lines.append("Passwords and keys are shown only now. Store them.")
+    return lines
