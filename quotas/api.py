@@ -162,7 +162,7 @@ def csv_response(rows: Iterable[Mapping[str, Any]], following: str | None) -> Ht
     writer.writerow(CallOut.Meta.fields)
     for row in rows:
         writer.writerow([cell(row[name]) for name in CallOut.Meta.fields])
-    headers = {"Content-Disposition": 'attachment; filename="calls.csv"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
     return HttpResponse(
         text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers | ({"X-Next-Cursor": following} if following else {})
     )

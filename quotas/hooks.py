@@ -5,9 +5,12 @@ gateway/apps.py registers the answers. Until then a credential is kept as it was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,18 @@ class RetiredModel:
     successor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One input of a provider's credential, for the operator's form. label, help_text: lazy strings."""
+
+    name: str
+    label: Any
+    secret: bool = False
+    help_text: Any = ""
+
+
+# provider's slug -> the inputs of its credential, base_url among them.
+CredentialFields = Callable[[str], Sequence[CredentialField]]
 # (provider's slug, typed values by field name, base_url among them) -> PlanCredential; raises ServiceError.
 CheckCredential = Callable[[str, Mapping[str, str]], PlanCredential]
 # (provider's slug, base URL or "") -> the base URL that calls really go to: what the sealed secrets are bound to.
@@ -41,24 +56,36 @@ def _as_typed(provider: str, values: Mapping[str, str]) -> PlanCredential:
     return PlanCredential(public={}, secret=secret, base_url=values.get("base_url", ""))
 
 
+def _usual_fields(provider: str) -> Sequence[CredentialField]:
+    return (CredentialField("api_key", _("API key"), secret=True), CredentialField("base_url", _("Base URL")))
+
+
 @dataclass(slots=True)
 class _Registered:
     check: CheckCredential = _as_typed
     effective_url: EffectiveURL = lambda provider, base_url: base_url
     retired: FindRetired = lambda provider, models: []
+    fields: CredentialFields = _usual_fields
 
 
 _registered = _Registered()
 
 
-def register(*, check: CheckCredential, effective_url: EffectiveURL, retired: FindRetired) -> None:
+def register(
+    *, check: CheckCredential, effective_url: EffectiveURL, retired: FindRetired, fields: CredentialFields = _usual_fields
+) -> None:
     """Called once, when the apps are ready."""
-    _registered.check, _registered.effective_url, _registered.retired = check, effective_url, retired
+    _registered.check, _registered.effective_url, _registered.retired, _registered.fields = check, effective_url, retired, fields
 
 
 def check_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
     """Check and split what was typed for `provider`. Raises ServiceError."""
     return _registered.check(provider, values)
+
+
+def credential_fields(provider: str) -> Sequence[CredentialField]:
+    """The inputs of the credential, for a form."""
+    return _registered.fields(provider)
 
 
 def effective_url(provider: str, base_url: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -32,13 +31,14 @@ class BelowUsed(ServiceError):
         super().__init__("below_used", message, "amount")
 
 
-@dataclass(frozen=True, slots=True)
-class PlanAccess:
+class PlanAccess(NamedTuple):
     """The operator's account that a plan is paid with: opened values by field name, base URL ("" is the provider's own)."""
 
-    provider: str
-    values: Mapping[str, str] = field(repr=False)
-    base_url: str = ""
+    values: Mapping[str, str]
+    base_url: str
+
+    def __repr__(self) -> str:
+        return f"PlanAccess(********, {self.base_url!r})"
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------
@@ -178,14 +178,14 @@ def effective_base_url(plan: TrialPlan) -> str:
     return hooks.effective_url(plan.provider, plan.base_url)
 
 
-def open_plan(*, plan_id: int, purpose: str = "call") -> PlanAccess:
+def open_plan_credential(*, plan_id: int, purpose: str = "call") -> PlanAccess:
     """The opened account of a plan, right before it is used. Raises CredentialUnreadable, TrialPlan.DoesNotExist."""
     plan = TrialPlan.objects.get(pk=plan_id)
     values = dict(plan.values)
     if plan.sealed:
         text = keys.open_sealed(**_binding(plan), version=plan.version, token=plan.sealed, purpose=purpose, subject=f"plan:{plan.slug}")
         values |= json.loads(text)
-    return PlanAccess(plan.provider, values, plan.base_url)
+    return PlanAccess(values, plan.base_url)
 
 
 # -- credits ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from quotas.plans import (
     effective_base_url,
     give_pools,
     grant,
-    open_plan,
+    open_plan_credential,
     set_plan_credential,
     update_plan,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "grant",
     "hold",
     "mark_sent",
-    "open_plan",
+    "open_plan_credential",
     "reap",
     "record_call",
     "set_plan_credential",

@@ -1,0 +1,89 @@
+"""What a call costs: usage times price, in Decimal. Pure. Unknown is None, never 0.
+
+Usage and prices come from apps that this one does not import; the protocols below say what is read of them.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final, Protocol
+
+PLACES: Final = 10  # decimal places of a cost, as the ledger keeps it
+STEP: Final = Decimal(1).scaleb(-PLACES)
+MILLION: Final = 1_000_000
+SECONDS_PER_MINUTE: Final = 60
+
+
+class Rates(Protocol):
+    """Prices per million tokens; None is unknown or does not apply."""
+
+    @property
+    def input(self) -> Decimal | None: ...
+    @property
+    def output(self) -> Decimal | None: ...
+    @property
+    def cached_input(self) -> Decimal | None: ...
+
+
+class Price(Protocol):
+    """A list price in one currency. per_minute: of audio. at: the rates for a prompt of so many tokens (tiers)."""
+
+    @property
+    def per_minute(self) -> Decimal | None: ...
+    @property
+    def is_free(self) -> bool: ...
+    def at(self, prompt_tokens: int, /) -> Rates: ...
+
+
+class Usage(Protocol):
+    """Tokens, and seconds of audio. cached_tokens are part of prompt_tokens."""
+
+    @property
+    def prompt_tokens(self) -> int | None: ...
+    @property
+    def completion_tokens(self) -> int | None: ...
+    @property
+    def cached_tokens(self) -> int | None: ...
+    @property
+    def audio_seconds(self) -> float | None: ...
+
+
+def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
+    """The cost in the price's currency, rounded to 10 places; None (unpriced) where a used part has no known price or amount."""
+    if price is None:
+        return None
+    if price.is_free:
+        return Decimal(0)
+    if usage is None:
+        return None
+    if price.per_minute is not None and usage.audio_seconds is not None:
+        cost = price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE
+        return cost.quantize(STEP, ROUND_HALF_UP)
+    return _cost_of_tokens(usage, price)
+
+
+def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        return None
+    rates = price.at(usage.prompt_tokens or 0)
+    if rates.input is None and rates.output is None:
+        return None
+    cached = min(usage.cached_tokens or 0, usage.prompt_tokens or 0)
+    uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached
+    cached_rate = rates.input if rates.cached_input is None else rates.cached_input
+    parts = (_part(uncached, rates.input), _part(cached, cached_rate), _part(usage.completion_tokens, rates.output))
+    total = Decimal(0)
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return (total / MILLION).quantize(STEP, ROUND_HALF_UP)
+
+
+def _part(tokens: int | None, rate: Decimal | None) -> Decimal | None:
+    """None where something was used, or may have been, at an unknown price or in an unknown amount."""
+    if not tokens and not rate:
+        return Decimal(0)
+    if tokens == 0:
+        return Decimal(0)
+    return None if tokens is None or rate is None else tokens * rate
