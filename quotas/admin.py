@@ -21,7 +21,7 @@ from tenants.errors import ServiceError
 CREDENTIAL = "credential_"
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(admin.ModelAdmin):
     """Shows rows; the ledger's rows change by its own statements only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -37,7 +37,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 # -- plans ------------------------------------------------------------------------------------------------------------
 
 
-class TrialPlanForm(forms.ModelForm[TrialPlan]):
+class TrialPlanForm(forms.ModelForm):
     """A plan with its models as text and, once the provider is known, the inputs of its credential (empty: as it is)."""
 
     models = forms.CharField(
@@ -97,7 +97,7 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
 
 
 @admin.register(TrialPlan)
-class TrialPlanAdmin(admin.ModelAdmin[TrialPlan]):
+class TrialPlanAdmin(admin.ModelAdmin):
     form = TrialPlanForm
     list_display = ("label", "slug", "provider", "limit", "is_on", "mask", "workspaces")
     list_filter = ("is_on",)
@@ -171,7 +171,7 @@ class GrantForm(ActionForm):
     reason = forms.CharField(required=False, max_length=200, label=gettext_lazy("Reason"))
 
 
-class GrantInline(admin.TabularInline[Grant, CreditPool]):
+class GrantInline(admin.TabularInline):
     model = Grant
     fields = readonly_fields = ("created", "amount", "reason", "actor")
     extra = 0
