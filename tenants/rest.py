@@ -174,6 +174,11 @@ class ApiView(APIView):
         if handler is not None:
             self.query = read(getattr(handler, "query_serializer", NoQuery), request.query_params)
 
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
+
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         raise exceptions.MethodNotAllowed("OPTIONS")
 

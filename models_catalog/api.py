@@ -1,0 +1,319 @@
+"""REST: the catalog of models, models added by hand, and the default model of each scenario."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from models_catalog import facts, queries, services
+from models_catalog.catalog import Entry
+from models_catalog.models import TenantModel
+from models_catalog.queries import DefaultChoice
+from models_catalog.scenarios import SCENARIOS
+from providers import queries as provider_queries
+from providers.spec import ModelType
+from tenants.errors import NotFound
+from tenants.permissions import Action
+from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page, refused
+
+TAG, DEFAULTS = "Models", "Default models"
+TYPES = [one.value for one in ModelType]
+SLUGS = [scenario.slug for scenario in SCENARIOS]
+
+
+# Answers
+
+
+class TierOut(serializers.Serializer[Any]):
+    above = serializers.IntegerField(help_text="Prompt tokens from which on these amounts hold for the whole request.")
+    input = serializers.CharField(required=False)
+    output = serializers.CharField(required=False)
+    cached_input = serializers.CharField(required=False)
+    cache_write = serializers.CharField(required=False)
+
+
+class PriceOut(serializers.Serializer[Any]):
+    """Amounts are decimal strings per million tokens; what is not known is absent, never 0."""
+
+    currency = serializers.CharField()
+    free = serializers.BooleanField(required=False)
+    input = serializers.CharField(required=False)
+    output = serializers.CharField(required=False)
+    cached_input = serializers.CharField(required=False)
+    cache_write = serializers.CharField(required=False)
+    per_minute = serializers.CharField(required=False, help_text="Of audio.")
+    tiers = TierOut(many=True, required=False)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return facts.price_json(instance)
+
+
+class RuleOut(serializers.Serializer[Any]):
+    min = serializers.FloatField(required=False)
+    max = serializers.FloatField(required=False)
+    default = serializers.JSONField(required=False)  # type: ignore[assignment]
+    supported = serializers.BooleanField(required=False)
+    with_effort_none = serializers.BooleanField(required=False)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return dict(instance)
+
+
+class ModelOut(serializers.Serializer[Entry]):
+    id = serializers.CharField(help_text='"provider/model": what the /v1 endpoints take as `model`.')
+    provider = serializers.CharField()
+    model = serializers.CharField()
+    type = serializers.ChoiceField(TYPES, allow_null=True, help_text="null: not known.")
+    label = serializers.CharField()  # type: ignore[assignment]
+    enabled = serializers.BooleanField()
+    origin = serializers.ChoiceField(
+        TenantModel.Origin.values, help_text="Shipped with Modelkeep, from the provider's list, or added by hand."
+    )
+    context_window = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
+    max_output = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
+    features = serializers.SerializerMethodField()
+    parameters = serializers.DictField(child=RuleOut())
+    price = PriceOut(allow_null=True, help_text="null: not known.")
+    retired = serializers.DateField(allow_null=True, help_text="The day it is or was shut down.")
+    is_retired = serializers.BooleanField()
+    successor = serializers.CharField(help_text="A model of the same provider, or empty.")
+    missing = serializers.BooleanField(help_text="The provider's last list did not have it.")
+    added = serializers.BooleanField(help_text="Added by hand: can be deleted.")
+    values = serializers.DictField(child=serializers.CharField(), help_text="Fields of a model added by hand that are not secret.")
+    base_url = serializers.CharField(help_text="Its own address, or empty.")
+    masked = serializers.CharField(source="mask", help_text="Its own key, masked; empty without one.")
+    overrides = serializers.DictField(child=serializers.JSONField(), help_text="Facts that this workspace set itself.")
+    source = serializers.CharField(help_text="Where the facts come from.")
+    as_of = serializers.DateField(allow_null=True)
+
+    def get_features(self, entry: Entry) -> list[str]:
+        return sorted(entry.features)
+
+
+class DefaultOut(serializers.Serializer[DefaultChoice]):
+    scenario = serializers.ChoiceField(SLUGS, source="scenario.slug")
+    label = serializers.CharField(source="scenario.label")  # type: ignore[assignment]
+    type = serializers.ChoiceField(TYPES, source="scenario.type", help_text="Models of this type fit.")
+    model = serializers.SerializerMethodField(help_text='"provider/model"; null where nothing is chosen.')
+    fallbacks = serializers.ListField(child=serializers.CharField(), help_text="Tried in this order where the model before fails.")
+    usable = serializers.BooleanField(source="is_usable", help_text="The chosen model is in the catalog and switched on.")
+
+    def get_model(self, choice: DefaultChoice) -> str | None:
+        return choice.model or None
+
+
+class RefreshOut(serializers.Serializer[Any]):
+    provider = serializers.CharField()
+    models = serializers.IntegerField(help_text="How many models of the provider the catalog knows now.")
+    fetched = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField(help_text="Why the provider's list could not be fetched, or empty; the older list stays then.")
+
+
+# Input
+
+
+class ModelQuery(PageQuery):
+    type = serializers.ChoiceField(TYPES, required=False)
+    provider = serializers.CharField(required=False, max_length=40)
+    enabled = serializers.ChoiceField(["true", "false"], required=False)
+    search = serializers.CharField(required=False, max_length=200, help_text="Part of a name or label.")
+
+
+class ModelIn(StrictSerializer):
+    model = Text(max_length=200, help_text="The provider's name of the model or deployment.")
+    type = serializers.ChoiceField(TYPES)
+    values = serializers.DictField(
+        child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
+        default=dict,
+        help_text="By field name; the provider's `model_fields` says which there are.",
+    )
+    check = Flag(default=True, help_text="Ask the model something first; nothing is stored where it fails.")
+
+
+class ModelChange(StrictSerializer):
+    """`enabled` switches; every other field overrides a fact, and null takes the override back."""
+
+    enabled = Flag(required=False)
+    type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
+    label = Text(required=False, allow_null=True, max_length=200)  # type: ignore[assignment]
+    context_window = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
+    max_output = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
+    features = serializers.ListField(child=Text(max_length=200), required=False, allow_null=True, max_length=40)
+    parameters = serializers.DictField(
+        child=serializers.JSONField(), required=False, allow_null=True, help_text="Name -> {min, max, default, supported}."
+    )
+    price = serializers.DictField(
+        child=serializers.JSONField(),
+        required=False,
+        allow_null=True,
+        help_text='{"currency": "USD", "input": "2.50", "output": "10"}: decimal strings per million tokens, or {"currency", "free": true}.',
+    )
+    retired = serializers.DateField(required=False, allow_null=True)
+    successor = Text(required=False, allow_null=True, max_length=200)
+
+
+class DefaultIn(StrictSerializer):
+    model = Text(max_length=241, help_text='"provider/model", switched on and of the scenario\'s type.')
+    fallbacks = serializers.ListField(child=Text(max_length=241), default=list, max_length=20)
+
+
+# Views
+
+
+class ModelsView(ApiView):
+    required_actions = {"GET": Action.VIEW_MODELS}
+
+    @operation(
+        "models_list",
+        "List the models",
+        tag=TAG,
+        query=ModelQuery,
+        answers={200: listed(ModelOut, "ModelList")},
+        description="The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand.",
+    )
+    def get(self, request: Request) -> Response:
+        found = queries.entries(
+            tenant_id=self.tenant.pk,
+            provider=self.query.get("provider"),
+            type=self.query.get("type"),
+            enabled={"true": True, "false": False}.get(self.query.get("enabled", "")),
+            search=self.query.get("search", ""),
+        )
+        rows, following = page(found, key=lambda entry: entry.id, **self.paging)
+        return listing(ModelOut(rows, many=True).data, following)
+
+
+class ModelView(ApiView):
+    required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_MODELS, "DELETE": Action.MANAGE_MODELS}
+
+    def entry(self, provider: str, model: str) -> Entry:
+        found = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=model)
+        if found is None:
+            raise NotFound("model_not_found", _("There is no such model in this workspace."))
+        return found
+
+    @operation("models_get", "Show a model", tag=TAG, answers={200: ModelOut})
+    def get(self, request: Request, provider: str, model: str) -> Response:
+        return Response(ModelOut(self.entry(provider, model)).data)
+
+    @operation(
+        "models_change",
+        "Switch a model, or override its facts",
+        tag=TAG,
+        body=ModelChange,
+        answers={200: ModelOut},
+        description="A fact that is null goes back to what is shipped or what the provider says. Importing again keeps overrides.",
+    )
+    def patch(self, request: Request, provider: str, model: str) -> Response:
+        self.entry(provider, model)
+        given = self.body(ModelChange)
+        entry = services.change_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given)
+        return Response(ModelOut(entry).data)
+
+    @operation(
+        "models_delete",
+        "Delete a model that was added by hand",
+        tag=TAG,
+        answers={204: None, 409: refused("The model is shipped or the provider's own: it can be switched off, not deleted.")},
+    )
+    def delete(self, request: Request, provider: str, model: str) -> Response:
+        self.entry(provider, model)
+        services.remove_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model)
+        return Response(status=204)
+
+
+class ProviderModelsView(ApiView):
+    required_actions = {"POST": Action.MANAGE_MODELS}
+
+    @operation(
+        "models_add",
+        "Add a model",
+        tag=TAG,
+        body=ModelIn,
+        answers={201: ModelOut, 409: refused("The model is there already."), 422: refused("The provider refused the model.")},
+        description="For hosting providers, or one more model of any other. `base_url` may be among `values` where the provider says so.",
+    )
+    def post(self, request: Request, provider: str) -> Response:
+        known_provider(self, provider)
+        given = self.body(ModelIn)
+        services.add_model(tenant=self.tenant, actor=self.actor, provider=provider, **given)
+        entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=given["model"])
+        return Response(ModelOut(entry).data, status=201)
+
+
+class RefreshView(ApiView):
+    required_actions = {"POST": Action.MANAGE_MODELS}
+
+    @operation(
+        "providers_refresh",
+        "Import the provider's models again",
+        tag=TAG,
+        answers={200: RefreshOut, 409: refused("The provider has no credential yet.")},
+        description="Where the list cannot be fetched the older one stays, and `error` says why.",
+    )
+    def post(self, request: Request, provider: str) -> Response:
+        self.body(NoBody)
+        known_provider(self, provider)
+        services.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
+        status = known_provider(self, provider)
+        shown = {"provider": provider, "models": status.models, "fetched": status.models_fetched, "error": status.models_error}
+        return Response(RefreshOut(shown).data)
+
+
+def known_provider(view: ApiView, slug: str) -> provider_queries.ProviderStatus:
+    status = provider_queries.status(tenant_id=view.tenant.pk, provider=slug)
+    if status is None:
+        raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]})
+    return status
+
+
+class DefaultsView(ApiView):
+    required_actions = {"GET": Action.VIEW_DEFAULTS}
+
+    @operation(
+        "default_models_list",
+        "List the default models",
+        tag=DEFAULTS,
+        query=PageQuery,
+        answers={200: listed(DefaultOut, "DefaultModelList")},
+        description="Every scenario; `model` is null where none is chosen.",
+    )
+    def get(self, request: Request) -> Response:
+        found = list(queries.defaults(tenant_id=self.tenant.pk).values())
+        rows, following = page(found, key=lambda choice: f"{SLUGS.index(choice.scenario.slug):02d}", **self.paging)
+        return listing(DefaultOut(rows, many=True).data, following)
+
+
+class DefaultView(ApiView):
+    required_actions = {"GET": Action.VIEW_DEFAULTS, "PUT": Action.MANAGE_DEFAULTS, "DELETE": Action.MANAGE_DEFAULTS}
+
+    def choice(self, scenario: str) -> DefaultChoice:
+        """The choice of a scenario's slug; aliases are for callers of /v1 only."""
+        if scenario not in SLUGS:
+            raise NotFound("unknown_scenario", _("There is no such scenario. Scenarios are: %(names)s.") % {"names": ", ".join(SLUGS)})
+        return queries.defaults(tenant_id=self.tenant.pk)[scenario]
+
+    @operation("default_models_get", "Show a scenario's default model", tag=DEFAULTS, answers={200: DefaultOut})
+    def get(self, request: Request, scenario: str) -> Response:
+        return Response(DefaultOut(self.choice(scenario)).data)
+
+    @operation("default_models_set", "Set a scenario's default model", tag=DEFAULTS, body=DefaultIn, answers={200: DefaultOut})
+    def put(self, request: Request, scenario: str) -> Response:
+        self.choice(scenario)
+        services.set_default(tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn))
+        return Response(DefaultOut(self.choice(scenario)).data)
+
+    @operation(
+        "default_models_clear",
+        "Clear a scenario's default model",
+        tag=DEFAULTS,
+        description="Calls that name no model answer 424 from then on. Clearing what is clear is no error.",
+    )
+    def delete(self, request: Request, scenario: str) -> Response:
+        self.choice(scenario)
+        services.clear_default(tenant=self.tenant, actor=self.actor, scenario=scenario)
+        return Response(status=204)
