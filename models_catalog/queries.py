@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -99,7 +99,7 @@ def entries(
     for offered in registry.offered():
         slug = offered.slug
         if provider in (None, slug):
-            found += _of_provider(slug, by_provider.get(slug, {}), missing.get(slug, frozenset()), whole=slug in ready)
+            found += _of_provider(offered, by_provider.get(slug, {}), missing.get(slug, frozenset()), whole=slug in ready)
     return [one for one in found if _fits(one, type, enabled, search.strip().lower())]
 
 
@@ -121,7 +121,7 @@ def set_up(*, tenant_id: UUID) -> frozenset[str]:
 
 def counts(tenant_id: UUID) -> dict[str, int]:
     """The number of models by provider, in one query: what is shipped, and the rows beyond it."""
-    found = {provider.slug: len(facts.shipped(provider.slug).models) for provider in registry.all_providers()}
+    found = {provider.slug: len(_shipped_names(provider)) for provider in registry.all_providers()}
     for slug, model in _rows(tenant_id).order_by().values_list("provider", "model"):
         if model not in facts.shipped(slug).models:
             found[slug] = found.get(slug, 0) + 1
@@ -269,12 +269,17 @@ def _missing(tenant_id: UUID) -> dict[str, frozenset[str]]:
     return {slug: frozenset(choice.models_missing) for slug, choice in provider_queries.choices(tenant_id=tenant_id).items()}
 
 
-def _of_provider(slug: str, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool) -> Iterable[Entry]:
+def _of_provider(provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool) -> list[Entry]:
     """A provider's entries: the shipped ones in their order, then the others by name; the retired ones last."""
-    known = facts.shipped(slug).models
-    names: Sequence[str] = [*known, *sorted(name for name in rows if name not in known)] if whole else _added(rows)
-    merged = [_merged(slug, name, rows.get(name), missing) for name in names]
+    known = facts.shipped(provider.slug).models
+    names = [*_shipped_names(provider), *sorted(name for name in rows if name not in known)] if whole else _added(rows)
+    merged = [_merged(provider.slug, name, rows.get(name), missing) for name in names]
     return sorted(merged, key=lambda one: one.is_retired)
+
+
+def _shipped_names(provider: Provider) -> list[str]:
+    """The shipped models that can be called: a type that the adapter does not serve yet is not shown."""
+    return [name for name, known in facts.shipped(provider.slug).models.items() if known.type in provider.model_types]
 
 
 def _added(rows: Mapping[str, TenantModel]) -> list[str]:
@@ -320,7 +325,8 @@ def _find(tenant_id: UUID, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, 
     found: dict[tuple[str, str], Entry] = {}
     for slug, model in dict.fromkeys(pairs):
         one = rows.get((slug, model))
-        if _offered(slug) and (one is not None or model in facts.shipped(slug).models):
+        provider = _offered(slug)
+        if provider is not None and (one is not None or model in _shipped_names(provider)):
             found[slug, model] = _merged(slug, model, one, missing.get(slug, frozenset()))
     return found
 
