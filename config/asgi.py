@@ -13,7 +13,7 @@ django_application = get_asgi_application()
 # Models can be imported only now.
 from django.conf import settings  # noqa: E402
 
-from config.logs import request_id  # noqa: E402
+from config.logs import AccessLog, request_id  # noqa: E402
 from gateway.asgi import Gateway  # noqa: E402
 from gateway.service import Service  # noqa: E402
 
@@ -32,7 +32,7 @@ def path_of(scope: Scope) -> str:
     return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
@@ -54,3 +54,6 @@ async def _live(receive: Receive, send: Send) -> None:
             await service.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+application = AccessLog(serve)

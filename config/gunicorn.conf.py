@@ -41,6 +41,7 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 errorlog = "-"
 accesslog = None
 proc_name = "modelkeep"
+umask = 0o077
 # gunicorn's own lines, and uvicorn's, which are given the handlers of gunicorn.error, look like all others.
 logconfig_dict = settings.LOGGING | {
     "loggers": {"gunicorn.error": {"handlers": ["console"], "level": settings.LOG_LEVEL, "propagate": False}}

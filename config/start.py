@@ -62,6 +62,7 @@ def first_workspace() -> None:
 
 
 def main() -> None:
+    os.umask(0o077)  # the database is nobody else's business
     first_start.main()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django

@@ -99,9 +99,7 @@ def make_credential(
             if one.required and one.name != "base_url"
         }
     with tenant_scope(tenant):
-        row = services.add_credential(
-            tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url, check=False
-        )
+        row = services.store_unchecked(tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url)
         fields = {"state": CredentialState.CONNECTED, "is_active": is_active} | fields
         ProviderCredential.objects.filter(pk=row.pk).update(**fields)
         row.refresh_from_db()

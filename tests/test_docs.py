@@ -8,15 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 
 from tests.providers_table import README, with_table
+from tests.server import Server
 from tests.source import ROOT
-from tests.test_start import clean_environment, free_port, wait_until_ready
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
@@ -50,40 +49,12 @@ def test_files_that_documents_name_exist() -> None:
             assert (ROOT / name).exists() or "example" in name, f"{document.name} names {name}"
 
 
-@dataclass(frozen=True)
-class Server:
-    url: str
-    key: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return keep | {"MODELKEEP_URL": self.url, "MODELKEEP_KEY": self.key}
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own, as the first start leaves it."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    environment = clean_environment(folder / "data", port, WEB_CONCURRENCY="1", GRACEFUL_TIMEOUT="5")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "config.start", "--serve"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}/readyz", seconds=60)
-        made = subprocess.run(
-            [sys.executable, "manage.py", "app_key", "main", "--name", "docs", "--scopes", "use,read,manage", "--json"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        yield Server(f"http://127.0.0.1:{port}", json.loads(made.stdout)["app_key"])
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def environment() -> Iterator[dict[str, str]]:
+    """Of a shell beside a server as the first start leaves it."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    with Server() as server:
+        yield keep | {"MODELKEEP_URL": server.url, "MODELKEEP_KEY": server.app_key}
 
 
 def examples(language: str) -> list[str]:
@@ -93,17 +64,17 @@ def examples(language: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", [one for block in examples("sh") for one in block.strip().split("\n\n")])
-def test_examples_with_curl_work(server: Server, example: str) -> None:
+def test_examples_with_curl_work(environment: dict[str, str], example: str) -> None:
     strict = example.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
-    done = subprocess.run(["bash", "-c", strict], env=server.environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(["bash", "-c", strict], env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
     json.loads(done.stdout)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", examples("python"))
-def test_examples_with_the_official_client_work(server: Server, example: str) -> None:
-    done = subprocess.run([sys.executable, "-c", example], env=server.environment, capture_output=True, text=True, check=False, timeout=60)
+def test_examples_with_the_official_client_work(environment: dict[str, str], example: str) -> None:
+    done = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Demo answer" in done.stdout
     assert "demo/demo-chat" in done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server import free_port
 from tests.source import ROOT, tree
 
 READS = {"env.str", "env.bool", "env.int", "env.list", "env.float", "env.db_url", "_secret", "os.environ.get"}
@@ -61,12 +61,6 @@ def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     return keep | {"MODELKEEP_READ_DOTENV": "0", "DATA_DIR": str(folder), "HOST": "127.0.0.1", "PORT": str(port)} | more
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def start(folder: Path) -> str:
     """Run what comes before the server once; what it printed."""
     done = subprocess.run(
@@ -98,7 +92,7 @@ def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: 
     for path in folder.rglob("*"):
         if path.is_file():
             assert key[0].encode() not in path.read_bytes(), f"{path.name} holds the app key"
-            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 or path.suffix != ".sqlite3", f"{path.name} can be read by others"
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"
 
 
 @pytest.mark.slow
@@ -114,14 +108,14 @@ def test_the_server_starts_answers_and_stops(tmp_path: Path) -> None:
         )
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/readyz", seconds=60)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/?next=/secret-in-the-query", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/login/?next=/secret-in-the-query", timeout=10) as page:
             assert page.status == 200
     finally:
         server.terminate()
         code = server.wait(timeout=30)
     text = (tmp_path / "log").read_text()
     assert code == 0, text
-    assert re.search(r"modelkeep.access \[[0-9a-f]{24}\] GET /login/ 200 ", text), text
+    assert re.search(r"modelkeep.access \[[0-9a-f]{24}\] GET /accounts/login/ 200 ", text), text
     assert "secret-in-the-query" not in text
     assert "/readyz" not in text
 

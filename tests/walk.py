@@ -1,0 +1,340 @@
+"""What every route takes, so that the isolation walker, the role matrix and the mass-assignment test can open all of them.
+
+A new route needs a line in PAGES or API below; without one tests/test_isolation.py fails and names the route.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.test import Client
+from django.urls import get_resolver
+from django.utils import timezone
+
+from models_catalog.models import DefaultModel, TenantModel
+from providers.models import ProviderChoice, ProviderCredential
+from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
+from tenants.models import AppKey, AuditEntry, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
+from tenants.permissions import Action, Role, Scope
+from tenants.scope import all_tenants, tenant_scope
+from tests import factories, routes
+
+PROVIDER = "openai"
+HOSTING = "openai_compatible"
+
+# ------------------------------------------------------------------------------------------------------- the world
+
+
+@dataclass
+class Side:
+    """One workspace with one object of every model. Everything it has bears `mark`, which nobody else may ever see."""
+
+    workspace: factories.Workspace
+    mark: str
+    objects: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.workspace.tenant
+
+    def __getitem__(self, name: str) -> Any:
+        return self.objects[name]
+
+    @cached_property
+    def model(self) -> str:
+        return f"{self.mark}-model"
+
+
+def make_side(slug: str, mark: str) -> Side:
+    side = Side(factories.make_workspace(slug, name=f"{mark} workspace"), mark)
+    for user in side.workspace.people.values():
+        User.objects.filter(pk=user.pk).update(name=f"{mark} {user.name}")
+    row, text = factories.make_app_key(side.tenant, name=f"{mark} key")
+    side.workspace.__dict__["app_key"] = (row, text)
+    with tenant_scope(side.tenant):
+        _people(side)
+        _providers(side)
+        _credits(side)
+    return side
+
+
+def _people(side: Side) -> None:
+    tenant = side.tenant
+    side.objects["app_key"] = side.workspace.app_key[0]
+    side.objects["member"] = Membership.objects.get(user=side.workspace.viewer)
+    side.objects["invitation"] = Invitation.objects.create(
+        tenant=tenant,
+        email=f"{side.mark}-guest@example.test",
+        role=Role.VIEWER,
+        digest=hashlib.sha256(side.mark.encode()).hexdigest(),
+        created_by=side.workspace.owner,
+        expires=timezone.now() + timedelta(days=7),
+    )
+    side.objects["audit"] = AuditEntry.objects.create(tenant=tenant, actor=side.mark, action="member.added", object_label=side.mark)
+    KeyOpening.objects.create(tenant=tenant, day=timezone.now().date(), purpose="check", subject=f"credential:{side.mark}", count=1)
+
+
+def _providers(side: Side) -> None:
+    tenant = side.tenant
+    side.objects["credential"] = factories.make_credential(tenant, provider=PROVIDER, name=f"{side.mark} credential")
+    side.objects["standby"] = factories.make_credential(tenant, provider=PROVIDER, name=f"{side.mark} standby", is_active=False)
+    ProviderChoice.objects.update_or_create(tenant=tenant, provider=PROVIDER, defaults={"models_fetched": timezone.now()})
+    side.objects["model"] = TenantModel.objects.create(
+        tenant=tenant, provider=PROVIDER, model=side.model, type="reasoning", origin=TenantModel.Origin.ADDED
+    )
+    side.objects["default"] = DefaultModel.objects.create(tenant=tenant, scenario="reasoning", model=f"{PROVIDER}/{side.model}")
+
+
+def _credits(side: Side) -> None:
+    tenant, plan = side.tenant, TrialPlan.objects.get(slug="openai")
+    pool, _made = CreditPool.objects.get_or_create(tenant=tenant, plan=plan)
+    Grant.objects.create(tenant=tenant, pool=pool, amount=7, reason=side.mark, actor="command")
+    CreditPool.objects.filter(pk=pool.pk).update(limit=7, held=1)
+    Hold.objects.create(
+        tenant=tenant,
+        pool=pool,
+        key=side.mark,
+        fingerprint="0" * 64,
+        amount=1,
+        model="gpt-3.5-turbo",
+        request_id=side.mark,
+        expires=timezone.now() + timedelta(hours=1),
+    )
+    side.objects["call"] = CallRecord.objects.create(
+        tenant=tenant,
+        request_id=f"{side.mark}-request",
+        app_key_id=side["app_key"].pk,
+        app_key_name=side["app_key"].name,
+        operation="chat.completions",
+        provider=PROVIDER,
+        model=side.model,
+        source=f"credential:{side.mark} credential",
+        status="ok",
+    )
+
+
+@dataclass
+class World:
+    """Two workspaces that must not know of each other, and people who belong nowhere."""
+
+    acme: Side
+    globex: Side
+    stranger: User
+
+
+def make_world() -> World:
+    return World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
+
+
+OWNED: list[type[Model]] = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
+# Written by looking: when somebody was last here, and when a key was last used.
+LOOKED_AT = {"last_active", "last_used"}
+
+
+def rows_digest(tenant: Tenant) -> str:
+    """A hash over every row of a tenant, in every table that belongs to tenants, and over its own row."""
+    digest = hashlib.sha256()
+    with all_tenants():
+        for model in OWNED:
+            names = sorted(one.attname for one in model._meta.concrete_fields if one.attname not in LOOKED_AT)
+            for row in sorted(map(repr, model.objects.filter(tenant=tenant).values_list(*names))):
+                digest.update(f"{model.__name__}:{row}\n".encode())
+    digest.update(repr(Tenant.objects.filter(pk=tenant.pk).values_list()).encode())
+    return digest.hexdigest()
+
+
+def people_digest() -> str:
+    values = User.objects.order_by("pk").values_list("email", "name", "password", "is_active", "is_staff", "is_superuser", "language")
+    return hashlib.sha256(repr(list(values)).encode()).hexdigest()
+
+
+def browser(user: User | None) -> Client:
+    """A signed-in browser whose password was typed just now; nobody's for None."""
+    client = Client(raise_request_exception=True)
+    if user is not None:
+        client.force_login(user)
+        session = client.session
+        session["proven"] = session["seen"] = session["signed_in"] = int(time.time())
+        session.save()
+    return client
+
+
+# ----------------------------------------------------------------------------------------------------- the routes
+
+Value = Callable[[Side], Any]
+
+
+def text(value: str) -> Value:
+    return lambda side: value
+
+
+def pk(name: str) -> Value:
+    return lambda side: str(side[name].pk)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one route takes.
+
+    own: parameters of the path (besides the workspace) that name a tenant's object; another tenant's are 404.
+    fixed: parameters that mean the same in every workspace. bodies: what a method sends, by side; GET sends nothing.
+    borrowed: bodies that name the *side's* objects, to be sent by somebody else: refused, nothing changes.
+    """
+
+    own: Mapping[str, Value] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    bodies: Mapping[str, Callable[[Side], Any]] = field(default_factory=dict)
+    borrowed: Mapping[str, Callable[[Side], Any]] = field(default_factory=dict)
+
+    def values(self, side: Side, *, objects_of: Side | None = None) -> dict[str, str]:
+        """The path's parameters in `side`'s workspace; with `objects_of`, another side's objects in them."""
+        own = {name: str(value(objects_of or side)) for name, value in self.own.items()}
+        return {"workspace": side.tenant.slug, **self.fixed, **own}
+
+    def body(self, method: str, side: Side) -> Any:
+        return self.bodies.get(method, lambda side: {})(side)
+
+
+MEMBER = {"membership_id": pk("member")}
+INVITATION = {"invitation_id": pk("invitation")}
+APP_KEY = {"app_key_id": pk("app_key")}
+SETTINGS = "/t/{workspace}/settings/"
+
+# Pages of a workspace, by path.
+PAGES: dict[str, Entry] = {
+    f"{SETTINGS}members/": Entry(),
+    f"{SETTINGS}members/invite/": Entry(bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}),
+    f"{SETTINGS}members/invitations/{{invitation_id}}/revoke/": Entry(own=INVITATION),
+    f"{SETTINGS}members/{{membership_id}}/role/": Entry(own=MEMBER, bodies={"POST": lambda side: {"role": "editor"}}),
+    f"{SETTINGS}members/{{membership_id}}/remove/": Entry(own=MEMBER),
+    f"{SETTINGS}app-keys/": Entry(),
+    f"{SETTINGS}app-keys/new/": Entry(bodies={"POST": lambda side: {"name": "New", "scopes": ["use"]}}),
+    f"{SETTINGS}app-keys/{{app_key_id}}/revoke/": Entry(own=APP_KEY),
+    f"{SETTINGS}app-keys/{{app_key_id}}/rotate/": Entry(own=APP_KEY, bodies={"POST": lambda side: {"overlap": "0"}}),
+    f"{SETTINGS}audit/": Entry(),
+}
+# Pages that belong to no workspace, each with the reason why it needs no action.
+PUBLIC: dict[str, str] = {
+    "/": "leads to the person's own workspace",
+    "/workspaces/": "the person's own workspaces",
+    "/accounts/login/": "signing in",
+    "/accounts/logout/": "signing out",
+    "/accounts/profile/": "the person's own",
+    "/accounts/password_change/": "the person's own",
+    "/accounts/theme/": "a cookie",
+    "/accounts/language/": "a cookie",
+    "/accounts/invite/{token}/": "whoever holds the token is meant",
+}
+
+V1 = "/api/v1/"
+CREDENTIAL = {"pk": pk("credential")}
+OF_PROVIDER = {"provider": PROVIDER}
+
+
+def _credential(side: Side) -> dict[str, Any]:
+    return {"name": "New", "values": {"api_key": factories.marked_secret("API credential")}}
+
+
+# Operations of the REST API, by path.
+API: dict[str, Entry] = {
+    f"{V1}providers/": Entry(),
+    f"{V1}providers/{{provider}}/": Entry(fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/source-order/": Entry(fixed=OF_PROVIDER, bodies={"PUT": lambda side: {"order": ["trial", "credential"]}}),
+    f"{V1}providers/{{provider}}/credentials/": Entry(fixed=OF_PROVIDER, bodies={"POST": _credential}),
+    f"{V1}providers/{{provider}}/credential-order/": Entry(
+        fixed=OF_PROVIDER,
+        bodies={"PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}},
+        borrowed={"PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}},
+    ),
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/": Entry(
+        own=CREDENTIAL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"name": "Other"}}
+    ),
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(own=CREDENTIAL, fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/activate/": Entry(own={"pk": pk("standby")}, fixed=OF_PROVIDER),
+    f"{V1}trials/": Entry(),
+    f"{V1}usage/calls/": Entry(),
+    f"{V1}usage/calls/{{pk}}/": Entry(own={"pk": pk("call")}),
+    f"{V1}usage/summary/": Entry(),
+    f"{V1}workspace/": Entry(bodies={"PATCH": lambda side: {"name": "Renamed"}}),
+    f"{V1}members/": Entry(),
+    f"{V1}members/{{pk}}/": Entry(own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}),
+    f"{V1}invitations/": Entry(bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}),
+    f"{V1}invitations/{{pk}}/": Entry(own={"pk": pk("invitation")}),
+    f"{V1}app-keys/": Entry(bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}}),
+    f"{V1}app-keys/{{pk}}/": Entry(own={"pk": pk("app_key")}),
+    f"{V1}app-keys/{{pk}}/rotate/": Entry(own={"pk": pk("app_key")}),
+    f"{V1}audit/": Entry(),
+}
+API_PUBLIC: dict[str, str] = {
+    "/api/schema/": "the document of the API",
+    "/api/docs/": "the same for people",
+}
+
+
+def page_routes() -> list[routes.Route]:
+    return [route for route in routes.pages(get_resolver()) if "workspace" in route.parameters]
+
+
+def other_routes() -> list[routes.Route]:
+    return [route for route in routes.pages(get_resolver()) if "workspace" not in route.parameters]
+
+
+def api_routes() -> list[routes.Route]:
+    return [route for route in routes.operations(get_resolver()) if route.api_view is not None]
+
+
+def page_actions(route: routes.Route) -> dict[str, Action]:
+    """{"GET": action, "POST": action} of a page; a method that the view does not take is answered 405."""
+    table: dict[str, Action] = getattr(route.view, "required_actions", {})
+    return table
+
+
+def api_actions(route: routes.Route) -> dict[str, Action]:
+    table: dict[str, Action] = route.api_view.required_actions
+    return table
+
+
+def call(client: Client, key: str | None, method: str, url: str, body: Any) -> Any:
+    """One request to the REST API; `key` is an app key's text."""
+    headers = {"HTTP_AUTHORIZATION": f"Bearer {key}"} if key else {}
+    content = {} if method == "GET" else {"data": json.dumps(body), "content_type": "application/json"}
+    return client.generic(method, url, **content, **headers)
+
+
+def open_page(client: Client, method: str, url: str, body: Any) -> Any:
+    return client.get(url) if method == "GET" else client.post(url, body)
+
+
+KEYS_BY_SCOPE = {scope: [scope] for scope in Scope}
+
+__all__ = [
+    "API",
+    "API_PUBLIC",
+    "PAGES",
+    "PUBLIC",
+    "AppKey",
+    "Entry",
+    "ProviderCredential",
+    "Side",
+    "World",
+    "api_actions",
+    "api_routes",
+    "browser",
+    "call",
+    "make_world",
+    "open_page",
+    "other_routes",
+    "page_actions",
+    "page_routes",
+    "people_digest",
+    "rows_digest",
+]
