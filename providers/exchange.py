@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import logging
 import random
 import re
 import time
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -16,6 +18,8 @@ from providers.spec import Access, Call, Decoder, ErrorMap, Exchange, Frame, Mod
 from providers.wire.http import SHOWN_CHARACTERS, plain_error, seconds_until_retry
 
 R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
 
 RETRIES = 2
 LONGEST_PAUSE = 8.0  # seconds; a provider that asks for more is better answered by the next target
@@ -63,6 +67,21 @@ _OF_KIND: dict[str, Failure] = {
     "encoding": Failure.ERROR,
     "redirect": Failure.NOT_AN_API,
 }
+
+
+# What wires run into when JSON is well formed and of another shape than agreed (a number where an object is due).
+MISSHAPEN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
+
+
+def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError:
+    """Not a crash of ours: JSON of a shape that nobody agreed on. The log says where, and holds no value."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    logger.warning(
+        "misshapen %s: %s in %s", "request" if is_request else "answer", type(problem).__name__, frames[-1].name if frames else "?"
+    )
+    if is_request:
+        return CannotExpress("A part of the request is of the wrong type.")
+    return ProviderError(Failure.ERROR, "The provider's answer could not be read.")
 
 
 def error_of(failure: TransportFailure) -> ProviderError:
@@ -157,6 +176,8 @@ class Steps(Generic[R]):
             return Done(self._guarded(stop.value))
         except ProviderError as error:
             raise self.cleaned(error) from None
+        except MISSHAPEN as problem:
+            raise self.cleaned(_misshapen(problem, is_request=reply is None)) from None
         self.attempts += 1
         return self._call
 
@@ -227,12 +248,16 @@ class Guarded:
             return self._decoder.feed(data)
         except ProviderError as error:
             raise self._clean(error) from None
+        except MISSHAPEN as problem:
+            raise self._clean(_misshapen(problem)) from None
 
     def finish(self) -> Sequence[Frame]:
         try:
             return self._decoder.finish()
         except ProviderError as error:
             raise self._clean(error) from None
+        except MISSHAPEN as problem:
+            raise self._clean(_misshapen(problem)) from None
 
 
 def exchange_for(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Callable[[], Exchange]:

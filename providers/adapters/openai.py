@@ -14,7 +14,7 @@ from providers.wire.audio import openai_audio
 from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import bearer, get, is_host, post_json, url_of
 from providers.wire.model_list import error_or, list_models, rows_of
-from providers.wire.openai_chat import openai_chat, refuse_tools_beside_reasoning
+from providers.wire.openai_chat import openai_chat, refuse_tools_beside_reasoning, without_fields
 from providers.wire.openai_errors import openai_errors
 
 KEY_URL = "https://platform.openai.com/api-keys"
@@ -44,8 +44,10 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """max_tokens is refused by reasoning models and deprecated for the others."""
+    """max_tokens is refused by reasoning models and deprecated for the others; reasoning texts are another format's."""
     refuse_tools_beside_reasoning(body, facts)
+    if "messages" in body:
+        body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
     if "max_tokens" in body and (is_host(provider, access, "api.openai.com") or "reasoning" in facts.features):
         limit = body.pop("max_tokens")
         body.setdefault("max_completion_tokens", limit)

@@ -10,10 +10,11 @@ from providers.adapters._shared import base_url_field
 from providers.adapters.openai import guess_type as guess_openai
 from providers.spec import Field, Kind, ModelType, Operation, Provider
 from providers.wire.audio import openai_audio
+from providers.wire.chat_answers import choices_of
 from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import bearer
 from providers.wire.model_list import check_by_list, list_models
-from providers.wire.openai_chat import choices_of, openai_chat
+from providers.wire.openai_chat import openai_chat
 from providers.wire.openai_errors import openai_errors
 
 auth = bearer("api_key")

@@ -26,8 +26,8 @@ from providers.spec import (
     Usage,
 )
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, read_object, unreadable, url_of
-from providers.wire.openai_chat import broken_off, error_in_stream
 from providers.wire.openai_errors import error_object
+from providers.wire.openai_stream import broken_off, error_in_stream
 from providers.wire.sse import EventParser
 
 TEXT_TYPES = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}

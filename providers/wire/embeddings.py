@@ -7,8 +7,8 @@ from typing import Any
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, Answer, Exchange, MakeExchange, ModelFacts, Provider, Request
+from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
-from providers.wire.openai_chat import usage_of
 
 
 def openai_embeddings(

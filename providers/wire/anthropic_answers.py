@@ -1,0 +1,300 @@
+"""Anthropic's messages to neutral chat answers, whole and streamed; its errors and its list of models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from providers.errors import Failure, ProviderError
+from providers.spec import Answer, ErrorMap, Frame, ListedModel, ModelType, Reply, Usage
+from providers.wire.http import failure_of_status, json_or_none, plain_error, seconds_until_retry
+from providers.wire.openai_stream import broken_off, error_in_stream
+from providers.wire.sse import EventParser
+
+FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+THINKING = ("thinking", "redacted_thinking")
+
+
+def finish_of(stop_reason: Any) -> str:
+    return FINISH.get(stop_reason, "stop")
+
+
+def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
+    """Neutral usage, for the ledger and for the client. Anthropic's input_tokens leave cached ones out; ours hold them."""
+    if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
+        return None, None
+    read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    prompt = _count(usage, "input_tokens") + read + written
+    details = usage.get("output_tokens_details")
+    thought = details.get("thinking_tokens") if isinstance(details, dict) else None
+    completion = _count(usage, "output_tokens")
+    shown: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+    }
+    if isinstance(thought, int):
+        shown["completion_tokens_details"] = {"reasoning_tokens": thought}
+    return Usage(prompt, completion, read, thought if isinstance(thought, int) else None), shown
+
+
+def _count(usage: dict[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def answer_of(body: dict[str, Any]) -> Answer:
+    """A whole answer. Raises ProviderError where the body is no message."""
+    blocks = body.get("content")
+    if body.get("type") != "message" or not isinstance(blocks, list):
+        raise ProviderError(Failure.ERROR, "The provider's answer holds no message.", status=200)
+    usage, shown = usage_of(body.get("usage"))
+    finish = finish_of(body.get("stop_reason"))
+    choice = {"index": 0, "message": message_of([b for b in blocks if isinstance(b, dict)]), "logprobs": None, "finish_reason": finish}
+    head = {"id": body.get("id"), "object": "chat.completion", "created": int(time.time()), "model": body.get("model")}
+    return Answer({**head, "choices": [choice]} | ({"usage": shown} if shown else {}), usage, finish_reason=finish)
+
+
+def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
+    thoughts = [block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"]
+    calls = [tool_call(block) for block in blocks if block.get("type") == "tool_use"]
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None if calls else "", "refusal": None}
+    if "".join(thoughts):
+        message["reasoning_content"] = "".join(thoughts)
+    if calls:
+        message["tool_calls"] = calls
+    if replay := [block for block in blocks if block.get("type") in THINKING]:
+        message["provider_blocks"] = replay
+    return message
+
+
+def tool_call(block: dict[str, Any]) -> dict[str, Any]:
+    arguments = orjson.dumps(block.get("input") or {}).decode()
+    return {"id": block.get("id"), "type": "function", "function": {"name": block.get("name"), "arguments": arguments}}
+
+
+class MessageDecoder:
+    """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the text itself."""
+
+    def __init__(self, errors: ErrorMap) -> None:
+        self._errors = errors
+        self._parser = EventParser()
+        self._head: dict[str, Any] = {"id": "msg", "object": "chat.completion.chunk", "created": int(time.time()), "model": ""}
+        self._text_start = self._start_of_text()
+        self._tools: dict[int, int] = {}  # block's index -> tool's index
+        self._pending: dict[int, str] = {}  # tool blocks whose input came whole or not at all
+        self._thoughts: dict[int, dict[str, Any]] = {}
+        self._reported: dict[str, Any] = {}
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.output_characters = 0
+        self.done = False
+
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        return () if self.done else self._frames(self._parser.feed(data))
+
+    def finish(self) -> Sequence[Frame]:
+        """Ends the stream. Raises ProviderError where it broke off before its end."""
+        if self.done:
+            return ()
+        frames = self._frames(self._parser.finish())
+        if not self.done:
+            if self.finish_reason is None:
+                raise broken_off()
+            frames += self._end()
+        return frames
+
+    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        frames: list[Frame] = []
+        for _name, data in events:
+            event = json_or_none(data)
+            if not isinstance(event, dict):
+                raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
+            frames += self._event(event, data)
+            if self.done:
+                break
+        return frames
+
+    def _event(self, event: dict[str, Any], data: bytes) -> Sequence[Frame]:
+        match event.get("type"):
+            case "content_block_delta":
+                return self._delta(_part(event, "delta"), event.get("index", 0))
+            case "message_start":
+                return self._start(_part(event, "message"))
+            case "content_block_start":
+                return self._block_start(_part(event, "content_block"), event.get("index", 0))
+            case "content_block_stop":
+                return self._block_stop(event.get("index", 0))
+            case "message_delta":
+                self._note_usage(event.get("usage"))
+                if stop := _part(event, "delta").get("stop_reason"):
+                    self.finish_reason = finish_of(stop)
+            case "message_stop":
+                return self._end()
+            case "error":
+                raise error_in_stream(self._errors, data)
+        return ()  # pings and events that are yet to be invented
+
+    def _start(self, message: dict[str, Any]) -> Sequence[Frame]:
+        self._head |= {"id": message.get("id") or "msg", "model": message.get("model") or ""}
+        self._text_start = self._start_of_text()
+        self._note_usage(message.get("usage"))
+        return [self._frame({"role": "assistant", "content": ""})]
+
+    def _start_of_text(self) -> bytes:
+        return orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
+
+    def _note_usage(self, usage: Any) -> None:
+        """message_start knows the input, message_delta the output; the later figure is the whole."""
+        if isinstance(usage, dict):
+            self._reported |= {name: value for name, value in usage.items() if value is not None}
+            self.usage = usage_of(self._reported)[0] or self.usage
+
+    def _delta(self, delta: dict[str, Any], index: int) -> Sequence[Frame]:
+        match delta.get("type"):
+            case "text_delta":
+                return self._text(delta.get("text") or "")
+            case "thinking_delta":
+                thought = delta.get("thinking") or ""
+                if index in self._thoughts:
+                    self._thoughts[index]["thinking"] = self._thoughts[index].get("thinking", "") + thought
+                return self._piece({"reasoning_content": thought}, len(thought))
+            case "signature_delta":
+                if index in self._thoughts:
+                    self._thoughts[index]["signature"] = delta.get("signature")
+            case "input_json_delta":
+                piece = delta.get("partial_json") or ""
+                if piece and index in self._tools:
+                    self._pending.pop(index, None)
+                    return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": piece}}]}, len(piece))
+        return ()
+
+    def _text(self, text: str) -> Sequence[Frame]:
+        if not text:
+            return ()
+        self.output_characters += len(text)
+        return [Frame(self._text_start + orjson.dumps(text) + b'},"logprobs":null,"finish_reason":null}]}', True)]
+
+    def _block_start(self, block: dict[str, Any], index: int) -> Sequence[Frame]:
+        match block.get("type"):
+            case "tool_use":
+                self._tools[index] = len(self._tools)
+                self._pending[index] = orjson.dumps(block.get("input") or {}).decode()
+                function = {"name": block.get("name"), "arguments": ""}
+                call = {"index": self._tools[index], "id": block.get("id"), "type": "function", "function": function}
+                return self._piece({"tool_calls": [call]}, len(str(block.get("name"))))
+            case "thinking" | "redacted_thinking":
+                self._thoughts[index] = dict(block)
+                return self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"])) if block.get("thinking") else ()
+            case "text":
+                return self._text(block.get("text") or "")
+        return ()
+
+    def _block_stop(self, index: int) -> Sequence[Frame]:
+        if index in self._pending:  # no piece of input came: "" means {}
+            arguments = self._pending.pop(index)
+            return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": arguments}}]}, len(arguments))
+        if index in self._thoughts:
+            return [self._frame({"provider_blocks": [self._thoughts.pop(index)]})]
+        return ()
+
+    def _end(self) -> list[Frame]:
+        self.done = True
+        self.finish_reason = self.finish_reason or "stop"
+        frames = [self._frame({}, finish=self.finish_reason)]
+        shown = usage_of(self._reported)[1]
+        if shown:
+            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True))
+        return frames
+
+    def _piece(self, delta: dict[str, Any], characters: int) -> Sequence[Frame]:
+        self.output_characters += characters
+        return [self._frame(delta, content=True)]
+
+    def _frame(self, delta: dict[str, Any], *, finish: str | None = None, content: bool = False) -> Frame:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
+
+
+def _part(event: dict[str, Any], name: str) -> dict[str, Any]:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+# Errors: https://docs.anthropic.com/en/api/errors
+
+_TYPES = {
+    "invalid_request_error": Failure.BAD_REQUEST,
+    "authentication_error": Failure.AUTH,
+    "billing_error": Failure.NO_FUNDS,
+    "permission_error": Failure.PERMISSION,
+    "not_found_error": Failure.MODEL_NOT_FOUND,
+    "request_too_large": Failure.BAD_REQUEST,
+    "rate_limit_error": Failure.RATE_LIMIT,
+    "timeout_error": Failure.TIMEOUT,
+    "api_error": Failure.ERROR,
+    "overloaded_error": Failure.OVERLOADED,
+}
+_TEXTS = {
+    "invalid_request_error": (
+        ("prompt is too long", Failure.CONTEXT_LENGTH),
+        ("exceed context limit", Failure.CONTEXT_LENGTH),
+        ("credit balance is too low", Failure.NO_FUNDS),
+        ("output blocked by content filtering", Failure.CONTENT_FILTER),
+    ),
+    "rate_limit_error": (("spend_limit_reached", Failure.NO_FUNDS),),
+}
+
+
+def anthropic_errors(reply: Reply) -> ProviderError | None:
+    """ErrorMap for `{"type": "error", "error": {"type", "message"}}`."""
+    body = json_or_none(reply.body)
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return plain_error(reply) if reply.status >= 400 else None
+    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
+    searched = f"{message} {error.get('details') or ''}".lower()
+    failure = next((meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None) or _TYPES.get(kind)
+    if kind == "not_found_error" and not message.startswith("model"):
+        failure = Failure.NOT_AN_API
+    if failure is None:
+        failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
+    wait = seconds_until_retry(reply.headers)
+    return ProviderError(failure, message or f"HTTP status {reply.status}", status=reply.status, provider_code=kind, retry_after=wait)
+
+
+def listed_model(row: dict[str, Any]) -> ListedModel:
+    """One row of GET /v1/models, which tells features, limits and dates."""
+    can = row.get("capabilities")
+    return ListedModel(
+        row["id"],
+        ModelType.REASONING,
+        label=str(row.get("display_name") or ""),
+        context_window=_positive(row.get("max_input_tokens")),
+        max_output=_positive(row.get("max_tokens")),
+        features=_features(can) if isinstance(can, dict) else None,
+        retires=str(row.get("retires_at") or "")[:10],
+    )
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _features(can: dict[str, Any]) -> frozenset[str]:
+    named = {"image_input": "vision", "pdf_input": "pdf", "structured_outputs": "json_schema", "thinking": "reasoning"}
+    found = {feature for name, feature in named.items() if isinstance(can.get(name), dict) and can[name].get("supported") is True}
+    return frozenset(found | {"tools"})

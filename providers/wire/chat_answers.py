@@ -1,0 +1,102 @@
+"""Reading chat answers in OpenAI's shape: choices, usage, sizes; completing what servers leave out."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from providers.errors import Failure, ProviderError
+from providers.spec import Answer, Frame, Usage
+
+# Repairs an answer or a chunk in place; True where something was changed.
+Tidy = Callable[[dict[str, Any]], bool]
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """OpenAI's usage object; None where there is none."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
+    cached = _count(prompt, "cached_tokens")
+    if cached is None:
+        cached = _count(usage, "prompt_cache_hit_tokens")
+    return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached, _count(completion, "reasoning_tokens"))
+
+
+def _details(usage: dict[str, Any], name: str) -> dict[str, Any]:
+    value = usage.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _count(holder: dict[str, Any], name: str) -> int | None:
+    value = holder.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def choices_of(body: Any) -> list[dict[str, Any]]:
+    choices = body.get("choices") if isinstance(body, dict) else None
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
+    """A whole chat answer. Raises ProviderError where the body is no chat answer."""
+    choices = choices_of(body)
+    if not choices:
+        raise ProviderError(Failure.ERROR, "The provider's answer holds no choices.", status=200)
+    complete_head(body, "chat.completion")
+    if tidy is not None:
+        tidy(body)
+    finish = choices[0].get("finish_reason")
+    return Answer(body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None)
+
+
+def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
+    """Puts in what every client expects and some servers leave out; True where something was missing."""
+    missing = [name for name in ("id", "object", "created") if not body.get(name)]
+    if missing:
+        fill = {"id": identity or new_id(), "object": kind, "created": int(time.time())}
+        body.update({name: fill[name] for name in missing})
+    return bool(missing)
+
+
+def new_id() -> str:
+    return f"chatcmpl-{uuid.uuid4().hex}"
+
+
+def characters_of(part: dict[str, Any]) -> int:
+    """Characters of text, reasoning and tool arguments in a message or delta."""
+    total = sum(len(value) for name in ("content", "reasoning_content", "reasoning", "refusal") if isinstance(value := part.get(name), str))
+    for call in part.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            total += len(function.get("arguments") or "") + len(function.get("name") or "")
+    return total
+
+
+def frames_of(body: dict[str, Any]) -> list[Frame]:
+    """A whole chat answer told as a stream: one chunk with all of it, one with usage."""
+    complete_head(body, "chat.completion")
+    head = {"id": body["id"], "object": "chat.completion.chunk", "created": body["created"], "model": body.get("model") or ""}
+    choices = [
+        {
+            "index": choice.get("index", number),
+            "delta": _delta_of(choice.get("message") or {}),
+            "finish_reason": choice.get("finish_reason"),
+        }
+        for number, choice in enumerate(choices_of(body))
+    ]
+    frames = [Frame(orjson.dumps({**head, "choices": choices}), content=True)]
+    if isinstance(body.get("usage"), dict):
+        frames.append(Frame(orjson.dumps({**head, "choices": [], "usage": body["usage"]}), usage_only=True))
+    return frames
+
+
+def _delta_of(message: dict[str, Any]) -> dict[str, Any]:
+    calls = message.get("tool_calls")
+    if not calls:
+        return message
+    return {**message, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]}

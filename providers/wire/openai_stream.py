@@ -1,0 +1,182 @@
+"""Decoders of chat streams in OpenAI's shape: relayed frame by frame, read only as far as needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from providers.errors import Failure, ProviderError
+from providers.spec import Answer, Decoder, ErrorMap, Frame, Reply, Usage
+from providers.wire.chat_answers import Tidy, answer_of, characters_of, choices_of, complete_head, frames_of, new_id, usage_of
+from providers.wire.http import json_or_none, media_type, read_object, unreadable
+from providers.wire.openai_errors import error_object
+from providers.wire.sse import EventParser
+
+MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that should have been a stream
+
+# A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside: what the group matches
+# is the text itself. Quotes inside strings are escaped in JSON, so none of these bytes can come from a text.
+_PLAIN_PIECE = re.compile(
+    r'"choices":\[\{"index":0,"delta":\{(?:"role":"assistant",)?"content":"([^"\\\x00-\x1f]+)"(?:,"refusal":null)?\},?'
+    r'(?:"logprobs":null,)?"finish_reason":null(?:,"logprobs":null)?\}\]'
+)
+
+
+def stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> Decoder:
+    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+    kind = media_type(reply)
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise unreadable(reply)
+    if kind == "application/json":
+        return WholeBody(reply, errors, tidy)
+    return ChatDecoder(errors, tidy, tidy_all=tidy_all)
+
+
+class ChatDecoder:
+    """Relays chunks frame by frame; at most one decode per frame, none for plain pieces of text."""
+
+    __slots__ = ("_errors", "_identity", "_parser", "_tidy", "_tidy_all", "done", "finish_reason", "output_characters", "usage")
+
+    def __init__(self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> None:
+        self._errors = errors
+        self._tidy = tidy
+        self._tidy_all = tidy_all
+        self._parser = EventParser()
+        self._identity = ""
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.output_characters = 0
+        self.done = False
+
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        if self.done:
+            return ()
+        return self._frames(self._parser.feed(data))
+
+    def finish(self) -> Sequence[Frame]:
+        """Ends the stream. Raises ProviderError where it broke off before its end."""
+        frames = [] if self.done else self._frames(self._parser.finish())
+        if not self.done and self.finish_reason is None:
+            raise broken_off()
+        self.done = True
+        return frames
+
+    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        frames: list[Frame] = []
+        for _event, data in events:
+            if data == b"[DONE]" or data.strip() == b"[DONE]":
+                self.done = True
+                break
+            if data and not data.isspace():
+                frames.append(self._plain(data) or self._frame(data))
+        return frames
+
+    def _plain(self, data: bytes) -> Frame | None:
+        """The frame of a plain piece of text, told by its bytes alone; None for everything else."""
+        if self._tidy_all or b'"id":"' not in data or b'"usage":{' in data or b'"error"' in data or b"\n" in data:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        match = _PLAIN_PIECE.search(text)
+        if match is None or text[0] != "{" or text[-1] != "}":
+            return None
+        self.output_characters += match.end(1) - match.start(1)
+        return Frame(data, True)
+
+    def _frame(self, data: bytes) -> Frame:
+        chunk = read_frame(data)
+        if error_object(chunk) is not None and not chunk.get("choices"):
+            raise error_in_stream(self._errors, data)
+        self._identity = self._identity or str(chunk.get("id") or new_id())
+        changed = complete_head(chunk, "chat.completion.chunk", self._identity)
+        if self._tidy is not None:
+            changed = self._tidy(chunk) or changed
+        content = self._note(chunk)
+        usage_only = bool(chunk.get("usage")) and not chunk.get("choices")
+        return Frame(orjson.dumps(chunk) if changed or b"\n" in data else data, content, usage_only)
+
+    def _note(self, chunk: dict[str, Any]) -> bool:
+        """Keeps usage, finish reason and size; True where the chunk holds a piece of the answer."""
+        self.usage = usage_of(chunk.get("usage")) or self.usage
+        characters = 0
+        for choice in choices_of(chunk):
+            finish = choice.get("finish_reason")
+            if isinstance(finish, str) and finish:
+                self.finish_reason = finish
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                characters += characters_of(delta)
+        self.output_characters += characters
+        return characters > 0
+
+
+class ReadyAnswer:
+    """Decoder of an answer that came whole although the client wants a stream."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._body = answer.body or {}
+        self.usage = answer.usage
+        self.finish_reason = answer.finish_reason
+        self.output_characters = sum(characters_of(choice.get("message") or {}) for choice in choices_of(self._body))
+        self.done = False
+
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        return ()
+
+    def finish(self) -> Sequence[Frame]:
+        self.done = True
+        return frames_of(self._body)
+
+
+class WholeBody:
+    """Decoder for a server that was asked for a stream and sends one JSON body, or an error with status 200."""
+
+    def __init__(self, reply: Reply, errors: ErrorMap, tidy: Tidy | None) -> None:
+        self._reply = reply
+        self._errors = errors
+        self._tidy = tidy
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.output_characters = 0
+        self.done = False
+
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        self._size += len(data)
+        if self._size > MAX_WHOLE:
+            raise ProviderError(Failure.ERROR, "The provider's answer is longer than 16 MiB.", status=200)
+        self._parts.append(data)
+        return ()
+
+    def finish(self) -> Sequence[Frame]:
+        data = b"".join(self._parts)
+        body = json_or_none(data)
+        if error_object(body) is not None and not choices_of(body):
+            raise error_in_stream(self._errors, data)
+        ready = ReadyAnswer(answer_of(read_object(Reply(self._reply.status, self._reply.headers, data)), self._tidy))
+        self.usage, self.finish_reason, self.output_characters = ready.usage, ready.finish_reason, ready.output_characters
+        self.done = True
+        return ready.finish()
+
+
+def read_frame(data: bytes) -> dict[str, Any]:
+    """The JSON object of one event. Raises ProviderError."""
+    chunk = json_or_none(data)
+    if not isinstance(chunk, dict):
+        raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
+    return chunk
+
+
+def broken_off() -> ProviderError:
+    return ProviderError(Failure.ERROR, "The provider's stream broke off before its end.", status=200)
+
+
+def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
+    """The error that came as a frame after status 200."""
+    return errors(Reply(200, {}, data)) or ProviderError(Failure.ERROR, "The provider reported an error inside the stream.", status=200)
