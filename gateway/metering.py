@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from models_catalog.catalog import Price
 from providers.spec import Answer, Decoder, Operation, Usage
+from quotas import pricing
 
 if TYPE_CHECKING:
     from gateway.relay import Inquiry
@@ -72,7 +72,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, Any]:
-    cost = _cost(usage, price)
+    cost = pricing.cost_of(usage, price)
     return {
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
@@ -81,12 +81,3 @@ def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, 
         "cost": cost,
         "currency": price.currency if price is not None and cost is not None else "",
     }
-
-
-def _cost(usage: Usage | None, price: Price | None) -> Decimal | None:
-    """None where the price or the use is not known: unpriced is not free."""
-    if usage is None or price is None:
-        return None
-    if price.is_free:
-        return Decimal(0)
-    return None

@@ -1,0 +1,149 @@
+"""A whole server with a fake provider behind it: on SQLite, or on PostgreSQL where DATABASE_URL says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import psycopg
+import pytest
+import requests
+
+from tests.fakes.provider import FakeProvider, Running
+from tests.server import Server
+
+KEY = "sk-canary7f3a-gateway-0123456789abcdef"
+CHAT = "openai/gpt-4o-mini"
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x00\x00\x00"
+
+
+class Hub:
+    """A running server, its fake provider, and the ways to ask both."""
+
+    def __init__(self, server: Server, fake: FakeProvider) -> None:
+        self.server = server
+        self.fake = fake
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    @property
+    def base(self) -> str:
+        return f"{self.server.url}/v1"
+
+    def seed(self, **wanted: Any) -> None:
+        self.server._python("-m", "tests.gateway.seed", self.server.workspace, json.dumps(wanted))
+
+    def app_key(self, name: str = "", **limits: Any) -> str:
+        """A new key, made by the command."""
+        name = name or secrets.token_hex(4)
+        scopes = limits.get("scopes", "use,read,manage")
+        return str(json.loads(self.server.manage("app_key", self.server.workspace, "--name", name, "--scopes", scopes, "--json"))["app_key"])
+
+    def post(self, path: str = "/chat/completions", body: Any = None, *, key: str | None = None, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key or self.server.app_key}"} | options.pop("headers", {})
+        if body is not None:
+            options["json"] = body
+        return self.session.post(self.base + path, headers=headers, timeout=30, **options)
+
+    def chat(self, model: str | None = CHAT, **more: Any) -> requests.Response:
+        headers = more.pop("headers", {})
+        options = {name: more.pop(name) for name in ("key", "stream_body") if name in more}
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]} | more
+        return self.post(body=body, headers=headers, stream=options.pop("stream_body", False), **options)
+
+    def sdk(self, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30, **options)
+
+    def async_sdk(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a statement returns, on a connection of its own; `{limit}` is the quoted column."""
+        url = self.server.env["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            with sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=20) as connection:
+                found = connection.execute(sql).fetchall()
+            connection.close()
+            return found
+        with psycopg.connect(url, autocommit=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def records(self, request_id: str) -> list[dict[str, Any]]:
+        """The call records of one request, oldest first."""
+        names = "provider, model, source, status, http_status, error_code, credits, usage_source, prompt_tokens, completion_tokens, attempts"
+        found = self.rows(f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id")
+        return [dict(zip(names.split(", "), row, strict=True)) for row in found]
+
+    def record(self, response: requests.Response) -> dict[str, Any]:
+        return self.wait_for_record(response.headers["x-request-id"])
+
+    def wait_for_record(self, request_id: str, seconds: float = 10) -> dict[str, Any]:
+        until = time.monotonic() + seconds
+        while not (found := self.records(request_id)):
+            assert time.monotonic() < until, "no record was written"
+            time.sleep(0.05)
+        return found[-1]
+
+    def pool(self) -> tuple[int, int, int]:
+        """(limit, settled, held) of the first trial."""
+        return self.rows('SELECT "limit", settled, held FROM quotas_creditpool ORDER BY id LIMIT 1')[0]  # type: ignore[return-value]
+
+    def audit(self) -> None:
+        self.server.manage("audit_credits")
+
+
+def fresh_database() -> str:
+    """An empty database beside the one of DATABASE_URL, or "" for a file of the server's own."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        return ""
+    name = f"gateway_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    base, slash, _old = url.rpartition("/")
+    return base + slash + name
+
+
+def running_hub(fake: FakeProvider, *, workers: int = 1, **env: str) -> Iterator[Hub]:
+    with Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url} | env, database_url=fresh_database(), workers=workers) as server:
+        yield Hub(server, fake)
+
+
+@pytest.fixture(scope="package")
+def shared_hub() -> Iterator[Hub]:
+    """One server for all tests that leave it as it was."""
+    with Running(FakeProvider()) as fake:
+        for hub in running_hub(fake, MODELKEEP_IDLE_TIMEOUT="2", MODELKEEP_CALL_DEADLINE="20"):
+            hub.seed(
+                credentials=[
+                    {"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {"provider": "anthropic", "name": "Claude", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {"provider": "demo", "name": "Demo", "values": {}},
+                ],
+                models=[
+                    {"provider": "openai", "model": f"gpt@{mode}", "type": "reasoning"}
+                    for mode in ("status:401", "status:403", "status:429:7", "status:500", "status:503", "close", "break:4", "break:0", "html")
+                ],
+            )
+            yield hub
+
+
+@pytest.fixture
+def hub(shared_hub: Hub) -> Iterator[Hub]:
+    shared_hub.fake.reset()
+    yield shared_hub
+    log = shared_hub.server.log.read_text(errors="replace")
+    assert KEY not in log, "a provider's key is in the log"
+    assert "Traceback" not in log, log[-3000:]
+
+
+def children(pid: int) -> list[int]:
+    """The worker processes of gunicorn."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
