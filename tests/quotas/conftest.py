@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quotas import hooks
 from quotas.models import CreditPool, Grant, TrialPlan, TrialPlanModel
 from quotas.statements import HoldRequest, Record
 from tenants.models import Tenant
@@ -14,6 +15,12 @@ from tenants.scope import all_tenants
 from tests.factories import make_tenant
 
 MakePool = Callable[..., CreditPool]
+
+
+@pytest.fixture(autouse=True)
+def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This app is tested without the apps above it: a plan's credential is kept as it was typed."""
+    monkeypatch.setattr(hooks, "_registered", hooks._Registered())
 
 
 @pytest.fixture
