@@ -174,9 +174,9 @@ def change_model(*, tenant: Tenant, actor: Actor, provider: str, model: str, ena
         bump_version(tenant.pk)
         row = _own_row(tenant, provider, model)
         kept = {name: value for name, value in row.overrides.items() if name not in parsed}
-        changed = {"overrides": kept | facts.dump(parsed)} if parsed else {}
+        changed: dict[str, Any] = {"overrides": kept | facts.dump(parsed)} if parsed else {}
         if enabled is not None:
-            changed |= {"enabled": enabled}
+            changed["enabled"] = enabled
         for name, value in changed.items():
             setattr(row, name, value)
         row.save(update_fields=list(changed)) if changed else None
