@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 
 from tenants.models import User
-from tests import factories
+from tests import canary, factories
 from tests.pairs import stored_pairs
 from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an autouse fixture)
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
+IN_CI = os.environ.get("CI") == "true"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -53,6 +58,44 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_secret_shown() -> Iterator[None]:
+    """No answer of Django and no log line of any test holds one of the test's secrets."""
+    with canary.watching() as found:
+        yield
+    assert not found, f"a secret was shown: {'; '.join(found)}"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What the tests left in their data folder is searched as well."""
+    for path in Path(settings.DATA_DIR).rglob("*"):
+        if path.is_file() and canary.find(path.read_bytes()):
+            print(f"\nA secret of the tests stands in {path}")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def find_chromium() -> str | None:
+    """Where the browser that the browser tests drive is; None where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser its tests are skipped with a reason; in CI they fail (browser_is_there)."""
+    if IN_CI or find_chromium() is not None:
+        return
+    reason = "There is no Chromium; the browser tests did not run. deploy/install-chromium installs one as root."
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def browser_is_there(request: pytest.FixtureRequest) -> None:
+    if IN_CI and request.node.get_closest_marker("browser") and find_chromium() is None:
+        pytest.fail("There is no Chromium, and CI must run the browser tests.")
 
 
 @pytest.fixture
