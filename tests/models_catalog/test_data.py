@@ -1,0 +1,154 @@
+"""The shipped facts: readable, sourced, dated, and never a zero for what is unknown."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from models_catalog import checks, facts, scenarios
+from models_catalog.catalog import Facts
+from models_catalog.facts import BadFact
+from providers import registry
+from providers.spec import ModelType
+
+FILES = sorted(facts.DATA.glob("*.toml"))
+TODAY = date(2026, 11, 22)
+# The models of the product's first description: shipped, flagged, and in the seeded trial plans.
+FIRST = {
+    "openai": {"gpt-3.5-turbo", "gpt-3.5-turbo-16k", "text-davinci-003", "gpt-4", "gpt-4-32k", "gpt-3.5-turbo-instruct"},
+    "anthropic": {"claude-instant-1", "claude-2"},
+}
+
+
+def rows() -> list[tuple[str, str, Facts]]:
+    return [(path.stem, name, known) for path in FILES for name, known in facts.shipped(path.stem).models.items()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_says_whose_it_is_and_can_be_read(path: Any) -> None:
+    document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    assert document["provider"] == path.stem
+    shipped = facts.read(document)
+    assert set(document) <= {"provider", "sources", "parameters", "suggestions", "model"}
+    used = {row["source"] for row in document.get("model", ())}
+    assert used == set(document.get("sources", {})), "every source is used and every used one is named"
+    assert {row["parameters"] for row in document.get("model", ()) if "parameters" in row} == set(document.get("parameters", {}))
+    assert set(shipped.suggestions) <= {scenario.slug for scenario in scenarios.SCENARIOS}
+
+
+@pytest.mark.parametrize(("provider", "name", "known"), rows(), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_row_is_whole(provider: str, name: str, known: Facts) -> None:
+    assert known.type is not None
+    assert known.source
+    assert known.as_of is not None
+    assert known.as_of <= TODAY
+    assert known.label
+    for amount in (known.context_window, known.max_output):
+        assert amount is None or amount > 0
+    if known.price is not None:
+        given = [known.price.input, known.price.output, known.price.cached_input, known.price.rates.cache_write, known.price.per_minute]
+        assert all(value is None or value > 0 for value in given)
+        assert known.price.is_free is not any(given)
+        assert all(tier.rates.input and tier.rates.output for tier in known.price.tiers)
+    if known.successor:
+        assert known.retired is not None
+        successor = facts.shipped(provider).models[known.successor]
+        assert successor.type is known.type
+        assert successor.retired is None or successor.retired > known.retired
+
+
+def test_what_the_product_was_first_described_with_is_there_and_gone() -> None:
+    for provider, names in FIRST.items():
+        for name in names:
+            known = facts.shipped(provider).models[name]
+            assert known.retired is not None
+            assert known.retired <= TODAY
+            assert known.successor
+
+
+def test_suggestions_are_current_models_of_the_type() -> None:
+    for path in FILES:
+        shipped = facts.shipped(path.stem)
+        for slug, names in shipped.suggestions.items():
+            scenario = scenarios.find(slug)
+            assert scenario is not None
+            for name in names:
+                assert shipped.models[name].type is scenario.type
+                assert (shipped.models[name].retired or date.max) > TODAY
+
+
+def test_every_adapter_has_its_file_and_every_file_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = {provider.slug for provider in registry.all_providers()}
+    assert offered <= {path.stem for path in FILES}
+    assert [message for message in checks.shipped_facts_are_sound(None) if message.id != "modelkeep.E112"] == []
+    monkeypatch.setattr(facts, "DATA", facts.DATA / "nowhere")
+    assert {message.id for message in checks.shipped_facts_are_sound(None)} == {"modelkeep.E111"}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    row = {"name": "m", "type": "reasoning", "source": "s", **changes}
+    return {"sources": {"s": {"title": "S", "date": TODAY}}, "model": [{key: value for key, value in row.items() if value is not None}]}
+
+
+def test_a_plain_row_is_read() -> None:
+    price = {"currency": "USD", "input": "1.5", "tiers": [{"above": 10, "input": "3", "output": "6"}]}
+    known = facts.read(document(price=price, retired=TODAY)).models["m"]
+    assert known.price is not None
+    assert (known.price.at(10).input, known.price.at(11).input, known.price.output) == (Decimal("1.5"), Decimal("3"), None)
+    assert (known.source, known.as_of, known.retired) == ("S", TODAY, TODAY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "unnamed"},
+        {"source": None},
+        {"type": "video"},
+        {"context_window": 0},
+        {"context_window": -1},
+        {"context_window": True},
+        {"context_window": "8192"},
+        {"price": {"currency": "USD"}},
+        {"price": {"currency": "USD", "input": "0"}},
+        {"price": {"currency": "USD", "input": 0}},
+        {"price": {"currency": "USD", "input": "NaN"}},
+        {"price": {"currency": "USD", "input": "-1"}},
+        {"price": {"currency": "USD", "input": "cheap"}},
+        {"price": {"currency": "USD", "input": "1", "free": True}},
+        {"price": {"currency": "dollar", "input": "1"}},
+        {"price": {"input": "1"}},
+        {"price": {"currency": "USD", "input": "1", "guess": "1"}},
+        {"price": {"currency": "USD", "input": "1", "tiers": [{"above": 9, "input": "2"}, {"above": 5, "input": "3"}]}},
+        {"retired": "soon"},
+        {"features": "vision"},
+        {"parameters": "unnamed"},
+        {"colour": "red"},
+        {"label": ""},
+    ],
+    ids=str,
+)
+def test_a_row_that_cannot_be_right_is_named(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadFact, match=r"^m: "):
+        facts.read(document(**changes))
+
+
+def test_a_row_must_not_come_twice() -> None:
+    twice = document()
+    twice["model"] *= 2
+    with pytest.raises(BadFact, match="twice"):
+        facts.read(twice)
+
+
+def test_stored_facts_survive_the_way_to_json_and_back() -> None:
+    for _provider, _name, known in rows():
+        given = {field: value for field in facts.FIELDS if (value := getattr(known, field)) is not None}
+        assert facts.parse(facts.dump(given)) == given
+
+
+def test_what_an_older_version_stored_does_not_break_a_page() -> None:
+    found = facts.stored({"context_window": "many", "gone_field": 1, "type": "embedding"})
+    assert (found.context_window, found.type) == (None, ModelType.EMBEDDING)

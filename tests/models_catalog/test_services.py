@@ -1,0 +1,419 @@
+"""Import, adding, switches, overrides and defaults of one tenant's catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from models_catalog import facts, queries, services
+from models_catalog.facts import BadFact
+from models_catalog.models import DefaultModel, TenantModel
+from models_catalog.queries import ModelNotFound
+from providers import client
+from providers import queries as provider_queries
+from providers import services as provider_services
+from providers.models import ProviderChoice
+from providers.services import CredentialRefused
+from providers.spec import ModelType
+from tenants import keys
+from tenants.audit import COMMAND
+from tenants.errors import Conflict, NotFound, ServiceError
+from tenants.models import AuditEntry, Tenant
+from tenants.scope import tenant_scope
+from tests.answers import Answers, model_list, openai_error, reply
+from tests.factories import Workspace, make_credential, marked_secret
+
+SERVER = "https://models.example/v1"
+CHAT = reply(200, {"id": "1", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "p"}}]})
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    made = Answers()
+    monkeypatch.setattr(client, "send", made.send)
+    return made
+
+
+@pytest.fixture
+def tenant(acme: Workspace) -> Iterator[Tenant]:
+    keys.forget()
+    with tenant_scope(acme.tenant):
+        yield acme.tenant
+
+
+@pytest.fixture
+def openai(tenant: Tenant) -> Any:
+    return make_credential(tenant)
+
+
+@pytest.fixture
+def server(tenant: Tenant) -> Any:
+    values = {"api_key": marked_secret("server key")}
+    return make_credential(tenant, provider="openai_compatible", values=values, base_url=SERVER)
+
+
+def entry(tenant: Tenant, model: str, provider: str = "openai") -> Any:
+    return queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
+
+
+def add(tenant: Tenant, model: str = "qwen", **more: Any) -> TenantModel:
+    given = {"provider": "openai_compatible", "type": "reasoning", "values": {}} | more
+    return services.add_model(tenant=tenant, actor=COMMAND, model=model, **given)
+
+
+# ------------------------------------------------------------------------------------------------ import
+
+
+def test_shipped_models_need_no_rows(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    answers.otherwise = model_list("gpt-6-luna", "gpt-6.2-sol")
+    result = services.import_models(tenant=tenant, provider="openai")
+    assert (result.listed, result.new, result.error) == (2, 0, "")
+    assert not TenantModel.objects.exists()
+    assert not entry(tenant, "gpt-6-luna").missing
+    assert entry(tenant, "gpt-6.1-sol").missing, "the account's list does not have it"
+    assert not entry(tenant, "text-davinci-003").missing, "it is gone for everybody"
+
+
+def test_unknown_models_get_a_guessed_type_and_no_price(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    answers.otherwise = model_list("gpt-9", "text-embedding-9", "sora-9", "gpt-6-luna", " odd\n", {"id": 7})
+    result = services.import_models(tenant=tenant, provider="openai")
+    assert result.new == 2
+    found = {row.model: row for row in TenantModel.objects.all()}
+    assert set(found) == {"gpt-9", "text-embedding-9"}
+    new = entry(tenant, "gpt-9")
+    assert (new.type, new.price, new.context_window, new.origin, new.added) == (ModelType.REASONING, None, None, "synced", False)
+    assert new.source
+    assert new.as_of is not None
+    assert entry(tenant, "text-embedding-9").type is ModelType.EMBEDDING
+
+
+def test_what_the_list_says_beyond_the_shipped_facts_is_kept(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    answers.otherwise = model_list({"id": "gpt-6-luna", "shutdown_date": "2027-08-01", "context_window": 77})
+    services.import_models(tenant=tenant, provider="openai")
+    known = entry(tenant, "gpt-6-luna")
+    assert (str(known.retired), known.context_window, known.is_retired) == ("2027-08-01", 77, False)
+    assert known.price is not None, "the other facts are the shipped ones"
+    assert known.origin == "shipped"
+
+
+def test_a_model_that_vanished_is_flagged_and_comes_back(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    for names, missing in ((["gpt-9", "gpt-6-luna"], False), (["gpt-6-luna"], True), (["gpt-6-luna", "gpt-9"], False)):
+        answers.otherwise = model_list(*names)
+        services.import_models(tenant=tenant, provider="openai")
+        assert entry(tenant, "gpt-9").missing is missing
+    assert TenantModel.objects.count() == 1
+
+
+def test_a_sync_never_touches_a_switch_or_an_override(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    answers.otherwise = model_list({"id": "gpt-9", "context_window": 10}, "gpt-6-luna")
+    services.import_models(tenant=tenant, provider="openai")
+    for model in ("gpt-9", "gpt-6-luna"):
+        services.change_model(tenant=tenant, actor=COMMAND, provider="openai", model=model, enabled=False, context_window=5, label="Ours")
+    answers.otherwise = model_list({"id": "gpt-9", "context_window": 20}, {"id": "gpt-6-luna", "context_window": 30})
+    services.import_models(tenant=tenant, provider="openai")
+    for model in ("gpt-9", "gpt-6-luna"):
+        known = entry(tenant, model)
+        assert (known.enabled, known.context_window, known.label) == (False, 5, "Ours")
+    services.override(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-9", overrides={"context_window": None})
+    assert entry(tenant, "gpt-9").context_window == 20
+
+
+@pytest.mark.parametrize("answer", [openai_error(503, "down"), openai_error(401, "invalid_api_key"), model_list(), reply(200, b"<html>")])
+def test_a_list_that_cannot_be_had_leaves_the_older_one(tenant: Tenant, answers: Answers, openai: Any, answer: Any) -> None:
+    answers.otherwise = model_list("gpt-9", "gpt-6-luna")
+    services.import_models(tenant=tenant, provider="openai")
+    fetched = provider_queries.statuses(tenant_id=tenant.pk)["openai"].models_fetched
+    answers.otherwise = answer
+    result = services.refresh(tenant=tenant, actor=COMMAND, provider="openai")
+    status = provider_queries.statuses(tenant_id=tenant.pk)["openai"]
+    assert result.error
+    assert (status.models_error, status.models_fetched) == (result.error, fetched)
+    assert not entry(tenant, "gpt-9").missing
+    answers.otherwise = model_list("gpt-6-luna")
+    services.refresh(tenant=tenant, actor=COMMAND, provider="openai")
+    assert provider_queries.statuses(tenant_id=tenant.pk)["openai"].models_error == ""
+
+
+def test_an_unreadable_key_is_no_reason_to_lose_the_list(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    type(openai).objects.filter(pk=openai.pk).update(version=9)
+    result = services.import_models(tenant=tenant, provider="openai")
+    assert "cannot be read" in result.error
+    assert answers.calls == []
+
+
+def test_refreshing_needs_a_credential(tenant: Tenant) -> None:
+    with pytest.raises(Conflict):
+        services.refresh(tenant=tenant, actor=COMMAND, provider="openai")
+    with pytest.raises(NotFound):
+        services.refresh(tenant=tenant, actor=COMMAND, provider="nothing")
+
+
+def test_saving_a_key_imports_after_the_commit(tenant: Tenant, answers: Answers, django_capture_on_commit_callbacks: Any) -> None:
+    answers.otherwise = model_list("gpt-6-luna", "gpt-9")
+    with django_capture_on_commit_callbacks(execute=True):
+        provider_services.add_credential(
+            tenant=tenant, actor=COMMAND, provider="openai", name="Main", values={"api_key": marked_secret("openai api_key")}
+        )
+        assert not TenantModel.objects.exists()
+    assert entry(tenant, "gpt-9") is not None
+    assert ProviderChoice.objects.get().models_fetched is not None
+
+
+def test_a_failing_import_leaves_the_key_saved(tenant: Tenant, answers: Answers, django_capture_on_commit_callbacks: Any) -> None:
+    answers.then([model_list("gpt-6-luna")])
+    answers.otherwise = openai_error(503, "down")
+    with django_capture_on_commit_callbacks(execute=True):
+        row = provider_services.add_credential(
+            tenant=tenant, actor=COMMAND, provider="openai", name="Main", values={"api_key": marked_secret("openai api_key")}
+        )
+    status = provider_queries.statuses(tenant_id=tenant.pk)["openai"]
+    assert (status.state, status.active) == ("connected", row)
+    assert "503" in status.models_error
+    assert len(queries.entries(tenant_id=tenant.pk, provider="openai")) > 20, "the shipped list is used"
+
+
+def test_five_hundred_models_take_few_queries(tenant: Tenant, answers: Answers, openai: Any) -> None:
+    def imported(number: int) -> int:
+        answers.otherwise = model_list(*(f"gpt-9-{index:03}" for index in range(number)))
+        with CaptureQueriesContext(connection) as captured:
+            services.import_models(tenant=tenant, provider="openai")
+        return len(captured)
+
+    def listed() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            queries.entries(tenant_id=tenant.pk)
+        return len(captured)
+
+    first, reading = imported(3), listed()
+    assert imported(500) <= first + 10, "a few inserts: SQLite takes some sixty rows in one"
+    assert TenantModel.objects.count() == 500
+    assert listed() == reading
+    assert reading <= 5
+
+
+# ------------------------------------------------------------------------------------------------ added by hand
+
+
+def test_a_hosted_model_is_tried_and_added(tenant: Tenant, answers: Answers, server: Any) -> None:
+    answers.otherwise = CHAT
+    row = add(tenant, "meta/llama-3")
+    assert [call.url for call in answers.calls] == [f"{SERVER}/chat/completions"]
+    known = entry(tenant, "meta/llama-3", "openai_compatible")
+    assert (known.id, known.type, known.added, known.price) == ("openai_compatible/meta/llama-3", ModelType.REASONING, True, None)
+    assert row.sealed == ""
+    assert AuditEntry.objects.filter(action="model.added").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("type", "path", "answer"),
+    [
+        ("embedding", "/embeddings", reply(200, {"object": "list", "data": [{"index": 0, "embedding": [0.1]}], "model": "m"})),
+        ("speech-to-text", "/audio/transcriptions", reply(200, {"text": ""})),
+    ],
+)
+def test_every_type_is_tried_in_its_own_way(tenant: Tenant, answers: Answers, server: Any, type: str, path: str, answer: Any) -> None:
+    answers.otherwise = answer
+    add(tenant, type=type)
+    assert answers.calls[-1].url == SERVER + path
+
+
+def test_what_is_there_cannot_be_added_again_but_after_removal(tenant: Tenant, answers: Answers, server: Any, openai: Any) -> None:
+    answers.otherwise = CHAT
+    add(tenant)
+    with pytest.raises(Conflict) as refused:
+        add(tenant)
+    assert refused.value.status == 409
+    with pytest.raises(Conflict):
+        add(tenant, "gpt-6-luna", provider="openai")
+    services.remove_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="qwen")
+    assert entry(tenant, "qwen", "openai_compatible") is None
+    add(tenant)
+
+
+def test_a_model_that_the_server_does_not_have_is_not_stored(tenant: Tenant, answers: Answers, server: Any) -> None:
+    answers.otherwise = openai_error(404, "model_not_found", "The model does not exist.")
+    with pytest.raises(CredentialRefused) as refused:
+        add(tenant)
+    assert refused.value.what_we_sent is not None
+    assert not TenantModel.objects.exists()
+
+
+def test_a_model_may_bring_its_own_key(tenant: Tenant, answers: Answers, server: Any) -> None:
+    answers.otherwise = CHAT
+    own = marked_secret("model key")
+    row = add(tenant, values={"api_key": own})
+    assert answers.keys[-1] == f"Bearer {own}"
+    assert own not in row.sealed
+    assert (row.mask, row.base_url) == (keys.mask(own), SERVER)
+    row = TenantModel.objects.get(pk=row.pk)
+    access = provider_services.open_access(credential=server, purpose="call", model_row=row)
+    assert access.values["api_key"] == own
+    TenantModel.objects.filter(pk=row.pk).update(base_url="https://evil.example/v1")
+    row.refresh_from_db()
+    with pytest.raises(keys.CredentialUnreadable):
+        provider_services.open_access(credential=server, purpose="call", model_row=row)
+
+
+def test_a_model_at_another_address_never_gets_the_credentials_key(tenant: Tenant, answers: Answers, server: Any) -> None:
+    answers.otherwise = CHAT
+    add(tenant, base_url="https://elsewhere.example/v1")
+    assert answers.calls[-1].url.startswith("https://elsewhere.example/v1/")
+    assert answers.keys[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"model": "two words"}, "model"),
+        ({"type": "video"}, "type"),
+        ({"type": "rerank", "provider": "anthropic"}, "type"),
+        ({"values": {"is_active": "1"}}, "is_active"),
+        ({"values": {"api_key": "two words"}}, "api_key"),
+        ({"base_url": "http://10.0.0.1/v1"}, "base_url"),
+    ],
+)
+def test_wrong_values_are_refused_before_anything_is_sent(
+    tenant: Tenant, answers: Answers, server: Any, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ServiceError) as refused:
+        add(tenant, **{"model": "qwen", **changes})
+    assert refused.value.field == field
+    assert answers.calls == []
+
+
+def test_without_a_credential_a_model_needs_its_own_address(tenant: Tenant, answers: Answers) -> None:
+    with pytest.raises(Conflict):
+        add(tenant)
+    add(tenant, base_url=SERVER, check=False)
+    assert [known.id for known in queries.entries(tenant_id=tenant.pk)] == ["openai_compatible/qwen"]
+
+
+def test_only_added_models_are_removed(tenant: Tenant, openai: Any) -> None:
+    with pytest.raises(Conflict):
+        services.remove_model(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-6-luna")
+    with pytest.raises(ModelNotFound):
+        services.remove_model(tenant=tenant, actor=COMMAND, provider="openai", model="nothing")
+
+
+def test_a_removed_model_leaves_the_defaults(tenant: Tenant, answers: Answers, server: Any, openai: Any) -> None:
+    answers.otherwise = CHAT
+    add(tenant)
+    services.set_default(
+        tenant=tenant, actor=COMMAND, scenario="reasoning", model="openai/gpt-6-luna", fallbacks=["openai_compatible/qwen"]
+    )
+    assert services.remove_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="qwen") == ()
+    assert DefaultModel.objects.get().fallbacks == []
+    add(tenant)
+    services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="openai_compatible/qwen")
+    assert services.remove_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="qwen") == ("reasoning",)
+    assert not DefaultModel.objects.exists()
+
+
+# ------------------------------------------------------------------------------------------------ switches, overrides
+
+
+def test_a_switch_makes_the_row(tenant: Tenant, openai: Any) -> None:
+    before = Tenant.objects.get(pk=tenant.pk).config_version
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-6-luna", enabled=False)
+    assert TenantModel.objects.get().origin == TenantModel.Origin.SHIPPED
+    assert not entry(tenant, "gpt-6-luna").enabled
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-6-luna", enabled=True)
+    assert entry(tenant, "gpt-6-luna").enabled
+    assert TenantModel.objects.count() == 1
+    assert Tenant.objects.get(pk=tenant.pk).config_version == before + 2
+    with pytest.raises(ModelNotFound):
+        services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="nothing", enabled=False)
+
+
+def test_several_are_switched_or_none(tenant: Tenant, openai: Any) -> None:
+    with pytest.raises(ModelNotFound):
+        services.set_many_enabled(tenant=tenant, actor=COMMAND, provider="openai", models=["gpt-6-luna", "nothing"], enabled=False)
+    assert not TenantModel.objects.exists()
+    assert services.set_many_enabled(tenant=tenant, actor=COMMAND, provider="openai", models=["gpt-6-luna", "o3"], enabled=False) == 2
+    assert [known.model for known in queries.entries(tenant_id=tenant.pk, enabled=False)] == ["gpt-6-luna", "o3"]
+
+
+def test_overrides_are_checked_and_taken_back(tenant: Tenant, openai: Any) -> None:
+    def override(**given: Any) -> Any:
+        return services.override(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-6-luna", overrides=given)
+
+    shipped = entry(tenant, "gpt-6-luna")
+    own = override(price={"currency": "EUR", "input": "0.25"}, retired="2027-01-31", features=["tools"])
+    assert own.price is not None
+    assert (own.price.currency, own.price.input, own.price.output) == ("EUR", Decimal("0.25"), None)
+    assert (str(own.retired), own.features) == ("2027-01-31", {"tools"})
+    for wrong in ({"context_window": 0}, {"price": {"currency": "EUR", "input": 0}}, {"enabled_by": "me"}, {"type": "video"}):
+        with pytest.raises(BadFact):
+            override(**wrong)
+    back = override(price=None, retired=None, features=None)
+    assert (back.price, back.retired, back.features) == (shipped.price, shipped.retired, shipped.features)
+    assert TenantModel.objects.get().overrides == {}
+
+
+# ------------------------------------------------------------------------------------------------ defaults
+
+
+def test_a_default_is_chosen_changed_and_cleared(tenant: Tenant, openai: Any) -> None:
+    for model, fallbacks in (("openai/gpt-6-luna", ["openai/gpt-6.2-sol"]), ("openai/gpt-6.1-terra", [])):
+        services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model=model, fallbacks=fallbacks)
+        chosen = queries.defaults(tenant_id=tenant.pk)["reasoning"]
+        assert (chosen.model, list(chosen.fallbacks), chosen.is_usable) == (model, fallbacks, True)
+    for _time in range(2):
+        services.clear_default(tenant=tenant, actor=COMMAND, scenario="reasoning")
+        assert queries.defaults(tenant_id=tenant.pk)["reasoning"].entry is None
+    actions = list(AuditEntry.objects.filter(action__startswith="default.").values_list("action", flat=True))
+    assert sorted(actions) == ["default.cleared", "default.set", "default.set"]
+
+
+@pytest.mark.parametrize(
+    ("model", "fallbacks", "code", "field"),
+    [
+        ("openai/text-embedding-3-small", [], "wrong_type", "model"),
+        ("openai/nothing", [], "model_not_found", "model"),
+        ("gpt-6-luna", [], "model_not_found", "model"),
+        ("anthropic/claude-haiku-5-5", [], "model_not_found", "model"),
+        ("openai/o3", [], "model_disabled", "model"),
+        ("openai/gpt-6-luna", ["openai/o3"], "model_disabled", "fallbacks"),
+        ("openai/gpt-6-luna", ["openai/whisper-1"], "wrong_type", "fallbacks"),
+        ("openai/gpt-6-luna", ["openai/gpt-6-luna"], "invalid_value", "fallbacks"),
+        ("openai/gpt-6-luna", [f"openai/{n}" for n in range(11)], "invalid_value", "fallbacks"),
+    ],
+)
+def test_only_enabled_models_of_the_fitting_type(
+    tenant: Tenant, openai: Any, model: str, fallbacks: list[str], code: str, field: str
+) -> None:
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="o3", enabled=False)
+    with pytest.raises(ServiceError) as refused:
+        services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model=model, fallbacks=fallbacks)
+    assert (refused.value.code, refused.value.field) == (code, field)
+    assert not DefaultModel.objects.exists()
+
+
+def test_there_are_only_the_known_scenarios(tenant: Tenant) -> None:
+    with pytest.raises(NotFound):
+        services.clear_default(tenant=tenant, actor=COMMAND, scenario="dreaming")
+
+
+# ------------------------------------------------------------------------------------------------ tenants
+
+
+def test_one_tenants_catalog_is_nobody_elses(tenant: Tenant, answers: Answers, server: Any, openai: Any, globex: Workspace) -> None:
+    answers.otherwise = CHAT
+    add(tenant)
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-6-luna", enabled=False)
+    services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="openai_compatible/qwen")
+    with tenant_scope(globex.tenant):
+        assert queries.entries(tenant_id=globex.tenant.pk) == []
+        assert entry(globex.tenant, "qwen", "openai_compatible") is None
+        assert entry(globex.tenant, "gpt-6-luna").enabled
+        assert queries.defaults(tenant_id=globex.tenant.pk)["reasoning"].entry is None
+        assert entry(tenant, "qwen", "openai_compatible") is None, "the scope holds where an id is wrong"
+        with pytest.raises(ModelNotFound):
+            services.remove_model(tenant=globex.tenant, actor=COMMAND, provider="openai_compatible", model="qwen")
+    assert facts.shipped("openai").models["gpt-6-luna"]
