@@ -12,3 +12,4 @@ urlpatterns = [
     path("t/<slug:workspace>/", include("quotas.urls")),
     path("t/<slug:workspace>/", include("gateway.urls")),
 ]
+handler500 = "config.errors.server_error"

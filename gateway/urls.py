@@ -1,3 +1,7 @@
-"""URLs of this app."""
+"""Addresses of the workspace's first page."""
 
-urlpatterns: list = []
+from django.urls import path
+
+from gateway import views
+
+urlpatterns = [path("", views.overview, name="overview")]

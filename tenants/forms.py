@@ -12,19 +12,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from tenants.permissions import RANK, Role, Scope, scopes_of
+from tenants.permissions import RANK, ROLE_LABELS, Role, Scope, scopes_of
+from tenants.wording import AUDIT_KINDS
 
 THEMES = (("", _("As the system")), ("light", _("Light")), ("dark", _("Dark")))
-ROLE_LABELS = {
-    Role.OWNER: pgettext_lazy("role", "Owner"),
-    Role.ADMIN: pgettext_lazy("role", "Admin"),
-    Role.EDITOR: pgettext_lazy("role", "Editor"),
-    Role.VIEWER: pgettext_lazy("role", "Viewer"),
-}
 SCOPE_LABELS = {
     Scope.USE: _("Use models: the OpenAI-compatible endpoint /v1"),
     Scope.READ: _("Read the configuration: GET of the REST API"),
     Scope.MANAGE: _("Change the configuration: all of the REST API"),
+}
+SCOPE_SHORT = {
+    Scope.USE: pgettext_lazy("scope", "Use models"),
+    Scope.READ: pgettext_lazy("scope", "Read"),
+    Scope.MANAGE: pgettext_lazy("scope", "Change"),
 }
 DAYS = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, _("Never")))
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
@@ -90,32 +90,36 @@ class RoleForm(forms.Form):
 
 
 class AppKeyForm(forms.Form):
-    """A new app key. Limits are optional: nothing chosen means everything the workspace has."""
+    """A new app key. `names`: where the service's words for an input belong. Limits are optional: nothing chosen means everything the workspace has."""
 
+    names = {"expires": "days", "allowed_providers": "allowed", "allowed_models": "allowed"}
     name = forms.CharField(
         label=pgettext_lazy("app key", "Name"), max_length=80, help_text=_("The application that will use it, such as “Support bot”.")
     )
     scopes = forms.MultipleChoiceField(label=_("May be used to"), widget=forms.CheckboxSelectMultiple)
     days = forms.TypedChoiceField(label=_("Expires after"), choices=DAYS, coerce=int, initial=90)
-    allowed_providers = forms.MultipleChoiceField(
-        label=_("Only these providers"), required=False, widget=forms.CheckboxSelectMultiple, help_text=_("None chosen: all providers.")
-    )
-    allowed_models = forms.CharField(
-        label=_("Only these models"),
+    allowed = forms.CharField(
+        label=_("Only these providers or models"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "placeholder": "openai/gpt-4o-mini"}),
-        help_text=_("One provider/model a line. Empty: all models."),
+        widget=forms.Textarea(
+            attrs={"rows": 3, "spellcheck": "false", "class": "mono", "placeholder": "openai\nanthropic/claude-sonnet-4-5"}
+        ),
+        help_text=_("One a line: a provider, or provider/model. Empty: everything in this workspace."),
     )
 
-    def __init__(self, *args: Any, role: Role | None, providers: list[tuple[str, Any]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, role: Role | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         allowed = scopes_of(role) if role else frozenset()
         self.fields["scopes"].choices = [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed]
         self.fields["scopes"].initial = [Scope.USE.value]
-        self.fields["allowed_providers"].choices = providers
 
-    def clean_allowed_models(self) -> list[str]:
-        return [line.strip() for line in self.cleaned_data["allowed_models"].splitlines() if line.strip()]
+    @property
+    def limits(self) -> dict[str, list[str]]:
+        lines = [line.strip() for line in self.cleaned_data["allowed"].splitlines() if line.strip()]
+        return {
+            "allowed_providers": [line for line in lines if "/" not in line],
+            "allowed_models": [line for line in lines if "/" in line],
+        }
 
     @property
     def expires(self) -> datetime | None:
@@ -129,3 +133,11 @@ class RotateForm(forms.Form):
     @property
     def duration(self) -> timedelta:
         return timedelta(days=self.cleaned_data["overlap"])
+
+
+class AuditFilterForm(forms.Form):
+    """`q` looks in who and what; `kind` is the start of an action; `day` is one day in the installation's time zone."""
+
+    q = forms.CharField(label=_("Person or object"), required=False, max_length=80, widget=forms.TextInput(attrs={"type": "search"}))
+    kind = forms.ChoiceField(label=pgettext_lazy("audit", "Kind"), required=False, choices=lambda: [("", _("All")), *AUDIT_KINDS])
+    day = forms.DateField(label=pgettext_lazy("audit", "Day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))

@@ -43,10 +43,11 @@ def tell(form: forms.Form, error: ServiceError) -> None:
 
 
 def attempt(form: forms.Form, call: Callable[[], Any]) -> Any:
-    """The service's result, or None with the refusal told on the form."""
+    """The service's result, or None with the refusal told on the form; the view may ask `form.refusal` for more."""
     try:
         return call()
     except ServiceError as error:
+        form.refusal = error
         tell(form, error)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.conf import settings
@@ -22,10 +23,11 @@ from django.views.decorators.http import require_POST
 from tenants import queries, services, throttle
 from tenants.audit import actor_of
 from tenants.errors import NotFound, ServiceError
-from tenants.forms import ROLE_LABELS, JoinForm, PasswordForm, ProfileForm, SignInForm, ThemeForm
+from tenants.forms import JoinForm, PasswordForm, ProfileForm, SignInForm, ThemeForm
 from tenants.models import Invitation, User
 from tenants.pages import attempt, page_form
-from tenants.permissions import Role
+from tenants.permissions import ROLE_LABELS, Role
+from tenants.web import is_recent
 
 THEME_COOKIE = "theme"
 YEAR = 365 * 24 * 3600
@@ -37,25 +39,34 @@ class SignIn(LoginView):
 
     template_name = "tenants/sign_in.html"
     authentication_form = SignInForm
-    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated and is_recent(request):
+            return redirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wait = throttle.wait_before_sign_in(request, request.POST.get("username", ""))
         if not wait:
             return super().post(request, *args, **kwargs)
-        form = SignInForm(request)
-        context = self.get_context_data(form=form, wait=max(1, round(wait / 60)))
+        context = self.get_context_data(form=SignInForm(request), wait=math.ceil(wait / 60))
         response = self.render_to_response(context, status=429)
-        response["Retry-After"] = str(int(wait))
+        response["Retry-After"] = str(math.ceil(wait))
         return response
 
+    def get_initial(self) -> dict[str, Any]:
+        """Who confirms the own password need not type the address again."""
+        return {"username": self.request.user.email} if self.request.user.is_authenticated else {}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs, confirming=self.request.user.is_authenticated)
+
     def form_invalid(self, form: Any) -> HttpResponse:
-        throttle.count_failed_sign_in(self.request, form.data.get("username", ""))
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        throttle.forget_failed_sign_ins(self.request, form.data.get("username", ""))
-        return with_preferences(super().form_valid(form), form.get_user())
+        response = super().form_valid(form)
+        return with_preferences(response, form.get_user())
 
 
 def with_preferences(response: HttpResponse, user: User) -> HttpResponse:
@@ -75,7 +86,7 @@ def _set_cookie(response: HttpResponse, name: str, value: str) -> None:
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """The last workspace, else the only one, else the list."""
-    own = queries.workspaces_of(request.user)
+    own = [member.tenant for member in queries.workspaces_of(request.user)]
     last = request.session.get(LAST_WORKSPACE)
     chosen = next((one for one in own if one.slug == last), own[0] if len(own) == 1 else None)
     return redirect("overview", workspace=chosen.slug) if chosen else redirect("workspace-list")
@@ -83,7 +94,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def workspace_list(request: HttpRequest) -> HttpResponse:
-    return render(request, "tenants/workspace_list.html", {"own_workspaces": queries.workspaces_of(request.user)})
+    return render(request, "tenants/workspace_list.html")
 
 
 @login_required

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from tenants import services
+from tenants import queries, services
 from tenants.audit import actor_of
-from tenants.forms import ROLE_LABELS, InviteForm, RoleForm, role_choices
+from tenants.forms import SCOPE_SHORT, AppKeyForm, AuditFilterForm, InviteForm, RoleForm, RotateForm, role_choices
 from tenants.models import AppKey, Invitation, Membership
-from tenants.pages import act, attempt, page_form
-from tenants.permissions import RANK, ROLE_ACTIONS, Action, Role, Scope, can_change_role
-from tenants.web import page
-from tenants.wording import ACTION_LABELS
+from tenants.pages import act, attempt, page_form, paginate
+from tenants.permissions import ACTION_LABELS, RANK, ROLE_ACTIONS, ROLE_LABELS, Action, Role, Scope, can_change_role
+from tenants.web import page, recently_authenticated
+from tenants.wording import sentence
 
 
 @page(Action.VIEW_MEMBERS)
-def members(request: HttpRequest, workspace: str) -> HttpResponse:
-    rows = sorted(Membership.objects.select_related("user"), key=lambda row: (-RANK[Role(row.role)], row.user.email))
+def members(request: HttpRequest) -> HttpResponse:
+    rows = sorted(queries.members(tenant=request.tenant), key=lambda row: -RANK[Role(row.role)])
     own = request.principal.role
     for row in rows:
         row.label = ROLE_LABELS[Role(row.role)]
         row.changeable = bool(own) and can_change_role(actor=own, current=Role(row.role), new=Role(row.role))
-    context = {"members": rows, "roles": role_choices(own), "invitations": _open_invitations(), "matrix": _role_matrix()}
+    context = {"members": rows, "roles": role_choices(own), "invitations": _open_invitations(request), "matrix": _role_matrix()}
     return render(request, "tenants/members.html", {**context, "role_names": [label for _role, label in _roles_down()]})
 
 
-def _open_invitations() -> list[Invitation]:
-    rows = list(Invitation.objects.filter(accepted=None).order_by("-created"))
+def _open_invitations(request: HttpRequest) -> list[Invitation]:
+    rows = list(queries.open_invitations(tenant=request.tenant))
     for row in rows:
         row.label = ROLE_LABELS[Role(row.role)]
+        row.expired = row.expires <= timezone.now()
     return rows
 
 
@@ -50,12 +54,13 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 
 
 @page(Action.MANAGE_MEMBERS)
+@recently_authenticated
 @never_cache
-def member_invite(request: HttpRequest, workspace: str) -> HttpResponse:
+def member_invite(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None, role=request.principal.role, initial={"role": Role.EDITOR.value})
     if request.method == "POST" and form.is_valid():
         email, role = form.cleaned_data["email"], Role(form.cleaned_data["role"])
-        made = attempt(form, lambda: services.invite(tenant=request.tenant, email=email, role=role, actor=actor_of(request)))
+        made = attempt(form, partial(services.invite, tenant=request.tenant, email=email, role=role, actor=actor_of(request)))
         if made:
             invitation, token = made
             return render(request, "tenants/member_invited.html", {"invitation": invitation, "link": _invitation_link(request, token)})
@@ -63,60 +68,113 @@ def member_invite(request: HttpRequest, workspace: str) -> HttpResponse:
 
 
 def _invitation_link(request: HttpRequest, token: str) -> str:
-    from django.urls import reverse
-
     return request.build_absolute_uri(reverse("invite", args=[token]))
 
 
 @page(Action.MANAGE_MEMBERS)
 @require_POST
-def invitation_revoke(request: HttpRequest, workspace: str, invitation_id: UUID) -> HttpResponse:
-    act(
-        request,
-        lambda: services.revoke_invitation(tenant=request.tenant, invitation_id=invitation_id, actor=actor_of(request)),
-        _("Invitation withdrawn. Its link no longer works."),
-    )
-    return redirect("members", workspace=workspace)
+def invitation_revoke(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
+    call = partial(services.revoke_invitation, tenant=request.tenant, invitation_id=invitation_id, actor=actor_of(request))
+    act(request, call, _("Invitation withdrawn. Its link no longer works."))
+    return redirect("members", workspace=request.tenant.slug)
 
 
 @page(Action.MANAGE_MEMBERS)
+@recently_authenticated
 @require_POST
-def member_role(request: HttpRequest, workspace: str, membership_id: int) -> HttpResponse:
+def member_role(request: HttpRequest, membership_id: int) -> HttpResponse:
     get_object_or_404(Membership, pk=membership_id)
     form = RoleForm(request.POST)
     if form.is_valid():
         role = Role(form.cleaned_data["role"])
-        call = lambda: services.change_role(tenant=request.tenant, membership_id=membership_id, role=role, actor=actor_of(request))  # noqa: E731
+        call = partial(services.change_role, tenant=request.tenant, membership_id=membership_id, role=role, actor=actor_of(request))
         act(request, call, _("Role changed."))
     else:
         messages.error(request, _("There is no such role. Nothing was changed."))
-    return redirect("members", workspace=workspace)
+    return redirect("members", workspace=request.tenant.slug)
 
 
 @page(Action.MANAGE_MEMBERS)
-def member_remove(request: HttpRequest, workspace: str, membership_id: int) -> HttpResponse:
+def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(Membership.objects.select_related("user"), pk=membership_id)
     if request.method != "POST":
         keys = AppKey.objects.filter(created_by=member.user, revoked=None).count()
         return render(request, "tenants/member_remove.html", {"member": member, "key_count": keys})
-    call = lambda: services.remove_member(tenant=request.tenant, membership_id=membership_id, actor=actor_of(request))  # noqa: E731
-    act(request, call, _("%(who)s is no longer a member.") % {"who": member.user.email})
-    return redirect("members" if member.user_id != request.user.pk else "home", **_unless_left(request, workspace, member))
-
-
-def _unless_left(request: HttpRequest, workspace: str, member: Membership) -> dict[str, str]:
-    return {} if member.user_id == request.user.pk else {"workspace": workspace}
+    call = partial(services.remove_member, tenant=request.tenant, membership_id=membership_id, actor=actor_of(request))
+    removed = act(request, call, _("%(who)s is no longer a member.") % {"who": member.user.email})
+    left = removed and member.user_id == request.user.pk
+    return redirect("home") if left else redirect("members", workspace=request.tenant.slug)
 
 
 @page(Action.VIEW_APP_KEYS)
-def app_keys(request: HttpRequest, workspace: str) -> HttpResponse:
-    rows = list(AppKey.objects.filter(revoked=None).select_related("created_by"))
+def app_keys(request: HttpRequest) -> HttpResponse:
+    rows = list(queries.app_keys(tenant=request.tenant))
     everybody = request.principal.can(Action.MANAGE_APP_KEYS)
     for row in rows:
         row.changeable = everybody or row.created_by_id == request.user.pk
+        row.is_expired = row.expires is not None and row.expires <= timezone.now()
         row.uses = [SCOPE_SHORT[Scope(scope)] for scope in row.scopes]
     return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": _endpoint(request)})
 
 
 def _endpoint(request: HttpRequest) -> str:
     return request.build_absolute_uri("/v1")
+
+
+@page(Action.MANAGE_OWN_APP_KEYS)
+@recently_authenticated
+@never_cache
+def app_key_new(request: HttpRequest) -> HttpResponse:
+    form = AppKeyForm(request.POST or None, role=request.principal.role)
+    if request.method == "POST" and form.is_valid():
+        chosen = {name: form.cleaned_data[name] for name in ("name", "scopes")} | form.limits
+        call = partial(services.create_app_key, tenant=request.tenant, actor=actor_of(request), expires=form.expires, **chosen)
+        made = attempt(form, call)
+        if made:
+            return _reveal(request, *made)
+    return page_form(request, "tenants/app_key_new.html", form)
+
+
+def _reveal(request: HttpRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
+    """The one answer that holds the key's text. It is the answer to a POST and never stored: a reload does not show it again."""
+    context = {"key": key, "text": text, "note": note, "base_url": _endpoint(request)}
+    response = render(request, "tenants/app_key_shown.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@page(Action.MANAGE_OWN_APP_KEYS)
+def app_key_revoke(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
+    key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
+    if request.method != "POST":
+        return render(request, "tenants/app_key_revoke.html", {"key": key})
+    call = partial(services.revoke_app_key, tenant=request.tenant, app_key_id=app_key_id, actor=actor_of(request))
+    act(request, call, _("“%(name)s” is revoked. Calls with it are refused from now on.") % {"name": key.name})
+    return redirect("app-keys", workspace=request.tenant.slug)
+
+
+@page(Action.MANAGE_OWN_APP_KEYS)
+@recently_authenticated
+@never_cache
+def app_key_rotate(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
+    key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
+    form = RotateForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        call = partial(
+            services.rotate_app_key, tenant=request.tenant, app_key_id=app_key_id, actor=actor_of(request), overlap=form.duration
+        )
+        made = attempt(form, call)
+        if made:
+            return _reveal(request, *made, note=dict(form.fields["overlap"].choices)[form.cleaned_data["overlap"]])
+    return page_form(request, "tenants/app_key_rotate.html", form, {"key": key})
+
+
+@page(Action.VIEW_AUDIT)
+def audit(request: HttpRequest) -> HttpResponse:
+    form = AuditFilterForm(request.GET)
+    filters = form.cleaned_data if form.is_valid() else {"q": "", "kind": "", "day": None}
+    rows = queries.audit_entries(tenant=request.tenant, search=filters["q"], action=filters["kind"])
+    entries = paginate(request, rows.filter(time__date=filters["day"]) if filters["day"] else rows)
+    for entry in entries:
+        entry.sentence = sentence(entry.action)
+    return render(request, "tenants/audit.html", {"entries": entries, "form": form})

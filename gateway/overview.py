@@ -1,0 +1,115 @@
+"""What the overview page shows: four steps ticked by data, the health of the providers, and recent problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from models_catalog import queries as catalog_queries
+from providers import queries as provider_queries
+from providers.cards import Card
+from providers.queries import State
+from quotas import queries as quota_queries
+from quotas.models import CallRecord
+from tenants import queries as tenant_queries
+from tenants.models import Tenant
+from tenants.permissions import Action
+
+PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do once. `action` is the right that it takes, `url_name` the page to do it on."""
+
+    title: Any
+    text: Any
+    button: Any
+    url_name: str
+    action: Action
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    steps: list[Step]
+    cards: list[Card]  # of the providers that are set up
+    problems: list[CallRecord]
+    today: Any
+
+    @property
+    def done(self) -> int:
+        return sum(step.done for step in self.steps)
+
+    @property
+    def next_step(self) -> Step | None:
+        return next((step for step in self.steps if not step.done), None)
+
+    @property
+    def broken(self) -> list[Card]:
+        return [card for card in self.cards if card.is_bad]
+
+    @property
+    def healthy(self) -> int:
+        return sum(card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED) for card in self.cards)
+
+    @property
+    def low_trials(self) -> list[Card]:
+        return [card for card in self.cards if card.trial_is_low]
+
+
+def overview(*, tenant: Tenant) -> Overview:
+    """Everything in a fixed number of queries, whatever the number of providers and calls."""
+    statuses = provider_queries.statuses(tenant_id=tenant.pk).values()
+    chosen = catalog_queries.defaults(tenant_id=tenant.pk)
+    called = quota_queries.calls(tenant_id=tenant.pk, status="ok", limit=1)
+    return Overview(
+        steps=_steps(
+            connected=any(status.is_set_up for status in statuses),
+            chosen=any(choice.model for choice in chosen.values()),
+            keyed=tenant_queries.app_keys(tenant=tenant).exists(),
+            called=bool(called),
+        ),
+        cards=sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency),
+        problems=quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS),
+        today=quota_queries.totals(tenant_id=tenant.pk, days=1),
+    )
+
+
+def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:
+    return [
+        Step(
+            _("Set up a provider"),
+            _("Enter a key once. Or start with the built-in demo, which needs none."),
+            _("Set up a provider"),
+            "provider-list",
+            Action.MANAGE_PROVIDERS,
+            connected,
+        ),
+        Step(
+            _("Choose the default model"),
+            _("For applications that do not name a model themselves."),
+            _("Choose the default model"),
+            "default-models",
+            Action.MANAGE_DEFAULTS,
+            chosen,
+        ),
+        Step(
+            _("Make an app key"),
+            _("Each application signs in with a key of its own."),
+            _("Make an app key"),
+            "app-key-new",
+            Action.MANAGE_OWN_APP_KEYS,
+            keyed,
+        ),
+        Step(
+            _("Make the first call"),
+            _("Paste the command below into a terminal. This step is ticked when an answer has arrived."),
+            "",
+            "",
+            Action.USE_MODELS,
+            called,
+        ),
+    ]

@@ -1,0 +1,19 @@
+"""The overview page of a workspace."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from gateway.overview import overview as read_overview
+from tenants.permissions import Action
+from tenants.views import LAST_WORKSPACE
+from tenants.web import page
+
+
+@page(Action.VIEW_MODELS)
+def overview(request: HttpRequest) -> HttpResponse:
+    if request.session.get(LAST_WORKSPACE) != request.tenant.slug:
+        request.session[LAST_WORKSPACE] = request.tenant.slug
+    context = {"overview": read_overview(tenant=request.tenant), "base_url": request.build_absolute_uri("/v1")}
+    return render(request, "gateway/overview.html", context)

@@ -1,0 +1,259 @@
+"""Pages of models: setting a provider up, its models, the defaults."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from models_catalog import queries, services
+from models_catalog.forms import DefaultForm, ModelFilterForm, ModelForm, SetupForm
+from models_catalog.setup import set_up
+from models_catalog.trying import try_model
+from providers import queries as provider_queries
+from providers import registry
+from providers.cards import Card
+from providers.models import CredentialState, ProviderCredential
+from providers.spec import Provider
+from providers.views import known_provider, known_status, list_context
+from tenants.audit import actor_of
+from tenants.pages import act, attempt, page_form, paginate
+from tenants.permissions import Action
+from tenants.web import page
+
+
+@page(Action.MANAGE_PROVIDERS)
+def provider_setup(request: HttpRequest, provider: str) -> HttpResponse:
+    """A page, and the same form in a dialog."""
+    declared = _offered(provider)
+    status = known_status(request, provider)
+    form = SetupForm(
+        request.POST or None, provider=declared, with_model=not status.credentials, initial={"name": _free_name(request, provider)}
+    )
+    if request.method == "POST" and form.is_valid():
+        check = not (declared.allow_unchecked and "unchecked" in request.POST)
+        call = partial(
+            set_up, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check, name=form.cleaned_data["name"]
+        )
+        saved = attempt(form, partial(call, values=form.values("values"), model=form.first_model))
+        if saved:
+            return _saved(request, declared, saved)
+    return page_form(request, "providers/setup.html", form, {"provider": declared, "status": status})
+
+
+def _offered(slug: str) -> Provider:
+    found = next((one for one in registry.offered() if one.slug == slug), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _free_name(request: HttpRequest, provider: str) -> str:
+    taken = set(provider_queries.credentials(tenant_id=request.tenant.pk, provider=provider).values_list("name", flat=True))
+    number = next(number for number in range(1, len(taken) + 2) if _numbered(number) not in taken)
+    return _numbered(number)
+
+
+def _numbered(number: int) -> str:
+    return _("Default") if number == 1 else _("Key %(number)d") % {"number": number}
+
+
+def _saved(request: HttpRequest, provider: Provider, row: ProviderCredential) -> HttpResponse:
+    """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that the dialog may close."""
+    _tell_saved(request, provider, row)
+    home = reverse("provider-list", kwargs={"workspace": request.tenant.slug})
+    if not request.htmx:
+        return redirect(home)
+    here, _mark, typed = (request.htmx.current_url_abs_path or "").partition("?")
+    if here != home:
+        return HttpResponse(status=204, headers={"HX-Redirect": home})
+    response = render(request, "providers/_saved.html", {**list_context(request, QueryDict(typed)), "oob": True})
+    response.headers |= {"HX-Reswap": "none", "HX-Trigger-After-Settle": "modelkeep:saved", "Vary": "HX-Request"}
+    return response
+
+
+def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredential) -> None:
+    values = {"provider": provider.label, "name": row.name}
+    status = known_status(request, provider.slug)
+    if row.state == CredentialState.NO_FUNDS:
+        text = _("The key is valid, but the %(provider)s account has no credit. Saved; calls will fail until the account is topped up.")
+        messages.warning(request, text % values)
+    elif status.models_error:
+        messages.warning(request, _("%(provider)s is set up. Its list of models could not be fetched; the built-in list is used.") % values)
+    elif row.state == CredentialState.UNCHECKED and not status.models:
+        messages.success(request, _("%(provider)s is saved. Add its models next.") % values)
+    else:
+        messages.success(request, _("%(provider)s is set up. Its models are in the catalog.") % values)
+
+
+@page(Action.VIEW_MODELS)
+def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
+    declared, status = known_provider(provider), known_status(request, provider)
+    form = ModelFilterForm(request.GET, provider=declared)
+    rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
+    searching = any(request.GET.get(name) for name in ("q", "type", "state"))
+    return render(request, "models_catalog/models.html", {"card": Card(status), "rows": rows, "filters": form, "searching": searching})
+
+
+@page(Action.MANAGE_MODELS)
+@require_POST
+def model_toggle(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+    enabled = request.POST.get("enabled") == "1"
+    call = partial(services.set_enabled, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model, enabled=enabled)
+    changed = act(request, call, "" if request.htmx else (_("Switched on.") if enabled else _("Switched off.")))
+    if not request.htmx or not changed:
+        return _to_models(request, provider)
+    entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
+    response = render(request, "models_catalog/_switch.html", {"entry": entry, "card": Card(known_status(request, provider))})
+    response["Vary"] = "HX-Request"
+    return response
+
+
+def _to_models(request: HttpRequest, provider: str) -> HttpResponse:
+    """Back to the page of the list that the button stood on."""
+    address = reverse("provider-models", kwargs={"workspace": request.tenant.slug, "provider": provider})
+    typed = request.POST.get("back", "")
+    target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
+    return HttpResponse(status=204, headers={"HX-Redirect": target}) if request.htmx else redirect(target)
+
+
+@page(Action.MANAGE_MODELS)
+@require_POST
+def models_bulk(request: HttpRequest, provider: str) -> HttpResponse:
+    chosen, enabled = request.POST.getlist("model"), request.POST.get("enabled") == "1"
+    if not chosen:
+        messages.warning(request, _("Choose models first."))
+        return _to_models(request, provider)
+    words = ngettext("%(count)d model switched.", "%(count)d models switched.", len(chosen)) % {"count": len(chosen)}
+    call = partial(
+        services.set_many_enabled, tenant=request.tenant, actor=actor_of(request), provider=provider, models=chosen, enabled=enabled
+    )
+    act(request, call, words)
+    return _to_models(request, provider)
+
+
+@page(Action.MANAGE_MODELS)
+@require_POST
+def models_refresh(request: HttpRequest, provider: str) -> HttpResponse:
+    known_provider(provider)
+    found: list[Any] = []
+    act(request, lambda: found.append(services.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)))
+    if found and found[0].error:
+        messages.warning(request, _("The list could not be fetched: %(error)s The older list stays.") % {"error": found[0].error})
+    elif found:
+        messages.success(
+            request,
+            ngettext("List refreshed: %(new)d new model.", "List refreshed: %(new)d new models.", found[0].new) % {"new": found[0].new},
+        )
+    return _to_models(request, provider)
+
+
+@page(Action.MANAGE_MODELS)
+def model_add(request: HttpRequest, provider: str) -> HttpResponse:
+    declared = _offered(provider)
+    form = ModelForm(request.POST or None, provider=declared)
+    if request.method == "POST" and form.is_valid():
+        check = not (declared.allow_unchecked and "unchecked" in request.POST)
+        typed = {"model": form.cleaned_data["model"], "type": form.cleaned_data["type"], "values": form.values("model")}
+        call = partial(services.add_model, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check, **typed)
+        if attempt(form, call):
+            messages.success(request, _("%(model)s was added.") % {"model": typed["model"]})
+            again = "again" in request.POST
+            return redirect("model-add" if again else "provider-models", workspace=request.tenant.slug, provider=provider)
+    return page_form(request, "models_catalog/model_add.html", form, {"provider": declared})
+
+
+@page(Action.MANAGE_MODELS)
+def model_delete(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+    entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
+    if entry is None:
+        raise Http404
+    if request.method != "POST":
+        used = [choice.scenario.label for choice in queries.defaults(tenant_id=request.tenant.pk).values() if choice.model == entry.id]
+        return render(request, "models_catalog/model_delete.html", {"entry": entry, "provider": known_provider(provider), "used": used})
+    call = partial(services.remove_model, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
+    act(request, call, _("%(model)s was removed.") % {"model": model})
+    return _to_models(request, provider)
+
+
+# ------------------------------------------------------------------------------------------------ default models
+
+
+@page(Action.VIEW_DEFAULTS, post=Action.MANAGE_DEFAULTS)
+def default_models(request: HttpRequest) -> HttpResponse:
+    choices = queries.defaults(tenant_id=request.tenant.pk)
+    entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
+    forms = [_default_form(request, choice, entries) for choice in choices.values()]
+    # Lists, not generators: every scenario is checked and saved, and every refusal is shown at once.
+    valid = [form.is_valid() for form in forms]
+    if request.method == "POST" and all(valid):
+        changed = [form for form in forms if form.has_changed()]
+        saved = [_save_default(request, form) for form in changed]
+        if all(saved):
+            messages.success(request, _("Default models saved.") if changed else _("Nothing was changed."))
+            return redirect("default-models", workspace=request.tenant.slug)
+    wrong = any(form.is_bound and form.errors for form in forms)
+    context = {"rows": _default_rows(request, list(choices.values()), forms)}
+    return render(request, "models_catalog/default_models.html", context, status=422 if wrong else 200)
+
+
+def _default_form(request: HttpRequest, choice: Any, entries: list[Any]) -> DefaultForm:
+    labels = {one.slug: one.label for one in registry.all_providers()}
+    fitting = [entry for entry in entries if entry.type is choice.scenario.type]
+    return DefaultForm(request.POST or None, choice=choice, entries=fitting, labels=labels)
+
+
+def _save_default(request: HttpRequest, form: DefaultForm) -> bool:
+    known = {"tenant": request.tenant, "actor": actor_of(request), "scenario": form.scenario.slug}
+    if not form.cleaned_data["model"]:
+        attempt(form, partial(services.clear_default, **known))
+    else:
+        attempt(form, partial(services.set_default, **known, model=form.cleaned_data["model"], fallbacks=form.chosen_fallbacks))
+    return not form.errors
+
+
+def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultForm]) -> list[dict[str, Any]]:
+    """Each scenario with its form, the state of what serves it, and a suggestion where nothing is set."""
+    cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk).items()}
+    rows = []
+    for choice, form in zip(choices, forms, strict=True):
+        slug = queries.split(choice.model)[0]
+        offering = [card for card in cards.values() if card.status.provider and choice.scenario.type in card.status.provider.model_types]
+        rows.append({"choice": choice, "form": form, "card": cards.get(slug), "offering": offering})
+    return _with_suggestions(request, rows)
+
+
+def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    open_ones = [row for row in rows if not row["choice"].model and row["form"].has_models]
+    for row in open_ones:
+        row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=row["choice"].scenario)
+    return rows
+
+
+@page(Action.MANAGE_DEFAULTS)
+@require_POST
+def default_suggested(request: HttpRequest, scenario: str) -> HttpResponse:
+    """Take over what the page suggested: the very model that was shown."""
+    model = request.POST.get("model", "")
+    call = partial(services.set_default, tenant=request.tenant, actor=actor_of(request), scenario=scenario, model=model)
+    act(request, call, _("%(model)s is the default now.") % {"model": model})
+    return redirect("default-models", workspace=request.tenant.slug)
+
+
+@page(Action.MANAGE_DEFAULTS)
+@require_POST
+def default_test(request: HttpRequest, scenario: str) -> HttpResponse:
+    choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
+    if choice is None:
+        raise Http404
+    took: list[int] = []
+    if act(request, lambda: took.append(try_model(tenant=request.tenant, name=choice.model))):
+        messages.success(request, _("%(model)s answered in %(ms)d ms.") % {"model": choice.model, "ms": took[0]})
+    return redirect("default-models", workspace=request.tenant.slug)

@@ -1,0 +1,145 @@
+"""How pages show a provider: words, tone and order of its states. No rule about providers is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from providers.queries import ProviderStatus, State
+from providers.spec import Kind, ModelType
+
+STATE_LABELS: dict[State, Any] = {
+    State.NOT_SET_UP: _("Not set up"),
+    State.TRIAL: pgettext_lazy("provider state", "Trial"),
+    State.CONNECTED: _("Connected"),
+    State.UNCHECKED: _("Not checked"),
+    State.REJECTED: _("Key rejected"),
+    State.NO_FUNDS: _("Out of funds"),
+    State.UNREACHABLE: _("Unreachable"),
+    State.WRONG_URL: _("Wrong address"),
+    State.NOT_ALLOWED: _("Not allowed"),
+    State.RESTING: _("Resting"),
+    State.UNREADABLE: _("Cannot be read"),
+    State.DISABLED: pgettext_lazy("provider state", "Disabled"),
+}
+BAD = (State.UNREADABLE, State.REJECTED, State.NOT_ALLOWED, State.WRONG_URL, State.UNREACHABLE, State.NO_FUNDS)
+TONES: dict[State, str] = {
+    **dict.fromkeys(BAD, "bad"),
+    State.RESTING: "warn",
+    State.TRIAL: "trial",
+    State.CONNECTED: "ok",
+    State.UNCHECKED: "warn",
+    State.DISABLED: "off",
+    State.NOT_SET_UP: "none",
+}
+REMEDIES: dict[State, Any] = {
+    State.REJECTED: _("Replace the key to use these models again."),
+    State.NO_FUNDS: _("Top up the account at the provider; nothing needs to be changed here."),
+    State.UNREACHABLE: _("Check the network and the base URL, then test the credential."),
+    State.WRONG_URL: _("Correct the base URL. It usually ends in /v1."),
+    State.NOT_ALLOWED: _("Check what the key and the account may use at the provider."),
+    State.UNREADABLE: _("This workspace's key pair cannot open it. Enter the key again."),
+    State.RESTING: _("The provider limits requests. Calls use the next credential until the rest is over."),
+    State.DISABLED: _("The operator of this server does not offer this provider. Stored credentials are kept."),
+}
+TYPE_LABELS: dict[ModelType, Any] = {
+    ModelType.REASONING: pgettext_lazy("model type", "Reasoning"),
+    ModelType.EMBEDDING: pgettext_lazy("model type", "Embedding"),
+    ModelType.SPEECH_TO_TEXT: pgettext_lazy("model type", "Speech to text"),
+    ModelType.RERANK: pgettext_lazy("model type", "Rerank"),
+    ModelType.TEXT_TO_SPEECH: pgettext_lazy("model type", "Text to speech"),
+    ModelType.MODERATION: pgettext_lazy("model type", "Moderation"),
+}
+KIND_LABELS = {Kind.OWN: _("Own models"), Kind.HOSTING: pgettext_lazy("provider kind", "Hosting")}
+TRIAL_WARNING = 80  # percent used
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One provider on a page."""
+
+    status: ProviderStatus
+
+    @property
+    def slug(self) -> str:
+        return self.status.slug
+
+    @property
+    def label(self) -> Any:
+        return self.status.provider.label if self.status.provider else self.status.slug
+
+    @property
+    def state_label(self) -> Any:
+        return STATE_LABELS[self.status.state]
+
+    @property
+    def tone(self) -> str:
+        return "warn" if self.status.state is State.TRIAL and self.trial_percent >= TRIAL_WARNING else TONES[self.status.state]
+
+    @property
+    def is_bad(self) -> bool:
+        return self.status.state in BAD
+
+    @property
+    def remedy(self) -> Any:
+        return REMEDIES.get(self.status.state, "")
+
+    @property
+    def types(self) -> list[Any]:
+        return [TYPE_LABELS[one] for one in self.status.provider.model_types] if self.status.provider else []
+
+    @property
+    def kind_label(self) -> Any:
+        return KIND_LABELS[self.status.provider.kind] if self.status.provider else ""
+
+    @property
+    def hosting(self) -> bool:
+        return self.status.provider is not None and self.status.provider.kind is Kind.HOSTING
+
+    @property
+    def trial_percent(self) -> float:
+        trial = self.status.trial
+        return 100 * (trial.settled + trial.held) / trial.limit if trial and trial.limit else 0.0
+
+    @property
+    def trial_is_low(self) -> bool:
+        trial = self.status.trial
+        return trial is not None and trial.is_on and trial.limit > 0 and self.trial_percent >= TRIAL_WARNING
+
+    @property
+    def shows_trial(self) -> bool:
+        return self.status.trial is not None and self.status.trial.is_on and self.status.trial.limit > 0
+
+    @property
+    def urgency(self) -> tuple[int, int]:
+        """The worst state first: what is broken, then trials that end soon, trials, and what works."""
+        state = self.status.state
+        if state in BAD:
+            return 0, BAD.index(state)
+        if state is State.TRIAL:
+            return (1, 0) if self.trial_is_low else (3, 0)
+        return {State.RESTING: 2, State.UNCHECKED: 2, State.CONNECTED: 4}.get(state, 5), 0
+
+
+def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[Card]]:
+    """(configured, the worst state first; available, in the order of the registry)."""
+    cards = [Card(status) for status in statuses]
+    configured = [card for card in cards if card.status.is_set_up]
+    return sorted(configured, key=lambda card: card.urgency), [card for card in cards if not card.status.is_set_up]
+
+
+def matching(cards: Sequence[Card], search: str, model_type: str) -> list[Card]:
+    wanted = search.strip().lower()
+    return [card for card in cards if _names(card, wanted) and (not model_type or _offers(card, model_type))]
+
+
+def _names(card: Card, wanted: str) -> bool:
+    return not wanted or wanted in str(card.label).lower() or wanted in card.slug
+
+
+def _offers(card: Card, model_type: str) -> bool:
+    return card.status.provider is not None and model_type in card.status.provider.model_types

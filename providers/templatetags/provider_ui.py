@@ -1,0 +1,74 @@
+"""How templates draw a provider: its logo or two letters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.utils.translation import gettext as _
+
+from providers.cards import TYPE_LABELS
+from providers.spec import ModelType
+
+register = template.Library()
+_known: dict[str, bool] = {}
+
+
+@register.inclusion_tag("components/logo.html")
+def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
+    """The brand's mark on a light tile; two letters where brand logos are switched off or there is none."""
+    own = slug in ("demo", "openai_compatible")
+    return {
+        "path": f"providers/{slug}.svg" if (settings.MODELKEEP_BRAND_LOGOS or own) and _has_logo(slug) else "",
+        "letters": _letters(str(label)),
+        "size": size,
+    }
+
+
+def _has_logo(slug: str) -> bool:
+    if slug not in _known:
+        found = finders.find(f"providers/{slug}.svg") or Path(settings.STATIC_ROOT, f"providers/{slug}.svg").is_file()
+        _known[slug] = bool(found)
+    return _known[slug]
+
+
+def _letters(label: str) -> str:
+    words = [word for word in label.replace("(", " ").replace("-", " ").split() if word[:1].isalnum()]
+    return (words[0][0] + words[1][0] if len(words) > 1 else label[:2]).upper() if words else "–"
+
+
+@register.filter
+def type_label(value: Any) -> Any:
+    try:
+        return TYPE_LABELS[ModelType(value)]
+    except ValueError:
+        return value or "–"
+
+
+@register.filter
+def price(value: Any) -> str:
+    """A list price: "$2.50 in, $10 out"; unknown is a dash, free is said."""
+    if value is None:
+        return "–"
+    if value.is_free:
+        return _("free")
+    money = partial(_money, value.currency)
+    if value.per_minute is not None:
+        return _("%(amount)s a minute") % {"amount": money(value.per_minute)}
+    if value.input is not None and value.output is not None:
+        return _("%(input)s in, %(output)s out") % {"input": money(value.input), "output": money(value.output)}
+    known = value.input if value.input is not None else value.output
+    return money(known) if known is not None else "–"
+
+
+def _money(currency: str, amount: Decimal) -> str:
+    text = f"{amount.normalize():f}"
+    if len(text.partition(".")[2]) == 1:
+        text += "0"
+    sign = {"USD": "$", "CNY": "¥", "EUR": "€"}.get(currency)
+    return f"{sign}{text}" if sign else f"{text} {currency}"

@@ -1,0 +1,169 @@
+"""Pages of providers and their credentials."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from providers import queries, registry, services
+from providers.cards import REMEDIES, STATE_LABELS, TONES, Card, matching, sorted_cards
+from providers.forms import FilterForm, RenameForm, ReplaceForm
+from providers.models import CredentialState, ProviderCredential
+from providers.queries import ProviderStatus, State
+from providers.spec import Provider
+from tenants.audit import actor_of
+from tenants.pages import act, attempt, page_form
+from tenants.permissions import Action
+from tenants.web import page, recently_authenticated
+
+
+@page(Action.VIEW_PROVIDERS)
+def provider_list(request: HttpRequest) -> HttpResponse:
+    return render(request, "providers/provider_list.html", list_context(request, request.GET))
+
+
+def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
+    """What the list shows for these filters; the setup dialog answers with the same list."""
+    form = FilterForm(typed)
+    chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": ""}
+    configured, available = sorted_cards(queries.statuses(tenant_id=request.tenant.pk).values())
+    found = [matching(cards, chosen["q"], chosen["type"]) for cards in (configured, available)]
+    return {
+        "filters": form,
+        "configured": found[0],
+        "available": found[1],
+        "available_count": len(found[1]),
+        "low_trials": [card for card in configured if card.trial_is_low],
+        "nothing_yet": not configured,
+        "searching": bool(chosen["q"] or chosen["type"]),
+    }
+
+
+def known_status(request: HttpRequest, provider: str) -> ProviderStatus:
+    """The provider's state in this workspace; 404 for one that is not there."""
+    status = queries.status(tenant_id=request.tenant.pk, provider=provider)
+    if status is None:
+        raise Http404
+    return status
+
+
+def known_provider(provider: str) -> Provider:
+    try:
+        return registry.get(provider)
+    except registry.UnknownProvider:
+        raise Http404 from None
+
+
+def _credential(request: HttpRequest, provider: str, credential_id: UUID) -> ProviderCredential:
+    found = queries.credential(tenant_id=request.tenant.pk, provider=provider, pk=credential_id)
+    if found is None:
+        raise Http404
+    return found
+
+
+@page(Action.VIEW_PROVIDERS)
+def provider_credentials(request: HttpRequest, provider: str) -> HttpResponse:
+    status = known_status(request, provider)
+    rows = list(queries.credentials(tenant_id=request.tenant.pk, provider=provider).select_related("created_by"))
+    for row in rows:
+        _describe(row)
+    return render(request, "providers/credentials.html", {"card": Card(status), "credentials": rows})
+
+
+def _describe(row: ProviderCredential) -> None:
+    """Label, tone and remedy of a stored credential's state, for the template."""
+    resting = row.state == CredentialState.COOLING
+    state = State.RESTING if resting else State(row.state)
+    row.state_label, row.tone, row.remedy = STATE_LABELS[state], TONES[state], REMEDIES.get(state, "")
+
+
+@page(Action.MANAGE_PROVIDERS)
+@recently_authenticated
+def credential_edit(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    declared, row = known_provider(provider), _credential(request, provider, credential_id)
+    form = ReplaceForm(request.POST or None, provider=declared, credential=row)
+    if request.method == "POST" and form.is_valid():
+        check = not (declared.allow_unchecked and "unchecked" in request.POST)
+        call = partial(services.replace_credential, tenant=request.tenant, actor=actor_of(request), credential=row, check=check)
+        if attempt(form, partial(call, values=form.values("values"))):
+            messages.success(request, _("“%(name)s” was replaced.") % {"name": row.name})
+            return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+    return credential_page(request, declared, row, form)
+
+
+def credential_page(request: HttpRequest, declared: Provider, row: ProviderCredential, form: Any, **more: Any) -> HttpResponse:
+    rename = more.pop("rename", None) or RenameForm(initial={"name": row.name})
+    context = {"provider": declared, "credential": row, "rename": rename, **more}
+    response = page_form(request, "providers/credential_edit.html", form, context)
+    if rename.errors:
+        response.status_code = 422
+    return response
+
+
+@page(Action.MANAGE_PROVIDERS)
+@require_POST
+def credential_rename(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    declared, row = known_provider(provider), _credential(request, provider, credential_id)
+    rename = RenameForm(request.POST)
+    if rename.is_valid():
+        name = rename.cleaned_data["name"]
+        call = partial(services.rename_credential, tenant=request.tenant, actor=actor_of(request), credential=row, name=name)
+        if attempt(rename, call):
+            messages.success(request, _("Renamed."))
+            return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+    return credential_page(request, declared, row, ReplaceForm(provider=declared, credential=row), rename=rename)
+
+
+@page(Action.MANAGE_PROVIDERS)
+@require_POST
+def credential_test(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    row = _credential(request, provider, credential_id)
+    if act(request, partial(services.check_credential, tenant=request.tenant, actor=actor_of(request), credential=row)):
+        row.refresh_from_db()
+        _describe(row)
+        _tell_state(request, row)
+    return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+
+
+def _tell_state(request: HttpRequest, row: ProviderCredential) -> None:
+    if row.state == CredentialState.CONNECTED:
+        messages.success(request, _("“%(name)s” works.") % {"name": row.name})
+    else:
+        values = {"name": row.name, "state": row.state_label, "remedy": row.remedy}
+        messages.error(request, _("“%(name)s”: %(state)s. %(remedy)s") % values)
+
+
+@page(Action.MANAGE_PROVIDERS)
+@require_POST
+def credential_activate(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    row = _credential(request, provider, credential_id)
+    call = partial(services.activate_credential, tenant=request.tenant, actor=actor_of(request), credential=row)
+    act(request, call, _("“%(name)s” serves the calls now.") % {"name": row.name})
+    return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+
+
+@page(Action.MANAGE_PROVIDERS)
+def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    row = _credential(request, provider, credential_id)
+    if request.method != "POST":
+        context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
+        return render(request, "providers/credential_delete.html", context)
+    call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row)
+    act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
+    return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+
+
+@page(Action.MANAGE_PROVIDERS)
+@require_POST
+def source_order(request: HttpRequest, provider: str) -> HttpResponse:
+    first = request.POST.get("first") == "trial"
+    call = partial(services.set_source_order, tenant=request.tenant, actor=actor_of(request), provider=provider, trial_first=first)
+    act(request, call, _("The trial is used first now.") if first else _("Your own key is used first now."))
+    return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)

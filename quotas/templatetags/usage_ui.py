@@ -1,0 +1,69 @@
+"""How templates write figures of usage."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from tenants.templatetags.modelkeep import num
+
+register = template.Library()
+
+
+@register.filter
+def compact(value: int) -> str:
+    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M."""
+    for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if value >= 100_000 and value >= size:
+            return f"{value / size:.1f} {sign}" if value < 10 * size else f"{value / size:.0f} {sign}"
+    return num(value)
+
+
+@register.simple_tag
+def change(now: int, before: int) -> str:
+    """The change against the period before, in percent; empty where there is nothing to compare with."""
+    if not before:
+        return ""
+    percent = round(100 * (now - before) / before)
+    return f"{'+' if percent > 0 else '−' if percent < 0 else '±'}{abs(percent):,} %"
+
+
+@register.simple_tag
+def share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+@register.filter
+def costs(rows: Any) -> str:
+    """Sums per currency; what is unpriced is in none of them."""
+    return " + ".join(f"{_rounded(cost.amount)} {cost.currency}" for cost in rows) or "–"
+
+
+@register.filter
+def amount(value: Decimal | None) -> str:
+    return "–" if value is None else _rounded(value)
+
+
+def _rounded(value: Decimal) -> str:
+    places = 2 if value >= 1 or not value else 4 if value >= Decimal("0.001") else 6
+    return f"{value:,.{places}f}"
+
+
+@register.filter
+def served_by(source: str) -> str:
+    kind, _colon, name = source.partition(":")
+    if kind == "trial":
+        return pgettext("calls", "Trial")
+    return name or "–"
+
+
+@register.filter
+def tokens(record: Any) -> str:
+    if record.prompt_tokens is None and record.completion_tokens is None:
+        return "–"
+    text = f"{num(record.prompt_tokens)} + {num(record.completion_tokens)}"
+    return _("%(tokens)s (estimated)") % {"tokens": text} if record.usage_source == "estimated" else text
