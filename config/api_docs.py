@@ -199,7 +199,8 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int 
     kind = schema.get("type")
     kind = next((name for name in kind if name != "null"), None) if isinstance(kind, list) else kind
     if kind == "array":
-        return [_example(document, schema.get("items", {}), depth + 1)]
+        choices = _choices(_resolve(document, schema.get("items", {})))[: schema.get("minItems", 1)]
+        return list(choices) or [_example(document, schema.get("items", {}), depth + 1)]
     return _PLAIN.get(schema.get("format", ""), _PLAIN.get(str(kind)))
 
 

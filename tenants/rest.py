@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import exceptions, serializers
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
@@ -21,7 +22,7 @@ from tenants.audit import Actor, actor_of
 from tenants.errors import ServiceError
 from tenants.models import Tenant
 from tenants.parsers import TooLarge
-from tenants.permissions import Action
+from tenants.permissions import Action, Scope
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -164,6 +165,7 @@ def operation(
 class ApiView(APIView):
     """Base of every view: `required_actions` says by method what the key must be allowed to do."""
 
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     required_actions: ClassVar[dict[str, Action]] = {}
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
@@ -174,13 +176,26 @@ class ApiView(APIView):
         if handler is not None:
             self.query = read(getattr(handler, "query_serializer", NoQuery), request.query_params)
 
+    def handle_exception(self, exc: Exception) -> Response:
+        response: Response = super().handle_exception(exc)
+        # An error is JSON, whatever the answer would have been.
+        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return response
+
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
 
-    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        raise exceptions.MethodNotAllowed("OPTIONS")
+    def check_permissions(self, request: Any) -> None:
+        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
+            raise exceptions.MethodNotAllowed(request.method)
+        super().check_permissions(request)
+
+    def permission_denied(self, request: Any, message: Any = None, code: str | None = None) -> NoReturn:
+        scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.MANAGE
+        text = _("This app key may not do this. It takes the scope “%(scope)s”, and an owner whose role allows it.")
+        raise exceptions.PermissionDenied(text % {"scope": scope.value})
 
     def body(self, kind: type[StrictSerializer], *, partial: bool = False) -> dict[str, Any]:
         """The request's body, validated."""

@@ -10,6 +10,9 @@ from django.test import Client
 
 from tenants.permissions import Scope
 from tests import factories
+from tests.fakes.fixtures import fake_provider
+
+__all__ = ["fake_provider"]
 
 
 class Api:

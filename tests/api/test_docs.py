@@ -1,0 +1,135 @@
+"""The OpenAPI document and its page: complete, offline, under the strict policy."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver
+from jsonschema import Draft202012Validator
+
+from config import rest
+from config.api_docs import METHODS, chapters
+from tests import routes
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return rest.document()
+
+
+@pytest.fixture
+def page(db: None) -> str:
+    response = Client().get("/api/docs/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item]
+
+
+def test_every_view_of_the_api_is_in_the_document(document: dict[str, Any]) -> None:
+    views = {route.path: route.api_view for route in routes.operations(get_resolver()) if route.api_view is not None}
+    declared = {(path.replace("{pk}", "{id}"), method) for path, view in views.items() for method in METHODS if hasattr(view, method)}
+    assert {(path, method) for path, method, _operation in operations(document)} == declared
+    assert len(declared) > 35
+
+
+def test_it_is_openapi_3_1_with_the_app_key_as_bearer(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert document["components"]["securitySchemes"]["appKey"]["scheme"] == "bearer"
+    for path, method, operation in operations(document):
+        assert operation["security"] == [{"appKey": []}], (path, method)
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _path, _method, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        successes = [code for code in operation["responses"] if code < "300"]
+        assert len(successes) == 1, where
+        if successes != ["204"]:
+            assert operation["responses"][successes[0]]["content"]["application/json"]["schema"], where
+        assert {"400", "401", "403", "503"} <= set(operation["responses"]), where
+        assert ("404" in operation["responses"]) == ("{" in path), where
+        if method in ("put", "patch"):
+            assert operation["requestBody"]["content"]["application/json"]["schema"], where
+
+
+def test_request_bodies_are_closed_and_references_resolve(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        Draft202012Validator.check_schema(schema)
+        if name.endswith("Request"):
+            assert schema["additionalProperties"] is False, name
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", repr(document)))
+    assert references <= set(schemas)
+
+
+def test_the_document_is_served_to_everybody(db: None) -> None:
+    response = Client().get("/api/schema/")
+    assert response["Content-Type"] == "application/json"
+    assert response.json()["info"]["title"] == "Modelkeep REST API"
+    assert Client().post("/api/schema/").status_code == 405
+
+
+def test_the_page_shows_every_operation(page: str, document: dict[str, Any]) -> None:
+    for chapter in chapters(document):
+        assert f'id="{chapter.anchor}"' in page
+        for operation in chapter.operations:
+            assert f'id="{operation.anchor}"' in page
+            assert operation.path in page
+
+
+class Resources(HTMLParser):
+    """What a page loads, runs or styles by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.inline: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        self.loaded += [str(values[name]) for name in ("src", "href") if name in values and tag not in ("a",)]
+        if tag in ("script", "style", "iframe") or "style" in values or any(name.startswith("on") for name in values):
+            self.inline.append(tag)
+        if "id" in values:
+            self.ids.append(str(values["id"]))
+        if tag == "a" and str(values.get("href", "")).startswith("#"):
+            self.targets.append(str(values["href"])[1:])
+
+
+def test_the_page_needs_no_script_and_no_other_host(page: str) -> None:
+    found = Resources()
+    found.feed(page)
+    assert found.inline == []
+    assert found.loaded
+    assert all(one.startswith("/static/") for one in found.loaded)
+    assert len(set(found.ids)) == len(found.ids)
+    assert set(found.targets) <= set(found.ids)
+
+
+def test_the_page_has_the_strict_policy(db: None) -> None:
+    response = Client().get("/api/docs/")
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+def test_the_examples_match_their_own_schemas(document: dict[str, Any]) -> None:
+    """What the page shows as a body is a body that the schema allows."""
+    for chapter in chapters(document):
+        for operation in chapter.operations:
+            if operation.body_example:
+                schema = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
+                whole = {**schema, "components": document["components"]}
+                Draft202012Validator(whole).validate(json.loads(operation.body_example))
