@@ -1,11 +1,9 @@
-"""Everything that changes a tenant's credentials. Secrets are sealed here and opened in one place, `open_access`."""
+"""Everything that changes a tenant's credentials. What calls need and tell is in access.py and health.py, named here as well."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -13,22 +11,25 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from providers import checking, egress, fields, registry
+from providers import checking, fields, registry
+from providers.access import ENVELOPE, MODEL_ENVELOPE, effective_base_url, mask_of, open_access, open_credential, seal_values
 from providers.checking import CheckFailed, CredentialRefused, Probe, Sent
 from providers.errors import Failure, ProviderError
 from providers.fields import BASE_URL, Values
+from providers.health import MESSAGE_LENGTH, note_failure, note_success, rest_until, set_state, words
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.signals import credential_saved
 from providers.spec import Access, Field, Kind, Provider
-from tenants import keys
 from tenants.audit import Actor, record
 from tenants.errors import Conflict, NotFound, ServiceError
 from tenants.keys import CredentialUnreadable
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
 from tenants.versions import bump_version
 
 __all__ = [
+    "ENVELOPE",
+    "MESSAGE_LENGTH",
+    "MODEL_ENVELOPE",
     "CredentialRefused",
     "CredentialUnreadable",
     "Sent",
@@ -38,36 +39,19 @@ __all__ = [
     "check_credential",
     "deactivate_credential",
     "delete_credential",
+    "effective_base_url",
+    "mask_of",
     "note_failure",
     "note_success",
     "open_access",
     "order_credentials",
     "rename_credential",
     "replace_credential",
+    "seal_values",
     "set_source_order",
     "store_unchecked",
+    "words",
 ]
-
-COOL_DOWN = timedelta(seconds=60)  # after a 429 that does not say how long
-LONGEST_COOL_DOWN = timedelta(hours=1)
-REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a refused key or an empty account: no use in asking at every call
-USED_INTERVAL = timedelta(minutes=1)  # last_used is written at most this often
-MESSAGE_LENGTH = 400
-ENVELOPE = "credential"  # names the row's one sealed value in its context
-RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
-
-
-class HostedModel(Protocol):
-    """The row of one model that may bring its own address, fields and key (models_catalog.TenantModel)."""
-
-    pk: Any
-    tenant_id: UUID
-    provider: str
-    base_url: str
-    values: Any
-    sealed: str
-    version: int
-
 
 # ------------------------------------------------------------------------------------------------ add, replace, rename
 
@@ -140,7 +124,7 @@ def replace_credential(
     public = {name: value for name, value in credential.values.items() if name not in typed} | cleaned.public
     secret = dict(cleaned.secret)
     if url == credential.base_url and any(name not in secret for name in stored):
-        secret = _opened(credential, "check") | secret
+        secret = open_credential(credential, "check") | secret
     whole = Values(public, secret)
     state, error = CredentialState.UNCHECKED, None
     if check:
@@ -191,7 +175,7 @@ def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCreden
         message = words(failed.error)
     with transaction.atomic():
         bump_version(tenant.pk)
-        _set_state(credential, state, message, _rest(state, None))
+        set_state(credential, state, message, rest_until(state, None))
         _rows(tenant.pk).filter(pk=credential.pk).update(checked=timezone.now())
         _audit(tenant, actor, "credential.checked", credential, {"state": str(state)})
     credential.refresh_from_db()
@@ -271,164 +255,6 @@ def set_source_order(*, tenant: Tenant, actor: Actor, provider: str, trial_first
             object_label=provider,
             details={"trial_first": trial_first},
         )
-
-
-# ------------------------------------------------------------------------------------------------ use
-
-
-def open_access(*, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None) -> Access:
-    """Open what a call needs. purpose: call, check or import.
-
-    A hosted model may bring its own address and key. A credential's secrets never go to another origin than the one they
-    were sealed for, so with a foreign address only the model's own values are used.
-    Raises CredentialUnreadable; the credential's state says so then, and nothing else is changed.
-    """
-    values: dict[str, str] = {}
-    base_url = credential.base_url if credential is not None else ""
-    if credential is not None and not _is_elsewhere(credential, model_row):
-        values = dict(credential.values) | _opened(credential, purpose)
-    if model_row is None:
-        return Access(values=values, base_url=base_url)
-    own = dict(model_row.values) | _opened_model(model_row, purpose)
-    return Access(values=values | own, base_url=model_row.base_url or base_url, model_values=own)
-
-
-def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) -> None:
-    """Remember that a call failed because of the credential. Writes only where that changes its state.
-
-    A throttled one rests as long as the provider asks (60 s where it does not say), a refused or empty one for five minutes.
-    """
-    state = _CALL_STATES.get(error.failure)
-    if state is None:
-        return
-    with tenant_scope(tenant_id), transaction.atomic():
-        row = _rows(tenant_id).filter(pk=credential_id).defer("sealed").first()
-        if row is None or (row.state == state and not _is_over(row)):
-            return
-        if _set_state(row, state, words(error), _rest(state, error.retry_after)):
-            bump_version(tenant_id)
-
-
-def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
-    """Remember that a call went through. Writes where that changes the state, and the last use at most once a minute."""
-    now = timezone.now()
-    with tenant_scope(tenant_id):
-        row = _rows(tenant_id).filter(pk=credential_id).defer("sealed").first()
-        if row is None:
-            return
-        if row.state != CredentialState.CONNECTED:
-            with transaction.atomic():
-                _set_state(row, CredentialState.CONNECTED, "", None)
-                bump_version(tenant_id)
-        if row.last_used is None or now - row.last_used >= USED_INTERVAL:
-            _rows(tenant_id).filter(pk=credential_id).update(last_used=now)
-
-
-# A call that fails for one model or one request says nothing of the credential.
-_CALL_STATES: dict[Failure, CredentialState] = {
-    Failure.AUTH: CredentialState.REJECTED,
-    Failure.NO_FUNDS: CredentialState.NO_FUNDS,
-    Failure.RATE_LIMIT: CredentialState.COOLING,
-    Failure.UNREACHABLE: CredentialState.UNREACHABLE,
-    Failure.NOT_AN_API: CredentialState.WRONG_URL,
-}
-
-
-def words(error: ProviderError) -> str:
-    """The provider's last words with status and code, cut to the column's length; the exchange has removed any key."""
-    return f"{error.message}{checking.codes(error)}"[:MESSAGE_LENGTH]
-
-
-def effective_base_url(provider: str, base_url: str) -> str:
-    """The address that calls go to and that secrets are bound to; "" for an unknown provider without an own one."""
-    if base_url:
-        return base_url
-    try:
-        return registry.get(provider).default_base_url
-    except registry.UnknownProvider:
-        return ""
-
-
-# ------------------------------------------------------------------------------------------------ sealing
-
-
-def seal_values(*, tenant_id: UUID, provider: str, base_url: str, name: str, row_id: Any, version: int, secret: Mapping[str, str]) -> str:
-    """One sealed envelope of all secret values; "" where there are none."""
-    if not secret:
-        return ""
-    text = json.dumps(dict(secret), ensure_ascii=False, sort_keys=True)
-    return keys.seal(
-        tenant_id=tenant_id,
-        provider=provider,
-        base_url=effective_base_url(provider, base_url),
-        name=name,
-        row_id=str(row_id),
-        version=version,
-        text=text,
-    )
-
-
-def mask_of(declared: Sequence[Field], secret: Mapping[str, str]) -> str:
-    """The mask of the first secret field that has a value."""
-    return next((keys.mask(secret[field.name]) for field in declared if field.secret and secret.get(field.name)), "")
-
-
-def _opened(credential: ProviderCredential, purpose: str) -> dict[str, str]:
-    if not credential.sealed:
-        return {}
-    try:
-        text = keys.open_sealed(
-            tenant_id=credential.tenant_id,
-            provider=credential.provider,
-            base_url=effective_base_url(credential.provider, credential.base_url),
-            name=ENVELOPE,
-            row_id=str(credential.pk),
-            version=credential.version,
-            token=credential.sealed,
-            purpose=purpose,
-            subject=f"credential:{credential.pk}",
-        )
-    except CredentialUnreadable:
-        _mark_unreadable(credential)
-        raise
-    opened: dict[str, str] = json.loads(text)
-    return opened
-
-
-def _opened_model(row: HostedModel, purpose: str) -> dict[str, str]:
-    if not row.sealed:
-        return {}
-    text = keys.open_sealed(
-        tenant_id=row.tenant_id,
-        provider=row.provider,
-        base_url=effective_base_url(row.provider, row.base_url),
-        name=MODEL_ENVELOPE,
-        row_id=str(row.pk),
-        version=row.version,
-        token=row.sealed,
-        purpose=purpose,
-        subject=f"model:{row.pk}",
-    )
-    opened: dict[str, str] = json.loads(text)
-    return opened
-
-
-MODEL_ENVELOPE = "model"
-
-
-def _mark_unreadable(credential: ProviderCredential) -> None:
-    if credential.state == CredentialState.UNREADABLE:
-        return
-    with tenant_scope(credential.tenant_id), transaction.atomic():
-        if _set_state(credential, CredentialState.UNREADABLE, "", None):
-            bump_version(credential.tenant_id)
-
-
-def _is_elsewhere(credential: ProviderCredential, model_row: HostedModel | None) -> bool:
-    if model_row is None or not model_row.base_url:
-        return False
-    own = effective_base_url(credential.provider, credential.base_url)
-    return not own or egress.origin(model_row.base_url) != egress.origin(own)
 
 
 # ------------------------------------------------------------------------------------------------ helpers
@@ -615,31 +441,6 @@ def _arrange(tenant_id: UUID, order: Sequence[Any], *, active: Any) -> None:
     rows.filter(pk__in=order, is_active=True).exclude(pk=active).update(is_active=False)
     for position, pk in enumerate(order):
         rows.filter(pk=pk).update(position=position, is_active=pk == active)
-
-
-def _set_state(row: ProviderCredential, state: CredentialState, message: str, until: datetime | None) -> bool:
-    """Write a state that differs from the stored one; `state_since` stays where only the words or the rest changed."""
-    now = timezone.now()
-    changes: dict[str, Any] = {"state": state, "state_message": message, "resting_until": until}
-    if row.state != state:
-        changes["state_since"] = now
-    elif row.state_message == message and row.resting_until == until:
-        return False
-    return bool(_rows(row.tenant_id).filter(pk=row.pk).update(**changes))
-
-
-def _rest(state: CredentialState, retry_after: float | None) -> datetime | None:
-    if state not in RESTING:
-        return None
-    rest = REST_AFTER_REFUSAL
-    if state == CredentialState.COOLING:
-        rest = COOL_DOWN if retry_after is None else min(timedelta(seconds=max(retry_after, 1.0)), LONGEST_COOL_DOWN)
-    return timezone.now() + rest
-
-
-def _is_over(row: ProviderCredential) -> bool:
-    """Whether the rest of a resting credential has ended, so that a further failure starts a new one."""
-    return row.state in RESTING and (row.resting_until is None or row.resting_until <= timezone.now())
 
 
 def _audit(tenant: Tenant, actor: Actor, action: str, row: ProviderCredential, details: Mapping[str, Any] | None = None) -> None:

@@ -30,7 +30,9 @@ ALL_TENANTS = {
     "tenants/managers.py": "the manager lets operators read",
 }
 # Files that may write or read without the guard of TenantOwned.save and the manager.
-UNGUARDED: dict[str, str] = {}
+UNGUARDED: dict[str, str] = {
+    "models_catalog/importing.py": "a provider's list of models, in one statement; every row is made for one tenant",
+}
 
 
 def test_the_import_ladders_hold() -> None:

@@ -1,0 +1,126 @@
+"""Seals a credential's secrets as one envelope, and opens them in one place: `open_access`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from providers import egress, registry
+from providers.health import mark_unreadable
+from providers.models import ProviderCredential
+from providers.spec import Access, Field
+from tenants import keys
+from tenants.keys import CredentialUnreadable
+
+# They name a row's one sealed value in its context.
+ENVELOPE = "credential"
+MODEL_ENVELOPE = "model"
+
+
+class HostedModel(Protocol):
+    """The row of one model that may bring its own address, fields and key (models_catalog.TenantModel)."""
+
+    pk: Any
+    tenant_id: UUID
+    provider: str
+    base_url: str
+    values: Any
+    sealed: str
+    version: int
+
+
+def open_access(*, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None) -> Access:
+    """Open what a call needs. purpose: call, check or import.
+
+    A hosted model may bring its own address and key. A credential's secrets never go to another origin than the one they
+    were sealed for, so with a foreign address only the model's own values are used.
+    Raises CredentialUnreadable; the credential's state says so then, and nothing else is changed.
+    """
+    values: dict[str, str] = {}
+    base_url = credential.base_url if credential is not None else ""
+    if credential is not None and not _is_elsewhere(credential, model_row):
+        values = dict(credential.values) | open_credential(credential, purpose)
+    if model_row is None:
+        return Access(values=values, base_url=base_url)
+    own = dict(model_row.values) | _opened_model(model_row, purpose)
+    return Access(values=values | own, base_url=model_row.base_url or base_url, model_values=own)
+
+
+def effective_base_url(provider: str, base_url: str) -> str:
+    """The address that calls go to and that secrets are bound to; "" for an unknown provider without an own one."""
+    if base_url:
+        return base_url
+    try:
+        return registry.get(provider).default_base_url
+    except registry.UnknownProvider:
+        return ""
+
+
+def seal_values(*, tenant_id: UUID, provider: str, base_url: str, name: str, row_id: Any, version: int, secret: Mapping[str, str]) -> str:
+    """One sealed envelope of all secret values; "" where there are none."""
+    if not secret:
+        return ""
+    text = json.dumps(dict(secret), ensure_ascii=False, sort_keys=True)
+    return keys.seal(
+        tenant_id=tenant_id,
+        provider=provider,
+        base_url=effective_base_url(provider, base_url),
+        name=name,
+        row_id=str(row_id),
+        version=version,
+        text=text,
+    )
+
+
+def mask_of(declared: Sequence[Field], secret: Mapping[str, str]) -> str:
+    """The mask of the first secret field that has a value."""
+    return next((keys.mask(secret[field.name]) for field in declared if field.secret and secret.get(field.name)), "")
+
+
+def open_credential(credential: ProviderCredential, purpose: str) -> dict[str, str]:
+    if not credential.sealed:
+        return {}
+    try:
+        text = keys.open_sealed(
+            tenant_id=credential.tenant_id,
+            provider=credential.provider,
+            base_url=effective_base_url(credential.provider, credential.base_url),
+            name=ENVELOPE,
+            row_id=str(credential.pk),
+            version=credential.version,
+            token=credential.sealed,
+            purpose=purpose,
+            subject=f"credential:{credential.pk}",
+        )
+    except CredentialUnreadable:
+        mark_unreadable(credential)
+        raise
+    opened: dict[str, str] = json.loads(text)
+    return opened
+
+
+def _opened_model(row: HostedModel, purpose: str) -> dict[str, str]:
+    if not row.sealed:
+        return {}
+    text = keys.open_sealed(
+        tenant_id=row.tenant_id,
+        provider=row.provider,
+        base_url=effective_base_url(row.provider, row.base_url),
+        name=MODEL_ENVELOPE,
+        row_id=str(row.pk),
+        version=row.version,
+        token=row.sealed,
+        purpose=purpose,
+        subject=f"model:{row.pk}",
+    )
+    opened: dict[str, str] = json.loads(text)
+    return opened
+
+
+def _is_elsewhere(credential: ProviderCredential, model_row: HostedModel | None) -> bool:
+    if model_row is None or not model_row.base_url:
+        return False
+    own = effective_base_url(credential.provider, credential.base_url)
+    return not own or egress.origin(model_row.base_url) != egress.origin(own)
