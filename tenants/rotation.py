@@ -98,6 +98,7 @@ class RotationReport:
     processed: int = 0
     succeeded: int = 0
     failed: int = 0
+    leftovers: int = 0  # of the succeeded ones: were still under an earlier pair
     resumed: bool = False
     failures: list[str] = field(default_factory=list)
 
@@ -141,12 +142,12 @@ def rotate(*, tenant: Tenant, actor: Actor, new_pair: bool = True) -> RotationRe
     report = RotationReport()
     with tenant_scope(tenant):
         _rewrap_pairs(tenant, report)
-        # What an earlier run left over is done first; whatever still opens counts as such a run's rest.
+        # What an earlier run left over is done first. Where there was something, this run is that one's end.
         rest = reseal(tenant)
         report.add(rest)
         started = KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.NEXT).exists()
-        report.resumed = started or rest.succeeded > 0
-        if new_pair and (started or not rest.succeeded):
+        report.resumed = started or rest.leftovers > 0
+        if new_pair and (started or not rest.leftovers):
             row = keyring.make_key_pair(tenant=tenant, state=KeyPair.State.NEXT)
             keyring.promote(tenant.pk, row)
             report.add(reseal(tenant))
@@ -184,7 +185,9 @@ def reseal(tenant: Tenant) -> RotationReport:
     for column, pk in _sealed_rows(tenant.pk):
         report.processed += 1
         try:
-            report.succeeded += _reseal_row(column, pk, pair.kid, mkid)
+            before = _reseal_row(column, pk, pair.kid, mkid)
+            report.succeeded += before is not None
+            report.leftovers += before not in (None, pair.kid)
         except ServiceError as error:
             reason = getattr(error, "reason", error.code)
             report.fail(f"{column.name} {pk}", reason)
@@ -198,17 +201,20 @@ def _sealed_rows(tenant_id: UUID) -> Iterator[tuple[SealedColumn, Any]]:
             yield column, pk
 
 
-def _reseal_row(column: SealedColumn, pk: Any, kid: str, mkid: str) -> bool:
-    """Whether the row was sealed anew. Written only if nobody wrote it meanwhile; else looked at again."""
+def _reseal_row(column: SealedColumn, pk: Any, kid: str, mkid: str) -> str | None:
+    """Seal a row anew; the id of the pair it was under, or None where nothing was to do.
+
+    Written only if nobody wrote the row meanwhile; else it is looked at again.
+    """
     for _try in range(TRIES):
         row = column.get(pk)
         if row is None or _is_under(row.sealed, kid, mkid):
-            return False
+            return None
         text = column.open(row, "rotate")
         token = sealing.seal(**column.binding(row), version=row.version + 1, text=text)
         rows: Any = column.model.objects.filter(pk=pk, sealed=row.sealed, version=row.version)
         if rows.update(sealed=token, version=row.version + 1):
-            return True
+            return envelope.parse(row.sealed).kid
     raise ServiceError("busy", "the row was written by others each time")
 
 
