@@ -124,7 +124,7 @@ def _keys_in(name: str, value: str) -> list[str]:
 def _bearer(value: str) -> str:
     match = _BEARER.fullmatch(value)
     # Any other scheme counts as a key that is none: it must not be skipped in favour of another header.
-    return match.group(1).strip() if match else value
+    return match.group(1).strip() if match else f"not a bearer: {value}"
 
 
 # ---------------------------------------------------------------------------------------------- from row to principal
