@@ -64,6 +64,8 @@ def send(call: Call, *, pool_key: str, deadline: float) -> Reply:
     with _Watch(left) as watch:
         try:
             return _exchange(call, pool_key, left, watch)
+        except TransportFailure:  # first: a refused address is a ValueError too
+            raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
             raise _failure_of(problem, watch) from None
 

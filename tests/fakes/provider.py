@@ -200,7 +200,10 @@ class FakeProvider:
     @staticmethod
     async def _read(reader: asyncio.StreamReader) -> Seen | None:
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
+            start = await reader.readexactly(1)
+            if start == b"\x16":  # a TLS handshake: this server speaks plain http
+                return None
+            head = start + await reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")

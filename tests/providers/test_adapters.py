@@ -1,0 +1,197 @@
+"""Checks of credentials, lists of models and guesses of types, adapter by adapter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from providers import registry
+from providers.errors import Failure, ProviderError
+from providers.spec import Access, ModelType, Reply
+from tests.providers.driving import Outcome, drive
+
+KEYED = Access({"api_key": "test-key-0123456789"})
+LOCAL = Access({}, "http://127.0.0.1:8000/v1")
+MODELS = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}, {"id": "sora-2", "object": "model"}]}
+
+
+def reply(body: Any, status: int = 200, content_type: str = "application/json") -> Reply:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Reply(status, {"content-type": content_type}, text.encode())
+
+
+def openai_error(status: int, code: str | None, message: str = "No", kind: str = "invalid_request_error") -> Reply:
+    return reply({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
+
+
+def anthropic_error(status: int, kind: str, message: str = "No") -> Reply:
+    return reply({"type": "error", "error": {"type": kind, "message": message}}, status)
+
+
+def check(slug: str, access: Access, *replies: Reply) -> Outcome:
+    provider = registry.get(slug)
+    ask = provider.check
+    assert ask is not None
+    return drive(lambda: ask(provider, access), provider, replies, secrets=list(access.values.values()))
+
+
+def names(slug: str, access: Access, *replies: Reply) -> list[Any]:
+    provider = registry.get(slug)
+    ask = provider.list_models
+    assert ask is not None
+    found: list[Any] = drive(lambda: ask(provider, access), provider, replies).answer  # type: ignore[assignment]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("slug", "access", "url"),
+    [
+        ("openai", KEYED, "https://api.openai.com/v1/models"),
+        ("anthropic", KEYED, "https://api.anthropic.com/v1/models?limit=1"),
+        ("openai_compatible", LOCAL, "http://127.0.0.1:8000/v1/models"),
+        ("chatglm", LOCAL, "http://127.0.0.1:8000/v1/models"),
+    ],
+)
+def test_a_check_is_one_free_call(slug: str, access: Access, url: str) -> None:
+    [call] = check(slug, access, reply(MODELS)).calls
+    assert (call.method, call.url, call.body) == ("GET", url, None)
+    assert not registry.get(slug).check_is_billed
+
+
+HTML = reply("<!doctype html><h1>It works!</h1>", content_type="text/html")
+FAILURES = [
+    ("openai", openai_error(401, "invalid_api_key"), Failure.AUTH),
+    ("openai", openai_error(429, "insufficient_quota", kind="insufficient_quota"), Failure.NO_FUNDS),
+    ("openai", openai_error(403, None, "Country, region, or territory not supported"), Failure.PERMISSION),
+    ("openai", openai_error(404, "model_not_found"), Failure.MODEL_NOT_FOUND),
+    ("anthropic", anthropic_error(401, "authentication_error"), Failure.AUTH),
+    ("anthropic", anthropic_error(402, "billing_error"), Failure.NO_FUNDS),
+    ("anthropic", anthropic_error(403, "permission_error"), Failure.PERMISSION),
+    ("openai_compatible", openai_error(401, None), Failure.AUTH),
+    ("openai_compatible", openai_error(402, None), Failure.NO_FUNDS),
+    ("openai_compatible", openai_error(403, None), Failure.PERMISSION),
+    *((slug, HTML, Failure.NOT_AN_API) for slug in ("openai", "anthropic", "openai_compatible", "chatglm")),
+    *((slug, reply({"hello": "world"}), Failure.NOT_AN_API) for slug in ("openai", "anthropic", "openai_compatible", "chatglm")),
+    *((slug, reply("[]"), Failure.NOT_AN_API) for slug in ("openai", "anthropic", "openai_compatible", "chatglm")),
+    *((slug, reply("not here", 404, "text/plain"), Failure.NOT_AN_API) for slug in ("openai", "anthropic", "openai_compatible")),
+    *((slug, reply("x", 302), Failure.NOT_AN_API) for slug in ("openai", "anthropic", "openai_compatible", "chatglm")),
+    *((slug, reply("x", 500), Failure.ERROR) for slug in ("openai", "anthropic", "openai_compatible", "chatglm")),
+]
+
+
+@pytest.mark.parametrize(("slug", "answer", "failure"), FAILURES)
+def test_failures_of_a_check_are_told_apart(slug: str, answer: Reply, failure: Failure) -> None:
+    with pytest.raises(ProviderError) as caught:
+        check(slug, LOCAL if slug in ("openai_compatible", "chatglm") else KEYED, answer)
+    assert caught.value.failure is failure
+
+
+MISSING_SCOPE = openai_error(403, None, "You have insufficient permissions for this operation. Missing scopes: api.model.read.")
+
+
+def test_a_restricted_openai_key_is_tried_with_a_chat_of_few_tokens() -> None:
+    outcome = check("openai", KEYED, MISSING_SCOPE, reply({"choices": []}))
+    assert [call.url.rpartition("/v1/")[2] for call in outcome.calls] == ["models", "chat/completions"]
+    assert json.loads(outcome.calls[1].body or b"")["max_completion_tokens"] == 16
+
+
+@pytest.mark.parametrize(
+    ("second", "failure"),
+    [
+        (openai_error(429, "insufficient_quota"), Failure.NO_FUNDS),
+        (openai_error(404, "model_not_found"), Failure.MODEL_NOT_FOUND),
+        (MISSING_SCOPE, Failure.PERMISSION),
+    ],
+)
+def test_what_the_second_try_says_counts(second: Reply, failure: Failure) -> None:
+    with pytest.raises(ProviderError) as caught:
+        check("openai", KEYED, MISSING_SCOPE, second)
+    assert caught.value.failure is failure
+
+
+def test_chatglm_without_a_list_is_asked_one_question() -> None:
+    nowhere = reply({"detail": "Not Found"}, 404)
+    outcome = check("chatglm", LOCAL, nowhere, reply({"response": "hi", "history": [], "status": 200}))
+    assert outcome.calls[1].url == "http://127.0.0.1:8000/"
+    for answer in (nowhere, reply({"hello": "world"}), HTML):
+        with pytest.raises(ProviderError) as caught:
+            check("chatglm", LOCAL, nowhere, answer)
+        assert caught.value.failure is Failure.NOT_AN_API
+    assert names("chatglm", LOCAL, nowhere) == []
+
+
+def test_the_hosted_chatglm_is_never_asked_the_plain_way() -> None:
+    hosted = Access({"api_key": "id.secret-0123456789"}, "https://api.z.ai/api/paas/v4")
+    with pytest.raises(ProviderError) as caught:
+        check("chatglm", hosted, reply({"detail": "Not Found"}, 404))
+    assert caught.value.failure is Failure.NOT_AN_API
+    with pytest.raises(ProviderError) as caught:
+        check("chatglm", hosted, reply({"error": {"code": "1113", "message": "No money"}}, 429))
+    assert caught.value.failure is Failure.NO_FUNDS
+
+
+def test_lists() -> None:
+    assert [model.name for model in names("openai", KEYED, reply(MODELS))] == ["gpt-4o"]
+    dated = {"data": [{"id": "gpt-5", "shutdown_date": "2026-12-11T00:00:00Z"}, {"id": "whisper-1", "shutdown_date": None}, {"id": 7}, "x"]}
+    found = names("openai", KEYED, reply(dated))
+    assert [(model.name, model.type, model.retires) for model in found] == [
+        ("gpt-5", ModelType.REASONING, "2026-12-11"),
+        ("whisper-1", ModelType.SPEECH_TO_TEXT, ""),
+    ]
+    [served] = names("openai_compatible", LOCAL, reply({"data": [{"id": "Qwen/Qwen3-8B", "max_model_len": 40960}]}))
+    assert (served.type, served.context_window) == (ModelType.REASONING, 40960)
+    [old] = names("chatglm", LOCAL, reply({"data": [{"id": "gpt-3.5-turbo", "owned_by": "owner"}]}))
+    assert old.name == "chatglm2-6b"
+
+
+def test_anthropics_list_is_read_page_by_page() -> None:
+    pages = [
+        reply({"data": [{"id": "a", "max_input_tokens": 200_000, "retires_at": "2026-11-30T00:00:00Z"}], "has_more": True}),
+        reply({"data": [{"id": "b", "capabilities": {"image_input": {"supported": False}}}], "has_more": False}),
+    ]
+    provider = registry.get("anthropic")
+    ask = provider.list_models
+    assert ask is not None
+    outcome = drive(lambda: ask(provider, KEYED), provider, pages)
+    first, second = outcome.answer  # type: ignore[misc]
+    assert (first.name, first.context_window, first.features, first.retires) == ("a", 200_000, None, "2026-11-30")
+    assert (second.name, second.features) == ("b", {"tools"})
+    assert "after_id=a" in outcome.calls[1].url
+
+
+@pytest.mark.parametrize(
+    ("slug", "model", "kind"),
+    [
+        ("openai", "gpt-7", ModelType.REASONING),
+        ("openai", "ft:gpt-4o:x", ModelType.REASONING),
+        ("openai", "o9-mini", ModelType.REASONING),
+        ("openai", "text-embedding-9", ModelType.EMBEDDING),
+        ("openai", "gpt-4o-mini-transcribe", ModelType.SPEECH_TO_TEXT),
+        ("openai", "gpt-4o-mini-tts", ModelType.TEXT_TO_SPEECH),
+        ("openai", "omni-moderation-latest", ModelType.MODERATION),
+        ("openai", "gpt-realtime", None),
+        ("openai", "gpt-image-2", None),
+        ("openai", "gpt-5.3-codex", None),
+        ("openai", "dall-e-3", None),
+        ("openai_compatible", "BAAI/bge-m3", ModelType.EMBEDDING),
+        ("openai_compatible", "bge-reranker-v2", None),
+        ("openai_compatible", "llama3", ModelType.REASONING),
+        ("openai_compatible", "faster-whisper-large", ModelType.SPEECH_TO_TEXT),
+        ("chatglm", "glm-9", ModelType.REASONING),
+        ("chatglm", "embedding-4", ModelType.EMBEDDING),
+        ("chatglm", "cogview-5", None),
+        ("anthropic", "claude-next", ModelType.REASONING),
+        ("demo", "demo-embedding", ModelType.EMBEDDING),
+    ],
+)
+def test_guessed_types(slug: str, model: str, kind: ModelType | None) -> None:
+    guess = registry.get(slug).guess_type
+    assert guess is not None
+    assert guess(model) is kind
+
+
+def test_demo_needs_nothing() -> None:
+    assert check("demo", Access({})).calls == []
+    assert {model.name for model in names("demo", Access({}))} == {"demo-chat", "demo-embedding", "demo-transcribe"}
