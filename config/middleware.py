@@ -52,11 +52,20 @@ class RequestIdMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
+    """The policy for every answer; and no cache keeps what a workspace, the REST API or the operators' site shows."""
+
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
+        if _is_private(request):
+            response.setdefault("Cache-Control", "no-store")
         response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), payment=(), usb=(), microphone=(self)")
         return response
+
+
+def _is_private(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return request.path_info.startswith("/api/") or (match is not None and ("workspace" in match.kwargs or "admin" in match.app_names))

@@ -9,6 +9,7 @@ from django.apps import apps
 from django.db import models, transaction
 
 from providers import client as provider_client
+from tenants import keys
 from tenants.models import User
 from tenants.scope import all_tenants
 from tests import routes, source, walk
@@ -24,6 +25,7 @@ PASSING = {
     *("id", "time", "created", "updated", "expires", "checked", "joined", "revoked", "accepted", "synced", "date_joined", "last_login"),
     *("digest", "prefix", "sealed", "object_id", "object_label", "state_since", "models_fetched", "last_active", "last_used", "retired"),
     "password",
+    "details",  # of an audit entry: the new key's prefix
 }
 
 
@@ -71,6 +73,7 @@ def rows(world: walk.World) -> dict[str, list[str]]:
 def outcome(world: walk.World, act: Any) -> tuple[int, dict[str, list[str]]]:
     """(status, rows) after a request that is taken back."""
     result = []
+    keys.forget()  # an opened key is kept for a while and not counted again: each run starts without one
     try:
         with transaction.atomic():
             answer = act()
@@ -89,7 +92,9 @@ def test_a_form_takes_its_own_fields_only(route: routes.Route, world: walk.World
     extra = {name: value for name, value in columns().items() if name not in body and name not in entry.optional}
     extra |= {"tenant": str(world.globex.tenant.pk), "tenant_id": str(world.globex.tenant.pk), "user": str(world.stranger.pk)}
     stuffed = outcome(world, lambda: browser.post(url, {**{name: str(value) for name, value in extra.items()}, **body}))
-    assert stuffed == plain
+    assert stuffed[0] == plain[0]
+    different = {name: (plain[1][name], found) for name, found in stuffed[1].items() if found != plain[1][name]}
+    assert not different
 
 
 @pytest.mark.parametrize("route", API, **by_path)

@@ -280,6 +280,9 @@ PAGES: dict[str, Entry] = {
         own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"enabled": "0"}}
     ),
     f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
+    "/t/{workspace}/": Entry(),
+    "/t/{workspace}/usage/": Entry(),
+    "/t/{workspace}/usage/calls/": Entry(),
     f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),
     f"{SETTINGS}default-models/{{scenario}}/test/": Entry(fixed=OF_SCENARIO),
     f"{SETTINGS}default-models/{{scenario}}/suggested/": Entry(
@@ -328,7 +331,9 @@ API: dict[str, Entry] = {
     f"{V1}providers/{{provider}}/refresh/": Entry(fixed=OF_PROVIDER),
     f"{V1}providers/{{provider}}/models/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}, optional=frozenset({"values"})),
     f"{V1}models/": Entry(),
-    f"{V1}models/{{provider}}/{{model}}/": Entry(own=MODEL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"enabled": False}}),
+    f"{V1}models/{{provider}}/{{model}}/": Entry(
+        own=MODEL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"enabled": False}}, optional=frozenset({"type", "label"})
+    ),
     f"{V1}default-models/": Entry(),
     f"{V1}default-models/{{scenario}}/": Entry(
         fixed=OF_SCENARIO,
