@@ -86,7 +86,7 @@ class SetupForm(CredentialForm):
         if not self.with_model:
             return
         listed = provider.list_models is not None
-        text = _g("Leave empty to take over the models that the server lists.") if listed else ""
+        text = _g("Leave empty to add models later.") if listed else ""
         self.fields["model"] = forms.CharField(label=_("Model name"), max_length=200, required=not listed, help_text=text)
         self.fields["type"] = forms.ChoiceField(label=_("Model type"))
         add_model_fields(self, provider)

@@ -46,4 +46,4 @@ def _ask(tenant: Tenant, entry: Entry) -> None:
     access = provider_services.open_access(credential=credential, purpose="check", model_row=row)
     probe = Probe(entry.model, entry.type or ModelType.REASONING)
     pool_key = str(credential.pk) if credential is not None else f"{tenant.pk}:new"
-    provider_services.check_access(provider=provider, access=access, pool_key=pool_key, model=probe)
+    provider_services.check_access(provider=provider, access=access, pool_key=pool_key, model=probe, storing=False)

@@ -44,6 +44,11 @@ class Sent:
     method: str
     host: str
     path: str
+    scheme: str = "https"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.host}{self.path}"
 
     def __str__(self) -> str:
         return f"{self.method} {self.host}{self.path}"
@@ -63,8 +68,11 @@ class CredentialRefused(ServiceError):
     error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a guess at the cause, or "".
     """
 
-    def __init__(self, provider: Provider, error: ProviderError, what_we_sent: Sent | None, hint: str = "") -> None:
-        super().__init__(error.failure.value, message_for(provider, error, what_we_sent), status=422)
+    def __init__(
+        self, provider: Provider, error: ProviderError, what_we_sent: Sent | None, hint: str = "", *, storing: bool = True
+    ) -> None:
+        saved = False if storing else None
+        super().__init__(error.failure.value, message_for(provider, error, what_we_sent, saved=saved), status=422)
         self.error = error
         self.what_we_sent = what_we_sent
         self.hint = hint
@@ -85,7 +93,18 @@ def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None
         run(provider, exchange_for(provider, _probe(probe), access, ModelFacts(name=probe.model, type=probe.type)), access, pool_key)
     elif provider.check is not None:
         ask = provider.check
-        run(provider, lambda: ask(provider, access), access, pool_key)
+        try:
+            run(provider, lambda: ask(provider, access), access, pool_key)
+        except CheckFailed as failed:
+            raise _without_a_model(failed) from None
+
+
+def _without_a_model(failed: CheckFailed) -> CheckFailed:
+    """Where a list was asked for and no model named, "not found" is said of the address."""
+    error = failed.error
+    if error.failure is Failure.MODEL_NOT_FOUND and failed.sent is not None and failed.sent.method == "GET":
+        error.failure = Failure.NOT_AN_API
+    return failed
 
 
 def run(provider: Provider, make: Callable[[], Generator[Call, Reply, R]], access: Access, pool_key: str, deadline: float = DEADLINE) -> R:
@@ -117,7 +136,7 @@ def _sent(calls: list[Call]) -> Sent | None:
     if not calls:
         return None
     url = urlsplit(calls[-1].url)
-    return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/")
+    return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/", url.scheme)
 
 
 def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False) -> str:
@@ -129,7 +148,7 @@ def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, 
     return _template(error, sent) % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
-        "url": f"https://{sent.host}{sent.path}" if sent else "",
+        "url": sent.url if sent else "",
         "code": codes(error),
         "status": error.status,
         "message": error.message,
@@ -153,6 +172,8 @@ def _template(error: ProviderError, sent: Sent | None) -> str:
             return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL.%(saved)s")
         case Failure.TIMEOUT:
             return _("%(host)s did not answer in time. Try again, or check the API base URL.%(saved)s")
+        case Failure.NOT_AN_API if error.status is not None and error.status < 300 and sent is not None:
+            return _("%(url)s does not answer as an API.%(saved)s Check the API base URL; it usually ends in /v1.")
         case Failure.NOT_AN_API if error.status is not None and sent is not None:
             return _("%(url)s answered %(status)s.%(saved)s Check the API base URL; it usually ends in /v1.")
         case Failure.NOT_AN_API:

@@ -147,10 +147,11 @@ def rename_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCrede
 # ------------------------------------------------------------------------------------------------ check
 
 
-def check_access(*, provider: Provider, access: Access, pool_key: str, model: Probe | None = None) -> None:
+def check_access(*, provider: Provider, access: Access, pool_key: str, model: Probe | None = None, storing: bool = True) -> None:
     """Ask the provider whether an account works, or with `model` whether that model does: the same code as a call.
 
-    pool_key: keeps connections of different tenants and credentials apart. Raises CredentialRefused.
+    pool_key: keeps connections of different tenants and credentials apart. storing: whether something was to be saved after it,
+    so that a refusal says it was not. Raises CredentialRefused.
     """
     try:
         checking.check(provider, access, pool_key, model)
@@ -158,7 +159,7 @@ def check_access(*, provider: Provider, access: Access, pool_key: str, model: Pr
         hint = ""
         if failed.error.failure is Failure.AUTH:
             hint = fields.shape_hint(provider, access.values, registry.all_providers())
-        raise CredentialRefused(provider, failed.error, failed.sent, hint) from None
+        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing) from None
 
 
 def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:
