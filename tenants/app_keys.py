@@ -45,7 +45,7 @@ def create_app_key(
     creator_id = user.pk if user is not None else actor.user_id
     by_command = creator_id is None and _is_free_of_people(actor)
     _check_rights(tenant, actor, creator_id, by_command, wanted)
-    _check_not_wider(actor, providers, models, expires)
+    _check_not_wider(actor, providers, models)
     if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
         raise Conflict("name_taken", _("There is an app key with this name. Choose another name or revoke the old key."), field="name")
     text = new_key()
@@ -172,7 +172,7 @@ def _check_rights(tenant: Tenant, actor: Actor, creator_id: int | None, by_comma
         raise NotAllowed("scope_too_wide", _("An app key is never wider than the key that makes it."), field="scopes")
 
 
-def _check_not_wider(actor: Actor, providers: list[str], models: list[str], expires: datetime | None) -> None:
+def _check_not_wider(actor: Actor, providers: list[str], models: list[str]) -> None:
     """An acting key that is limited itself makes no key without these limits."""
     maker = actor.principal
     if maker is None or maker.kind != "app_key":
@@ -189,7 +189,7 @@ def _check_covers(actor: Actor, row: AppKey) -> None:
     if actor.principal is not None:
         if not {Scope(one) for one in row.scopes} <= (actor.principal.scopes or frozenset()):
             raise NotAllowed("scope_too_wide", _("An app key is never wider than the key that makes it."))
-        _check_not_wider(actor, row.allowed_providers, row.allowed_models, row.expires)
+        _check_not_wider(actor, row.allowed_providers, row.allowed_models)
 
 
 def _may_manage_all(actor: Actor) -> bool:
