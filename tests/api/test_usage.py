@@ -83,7 +83,7 @@ def test_what_is_not_known_is_null(api: Api, acme: factories.Workspace) -> None:
 
 def test_calls_are_newest_first_filtered_and_paged(api: Api, acme: factories.Workspace) -> None:
     for number in range(5):
-        record(acme, request_id=f"own-{number}")
+        record(acme, request_id=f"own-{number}", pk=uuid.UUID(int=number))
     record(acme, request_id="trial", source="trial:openai", model="gpt-3.5-turbo")
     rows = api.get("/usage/calls/").json()["results"]
     assert [row["request_id"] for row in rows] == ["trial", "own-4", "own-3", "own-2", "own-1", "own-0"]
