@@ -89,7 +89,7 @@ _LOCAL_NAMES = (
 )
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)\Z")
-_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*\Z")
+_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:%/]*\Z")
 
 
 class Refused(TransportFailure, ValueError):
@@ -152,7 +152,7 @@ def _port_of(parts: SplitResult) -> int:
 
 
 def _path_of(path: str) -> str:
-    path = quote(path, safe="/%-._~!$&'()*+,;=:@")
+    path = quote(path, safe="/%-._~!$&'()*+,;=:")
     plain = unquote(path)
     if not _PATH.match(path) or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain)) or "//" in path:
         raise Refused("The base URL's path holds dot segments or empty segments.")

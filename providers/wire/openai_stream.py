@@ -67,11 +67,16 @@ class ChatDecoder:
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
         for _event, data in events:
-            if data == b"[DONE]" or data.strip() == b"[DONE]":
-                self.done = True
-                break
-            if data and not data.isspace():
-                frames.append(self._plain(data) or self._frame(data))
+            frame = self._plain(data)
+            if frame is None:
+                text = data.strip()
+                if text == b"[DONE]":
+                    self.done = True
+                    break
+                if not text:
+                    continue
+                frame = self._frame(data)
+            frames.append(frame)
         return frames
 
     def _plain(self, data: bytes) -> Frame | None:

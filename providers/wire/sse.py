@@ -40,7 +40,19 @@ class EventParser:
             self._after_cr = False
             if chunk[0] == 10:
                 chunk = chunk[1:]
-        return list(self._events(self._lines(chunk)))
+        return self._plain(chunk) or list(self._events(self._lines(chunk)))
+
+    def _plain(self, chunk: bytes) -> list[tuple[bytes, bytes]] | None:
+        """The events of a chunk that holds nothing but whole events of one data line each, which is how most arrive."""
+        if self._begun or self._data or self._event or not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n"):
+            return None
+        if len(chunk) > MAX_LINE or b"\r" in chunk:
+            return None
+        pieces = chunk[6:-2].split(b"\n\ndata: ")
+        if chunk.count(b"\n") != 2 * len(pieces):
+            return None
+        self._started = True
+        return [(b"", piece) for piece in pieces]
 
     def finish(self) -> list[tuple[bytes, bytes]]:
         """The event that the end of the stream cut short of its blank line, if there is one."""
