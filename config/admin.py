@@ -4,4 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class OperatorAdminConfig(AdminConfig):
-    default_site = "django.contrib.admin.AdminSite"
+    default_site = "config.operations.OperatorSite"

@@ -75,7 +75,8 @@ def _saved(request: HttpRequest, provider: Provider, row: ProviderCredential) ->
     if here != home:
         return HttpResponse(status=204, headers={"HX-Redirect": home})
     response = render(request, "providers/_saved.html", {**list_context(request, QueryDict(typed)), "oob": True})
-    response.headers |= {"HX-Reswap": "none", "HX-Trigger-After-Settle": "modelkeep:saved", "Vary": "HX-Request"}
+    for name, value in (("HX-Reswap", "none"), ("HX-Trigger-After-Settle", "modelkeep:saved"), ("Vary", "HX-Request")):
+        response[name] = value
     return response
 
 

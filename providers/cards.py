@@ -101,6 +101,11 @@ class Card:
         return self.status.provider is not None and self.status.provider.kind is Kind.HOSTING
 
     @property
+    def can_refresh(self) -> bool:
+        """Whether the provider has a list of models to ask for. (A template would call `list_models` itself.)"""
+        return self.status.provider is not None and self.status.provider.list_models is not None
+
+    @property
     def trial_percent(self) -> float:
         trial = self.status.trial
         return 100 * (trial.settled + trial.held) / trial.limit if trial and trial.limit else 0.0

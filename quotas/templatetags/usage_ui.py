@@ -12,6 +12,7 @@ from django.utils.translation import pgettext
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
+MOST_PERCENT = 999  # more than this compares with a start, not with a period
 
 
 @register.filter
@@ -25,10 +26,12 @@ def compact(value: int) -> str:
 
 @register.simple_tag
 def change(now: int, before: int) -> str:
-    """The change against the period before, in percent; empty where there is nothing to compare with."""
+    """The change against the period before, in percent; empty where there is little to compare with."""
     if not before:
         return ""
     percent = round(100 * (now - before) / before)
+    if percent > MOST_PERCENT:
+        return ""
     return f"{'+' if percent > 0 else '−' if percent < 0 else '±'}{abs(percent):,} %"
 
 

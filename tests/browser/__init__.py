@@ -1,0 +1,1 @@
+"""Tests that drive Chromium, and the screenshots."""

@@ -1,0 +1,61 @@
+"""Starts Debian's Chromium with a fresh profile, and notes whatever a page must not do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Answers that are part of a flow: wrong input, conflicts, throttling. Chromium prints them as failed resources.
+EXPECTED = ("status of 422", "status of 409", "status of 429", "status of 403", "status of 404")
+WATCH = "addEventListener('securitypolicyviolation', (e) => console.error('CSP ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile));"
+
+
+@dataclass
+class Watch:
+    """What went wrong on a page: console errors with violations of the policy, and requests to other hosts."""
+
+    console: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def attach(self, page: Page, host: str) -> None:
+        page.add_init_script(WATCH)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.console.append(f"{page.url}: {error}"))
+        page.on("request", lambda request: self._on_request(request.url, host))
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not any(text in message.text for text in EXPECTED):
+            self.console.append(f"{message.location.get('url', '')}: {message.text}")
+
+    def _on_request(self, url: str, host: str) -> None:
+        if not url.startswith((host, "data:", "blob:")):
+            self.foreign.append(url)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Skips nothing: whoever calls this wants a browser, and its absence is an error that says so."""
+    if not CHROMIUM.exists():
+        raise RuntimeError(f"{CHROMIUM} is not installed: the browser tests need Debian's chromium package")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        try:
+            yield running
+        finally:
+            running.close()
