@@ -276,7 +276,7 @@ def _secrets(provider: Provider, access: Access) -> tuple[str, ...]:
 
 def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
     def load() -> tuple[Access, tuple[str, ...]]:
-        plan = quota_plans.open_plan(plan_id=trial.plan_id)
+        plan = quota_plans.open_plan_credential(plan_id=trial.plan_id)
         access = Access(values=plan.values, base_url=plan.base_url)
         return access, _secrets(provider, access)
 

@@ -44,7 +44,9 @@ class Hub:
         """A new key, made by the command."""
         name = name or secrets.token_hex(4)
         scopes = limits.get("scopes", "use,read,manage")
-        return str(json.loads(self.server.manage("app_key", self.server.workspace, "--name", name, "--scopes", scopes, "--json"))["app_key"])
+        return str(
+            json.loads(self.server.manage("app_key", self.server.workspace, "--name", name, "--scopes", scopes, "--json"))["app_key"]
+        )
 
     def post(self, path: str = "/chat/completions", body: Any = None, *, key: str | None = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {key or self.server.app_key}"} | options.pop("headers", {})
@@ -65,7 +67,7 @@ class Hub:
         return openai.AsyncOpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """What a statement returns, on a connection of its own; `{limit}` is the quoted column."""
+        """What a statement returns, on a connection of its own."""
         url = self.server.env["DATABASE_URL"]
         if url.startswith("sqlite"):
             with sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=20) as connection:
@@ -75,9 +77,22 @@ class Hub:
         with psycopg.connect(url, autocommit=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def execute(self, sql: str) -> None:
+        """Change rows behind the product's back."""
+        url = self.server.env["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            with sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20) as connection:
+                connection.execute(sql)
+            connection.close()
+            return
+        with psycopg.connect(url, autocommit=True) as postgres:
+            postgres.execute(sql)
+
     def records(self, request_id: str) -> list[dict[str, Any]]:
         """The call records of one request, oldest first."""
-        names = "provider, model, source, status, http_status, error_code, credits, usage_source, prompt_tokens, completion_tokens, attempts"
+        names = (
+            "provider, model, source, status, http_status, error_code, credits, usage_source, prompt_tokens, completion_tokens, attempts"
+        )
         found = self.rows(f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id")
         return [dict(zip(names.split(", "), row, strict=True)) for row in found]
 
@@ -96,6 +111,7 @@ class Hub:
         return self.rows('SELECT "limit", settled, held FROM quotas_creditpool ORDER BY id LIMIT 1')[0]  # type: ignore[return-value]
 
     def audit(self) -> None:
+        """Proves the ledger's invariants; the command fails where one does not hold."""
         self.server.manage("audit_credits")
 
 
@@ -129,7 +145,17 @@ def shared_hub() -> Iterator[Hub]:
                 ],
                 models=[
                     {"provider": "openai", "model": f"gpt@{mode}", "type": "reasoning"}
-                    for mode in ("status:401", "status:403", "status:429:7", "status:500", "status:503", "close", "break:4", "break:0", "html")
+                    for mode in (
+                        "status:401",
+                        "status:403",
+                        "status:429:7",
+                        "status:500",
+                        "status:503",
+                        "close",
+                        "break:4",
+                        "break:0",
+                        "html",
+                    )
                 ],
             )
             yield hub

@@ -1,0 +1,174 @@
+"""Which target serves a call: fallbacks, standby credentials, limits of app keys, and what is remembered of failures."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.provider import FakeProvider, Running
+from tests.gateway.conftest import CHAT, KEY, Hub, running_hub
+
+SECOND_KEY = "sk-canary7f3a-second-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def routed() -> Iterator[Hub]:
+    """Two credentials at OpenAI and a default with a fallback at Anthropic."""
+    with Running(FakeProvider()) as fake:
+        for hub in running_hub(fake):
+            hub.seed(
+                credentials=[
+                    {"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {"provider": "openai", "name": "Spare", "values": {"api_key": SECOND_KEY}, "base_url": fake.url},
+                    {"provider": "anthropic", "name": "Claude", "values": {"api_key": KEY}, "base_url": fake.url},
+                ],
+                defaults={"reasoning": [CHAT, "anthropic/claude-haiku-4-5"]},
+            )
+            yield hub
+
+
+@pytest.fixture
+def ready(routed: Hub) -> Hub:
+    """Every credential rested."""
+    routed.fake.reset()
+    routed.server.stop()
+    routed.execute("UPDATE providers_providercredential SET state = 'connected', resting_until = NULL")
+    routed.server.start()
+    return routed
+
+
+def test_the_next_credential_and_then_the_fallback(ready: Hub) -> None:
+    ready.fake.script("status:429:30", "status:500")
+    response = ready.chat(None)
+    assert response.status_code == 200
+    assert response.headers["x-modelkeep-provider"] == "anthropic"
+    assert response.headers["x-modelkeep-source"] == "credential:Claude"
+    assert response.headers["x-modelkeep-attempts"] == "3"
+    record = ready.record(response)
+    assert (record["provider"], record["attempts"], record["status"]) == ("anthropic", 3, "ok")
+    assert [call.path for call in ready.fake.calls] == ["/v1/chat/completions", "/v1/chat/completions", "/v1/messages"]
+    # The throttled credential rests now: the spare one is asked first.
+    assert ready.chat(CHAT).headers["x-modelkeep-source"] == "credential:Spare"
+    until = time.monotonic() + 5
+    while not ready.rows("SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'cooling'"):
+        assert time.monotonic() < until, "the state was not written"
+        time.sleep(0.05)
+
+
+def test_a_rejected_key_is_noted(ready: Hub) -> None:
+    ready.fake.script("status:401")
+    assert ready.chat(CHAT).headers["x-modelkeep-source"] == "credential:Spare"
+    until = time.monotonic() + 5
+    while not ready.rows("SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'rejected'"):
+        assert time.monotonic() < until, "the state was not written"
+        time.sleep(0.05)
+
+
+def test_a_bad_request_falls_back_to_nobody(ready: Hub) -> None:
+    ready.fake.mode = "status:400"
+    response = ready.chat(None)
+    assert response.status_code == 400
+    assert ready.fake.count == 1
+
+
+def test_a_stream_falls_back_before_its_first_piece_only(ready: Hub) -> None:
+    ready.fake.script("break:0")
+    response = ready.chat(None, stream=True)
+    assert response.headers["x-modelkeep-attempts"] == "2"
+    assert response.text.endswith("data: [DONE]\n\n")
+    ready.fake.reset()
+    ready.fake.script("break:4")
+    response = ready.chat(None, stream=True)
+    assert "event: error" in response.text
+    assert ready.fake.count == 1
+
+
+def test_an_app_keys_limits_hold_for_fallbacks_too(ready: Hub) -> None:
+    row = ready.app_key("narrow", scopes="use")
+    ready.server.manage("shell", "-c", _LIMIT)
+    ready.fake.mode = "status:500"
+    response = ready.chat(None, key=row)
+    assert response.status_code == 502
+    assert {call.path for call in ready.fake.calls} == {"/v1/chat/completions"}
+    refused = ready.chat("anthropic/claude-haiku-4-5", key=row)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "key_scope")
+    ids = ready.session.get(ready.base + "/models", headers={"Authorization": f"Bearer {row}"}, timeout=10).json()["data"]
+    assert [one["id"] for one in ids] == [CHAT]
+
+
+_LIMIT = f"""
+from tenants.models import AppKey
+from tenants.scope import all_tenants
+with all_tenants():
+    AppKey.objects.filter(name="narrow").update(allowed_models=["{CHAT}"])
+"""
+
+
+def test_revocation_acts_on_the_next_request(ready: Hub) -> None:
+    key = ready.app_key("gone", scopes="use")
+    assert ready.chat(CHAT, key=key).status_code == 200
+    ready.server.manage("shell", "-c", _REVOKE)
+    assert ready.chat(CHAT, key=key).status_code == 401
+
+
+_REVOKE = """
+from django.utils import timezone
+from tenants.models import AppKey
+from tenants.scope import all_tenants
+with all_tenants():
+    AppKey.objects.filter(name="gone").update(revoked=timezone.now())
+"""
+
+
+# ------------------------------------------------------------------------------------------------ clients that leave
+
+
+def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> None:
+    """Send a call and close the connection, at once or when `after` was read."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nX-Request-Id: leaver-{id(body):016x}\r\n"
+    with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
+        connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        seen = b""
+        while after and after not in seen:
+            seen += connection.recv(4096)
+        if not after:
+            time.sleep(0.5)
+
+
+def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub) -> None:
+    ready.fake.script("drip:0.002")
+    body = b'{"model": "%b", "stream": true, "messages": [{"role": "user", "content": "x"}]}' % CHAT.encode()
+    leave(ready, body, after=b"word1 ")
+    record = ready.wait_for_record(f"leaver-{id(body):016x}")
+    assert (record["status"], record["usage_source"]) == ("cancelled", "estimated")
+    until = time.monotonic() + 5
+    while ready.fake.open_streams:
+        assert time.monotonic() < until, "the stream goes on at the provider"
+        time.sleep(0.05)
+
+
+def test_a_client_that_leaves_before_the_answer(ready: Hub) -> None:
+    ready.fake.script("slow:3")
+    body = b'{"model": "%b", "messages": [{"role": "user", "content": "xy"}]}' % CHAT.encode()
+    leave(ready, body)
+    record = ready.wait_for_record(f"leaver-{id(body):016x}")
+    assert (record["status"], record["usage_source"], record["credits"]) == ("cancelled", "none", 0)
+
+
+def test_many_streams_at_once(ready: Hub) -> None:
+    texts: list[str] = []
+
+    def read() -> None:
+        texts.append(ready.chat(CHAT, stream=True).text)
+
+    threads = [threading.Thread(target=read) for _number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(texts) == 40
+    assert all(text.endswith("data: [DONE]\n\n") and "word19" in text for text in texts)
