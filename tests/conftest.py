@@ -61,10 +61,10 @@ def empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_secret_shown() -> Iterator[None]:
+def no_secret_shown() -> Iterator[list[str]]:
     """No answer of Django and no log line of any test holds one of the test's secrets."""
     with canary.watching() as found:
-        yield
+        yield found
     assert not found, f"a secret was shown: {'; '.join(found)}"
 
 
