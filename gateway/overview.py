@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Exists
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog import queries as catalog_queries
+from models_catalog.models import DefaultModel
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
 from quotas import queries as quota_queries
 from quotas.models import CallRecord
-from tenants import queries as tenant_queries
-from tenants.models import Tenant
+from tenants.models import AppKey, Tenant
 from tenants.permissions import Action
 
 PROBLEMS = 5
@@ -63,19 +63,22 @@ class Overview:
 def overview(*, tenant: Tenant) -> Overview:
     """Everything in a fixed number of queries, whatever the number of providers and calls."""
     statuses = provider_queries.statuses(tenant_id=tenant.pk).values()
-    chosen = catalog_queries.defaults(tenant_id=tenant.pk)
-    called = quota_queries.calls(tenant_id=tenant.pk, status="ok", limit=1)
     return Overview(
-        steps=_steps(
-            connected=any(status.is_set_up for status in statuses),
-            chosen=any(choice.model for choice in chosen.values()),
-            keyed=tenant_queries.app_keys(tenant=tenant).exists(),
-            called=bool(called),
-        ),
+        steps=_steps(connected=any(status.is_set_up for status in statuses), **_progress(tenant)),
         cards=sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency),
         problems=quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS),
         today=quota_queries.totals(tenant_id=tenant.pk, days=1),
     )
+
+
+def _progress(tenant: Tenant) -> dict[str, bool]:
+    """What has happened in the workspace so far, in one query."""
+    found = {
+        "chosen": Exists(DefaultModel.objects.filter(tenant=tenant)),
+        "keyed": Exists(AppKey.objects.filter(tenant=tenant, revoked=None)),
+        "called": Exists(CallRecord.objects.filter(tenant=tenant, status=CallRecord.Status.OK)),
+    }
+    return Tenant.objects.filter(pk=tenant.pk).values(**found).get()
 
 
 def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:

@@ -26,6 +26,7 @@ from models_catalog.scenarios import Scenario
 from providers import contributions, registry
 from providers import queries as provider_queries
 from providers.models import ProviderCredential
+from providers.reading import once
 from providers.spec import OPERATION_TYPE, ModelType, Operation, Provider
 
 __all__ = [
@@ -87,11 +88,8 @@ def entries(
 
     search: part of a name or label. A fixed number of queries, whatever the number of models.
     """
-    rows = _rows(tenant_id)
-    if provider is not None:
-        rows = rows.filter(provider=provider)
     by_provider: dict[str, dict[str, TenantModel]] = {}
-    for one in rows.defer("sealed"):
+    for one in _without_keys(tenant_id, provider):
         by_provider.setdefault(one.provider, {})[one.model] = one
     missing = _missing(tenant_id)
     ready = set_up(tenant_id=tenant_id)
@@ -255,6 +253,12 @@ def split(name: str) -> tuple[str, str]:
 def _rows(tenant_id: UUID) -> QuerySet[TenantModel]:
     rows: QuerySet[TenantModel] = TenantModel.objects.filter(tenant_id=tenant_id)
     return rows
+
+
+@once
+def _without_keys(tenant_id: UUID, provider: str | None) -> list[TenantModel]:
+    rows = _rows(tenant_id)
+    return list((rows if provider is None else rows.filter(provider=provider)).defer("sealed"))
 
 
 def _offered(slug: str) -> Provider | None:

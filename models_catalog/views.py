@@ -21,6 +21,7 @@ from providers import queries as provider_queries
 from providers import registry
 from providers.cards import Card
 from providers.models import CredentialState, ProviderCredential
+from providers.reading import reading_once
 from providers.spec import Provider
 from providers.views import known_provider, known_status, list_context
 from tenants.audit import actor_of
@@ -96,9 +97,11 @@ def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredentia
 
 @page(Action.VIEW_MODELS)
 def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
-    declared, status = known_provider(provider), known_status(request, provider)
+    declared = known_provider(provider)
     form = ModelFilterForm(request.GET, provider=declared)
-    rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
+    with reading_once():
+        status = known_status(request, provider)
+        rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
     searching = any(request.GET.get(name) for name in ("q", "type", "state"))
     return render(request, "models_catalog/models.html", {"card": Card(status), "rows": rows, "filters": form, "searching": searching})
 
@@ -189,9 +192,11 @@ def model_delete(request: HttpRequest, provider: str, model: str) -> HttpRespons
 
 @page(Action.VIEW_DEFAULTS, post=Action.MANAGE_DEFAULTS)
 def default_models(request: HttpRequest) -> HttpResponse:
-    choices = queries.defaults(tenant_id=request.tenant.pk)
-    entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
-    forms = [_default_form(request, choice, entries) for choice in choices.values()]
+    with reading_once():
+        choices = list(queries.defaults(tenant_id=request.tenant.pk).values())
+        entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
+        forms = [_default_form(request, choice, entries) for choice in choices]
+        rows = _default_rows(request, choices, forms)
     # Lists, not generators: every scenario is checked and saved, and every refusal is shown at once.
     valid = [form.is_valid() for form in forms]
     if request.method == "POST" and all(valid):
@@ -201,8 +206,7 @@ def default_models(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Default models saved.") if changed else _("Nothing was changed."))
             return redirect("default-models", workspace=request.tenant.slug)
     wrong = any(form.is_bound and form.errors for form in forms)
-    context = {"rows": _default_rows(request, list(choices.values()), forms)}
-    return render(request, "models_catalog/default_models.html", context, status=422 if wrong else 200)
+    return render(request, "models_catalog/default_models.html", {"rows": rows}, status=422 if wrong else 200)
 
 
 def _default_form(request: HttpRequest, choice: Any, entries: list[Any]) -> DefaultForm:
@@ -222,7 +226,7 @@ def _save_default(request: HttpRequest, form: DefaultForm) -> bool:
 
 def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultForm]) -> list[dict[str, Any]]:
     """Each scenario with its form, the state of what serves it, and a suggestion where nothing is set."""
-    cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk).items()}
+    cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk, with_counts=False).items()}
     rows = []
     for choice, form in zip(choices, forms, strict=True):
         slug = queries.split(choice.model)[0]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from providers.reading import once
+
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
@@ -44,6 +46,7 @@ def register_dependents(function: Dependents) -> None:
     _add(_dependents, function)
 
 
+@once
 def trials(tenant_id: UUID) -> dict[str, TrialFacts]:
     """The trials of a tenant by provider; those switched off are included and say so."""
     found: dict[str, TrialFacts] = {}

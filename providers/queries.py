@@ -15,6 +15,7 @@ from django.utils import timezone
 from providers import contributions, registry
 from providers.contributions import TrialFacts
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
+from providers.reading import once
 from providers.spec import Provider
 
 
@@ -91,6 +92,7 @@ def is_resting(row: ProviderCredential, now: datetime) -> bool:
     return row.state == CredentialState.UNREADABLE or (row.resting_until is not None and row.resting_until > now)
 
 
+@once
 def has_credential(*, tenant_id: UUID) -> frozenset[str]:
     """The providers that this tenant has a credential for."""
     rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id)
@@ -103,20 +105,24 @@ def trial_first(*, tenant_id: UUID, provider: str) -> bool:
     return rows.filter(trial_first=True).exists()
 
 
+@once
 def choices(*, tenant_id: UUID) -> dict[str, ProviderChoice]:
     """What the tenant chose per provider, by slug; a provider without a row has the defaults."""
     rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(tenant_id=tenant_id)
     return {row.provider: row for row in rows}
 
 
-def statuses(*, tenant_id: UUID) -> dict[str, ProviderStatus]:
-    """The state of every provider that is offered or has rows: four queries, however many there are."""
+def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, ProviderStatus]:
+    """The state of every provider that is offered or has rows: a fixed number of queries, however many there are.
+
+    with_counts: False leaves the numbers of models out (0), and their query.
+    """
     by_provider: dict[str, list[ProviderCredential]] = defaultdict(list)
     for row in credentials(tenant_id=tenant_id):
         by_provider[row.provider].append(row)
     chosen = choices(tenant_id=tenant_id)
     trials = contributions.trials(tenant_id)
-    counts = contributions.model_counts(tenant_id)
+    counts = contributions.model_counts(tenant_id) if with_counts else {}
     offered = {provider.slug: provider for provider in registry.offered()}
     known = {provider.slug: provider for provider in registry.all_providers()}
     now = timezone.now()

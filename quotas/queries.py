@@ -94,12 +94,17 @@ def _trial(pool: CreditPool) -> TrialView:
     )
 
 
-def forecast(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int | None]:
-    """By plan: in how many days its credits end at the pace of the last 7; None where none were used. One query more than trials."""
+def forecast(*, tenant_id: UUID, now: datetime | None = None, known: Sequence[TrialView] | None = None) -> dict[str, int | None]:
+    """By plan: in how many days its credits end at the pace of the last 7; None where none were used. One query more than trials.
+
+    known: the trials, where they were read already.
+    """
     since = (now or timezone.now()) - timedelta(days=FORECAST_DAYS)
     recent = _of(tenant_id).filter(time__gte=since, source__startswith="trial:").values_list("source").annotate(Sum("credits"))
     used = {source.removeprefix("trial:"): credits for source, credits in recent.order_by()}
-    return {trial.plan: _days_left(trial.left, used.get(trial.plan, 0)) for trial in trials(tenant_id=tenant_id)}
+    return {
+        trial.plan: _days_left(trial.left, used.get(trial.plan, 0)) for trial in (trials(tenant_id=tenant_id) if known is None else known)
+    }
 
 
 def _days_left(left: int, used: int) -> int | None:

@@ -22,11 +22,12 @@ def usage(request: HttpRequest) -> HttpResponse:
     form = PeriodForm(request.GET or {"days": 30})
     days, tenant_id = form.chosen, request.tenant.pk
     daily = queries.summary(tenant_id=tenant_id, days=days, by="day")
+    trials = queries.trials(tenant_id=tenant_id)
     context = {
         "form": form,
         "days": days,
-        "trials": [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit],
-        "forecast": queries.forecast(tenant_id=tenant_id),
+        "trials": [trial for trial in trials if trial.is_on and trial.limit],
+        "forecast": queries.forecast(tenant_id=tenant_id, known=trials),
         "total": queries.totals(tenant_id=tenant_id, days=days),
         "before": queries.totals(tenant_id=tenant_id, days=days, periods_back=1),
         "daily": daily,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -116,7 +117,7 @@ def sorted_without_gaps(levels: list[int]) -> list[int]:
     """The same list if there is one h1 and no level is skipped on the way down; else what was wrong."""
     # The navigation's own heading stands before the page's h1.
     body = levels[levels.index(1) :] if 1 in levels else []
-    fine = levels.count(1) == 1 and all(after - before <= 1 for before, after in zip(body, body[1:], strict=False))
+    fine = levels.count(1) == 1 and all(after - before <= 1 for before, after in itertools.pairwise(body))
     return levels if fine else [-1]
 
 

@@ -29,7 +29,9 @@ def furnish(space: factories.Workspace) -> None:
         catalog.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="demo/demo-chat")
         catalog.set_default(tenant=tenant, actor=COMMAND, scenario="embedding", model="demo/demo-embedding")
         _keys(space)
-        tenants.invite(tenant=tenant, email="grace@example.org", role=Role.EDITOR, actor=Actor(space.owner.email, space.owner.pk, role=Role.OWNER))
+        tenants.invite(
+            tenant=tenant, email="grace@example.org", role=Role.EDITOR, actor=Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
+        )
     with all_tenants():
         _trial(tenant, "anthropic", "Anthropic", 1000, 880, {"claude-instant-1": 1, "claude-2": 1})
     with tenant_scope(tenant):
@@ -41,7 +43,9 @@ def _credentials(tenant: Tenant) -> None:
     factories.make_credential(tenant, provider="openai", name="Production")
     factories.make_credential(tenant, provider="openai", name="Backup", is_active=False)
     ProviderCredential.objects.filter(provider="openai", name="Production").update(
-        state=CredentialState.REJECTED, state_message="Incorrect API key provided (401 invalid_api_key).", checked=timezone.now() - timedelta(minutes=9)
+        state=CredentialState.REJECTED,
+        state_message="Incorrect API key provided (401 invalid_api_key).",
+        checked=timezone.now() - timedelta(minutes=9),
     )
 
 
@@ -53,7 +57,9 @@ def _keys(space: factories.Workspace) -> None:
 
 
 def _trial(tenant: Tenant, provider: str, label: str, limit: int, used: int, models: dict[str, int]) -> None:
-    plan, _made = TrialPlan.objects.update_or_create(slug=provider, defaults={"label": label, "provider": provider, "limit": limit, "is_on": True})
+    plan, _made = TrialPlan.objects.update_or_create(
+        slug=provider, defaults={"label": label, "provider": provider, "limit": limit, "is_on": True}
+    )
     for model, credits in models.items():
         TrialPlanModel.objects.get_or_create(plan=plan, model=model, defaults={"credits": credits})
     pool, _made = CreditPool.objects.update_or_create(tenant=tenant, plan=plan, defaults={"limit": limit, "settled": used})
@@ -61,7 +67,7 @@ def _trial(tenant: Tenant, provider: str, label: str, limit: int, used: int, mod
 
 
 def _calls(tenant: Tenant) -> None:
-    dice, now = random.Random(7), timezone.now()  # noqa: S311 - a picture, not a secret
+    dice, now = random.Random(7), timezone.now()
     for number in reversed(range(160)):  # ids sort by time: the oldest is made first
         CallRecord.objects.create(tenant=tenant, time=now - timedelta(hours=number * 4.5), **_call(dice, number))
 
