@@ -77,9 +77,17 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Become gunicorn."""
-    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
-    os.execv(gunicorn, [gunicorn, "--config", "config/gunicorn.conf.py", "config.asgi:application"])  # noqa: S606
+    """Become gunicorn, in this process: Django is loaded already, and with --preload the workers inherit it by forking."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close()
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()  # its threads do not survive a fork
+    from gunicorn.app.wsgiapp import run
+
+    sys.argv = ["gunicorn", "--config", "config/gunicorn.conf.py", "--preload", "config.asgi:application"]
+    run()
 
 
 if __name__ == "__main__":
