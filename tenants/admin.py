@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -38,8 +39,17 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
+class WorkspaceForm(forms.ModelForm):
+    def clean_slug(self) -> str:
+        try:
+            return services.checked_slug(self.cleaned_data["slug"])
+        except ServiceError as error:
+            raise forms.ValidationError(str(error.message), error.code) from None
+
+
 @admin.register(Tenant)
 class TenantAdmin(admin.ModelAdmin):
+    form = WorkspaceForm
     list_display = ("name", "slug", "status", "member_count", "created")
     list_filter = ("status", "created")
     search_fields = ("name", "slug")
@@ -127,8 +137,10 @@ class PersonAdmin(UserAdmin):
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")}),)
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ()
-    inlines = (MembershipInline,)
     actions = ("deactivate",)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[admin.StackedInline], ...]:
+        return (MembershipInline,) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # the audit trail and the ledger name people; who leaves is deactivated

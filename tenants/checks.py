@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.http.request import validate_host
 
 from tenants import keyring, masterkeys
@@ -81,9 +81,9 @@ def check_content_security_policy(app_configs: Any, **kwargs: Any) -> Sequence[C
     return [Warning("The content security policy is off or contains unsafe-*.", hint=hint, id="modelkeep.W004")]
 
 
-@register(Tags.database, deploy=True)
+@register(deploy=True)
 def check_sqlite(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    if not is_public() or settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+    if not is_public() or connection.vendor != "sqlite":
         return []
     hint = "Set DATABASE_URL to a PostgreSQL database; with SQLite, one machine and a few calls at a time are the limit."
     return [Warning("A public server runs on SQLite.", hint=hint, id="modelkeep.W002")]

@@ -35,7 +35,8 @@ class ThrottledBackend(ModelBackend):
             return None
         if throttle.wait_before_sign_in(request, account):
             raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
-        found: Any = super().authenticate(request, username=account, password=password)
+        # Databases refuse NUL and lone surrogates; no account holds them.
+        found: Any = super().authenticate(request, username=account if account.isprintable() else "-", password=password)
         return found  # type: ignore[no-any-return]
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "add_member",
     "bump_version",
     "change_role",
+    "checked_slug",
     "create_app_key",
     "create_workspace",
     "find_invitation",
@@ -56,7 +57,7 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
 
     Raises ServiceError (slug) and Conflict (slug taken).
     """
-    slug = _checked_slug(slug)
+    slug = checked_slug(slug)
     tenant = Tenant(slug=slug, name=_checked_name(name or slug))
     tenant.save(force_insert=True)
     with tenant_scope(tenant):
@@ -68,7 +69,8 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
     return tenant
 
 
-def _checked_slug(slug: str) -> str:
+def checked_slug(slug: str) -> str:
+    """The address of a new workspace. Raises ServiceError (no address), Conflict (taken)."""
     if not _SLUG.fullmatch(slug):
         message = _("An address has 1 to 50 characters: small letters a to z, digits, and hyphens between them.")
         raise ServiceError("bad_slug", message, field="slug")
