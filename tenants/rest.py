@@ -187,6 +187,12 @@ class ApiView(APIView):
         response["Cache-Control"] = "no-store"
         return response
 
+    def perform_content_negotiation(self, request: Any, force: bool = False) -> Any:
+        try:
+            return super().perform_content_negotiation(request, force)
+        except Http404:  # what the query parameter names is not there
+            raise serializers.ValidationError({"format": [_("This form is not offered here.")]}) from None
+
     def check_permissions(self, request: Any) -> None:
         if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
             raise exceptions.MethodNotAllowed(request.method)
