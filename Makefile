@@ -23,6 +23,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
+run: export NO_COMPILE := 1
 run: install  ## start Modelkeep: make run [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=var]
 	@VENV='$(VENV)' exec deploy/run
 
