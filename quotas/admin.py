@@ -202,7 +202,7 @@ class CreditPoolAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Grant credits (reason required)"))
     def grant_credits(self, request: HttpRequest, pools: QuerySet[CreditPool]) -> None:
         form = GrantForm(request.POST)
-        form.fields["action"].required = False
+        del form.fields["action"]  # the admin has checked it
         if not form.is_valid() or not form.cleaned_data["credits"]:
             self.message_user(request, _("Enter a number of credits other than 0."), messages.ERROR)
             return

@@ -75,9 +75,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for context in self.contexts:
             context.__enter__()
         self.now = START
-        plan = make_plan(limit=8)
-        self.rows = [make_pool(make_tenant(slug, with_keys=False), limit=8, plan=plan) for slug in ("one", "two")]
-        self.models = [ModelPool(8, grants=[8]) for _row in self.rows]
+        plan = make_plan(limit=5)
+        self.rows = [make_pool(make_tenant(slug, with_keys=False), limit=5, plan=plan) for slug in ("one", "two")]
+        self.models = [ModelPool(5, grants=[5]) for _row in self.rows]
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
