@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 METHODS = ("get", "post", "put", "patch", "delete")
+# In the order in which somebody who starts needs them; others follow.
+CHAPTERS = ("Providers", "Credentials", "Models", "Default models", "Usage and trials", "App keys", "Members", "Workspace", "Audit trail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Chapter:
 
 
 def chapters(document: Mapping[str, Any]) -> list[Chapter]:
-    """The operations of the document by tag, in the document's order of tags and paths."""
+    """The operations of the document by tag, in the order of CHAPTERS and within one in the document's."""
     found: dict[str, Chapter] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
@@ -74,7 +76,7 @@ def chapters(document: Mapping[str, Any]) -> list[Chapter]:
                 title = item[method].get("tags", ["Other"])[0]
                 chapter = found.setdefault(title, Chapter(title, _anchor(title)))
                 chapter.operations.append(_operation(document, path, method, item[method]))
-    return list(found.values())
+    return sorted(found.values(), key=lambda chapter: CHAPTERS.index(chapter.title) if chapter.title in CHAPTERS else len(CHAPTERS))
 
 
 def paragraphs(text: str) -> list[list[Piece]]:

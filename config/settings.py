@@ -207,6 +207,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_NAME_OVERRIDES": {"ModelTypeEnum": "models_catalog.api.TYPES"},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
 }

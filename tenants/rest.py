@@ -150,7 +150,7 @@ def operation(
         method = extend_schema(
             operation_id=name,
             summary=summary,
-            description=description or summary + ".",
+            description=description,
             tags=[tag],
             request=body,
             responses=dict(answers or {204: None}),

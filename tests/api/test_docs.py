@@ -13,7 +13,7 @@ from django.urls import get_resolver
 from jsonschema import Draft202012Validator
 
 from config import rest
-from config.api_docs import METHODS, chapters
+from config.api_docs import CHAPTERS, METHODS, chapters
 from tests import routes
 
 
@@ -61,6 +61,15 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         assert ("404" in operation["responses"]) == ("{" in path), where
         if method in ("put", "patch"):
             assert operation["requestBody"]["content"]["application/json"]["schema"], where
+
+
+def test_every_chapter_has_its_place(document: dict[str, Any]) -> None:
+    assert [chapter.title for chapter in chapters(document)] == list(CHAPTERS)
+
+
+def test_it_is_made_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    rest.Generator().get_schema(request=None, public=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_request_bodies_are_closed_and_references_resolve(document: dict[str, Any]) -> None:
