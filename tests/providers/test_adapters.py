@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import struct
 from typing import Any
 
 import pytest
 
 from providers import registry
 from providers.errors import Failure, ProviderError
-from providers.spec import Access, ModelType, Reply
-from tests.providers.driving import Outcome, drive
+from providers.spec import Access, ModelFacts, ModelType, Operation, Reply, Request
+from tests.providers.driving import Outcome, drive, run
 
 KEYED = Access({"api_key": "test-key-0123456789"})
 LOCAL = Access({}, "http://127.0.0.1:8000/v1")
@@ -195,3 +198,21 @@ def test_guessed_types(slug: str, model: str, kind: ModelType | None) -> None:
 def test_demo_needs_nothing() -> None:
     assert check("demo", Access({})).calls == []
     assert {model.name for model in names("demo", Access({}))} == {"demo-chat", "demo-embedding", "demo-transcribe"}
+
+
+def demo_vectors(**body: Any) -> list[Any]:
+    provider = registry.get("demo")
+    outcome = run(provider, Request(Operation.EMBEDDINGS, "demo-embedding", body), Access({}), ModelFacts(), [])
+    assert outcome.answer is not None
+    assert outcome.answer.body is not None
+    return [row["embedding"] for row in outcome.answer.body["data"]]
+
+
+def test_demo_vectors_are_the_same_every_time_and_of_length_one() -> None:
+    first, second = demo_vectors(input=["a", "b"])
+    assert first != second
+    assert demo_vectors(input="a") == [first]
+    assert math.isclose(math.fsum(value * value for value in first), 1.0)
+    assert len(demo_vectors(input="a", dimensions=8)[0]) == 8
+    packed = base64.b64decode(demo_vectors(input="a", encoding_format="base64")[0])
+    assert struct.unpack(f"<{len(first)}f", packed) == pytest.approx(first)
