@@ -1,5 +1,6 @@
 """Pictures of every page in light, dark and at 320 pixels: `python -m tests.browser.screenshots FOLDER [NAME ...]`."""
 
+# ruff: noqa: E402 - Django is set up before its models are imported
 from __future__ import annotations
 
 import os
