@@ -147,7 +147,7 @@ class PersonAdmin(UserAdmin):
 
     @admin.action(description=gettext_lazy("Deactivate: sign-in and app keys refuse"), permissions=["change"])
     def deactivate(self, request: HttpRequest, rows: QuerySet[User]) -> None:
-        number = rows.exclude(pk=request.user.pk).update(is_active=False)
+        number = rows.exclude(pk=str(request.user.pk)).update(is_active=False)
         self.message_user(request, _count(number, ngettext("%d person deactivated.", "%d people deactivated.", number)))
 
 

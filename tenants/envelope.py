@@ -96,7 +96,7 @@ def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Bin
     try:
         dek = _oaep(private, context).decrypt(token.wrapped)
         cipher = _gcm(derive(dek, context, salt=pepper), token.nonce, context)
-        plain = cipher.decrypt_and_verify(token.sealed[:-TAG_BYTES], token.sealed[-TAG_BYTES:])
+        plain: bytes = cipher.decrypt_and_verify(token.sealed[:-TAG_BYTES], token.sealed[-TAG_BYTES:])
         return plain.decode("utf-8")
     except (ValueError, TypeError):
         raise EnvelopeError("the envelope does not open") from None

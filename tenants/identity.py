@@ -240,7 +240,8 @@ def _time(value: Any) -> datetime:
 
 
 def _list(value: Any) -> list[str]:
-    return json.loads(value) if isinstance(value, (str, bytes)) else value
+    found: list[str] = json.loads(value) if isinstance(value, (str, bytes)) else value
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------------ Django

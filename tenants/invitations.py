@@ -66,7 +66,7 @@ def revoke_invitation(*, tenant: Tenant, invitation_id: UUID, actor: Actor) -> N
 def find_invitation(token: str) -> Invitation:
     """The open invitation behind a link, with its workspace. Raises NotFound for everything else, without saying why."""
     with all_tenants():
-        invitation = (
+        invitation: Invitation | None = (
             Invitation.objects.select_related("tenant", "created_by")
             .filter(digest=_digest(token), accepted=None, expires__gt=timezone.now(), tenant__status=Tenant.Status.ACTIVE)
             .first()
@@ -102,6 +102,7 @@ def accept_invitation(
     with tenant_scope(invitation.tenant):
         if not Invitation.objects.filter(pk=invitation.pk, accepted=None).update(accepted=timezone.now()):
             raise NotFound("no_such_invitation", _("This invitation has expired, was used or was withdrawn. Ask for a new link."))
+        member: Membership
         member, created = Membership.objects.get_or_create(tenant=invitation.tenant, user=user, defaults={"role": invitation.role})
         if not created:
             raise Conflict("already_member", _("You are a member of this workspace already."))

@@ -37,10 +37,10 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponseBase:
         request.tenant = request.principal = request.membership = None
+        if request.path_info.startswith(API_PATH):
+            return self._api(request)  # looks at no cookie
         _end_stale_session(request)
         match = _match(request)
-        if request.path_info.startswith(API_PATH):
-            return self._api(request)
         if match is not None and match.app_names[:1] == ["admin"]:
             return self._admin(request)
         if match is not None and "workspace" in match.kwargs:

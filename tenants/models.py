@@ -192,7 +192,7 @@ class KeyPair(TenantOwned):
     state = models.CharField(max_length=8, choices=State)
     public_pem = models.TextField(editable=False)
     fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)  # SHA-256 of the public key, DER
-    private_sealed = StrictEncryptedTextField(editable=False)
+    private_sealed: Any = StrictEncryptedTextField(editable=False)  # str; the package has no types
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     retired = models.DateTimeField(null=True, blank=True, editable=False)
 

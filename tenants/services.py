@@ -139,7 +139,7 @@ def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membe
     _check_may_give(actor, role)
     if Membership.objects.filter(tenant=tenant, user=user).exists():
         raise Conflict("already_member", _("This person is a member already."), field="email")
-    member = Membership.objects.create(tenant=tenant, user=user, role=role)
+    member: Membership = Membership.objects.create(tenant=tenant, user=user, role=role)
     _record_member(tenant, actor, "member.added", member)
     return member
 
@@ -193,7 +193,7 @@ def _check_may_give(actor: Actor, role: Role) -> None:
 def _member_for_change(tenant: Tenant, membership_id: int) -> Membership:
     # The workspace's row is locked first: two owners who leave at the same moment take turns.
     Tenant.objects.select_for_update().get(pk=tenant.pk)
-    member = Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()
+    member: Membership | None = Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()
     if member is None:
         raise NotFound("no_such_member", _("This person is not a member of this workspace."))
     return member

@@ -197,6 +197,14 @@ class TestRestApi:
     def test_a_session_does_not_widen_a_key(self, acme: Workspace, globex: Workspace) -> None:
         assert signed_in(acme.owner).get("/api/v1/test/", **globex.headers()).content == b"globex app_key"
 
+    def test_no_cookie_is_looked_at(self, acme: Workspace, django_assert_num_queries: Any) -> None:
+        client = signed_in(acme.owner)
+        headers = acme.headers()
+        client.get("/api/v1/test/", **headers)
+        with django_assert_num_queries(2):  # the key, the workspace
+            answer = client.get("/api/v1/test/", **headers)
+        assert "Cookie" not in answer.get("Vary", "")
+
     def test_bad_ones(self, acme: Workspace) -> None:
         assert Client().get("/api/v1/test/", HTTP_X_API_KEY="x").status_code == 401
         both = Client().get("/api/v1/test/", **acme.headers(), HTTP_X_API_KEY=acme.narrow_key[1])
