@@ -78,7 +78,8 @@ def _progress(tenant: Tenant) -> dict[str, bool]:
         "keyed": Exists(AppKey.objects.filter(tenant=tenant, revoked=None)),
         "called": Exists(CallRecord.objects.filter(tenant=tenant, status=CallRecord.Status.OK)),
     }
-    return Tenant.objects.filter(pk=tenant.pk).values(**found).get()
+    row: dict[str, bool] = Tenant.objects.filter(pk=tenant.pk).values(**found).get()  # type: ignore[assignment]
+    return row
 
 
 def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:

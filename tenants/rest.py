@@ -328,7 +328,7 @@ def _service_error(error: ServiceError, request_id: str) -> Response:
 def _api_exception(error: exceptions.APIException, request_id: str) -> Response:
     code = next((code for kind, code in CODES if isinstance(error, kind)), "error")
     if isinstance(error.detail, exceptions.ErrorDetail) and error.detail.code not in (error.default_code, "invalid"):
-        code = error.detail.code  # the authentication names its own
+        code = str(error.detail.code)  # the authentication names its own
     response = _respond(request_id, error.status_code, error.detail, code)
     header = getattr(error, "auth_header", None)
     if header:
