@@ -40,7 +40,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and (path.startswith("/v1/") or path == "/v1"):
         await gateway(scope, receive, send, path)
     else:
-        await django_application(scope, receive, send)
+        await django_application(scope, receive, send)  # type: ignore[arg-type]
 
 
 async def _live(receive: Receive, send: Send) -> None:
