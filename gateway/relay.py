@@ -215,9 +215,9 @@ class Relay:
             except _NoCredits as none_left:
                 failure = failure or none_left.refusal
             except CredentialUnreadable:
+                # The service that opens it has written the credential's state.
                 call.log.append(_attempt_entry(target, source, "credential_unreadable", None, began))
                 failure = _unreadable(target, source)
-                self._note(self._routes.note_unreadable(call.inquiry.principal.tenant_id, source))
             except ProviderError as error:
                 call.log.append(_attempt_entry(target, source, error.failure.value, error.status, began))
                 failure = from_provider(error, label=str(target.provider.label), trial=source.is_trial)

@@ -137,18 +137,22 @@ def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     def execute(sql: str, params: tuple[Any, ...]) -> Rows:
         return connection.execute(sql, params).fetchall()
 
+    several = len(jobs) > 1
     connection.execute("BEGIN IMMEDIATE")
     for job in jobs:
-        connection.execute("SAVEPOINT job")
+        if several:
+            connection.execute("SAVEPOINT job")
         try:
             job.result = statements.run(job.make(), execute)
         except sqlite3.OperationalError:
             raise
         except Exception as problem:
             job.error = problem
-            connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
-    connection.execute("COMMIT")
+            connection.execute("ROLLBACK TO job" if several else "ROLLBACK")
+        if several:
+            connection.execute("RELEASE job")
+    if connection.in_transaction:
+        connection.execute("COMMIT")
 
 
 def _resolve(jobs: list[_Job]) -> None:

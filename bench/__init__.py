@@ -1,0 +1,1 @@
+"""Benchmarks of the data plane: `python -m bench` prints tables. See docs/performance.md."""

@@ -1,0 +1,223 @@
+"""`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow streams through one process.
+
+The server runs as an operator starts it (gunicorn, uvicorn worker, one process), the fake provider and the load generator in processes of
+their own. CPU is user and system time of the server's worker from /proc/<pid>/stat over all calls of a run, divided by their number; the
+best of three runs counts, because other programs on the machine can only add.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.postgres import DATABASE
+from tests.server import REPOSITORY, Server, free_port
+
+KEY = "sk-bench-0123456789abcdef0123456789"
+OWN, TRIAL = "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"
+TICKS = os.sysconf("SC_CLK_TCK")
+RUNS = 3
+STREAMS, PIECES, RHYTHM = 1000, 100, 0.1  # 1000 streams of 10 pieces per second
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: a load against a database, and the goal in milliseconds of CPU per call."""
+
+    name: str
+    model: str
+    goal: float
+    calls: int
+    stream: bool = False
+    connections: int = 16
+
+
+CASES = (
+    Case("own key, whole answer", OWN, 0.6, 4000),
+    Case("own key, stream of 100 pieces", OWN, 1.5, 1500, stream=True),
+    Case("trial, whole answer, hold and settle", TRIAL, 0.8, 3000),
+)
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """User and system time that these processes have used."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def peak_megabytes(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def workers(server: Server) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+
+
+@contextmanager
+def fake_provider(*arguments: str) -> Iterator[str]:
+    """The fake provider in a process of its own; its URL."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.fakes.provider", "--port", str(port), "--keep", "0", *arguments]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def running(provider: str, database_url: str) -> Iterator[Server]:
+    """A server with one process, an own key for one model and a trial for another."""
+    with Server(env={"MODELKEEP_EGRESS_ALLOW": provider}, database_url=database_url) as server:
+        wanted = {
+            "plan": {
+                "plan": "openai",
+                "limit": 10_000_000,
+                "models": {"gpt-3.5-turbo": 1},
+                "values": {"api_key": KEY, "base_url": provider},
+            },
+            "credentials": [{"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": provider}],
+            "orders": {"openai": "trial_first"},
+        }
+        server._python("-m", "tests.gateway.seed", server.workspace, json.dumps(wanted))
+        yield server
+
+
+def load(server: Server, **wanted: Any) -> dict[str, Any]:
+    """One run of the load generator."""
+    asked = {"port": server.port, "key": server.app_key} | wanted
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.client", json.dumps(asked)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    result: dict[str, Any] = json.loads(done.stdout)
+    if result["bad"]:
+        raise SystemExit(f"{result['bad']} calls failed:\n{server.log.read_text(errors='replace')[-3000:]}")
+    return result
+
+
+def measure(server: Server, case: Case, factor: float) -> tuple[float, dict[str, Any]]:
+    """(milliseconds of CPU per call, the load generator's figures) of the best run."""
+    calls = int(case.calls * factor)
+    options: dict[str, Any] = {"model": case.model, "stream": case.stream, "connections": case.connections}
+    load(server, calls=200, **options)  # warm
+    best: tuple[float, dict[str, Any]] | None = None
+    for _number in range(RUNS):
+        before = cpu_seconds(workers(server))
+        result = load(server, calls=calls, **options)
+        used = 1000 * (cpu_seconds(workers(server)) - before) / calls
+        if best is None or used < best[0]:
+            best = (used, result)
+    assert best is not None
+    return best
+
+
+@contextmanager
+def databases() -> Iterator[Callable[[str], str]]:
+    """A function from "SQLite" or "PostgreSQL" to the URL of an empty database."""
+    import psycopg
+
+    url = os.environ.get("DATABASE_URL", "")
+
+    def fresh(name: str) -> str:
+        if name == "SQLite":
+            return ""
+        database = f"bench_{secrets.token_hex(4)}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{database}"')
+        return url.removesuffix(f"/{DATABASE}") + f"/{database}"
+
+    yield fresh
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def bench_calls(names: list[str], factor: float, only: str) -> None:
+    rows = [("call", "database", "CPU per call", "goal", "calls per second", "p50", "p99")]
+    with fake_provider("--frames", "100") as provider, databases() as fresh:
+        for name in names:
+            with running(provider, fresh(name)) as server:
+                for case in CASES:
+                    if only and only not in case.name:
+                        continue
+                    used, seen = measure(server, case, factor)
+                    speed = f"{seen['good'] / seen['seconds']:.0f}"
+                    times = (f"{seen['ms_p50']:.1f} ms", f"{seen['ms_p99']:.1f} ms")
+                    rows.append((case.name, name, f"{used:.2f} ms", f"{case.goal} ms", speed, *times))
+    say(table(rows))
+
+
+def bench_streams(name: str) -> None:
+    with (
+        fake_provider("--frames", str(PIECES), "--delay", str(RHYTHM)) as provider,
+        databases() as fresh,
+        running(provider, fresh(name)) as server,
+    ):
+        before, began = cpu_seconds(workers(server)), time.monotonic()
+        seen = load(server, model=OWN, stream=True, connections=STREAMS, calls=STREAMS, late=RHYTHM, spread=5)
+        cpu = (cpu_seconds(workers(server)) - before) / (time.monotonic() - began)
+        memory = peak_megabytes(workers(server)[0])
+    rows = [
+        ("streams at once", "pieces per second", "late p50", "late p99", "goal", "memory", "goal", "CPU of one core"),
+        (
+            str(STREAMS),
+            str(int(STREAMS / RHYTHM)),
+            f"{seen['late_p50']:.0f} ms",
+            f"{seen['late_p99']:.0f} ms",
+            "100 ms",
+            f"{memory:.0f} MB",
+            "250 MB",
+            f"{cpu:.0%}",
+        ),
+    ]
+    say(table(rows))
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--quick", action="store_true", help="fewer calls, for a first look")
+    parser.add_argument("--only", default="", help="a part of a row's name, or “streams”")
+    parser.add_argument("--database", choices=("SQLite", "PostgreSQL"), help="only this one")
+    options = parser.parse_args()
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres") and options.database != "SQLite":
+        # A PostgreSQL of our own, for as long as this takes.
+        raise SystemExit(
+            subprocess.run([sys.executable, "-m", "tests.postgres", sys.executable, "-m", "bench", *sys.argv[1:]], check=False).returncode
+        )
+    names = [options.database] if options.database else ["PostgreSQL", "SQLite"]
+    if options.only != "streams at once":
+        bench_calls(names, 0.25 if options.quick else 1.0, options.only)
+    if options.only in ("", "streams at once"):
+        bench_streams(names[0])
+
+
+if __name__ == "__main__":
+    main()
