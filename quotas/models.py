@@ -146,7 +146,10 @@ class Grant(TenantOwned):
 
 
 class CallRecord(TenantOwned):
-    """One finished call, own key or trial. Never changed, never deleted: triggers refuse both."""
+    """One finished call, own key or trial. Never changed, never deleted: triggers refuse both.
+
+    A migration that alters this table has to make the triggers again afterwards: SQLite rebuilds the table without them.
+    """
 
     class Status(models.TextChoices):
         OK = "ok", _("OK")
@@ -156,10 +159,13 @@ class CallRecord(TenantOwned):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # sorts by time
     request_id = models.CharField(_("request"), max_length=64)
     time = models.DateTimeField(_("time"), default=timezone.now)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, verbose_name=_("workspace"), related_name="+")
+    # No index of its own: both indexes below start with it.
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, verbose_name=_("workspace"), related_name="+", db_index=False)
     app_key_id = models.UUIDField(null=True, blank=True)  # no foreign keys: a record outlives what it names
     app_key_name = models.CharField(_("app key"), max_length=80, blank=True)
-    user = models.ForeignKey(User, on_delete=models.DO_NOTHING, db_constraint=False, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(
+        User, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, blank=True, related_name="+"
+    )
     operation = models.CharField(max_length=24)  # providers.spec.Operation
     scenario = models.CharField(_("scenario"), max_length=20, blank=True)
     provider = models.CharField(_("provider"), max_length=40, blank=True)

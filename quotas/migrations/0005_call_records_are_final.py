@@ -54,5 +54,5 @@ def drop(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotas", "0003_reasons_shares_and_checks")]
+    dependencies = [("quotas", "0004_call_records_need_two_indexes")]
     operations = [migrations.RunPython(create, drop)]
