@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import itertools
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from config.settings import BASE_DIR
 from providers import client as provider_client
 from providers.models import ProviderCredential
 from providers.spec import Reply
@@ -465,3 +467,35 @@ def test_operators_see_figures_under_the_same_policy(furnished: factories.Worksp
     text = answer.content.decode()
     for label in ("Workspaces", "Providers in error", "Calls today", "Error rate today", "Trials over 80 %", "Key pairs older than a year"):
         assert label in text
+
+
+# ------------------------------------------------------------------------------------------------ translation
+
+
+def test_the_chinese_texts_are_complete_and_compiled() -> None:
+    """An empty or fuzzy text would silently be English; the compiled file is what is served."""
+    source = (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.po").read_text(encoding="utf-8")
+    _head, *texts = source.split("\n\n")
+    assert texts
+    assert [text for text in texts if "#, fuzzy" in text] == []
+    assert [text for text in texts if re.search(r'^msgstr(\[0\])? ""$(?!\n")', text, re.MULTILINE)] == []
+    with (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.mo").open("rb") as compiled:
+        catalog = gettext.GNUTranslations(compiled)
+    assert catalog.gettext("Model providers") == "模型供应商"
+    assert catalog.ngettext("%(n)s model", "%(n)s models", 3) == "%(n)s 个模型"
+
+
+# Names and codes that are the same in every language.
+NAMES = re.compile(
+    r"Modelkeep|OpenAI|Anthropic|Demo|ChatGLM|GLM|Zhipu|Claude|GPT|API|REST|Embedding|vLLM|Ollama|LM Studio|llama\.cpp|Xinference|token|HTTP|English|Acme"
+)
+
+
+@pytest.mark.parametrize("path", ["/t/acme/", f"{PROVIDERS}/", f"{SETTINGS}/default-models/", f"{SETTINGS}/members/", "/t/acme/usage/"])
+def test_no_english_sentence_is_left_in_chinese(path: str, acme: factories.Workspace, browser: Client) -> None:
+    browser.post("/accounts/profile/", {"name": "", "language": "zh-hans", "theme": ""})
+    tree = parsed(browser.get(path))
+    assert tree.get("lang") == "zh-hans"
+    texts = [one.text or "" for one in tree.find("body").iter() if isinstance(one.tag, str) and one.tag not in ("code", "script", "option")]
+    left = [text.strip() for text in texts if re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", NAMES.sub("", text))]
+    assert left == []

@@ -66,6 +66,7 @@ WIDEST = """() => [...document.querySelectorAll("main *, header *")].filter((e) 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
+    "chinese": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "light", "locale": "zh-CN"},
     "narrow": {"viewport": {"width": 320, "height": 700}, "color_scheme": "light"},
 }
 
@@ -94,14 +95,14 @@ def server() -> Iterator[str]:
 
 def sign_in(page: Page, address: str, email: str = "owner@acme.test") -> None:
     page.goto(f"{address}/accounts/login/")
-    page.get_by_label("E-mail address").fill(email)
+    page.locator("input[name=username]").fill(email)
     page.locator("input[name=password]").fill(factories.PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_load_state()
 
 
 def take(running: Browser, address: str, folder: Path, look: str, wanted: list[str], watch: Watch) -> None:
-    context = running.new_context(**LOOKS[look], locale="en-GB", reduced_motion="reduce")
+    context = running.new_context(**{"locale": "en-GB", "reduced_motion": "reduce"} | LOOKS[look])
     page = context.new_page()
     watch.attach(page, address)
     page.goto(f"{address}/accounts/login/")
@@ -137,16 +138,16 @@ def flows(page: Page, address: str, folder: Path, look: str) -> None:
     page.locator("header .end summary").click()
     page.screenshot(path=folder / f"menu-{look}.png")
     page.goto(f"{address}{SETTINGS}/app-keys/new/")
-    page.get_by_label("Name").fill(f"Notebook {look}")
+    page.locator("#id_name").fill(f"Notebook {look}")
     page.locator("main button.primary").click()
     page.locator("#app-key").wait_for()
     page.screenshot(path=folder / f"app-key-shown-{look}.png", full_page=True)
     page.locator("[data-stored]").click()
     page.goto(f"{address}{PROVIDERS}/openai/credentials/")
-    page.get_by_role("link", name="Delete Production").click()
+    page.locator(".credential .warnish").first.click()
     page.screenshot(path=folder / f"credential-delete-{look}.png", full_page=True)
     page.go_back()
-    page.get_by_role("link", name="Rename or replace Production").click()
+    page.locator(".credential a[href*=edit]").first.click()
     page.screenshot(path=folder / f"credential-edit-{look}.png", full_page=True)
 
 
