@@ -54,12 +54,19 @@ class Server:
         self.first: dict[str, Any] = {}
 
     def __enter__(self) -> Server:
+        try:
+            self._prepare()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _prepare(self) -> None:
         self._python("-m", "config.first_start")
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--noinput", "--verbosity", "0")
         self.first = json.loads(self.manage("init", "--workspace", self.workspace, "--owner", "owner@example.test", "--json"))
-        self.start()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
