@@ -34,18 +34,21 @@ class HostedModel(Protocol):
 def open_access(*, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None) -> Access:
     """Open what a call needs. purpose: call, check or import.
 
-    A hosted model may bring its own address and key. A credential's secrets never go to another origin than the one they
-    were sealed for, so with a foreign address only the model's own values are used.
+    A hosted model may bring its own address and key. Secrets never go to another origin than the one they were sealed for: with
+    a foreign address only the model's own values are used, and a model with a key of its own stays at its own address ("" is the
+    provider's) when the credential's changes.
     Raises CredentialUnreadable; the credential's state says so then, and nothing else is changed.
     """
     values: dict[str, str] = {}
     base_url = credential.base_url if credential is not None else ""
-    if credential is not None and not _is_elsewhere(credential, model_row):
+    if model_row is not None and (model_row.base_url or model_row.sealed):
+        base_url = model_row.base_url
+    if credential is not None and not _is_elsewhere(credential, base_url):
         values = dict(credential.values) | open_credential(credential, purpose)
     if model_row is None:
         return Access(values=values, base_url=base_url)
     own = dict(model_row.values) | _opened_model(model_row, purpose)
-    return Access(values=values | own, base_url=model_row.base_url or base_url, model_values=own)
+    return Access(values=values | own, base_url=base_url, model_values=own)
 
 
 def effective_base_url(provider: str, base_url: str) -> str:
@@ -119,8 +122,9 @@ def _opened_model(row: HostedModel, purpose: str) -> dict[str, str]:
     return opened
 
 
-def _is_elsewhere(credential: ProviderCredential, model_row: HostedModel | None) -> bool:
-    if model_row is None or not model_row.base_url:
+def _is_elsewhere(credential: ProviderCredential, base_url: str) -> bool:
+    """Whether calls to `base_url` leave the origin that the credential's secrets are sealed for."""
+    if base_url == credential.base_url:
         return False
-    own = effective_base_url(credential.provider, credential.base_url)
-    return not own or egress.origin(model_row.base_url) != egress.origin(own)
+    own, there = (effective_base_url(credential.provider, url) for url in (credential.base_url, base_url))
+    return not own or not there or egress.origin(there) != egress.origin(own)

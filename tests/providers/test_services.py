@@ -461,3 +461,28 @@ def test_the_provider_of_a_hosted_model_never_gets_the_key_of_another_host(tenan
     assert (dict(access.values), access.base_url) == ({}, "https://other.example/v1")
     same = TenantModel(tenant=tenant, provider="openai", model="m", base_url="https://api.openai.com/v2")
     assert "api_key" in services.open_access(credential=row, purpose="call", model_row=same).values
+
+
+def test_a_models_own_key_does_not_follow_the_credential_to_a_new_address(tenant: Tenant, answers: Answers) -> None:
+    from models_catalog.models import TenantModel
+
+    row, own = add(tenant), marked_secret("model key")
+    model = TenantModel(tenant=tenant, provider="openai", model="ft:own")
+    model.sealed = services.seal_values(
+        tenant_id=tenant.pk,
+        provider="openai",
+        base_url="",
+        name=services.MODEL_ENVELOPE,
+        row_id=model.pk,
+        version=model.version,
+        secret={"api_key": own},
+    )
+    services.replace_credential(
+        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": marked_secret("other")}, base_url="https://evil.example/v1"
+    )
+    row.refresh_from_db()
+    access = services.open_access(credential=row, purpose="call", model_row=model)
+    assert (access.base_url, dict(access.values)) == ("", {"api_key": own})
+    # A model without a key of its own goes where the credential goes.
+    plain = TenantModel(tenant=tenant, provider="openai", model="plain")
+    assert services.open_access(credential=row, purpose="call", model_row=plain).base_url == "https://evil.example/v1"
