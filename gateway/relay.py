@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -105,7 +105,7 @@ class Streamed:
     """An answer that has begun. Iterate `pieces` to its end: bytes of an event stream; aclose() where the client left."""
 
     headers: list[Header]
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
 
 
 @dataclass(slots=True)
@@ -188,9 +188,9 @@ class Relay:
             refusal.headers += tuple(_headers(call))
             raise
         except DatabaseAway:
-            refusal = database_away()
-            await self._void(call, refusal)
-            raise refusal from None
+            away = database_away()
+            await self._void(call, away)
+            raise away from None
         except asyncio.CancelledError:
             await self._end_cancelled(call)
             raise
@@ -307,7 +307,7 @@ class Relay:
         call.inquiry.presence.check()
         return Whole(_headers(call), answer.content_type.encode("latin-1", "replace"), content)
 
-    async def _pieces(self, call: _Call, stream: Stream, frames: Sequence[Frame]) -> AsyncIterator[bytes]:
+    async def _pieces(self, call: _Call, stream: Stream, frames: Sequence[Frame]) -> AsyncGenerator[bytes, None]:
         """The event stream; settled and recorded before its last event."""
         decoder, shows_usage = stream.decoder, call.inquiry.include_usage
         try:

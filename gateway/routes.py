@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -167,7 +167,7 @@ class Routes:
 
     # -- what calls tell of credentials -------------------------------------------------------------------------------
 
-    def note_failure(self, tenant_id: UUID, source: Source, error: ProviderError) -> Awaitable[None] | None:
+    def note_failure(self, tenant_id: UUID, source: Source, error: ProviderError) -> Coroutine[Any, Any, None] | None:
         """Let a credential rest in this process, and what is to be awaited to write its state; None where nothing changes."""
         credential_id = source.credential_id
         now = time.monotonic()
@@ -180,7 +180,7 @@ class Routes:
         self._noted.pop(credential_id, None)
         return in_thread(lambda: provider_services.note_failure(tenant_id=tenant_id, credential_id=credential_id, error=error))
 
-    def note_success(self, tenant_id: UUID, source: Source) -> Awaitable[None]:
+    def note_success(self, tenant_id: UUID, source: Source) -> Coroutine[Any, Any, None]:
         """Note that a credential works, and its last use."""
         credential_id = source.credential_id
         assert credential_id is not None

@@ -90,11 +90,12 @@ class SQLiteDatabase:
                 connection = connection or _connect(self._path)
                 _write_together(connection, jobs)
             except sqlite3.Error as problem:
-                connection = _closed(connection)
+                _close(connection)
+                connection = None
                 for job in jobs:
                     job.error = DatabaseAway(str(problem))
             self._tell(jobs)
-        _closed(connection)
+        _close(connection)
 
     def _next_jobs(self) -> list[_Job]:
         """Waits for a job, then takes all that are there; an empty list is the end."""
@@ -126,7 +127,7 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _closed(connection: sqlite3.Connection | None) -> None:
+def _close(connection: sqlite3.Connection | None) -> None:
     if connection is not None:
         connection.close()
 

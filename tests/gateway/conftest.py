@@ -32,6 +32,7 @@ class Hub:
         self.fake = fake
         self.session = requests.Session()
         self.session.trust_env = False
+        self._clients: list[openai.OpenAI] = []
 
     @property
     def base(self) -> str:
@@ -60,8 +61,15 @@ class Hub:
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]} | more
         return self.post(body=body, headers=headers, stream=options.pop("stream_body", False), **options)
 
-    def sdk(self, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30, **options)
+    def close(self) -> None:
+        """Close the connections of all clients."""
+        self.session.close()
+        while self._clients:
+            self._clients.pop().close()
+
+    def sdk(self) -> openai.OpenAI:
+        self._clients.append(openai.OpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30))
+        return self._clients[-1]
 
     def async_sdk(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30)
@@ -129,7 +137,11 @@ def fresh_database() -> str:
 
 def running_hub(fake: FakeProvider, *, workers: int = 1, **env: str) -> Iterator[Hub]:
     with Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url} | env, database_url=fresh_database(), workers=workers) as server:
-        yield Hub(server, fake)
+        hub = Hub(server, fake)
+        try:
+            yield hub
+        finally:
+            hub.close()
 
 
 @pytest.fixture(scope="package")
@@ -165,6 +177,7 @@ def shared_hub() -> Iterator[Hub]:
 def hub(shared_hub: Hub) -> Iterator[Hub]:
     shared_hub.fake.reset()
     yield shared_hub
+    shared_hub.close()
     log = shared_hub.server.log.read_text(errors="replace")
     assert KEY not in log, "a provider's key is in the log"
     assert "Traceback" not in log, log[-3000:]
