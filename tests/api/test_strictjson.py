@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenants.strictjson import BadJSON, loads
+from tenants.strictjson import MOST_VALUES, BadJSON, loads
 
 _text = st.text(st.characters(exclude_categories=("Cs",)))
 _leaves = st.none() | st.booleans() | st.integers(-(2**100), 2**100) | st.floats(allow_nan=False, allow_infinity=False) | _text
@@ -109,6 +109,18 @@ def test_depth(opening: bytes, closing: bytes) -> None:
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     assert loads(b"[" + b"[]," * 5000 + b"{}]") == [[]] * 5000 + [{}]
+
+
+@pytest.mark.parametrize("piece", [b"1,", b"[],", b"{},", b'"",', b'[1,"\\"",'])
+def test_a_flood_of_values_is_refused_before_they_are_made(piece: bytes) -> None:
+    with pytest.raises(BadJSON, match="values"):
+        loads(b"[" + piece * MOST_VALUES + b"1]")
+
+
+def test_commas_and_brackets_inside_of_strings_are_no_values() -> None:
+    text = '[{,"\\' * MOST_VALUES
+    assert loads(json.dumps([text, 1]).encode()) == [text, 1]
+    assert len(loads(b"[" + b"1," * (MOST_VALUES - 2) + b"1]")) == MOST_VALUES - 1
 
 
 def test_escaped_pairs_and_plain_characters_mean_the_same() -> None:
