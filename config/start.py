@@ -16,17 +16,6 @@ FIRST_WORKSPACE = "main"
 FIRST_OWNER = "owner@modelkeep.local"
 
 
-def migrate() -> None:
-    from django.core.management import call_command
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
-
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        print("Preparing the database ...", flush=True)
-        call_command("migrate", verbosity=0, interactive=False)
-
-
 def static_fingerprint() -> str:
     """A digest of every static file's path, size and time."""
     from django.contrib.staticfiles.finders import get_finders
@@ -68,6 +57,8 @@ def main() -> None:
     import django
 
     django.setup()
+    from tenants.management._base import migrate
+
     migrate()
     collect_static()
     first_workspace()

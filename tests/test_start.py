@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import stat
@@ -131,3 +132,14 @@ def wait_until_ready(url: str, *, seconds: float) -> None:
             if time.monotonic() > until:
                 raise
         time.sleep(0.1)
+
+
+def test_init_alone_makes_an_installation_and_repeats_harmlessly(tmp_path: Path) -> None:
+    environment = clean_environment(tmp_path / "data", free_port())
+    command = [sys.executable, "manage.py", "init", "--workspace", "first", "--owner", "owner@example.test", "--json"]
+    answers = [
+        json.loads(subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout)
+        for _ in range(2)
+    ]
+    assert answers[0].keys() >= {"workspace", "owner", "password", "app_key"}
+    assert answers[1] == {"workspace": "first", "owner": "owner@example.test"}

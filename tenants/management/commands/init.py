@@ -11,7 +11,7 @@ from django.db import transaction
 
 from tenants import keys, services
 from tenants.audit import COMMAND
-from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.management._base import ServiceCommand, migrate, refusals_as_messages
 from tenants.models import AppKey, Membership, Tenant, User
 from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
@@ -28,6 +28,7 @@ class Command(ServiceCommand):
         parser.add_argument("--owner", required=True, metavar="EMAIL", help="the owner's e-mail address")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        migrate()
         with refusals_as_messages(), transaction.atomic():
             made = _make(options["workspace"], options["owner"])
         self.answer(options, made, _lines(made))
