@@ -35,7 +35,11 @@ def test_everything_has_a_name() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("scopes", [frozenset(some) for size in range(4) for some in itertools.combinations(Scope, size)], ids=str)
+@pytest.mark.parametrize(
+    "scopes",
+    [frozenset(some) for size in range(4) for some in itertools.combinations(Scope, size)],
+    ids=lambda scopes: "+".join(sorted(scopes)),
+)
 def test_an_app_key_is_never_wider_than_its_owner(role: Role, scopes: frozenset[Scope]) -> None:
     assert actions_of(role, scopes) <= ROLE_ACTIONS[role]
     assert actions_of(role, scopes) <= actions_of(None, scopes)
