@@ -57,7 +57,6 @@ class Source:
     credential_id: UUID | None = None
     pool_id: int | None = None
     credits: int = 0
-    state: str = CredentialState.CONNECTED
     rests_until: float = 0.0  # time.monotonic()
     noted: float = 0.0  # time.monotonic() of the last noted success
     header: bytes = b""
@@ -240,7 +239,6 @@ class Routes:
             pool_key=f"{row.tenant_id}:{row.pk}:{row.version}",
             load=load,
             credential_id=row.pk,
-            state=row.state,
             rests_until=max(rests, self._resting.get(row.pk, 0.0)),
             noted=self._noted.get(row.pk, 0.0) if row.state == CredentialState.CONNECTED else 0.0,
         )
