@@ -8,11 +8,11 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from tenants.errors import ServiceError
+from tenants.errors import NotFound, ServiceError
 
 PER_PAGE = 50
 
@@ -56,6 +56,8 @@ def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
     """Run a service behind a button; what came of it is a message on the next page. False when it was refused."""
     try:
         call()
+    except NotFound:
+        raise Http404 from None
     except ServiceError as error:
         messages.error(request, str(error.message))
         return False
