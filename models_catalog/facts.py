@@ -186,6 +186,10 @@ def _rule(name: str, rule: Any) -> dict[str, Any]:
     for key in ("min", "max"):
         if key in rule and (isinstance(rule[key], bool) or not isinstance(rule[key], int | float | Decimal)):
             raise BadFact(name, _("min and max are numbers."))
+    if isinstance(rule.get("default"), str):
+        _text(name, rule["default"])
+    elif not isinstance(rule.get("default", 0), int | float | Decimal):
+        raise BadFact(name, _("default is a number, true or false, or a text."))
     for key in ("supported", "with_effort_none"):
         if not isinstance(rule.get(key, True), bool):
             raise BadFact(name, _("supported and with_effort_none are true or false."))

@@ -136,6 +136,14 @@ def test_a_row_that_cannot_be_right_is_named(changes: dict[str, Any]) -> None:
         facts.read(document(**changes))
 
 
+@pytest.mark.parametrize("default", ["a\0b", "", "x" * 201, [1], {"a": 1}, None])
+def test_a_default_is_a_plain_value(default: Any) -> None:
+    with pytest.raises(BadFact):
+        facts.parse({"parameters": {"temperature": {"default": default}}})
+    for plain in (1, 0.5, False, "auto"):
+        assert facts.parse({"parameters": {"t": {"default": plain}}}) == {"parameters": {"t": {"default": plain}}}
+
+
 def test_a_row_must_not_come_twice() -> None:
     twice = document()
     twice["model"] *= 2
