@@ -126,10 +126,11 @@ def _add_field(fields: dict[str, Any], part: _Part) -> None:
         text = part.data.decode("utf-8")
     except UnicodeDecodeError:
         raise bad_request("A field of the form is not UTF-8.", part.name[:60]) from None
-    if part.name.endswith("[]"):
-        fields.setdefault(part.name.removesuffix("[]"), []).append(text)
-    elif part.name in fields:
-        raise bad_request("A field of the form is there twice.", part.name[:60])
+    name = part.name.removesuffix("[]")
+    if name in fields and not (name != part.name and isinstance(fields[name], list)):
+        raise bad_request("A field of the form is there twice.", name[:60])
+    if name != part.name:
+        fields.setdefault(name, []).append(text)
     else:
         fields[part.name] = _value(part.name, text)
 

@@ -239,6 +239,7 @@ def test_uploads(hub: Hub) -> None:
     refused(upload("a.wav", b"MZ this is no audio"), 415, "unsupported_media_type")
     refused(upload("a.wav", WAV + bytes(25 * 1024 * 1024)), 413, "too_large")
     refused(upload("a.wav", WAV, {"base_url": "https://evil.example"}), 400, "invalid_request")
+    refused(upload("a.wav", WAV, {"model[]": "openai/whisper-1"}), 400, "invalid_request")
     refused(hub.post("/audio/transcriptions", {"model": "openai/whisper-1"}), 415, "unsupported_media_type")
     assert hub.fake.count == 0
     assert upload("../../etc/passwd", WAV).status_code == 200
