@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from gateway import metering, openai_format
-from gateway.errors import Refusal, from_provider
+from gateway.errors import Refusal, bad_request, from_provider
 from gateway.routes import Route, Routes, Source, Target
 from gateway.store import DatabaseAway, Finish, Store
 from gateway.upstream import Progress, Stream, Upstream
@@ -83,9 +83,15 @@ class Inquiry:
     presence: Presence = field(default_factory=Presence)
 
     def fingerprint(self) -> str:
-        """SHA-256 over what was asked, whatever the order of keys or the boundary of a form."""
+        """SHA-256 over what was asked, whatever the order of keys or the boundary of a form.
+
+        Raises Refusal for a whole number of more than 64 bits: no provider would be sent it either.
+        """
         digest = hashlib.sha256(self.operation.value.encode())
-        digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
+        try:
+            digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
+        except TypeError:
+            raise bad_request("The body holds a number that is too large.") from None
         if self.upload is not None:
             digest.update(self.upload.data)
         return digest.hexdigest()

@@ -215,6 +215,13 @@ def test_a_request_id_that_comes_twice_is_no_repeat(trial: Hub) -> None:
         assert trial.chat(MODEL, headers={"X-Request-Id": "from-a-proxy-1"}).status_code == 200
 
 
+def test_a_number_beyond_64_bits_is_the_callers_mistake(trial: Hub) -> None:
+    before = trial.pool()
+    response = trial.chat(MODEL, seed=2**70)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+    assert (trial.pool(), trial.fake.count) == (before, 0)
+
+
 @pytest.mark.parametrize("key", ["k" * 256, "ключ".encode().decode("latin-1")])
 def test_keys_that_cannot_be_one(trial: Hub, key: str) -> None:
     assert trial.chat(MODEL, headers={"Idempotency-Key": key.encode("latin-1")}).status_code == 400
