@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +22,7 @@ from tenants.permissions import Role, can_change_role
 from tenants.scope import all_tenants, tenant_scope
 
 LIFETIME: Final = timedelta(days=7)
+EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
 
 
 @transaction.atomic
@@ -30,11 +31,7 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Inv
 
     Raises ServiceError (an address that is none), NotAllowed (a role above the own one), Conflict (a member already).
     """
-    email = email.strip().lower()
-    try:
-        validate_email(email)
-    except ValidationError:
-        raise ServiceError("bad_email", _("Enter an e-mail address such as ada@example.org."), field="email") from None
+    email = checked_email(email)
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
         raise NotAllowed("role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role")
     if Membership.objects.filter(tenant=tenant, user__email=email).exists():
@@ -51,6 +48,17 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Inv
     )
     _record(invitation, actor, "member.invited")
     return invitation, token
+
+
+def checked_email(text: str) -> str:
+    """The address as it is stored, in small letters. Raises ServiceError for one that is none, or longer than 254 characters."""
+    email = text.strip().lower()
+    try:
+        validate_email(email)
+        MaxLengthValidator(EMAIL_LENGTH)(email)
+    except ValidationError:
+        raise ServiceError("bad_email", _("Enter an e-mail address such as ada@example.org."), field="email") from None
+    return email
 
 
 @transaction.atomic

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +12,7 @@ from tenants import keys
 from tenants.app_keys import create_app_key, revoke_app_key, revoke_app_key_as_operator, rotate_app_key
 from tenants.audit import Actor, record
 from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
-from tenants.invitations import accept_invitation, find_invitation, invite, revoke_invitation
+from tenants.invitations import accept_invitation, checked_email, find_invitation, invite, revoke_invitation
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role, can_change_role
 from tenants.scope import tenant_scope
@@ -123,11 +121,7 @@ def system_tenant() -> Tenant:
 
 def make_user(*, email: str, password: str | None, name: str = "") -> User:
     """A new account. Raises Conflict where the address has one, ServiceError for an address that is none."""
-    email = email.strip().lower()
-    try:
-        validate_email(email)
-    except ValidationError:
-        raise ServiceError("bad_email", _("Enter an e-mail address such as ada@example.org."), field="email") from None
+    email = checked_email(email)
     if User.objects.filter(email=email).exists():
         raise Conflict("email_taken", _("There is an account with this e-mail address already."), field="email")
     return User.objects.create_user(email, password, name=name.strip()[:120])

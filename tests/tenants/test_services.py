@@ -226,6 +226,15 @@ class TestInvitations:
         token = self.invite(acme, stranger.email)
         assert services.accept_invitation(token=token, user=stranger).role == Role.EDITOR
 
+    def test_an_address_longer_than_its_column_is_none(self, acme: Workspace) -> None:
+        longest = f"{'x' * 50}@{'y' * 60}.{'z' * 60}.{'w' * 60}.{'v' * 15}.test"
+        assert len(longest) == 254
+        self.invite(acme, longest)
+        for refused in (lambda: self.invite(acme, "x" + longest), lambda: services.make_user(email="x" + longest, password=None)):
+            with pytest.raises(ServiceError) as caught:
+                refused()
+            assert (caught.value.code, caught.value.field) == ("bad_email", "email")
+
     def test_the_token_is_not_stored(self, acme: Workspace) -> None:
         token = self.invite(acme)
         with tenant_scope(acme.tenant):
