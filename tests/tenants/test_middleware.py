@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -295,3 +297,14 @@ class TestFreshSignIn:
         answer = client.post(f"{LOGIN}?next=/t/acme/test/delicate/", {"username": acme.owner.email, "password": PASSWORD})
         assert (answer.status_code, answer["Location"]) == (302, "/t/acme/test/delicate/")
         assert client.get("/t/acme/test/delicate/").status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ['"aaaaaaaa\\000bbbb"', '"aaaaaaaa\\377"', "x" * 5000, "A" * 32, "../../../../etc"])
+def test_a_cookie_that_can_be_no_session_is_none(key: str) -> None:
+    """Not a query either: PostgreSQL answers a NUL, which a quoted cookie can spell, with an error."""
+    with CaptureQueriesContext(connection) as queries:
+        answer = Client(headers={"cookie": f"{django_settings.SESSION_COOKIE_NAME}={key}"}).get("/")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(LOGIN)
+    assert len(queries) == 0
