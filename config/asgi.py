@@ -8,11 +8,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = get_asgi_application()
+_django: Any = get_asgi_application()
 
 # Models can be imported only now.
 from django.conf import settings  # noqa: E402
 
+from config.bodies import BodyLimit  # noqa: E402
 from config.logs import AccessLog, request_id  # noqa: E402
 from gateway.asgi import Gateway  # noqa: E402
 from gateway.service import Service  # noqa: E402
@@ -21,6 +22,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+django_application = BodyLimit(_django)
 service = Service()
 gateway = Gateway(service, request_id)
 
