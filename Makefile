@@ -45,8 +45,9 @@ lint: install-dev  ## style, types, import ladders, migrations, deployment check
 test: lint test-postgres  ## everything: lint, tests on PostgreSQL, all tests on SQLite; the last line is pytest's summary
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not peers"
 
+# The mutants test the tests of the ledger, with thousands of statements each: on SQLite alone.
 test-postgres: install-dev
-	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" $(wildcard $(ON_POSTGRES))
+	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" -k "not mutant" $(wildcard $(ON_POSTGRES))
 
 test-fast: install-dev  ## what takes no browser and no patience
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
