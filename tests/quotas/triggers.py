@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.test import TransactionTestCase
 
-_migration = import_module("quotas.migrations.0005_call_records_are_final")
+_migration = import_module("quotas.migrations.0002_call_records_are_final")
 
 
 def _run(statements: dict[str, list[str]]) -> None:

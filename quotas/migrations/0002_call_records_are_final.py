@@ -54,5 +54,5 @@ def drop(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotas", "0004_call_records_need_two_indexes")]
+    dependencies = [("quotas", "0001_initial")]
     operations = [migrations.RunPython(create, drop)]

@@ -24,5 +24,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotas", "0005_call_records_are_final")]
+    dependencies = [("quotas", "0002_call_records_are_final")]
     operations = [migrations.RunPython(seed, unseed)]
