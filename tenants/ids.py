@@ -6,11 +6,15 @@ import os
 import time
 from uuid import UUID
 
+_RANDOM = (1 << 62) - 1
+
 
 def uuid7() -> UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, then random bits; later ids sort after earlier ones."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=value)
+    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, then random bits.
+
+    Ids made one after the other in a process sort in that order, as far as its clock tells them apart (a quarter of a microsecond).
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = nanoseconds * 4096 // 1_000_000
+    random = int.from_bytes(os.urandom(8), "big") & _RANDOM
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
