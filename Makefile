@@ -52,8 +52,9 @@ test-postgres: install-dev
 test-fast: install-dev  ## what takes no browser and no patience
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
 
-test-peers: install-dev  ## against other projects' servers and clients; they are installed first
-	@$(BIN)/pytest -m peers
+test-peers: install-dev  ## against llama.cpp's server, which is built first (some minutes) into .venv-peers
+	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt
+	@$(BIN)/pytest -m peers tests/peers
 
 bench: install-dev  ## the benchmarks, printed as tables
 	@$(BIN)/python -m bench
