@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway import metering, openai_format
+from gateway import addresses, metering, openai_format
 from gateway.errors import Refusal, bad_request, from_provider
 from gateway.routes import Route, Routes, Source, Target
 from gateway.store import DatabaseAway, Finish, Store
@@ -456,11 +456,12 @@ def _refuse_unheld(call: _Call, held: HoldResult) -> None:
 def _exhausted(call: _Call, left: int) -> Refusal:
     assert call.target is not None
     assert call.source is not None
-    label, slug = call.target.provider.label, call.inquiry.principal.tenant_slug
+    label = call.target.provider.label
+    address = addresses.page("provider-credentials", workspace=call.inquiry.principal.tenant_slug, provider=call.target.provider.slug)
     return Refusal(
         402,
         "trial_exhausted",
-        f"The {label} trial of this workspace is used up. Add a {label} key of your own at /t/{slug}/settings/providers/ "
+        f"The {label} trial of this workspace is used up. Add a {label} key of your own at {address} "
         "or ask the operator of this server for more credits.",
         headers=((b"x-modelkeep-credits-remaining", b"%d" % left),),
     )

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseProblem
 from django.db import close_old_connections
 from django.utils import timezone
 
+from gateway import addresses
 from gateway.errors import Refusal
 from gateway.store import DatabaseAway
 from models_catalog import queries as catalog
@@ -300,17 +301,17 @@ def _keyless_source(tenant_id: UUID, provider: Provider, entry: Entry, model_row
 
 
 def _without_source(principal: Principal, provider: Provider, entry: Entry, trial: TrialView | None) -> Refusal:
-    page = f"/t/{principal.tenant_slug}/settings/providers/{provider.slug}/"
+    address = addresses.page("provider-credentials", workspace=principal.tenant_slug, provider=provider.slug)
     if trial is not None:
         names = ", ".join(trial.models)
         return Refusal(
             403,
             "model_not_in_trial",
             f"{entry.model} is not part of the {provider.label} trial, which offers {names}. Choose one of these, or add a key of your own "
-            f"at {page}.",
+            f"at {address}.",
             param="model",
         )
-    return Refusal(424, "not_configured", f"{provider.label} has no credential in this workspace. Add one at {page}.")
+    return Refusal(424, "not_configured", f"{provider.label} has no credential in this workspace. Add one at {address}.")
 
 
 def _narrowed(route: Route, principal: Principal) -> Route:

@@ -1,10 +1,14 @@
-"""Which requests are the gateway's, wherever the server is mounted."""
+"""Which requests are the gateway's, and which addresses its messages name, wherever the server is mounted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from django.urls import get_script_prefix, resolve, set_script_prefix
 
 from config.asgi import path_of
+from gateway import addresses
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,20 @@ from config.asgi import path_of
 def test_the_prefix_is_taken_off(settings: object, script_name: str | None, root_path: str, path: str, expected: str) -> None:
     settings.FORCE_SCRIPT_NAME = script_name  # type: ignore[attr-defined]
     assert path_of({"type": "http", "path": path, "root_path": root_path}) == expected
+
+
+@pytest.fixture(params=["/", "/hub/"])
+def known_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Whether Django's thread happens to know the prefix: it does within its own requests."""
+    before = get_script_prefix()
+    set_script_prefix(request.param)
+    yield request.param
+    set_script_prefix(before)
+
+
+@pytest.mark.parametrize("script_name", [None, "/hub", "/hub/"])
+def test_a_page_is_named_where_it_is(settings: object, known_prefix: str, script_name: str | None) -> None:
+    settings.FORCE_SCRIPT_NAME = script_name  # type: ignore[attr-defined]
+    named = addresses.page("provider-credentials", workspace="acme", provider="openai")
+    assert named == ("/hub" if script_name else "") + "/t/acme/settings/model-providers/openai/credentials/"
+    assert resolve(named.removeprefix("/hub")).url_name == "provider-credentials"

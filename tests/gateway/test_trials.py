@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+import requests
+from django.urls import resolve
 
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, children, running_hub
@@ -179,7 +182,24 @@ def test_the_operators_account_is_its_own_error(trial: Hub, mode: str, status: i
 def test_a_model_outside_the_trial_is_its_own_error(trial: Hub) -> None:
     response = trial.chat("openai/gpt-4o-mini")
     assert (response.status_code, response.json()["error"]["code"]) == (403, "model_not_in_trial")
+    assert page_named_in(response) == ("provider-credentials", {"workspace": "main", "provider": "openai"})
     assert trial.fake.count == 0
+
+
+def test_a_trial_that_is_used_up_names_the_page_to_go_to() -> None:
+    for hub in trial_hub(1):
+        assert hub.chat(MODEL).status_code == 200
+        refused = hub.chat(MODEL)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (402, "trial_exhausted")
+        assert page_named_in(refused) == ("provider-credentials", {"workspace": "main", "provider": "openai"})
+
+
+def page_named_in(response: requests.Response) -> tuple[str | None, dict[str, str]]:
+    """The page whose address stands in an error's message."""
+    found = re.search(r"/t/\S+/", response.json()["error"]["message"])
+    assert found, response.text
+    match = resolve(found[0])
+    return match.url_name, match.kwargs
 
 
 # ------------------------------------------------------------------------------------------------ Idempotency-Key
