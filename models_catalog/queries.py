@@ -103,11 +103,15 @@ def entries(
 
 def entry(*, tenant_id: UUID, provider: str, model: str) -> Entry | None:
     """One model of the catalog, or None. The provider need not be set up: its shipped models are known all the same."""
+    if not model.isprintable():  # such as NUL, which PostgreSQL answers with an error
+        return None
     return _find(tenant_id, [(provider, model)]).get((provider, model))
 
 
 def row(*, tenant_id: UUID, provider: str, model: str) -> TenantModel | None:
     """The tenant's row of a model with its sealed key, for a call; None where there is none."""
+    if not model.isprintable():
+        return None
     return _rows(tenant_id).filter(provider=provider, model=model).first()
 
 

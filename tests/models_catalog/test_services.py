@@ -331,6 +331,16 @@ def test_a_switch_makes_the_row(tenant: Tenant, openai: Any) -> None:
         services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="nothing", enabled=False)
 
 
+@pytest.mark.parametrize("model", ["a\0b", "a\r\nb", "\ud800"])
+def test_a_name_that_no_model_has_is_not_looked_up(tenant: Tenant, openai: Any, model: str) -> None:
+    with CaptureQueriesContext(connection) as made:
+        assert queries.row(tenant_id=tenant.pk, provider="openai", model=model) is None
+        assert entry(tenant, model) is None
+    assert len(made) == 0
+    with pytest.raises(ModelNotFound):
+        services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model=model, enabled=True)
+
+
 def test_several_are_switched_or_none(tenant: Tenant, openai: Any) -> None:
     with pytest.raises(ModelNotFound):
         services.set_many_enabled(tenant=tenant, actor=COMMAND, provider="openai", models=["gpt-6-luna", "nothing"], enabled=False)
