@@ -139,7 +139,11 @@ def rename_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCrede
     with transaction.atomic():
         bump_version(tenant.pk)
         credential.name = name
-        credential.save(update_fields=["name"])
+        try:
+            with transaction.atomic():
+                credential.save(update_fields=["name"])
+        except IntegrityError:
+            raise _name_taken(name) from None
         _audit(tenant, actor, "credential.renamed", credential, {"from": before})
     return credential
 
@@ -191,6 +195,8 @@ def activate_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCre
     with transaction.atomic():
         bump_version(tenant.pk)
         order = [row.pk for row in _rows(tenant.pk).filter(provider=credential.provider).defer("sealed")]
+        if credential.pk not in order:
+            raise _gone()
         _arrange(tenant.pk, [credential.pk, *(pk for pk in order if pk != credential.pk)], active=credential.pk)
         _audit(tenant, actor, "credential.activated", credential)
         _announce(credential, actor)
@@ -231,7 +237,8 @@ def delete_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCrede
     with transaction.atomic():
         bump_version(tenant.pk)
         _audit(tenant, actor, "credential.deleted", credential)
-        credential.delete()
+        if not credential.delete()[0]:
+            raise _gone()
         rest = list(_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
         if rest and not any(row.is_active for row in rest):
             _arrange(tenant.pk, [row.pk for row in rest], active=rest[0].pk)
@@ -280,6 +287,15 @@ def _rows(tenant_id: UUID) -> QuerySet[ProviderCredential]:
     return rows
 
 
+def _name_taken(name: str) -> Conflict:
+    text = _("A credential named “%(name)s” is there already. Choose another name.") % {"name": name}
+    return Conflict("name_taken", text, field="name")
+
+
+def _gone() -> NotFound:
+    return NotFound("no_such_credential", _("There is no such credential in this workspace."))
+
+
 def _free_name(tenant: Tenant, provider: str, name: Any, but: ProviderCredential | None = None) -> str:
     text = name.strip() if isinstance(name, str) else ""
     if not text or len(text) > 80 or not text.isprintable():
@@ -288,9 +304,7 @@ def _free_name(tenant: Tenant, provider: str, name: Any, but: ProviderCredential
     if but is not None:
         taken = taken.exclude(pk=but.pk)
     if taken.exists():
-        raise Conflict(
-            "name_taken", _("A credential named “%(name)s” is there already. Choose another name.") % {"name": text}, field="name"
-        )
+        raise _name_taken(text)
     return text
 
 
@@ -390,9 +404,7 @@ def _store(
             _audit(tenant, actor, "credential.added", row, {"state": str(state), "base_url": base_url})
             _announce(row, actor)
     except IntegrityError:
-        raise Conflict(
-            "name_taken", _("A credential named “%(name)s” is there already. Choose another name.") % {"name": name}, field="name"
-        ) from None
+        raise _name_taken(name) from None
     return row
 
 

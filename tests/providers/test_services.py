@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from providers import checking, client, queries, services
@@ -348,6 +348,29 @@ def test_one_is_active_and_the_others_stand_by_in_order(tenant: Tenant, answers:
     for ids in ([], [first.pk], [first.pk, first.pk], [first.pk, second.pk]):
         with pytest.raises(ServiceError):
             services.order_credentials(tenant=tenant, actor=COMMAND, provider="openai", ids=ids)
+
+
+def test_what_was_deleted_meanwhile_takes_nothing_with_it(tenant: Tenant, answers: Answers) -> None:
+    active, gone = add(tenant, name="A"), add(tenant, name="B")
+    stale = ProviderCredential.objects.get(pk=gone.pk)
+    services.delete_credential(tenant=tenant, actor=COMMAND, credential=gone)
+    for act in (services.activate_credential, services.delete_credential):
+        with pytest.raises(NotFound):
+            act(tenant=tenant, actor=COMMAND, credential=stale)
+    active.refresh_from_db()
+    assert active.is_active
+    assert AuditEntry.objects.filter(action="credential.deleted").count() == 1
+
+
+def test_a_name_that_somebody_takes_at_the_same_moment(tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(tenant, name="A")
+    other = add(tenant, name="B")
+    monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
+    with pytest.raises(Conflict):
+        services.rename_credential(tenant=tenant, actor=COMMAND, credential=other, name="A")
+    with pytest.raises(Conflict):
+        add(tenant, name="A")
+    assert sorted(ProviderCredential.objects.values_list("name", flat=True)) == ["A", "B"]
 
 
 def test_the_only_credential_cannot_be_deactivated(tenant: Tenant, answers: Answers) -> None:
