@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -47,9 +47,9 @@ def create_app_key(
     _check_rights(tenant, actor, creator_id, by_command, wanted)
     _check_not_wider(actor, providers, models)
     if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
-        raise Conflict("name_taken", _("There is an app key with this name. Choose another name or revoke the old key."), field="name")
+        raise _name_taken()
     text = new_key()
-    row = AppKey.objects.create(
+    row = AppKey(
         tenant=tenant,
         name=name,
         prefix=text[:PREFIX_LENGTH],
@@ -61,6 +61,7 @@ def create_app_key(
         made_by_command=by_command,
         expires=expires,
     )
+    _insert(row)
     _record(row, tenant, actor, "app_key.created", scopes=row.scopes)
     return row, text
 
@@ -110,9 +111,22 @@ def rotate_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor, overlap: t
         expires=old.expires,
     )
     _phase_out(old, now, overlap)
-    new.save(force_insert=True)
+    _insert(new)
     _record(new, tenant, actor, "app_key.rotated", replaces=old.prefix, overlap_hours=overlap.total_seconds() / 3600)
     return new, text
+
+
+def _insert(row: AppKey) -> None:
+    """Raises Conflict where somebody else took the name at the same moment."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise _name_taken() from None
+
+
+def _name_taken() -> Conflict:
+    return Conflict("name_taken", _("There is an app key with this name. Choose another name or revoke the old key."), field="name")
 
 
 def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:

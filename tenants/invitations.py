@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -36,6 +36,7 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Inv
         raise NotAllowed("role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role")
     if Membership.objects.filter(tenant=tenant, user__email=email).exists():
         raise Conflict("already_member", _("This person is a member already."), field="email")
+    Tenant.objects.select_for_update().get(pk=tenant.pk)  # of two at the same moment the later one counts
     Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
@@ -119,15 +120,20 @@ def accept_invitation(
 
 
 def _new_account(invitation: Invitation, name: str, password: str) -> User:
+    taken = Conflict("sign_in_first", _("There is an account with this e-mail address already. Sign in, then open the link again."))
     if User.objects.filter(email=invitation.email).exists():
-        raise Conflict("sign_in_first", _("There is an account with this e-mail address already. Sign in, then open the link again."))
+        raise taken
     user = User(email=invitation.email, name=name.strip()[:120])
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise ServiceError("weak_password", " ".join(error.messages), field="password") from None
     user.set_password(password)
-    user.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:  # the link was sent twice at the same moment
+        raise taken from None
     return user
 
 

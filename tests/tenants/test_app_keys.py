@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants import services
@@ -129,6 +130,12 @@ class TestCreating:
         with tenant_scope(acme.tenant):
             services.revoke_app_key(tenant=acme.tenant, app_key_id=row.pk, actor=acting(acme, Role.OWNER))
         create(acme, acting(acme, Role.OWNER))
+
+    def test_a_name_that_somebody_takes_at_the_same_moment(self, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        create(acme, acting(acme, Role.OWNER))
+        monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
+        with pytest.raises(Conflict):
+            create(acme, acting(acme, Role.OWNER))
 
 
 class TestKeysThatMakeKeys:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants import services
@@ -234,6 +235,14 @@ class TestInvitations:
             with pytest.raises(ServiceError) as caught:
                 refused()
             assert (caught.value.code, caught.value.field) == ("bad_email", "email")
+
+    def test_a_link_that_is_sent_twice_at_the_same_moment(self, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        token = self.invite(acme)
+        make_user("new@people.test")
+        monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
+        with pytest.raises(Conflict) as caught:
+            services.accept_invitation(token=token, name="New", password="a long enough sentence")
+        assert caught.value.code == "sign_in_first"
 
     def test_the_token_is_not_stored(self, acme: Workspace) -> None:
         token = self.invite(acme)
