@@ -208,9 +208,14 @@ class Gateway:
             objects = [openai_format.model_object(entry.id, entry.provider) for entry in entries]
             await exchange.answer(200, [_JSON], openai_format.model_list(objects))
             return
-        found = [entry for entry in entries if wanted in (entry.id, entry.model)]
-        if len(found) != 1 and not any(entry.id == wanted for entry in found):
+        found = [entry for entry in entries if entry.id == wanted] or [entry for entry in entries if entry.model == wanted]
+        if not found:
             raise Refusal(404, "model_not_found", f"There is no model “{wanted[:120]}” in this workspace.", param="model")
+        if len(found) > 1:
+            names = ", ".join(entry.id for entry in found)
+            raise Refusal(
+                400, "ambiguous_model", f"Several providers have a model “{wanted}”. Say which one you mean: {names}.", param="model"
+            )
         await exchange.answer(200, [_JSON], orjson.dumps(openai_format.model_object(found[0].id, found[0].provider)))
 
 

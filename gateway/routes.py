@@ -150,7 +150,7 @@ class Routes:
         return route
 
     async def entries(self, principal: Principal) -> list[Entry]:
-        """The enabled models that this key may use. Raises DatabaseAway."""
+        """The models that this key may call: switched on, with a credential, trial or access of their own. Raises DatabaseAway."""
         key = (principal.tenant_id, principal.config_version)
         kept = self._lists.get(key)
         if kept is None or kept[0] < time.monotonic():
@@ -196,11 +196,9 @@ class Routes:
     def _load(self, principal: Principal, name: str | None, operation: Operation) -> Route:
         tenant_id = principal.tenant_id
         with tenant_scope(tenant_id):
-            trials = {trial.provider: trial for trial in quota_queries.trials(tenant_id=tenant_id) if trial.is_on}
+            trials = _trials(tenant_id)
             try:
-                found = catalog.resolve(
-                    tenant_id=tenant_id, name=name, operation=operation, trials={slug: trial.models for slug, trial in trials.items()}
-                )
+                found = catalog.resolve(tenant_id=tenant_id, name=name, operation=operation, trials=_models_of(trials))
             except ServiceError as error:
                 raise Refusal(error.status, error.code, str(error.message), param="model") from None
             targets = tuple(self._target(principal, entry, trials.get(entry.provider)) for entry in found.entries)
@@ -218,10 +216,10 @@ class Routes:
     def _own_sources(self, tenant_id: UUID, provider: Provider, entry: Entry) -> list[Source]:
         rows = provider_queries.routable_credentials(tenant_id=tenant_id, provider=provider.slug, now=timezone.now())
         model_row = None
-        if entry.added or entry.base_url or entry.mask or entry.values:
+        if entry.added or entry.brings_access or entry.values:
             model_row = catalog.row(tenant_id=tenant_id, provider=entry.provider, model=entry.model)
         sources = [self._credential_source(provider, row, model_row) for row in rows]
-        if not sources and (provider.local or (model_row is not None and model_row.sealed)):
+        if not sources and (provider.local or entry.brings_access):
             sources = [_keyless_source(tenant_id, provider, entry, model_row)]
         return sources
 
@@ -264,7 +262,17 @@ def _with_connection(work: Callable[[], R]) -> R:
 
 def _load_entries(tenant_id: UUID) -> tuple[Entry, ...]:
     with tenant_scope(tenant_id):
-        return tuple(catalog.entries(tenant_id=tenant_id, enabled=True))
+        can_call = catalog.can_call(tenant_id=tenant_id, trials=_models_of(_trials(tenant_id)))
+        return tuple(entry for entry in catalog.entries(tenant_id=tenant_id, enabled=True) if can_call(entry))
+
+
+def _trials(tenant_id: UUID) -> dict[str, TrialView]:
+    """The trials that are on, by provider."""
+    return {trial.provider: trial for trial in quota_queries.trials(tenant_id=tenant_id) if trial.is_on}
+
+
+def _models_of(trials: Mapping[str, TrialView]) -> dict[str, Mapping[str, int]]:
+    return {slug: trial.models for slug, trial in trials.items()}
 
 
 def _secrets(provider: Provider, access: Access) -> tuple[str, ...]:
@@ -290,7 +298,7 @@ def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
 
 
 def _keyless_source(tenant_id: UUID, provider: Provider, entry: Entry, model_row: TenantModel | None) -> Source:
-    """For providers that need no credential, and hosted models that bring their own key."""
+    """For providers that need no credential, and hosted models that bring their own key or address."""
 
     def load() -> tuple[Access, tuple[str, ...]]:
         with tenant_scope(tenant_id):

@@ -23,6 +23,7 @@ from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Tex
 TAG, DEFAULTS = "Models", "Default models"
 TYPES = [one.value for one in ModelType]
 SLUGS = [scenario.slug for scenario in SCENARIOS]
+TRUTH = {"true": True, "false": False}
 
 
 # Answers
@@ -70,6 +71,9 @@ class ModelOut(serializers.Serializer[Entry]):
     type = serializers.ChoiceField(TYPES, allow_null=True, help_text="null: not known.")
     label = serializers.CharField()  # type: ignore[assignment]
     enabled = serializers.BooleanField()
+    callable = serializers.SerializerMethodField(
+        help_text="Whether calls would be served if it is enabled: by a credential, a trial that has this model, or its own key or address."
+    )
     origin = serializers.ChoiceField(
         TenantModel.Origin.values, help_text="Shipped with Modelkeep, from the provider's list, or added by hand."
     )
@@ -89,6 +93,9 @@ class ModelOut(serializers.Serializer[Entry]):
     overrides = serializers.DictField(child=serializers.JSONField(), help_text="Facts that this workspace set itself.")
     source = serializers.CharField(help_text="Where the facts come from.")
     as_of = serializers.DateField(allow_null=True)
+
+    def get_callable(self, entry: Entry) -> bool:
+        return bool(self.context["can_call"](entry))
 
     def get_features(self, entry: Entry) -> list[str]:
         return sorted(entry.features)
@@ -120,6 +127,7 @@ class ModelQuery(PageQuery):
     type = serializers.ChoiceField(TYPES, required=False)
     provider = serializers.CharField(required=False, max_length=40)
     enabled = serializers.ChoiceField(["true", "false"], required=False)
+    callable = serializers.ChoiceField(["true", "false"], required=False)
     search = serializers.CharField(required=False, max_length=200, help_text="Part of a name or label.")
 
 
@@ -164,7 +172,15 @@ class DefaultIn(StrictSerializer):
 # Views
 
 
-class ModelsView(ApiView):
+class ModelApiView(ApiView):
+    """Views that show entries of the catalog."""
+
+    def shown(self, found: Entry | list[Entry], can_call: Any = None) -> Any:
+        test = can_call or queries.can_call(tenant_id=self.tenant.pk)
+        return ModelOut(found, many=isinstance(found, list), context={"can_call": test}).data  # type: ignore[arg-type]
+
+
+class ModelsView(ModelApiView):
     required_actions = {"GET": Action.VIEW_MODELS}
 
     @operation(
@@ -173,21 +189,25 @@ class ModelsView(ApiView):
         tag=TAG,
         query=ModelQuery,
         answers={200: listed(ModelOut, "ModelList")},
-        description="The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand.",
+        description="The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand. "
+        "`callable` says which of them calls can reach: of a trial it is the trial's own models only. /v1/models lists those.",
     )
     def get(self, request: Request) -> Response:
         found = queries.entries(
             tenant_id=self.tenant.pk,
             provider=self.query.get("provider"),
             type=self.query.get("type"),
-            enabled={"true": True, "false": False}.get(self.query.get("enabled", "")),
+            enabled=TRUTH.get(self.query.get("enabled", "")),
             search=self.query.get("search", ""),
         )
+        can_call, wanted = queries.can_call(tenant_id=self.tenant.pk), TRUTH.get(self.query.get("callable", ""))
+        if wanted is not None:
+            found = [entry for entry in found if can_call(entry) is wanted]
         rows, following = page(found, key=lambda entry: entry.id, **self.paging)
-        return listing(ModelOut(rows, many=True).data, following)
+        return listing(self.shown(list(rows), can_call), following)
 
 
-class ModelView(ApiView):
+class ModelView(ModelApiView):
     required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_MODELS, "DELETE": Action.MANAGE_MODELS}
 
     def entry(self, provider: str, model: str) -> Entry:
@@ -198,7 +218,7 @@ class ModelView(ApiView):
 
     @operation("models_get", "Show a model", tag=TAG, answers={200: ModelOut})
     def get(self, request: Request, provider: str, model: str) -> Response:
-        return Response(ModelOut(self.entry(provider, model)).data)
+        return Response(self.shown(self.entry(provider, model)))
 
     @operation(
         "models_change",
@@ -212,7 +232,7 @@ class ModelView(ApiView):
         self.entry(provider, model)
         given = self.body(ModelChange)
         entry = services.change_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given)
-        return Response(ModelOut(entry).data)
+        return Response(self.shown(entry))
 
     @operation(
         "models_delete",
@@ -226,7 +246,7 @@ class ModelView(ApiView):
         return Response(status=204)
 
 
-class ProviderModelsView(ApiView):
+class ProviderModelsView(ModelApiView):
     required_actions = {"POST": Action.MANAGE_MODELS}
 
     @operation(
@@ -242,7 +262,8 @@ class ProviderModelsView(ApiView):
         given = self.body(ModelIn)
         services.add_model(tenant=self.tenant, actor=self.actor, provider=provider, **given)
         entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=given["model"])
-        return Response(ModelOut(entry).data, status=201)
+        assert entry is not None, "it was just added"
+        return Response(self.shown(entry), status=201)
 
 
 class RefreshView(ApiView):

@@ -110,6 +110,11 @@ class Entry:
         return f"{self.provider}/{self.model}"
 
     @property
+    def brings_access(self) -> bool:
+        """Whether it has a key or an address of its own, and so needs no credential of its provider."""
+        return bool(self.mask or self.base_url)
+
+    @property
     def is_retired(self) -> bool:
         """Whether the day of its shutdown has come."""
         return self.retired is not None and self.retired <= date.today()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -37,6 +37,7 @@ __all__ = [
     "NotConfigured",
     "Resolution",
     "WrongType",
+    "can_call",
     "defaults",
     "entries",
     "entry",
@@ -44,6 +45,8 @@ __all__ = [
     "row",
     "suggestion",
 ]
+
+Trials = Mapping[str, Collection[str]]  # provider's slug -> the models of the tenant's trial there
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,23 @@ def set_up(*, tenant_id: UUID) -> frozenset[str]:
     return provider_queries.has_credential(tenant_id=tenant_id) | {slug for slug, trial in trials.items() if trial.is_on}
 
 
+def can_call(*, tenant_id: UUID, trials: Trials | None = None) -> Callable[[Entry], bool]:
+    """A test of entries: whether anything serves calls of the model. That is a credential of its provider, a trial that has this
+    very model, the model's own key or address, or nothing where the provider needs nothing.
+
+    trials: as `resolve` takes them. Three queries at most, and none for each entry.
+    """
+    own = provider_queries.has_credential(tenant_id=tenant_id)
+    tried = _registered_trials(tenant_id) if trials is None else trials
+
+    def test(one: Entry) -> bool:
+        if one.provider in own or one.brings_access or registry.get(one.provider).local:
+            return True
+        return one.model in tried.get(one.provider, ())
+
+    return test
+
+
 def counts(tenant_id: UUID) -> dict[str, int]:
     """The number of models by provider, in one query: what is shipped, and the rows beyond it."""
     found = {provider.slug: len(_shipped_names(provider)) for provider in registry.all_providers()}
@@ -171,7 +191,7 @@ def suggestion(*, tenant_id: UUID, scenario: Scenario | str) -> Entry | None:
 # ------------------------------------------------------------------------------------------------ resolution
 
 
-def resolve(*, tenant_id: UUID, name: str | None, operation: Operation, trials: Mapping[str, Collection[str]] | None = None) -> Resolution:
+def resolve(*, tenant_id: UUID, name: str | None, operation: Operation, trials: Trials | None = None) -> Resolution:
     """What `model` of a request means: "provider/model", a bare name that is unique, a scenario, "default", or absent.
 
     trials: the models of the tenant's trials by provider; without it the trials that are registered are asked.
@@ -179,7 +199,7 @@ def resolve(*, tenant_id: UUID, name: str | None, operation: Operation, trials: 
     """
     wanted = (name or "").strip()
     if trials is None:
-        trials = {slug: trial.models for slug, trial in contributions.trials(tenant_id).items() if trial.is_on}
+        trials = _registered_trials(tenant_id)
     scenario = scenarios.of_operation(operation) if wanted in ("", scenarios.ANY_DEFAULT) else scenarios.find(wanted)
     if scenario is not None:
         return Resolution(name, scenario.slug, _by_scenario(tenant_id, scenario, operation))
@@ -201,7 +221,7 @@ def _by_scenario(tenant_id: UUID, scenario: Scenario, operation: Operation) -> t
     return (first, *(one for one in rest if one is not None and one.enabled))
 
 
-def _by_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Mapping[str, Collection[str]]) -> Entry:
+def _by_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Trials) -> Entry:
     slug, _slash, model = wanted.partition("/")
     if model and _offered(slug):
         found = entry(tenant_id=tenant_id, provider=slug, model=model)
@@ -210,7 +230,7 @@ def _by_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Mapping
     return _usable(tenant_id, _by_bare_name(tenant_id, wanted, operation, trials), operation, trials)
 
 
-def _by_bare_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Mapping[str, Collection[str]]) -> Entry:
+def _by_bare_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Trials) -> Entry:
     """The one model of this name. What can be called counts before what cannot: a trial has few of a provider's models."""
     pairs = [(provider.slug, wanted) for provider in registry.offered()]
     found = list(_find(tenant_id, pairs).values())
@@ -228,7 +248,7 @@ def _by_bare_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Ma
     raise ModelNotFound(wanted)
 
 
-def _usable(tenant_id: UUID, found: Entry, operation: Operation, trials: Mapping[str, Collection[str]]) -> Entry:
+def _usable(tenant_id: UUID, found: Entry, operation: Operation, trials: Trials) -> Entry:
     if not found.enabled:
         raise ModelDisabled(found.id)
     provider = registry.get(found.provider)
@@ -252,6 +272,10 @@ def split(name: str) -> tuple[str, str]:
     """Provider and model of "provider/model"; a name without a slash has no provider."""
     slug, slash, model = name.partition("/")
     return (slug, model) if slash else ("", name)
+
+
+def _registered_trials(tenant_id: UUID) -> Trials:
+    return {slug: trial.models for slug, trial in contributions.trials(tenant_id).items() if trial.is_on}
 
 
 def _rows(tenant_id: UUID) -> QuerySet[TenantModel]:
