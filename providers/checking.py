@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from providers import client
@@ -108,7 +109,12 @@ def _without_a_model(failed: CheckFailed) -> CheckFailed:
 
 
 def run(provider: Provider, make: Callable[[], Generator[Call, Reply, R]], access: Access, pool_key: str, deadline: float = DEADLINE) -> R:
-    """Run one exchange over our transport and keep what was last sent. Raises CheckFailed."""
+    """Run one exchange over our transport and keep what was last sent. Raises CheckFailed.
+
+    The thread's database connection goes back to the pool first: a few hosts that never answer must not keep all of them.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
     calls: list[Call] = []
     secrets = [value for value in (*access.values.values(), *access.model_values.values()) if value]
     try:

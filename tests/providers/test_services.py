@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -21,7 +22,7 @@ from tenants.errors import Conflict, NotFound, ServiceError
 from tenants.models import AuditEntry, KeyPair, Tenant
 from tenants.scope import tenant_scope
 from tests.answers import Answers, model_list, openai_error, reply, unreachable
-from tests.factories import Workspace, make_credential, marked_secret
+from tests.factories import Workspace, make_credential, make_workspace, marked_secret
 
 KEY_LENGTH = 20
 
@@ -509,3 +510,24 @@ def test_a_models_own_key_does_not_follow_the_credential_to_a_new_address(tenant
     # A model without a key of its own goes where the credential goes.
     plain = TenantModel(tenant=tenant, provider="openai", model="plain")
     assert services.open_access(credential=row, purpose="call", model_row=plain).base_url == "https://evil.example/v1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_database_connection_is_kept_while_a_provider_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = make_workspace("acme")
+    done: list[str] = []
+    monkeypatch.setattr(connection, "close", lambda: done.append("closed"))
+
+    def send(call: Any, **_more: Any) -> Any:
+        done.append("sent")
+        return model_list("gpt-6-luna")
+
+    monkeypatch.setattr(client, "send", send)
+    with tenant_scope(workspace.tenant):
+        row = make_credential(workspace.tenant)
+        done.clear()  # its models were imported
+        services.check_credential(tenant=workspace.tenant, actor=COMMAND, credential=row)
+        assert done == ["closed", "sent"]
+        with transaction.atomic():  # what is under way there must not be lost
+            services.check_credential(tenant=workspace.tenant, actor=COMMAND, credential=row)
+    assert done == ["closed", "sent", "sent"]
