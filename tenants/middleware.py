@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
@@ -69,6 +70,10 @@ class TenantMiddleware:
             request.principal = find_principal({name.lower(): value for name, value in request.headers.items()})
         except BadCredential as error:
             request.bad_credential = error
+            return self.get_response(request)
+        except (OperationalError, InterfaceError):
+            message = _("The database cannot be reached at the moment. Try again.")
+            request.bad_credential = BadCredential(503, "database_unavailable", message)
             return self.get_response(request)
         request.tenant = Tenant.objects.get(pk=request.principal.tenant_id)
         with tenant_scope(request.tenant):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -308,3 +308,12 @@ def test_a_cookie_that_can_be_no_session_is_none(key: str) -> None:
     assert answer.status_code == 302
     assert answer["Location"].startswith(LOGIN)
     assert len(queries) == 0
+
+
+def test_a_database_that_is_away_is_told_to_programs_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_headers: Any) -> Any:
+        raise OperationalError("no connection")
+
+    monkeypatch.setattr("tenants.middleware.find_principal", away)
+    answer = Client().get("/api/v1/test/")
+    assert (answer.status_code, answer.content) == (503, b"database_unavailable")
