@@ -8,6 +8,7 @@ from providers.errors import STATUS, Failure, ProviderError
 
 # Failures that tell of an account, not of a request: on a trial the account is the operator's.
 ACCOUNT_FAILURES: Final = frozenset({Failure.AUTH, Failure.PERMISSION, Failure.NO_FUNDS, Failure.RATE_LIMIT})
+RETRY_SECONDS: Final = 60.0  # what a rate limit says whose provider did not
 _TYPES: Final[dict[int, str]] = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -54,17 +55,17 @@ def bad_request(message: str, param: str | None = None) -> Refusal:
 
 def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> Refusal:
     """The client's view of a provider's failure. label: the provider's name; trial: the account was the operator's."""
+    retry_after = error.retry_after
+    if error.failure is Failure.RATE_LIMIT and retry_after is None:
+        retry_after = RETRY_SECONDS
     if trial and error.failure in ACCOUNT_FAILURES:
         return Refusal(
             503,
             "trial_provider_unavailable",
             f"The trial cannot be served right now: the operator's account at {label} does not answer calls. No credit was used. "
             f"Try again later, or add a {label} key of your own.",
-            retry_after=error.retry_after,
+            retry_after=retry_after,
         )
     status = STATUS[error.failure]
-    retry_after = error.retry_after
-    if status == 429 and retry_after is None:
-        retry_after = 60.0
     code = _CODES.get(error.failure, error.failure.value)
     return Refusal(status, code, f"{label}: {error.message}", param=error.param, retry_after=retry_after)

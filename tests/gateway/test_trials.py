@@ -171,12 +171,34 @@ def test_a_client_that_left_pays_when_the_provider_had_answered(trial: Hub) -> N
     assert trial.pool()[1:] == (before + 1, 0)
 
 
-@pytest.mark.parametrize(("mode", "status"), [("status:401", 503), ("status:429:9", 503), ("status:500", 502)])
-def test_the_operators_account_is_its_own_error(trial: Hub, mode: str, status: int) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "retry_after"),
+    [
+        ("status:401", None),
+        ("status:403", None),
+        ("status:402", None),
+        ("status:429:120:insufficient_quota", "120"),
+        ("status:429:120", "120"),
+        ("status:429", "60"),
+    ],
+)
+def test_the_operators_account_is_its_own_error(trial: Hub, mode: str, retry_after: str | None, stream: bool) -> None:
+    """Refused, without rights, without money, throttled: neither the client's key nor the trial's credits are to blame."""
+    before = trial.pool()
     trial.fake.mode = mode
+    response = trial.chat(MODEL, stream=stream)
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "trial_provider_unavailable")
+    assert response.headers.get("retry-after") == retry_after
+    assert "No credit was used" in response.json()["error"]["message"]
+    assert trial.pool() == before
+    assert {record["credits"] for record in trial.records(response.headers["x-request-id"])} == {0}
+
+
+def test_what_is_not_the_account_is_the_providers_error(trial: Hub) -> None:
+    trial.fake.mode = "status:500"
     response = trial.chat(MODEL)
-    assert response.status_code == status
-    assert (response.json()["error"]["code"] == "trial_provider_unavailable") is (status == 503)
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "provider_error")
 
 
 def test_a_model_outside_the_trial_is_its_own_error(trial: Hub) -> None:
