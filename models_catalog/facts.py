@@ -117,14 +117,14 @@ def price_json(price: Price) -> dict[str, Any]:
     found: dict[str, Any] = {"currency": price.currency, "free": price.is_free} if price.is_free else {"currency": price.currency}
     found |= _rates_json(price.rates)
     if price.per_minute is not None:
-        found["per_minute"] = str(price.per_minute)
+        found["per_minute"] = f"{price.per_minute:f}"
     if price.tiers:
         found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
     return found
 
 
 def _rates_json(rates: Rates) -> dict[str, str]:
-    return {name: str(value) for name in RATES if (value := getattr(rates, name)) is not None}
+    return {name: f"{value:f}" for name in RATES if (value := getattr(rates, name)) is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from quotas import hooks, services
+from quotas import hooks, pricing, services
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
@@ -262,4 +262,4 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("cost"))
     def cost_text(self, record: CallRecord) -> str:
-        return _("unpriced") if record.cost is None else f"{record.cost.normalize():f} {record.currency}".strip()
+        return _("unpriced") if record.cost is None else f"{pricing.plain(record.cost)} {record.currency}".strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from quotas import queries
+from quotas import pricing, queries
 from quotas.models import CallRecord
 from quotas.queries import TrialView
 from tenants.errors import NotFound
@@ -59,9 +60,16 @@ class TrialsView(ApiView):
         return listing(TrialOut(rows, many=True).data, following)
 
 
+class Amount(serializers.CharField):
+    """Money as a decimal string in plain digits: str() would write the ledger's zero as 0E-10."""
+
+    def to_representation(self, value: Decimal) -> str:
+        return pricing.plain(value)
+
+
 class CallOut(serializers.ModelSerializer[CallRecord]):
     app_key = serializers.CharField(source="app_key_name", help_text="Its name; empty for the playground.")
-    cost = serializers.CharField(allow_null=True, help_text="Decimal; null is not priced, which is not free.")
+    cost = Amount(allow_null=True, help_text='A decimal number such as "0.00042"; null is not priced, which is not free.')
     status = serializers.ChoiceField(CallRecord.Status.values)
     usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text="Where the numbers of tokens come from.")
     source = serializers.CharField(help_text='What served it: "credential:NAME" or "trial:PLAN".')
@@ -195,7 +203,7 @@ class SummaryQuery(StrictSerializer):
 
 class CostOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
-    amount = serializers.CharField(help_text="A decimal number.")
+    amount = Amount(help_text='A decimal number such as "0.00042".')
 
 
 class SummaryRowOut(serializers.Serializer[Any]):

@@ -48,6 +48,11 @@ class Usage(Protocol):
     def audio_seconds(self) -> float | None: ...
 
 
+def plain(amount: Decimal) -> str:
+    """An amount as people write it: without exponent and trailing zeros, such as "0", "0.00042" and "100"."""
+    return f"{amount.normalize():f}"
+
+
 def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
     """The cost in the price's currency, rounded to 10 places; None (unpriced) where a used part has no known price or amount."""
     if price is None:

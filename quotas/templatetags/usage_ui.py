@@ -9,6 +9,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from quotas import pricing
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
@@ -52,8 +53,13 @@ def amount(value: Decimal | None) -> str:
 
 
 def _rounded(value: Decimal) -> str:
-    places = 2 if value >= 1 or not value else 4 if value >= Decimal("0.001") else 6
-    return f"{value:,.{places}f}"
+    """Cents from 1 on; below it three digits that count, so that what a short call costs is not shown as nothing."""
+    if not value:
+        return "0"
+    if value >= 1:
+        return f"{value:,.2f}"
+    text = pricing.plain(round(value, 2 - value.adjusted()))
+    return text.ljust(len("0.00"), "0") if "." in text else f"{text}.00"
 
 
 @register.filter

@@ -13,6 +13,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from quotas.models import CallRecord, CreditPool, TrialPlan
+from quotas.queries import Cost
+from quotas.templatetags.usage_ui import amount, costs
 from tenants.scope import tenant_scope
 from tests import factories
 from tests.api.conftest import Api, error
@@ -79,6 +81,32 @@ def test_what_is_not_known_is_null(api: Api, acme: factories.Workspace) -> None:
     [found] = api.get("/usage/calls/").json()["results"]
     assert found["cost"] is None
     assert found["prompt_tokens"] is None
+
+
+@pytest.mark.parametrize(("cost", "shown"), [("0", "0"), ("0.00042", "0.00042"), ("0.0000000001", "0.0000000001"), ("100", "100")])
+def test_amounts_are_plain_decimals_everywhere(api: Api, acme: factories.Workspace, cost: str, shown: str) -> None:
+    record(acme, cost=Decimal(cost))
+    assert api.get("/usage/calls/").json()["results"][0]["cost"] == shown
+    [row] = csv.DictReader(io.StringIO(api.get("/usage/calls/?format=csv").content.decode()))
+    assert row["cost"] == shown
+    assert api.get("/usage/summary/?by=model").json()["results"][0]["costs"] == [{"currency": "USD", "amount": shown}]
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [
+        ("0E-10", "0"),
+        ("0.0004200000", "0.00042"),
+        ("0.0000000001", "0.0000000001"),
+        ("0.00123456", "0.00123"),
+        ("0.1", "0.10"),
+        ("0.99999", "1.00"),
+        ("1234.5", "1,234.50"),
+    ],
+)
+def test_amounts_on_pages(cost: str, shown: str) -> None:
+    assert amount(Decimal(cost)) == shown
+    assert costs([Cost("USD", Decimal(cost))]) == f"{shown} USD"
 
 
 def test_calls_are_newest_first_filtered_and_paged(api: Api, acme: factories.Workspace) -> None:
