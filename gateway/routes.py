@@ -165,6 +165,14 @@ class Routes:
         for key in [key for key in self._kept if key[0] == tenant_id]:
             del self._kept[key]
 
+    def drop_expired(self) -> None:
+        """Let go of what is no longer used: a route's sources hold opened keys, which nobody should find in memory days later."""
+        now = time.monotonic()
+        for key in [key for key, route in self._kept.items() if route.expires < now]:
+            del self._kept[key]
+        for key in [key for key, (expires, _entries) in self._lists.items() if expires < now]:
+            del self._lists[key]
+
     # -- what calls tell of credentials -------------------------------------------------------------------------------
 
     def note_failure(self, tenant_id: UUID, source: Source, error: ProviderError) -> Coroutine[Any, Any, None] | None:

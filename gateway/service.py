@@ -93,6 +93,7 @@ class Service:
         while True:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(quota_services.reap))
+            self.routes.drop_expired()
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
 
     async def _replay(self) -> None:
