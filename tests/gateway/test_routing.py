@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
 import time
@@ -127,9 +128,10 @@ with all_tenants():
 # ------------------------------------------------------------------------------------------------ clients that leave
 
 
-def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> None:
-    """Send a call and close the connection, at once or when `after` was read."""
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nX-Request-Id: leaver-{id(body):016x}\r\n"
+def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> str:
+    """Send a call and close the connection, at once or when `after` was read; the call's request id."""
+    request_id = f"leaver-{secrets.token_hex(8)}"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nX-Request-Id: {request_id}\r\n"
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
         connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         seen = b""
@@ -137,13 +139,13 @@ def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> None:
             seen += connection.recv(4096)
         if not after:
             time.sleep(0.5)
+    return request_id
 
 
 def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub) -> None:
     ready.fake.script("drip:0.002")
     body = b'{"model": "%b", "stream": true, "messages": [{"role": "user", "content": "x"}]}' % CHAT.encode()
-    leave(ready, body, after=b"word1 ")
-    record = ready.wait_for_record(f"leaver-{id(body):016x}")
+    record = ready.wait_for_record(leave(ready, body, after=b"word1 "))
     assert (record["status"], record["usage_source"]) == ("cancelled", "estimated")
     until = time.monotonic() + 5
     while ready.fake.open_streams:
@@ -154,8 +156,7 @@ def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub) -> N
 def test_a_client_that_leaves_before_the_answer(ready: Hub) -> None:
     ready.fake.script("slow:3")
     body = b'{"model": "%b", "messages": [{"role": "user", "content": "xy"}]}' % CHAT.encode()
-    leave(ready, body)
-    record = ready.wait_for_record(f"leaver-{id(body):016x}")
+    record = ready.wait_for_record(leave(ready, body))
     assert (record["status"], record["usage_source"], record["credits"]) == ("cancelled", "none", 0)
 
 

@@ -1,6 +1,6 @@
 """Emptying tables between tests although call records are final: the triggers are dropped around it and made again.
 
-Only tests do this. The product has no switch that lets a call record be changed or deleted.
+What the migrations seeded is put back, because the next test of the process counts on it. Only tests do this. The product has no switch that lets a call record be changed or deleted.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import TransactionTestCase
 
 _migration = import_module("quotas.migrations.0002_call_records_are_final")
+_seed = import_module("quotas.migrations.0003_seed_trial_plans").seed
 
 
 def _run(statements: dict[str, list[str]]) -> None:
@@ -40,6 +42,8 @@ def flushing_drops_triggers() -> Iterator[None]:
     def teardown(self: Any) -> None:
         with without_triggers():
             original(self)
+        with connection.schema_editor() as editor:
+            _seed(apps, editor)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
