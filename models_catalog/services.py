@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -39,6 +40,7 @@ __all__ = [
     "set_default",
     "set_enabled",
     "set_many_enabled",
+    "set_up_provider",
 ]
 
 MOST_FALLBACKS = 10
@@ -91,13 +93,73 @@ def add_model(
     Raises Conflict for a model that is there, CredentialRefused where the try failed, ServiceError for wrong values, and
     CredentialUnreadable; nothing is stored then. check=False only where the provider allows it.
     """
+    credential = next(iter(provider_queries.credentials(tenant_id=tenant.pk, provider=provider)), None)
+    draft = _draft_model(tenant, provider, model, type, values or {}, base_url, credential, check)
+    if check:
+        _try_draft(draft)
+    return _store_model(draft, actor)
+
+
+def set_up_provider(
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    provider: str,
+    name: str,
+    values: Mapping[str, Any],
+    base_url: str = "",
+    check: bool = True,
+    model: Mapping[str, Any] | None = None,
+) -> ProviderCredential:
+    """Store a credential together with the first model of a hosting provider: both are checked first, then both are stored.
+
+    model: {"model", "type", "values"} as `add_model` takes them, None for none. The model is tried with the credential, which is
+    often the only check there is. Raises what add_credential and add_model raise; nothing is stored then.
+    """
+    drafted = provider_services.draft_credential(tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check)
+    draft = None
+    if model is not None:
+        draft = _draft_model(
+            tenant, provider, model["model"], model["type"], model.get("values") or {}, model.get("base_url", ""), drafted.row, check
+        )
+    if check:
+        provider_services.check_draft(drafted)
+        if draft is not None:
+            _try_draft(draft)
+    with transaction.atomic():
+        credential = provider_services.store_draft(drafted, actor=actor)
+        if draft is not None:
+            _store_model(draft, actor)
+    return credential
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A model that is not stored. credential: the stored or drafted one that calls of it go with."""
+
+    provider: Provider
+    row: TenantModel
+    secret: dict[str, str] = field(repr=False)
+    credential: ProviderCredential | None
+
+
+def _draft_model(
+    tenant: Tenant,
+    provider: str,
+    model: str,
+    type: ModelType | str,
+    values: Mapping[str, Any],
+    base_url: str,
+    credential: ProviderCredential | None,
+    check: bool,
+) -> _Draft:
+    """Everything that can be refused without asking anybody is refused here."""
     declared = _known(provider)
     name, kind = _model_name(model), _type(declared, type)
     if not check and not declared.allow_unchecked:
         raise ServiceError("check_required", _("%(provider)s models are checked before they are added.") % _named(declared))
     _refuse_known(tenant, declared, name)
-    credential = next(iter(provider_queries.credentials(tenant_id=tenant.pk, provider=provider)), None)
-    cleaned, url = _model_values(declared, values or {}, base_url, credential)
+    cleaned, url = _model_values(declared, values, base_url, credential)
     row = TenantModel(
         tenant=tenant,
         provider=provider,
@@ -108,26 +170,39 @@ def add_model(
         values=cleaned.public,
         mask=provider_services.mask_of(_model_fields(declared), cleaned.secret),
     )
-    if check:
-        access = _access_to_try(declared, credential, row, cleaned)
-        pool_key = str(credential.pk) if credential is not None and not url else f"{tenant.pk}:new"
-        provider_services.check_access(provider=declared, access=access, pool_key=pool_key, model=Probe(name, kind))
+    return _Draft(declared, row, dict(cleaned.secret), credential)
+
+
+def _try_draft(draft: _Draft) -> None:
+    """Ask the model something, as a call would. Raises CredentialRefused, CredentialUnreadable."""
+    row, credential = draft.row, draft.credential
+    opened = provider_services.open_access(credential=credential, purpose="check", model_row=row)
+    # The row is not sealed yet: its secrets are laid over what the credential gave.
+    access = Access(
+        values=dict(opened.values) | draft.secret, base_url=opened.base_url, model_values=dict(opened.model_values) | draft.secret
+    )
+    pool_key = str(credential.pk) if credential is not None and not row.base_url else f"{row.tenant_id}:new"
+    provider_services.check_access(provider=draft.provider, access=access, pool_key=pool_key, model=Probe(row.model, ModelType(row.type)))
+
+
+def _store_model(draft: _Draft, actor: Actor) -> TenantModel:
+    row = draft.row
     row.sealed = provider_services.seal_values(
-        tenant_id=tenant.pk,
-        provider=provider,
-        base_url=url,
+        tenant_id=row.tenant_id,
+        provider=row.provider,
+        base_url=row.base_url,
         name=provider_services.MODEL_ENVELOPE,
         row_id=row.pk,
         version=row.version,
-        secret=cleaned.secret,
+        secret=draft.secret,
     )
     try:
         with transaction.atomic():
-            bump_version(tenant.pk)
+            bump_version(row.tenant_id)
             row.save(force_insert=True)
-            _audit(tenant, actor, "model.added", row.provider, row.model, {"type": kind.value, "base_url": url})
+            _audit(row.tenant, actor, "model.added", row.provider, row.model, {"type": row.type, "base_url": row.base_url})
     except IntegrityError:
-        raise _already_there(name) from None
+        raise _already_there(row.model) from None
     return row
 
 
@@ -329,14 +404,6 @@ def _model_values(
         )
     # A key of the model's own is bound to the address it is used with, so that address is written down with it.
     return cleaned, credential.base_url if credential is not None and cleaned.secret else ""
-
-
-def _access_to_try(provider: Provider, credential: ProviderCredential | None, row: TenantModel, cleaned: Values) -> Access:
-    opened = provider_services.open_access(credential=credential, purpose="check", model_row=row)
-    # The row is not sealed yet: its secrets are laid over what the credential gave.
-    return Access(
-        values=dict(opened.values) | cleaned.secret, base_url=opened.base_url, model_values=dict(opened.model_values) | cleaned.secret
-    )
 
 
 def _audit(tenant: Tenant, actor: Actor, action: str, provider: str, model: str, details: Mapping[str, Any] | None = None) -> None:

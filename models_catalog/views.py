@@ -15,7 +15,6 @@ from django.views.decorators.http import require_POST
 
 from models_catalog import queries, services
 from models_catalog.forms import DefaultForm, ModelFilterForm, ModelForm, SetupForm
-from models_catalog.setup import set_up
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
 from providers import registry
@@ -40,10 +39,9 @@ def provider_setup(request: HttpRequest, provider: str) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
-        call = partial(
-            set_up, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check, name=form.cleaned_data["name"]
-        )
-        saved = attempt(form, partial(call, values=form.values("values"), model=form.first_model))
+        call = partial(services.set_up_provider, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check)
+        typed = {"name": form.cleaned_data["name"], "values": form.values("values"), "model": form.first_model}
+        saved = attempt(form, partial(call, **typed))
         if saved:
             return _saved(request, declared, saved)
     return page_form(request, "providers/setup.html", form, {"provider": declared, "status": status})

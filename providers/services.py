@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ __all__ = [
     "ENVELOPE",
     "MESSAGE_LENGTH",
     "MODEL_ENVELOPE",
+    "CredentialDraft",
     "CredentialRefused",
     "CredentialUnreadable",
     "Sent",
@@ -37,8 +39,10 @@ __all__ = [
     "add_credential",
     "check_access",
     "check_credential",
+    "check_draft",
     "deactivate_credential",
     "delete_credential",
+    "draft_credential",
     "effective_base_url",
     "mask_of",
     "note_failure",
@@ -49,6 +53,7 @@ __all__ = [
     "replace_credential",
     "seal_values",
     "set_source_order",
+    "store_draft",
     "store_unchecked",
     "words",
 ]
@@ -72,6 +77,25 @@ def add_credential(
     values that cannot be right, Conflict for a name that is taken; nothing is stored then.
     check=False is refused but for providers that allow it (self-hosted servers that are down).
     """
+    draft = draft_credential(tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check)
+    if check:
+        check_draft(draft)
+    return store_draft(draft, actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialDraft:
+    """A set of keys that is not stored. row: as it is to be written, sealed, so that what belongs to it can be tried with it."""
+
+    provider: Provider
+    row: ProviderCredential
+    values: Values = field(repr=False)
+
+
+def draft_credential(
+    *, tenant: Tenant, provider: str, name: str, values: Mapping[str, Any], base_url: str = "", check: bool = True
+) -> CredentialDraft:
+    """What `add_credential` would store, with values that can be right; nobody was asked yet. Raises as it does."""
     declared = _offered(provider)
     if not check and not declared.allow_unchecked:
         raise ServiceError(
@@ -79,10 +103,35 @@ def add_credential(
         )
     name = _free_name(tenant, provider, name)
     cleaned, url = _cleaned(declared, values, base_url)
-    state, error = CredentialState.UNCHECKED, None
-    if check:
-        state, error = _checked(declared, _access(declared, cleaned, url), f"{tenant.pk}:new")
-    return _store(tenant, actor, declared, name, cleaned, url, state, error)
+    return _draft(tenant, declared, name, cleaned, url)
+
+
+def check_draft(draft: CredentialDraft) -> None:
+    """Ask the provider, and note its answer in the draft. Raises CredentialRefused."""
+    row = draft.row
+    state, error = _checked(draft.provider, _access(draft.provider, draft.values, row.base_url), f"{row.tenant_id}:new")
+    row.state, row.state_message = state, words(error) if error else ""
+    row.checked = None if state == CredentialState.UNCHECKED else timezone.now()
+
+
+def store_draft(draft: CredentialDraft, *, actor: Actor) -> ProviderCredential:
+    """Write it; a tenant's first one becomes the active one. Raises Conflict for a name that was taken meanwhile."""
+    row = draft.row
+    row.created_by_id, row.state_since = actor.user_id, timezone.now()
+    row.sealed = _seal(row, draft.values)  # again: the keys may have been rotated while the provider was asked
+    try:
+        with transaction.atomic():
+            bump_version(row.tenant_id)  # locks the tenant's row: of two first credentials one becomes active
+            others = _rows(row.tenant_id).filter(provider=row.provider)
+            last = others.aggregate(last=Max("position"))["last"]
+            row.is_active = last is None
+            row.position = 0 if last is None else last + 1
+            row.save(force_insert=True)
+            _audit(row.tenant, actor, "credential.added", row, {"state": str(row.state), "base_url": row.base_url})
+            _announce(row, actor)
+    except IntegrityError:
+        raise _name_taken(row.name) from None
+    return row
 
 
 def store_unchecked(
@@ -91,7 +140,7 @@ def store_unchecked(
     """Store a credential that nobody asked the provider about: for demo data and tests, never for a surface."""
     declared = registry.get(provider)
     cleaned, url = _cleaned(declared, values, base_url)
-    return _store(tenant, actor, declared, _free_name(tenant, provider, name), cleaned, url, CredentialState.UNCHECKED, None)
+    return store_draft(_draft(tenant, declared, _free_name(tenant, provider, name), cleaned, url), actor=actor)
 
 
 def replace_credential(
@@ -360,17 +409,7 @@ def _require_typed_again(provider: Provider, stored: Sequence[str], typed: Mappi
         raise ServiceError("key_required", message, field=missing[0])
 
 
-def _store(
-    tenant: Tenant,
-    actor: Actor,
-    provider: Provider,
-    name: str,
-    values: Values,
-    base_url: str,
-    state: CredentialState,
-    error: ProviderError | None,
-) -> ProviderCredential:
-    now = timezone.now()
+def _draft(tenant: Tenant, provider: Provider, name: str, values: Values, base_url: str) -> CredentialDraft:
     row = ProviderCredential(
         tenant=tenant,
         provider=provider.slug,
@@ -378,34 +417,23 @@ def _store(
         base_url=base_url,
         values=values.public,
         mask=mask_of(provider.credential_fields, values.secret),
-        state=state,
-        state_since=now,
-        state_message=words(error) if error else "",
-        checked=None if state == CredentialState.UNCHECKED else now,
-        created_by_id=actor.user_id,
+        state=CredentialState.UNCHECKED,
+        state_since=timezone.now(),
     )
-    row.sealed = seal_values(
-        tenant_id=tenant.pk,
-        provider=provider.slug,
-        base_url=base_url,
+    row.sealed = _seal(row, values)
+    return CredentialDraft(provider, row, values)
+
+
+def _seal(row: ProviderCredential, values: Values) -> str:
+    return seal_values(
+        tenant_id=row.tenant_id,
+        provider=row.provider,
+        base_url=row.base_url,
         name=ENVELOPE,
         row_id=row.pk,
         version=row.version,
         secret=values.secret,
     )
-    try:
-        with transaction.atomic():
-            bump_version(tenant.pk)  # locks the tenant's row: of two first credentials one becomes active
-            others = _rows(tenant.pk).filter(provider=provider.slug)
-            last = others.aggregate(last=Max("position"))["last"]
-            row.is_active = last is None
-            row.position = 0 if last is None else last + 1
-            row.save(force_insert=True)
-            _audit(tenant, actor, "credential.added", row, {"state": str(state), "base_url": base_url})
-            _announce(row, actor)
-    except IntegrityError:
-        raise _name_taken(name) from None
-    return row
 
 
 def _restore(

@@ -17,7 +17,7 @@ from models_catalog.queries import ModelNotFound
 from providers import client
 from providers import queries as provider_queries
 from providers import services as provider_services
-from providers.models import ProviderChoice
+from providers.models import ProviderChoice, ProviderCredential
 from providers.services import CredentialRefused
 from providers.spec import ModelType
 from tenants import keys
@@ -313,6 +313,77 @@ def test_a_removed_model_leaves_the_defaults(tenant: Tenant, answers: Answers, s
     services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="openai_compatible/qwen")
     assert services.remove_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="qwen") == ("reasoning",)
     assert not DefaultModel.objects.exists()
+
+
+# ------------------------------------------------------------------------------------------------ a provider with its first model
+
+
+def set_up(tenant: Tenant, **changes: Any) -> ProviderCredential:
+    values = {"api_key": marked_secret("server key"), "base_url": SERVER}
+    given = {
+        "provider": "openai_compatible",
+        "name": "Main",
+        "values": values,
+        "model": {"model": "qwen", "type": "reasoning", "values": {}},
+    }
+    return services.set_up_provider(tenant=tenant, actor=COMMAND, **given | changes)
+
+
+def test_a_credential_and_its_first_model_are_checked_and_then_stored(tenant: Tenant, answers: Answers) -> None:
+    answers.then([model_list("qwen"), CHAT])
+    row = set_up(tenant)
+    assert [call.url for call in answers.calls] == [f"{SERVER}/models", f"{SERVER}/chat/completions"]
+    assert len(set(answers.keys)) == 1, "the model is tried with the key that is to be stored"
+    assert (row.is_active, row.state, entry(tenant, "qwen", "openai_compatible").added) == (True, "connected", True)
+    assert sorted(AuditEntry.objects.values_list("action", flat=True)) == ["credential.added", "model.added"]
+    access = provider_services.open_access(credential=ProviderCredential.objects.get(), purpose="call")
+    assert f"Bearer {access.values['api_key']}" in answers.keys
+
+
+def nothing_is_stored(tenant: Tenant) -> None:
+    assert not ProviderCredential.objects.exists()
+    assert not TenantModel.objects.exists()
+    assert not AuditEntry.objects.exists()
+    assert Tenant.objects.get(pk=tenant.pk).config_version == tenant.config_version
+
+
+@pytest.mark.parametrize(
+    ("script", "sent"),
+    [([openai_error(401, "invalid_api_key")], 1), ([model_list("qwen"), openai_error(404, "model_not_found")], 2)],
+)
+def test_what_is_refused_leaves_neither(
+    tenant: Tenant, answers: Answers, django_capture_on_commit_callbacks: Any, script: list[Any], sent: int
+) -> None:
+    tenant.refresh_from_db()
+    answers.then(script)
+    with django_capture_on_commit_callbacks(execute=True) as callbacks, pytest.raises(CredentialRefused):
+        set_up(tenant)
+    assert len(answers.calls) == sent
+    assert callbacks == [], "no import begins"
+    nothing_is_stored(tenant)
+
+
+@pytest.mark.parametrize("model", [{"model": "two words", "type": "reasoning"}, {"model": "qwen", "type": "video"}])
+def test_a_first_model_that_cannot_be_is_refused_before_anybody_is_asked(tenant: Tenant, answers: Answers, model: dict[str, Any]) -> None:
+    tenant.refresh_from_db()
+    with pytest.raises(ServiceError):
+        set_up(tenant, model=model)
+    assert answers.calls == []
+    nothing_is_stored(tenant)
+
+
+def test_a_model_that_came_meanwhile_takes_the_credential_back(tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(call: Any, **options: Any) -> Any:
+        if call.url.endswith("/chat/completions"):
+            TenantModel.objects.create(tenant=tenant, provider="openai_compatible", model="qwen", type="reasoning", origin="added")
+        return answers.send(call, **options)
+
+    monkeypatch.setattr(client, "send", send)
+    answers.then([model_list("qwen"), CHAT])
+    with pytest.raises(Conflict):
+        set_up(tenant)
+    assert not ProviderCredential.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 # ------------------------------------------------------------------------------------------------ switches, overrides
