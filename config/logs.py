@@ -37,8 +37,20 @@ def loggable_path(path: str) -> str:
 
 
 class RequestIdFilter(logging.Filter):
+    """Every line carries its request's id; Django's own lines about refused requests are held to the same rules as ours.
+
+    Django writes those (“Not Found: /path”) when our middleware has ended, with the path as it came, and with a traceback
+    where a permission was missing.
+    """
+
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = getattr(record, "request_id", None) or request_id.get()
+        request = getattr(record, "request", None)
+        record.request_id = getattr(record, "request_id", None) or getattr(request, "id", None) or request_id.get()
+        if record.name.startswith("django."):
+            if isinstance(record.args, tuple):
+                record.args = tuple(loggable_path(arg) if isinstance(arg, str) and arg.startswith("/") else arg for arg in record.args)
+            if record.levelno < logging.ERROR:
+                record.exc_info = record.exc_text = None
         return True
 
 
