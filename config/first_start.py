@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import environ
@@ -26,11 +28,34 @@ def main() -> None:
     if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
         environ.Env.read_env(BASE_DIR / ".env")
     folder = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not env.str("SECRET_KEY", default=""):
-        write_once(folder / "secret_key", secrets.token_urlsafe(50))
-    if not env.str("MODELKEEP_MASTER_KEYS", default=""):
-        write_once(folder / "master_keys", new_master_key())
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not env.str("SECRET_KEY", default=""):
+            write_once(folder / "secret_key", secrets.token_urlsafe(50))
+        if not env.str("MODELKEEP_MASTER_KEYS", default="") and not (folder / "master_keys").exists():
+            if has_sealed_keys(folder / "modelkeep.sqlite3"):
+                sys.exit(LOST_KEYS.format(keys=folder / "master_keys", database=folder / "modelkeep.sqlite3"))
+            write_once(folder / "master_keys", new_master_key())
+    except OSError as error:
+        sys.exit(f"DATA_DIR cannot be used: {error}")
+
+
+LOST_KEYS = (
+    "The master keys are missing: there is no {keys}, and MODELKEEP_MASTER_KEYS is not set.\n"
+    "{database} holds keys that were sealed with them, which no other master key opens; so none was made.\n"
+    "Put the file back from your copy, or set MODELKEEP_MASTER_KEYS. To begin anew, move the database away."
+)
+
+
+def has_sealed_keys(database: Path) -> bool:
+    """Whether a master key was ever used with this SQLite file. A file that cannot be read is left to the start's later steps."""
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM tenants_masterkeycheck LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def write_once(path: Path, text: str) -> bool:

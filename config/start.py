@@ -54,17 +54,33 @@ def main() -> None:
     os.umask(0o077)  # the database is nobody else's business
     first_start.main()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    import django
-
-    django.setup()
-    from tenants.management._base import migrate
-
-    migrate()
-    collect_static()
-    first_workspace()
+    prepare()
     sys.stdout.flush()
     if "--serve" in sys.argv[1:]:
         serve()
+
+
+def prepare() -> None:
+    """What cannot be used is said in a line: a settings' mistake, a database that does not answer, a full or read-only disk."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        sys.exit(f"The settings cannot be used: {error}")
+    from django.db import OperationalError
+
+    from tenants.management._base import migrate
+
+    try:
+        migrate()
+        collect_static()
+        first_workspace()
+    except OperationalError as error:
+        sys.exit(f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used.")
+    except OSError as error:
+        sys.exit(f"DATA_DIR cannot be used: {error}")
 
 
 def serve() -> None:

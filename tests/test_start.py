@@ -62,17 +62,21 @@ def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     return keep | {"MODELKEEP_READ_DOTENV": "0", "DATA_DIR": str(folder), "HOST": "127.0.0.1", "PORT": str(port)} | more
 
 
-def start(folder: Path) -> str:
-    """Run what comes before the server once; what it printed."""
-    done = subprocess.run(
+def run_start(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "config.start"],
         cwd=ROOT,
-        env=clean_environment(folder, 8000),
+        env=clean_environment(folder, 8000, **more),
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+
+
+def start(folder: Path) -> str:
+    """Run what comes before the server once; what it printed."""
+    done = run_start(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -94,6 +98,31 @@ def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: 
         if path.is_file():
             assert key[0].encode() not in path.read_bytes(), f"{path.name} holds the app key"
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"
+
+
+@pytest.mark.slow
+def test_no_new_master_key_takes_the_place_of_a_lost_one(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    start(folder)
+    (folder / "master_keys").unlink()
+    done = run_start(folder)
+    assert done.returncode == 1
+    assert "Put the file back from your copy" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "master_keys").exists()
+
+
+def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    done = run_start(tmp_path / "a-file")
+    assert done.returncode == 1
+    assert re.fullmatch(r"DATA_DIR cannot be used: .*a-file'\n", done.stderr)
+    for address in ("postgresql://ada:pass-word@127.0.0.1:1/x", "nonsense", "mysql://ada:pass-word@db/x"):
+        done = run_start(tmp_path / "data", DATABASE_URL=address)
+        assert done.returncode == 1
+        assert "DATABASE_URL" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "pass-word" not in done.stderr
 
 
 @pytest.mark.slow
