@@ -7,9 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext as _g
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from models_catalog.catalog import Entry
 from models_catalog.queries import DefaultChoice
@@ -86,7 +85,7 @@ class SetupForm(CredentialForm):
         if not self.with_model:
             return
         listed = provider.list_models is not None
-        text = _g("Leave empty to add models later.") if listed else ""
+        text = gettext("Leave empty to add models later.") if listed else ""
         self.fields["model"] = forms.CharField(label=_("Model name"), max_length=200, required=not listed, help_text=text)
         self.fields["type"] = forms.ChoiceField(label=_("Model type"))
         add_model_fields(self, provider)
@@ -123,11 +122,11 @@ class DefaultForm(forms.Form):
         groups = grouped(entries, labels)
         self.fields["model"].label = choice.scenario.label
         self.fields["model"].help_text = choice.scenario.description
-        self.fields["model"].choices = [("", _g("Not set")), *_with(groups, choice.model)]
+        self.fields["model"].choices = [("", gettext("Not set")), *_with(groups, choice.model)]
         self.places = max(FALLBACKS, len(choice.fallbacks))
         for place in range(self.places):
             chosen = initial.get(f"fallback{place}", "")
-            label = _g("%(number)d. fallback") % {"number": place + 1}
+            label = gettext("%(number)d. fallback") % {"number": place + 1}
             self.fields[f"fallback{place}"] = forms.ChoiceField(label=label, required=False, choices=[("", "–"), *_with(groups, chosen)])
         self.names = {"fallbacks": "fallback0"}
         for field in self.fields.values():
@@ -154,12 +153,12 @@ def grouped(entries: Iterable[Entry], labels: Mapping[str, Any]) -> list[tuple[s
 
 
 def _option(entry: Entry) -> str:
-    return _g("%(model)s (retired)") % {"model": entry.model} if entry.is_retired else entry.model
+    return gettext("%(model)s (retired)") % {"model": entry.model} if entry.is_retired else entry.model
 
 
 def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[Any]:
     """The groups, with a chosen model that is no longer offered on top: saving something else must not lose it silently."""
     known = {name for _label, options in groups for name, _text in options}
     return (
-        [(chosen, _g("%(model)s (switched off or gone)") % {"model": chosen}), *groups] if chosen and chosen not in known else list(groups)
+        [(chosen, gettext("%(model)s (switched off or gone)") % {"model": chosen}), *groups] if chosen and chosen not in known else list(groups)
     )

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext as _g
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from providers.cards import TYPE_LABELS
 from providers.models import ProviderCredential
@@ -28,9 +27,9 @@ def form_field(declared: Field, *, kept: str = "") -> forms.Field:
     """The input of one declared field. kept: mask of a stored secret, which stays when the input is left empty."""
     help_text = str(declared.help_text)
     if kept:
-        help_text = _g("Leave empty to keep %(mask)s.") % {"mask": kept}
+        help_text = gettext("Leave empty to keep %(mask)s.") % {"mask": kept}
     elif not help_text and declared.prefix:
-        help_text = _g("Starts with %(prefix)s") % {"prefix": declared.prefix}
+        help_text = gettext("Starts with %(prefix)s") % {"prefix": declared.prefix}
     options: dict[str, Any] = {"label": declared.label, "required": declared.required and not kept, "help_text": help_text}
     if declared.choices:
         empty = [] if declared.required else [("", "–")]

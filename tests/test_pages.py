@@ -24,6 +24,7 @@ from tenants.models import AppKey, KeyOpening
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories
 from tests.browser.scene import furnish
+from tests.source import files, name_of
 
 pytestmark = pytest.mark.django_db
 
@@ -483,6 +484,17 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
         catalog = gettext.GNUTranslations(compiled)
     assert catalog.gettext("Model providers") == "模型供应商"
     assert catalog.ngettext("%(n)s model", "%(n)s models", 3) == "%(n)s 个模型"
+
+
+def test_every_text_goes_by_a_name_that_is_collected() -> None:
+    """makemessages knows the functions' own names and `_`; a text behind any other alias would stay English unnoticed."""
+    aliases = re.compile(r"import \w*gettext\w* as (?!_\n)\w+")
+    assert [name_of(path) for path in files() if aliases.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_what_a_field_asks_for_is_chinese_too(acme: factories.Workspace, browser: Client) -> None:
+    browser.post("/accounts/profile/", {"name": "", "language": "zh-hans", "theme": ""})
+    assert "以 sk- 开头" in browser.get(f"{PROVIDERS}/openai/setup/").content.decode()
 
 
 # Names and codes that are the same in every language.
