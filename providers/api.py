@@ -298,9 +298,9 @@ class CredentialView(ProviderApiView):
         row, given = self.credential(provider, pk), self.body(CredentialChange)
         common: dict[str, Any] = {"tenant": self.tenant, "actor": self.actor, "credential": row}
         if "values" in given:
-            row = services.replace_credential(**common, values=given["values"], check=given["check"])
-        if given.get("name", row.name) != row.name:
-            row = services.rename_credential(**common | {"credential": row}, name=given["name"])
+            row = services.replace_credential(**common, values=given["values"], name=given.get("name"), check=given["check"])
+        elif given.get("name", row.name) != row.name:
+            row = services.rename_credential(**common, name=given["name"])
         return Response(CredentialOut(row).data)
 
     @operation(

@@ -150,19 +150,23 @@ def replace_credential(
     credential: ProviderCredential,
     values: Mapping[str, Any],
     base_url: str | None = None,
+    name: str | None = None,
     check: bool = True,
 ) -> ProviderCredential:
-    """Replace keys, other fields or the base URL of a credential, after a check of the whole.
+    """Replace keys, other fields or the base URL of a credential, and its name with them, after a check of the whole.
 
     A secret that is left out or empty keeps its value, unless the base URL changes: a stored key is never sent to a new
-    address, it must be typed again. base_url None keeps the address. Raises as add_credential does, and CredentialUnreadable
-    where a kept value cannot be opened; nothing is changed then.
+    address, it must be typed again. base_url None keeps the address, name None the name. Raises as add_credential does, and
+    CredentialUnreadable where a kept value cannot be opened; nothing is changed then.
     """
     declared = _offered(credential.provider)
     if not check and not declared.allow_unchecked:
         raise ServiceError(
             "check_required", _("%(provider)s credentials are checked before they are saved.") % {"provider": declared.label}
         )
+    renamed = name is not None and name != credential.name
+    if renamed:
+        _free_name(tenant, credential.provider, name, but=credential)
     typed, typed_url = _split_base_url(values, base_url)
     url = credential.base_url if typed_url is None else fields.clean_base_url(declared, typed_url)
     stored = tuple(field.name for field in declared.credential_fields if field.secret) if credential.sealed else ()
@@ -178,7 +182,11 @@ def replace_credential(
     state, error = CredentialState.UNCHECKED, None
     if check:
         state, error = _checked(declared, _access(declared, whole, url), str(credential.pk))
-    return _restore(tenant, actor, declared, credential, whole, url, state, error)
+    with transaction.atomic():
+        row = _restore(tenant, actor, declared, credential, whole, url, state, error)
+        if renamed:
+            rename_credential(tenant=tenant, actor=actor, credential=row, name=name or "")
+    return row
 
 
 def rename_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential, name: str) -> ProviderCredential:

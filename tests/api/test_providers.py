@@ -130,6 +130,17 @@ def test_rename_and_replace(api: Api, stored: dict[str, Any], fake_provider: Fak
     assert api.get(path).json()["masked"] == found["masked"]
 
 
+def test_a_name_that_is_taken_leaves_the_keys_as_they_were(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
+    assert api.post("/providers/openai/credentials/", credential_body(fake_provider, name="Other")).status_code == 201
+    path = f"/providers/openai/credentials/{stored['id']}/"
+    before = api.get(path).json()
+    error(api.patch(path, {"values": {"api_key": factories.marked_secret()}, "name": "Other"}), 409, "name_taken")
+    assert api.get(path).json() == before
+    both = api.patch(path, {"values": {"api_key": factories.marked_secret(prefix="sk-other")}, "name": "Renamed"}).json()
+    assert both["name"] == "Renamed"
+    assert both["masked"] != before["masked"]
+
+
 def test_a_stored_key_never_goes_to_a_new_address(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
     before = len(fake_provider.calls)
     found = error(

@@ -259,6 +259,34 @@ def test_of_two_who_replace_at_once_the_second_is_told(tenant: Tenant, answers: 
         services.replace_credential(tenant=tenant, actor=COMMAND, credential=stale, values={"api_key": marked_secret()})
 
 
+def test_keys_and_name_change_together_or_not_at_all(tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, other = add(tenant), add(tenant, name="Other")
+    before, asked = opened(row), len(answers.calls)
+
+    def change(name: str) -> ProviderCredential:
+        stored = ProviderCredential.objects.get(pk=row.pk)
+        return services.replace_credential(tenant=tenant, actor=COMMAND, credential=stored, values={"api_key": marked_secret()}, name=name)
+
+    with pytest.raises(Conflict):
+        change("Other")
+    assert len(answers.calls) == asked, "a name that is taken is refused before anybody is asked"
+
+    def send(call: Any, **options: Any) -> Any:
+        ProviderCredential.objects.filter(pk=other.pk).update(name="Taken meanwhile")
+        return answers.send(call, **options)
+
+    monkeypatch.setattr(client, "send", send)
+    with pytest.raises(Conflict):
+        change("Taken meanwhile")
+    row.refresh_from_db()
+    assert (row.name, opened(row)) == ("Production", before)
+    assert not AuditEntry.objects.filter(action__in=("credential.replaced", "credential.renamed")).exists()
+
+    changed = change("Both")
+    assert changed.name == ProviderCredential.objects.get(pk=row.pk).name == "Both"
+    assert opened(changed) != before
+
+
 def test_renaming_needs_no_key(tenant: Tenant, answers: Answers) -> None:
     row, other = add(tenant), add(tenant, name="Other")
     services.rename_credential(tenant=tenant, actor=COMMAND, credential=row, name="Renamed")
