@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -167,8 +167,11 @@ def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
     return {scenario.slug: _choice(scenario, chosen.get(scenario.slug), found) for scenario in scenarios.SCENARIOS}
 
 
-def suggestion(*, tenant_id: UUID, scenario: Scenario | str) -> Entry | None:
-    """A fitting model to offer on the page, never used by itself: current, switched on, own key before trial."""
+def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Entry] | None = None) -> Entry | None:
+    """A fitting model to offer on the page, never used by itself: current, switched on, own key before trial.
+
+    among: the tenant's enabled entries where the caller has them already.
+    """
     wanted = scenarios.find(scenario) if isinstance(scenario, str) else scenario
     if wanted is None:
         return None
@@ -182,8 +185,10 @@ def suggestion(*, tenant_id: UUID, scenario: Scenario | str) -> Entry | None:
 
     usable = [
         one
-        for one in entries(tenant_id=tenant_id, type=wanted.type, enabled=True)
-        if (one.provider in own or one.added or one.model in trials.get(one.provider, ())) and not one.is_retired
+        for one in (entries(tenant_id=tenant_id, type=wanted.type, enabled=True) if among is None else among)
+        if one.type is wanted.type
+        and (one.provider in own or one.added or one.model in trials.get(one.provider, ()))
+        and not one.is_retired
     ]
     return min(usable, key=rank, default=None)
 

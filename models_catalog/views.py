@@ -194,7 +194,7 @@ def default_models(request: HttpRequest) -> HttpResponse:
         choices = list(queries.defaults(tenant_id=request.tenant.pk).values())
         entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
         forms = [_default_form(request, choice, entries) for choice in choices]
-        rows = _default_rows(request, choices, forms)
+        rows = _default_rows(request, choices, forms, entries)
     # Lists, not generators: every scenario is checked and saved, and every refusal is shown at once.
     valid = [form.is_valid() for form in forms]
     if request.method == "POST" and all(valid):
@@ -222,7 +222,7 @@ def _save_default(request: HttpRequest, form: DefaultForm) -> bool:
     return not form.errors
 
 
-def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultForm]) -> list[dict[str, Any]]:
+def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultForm], entries: list[Any]) -> list[dict[str, Any]]:
     """Each scenario with its form, the state of what serves it, and a suggestion where nothing is set."""
     cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk, with_counts=False).items()}
     rows = []
@@ -230,13 +230,13 @@ def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultF
         slug = queries.split(choice.model)[0]
         offering = [card for card in cards.values() if card.status.provider and choice.scenario.type in card.status.provider.model_types]
         rows.append({"choice": choice, "form": form, "card": cards.get(slug), "offering": offering})
-    return _with_suggestions(request, rows)
+    return _with_suggestions(request, rows, entries)
 
 
-def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries: list[Any]) -> list[dict[str, Any]]:
     open_ones = [row for row in rows if not row["choice"].model and row["form"].has_models]
     for row in open_ones:
-        row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=row["choice"].scenario)
+        row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=row["choice"].scenario, among=entries)
     return rows
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.utils import translation
 
 from tenants.models import User
 from tests import canary, factories
@@ -50,6 +51,13 @@ def ready_pairs() -> Iterator[None]:
     """RSA pairs come from a store; a test that wants a new one asks tests.pairs.generate."""
     with stored_pairs():
         yield
+
+
+@pytest.fixture(autouse=True)
+def english_again() -> Iterator[None]:
+    """A request in another language leaves it active in its thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,133 @@
+"""`python -m bench.pages`: server time, queries and opened keys of the settings pages, with 12 providers and 500 models.
+
+Django's test client calls the whole middleware in this process: what is measured is the server's work for a page, without the network.
+SQLite in a temporary folder, or the empty database that DATABASE_URL names.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from typing import Any
+
+PROVIDERS, MODELS, CALLS = 12, 500, 2000
+REQUESTS = 60
+GOAL = 50.0  # milliseconds, median
+PAGES = (
+    "",
+    "settings/model-providers/",
+    "settings/model-providers/openai/",
+    "settings/model-providers/openai/credentials/",
+    "settings/model-providers/openai/setup/",
+    "settings/default-models/",
+    "settings/app-keys/",
+    "settings/members/",
+    "settings/audit/",
+    "usage/",
+    "usage/calls/",
+)
+
+
+def prepare() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    if "DATABASE_URL" not in os.environ:
+        os.environ["DATABASE_URL"] = f"sqlite:///{tempfile.mkdtemp(prefix='bench-pages-')}/bench.sqlite3"
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    call_command("migrate", verbosity=0)
+
+
+def twelve_providers() -> None:
+    """Stand-ins for the providers that are still to come: copies of one that is there, under names of their own."""
+    from providers import registry
+    from providers.spec import Kind
+
+    known = registry._registry()
+    model = known["openai_compatible"]
+    for number in range(PROVIDERS - len(known)):
+        slug = f"stand_in_{number}"
+        known[slug] = replace(model, slug=slug, label=f"Stand-in {number}", kind=Kind.HOSTING)
+
+
+def furnish() -> Any:
+    """A workspace with a credential at each provider, 500 rows of models, and some calls; its owner."""
+    from models_catalog.models import TenantModel
+    from providers import registry
+    from quotas.models import CallRecord
+    from tenants.scope import tenant_scope
+    from tests import factories
+
+    space = factories.make_workspace("acme")
+    slugs = [provider.slug for provider in registry.all_providers()]
+    with tenant_scope(space.tenant):
+        for slug in slugs:
+            url = "" if registry.get(slug).default_base_url or registry.get(slug).local else "https://models.example.com/v1"
+            factories.make_credential(space.tenant, provider=slug, name="Bench", base_url=url)
+        hosted = [slug for slug in slugs if slug not in ("demo", "anthropic", "chatglm")]
+        TenantModel.objects.bulk_create(
+            TenantModel(
+                tenant=space.tenant, provider=hosted[number % len(hosted)], model=f"model-{number}", type="reasoning", origin="added"
+            )
+            for number in range(MODELS)
+        )
+        CallRecord.objects.bulk_create(
+            CallRecord(tenant=space.tenant, request_id=f"bench-{number}", provider="openai", model="gpt-5", operation="chat", status="ok")
+            for number in range(CALLS)
+        )
+    return space.owner
+
+
+def measure(client: Any, page: str) -> tuple[float, float, int]:
+    """(median, 95th percentile in milliseconds, queries) of one page."""
+    from django.db import connection
+
+    url = f"/t/acme/{page}"
+    queries: list[str] = []
+
+    def count(execute: Any, sql: str, *rest: Any) -> Any:
+        queries.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(count):
+        answer = client.get(url)
+    assert answer.status_code == 200, (url, answer.status_code)
+    times = []
+    for _ in range(REQUESTS):
+        began = time.perf_counter()
+        client.get(url)
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times), statistics.quantiles(times, n=20)[-1], len(queries)
+
+
+def main() -> None:
+    prepare()
+    from django.db import connection
+    from django.test import Client
+
+    from tenants import keys
+
+    twelve_providers()
+    client = Client()
+    client.force_login(furnish())
+    opened: list[object] = []
+    open_sealed = keys.open_sealed
+    keys.open_sealed = lambda **given: opened.append(given) or open_sealed(**given)
+    print(f"{PROVIDERS} providers, {MODELS} models, {CALLS} calls, {connection.vendor}; milliseconds of {REQUESTS} requests\n")
+    print(f"| {'page':<52} | p50 | p95 | queries | goal p50 |")
+    print(f"|{'-' * 54}|----:|----:|--------:|---------:|")
+    for page in PAGES:
+        median, high, queries = measure(client, page)
+        print(f"| /t/acme/{page:<44} | {median:3.0f} | {high:3.0f} | {queries:7} | {GOAL:8.0f} |")
+    print(f"\nkeys opened: {len(opened)}")
+
+
+if __name__ == "__main__":
+    main()
