@@ -157,10 +157,16 @@ def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, 
         "url": sent.url if sent else "",
         "code": codes(error),
         "status": error.status,
-        "message": error.message,
+        "message": _sentence(error.message),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "saved": outcome,
     }
+
+
+def _sentence(text: str) -> str:
+    """A provider's own words with a full stop, since ours follow."""
+    text = text.rstrip()
+    return text if not text or text[-1] in ".!?。！？…" else f"{text}."
 
 
 def _template(error: ProviderError, sent: Sent | None) -> str:

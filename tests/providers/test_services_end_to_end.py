@@ -58,6 +58,7 @@ def test_a_key_is_checked_and_models_are_imported_over_the_wire(
         ("status:404", "provider_wrong_url", "/v1/models answered 404."),
         ("redirect:https://elsewhere.example/", "provider_wrong_url", "answered 307"),
         ("close", "provider_error", "could not check this key"),
+        ('body:500:{"error":{"message":"No full stop"}}', "provider_error", "No full stop. Nothing was saved."),
     ],
 )
 def test_real_failures_in_words(
