@@ -259,6 +259,7 @@ class Relay:
         """Reserve the credits and note that the request leaves. Raises _NoCredits, Refusal."""
         assert source.pool_id is not None
         inquiry = call.inquiry
+        _refuse_many_answers(inquiry.body)
         number = call.holds[source.pool_id] = call.holds.get(source.pool_id, 0) + 1
         key = inquiry.key or inquiry.unit_key
         request = HoldRequest(
@@ -432,6 +433,14 @@ def database_away() -> Refusal:
 
 def internal_error() -> Refusal:
     return Refusal(500, "internal_error", "The server made a mistake. Tell its operator the request id.")
+
+
+def _refuse_many_answers(body: dict[str, Any]) -> None:
+    """A call on a trial costs what one answer costs: who asks for a thousand at once pays with the own key. Raises _NoCredits."""
+    for name in ("n", "best_of"):
+        if body.get(name) not in (None, 1):
+            message = f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
+            raise _NoCredits(Refusal(400, "invalid_request", message, param=name))
 
 
 def _refuse_unheld(call: _Call, held: HoldResult) -> None:

@@ -264,6 +264,15 @@ def test_a_number_beyond_64_bits_is_the_callers_mistake(trial: Hub) -> None:
     assert (trial.pool(), trial.fake.count) == (before, 0)
 
 
+@pytest.mark.parametrize("name", ["n", "best_of"])
+def test_one_credit_buys_one_answer(trial: Hub, name: str) -> None:
+    before = trial.pool()
+    refused = trial.chat(MODEL, **{name: 1000})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, name)
+    assert (trial.pool(), trial.fake.count) == (before, 0)
+    assert trial.chat(MODEL, **{name: 1}).status_code == 200
+
+
 @pytest.mark.parametrize("key", ["k" * 256, "ключ".encode().decode("latin-1")])
 def test_keys_that_cannot_be_one(trial: Hub, key: str) -> None:
     assert trial.chat(MODEL, headers={"Idempotency-Key": key.encode("latin-1")}).status_code == 400
