@@ -410,7 +410,7 @@ def _checked(provider: Provider, access: Access, pool_key: str) -> tuple[Credent
 
 
 def _require_typed_again(provider: Provider, stored: Sequence[str], typed: Mapping[str, Any]) -> None:
-    missing = [name for name in stored if not typed.get(name)]
+    missing = [name for name in stored if not str(typed.get(name) or "").strip()]
     required = {field.name for field in provider.credential_fields if field.required}
     if missing and (required & set(missing) or len(missing) == len(stored)):
         message = _("Enter the key again: a stored key is never sent to a new address.")

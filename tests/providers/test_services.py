@@ -238,7 +238,7 @@ def test_another_base_url_needs_the_key_again(tenant: Tenant, answers: Answers) 
     secret = marked_secret()
     row = add(tenant, values={"api_key": secret})
     calls = len(answers.calls)
-    for values in ({}, {"api_key": ""}, {"base_url": "https://relay.example/v1"}):
+    for values in ({}, {"api_key": ""}, {"api_key": "  "}, {"base_url": "https://relay.example/v1"}):
         url = None if "base_url" in values else "https://relay.example/v1"
         with pytest.raises(ServiceError) as refused:
             services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values=values, base_url=url)
