@@ -185,5 +185,7 @@ def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[
     """The groups, with a chosen model that is no longer offered on top: saving something else must not lose it silently."""
     known = {name for _label, options in groups for name, _text in options}
     return (
-        [(chosen, gettext("%(model)s (switched off or gone)") % {"model": chosen}), *groups] if chosen and chosen not in known else list(groups)
+        [(chosen, gettext("%(model)s (switched off or gone)") % {"model": chosen}), *groups]
+        if chosen and chosen not in known
+        else list(groups)
     )

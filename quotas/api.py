@@ -63,8 +63,8 @@ class TrialsView(ApiView):
 class Amount(serializers.CharField):
     """Money as a decimal string in plain digits: str() would write the ledger's zero as 0E-10."""
 
-    def to_representation(self, value: Decimal) -> str:
-        return pricing.plain(value)
+    def to_representation(self, value: str | Decimal) -> str:
+        return pricing.plain(Decimal(value))
 
 
 class CallOut(serializers.ModelSerializer[CallRecord]):
