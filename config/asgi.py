@@ -11,10 +11,9 @@ from django.core.asgi import get_asgi_application
 _django: Any = get_asgi_application()
 
 # Models can be imported only now.
-from django.conf import settings  # noqa: E402
-
 from config.bodies import BodyLimit  # noqa: E402
 from config.logs import AccessLog, request_id  # noqa: E402
+from config.paths import path_of  # noqa: E402
 from gateway.asgi import Gateway  # noqa: E402
 from gateway.service import Service  # noqa: E402
 
@@ -25,13 +24,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 django_application = BodyLimit(_django)
 service = Service()
 gateway = Gateway(service, request_id)
-
-
-def path_of(scope: Scope) -> str:
-    """The request's path below the prefix the server is mounted under (SCRIPT_NAME, or the server's root path)."""
-    path: str = scope["path"]
-    prefix = (settings.FORCE_SCRIPT_NAME or scope.get("root_path") or "").rstrip("/")
-    return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:

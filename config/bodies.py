@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from config.logs import Application, Message, Receive, Scope, Send
+from config.paths import path_of
 from tenants.rest import error_body
 
 # Bytes. Above what pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and the REST API take, which say more about it.
@@ -56,7 +57,7 @@ def _announced(scope: Scope) -> int:
 async def _refuse(scope: Scope, send: Send) -> None:
     request_id = secrets.token_hex(12)
     message = _("The request body is too large.")
-    is_api = scope["path"].startswith("/api/")
+    is_api = path_of(scope).startswith("/api/")
     body: Any = json.dumps(error_body(413, message, "too_large", request_id=request_id)) if is_api else f"{message}\n"
     headers = [
         (b"content-type", b"application/json" if is_api else b"text/plain; charset=utf-8"),

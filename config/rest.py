@@ -7,9 +7,9 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import get_script_prefix
 from django.utils.cache import patch_cache_control
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -119,7 +119,8 @@ def document() -> dict[str, Any]:
 
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
-    response = JsonResponse(document(), json_dumps_params={"ensure_ascii": False})
+    found = document() | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
+    response = JsonResponse(found, json_dumps_params={"ensure_ascii": False})
     response["Content-Disposition"] = 'inline; filename="modelkeep-openapi.json"'
     patch_cache_control(response, max_age=300)
     return response
@@ -132,7 +133,7 @@ def docs(request: HttpRequest) -> HttpResponse:
         "info": found["info"],
         "introduction": paragraphs(found["info"]["description"]),
         "chapters": chapters(found),
-        "base": settings.SITE_URL,
+        "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
         "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
     }
     return render(request, "api/docs.html", context)

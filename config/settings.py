@@ -39,12 +39,14 @@ MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 # Where gunicorn listens (config/gunicorn.conf.py), and with it where people find a server that has no other address.
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
-SITE_URL = env.str("SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}").rstrip("/")  # noqa: S104
+_site = urlsplit(env.str("SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"))  # noqa: S104
+# The part of the path that a proxy puts in front; it may stand in SITE_URL as well. Known to everything by these two names.
+FORCE_SCRIPT_NAME = f"/{_prefix}" if (_prefix := env.str("SCRIPT_NAME", default=_site.path).strip("/")) else None
+SITE_URL = f"{_site.scheme}://{_site.netloc}{FORCE_SCRIPT_NAME or ''}"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname or "localhost"])
 HTTPS = SITE_URL.startswith("https://")
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL] if HTTPS else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[f"https://{_site.netloc}"] if HTTPS else [])
 TRUSTED_PROXY_HEADER = env.bool("TRUST_X_FORWARDED_PROTO", default=False)
-FORCE_SCRIPT_NAME = env.str("SCRIPT_NAME", default="") or None
 
 MODELKEEP_EGRESS_ALLOW = env.list("MODELKEEP_EGRESS_ALLOW", default=[])
 MODELKEEP_DEMO_PROVIDER = env.bool("MODELKEEP_DEMO_PROVIDER", default=True)
@@ -141,10 +143,13 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# Sessions and cookies. The __Host- prefix needs https and the whole host.
+# Sessions and cookies. The __Host- prefix needs https and the whole host; below a prefix the host's other applications are not
+# sent our cookies, and theirs may have the same names.
+COOKIE_PREFIX = "" if not HTTPS else "__Secure-" if FORCE_SCRIPT_NAME else "__Host-"
 SESSION_ENGINE = "tenants.sessions"
-SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
-CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -177,7 +182,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"  # whole: a relative one would be completed once, by whoever asks first
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from gateway.overview import overview as read_overview
+from tenants.pages import endpoint
 from tenants.permissions import Action
 from tenants.views import LAST_WORKSPACE
 from tenants.web import page
@@ -15,5 +16,5 @@ from tenants.web import page
 def overview(request: HttpRequest) -> HttpResponse:
     if request.session.get(LAST_WORKSPACE) != request.tenant.slug:
         request.session[LAST_WORKSPACE] = request.tenant.slug
-    context = {"overview": read_overview(tenant=request.tenant), "base_url": request.build_absolute_uri("/v1")}
+    context = {"overview": read_overview(tenant=request.tenant), "base_url": endpoint(request)}
     return render(request, "gateway/overview.html", context)

@@ -10,11 +10,17 @@ from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import get_script_prefix
 from django.utils.cache import patch_vary_headers
 
 from tenants.errors import NotFound, ServiceError
 
 PER_PAGE = 50
+
+
+def endpoint(request: HttpRequest) -> str:
+    """The address that OpenAI's SDKs take as base URL, as the reader's browser reaches this server."""
+    return request.build_absolute_uri(f"{get_script_prefix()}v1")
 
 
 def page_form(request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None) -> HttpResponse:

@@ -77,10 +77,11 @@ def with_preferences(response: HttpResponse, user: User) -> HttpResponse:
 
 
 def _set_cookie(response: HttpResponse, name: str, value: str) -> None:
+    path = settings.LANGUAGE_COOKIE_PATH
     if value:
-        response.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=settings.HTTPS, httponly=True)
+        response.set_cookie(name, value, max_age=YEAR, path=path, samesite="Lax", secure=settings.HTTPS, httponly=True)
     else:
-        response.delete_cookie(name, samesite="Lax")
+        response.delete_cookie(name, path=path, samesite="Lax")
 
 
 @login_required

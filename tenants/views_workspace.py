@@ -19,7 +19,7 @@ from tenants import queries, services
 from tenants.audit import actor_of
 from tenants.forms import SCOPE_SHORT, AppKeyForm, AuditFilterForm, InviteForm, RoleForm, RotateForm, role_choices
 from tenants.models import AppKey, Invitation, Membership
-from tenants.pages import act, attempt, page_form, paginate
+from tenants.pages import act, attempt, endpoint, page_form, paginate
 from tenants.permissions import ACTION_LABELS, RANK, ROLE_ACTIONS, ROLE_LABELS, Action, Role, Scope, can_change_role
 from tenants.web import page, recently_authenticated
 from tenants.wording import sentence
@@ -114,11 +114,7 @@ def app_keys(request: HttpRequest) -> HttpResponse:
         row.changeable = everybody or row.created_by_id == request.user.pk
         row.is_expired = row.expires is not None and row.expires <= timezone.now()
         row.uses = [SCOPE_SHORT[Scope(scope)] for scope in row.scopes]
-    return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": _endpoint(request)})
-
-
-def _endpoint(request: HttpRequest) -> str:
-    return request.build_absolute_uri("/v1")
+    return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": endpoint(request)})
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
@@ -137,7 +133,7 @@ def app_key_new(request: HttpRequest) -> HttpResponse:
 
 def _reveal(request: HttpRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
     """The one answer that holds the key's text. It is the answer to a POST and never stored: a reload does not show it again."""
-    context = {"key": key, "text": text, "note": note, "base_url": _endpoint(request)}
+    context = {"key": key, "text": text, "note": note, "base_url": endpoint(request)}
     response = render(request, "tenants/app_key_shown.html", context)
     response["Cache-Control"] = "no-store"
     return response

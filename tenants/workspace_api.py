@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -148,7 +148,8 @@ class InvitationsView(ApiView):
     def post(self, request: Request) -> Response:
         given = self.body(InvitationIn)
         row, token = services.invite(tenant=self.tenant, email=given["email"], role=Role(given["role"]), actor=self.actor)
-        url = settings.SITE_URL + reverse("invite", kwargs={"token": token})
+        path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
+        url = f"{settings.SITE_URL}/{path}"  # which has the prefix
         return Response({**InvitationOut(row).data, "url": url}, status=201)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.urls import get_script_prefix, resolve, set_script_prefix
 
-from config.asgi import path_of
+from config.paths import path_of
 from gateway import addresses
 
 
