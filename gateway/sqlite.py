@@ -75,7 +75,8 @@ class SQLiteDatabase:
 
         await self.run(steps)
 
-    async def run(self, make: Callable[[], Steps[Any]]) -> Any:
+    async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
+        """There is one writer, so that no step waits for another's lock: all may share a transaction, whatever `together` says."""
         assert self._loop is not None, "open() comes first"
         future = self._loop.create_future()
         self._jobs.put(_Job(make, future))

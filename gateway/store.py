@@ -34,7 +34,8 @@ class Database(Protocol):
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
 
-    async def run(self, make: Callable[[], Steps[R]]) -> R: ...
+    async def run(self, make: Callable[[], Steps[R]], *, together: bool = False) -> R:
+        """Run a step. together: it waits for no lock, so it may share a transaction with others that say so too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Store:
 
     async def write(self, finish: Finish) -> FinishResult | None:
         """`finish` without the spool. Raises DatabaseAway."""
-        return await self._database.run(lambda: finish.steps(self._dialect))
+        return await self._database.run(lambda: finish.steps(self._dialect), together=finish.hold_id is None)
 
 
 def make_database(settings: dict[str, Any]) -> Database:
