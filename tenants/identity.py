@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
@@ -142,8 +142,7 @@ PRINCIPAL_SQL: Final = (
 TOUCH_SQL: Final = "UPDATE tenants_appkey SET last_used = {p} WHERE id = {p} AND (last_used IS NULL OR last_used < {p})"
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """PRINCIPAL_SQL's columns, in its order, with the types of whichever driver fetched them."""
 
     digest: str
@@ -165,6 +164,10 @@ class _Row:
     config_version: int
 
 
+MADE: Final = 1024  # principals kept per process
+_made: dict[str, tuple[_Row, Principal]] = {}
+
+
 def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | None = None) -> Principal:
     """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in constant time once more.
 
@@ -176,24 +179,37 @@ def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | N
             401, "unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server.")
         )
     _refuse_dead_key(found, now)
-    role = Role(found.role) if found.role else None
-    scopes = frozenset(Scope(one) for one in _list(found.scopes))
-    return Principal(
+    touch_due = found.last_used is None or now - _time(found.last_used) > TOUCH_INTERVAL
+    return _principal_of(found, touch_due=touch_due)
+
+
+def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
+    """The same for the same row: made once while nothing in it changes. What depends on the time was looked at before."""
+    kept = _made.get(row.digest)
+    if kept is not None and kept[0] == row and kept[1].touch_due == touch_due:
+        return kept[1]
+    role = Role(row.role) if row.role else None
+    scopes = frozenset(Scope(one) for one in _list(row.scopes))
+    principal = Principal(
         kind="app_key",
-        tenant_id=_uuid(found.tenant_id),
-        tenant_slug=found.tenant_slug,
+        tenant_id=_uuid(row.tenant_id),
+        tenant_slug=row.tenant_slug,
         role=role,
         scopes=scopes,
         actions=actions_of(role, scopes),
-        user_id=found.created_by_id,
-        app_key_id=_uuid(found.key_id),
-        app_key_name=found.name,
-        label=f"app key {found.name}",
-        allowed_providers=frozenset(_list(found.allowed_providers)),
-        allowed_models=frozenset(_list(found.allowed_models)),
-        config_version=found.config_version,
-        touch_due=found.last_used is None or now - _time(found.last_used) > TOUCH_INTERVAL,
+        user_id=row.created_by_id,
+        app_key_id=_uuid(row.key_id),
+        app_key_name=row.name,
+        label=f"app key {row.name}",
+        allowed_providers=frozenset(_list(row.allowed_providers)),
+        allowed_models=frozenset(_list(row.allowed_models)),
+        config_version=row.config_version,
+        touch_due=touch_due,
     )
+    if len(_made) >= MADE:
+        _made.clear()
+    _made[row.digest] = (row, principal)
+    return principal
 
 
 def _refuse_dead_key(row: _Row, now: datetime) -> None:
