@@ -498,9 +498,18 @@ def _attempt_entry(target: Target, source: Source, failure: str, status: int | N
 
 def _facts(call: _Call) -> dict[str, Any]:
     """What the reaper's record says if this process dies."""
-    record = call.record("error", 0)
-    names = ("operation", "app_key_id", "app_key_name", "user_id", "scenario", "provider", "model", "source", "stream")
-    return {name: getattr(record, name) for name in names}
+    inquiry, principal, target, source = call.inquiry, call.inquiry.principal, call.target, call.source
+    return {
+        "operation": inquiry.operation.value,
+        "app_key_id": principal.app_key_id,
+        "app_key_name": principal.app_key_name,
+        "user_id": principal.user_id,
+        "scenario": call.route.scenario if call.route else "",
+        "provider": target.provider.slug if target else "",
+        "model": target.model if target else "",
+        "source": source.label if source else "",
+        "stream": inquiry.stream,
+    }
 
 
 def _headers(call: _Call) -> list[Header]:

@@ -19,8 +19,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID, uuid4
+
+import orjson
 
 from tenants.ids import uuid7
 
@@ -160,10 +163,14 @@ class Record:
     first_token_ms: int | None = None
 
 
+# Values that every driver takes as they are; told by their type alone, because a record has 27 values.
+_PLAIN = frozenset({str, int, bool, float, type(None)})
+
+
 # -- dialects ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one object of each; the texts kept for it are found by identity
 class Dialect:
     """How one database, spoken to through one driver, wants text and values.
 
@@ -183,15 +190,18 @@ class Dialect:
 
     def value(self, value: Any) -> Any:
         """A Python value as this driver wants it, stored as Django's ORM stores it."""
-        if isinstance(value, Mapping | list | tuple):
-            return json.dumps(value, default=str)
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is list or isinstance(value, Mapping | list | tuple):
+            return orjson.dumps(value, default=str).decode()
         if self.joins:
             return value
-        if isinstance(value, UUID):
+        if kind is UUID:
             return value.hex
-        if isinstance(value, datetime):
+        if kind is datetime:
             return str(value.astimezone(UTC).replace(tzinfo=None))
-        return str(value) if isinstance(value, Decimal) else value
+        return str(value) if kind is Decimal else value
 
     def seconds(self, seconds: float) -> Any:
         return float(seconds) if self.joins else f"{seconds:+.3f} seconds"
@@ -277,6 +287,7 @@ CHARGED = Part(
 )
 # Columns of a record in the order of their parameters; tenant, hold and credits come from the hold itself where there is one.
 RECORD_COLUMNS = tuple(name for name in Record.__dataclass_fields__ if name != "tenant_id")
+_columns = attrgetter(*RECORD_COLUMNS)
 _COLUMNS = ", ".join(RECORD_COLUMNS)
 _MARKS = ", ".join(["{p}"] * len(RECORD_COLUMNS))
 TRIAL_RECORD = Part(
@@ -323,7 +334,7 @@ def _together(parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, .
 
     A part that reads an earlier one does nothing where that one returned no row; no part here returns more than one.
     """
-    adapted = [(part, tuple(dialect.value(value) for value in params)) for part, params in parts]
+    adapted = [(part, tuple(map(dialect.value, params))) for part, params in parts]
     if dialect.joins:
         sql = _joined(tuple(part for part, _ in adapted), results, dialect)
         rows = yield Query(sql, tuple(value for _, params in adapted for value in params))
@@ -339,7 +350,7 @@ def _together(parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, .
 
 
 def _single(part: Part, params: Sequence[Any], dialect: Dialect) -> Query:
-    return Query(_alone(part, "", dialect), tuple(dialect.value(value) for value in params))
+    return Query(_alone(part, "", dialect), tuple(map(dialect.value, params)))
 
 
 # -- steps ------------------------------------------------------------------------------------------------------------
@@ -450,10 +461,6 @@ def _time(value: Any) -> datetime:
 def record_call(record: Record, dialect: Dialect) -> Steps[bool]:
     """Write the record of a call with an own key. False: it was written before."""
     return bool((yield _single(OWN_RECORD, (*_columns(record), record.tenant_id), dialect)))
-
-
-def _columns(record: Record) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in RECORD_COLUMNS)
 
 
 # -- running ----------------------------------------------------------------------------------------------------------
