@@ -59,8 +59,8 @@ test-peers: install-dev  ## against llama.cpp's server, which is built first (so
 bench: install-dev  ## the benchmarks, printed as tables
 	@$(BIN)/python -m bench
 
-screenshots: install-dev  ## the pictures of docs/images, made from demo data
-	@$(BIN)/python -m tests.browser.screenshots
+screenshots: install-dev  ## every page in light, dark, Chinese and 320 pixels, into screenshots/
+	@$(BIN)/python -m tests.browser.screenshots screenshots
 
 messages: install-dev  ## collect and compile the translations
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
