@@ -1,8 +1,9 @@
 """`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow streams through one process.
 
 The server runs as an operator starts it (gunicorn, uvicorn worker, one process), the fake provider and the load generator in processes of
-their own. CPU is user and system time of the server's worker from /proc/<pid>/stat over all calls of a run, divided by their number; the
-best of three runs counts, because other programs on the machine can only add.
+their own. CPU is user and system time of the server's processes, gunicorn's own included, from /proc/<pid>/stat over all calls of a run,
+divided by their number. The median of the runs stands beside the best, because other programs on the machine can only add. PostgreSQL's
+processes are counted apart. A run takes RUN_SECONDS at most, so that all rows are there within six minutes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import os
 import secrets
+import statistics
 import subprocess
 import sys
 import time
@@ -26,7 +28,9 @@ from tests.server import REPOSITORY, Server, free_port
 KEY = "sk-bench-0123456789abcdef0123456789"
 OWN, TRIAL = "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"
 TICKS = os.sysconf("SC_CLK_TCK")
-RUNS = 3
+RUNS = 5
+RUN_SECONDS = 7  # of one run
+WARM = 400  # calls before anything counts; their speed tells how many a run can make
 STREAMS, PIECES, RHYTHM = 1000, 100, 0.1  # 1000 streams of 10 pieces per second
 
 
@@ -39,13 +43,13 @@ class Case:
     goal: float
     calls: int
     stream: bool = False
-    connections: int = 16
+    connections: int = 32
 
 
 CASES = (
-    Case("own key, whole answer", OWN, 0.6, 4000),
-    Case("own key, stream of 100 pieces", OWN, 1.5, 1500, stream=True),
-    Case("trial, whole answer, hold and settle", TRIAL, 0.8, 3000),
+    Case("own key, whole answer", OWN, 0.6, 8000),
+    Case("own key, stream of 100 pieces", OWN, 1.5, 4000, stream=True),
+    Case("trial, whole answer, hold and settle", TRIAL, 0.8, 5000),
 )
 
 
@@ -63,8 +67,29 @@ def peak_megabytes(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def workers(server: Server) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def processes(server: Server) -> list[int]:
+    """gunicorn and its worker."""
+    return [server.pid, *children(server.pid)]
+
+
+def database_processes(database_url: str) -> list[int]:
+    """PostgreSQL and its backends; none where they run on another machine, or there are none."""
+    import psycopg
+
+    if not database_url:
+        return []
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    try:
+        first = int((Path(row[0]) / "postmaster.pid").read_text().split("\n", 1)[0])
+        return [first, *children(first)]
+    except OSError:
+        return []
 
 
 @contextmanager
@@ -115,20 +140,28 @@ def load(server: Server, **wanted: Any) -> dict[str, Any]:
     return result
 
 
-def measure(server: Server, case: Case, factor: float) -> tuple[float, dict[str, Any]]:
-    """(milliseconds of CPU per call, the load generator's figures) of the best run."""
-    calls = int(case.calls * factor)
+@dataclass(frozen=True)
+class Run:
+    """Milliseconds of CPU per call, and the load generator's figures."""
+
+    server: float
+    database: float
+    seen: dict[str, Any]
+
+
+def measure(server: Server, database_url: str, case: Case, factor: float) -> list[Run]:
+    """The runs of a case, cheapest first."""
     options: dict[str, Any] = {"model": case.model, "stream": case.stream, "connections": case.connections}
-    load(server, calls=200, **options)  # warm
-    best: tuple[float, dict[str, Any]] | None = None
+    warm = load(server, calls=WARM, **options)
+    calls = max(WARM, int(factor * min(case.calls, RUN_SECONDS * warm["good"] / warm["seconds"])))
+    ours, theirs = processes(server), database_processes(database_url)
+    runs = []
     for _number in range(RUNS):
-        before = cpu_seconds(workers(server))
-        result = load(server, calls=calls, **options)
-        used = 1000 * (cpu_seconds(workers(server)) - before) / calls
-        if best is None or used < best[0]:
-            best = (used, result)
-    assert best is not None
-    return best
+        before, before_database = cpu_seconds(ours), cpu_seconds(theirs)
+        seen = load(server, calls=calls, **options)
+        used, used_database = cpu_seconds(ours) - before, cpu_seconds(theirs) - before_database
+        runs.append(Run(1000 * used / calls, 1000 * used_database / calls, seen))
+    return sorted(runs, key=lambda run: run.server)
 
 
 @contextmanager
@@ -156,18 +189,28 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 
 def bench_calls(names: list[str], factor: float, only: str) -> None:
-    rows = [("call", "database", "CPU per call", "goal", "calls per second", "p50", "p99")]
+    rows = [("call", "database", "CPU per call", "best run", "goal", "PostgreSQL's own CPU", "calls per second", "p50", "p99")]
     with fake_provider("--frames", "100") as provider, databases() as fresh:
         for name in names:
-            with running(provider, fresh(name)) as server:
-                for case in CASES:
-                    if only and only not in case.name:
-                        continue
-                    used, seen = measure(server, case, factor)
-                    speed = f"{seen['good'] / seen['seconds']:.0f}"
-                    times = (f"{seen['ms_p50']:.1f} ms", f"{seen['ms_p99']:.1f} ms")
-                    rows.append((case.name, name, f"{used:.2f} ms", f"{case.goal} ms", speed, *times))
+            url = fresh(name)
+            with running(provider, url) as server:
+                rows += [row_of(case, name, measure(server, url, case, factor)) for case in CASES if only in case.name]
     say(table(rows))
+
+
+def row_of(case: Case, database: str, runs: list[Run]) -> tuple[str, ...]:
+    middle = runs[len(runs) // 2]
+    return (
+        case.name,
+        database,
+        f"{middle.server:.2f} ms",
+        f"{runs[0].server:.2f} ms",
+        f"{case.goal} ms",
+        f"{statistics.median(run.database for run in runs):.2f} ms" if middle.database else "-",
+        f"{middle.seen['good'] / middle.seen['seconds']:.0f}",
+        f"{middle.seen['ms_p50']:.1f} ms",
+        f"{middle.seen['ms_p99']:.1f} ms",
+    )
 
 
 def bench_streams(name: str) -> None:
@@ -176,10 +219,11 @@ def bench_streams(name: str) -> None:
         databases() as fresh,
         running(provider, fresh(name)) as server,
     ):
-        before, began = cpu_seconds(workers(server)), time.monotonic()
+        ours = processes(server)
+        before, began = cpu_seconds(ours), time.monotonic()
         seen = load(server, model=OWN, stream=True, connections=STREAMS, calls=STREAMS, late=RHYTHM, spread=5)
-        cpu = (cpu_seconds(workers(server)) - before) / (time.monotonic() - began)
-        memory = peak_megabytes(workers(server)[0])
+        cpu = (cpu_seconds(ours) - before) / (time.monotonic() - began)
+        memory = sum(peak_megabytes(pid) for pid in ours)
     rows = [
         ("streams at once", "pieces per second", "late p50", "late p99", "goal", "memory", "goal", "CPU of one core"),
         (
@@ -212,6 +256,7 @@ def main() -> None:
         raise SystemExit(
             subprocess.run([sys.executable, "-m", "tests.postgres", sys.executable, "-m", "bench", *sys.argv[1:]], check=False).returncode
         )
+    say(f"{os.cpu_count()} processors, load average of the last minute before this began: {os.getloadavg()[0]:.1f}")
     names = [options.database] if options.database else ["PostgreSQL", "SQLite"]
     if options.only != "streams at once":
         bench_calls(names, 0.25 if options.quick else 1.0, options.only)
