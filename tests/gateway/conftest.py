@@ -156,6 +156,9 @@ def shared_hub() -> Iterator[Hub]:
                     {"provider": "demo", "name": "Demo", "values": {}},
                 ],
                 models=[
+                    {"provider": "openai_compatible", "model": "whisper-large", "type": "speech-to-text", "base_url": f"{fake.url}/v1"},
+                ]
+                + [
                     {"provider": "openai", "model": f"gpt@{mode}", "type": "reasoning"}
                     for mode in (
                         "status:401",

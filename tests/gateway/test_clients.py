@@ -69,6 +69,19 @@ def test_embeddings(hub: Hub) -> None:
     assert len(answer.data[0].embedding) > 0
 
 
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the SDK calls its translations that
+@pytest.mark.parametrize(("kind", "path"), [("transcriptions", "/v1/audio/transcriptions"), ("translations", "/v1/audio/translations")])
+def test_audio_at_a_server_of_the_workspaces_own(hub: Hub, kind: str, path: str) -> None:
+    answer = getattr(hub.sdk().audio, kind).create(model="openai_compatible/whisper-large", file=("voice.wav", WAV), prompt="Names: Ada")
+    assert answer.text == "What the fake provider heard."
+    [call] = hub.fake.calls
+    assert call.path == path
+    for part in (WAV, b'filename="voice.wav"', b"whisper-large", b"Names: Ada"):
+        assert part in call.body
+    record = hub.wait_for_record(answer._request_id)
+    assert (record["status"], record["model"], record["source"]) == ("ok", "whisper-large", "credential:whisper-large")
+
+
 def test_transcription(hub: Hub) -> None:
     answer = hub.sdk().audio.transcriptions.create(model="openai/whisper-1", file=("voice.wav", WAV), language="en")
     assert answer.text == "What the fake provider heard."
