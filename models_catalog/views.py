@@ -18,6 +18,7 @@ from models_catalog.forms import DefaultForm, ModelFilterForm, ModelForm, SetupF
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
 from providers import registry
+from providers import services as provider_services
 from providers.cards import Card
 from providers.models import CredentialState, ProviderCredential
 from providers.reading import reading_once
@@ -83,8 +84,10 @@ def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredentia
     values = {"provider": provider.label, "name": row.name}
     status = known_status(request, provider.slug)
     if row.state == CredentialState.NO_FUNDS:
-        text = _("The key is valid, but the %(provider)s account has no credit. Saved; calls will fail until the account is topped up.")
-        messages.warning(request, text % values)
+        text = _(
+            "The key is valid, but the %(provider)s account has no credit%(code)s. Saved; calls will fail until the account is topped up."
+        )
+        messages.warning(request, text % {**values, "code": provider_services.codes_in(row.state_message)})
     elif status.models_error:
         messages.warning(request, _("%(provider)s is set up. Its list of models could not be fetched; the built-in list is used.") % values)
     elif row.state == CredentialState.UNCHECKED and not status.models:

@@ -40,7 +40,7 @@ REMEDIES: dict[State, Any] = {
     State.REJECTED: _("Replace the key to use these models again."),
     State.NO_FUNDS: _("Top up the account at the provider; nothing needs to be changed here."),
     State.UNREACHABLE: _("Check the network and the base URL, then test the credential."),
-    State.WRONG_URL: _("Correct the base URL. It usually ends in /v1."),
+    State.WRONG_URL: _("Correct the base URL."),
     State.NOT_ALLOWED: _("Check what the key and the account may use at the provider."),
     State.UNREADABLE: _("This workspace's key pair cannot open it. Enter the key again."),
     State.RESTING: _("The provider limits requests. Calls use the next credential until the rest is over."),

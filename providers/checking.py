@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from providers import client
 from providers.errors import Failure, ProviderError
-from providers.exchange import exchange_for
+from providers.exchange import RETRIES, exchange_for
 from providers.models import CredentialState
 from providers.spec import Access, Call, ModelFacts, ModelType, Operation, Provider, Reply, Request, Upload
 from tenants.errors import ServiceError
@@ -67,13 +67,21 @@ class CredentialRefused(ServiceError):
     """A check failed and nothing was stored.
 
     error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a guess at the cause, or "".
+    keyless: no key was typed.
     """
 
     def __init__(
-        self, provider: Provider, error: ProviderError, what_we_sent: Sent | None, hint: str = "", *, storing: bool = True
+        self,
+        provider: Provider,
+        error: ProviderError,
+        what_we_sent: Sent | None,
+        hint: str = "",
+        *,
+        storing: bool = True,
+        keyless: bool = False,
     ) -> None:
-        saved = False if storing else None
-        super().__init__(error.failure.value, message_for(provider, error, what_we_sent, saved=saved), status=422)
+        message = message_for(provider, error, what_we_sent, saved=False if storing else None, keyless=keyless)
+        super().__init__(error.failure.value, message, status=422)
         self.error = error
         self.what_we_sent = what_we_sent
         self.hint = hint
@@ -89,13 +97,14 @@ class CheckFailed(Exception):
 
 
 def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None = None) -> None:
-    """Ask the provider whether this account works, or whether a model does. Raises CheckFailed."""
+    """Ask the provider whether this account works, or whether a model does; once, because a person waits. Raises CheckFailed."""
     if probe is not None:
-        run(provider, exchange_for(provider, _probe(probe), access, ModelFacts(name=probe.model, type=probe.type)), access, pool_key)
+        facts = ModelFacts(name=probe.model, type=probe.type)
+        run(provider, exchange_for(provider, _probe(probe), access, facts), access, pool_key, retries=0)
     elif provider.check is not None:
         ask = provider.check
         try:
-            run(provider, lambda: ask(provider, access), access, pool_key)
+            run(provider, lambda: ask(provider, access), access, pool_key, retries=0)
         except CheckFailed as failed:
             raise _without_a_model(failed) from None
 
@@ -108,7 +117,21 @@ def _without_a_model(failed: CheckFailed) -> CheckFailed:
     return failed
 
 
-def run(provider: Provider, make: Callable[[], Generator[Call, Reply, R]], access: Access, pool_key: str, deadline: float = DEADLINE) -> R:
+def is_keyless(provider: Provider, access: Access) -> bool:
+    """Whether none of the fields that hold a key is filled."""
+    names = {field.name for field in (*provider.credential_fields, *provider.model_fields) if field.secret}
+    return not any(access.values.get(name) or access.model_values.get(name) for name in names)
+
+
+def run(
+    provider: Provider,
+    make: Callable[[], Generator[Call, Reply, R]],
+    access: Access,
+    pool_key: str,
+    *,
+    deadline: float = DEADLINE,
+    retries: int = RETRIES,
+) -> R:
     """Run one exchange over our transport and keep what was last sent. Raises CheckFailed.
 
     The thread's database connection goes back to the pool first: a few hosts that never answer must not keep all of them.
@@ -119,7 +142,12 @@ def run(provider: Provider, make: Callable[[], Generator[Call, Reply, R]], acces
     secrets = [value for value in (*access.values.values(), *access.model_values.values()) if value]
     try:
         return client.perform(
-            lambda: _recorded(make(), calls), provider=provider, pool_key=pool_key, secrets=secrets, deadline=time.monotonic() + deadline
+            lambda: _recorded(make(), calls),
+            provider=provider,
+            pool_key=pool_key,
+            secrets=secrets,
+            deadline=time.monotonic() + deadline,
+            retries=retries,
         )
     except ProviderError as error:
         raise CheckFailed(error, _sent(calls)) from None
@@ -145,13 +173,18 @@ def _sent(calls: list[Call]) -> Sent | None:
     return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/", url.scheme)
 
 
-def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False) -> str:
+def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False, keyless: bool = False) -> str:
     """What happened, what it means, what to do; the provider's status and code stand in brackets for searching.
 
     saved: whether the message speaks of a credential that was (True) or was not (False) stored; None where nothing was to be.
+    keyless: no key was typed, so that a refusal asks for one.
     """
     outcome = {True: " " + _("Saved."), False: " " + _("Nothing was saved."), None: ""}[saved]
-    return _template(error, sent) % {
+    if keyless and error.failure is Failure.AUTH:
+        template = _("%(host)s asks for a key%(code)s.%(saved)s Enter the key that this server gave you.")
+    else:
+        template = _template(error, sent)
+    return template % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
         "url": sent.url if sent else "",
@@ -181,13 +214,13 @@ def _template(error: ProviderError, sent: Sent | None) -> str:
                 "Calls will fail until the account is topped up."
             )
         case Failure.UNREACHABLE:
-            return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL.%(saved)s")
+            return _unreachable(error.transport)
         case Failure.TIMEOUT:
             return _("%(host)s did not answer in time. Try again, or check the API base URL.%(saved)s")
         case Failure.NOT_AN_API if error.status is not None and error.status < 300 and sent is not None:
-            return _("%(url)s does not answer as an API.%(saved)s Check the API base URL; it usually ends in /v1.")
+            return _("%(url)s does not answer as an API.%(saved)s Check the API base URL.")
         case Failure.NOT_AN_API if error.status is not None and sent is not None:
-            return _("%(url)s answered %(status)s.%(saved)s Check the API base URL; it usually ends in /v1.")
+            return _("%(url)s answered %(status)s.%(saved)s Check the API base URL.")
         case Failure.NOT_AN_API:
             return _("The API base URL cannot be used: %(message)s%(saved)s")
         case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
@@ -199,6 +232,21 @@ def _template(error: ProviderError, sent: Sent | None) -> str:
             return _("%(provider)s is limiting requests just now%(code)s.%(saved)s Try again in a minute.")
         case _:
             return _("%(provider)s could not check this key%(code)s: %(message)s%(saved)s Try again later.")
+
+
+def _unreachable(transport: str) -> str:
+    match transport:
+        case "dns":
+            return _("This server could not look up the host name %(host)s. Check the API base URL for a typing mistake.%(saved)s")
+        case "connect":
+            return _(
+                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
+                "Check the API base URL, and that the server there runs.%(saved)s"
+            )
+        case "tls":
+            return _("No trusted TLS connection to %(host)s could be made. Check its certificate or the API base URL.%(saved)s")
+        case _:
+            return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL.%(saved)s")
 
 
 def codes(error: ProviderError) -> str:

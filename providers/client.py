@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from providers import egress
-from providers.exchange import Done, Pause, Steps, TransportFailure
+from providers.exchange import RETRIES, Done, Pause, Steps, TransportFailure
 from providers.spec import Call, Provider, Reply
 
 R = TypeVar("R")
@@ -31,14 +31,21 @@ PIECE = 64 * 1024  # bytes read at once
 
 
 def perform(
-    make: Callable[[], Generator[Call, Reply, R]], *, provider: Provider, pool_key: str, secrets: Sequence[str], deadline: float
+    make: Callable[[], Generator[Call, Reply, R]],
+    *,
+    provider: Provider,
+    pool_key: str,
+    secrets: Sequence[str],
+    deadline: float,
+    retries: int = RETRIES,
 ) -> R:
     """Runs one exchange to its end and returns the wire's result.
 
     make: starts the exchange. pool_key: tenant and credential; connections are never shared beyond it.
-    secrets: opened key texts, which no error will show. deadline: on time.monotonic(). Raises ProviderError.
+    secrets: opened key texts, which no error will show. deadline: on time.monotonic().
+    retries: how often a call is repeated at most. Raises ProviderError.
     """
-    steps = Steps(make, errors=provider.errors, secrets=secrets, deadline=deadline)
+    steps = Steps(make, errors=provider.errors, secrets=secrets, retries=retries, deadline=deadline)
     step: Call | Pause | Done[R] = steps.begin()
     while not isinstance(step, Done):
         if isinstance(step, Pause):
@@ -112,7 +119,7 @@ def _failure_of(problem: Exception, watch: _Watch) -> TransportFailure:
         return TransportFailure("broken", "The connection to the provider broke.", sent=True)
     if isinstance(problem, requests.exceptions.SSLError):
         return TransportFailure("tls", "No trusted TLS connection to the provider could be made.", sent=False)
-    return TransportFailure("connect", "The provider could not be reached.", sent=False)
+    return _too_slow() if _is_timeout(problem) else TransportFailure("connect", "The provider could not be reached.", sent=False)
 
 
 def _is_timeout(problem: Exception) -> bool:
@@ -176,7 +183,11 @@ def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
             continue
         sock.settimeout(timeout)
         return sock
-    raise TransportFailure("connect", "The provider could not be reached.", sent=False)
+    raise _too_slow() if time.monotonic() >= ends else TransportFailure("connect", "The provider could not be reached.", sent=False)
+
+
+def _too_slow() -> TransportFailure:
+    return TransportFailure("connect_timeout", "The provider could not be reached in time.", sent=False)
 
 
 def _bracket(host: str) -> str:
@@ -199,7 +210,7 @@ def _look_up_within(seconds: float) -> Callable[..., Sequence[Any]]:
         try:
             found = answers.get(timeout=seconds)
         except queue.Empty:
-            raise OSError from None
+            raise _too_slow() from None
         if isinstance(found, OSError):
             raise found
         return found

@@ -60,6 +60,7 @@ class ProviderError(Exception):
     failure: the meaning. message: safe to show (cut, escaped by whoever renders it, never holding a key).
     status: the provider's HTTP status, None where no answer came. provider_code: the provider's own code.
     retry_after: seconds, where the provider said so. sent: False only where the request surely was not processed.
+    transport: what kept an answer from coming (a kind of TransportFailure), "" where one came.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ProviderError(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         sent: bool = True,
+        transport: str = "",
     ) -> None:
         super().__init__(message)
         self.failure = failure
@@ -81,6 +83,7 @@ class ProviderError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.sent = sent
+        self.transport = transport
 
     @property
     def retryable(self) -> bool:

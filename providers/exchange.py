@@ -28,7 +28,9 @@ MAX_STREAM = 64 * 1024 * 1024  # bytes of one streamed body
 RETRIED_STATUSES = frozenset({429, 503})
 RETRIED_FAILURES = frozenset({Failure.RATE_LIMIT, Failure.OVERLOADED})
 
-FailureKind = Literal["dns", "refused_address", "connect", "tls", "timeout", "broken", "too_large", "encoding", "redirect"]
+FailureKind = Literal[
+    "dns", "refused_address", "connect", "connect_timeout", "tls", "timeout", "broken", "too_large", "encoding", "redirect"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ _OF_KIND: dict[str, Failure] = {
     "dns": Failure.UNREACHABLE,
     "refused_address": Failure.NOT_AN_API,
     "connect": Failure.UNREACHABLE,
+    "connect_timeout": Failure.UNREACHABLE,
     "tls": Failure.UNREACHABLE,
     "timeout": Failure.TIMEOUT,
     "broken": Failure.ERROR,
@@ -85,7 +88,7 @@ def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError
 
 
 def error_of(failure: TransportFailure) -> ProviderError:
-    return ProviderError(_OF_KIND[failure.kind], failure.message, sent=failure.sent)
+    return ProviderError(_OF_KIND[failure.kind], failure.message, sent=failure.sent, transport=failure.kind)
 
 
 class Steps(Generic[R]):
@@ -142,7 +145,7 @@ class Steps(Generic[R]):
     def failed(self, failure: TransportFailure) -> Call | Pause:
         """Takes a failure to get an answer: repeats what surely was not sent, else raises ProviderError."""
         self.sent = self.sent or failure.sent
-        if not failure.sent and failure.kind in ("connect", "tls"):
+        if not failure.sent and failure.kind in ("connect", "connect_timeout", "tls"):
             pause = self._pause(FIRST_PAUSE * 2**self._tries)
             if pause is not None:
                 return pause

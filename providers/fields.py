@@ -109,8 +109,15 @@ def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[P
         best = max(fitting, key=lambda guess: (guess[0], guess[1].slug == provider.slug), default=None)
         usual = _("%(provider)s keys start with %(prefix)s.") % {"provider": provider.label, "prefix": field.prefix}
         if best is not None and best[1].slug != provider.slug and best[0] != len(field.prefix):
-            found = _("This looks like a key of %(other)s (%(prefix)s…).") % {"other": best[1].label, "prefix": best[2]}
-            return f"{found} {usual}"
+            return f"{_looks_like(str(best[1].label), best[2])} {usual}"
         if not text.startswith(field.prefix):
             return usual
     return ""
+
+
+def _looks_like(label: str, prefix: str) -> str:
+    if label[:1].upper() in "AEIOU":
+        found = _("This looks like an %(other)s key (%(prefix)s…).")
+    else:
+        found = _("This looks like a %(other)s key (%(prefix)s…).")
+    return found % {"other": label, "prefix": prefix}

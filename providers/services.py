@@ -17,7 +17,7 @@ from providers.access import ENVELOPE, MODEL_ENVELOPE, effective_base_url, mask_
 from providers.checking import CheckFailed, CredentialRefused, Probe, Sent
 from providers.errors import Failure, ProviderError
 from providers.fields import BASE_URL, Values
-from providers.health import MESSAGE_LENGTH, note_failure, note_success, rest_until, set_state, words
+from providers.health import MESSAGE_LENGTH, codes_in, note_failure, note_success, rest_until, set_state, words
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.signals import credential_saved
 from providers.spec import Access, Field, Kind, Provider
@@ -40,6 +40,7 @@ __all__ = [
     "check_access",
     "check_credential",
     "check_draft",
+    "codes_in",
     "deactivate_credential",
     "delete_credential",
     "draft_credential",
@@ -212,15 +213,14 @@ def check_access(*, provider: Provider, access: Access, pool_key: str, model: Pr
     """Ask the provider whether an account works, or with `model` whether that model does: the same code as a call.
 
     pool_key: keeps connections of different tenants and credentials apart. storing: whether something was to be saved after it,
-    so that a refusal says it was not. Raises CredentialRefused.
+    so that a refusal says it was not. Raises CredentialRefused; its hint says that a key looks wrong, whatever else went wrong.
     """
+    hint = fields.shape_hint(provider, access.values, registry.all_providers())
     try:
         checking.check(provider, access, pool_key, model)
     except CheckFailed as failed:
-        hint = ""
-        if failed.error.failure is Failure.AUTH:
-            hint = fields.shape_hint(provider, access.values, registry.all_providers())
-        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing) from None
+        keyless = checking.is_keyless(provider, access)
+        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing, keyless=keyless) from None
 
 
 def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:

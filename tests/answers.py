@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.exchange import TransportFailure
+from providers.exchange import FailureKind, TransportFailure
 from providers.spec import Call, Reply
 
 JSON = {"content-type": "application/json"}
@@ -29,6 +29,10 @@ def openai_error(status: int, code: str, message: str = "No.", kind: str = "inva
 
 def unreachable() -> TransportFailure:
     return TransportFailure("dns", "The provider's host name could not be resolved.", sent=False)
+
+
+def no_connection(kind: FailureKind) -> TransportFailure:
+    return TransportFailure(kind, "The provider could not be reached.", sent=False)
 
 
 @dataclass

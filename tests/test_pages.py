@@ -268,6 +268,14 @@ def test_a_refused_key_is_explained_and_never_comes_back(htmx: bool, browser: Cl
         assert not ProviderCredential.objects.exists()
 
 
+def test_a_key_without_money_is_saved_and_says_so_with_its_codes(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}'
+    refuse_with(monkeypatch, 429, body)
+    values = {"name": "Default", "values-api_key": factories.marked_secret("without money")}
+    answer = browser.post(f"{PROVIDERS}/openai/setup/", values, follow=True)
+    assert "the OpenAI account has no credit (429 insufficient_quota). Saved;" in answer.content.decode()
+
+
 def test_the_dialog_answers_with_the_new_list_and_closes(browser: Client) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{PROVIDERS}/?q=demo"}
     answer = browser.post(f"{PROVIDERS}/demo/setup/", {"name": "Default"}, headers=headers)

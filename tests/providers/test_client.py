@@ -158,7 +158,8 @@ def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, sett
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: time.sleep(2))
     settings.MODELKEEP_CONNECT_TIMEOUT = 0.2
     started = time.monotonic()
-    assert failure(fake_provider, base_url="https://models.example.com").failure is Failure.UNREACHABLE
+    error = failure(fake_provider, base_url="https://models.example.com")
+    assert (error.failure, error.transport) == (Failure.UNREACHABLE, "connect_timeout")
     assert time.monotonic() - started < 1.5
 
 
@@ -170,7 +171,7 @@ def test_a_server_that_is_down_is_tried_three_times(settings: Any, monkeypatch: 
     monkeypatch.setattr(client.time, "sleep", pauses.append)
     settings.MODELKEEP_EGRESS_ALLOW = [url]
     error = failure(fake_provider, base_url=url)
-    assert (error.failure, error.sent) == (Failure.UNREACHABLE, False)
+    assert (error.failure, error.transport, error.sent) == (Failure.UNREACHABLE, "connect", False)
     assert len(pauses) == 2
 
 

@@ -21,7 +21,7 @@ from tenants.audit import COMMAND
 from tenants.errors import Conflict, NotFound, ServiceError
 from tenants.models import AuditEntry, KeyPair, Tenant
 from tenants.scope import tenant_scope
-from tests.answers import Answers, model_list, openai_error, reply, unreachable
+from tests.answers import Answers, model_list, no_connection, openai_error, reply, unreachable
 from tests.factories import Workspace, make_credential, make_workspace, marked_secret
 
 KEY_LENGTH = 20
@@ -81,11 +81,14 @@ def test_a_checked_key_is_stored_sealed_and_becomes_active(tenant: Tenant, answe
 
 OUTCOMES = [
     (openai_error(401, "invalid_api_key"), Failure.AUTH, "OpenAI refused this key (401 invalid_api_key). Nothing was saved."),
-    (unreachable(), Failure.UNREACHABLE, "This server could not reach api.openai.com within 10 s."),
+    (unreachable(), Failure.UNREACHABLE, "This server could not look up the host name api.openai.com."),
+    (no_connection("connect"), Failure.UNREACHABLE, "This server could not connect to api.openai.com: nothing answers there"),
+    (no_connection("connect_timeout"), Failure.UNREACHABLE, "This server could not reach api.openai.com within 10 s."),
+    (no_connection("tls"), Failure.UNREACHABLE, "No trusted TLS connection to api.openai.com could be made."),
     (
         reply(404, b"<html>nothing here</html>", {"content-type": "text/html"}),
         Failure.NOT_AN_API,
-        "https://api.openai.com/v1/models answered 404.",
+        "https://api.openai.com/v1/models answered 404. Nothing was saved. Check the API base URL.",
     ),
     (
         openai_error(403, "unsupported_country_region_territory"),
@@ -97,7 +100,7 @@ OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "failure", "words"), OUTCOMES, ids=[case[1].name for case in OUTCOMES])
+@pytest.mark.parametrize(("answer", "failure", "words"), OUTCOMES, ids=[case[2] for case in OUTCOMES])
 def test_a_failed_check_says_what_happened_and_stores_nothing(
     tenant: Tenant, answers: Answers, answer: Any, failure: Failure, words: str
 ) -> None:
@@ -169,11 +172,44 @@ def test_a_key_of_another_shape_is_a_hint_and_no_refusal(tenant: Tenant, answers
     answers.otherwise = openai_error(401, "invalid_api_key")
     with pytest.raises(CredentialRefused) as refused:
         add(tenant, values={"api_key": "sk-ant-api03-" + "k" * KEY_LENGTH})
-    assert "Anthropic" in refused.value.hint
-    assert "sk-" in refused.value.hint
+    assert refused.value.hint == "This looks like an Anthropic key (sk-ant-…). OpenAI keys start with sk-."
+    answers.otherwise = unreachable()
+    with pytest.raises(CredentialRefused) as away:
+        add(tenant, provider="anthropic", values={"api_key": "sk-proj-" + "k" * KEY_LENGTH})
+    assert away.value.hint == "This looks like an OpenAI key (sk-…). Anthropic keys start with sk-ant-.", "whatever else went wrong"
     with pytest.raises(CredentialRefused) as plain:
         add(tenant, values={"api_key": "sk-proj-" + "k" * KEY_LENGTH})
     assert plain.value.hint == ""
+
+
+@pytest.mark.parametrize("provider", ["openai_compatible", "chatglm"])
+def test_a_server_that_wants_a_key_is_not_said_to_have_refused_one(tenant: Tenant, answers: Answers, provider: str) -> None:
+    answers.otherwise = openai_error(401, "invalid_api_key")
+    with pytest.raises(CredentialRefused) as none_typed:
+        add(tenant, provider=provider, values={"base_url": "https://models.example.org/v1"})
+    assert str(none_typed.value.message).startswith("models.example.org asks for a key (401 invalid_api_key). Nothing was saved.")
+    with pytest.raises(CredentialRefused) as typed:
+        add(tenant, provider=provider, values={"base_url": "https://models.example.org/v1", "api_key": "k" * KEY_LENGTH})
+    assert "refused this key (401 invalid_api_key)" in str(typed.value.message)
+
+
+def test_a_version_that_we_put_into_the_address_ourselves_is_not_asked_for(tenant: Tenant, answers: Answers) -> None:
+    answers.otherwise = reply(404, b"nothing here", {"content-type": "text/html"})
+    with pytest.raises(CredentialRefused) as refused:
+        add(tenant, provider="openai_compatible", values={"base_url": "https://models.example.org/openai"})
+    words = "https://models.example.org/openai/v1/models answered 404. Nothing was saved. Check the API base URL."
+    assert str(refused.value.message) == words
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_check_asks_once_and_waits_for_nobody(tenant: Tenant, answers: Answers, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", slept.append)
+    body = {"error": {"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"}}
+    answers.otherwise = reply(status, body, {"retry-after": "5"})
+    with pytest.raises(CredentialRefused):
+        add(tenant)
+    assert (len(answers.calls), slept) == (1, [])
 
 
 def test_only_self_hosted_servers_are_saved_without_a_check(tenant: Tenant, answers: Answers, settings: Any) -> None:
