@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,20 @@ CASES = (
 )
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """User and system time that these processes have used."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+def cpu_seconds(first: int | None) -> float:
+    """User and system time of a process and its children, those that have ended included (PostgreSQL's autovacuum comes and goes)."""
+    if first is None:
+        return 0.0
+    ticks = sum(times(first))
+    for child in children(first):
+        with suppress(FileNotFoundError):  # ended meanwhile
+            ticks += sum(times(child)[:2])
+    return ticks / TICKS
+
+
+def times(pid: int) -> list[int]:
+    """Ticks of a process: user, system, and both of its ended children."""
+    return [int(value) for value in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
 
 
 def peak_megabytes(pid: int) -> float:
@@ -71,25 +78,19 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def processes(server: Server) -> list[int]:
-    """gunicorn and its worker."""
-    return [server.pid, *children(server.pid)]
-
-
-def database_processes(database_url: str) -> list[int]:
-    """PostgreSQL and its backends; none where they run on another machine, or there are none."""
+def postgres_pid(database_url: str) -> int | None:
+    """PostgreSQL's first process; None where it runs on another machine, or there is none."""
     import psycopg
 
     if not database_url:
-        return []
+        return None
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SHOW data_directory").fetchone()
     assert row is not None
     try:
-        first = int((Path(row[0]) / "postmaster.pid").read_text().split("\n", 1)[0])
-        return [first, *children(first)]
+        return int((Path(row[0]) / "postmaster.pid").read_text().split("\n", 1)[0])
     except OSError:
-        return []
+        return None
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def measure(server: Server, database_url: str, case: Case, factor: float) -> lis
     options: dict[str, Any] = {"model": case.model, "stream": case.stream, "connections": case.connections}
     warm = load(server, calls=WARM, **options)
     calls = max(WARM, int(factor * min(case.calls, RUN_SECONDS * warm["good"] / warm["seconds"])))
-    ours, theirs = processes(server), database_processes(database_url)
+    ours, theirs = server.pid, postgres_pid(database_url)
     runs = []
     for _number in range(RUNS):
         before, before_database = cpu_seconds(ours), cpu_seconds(theirs)
@@ -219,11 +220,10 @@ def bench_streams(name: str) -> None:
         databases() as fresh,
         running(provider, fresh(name)) as server,
     ):
-        ours = processes(server)
-        before, began = cpu_seconds(ours), time.monotonic()
+        before, began = cpu_seconds(server.pid), time.monotonic()
         seen = load(server, model=OWN, stream=True, connections=STREAMS, calls=STREAMS, late=RHYTHM, spread=5)
-        cpu = (cpu_seconds(ours) - before) / (time.monotonic() - began)
-        memory = sum(peak_megabytes(pid) for pid in ours)
+        cpu = (cpu_seconds(server.pid) - before) / (time.monotonic() - began)
+        memory = sum(peak_megabytes(pid) for pid in (server.pid, *children(server.pid)))
     rows = [
         ("streams at once", "pieces per second", "late p50", "late p99", "goal", "memory", "goal", "CPU of one core"),
         (
