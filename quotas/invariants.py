@@ -8,16 +8,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from quotas import statements
 
-REAPER_PERIOD_SECONDS = 30  # how often the server looks for expired holds
+
+def grace_seconds() -> float:
+    """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and one may fail."""
+    return 2.0 * settings.MODELKEEP_REAPER_PERIOD
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken invariant (I1 to I6 of docs/operators/credits) of one pool, or of all where pool_id is None."""
+    """One broken invariant (I1 to I6 of docs/credits.md) of one pool, or of all where pool_id is None."""
 
     invariant: str
     message: str
@@ -87,7 +91,7 @@ def audit(*, now: datetime | None = None) -> list[Violation]:
 
 def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
     dialect = statements.POSTGRES if connection.vendor == "postgresql" else statements.DJANGO_SQLITE
-    late = dialect.seconds(-2 * REAPER_PERIOD_SECONDS)
+    late = dialect.seconds(-grace_seconds())
     both = f"WITH sums AS ({SUMS.format(late=dialect.later)}), total AS ({ALL_CREDITS}) SELECT * FROM total LEFT JOIN sums ON TRUE"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(both, (dialect.value(now), late))

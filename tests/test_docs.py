@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,17 @@ def test_files_that_documents_name_exist() -> None:
             r"`((?:config|tenants|providers|models_catalog|quotas|gateway|tests|deploy|docs)/[\w./-]+)`", document.read_text("utf-8")
         ):
             assert (ROOT / name).exists() or "example" in name, f"{document.name} names {name}"
+
+
+@pytest.mark.slow
+def test_commands_on_the_page_of_credits_work() -> None:
+    text = (ROOT / "docs" / "credits.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python manage\.py (.+)$", text, re.MULTILINE)
+    assert len(commands) == 5
+    with Server() as server:
+        for command in commands:
+            assert server.manage(*shlex.split(command)), command
+        assert "in order" in server.manage("audit_credits")
 
 
 @pytest.fixture(scope="module")

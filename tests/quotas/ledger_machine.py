@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from quotas import services
-from quotas.invariants import REAPER_PERIOD_SECONDS
+from quotas.invariants import grace_seconds
 from quotas.models import CallRecord, Grant, Hold
 from quotas.plans import BelowUsed
 from quotas.statements import HoldState, UnknownHold, UnknownPool
@@ -221,6 +221,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def audit_agrees(self) -> None:
-        grace = timedelta(seconds=2 * REAPER_PERIOD_SECONDS)
+        grace = timedelta(seconds=grace_seconds())
         late = any(hold.state == "held" and hold.expires + grace < self.now for model in self.models for hold in model.holds.values())
         assert {violation.invariant for violation in services.audit(now=self.now)} == ({"I6"} if late else set())

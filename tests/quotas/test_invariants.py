@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from quotas import services
@@ -83,8 +84,9 @@ def test_a_hold_of_another_workspace_is_found(pool: CreditPool, other: Tenant) -
 
 def test_open_holds_become_late_two_reaper_periods_after_their_expiry() -> None:
     expiry = NOW + timedelta(seconds=660)
-    assert services.audit(now=expiry + timedelta(seconds=59)) == []
-    late = services.audit(now=expiry + timedelta(seconds=61))
+    grace = 2 * settings.MODELKEEP_REAPER_PERIOD
+    assert services.audit(now=expiry + timedelta(seconds=grace - 1)) == []
+    late = services.audit(now=expiry + timedelta(seconds=grace + 1))
     assert [one.invariant for one in late] == ["I6", "I6"]
 
 
