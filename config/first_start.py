@@ -14,6 +14,9 @@ from contextlib import closing
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -24,11 +27,11 @@ def new_master_key(mkid: str = "m1") -> str:
 
 
 def main() -> None:
-    env = environ.FileAwareEnv()
+    env = Environment()
     if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
         environ.Env.read_env(BASE_DIR / ".env")
-    folder = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
     try:
+        folder = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not env.str("SECRET_KEY", default=""):
             write_once(folder / "secret_key", secrets.token_urlsafe(50))
@@ -36,6 +39,8 @@ def main() -> None:
             if has_sealed_keys(folder / "modelkeep.sqlite3"):
                 sys.exit(LOST_KEYS.format(keys=folder / "master_keys", database=folder / "modelkeep.sqlite3"))
             write_once(folder / "master_keys", new_master_key())
+    except ImproperlyConfigured as error:
+        sys.exit(f"The settings cannot be used: {error}")
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
 

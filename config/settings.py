@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment import Environment
 from tenants.masterkeys import field_keys_or_placeholder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Environment()
 if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
     environ.Env.read_env(BASE_DIR / ".env")
 

@@ -6,12 +6,14 @@ One process for all of it, because each start of Django costs a second; what is 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 from pathlib import Path
 
 from config import first_start
 
+log = logging.getLogger("modelkeep.start")
 FIRST_WORKSPACE = "main"
 FIRST_OWNER = "owner@modelkeep.local"
 
@@ -75,12 +77,22 @@ def prepare() -> None:
 
     try:
         migrate()
+        report_master_keys()
         collect_static()
         first_workspace()
     except OperationalError as error:
         sys.exit(f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used.")
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
+
+
+def report_master_keys() -> None:
+    """One line of the log where the master keys are not the database's: pages go on, calls do not, and /readyz answers 503."""
+    from tenants.keys import master_key_problems
+
+    problems = master_key_problems()
+    if problems:
+        log.error("%s Stored keys cannot be opened, and none are sealed, until MODELKEEP_MASTER_KEYS is corrected.", " ".join(problems))
 
 
 def serve() -> None:

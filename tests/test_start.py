@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from config import first_start
 from tests.server import free_port
 from tests.source import ROOT, tree
 
@@ -123,6 +124,40 @@ def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) ->
         assert "DATABASE_URL" in done.stderr
         assert "Traceback" not in done.stderr
         assert "pass-word" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("PORT", "abc", "PORT must be a whole number."),
+        ("SECRET_KEY_FILE", "/no/such/file", "SECRET_KEY_FILE names a file that cannot be read: /no/such/file: No such file or directory."),
+        (
+            "DATABASE_URL_FILE",
+            "/no/such/file",
+            "DATABASE_URL_FILE names a file that cannot be read: /no/such/file: No such file or directory.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [["-m", "config.start"], ["manage.py", "migrate"]], ids=["start", "manage"])
+def test_a_setting_that_cannot_be_used_is_named_in_a_line(
+    tmp_path: Path, command: list[str], variable: str, value: str, words: str
+) -> None:
+    environment = clean_environment(tmp_path / "data", 8000, **{variable: value})
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == f"The settings cannot be used: {words}\n"
+
+
+@pytest.mark.slow
+def test_a_wrong_master_key_is_one_error_at_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    start(folder)
+    (folder / "master_keys").write_text(first_start.new_master_key() + "\n")
+    done = run_start(folder)
+    assert done.returncode == 0, "pages go on answering; /readyz does not say that all is well"
+    errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
+    assert len(errors) == 1, done.stderr
+    assert "Wrong master key m1" in errors[0]
 
 
 @pytest.mark.slow
