@@ -13,6 +13,7 @@ from config import health
 from config.logs import request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -68,4 +69,7 @@ class ContentSecurityPolicyMiddleware:
 
 def _is_private(request: HttpRequest) -> bool:
     match = request.resolver_match
-    return request.path_info.startswith("/api/") or (match is not None and ("workspace" in match.kwargs or "admin" in match.app_names))
+    if match is None:
+        return request.path_info.startswith("/api/")
+    of_person = match.url_name in PAGES_OF_A_PERSON and not match.app_names
+    return request.path_info.startswith("/api/") or of_person or "workspace" in match.kwargs or "admin" in match.app_names

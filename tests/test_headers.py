@@ -81,6 +81,13 @@ def test_a_page_with_masks_is_not_kept(route: routes.Route, side: walk.Side) -> 
         assert "no-store" in answer.headers.get("Cache-Control", ""), "a page with masked keys must be no-store"
 
 
+@pytest.mark.parametrize("path", ["/accounts/profile/", "/workspaces/", "/t/acme/"])
+def test_a_page_of_a_person_is_not_kept(path: str, side: walk.Side) -> None:
+    answer = walk.browser(side.workspace.owner).get(path)
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
 @pytest.mark.parametrize("path", ["/accounts/login/", "/no-such-page", "/t/acme/", "/api/docs/"])
 def test_pages_for_everybody_are_strict_too(path: str, client: Client) -> None:
     answer = client.get(path)
