@@ -207,7 +207,8 @@ def default_models(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Default models saved.") if changed else _("Nothing was changed."))
             return redirect("default-models", workspace=request.tenant.slug)
     wrong = any(form.is_bound and form.errors for form in forms)
-    return render(request, "models_catalog/default_models.html", {"rows": rows}, status=422 if wrong else 200)
+    context = {"rows": rows, "has_models": any(form.has_models for form in forms)}
+    return render(request, "models_catalog/default_models.html", context, status=422 if wrong else 200)
 
 
 def _default_form(request: HttpRequest, choice: Any, entries: list[Any]) -> DefaultForm:

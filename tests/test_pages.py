@@ -384,6 +384,19 @@ def test_a_model_named_twice_is_refused_beside_its_field(furnished: factories.Wo
     assert b"Name every model once." in answer.content
 
 
+def test_without_models_the_page_of_defaults_shows_one_way_out(acme: factories.Workspace, browser: Client) -> None:
+    path = f"{SETTINGS}/default-models/"
+    text = browser.get(path).content.decode()
+    assert "No model is enabled yet" in text
+    assert "Save defaults" not in text
+    assert f'class="btn primary" href="{PROVIDERS}/"' in text
+    viewer = signed_in(acme.viewer).get(path).content.decode()
+    assert "An owner or admin of this workspace can do that." in viewer
+    assert f'class="btn primary" href="{PROVIDERS}/"' not in viewer
+    furnish(acme)
+    assert "Save defaults" in browser.get(path).content.decode()
+
+
 def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser: Client) -> None:
     answer = browser.post(f"{SETTINGS}/default-models/reasoning/test/", follow=True)
     assert re.search(r"demo/demo-chat answered in \d+ ms", answer.content.decode())
