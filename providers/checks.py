@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
-from providers import registry
+from providers import egress, registry
 from providers.models import ProviderChoice, ProviderCredential
 
 
@@ -20,6 +21,17 @@ def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
     except Exception as error:  # any mistake in an adapter file is a finding here, not a traceback
         return [Error(f"An adapter cannot be loaded: {error}", id="modelkeep.E101")]
     return []
+
+
+@register(Tags.security)
+def allowed_origins_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
+    """Each entry of MODELKEEP_EGRESS_ALLOW is one origin; any other lets nothing through, or more than it seems."""
+    hint = "Write scheme, host and port of one server, such as http://127.0.0.1:11434, and separate several by commas."
+    return [
+        Warning(f"MODELKEEP_EGRESS_ALLOW holds “{entry}”: {problem}.", hint=hint, id="modelkeep.W102")
+        for entry in settings.MODELKEEP_EGRESS_ALLOW
+        if (problem := egress.entry_problem(entry.strip()))
+    ]
 
 
 @register(Tags.database)

@@ -204,7 +204,34 @@ def origin(url: str) -> str:
 
 @lru_cache(maxsize=64)
 def _origins(allow: frozenset[str]) -> frozenset[str]:
-    return frozenset(origin(entry.strip()) for entry in allow if entry.strip())
+    found: set[str] = set()
+    for entry in allow:
+        try:
+            found.add(origin(entry.strip()))
+        except Refused:  # lets nothing through; `entry_problem` says so to the operator
+            continue
+    return frozenset(found)
+
+
+def entry_problem(entry: str) -> str:
+    """What is wrong with an entry of the operator's list, in English, "" where it is one origin such as http://127.0.0.1:11434."""
+    if "://" not in entry:
+        return "it has no scheme"
+    if "*" in entry:
+        return "patterns are not known"
+    try:
+        origin(entry)
+    except Refused as problem:
+        return problem.message.rstrip(".")
+    parts = urlsplit(entry)
+    if "@" in parts.netloc or parts.path not in ("", "/") or "?" in entry or "#" in entry:
+        return "it holds more than scheme, host and port"
+    return ""
+
+
+def hint_to_allow(origin_of_call: str) -> str:
+    """What the operator may do about a refused origin."""
+    return f"The operator can allow this server by adding {origin_of_call} to MODELKEEP_EGRESS_ALLOW."
 
 
 def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
@@ -224,7 +251,7 @@ def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
         return
     scheme, _, rest = where.partition("://")
     host, _, port = rest.rpartition(":")
-    hint = " The operator can allow this server in MODELKEEP_EGRESS_ALLOW."
+    hint = f" {hint_to_allow(where)}"
     if scheme != "https":
         raise Refused(f"Only https:// addresses may be reached.{hint}")
     if tenant_typed and port != "443":
@@ -261,7 +288,7 @@ def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -
     if is_allowed(origin, allow) and (not _is_never(plain) or _is_literal(origin, address)):
         return
     host = urlsplit(origin).hostname
-    raise Refused(f"{host} has an address that is not public. The operator can allow this server in MODELKEEP_EGRESS_ALLOW.")
+    raise Refused(f"{host} has an address that is not public. {hint_to_allow(origin)}")
 
 
 def _is_never(address: IPAddress) -> bool:

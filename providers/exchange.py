@@ -145,7 +145,7 @@ class Steps(Generic[R]):
     def failed(self, failure: TransportFailure) -> Call | Pause:
         """Takes a failure to get an answer: repeats what surely was not sent, else raises ProviderError."""
         self.sent = self.sent or failure.sent
-        if not failure.sent and failure.kind in ("connect", "connect_timeout", "tls"):
+        if not failure.sent and failure.kind in ("connect", "tls"):
             pause = self._pause(FIRST_PAUSE * 2**self._tries)
             if pause is not None:
                 return pause

@@ -91,8 +91,23 @@ def clean_base_url(provider: Provider, text: str) -> str:
         url = egress.normalise_base_url(text)
         egress.check_url(url, allow=settings.MODELKEEP_EGRESS_ALLOW, tenant_typed=True)
     except egress.Refused as error:
-        raise InvalidValue(str(error), BASE_URL) from None
+        raise InvalidValue(_ask_for_a_scheme(text) or str(error), BASE_URL) from None
     return "" if url == provider.default_base_url else url
+
+
+def _ask_for_a_scheme(text: str) -> str:
+    """What to say of a refused address that was typed without a scheme; "" where that is not what is wrong."""
+    if "://" in text:
+        return ""
+    try:
+        egress.normalise_base_url(text)
+        where = egress.origin(f"http://{text}")
+    except egress.Refused:
+        return ""
+    return _(
+        "Begin the base URL with https://, or with http:// for a server that the operator has allowed "
+        "(%(origin)s in MODELKEEP_EGRESS_ALLOW)."
+    ) % {"origin": where}
 
 
 def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:

@@ -212,6 +212,23 @@ def test_a_check_asks_once_and_waits_for_nobody(tenant: Tenant, answers: Answers
     assert (len(answers.calls), slept) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:9711/v1", "(http://127.0.0.1:9711 in MODELKEEP_EGRESS_ALLOW)."),
+        ("http://127.0.0.1:9711/v1", "by adding http://127.0.0.1:9711 to MODELKEEP_EGRESS_ALLOW."),
+        ("https://models.example.org:8443", "by adding https://models.example.org:8443 to MODELKEEP_EGRESS_ALLOW."),
+    ],
+)
+def test_a_refused_address_says_what_to_allow(tenant: Tenant, answers: Answers, settings: Any, address: str, words: str) -> None:
+    settings.MODELKEEP_EGRESS_ALLOW = ["127.0.0.1:9711"]
+    with pytest.raises(ServiceError) as refused:
+        add(tenant, provider="openai_compatible", values={"base_url": address})
+    assert words in str(refused.value.message)
+    assert str(refused.value.message).startswith("Begin the base URL with https://") is ("://" not in address)
+    assert answers.calls == []
+
+
 def test_only_self_hosted_servers_are_saved_without_a_check(tenant: Tenant, answers: Answers, settings: Any) -> None:
     settings.MODELKEEP_EGRESS_ALLOW = ["http://127.0.0.1:9001"]
     with pytest.raises(ServiceError) as refused:

@@ -44,6 +44,10 @@ def test_a_first_start_is_silent() -> None:
         ({"CONTENT_SECURITY_POLICY": ""}, "modelkeep.W004"),
         ({"CONTENT_SECURITY_POLICY": "default-src 'none'; script-src 'unsafe-inline'"}, "modelkeep.W004"),
         ({"USE_TZ": False}, "modelkeep.W006"),
+        ({"MODELKEEP_EGRESS_ALLOW": ["127.0.0.1:11434"]}, "modelkeep.W102"),
+        ({"MODELKEEP_EGRESS_ALLOW": ["http://127.0.0.1:11434/v1"]}, "modelkeep.W102"),
+        ({"MODELKEEP_EGRESS_ALLOW": ["https://*.example.org"]}, "modelkeep.W102"),
+        ({"MODELKEEP_EGRESS_ALLOW": ["ftp://models.example.org"]}, "modelkeep.W102"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -73,6 +77,11 @@ def test_a_server_that_others_reach(settings: Any, monkeypatch: pytest.MonkeyPat
         setattr(settings, name, value)
     on_database(monkeypatch, vendor)
     assert set(found(include_deployment_checks=True)) == expected
+    assert found() == {}
+
+
+def test_whole_origins_may_be_allowed(settings: Any) -> None:
+    settings.MODELKEEP_EGRESS_ALLOW = ["http://127.0.0.1:11434", " https://models.example.org/", "http://[::1]:8000"]
     assert found() == {}
 
 
