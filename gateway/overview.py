@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists
 from django.utils.translation import gettext_lazy as _
 
+from models_catalog import queries as catalog
 from models_catalog.models import DefaultModel
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
+from providers.reading import reading_once
+from providers.spec import ModelType
 from quotas import queries as quota_queries
 from quotas.models import CallRecord
 from tenants.models import AppKey, Tenant
 from tenants.permissions import Action
 
 PROBLEMS = 5
+_PLAIN = re.compile(r"[A-Za-z0-9._:/@+-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Overview:
     cards: list[Card]  # of the providers that are set up
     problems: list[CallRecord]
     today: Any
+    model: str  # for the example of a call: "default" where that is answered, else one that can be called; "" where there is none
 
     @property
     def done(self) -> int:
@@ -62,19 +68,34 @@ class Overview:
 
 def overview(*, tenant: Tenant) -> Overview:
     """Everything in a fixed number of queries, whatever the number of providers and calls."""
-    statuses = provider_queries.statuses(tenant_id=tenant.pk).values()
-    return Overview(
-        steps=_steps(connected=any(status.is_set_up for status in statuses), **_progress(tenant)),
-        cards=sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency),
-        problems=quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS),
-        today=quota_queries.totals(tenant_id=tenant.pk, days=1),
+    with reading_once():
+        statuses = provider_queries.statuses(tenant_id=tenant.pk).values()
+        progress = _progress(tenant)
+        model = "default" if progress.pop("answers_default") else _model_to_call(tenant)
+        return Overview(
+            steps=_steps(connected=any(status.is_set_up for status in statuses), **progress),
+            cards=sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency),
+            problems=quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS),
+            today=quota_queries.totals(tenant_id=tenant.pk, days=1),
+            model=model,
+        )
+
+
+def _model_to_call(tenant: Tenant) -> str:
+    works = catalog.can_call(tenant_id=tenant.pk)
+    enabled = catalog.entries(tenant_id=tenant.pk, type=ModelType.REASONING, enabled=True)
+    # The name stands in a command for a shell: one with quotes or blanks in it is not offered.
+    found = catalog.suggestion(
+        tenant_id=tenant.pk, scenario="reasoning", among=[one for one in enabled if works(one) and _PLAIN.match(one.id)]
     )
+    return found.id if found else ""
 
 
 def _progress(tenant: Tenant) -> dict[str, bool]:
     """What has happened in the workspace so far, in one query."""
     found = {
         "chosen": Exists(DefaultModel.objects.filter(tenant=tenant)),
+        "answers_default": Exists(DefaultModel.objects.filter(tenant=tenant, scenario="reasoning")),
         "keyed": Exists(AppKey.objects.filter(tenant=tenant, revoked=None)),
         "called": Exists(CallRecord.objects.filter(tenant=tenant, status=CallRecord.Status.OK)),
     }

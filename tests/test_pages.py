@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import html
 import itertools
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.settings import BASE_DIR
+from models_catalog.models import DefaultModel
 from providers import client as provider_client
 from providers.models import ProviderCredential
 from providers.spec import Reply
@@ -471,6 +473,19 @@ def test_the_checklist_is_ticked_by_data(acme: factories.Workspace, browser: Cli
     factories.make_credential(acme.tenant, provider="demo")
     factories.make_app_key(acme.tenant)
     assert b"2 of 4 done" in browser.get("/t/acme/").content
+
+
+def test_the_example_names_a_model_that_answers(acme: factories.Workspace, browser: Client) -> None:
+    assert "Set up a provider first: no model can be called yet." in browser.get("/t/acme/").content.decode()
+    factories.make_credential(acme.tenant, provider="demo")
+    text = html.unescape(browser.get("/t/acme/").content.decode())
+    assert '{"model": "demo/demo-chat",' in text
+    assert "No default model is chosen" in text
+    with tenant_scope(acme.tenant):
+        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="demo/demo-chat")
+    text = html.unescape(browser.get("/t/acme/").content.decode())
+    assert '{"model": "default",' in text
+    assert "No default model is chosen" not in text
 
 
 def test_usage_shows_sums_and_says_what_is_unpriced(furnished: factories.Workspace, browser: Client) -> None:
