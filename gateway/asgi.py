@@ -18,10 +18,9 @@ from uuid import UUID
 import orjson
 
 from gateway import openai_format
-from gateway.errors import Refusal, bad_request
+from gateway.errors import DatabaseAway, Refusal, bad_request
 from gateway.relay import KEY_LENGTH, Inquiry, Presence, Streamed, Whole, database_away, internal_error
 from gateway.service import Service
-from gateway.store import DatabaseAway
 from gateway.uploads import FILE_LIMIT, read_form
 from providers.spec import Operation
 from tenants import identity, strictjson

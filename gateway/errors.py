@@ -1,4 +1,4 @@
-"""What a client is told when it gets no answer: one exception, and the one translation of providers' failures."""
+"""What a client is told when it gets no answer: one exception, and the one translation of providers' failures; the database's own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ _TYPES: Final[dict[int, str]] = {
 }
 # Two meanings that the settings pages tell apart are one to clients of the API.
 _CODES: Final[dict[Failure, str]] = {Failure.UNREACHABLE: "provider_error", Failure.NOT_AN_API: "provider_error"}
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached, or did not answer in time. Whether a write was made is not known."""
 
 
 class Refusal(Exception):

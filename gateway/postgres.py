@@ -17,7 +17,7 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
-from gateway.store import DatabaseAway
+from gateway.errors import DatabaseAway
 from quotas import statements
 from quotas.statements import POSTGRES, Rows, Steps
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from gateway import addresses, metering, openai_format
-from gateway.errors import Refusal, bad_request, from_provider
+from gateway.errors import DatabaseAway, Refusal, bad_request, from_provider
 from gateway.routes import Route, Routes, Source, Target
-from gateway.store import DatabaseAway, Finish, Store
+from gateway.store import Finish, Store
 from gateway.upstream import Progress, Stream, Upstream
 from providers.errors import ProviderError
 from providers.exchange import Steps, exchange_for

@@ -16,8 +16,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from gateway import addresses
-from gateway.errors import Refusal
-from gateway.store import DatabaseAway
+from gateway.errors import DatabaseAway, Refusal
 from models_catalog import queries as catalog
 from models_catalog.catalog import Entry, Price
 from models_catalog.models import TenantModel

@@ -13,10 +13,11 @@ from typing import Any
 
 from django.conf import settings
 
+from gateway.errors import DatabaseAway
 from gateway.relay import Relay
 from gateway.routes import Routes, in_thread
 from gateway.spool import Spool
-from gateway.store import DatabaseAway, Store, make_database
+from gateway.store import Store, make_database
 from gateway.upstream import Upstream
 from quotas import services as quota_services
 

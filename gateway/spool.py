@@ -17,7 +17,8 @@ from uuid import UUID
 
 import orjson
 
-from gateway.store import DatabaseAway, Finish
+from gateway.errors import DatabaseAway
+from gateway.store import Finish
 from quotas.statements import Record
 
 logger = logging.getLogger(__name__)

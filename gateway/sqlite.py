@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.store import DatabaseAway
+from gateway.errors import DatabaseAway
 from quotas import statements
 from quotas.statements import SQLITE, Query, Rows, Steps
 

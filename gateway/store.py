@@ -9,16 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from gateway.errors import DatabaseAway
 from quotas import statements
 from quotas.statements import Dialect, FinishResult, HoldRequest, HoldResult, HoldState, Record, Steps
 from tenants import identity
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
-
-
-class DatabaseAway(Exception):
-    """The database cannot be reached, or did not answer in time. Whether a write was made is not known."""
 
 
 class Database(Protocol):

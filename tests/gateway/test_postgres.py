@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from gateway.errors import DatabaseAway
 from gateway.postgres import Connection, PostgresDatabase, StatementFailed
-from gateway.store import DatabaseAway
 from quotas.statements import Query, Steps
 from tests.postgres import url_of
 

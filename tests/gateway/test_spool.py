@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.errors import DatabaseAway
 from gateway.spool import FILE, REJECTED, Spool
 from gateway.sqlite import SQLiteDatabase
-from gateway.store import DatabaseAway, Finish, Store
+from gateway.store import Finish, Store
 from quotas.statements import Query, Record, Steps
 
 
