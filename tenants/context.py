@@ -25,5 +25,7 @@ def workspace(request: Any) -> dict[str, Any]:
 
 
 def _memberships(request: Any) -> list[Any]:
+    if hasattr(request, "memberships"):  # read by the middleware
+        return list(request.memberships)
     user = getattr(request, "user", None)
     return queries.workspaces_of(user) if user is not None and user.is_authenticated else []

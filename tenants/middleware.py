@@ -52,9 +52,12 @@ class TenantMiddleware:
         if not request.user.is_authenticated:
             # The same answer for every address: whether a workspace exists is told to members only.
             return _for_htmx(request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL)))
-        member = queries.membership(user=request.user, slug=slug)
+        # All of the person's workspaces in one query: the page's switcher shows them.
+        request.memberships = queries.workspaces_of(request.user)
+        member = next((one for one in request.memberships if one.tenant.slug == slug), None)
         if member is None:
             raise Http404
+        member.user = request.user
         if member.tenant.status != Tenant.Status.ACTIVE:
             raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
         request.membership, request.tenant = member, member.tenant

@@ -11,17 +11,6 @@ from tenants.permissions import Action, Role, actions_of
 from tenants.scope import all_tenants
 
 
-def membership(*, user: User, slug: str) -> Membership | None:
-    """The person's membership of the workspace at this address, with workspace and user; None for a stranger."""
-    with all_tenants():
-        found: Membership | None = (
-            Membership.objects.select_related("tenant").filter(user=user, tenant__slug=slug, tenant__is_system=False).first()
-        )
-    if found is not None:
-        found.user = user
-    return found
-
-
 def workspaces_of(user: User) -> list[Membership]:
     """The person's memberships with their workspaces, by name. Suspended ones are among them; their pages refuse."""
     with all_tenants():
