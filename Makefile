@@ -18,7 +18,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint test test-fast test-postgres test-peers bench screenshots messages format lock clean
+.PHONY: help run install install-dev lint test test-fast test-postgres test-browser test-peers bench screenshots messages format lock clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -42,8 +42,12 @@ lint: install-dev  ## style, types, import ladders, migrations, deployment check
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-test: lint test-postgres  ## everything: lint, tests on PostgreSQL, all tests on SQLite; the last line is pytest's summary
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not peers"
+test: lint test-postgres test-browser  ## everything: lint, tests on PostgreSQL, in the browser, all others on SQLite; the last line is pytest's summary
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers"
+
+# In processes of their own: the browser's driver keeps an event loop running in its thread.
+test-browser: install-dev
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/browser
 
 # The mutants test the tests of the ledger, with thousands of statements each: on SQLite alone.
 test-postgres: install-dev

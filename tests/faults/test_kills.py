@@ -20,8 +20,11 @@ LIVES = 6
 
 
 def live_and_die(pool: CreditPool, start: Start) -> int:
-    """Three workers at a time until LIVES have ended; how many were killed."""
-    killed = 0
+    """One worker that dies at its first call, then three at a time until LIVES have ended; how many were killed.
+
+    Whether one of the others reaches its death before a small pool is used up is chance.
+    """
+    killed = [start(pool, "serve", seed=LIVES, calls=1, mortality=1).wait()].count(-signal.SIGKILL)
     for first in range(0, LIVES, 3):
         workers = [start(pool, "serve", seed=seed, calls=25, mortality=0.15) for seed in range(first, first + 3)]
         ends = [worker.wait() for worker in workers]
