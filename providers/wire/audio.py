@@ -155,6 +155,9 @@ def _text_answer(reply: Reply, response_format: str) -> Answer:
 class TranscriptDecoder:
     """Relays `transcript.text.delta` and `.done` events."""
 
+    last = "transcript.text.done"  # type of the event that ends the stream
+    piece = "delta"  # field that holds a piece of the answer
+
     def __init__(self, errors: ErrorMap) -> None:
         self._errors = errors
         self._parser = EventParser()
@@ -181,8 +184,11 @@ class TranscriptDecoder:
             raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
         if error_object(event) is not None:
             raise error_in_stream(self._errors, data)
-        if isinstance(event.get("delta"), str):
-            self.output_characters += len(event["delta"])
-        if event.get("type") == "transcript.text.done":
+        if event.get("type") == self.last:
             self.usage, self.finish_reason, self.done = transcript_usage(event.get("usage")), "stop", True
-        return Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(event.get("delta"), str))
+        piece = event.get(self.piece)
+        self.output_characters += self.characters_in(piece)
+        return Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))
+
+    def characters_in(self, piece: Any) -> int:
+        return len(piece) if isinstance(piece, str) else 0

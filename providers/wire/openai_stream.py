@@ -39,6 +39,7 @@ class ChatDecoder:
     """Relays chunks frame by frame; at most one decode per frame, none for plain pieces of text."""
 
     __slots__ = ("_errors", "_identity", "_parser", "_tidy", "_tidy_all", "done", "finish_reason", "output_characters", "usage")
+    kind = "chat.completion.chunk"
 
     def __init__(self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> None:
         self._errors = errors
@@ -98,7 +99,7 @@ class ChatDecoder:
         if error_object(chunk) is not None and not chunk.get("choices"):
             raise error_in_stream(self._errors, data)
         self._identity = self._identity or str(chunk.get("id") or new_id())
-        changed = complete_head(chunk, "chat.completion.chunk", self._identity)
+        changed = complete_head(chunk, self.kind, self._identity)
         if self._tidy is not None:
             changed = self._tidy(chunk) or changed
         content = self._note(chunk)
@@ -113,11 +114,14 @@ class ChatDecoder:
             finish = choice.get("finish_reason")
             if isinstance(finish, str) and finish:
                 self.finish_reason = finish
-            delta = choice.get("delta")
-            if isinstance(delta, dict):
-                characters += characters_of(delta)
+            characters += self.characters_in(choice)
         self.output_characters += characters
         return characters > 0
+
+    def characters_in(self, choice: dict[str, Any]) -> int:
+        """Of the piece of the answer that one choice of a chunk brings."""
+        delta = choice.get("delta")
+        return characters_of(delta) if isinstance(delta, dict) else 0
 
 
 class ReadyAnswer:
@@ -164,10 +168,13 @@ class WholeBody:
         body = json_or_none(data)
         if error_object(body) is not None and not choices_of(body):
             raise error_in_stream(self._errors, data)
-        ready = ReadyAnswer(answer_of(read_object(Reply(self._reply.status, self._reply.headers, data)), self._tidy))
+        ready = self.ready(read_object(Reply(self._reply.status, self._reply.headers, data)))
         self.usage, self.finish_reason, self.output_characters = ready.usage, ready.finish_reason, ready.output_characters
         self.done = True
         return ready.finish()
+
+    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
+        return ReadyAnswer(answer_of(body, self._tidy))
 
 
 def read_frame(data: bytes) -> dict[str, Any]:
