@@ -54,7 +54,7 @@ def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ig
     typed = dict(values)
     base_url = typed.pop(fields.BASE_URL, "") or ""
     cleaned = fields.clean([field for field in declared.credential_fields if field.name != fields.BASE_URL], typed)
-    return PlanCredential(cleaned.public, cleaned.secret, fields.clean_base_url(declared, base_url))
+    return PlanCredential(cleaned.public, cleaned.secret, fields.address(declared, cleaned.public, base_url))
 
 
 def retired_models(provider: str, models: Collection[str]) -> list:  # type: ignore[type-arg]

@@ -292,7 +292,7 @@ class Relay:
         """Frames up to the first content: until then nothing went to the client, and another target may still answer."""
         frames: list[Frame] = []
         try:
-            while not stream.ended and not stream.decoder.done:
+            while not stream.ended:
                 new = await stream.read()
                 frames += new
                 if any(frame.content for frame in new):
@@ -316,11 +316,11 @@ class Relay:
 
     async def _pieces(self, call: _Call, stream: Stream, frames: Sequence[Frame]) -> AsyncGenerator[bytes, None]:
         """The event stream; settled and recorded before its last event."""
-        decoder, shows_usage = stream.decoder, call.inquiry.include_usage
+        shows_usage = call.inquiry.include_usage
         try:
             while True:
                 piece = b"".join([b"data: %b\n\n" % frame.data for frame in frames if shows_usage or not frame.usage_only])
-                if decoder.done or stream.ended:
+                if stream.ended:
                     break
                 if piece:
                     yield piece

@@ -234,7 +234,7 @@ class Routes:
         def load() -> tuple[Access, tuple[str, ...]]:
             with tenant_scope(row.tenant_id):
                 access = provider_services.open_access(credential=row, purpose="call", model_row=model_row)
-            return access, _secrets(provider, access)
+            return access, provider_services.secret_texts(provider, access)
 
         rests = 0.0
         if provider_queries.is_resting(row, timezone.now()):
@@ -282,17 +282,11 @@ def _models_of(trials: Mapping[str, TrialView]) -> dict[str, Mapping[str, int]]:
     return {slug: trial.models for slug, trial in trials.items()}
 
 
-def _secrets(provider: Provider, access: Access) -> tuple[str, ...]:
-    names = [one.name for one in (*provider.credential_fields, *provider.model_fields) if one.secret]
-    values = [source.get(name, "") for source in (access.values, access.model_values) for name in names]
-    return tuple(dict.fromkeys(value for value in values if value))
-
-
 def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
     def load() -> tuple[Access, tuple[str, ...]]:
         plan = quota_plans.open_plan_credential(plan_id=trial.plan_id)
         access = Access(values=plan.values, base_url=plan.base_url)
-        return access, _secrets(provider, access)
+        return access, provider_services.secret_texts(provider, access)
 
     return Source(
         label=f"trial:{trial.plan}",
@@ -310,7 +304,7 @@ def _keyless_source(tenant_id: UUID, provider: Provider, entry: Entry, model_row
     def load() -> tuple[Access, tuple[str, ...]]:
         with tenant_scope(tenant_id):
             access = provider_services.open_access(credential=None, purpose="call", model_row=model_row)
-        return access, _secrets(provider, access)
+        return access, provider_services.secret_texts(provider, access)
 
     return Source(label=f"credential:{entry.model if model_row else provider.slug}"[:100], pool_key=f"{tenant_id}:{entry.id}", load=load)
 

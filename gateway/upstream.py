@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -17,13 +18,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from providers import egress
-from providers.exchange import Done, Pause, Steps, TransportFailure, error_of
-from providers.spec import Answer, Call, Decoder, Frame, Reply
+from providers.errors import ProviderError
+from providers.exchange import Done, Guarded, Pause, Steps, TransportFailure, error_of
+from providers.spec import Answer, Call, Frame, Reply
+
+logger = logging.getLogger(__name__)
 
 WHOLE_LIMIT: Final = 16 * 1024 * 1024  # bytes of a whole answer
 SESSIONS: Final = 512  # pools kept open, one per tenant, credential and origin
 # Seconds a connection may rest. Small model servers (uvicorn and its kin) close theirs after five: a request must not meet that.
 KEEP_ALIVE: Final = {"https": 15.0, "http": 4.0}
+UNDO_SECONDS: Final = 10.0  # for ending at the provider what was given up here
 _IDENTITY: Final = ("", "identity")
 
 
@@ -86,6 +91,15 @@ class Progress:
     credits_left: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the calls of one exchange are made. deadline: time.monotonic()."""
+
+    pool_key: str
+    deadline: float
+    progress: Progress
+
+
 class _Pool:
     """The connections of one tenant's credential to one origin."""
 
@@ -115,37 +129,60 @@ class _Pool:
 
 
 class Stream:
-    """An open answer: read() gives frames until it gives none and `ended` is true. close() cancels it at the provider."""
+    """An open answer: read() gives frames until `ended` is true. close() cancels it at the provider.
 
-    __slots__ = ("_pool", "_response", "_steps", "decoder", "ended")
+    follow: makes one more call that the decoder asks for. abandon: what close() does before the end.
+    """
 
-    def __init__(self, decoder: Decoder, response: aiohttp.ClientResponse | None, pool: _Pool | None, steps: Steps[Any]) -> None:
+    __slots__ = ("_abandon", "_follow", "_pool", "_response", "_steps", "decoder", "ended")
+
+    def __init__(
+        self,
+        decoder: Guarded,
+        steps: Steps[Any],
+        follow: Callable[[Call], Awaitable[Reply]],
+        abandon: Callable[[], None],
+    ) -> None:
         self.decoder = decoder
         self.ended = False
-        self._response = response
-        self._pool = pool
         self._steps = steps
+        self._follow = follow
+        self._abandon = abandon
+        self._response: aiohttp.ClientResponse | None = None
+        self._pool: _Pool | None = None
+
+    def hold(self, response: aiohttp.ClientResponse, pool: _Pool) -> None:
+        """Take over the open body and its place in the pool."""
+        self._response, self._pool = response, pool
 
     async def read(self) -> Sequence[Frame]:
         """The frames of the next bytes. Raises ProviderError for errors in the stream, a break, silence, the cap."""
         if self.ended:
             return ()
-        data = await self._next_bytes()
-        if data:
-            return self.decoder.feed(data)
+        decoder = self.decoder
+        if self._response is not None:
+            data = await self._next_bytes(self._response)
+            frames = decoder.feed(data) if data else decoder.finish()
+            if not data or decoder.done:
+                self.ended = decoder.next_call is None
+                if not self.ended:
+                    self._give_back()  # else close() does so: until then the end of the body has come, and the connection can be kept
+            return frames
+        if (call := decoder.next_call) is not None:
+            frames = decoder.answered(await self._follow(call))
+            self.ended = decoder.done and decoder.next_call is None
+            return frames
         self.ended = True
-        return self.decoder.finish()
+        return decoder.finish()
 
-    async def _next_bytes(self) -> bytes:
-        if self._response is None:
-            return b""
+    async def _next_bytes(self, response: aiohttp.ClientResponse) -> bytes:
         try:
-            return await self._response.content.readany()
+            return await response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise self._steps.cleaned(error_of(_failure_of(problem))) from None
 
-    def close(self) -> None:
-        """Give the connection back if the answer was read to its end, else cut it."""
+    def _give_back(self) -> None:
+        """The connection, if the answer was read to its end; else it is cut."""
         if self._response is not None:
             # A body that has come to its end gave its connection back by itself; what is left of any other is not waited for.
             self._response.release() if self._response.content.is_eof() else self._response.close()
@@ -153,6 +190,13 @@ class Stream:
         if self._pool is not None:
             self._pool.active -= 1
             self._pool = None
+
+    def close(self) -> None:
+        """Let go of the answer. Before its end, the work at the provider is ended too."""
+        self._give_back()
+        if not self.ended:
+            self.ended = True
+            self._abandon()
 
 
 class Upstream:
@@ -168,7 +212,7 @@ class Upstream:
         self._idle_timeout = idle_timeout
         self._pools: OrderedDict[tuple[str, str], _Pool] = OrderedDict()
         self._tls = ssl.create_default_context()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Future[None]] = set()
 
     async def run(self, steps: Steps[Any], *, pool_key: str, deadline: float, progress: Progress) -> Answer | Stream:
         """Drive an exchange to its answer, or to an open stream.
@@ -177,31 +221,62 @@ class Upstream:
         progress: written to as the call goes on.
         Raises ProviderError.
         """
+        way = _Way(pool_key, deadline, progress)
+        try:
+            result = await self._drive(steps, way)
+        except BaseException:
+            self._undo(steps, pool_key)
+            raise
+        return result if isinstance(result, Answer | Stream) else self._stream(result, steps, way)
+
+    async def _drive(self, steps: Steps[Any], way: _Way) -> Any:
         step = steps.begin()
         while not isinstance(step, Done):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
                 step = step.call
-            step = await self._make(steps, step, pool_key, deadline, progress)
-        result = step.value
-        return result if isinstance(result, Answer | Stream) else Stream(result, None, None, steps)
+            step = await self._make(steps, step, way)
+        return step.value
 
-    async def _make(self, steps: Steps[Any], call: Call, pool_key: str, deadline: float, progress: Progress) -> Any:
+    def _stream(self, decoder: Guarded, steps: Steps[Any], way: _Way) -> Stream:
+        async def follow(call: Call) -> Reply:
+            reply: Reply = await self._drive(steps.following(call), way)
+            return reply
+
+        return Stream(decoder, steps, follow, lambda: self._undo(steps, way.pool_key))
+
+    def _undo(self, steps: Steps[Any], pool_key: str) -> None:
+        """End beside what goes on at the provider for an exchange that was given up."""
+        if steps.undo is None:
+            return
+        call, steps.undo = steps.undo, None
+        task = asyncio.ensure_future(self._end_there(steps.following(call), _Way(pool_key, time.monotonic() + UNDO_SECONDS, Progress())))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _end_there(self, steps: Steps[Any], way: _Way) -> None:
+        try:
+            await self._drive(steps, way)
+        except ProviderError as error:
+            logger.warning("Work given up could not be ended at the provider: %s", error.message)
+
+    async def _make(self, steps: Steps[Any], call: Call, way: _Way) -> Any:
         try:
             url, origin = _checked(call.url, self._allow)
         except TransportFailure as refusal:
             return steps.failed(refusal)
-        pool = self._pool(pool_key, origin)
+        pool = self._pool(way.pool_key, origin)
         pool.active += 1
         response = None
         handed_over = False
         try:
-            response = await self._send(pool, url, call, deadline)
-            progress.accepted = 200 <= response.status < 300
+            response = await self._send(pool, url, call, way.deadline)
+            way.progress.accepted = way.progress.accepted or 200 <= response.status < 300
             reply = await _read_reply(call, response)
             step = steps.answered(reply)
             if reply.open and isinstance(step, Done):
-                stream = Stream(step.value, response, pool, steps)
+                stream = self._stream(step.value, steps, way)
+                stream.hold(response, pool)
                 handed_over = True
                 return Done(stream)
             return step
@@ -242,11 +317,11 @@ class Upstream:
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once the work given up was ended at the providers."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
         for pool in self._pools.values():
             await pool.session.close()
         self._pools.clear()
-        await asyncio.gather(*self._closing)
 
 
 async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:

@@ -10,7 +10,7 @@ from uuid import UUID
 from providers import egress, registry
 from providers.health import mark_unreadable
 from providers.models import ProviderCredential
-from providers.spec import Access, Field
+from providers.spec import Access, Field, Provider
 from tenants import keys
 from tenants.keys import CredentialUnreadable
 
@@ -49,6 +49,13 @@ def open_access(*, credential: ProviderCredential | None, purpose: str, model_ro
         return Access(values=values, base_url=base_url)
     own = dict(model_row.values) | _opened_model(model_row, purpose)
     return Access(values=values | own, base_url=base_url, model_values=own)
+
+
+def secret_texts(provider: Provider, access: Access) -> tuple[str, ...]:
+    """The opened values of secret fields, which no text may show. A region or an id is none: masking it would eat words."""
+    names = [one.name for one in (*provider.credential_fields, *provider.model_fields) if one.secret]
+    values = [source.get(name, "") for source in (access.values, access.model_values) for name in names]
+    return tuple(dict.fromkeys(value for value in values if value))
 
 
 def effective_base_url(provider: str, base_url: str) -> str:

@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from providers import client
+from providers.access import secret_texts
 from providers.errors import Failure, ProviderError
 from providers.exchange import RETRIES, exchange_for
 from providers.models import CredentialState
@@ -139,13 +140,12 @@ def run(
     if not connection.in_atomic_block:
         connection.close()
     calls: list[Call] = []
-    secrets = [value for value in (*access.values.values(), *access.model_values.values()) if value]
     try:
         return client.perform(
             lambda: _recorded(make(), calls),
             provider=provider,
             pool_key=pool_key,
-            secrets=secrets,
+            secrets=secret_texts(provider, access),
             deadline=time.monotonic() + deadline,
             retries=retries,
         )

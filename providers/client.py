@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import socket
 import threading
@@ -28,6 +29,9 @@ R = TypeVar("R")
 MAX_BODY = 16 * 1024 * 1024  # bytes of a whole answer
 MAX_SESSIONS = 64
 PIECE = 64 * 1024  # bytes read at once
+UNDO_SECONDS = 5.0  # for ending at the provider what was given up here
+
+logger = logging.getLogger(__name__)
 
 
 def perform(
@@ -46,6 +50,14 @@ def perform(
     retries: how often a call is repeated at most. Raises ProviderError.
     """
     steps = Steps(make, errors=provider.errors, secrets=secrets, retries=retries, deadline=deadline)
+    try:
+        return _drive(steps, pool_key, deadline)
+    except BaseException:
+        _undo(steps, pool_key)
+        raise
+
+
+def _drive(steps: Steps[R], pool_key: str, deadline: float) -> R:
     step: Call | Pause | Done[R] = steps.begin()
     while not isinstance(step, Done):
         if isinstance(step, Pause):
@@ -58,6 +70,16 @@ def perform(
         else:
             step = steps.answered(reply)
     return step.value
+
+
+def _undo(steps: Steps[Any], pool_key: str) -> None:
+    """Ends what goes on at the provider for an exchange that was given up; that it could not be ended is only logged."""
+    if steps.undo is None:
+        return
+    try:
+        send(steps.undo, pool_key=pool_key, deadline=time.monotonic() + UNDO_SECONDS)
+    except TransportFailure as failure:
+        logger.warning("work given up could not be ended at the provider: %s", failure)
 
 
 def send(call: Call, *, pool_key: str, deadline: float) -> Reply:

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from providers.errors import CannotExpress, Failure, ProviderError
-from providers.spec import Access, Call, Decoder, ErrorMap, Exchange, Frame, ModelFacts, Provider, Reply, Request, Usage
+from providers.spec import Access, Call, Continued, Decoder, ErrorMap, Exchange, Frame, ModelFacts, Provider, Reply, Request, Usage
 from providers.wire.http import SHOWN_CHARACTERS, plain_error, seconds_until_retry
 
 R = TypeVar("R")
@@ -123,11 +123,25 @@ class Steps(Generic[R]):
         self._tries = 0
         self.sent = False
         self.attempts = 0
+        self.undo: Call | None = None  # to be made where the exchange, or the stream it led to, is given up now
 
-    def begin(self) -> Call | Done[R]:
+    def begin(self) -> Call | Pause | Done[R]:
         """The first call, or the result of a wire that needs none."""
         self._generator = self._make()
         return self._resume(None)
+
+    def following(self, call: Call) -> Steps[Reply]:
+        """The exchange of one more call that a Continued decoder asks for; its result is the whole reply."""
+        self.undo = call.undo
+        return Steps(
+            lambda: _once(call),
+            errors=self._errors,
+            secrets=(*self._secrets, *call.secrets),
+            retries=self._retries,
+            deadline=self._deadline,
+            clock=self._clock,
+            random=self._random,
+        )
 
     def answered(self, reply: Reply) -> Call | Pause | Done[R]:
         """Takes the answer to the last call. Raises ProviderError."""
@@ -170,23 +184,32 @@ class Steps(Generic[R]):
         self.close()
         return self.cleaned(error)
 
-    def _resume(self, reply: Reply | None) -> Call | Done[R]:
+    def _resume(self, reply: Reply | None) -> Call | Pause | Done[R]:
         generator = self._generator
         assert generator is not None, "begin() comes first"
         try:
-            self._call = next(generator) if reply is None else generator.send(reply)
+            call = next(generator) if reply is None else generator.send(reply)
         except StopIteration as stop:
             return Done(self._guarded(stop.value))
         except ProviderError as error:
+            self.undo = None  # the wire's own word: there is nothing left to end
             raise self.cleaned(error) from None
         except MISSHAPEN as problem:
             raise self.cleaned(_misshapen(problem, is_request=reply is None)) from None
+        return self._next(call)
+
+    def _next(self, call: Call) -> Call | Pause:
+        self._call, self.undo = call, call.undo
+        self._secrets += call.secrets
+        if call.delay and self._clock() + call.delay >= self._deadline:
+            raise self._closed(ProviderError(Failure.TIMEOUT, "The provider was not done in the time of this call."))
         self.attempts += 1
-        return self._call
+        return Pause(call.delay, call) if call.delay else call
 
     def _guarded(self, value: R) -> R:
         if hasattr(value, "feed") and hasattr(value, "finish"):
             return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]
+        self.undo = None
         return value
 
     def _error_in(self, reply: Reply) -> ProviderError | None:
@@ -243,6 +266,11 @@ class Guarded:
     def done(self) -> bool:
         return self._decoder.done
 
+    @property
+    def next_call(self) -> Call | None:
+        """What a Continued decoder still has to ask; None for every other one."""
+        return getattr(self._decoder, "next_call", None)
+
     def feed(self, data: bytes) -> Sequence[Frame]:
         self._left -= len(data)
         if self._left < 0:
@@ -255,12 +283,24 @@ class Guarded:
             raise self._clean(_misshapen(problem)) from None
 
     def finish(self) -> Sequence[Frame]:
+        return self._read(self._decoder.finish)
+
+    def answered(self, reply: Reply) -> Sequence[Frame]:
+        """Hands a Continued decoder the reply to its next_call."""
+        decoder: Continued = self._decoder  # type: ignore[assignment]
+        return self._read(lambda: decoder.answered(reply))
+
+    def _read(self, read: Callable[[], Sequence[Frame]]) -> Sequence[Frame]:
         try:
-            return self._decoder.finish()
+            return read()
         except ProviderError as error:
             raise self._clean(error) from None
         except MISSHAPEN as problem:
             raise self._clean(_misshapen(problem)) from None
+
+
+def _once(call: Call) -> Generator[Call, Reply, Reply]:
+    return (yield call)
 
 
 def exchange_for(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Callable[[], Exchange]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from providers import egress
-from providers.spec import Field, Provider
+from providers.spec import Field, Kind, Provider
 from tenants.errors import ServiceError
 
 MAX_LENGTH = 4000  # characters of one value
@@ -93,6 +93,34 @@ def clean_base_url(provider: Provider, text: str) -> str:
     except egress.Refused as error:
         raise InvalidValue(_ask_for_a_scheme(text) or str(error), BASE_URL) from None
     return "" if url == provider.default_base_url else url
+
+
+def derived_base_url(provider: Provider, values: Mapping[str, str]) -> str:
+    """The address that follows from the other values, such as a region; "" for the provider's own. Raises InvalidValue."""
+    if provider.base_url_of is None:
+        return ""
+    try:
+        url = provider.base_url_of(values)
+    except ValueError as problem:
+        raise InvalidValue(str(problem), None) from None
+    return clean_base_url(provider, url) if url else ""
+
+
+def address(provider: Provider, values: Mapping[str, str], typed: str) -> str:
+    """The base URL to store: what was typed, else what follows from the other values; "" for the provider's own. Raises InvalidValue."""
+    url = typed.strip() or derived_base_url(provider, values)
+    # Hosting: each model may bring its own address.
+    if not url and provider.kind is Kind.HOSTING and any(field.name == BASE_URL for field in provider.model_fields):
+        return ""
+    return clean_base_url(provider, url)
+
+
+def typed_base_url(provider: Provider, values: Mapping[str, str], stored: str) -> str:
+    """A stored address as it was typed: "" where it only follows from the other values."""
+    try:
+        return "" if stored == derived_base_url(provider, values) else stored
+    except InvalidValue:
+        return stored
 
 
 def _ask_for_a_scheme(text: str) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from providers.cards import TYPE_LABELS
+from providers.fields import typed_base_url
 from providers.models import ProviderCredential
 from providers.spec import Field, Provider
 
@@ -101,7 +102,7 @@ class ReplaceForm(DeclaredForm):
 
     def __init__(self, *args: Any, provider: Provider, credential: ProviderCredential, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        stored = {**credential.values, "base_url": credential.base_url}
+        stored = {**credential.values, "base_url": typed_base_url(provider, credential.values, credential.base_url)}
         self.declare("values", provider.credential_fields, kept=credential.mask, initial=stored)
 
 

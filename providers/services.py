@@ -13,14 +13,23 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from providers import checking, fields, registry
-from providers.access import ENVELOPE, MODEL_ENVELOPE, effective_base_url, mask_of, open_access, open_credential, seal_values
+from providers.access import (
+    ENVELOPE,
+    MODEL_ENVELOPE,
+    effective_base_url,
+    mask_of,
+    open_access,
+    open_credential,
+    seal_values,
+    secret_texts,
+)
 from providers.checking import CheckFailed, CredentialRefused, Probe, Sent
 from providers.errors import Failure, ProviderError
 from providers.fields import BASE_URL, Values
 from providers.health import MESSAGE_LENGTH, codes_in, note_failure, note_success, rest_until, set_state, words
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.signals import credential_saved
-from providers.spec import Access, Field, Kind, Provider
+from providers.spec import Access, Field, Provider
 from tenants.audit import Actor, record
 from tenants.errors import Conflict, NotFound, ServiceError
 from tenants.keys import CredentialUnreadable
@@ -53,6 +62,7 @@ __all__ = [
     "rename_credential",
     "replace_credential",
     "seal_values",
+    "secret_texts",
     "set_source_order",
     "store_draft",
     "store_unchecked",
@@ -169,13 +179,15 @@ def replace_credential(
     if renamed:
         _free_name(tenant, credential.provider, name, but=credential)
     typed, typed_url = _split_base_url(values, base_url)
-    url = credential.base_url if typed_url is None else fields.clean_base_url(declared, typed_url)
     stored = tuple(field.name for field in declared.credential_fields if field.secret) if credential.sealed else ()
-    if url != credential.base_url:
-        _require_typed_again(declared, stored, typed)
     cleaned = fields.clean(_typed_fields(declared), typed, kept=stored)
     # A field that is not mentioned stays; one that is sent empty is cleared.
     public = {name: value for name, value in credential.values.items() if name not in typed} | cleaned.public
+    if typed_url is None:
+        typed_url = fields.typed_base_url(declared, credential.values, credential.base_url)
+    url = fields.address(declared, public, typed_url)
+    if url != credential.base_url:
+        _require_typed_again(declared, stored, typed)
     secret = dict(cleaned.secret)
     if url == credential.base_url and any(name not in secret for name in stored):
         secret = open_credential(credential, "check") | secret
@@ -382,14 +394,7 @@ def _typed_fields(provider: Provider) -> tuple[Field, ...]:
 def _cleaned(provider: Provider, values: Mapping[str, Any], base_url: str) -> tuple[Values, str]:
     typed, url = _split_base_url(values, base_url)
     cleaned = fields.clean(_typed_fields(provider), typed)
-    # Hosting: each model may bring its own address.
-    if not url and provider.kind is Kind.HOSTING and _models_have_an_address(provider):
-        return cleaned, ""
-    return cleaned, fields.clean_base_url(provider, url or "")
-
-
-def _models_have_an_address(provider: Provider) -> bool:
-    return any(field.name == BASE_URL for field in provider.model_fields)
+    return cleaned, fields.address(provider, cleaned.public, url or "")
 
 
 def _access(provider: Provider, values: Values, base_url: str) -> Access:

@@ -106,6 +106,7 @@ class ModelFacts:
     context_window: int | None = None
     max_output: int | None = None
     features: frozenset[str] = frozenset()  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
+    max_inputs: int | None = None  # texts in one embedding request
     # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter that is not supported is
     # left out, unless it is allowed while reasoning is off (reasoning_effort "none").
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -116,6 +117,9 @@ class Call:
     """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open.
 
     accept: statuses that are an answer to the wire although they are 400 or above; all others end the exchange.
+    delay: seconds to wait before it is made; a polling wire does not wait by itself.
+    undo: what ends the work at the provider; made beside if the exchange is given up while this call is the last one.
+    secrets: texts that this call brought along, such as a fetched token; no error shows them.
     """
 
     method: str
@@ -124,6 +128,9 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     stream: bool = False
     accept: frozenset[int] = frozenset()
+    delay: float = 0.0
+    undo: Call | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -176,14 +183,36 @@ class Decoder(Protocol):
     feed and finish raise ProviderError when the provider reports an error inside the stream or breaks its format.
     """
 
-    usage: Usage | None
-    finish_reason: str | None
-    output_characters: int  # characters of text seen so far, to estimate tokens where usage never comes
-    done: bool  # the provider said that the stream is complete
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def finish_reason(self) -> str | None: ...
+
+    @property
+    def output_characters(self) -> int:
+        """Characters of text seen so far, to estimate tokens where usage never comes."""
+
+    @property
+    def done(self) -> bool:
+        """The provider said that the stream is complete."""
 
     def feed(self, data: bytes) -> Sequence[Frame]: ...
 
     def finish(self) -> Sequence[Frame]: ...
+
+
+class Continued(Decoder, Protocol):
+    """A Decoder that needs more requests: to poll for further pieces, or to fetch what its stream did not say, such as usage.
+
+    next_call: made once the open body (if any) has ended and finish() was asked, or as soon as `done` is set; its whole reply goes
+    to `answered`, which sets the next one or None. An error in the reply ends the stream.
+    """
+
+    @property
+    def next_call(self) -> Call | None: ...
+
+    def answered(self, reply: Reply) -> Sequence[Frame]: ...
 
 
 # A wire that needs several requests yields one Call after the other and is sent each Reply. It returns an Answer,
@@ -225,6 +254,9 @@ class Provider:
     errors: ErrorMap
     # Default origin with path prefix; "" where the tenant must type a base URL.
     default_base_url: str = ""
+    # The address that follows from the credential's other values (a region, a workspace), where the tenant typed none; "" for the
+    # default. Raises ValueError, with a message for the form, for values that make no address.
+    base_url_of: Callable[[Mapping[str, str]], str] | None = None
     model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
     # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
     check: Callable[[Provider, Access], CheckExchange] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -48,6 +48,18 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
     segments = urlsplit(base).path.split("/")
     has_version = not version or any(_VERSION.match(segment) for segment in segments)
     return f"{base}{'' if has_version else version}{path}"
+
+
+def path_segment(text: str) -> str:
+    """A name as one segment of a URL's path. Raises CannotExpress for what would be another path: empty, "." and ".."."""
+    if text in ("", ".", "..") or not text.isprintable():
+        raise CannotExpress("This model's name cannot be part of an address.", param="model")
+    return quote(text, safe=":@")
+
+
+def path_segments(text: str) -> str:
+    """`owner/name` and its like: every part as one segment."""
+    return "/".join(path_segment(part) for part in text.split("/"))
 
 
 def is_host(provider: Provider, access: Access, host: str) -> bool:
