@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import gzip
 import json
 import sys
@@ -42,6 +43,7 @@ from typing import Any
 
 WORDS = 20  # pieces of text in a stream, by default
 TEXT = "Hello from the fake provider."
+SOUND = b"ID3\x04\x00\x00\x00\x00\x00\x00 not really music"
 MODELS = ("gpt-6-luna", "gpt-4o-mini", "text-embedding-3-small", "whisper-1", "gpt-3.5-turbo", "gpt-3.5-turbo-16k", "text-davinci-003")
 
 
@@ -84,6 +86,51 @@ def openai_chat(model: str) -> bytes:
     return compact(
         {"id": "chatcmpl-fake", "object": "chat.completion", "created": 1790000000, "model": model, "choices": [choice], "usage": _usage(7)}
     )
+
+
+def openai_completion(model: str, prompts: int) -> bytes:
+    choices = [{"text": TEXT, "index": number, "logprobs": None, "finish_reason": "stop"} for number in range(prompts)]
+    head = {"id": "cmpl-fake", "object": "text_completion", "created": 1790000000, "model": model}
+    return compact({**head, "choices": choices, "usage": _usage(7 * prompts)})
+
+
+def completion_frames(model: str, pieces: int, with_usage: bool) -> list[bytes]:
+    head = {"id": "cmpl-fake", "object": "text_completion", "created": 1790000000, "model": model}
+    texts = [(f"word{number} ", None) for number in range(pieces)] + [("", "stop")]
+    frames = [compact({**head, "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": end}]}) for text, end in texts]
+    if with_usage:
+        frames.append(compact({**head, "choices": [], "usage": _usage(pieces)}))
+    return [b"data: " + frame for frame in [*frames, b"[DONE]"]]
+
+
+def speech_frames() -> list[bytes]:
+    pieces = [{"type": "speech.audio.delta", "audio": base64.b64encode(SOUND[at : at + 4]).decode()} for at in range(0, len(SOUND), 4)]
+    usage = {"input_tokens": 3, "output_tokens": 11, "total_tokens": 14}
+    return [b"data: " + compact(event) for event in [*pieces, {"type": "speech.audio.done", "usage": usage}]]
+
+
+def transcript_frames() -> list[bytes]:
+    heard = ["What ", "the fake ", "provider heard."]
+    events = [{"type": "transcript.text.delta", "delta": piece} for piece in heard]
+    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 6, "total_tokens": 20}
+    return [b"data: " + compact(event) for event in [*events, {"type": "transcript.text.done", "text": "".join(heard), "usage": usage}]]
+
+
+def moderation(body: dict[str, Any]) -> bytes:
+    given = body.get("input")
+    texts = given if isinstance(given, list) else [given]
+    results = [
+        {"flagged": "kill" in str(text), "categories": {"violence": "kill" in str(text)}, "category_scores": {"violence": 0.5}}
+        for text in texts
+    ]
+    return compact({"id": "modr-fake", "model": body.get("model"), "results": results})
+
+
+def ranking(body: dict[str, Any]) -> bytes:
+    """The longest document is the best; all of them are given back, as vLLM does."""
+    documents = [one if isinstance(one, str) else one["text"] for one in body["documents"]]
+    results = [{"index": number, "document": {"text": text}, "relevance_score": len(text) / 1000} for number, text in enumerate(documents)]
+    return compact({"id": "rerank-fake", "model": body.get("model"), "results": results, "usage": {"total_tokens": 21}})
 
 
 def openai_frames(model: str, pieces: int, with_usage: bool) -> list[bytes]:
@@ -248,6 +295,8 @@ class FakeProvider:
         if path.endswith("/embeddings"):
             return Reply(body=embeddings(body))
         if path.endswith(("/audio/transcriptions", "/audio/translations")):
+            if b'name="stream"\r\n\r\ntrue' in seen.body:
+                return Reply(content_type="text/event-stream", frames=transcript_frames())
             return Reply(body=compact({"text": "What the fake provider heard.", "usage": {"type": "duration", "seconds": 2}}))
         if path.endswith("/messages"):
             if not stream:
@@ -261,6 +310,25 @@ class FakeProvider:
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
             key = ("os", model, self.frames, usage)
             return self._once(key, lambda: Reply(content_type="text/event-stream", frames=openai_frames(model, self.frames, usage)))
+        if path.endswith("/completions"):
+            if stream:
+                usage = bool((body.get("stream_options") or {}).get("include_usage"))
+                return Reply(content_type="text/event-stream", frames=completion_frames(model, self.frames, usage))
+            prompt = body.get("prompt")
+            return Reply(body=openai_completion(model, len(prompt) if isinstance(prompt, list) else 1))
+        return self._further(path, body)
+
+    @staticmethod
+    def _further(path: str, body: dict[str, Any]) -> Reply:
+        """Answers to what is no conversation."""
+        if path.endswith("/audio/speech"):
+            if body.get("stream_format") == "sse":
+                return Reply(content_type="text/event-stream", frames=speech_frames())
+            return Reply(content_type="audio/mpeg", body=SOUND)
+        if path.endswith("/moderations"):
+            return Reply(body=moderation(body))
+        if path.endswith("/rerank"):
+            return Reply(body=ranking(body))
         return Reply(404, body=compact({"detail": "Not Found"}))
 
     def _once(self, key: tuple[Any, ...], make: Any) -> Any:
