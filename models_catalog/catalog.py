@@ -33,12 +33,13 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A list price. per_minute: of audio. is_free: known to cost nothing, in which case no rate is given."""
+    """A list price. per_minute: of audio. per_million_characters: of text to speak. is_free: costs nothing; no rate is given then."""
 
     currency: str  # ISO 4217
     rates: Rates = Rates()
     tiers: tuple[Tier, ...] = ()  # by `above`, rising
     per_minute: Decimal | None = None
+    per_million_characters: Decimal | None = None
     is_free: bool = False
 
     @property
@@ -70,8 +71,10 @@ class Facts:
     label: str | None = None
     context_window: int | None = None
     max_output: int | None = None
+    max_inputs: int | None = None
     features: frozenset[str] | None = None
     parameters: Mapping[str, Any] | None = None
+    values: Mapping[str, str] | None = None
     price: Price | None = None
     retired: date | None = None
     successor: str | None = None
@@ -91,8 +94,10 @@ class Entry:
     origin: str  # "shipped", "synced" or "added", as TenantModel.Origin
     context_window: int | None = None  # tokens
     max_output: int | None = None  # tokens
+    max_inputs: int | None = None  # texts in one embedding request
     features: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)  # name -> {"min", "max", "default", "supported"}
+    hints: Mapping[str, str] = field(default_factory=dict)  # what only the provider's wire reads: facts.VALUES
     price: Price | None = None
     retired: date | None = None  # the day it is or was shut down
     successor: str = ""  # a model of the same provider
@@ -127,8 +132,10 @@ class Entry:
             type=self.type or ModelType.REASONING,
             context_window=self.context_window,
             max_output=self.max_output,
+            max_inputs=self.max_inputs,
             features=self.features,
             parameters=self.parameters,
+            values=self.hints,
         )
 
 
@@ -166,8 +173,10 @@ def merge(provider: str, model: str, *, shipped: Facts | None, tenant: TenantLay
         origin=tenant.origin if tenant else "shipped",
         context_window=_first(layers, "context_window"),
         max_output=_first(layers, "max_output"),
+        max_inputs=_first(layers, "max_inputs"),
         features=_first(layers, "features") or frozenset(),
         parameters=_first(layers, "parameters") or {},
+        hints=_first(layers, "values") or {},
         price=_first(layers, "price"),
         retired=_first(layers, "retired"),
         successor=_first(layers, "successor") or "",

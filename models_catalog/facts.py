@@ -20,7 +20,58 @@ from tenants.errors import ServiceError
 DATA = Path(__file__).parent / "data"
 LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
 RATES = ("input", "output", "cached_input", "cache_write")
-FIELDS = frozenset({"type", "label", "context_window", "max_output", "features", "parameters", "price", "retired", "successor"})
+FLAT_RATES = ("per_minute", "per_million_characters")
+FIELDS = frozenset(
+    {
+        "type",
+        "label",
+        "context_window",
+        "max_output",
+        "max_inputs",
+        "features",
+        "parameters",
+        "values",
+        "price",
+        "retired",
+        "successor",
+    }
+)
+
+# What a model can or must do, for pages and for wires that ask. A wire never guesses one of these from a name where facts are known.
+FEATURES: Mapping[str, str] = {
+    # what it takes and gives
+    "vision": "takes images in a chat message",
+    "video": "takes video in a chat message",
+    "audio": "takes audio in a chat message",
+    "pdf": "takes documents in a chat message",
+    "tools": "calls functions",
+    "json_schema": "answers by a JSON schema (response_format json_schema)",
+    "json_object": "answers with JSON (response_format json_object)",
+    "search": "searches the web by itself where asked to",
+    "reasoning": "may think before it answers",
+    # how its thinking is set
+    "thinking": "thinking is switched on and off by the request",
+    "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
+    "always_thinking": "thinks always: switching it off is refused",
+    "thinking_stream_only": "thinks in streamed answers only",
+    "adaptive_thinking": "decides itself how long it thinks; a budget of tokens is refused (Anthropic)",
+    # how it must be called
+    "stream_only": "answers streamed only",
+    "no_system": "takes no system message",
+    "completion_only": "has no chat, only the completions endpoint",
+    "responses_only": "has no chat completions, only the Responses endpoint",
+    "tools_responses_only": "calls functions through the Responses endpoint only, unless reasoning is off",
+    "plan_only": "is for subscribers of a plan; keys that pay by use are refused",
+}
+# Texts that only a provider's own wire reads: where its hosts or paths differ from model to model.
+VALUES: Mapping[str, str] = {
+    "version": "spark: path of the HTTP service, v1 or v2",
+    "ws_path": "spark: path of the WebSocket service",
+    "domain": "spark: what the WebSocket service calls the model",
+    "endpoint": "wenxin: last part of the path of the older service (V1), such as completions_pro",
+    "route": "which of its provider's services answers: asr_chat, asr_file or asr_realtime (tongyi), legacy (minimax)",
+    "dimensions": "length of an embedding where none is asked for",
+}
 
 
 class BadFact(ServiceError):
@@ -116,8 +167,7 @@ def price_json(price: Price) -> dict[str, Any]:
     """A price as the REST API shows and takes it: amounts are decimal strings per million tokens."""
     found: dict[str, Any] = {"currency": price.currency, "free": price.is_free} if price.is_free else {"currency": price.currency}
     found |= _rates_json(price.rates)
-    if price.per_minute is not None:
-        found["per_minute"] = f"{price.per_minute:f}"
+    found |= {name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None}
     if price.tiers:
         found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
     return found
@@ -152,7 +202,7 @@ def _text(name: str, value: Any) -> str:
 
 def _count(name: str, value: Any) -> int:
     if not _is_count(value):
-        raise BadFact(name, _("Must be a whole number of tokens above 0; leave it out where it is not known."))
+        raise BadFact(name, _("Must be a whole number above 0; leave it out where it is not known."))
     return int(value)
 
 
@@ -171,6 +221,12 @@ def _features(name: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list | tuple | set | frozenset) or len(value) > 40:
         raise BadFact(name, _("Must be a list of feature names."))
     return frozenset(_text(name, item) for item in value)
+
+
+def _values(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or len(value) > 20:
+        raise BadFact(name, _("Must be an object: name to a text."))
+    return {_text(name, key): _text(name, text) for key, text in value.items()}
 
 
 def _parameters(name: str, value: Any) -> dict[str, Any]:
@@ -205,9 +261,12 @@ def _date(name: str, value: Any) -> date:
 
 
 def _price(name: str, value: Any) -> Price:
-    allowed = {"currency", "per_minute", "tiers", "free", *RATES}
+    allowed = {"currency", "tiers", "free", *RATES, *FLAT_RATES}
     if not isinstance(value, Mapping) or set(value) - allowed:
-        raise BadFact(name, _("A price has currency and input, output, cached_input, cache_write, per_minute, tiers or free."))
+        raise BadFact(
+            name,
+            _("A price has currency and input, output, cached_input, cache_write, per_minute, per_million_characters, tiers or free."),
+        )
     currency = value.get("currency")
     if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
         raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
@@ -217,9 +276,10 @@ def _price(name: str, value: Any) -> Price:
         rates=_rates(name, value),
         tiers=tuple(_tier(name, tier) for tier in _list(name, value.get("tiers", []))),
         per_minute=_amount(name, value.get("per_minute")),
+        per_million_characters=_amount(name, value.get("per_million_characters")),
         is_free=free is True,
     )
-    known = price.rates != Rates() or price.per_minute is not None
+    known = price.rates != Rates() or any(getattr(price, flat) is not None for flat in FLAT_RATES)
     if not isinstance(free, bool) or known == price.is_free:
         raise BadFact(name, _("Give at least one amount above 0, or say that it is free; leave the price out where it is not known."))
     if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
@@ -262,8 +322,10 @@ _PARSERS: Mapping[str, Any] = {
     "label": _text,
     "context_window": _count,
     "max_output": _count,
+    "max_inputs": _count,
     "features": _features,
     "parameters": _parameters,
+    "values": _values,
     "price": _price,
     "retired": _date,
     "successor": _text,

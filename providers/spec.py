@@ -110,6 +110,8 @@ class ModelFacts:
     # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter that is not supported is
     # left out, unless it is allowed while reasoning is off (reasoning_effort "none").
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    # Texts that only the provider's own wire reads, such as a path that differs from model to model (models_catalog.facts.VALUES).
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -145,13 +147,14 @@ class Reply:
 
 @dataclass(slots=True)
 class Usage:
-    """What the provider reported, in tokens (or seconds of audio); None where it said nothing."""
+    """What the provider reported, in tokens (or seconds of audio, or characters of text to speak); None where it said nothing."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_seconds: float | None = None
+    characters: int | None = None
 
 
 @dataclass(slots=True)
