@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.relay import Inquiry
 
 CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
-# What is counted in tokens. Audio is not: without a report its use is unknown.
+# What is counted in tokens. Audio is not, heard or spoken: without a report its use is unknown.
 _IN_TOKENS: Final = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDINGS, Operation.RERANK, Operation.MODERATION})
 _TEXTS: Final = ("messages", "prompt", "input", "query", "documents", "tools")
 
@@ -46,8 +46,16 @@ def _estimated(inquiry: Inquiry, usage: Usage | None, output_characters: int, pr
     if inquiry.operation not in _IN_TOKENS:
         return _fields(usage, "none", price)
     length = sum(_length(inquiry.body.get(name)) for name in _TEXTS)
-    guess = Usage(prompt_tokens=_tokens(length), completion_tokens=_tokens(output_characters))
+    numbers = sum(_numbers(inquiry.body.get(name)) for name in ("prompt", "input"))
+    guess = Usage(prompt_tokens=_tokens(length) + numbers, completion_tokens=_tokens(output_characters))
     return _fields(guess, "estimated", price)
+
+
+def _numbers(value: Any) -> int:
+    """Tokens that were sent as numbers: one list of them, or several."""
+    if not isinstance(value, list):
+        return 0
+    return sum(1 if isinstance(item, int) else len(item) if isinstance(item, list) else 0 for item in value)
 
 
 def _tokens(characters: int) -> int:

@@ -1,4 +1,4 @@
-"""One call from question to answer: route, hold, send, settle or void, record; used by the endpoint and the playground alike."""
+"""One call from question to answer: route, hold, send, settle or void, record."""
 
 from __future__ import annotations
 
@@ -327,7 +327,8 @@ class Relay:
                 frames = await stream.read()
             await self._end_stream(call, stream, "ok", 200)
             self._note_success(call)
-            yield piece + openai_format.DONE
+            if last := piece + openai_format.ending(call.inquiry.operation):
+                yield last
         except ProviderError as error:
             assert call.target is not None
             assert call.source is not None
@@ -441,6 +442,10 @@ def _refuse_many_answers(body: dict[str, Any]) -> None:
         if body.get(name) not in (None, 1):
             message = f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
             raise _NoCredits(Refusal(400, "invalid_request", message, param=name))
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
+        message = "A trial answers one prompt per call: send one, or add a key of your own."
+        raise _NoCredits(Refusal(400, "invalid_request", message, param="prompt"))
 
 
 def _refuse_unheld(call: _Call, held: HoldResult) -> None:

@@ -68,7 +68,7 @@ class Amount(serializers.CharField):
 
 
 class CallOut(serializers.ModelSerializer[CallRecord]):
-    app_key = serializers.CharField(source="app_key_name", help_text="Its name; empty for the playground.")
+    app_key = serializers.CharField(source="app_key_name", help_text="Its name; empty where no app key made the call.")
     cost = Amount(allow_null=True, help_text='A decimal number such as "0.00042"; null is not priced, which is not free.')
     status = serializers.ChoiceField(CallRecord.Status.values)
     usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text="Where the numbers of tokens come from.")
