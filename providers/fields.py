@@ -54,6 +54,13 @@ def clean(fields: Sequence[Field], values: Mapping[str, Any], *, kept: Iterable[
     return Values(public, secret)
 
 
+def require_complete(provider: Provider, values: Values) -> None:
+    """Fields may each be optional and yet some be needed. Raises InvalidValue with the adapter's words."""
+    missing = provider.complete(values.public | values.secret) if provider.complete is not None else ""
+    if missing:
+        raise InvalidValue(missing, None)
+
+
 def _text(field: Field, value: Any) -> str:
     if value is None:
         return ""

@@ -192,6 +192,7 @@ def replace_credential(
     if url == credential.base_url and any(name not in secret for name in stored):
         secret = open_credential(credential, "check") | secret
     whole = Values(public, secret)
+    fields.require_complete(declared, whole)
     state, error = CredentialState.UNCHECKED, None
     if check:
         state, error = _checked(declared, _access(declared, whole, url), str(credential.pk))
@@ -394,6 +395,7 @@ def _typed_fields(provider: Provider) -> tuple[Field, ...]:
 def _cleaned(provider: Provider, values: Mapping[str, Any], base_url: str) -> tuple[Values, str]:
     typed, url = _split_base_url(values, base_url)
     cleaned = fields.clean(_typed_fields(provider), typed)
+    fields.require_complete(provider, cleaned)
     return cleaned, fields.address(provider, cleaned.public, url or "")
 
 

@@ -260,6 +260,8 @@ class Provider:
     # The address that follows from the credential's other values (a region, a workspace), where the tenant typed none; "" for the
     # default. Raises ValueError, with a message for the form, for values that make no address.
     base_url_of: Callable[[Mapping[str, str]], str] | None = None
+    # What is missing among a credential's values, secret ones included, in words for the form ("one of these two"); "" for nothing.
+    complete: Callable[[Mapping[str, str]], str] | None = None
     model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
     # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
     check: Callable[[Provider, Access], CheckExchange] | None = None
