@@ -54,6 +54,7 @@ def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ig
     typed = dict(values)
     base_url = typed.pop(fields.BASE_URL, "") or ""
     cleaned = fields.clean([field for field in declared.credential_fields if field.name != fields.BASE_URL], typed)
+    fields.require_complete(declared, cleaned)
     return PlanCredential(cleaned.public, cleaned.secret, fields.address(declared, cleaned.public, base_url))
 
 
