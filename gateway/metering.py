@@ -39,10 +39,14 @@ def of_request(inquiry: Inquiry, price: Price | None) -> dict[str, Any]:
 
 
 def _is_reported(usage: Usage | None) -> bool:
-    return usage is not None and (usage.prompt_tokens is not None or usage.completion_tokens is not None or usage.audio_seconds is not None)
+    return usage is not None and any(
+        amount is not None for amount in (usage.prompt_tokens, usage.completion_tokens, usage.audio_seconds, usage.characters)
+    )
 
 
 def _estimated(inquiry: Inquiry, usage: Usage | None, output_characters: int, price: Price | None) -> dict[str, Any]:
+    if inquiry.operation is Operation.SPEECH and price is not None and price.per_million_characters is not None:
+        return _fields(Usage(characters=_length(inquiry.body.get("input"))), "estimated", price)
     if inquiry.operation not in _IN_TOKENS:
         return _fields(usage, "none", price)
     length = sum(_length(inquiry.body.get(name)) for name in _TEXTS)

@@ -47,6 +47,7 @@ class PriceOut(serializers.Serializer[Any]):
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
     per_minute = serializers.CharField(required=False, help_text="Of audio.")
+    per_million_characters = serializers.CharField(required=False, help_text="Of text to speak.")
     tiers = TierOut(many=True, required=False)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
@@ -79,6 +80,9 @@ class ModelOut(serializers.Serializer[Entry]):
     )
     context_window = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
     max_output = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
+    max_inputs = serializers.IntegerField(
+        allow_null=True, help_text="Texts that the provider takes in one embedding request; null is not known."
+    )
     features = serializers.SerializerMethodField()
     parameters = serializers.DictField(child=RuleOut())
     price = PriceOut(allow_null=True, help_text="null: not known.")
@@ -150,6 +154,7 @@ class ModelChange(StrictSerializer):
     label = Text(required=False, allow_null=True, max_length=200)  # type: ignore[assignment]
     context_window = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
     max_output = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
+    max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
     features = serializers.ListField(child=Text(max_length=200), required=False, allow_null=True, max_length=40)
     parameters = serializers.DictField(
         child=serializers.JSONField(), required=False, allow_null=True, help_text="Name -> {min, max, default, supported}."

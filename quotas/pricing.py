@@ -31,12 +31,14 @@ class Price(Protocol):
     @property
     def per_minute(self) -> Decimal | None: ...
     @property
+    def per_million_characters(self) -> Decimal | None: ...
+    @property
     def is_free(self) -> bool: ...
     def at(self, prompt_tokens: int, /) -> Rates: ...
 
 
 class Usage(Protocol):
-    """Tokens, and seconds of audio. cached_tokens are part of prompt_tokens."""
+    """Tokens, seconds of audio, characters of text to speak. cached_tokens are part of prompt_tokens."""
 
     @property
     def prompt_tokens(self) -> int | None: ...
@@ -46,6 +48,8 @@ class Usage(Protocol):
     def cached_tokens(self) -> int | None: ...
     @property
     def audio_seconds(self) -> float | None: ...
+    @property
+    def characters(self) -> int | None: ...
 
 
 def plain(amount: Decimal) -> str:
@@ -64,6 +68,8 @@ def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
     if price.per_minute is not None and usage.audio_seconds is not None:
         cost = price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE
         return cost.quantize(STEP, ROUND_HALF_UP)
+    if price.per_million_characters is not None and usage.characters is not None:
+        return (price.per_million_characters * usage.characters / MILLION).quantize(STEP, ROUND_HALF_UP)
     return _cost_of_tokens(usage, price)
 
 

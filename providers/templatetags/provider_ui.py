@@ -60,6 +60,8 @@ def price(value: Any) -> str:
     money = partial(_money, value.currency)
     if value.per_minute is not None:
         return _("%(amount)s a minute") % {"amount": money(value.per_minute)}
+    if value.per_million_characters is not None:
+        return _("%(amount)s for a million characters") % {"amount": money(value.per_million_characters)}
     if value.input is not None and value.output is not None:
         return _("%(input)s in, %(output)s out") % {"input": money(value.input), "output": money(value.output)}
     known = value.input if value.input is not None else value.output

@@ -18,6 +18,7 @@ class Used:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     audio_seconds: float | None = None
+    characters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class List:
     above: int | None = None
     dearer: OneRate = OneRate()
     per_minute: Decimal | None = None
+    per_million_characters: Decimal | None = None
     is_free: bool = False
 
     def at(self, prompt_tokens: int) -> OneRate:
@@ -60,6 +62,7 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
         (Used(200_000, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.200002"),
         (Used(200_001, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.400006"),
         (Used(audio_seconds=90.0), List(per_minute=Decimal("0.006")), "0.009"),
+        (Used(characters=2_000), List(per_million_characters=Decimal(15)), "0.03"),
         (Used(audio_seconds=0.1), List(per_minute=Decimal("0.006")), "0.00001"),
         (None, List(is_free=True), "0"),
         (Used(None, 10), List(rate("0", "1")), "0.00001"),  # nothing is charged for what is not known
@@ -82,6 +85,8 @@ def test_cost(usage: Used | None, price: List, cost: str) -> None:
         (Used(10), CHAT),  # how much came out is not known
         (Used(None, 10), CHAT),
         (Used(10), List(per_minute=Decimal(1))),
+        (Used(10), List(per_million_characters=Decimal(15))),
+        (Used(characters=10), List(per_minute=Decimal(1))),
     ],
 )
 def test_unpriced_is_none_and_never_0(usage: Used | None, price: List | None) -> None:
