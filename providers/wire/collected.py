@@ -1,0 +1,77 @@
+"""A whole answer out of a stream, for models that answer in streams only. The inverse of chat_answers.frames_of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from providers.spec import Answer, ErrorMap, Reply
+from providers.wire.chat_answers import Tidy, answer_of, choices_of
+from providers.wire.openai_stream import stream_of
+
+_HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+_APPENDED = frozenset({"content", "reasoning_content", "refusal"})
+
+
+def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Answer:
+    """The answer of a chat that was asked for as a stream and read to its end: `reply.body` holds all of it.
+
+    Raises ProviderError for an error inside the stream, and for a stream that broke off.
+    """
+    decoder = stream_of(reply, errors, tidy)
+    frames = [*decoder.feed(reply.body), *decoder.finish()]
+    return answer_of(whole_body([orjson.loads(frame.data) for frame in frames]))
+
+
+def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The chat answer that the chunks tell piece by piece."""
+    body = {name: chunks[0][name] for name in _HEAD if chunks and name in chunks[0]}
+    body["object"] = "chat.completion"
+    choices: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        if chunk.get("usage"):
+            body["usage"] = chunk["usage"]
+        for choice in choices_of(chunk):
+            index = choice.get("index") or 0
+            _extend_choice(choices.setdefault(index, _new_choice(index)), choice)
+    body["choices"] = [choices[index] for index in sorted(choices)]
+    return body
+
+
+def _new_choice(index: int) -> dict[str, Any]:
+    return {"index": index, "message": {"role": "assistant", "content": None}, "logprobs": None, "finish_reason": None}
+
+
+def _extend_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
+    choice["finish_reason"] = piece.get("finish_reason") or choice["finish_reason"]
+    if piece.get("logprobs"):
+        choice["logprobs"] = choice["logprobs"] or {}
+        _extend(choice["logprobs"], piece["logprobs"])
+    delta = dict(piece.get("delta") or {})
+    calls = delta.pop("tool_calls", None)
+    _extend(choice["message"], delta)
+    for number, call in enumerate(calls or ()):
+        _extend_calls(choice["message"].setdefault("tool_calls", []), call, number)
+
+
+def _extend(whole: dict[str, Any], piece: dict[str, Any]) -> None:
+    """Texts and lists are appended; of everything else the latest counts."""
+    for name, value in piece.items():
+        if value is None:
+            whole.setdefault(name, None)
+        elif isinstance(value, list) or name in _APPENDED:
+            whole[name] = value if whole.get(name) is None else whole[name] + value
+        else:
+            whole[name] = value
+
+
+def _extend_calls(calls: list[dict[str, Any]], piece: dict[str, Any], number: int) -> None:
+    index = number if piece.get("index") is None else piece["index"]
+    while len(calls) <= index < 1024:
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call, function = calls[index], piece.get("function") or {}
+    call["id"] = call["id"] or piece.get("id") or ""
+    call["function"]["name"] = call["function"]["name"] or function.get("name") or ""
+    call["function"]["arguments"] += function.get("arguments") or ""
