@@ -10,6 +10,7 @@ from providers.spec import Access, Exchange, MakeExchange, ModelFacts, Provider,
 from providers.wire.chat_answers import Tidy, answer_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.openai_stream import stream_of
+from providers.wire.think_tags import thinking_stream_of, tidy_thinking
 
 # Changes a fresh shallow copy of the body before it is sent.
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
@@ -26,11 +27,13 @@ def openai_chat(
     tidy: Tidy | None = None,
     tidy_all: bool = False,
     usage_option: bool = True,
+    think_tags: bool = False,
 ) -> MakeExchange:
     """A MakeExchange for chat.
 
     adjust: the provider's quirks of requests. tidy: of answers; asked for chunks that are more than plain text, with
-    tidy_all for every one. usage_option: ask for usage in streams by `stream_options`.
+    tidy_all for every one. usage_option: ask for usage in streams by `stream_options`. think_tags: models may leave their
+    reasoning inside the text.
     """
 
     def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -40,9 +43,14 @@ def openai_chat(
         if adjust is not None:
             adjust(body, provider, access, facts)
         reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
+        if request.stream and think_tags:
+            return thinking_stream_of(reply, provider.errors, tidy)
         if request.stream:
             return stream_of(reply, provider.errors, tidy, tidy_all=tidy_all)
-        return answer_of(read_object(reply), tidy)
+        answer = answer_of(read_object(reply), tidy)
+        if think_tags:
+            tidy_thinking(answer.body or {})
+        return answer
 
     return exchange
 

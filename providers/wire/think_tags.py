@@ -1,0 +1,197 @@
+"""Reasoning that a server leaves inside the text, between <think> and </think>: taken out, whole and streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any
+
+import orjson
+
+from providers.spec import Decoder, ErrorMap, Frame, Reply
+from providers.wire.chat_answers import Tidy, choices_of, new_id
+from providers.wire.openai_stream import ChatDecoder, stream_of
+
+OPEN, CLOSE = "<think>", "</think>"
+MAX_BLANKS = 64  # characters of blanks before the tag; what comes later is no beginning
+
+
+class _State(Enum):
+    START = auto()  # nothing but blanks, or a part of the tag
+    THINKING = auto()
+    AFTER = auto()  # blanks between the closing tag and the text
+    TEXT = auto()
+
+
+class ThinkSplitter:
+    """Parts the pieces of one text into reasoning and text, wherever they are cut.
+
+    Only a tag at the very beginning counts: later ones are what the model says. Blanks next to the opening tag and after
+    the closing one are left out.
+    """
+
+    __slots__ = ("_held", "_state", "_thought")
+
+    def __init__(self) -> None:
+        self._state = _State.START
+        self._held = ""  # what may be a part of a tag
+        self._thought = False  # a character of reasoning was given out
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that follows is text, given out as it comes."""
+        return self._state is _State.TEXT
+
+    def settle(self) -> None:
+        """Take all that follows as text: the server tells reasoning apart itself."""
+        self._state = _State.TEXT
+
+    def feed(self, piece: str) -> tuple[str, str]:
+        """(reasoning, text) that are certain after this piece."""
+        text, self._held = self._held + piece, ""
+        reasoning = ""
+        if self._state is _State.START:
+            text = self._started(text)
+        if self._state is _State.THINKING:
+            reasoning, text = self._thinking(text)
+        if self._state is _State.AFTER:
+            text = text.lstrip()
+            if text:
+                self._state = _State.TEXT
+        return reasoning, text
+
+    def finish(self) -> tuple[str, str]:
+        """(reasoning, text) that were held back."""
+        held, self._held = self._held, ""
+        return (held, "") if self._state is _State.THINKING else ("", held)
+
+    def _started(self, text: str) -> str:
+        begun = text.lstrip()
+        if len(text) - len(begun) > MAX_BLANKS:
+            self._state = _State.TEXT
+        elif begun.startswith(OPEN):
+            self._state = _State.THINKING
+            return begun[len(OPEN) :]
+        elif OPEN.startswith(begun):
+            self._held = text
+            return ""
+        else:
+            self._state = _State.TEXT
+        return text
+
+    def _thinking(self, text: str) -> tuple[str, str]:
+        reasoning, tag, rest = text.partition(CLOSE)
+        if tag:
+            self._state = _State.AFTER
+        else:
+            begun = begun_tag(reasoning)
+            self._held = reasoning[len(reasoning) - begun :]
+            reasoning = reasoning[: len(reasoning) - begun]
+        if not self._thought:
+            reasoning = reasoning.lstrip()
+            self._thought = bool(reasoning)
+        return reasoning, rest
+
+
+def begun_tag(text: str) -> int:
+    """How many characters at the end may be the beginning of the closing tag."""
+    at = text.rfind("<", -len(CLOSE) + 1)
+    return len(text) - at if at >= 0 and CLOSE.startswith(text[at:]) else 0
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """(reasoning, text) of a whole text."""
+    splitter = ThinkSplitter()
+    reasoning, said = splitter.feed(text)
+    last_reasoning, last_said = splitter.finish()
+    return reasoning + last_reasoning, said + last_said
+
+
+def tidy_thinking(body: dict[str, Any]) -> bool:
+    """Moves reasoning out of a whole answer's texts into `reasoning_content`; True where there was some."""
+    changed = False
+    for choice in choices_of(body):
+        message = choice.get("message")
+        if not isinstance(message, dict) or message.get("reasoning_content") or not isinstance(message.get("content"), str):
+            continue
+        reasoning, text = split_thinking(message["content"])
+        if text != message["content"]:
+            message["content"] = text
+            if reasoning:
+                message["reasoning_content"] = reasoning
+            changed = True
+    return changed
+
+
+def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
+    """As openai_stream's stream_of, with reasoning taken out of the text. tidy: the provider's own repairs, made before."""
+
+    def tidy_whole(body: dict[str, Any]) -> bool:
+        changed = tidy(body) if tidy is not None else False
+        return tidy_thinking(body) or changed
+
+    decoder = stream_of(reply, errors, tidy_whole)
+    return ThinkTagDecoder(errors, tidy) if isinstance(decoder, ChatDecoder) else decoder
+
+
+class ThinkTagDecoder(ChatDecoder):
+    """Reads every chunk until the first choice is past its reasoning, then relays like its parent."""
+
+    __slots__ = ("_inner", "_last", "_splitters")
+
+    def __init__(self, errors: ErrorMap, tidy: Tidy | None = None) -> None:
+        super().__init__(errors, self._split, tidy_all=True)
+        self._inner = tidy
+        self._splitters: dict[int, ThinkSplitter] = {}
+        self._last: dict[str, Any] = {}  # head of the last chunk
+
+    def _split(self, chunk: dict[str, Any]) -> bool:
+        changed = self._inner(chunk) if self._inner is not None else False
+        self._last = chunk
+        for choice in choices_of(chunk):
+            index, delta = choice.get("index", 0), choice.get("delta")
+            if isinstance(delta, dict) and isinstance(index, int):
+                splitter = self._splitters.setdefault(index, ThinkSplitter())
+                changed = split_delta(splitter, delta, is_last=bool(choice.get("finish_reason"))) or changed
+        first = self._splitters.get(0)
+        self._tidy_all = first is None or not first.settled
+        return changed
+
+    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        frames = super()._frames(events)
+        return [*frames, *self._rest()] if self.done else frames
+
+    def _rest(self) -> list[Frame]:
+        """What was held back where a server ends its stream without a finish reason."""
+        frames = []
+        for index, splitter in self._splitters.items():
+            delta: dict[str, Any] = {}
+            if split_delta(splitter, delta, is_last=True):
+                choice = {"index": index, "delta": delta, "finish_reason": None}
+                head = {"id": new_id(), **self._last, "choices": [choice]}
+                head.pop("usage", None)
+                self.output_characters += sum(map(len, delta.values()))
+                frames.append(Frame(orjson.dumps(head), content=True))
+        return frames
+
+
+def split_delta(splitter: ThinkSplitter, delta: dict[str, Any], *, is_last: bool) -> bool:
+    """Parts one delta's content; True where it was changed."""
+    if splitter.settled:
+        return False
+    if delta.get("reasoning_content"):
+        held = "".join(splitter.finish())
+        splitter.settle()
+        delta["content"] = held + (delta.get("content") or "")
+        return bool(held)
+    content = delta.get("content")
+    reasoning, text = splitter.feed(content) if isinstance(content, str) else ("", "")
+    if is_last:
+        last_reasoning, last_text = splitter.finish()
+        reasoning, text = reasoning + last_reasoning, text + last_text
+    if not reasoning and text == (content or ""):
+        return False
+    delta["content"] = text
+    if reasoning:
+        delta["reasoning_content"] = reasoning
+    return True
