@@ -240,3 +240,86 @@ def test_streams_are_limited_and_cleaned() -> None:
         decoder().feed(b"bad")
     with pytest.raises(ProviderError, match="could not be read"):
         decoder().feed(b"odd")
+
+
+# Waiting, ending work, asking on
+
+
+def polled(times: int, *, undo: Call | None = None) -> Generator[Call, Reply, int]:
+    reply = yield Call("POST", "https://x.example.com/work")
+    for _number in range(times):
+        reply = yield Call("GET", "https://x.example.com/work/1", delay=0.5, undo=undo)
+    return reply.status
+
+
+def test_a_wire_may_wait_before_a_call() -> None:
+    steps = steps_of(lambda: polled(2))
+    assert isinstance(steps.begin(), Call)
+    for _number in range(2):
+        pause = steps.answered(Reply(200, {}))
+        assert isinstance(pause, Pause)
+        assert (pause.seconds, pause.call.method) == (0.5, "GET")
+    assert steps.answered(Reply(200, {})) == Done(200)
+    assert steps.attempts == 3
+
+
+def test_no_wait_beyond_the_deadline() -> None:
+    cancel = Call("POST", "https://x.example.com/work/1/cancel")
+    steps = steps_of(lambda: polled(1, undo=cancel), deadline=0.4)
+    steps.begin()
+    with pytest.raises(ProviderError) as caught:
+        steps.answered(Reply(200, {}))
+    assert caught.value.failure is Failure.TIMEOUT
+    assert caught.value.sent
+    assert steps.undo is cancel
+
+
+def test_what_ends_the_work_is_known_only_while_it_goes_on() -> None:
+    cancel = Call("POST", "https://x.example.com/work/1/cancel")
+    steps = steps_of(lambda: polled(1, undo=cancel))
+    steps.begin()
+    assert steps.undo is None
+    steps.answered(Reply(200, {}))
+    assert steps.undo is cancel
+    steps.answered(Reply(200, {}))
+    assert steps.undo is None
+
+
+def test_a_wire_that_reports_a_failure_leaves_nothing_to_end() -> None:
+    def failing() -> Generator[Call, Reply, None]:
+        yield Call("GET", "https://x.example.com/work/1", undo=Call("POST", "https://x.example.com/cancel"))
+        raise ProviderError(Failure.ERROR, "It failed.")
+
+    steps = steps_of(failing)
+    steps.begin()
+    with pytest.raises(ProviderError):
+        steps.answered(Reply(200, {}))
+    assert steps.undo is None
+
+
+def test_a_call_brings_secrets_of_its_own() -> None:
+    token = "24.0123456789abcdef.2592000"
+
+    def wire() -> Generator[Call, Reply, None]:
+        yield Call("POST", f"https://x.example.com/chat?access_token={token}", secrets=(token,))
+
+    steps = steps_of(wire)
+    steps.begin()
+    with pytest.raises(ProviderError) as caught:
+        steps.answered(Reply(400, {}, b'{"error":{"message":"Bad token %s"}}' % token.encode()))
+    assert token not in caught.value.message
+    assert "[key]" in caught.value.message
+
+
+def test_one_more_call_after_a_stream() -> None:
+    steps = steps_of(lambda: polled(0))
+    steps.begin()
+    call = Call("GET", "https://x.example.com/work/1", secrets=("token-0123456789",))
+    more = steps.following(call)
+    assert more.begin() is call
+    assert more.answered(Reply(200, {}, b"{}")) == Done(Reply(200, {}, b"{}"))
+    again = steps.following(call)
+    again.begin()
+    with pytest.raises(ProviderError) as caught:
+        again.answered(Reply(400, {}, b'{"error":{"message":"token-0123456789"}}'))
+    assert caught.value.message == "[key]"
