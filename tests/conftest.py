@@ -84,6 +84,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tables that tests recorded stand at the end, wherever the tests ran."""
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        for title, text in getattr(report, "user_properties", ()):
+            terminalreporter.section(title)
+            terminalreporter.write_line(str(text))
+
+
 def find_chromium() -> str | None:
     """Where the browser that the browser tests drive is; None where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from providers.exchange import Done, Guarded, Steps, exchange_for
-from providers.spec import Access, Answer, Call, Frame, ModelFacts, Provider, Reply, Request, Upload, Usage
+from providers.exchange import Done, Guarded, Pause, Steps, exchange_for
+from providers.spec import Access, Answer, Call, Frame, ModelFacts, Provider, Reply, Request, Usage
 
 Cut = Callable[[bytes], Sequence[bytes]]
 
@@ -33,6 +33,12 @@ class Outcome:
     usage: Usage | None = None
     finish_reason: str | None = None
     output_characters: int = 0
+    sent: bytes = b""  # the body of the provider's last whole answer, or of its open one
+
+    @property
+    def sent_events(self) -> list[bytes]:
+        """What the provider's event stream held, where it is JSON."""
+        return [line.removeprefix(b"data: ") for line in self.sent.splitlines() if line.startswith(b"data: {")]
 
     @property
     def chunks(self) -> list[dict[str, Any]]:
@@ -70,28 +76,17 @@ def joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return message
 
 
-def request_of(case: Mapping[str, Any]) -> Request:
-    upload = case.get("upload")
-    from providers.spec import Operation
-
-    return Request(
-        Operation(case.get("operation", "chat.completions")),
-        case["model"],
-        case.get("body", {}),
-        stream=case.get("stream", False),
-        upload=Upload(upload["filename"], upload["content_type"], upload["data"].encode()) if upload else None,
-    )
-
-
 def run(
     provider: Provider, request: Request, access: Access, facts: ModelFacts, replies: Sequence[Reply], *, cut: Cut = at_once
 ) -> Outcome:
     """Drives one exchange. Raises ProviderError. The input must come out as it went in: that is asserted."""
-    before = copy.deepcopy((request.body, dict(access.values), dict(facts.parameters)))
+    before = copy.deepcopy((request.body, dict(access.values), dict(access.model_values), dict(facts.parameters)))
+    secrets = [*access.values.values(), *access.model_values.values()]
     try:
-        return drive(exchange_for(provider, request, access, facts), provider, replies, cut=cut, secrets=list(access.values.values()))
+        return drive(exchange_for(provider, request, access, facts), provider, replies, cut=cut, secrets=secrets)
     finally:
-        assert (request.body, dict(access.values), dict(facts.parameters)) == before, "an adapter changed its input"
+        after = (request.body, dict(access.values), dict(access.model_values), dict(facts.parameters))
+        assert after == before, "an adapter changed its input"
 
 
 def drive(
@@ -102,34 +97,48 @@ def drive(
     cut: Cut = at_once,
     secrets: Sequence[str] = (),
 ) -> Outcome:
-    steps: Steps[Any] = Steps(make, errors=provider.errors, secrets=secrets, retries=0, deadline=10.0, clock=lambda: 0.0)
+    steps: Steps[Any] = Steps(make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0)
     outcome = Outcome([])
     left = list(replies)
-    step = steps.begin()
-    while not isinstance(step, Done):
-        assert isinstance(step, Call)
-        outcome.calls.append(step)
-        assert left, f"the wire made one call more than there are replies: {step.method} {step.url}"
-        reply = left.pop(0)
-        body = reply.body
-        opened = step.stream and 200 <= reply.status < 300
-        step = steps.answered(Reply(reply.status, reply.headers, b"" if opened else body, open=opened))
-        if opened and isinstance(step, Done):
-            return streamed(outcome, step.value, body, cut)
+    result, body = advance(steps, outcome, left)
+    if isinstance(result, Guarded):
+        streamed(outcome, steps, result, body, left, cut)
+    else:
+        outcome.answer = result
+        if isinstance(result, Answer):
+            outcome.usage, outcome.finish_reason = result.usage, result.finish_reason
     assert not left, "the wire made fewer calls than there are replies"
-    if isinstance(step.value, Guarded):
-        return streamed(outcome, step.value, b"", cut)
-    outcome.answer = step.value
-    if isinstance(step.value, Answer):
-        outcome.usage, outcome.finish_reason = step.value.usage, step.value.finish_reason
     return outcome
 
 
-def streamed(outcome: Outcome, decoder: Guarded, body: bytes, cut: Cut) -> Outcome:
+def advance(steps: Steps[Any], outcome: Outcome, left: list[Reply]) -> tuple[Any, bytes]:
+    """What the exchange returns, and the body that its last call left open."""
+    step = steps.begin()
+    opened = b""
+    while not isinstance(step, Done):
+        call = step.call if isinstance(step, Pause) else step
+        outcome.calls.append(call)
+        assert left, f"the wire made one call more than there are replies: {call.method} {call.url}"
+        reply = left.pop(0)
+        is_open = call.stream and 200 <= reply.status < 300
+        opened = reply.body if is_open else b""
+        outcome.sent = reply.body
+        step = steps.answered(Reply(reply.status, reply.headers, b"" if is_open else reply.body, open=is_open))
+    return step.value, opened
+
+
+def streamed(outcome: Outcome, steps: Steps[Any], decoder: Guarded, body: bytes, left: list[Reply], cut: Cut) -> None:
+    """As the transports do it: the open body to its end, then every further call that the decoder asks for."""
     for piece in cut(body):
         outcome.frames += decoder.feed(piece)
-    outcome.frames += decoder.finish()
+        if decoder.done:
+            break
+    if not decoder.done:
+        outcome.frames += () if not body and decoder.next_call else decoder.finish()
+    while (call := decoder.next_call) is not None:
+        outcome.frames += decoder.answered(advance(steps.following(call), outcome, left)[0])
+    if not decoder.done:
+        outcome.frames += decoder.finish()
     assert decoder.done
     outcome.usage, outcome.finish_reason = decoder.usage, decoder.finish_reason
     outcome.output_characters = decoder.output_characters
-    return outcome
