@@ -43,7 +43,7 @@ def load(name: str, *, status: int | None = None, as_events: bool = False) -> tu
         body = b"".join(b"data: " + line + b"\n\n" for line in body.splitlines() if line)
         headers["content-type"] = "text/event-stream"
     headers.setdefault("content-type", "text/event-stream" if response["body_file"].endswith(".sse") else "application/json")
-    return meta, Reply(status or response["status"] or 200, headers, body)
+    return meta, Reply(status or response.get("status") or 200, headers, body)
 
 
 def is_stream(name: str) -> bool:
