@@ -1,0 +1,267 @@
+"""TONGYI, Alibaba's DashScope / Model Studio (https://www.alibabacloud.com/help/en/model-studio), by its OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.errors import CannotExpress
+from providers.spec import Access, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Request
+from providers.wire.chat_answers import answer_of
+from providers.wire.chat_audio import chat_transcriptions
+from providers.wire.collected import collected_answer
+from providers.wire.dashscope import dashscope_errors, ranking_of_output, rerank_body, tidy
+from providers.wire.embeddings import openai_embeddings
+from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
+from providers.wire.model_list import list_models, rows_of
+from providers.wire.openai_chat import ask_for_usage, neutral_body
+from providers.wire.openai_stream import stream_of
+from providers.wire.rerank import rerank
+from providers.wire.subset import use_json_object, use_max_tokens, use_system_role
+
+KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
+COMPATIBLE = "/compatible-mode/v1"
+CHECK_MODEL = "qwen-flash"  # asked for one token only where a region has no list of models
+MAX_AUDIO = 10 * 1024 * 1024  # bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
+MAX_TEXTS = 10  # in one embedding request; the facts say where it is more
+auth = bearer("api_key")
+
+# Keys belong to one region. Where a region has no shared gateway, only the one of a workspace.
+_SHARED = {
+    "cn-beijing": "dashscope.aliyuncs.com",
+    "ap-southeast-1": "dashscope-intl.aliyuncs.com",
+    "us-east-1": "dashscope-us.aliyuncs.com",
+    "cn-hongkong": "cn-hongkong.dashscope.aliyuncs.com",
+}
+REGIONS = (
+    ("cn-beijing", _("China (Beijing)")),
+    ("ap-southeast-1", _("Singapore")),
+    ("us-east-1", _("US (Virginia)")),
+    ("cn-hongkong", _("China (Hong Kong)")),
+    ("eu-central-1", _("Germany (Frankfurt)")),
+    ("ap-northeast-1", _("Japan (Tokyo)")),
+)
+_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def base_url_of(values: Mapping[str, str]) -> str:
+    """The gateway of a region, or of a workspace there. Raises ValueError with a message for the form."""
+    region, workspace = values.get("region") or "cn-beijing", values.get("workspace_id", "")
+    if region not in dict(REGIONS):
+        raise ValueError(_("There is no such region."))
+    if workspace and not _WORKSPACE.fullmatch(workspace):
+        raise ValueError(_("A workspace ID has letters, digits, hyphens and underscores only, such as llm-0123456789abcdef."))
+    if not workspace and region not in _SHARED:
+        raise ValueError(_("This region has no shared gateway: enter the ID of your workspace."))
+    host = f"{workspace.lower()}.{region}.maas.aliyuncs.com" if workspace else _SHARED[region]
+    return f"https://{host}{COMPATIBLE}"
+
+
+# For models that no fact knows. The open models of Qwen3 think unless told otherwise, and then stream only.
+_NAMES = {
+    "stream_only": re.compile(r"omni"),
+    "always_thinking": re.compile(r"^qwq|^qvq|-thinking"),
+    "thinking_by_default": re.compile(r"^qwen3-\d+(?:\.\d+)?b"),
+    "thinking_stream_only": re.compile(r"^qwen3-\d+(?:\.\d+)?b"),
+}
+_TAKES_EFFORT = re.compile(r"^deepseek-v4")  # high and max: https://models.dev
+BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_000}  # tokens of thinking
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """One call. A model that answers in streams only, or that thinks, is asked for a stream whatever the client wants."""
+    body = neutral_body(request, facts)
+    fit(body, facts)
+    collect = not request.stream and needs_stream(body, facts)
+    if collect:
+        refuse_audio_output(body)
+        body["stream"] = True
+    if body.get("stream"):
+        ask_for_usage(body)
+    reply = yield post_json(url_of(provider, access, "/chat/completions", version=COMPATIBLE), auth(access), body, stream=request.stream)
+    if request.stream:
+        return stream_of(reply, provider.errors, tidy)
+    return collected_answer(reply, provider.errors, tidy) if collect else answer_of(read_object(reply), tidy)
+
+
+def is_(feature: str, model: str, facts: ModelFacts) -> bool:
+    return feature in facts.features if facts.features else bool(_NAMES[feature].search(model))
+
+
+def needs_stream(body: dict[str, Any], facts: ModelFacts) -> bool:
+    """Every model that thinks may be streamed, and most of them must be."""
+    model, thinking = str(body["model"]), body.get("enable_thinking")
+    if is_("stream_only", model, facts) or is_("always_thinking", model, facts) or thinking is True:
+        return True
+    return thinking is not False and is_("thinking_by_default", model, facts) and is_("thinking_stream_only", model, facts)
+
+
+def refuse_audio_output(body: dict[str, Any]) -> None:
+    if "audio" in (body.get("modalities") or ()):
+        raise CannotExpress("This model speaks in streams only: ask for a stream, or for text alone.", param="modalities")
+
+
+def fit(body: dict[str, Any], facts: ModelFacts) -> None:
+    """https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions: OpenAI's body with limits of its own."""
+    use_max_tokens(body)
+    use_system_role(body)
+    body.pop("frequency_penalty", None)
+    if body.get("temperature") == 2:
+        body["temperature"] = 1.99  # the range ends before 2
+    fit_thinking(body, facts)
+    fit_tool_choice(body)
+    fit_audio_input(body)
+    if "json_schema" not in facts.features:
+        use_json_object(body)
+
+
+def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
+    """`reasoning_effort` becomes enable_thinking and thinking_budget; a client's own ones are left as they are."""
+    effort = body.get("reasoning_effort")
+    if not isinstance(effort, str) or "enable_thinking" in body:
+        return
+    model = str(body["model"])
+    del body["reasoning_effort"]
+    if facts.features and not facts.features & {"reasoning", "thinking", "always_thinking"}:
+        return
+    thinks = effort not in ("none", "minimal")
+    if is_("always_thinking", model, facts):
+        if not thinks:
+            raise CannotExpress("This model always thinks.", param="reasoning_effort")
+    else:
+        body["enable_thinking"] = thinks
+    if thinks and _TAKES_EFFORT.match(model):
+        body["reasoning_effort"] = "max" if effort in ("xhigh", "max") else "high"
+    elif thinks:
+        body.setdefault("thinking_budget", BUDGETS.get(effort, BUDGETS["medium"]))
+
+
+def fit_tool_choice(body: dict[str, Any]) -> None:
+    """`required` is not known; with a single tool it means that one, which models that think do not take either."""
+    if body.get("tool_choice") != "required":
+        return
+    tools = body.get("tools") or []
+    if len(tools) != 1 or body.get("enable_thinking") is True:
+        raise CannotExpress('This provider does not take tool_choice "required": name the tool, or use "auto".', param="tool_choice")
+    body["tool_choice"] = {"type": "function", "function": {"name": tools[0]["function"]["name"]}}
+
+
+def fit_audio_input(body: dict[str, Any]) -> None:
+    """Encoded audio stands in a data URL here."""
+    if isinstance(messages := body.get("messages"), list):
+        body["messages"] = [_with_data_urls(message) if isinstance(message, dict) else message for message in messages]
+
+
+def _with_data_urls(message: dict[str, Any]) -> dict[str, Any]:
+    parts = message.get("content")
+    if not isinstance(parts, list) or not any(isinstance(part, dict) and part.get("type") == "input_audio" for part in parts):
+        return message
+    return {**message, "content": [_with_data_url(part) if part.get("type") == "input_audio" else part for part in parts]}
+
+
+def _with_data_url(part: dict[str, Any]) -> dict[str, Any]:
+    audio = part["input_audio"]
+    if audio["data"].startswith(("data:", "https://", "http://")):
+        return part
+    return {**part, "input_audio": {**audio, "data": f"data:;base64,{audio['data']}"}}
+
+
+def fit_embedding(body: dict[str, Any]) -> None:
+    body["encoding_format"] = "float"  # the only one
+
+
+def asr_options(body: dict[str, Any]) -> dict[str, Any]:
+    """https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai"""
+    if body.get("prompt"):
+        raise CannotExpress("This model takes no prompt beside the audio.", param="prompt")
+    language = {"language": body["language"]} if body.get("language") else {}
+    return {"asr_options": {**language, **(body.get("asr_options") or {})}} if language or body.get("asr_options") else {}
+
+
+_compatible_rerank = rerank(auth=auth, path="/compatible-api/v1/reranks", version="")
+_native_rerank = rerank(
+    auth=auth, path="/api/v1/services/rerank/text-rerank/text-rerank", version="", build=rerank_body, read=ranking_of_output
+)
+
+
+def ranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Only qwen3-rerank is documented at the compatible address, which lies beside the one of all else."""
+    root = re.sub(r"/compatible-mode(?:/v1)?$|/v1$", "", base_of(provider, access))
+    exchange = _compatible_rerank if request.model == "qwen3-rerank" else _native_rerank
+    return (yield from exchange(provider, request, replace(access, base_url=root), facts))
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """Free where the region lists its models; else a chat of one token."""
+    reply = yield get(url_of(provider, access, "/models", version=COMPATIBLE), auth(access), accept=frozenset({404}))
+    if reply.status != 404:
+        rows_of(reply)
+        return
+    body = {"model": CHECK_MODEL, "messages": [{"role": "user", "content": "ping"}], "max_tokens": 1, "enable_thinking": False}
+    reply = yield post_json(url_of(provider, access, "/chat/completions", version=COMPATIBLE), auth(access), body)
+    answer_of(read_object(reply))
+
+
+# The list says nothing of types. Speech recognition that is not a chat (files to fetch later, realtime) is left out.
+_TYPES: tuple[tuple[str, ModelType | None], ...] = (
+    (r"rerank", ModelType.RERANK),
+    (r"multimodal-embedding|vl-embedding|vision", None),
+    (r"embedding", ModelType.EMBEDDING),
+    (r"realtime|livetranslate|filetrans", None),
+    (r"^qwen3-asr-flash(?!.*-us$)", ModelType.SPEECH_TO_TEXT),
+    (r"asr|paraformer|sensevoice|gummy", None),
+    (r"tts|cosyvoice|sambert|voice", None),
+    (r"^wan|image|^z-|^flux|^stable-diffusion|video|^emo|^liveportrait|^animate", None),
+    (r"", ModelType.REASONING),
+)
+
+
+def guess_type(model: str) -> ModelType | None:
+    return next(kind for pattern, kind in _TYPES if re.search(pattern, model.lower()))
+
+
+PROVIDER = Provider(
+    slug="tongyi",
+    label="TONGYI",
+    kind=Kind.OWN,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
+    description=_("Qwen and other models of Alibaba Cloud Model Studio (DashScope)."),
+    key_url=KEY_URL,
+    docs_url="https://www.alibabacloud.com/help/en/model-studio",
+    credential_fields=(
+        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-"),
+        Field(
+            "region",
+            _("Region"),
+            required=False,
+            choices=REGIONS,
+            help_text=_("A key works in the region it was made in. Without a choice, Beijing is called."),
+        ),
+        Field(
+            "workspace_id",
+            _("Workspace ID"),
+            required=False,
+            advanced=True,
+            placeholder="llm-...",
+            help_text=_("Calls go to the workspace's own address then. Some regions need it."),
+        ),
+        base_url_field(placeholder="https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    ),
+    default_base_url=f"https://{_SHARED['cn-beijing']}{COMPATIBLE}",
+    base_url_of=base_url_of,
+    operations={
+        Operation.CHAT: chat,
+        Operation.EMBEDDINGS: openai_embeddings(auth=auth, version=COMPATIBLE, adjust=fit_embedding, max_inputs=MAX_TEXTS),
+        Operation.TRANSCRIPTION: chat_transcriptions(auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options),
+        Operation.RERANK: ranked,
+    },
+    errors=dashscope_errors,
+    check=check,
+    list_models=list_models(auth=auth, guess=guess_type, version=COMPATIBLE),
+    guess_type=guess_type,
+)
