@@ -18,11 +18,13 @@ class EventParser:
     when the stream ends is still given out (some servers forget it).
 
     Lines end in LF, CRLF or CR; comments and unknown fields are left out; several data lines are joined by LF.
+    bare_objects: a line that is a JSON object without `data:` counts as an event of its own.
     """
 
-    __slots__ = ("_after_cr", "_begun", "_begun_size", "_data", "_event", "_size", "_started")
+    __slots__ = ("_after_cr", "_bare_objects", "_begun", "_begun_size", "_data", "_event", "_size", "_started")
 
-    def __init__(self) -> None:
+    def __init__(self, *, bare_objects: bool = False) -> None:
+        self._bare_objects = bare_objects
         # Pieces of a line that has not ended. Joined once: a line that arrives byte by byte must not cost its square.
         self._begun: list[bytes] = []
         self._begun_size = 0
@@ -96,6 +98,8 @@ class EventParser:
                 self._event = line[6:].removeprefix(b" ")
             elif line == b"data":
                 self._add(b"")
+            elif self._bare_objects and line.startswith(b"{"):
+                yield b"", line
 
     def _add(self, data: bytes) -> None:
         self._size += len(data) + 1
