@@ -50,8 +50,8 @@ FEATURES: Mapping[str, str] = {
     "search": "searches the web by itself where asked to",
     "reasoning": "may think before it answers",
     # how its thinking is set
-    "thinking_switch": "thinking is switched on and off by the request",
-    "thinking_by_default": "thinks unless the request switches it off; only beside `thinking_switch`",
+    "thinking": "thinking is switched on and off by the request",
+    "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
     "always_thinking": "thinks always: switching it off is refused",
     "thinking_stream_only": "thinks in streamed answers only",
     "adaptive_thinking": "decides itself how long it thinks; a budget of tokens is refused (Anthropic)",
