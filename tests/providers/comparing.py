@@ -16,6 +16,7 @@ from typing import Any
 
 from providers.errors import ProviderError
 from providers.spec import Call, ListedModel, Usage
+from tests.fakes import framing
 from tests.providers.driving import Outcome
 
 KEYS = {
@@ -44,7 +45,9 @@ def compare(outcome: Outcome, expected: Mapping[str, Any]) -> None:
 
 def compare_bytes(outcome: Outcome) -> None:
     if outcome.answer is None:
-        assert [frame.data for frame in outcome.frames] == outcome.sent_events
+        sent = framing.data_of(outcome.sent)
+        assert outcome.chunks == [json.loads(data) for data in sent]
+        assert all(frame.data == data for frame, data in zip(outcome.frames, sent, strict=True) if b"\n" not in data)
     elif outcome.answer.body is None:
         assert outcome.answer.content == outcome.sent
     else:

@@ -11,16 +11,9 @@ import orjson
 
 from providers.exchange import Done, Guarded, Pause, Steps, exchange_for
 from providers.spec import Access, Answer, Call, Frame, ModelFacts, Provider, Reply, Request, Usage
+from tests.fakes.framing import at_once
 
 Cut = Callable[[bytes], Sequence[bytes]]
-
-
-def at_once(data: bytes) -> Sequence[bytes]:
-    return [data]
-
-
-def each_byte(data: bytes) -> Sequence[bytes]:
-    return [data[number : number + 1] for number in range(len(data))]
 
 
 @dataclass
@@ -34,11 +27,6 @@ class Outcome:
     finish_reason: str | None = None
     output_characters: int = 0
     sent: bytes = b""  # the body of the provider's last whole answer, or of its open one
-
-    @property
-    def sent_events(self) -> list[bytes]:
-        """What the provider's event stream held, where it is JSON."""
-        return [line.removeprefix(b"data: ") for line in self.sent.splitlines() if line.startswith(b"data: {")]
 
     @property
     def chunks(self) -> list[dict[str, Any]]:

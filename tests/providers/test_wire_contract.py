@@ -1,7 +1,4 @@
-"""The contract of every adapter, told as data: tests/providers/cases/<slug>.json (see tests/providers/case.py).
-
-Each streamed case runs whole, split at every byte, with CRLF, with CR, with comments and without its last blank line.
-"""
+"""The contract of every adapter, told as data: tests/providers/cases/<slug>.json (see tests/providers/case.py)."""
 
 from __future__ import annotations
 
@@ -14,28 +11,11 @@ from providers import registry
 from providers.errors import ProviderError
 from providers.spec import Operation
 from providers.wire import tokens
+from tests.fakes import framing
 from tests.providers import case as cases
 from tests.providers import comparing
 from tests.providers.case import ALL, PLAYED, Case, parameters
-from tests.providers.driving import Outcome, at_once, drive, each_byte, run
-
-STREAMS = [case for case in PLAYED if case.stream]
-
-
-def crlf(stream: bytes) -> bytes:
-    return stream.replace(b"\n", b"\r\n")
-
-
-def carriage_returns(stream: bytes) -> bytes:
-    return stream.replace(b"\n", b"\r")
-
-
-def comments(stream: bytes) -> bytes:
-    return b": hello\n\n" + stream.replace(b"\n\n", b"\n\n: ping\n:\nretry: 10\nid: 3\n\n")
-
-
-def no_blank_line(stream: bytes) -> bytes:
-    return stream.rstrip(b"\n")
+from tests.providers.driving import Outcome, at_once, drive, run
 
 
 def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once) -> Outcome:
@@ -48,9 +28,10 @@ def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once
     return run(provider, case.request, access, case.facts, case.replies(frame), cut=cut)
 
 
-def check(case: Case, **options: Any) -> None:
+def check(case: Case, *, without: tuple[str, ...] = (), **options: Any) -> None:
+    """without: what is not expected this time."""
     if "error" not in case.expect:
-        comparing.compare(play(case, **options), case.expect)
+        comparing.compare(play(case, **options), {name: value for name, value in case.expect.items() if name not in without})
         return
     with pytest.raises(ProviderError) as caught:
         play(case, **options)
@@ -62,11 +43,58 @@ def test_case(case: Case) -> None:
     check(case)
 
 
-@pytest.mark.parametrize("frame", [bytes, crlf, carriage_returns, comments, no_blank_line])
+# How a stream looks must not matter.
+
+STREAMS = [case for case in PLAYED if case.stream]
+WHOLE_STREAMS = [case for case in STREAMS if "error" not in case.expect]
+
+
+def stream_of(case: Case) -> bytes:
+    """The case's event stream; empty where its provider has none."""
+    return next((reply.body for reply in case.replies() if "text/event-stream" in reply.headers.get("content-type", "")), b"")
+
+
+@pytest.mark.parametrize("frame", framing.HOSTILE)
 @pytest.mark.parametrize("case", parameters(STREAMS))
-def test_stream_framed_and_split_at_every_byte(case: Case, frame: Callable[[bytes], bytes]) -> None:
-    check(case, frame=frame)
-    check(case, frame=frame, cut=each_byte)
+def test_stream_framed_and_split_at_every_byte(case: Case, frame: framing.Frame) -> None:
+    for cut in (framing.at_once, framing.each_byte, framing.each_line, framing.in_sevens):
+        check(case, frame=frame, cut=cut)
+
+
+USAGES: dict[str, dict[str, bool]] = {
+    "in every chunk": {"everywhere": True},
+    "with the finish": {"at_finish": True},
+    "in a chunk of its own": {"alone": True},
+    "twice": {"at_finish": True, "alone": True},
+    "in every chunk and one of its own": {"everywhere": True, "alone": True},
+}
+
+
+@pytest.mark.parametrize("case", parameters(WHOLE_STREAMS))
+def test_usage_counts_wherever_a_stream_tells_it(case: Case) -> None:
+    usage = framing.usage_of(stream_of(case))
+    for places in USAGES.values() if usage else ():
+        check(case, frame=lambda stream, places=places: framing.with_usage(stream, usage, **places), without=("usage_only",))
+
+
+BROKEN = b'data: {"error":{"message":"It broke","type":"server_error","param":null,"code":null}}\n\n'
+
+
+@pytest.mark.parametrize("case", parameters(WHOLE_STREAMS))
+def test_an_error_in_mid_stream_is_an_error(case: Case) -> None:
+    events = framing.events_of(stream_of(case))
+    if len([event for event in events if framing.chunk_of(event)]) > 1:
+        with pytest.raises(ProviderError) as caught:
+            play(case, frame=lambda _stream: b"".join([events[0], BROKEN, *events[1:]]))
+        assert "It broke" in caught.value.message
+
+
+@pytest.mark.parametrize("case", parameters(WHOLE_STREAMS))
+def test_half_a_stream_is_no_answer(case: Case) -> None:
+    events = framing.events_of(stream_of(case))
+    if len(events) > 3:
+        with pytest.raises(ProviderError):
+            play(case, frame=lambda _stream: b"".join(events[: len(events) // 3]))
 
 
 def test_every_provider_has_cases_for_each_operation() -> None:
