@@ -41,6 +41,7 @@ SUCCESS_SECONDS: Final = 60.0  # a credential's last use is noted this often
 ATTEMPTS: Final = 12  # of one call, over all targets and sources
 # How long this process leaves a credential alone before it has seen the state that was written.
 _REST: Final[Mapping[Failure, float]] = {Failure.RATE_LIMIT: 60.0, Failure.AUTH: 300.0, Failure.NO_FUNDS: 300.0}
+_LONGEST_REST: Final = 3600.0
 _NOTED: Final = frozenset({*_REST, Failure.UNREACHABLE, Failure.NOT_AN_API})
 
 
@@ -180,9 +181,9 @@ class Routes:
         now = time.monotonic()
         if credential_id is None or error.failure not in _NOTED or self._resting.get(credential_id, 0.0) > now:
             return None
-        rest = _REST.get(error.failure, 0.0)
+        rest = rest_after(error)
         if rest:
-            source.rests_until = self._resting[credential_id] = now + min(error.retry_after or rest, 3600.0)
+            source.rests_until = self._resting[credential_id] = now + rest
         source.noted = 0.0
         self._noted.pop(credential_id, None)
         return in_thread(lambda: provider_services.note_failure(tenant_id=tenant_id, credential_id=credential_id, error=error))
@@ -296,6 +297,13 @@ def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
         pool_id=trial.pool_id,
         credits=trial.models[entry.model],
     )
+
+
+def rest_after(error: ProviderError) -> float:
+    """Seconds to leave a credential alone; a provider's own word counts for rate limits only."""
+    if error.failure is Failure.RATE_LIMIT and error.retry_after is not None:
+        return min(max(error.retry_after, 1.0), _LONGEST_REST)
+    return _REST.get(error.failure, 0.0)
 
 
 def _keyless_source(tenant_id: UUID, provider: Provider, entry: Entry, model_row: TenantModel | None) -> Source:

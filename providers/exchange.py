@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from providers.errors import CannotExpress, Failure, ProviderError
 from providers.spec import Access, Call, Continued, Decoder, ErrorMap, Exchange, Frame, ModelFacts, Provider, Reply, Request, Usage
-from providers.wire.http import SHOWN_CHARACTERS, plain_error, seconds_until_retry
+from providers.wire.http import SHOWN_CHARACTERS, plain_error, wait_asked_for
 
 R = TypeVar("R")
 
@@ -226,7 +226,7 @@ class Steps(Generic[R]):
             return None
         if reply.headers.get("x-should-retry") == "false":
             return None
-        wanted = seconds_until_retry(reply.headers)
+        wanted = wait_asked_for(reply)
         return None if wanted is None or wanted > LONGEST_PAUSE else self._pause(wanted)
 
     def _pause(self, seconds: float) -> Pause | None:

@@ -10,7 +10,7 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Answer, ErrorMap, Frame, ListedModel, ModelType, Reply, Usage
-from providers.wire.http import failure_of_status, json_or_none, plain_error, seconds_until_retry
+from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 from providers.wire.openai_stream import broken_off, error_in_stream
 from providers.wire.sse import EventParser
 
@@ -272,7 +272,7 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
         failure = Failure.NOT_AN_API
     if failure is None:
         failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
-    wait = seconds_until_retry(reply.headers)
+    wait = wait_asked_for(reply)
     return ProviderError(failure, message or f"HTTP status {reply.status}", status=reply.status, provider_code=kind, retry_after=wait)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -120,15 +123,66 @@ def not_a_list() -> ProviderError:
     return ProviderError(Failure.NOT_AN_API, "The address answered, but not with a list of models.", status=200)
 
 
-def seconds_until_retry(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `retry-after-ms` or `retry-after`; dates are not read (clocks differ), None then."""
+LONGEST_WAIT = 24 * 3600.0  # seconds; who asks for more gets another look after a day
+_RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:reset(?:-[a-z-]+)?|[a-z-]+-reset)")
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
+_EPOCH = 1_000_000_000  # a number beyond it is no duration but a point in time
+
+
+def seconds_until_retry(headers: Mapping[str, str], *, throttled: bool = False) -> float | None:
+    """Seconds the provider asks to wait, a day at most; None where it does not say, or means a time that is over.
+
+    Read are `retry-after-ms` and `retry-after` (seconds or a date), else the `-reset` headers of rate limits whose `-remaining`
+    header says that nothing is left. throttled: the answer was a 429, so that one limit is spent even if none says so: then the
+    one that resets first counts. Points in time are compared with the answer's own Date: clocks differ.
+    """
+    now = _timestamp(headers.get("date", "")) or time.time()
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        if (seconds := _seconds(headers.get(name, ""), now)) is not None:
+            return min(seconds / unit, LONGEST_WAIT)
+    resets = [
+        (headers.get(name.replace("reset", "remaining")), seconds)
+        for name, text in headers.items()
+        if _RESET.fullmatch(name) and (seconds := _seconds(text, now)) is not None
+    ]
+    spent = [seconds for remaining, seconds in resets if remaining == "0"]
+    if spent:
+        return min(max(spent), LONGEST_WAIT)
+    return min(*(seconds for _remaining, seconds in resets), LONGEST_WAIT) if throttled and resets else None
+
+
+def wait_asked_for(reply: Reply) -> float | None:
+    """seconds_until_retry of an answer that is an error."""
+    return seconds_until_retry(reply.headers, throttled=reply.status == 429)
+
+
+def _seconds(text: str, now: float) -> float | None:
+    """A header's value as seconds from now: a number, a duration such as 6m0s or 120ms, a point in time."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+        if seconds > _EPOCH:
+            seconds = (seconds / 1000 if seconds > 1000 * _EPOCH else seconds) - now
+    except ValueError:
+        if match := _DURATION.fullmatch(text):
+            seconds = sum(float(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part)
+        else:
+            then = _timestamp(text)
+            seconds = -1.0 if then is None else then - now
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _timestamp(text: str) -> float | None:
+    """An HTTP date or one of RFC 3339, as seconds since 1970."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
-            seconds = float(headers.get(name, "")) / unit
-        except ValueError:
+            moment = read(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (TypeError, ValueError, IndexError, OverflowError):
             continue
-        if 0 <= seconds < 31 * 24 * 3600:
-            return seconds
     return None
 
 
@@ -167,4 +221,4 @@ def plain_error(reply: Reply) -> ProviderError:
     message = f"The provider answered with HTTP status {reply.status}."
     if failure is Failure.NOT_AN_API:
         message = f"The address answered with HTTP status {reply.status}: there is no such API at this address."
-    return ProviderError(failure, message, status=reply.status, retry_after=seconds_until_retry(reply.headers))
+    return ProviderError(failure, message, status=reply.status, retry_after=wait_asked_for(reply))

@@ -8,7 +8,7 @@ from typing import Any
 
 from providers.errors import Failure, ProviderError
 from providers.spec import ErrorMap, Reply
-from providers.wire.http import failure_of_status, json_or_none, plain_error, seconds_until_retry
+from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 
 # https://platform.openai.com/docs/guides/error-codes, and what the compatible servers made of it.
 OPENAI_CODES: dict[str, Failure] = {
@@ -104,7 +104,7 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
             status=reply.status,
             provider_code=code or kind,
             param=text_of(error, "param") or None,
-            retry_after=seconds_until_retry(reply.headers),
+            retry_after=wait_asked_for(reply),
         )
 
     return errors
