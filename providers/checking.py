@@ -99,7 +99,10 @@ class CheckFailed(Exception):
 
 def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None = None) -> None:
     """Ask the provider whether this account works, or whether a model does; once, because a person waits. Raises CheckFailed."""
-    if probe is not None:
+    if probe is not None and provider.check_model is not None:
+        look = provider.check_model
+        run(provider, lambda: look(provider, access, probe.model, probe.type), access, pool_key, retries=0)
+    elif probe is not None:
         facts = ModelFacts(name=probe.model, type=probe.type)
         run(provider, exchange_for(provider, _probe(probe), access, facts), access, pool_key, retries=0)
     elif provider.check is not None:
@@ -256,7 +259,7 @@ def codes(error: ProviderError) -> str:
 
 
 def _probe(probe: Probe) -> Request:
-    """The smallest request that proves a model works: one token, or one second of silence."""
+    """The smallest request that proves a model works: one token, one word, or one second of silence. The voice is the provider's own."""
     operation, body = _PROBES[probe.type]
     upload = Upload("silence.wav", "audio/wav", _silence()) if operation is Operation.TRANSCRIPTION else None
     return Request(operation, probe.model, {"model": probe.model} | body, upload=upload)
@@ -267,7 +270,7 @@ _PROBES: dict[ModelType, tuple[Operation, dict[str, Any]]] = {
     ModelType.EMBEDDING: (Operation.EMBEDDINGS, {"input": "ping"}),
     ModelType.SPEECH_TO_TEXT: (Operation.TRANSCRIPTION, {}),
     ModelType.RERANK: (Operation.RERANK, {"query": "ping", "documents": ["ping", "pong"]}),
-    ModelType.TEXT_TO_SPEECH: (Operation.SPEECH, {"input": "ping", "voice": "alloy"}),
+    ModelType.TEXT_TO_SPEECH: (Operation.SPEECH, {"input": "ping"}),
     ModelType.MODERATION: (Operation.MODERATION, {"input": "ping"}),
 }
 

@@ -260,11 +260,15 @@ class Provider:
     # The address that follows from the credential's other values (a region, a workspace), where the tenant typed none; "" for the
     # default. Raises ValueError, with a message for the form, for values that make no address.
     base_url_of: Callable[[Mapping[str, str]], str] | None = None
+    # A pasted address -> the base URL in it, and values of other fields that it tells (an API version); typed values win.
+    read_base_url: Callable[[str], tuple[str, Mapping[str, str]]] | None = None
     # What is missing among a credential's values, secret ones included, in words for the form ("one of these two"); "" for nothing.
     complete: Callable[[Mapping[str, str]], str] | None = None
     model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
     # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
     check: Callable[[Provider, Access], CheckExchange] | None = None
+    # A free check of one hosted model (by its name, for this type), where the provider has one; else its smallest request is made.
+    check_model: Callable[[Provider, Access, str, ModelType], CheckExchange] | None = None
     # True where the check costs money (a call of one token); the page says so first.
     check_is_billed: bool = False
     list_models: Callable[[Provider, Access], ListExchange] | None = None

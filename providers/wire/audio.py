@@ -83,17 +83,17 @@ def filename_of(upload: Upload) -> str:
     return f"{name.strip('.') or 'audio'}.{_EXTENSIONS.get(kind, 'wav')}"
 
 
-def multipart(fields: dict[str, Any], upload: Upload) -> tuple[str, bytes]:
-    """Content type and body of a form. A list becomes one field per item, named `name[]`.
+def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> tuple[str, bytes]:
+    """Content type and body of a form. A list becomes one field per item, named `name[]`. name: of the upload's field.
 
     Raises CannotExpress for a field whose value is neither text, number, truth value nor a list of those.
     """
     boundary = secrets.token_hex(24)
     parts: list[bytes] = []
-    for name, text in _form_fields(fields):
-        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode())
+    for field, text in _form_fields(fields):
+        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode())
     kind = upload.content_type if _MEDIA_TYPE.fullmatch(upload.content_type) else "application/octet-stream"
-    disposition = f'form-data; name="file"; filename="{filename_of(upload)}"'
+    disposition = f'form-data; name="{name}"; filename="{filename_of(upload)}"'
     head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
     parts += [head.encode(), upload.data, f"\r\n--{boundary}--\r\n".encode()]
     return f"multipart/form-data; boundary={boundary}", b"".join(parts)
