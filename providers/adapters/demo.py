@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import math
-import struct
-import time
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any
 
-import orjson
 from django.utils.translation import gettext_lazy as _
 
 from providers.errors import CannotExpress, Failure, ProviderError
@@ -20,7 +12,6 @@ from providers.spec import (
     Answer,
     CheckExchange,
     Exchange,
-    Frame,
     Kind,
     ListedModel,
     ListExchange,
@@ -32,78 +23,21 @@ from providers.spec import (
     Request,
     Usage,
 )
+from providers.wire import demo
+from providers.wire.embeddings import joined
+from providers.wire.rerank import Ranking, question_of, rerank_answer
+from providers.wire.speech import AUDIO_TYPES, ReadySpeech
 
 CHAT, EMBEDDING, TRANSCRIBE = "demo-chat", "demo-embedding", "demo-transcribe"
-DIMENSIONS = 256
-TRANSCRIPT = "This is the demonstration transcript of Modelkeep. No audio was listened to."
-_TYPES = {CHAT: ModelType.REASONING, EMBEDDING: ModelType.EMBEDDING, TRANSCRIBE: ModelType.SPEECH_TO_TEXT}
-
-
-def text_in(content: Any) -> str:
-    """The text of a message's content, be it a string or parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return " ".join(str(part.get("text", "")) for part in parts if isinstance(part, dict) and part.get("type") == "text")
-
-
-def tokens_in(text: str) -> int:
-    """A count that looks like one of tokens: four characters each."""
-    return max(1, math.ceil(len(text) / 4))
-
-
-def reply_to(request: Request) -> tuple[str, Usage, str]:
-    """Text, usage and finish reason of the echo; max_tokens counts words here."""
-    messages = request.body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise CannotExpress("messages must be a list with at least one message.", param="messages")
-    texts = [text_in(message.get("content")) for message in messages if isinstance(message, dict)]
-    words = f"Demo answer (no model was called). You wrote: {texts[-1] if texts else ''}".split(" ")
-    limit = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
-    cut = isinstance(limit, int) and 0 < limit < len(words)
-    text = " ".join(words[:limit] if cut else words)
-    return text, Usage(tokens_in("".join(texts)), tokens_in(text), 0, 0), "length" if cut else "stop"
-
-
-def head_of(request: Request, kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-demo-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": request.model}
-
-
-def usage_json(usage: Usage) -> dict[str, int]:
-    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-class EchoDecoder:
-    """A stream that needs no bytes: finish() gives out everything, one word per frame."""
-
-    def __init__(self, request: Request) -> None:
-        text, usage, finish = reply_to(request)
-        self._head = head_of(request, "chat.completion.chunk")
-        self._text = text
-        self.usage: Usage | None = usage
-        self.finish_reason: str | None = finish
-        self.output_characters = len(text)
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return ()
-
-    def finish(self) -> Sequence[Frame]:
-        self.done = True
-        return list(self._frames())
-
-    def _frames(self) -> Iterator[Frame]:
-        yield self._frame({"role": "assistant", "content": ""})
-        for number, word in enumerate(self._text.split(" ")):
-            yield self._frame({"content": word if number == 0 else " " + word}, content=True)
-        yield self._frame({}, self.finish_reason)
-        assert self.usage is not None
-        yield Frame(orjson.dumps({**self._head, "choices": [], "usage": usage_json(self.usage)}), usage_only=True)
-
-    def _frame(self, delta: dict[str, str], finish: str | None = None, *, content: bool = False) -> Frame:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
+SPEECH, RERANK, MODERATION = "demo-speech", "demo-rerank", "demo-moderation"
+_TYPES = {
+    CHAT: ModelType.REASONING,
+    EMBEDDING: ModelType.EMBEDDING,
+    TRANSCRIBE: ModelType.SPEECH_TO_TEXT,
+    SPEECH: ModelType.TEXT_TO_SPEECH,
+    RERANK: ModelType.RERANK,
+    MODERATION: ModelType.MODERATION,
+}
 
 
 def must_be(request: Request, model: str) -> None:
@@ -115,47 +49,32 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     must_be(request, CHAT)
     yield from ()
     if request.stream:
-        return EchoDecoder(request)
-    text, usage, finish = reply_to(request)
+        return demo.EchoDecoder(request)
+    text, usage, finish = demo.reply_to(request)
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
-    return Answer({**head_of(request, "chat.completion"), "choices": [choice], "usage": usage_json(usage)}, usage, finish_reason=finish)
+    body = {**demo.head_of(request, "chat.completion"), "choices": [choice], "usage": demo.usage_json(usage)}
+    return Answer(body, usage, finish_reason=finish)
 
 
-def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
-    """The same text gives the same vector of length 1. It carries no meaning: a hash stands behind it."""
-    numbers = hashlib.shake_256(text.encode()).digest(2 * dimensions)
-    raw = [value - 32767.5 for value in struct.unpack(f"<{dimensions}H", numbers)]
-    length = math.sqrt(sum(value * value for value in raw))
-    return [value / length for value in raw]
-
-
-def inputs_of(request: Request) -> list[str]:
-    given = request.body.get("input")
-    texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not texts:
-        raise CannotExpress("input must be a text or a list of texts.", param="input")
-    if all(isinstance(text, int) for text in texts):  # one text as tokens
-        texts = [texts]
-    return [text if isinstance(text, str) else orjson.dumps(text).decode() for text in texts]
+def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    must_be(request, CHAT)
+    yield from ()
+    if request.stream:
+        return demo.EchoDecoder(request)
+    echoes, usage = demo.completed(request)
+    choices = [{"text": text, "index": number, "logprobs": None, "finish_reason": end} for number, (text, end) in enumerate(echoes)]
+    body = {**demo.head_of(request, "text_completion"), "choices": choices, "usage": demo.usage_json(usage)}
+    return Answer(body, usage, finish_reason=echoes[0][1])
 
 
 def embed(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     must_be(request, EMBEDDING)
     yield from ()
-    texts = inputs_of(request)
+    texts = demo.texts_in(request, "input")
     wanted = request.body.get("dimensions")
-    dimensions = wanted if isinstance(wanted, int) and 1 <= wanted <= DIMENSIONS else DIMENSIONS
-    vectors = [vector_of(text, dimensions) for text in texts]
-    packed = request.body.get("encoding_format") == "base64"
-    data = [{"object": "embedding", "index": number, "embedding": pack(v) if packed else v} for number, v in enumerate(vectors)]
-    tokens = sum(map(tokens_in, texts))
-    body = {"object": "list", "data": data, "model": request.model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
-    return Answer(body, Usage(tokens))
-
-
-def pack(vector: Sequence[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    dimensions = wanted if isinstance(wanted, int) and 1 <= wanted <= demo.DIMENSIONS else demo.DIMENSIONS
+    return joined([([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))], request)
 
 
 def transcribe(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -164,8 +83,46 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
     if request.upload is None or not request.upload.data:
         raise CannotExpress("An audio file is missing.", param="file")
     if request.body.get("response_format") == "text":
-        return Answer(None, content=f"{TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8")
-    return Answer({"text": TRANSCRIPT})
+        return Answer(None, content=f"{demo.TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8")
+    return Answer({"text": demo.TRANSCRIPT})
+
+
+def speak(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """A tone as long as the text. Nobody compresses here: asked for nothing, it is a WAV file."""
+    must_be(request, SPEECH)
+    yield from ()
+    wanted = request.body.get("response_format") or "wav"
+    if wanted not in ("wav", "pcm"):
+        raise CannotExpress("The demonstration makes wav and pcm only.", param="response_format")
+    text, speed = request.body.get("input"), request.body.get("speed")
+    if not isinstance(text, str):
+        raise CannotExpress("input must be the text to speak.", param="input")
+    samples = demo.tone_of(text, min(4.0, max(0.25, float(speed or 1.0))))
+    audio = samples if wanted == "pcm" else demo.wav_of(samples)
+    return ReadySpeech(audio) if request.stream else Answer(None, content=audio, content_type=AUDIO_TYPES[wanted])
+
+
+def order(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    must_be(request, RERANK)
+    yield from ()
+    question = question_of(request)
+    scores = [(number, demo.overlap(question.query, text)) for number, text in enumerate(question.documents)]
+    answer = rerank_answer(question, Ranking(scores, sum(map(demo.tokens_in, (question.query, *question.documents)))))
+    assert answer.body is not None
+    answer.body["note"] = demo.RANK_NOTE
+    return answer
+
+
+def judge(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    must_be(request, MODERATION)
+    yield from ()
+    given = request.body.get("input")
+    # A list of texts is many things to judge, a list of parts (text, image) is one.
+    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    texts = texts or [demo.text_in(given)]
+    results = [demo.judgement() for _text in texts]
+    body = {"id": f"modr-demo-{uuid.uuid4().hex}", "model": request.model, "results": results, "note": demo.JUDGE_NOTE}
+    return Answer(body, Usage(sum(map(demo.tokens_in, texts))))
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
@@ -186,14 +143,18 @@ PROVIDER = Provider(
     slug="demo",
     label=_("Demo (built in)"),
     kind=Kind.OWN,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
+    model_types=tuple(_TYPES.values()),
     description=_("Answers locally with made-up texts: for trying things out, without key, network or cost."),
     credential_fields=(),
     operations={
         Operation.CHAT: chat,
+        Operation.COMPLETION: complete,
         Operation.EMBEDDINGS: embed,
         Operation.TRANSCRIPTION: transcribe,
         Operation.TRANSLATION: transcribe,
+        Operation.SPEECH: speak,
+        Operation.RERANK: order,
+        Operation.MODERATION: judge,
     },
     errors=no_errors,
     check=check,

@@ -8,27 +8,40 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.adapters.openai import guess_type as guess_openai
-from providers.spec import Field, Kind, ModelType, Operation, Provider
+from providers.spec import Access, Field, Kind, ModelFacts, ModelType, Operation, Provider
 from providers.wire.audio import openai_audio
 from providers.wire.chat_answers import choices_of
+from providers.wire.completions import openai_completions
 from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import bearer
 from providers.wire.model_list import check_by_list, list_models
+from providers.wire.moderation import openai_moderations
 from providers.wire.openai_chat import openai_chat
 from providers.wire.openai_errors import openai_errors
+from providers.wire.rerank import rerank
+from providers.wire.speech import openai_speech
 
 auth = bearer("api_key")
-_HINTS = (
+# What names tell, in this order: a "bge-reranker" embeds nothing.
+_HINTS: tuple[tuple[ModelType | None, tuple[str, ...]], ...] = (
+    (ModelType.RERANK, ("rerank", "ranker")),
     (ModelType.EMBEDDING, ("embed", "bge-", "e5-", "gte-", "minilm")),
     (ModelType.SPEECH_TO_TEXT, ("whisper", "sensevoice", "asr", "transcribe")),
+    (ModelType.TEXT_TO_SPEECH, ("tts", "kokoro", "cosyvoice", "parler", "fish-speech", "orpheus", "piper")),
+    (ModelType.MODERATION, ("moderation",)),
+    (None, ("dall-e", "stable-diffusion", "sdxl", "flux", "sora", "gpt-image")),
 )
 
 
 def guess_type(model: str) -> ModelType | None:
     name = model.lower()
-    if "rerank" in name:
-        return None
-    return next((kind for kind, words in _HINTS if any(word in name for word in words)), None) or guess_openai(name) or ModelType.REASONING
+    return next((kind for kind, words in _HINTS if any(word in name for word in words)), guess_openai(name) or ModelType.REASONING)
+
+
+def choose_voice(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """Voices bear other names on every server."""
+    if not body.get("voice") and (voice := access.model_values.get("voice")):
+        body["voice"] = voice
 
 
 def tidy(body: dict[str, Any]) -> bool:
@@ -46,7 +59,7 @@ PROVIDER = Provider(
     slug="openai_compatible",
     label=_("OpenAI-compatible server"),
     kind=Kind.HOSTING,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
+    model_types=tuple(ModelType),
     description=_("Any server that speaks OpenAI's format, such as vLLM, Ollama, LM Studio, llama.cpp or Xinference."),
     docs_url="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     credential_fields=(
@@ -62,12 +75,24 @@ PROVIDER = Provider(
             advanced=True,
             help_text=_("Where it differs from the server's."),
         ),
+        Field(
+            "voice",
+            _("Voice"),
+            required=False,
+            advanced=True,
+            placeholder="alloy",
+            help_text=_("For text to speech: the voice of calls that name none, and of the test."),
+        ),
     ),
     operations={
         Operation.CHAT: openai_chat(auth=auth, tidy=tidy),
+        Operation.COMPLETION: openai_completions(auth=auth),
         Operation.EMBEDDINGS: openai_embeddings(auth=auth),
         Operation.TRANSCRIPTION: openai_audio(auth=auth, path="/audio/transcriptions"),
         Operation.TRANSLATION: openai_audio(auth=auth, path="/audio/translations"),
+        Operation.SPEECH: openai_speech(auth=auth, adjust=choose_voice),
+        Operation.RERANK: rerank(auth=auth),
+        Operation.MODERATION: openai_moderations(auth=auth),
     },
     errors=openai_errors(),
     check=check_by_list(auth=auth),

@@ -36,8 +36,11 @@ def format_of(request: Request) -> str:
     return str(request.body.get("response_format") or DEFAULT_FORMAT)
 
 
-def openai_speech(*, auth: Auth, path: str = "/audio/speech", version: str = "/v1", adjust: Adjust | None = None) -> MakeExchange:
-    """A MakeExchange for speech. adjust: the provider's quirks of requests."""
+def openai_speech(
+    *, auth: Auth, path: str = "/audio/speech", version: str = "/v1", adjust: Adjust | None = None, voice: str = "alloy"
+) -> MakeExchange:
+    """A MakeExchange for speech. adjust: the provider's quirks of requests. voice: of calls that name none, where the model's
+    facts do not say (`parameters.voice.default`)."""
 
     def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
         body = {**request.body, "model": request.model}
@@ -45,6 +48,8 @@ def openai_speech(*, auth: Auth, path: str = "/audio/speech", version: str = "/v
         drop_unsupported(body, facts)
         if adjust is not None:
             adjust(body, provider, access, facts)
+        if not body.get("voice"):
+            body["voice"] = facts.parameters.get("voice", {}).get("default") or voice
         call = post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
         if not request.stream:
             call.headers["Accept"] = "*/*"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import struct
+import wave
 from typing import Any
 
 import pytest
@@ -179,7 +181,11 @@ def test_anthropics_list_is_read_page_by_page() -> None:
         ("openai", "gpt-5.3-codex", None),
         ("openai", "dall-e-3", None),
         ("openai_compatible", "BAAI/bge-m3", ModelType.EMBEDDING),
-        ("openai_compatible", "bge-reranker-v2", None),
+        ("openai_compatible", "bge-reranker-v2", ModelType.RERANK),
+        ("openai_compatible", "hexgrad/Kokoro-82M", ModelType.TEXT_TO_SPEECH),
+        ("openai_compatible", "gpt-4o-mini-tts", ModelType.TEXT_TO_SPEECH),
+        ("openai_compatible", "omni-moderation-latest", ModelType.MODERATION),
+        ("openai_compatible", "flux.1-dev", None),
         ("openai_compatible", "llama3", ModelType.REASONING),
         ("openai_compatible", "faster-whisper-large", ModelType.SPEECH_TO_TEXT),
         ("chatglm", "glm-9", ModelType.REASONING),
@@ -197,7 +203,31 @@ def test_guessed_types(slug: str, model: str, kind: ModelType | None) -> None:
 
 def test_demo_needs_nothing() -> None:
     assert check("demo", Access({})).calls == []
-    assert {model.name for model in names("demo", Access({}))} == {"demo-chat", "demo-embedding", "demo-transcribe"}
+    kinds = ("chat", "embedding", "transcribe", "speech", "rerank", "moderation")
+    assert {model.name for model in names("demo", Access({}))} == {f"demo-{kind}" for kind in kinds}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("Hi", 0.12), ("Hello there, how are you?", 1.5), ("long " * 1000, 5.0)])
+def test_demo_speaks_a_wav_file_as_long_as_the_text(text: str, seconds: float) -> None:
+    request = Request(Operation.SPEECH, "demo-speech", {"input": text, "voice": "alloy"})
+    answer = run(registry.get("demo"), request, Access({}), ModelFacts(), []).answer
+    assert answer is not None
+    assert answer.content is not None
+    assert answer.content_type == "audio/wav"
+    with wave.open(io.BytesIO(answer.content)) as sound:
+        assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 24000)
+        assert sound.getnframes() / 24000 == pytest.approx(seconds, abs=0.01)
+        assert any(sound.readframes(100))
+    assert b"Modelkeep demonstration" in answer.content
+    assert int.from_bytes(answer.content[4:8], "little") == len(answer.content) - 8
+
+
+def test_demo_ranks_words_of_scripts_without_spaces() -> None:
+    body = {"query": "红苹果", "documents": ["绿梨", "红苹果很好吃"]}
+    answer = run(registry.get("demo"), Request(Operation.RERANK, "demo-rerank", body), Access({}), ModelFacts(), []).answer
+    assert answer is not None
+    assert answer.body is not None
+    assert [(one["index"], one["relevance_score"]) for one in answer.body["results"]] == [(1, 1.0), (0, 0.0)]
 
 
 def demo_vectors(**body: Any) -> list[Any]:
