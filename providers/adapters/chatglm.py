@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure, ProviderError
+from providers.errors import Failure, ProviderError
 from providers.spec import (
     Access,
     Answer,
@@ -29,6 +29,7 @@ from providers.spec import (
     Request,
 )
 from providers.wire import chatglm as old
+from providers.wire.audio import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
@@ -36,6 +37,9 @@ from providers.wire.model_list import error_or, listed, rows_of
 from providers.wire.openai_chat import ask_for_usage, neutral_body
 from providers.wire.openai_errors import openai_errors
 from providers.wire.openai_stream import ReadyAnswer, stream_of
+from providers.wire.rerank import rerank
+from providers.wire.subset import use_max_tokens, use_system_role
+from providers.wire.zhipu import CODES, fit_hosted, hosted_transcription
 
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
 NO_ROUTE = frozenset({404, 405})  # FastAPI's answers where api.py knows `POST /` only
@@ -61,11 +65,11 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     hosted = is_hosted(provider, access)
     body = neutral_body(request, facts)
     if hosted:
-        fit_hosted(body)
+        fit_hosted(body, facts)
     elif is_first_generation(request.model):
         fit_first_generation(body)
-    elif request.stream:
-        ask_for_usage(body)  # GLM-4 and later, served by vLLM or SGLang: OpenAI's format as it is
+    else:
+        fit_served(body)
     accept = NO_ROUTE if is_first_generation(request.model) and not hosted else frozenset()
     call = post_json(url_of(provider, access, "/chat/completions"), auth(access), body, stream=request.stream)
     call.accept = accept
@@ -88,60 +92,19 @@ def plain_chat(provider: Provider, request: Request, access: Access) -> Generato
 def fit_first_generation(body: dict[str, Any]) -> None:
     """ChatGLM2's and ChatGLM3's own servers: they know neither stream_options nor the newer name of max_tokens."""
     body.pop("stream_options", None)
-    if "max_completion_tokens" in body:
-        body["max_tokens"] = body.pop("max_completion_tokens")
+    use_max_tokens(body)
+    use_system_role(body)
     if isinstance(body.get("messages"), list):
         old.with_functions(body)
 
 
-_NOT_HOSTED = (
-    "seed",
-    "n",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "stream_options",
-    "parallel_tool_calls",
-)
-
-
-def fit_hosted(body: dict[str, Any]) -> None:
-    """https://docs.bigmodel.cn/api-reference: a subset of OpenAI's parameters."""
-    for name in _NOT_HOSTED:
-        body.pop(name, None)
-    if "max_completion_tokens" in body:
-        body["max_tokens"] = body.pop("max_completion_tokens")
-    if body.get("temperature") == 0:
-        del body["temperature"]
-        body["do_sample"] = False
-    if isinstance(user := body.pop("user", None), str) and 6 <= len(user) <= 128:
-        body["user_id"] = user
+def fit_served(body: dict[str, Any]) -> None:
+    """GLM-4 and later, served by vLLM or SGLang: OpenAI's format. Thinking is switched off in the model's own template."""
+    if body.get("stream"):
+        ask_for_usage(body)
     if body.get("reasoning_effort") == "none":
         del body["reasoning_effort"]
-        body["thinking"] = {"type": "disabled"}
-    choose_tools(body)
-    downgrade_schema(body)
-
-
-def choose_tools(body: dict[str, Any]) -> None:
-    choice = body.pop("tool_choice", None)
-    if choice == "none":
-        body.pop("tools", None)
-    elif choice not in (None, "auto"):
-        raise CannotExpress("This provider chooses tools itself: tool_choice can be auto or none.", param="tool_choice")
-
-
-def downgrade_schema(body: dict[str, Any]) -> None:
-    """There is no json_schema: JSON is asked for, and the schema stands in a system message."""
-    wanted = body.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
-        return
-    schema = (wanted.get("json_schema") or {}).get("schema") or {}
-    text = f"Answer with one JSON object of this schema and nothing else: {orjson.dumps(schema).decode()}"
-    body["response_format"] = {"type": "json_object"}
-    body["messages"] = [{"role": "system", "content": text}, *(body.get("messages") or [])]
+        body["chat_template_kwargs"] = {"enable_thinking": False, **(body.get("chat_template_kwargs") or {})}
 
 
 _FINISH = {"sensitive": "content_filter", "model_context_window_exceeded": "length"}
@@ -161,6 +124,26 @@ def tidy(body: dict[str, Any]) -> bool:
             part["reasoning_content"] = part.pop("reasoning")
             changed = True
     return changed
+
+
+_served_embeddings = openai_embeddings(auth=auth)
+_hosted_embeddings = openai_embeddings(auth=auth, adjust=lambda body: body.pop("encoding_format", None), max_inputs=64)
+_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    exchange = _hosted_embeddings if is_hosted(provider, access) else _served_embeddings
+    return (yield from exchange(provider, request, access, facts))
+
+
+def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """OpenAI's form; the hosted service knows a few of its fields and always answers with JSON."""
+    if not is_hosted(provider, access):
+        return (yield from _transcriptions(provider, request, access, facts))
+    answer = yield from _transcriptions(provider, replace(request, body=hosted_transcription(request.body)), access, facts)
+    if isinstance(answer, Answer) and answer.body is not None and request.body.get("response_format") == "text":
+        return Answer(None, answer.usage, content=str(answer.body.get("text") or "").encode(), content_type=TEXT_TYPES["text"])
+    return answer
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
@@ -187,30 +170,16 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
 
 def guess_type(model: str) -> ModelType | None:
     name = model.lower()
-    if re.search(r"embedding|bge-|m3e", name):
-        return ModelType.EMBEDDING
-    return None if re.search(r"rerank|cogview|cogvideo|image|asr|tts|vidu", name) else ModelType.REASONING
+    kinds = ((r"rerank", ModelType.RERANK), (r"embedding|bge-|m3e", ModelType.EMBEDDING), (r"asr|whisper", ModelType.SPEECH_TO_TEXT))
+    found = next((kind for pattern, kind in kinds if re.search(pattern, name)), None)
+    return found or (None if re.search(r"cogview|cogvideo|image|tts|vidu|voice|realtime|ocr", name) else ModelType.REASONING)
 
-
-# https://docs.bigmodel.cn/cn/faq/api-code; 1113 comes with status 429 and means money.
-CODES = {
-    **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1100"), Failure.AUTH),
-    **dict.fromkeys(("1110", "1111", "1112", "1121", "1220", "1311"), Failure.PERMISSION),
-    **dict.fromkeys(("1113", "1304", "1308", "1309", "1310"), Failure.NO_FUNDS),
-    **dict.fromkeys(("1120", "1230", "1234", "500"), Failure.ERROR),
-    **dict.fromkeys(("1210", "1213", "1214", "1215", "1231"), Failure.BAD_REQUEST),
-    **dict.fromkeys(("1211", "1212", "1221", "1222"), Failure.MODEL_NOT_FOUND),
-    "1261": Failure.CONTEXT_LENGTH,
-    **dict.fromkeys(("1300", "1301"), Failure.CONTENT_FILTER),
-    **dict.fromkeys(("1302", "1303", "1313"), Failure.RATE_LIMIT),
-    **dict.fromkeys(("1305", "1312"), Failure.OVERLOADED),
-}
 
 PROVIDER = Provider(
     slug="chatglm",
     label="ChatGLM",
     kind=Kind.OWN,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING),
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
     description=_("ChatGLM and GLM models on your own server, or hosted by Zhipu (bigmodel.cn) or Z.ai."),
     key_url=KEY_URL,
     docs_url="https://github.com/THUDM/ChatGLM3",
@@ -231,7 +200,12 @@ PROVIDER = Provider(
             help_text=_("For the hosted service, or where your server asks for one."),
         ),
     ),
-    operations={Operation.CHAT: chat, Operation.EMBEDDINGS: openai_embeddings(auth=auth)},
+    operations={
+        Operation.CHAT: chat,
+        Operation.EMBEDDINGS: embeddings,
+        Operation.TRANSCRIPTION: transcriptions,
+        Operation.RERANK: rerank(auth=auth),
+    },
     errors=openai_errors(CODES),
     check=check,
     list_models=list_models,
