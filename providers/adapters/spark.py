@@ -1,0 +1,251 @@
+"""iFLYTEK Spark over HTTP (https://www.xfyun.cn/doc/spark/HTTP调用文档.html)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.errors import CannotExpress, Failure, ProviderError
+from providers.spec import Access, Call, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Reply, Request
+from providers.wire.embeddings import joined, texts_of
+from providers.wire.http import base_of, is_host, post_json, read_object, url_of
+from providers.wire.openai_chat import neutral_body
+from providers.wire.spark import NOT_OPENED, embedding_body, error_in, signed, spark_answer, spark_errors, spark_stream, vector_in
+from providers.wire.subset import use_json_object, use_system_role
+
+KEY_URL = "https://console.xfyun.cn/services/cbm"
+VENDOR = "xf-yun.com"
+EMBEDDING_URL = "https://emb-cn-huabei-1.xf-yun.com/"
+SMALLEST_TEMPERATURE = 0.01  # 0 is outside of the range
+
+# For names that no shipped fact knows: the X models answer below /v2 only, and X2.5 counts max_completion_tokens.
+_V2 = re.compile(r"(spark-)?x\d?\b")
+_X2_5 = re.compile(r"spark-x2\.5\b")
+
+
+# Credentials
+
+
+def bearer_of(access: Access) -> str:
+    """A model's own key, else the credential's: the APIPassword, or `APIKey:APISecret`; "" where there is neither."""
+    for values in (access.model_values, access.values):
+        if values.get("api_password"):
+            return values["api_password"]
+        if values.get("api_key") and values.get("api_secret"):
+            return f"{values['api_key']}:{values['api_secret']}"
+    return ""
+
+
+def auth(access: Access) -> dict[str, str]:
+    key = bearer_of(access)
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def complete(values: Mapping[str, str]) -> str:
+    """What is missing, in words for the form; "" where nothing is."""
+    if bool(values.get("api_key")) != bool(values.get("api_secret")):
+        return str(_("APIKey and APISecret go together: fill in both, or the APIPassword alone."))
+    if not values.get("api_password") and not values.get("api_key"):
+        return str(_("Fill in the APIPassword, or APIKey and APISecret."))
+    return ""
+
+
+# Chat
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    url = url_of(provider, access, "/chat/completions", version=version_of(request.model, facts))
+    body = neutral_body(replace(request, body=fitted(request.body, request.model, facts)), facts)
+    body.pop("stream_options", None)  # usage comes by itself
+    reply = yield post_json(url, auth(access), body, stream=request.stream)
+    if request.stream:
+        return spark_stream(reply, request.model)
+    return spark_answer(read_object(reply), request.model)
+
+
+def version_of(model: str, facts: ModelFacts) -> str:
+    return "/" + (facts.values.get("version") or ("v2" if _V2.match(model) else "v1"))
+
+
+_UNKNOWN = ("seed", "logprobs", "top_logprobs", "logit_bias", "parallel_tool_calls")
+
+
+def fitted(given: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str, Any]:
+    """The request as the vendor reads it. Raises CannotExpress."""
+    body = {name: value for name, value in given.items() if name not in _UNKNOWN}
+    if isinstance(count := body.pop("n", None), int) and count > 1:
+        raise CannotExpress("This provider gives one choice per call.", param="n")
+    rename_limit(body, model, facts)
+    if body.get("temperature") == 0:
+        body["temperature"] = SMALLEST_TEMPERATURE
+    effort = body.pop("reasoning_effort", None)
+    if "thinking" in facts.features and effort is not None and "thinking" not in body:
+        body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
+    use_json_object(body)
+    use_system_role(body)
+    if isinstance(body.get("messages"), list):
+        body["messages"] = [plain_text(message) for message in body["messages"]]
+        if "no_system" in facts.features:
+            body["messages"] = without_system(body["messages"])
+    return body
+
+
+def rename_limit(body: dict[str, Any], model: str, facts: ModelFacts) -> None:
+    """X2.5 counts max_completion_tokens, the models before it max_tokens."""
+    is_new = facts.parameters.get("max_tokens", {}).get("supported") is False or bool(_X2_5.match(model))
+    wanted, other = ("max_completion_tokens", "max_tokens") if is_new else ("max_tokens", "max_completion_tokens")
+    if other in body:
+        limit = body.pop(other)
+        body.setdefault(wanted, limit)
+
+
+def plain_text(message: Any) -> Any:
+    """The message with its text as one string. Raises CannotExpress for pictures, sound and files."""
+    if not isinstance(message, dict):
+        return message
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return message
+    if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
+        raise CannotExpress("This provider takes text only.", param="messages")
+    return {**message, "content": "\n".join(part.get("text") or "" for part in parts)}
+
+
+def without_system(messages: list[Any]) -> list[Any]:
+    """Lite and Pro know no system message: its text goes before the first question."""
+    system = [message["content"] for message in messages if message.get("role") == "system"]
+    rest = [dict(message) for message in messages if message.get("role") != "system"]
+    first = next((message for message in rest if message.get("role") == "user"), None)
+    if first is not None:
+        first["content"] = "\n".join([*system, first["content"]])
+    elif system:
+        rest.insert(0, {"role": "user", "content": "\n".join(system)})
+    return rest
+
+
+# Embeddings
+
+TRIES = 5  # for one text, where the account's two calls per second are used up
+PAUSE = 1.0  # seconds before the next of them
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """One text per call, one call after the other: the host allows two per second unless the account has more."""
+    if unknown := request.body.keys() & {"dimensions"}:
+        raise CannotExpress("This model's vectors are of one size only: leave dimensions out.", param=unknown.pop())
+    domain = "query" if request.body.get("input_type") in ("query", "search_query") else "para"
+    vectors: list[tuple[list[str], int | None]] = []
+    for text in texts_of(request):
+        vectors.append(([(yield from embedded(provider, access, text, domain))], None))
+    return joined(vectors, request)
+
+
+def embedded(provider: Provider, access: Access, text: str, domain: str) -> Generator[Call, Reply, str]:
+    tries = 0
+    while True:
+        call = embedding_call(provider, access, text, domain)
+        call.delay = PAUSE if tries else 0.0
+        reply = yield call
+        error = error_in(read_object(reply), reply.status)
+        if error is None:
+            return vector_in(reply)
+        tries += 1
+        if error.failure is not Failure.RATE_LIMIT or tries == TRIES:
+            raise error
+
+
+def embedding_call(provider: Provider, access: Access, text: str, domain: str) -> Call:
+    """Raises ProviderError where the credential has no key that can sign."""
+    app_id, key, secret = (access.values.get(name, "") for name in ("app_id", "api_key", "api_secret"))
+    if not (app_id and key and secret):
+        raise ProviderError(Failure.PERMISSION, "Embeddings need APPID, APIKey and APISecret in the credential.", sent=False)
+    # A relay is asked itself; the vendor has a host of its own for this.
+    url = EMBEDDING_URL if is_host(provider, access, VENDOR) else base_of(provider, access) + "/"
+    call = post_json(signed(url, key, secret, time.time()), {}, embedding_body(text, app_id, domain))
+    call.accept = frozenset({200})  # a failure has this status as well, and one kind of it is tried again
+    return call
+
+
+# Checking
+
+# The free one first. An APIPassword belongs to one version, so that "not opened" says nothing of the key.
+VERSIONS = ("lite", "spark-x", "spark-x2.5", "4.0Ultra", "generalv3.5", "generalv3", "max-32k", "pro-128k")
+ANSWERS = frozenset({200, 400, 401, 403, 404, 500})
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """One token of the first version that is opened for this key.
+
+    A key that opens none of them is good where it can embed, or at another address (models of one's own have other names).
+    """
+    first: ProviderError | None = None
+    for model in VERSIONS if bearer_of(access) else ():
+        request = Request(Operation.CHAT, model, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1})
+        exchange = chat(provider, request, access, ModelFacts())
+        call = next(exchange)
+        call.accept = ANSWERS
+        reply = yield call
+        error = spark_errors(reply)
+        if error is None:
+            read_object(reply)
+            return
+        if error.provider_code != NOT_OPENED and error.failure is not Failure.MODEL_NOT_FOUND:
+            raise error
+        first = first or error
+        if not is_host(provider, access, f"spark-api-open.{VENDOR}"):
+            return
+    if access.values.get("app_id") and access.values.get("api_key"):
+        yield from embedded(provider, access, "ping", "para")
+    elif first is not None:
+        raise first
+
+
+PROVIDER = Provider(
+    slug="spark",
+    label="iFLYTEK Spark",
+    kind=Kind.OWN,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING),
+    description=_("Spark models of iFLYTEK, and models served by its MaaS platform."),
+    key_url=KEY_URL,
+    docs_url="https://www.xfyun.cn/doc/spark/",
+    credential_fields=(
+        Field(
+            "api_password",
+            _("APIPassword"),
+            secret=True,
+            required=False,
+            help_url=KEY_URL,
+            help_text=_("Shown on the page of each version under “HTTP”. It opens that version; APIKey and APISecret open all of an app."),
+        ),
+        Field("app_id", _("APPID"), required=False, help_text=_("For embeddings.")),
+        Field("api_key", _("APIKey"), secret=True, required=False, help_url=KEY_URL, help_text=_("Together with APISecret.")),
+        Field("api_secret", _("APISecret"), secret=True, required=False, help_url=KEY_URL),
+        base_url_field(placeholder="https://spark-api-open.xf-yun.com", help_text=_("Leave empty for the provider's own address.")),
+    ),
+    model_fields=(
+        Field(
+            "api_password",
+            _("APIPassword of this model"),
+            secret=True,
+            required=False,
+            advanced=True,
+            help_text=_("Where it differs from the credential's."),
+        ),
+        base_url_field(
+            placeholder="https://maas-api.cn-huabei-1.xf-yun.com/v2",
+            help_text=_("For a model on MaaS: the address on its page. The model's name is its service's id there."),
+        ),
+    ),
+    complete=complete,
+    operations={Operation.CHAT: chat, Operation.EMBEDDINGS: embeddings},
+    errors=spark_errors,
+    default_base_url="https://spark-api-open.xf-yun.com",
+    check=check,
+    check_is_billed=True,
+)
