@@ -35,6 +35,7 @@ class TierOut(serializers.Serializer[Any]):
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
+    thinking_output = serializers.CharField(required=False)
 
 
 class PriceOut(serializers.Serializer[Any]):
@@ -46,6 +47,7 @@ class PriceOut(serializers.Serializer[Any]):
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
+    thinking_output = serializers.CharField(required=False, help_text="Of all output where the model thought.")
     per_minute = serializers.CharField(required=False, help_text="Of audio.")
     per_million_characters = serializers.CharField(required=False, help_text="Of text to speak.")
     tiers = TierOut(many=True, required=False)

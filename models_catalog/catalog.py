@@ -21,11 +21,12 @@ class Rates:
     output: Decimal | None = None
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
+    thinking_output: Decimal | None = None  # of all output of an answer that thought, where that is dearer
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rates of the whole request once its prompt is longer than `above` tokens."""
+    """Rates of the whole request once its prompt is longer than `above` tokens; without any: there it is dearer, by how much is not known."""
 
     above: int
     rates: Rates

@@ -19,7 +19,7 @@ from tenants.errors import ServiceError
 
 DATA = Path(__file__).parent / "data"
 LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
-RATES = ("input", "output", "cached_input", "cache_write")
+RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
 FLAT_RATES = ("per_minute", "per_million_characters")
 FIELDS = frozenset(
     {
@@ -265,7 +265,9 @@ def _price(name: str, value: Any) -> Price:
     if not isinstance(value, Mapping) or set(value) - allowed:
         raise BadFact(
             name,
-            _("A price has currency and input, output, cached_input, cache_write, per_minute, per_million_characters, tiers or free."),
+            _(
+                "A price has currency and input, output, cached_input, cache_write, thinking_output, per_minute, per_million_characters, tiers or free."
+            ),
         )
     currency = value.get("currency")
     if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
@@ -289,7 +291,7 @@ def _price(name: str, value: Any) -> Price:
 
 def _tier(name: str, value: Any) -> Tier:
     if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
-        raise BadFact(name, _("A tier has above and input, output, cached_input or cache_write."))
+        raise BadFact(name, _("A tier has above and input, output, cached_input, cache_write or thinking_output."))
     return Tier(_count(name, value.get("above")), _rates(name, value))
 
 

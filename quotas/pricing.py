@@ -15,7 +15,7 @@ SECONDS_PER_MINUTE: Final = 60
 
 
 class Rates(Protocol):
-    """Prices per million tokens; None is unknown or does not apply."""
+    """Prices per million tokens; None is unknown or does not apply. thinking_output: of all output, where the model thought."""
 
     @property
     def input(self) -> Decimal | None: ...
@@ -23,6 +23,8 @@ class Rates(Protocol):
     def output(self) -> Decimal | None: ...
     @property
     def cached_input(self) -> Decimal | None: ...
+    @property
+    def thinking_output(self) -> Decimal | None: ...
 
 
 class Price(Protocol):
@@ -38,7 +40,7 @@ class Price(Protocol):
 
 
 class Usage(Protocol):
-    """Tokens, seconds of audio, characters of text to speak. cached_tokens are part of prompt_tokens."""
+    """Tokens, seconds of audio, characters of text to speak. cached_tokens are part of prompt_tokens, reasoning_tokens of completion_tokens."""
 
     @property
     def prompt_tokens(self) -> int | None: ...
@@ -46,6 +48,8 @@ class Usage(Protocol):
     def completion_tokens(self) -> int | None: ...
     @property
     def cached_tokens(self) -> int | None: ...
+    @property
+    def reasoning_tokens(self) -> int | None: ...
     @property
     def audio_seconds(self) -> float | None: ...
     @property
@@ -82,7 +86,9 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
     cached = min(usage.cached_tokens or 0, usage.prompt_tokens or 0)
     uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached
     cached_rate = rates.input if rates.cached_input is None else rates.cached_input
-    parts = (_part(uncached, rates.input), _part(cached, cached_rate), _part(usage.completion_tokens, rates.output))
+    thought = bool(usage.reasoning_tokens) and rates.thinking_output is not None
+    output_rate = rates.thinking_output if thought else rates.output
+    parts = (_part(uncached, rates.input), _part(cached, cached_rate), _part(usage.completion_tokens, output_rate))
     total = Decimal(0)
     for part in parts:
         if part is None:

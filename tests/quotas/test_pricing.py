@@ -19,6 +19,7 @@ class Used:
     cached_tokens: int | None = None
     audio_seconds: float | None = None
     characters: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class OneRate:
     input: Decimal | None = None
     output: Decimal | None = None
     cached_input: Decimal | None = None
+    thinking_output: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
         (Used(200_000, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.200002"),
         (Used(200_001, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.400006"),
         (Used(audio_seconds=90.0), List(per_minute=Decimal("0.006")), "0.009"),
+        (Used(100, 100, reasoning_tokens=60), List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))), "0.0009"),
+        (Used(100, 100, reasoning_tokens=0), List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))), "0.0003"),
         (Used(characters=2_000), List(per_million_characters=Decimal(15)), "0.03"),
         (Used(audio_seconds=0.1), List(per_minute=Decimal("0.006")), "0.00001"),
         (None, List(is_free=True), "0"),
