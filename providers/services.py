@@ -178,7 +178,7 @@ def replace_credential(
     renamed = name is not None and name != credential.name
     if renamed:
         _free_name(tenant, credential.provider, name, but=credential)
-    typed, typed_url = _split_base_url(values, base_url)
+    typed, typed_url = _split_base_url(declared, values, base_url)
     stored = tuple(field.name for field in declared.credential_fields if field.secret) if credential.sealed else ()
     cleaned = fields.clean(_typed_fields(declared), typed, kept=stored)
     # A field that is not mentioned stays; one that is sent empty is cleared.
@@ -378,13 +378,16 @@ def _free_name(tenant: Tenant, provider: str, name: Any, but: ProviderCredential
     return text
 
 
-def _split_base_url(values: Mapping[str, Any], base_url: str | None) -> tuple[dict[str, Any], str | None]:
-    """The base URL may come as an argument or among the values, as forms and API clients send it."""
+def _split_base_url(provider: Provider, values: Mapping[str, Any], base_url: str | None) -> tuple[dict[str, Any], str | None]:
+    """The base URL may come as an argument or among the values, as forms and API clients send it; a pasted one may tell more."""
     typed = dict(values)
     among = typed.pop(BASE_URL, None)
     url = base_url if base_url or among is None else among
     if url is not None and not isinstance(url, str):
         raise ServiceError("invalid_value", _("The base URL must be text."), field=BASE_URL)
+    if url and provider.read_base_url is not None:
+        url, told = provider.read_base_url(url.strip())
+        typed |= {name: value for name, value in told.items() if not typed.get(name)}
     return typed, url
 
 
@@ -393,7 +396,7 @@ def _typed_fields(provider: Provider) -> tuple[Field, ...]:
 
 
 def _cleaned(provider: Provider, values: Mapping[str, Any], base_url: str) -> tuple[Values, str]:
-    typed, url = _split_base_url(values, base_url)
+    typed, url = _split_base_url(provider, values, base_url)
     cleaned = fields.clean(_typed_fields(provider), typed)
     fields.require_complete(provider, cleaned)
     return cleaned, fields.address(provider, cleaned.public, url or "")

@@ -8,25 +8,44 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import Failure
-from providers.spec import Access, CheckExchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Reply
+from providers.errors import CannotExpress, Failure
+from providers.spec import (
+    Access,
+    CheckExchange,
+    Exchange,
+    Field,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+)
 from providers.wire.audio import openai_audio
+from providers.wire.completions import openai_completions
 from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import bearer, get, is_host, post_json, url_of
 from providers.wire.model_list import error_or, list_models, rows_of
-from providers.wire.openai_chat import openai_chat, refuse_tools_beside_reasoning, without_fields
+from providers.wire.moderation import openai_moderations
+from providers.wire.openai_chat import openai_chat, without_fields
 from providers.wire.openai_errors import openai_errors
+from providers.wire.openai_responses import openai_responses
+from providers.wire.openai_responses_answers import RESPONSE_CODES
+from providers.wire.openai_routes import chat_or_responses, needs_responses
+from providers.wire.speech import openai_speech
 
 KEY_URL = "https://platform.openai.com/api-keys"
+MAX_INPUTS = 2048  # of one embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
 CHECK_MODEL = "gpt-6-luna"  # the cheapest; asked for a few tokens only where a restricted key cannot read the list
 
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
-    (r"realtime|-live\b|^sora|^dall-e|image|^computer-use|codex|deep-research", None),
+    (r"realtime|-live\b|^sora|^dall-e|image|^computer-use", None),
     (r"embedding", ModelType.EMBEDDING),
     (r"^whisper|transcribe", ModelType.SPEECH_TO_TEXT),
     (r"^tts-|-tts\b", ModelType.TEXT_TO_SPEECH),
     (r"moderation", ModelType.MODERATION),
-    (r"^(gpt-|o\d|chatgpt-|ft:|babbage|davinci|text-davinci)", ModelType.REASONING),
+    (r"^(gpt-|o\d|chatgpt-|codex-|ft:|babbage|davinci|text-davinci)", ModelType.REASONING),
 )
 
 
@@ -45,12 +64,43 @@ def auth(access: Access) -> dict[str, str]:
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
     """max_tokens is refused by reasoning models and deprecated for the others; reasoning texts are another format's."""
-    refuse_tools_beside_reasoning(body, facts)
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
+    if facts.features and "reasoning" not in facts.features:
+        body.pop("reasoning_effort", None)  # refused by models that do not reason; a default model may be any
     if "max_tokens" in body and (is_host(provider, access, "api.openai.com") or "reasoning" in facts.features):
         limit = body.pop("max_tokens")
         body.setdefault("max_completion_tokens", limit)
+
+
+# Models that go on with a text and know no messages.
+_COMPLETION_ONLY = re.compile(r"-instruct\b|^(?:ft:)?(?:babbage|davinci|text-davinci)")
+
+
+def knows_completions_only(model: str, facts: ModelFacts) -> bool:
+    return "completion_only" in facts.features or bool(_COMPLETION_ONLY.search(model))
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if knows_completions_only(request.model, facts):
+        message = f"{request.model} completes texts and does not chat: ask it at /v1/completions, with a prompt."
+        raise CannotExpress(message, param="model")
+    return (yield from CHAT(provider, request, access, facts))
+
+
+def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if is_host(provider, access, "api.openai.com") and not knows_completions_only(request.model, facts):
+        message = f"{request.model} chats and does not complete texts: ask it at /v1/chat/completions, with messages."
+        raise CannotExpress(message, param="model")
+    return (yield from COMPLETION(provider, request, access, facts))
+
+
+CHAT = chat_or_responses(
+    chat=openai_chat(auth=auth, adjust=fit),
+    responses=openai_responses(auth=auth),
+    needs=lambda request, _access, facts: needs_responses(request.model, request.body, facts),
+)
+COMPLETION = openai_completions(auth=auth)
 
 
 def lacks_scope(reply: Reply) -> bool:
@@ -78,8 +128,8 @@ PROVIDER = Provider(
     slug="openai",
     label="OpenAI",
     kind=Kind.OWN,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
-    description=_("GPT models, embeddings and transcription."),
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH, ModelType.MODERATION),
+    description=_("GPT models, embeddings, transcription, speech and moderation."),
     key_url=KEY_URL,
     docs_url="https://platform.openai.com/docs",
     credential_fields=(
@@ -90,12 +140,15 @@ PROVIDER = Provider(
     ),
     default_base_url="https://api.openai.com/v1",
     operations={
-        Operation.CHAT: openai_chat(auth=auth, adjust=fit),
-        Operation.EMBEDDINGS: openai_embeddings(auth=auth),
+        Operation.CHAT: chat,
+        Operation.COMPLETION: complete,
+        Operation.EMBEDDINGS: openai_embeddings(auth=auth, max_inputs=MAX_INPUTS),
         Operation.TRANSCRIPTION: openai_audio(auth=auth, path="/audio/transcriptions"),
         Operation.TRANSLATION: openai_audio(auth=auth, path="/audio/translations"),
+        Operation.SPEECH: openai_speech(auth=auth),
+        Operation.MODERATION: openai_moderations(auth=auth),
     },
-    errors=openai_errors({"invalid_organization": Failure.AUTH, "mismatched_organization": Failure.AUTH}),
+    errors=openai_errors({**RESPONSE_CODES, "invalid_organization": Failure.AUTH, "mismatched_organization": Failure.AUTH}),
     check=check,
     list_models=list_models(auth=auth, guess=guess_type),
     guess_type=guess_type,

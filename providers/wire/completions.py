@@ -9,7 +9,7 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, Answer, Decoder, ErrorMap, Exchange, Frame, MakeExchange, ModelFacts, Provider, Reply, Request
-from providers.wire.chat_answers import choices_of, complete_head, usage_of
+from providers.wire.chat_answers import Tidy, choices_of, complete_head, usage_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
 from providers.wire.openai_chat import ask_for_usage, neutral_body
 from providers.wire.openai_stream import ChatDecoder, ReadyAnswer, WholeBody
@@ -20,9 +20,18 @@ Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
 
 def openai_completions(
-    *, auth: Auth, path: str = "/completions", version: str = "/v1", adjust: Adjust | None = None, usage_option: bool = True
+    *,
+    auth: Auth,
+    path: str = "/completions",
+    version: str = "/v1",
+    adjust: Adjust | None = None,
+    tidy: Tidy | None = None,
+    usage_option: bool = True,
 ) -> MakeExchange:
-    """A MakeExchange for completions. adjust: the provider's quirks. usage_option: ask for usage in streams by `stream_options`."""
+    """A MakeExchange for completions.
+
+    adjust: the provider's quirks of requests, tidy: of answers. usage_option: ask for usage in streams by `stream_options`.
+    """
 
     def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
         body = neutral_body(request, facts)
@@ -31,27 +40,31 @@ def openai_completions(
         if adjust is not None:
             adjust(body, provider, access, facts)
         reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
-        return completion_stream(reply, provider.errors) if request.stream else completion_answer(read_object(reply))
+        if request.stream:
+            return completion_stream(reply, provider.errors, tidy)
+        return completion_answer(read_object(reply), tidy)
 
     return exchange
 
 
-def completion_answer(body: dict[str, Any]) -> Answer:
+def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     """A whole answer. Raises ProviderError where the body is no completion."""
     choices = choices_of(body)
     if not choices or not isinstance(choices[0].get("text"), str):
         raise ProviderError(Failure.ERROR, "The provider's answer holds no text.", status=200)
     complete_head(body, KIND)
+    if tidy is not None:
+        tidy(body)
     finish = choices[0].get("finish_reason")
     return Answer(body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None)
 
 
-def completion_stream(reply: Reply, errors: ErrorMap) -> Decoder:
+def completion_stream(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
     """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
     kind = media_type(reply)
     if kind in ("text/html", "application/xhtml+xml"):
         raise unreadable(reply)
-    return _WholeCompletion(reply, errors, None) if kind == "application/json" else CompletionDecoder(errors)
+    return _WholeCompletion(reply, errors, tidy) if kind == "application/json" else CompletionDecoder(errors, tidy)
 
 
 def _length(choice: dict[str, Any]) -> int:
@@ -87,4 +100,4 @@ class ReadyCompletion(ReadyAnswer):
 
 class _WholeCompletion(WholeBody):
     def ready(self, body: dict[str, Any]) -> ReadyAnswer:
-        return ReadyCompletion(completion_answer(body))
+        return ReadyCompletion(completion_answer(body, self._tidy))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from providers.errors import CannotExpress
 from providers.spec import Access, Exchange, MakeExchange, ModelFacts, Provider, Request
 from providers.wire.chat_answers import Tidy, answer_of
 from providers.wire.http import Auth, post_json, read_object, url_of
@@ -89,9 +88,3 @@ def without_fields(messages: Any, names: frozenset[str]) -> Any:
         {name: value for name, value in message.items() if name not in names} if isinstance(message, dict) else message
         for message in messages
     ]
-
-
-def refuse_tools_beside_reasoning(body: dict[str, Any], facts: ModelFacts) -> None:
-    """Raises CannotExpress for tools on models that take them by another API only while they reason."""
-    if body.get("tools") and "tools_responses_only" in facts.features and body.get("reasoning_effort") != "none":
-        raise CannotExpress('This model takes tools only with reasoning_effort "none", where it allows that value.', param="tools")

@@ -11,7 +11,7 @@ from providers.wire.http import Auth, json_or_none, media_type, post_json, read_
 from providers.wire.model_list import error_or
 from providers.wire.openai_chat import drop_unsupported
 from providers.wire.openai_errors import error_object
-from providers.wire.openai_responses_answers import ResponseDecoder, answer_of
+from providers.wire.openai_responses_answers import ResponseDecoder, WholeResponse, answer_of
 
 Item = dict[str, Any]
 
@@ -61,9 +61,9 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
                 raise error_or(reply, provider)
         if not request.stream:
             return answer_of(read_object(reply))
-        if media_type(reply) in ("text/html", "application/json"):
+        if media_type(reply) == "text/html":
             raise unreadable(reply)
-        return ResponseDecoder(provider.errors)
+        return WholeResponse(reply, provider.errors, None) if media_type(reply) == "application/json" else ResponseDecoder(provider.errors)
 
     return exchange
 

@@ -12,7 +12,7 @@ from providers.errors import Failure, ProviderError
 from providers.spec import Answer, ErrorMap, Frame, Usage
 from providers.wire import chat_answers
 from providers.wire.chat_answers import characters_of, new_id
-from providers.wire.openai_stream import broken_off, error_in_stream, read_frame
+from providers.wire.openai_stream import ReadyAnswer, WholeBody, broken_off, error_in_stream, read_frame
 from providers.wire.sse import EventParser
 
 Item = dict[str, Any]
@@ -169,6 +169,13 @@ def _part(holder: Item, name: str) -> Item:
 def _parts(holder: Item, name: str) -> list[Item]:
     value = holder.get(name)
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+class WholeResponse(WholeBody):
+    """Decoder for a server that was asked for a stream and sends the whole response."""
+
+    def ready(self, body: Item) -> ReadyAnswer:
+        return ReadyAnswer(answer_of(body))
 
 
 class ResponseDecoder:

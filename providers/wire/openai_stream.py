@@ -24,6 +24,9 @@ _PLAIN_PIECE = re.compile(
     r'(?:"logprobs":null,)?"finish_reason":null(?:,"logprobs":null)?\}\]'
 )
 
+# What a chunk may hold that tells a client nothing.
+_SILENT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"})
+
 
 def stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> Decoder:
     """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
@@ -77,7 +80,8 @@ class ChatDecoder:
                 if not text:
                     continue
                 frame = self._frame(data)
-            frames.append(frame)
+            if frame is not None:
+                frames.append(frame)
         return frames
 
     def _plain(self, data: bytes) -> Frame | None:
@@ -94,7 +98,8 @@ class ChatDecoder:
         self.output_characters += match.end(1) - match.start(1)
         return Frame(data, True)
 
-    def _frame(self, data: bytes) -> Frame:
+    def _frame(self, data: bytes) -> Frame | None:
+        """The frame of a chunk; None for one that says nothing, which clients that look for a choice would trip over."""
         chunk = read_frame(data)
         if error_object(chunk) is not None and not chunk.get("choices"):
             raise error_in_stream(self._errors, data)
@@ -103,6 +108,8 @@ class ChatDecoder:
         if self._tidy is not None:
             changed = self._tidy(chunk) or changed
         content = self._note(chunk)
+        if not chunk.get("choices") and not chunk.get("usage") and chunk.keys() <= _SILENT:
+            return None
         usage_only = bool(chunk.get("usage")) and not chunk.get("choices")
         return Frame(orjson.dumps(chunk) if changed or b"\n" in data else data, content, usage_only)
 
