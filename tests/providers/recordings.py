@@ -32,7 +32,7 @@ def names() -> Iterator[tuple[str, str]]:
 def load(name: str, *, status: int | None = None, as_events: bool = False) -> tuple[dict[str, Any], Reply]:
     """What is known of the recording, and its answer.
 
-    status: where the recording does not know it (200 by default). as_events: lines of JSON become an event stream.
+    status: where the recording does not know it (200 by default). as_events: lines of JSON, or a list, become an event stream.
     """
     meta: dict[str, Any] = json.loads((FOLDER / f"{name}.meta.json").read_text())
     response = meta["response"]
@@ -40,7 +40,9 @@ def load(name: str, *, status: int | None = None, as_events: bool = False) -> tu
     headers = {key.lower(): value for key, value in (response.get("headers") or {}).items()}
     headers.pop("content-encoding", None)
     if as_events or response["body_file"].endswith(".chunks.txt"):
-        body = b"".join(b"data: " + line + b"\n\n" for line in body.splitlines() if line)
+        listed = body.lstrip().startswith(b"[")
+        lines = [json.dumps(item, ensure_ascii=False).encode() for item in json.loads(body)] if listed else body.splitlines()
+        body = b"".join(b"data: " + line + b"\n\n" for line in lines if line)
         headers["content-type"] = "text/event-stream"
     headers.setdefault("content-type", "text/event-stream" if response["body_file"].endswith(".sse") else "application/json")
     return meta, Reply(status or response.get("status") or 200, headers, body)

@@ -1,0 +1,232 @@
+"""WENXIN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and the first one for older application keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.errors import CannotExpress, Failure, ProviderError
+from providers.spec import (
+    Access,
+    Answer,
+    CheckExchange,
+    Exchange,
+    Field,
+    Kind,
+    ListedModel,
+    ListExchange,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+)
+from providers.wire import wenxin_v1 as v1
+from providers.wire.chat_answers import answer_of, choices_of
+from providers.wire.embeddings import openai_embeddings
+from providers.wire.http import get, json_or_none, post_json, read_object, url_of
+from providers.wire.model_list import rows_of
+from providers.wire.openai_chat import ask_for_usage, neutral_body
+from providers.wire.openai_errors import openai_errors
+from providers.wire.openai_stream import stream_of
+from providers.wire.rerank import rerank
+from providers.wire.subset import use_system_role
+from providers.wire.wenxin_v1_answers import error_in
+
+KEY_URL = "https://console.bce.baidu.com/iam/#/iam/apikey/list"
+PREFIX = "bce-v3/"
+VERSION = "/v2"
+MAX_INPUTS = 16  # texts in one embedding request; a model that takes fewer says so in its facts
+SMALLEST_TEMPERATURE = 0.01  # older models refuse 0
+SMALLEST_LIMIT = 2  # tokens
+
+
+# Credentials
+
+
+def is_first(access: Access) -> bool:
+    """Whether these are an application's two keys, which only the first API takes."""
+    return bool(access.values.get("secret_key")) and not access.values.get("api_key", "").startswith(PREFIX)
+
+
+def auth(access: Access) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {access.values['api_key']}"} if access.values.get("api_key") else {}
+    return headers | ({"appid": access.values["app_id"]} if access.values.get("app_id") else {})
+
+
+# Chat
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if is_first(access):
+        return (yield from v1.chat(provider, request, access, facts))
+    body = neutral_body(request, facts)
+    if request.stream:
+        ask_for_usage(body)
+    fit(body, facts)
+    reply = yield post_json(url_of(provider, access, "/chat/completions", version=VERSION), auth(access), body, stream=request.stream)
+    if request.stream:
+        return stream_of(reply, provider.errors, Tidy())
+    return answer_of(read_object(reply), Tidy())
+
+
+def fit(body: dict[str, Any], facts: ModelFacts) -> None:
+    """https://cloud.baidu.com/doc/qianfan-api/s/3m7of64lb: OpenAI's parameters in ranges of its own. Raises CannotExpress."""
+    use_system_role(body)
+    if isinstance(count := body.pop("n", None), int) and count > 1:
+        raise CannotExpress("This provider gives one choice per call.", param="n")
+    if body.get("temperature") == 0 and facts.parameters.get("temperature", {}).get("min", 0) > 0:
+        body["temperature"] = SMALLEST_TEMPERATURE
+    for name in ("max_tokens", "max_completion_tokens"):
+        if body.get(name) == 1:
+            body[name] = SMALLEST_LIMIT
+    if "thinking" in facts.features and body.get("reasoning_effort") is not None:
+        body.setdefault("enable_thinking", body["reasoning_effort"] != "none")
+    if body.get("reasoning_effort") == "none":
+        del body["reasoning_effort"]
+    if body.pop("web_search_options", None) is not None:
+        body.setdefault("web_search", {"enable": True})
+
+
+class Tidy:
+    """Puts the finish reasons of one answer, or of one stream, into OpenAI's words; a `flag` is the safety check's."""
+
+    def __init__(self) -> None:
+        self._flagged = False
+
+    def __call__(self, body: dict[str, Any]) -> bool:
+        changed = False
+        for choice in choices_of(body):
+            self._flagged = self._flagged or choice.get("flag") not in (None, 0)
+            given = choice.get("finish_reason")
+            wanted = "content_filter" if self._flagged and given else _FINISH.get(given, given)
+            if wanted != given:
+                choice["finish_reason"] = wanted
+                changed = True
+        return changed
+
+
+_FINISH: dict[Any, str | None] = {"normal": "stop", "function_call": "tool_calls", "": None}
+
+
+# Embeddings and rerank
+
+
+def as_list(body: dict[str, Any]) -> None:
+    """One text stands in a list too; vectors come as numbers."""
+    if isinstance(body.get("input"), str):
+        body["input"] = [body["input"]]
+    body.pop("encoding_format", None)
+
+
+embeddings_v2 = openai_embeddings(auth=auth, version=VERSION, adjust=as_list, max_inputs=MAX_INPUTS)
+rerank_v2 = rerank(auth=auth, path="/rerankers", version=VERSION)
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if is_first(access):
+        return (yield from v1.embeddings(provider, request, access, facts, max_inputs=MAX_INPUTS))
+    answer = yield from embeddings_v2(provider, request, access, facts)
+    if isinstance(answer, Answer) and answer.body is not None:
+        answer.body["object"] = "list"  # they call it embedding_list
+    return answer
+
+
+def reranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    make = v1.rerank if is_first(access) else rerank_v2
+    return (yield from make(provider, request, access, facts))
+
+
+# Check and import
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """Free: the list of models, or with two keys the token they are good for."""
+    if is_first(access):
+        v1.token_in((yield v1.token_call(access)))
+        return
+    rows_of((yield get(url_of(provider, access, "/models", version=VERSION), auth(access))))
+
+
+def list_models(provider: Provider, access: Access) -> ListExchange:
+    """Names and types; the list's sizes contradict the vendor's own pages, so the shipped ones count."""
+    if is_first(access):
+        raise ProviderError(Failure.BAD_REQUEST, "An application's keys cannot list models: the shipped ones are shown.", sent=False)
+    reply = yield get(url_of(provider, access, "/models", version=VERSION), auth(access))
+    types = {row["id"]: guess_type(row["id"]) for row in rows_of(reply)}
+    return [ListedModel(name, kind) for name, kind in types.items() if kind is not None]
+
+
+_NEITHER = re.compile(r"image|irag|flux|stable-diffusion|video|musesteamer|wan-?\d|ocr|asr|tts|speech|audio", re.I)
+
+
+def guess_type(model: str) -> ModelType | None:
+    name = model.lower()
+    if "rerank" in name:
+        return ModelType.RERANK
+    if re.search(r"embedding|^bge-|^tao-8k", name):
+        return ModelType.EMBEDDING
+    return None if _NEITHER.search(name) else ModelType.REASONING
+
+
+# Errors
+
+# https://cloud.baidu.com/doc/qianfan-api/s/rmwbl43x7; an unknown model comes with status 401, an empty account with 403.
+CODES = {
+    "invalid_iam_token": Failure.AUTH,
+    "account_overdue": Failure.NO_FUNDS,
+    "invalid_model": Failure.MODEL_NOT_FOUND,
+    **dict.fromkeys(("access_denied", "coding_plan_api_key_not_allowed"), Failure.PERMISSION),
+    **dict.fromkeys(("characters_too_long", "tokens_too_long"), Failure.CONTEXT_LENGTH),
+    "unsafe_request": Failure.CONTENT_FILTER,
+    **dict.fromkeys(("rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded"), Failure.RATE_LIMIT),
+    "internal_error": Failure.ERROR,
+}
+_of_today = openai_errors(CODES)
+
+
+def errors(reply: Reply) -> ProviderError | None:
+    """Both generations, told apart by what the body holds."""
+    return error_in(json_or_none(reply.body), reply.status) or _of_today(reply)
+
+
+PROVIDER = Provider(
+    slug="wenxin",
+    label="WENXIN",
+    kind=Kind.OWN,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.RERANK),
+    description=_("ERNIE and other models on Baidu Qianfan."),
+    key_url=KEY_URL,
+    docs_url="https://cloud.baidu.com/doc/qianfan-api",
+    credential_fields=(
+        Field(
+            "api_key",
+            _("API key"),
+            secret=True,
+            help_url=KEY_URL,
+            placeholder="bce-v3/ALTAK-...",
+            help_text=_("Of Qianfan, starting with bce-v3/. Of an older application, together with its Secret Key."),
+        ),
+        Field(
+            "secret_key",
+            _("Secret Key"),
+            secret=True,
+            required=False,
+            advanced=True,
+            help_url="https://console.bce.baidu.com/qianfan/ais/console/applicationConsole/application",
+            help_text=_("Only with the API Key of an older application."),
+        ),
+        Field("app_id", _("Application ID"), required=False, advanced=True, placeholder="app-...", help_text=_("Sent as `appid`.")),
+        base_url_field(),
+    ),
+    default_base_url="https://qianfan.baidubce.com/v2",
+    operations={Operation.CHAT: chat, Operation.EMBEDDINGS: embeddings, Operation.RERANK: reranked},
+    errors=errors,
+    check=check,
+    list_models=list_models,
+    guess_type=guess_type,
+)
