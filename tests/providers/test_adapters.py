@@ -178,7 +178,7 @@ def test_anthropics_list_is_read_page_by_page() -> None:
         ("openai", "omni-moderation-latest", ModelType.MODERATION),
         ("openai", "gpt-realtime", None),
         ("openai", "gpt-image-2", None),
-        ("openai", "gpt-5.3-codex", None),
+        ("openai", "gpt-5.3-codex", ModelType.REASONING),
         ("openai", "dall-e-3", None),
         ("openai_compatible", "BAAI/bge-m3", ModelType.EMBEDDING),
         ("openai_compatible", "bge-reranker-v2", ModelType.RERANK),
