@@ -24,7 +24,6 @@ from providers.spec import Answer, Call, Frame, Reply
 
 logger = logging.getLogger(__name__)
 
-WHOLE_LIMIT: Final = 16 * 1024 * 1024  # bytes of a whole answer
 SESSIONS: Final = 512  # pools kept open, one per tenant, credential and origin
 # Seconds a connection may rest. Small model servers (uvicorn and its kin) close theirs after five: a request must not meet that.
 KEEP_ALIVE: Final = {"https": 15.0, "http": 4.0}
@@ -330,24 +329,24 @@ async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:
         raise TransportFailure("encoding", "The provider answered in an encoding that was not asked for.", sent=True)
     if call.stream and 200 <= response.status < 300:
         return Reply(response.status, headers, open=True)
-    return Reply(response.status, headers, await _read_whole(response))
+    return Reply(response.status, headers, await _read_whole(response, call.limit))
 
 
-async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
-    if (response.content_length or 0) > WHOLE_LIMIT:
-        raise _too_large()
+async def _read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if (response.content_length or 0) > limit:
+        raise _too_large(limit)
     pieces = []
     size = 0
     while piece := await response.content.readany():
         size += len(piece)
-        if size > WHOLE_LIMIT:
-            raise _too_large()
+        if size > limit:
+            raise _too_large(limit)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _too_large() -> TransportFailure:
-    return TransportFailure("too_large", "The provider's answer is larger than 16 MiB.", sent=True)
+def _too_large(limit: int) -> TransportFailure:
+    return TransportFailure("too_large", f"The provider's answer is larger than {limit // (1024 * 1024)} MiB.", sent=True)
 
 
 def _failure_of(problem: Exception) -> TransportFailure:

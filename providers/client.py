@@ -26,7 +26,6 @@ from providers.spec import Call, Provider, Reply
 
 R = TypeVar("R")
 
-MAX_BODY = 16 * 1024 * 1024  # bytes of a whole answer
 MAX_SESSIONS = 64
 PIECE = 64 * 1024  # bytes read at once
 UNDO_SECONDS = 5.0  # for ending at the provider what was given up here
@@ -113,20 +112,20 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
             raise TransportFailure("encoding", "The provider answered in an encoding that was not asked for.", sent=True)
-        body = _read(response, headers, watch)
+        body = _read(response, headers, watch, call.limit)
     return Reply(response.status_code, headers, body)
 
 
-def _read(response: requests.Response, headers: dict[str, str], watch: _Watch) -> bytes:
+def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, limit: int) -> bytes:
     """The body, undecoded, up to the cap."""
-    too_large = TransportFailure("too_large", "The provider's answer is longer than 16 MiB.", sent=True)
+    too_large = TransportFailure("too_large", f"The provider's answer is longer than {limit // (1024 * 1024)} MiB.", sent=True)
     length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY:
+    if length.isdecimal() and int(length) > limit:
         raise too_large
     body = bytearray()
     while piece := response.raw.read(PIECE, decode_content=False):
         body += piece
-        if len(body) > MAX_BODY:
+        if len(body) > limit:
             raise too_large
     if watch.expired:  # a cut connection without a length looks like the end of the body
         raise OSError

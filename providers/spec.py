@@ -114,6 +114,9 @@ class ModelFacts:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that is read whole
+
+
 @dataclass(slots=True)
 class Call:
     """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open.
@@ -122,6 +125,7 @@ class Call:
     delay: seconds to wait before it is made; a polling wire does not wait by itself.
     undo: what ends the work at the provider; made beside if the exchange is given up while this call is the last one.
     secrets: texts that this call brought along, such as a fetched token; no error shows them.
+    limit: bytes of the answer where it is read whole.
     """
 
     method: str
@@ -133,6 +137,7 @@ class Call:
     delay: float = 0.0
     undo: Call | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    limit: int = MAX_WHOLE
 
 
 @dataclass(slots=True)

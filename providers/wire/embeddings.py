@@ -13,6 +13,7 @@ from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.openai_chat import drop_unsupported
 
+MAX_VECTORS = 64 * 1024 * 1024  # bytes of one answer: 2048 vectors of 3072 numbers are 34 MB in base64
 # A vector as numbers, or in base64 (float32, little-endian).
 Vector = Sequence[float] | str
 
@@ -38,6 +39,7 @@ def openai_embeddings(
         answers = []
         for inputs in batches(body.get("input"), facts.max_inputs or max_inputs):
             call = post_json(url_of(provider, access, path, version=version), auth(access), {**body, "input": inputs})
+            call.limit = MAX_VECTORS
             answer = embedding_answer(read_object((yield call)))
             check_count(len((answer.body or {})["data"]), inputs)
             answers.append(answer)

@@ -26,6 +26,7 @@ AUDIO_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
+MAX_AUDIO = 64 * 1024 * 1024  # bytes of one answer: 4096 characters, spoken slowly and not compressed, are about as much
 PIECE = 24 * 1024  # bytes of audio in one event, where a server gave all of it at once; a multiple of 3 leaves base64 unpadded
 
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
@@ -52,7 +53,7 @@ def openai_speech(
             body["voice"] = facts.parameters.get("voice", {}).get("default") or voice
         call = post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
         if not request.stream:
-            call.headers["Accept"] = "*/*"
+            call.headers["Accept"], call.limit = "*/*", MAX_AUDIO
         reply = yield call
         return speech_stream(reply, provider.errors) if request.stream else speech_answer(reply, provider.errors, format_of(request))
 
