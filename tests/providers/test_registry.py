@@ -37,7 +37,7 @@ def test_declarations(provider: Any) -> None:
     for field in provider.credential_fields:
         assert str(field.label)
         assert isinstance(field.secret, bool)
-        assert field.secret == (field.name.endswith("key") or "secret" in field.name)
+        assert field.secret == any(word in field.name for word in ("key", "secret", "token", "password"))
     if provider.kind is Kind.OWN:
         assert provider.list_models is not None
 

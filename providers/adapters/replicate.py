@@ -1,0 +1,302 @@
+"""Replicate (https://replicate.com/docs/reference/http): predictions of models that others publish."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.errors import CannotExpress, Failure, ProviderError
+from providers.spec import (
+    Access,
+    Answer,
+    Call,
+    CheckExchange,
+    Decoder,
+    Exchange,
+    Field,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+    Upload,
+)
+from providers.wire.audio import multipart
+from providers.wire.embeddings import check_count, joined, texts_of
+from providers.wire.http import bearer, get, path_segment, post_json, read_object, url_of
+from providers.wire.model_list import error_or
+from providers.wire.openai_stream import ReadyAnswer
+from providers.wire.replicate import (
+    ENDED,
+    WAIT,
+    Prediction,
+    PredictionDecoder,
+    chat_answer,
+    errors,
+    finished,
+    handle_of,
+    raise_if_failed,
+    stream_call,
+    usage_of,
+)
+from providers.wire.replicate_inputs import (
+    Shape,
+    audio_input,
+    chat_input,
+    check_fits,
+    check_transcription,
+    embedding_inputs,
+    refuse,
+    shape_from,
+    shape_text,
+    transcript,
+    vectors_of,
+)
+from providers.wire.tokens import fetched_token, forget_token
+
+KEY_URL = "https://replicate.com/account/api-tokens"
+KEY_FIELD = "replicate_api_token"
+VERSION_FIELD = "model_version"
+SHAPE_LIVES = 3600.0  # seconds in which a new latest version may go unnoticed
+UNDESCRIBED = frozenset({403, 404, 405})  # a relay may have no such route; the prediction's own answer decides then
+LARGEST_DATA_URI = 256 * 1024  # characters; what is larger becomes a file that lives for a day
+REFUSED = frozenset({422, 503})  # answers to a start that are never repeated: it might be paid twice
+
+auth = bearer(KEY_FIELD)
+
+
+# Models
+
+
+def name_and_version(model: str, access: Access) -> tuple[str, str]:
+    """`owner/name` and the version that was chosen, by its own field or behind a colon; "" for the latest. Raises CannotExpress."""
+    name, _colon, typed = model.partition(":")
+    owner, _slash, rest = name.partition("/")
+    if not owner or not rest or "/" in rest:
+        raise CannotExpress("A model at Replicate is named owner/name.", param="model")
+    version = access.model_values.get(VERSION_FIELD, "").strip() or typed
+    return name, version.rpartition(":")[2]
+
+
+def model_url(provider: Provider, access: Access, model: str) -> str:
+    owner, _slash, name = name_and_version(model, access)[0].partition("/")
+    return url_of(provider, access, f"/models/{path_segment(owner)}/{path_segment(name)}")
+
+
+def description(provider: Provider, access: Access, model: str, *, accept: frozenset[int] = frozenset()) -> Call:
+    version = name_and_version(model, access)[1]
+    url = model_url(provider, access, model)
+    return get(f"{url}/versions/{path_segment(version)}" if version else url, auth(access), accept=accept)
+
+
+def _shape_key(provider: Provider, access: Access, model: str) -> tuple[str, ...]:
+    return ("replicate shape", url_of(provider, access, ""), *name_and_version(model, access), access.values.get(KEY_FIELD, ""))
+
+
+def shape_of(provider: Provider, access: Access, model: str) -> Generator[Call, Reply, Shape]:
+    """What the model takes, asked for once an hour and kept like a fetched token: bound to the account that may see it."""
+    version = name_and_version(model, access)[1]
+
+    def read(reply: Reply) -> tuple[str, float]:
+        return shape_text(reply, version), SHAPE_LIVES if reply.status < 300 else 0.0
+
+    ask = description(provider, access, model, accept=UNDESCRIBED)
+    return shape_from((yield from fetched_token(_shape_key(provider, access, model), ask, read)))
+
+
+# Predictions
+
+
+def started(
+    provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any], *, stream: bool = False
+) -> Generator[Call, Reply, Prediction]:
+    """Creates a prediction. It is not repeated here or by a transport unless it was throttled: each one is paid for."""
+    body: dict[str, Any] = {"input": inputs}
+    url = f"{model_url(provider, access, model)}/predictions"
+    if shape.version:
+        url, body = url_of(provider, access, "/predictions"), {"version": shape.version, **body}
+    if stream:
+        body["stream"] = True
+    call = post_json(url, {**auth(access), **({} if stream else {"Prefer": WAIT})}, body)
+    call.accept = REFUSED
+    reply = yield call
+    if reply.status in REFUSED:
+        forget_token(_shape_key(provider, access, model))  # perhaps the model takes something else by now
+        raise error_or(reply, provider)
+    return read_object(reply)
+
+
+def run(provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any]) -> Generator[Call, Reply, Prediction]:
+    """A prediction from its start to its end. Raises ProviderError where it failed."""
+    prediction = yield from started(provider, access, model, shape, inputs)
+    if prediction.get("status") in ENDED:
+        raise_if_failed(prediction)
+        return prediction
+    handle = handle_of(prediction, url_of(provider, access, "/predictions"), auth(access))
+    return (yield from finished(handle, prediction, waited=True))
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    refuse(request.body)
+    shape = yield from shape_of(provider, access, request.model)
+    inputs = chat_input(request, shape)
+    yield from replace_large(provider, access, inputs)
+    if request.stream:
+        return (yield from streamed(provider, request, access, shape, inputs))
+    prediction = yield from run(provider, access, request.model, shape, inputs)
+    return chat_answer(prediction, request.model)
+
+
+def streamed(
+    provider: Provider, request: Request, access: Access, shape: Shape, inputs: Mapping[str, Any]
+) -> Generator[Call, Reply, Answer | Decoder]:
+    """By the prediction's event stream; by looking again and again where it has none, or none that may be opened."""
+    prediction = yield from started(provider, access, request.model, shape, inputs, stream=True)
+    raise_if_failed(prediction)
+    if prediction.get("status") == "succeeded":
+        return ReadyAnswer(chat_answer(prediction, request.model))
+    handle = handle_of(prediction, url_of(provider, access, "/predictions"), auth(access))
+    call = stream_call(prediction, handle)
+    is_open = False
+    if call is not None:
+        is_open = (yield call).open
+    return PredictionDecoder(prediction, handle, request.model, is_open=is_open)
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    texts = texts_of(request)
+    shape = yield from shape_of(provider, access, request.model)
+    extra = {}
+    if request.body.get("dimensions") is not None:
+        if not shape.takes("dimensions"):
+            raise CannotExpress("This model's vectors are of one size only: leave dimensions out.", param="dimensions")
+        extra["dimensions"] = request.body["dimensions"]
+    parts = []
+    for batch, inputs in embedding_inputs(texts, shape, facts.max_inputs):
+        prediction = yield from run(provider, access, request.model, shape, {**inputs, **extra})
+        vectors, usage = vectors_of(prediction.get("output")), usage_of(prediction)
+        check_count(len(vectors), batch)
+        parts.append((vectors, usage.prompt_tokens if usage else None))
+    return joined(parts, request)
+
+
+def transcribe(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    check_transcription(request)
+    assert request.upload is not None
+    shape = yield from shape_of(provider, access, request.model)
+    inputs = audio_input(request, shape, "")
+    name = next(iter(inputs))
+    inputs[name] = yield from address_of(provider, access, request.upload)
+    prediction = yield from run(provider, access, request.model, shape, inputs)
+    return transcript(prediction.get("output"), request)
+
+
+# Files
+
+
+def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[Call, Reply, str]:
+    """An address for a model's input: a data URI, or that of a file that is stored first. https://replicate.com/docs/topics/predictions/input-files"""
+    kind = upload.content_type.split(";", 1)[0].strip() or "application/octet-stream"
+    if len(upload.data) * 4 / 3 + len(kind) + 16 <= LARGEST_DATA_URI:
+        return f"data:{kind};base64,{base64.b64encode(upload.data).decode()}"
+    content_type, body = multipart({}, upload, name="content")
+    headers = {**auth(access), "Content-Type": content_type, "Accept": "application/json"}
+    stored = read_object((yield Call("POST", url_of(provider, access, "/files"), headers, body)))
+    urls = stored.get("urls")
+    address = urls.get("get") if isinstance(urls, dict) else None
+    if not isinstance(address, str):
+        raise ProviderError(Failure.ERROR, "The provider did not say where it stored the file.", status=200)
+    return address
+
+
+_DATA_URI = re.compile(r"data:([\w.+/-]+);base64,")
+
+
+def replace_large(provider: Provider, access: Access, inputs: dict[str, Any]) -> Generator[Call, Reply, None]:
+    """Stores images that are too large for a data URI, in place."""
+    for name, value in inputs.items():
+        found = value if isinstance(value, list) else [value]
+        if any(_is_large(one) for one in found):
+            kept = []
+            for one in found:
+                kept.append((yield from address_of(provider, access, _decoded(one))) if _is_large(one) else one)
+            inputs[name] = kept if isinstance(value, list) else kept[0]
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > LARGEST_DATA_URI and _DATA_URI.match(value) is not None
+
+
+def _decoded(uri: str) -> Upload:
+    match = _DATA_URI.match(uri)
+    assert match is not None
+    try:
+        return Upload(f"image.{match[1].rpartition('/')[2]}", match[1], base64.b64decode(uri[match.end() :], validate=True))
+    except ValueError:
+        raise CannotExpress("An image's data URI is not valid base64.", param="messages") from None
+
+
+# Checks
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """Free: whose token it is."""
+    account = read_object((yield get(url_of(provider, access, "/account"), auth(access))))
+    if not isinstance(account.get("username"), str):
+        raise ProviderError(Failure.NOT_AN_API, "The address answered, but not with an account of Replicate.", status=200)
+
+
+def check_model(provider: Provider, access: Access, model: str, kind: ModelType) -> CheckExchange:
+    """Free: whether the model is there, and its schema is one of such a model. A prediction would cost, and may boot for minutes."""
+    version = name_and_version(model, access)[1]
+    reply = yield description(provider, access, model)
+    read_object(reply)
+    check_fits(shape_from(shape_text(reply, version)), kind)
+
+
+def guess_type(model: str) -> ModelType | None:
+    name = model.lower()
+    if re.search(r"embed|mpnet|\bbge-|[-/]e5-|\bgte-", name):
+        return ModelType.EMBEDDING
+    return ModelType.SPEECH_TO_TEXT if re.search(r"whisper|transcri|speech-to-text", name) else ModelType.REASONING
+
+
+PROVIDER = Provider(
+    slug="replicate",
+    label="Replicate",
+    kind=Kind.HOSTING,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
+    description=_("Models that others publish, run by the second or by the token."),
+    key_url=KEY_URL,
+    docs_url="https://replicate.com/docs/reference/http",
+    credential_fields=(
+        Field(KEY_FIELD, _("API token"), secret=True, help_url=KEY_URL, placeholder="r8_...", prefix="r8_"),
+        base_url_field(),
+    ),
+    model_fields=(
+        Field(
+            VERSION_FIELD,
+            _("Version"),
+            required=False,
+            help_text=_("64 characters, from the model's page. Leave empty for the latest one, and for official models."),
+        ),
+    ),
+    default_base_url="https://api.replicate.com/v1",
+    operations={
+        Operation.CHAT: chat,
+        Operation.EMBEDDINGS: embeddings,
+        Operation.TRANSCRIPTION: transcribe,
+        Operation.TRANSLATION: transcribe,
+    },
+    errors=errors,
+    check=check,
+    check_model=check_model,
+    guess_type=guess_type,
+)
