@@ -30,15 +30,25 @@ class Server:
     """`with Server(env={...}) as server:` - `server.url`, `server.owner`, `server.password`, `server.app_key`, `server.manage(...)`.
 
     database_url: another database than a fresh SQLite file; it must exist and be empty. workers: gunicorn's processes.
+    application: what gunicorn runs.
     """
 
-    def __init__(self, *, env: dict[str, str] | None = None, database_url: str = "", workers: int = 1, workspace: str = "main") -> None:
+    def __init__(
+        self,
+        *,
+        env: dict[str, str] | None = None,
+        database_url: str = "",
+        workers: int = 1,
+        workspace: str = "main",
+        application: str = "config.asgi:application",
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = tempfile.TemporaryDirectory(prefix="modelkeep-server-")
         self.data = Path(self._folder.name)
         self.log = self.data / "server.log"
         self.workspace = workspace
+        self.application = application
         self.env = {name: value for name, value in os.environ.items() if name not in _OURS}
         self.env |= {
             "MODELKEEP_READ_DOTENV": "0",
@@ -94,7 +104,7 @@ class Server:
         gunicorn = Path(sys.executable).with_name("gunicorn")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(gunicorn), "--config", "config/gunicorn.conf.py", "config.asgi:application"],
+                [str(gunicorn), "--config", "config/gunicorn.conf.py", self.application],
                 cwd=REPOSITORY,
                 env=self.env,
                 stdout=log,

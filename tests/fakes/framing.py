@@ -29,8 +29,8 @@ def byte_order_mark(stream: bytes) -> bytes:
 
 
 def no_blank(stream: bytes) -> bytes:
-    """Nothing between the colon and the value."""
-    return re.sub(rb"(?m)^(data|event): ", rb"\1:", stream)
+    """Nothing between the colon and the value, unless it begins with a blank of its own."""
+    return re.sub(rb"(?m)^(data|event): (?! )", rb"\1:", stream)
 
 
 def no_blank_line(stream: bytes) -> bytes:

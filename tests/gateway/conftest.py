@@ -135,8 +135,9 @@ def fresh_database() -> str:
     return base + slash + name
 
 
-def running_hub(fake: FakeProvider, *, workers: int = 1, **env: str) -> Iterator[Hub]:
-    with Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url} | env, database_url=fresh_database(), workers=workers) as server:
+def running_hub(fake: FakeProvider, *, workers: int = 1, application: str = "config.asgi:application", **env: str) -> Iterator[Hub]:
+    env = {"MODELKEEP_EGRESS_ALLOW": fake.url} | env
+    with Server(env=env, database_url=fresh_database(), workers=workers, application=application) as server:
         hub = Hub(server, fake)
         try:
             yield hub

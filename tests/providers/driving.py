@@ -65,13 +65,20 @@ def joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run(
-    provider: Provider, request: Request, access: Access, facts: ModelFacts, replies: Sequence[Reply], *, cut: Cut = at_once
+    provider: Provider,
+    request: Request,
+    access: Access,
+    facts: ModelFacts,
+    replies: Sequence[Reply],
+    *,
+    cut: Cut = at_once,
+    made: list[Call] | None = None,
 ) -> Outcome:
     """Drives one exchange. Raises ProviderError. The input must come out as it went in: that is asserted."""
     before = copy.deepcopy((request.body, dict(access.values), dict(access.model_values), dict(facts.parameters)))
     secrets = [*access.values.values(), *access.model_values.values()]
     try:
-        return drive(exchange_for(provider, request, access, facts), provider, replies, cut=cut, secrets=secrets)
+        return drive(exchange_for(provider, request, access, facts), provider, replies, cut=cut, secrets=secrets, made=made)
     finally:
         after = (request.body, dict(access.values), dict(access.model_values), dict(facts.parameters))
         assert after == before, "an adapter changed its input"
@@ -84,9 +91,11 @@ def drive(
     *,
     cut: Cut = at_once,
     secrets: Sequence[str] = (),
+    made: list[Call] | None = None,
 ) -> Outcome:
+    """made: gets the calls, also where the exchange ends in an error."""
     steps: Steps[Any] = Steps(make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0)
-    outcome = Outcome([])
+    outcome = Outcome([] if made is None else made)
     left = list(replies)
     result, body = advance(steps, outcome, left)
     if isinstance(result, Guarded):

@@ -9,7 +9,7 @@ import pytest
 
 from providers import registry
 from providers.errors import ProviderError
-from providers.spec import Operation
+from providers.spec import Call, Operation
 from providers.wire import tokens
 from tests.fakes import framing
 from tests.providers import case as cases
@@ -18,14 +18,14 @@ from tests.providers.case import ALL, PLAYED, Case, parameters
 from tests.providers.driving import Outcome, at_once, drive, run
 
 
-def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once) -> Outcome:
-    """Runs the case's exchange. Raises ProviderError."""
+def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once, made: list[Call] | None = None) -> Outcome:
+    """Runs the case's exchange. made: gets its calls. Raises ProviderError."""
     tokens._tokens.clear()
     provider, access = case.provider, case.access
     special = {"list_models": provider.list_models, "check": provider.check}.get(case.operation)
     if special is not None:
         return drive(lambda: special(provider, access), provider, case.replies(frame), secrets=list(access.values.values()))
-    return run(provider, case.request, access, case.facts, case.replies(frame), cut=cut)
+    return run(provider, case.request, access, case.facts, case.replies(frame), cut=cut, made=made)
 
 
 def check(case: Case, *, without: tuple[str, ...] = (), **options: Any) -> None:

@@ -1,0 +1,33 @@
+"""The product's application, its calls to providers led to the playback server at MODELKEEP_PLAYBACK: what adapters decide by the
+host of an address stays as it is, and nothing leaves the machine. Waiting (for polls, after limits) is cut short. Run as `gunicorn tests.fakes.detour:application`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from yarl import URL
+
+from config.asgi import application
+from gateway import upstream
+from providers import exchange
+from providers.spec import Call
+from providers.wire import tokens
+
+__all__ = ["application"]
+
+_PLAYBACK = os.environ["MODELKEEP_PLAYBACK"]
+
+
+def _led_aside(text: str, allow: frozenset[str]) -> tuple[URL, str]:
+    scheme, _, rest = text.partition("://")
+    return URL(f"{_PLAYBACK}/{scheme}/{rest}", encoded=True), _PLAYBACK
+
+
+def _short(seconds: float, call: Call) -> upstream.Pause:
+    return upstream.Pause(min(seconds, 0.01), call)
+
+
+upstream._checked = _led_aside
+exchange.Pause = _short  # type: ignore[assignment, misc]
+tokens.KEPT = 0  # a case tells all of its calls, also those that fetch what is kept afterwards
