@@ -41,7 +41,6 @@ KEY_URL = "https://console.bce.baidu.com/iam/#/iam/apikey/list"
 PREFIX = "bce-v3/"
 VERSION = "/v2"
 MAX_INPUTS = 16  # texts in one embedding request; a model that takes fewer says so in its facts
-SMALLEST_TEMPERATURE = 0.01  # older models refuse 0
 SMALLEST_LIMIT = 2  # tokens
 
 
@@ -79,8 +78,8 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
     use_system_role(body)
     if isinstance(count := body.pop("n", None), int) and count > 1:
         raise CannotExpress("This provider gives one choice per call.", param="n")
-    if body.get("temperature") == 0 and facts.parameters.get("temperature", {}).get("min", 0) > 0:
-        body["temperature"] = SMALLEST_TEMPERATURE
+    if body.get("temperature") == 0:
+        body["temperature"] = facts.parameters.get("temperature", {}).get("min", 0)
     for name in ("max_tokens", "max_completion_tokens"):
         if body.get(name) == 1:
             body[name] = SMALLEST_LIMIT
