@@ -22,6 +22,7 @@ name, the text after "@" (`model="gpt@status:500"`), which is how a subprocess i
     redirect:<url>            307 to that URL
     gzip                      a compressed body nobody asked for; a bomb of 64 MiB where it says gzip:bomb
     html                      a web page with status 200
+    large:<MiB>               so many MiB of audio
 
 Every call is kept: `fake.calls` (method, path, headers, body), also at GET /_calls; POST /_mode sets the mode,
 POST /_reset forgets. Made for speed: raw asyncio, bytes made once.
@@ -383,6 +384,8 @@ class FakeProvider:
             return Reply(int(status), "text/html" if text.startswith("<") else "application/json", text.encode())
         if name == "html":
             return Reply(content_type="text/html; charset=utf-8", body=b"<!doctype html><title>Welcome</title><h1>It works!</h1>")
+        if name == "large":
+            return Reply(content_type="audio/mpeg", body=bytes(int(rest) * 1024 * 1024))
         if name == "redirect":
             return Reply(307, body=b"{}", headers=(f"Location: {rest}",))
         if name == "gzip":
