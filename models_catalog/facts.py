@@ -54,7 +54,6 @@ FEATURES: Mapping[str, str] = {
     "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
     "always_thinking": "thinks always: switching it off is refused",
     "thinking_stream_only": "thinks in streamed answers only",
-    "adaptive_thinking": "decides itself how long it thinks; a budget of tokens is refused (Anthropic)",
     # how it must be called
     "stream_only": "answers streamed only",
     "no_system": "takes no system message",
