@@ -1,0 +1,290 @@
+"""Hugging Face Hub: models of many providers through its router, and endpoints of one's own.
+
+https://huggingface.co/docs/inference-providers, https://huggingface.co/docs/inference-endpoints
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.errors import CannotExpress, Failure, ProviderError
+from providers.spec import (
+    Access,
+    CheckExchange,
+    Exchange,
+    Field,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+)
+from providers.wire.audio import openai_audio
+from providers.wire.chat_answers import choices_of
+from providers.wire.embeddings import batches, joined, openai_embeddings, texts_of
+from providers.wire.http import base_of, bearer, get, is_host, json_or_none, path_segments, post_json, read_object, unreadable, url_of
+from providers.wire.huggingface import MAX_INPUTS, OPTIONS, hugging_face_errors, speech_call, transcript_of, vectors_of
+from providers.wire.model_list import rows_of
+from providers.wire.openai_chat import openai_chat, without_fields
+from providers.wire.rerank import Question, rerank
+from providers.wire.subset import use_max_tokens, use_system_role
+
+KEY_URL = "https://huggingface.co/settings/tokens"
+WHO_AM_I = "https://huggingface.co/api/whoami-v2"
+ROUTER = "https://router.huggingface.co"
+MAY_CALL = "inference.serverless.write"  # "Make calls to Inference Providers"
+NO_ROUTE = frozenset({404, 405})  # servers that do not speak OpenAI's format
+
+_bearer = bearer("api_token")
+
+
+def auth(access: Access) -> dict[str, str]:
+    organization = access.values.get("bill_to", "")
+    return {**_bearer(access), **({"X-HF-Bill-To": organization} if organization else {})}
+
+
+def is_endpoint(provider: Provider, access: Access) -> bool:
+    """Whether a server of the tenant's own is called. Raises CannotExpress for an endpoint without an address."""
+    mode = access.model_values.get("mode") or ("endpoint" if is_host(provider, access, "endpoints.huggingface.cloud") else "router")
+    if mode == "endpoint" and is_host(provider, access, "router.huggingface.co"):
+        raise CannotExpress("An Inference Endpoint needs its own base URL.", param="base_url")
+    return mode == "endpoint"
+
+
+def at_root(provider: Provider, access: Access) -> Access:
+    """The same account at the server's root: people type its address with or without OpenAI's /v1."""
+    return replace(access, base_url=re.sub(r"/v1$", "", base_of(provider, access)))
+
+
+def task_url(provider: Provider, access: Access, model: str, task: str = "") -> str:
+    """Address of a model at Hugging Face's own service, the only one that knows these tasks in its own format."""
+    name, _colon, server = model.partition(":")
+    if server not in ("", "hf-inference"):
+        raise CannotExpress("Through the router, only hf-inference offers models of this type here.", param="model")
+    return f"{at_root(provider, access).base_url}/hf-inference/models/{path_segments(name)}{task}"
+
+
+def unless_unknown(exchange: Exchange, other: Exchange) -> Exchange:
+    """Runs an exchange; where the server has no such route, the other one."""
+    call = next(exchange)
+    call.accept = NO_ROUTE
+    reply = yield call
+    if reply.status in NO_ROUTE:
+        return (yield from other)
+    try:
+        while True:
+            reply = yield exchange.send(reply)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+# Chat.
+
+
+def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """What many providers behind the router, and the servers of endpoints, know of OpenAI's format."""
+    is_endpoint(provider, access)
+    use_max_tokens(body)
+    use_system_role(body)
+    if "messages" in body:
+        body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
+    wanted = body.get("response_format")
+    if str(body["model"]).endswith(":hf-inference") and isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+        body["response_format"] = {"type": "json_object", "value": (wanted.get("json_schema") or {}).get("schema")}
+
+
+_FINISH = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop"}
+
+
+def tidy(body: dict[str, Any]) -> bool:
+    """The dialects of the providers behind the router, and of text-generation-inference."""
+    changed = tidy_usage(body.get("usage"))
+    for choice in choices_of(body):
+        finish = choice.get("finish_reason")
+        if finish in _FINISH or finish == "":
+            # Inside a stream an empty reason stands in every chunk.
+            choice["finish_reason"] = _FINISH.get(finish) or ("stop" if "message" in choice else None)
+            changed = True
+        part = choice.get("delta") or choice.get("message")
+        if isinstance(part, dict):
+            changed = tidy_message(part) or changed
+    return changed
+
+
+def tidy_message(part: dict[str, Any]) -> bool:
+    changed = False
+    if isinstance(part.get("reasoning"), str) and not part.get("reasoning_content"):
+        part["reasoning_content"] = part.pop("reasoning")
+        changed = True
+    for call in part.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+            function["arguments"] = orjson.dumps(function["arguments"]).decode()
+            changed = True
+    return changed
+
+
+def tidy_usage(usage: Any) -> bool:
+    """Some providers count cached tokens beside the others, not in their details."""
+    if not isinstance(usage, dict) or not isinstance(usage.get("cached_tokens"), int) or usage.get("prompt_tokens_details"):
+        return False
+    usage["prompt_tokens_details"] = {"cached_tokens": usage.pop("cached_tokens")}
+    return True
+
+
+# Embeddings.
+
+_openai_embeddings = openai_embeddings(auth=auth, max_inputs=MAX_INPUTS)
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Feature extraction; at endpoints OpenAI's route, where the server has it."""
+    if not is_endpoint(provider, access):
+        url = task_url(provider, access, request.model, "/pipeline/feature-extraction")
+        return (yield from extract(url, request, access, facts))
+    by_hand = extract(f"{at_root(provider, access).base_url}/", request, access, facts)
+    return (yield from unless_unknown(_openai_embeddings(provider, request, access, facts), by_hand))
+
+
+def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if request.body.get("dimensions") is not None:
+        raise CannotExpress("This provider's vectors are of one size only: leave dimensions out.", param="dimensions")
+    options = {name: request.body[name] for name in OPTIONS if name in request.body}
+    parts = []
+    for texts in batches(texts_of(request), facts.max_inputs or MAX_INPUTS):
+        reply = yield post_json(url, auth(access), {"inputs": texts, **options})
+        answer = json_or_none(reply.body)
+        if not isinstance(answer, dict | list):
+            raise unreadable(reply)
+        parts.append((vectors_of(answer, len(texts)), None))
+    return joined(parts, request)
+
+
+# Speech and ranking.
+
+_openai_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
+
+
+def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """The audio as it is; at endpoints OpenAI's route, where the server has it."""
+    if not is_endpoint(provider, access):
+        return (yield from transcribe(task_url(provider, access, request.model), request, access))
+    by_hand = transcribe(f"{at_root(provider, access).base_url}/", request, access)
+    return (yield from unless_unknown(_openai_transcriptions(provider, request, access, facts), by_hand))
+
+
+def transcribe(url: str, request: Request, access: Access) -> Exchange:
+    reply = yield speech_call(url, auth(access), request)
+    return transcript_of(reply, request)
+
+
+def ranked_texts(question: Question, facts: ModelFacts) -> dict[str, Any]:
+    return {"query": question.query, "texts": question.documents, **question.others}
+
+
+_rerank = rerank(auth=auth, path="/rerank", version="", build=ranked_texts)
+
+
+def ranking(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """text-embeddings-inference: https://huggingface.github.io/text-embeddings-inference"""
+    if not is_endpoint(provider, access):
+        raise CannotExpress("The router ranks no documents; add the model as an Inference Endpoint.", param="model")
+    return (yield from _rerank(provider, request, at_root(provider, access), facts))
+
+
+# Checking.
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """Free: asks who the token is, and whether it may make calls. A relay is asked for its models."""
+    if base_of(provider, access) != ROUTER:
+        rows_of((yield get(url_of(provider, access, "/models"), auth(access))))
+        return
+    reply = yield get(WHO_AM_I, _bearer(access))
+    if not may_call(reply):
+        raise ProviderError(
+            Failure.PERMISSION,
+            "The token lacks the permission “Make calls to Inference Providers”. Give it that permission in the settings of the token.",
+            status=403,
+        )
+
+
+def may_call(reply: Reply) -> bool:
+    """Fine-grained tokens name what they may; the older kinds may all."""
+    account = read_object(reply).get("auth")
+    token = account.get("accessToken") if isinstance(account, dict) else None
+    if not isinstance(token, dict) or token.get("role") != "fineGrained":
+        return True
+    grants = token.get("fineGrained") or {}
+    scoped = [permission for entity in grants.get("scoped") or () for permission in entity.get("permissions") or ()]
+    return MAY_CALL in (*(grants.get("global") or ()), *scoped)
+
+
+PROVIDER = Provider(
+    slug="huggingface_hub",
+    label="Hugging Face Hub",
+    kind=Kind.HOSTING,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
+    description=_("Open models through Inference Providers, and Inference Endpoints of your own."),
+    key_url=KEY_URL,
+    docs_url="https://huggingface.co/docs/inference-providers",
+    credential_fields=(
+        Field(
+            "api_token",
+            _("Access token"),
+            secret=True,
+            help_text=_("A fine-grained token with the permission “Make calls to Inference Providers”."),
+            help_url=KEY_URL,
+            placeholder="hf_...",
+            prefix="hf_",
+        ),
+        Field(
+            "bill_to",
+            _("Organization to bill"),
+            required=False,
+            advanced=True,
+            help_text=_("Name of an organization that pays for the calls instead of the token's owner."),
+        ),
+        base_url_field(),
+    ),
+    model_fields=(
+        Field(
+            "mode",
+            _("Served by"),
+            required=False,
+            choices=(("router", _("Inference Providers")), ("endpoint", _("Inference Endpoint"))),
+            help_text=_("Inference Providers if left empty. An endpoint needs its base URL and a token."),
+        ),
+        base_url_field(
+            help_text=_("Address of the Inference Endpoint."), placeholder="https://name.us-east-1.aws.endpoints.huggingface.cloud"
+        ),
+        Field(
+            "api_token",
+            _("Access token of the endpoint"),
+            secret=True,
+            required=False,
+            advanced=True,
+            help_text=_("The token above is not sent to other addresses: an endpoint needs one of its own, unless it is public."),
+            placeholder="hf_...",
+            prefix="hf_",
+        ),
+    ),
+    operations={
+        Operation.CHAT: openai_chat(auth=auth, adjust=fit, tidy=tidy, think_tags=True),
+        Operation.EMBEDDINGS: embeddings,
+        Operation.TRANSCRIPTION: transcriptions,
+        Operation.RERANK: ranking,
+    },
+    errors=hugging_face_errors,
+    default_base_url=ROUTER,
+    check=check,
+    allow_unchecked=True,
+)
