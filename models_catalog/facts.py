@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog.catalog import Facts, Price, Rates, Tier
-from providers.spec import ListedModel, ModelType
+from providers.spec import Kind, ListedModel, ModelType, Provider
 from tenants.errors import ServiceError
 
 DATA = Path(__file__).parent / "data"
@@ -68,7 +68,7 @@ VALUES: Mapping[str, str] = {
     "ws_path": "spark: path of the WebSocket service",
     "domain": "spark: what the WebSocket service calls the model",
     "endpoint": "wenxin: last part of the path of the older service (V1), such as completions_pro",
-    "route": "which of its provider's services answers: asr_chat, asr_file or asr_realtime (tongyi), legacy (minimax)",
+    "route": "which of its provider's services answers: asr_chat (tongyi), legacy (minimax)",
     "dimensions": "length of an embedding where none is asked for",
 }
 
@@ -98,6 +98,18 @@ def shipped(provider: str) -> Shipped:
     if not path.is_file():
         return Shipped()
     return read(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
+
+
+def own(provider: Provider) -> Mapping[str, Facts]:
+    """The shipped models that are in a catalog without being added: a hosting provider's are known, but nobody has them yet."""
+    return {} if provider.kind is Kind.HOSTING else shipped(provider.slug).models
+
+
+def of_row(provider: str, model: str, base_model: str = "") -> Facts | None:
+    """The shipped facts of a model. base_model: what a hosted one runs; its facts count then, all but its label."""
+    known = shipped(provider).models
+    base = known.get(base_model) if base_model else None
+    return known.get(model) if base is None else replace(base, label=None)
 
 
 def read(document: Mapping[str, Any]) -> Shipped:

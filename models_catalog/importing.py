@@ -78,7 +78,7 @@ def store(tenant: Tenant, provider: Provider, found: Iterable[ListedModel]) -> I
     """Write what the list says beyond the shipped facts; rows that it no longer has are flagged. Overrides stay as they are."""
     now = timezone.now()
     listed = {one.name: one for one in found if _is_name(one.name)}
-    shipped = facts.shipped(provider.slug).models
+    shipped = facts.own(provider)
     with transaction.atomic():
         bump_version(tenant.pk)  # locks the tenant's row: two imports take turns
         rows: dict[str, TenantModel] = {
@@ -134,6 +134,9 @@ def _beyond(said: Mapping[str, Any], known: Facts) -> dict[str, Any]:
 
 
 def _guess(provider: Provider, name: str) -> ModelType | None:
+    known = facts.shipped(provider.slug).models.get(name)  # a hosting provider's, which are not its own ones
+    if known is not None:
+        return known.type if known.type in provider.model_types else None
     if provider.guess_type is not None:
         return provider.guess_type(name)
     return provider.model_types[0] if len(provider.model_types) == 1 else None

@@ -46,6 +46,7 @@ __all__ = [
     "suggestion",
 ]
 
+BASE_MODEL = "base_model"  # the field of a hosted model that says what it runs
 Trials = Mapping[str, Collection[str]]  # provider's slug -> the models of the tenant's trial there
 
 
@@ -143,9 +144,10 @@ def can_call(*, tenant_id: UUID, trials: Trials | None = None) -> Callable[[Entr
 
 def counts(tenant_id: UUID) -> dict[str, int]:
     """The number of models by provider, in one query: what is shipped, and the rows beyond it."""
+    known = {provider.slug: facts.own(provider) for provider in registry.all_providers()}
     found = {provider.slug: len(_shipped_names(provider)) for provider in registry.all_providers()}
     for slug, model in _rows(tenant_id).order_by().values_list("provider", "model"):
-        if model not in facts.shipped(slug).models:
+        if model not in known.get(slug, ()):
             found[slug] = found.get(slug, 0) + 1
     return found
 
@@ -308,7 +310,7 @@ def _missing(tenant_id: UUID) -> dict[str, frozenset[str]]:
 
 def _of_provider(provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool) -> list[Entry]:
     """A provider's entries: the shipped ones in their order, then the others by name; the retired ones last."""
-    known = facts.shipped(provider.slug).models
+    known = facts.own(provider)
     names = [*_shipped_names(provider), *sorted(name for name in rows if name not in known)] if whole else _added(rows)
     merged = [_merged(provider.slug, name, rows.get(name), missing) for name in names]
     return sorted(merged, key=lambda one: one.is_retired)
@@ -316,7 +318,7 @@ def _of_provider(provider: Provider, rows: Mapping[str, TenantModel], missing: C
 
 def _shipped_names(provider: Provider) -> list[str]:
     """The shipped models that can be called: a type that the adapter does not serve yet is not shown."""
-    return [name for name, known in facts.shipped(provider.slug).models.items() if known.type in provider.model_types]
+    return [name for name, known in facts.own(provider).items() if known.type in provider.model_types]
 
 
 def _added(rows: Mapping[str, TenantModel]) -> list[str]:
@@ -327,7 +329,8 @@ def _merged(slug: str, name: str, one: TenantModel | None, missing: Collection[s
     layer = _layer(one) if one is not None else None
     if name in missing:
         layer = replace(layer or TenantLayer(origin=TenantModel.Origin.SHIPPED.value), missing=True)
-    return merge(slug, name, shipped=facts.shipped(slug).models.get(name), tenant=layer)
+    base = one.values.get(BASE_MODEL, "") if one is not None else ""
+    return merge(slug, name, shipped=facts.of_row(slug, name, base), tenant=layer)
 
 
 def _layer(one: TenantModel) -> TenantLayer:

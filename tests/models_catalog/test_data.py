@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models_catalog import checks, facts, scenarios
-from models_catalog.catalog import Facts
+from models_catalog.catalog import Facts, Rates
 from models_catalog.facts import BadFact
 from providers import registry
 from providers.spec import ModelType
@@ -50,10 +50,12 @@ def test_a_row_is_whole(provider: str, name: str, known: Facts) -> None:
     for amount in (known.context_window, known.max_output):
         assert amount is None or amount > 0
     if known.price is not None:
-        given = [known.price.input, known.price.output, known.price.cached_input, known.price.rates.cache_write, known.price.per_minute]
+        given = [getattr(known.price.rates, name) for name in facts.RATES] + [getattr(known.price, name) for name in facts.FLAT_RATES]
         assert all(value is None or value > 0 for value in given)
         assert known.price.is_free is not any(given)
-        assert all(tier.rates.input and tier.rates.output for tier in known.price.tiers)
+        assert all(tier.rates == Rates() or (tier.rates.input and tier.rates.output) for tier in known.price.tiers)
+    assert (known.features or frozenset()) <= set(facts.FEATURES)
+    assert set(known.values or ()) <= set(facts.VALUES)
     if known.successor:
         assert known.retired is not None
         successor = facts.shipped(provider).models[known.successor]
