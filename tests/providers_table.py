@@ -28,7 +28,8 @@ def table() -> str:
         for provider in registry.all_providers():
             kinds = ", ".join(WORDS[kind.value] for kind in provider.model_types)
             added = "all at once" if provider.kind is Kind.OWN else "one by one"
-            needs = ", ".join(str(one.label) for one in provider.credential_fields if one.required) or "nothing"
+            needs = ", ".join(str(one.label) for one in provider.credential_fields if one.required)
+            needs = needs or ("one of its keys" if provider.complete else "nothing")
             lines.append(f"| {provider.label} | `{provider.slug}` | {kinds} | {added} | {needs} |")
     return "\n".join(lines) + "\n"
 

@@ -208,7 +208,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 PROVIDER = Provider(
     slug="spark",
-    label="iFLYTEK Spark",
+    label="iFLYTEK SPARK",
     kind=Kind.OWN,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING),
     description=_("Spark models of iFLYTEK, and models served by its MaaS platform."),

@@ -1,4 +1,4 @@
-"""WENXIN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and the first one for older application keys."""
+"""WENXINYIYAN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and the first one for older application keys."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def errors(reply: Reply) -> ProviderError | None:
 
 PROVIDER = Provider(
     slug="wenxin",
-    label="WENXIN",
+    label="WENXINYIYAN",
     kind=Kind.OWN,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.RERANK),
     description=_("ERNIE and other models on Baidu Qianfan."),
