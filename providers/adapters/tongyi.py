@@ -183,6 +183,16 @@ def asr_options(body: dict[str, Any]) -> dict[str, Any]:
     return {"asr_options": {**language, **(body.get("asr_options") or {})}} if language or body.get("asr_options") else {}
 
 
+_chat_transcriptions = chat_transcriptions(auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options)
+
+
+def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Models that fetch long files, or listen live, want a public address of the file or a WebSocket."""
+    if guess_type(request.model) is not ModelType.SPEECH_TO_TEXT:
+        raise CannotExpress("Only qwen3-asr-flash transcribes files that are sent along.", param="model")
+    return (yield from _chat_transcriptions(provider, request, access, facts))
+
+
 _compatible_rerank = rerank(auth=auth, path="/compatible-api/v1/reranks", version="")
 _native_rerank = rerank(
     auth=auth, path="/api/v1/services/rerank/text-rerank/text-rerank", version="", build=rerank_body, read=ranking_of_output
@@ -257,7 +267,7 @@ PROVIDER = Provider(
     operations={
         Operation.CHAT: chat,
         Operation.EMBEDDINGS: openai_embeddings(auth=auth, version=COMPATIBLE, adjust=fit_embedding, max_inputs=MAX_TEXTS),
-        Operation.TRANSCRIPTION: chat_transcriptions(auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options),
+        Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranked,
     },
     errors=dashscope_errors,
