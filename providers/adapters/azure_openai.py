@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
+from providers.adapters.openai import choose_voice
 from providers.spec import (
     Access,
     Call,
@@ -36,6 +38,7 @@ from providers.wire.openai_routes import chat_or_responses, needs_responses
 from providers.wire.speech import openai_speech
 
 MAX_INPUTS = 2048
+_OPENAI = re.compile(r"gpt-|o\d|codex")  # other makers' models keep max_tokens
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 
 
@@ -48,10 +51,15 @@ def deployed(ask: MakeExchange) -> MakeExchange:
     return exchange
 
 
+def model_of(deployment: str, access: Access) -> str:
+    """What a deployment runs, as far as anyone said."""
+    return access.model_values.get("base_model") or deployment
+
+
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
-    if "reasoning" in facts.features and "max_tokens" in body:
+    if "reasoning" in facts.features and "max_tokens" in body and _OPENAI.match(model_of(body["model"], access)):
         limit = body.pop("max_tokens")
         body.setdefault("max_completion_tokens", limit)
     elif facts.features and "reasoning" not in facts.features:
@@ -66,7 +74,7 @@ def fit_version(body: dict[str, Any], provider: Provider, access: Access, facts:
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     """The name of a deployment says nothing: its base model does, and what the first answer says."""
-    model = access.model_values.get("base_model") or request.model
+    model = model_of(request.model, access)
     ask = chat_or_responses(chat=CHAT, responses=RESPONSES, needs=lambda one, _access, known: needs_responses(model, one.body, known))
     return (yield from deployed(ask)(provider, request, access, facts))
 
@@ -146,7 +154,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: deployed(openai_embeddings(auth=auth, max_inputs=MAX_INPUTS)),
         Operation.TRANSCRIPTION: deployed(openai_audio(auth=auth, path="/audio/transcriptions")),
         Operation.TRANSLATION: deployed(openai_audio(auth=auth, path="/audio/translations")),
-        Operation.SPEECH: deployed(openai_speech(auth=auth)),
+        Operation.SPEECH: deployed(openai_speech(auth=auth, adjust=choose_voice)),
     },
     errors=errors,
     check=check,

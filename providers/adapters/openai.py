@@ -73,6 +73,11 @@ def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFa
         body.setdefault("max_completion_tokens", limit)
 
 
+def choose_voice(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """A voice must be named."""
+    body.setdefault("voice", "alloy")
+
+
 # Models that go on with a text and know no messages.
 _COMPLETION_ONLY = re.compile(r"-instruct\b|^(?:ft:)?(?:babbage|davinci|text-davinci)")
 
@@ -145,7 +150,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: openai_embeddings(auth=auth, max_inputs=MAX_INPUTS),
         Operation.TRANSCRIPTION: openai_audio(auth=auth, path="/audio/transcriptions"),
         Operation.TRANSLATION: openai_audio(auth=auth, path="/audio/translations"),
-        Operation.SPEECH: openai_speech(auth=auth),
+        Operation.SPEECH: openai_speech(auth=auth, adjust=choose_voice),
         Operation.MODERATION: openai_moderations(auth=auth),
     },
     errors=openai_errors({**RESPONSE_CODES, "invalid_organization": Failure.AUTH, "mismatched_organization": Failure.AUTH}),

@@ -101,7 +101,7 @@ def with_account(
     else:
         parts = token_parts(provider, access)
         values["token"] = yield from token(parts)
-    exchange = make(Access(values, endpoint + V1))
+    exchange = make(Access(values, endpoint + V1, access.model_values))
     try:
         call = next(exchange)
         while True:
