@@ -27,7 +27,7 @@ from providers import contributions, registry
 from providers import queries as provider_queries
 from providers.models import ProviderCredential
 from providers.reading import once
-from providers.spec import OPERATION_TYPE, ModelType, Operation, Provider
+from providers.spec import OPERATION_TYPE, ModelFacts, ModelType, Operation, Provider
 
 __all__ = [
     "AmbiguousModel",
@@ -41,6 +41,7 @@ __all__ = [
     "defaults",
     "entries",
     "entry",
+    "facts_of",
     "resolve",
     "row",
     "suggestion",
@@ -117,6 +118,11 @@ def row(*, tenant_id: UUID, provider: str, model: str) -> TenantModel | None:
     if not model.isprintable():
         return None
     return _rows(tenant_id).filter(provider=provider, model=model).first()
+
+
+def facts_of(row: TenantModel) -> ModelFacts:
+    """What wires want to know of a model whose row may not be stored yet."""
+    return _merged(row.provider, row.model, row, ()).facts
 
 
 def set_up(*, tenant_id: UUID) -> frozenset[str]:

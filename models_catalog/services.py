@@ -182,7 +182,8 @@ def _try_draft(draft: _Draft) -> None:
         values=dict(opened.values) | draft.secret, base_url=opened.base_url, model_values=dict(opened.model_values) | draft.secret
     )
     pool_key = str(credential.pk) if credential is not None and not row.base_url else f"{row.tenant_id}:new"
-    provider_services.check_access(provider=draft.provider, access=access, pool_key=pool_key, model=Probe(row.model, ModelType(row.type)))
+    probe = Probe(row.model, ModelType(row.type), queries.facts_of(row))
+    provider_services.check_access(provider=draft.provider, access=access, pool_key=pool_key, model=probe)
 
 
 def _store_model(draft: _Draft, actor: Actor) -> TenantModel:

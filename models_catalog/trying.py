@@ -44,6 +44,6 @@ def _ask(tenant: Tenant, entry: Entry) -> None:
         raise Conflict("no_credential", text % {"provider": provider.label})
     credential = ready[0] if ready else None
     access = provider_services.open_access(credential=credential, purpose="check", model_row=row)
-    probe = Probe(entry.model, entry.type or ModelType.REASONING)
+    probe = Probe(entry.model, entry.type or ModelType.REASONING, entry.facts)
     pool_key = str(credential.pk) if credential is not None else f"{tenant.pk}:new"
     provider_services.check_access(provider=provider, access=access, pool_key=pool_key, model=probe, storing=False)

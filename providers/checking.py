@@ -6,7 +6,7 @@ import io
 import time
 import wave
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from tenants.errors import ServiceError
 
 R = TypeVar("R")
 
+_NOTHING_KNOWN = ModelFacts()
 DEADLINE = 25.0  # seconds, for one check with all its requests
 LIST_DEADLINE = 40.0  # seconds, for a whole list of models
 
@@ -58,10 +59,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A hosted model to be tried with the smallest request of its type."""
+    """A model to be tried with the smallest request of its type. facts: what the catalog knows of it."""
 
     model: str
     type: ModelType
+    facts: ModelFacts = _NOTHING_KNOWN
 
 
 class CredentialRefused(ServiceError):
@@ -103,7 +105,7 @@ def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None
         look = provider.check_model
         run(provider, lambda: look(provider, access, probe.model, probe.type), access, pool_key, retries=0)
     elif probe is not None:
-        facts = ModelFacts(name=probe.model, type=probe.type)
+        facts = replace(probe.facts, name=probe.model, type=probe.type)
         run(provider, exchange_for(provider, _probe(probe), access, facts), access, pool_key, retries=0)
     elif provider.check is not None:
         ask = provider.check
@@ -231,6 +233,8 @@ def _template(error: ProviderError, sent: Sent | None) -> str:
                 "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s%(saved)s "
                 "Check the key's permissions and which models the account may use."
             )
+        case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
+            return _("%(provider)s did not accept the test request%(code)s: %(message)s%(saved)s Check what was entered.")
         case Failure.RATE_LIMIT:
             return _("%(provider)s is limiting requests just now%(code)s.%(saved)s Try again in a minute.")
         case _:
@@ -261,10 +265,15 @@ def codes(error: ProviderError) -> str:
 def _probe(probe: Probe) -> Request:
     """The smallest request that proves a model works: one token, one word, or one second of silence. The voice is the provider's own."""
     operation, body = _PROBES[probe.type]
+    if operation is Operation.CHAT and "completion_only" in probe.facts.features:
+        operation, body = Operation.COMPLETION, {"prompt": "ping", "max_tokens": 1}
+    if operation is Operation.CHAT and "reasoning" in probe.facts.features:
+        body = body | {"max_tokens": FEW_TOKENS}
     upload = Upload("silence.wav", "audio/wav", _silence()) if operation is Operation.TRANSCRIPTION else None
     return Request(operation, probe.model, {"model": probe.model} | body, upload=upload)
 
 
+FEW_TOKENS = 16  # for models that think before they say the first word: some refuse to be given less
 _PROBES: dict[ModelType, tuple[Operation, dict[str, Any]]] = {
     ModelType.REASONING: (Operation.CHAT, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}),
     ModelType.EMBEDDING: (Operation.EMBEDDINGS, {"input": "ping"}),

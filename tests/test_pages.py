@@ -404,6 +404,23 @@ def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser
     assert re.search(r"demo/demo-chat answered in \d+ ms", answer.content.decode())
 
 
+@pytest.mark.parametrize(
+    ("scenario", "model"),
+    [
+        ("embedding", "demo-embedding"),
+        ("speech-to-text", "demo-transcribe"),
+        ("rerank", "demo-rerank"),
+        ("text-to-speech", "demo-speech"),
+        ("moderation", "demo-moderation"),
+    ],
+)
+def test_a_default_of_any_scenario_is_chosen_and_tested(furnished: factories.Workspace, browser: Client, scenario: str, model: str) -> None:
+    path = f"{SETTINGS}/default-models/"
+    assert browser.post(path, {f"{scenario}-model": f"demo/{model}"}).status_code == 302
+    answer = browser.post(f"{path}{scenario}/test/", follow=True)
+    assert re.search(rf"demo/{model} answered in \d+ ms", answer.content.decode())
+
+
 # ------------------------------------------------------------------------------------------------ app keys, members
 
 

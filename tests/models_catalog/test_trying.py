@@ -1,0 +1,135 @@
+"""The test behind a button: one smallest request of the model's type, with the workspace's own key, and never on a trial."""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from models_catalog import services
+from models_catalog.errors import ModelDisabled, ModelNotFound
+from models_catalog.models import TenantModel
+from models_catalog.trying import try_model
+from providers import client
+from providers.services import CredentialRefused
+from providers.spec import ModelType, Reply
+from tenants import keys
+from tenants.audit import COMMAND
+from tenants.errors import Conflict
+from tenants.models import Tenant
+from tenants.scope import tenant_scope
+from tests.answers import Answers, openai_error, reply
+from tests.factories import Workspace, make_credential, marked_secret
+
+SERVER = "https://models.example/v1"
+CHAT = reply(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": "p"}, "finish_reason": "length"}]})
+ANSWERS = {
+    "reasoning": ("/chat/completions", CHAT, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}),
+    "embedding": ("/embeddings", reply(200, {"data": [{"index": 0, "embedding": [0.1]}]}), {"input": "ping"}),
+    "speech-to-text": ("/audio/transcriptions", reply(200, {"text": ""}), None),
+    "text-to-speech": ("/audio/speech", Reply(200, {"content-type": "audio/mpeg"}, b"ID3"), {"input": "ping", "voice": "alloy"}),
+    "rerank": (
+        "/rerank",
+        reply(200, {"results": [{"index": 0, "relevance_score": 1}, {"index": 1, "relevance_score": 0}]}),
+        {"query": "ping", "documents": ["ping", "pong"]},
+    ),
+    "moderation": ("/moderations", reply(200, {"results": [{"flagged": False}]}), {"input": "ping"}),
+}
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    made = Answers()
+    monkeypatch.setattr(client, "send", made.send)
+    return made
+
+
+@pytest.fixture
+def tenant(acme: Workspace) -> Iterator[Tenant]:
+    keys.forget()
+    with tenant_scope(acme.tenant):
+        yield acme.tenant
+
+
+@pytest.fixture
+def server(tenant: Tenant) -> Any:
+    return make_credential(tenant, provider="openai_compatible", values={"api_key": marked_secret("server key")}, base_url=SERVER)
+
+
+def add(tenant: Tenant, kind: str, **values: str) -> TenantModel:
+    return services.add_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="m", type=kind, values=values)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_each_type_is_tried_with_its_own_smallest_request(tenant: Tenant, server: Any, answers: Answers, kind: str) -> None:
+    path, answers.otherwise, body = ANSWERS[kind]
+    add(tenant, kind)
+    assert try_model(tenant=tenant, name="openai_compatible/m") >= 0
+    assert [call.url for call in answers.calls] == [SERVER + path] * 2  # when it was added, and now
+    sent = answers.calls[-1].body or b""
+    if body is not None:
+        assert json.loads(sent) == {"model": "m", **body}
+        return
+    with wave.open(io.BytesIO(sent[sent.index(b"RIFF") :])) as sound:
+        assert sound.getnframes() == sound.getframerate()  # a second
+        assert not any(sound.readframes(sound.getnframes()))
+
+
+def test_every_type_has_its_test() -> None:
+    assert set(ANSWERS) == set(ModelType)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_failure_says_what_the_server_said(tenant: Tenant, server: Any, answers: Answers, kind: str) -> None:
+    answers.otherwise = openai_error(400, "bad_voice", "There is no such voice")
+    with pytest.raises(CredentialRefused, match=r"did not accept the test request \(400 bad_voice\): There is no such voice"):
+        add(tenant, kind)
+    assert TenantModel.objects.filter(tenant=tenant).count() == 0
+
+
+def test_the_models_own_voice_is_used(tenant: Tenant, server: Any, answers: Answers) -> None:
+    answers.otherwise = ANSWERS["text-to-speech"][1]
+    add(tenant, "text-to-speech", voice="af_sky")
+    try_model(tenant=tenant, name="openai_compatible/m")
+    assert [json.loads(call.body or b"")["voice"] for call in answers.calls] == ["af_sky", "af_sky"]
+
+
+def test_known_facts_shape_the_request(tenant: Tenant, answers: Answers) -> None:
+    make_credential(tenant)
+    answers.otherwise = reply(200, {"choices": [{"index": 0, "text": "p", "finish_reason": "length"}]})
+    try_model(tenant=tenant, name="openai/gpt-3.5-turbo-instruct")
+    assert answers.calls[-1].url.endswith("/v1/completions")
+    answers.otherwise = CHAT
+    try_model(tenant=tenant, name="openai/gpt-5-mini")
+    assert json.loads(answers.calls[-1].body or b"")["max_completion_tokens"] == 16
+
+
+@pytest.mark.parametrize("kind", ["chat", "embedding", "transcribe", "speech", "rerank", "moderation"])
+def test_the_demonstration_answers_all_tests_without_a_network(tenant: Tenant, answers: Answers, kind: str) -> None:
+    make_credential(tenant, provider="demo", values={})
+    assert try_model(tenant=tenant, name=f"demo/demo-{kind}") >= 0
+    assert answers.calls == []
+
+
+def test_what_cannot_be_tried(tenant: Tenant, answers: Answers) -> None:
+    with pytest.raises(ModelNotFound):
+        try_model(tenant=tenant, name="openai/nothing")
+    with pytest.raises(Conflict, match="no key of your own"):
+        try_model(tenant=tenant, name="openai/gpt-4o-mini")
+    make_credential(tenant)
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai", model="gpt-4o-mini", enabled=False)
+    with pytest.raises(ModelDisabled):
+        try_model(tenant=tenant, name="openai/gpt-4o-mini")
+    assert answers.calls == []
+
+
+def test_a_strangers_key_is_never_used(tenant: Tenant, globex: Workspace, answers: Answers) -> None:
+    with tenant_scope(globex.tenant):
+        make_credential(globex.tenant)
+    with pytest.raises(Conflict):
+        try_model(tenant=tenant, name="openai/gpt-4o-mini")
+    assert answers.calls == []
