@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from providers import registry
+from providers import fields, registry
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, ModelFacts, ModelType, Operation, Reply, Request
 from tests.providers.driving import Outcome, drive, run
@@ -246,3 +246,30 @@ def test_demo_vectors_are_the_same_every_time_and_of_length_one() -> None:
     assert len(demo_vectors(input="a", dimensions=8)[0]) == 8
     packed = base64.b64decode(demo_vectors(input="a", encoding_format="base64")[0])
     assert struct.unpack(f"<{len(first)}f", packed) == pytest.approx(first)
+
+
+@pytest.mark.parametrize(
+    ("values", "host"),
+    [
+        ({}, "dashscope.aliyuncs.com"),
+        ({"region": "ap-southeast-1"}, "dashscope-intl.aliyuncs.com"),
+        ({"region": "cn-hongkong", "workspace_id": "llm-Ab_1"}, "llm-ab_1.cn-hongkong.maas.aliyuncs.com"),
+        ({"workspace_id": "llm-1"}, "llm-1.cn-beijing.maas.aliyuncs.com"),
+    ],
+)
+def test_tongyi_region_and_workspace_name_the_host(values: dict[str, str], host: str) -> None:
+    assert fields.derived_base_url(registry.get("tongyi"), values) in ("", f"https://{host}/compatible-mode/v1")
+    assert registry.get("tongyi").base_url_of(values) == f"https://{host}/compatible-mode/v1"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("workspace", ["evil.example/", "a.b", "a@b", "a:1", "-a", "a" * 64, "a\n", "a#", "x?y", "\u0430", "..", "%2e"])
+def test_tongyi_workspace_cannot_name_another_host(workspace: str) -> None:
+    with pytest.raises(fields.InvalidValue):
+        fields.derived_base_url(registry.get("tongyi"), {"workspace_id": workspace})
+
+
+def test_tongyi_asks_for_a_workspace_where_a_region_has_no_shared_gateway() -> None:
+    with pytest.raises(fields.InvalidValue, match="workspace"):
+        fields.derived_base_url(registry.get("tongyi"), {"region": "eu-central-1"})
+    with pytest.raises(fields.InvalidValue):
+        fields.derived_base_url(registry.get("tongyi"), {"region": "moon"})
