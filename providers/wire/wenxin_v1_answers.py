@@ -17,16 +17,16 @@ from providers.wire.chat_answers import complete_head, new_id, usage_of
 from providers.wire.openai_stream import broken_off, error_in_stream, read_frame
 from providers.wire.sse import EventParser
 
-CODES: dict[int, Failure] = {
-    **dict.fromkeys((1, 336000, 500000), Failure.ERROR),
-    **dict.fromkeys((2, 336100), Failure.OVERLOADED),
-    **dict.fromkeys((3, 336005), Failure.MODEL_NOT_FOUND),  # the model is the path
-    **dict.fromkeys((4, 18, 336501, 336502), Failure.RATE_LIMIT),
-    **dict.fromkeys((6, 336004), Failure.PERMISSION),
-    **dict.fromkeys((13, 14, 15, 100, 110, 111), Failure.AUTH),
-    **dict.fromkeys((17, 19), Failure.NO_FUNDS),
-    **dict.fromkeys((336001, 336002, 336003, 336006, 336101, 336104, 336105), Failure.BAD_REQUEST),
-    **dict.fromkeys((336007, 336103), Failure.CONTEXT_LENGTH),
+CODES: dict[str, Failure] = {
+    **dict.fromkeys(("1", "336000", "500000"), Failure.ERROR),
+    **dict.fromkeys(("2", "336100"), Failure.OVERLOADED),
+    **dict.fromkeys(("3", "336005"), Failure.MODEL_NOT_FOUND),  # the model is the path
+    **dict.fromkeys(("4", "18", "336501", "336502"), Failure.RATE_LIMIT),
+    **dict.fromkeys(("6", "336004"), Failure.PERMISSION),
+    **dict.fromkeys(("13", "14", "15", "100", "110", "111"), Failure.AUTH),
+    **dict.fromkeys(("17", "19"), Failure.NO_FUNDS),
+    **dict.fromkeys(("336001", "336002", "336003", "336006", "336101", "336104", "336105"), Failure.BAD_REQUEST),
+    **dict.fromkeys(("336007", "336103"), Failure.CONTEXT_LENGTH),
 }
 STALE = frozenset({"110", "111"})  # the token is invalid, or has expired
 
@@ -45,8 +45,8 @@ def error_in(body: Any, status: int) -> ProviderError | None:
         code, told = body.get("code"), body["msg"]
     if not isinstance(code, int | str) or str(code) == "0":
         return None
-    failure = CODES.get(int(code)) if str(code).isdecimal() else Failure.RATE_LIMIT if "rate_limit" in str(code) else None
-    return ProviderError(failure or Failure.ERROR, str(told or "The provider reported an error."), status=status, provider_code=str(code))
+    failure = CODES.get(str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR)
+    return ProviderError(failure, str(told or "The provider reported an error."), status=status, provider_code=str(code))
 
 
 def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
