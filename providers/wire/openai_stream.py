@@ -173,7 +173,8 @@ class WholeBody:
     def finish(self) -> Sequence[Frame]:
         data = b"".join(self._parts)
         body = json_or_none(data)
-        if error_object(body) is not None and not choices_of(body):
+        told = error_object(body) is not None or self._errors(Reply(200, {}, data)) is not None
+        if told and not choices_of(body):
             raise error_in_stream(self._errors, data)
         ready = self.ready(read_object(Reply(self._reply.status, self._reply.headers, data)))
         self.usage, self.finish_reason, self.output_characters = ready.usage, ready.finish_reason, ready.output_characters

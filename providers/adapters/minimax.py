@@ -1,0 +1,131 @@
+"""MINIMAX (https://platform.minimax.io/docs, https://platform.minimaxi.com/docs in China)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.spec import Access, Answer, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Request
+from providers.wire.chat_answers import answer_of
+from providers.wire.embeddings import batches, check_count, joined, texts_of
+from providers.wire.embeddings import embedding_body as checked_body
+from providers.wire.http import bearer, get, post_json, read_object, url_of
+from providers.wire.minimax import audio_of, embedding_body, errors, fit, speech_body, stream_of_chat, tidy, vectors_of
+from providers.wire.model_list import list_models, positive, rows_of
+from providers.wire.openai_chat import ask_for_usage, neutral_body
+from providers.wire.speech import AUDIO_TYPES, ReadySpeech, format_of
+
+KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
+BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}
+CHECK_MODEL = "MiniMax-M2.5"
+MAX_TEXTS = 10  # in one embedding request
+NO_ROUTE = frozenset({404, 405})
+
+auth = bearer("api_key")
+
+
+def base_url_of(values: Mapping[str, str]) -> str:
+    """Keys of one platform are unknown to the other."""
+    region = values.get("region") or "intl"
+    if region not in BASES:
+        raise ValueError(_("Choose one of the two platforms."))
+    return BASES[region] if region != "intl" else ""
+
+
+def grouped(url: str, access: Access) -> str:
+    """Services older than the OpenAI-compatible one ask for the group beside the key."""
+    group = access.values.get("group_id", "").strip()
+    return f"{url}?GroupId={quote(group, safe='')}" if group else url
+
+
+def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    legacy = facts.values.get("route") == "legacy"
+    body = neutral_body(request, facts)
+    if request.stream:
+        ask_for_usage(body)
+    fit(body, facts, legacy=legacy)
+    url = url_of(provider, access, "/text/chatcompletion_v2" if legacy else "/chat/completions")
+    reply = yield post_json(url, auth(access), body, stream=request.stream)
+    if request.stream:
+        return stream_of_chat(reply)
+    return answer_of(read_object(reply), tidy)
+
+
+def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    checked_body(request, facts)  # refuses a size that the model cannot give
+    parts = []
+    for texts in batches(texts_of(request), facts.max_inputs or MAX_TEXTS):
+        call = post_json(grouped(url_of(provider, access, "/embeddings"), access), auth(access), embedding_body(request, texts))
+        body = read_object((yield call))
+        vectors = vectors_of(body)
+        check_count(len(vectors), texts)
+        parts.append((vectors, positive(body.get("total_tokens"))))
+    return joined(parts, request)
+
+
+def speech(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    call = post_json(grouped(url_of(provider, access, "/t2a_v2"), access), auth(access), speech_body(request))
+    audio = audio_of(read_object((yield call)))
+    if request.stream:
+        return ReadySpeech(audio)
+    return Answer(None, content=audio, content_type=AUDIO_TYPES[format_of(request)])
+
+
+def check(provider: Provider, access: Access) -> CheckExchange:
+    """Free where the list of models is served; a relay without one is asked for a token."""
+    reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
+    if reply.status not in NO_ROUTE:
+        rows_of(reply)
+        return
+    body = {"model": CHECK_MODEL, "messages": [{"role": "user", "content": "ping"}], "max_completion_tokens": 1}
+    answer_of(read_object((yield post_json(url_of(provider, access, "/chat/completions"), auth(access), body))))
+
+
+def guess_type(model: str) -> ModelType | None:
+    """The list holds chat models only, and says nothing of types."""
+    name = model.lower()
+    if re.search(r"hailuo|video|image|music|t2v|i2v", name):
+        return None
+    if name.startswith("embo"):
+        return ModelType.EMBEDDING
+    return ModelType.TEXT_TO_SPEECH if name.startswith("speech-") else ModelType.REASONING
+
+
+PROVIDER = Provider(
+    slug="minimax",
+    label="MINIMAX",
+    kind=Kind.OWN,
+    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
+    description=_("MiniMax models, embeddings and speech."),
+    key_url=KEY_URL,
+    docs_url="https://platform.minimax.io/docs",
+    credential_fields=(
+        Field("api_key", _("API key"), secret=True, help_url=KEY_URL),
+        Field(
+            "region",
+            _("Platform"),
+            required=False,
+            choices=(("intl", _("International (minimax.io)")), ("cn", _("China (minimaxi.com)"))),
+            help_text=_("Where the key was made. Keys of one platform do not work at the other."),
+        ),
+        Field(
+            "group_id",
+            _("Group ID"),
+            required=False,
+            advanced=True,
+            help_text=_("For embeddings and older speech models only. Found beside the key on the account's page."),
+        ),
+        base_url_field(),
+    ),
+    default_base_url=BASES["intl"],
+    base_url_of=base_url_of,
+    operations={Operation.CHAT: chat, Operation.EMBEDDINGS: embeddings, Operation.SPEECH: speech},
+    errors=errors,
+    check=check,
+    list_models=list_models(auth=auth, guess=guess_type),
+    guess_type=guess_type,
+)
