@@ -149,7 +149,7 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
         failure,
         message or f"The provider answered with HTTP status {reply.status}.",
         status=reply.status,
-        provider_code=code if code != str(reply.status) else kind,
+        provider_code=kind if code in ("", str(reply.status)) else code,
         retry_after=_estimated_time(body) or wait_asked_for(reply),
     )
 
