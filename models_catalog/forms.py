@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from itertools import groupby
 from typing import Any
 
 from django import forms
 from django.forms.utils import flatatt
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from models_catalog import facts, queries
 from models_catalog.catalog import Entry
 from models_catalog.queries import DefaultChoice
 from providers.cards import TYPE_LABELS
@@ -77,6 +79,31 @@ def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
     form.fields["model"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
     form.fields["type"].choices = type_choices(provider)
     form.declare("model", provider.model_fields)
+    if provider.kind is Kind.HOSTING and (names := current_names(provider)):
+        based = f"model-{queries.BASE_MODEL}"
+        field = form.fields[based if based in form.fields else "model"]
+        field.widget = SuggestingInput(names, attrs=field.widget.attrs)
+
+
+def current_names(provider: Provider) -> list[str]:
+    """The shipped models of a hosting provider that are not retired: what somebody may want to add, or to run."""
+    today = date.today()
+    known = facts.shipped(provider.slug).models.items()
+    return [name for name, one in known if one.type in provider.model_types and not (one.retired and one.retired <= today)]
+
+
+class SuggestingInput(forms.TextInput):
+    """A text input that offers names; any other text is as good."""
+
+    def __init__(self, names: Iterable[str], attrs: Any = None) -> None:
+        super().__init__(attrs)
+        self.names = tuple(names)
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        identity = f"{name}-names"
+        shown = super().render(name, value, {**(attrs or {}), "list": identity}, renderer)
+        options = format_html_join("", '<option value="{}">', ((one,) for one in self.names))
+        return format_html('{}<datalist id="{}">{}</datalist>', shown, identity, options)
 
 
 class SetupForm(CredentialForm):
