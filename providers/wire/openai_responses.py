@@ -128,7 +128,7 @@ def reasoning_of(given: Mapping[str, Any], reasons: bool) -> Item:
     reasoning: Item = {"summary": "auto"} if reasons else {}
     if isinstance(own, dict):
         reasoning |= own
-    if given.get("reasoning_effort") is not None:
+    if reasons and given.get("reasoning_effort") is not None:
         reasoning["effort"] = given["reasoning_effort"]
     if reasoning.get("effort") == "none":
         reasoning.pop("summary", None)
