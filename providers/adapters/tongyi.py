@@ -114,7 +114,7 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
     if body.get("temperature") == 2:
         body["temperature"] = 1.99  # the range ends before 2
     fit_thinking(body, facts)
-    fit_tool_choice(body)
+    fit_tool_choice(body, facts)
     fit_audio_input(body)
     if "json_schema" not in facts.features:
         use_json_object(body)
@@ -141,14 +141,20 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
         body.setdefault("thinking_budget", BUDGETS.get(effort, BUDGETS["medium"]))
 
 
-def fit_tool_choice(body: dict[str, Any]) -> None:
-    """`required` is not known; with a single tool it means that one, which models that think do not take either."""
-    if body.get("tool_choice") != "required":
+def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
+    """A tool can be named, but not while a model thinks; `required` is not known, and with a single tool it means that one."""
+    choice, model = body.get("tool_choice"), str(body["model"])
+    if choice in (None, "auto", "none"):
         return
-    tools = body.get("tools") or []
-    if len(tools) != 1 or body.get("enable_thinking") is True:
-        raise CannotExpress('This provider does not take tool_choice "required": name the tool, or use "auto".', param="tool_choice")
-    body["tool_choice"] = {"type": "function", "function": {"name": tools[0]["function"]["name"]}}
+    if choice == "required":
+        tools = body.get("tools") or []
+        if len(tools) != 1:
+            raise CannotExpress('This provider does not take tool_choice "required": name the tool, or use "auto".', param="tool_choice")
+        body["tool_choice"] = {"type": "function", "function": {"name": tools[0]["function"]["name"]}}
+    if body.get("enable_thinking") is True or is_("always_thinking", model, facts):
+        raise CannotExpress("A model that thinks chooses its tools itself: tool_choice can be auto or none.", param="tool_choice")
+    if is_("thinking_by_default", model, facts):
+        body["enable_thinking"] = False
 
 
 def fit_audio_input(body: dict[str, Any]) -> None:
