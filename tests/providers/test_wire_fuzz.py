@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from providers import registry
 from providers.errors import ProviderError
 from providers.spec import Access, ModelFacts, Operation, Reply, Request, Upload
+from providers.wire import tokens
 from tests.providers.driving import run
 
 NAMES = [
@@ -60,6 +61,13 @@ NAMES = [
     "max_tokens",
     "stop",
     "reasoning_effort",
+    "sid",
+    "header",
+    "result",
+    "is_end",
+    "error_code",
+    "error_msg",
+    "flag",
 ]
 WORDS = st.sampled_from(
     ["user", "assistant", "tool", "system", "text", "tool_use", "thinking", "message_start", "content_block_delta", "content_block_start"]
@@ -69,13 +77,19 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
     max_leaves=25,
 )
-CHATTING = ["openai", "anthropic", "chatglm", "openai_compatible"]
+FIRST_API = "wenxin with two keys"
+CHATTING = ["openai", "anthropic", "chatglm", "openai_compatible", "spark", "wenxin", FIRST_API]
 
 
 def ask(slug: str, reply: Reply, *, stream: bool, body: Any = None) -> Any:
     access = Access({"api_key": "k" * 20}, "https://models.example.com/v1")
+    replies = [reply]
+    if slug == FIRST_API:
+        slug, access = "wenxin", Access({"api_key": "k" * 20, "secret_key": "s" * 20})
+        replies.insert(0, Reply(200, {}, b'{"access_token":"a"}'))
+        tokens._tokens.clear()
     request = Request(Operation.CHAT, "m", body if body is not None else {"messages": [{"role": "user", "content": "Hi"}]}, stream)
-    return run(registry.get(slug), request, access, ModelFacts(), [reply])
+    return run(registry.get(slug), request, access, ModelFacts(), replies)
 
 
 @pytest.mark.parametrize("slug", CHATTING)
@@ -106,7 +120,7 @@ def test_any_request(slug: str, body: dict[str, Any], messages: list[Any]) -> No
     answer = {"id": "1", "type": "message", "content": [], "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
     with suppress(ProviderError):
         outcome = ask(slug, Reply(200, {}, orjson.dumps(answer)), stream=False, body={**body, "messages": messages})
-        assert isinstance(orjson.loads(outcome.calls[0].body or b""), dict)
+        assert isinstance(orjson.loads(outcome.calls[-1].body or b""), dict)
 
 
 @settings(max_examples=60, deadline=None)
