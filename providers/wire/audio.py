@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,9 +15,9 @@ from providers.spec import (
     Access,
     Answer,
     Call,
+    Decoder,
     ErrorMap,
     Exchange,
-    Frame,
     MakeExchange,
     ModelFacts,
     Provider,
@@ -27,8 +28,8 @@ from providers.spec import (
 )
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, read_object, unreadable, url_of
 from providers.wire.openai_errors import error_object
-from providers.wire.openai_stream import broken_off, error_in_stream
-from providers.wire.sse import EventParser
+from providers.wire.openai_stream import error_in_stream
+from providers.wire.transcripts import TranscriptDecoder, WholeTranscript, transcript_usage
 
 TEXT_TYPES = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 _EXTENSIONS = {
@@ -66,12 +67,24 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
         headers = {**auth(access), "Content-Type": content_type, "Accept": accept}
         reply = yield Call("POST", url_of(provider, access, path, version=version), headers, body, request.stream)
         if request.stream:
-            if media_type(reply) == "text/html":
-                raise unreadable(reply)
-            return TranscriptDecoder(provider.errors)
+            return transcript_stream(reply, provider.errors)
         return transcript_answer(reply, str(request.body.get("response_format") or "json"))
 
     return exchange
+
+
+def transcript_stream(reply: Reply, errors: ErrorMap) -> Decoder:
+    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+    kind = media_type(reply)
+    if kind == "text/html":
+        raise unreadable(reply)
+    return WholeTranscript(reply, partial(_whole, errors)) if kind == "application/json" else TranscriptDecoder(errors)
+
+
+def _whole(errors: ErrorMap, reply: Reply) -> Answer:
+    if error_object(json_or_none(reply.body)) is not None:
+        raise error_in_stream(errors, reply.body)
+    return transcript_answer(reply, "json")
 
 
 def filename_of(upload: Upload) -> str:
@@ -119,16 +132,6 @@ def _form_text(name: str, value: Any) -> str:
     raise CannotExpress("This field cannot be sent in a form.", param=name)
 
 
-def transcript_usage(usage: Any) -> Usage | None:
-    """Tokens or seconds, as the provider counts."""
-    if not isinstance(usage, dict):
-        return None
-    if usage.get("type") == "duration" or "seconds" in usage:
-        seconds = usage.get("seconds")
-        return Usage(audio_seconds=float(seconds)) if isinstance(seconds, int | float) else None
-    return Usage(usage.get("input_tokens") or usage.get("prompt_tokens"), usage.get("output_tokens") or usage.get("completion_tokens"))
-
-
 def transcript_answer(reply: Reply, response_format: str) -> Answer:
     """The answer in the form that was asked for. Raises ProviderError where it is something else."""
     if response_format in TEXT_TYPES:
@@ -150,45 +153,3 @@ def _text_answer(reply: Reply, response_format: str) -> Answer:
     if isinstance(body, dict) and isinstance(body.get("text"), str) and response_format == "text":
         text = body["text"].encode()  # some servers know JSON only
     return Answer(None, content=text, content_type=TEXT_TYPES[response_format])
-
-
-class TranscriptDecoder:
-    """Relays `transcript.text.delta` and `.done` events."""
-
-    last = "transcript.text.done"  # type of the event that ends the stream
-    piece = "delta"  # field that holds a piece of the answer
-
-    def __init__(self, errors: ErrorMap) -> None:
-        self._errors = errors
-        self._parser = EventParser()
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return [] if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done:
-            raise broken_off()
-        return frames
-
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        return [self._frame(data) for _event, data in events if data.strip() not in (b"", b"[DONE]")]
-
-    def _frame(self, data: bytes) -> Frame:
-        event = json_or_none(data)
-        if not isinstance(event, dict):
-            raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
-        if error_object(event) is not None:
-            raise error_in_stream(self._errors, data)
-        if event.get("type") == self.last:
-            self.usage, self.finish_reason, self.done = transcript_usage(event.get("usage")), "stop", True
-        piece = event.get(self.piece)
-        self.output_characters += self.characters_in(piece)
-        return Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))
-
-    def characters_in(self, piece: Any) -> int:
-        return len(piece) if isinstance(piece, str) else 0

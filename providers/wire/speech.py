@@ -10,11 +10,11 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, Answer, Decoder, ErrorMap, Exchange, Frame, MakeExchange, ModelFacts, Provider, Reply, Request, Usage
-from providers.wire.audio import TranscriptDecoder
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, post_json, unreadable, url_of
 from providers.wire.openai_chat import drop_unsupported
 from providers.wire.openai_errors import error_object
 from providers.wire.openai_stream import error_in_stream
+from providers.wire.transcripts import EventDecoder
 
 DEFAULT_FORMAT = "mp3"
 # What OpenAI calls the formats -> what HTTP calls them. pcm is 24 kHz, 16 bits, one channel, without a header.
@@ -95,14 +95,11 @@ def audio_frames(data: bytes, usage: dict[str, Any] | None = None) -> Iterator[F
     yield Frame(orjson.dumps({"type": "speech.audio.done"} | ({"usage": usage} if usage else {})))
 
 
-class SpeechDecoder(TranscriptDecoder):
+class SpeechDecoder(EventDecoder):
     """Relays `speech.audio.delta` and `.done` events."""
 
     last = "speech.audio.done"
     piece = "audio"
-
-    def characters_in(self, piece: Any) -> int:
-        return 0  # audio is no text
 
 
 class WholeAudio:

@@ -10,11 +10,13 @@ import struct
 import wave
 from typing import Any
 
+import orjson
 import pytest
 
 from providers import fields, registry
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, ModelFacts, ModelType, Operation, Reply, Request
+from tests.providers.case import PLAYED
 from tests.providers.driving import Outcome, drive, run
 
 KEYED = Access({"api_key": "test-key-0123456789"})
@@ -273,3 +275,26 @@ def test_tongyi_asks_for_a_workspace_where_a_region_has_no_shared_gateway() -> N
         fields.derived_base_url(registry.get("tongyi"), {"region": "eu-central-1"})
     with pytest.raises(fields.InvalidValue):
         fields.derived_base_url(registry.get("tongyi"), {"region": "moon"})
+
+
+def test_vllms_chunks_and_whole_answers_become_the_events_of_a_transcript() -> None:
+    told = [case for case in PLAYED if case.slug == "openai_compatible" and str(case.told.get("shows")).startswith("transcript streamed")]
+    whole = [case for case in told if "error" not in case.expect]
+    assert len(whole) == 3
+    for case in whole:
+        frames = run(case.provider, case.request, case.access, case.facts, case.replies()).frames
+        *pieces, last = [orjson.loads(frame.data) for frame in frames]
+        assert {piece["type"] for piece in pieces} == {"transcript.text.delta"}
+        assert "".join(piece["delta"] for piece in pieces) == last["text"] == "One two"
+        assert last["type"] == "transcript.text.done"
+
+
+def test_a_sound_becomes_events_that_hold_all_of_it() -> None:
+    sound = bytes(range(256)) * 300
+    answers = [Reply(200, {"content-type": "audio/mpeg"}, sound)]
+    request = Request(Operation.SPEECH, "m", {"input": "Hi", "stream_format": "sse"}, stream=True)
+    frames = run(registry.get("openai_compatible"), request, Access({}, "https://models.example.com"), ModelFacts(), answers).frames
+    *pieces, last = [orjson.loads(frame.data) for frame in frames]
+    assert b"".join(base64.b64decode(piece["audio"]) for piece in pieces) == sound
+    assert len(pieces) == 4
+    assert last == {"type": "speech.audio.done"}
