@@ -127,10 +127,13 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def encoded(vector: Vector, wanted: Any) -> Vector:
-    """A vector as the client asked for it, whatever the server made of encoding_format."""
-    if wanted == "base64" and not isinstance(vector, str):
-        return packed(vector)
-    return unpacked(vector) if wanted in (None, "float") and isinstance(vector, str) else vector
+    """A vector as the client asked for it, whatever the server made of encoding_format. Raises ProviderError for what is none."""
+    try:
+        if wanted == "base64" and not isinstance(vector, str):
+            return packed(vector)
+        return unpacked(vector) if wanted in (None, "float") and isinstance(vector, str) else vector
+    except (struct.error, OverflowError, ValueError, TypeError):
+        raise ProviderError(Failure.ERROR, "The provider's embeddings could not be read.", status=200) from None
 
 
 def packed(vector: Sequence[float]) -> str:
