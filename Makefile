@@ -32,6 +32,7 @@ install:
 
 install-dev:
 	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements-dev.txt
+	@VENV='$(VENV)' deploy/install-node
 	@deploy/install-chromium
 
 lint: install-dev  ## style, types, import ladders, migrations, deployment checks
@@ -78,4 +79,4 @@ lock:  ## choose the newest allowed versions and write both lock files
 	@PYTHON='$(PYTHON)' deploy/lock
 
 clean:  ## remove what was made, but not DATA_DIR
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
