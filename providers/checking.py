@@ -235,6 +235,8 @@ def _template(error: ProviderError, sent: Sent | None) -> str:
             )
         case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
             return _("%(provider)s did not accept the test request%(code)s: %(message)s%(saved)s Check what was entered.")
+        case Failure.BAD_REQUEST if sent is None:  # nobody was asked: what was typed cannot be right
+            return "%(message)s%(saved)s"
         case Failure.RATE_LIMIT:
             return _("%(provider)s is limiting requests just now%(code)s.%(saved)s Try again in a minute.")
         case _:
@@ -258,7 +260,7 @@ def _unreachable(transport: str) -> str:
 
 def codes(error: ProviderError) -> str:
     """The brackets of a message, such as “ (401 invalid_api_key)”; "" where the provider gave neither."""
-    parts = " ".join(str(part) for part in (error.status, error.provider_code) if part)
+    parts = " ".join(dict.fromkeys(str(part) for part in (error.status, error.provider_code) if part))
     return f" ({parts})" if parts else ""
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from providers import registry
+from providers.checking import Sent, message_for
+from providers.errors import ProviderError
 from providers.services import store_unchecked
-from providers.wire.azure_openai import read_base_url
+from providers.spec import Access, ModelFacts, Operation, Reply, Request
+from providers.wire.azure_openai import errors, read_base_url
 from tenants.audit import COMMAND
 from tenants.scope import tenant_scope
 from tests.factories import Workspace, marked_secret
+from tests.providers.driving import run
 
 ACME = "https://acme.openai.azure.com"
 
@@ -51,3 +56,20 @@ def test_what_a_pasted_address_tells_is_stored(acme: Workspace) -> None:
     assert store("a", base_url=pasted) == (ACME, "2024-10-21")
     assert store("b", base_url=pasted, api_version="2025-04-01-preview") == (ACME, "2025-04-01-preview")
     assert store("c", base_url=ACME) == (ACME, "")
+
+
+def test_what_is_missing_is_said_before_anyone_is_asked() -> None:
+    azure = registry.get("azure_openai")
+    request = Request(Operation.CHAT, "d", {"messages": [{"role": "user", "content": "Hi"}]})
+    with pytest.raises(ProviderError) as caught:
+        run(azure, request, Access({"client_id": "app-0123456789"}, ACME), ModelFacts(), [])
+    assert message_for(azure, caught.value, None) == (
+        "Enter an API key, or all of directory (tenant) ID, application (client) ID and client secret. Nothing was saved."
+    )
+
+
+def test_a_status_that_is_the_code_as_well_is_said_once() -> None:
+    error = errors(Reply(401, {}, b'{"error":{"code":"401","message":"Access denied"}}'))
+    assert error is not None
+    message = message_for(registry.get("azure_openai"), error, Sent("GET", "acme.openai.azure.com", "/openai/v1/models"))
+    assert message.startswith("Azure OpenAI refused this key (401).")
