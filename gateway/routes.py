@@ -165,6 +165,11 @@ class Routes:
         for key in [key for key in self._kept if key[0] == tenant_id]:
             del self._kept[key]
 
+    def clear(self) -> None:
+        """Drop what is kept of all tenants."""
+        self._kept.clear()
+        self._lists.clear()
+
     def drop_expired(self) -> None:
         """Let go of what is no longer used: a route's sources hold opened keys, which nobody should find in memory days later."""
         now = time.monotonic()

@@ -19,11 +19,13 @@ from gateway.routes import Routes, in_thread
 from gateway.spool import Spool
 from gateway.store import Store, make_database
 from gateway.upstream import Upstream
+from models_catalog import refreshing
 from quotas import services as quota_services
 
 logger = logging.getLogger(__name__)
 # New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in cycles.
 COLLECT_AFTER = 20_000
+CATALOG_SECONDS = 5.0  # between two looks for a newer catalog
 DRAIN_SECONDS = 10.0  # notes that go on when the server stops
 
 
@@ -39,7 +41,7 @@ class Service:
         self._started = False
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.Task[None] | None = None
+        self._timers: tuple[asyncio.Task[None], ...] = ()
 
     async def ready(self) -> None:
         """Start where no server told us to (lifespan switched off)."""
@@ -59,7 +61,9 @@ class Service:
             )
             self.relay = Relay(store=self.store, upstream=self.upstream, routes=self.routes, deadline=settings.MODELKEEP_CALL_DEADLINE)
             _spare_the_collector()
-            self._timer = asyncio.get_running_loop().create_task(self._run_timer())
+            await self._once("read the catalog", self._reload_catalog())
+            loop = asyncio.get_running_loop()
+            self._timers = (loop.create_task(self._run_timer()), loop.create_task(self._run_catalog()))
             self._started = True
 
     async def stop(self) -> None:
@@ -67,10 +71,10 @@ class Service:
         if not self._started:
             return
         self._started = False
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._timer
+                await timer
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self.relay.wait()
@@ -96,6 +100,16 @@ class Service:
             await self._once("reap holds", in_thread(quota_services.reap))
             self.routes.drop_expired()
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+
+    async def _run_catalog(self) -> None:
+        """Notice what an operator loaded on any machine: one small query now and then, and none for a call."""
+        while True:
+            await asyncio.sleep(CATALOG_SECONDS)
+            await self._once("look for a newer catalog", self._reload_catalog())
+
+    async def _reload_catalog(self) -> None:
+        if await in_thread(refreshing.reload):
+            self.routes.clear()
 
     async def _replay(self) -> None:
         count = await self.spool.replay(self.store.write)

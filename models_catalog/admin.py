@@ -6,11 +6,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy, ngettext
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from models_catalog import services
-from models_catalog.models import DefaultModel, TenantModel
+from models_catalog import refreshing, services
+from models_catalog.models import CatalogSnapshot, DefaultModel, TenantModel
 from tenants.audit import actor_of
 
 
@@ -75,3 +75,35 @@ class DefaultModelAdmin(ReadOnlyAdmin):
     list_filter = ("scenario",)
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "scenario")
+
+
+@admin.register(CatalogSnapshot)
+class CatalogSnapshotAdmin(ReadOnlyAdmin):
+    """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is in effect."""
+
+    list_select_related = ()
+    list_display = ("date", "counts", "loaded", "actor", "models", "differences")
+    fields = (("date", "counts"), ("loaded", "actor"), "digest", "differences", "previous")
+    readonly_fields = ("counts", "differences")
+    ordering = ("-loaded",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CatalogSnapshot]:
+        return super().get_queryset(request).prefetch_related("previous")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        row = refreshing.in_effect()
+        of_release = gettext("In effect: the facts of this release, as of %(date)s") % {"date": refreshing.shipped_on()}
+        title = gettext("In effect: the snapshot of %(date)s") % {"date": row.date} if row else of_release
+        return super().changelist_view(request, {"title": title} | (extra_context or {}))
+
+    @admin.display(description=gettext_lazy("in effect"), boolean=True)
+    def counts(self, row: CatalogSnapshot) -> bool:
+        return bool(row.in_effect and row.date >= refreshing.shipped_on())
+
+    @admin.display(description=gettext_lazy("models"))
+    def models(self, row: CatalogSnapshot) -> int:
+        return sum(len(part.get("model", ())) for part in row.document["providers"].values())
+
+    @admin.display(description=gettext_lazy("differences"))
+    def differences(self, row: CatalogSnapshot) -> str:
+        return ", ".join(f"{kind}: {number}" for kind, number in row.summary.items()) or "–"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from providers.spec import Kind, ListedModel, ModelType, Provider
 from tenants.errors import ServiceError
 
 DATA = Path(__file__).parent / "data"
+MOST_MODELS = 5000  # of one provider
 LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
 RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
 FLAT_RATES = ("per_minute", "per_million_characters")
@@ -53,6 +54,8 @@ FEATURES: Mapping[str, str] = {
     "thinking": "thinking is switched on and off by the request",
     "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
     "always_thinking": "thinks always: switching it off is refused",
+    "adaptive_thinking": "decides itself how long it thinks, told an effort",
+    "thinking_budget": "thinks up to a number of tokens",
     "thinking_stream_only": "thinks in streamed answers only",
     # how it must be called
     "stream_only": "answers streamed only",
@@ -91,9 +94,23 @@ class Shipped:
     suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-@cache
+_snapshot: Mapping[str, Shipped] = {}  # what operators loaded; it counts before the files, provider by provider
+
+
 def shipped(provider: str) -> Shipped:
-    """The shipped facts of a provider, read once; empty for one without a data file."""
+    """The shipped facts of a provider: of the snapshot that is in effect, else of its data file; empty for one without."""
+    return _snapshot.get(provider) or from_file(provider)
+
+
+def use(snapshot: Mapping[str, Shipped]) -> None:
+    """Let a snapshot's facts count in this process; an empty one brings the data files back."""
+    global _snapshot
+    _snapshot = dict(snapshot)
+
+
+@cache
+def from_file(provider: str) -> Shipped:
+    """The facts that this release ships of a provider, read once."""
     path = DATA / f"{provider}.toml"
     if not path.is_file():
         return Shipped()
@@ -112,29 +129,78 @@ def of_row(provider: str, model: str, base_model: str = "") -> Facts | None:
     return known.get(model) if base is None else replace(base, label=None)
 
 
-def read(document: Mapping[str, Any]) -> Shipped:
-    """A parsed data file. Raises BadFact with the model's name where a row is wrong."""
-    sources = document.get("sources", {})
-    sets = document.get("parameters", {})
+def read(document: Any) -> Shipped:
+    """A parsed data file, or one provider's part of a snapshot. Raises BadFact with the model's name where a row is wrong."""
+    _keys("file", document, {"provider", "sources", "parameters", "suggestions", "model"})
+    sources = {name: _source(f"sources.{name}", one) for name, one in _table("sources", document).items()}
+    sets = {name: _parameters(f"parameters.{name}", one) for name, one in _table("parameters", document).items()}
     models: dict[str, Facts] = {}
-    for row in document.get("model", ()):
-        name = row["name"]
+    for row in _rows(document.get("model", [])):
+        name = _name(row)
         if name in models:
-            raise BadFact(name, "is listed twice")
+            raise BadFact(name, _("is listed twice"))
         try:
             models[name] = _shipped_row(row, sources, sets)
-        except (BadFact, KeyError, TypeError, ValueError) as error:
+        except BadFact as error:
             raise BadFact(name, str(error)) from error
-    return Shipped(models, document.get("suggestions", {}))
+    for name, known in models.items():
+        if known.successor is not None and known.successor not in models:
+            raise BadFact(name, _("successor: No model of this provider has this name."))
+    suggestions = {name: _names(f"suggestions.{name}", one, models) for name, one in _table("suggestions", document).items()}
+    return Shipped(models, suggestions)
 
 
-def _shipped_row(row: Mapping[str, Any], sources: Mapping[str, Any], sets: Mapping[str, Any]) -> Facts:
+def _shipped_row(row: Mapping[str, Any], sources: Mapping[str, tuple[str, date]], sets: Mapping[str, Any]) -> Facts:
     facts = {key: value for key, value in row.items() if key not in ("name", "source", "as_of", "parameters")}
-    if "parameters" in row:
-        facts["parameters"] = {name: dict(rule) for name, rule in sets[row["parameters"]].items()}
-    source = sources[row["source"]]
+    if not isinstance(source := row.get("source"), str) or source not in sources:
+        raise BadFact("source", _("Must be one of the file's sources."))
+    if (given := row.get("parameters")) is not None and not (isinstance(given, str) and given in sets):
+        raise BadFact("parameters", _("Must be one of the file's sets of parameters."))
     parsed = parse(facts)
-    return Facts(**parsed, source=source["title"], as_of=row.get("as_of") or source["date"])
+    if parsed.get("type") is None:
+        raise BadFact("type", _("Is missing."))
+    title, dated = sources[source]
+    as_of = day("as_of", row["as_of"]) if "as_of" in row else dated
+    return Facts(**parsed, parameters=sets[given] if given is not None else None, source=title, as_of=as_of)
+
+
+def _keys(name: str, value: Any, allowed: set[str]) -> None:
+    if not isinstance(value, Mapping):
+        raise BadFact(name, _("Must be an object."))
+    for key in value:
+        if key not in allowed:
+            raise BadFact(name, _("“%(key)s” does not belong here.") % {"key": str(key)[:60]})
+
+
+def _table(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, Mapping) or len(value) > 1000:
+        raise BadFact(name, _("Must be an object."))
+    return {_text(name, key): one for key, one in value.items()}
+
+
+def _source(name: str, value: Any) -> tuple[str, date]:
+    _keys(name, value, {"title", "date"})
+    return _text(f"{name}.title", value.get("title")), day(f"{name}.date", value.get("date"))
+
+
+def _rows(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > MOST_MODELS:
+        raise BadFact("model", _("Must be a list of models."))
+    return value
+
+
+def _name(row: Any) -> str:
+    name = row.get("name") if isinstance(row, Mapping) else None
+    if not isinstance(name, str) or _text("model", name) != name:
+        raise BadFact("model", _("Every model is an object with a name."))
+    return name
+
+
+def _names(name: str, value: Any, models: Collection[str]) -> list[str]:
+    if not isinstance(value, list) or any(not isinstance(one, str) or one not in models for one in value):
+        raise BadFact(name, _("Must be a list of the file's models."))
+    return value
 
 
 def parse(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,7 +267,7 @@ def _plain(value: Any) -> Any:
 def _type(name: str, value: Any) -> ModelType:
     try:
         return ModelType(value)
-    except ValueError:
+    except (ValueError, TypeError):
         raise BadFact(name, _("There is no such type of model.")) from None
 
 
@@ -251,11 +317,11 @@ def _rule(name: str, rule: Any) -> dict[str, Any]:
     if not isinstance(rule, Mapping) or set(rule) - allowed:
         raise BadFact(name, _("A rule has min, max, default, supported or with_effort_none."))
     for key in ("min", "max"):
-        if key in rule and (isinstance(rule[key], bool) or not isinstance(rule[key], int | float | Decimal)):
+        if key in rule and not _is_number(rule[key]):
             raise BadFact(name, _("min and max are numbers."))
     if isinstance(rule.get("default"), str):
         _text(name, rule["default"])
-    elif not isinstance(rule.get("default", 0), int | float | Decimal):
+    elif not isinstance(rule.get("default", True), bool) and not _is_number(rule["default"]):
         raise BadFact(name, _("default is a number, true or false, or a text."))
     for key in ("supported", "with_effort_none"):
         if not isinstance(rule.get(key, True), bool):
@@ -263,8 +329,13 @@ def _rule(name: str, rule: Any) -> dict[str, Any]:
     return {key: float(item) if isinstance(item, Decimal) else item for key, item in rule.items()}
 
 
-def _date(name: str, value: Any) -> date:
-    if isinstance(value, date):
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def day(name: str, value: Any) -> date:
+    """A date, or a text such as "2026-11-30". Raises BadFact."""
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not _is_date(value):
         raise BadFact(name, _("Must be a date such as 2026-11-30."))
@@ -281,7 +352,7 @@ def _price(name: str, value: Any) -> Price:
             ),
         )
     currency = value.get("currency")
-    if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isupper()):
+    if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
         raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
     free = value.get("free", False)
     price = Price(
@@ -340,6 +411,6 @@ _PARSERS: Mapping[str, Any] = {
     "parameters": _parameters,
     "values": _values,
     "price": _price,
-    "retired": _date,
+    "retired": day,
     "successor": _text,
 }

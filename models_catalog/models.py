@@ -65,3 +65,26 @@ class DefaultModel(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.model}"
+
+
+class CatalogSnapshot(models.Model):
+    """A newer state of the shipped facts that an operator loaded, for all workspaces; without one the release's own files count."""
+
+    date = models.DateField(_("as of"), editable=False)
+    document = models.JSONField(editable=False)  # the file as it was loaded: models_catalog.snapshots says its format
+    digest = models.CharField(_("SHA-256"), max_length=64, editable=False)
+    summary = models.JSONField(_("differences"), default=dict, editable=False)  # to what was in effect before: kind -> number
+    loaded = models.DateTimeField(_("loaded"), default=timezone.now, editable=False)
+    actor = models.CharField(_("who"), max_length=160, editable=False)
+    in_effect = models.BooleanField(_("in effect"), default=False, editable=False)
+    # What comes back with `refresh_catalog --previous`; None: the release's own files.
+    previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False)
+
+    class Meta:
+        verbose_name = _("catalog snapshot")
+        verbose_name_plural = _("catalog snapshots")
+        ordering = ("-loaded",)
+        constraints = (models.UniqueConstraint(fields=("in_effect",), condition=models.Q(in_effect=True), name="one_snapshot_in_effect"),)
+
+    def __str__(self) -> str:
+        return f"{self.date}"

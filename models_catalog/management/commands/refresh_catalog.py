@@ -1,0 +1,78 @@
+"""Load a newer state of the shipped model facts, look at it first, take it back, or write down what is in effect."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from models_catalog import refreshing
+from models_catalog.facts import BadFact
+from models_catalog.refreshing import NeedsSecondLook, Outcome
+from tenants.audit import COMMAND
+from tenants.management._base import ServiceCommand, refusals_as_messages
+
+
+class Command(ServiceCommand):
+    help = (
+        "Load a snapshot of models, limits and prices for all workspaces; what a workspace overrode stays. A file that is older than what is "
+        "in effect is refused, and so is one that drops models or more than doubles or halves a price, unless --accept says so."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", nargs="?", metavar="FILE", help="a JSON snapshot; - for standard input or output")
+        parser.add_argument("--dry-run", action="store_true", help="show the differences and change nothing")
+        parser.add_argument("--accept", action="store_true", help="take dropped models and jumps of prices as they are")
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument("--previous", action="store_true", help="bring back what was in effect before")
+        way.add_argument("--export", action="store_true", help="write what is in effect into FILE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["file"]) is options["previous"]:
+            raise CommandError("Name a FILE, or say --previous.")
+        with refusals_as_messages():
+            if options["export"]:
+                self._export(options["file"])
+            elif options["previous"]:
+                self._say(options, refreshing.restore_previous(actor=COMMAND, dry_run=options["dry_run"]))
+            else:
+                self._load(options)
+
+    def _load(self, options: dict[str, Any]) -> None:
+        try:
+            data = sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
+            outcome = refreshing.load(actor=COMMAND, data=data, accept=options["accept"], dry_run=options["dry_run"])
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}.") from None
+        except BadFact as error:
+            raise CommandError(f"{options['file']}: {error}") from None
+        except NeedsSecondLook as error:
+            lines = "\n".join(f"  {change}" for change in error.outcome.grave)
+            raise CommandError(f"{error.message}\n{lines}\nNothing was changed. Where this is right, repeat it with --accept.") from None
+        self._say(options, outcome)
+
+    def _export(self, name: str) -> None:
+        text = json.dumps(refreshing.export(), ensure_ascii=False, indent=1) + "\n"
+        if name == "-":
+            self.stdout.write(text, ending="")
+            return
+        try:
+            Path(name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}.") from None
+
+    def _say(self, options: dict[str, Any], outcome: Outcome) -> None:
+        lines = [f"  {'! ' if change.is_grave else ''}{change}" for change in outcome.changes]
+        lines += [f"  skipped: this release does not know the provider {slug}" for slug in outcome.skipped]
+        head = f"{len(outcome.changes)} differences" if outcome.changes else "No differences"
+        done = "nothing was changed" if options["dry_run"] else f"the facts of {outcome.date} are in effect"
+        values = {
+            "date": outcome.date.isoformat(),
+            "applied": not options["dry_run"],
+            "changes": [str(change) for change in outcome.changes],
+        }
+        self.answer(options, values | {"skipped": list(outcome.skipped)}, [*lines, f"{head}; {done}."])
