@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
@@ -10,34 +12,45 @@ from django.utils.translation import gettext_lazy as _
 from providers.adapters._shared import base_url_field
 from providers.spec import Access, CheckExchange, Field, Kind, ListedModel, ListExchange, ModelFacts, ModelType, Operation, Provider
 from providers.wire.anthropic_answers import anthropic_errors, listed_model
-from providers.wire.anthropic_messages import VERSION, Rules, Thinking, anthropic_messages
+from providers.wire.anthropic_messages import EFFORTS, VERSION, Rules, anthropic_messages
 from providers.wire.http import get, url_of
 from providers.wire.model_list import MAX_MODELS, rows_of
 
 KEY_URL = "https://platform.claude.com/settings/keys"
 
-# https://platform.claude.com/docs/en/about-claude/models/overview: up to 4.6 sampling is taken (from 4.5 on temperature
-# or top_p, not both), from 4.6 on thinking is adaptive. Names we do not know are newer than these.
+# For models that no fact knows, https://platform.claude.com/docs/en/about-claude/models/overview: up to 4.6 sampling is taken
+# (from 4.5 on temperature or top_p, not both), up to 4.6 a budget of thinking, from 4.6 on an effort. Other names are newer.
 _OLD = re.compile(r"claude-(?:instant|v?[12](?!\d)|3-|(?:opus|sonnet)-4(?:-[01])?(?:-\d{8})?$)")
 _4_5 = re.compile(r"claude-(?:haiku|sonnet|opus)-4-5(?:-\d{8})?$")
 _4_6 = re.compile(r"claude-(?:sonnet|opus)-4-6(?:-\d{8})?$")
 _ALWAYS = re.compile(r"claude-(?:fable|mythos)-5|claude-opus-5-5")
 _NO_THINKING = re.compile(r"claude-(?:instant|v?[12](?!\d)|3-(?!7))")
+EFFORTS_4_6 = ("low", "medium", "high", "max")
 
 
 def rules_of(model: str, facts: ModelFacts) -> Rules:
-    old = bool(_OLD.match(model))
-    known = facts.parameters.get("temperature", {}).get("supported")
-    sampling = known if isinstance(known, bool) else bool(old or _4_5.match(model) or _4_6.match(model))
-    return Rules(sampling=sampling, both_samplings=old, thinking=_thinking(model, old))
+    old, features = bool(_OLD.match(model)), facts.features
+    sampling = facts.parameters.get("temperature", {}).get("supported")
+    adaptive, budget = thinking_of(model, features)
+    return Rules(
+        sampling=sampling if isinstance(sampling, bool) else bool(old or _4_5.match(model) or _4_6.match(model)),
+        both_samplings=old,
+        adaptive=adaptive,
+        budget=budget,
+        always="always_thinking" in features or bool(_ALWAYS.match(model)),
+        efforts=EFFORTS_4_6 if _4_6.match(model) else EFFORTS,
+        schemas="json_schema" in features or not (features or old),
+    )
 
 
-def _thinking(model: str, old: bool) -> Thinking:
-    if _NO_THINKING.match(model):
-        return ""
-    if _ALWAYS.match(model):
-        return "always"
-    return "budget" if old or _4_5.match(model) else "adaptive"
+def thinking_of(model: str, features: frozenset[str]) -> tuple[bool, bool]:
+    """Whether it is told an effort, and whether a number of tokens."""
+    if features & {"adaptive_thinking", "thinking_budget"}:
+        return "adaptive_thinking" in features, "thinking_budget" in features
+    if _NO_THINKING.match(model) or (features and "reasoning" not in features):
+        return False, False
+    older = bool(_OLD.match(model) or _4_5.match(model))
+    return not older, older or bool(_4_6.match(model))
 
 
 def auth(access: Access) -> dict[str, str]:
@@ -57,11 +70,19 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
         query = urlencode({"limit": 1000, **({"after_id": after} if after else {})})
         reply = yield get(url_of(provider, access, f"/models?{query}"), {**auth(access), "anthropic-version": VERSION})
         rows = rows_of(reply)
-        found += map(listed_model, rows)
+        found += (of_row(row) for row in rows)
         if not rows or b'"has_more":true' not in reply.body.replace(b" ", b"") or rows[-1]["id"] == after:
             break
         after = rows[-1]["id"]
     return found
+
+
+def of_row(row: dict[str, Any]) -> ListedModel:
+    """The list does not say which models cannot be told not to think."""
+    model = listed_model(row)
+    if model.features is None or "reasoning" not in model.features:
+        return model
+    return replace(model, features=model.features | {"always_thinking" if _ALWAYS.match(model.name) else "thinking"})
 
 
 def guess_type(model: str) -> ModelType | None:

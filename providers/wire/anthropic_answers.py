@@ -294,7 +294,21 @@ def _positive(value: Any) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
+_ABILITIES = {
+    "vision": ("image_input",),
+    "pdf": ("pdf_input",),
+    "json_schema": ("structured_outputs",),
+    "reasoning": ("thinking",),
+    "adaptive_thinking": ("thinking", "types", "adaptive"),
+    "thinking_budget": ("thinking", "types", "enabled"),
+}
+
+
 def _features(can: dict[str, Any]) -> frozenset[str]:
-    named = {"image_input": "vision", "pdf_input": "pdf", "structured_outputs": "json_schema", "thinking": "reasoning"}
-    found = {feature for name, feature in named.items() if isinstance(can.get(name), dict) and can[name].get("supported") is True}
-    return frozenset(found | {"tools"})
+    return frozenset({"tools"} | {feature for feature, path in _ABILITIES.items() if _is_supported(can, path)})
+
+
+def _is_supported(can: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        can = can.get(name) if isinstance(can, dict) else None
+    return isinstance(can, dict) and can.get("supported") is True

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from providers.errors import CannotExpress
 from providers.spec import Access, Exchange, MakeExchange, ModelFacts, Provider, Request
 from providers.wire.anthropic_answers import MessageDecoder, answer_of
+from providers.wire.anthropic_blocks import REPLAYED, Block, system_of, turns_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
-
-Block = dict[str, Any]
-Thinking = Literal["", "budget", "adaptive", "always"]
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one that knows temperature, top_p and top_k
 VERSION = "2026-10-21"
 MAX_TOKENS = 4096  # where the model's maximum is not known: what the oldest models take
 MAX_TOKENS_CAP = 32_000  # a default beyond this holds a place in rate limits that hardly any answer needs
 MIN_BUDGET = 1024  # tokens
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_000}  # tokens of thinking
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
-REPLAYED = ("thinking", "redacted_thinking")
+SCHEMA_INSTRUCTION = "Answer with a single JSON value of this JSON schema and nothing else: "
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one model takes. thinking: "" not at all, "budget" with a number of tokens, "adaptive", "always" on."""
+    """What one model takes; as it stands, what the newest ones do."""
 
     sampling: bool = False
     both_samplings: bool = False  # temperature and top_p in one request
-    thinking: Thinking = "adaptive"
+    adaptive: bool = True  # decides itself how long it thinks, told an effort
+    budget: bool = False  # thinks up to a number of tokens
+    always: bool = False  # cannot be told not to think
+    efforts: tuple[str, ...] = EFFORTS
+    schemas: bool = True  # answers by a JSON schema
 
 
 RulesOf = Callable[[str, ModelFacts], Rules]
@@ -64,13 +66,14 @@ def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[s
     if not isinstance(messages, list) or not messages:
         raise CannotExpress("messages must be a list with at least one message.", param="messages")
     body: dict[str, Any] = {"model": request.model, "messages": turns_of(messages)}
-    if system := system_of(messages, given):
+    if system := system_of(messages, instruction_of(given, rules)):
         body["system"] = system
     body["max_tokens"] = given.get("max_completion_tokens") or given.get("max_tokens") or default_max_tokens(facts)
     body.update(tools_of(given))
-    body.update(thinking_of(given, rules, body["max_tokens"]))
+    body.update(thinking_of(given, rules, body))
     body.update(sampling_of(given, rules, body))
-    body.update(format_of(given, body))
+    if rules.schemas and (schema := schema_of(given)) is not None:
+        body["output_config"] = {**body.get("output_config", {}), "format": {"type": "json_schema", "schema": closed(schema)}}
     if stops := stops_of(given.get("stop")):
         body["stop_sequences"] = stops
     if isinstance(given.get("user"), str) and given["user"]:
@@ -112,32 +115,99 @@ def sampling_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
     return chosen
 
 
-def thinking_of(given: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
-    """`reasoning_effort` in the words of the model; a client's own `thinking` is left as it is."""
+def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
+    """`reasoning_effort`, or a client's own `thinking`, in the words of the model. Raises CannotExpress."""
     if isinstance(given.get("thinking"), dict):
-        return {"thinking": given["thinking"]}
+        return own_thinking(given["thinking"], rules, body["max_tokens"])
     effort = given.get("reasoning_effort")
-    if not isinstance(effort, str) or not rules.thinking:
+    if not isinstance(effort, str) or not (rules.adaptive or rules.budget):
         return {}
-    effort = "low" if effort == "minimal" else effort
     if effort == "none":
-        if rules.thinking == "always":
-            raise CannotExpress("This model always reasons.", param="reasoning_effort")
-        return {"thinking": {"type": "disabled"}} if rules.thinking == "adaptive" else {}
-    if rules.thinking == "budget":
-        budget = min(BUDGETS.get(effort, BUDGETS["medium"]), max_tokens - 1)
-        return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
-    return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
+        return without_thinking("reasoning_effort", rules)
+    if rules.budget and (is_forced(body.get("tool_choice")) or is_unsigned(body["messages"])):
+        return {}
+    if rules.adaptive:
+        return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": nearest(effort, rules.efforts)}}
+    return thinking_budget(effort, body["max_tokens"])
 
 
-def format_of(given: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+def own_thinking(wanted: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
+    """A client's own `thinking`: as it is where the model knows that kind, else in the kind it knows."""
+    kind = wanted.get("type")
+    if kind == "disabled":
+        return without_thinking("thinking", rules)
+    if kind == "enabled" and not rules.budget:
+        return {"thinking": {"type": "adaptive", "display": wanted.get("display", "summarized")}} if rules.adaptive else {}
+    if kind == "adaptive" and not rules.adaptive:
+        return thinking_budget("medium", max_tokens) if rules.budget else {}
+    return {"thinking": dict(wanted)}
+
+
+def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
+    """Only models that decide themselves must be told. Raises CannotExpress for those that cannot be."""
+    if rules.always:
+        raise CannotExpress("This model always reasons.", param=param)
+    return {"thinking": {"type": "disabled"}} if rules.adaptive else {}
+
+
+def thinking_budget(effort: str, max_tokens: int) -> dict[str, Any]:
+    """Nothing where the answer is too short to think before it."""
+    budget = min(BUDGETS.get("low" if effort == "minimal" else effort, BUDGETS["medium"]), max_tokens - 1)
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
+
+
+def nearest(effort: str, known: tuple[str, ...]) -> str:
+    """The effort, or the highest one below it that the model knows; the provider answers for what nobody knows."""
+    if effort == "minimal":
+        return "low"
+    if effort in known or effort not in EFFORTS:
+        return effort
+    return [one for one in EFFORTS[: EFFORTS.index(effort)] if one in known][-1]
+
+
+def is_forced(choice: Any) -> bool:
+    """Models that think by a budget refuse to when they must call a tool."""
+    return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+
+
+def is_unsigned(turns: list[Block]) -> bool:
+    """Whether tools were called without a thought that could be replayed, as by another provider: then thinking cannot go on."""
+    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return turns[-2]["content"][0]["type"] not in REPLAYED
+
+
+# JSON.
+
+
+def schema_of(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema that is asked for. Raises CannotExpress where one is announced and missing."""
     wanted = given.get("response_format")
     if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
-        return {}
+        return None
     schema = (wanted.get("json_schema") or {}).get("schema")
     if not isinstance(schema, dict):
         raise CannotExpress("response_format.json_schema.schema is missing.", param="response_format")
-    return {"output_config": {**body.get("output_config", {}), "format": {"type": "json_schema", "schema": schema}}}
+    return schema
+
+
+def closed(schema: Any) -> Any:
+    """The schema with `additionalProperties` wherever it left them open: without it, it is refused."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(value) for name, value in schema.items()}
+    return {**found, "additionalProperties": False} if found.get("type") == "object" and "additionalProperties" not in found else found
+
+
+def instruction_of(given: Mapping[str, Any], rules: Rules) -> str:
+    """What is said in words, because there is no field for it."""
+    wanted = given.get("response_format")
+    if isinstance(wanted, dict) and wanted.get("type") == "json_object":
+        return JSON_INSTRUCTION
+    schema = None if rules.schemas else schema_of(given)
+    return "" if schema is None else SCHEMA_INSTRUCTION + orjson.dumps(schema).decode()
 
 
 # Tools.
@@ -182,153 +252,3 @@ def choice_of(choice: Any) -> Block | None:
 
 
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-
-
-# Messages.
-
-
-def system_of(messages: list[Any], given: Mapping[str, Any]) -> str | list[Block]:
-    """All system and developer messages in one; blocks where one is marked for caching, else a text."""
-    blocks = [
-        block
-        for message in messages
-        if isinstance(message, dict) and message.get("role") in ("system", "developer")
-        for block in content_blocks(message.get("content"))
-    ]
-    if any(block["type"] != "text" for block in blocks):
-        raise CannotExpress("A system message holds text only.", param="messages")
-    wanted = given.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") == "json_object":
-        blocks.append({"type": "text", "text": JSON_INSTRUCTION})
-    if any("cache_control" in block for block in blocks):
-        return blocks
-    return "\n\n".join(block["text"] for block in blocks)
-
-
-def turns_of(messages: list[Any]) -> list[Block]:
-    """User and assistant turns; neighbours of one role in one, tool results first in theirs."""
-    turns: list[Block] = []
-    for message in messages:
-        if not isinstance(message, dict):
-            raise CannotExpress("Each message must be an object.", param="messages")
-        role, blocks = blocks_of(message)
-        if not blocks:
-            continue
-        if turns and turns[-1]["role"] == role:
-            turns[-1]["content"] += blocks
-        else:
-            turns.append({"role": role, "content": blocks})
-    if not turns:
-        raise CannotExpress("There is no message with text from the user.", param="messages")
-    for turn in turns:
-        if turn["role"] == "user":
-            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
-    if turns[-1]["role"] == "assistant":
-        strip_end(turns[-1]["content"])
-    return turns
-
-
-def strip_end(blocks: list[Block]) -> None:
-    """A text that the model is to go on with must not end in blanks."""
-    if blocks[-1]["type"] == "text":
-        blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"].rstrip()}
-
-
-def blocks_of(message: Mapping[str, Any]) -> tuple[str, list[Block]]:
-    match message.get("role"):
-        case "system" | "developer":
-            return "system", []
-        case "user":
-            return "user", content_blocks(message.get("content"))
-        case "assistant":
-            return "assistant", assistant_blocks(message)
-        case "tool":
-            return "user", [tool_result(message)]
-    raise CannotExpress("A message has a role this provider does not know.", param="messages")
-
-
-def assistant_blocks(message: Mapping[str, Any]) -> list[Block]:
-    """Reasoning that must be replayed with its signature, then text, then tool calls."""
-    blocks = [block for block in message.get("provider_blocks") or () if isinstance(block, dict) and block.get("type") in REPLAYED]
-    blocks += content_blocks(message.get("content"))
-    return blocks + [tool_use(call) for call in message.get("tool_calls") or ()]
-
-
-def tool_use(call: Any) -> Block:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict):
-        raise CannotExpress("This provider takes tool calls of type function only.", param="messages")
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        raise CannotExpress("A tool call's arguments are no JSON.", param="messages") from None
-    if not isinstance(arguments, dict):
-        raise CannotExpress("A tool call's arguments are no JSON object.", param="messages")
-    return {"type": "tool_use", "id": tool_id(call.get("id")), "name": function.get("name"), "input": arguments}
-
-
-def tool_result(message: Mapping[str, Any]) -> Block:
-    block: Block = {"type": "tool_result", "tool_use_id": tool_id(message.get("tool_call_id"))}
-    content = message.get("content")
-    if isinstance(content, str):
-        block["content"] = content
-    elif content:
-        block["content"] = content_blocks(content)
-    return block
-
-
-def tool_id(value: Any) -> str:
-    """Ids of other providers may hold characters that are refused here."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", str(value or "")) or "call_0"
-
-
-def content_blocks(content: Any) -> list[Block]:
-    """A message's content, a text or parts; texts of nothing but blanks are left out, they would be refused."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content.strip() else []
-    if content is None:
-        return []
-    if not isinstance(content, list):
-        raise CannotExpress("A message's content must be a text or a list of parts.", param="messages")
-    return [block for part in content for block in part_blocks(part)]
-
-
-def part_blocks(part: Any) -> Iterator[Block]:
-    kind = part.get("type") if isinstance(part, dict) else None
-    match kind:
-        case "text" | "refusal":
-            block = {"type": "text", "text": str(part.get(kind) or "")}
-            if not block["text"].strip():
-                return
-        case "image_url":
-            block = image_block(part.get("image_url"))
-        case "file":
-            block = document_block(part.get("file"))
-        case _:
-            raise CannotExpress(f"This provider does not take content of type {str(kind)[:40]!r}.", param="messages")
-    yield {**block, "cache_control": part["cache_control"]} if isinstance(part.get("cache_control"), dict) else block
-
-
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)\Z", re.S)
-
-
-def image_block(image: Any) -> Block:
-    url = image.get("url") if isinstance(image, dict) else image
-    if not isinstance(url, str) or not url:
-        raise CannotExpress("An image has no url.", param="messages")
-    if match := _DATA_URL.match(url):
-        return {"type": "image", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
-    if url.startswith("https://"):
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    raise CannotExpress("An image must be an https address or a base64 data URL.", param="messages")
-
-
-def document_block(file: Any) -> Block:
-    data = file.get("file_data") if isinstance(file, dict) else None
-    match = _DATA_URL.match(data) if isinstance(data, str) else None
-    if match is None:
-        raise CannotExpress("A file must be given as file_data, a base64 data URL.", param="messages")
-    block: Block = {"type": "document", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
-    if isinstance(file.get("filename"), str):
-        block["title"] = file["filename"]
-    return block
