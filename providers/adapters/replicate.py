@@ -67,6 +67,7 @@ VERSION_FIELD = "model_version"
 SHAPE_LIVES = 3600.0  # seconds in which a new latest version may go unnoticed
 UNDESCRIBED = frozenset({403, 404, 405})  # a relay may have no such route; the prediction's own answer decides then
 LARGEST_DATA_URI = 256 * 1024  # characters; what is larger becomes a file that lives for a day
+NOT_FINISHED = 202  # the wait was over first
 REFUSED = frozenset({422, 503})  # answers to a start that are never repeated: it might be paid twice
 
 auth = bearer(KEY_FIELD)
@@ -116,8 +117,8 @@ def shape_of(provider: Provider, access: Access, model: str) -> Generator[Call, 
 
 def started(
     provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any], *, stream: bool = False
-) -> Generator[Call, Reply, Prediction]:
-    """Creates a prediction. It is not repeated here or by a transport unless it was throttled: each one is paid for."""
+) -> Generator[Call, Reply, tuple[Prediction, bool]]:
+    """Creates a prediction; whether it was waited for to its end. It is not repeated unless it was throttled: each one is paid for."""
     body: dict[str, Any] = {"input": inputs}
     url = f"{model_url(provider, access, model)}/predictions"
     if shape.version:
@@ -130,17 +131,17 @@ def started(
     if reply.status in REFUSED:
         forget_token(_shape_key(provider, access, model))  # perhaps the model takes something else by now
         raise error_or(reply, provider)
-    return read_object(reply)
+    return read_object(reply), not stream and reply.status != NOT_FINISHED
 
 
 def run(provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any]) -> Generator[Call, Reply, Prediction]:
     """A prediction from its start to its end. Raises ProviderError where it failed."""
-    prediction = yield from started(provider, access, model, shape, inputs)
+    prediction, waited = yield from started(provider, access, model, shape, inputs)
     if prediction.get("status") in ENDED:
         raise_if_failed(prediction)
         return prediction
     handle = handle_of(prediction, url_of(provider, access, "/predictions"), auth(access))
-    return (yield from finished(handle, prediction, waited=True))
+    return (yield from finished(handle, prediction, waited=waited))
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -158,7 +159,7 @@ def streamed(
     provider: Provider, request: Request, access: Access, shape: Shape, inputs: Mapping[str, Any]
 ) -> Generator[Call, Reply, Answer | Decoder]:
     """By the prediction's event stream; by looking again and again where it has none, or none that may be opened."""
-    prediction = yield from started(provider, access, request.model, shape, inputs, stream=True)
+    prediction, _waited = yield from started(provider, access, request.model, shape, inputs, stream=True)
     raise_if_failed(prediction)
     if prediction.get("status") == "succeeded":
         return ReadyAnswer(chat_answer(prediction, request.model))
