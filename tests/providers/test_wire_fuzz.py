@@ -78,7 +78,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=25,
 )
 FIRST_API = "wenxin with two keys"
-CHATTING = ["openai", "azure_openai", "anthropic", "chatglm", "openai_compatible", "spark", "wenxin", FIRST_API]
+CHATTING = ["openai", "azure_openai", "anthropic", "chatglm", "huggingface_hub", "openai_compatible", "minimax", "spark", "wenxin", FIRST_API]
 
 
 def ask(slug: str, reply: Reply, *, stream: bool, body: Any = None) -> Any:
