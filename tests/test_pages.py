@@ -340,7 +340,7 @@ def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, brows
     with tenant_scope(furnished.tenant):
         row = ProviderCredential.objects.get(provider="demo")
     text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
-    assert "<strong>3 models</strong> of this provider stop at once." in text
+    assert "<strong>6 models</strong> of this provider stop at once." in text
     assert "“System reasoning model” has its default model here." in text
     assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302
     with tenant_scope(furnished.tenant):
