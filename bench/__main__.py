@@ -1,4 +1,5 @@
-"""`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow streams through one process.
+"""`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow streams through one process; and
+of decoding a stream, by bench/decoding.py.
 
 The server runs as an operator starts it (gunicorn, uvicorn worker, one process), the fake provider and the load generator in processes of
 their own. CPU is user and system time of the server's processes, gunicorn's own included, from /proc/<pid>/stat over all calls of a run,
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import decoding
 from tests.postgres import DATABASE
 from tests.server import REPOSITORY, Server, free_port
 
@@ -248,15 +250,19 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="fewer calls, for a first look")
-    parser.add_argument("--only", default="", help="a part of a row's name, or “streams”")
+    parser.add_argument("--only", default="", help="a part of a row's name, “streams at once” or “decoding”")
     parser.add_argument("--database", choices=("SQLite", "PostgreSQL"), help="only this one")
     options = parser.parse_args()
-    if not os.environ.get("DATABASE_URL", "").startswith("postgres") and options.database != "SQLite":
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres") and options.database != "SQLite" and options.only != "decoding":
         # A PostgreSQL of our own, for as long as this takes.
         raise SystemExit(
             subprocess.run([sys.executable, "-m", "tests.postgres", sys.executable, "-m", "bench", *sys.argv[1:]], check=False).returncode
         )
     say(f"{os.cpu_count()} processors, load average of the last minute before this began: {os.getloadavg()[0]:.1f}")
+    if options.only in ("", "decoding"):
+        say(table(decoding.rows(0.25 if options.quick else 1.0)))
+    if options.only == "decoding":
+        return
     names = [options.database] if options.database else ["PostgreSQL", "SQLite"]
     if options.only != "streams at once":
         bench_calls(names, 0.25 if options.quick else 1.0, options.only)
