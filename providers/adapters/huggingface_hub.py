@@ -276,6 +276,14 @@ PROVIDER = Provider(
             placeholder="hf_...",
             prefix="hf_",
         ),
+        Field(
+            "base_model",
+            _("Base model"),
+            required=False,
+            advanced=True,
+            placeholder="openai/gpt-oss-120b",
+            help_text=_("Which model the endpoint runs, where its name does not say. Limits and features follow from it."),
+        ),
     ),
     operations={
         Operation.CHAT: openai_chat(auth=auth, adjust=fit, tidy=tidy, think_tags=True),
