@@ -54,7 +54,7 @@ MODELKEEP_DEMO_PROVIDER = env.bool("MODELKEEP_DEMO_PROVIDER", default=True)
 MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
 # Seconds: total deadline of one call at a provider, and silence allowed between two pieces of a stream.
 MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
-MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=120)
+MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=300)
 MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
 # Seconds between two looks of each process at holds that nobody finished and at the spool.
 MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
