@@ -81,14 +81,14 @@ class DefaultModelAdmin(ReadOnlyAdmin):
 class CatalogSnapshotAdmin(ReadOnlyAdmin):
     """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is in effect."""
 
-    list_select_related = ()
-    list_display = ("date", "counts", "loaded", "actor", "models", "differences")
-    fields = (("date", "counts"), ("loaded", "actor"), "digest", "differences", "previous")
-    readonly_fields = ("counts", "differences")
+    list_select_related = ("previous",)
+    list_display = ("date", "counts", "loaded", "actor", "differences")
+    fields = (("date", "counts", "models"), ("loaded", "actor"), "digest", "differences", "previous")
+    readonly_fields = ("counts", "models", "differences")
     ordering = ("-loaded",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CatalogSnapshot]:
-        return super().get_queryset(request).prefetch_related("previous")
+        return super().get_queryset(request).defer("document", "previous__document")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         row = refreshing.in_effect()
@@ -106,4 +106,4 @@ class CatalogSnapshotAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("differences"))
     def differences(self, row: CatalogSnapshot) -> str:
-        return ", ".join(f"{kind}: {number}" for kind, number in row.summary.items()) or "–"
+        return ", ".join(f"{kind}: {number}" for kind, number in sorted(row.summary.items())) or "–"

@@ -183,7 +183,7 @@ def _record(actor: Actor, action: str, outcome: Outcome, numbers: Mapping[str, i
 
 def _prune() -> None:
     """Keep the newest ones, and whatever is in effect or would come back."""
-    kept = set(CatalogSnapshot.objects.order_by("-loaded").values_list("pk", flat=True)[:KEPT])
+    kept = list(CatalogSnapshot.objects.order_by("-loaded").values_list("pk", flat=True)[:KEPT])
     for row in CatalogSnapshot.objects.filter(in_effect=True).only("pk", "previous_id"):
-        kept |= {row.pk, row.previous_id}
-    CatalogSnapshot.objects.exclude(pk__in=[key for key in kept if key]).delete()
+        kept += [row.pk] if row.previous_id is None else [row.pk, row.previous_id]
+    CatalogSnapshot.objects.exclude(pk__in=kept).delete()

@@ -319,5 +319,5 @@ def test_operators_see_what_is_in_effect(client: Client, operator: Any, commits:
     row = CatalogSnapshot.objects.get()
     assert f"the snapshot of {row.date}" in client.get(address).content.decode()
     page = client.get(reverse("admin:models_catalog_catalogsnapshot_change", args=[row.pk])).content.decode()
-    assert "price: 1, other: 1" in page
+    assert "other: 1, price: 1" in page
     assert client.post(reverse("admin:models_catalog_catalogsnapshot_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
