@@ -67,7 +67,7 @@ class Case:
     @cached_property
     def asked(self) -> dict[str, Any]:
         """The recorded request; empty where nothing is known of it."""
-        found = [recordings.load(name)[0].get("request") or {} for name in self.recorded]
+        found = [recordings.load(name)[0].get("request") or {} for name in self.recorded if recordings.present()]
         return found[0] if found else {}
 
     @cached_property
