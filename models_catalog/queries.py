@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog import facts, scenarios
-from models_catalog.catalog import Entry, TenantLayer, merge
+from models_catalog.catalog import Entry, Facts, TenantLayer, merge
 from models_catalog.errors import (
     AmbiguousModel,
     ModelDisabled,
@@ -335,8 +335,16 @@ def _merged(slug: str, name: str, one: TenantModel | None, missing: Collection[s
     layer = _layer(one) if one is not None else None
     if name in missing:
         layer = replace(layer or TenantLayer(origin=TenantModel.Origin.SHIPPED.value), missing=True)
-    base = one.values.get(BASE_MODEL, "") if one is not None else ""
-    return merge(slug, name, shipped=facts.of_row(slug, name, base), tenant=layer)
+    return merge(slug, name, shipped=_shipped(slug, name, one), tenant=layer)
+
+
+def _shipped(slug: str, name: str, one: TenantModel | None) -> Facts | None:
+    """What is shipped of a model. List prices are those of the provider's own address: a server of one's own is paid otherwise."""
+    if one is None:
+        return facts.of_row(slug, name)
+    known = facts.of_row(slug, name, one.values.get(BASE_MODEL, ""))
+    elsewhere = bool(one.base_url and registry.get(slug).default_base_url)
+    return replace(known, price=None) if known is not None and elsewhere else known
 
 
 def _layer(one: TenantModel) -> TenantLayer:

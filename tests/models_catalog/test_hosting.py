@@ -102,6 +102,20 @@ def test_the_tenants_word_counts_before_the_base_models(tenant: Tenant, ready: A
     assert other.context_window == facts.shipped(HOST).models[BASE].context_window
 
 
+def test_an_endpoint_of_ones_own_has_no_list_price(tenant: Tenant) -> None:
+    slug, base = "huggingface_hub", "openai/gpt-oss-120b"
+    host(tenant, base, provider=slug)
+    host(tenant, "mine", provider=slug, base=base, base_url="https://mine.endpoints.huggingface.cloud")
+    host(tenant, "deployed", base=BASE, base_url="https://other.openai.azure.com")
+    hosted, mine = (queries.entry(tenant_id=tenant.pk, provider=slug, model=name) for name in (base, "mine"))
+    deployed = queries.entry(tenant_id=tenant.pk, provider=HOST, model="deployed")
+    assert hosted is not None
+    assert mine is not None
+    assert deployed is not None
+    assert (hosted.price is not None, mine.price, mine.context_window) == (True, None, hosted.context_window)
+    assert deployed.price is not None, "a deployment has the same price at every resource"
+
+
 def test_a_gone_base_model_makes_its_deployments_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Facts(type=ModelType.REASONING, label="Old", price=Price("USD", is_free=True), retired=date(2026, 1, 1))
     monkeypatch.setattr(facts, "shipped", lambda slug: facts.Shipped({"old": gone}))
