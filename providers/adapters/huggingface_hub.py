@@ -29,6 +29,7 @@ from providers.spec import (
 )
 from providers.wire.audio import openai_audio
 from providers.wire.chat_answers import choices_of
+from providers.wire.completions import openai_completions
 from providers.wire.embeddings import batches, joined, openai_embeddings, texts_of
 from providers.wire.http import base_of, bearer, get, is_host, json_or_none, path_segments, post_json, read_object, unreadable, url_of
 from providers.wire.huggingface import MAX_INPUTS, OPTIONS, hugging_face_errors, speech_call, transcript_of, vectors_of
@@ -138,6 +139,15 @@ def tidy_usage(usage: Any) -> bool:
         return False
     usage["prompt_tokens_details"] = {"cached_tokens": usage.pop("cached_tokens")}
     return True
+
+
+_openai_completions = openai_completions(auth=auth, tidy=tidy)
+
+
+def completions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    if not is_endpoint(provider, access):
+        raise CannotExpress("The router knows chats only; text completions need an Inference Endpoint.", param="model")
+    return (yield from _openai_completions(provider, request, access, facts))
 
 
 # Embeddings.
@@ -287,6 +297,7 @@ PROVIDER = Provider(
     ),
     operations={
         Operation.CHAT: openai_chat(auth=auth, adjust=fit, tidy=tidy, think_tags=True),
+        Operation.COMPLETION: completions,
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranking,
