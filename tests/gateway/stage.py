@@ -1,29 +1,22 @@
-"""The real gateway with the cases of all providers: a workspace for each account that a case needs, the playback server behind.
-
-`python -m tests.gateway.stage` is the part that writes the rows, beside the server: it reads accounts and prints their app keys.
-"""
+"""The real gateway with the cases of all providers: a workspace for each account that a case needs, the playback server behind."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import requests
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
 from gateway.errors import from_provider
 from providers.errors import Failure, ProviderError
-from providers.spec import OPERATION_TYPE, Answer, Call, Frame, Kind, Operation, Provider, Upload
+from providers.spec import OPERATION_TYPE, Answer, Call, Frame, Operation, Upload
 from tests.fakes.playback import Playback, Scene
 from tests.fakes.provider import Running
 from tests.gateway.conftest import Hub, running_hub
+from tests.pairs import pair
 from tests.providers.case import Case
 from tests.providers.driving import Outcome
 from tests.providers.test_wire_contract import play
@@ -52,7 +45,10 @@ class Stage:
                 "values": dict(access.model_values),
                 "facts": facts_of(case),
             }
-        self.keys = json.loads(self.hub.server._python("-m", "tests.gateway.stage", json.dumps(accounts)))
+        server = self.hub.server
+        asked = server.data / "accounts.json"
+        asked.write_text(json.dumps({"pair": pair("1").export_key("DER").hex(), "accounts": accounts}))
+        self.keys = json.loads(server._python("-m", "tests.gateway.seed_cases", str(asked)))
 
     def scene_of(self, case: Case, **options: Any) -> Scene:
         """options: how the provider's streams look, as case.replies takes it, and `slowly`."""
@@ -148,60 +144,3 @@ def set_stage(cases: list[Case]) -> Iterator[Stage]:
             stage = Stage(hub, playback)
             stage.seed(cases)
             yield stage
-
-
-# Beside the server: the rows.
-
-
-def write_rows(accounts: dict[str, dict[str, Any]]) -> dict[str, str]:
-    import django
-
-    django.setup()
-    return {name: _write_account(number, account) for number, (name, account) in enumerate(accounts.items())}
-
-
-def _write_account(number: int, account: dict[str, Any]) -> str:
-    from providers import registry, services
-    from tenants.audit import COMMAND
-    from tenants.scope import tenant_scope
-    from tenants.services import bump_version, create_app_key, create_workspace
-
-    tenant = create_workspace(slug=f"case-{number}", name=f"Case {number}", owner=None, actor=COMMAND)
-    tenant.refresh_from_db()
-    declared = registry.get(account["provider"])
-    with tenant_scope(tenant):
-        wanted = {"provider": declared.slug, "values": account["values"], "base_url": account["base_url"]}
-        credential = None
-        if account["values"] or account["base_url"] or declared.local:
-            credential = services.store_unchecked(tenant=tenant, actor=COMMAND, name="Main", **wanted)
-        for model, told in account["models"].items():
-            _write_model(tenant, declared, credential, model, told)
-        bump_version(tenant.pk)
-        return create_app_key(tenant=tenant, actor=COMMAND, name="Cases", scopes=["use"])[1]
-
-
-def _write_model(tenant: Any, declared: Provider, credential: Any, model: str, told: dict[str, Any]) -> None:
-    from models_catalog import facts, services
-    from models_catalog.models import TenantModel
-    from tenants.audit import COMMAND
-
-    is_shipped = declared.kind is Kind.OWN and model in facts.shipped(declared.slug).models
-    if is_shipped and not told["facts"]:
-        return
-    cleaned, url = services._model_values(declared, told["values"], "", credential)
-    origin = TenantModel.Origin.SHIPPED if is_shipped else TenantModel.Origin.ADDED
-    row = TenantModel(
-        tenant=tenant, provider=declared.slug, model=model, type=told["type"], origin=origin, base_url=url, values=cleaned.public
-    )
-    row.overrides = told["facts"]
-    services._store_model(services._Draft(declared, row, dict(cleaned.secret), credential), COMMAND)
-
-
-if __name__ == "__main__":
-    from Crypto.PublicKey import RSA
-
-    from providers import egress
-
-    RSA.generate = cache(RSA.generate)  # type: ignore[assignment]  # one pair serves all: making one takes a second
-    egress.check_url = lambda *_arguments, **_options: None  # type: ignore[assignment]  # addresses are those of the cases
-    sys.stdout.write(json.dumps(write_rows(json.loads(sys.argv[1]))))

@@ -129,3 +129,15 @@ def test_node(of_node: dict[str, Any], case: Case) -> None:
     assert "error" not in seen, seen
     outcome = outcome_of(bytes.fromhex(seen["hex"]) if "hex" in seen else seen.get("body"), seen.get("chunks"))
     comparing.compare(outcome, outside(case))
+
+
+def test_an_account_serves_its_own_workspace_alone(stage: Stage) -> None:
+    """Neither another workspace nor a stranger gets to a provider with it."""
+    own, other = SDK[0], next(case for case in SDK if case.slug != SDK[0].slug and case.provider.operations.keys() >= {Operation.CHAT})
+    stage.playback.begin(stage.scene_of(own))
+    for key in (stage.key_of(other), "mk_live_nobody"):
+        with openai.OpenAI(base_url=stage.hub.base, api_key=key, max_retries=0, timeout=20) as client:
+            with pytest.raises(openai.APIStatusError) as caught:
+                with_python(client, own)
+        assert caught.value.status_code in (401, 403, 404)
+    assert not stage.playback.calls
