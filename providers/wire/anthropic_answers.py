@@ -97,6 +97,7 @@ class MessageDecoder:
         self._tools: dict[int, int] = {}  # block's index -> tool's index
         self._pending: dict[int, str] = {}  # tool blocks whose input came whole or not at all
         self._thoughts: dict[int, dict[str, Any]] = {}
+        self._pieces: dict[int, list[str]] = {}  # of a thought's text; joined once, it may be long
         self._reported: dict[str, Any] = {}
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
@@ -169,8 +170,8 @@ class MessageDecoder:
                 return self._text(delta.get("text") or "")
             case "thinking_delta":
                 thought = delta.get("thinking") or ""
-                if index in self._thoughts:
-                    self._thoughts[index]["thinking"] = self._thoughts[index].get("thinking", "") + thought
+                if index in self._pieces:
+                    self._pieces[index].append(thought)
                 return self._piece({"reasoning_content": thought}, len(thought))
             case "signature_delta":
                 if index in self._thoughts:
@@ -198,6 +199,8 @@ class MessageDecoder:
                 return self._piece({"tool_calls": [call]}, len(str(block.get("name"))))
             case "thinking" | "redacted_thinking":
                 self._thoughts[index] = dict(block)
+                if block["type"] == "thinking":
+                    self._pieces[index] = [block.get("thinking") or ""]
                 return self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"])) if block.get("thinking") else ()
             case "text":
                 return self._text(block.get("text") or "")
@@ -208,7 +211,10 @@ class MessageDecoder:
             arguments = self._pending.pop(index)
             return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": arguments}}]}, len(arguments))
         if index in self._thoughts:
-            return [self._frame({"provider_blocks": [self._thoughts.pop(index)]})]
+            thought = self._thoughts.pop(index)
+            if pieces := self._pieces.pop(index, None):
+                thought["thinking"] = "".join(pieces)
+            return [self._frame({"provider_blocks": [thought]})]
         return ()
 
     def _end(self) -> list[Frame]:
