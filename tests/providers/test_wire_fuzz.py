@@ -78,7 +78,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=25,
 )
 FIRST_API = "wenxin with two keys"
-CHATTING = ["openai", "azure_openai", "anthropic", "chatglm", "huggingface_hub", "openai_compatible", "minimax", "spark", "wenxin", FIRST_API]
+CHATTING = [
+    *("openai", "azure_openai", "anthropic", "chatglm", "deepseek", "huggingface_hub", "openai_compatible", "minimax", "spark", "tongyi"),
+    *("wenxin", FIRST_API),
+]
 
 
 def ask(slug: str, reply: Reply, *, stream: bool, body: Any = None) -> Any:
