@@ -13,7 +13,7 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Answer, Call, Frame, Reply, Usage
-from providers.wire.http import failure_of_status, json_or_none, path_segment, plain_error, read_object, seconds_until_retry
+from providers.wire.http import failure_of_status, json_or_none, path_segment, plain_error, read_object, wait_asked_for
 from providers.wire.openai_stream import broken_off
 from providers.wire.sse import EventParser
 
@@ -116,7 +116,7 @@ def errors(reply: Reply) -> ProviderError | None:
         message,
         status=reply.status,
         param=wrong[1] if wrong else None,
-        retry_after=float(resets[1]) if resets else seconds_until_retry(reply.headers),
+        retry_after=float(resets[1]) if resets else wait_asked_for(reply),
     )
 
 

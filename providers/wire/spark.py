@@ -19,7 +19,7 @@ import orjson
 from providers.errors import Failure, ProviderError
 from providers.spec import Answer, Decoder, Frame, Reply, Usage
 from providers.wire.chat_answers import answer_of, characters_of, choices_of, complete_head, new_id, usage_of
-from providers.wire.http import failure_of_status, json_or_none, media_type, plain_error, read_object, seconds_until_retry, unreadable
+from providers.wire.http import failure_of_status, json_or_none, media_type, plain_error, read_object, unreadable, wait_asked_for
 from providers.wire.openai_stream import ReadyAnswer, WholeBody, broken_off, read_frame
 from providers.wire.sse import EventParser
 
@@ -45,7 +45,7 @@ def spark_errors(reply: Reply) -> ProviderError | None:
     """The ErrorMap: `{"error": {...}}`, `{"code", "message", "sid"}`, `{"header": {...}}` of embeddings, `{"message"}` of the front door."""
     error = error_in(json_or_none(reply.body), reply.status)
     if error is not None:
-        error.retry_after = seconds_until_retry(reply.headers)
+        error.retry_after = wait_asked_for(reply)
         return error
     return plain_error(reply) if reply.status >= 400 else None
 
