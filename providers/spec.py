@@ -160,6 +160,7 @@ class Usage:
     reasoning_tokens: int | None = None
     audio_seconds: float | None = None
     characters: int | None = None
+    cache_write_tokens: int | None = None  # part of prompt_tokens, as cached_tokens are
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ class Rates(Protocol):
     @property
     def cached_input(self) -> Decimal | None: ...
     @property
+    def cache_write(self) -> Decimal | None: ...
+    @property
     def thinking_output(self) -> Decimal | None: ...
 
 
@@ -40,7 +42,7 @@ class Price(Protocol):
 
 
 class Usage(Protocol):
-    """Tokens, seconds of audio, characters of text to speak. cached_tokens are part of prompt_tokens, reasoning_tokens of completion_tokens."""
+    """Tokens, seconds of audio, characters of text to speak. cached_tokens and cache_write_tokens are parts of prompt_tokens, reasoning_tokens of completion_tokens."""
 
     @property
     def prompt_tokens(self) -> int | None: ...
@@ -48,6 +50,8 @@ class Usage(Protocol):
     def completion_tokens(self) -> int | None: ...
     @property
     def cached_tokens(self) -> int | None: ...
+    @property
+    def cache_write_tokens(self) -> int | None: ...
     @property
     def reasoning_tokens(self) -> int | None: ...
     @property
@@ -84,11 +88,18 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
     if rates.input is None and rates.output is None:
         return None
     cached = min(usage.cached_tokens or 0, usage.prompt_tokens or 0)
-    uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached
+    written = min(usage.cache_write_tokens or 0, (usage.prompt_tokens or 0) - cached)
+    uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached - written
     cached_rate = rates.input if rates.cached_input is None else rates.cached_input
+    written_rate = rates.input if rates.cache_write is None else rates.cache_write
     thought = bool(usage.reasoning_tokens) and rates.thinking_output is not None
     output_rate = rates.thinking_output if thought else rates.output
-    parts = (_part(uncached, rates.input), _part(cached, cached_rate), _part(usage.completion_tokens, output_rate))
+    parts = (
+        _part(uncached, rates.input),
+        _part(cached, cached_rate),
+        _part(written, written_rate),
+        _part(usage.completion_tokens, output_rate),
+    )
     total = Decimal(0)
     for part in parts:
         if part is None:

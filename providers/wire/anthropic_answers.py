@@ -47,7 +47,8 @@ def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
     }
     if isinstance(thought, int):
         shown["completion_tokens_details"] = {"reasoning_tokens": thought}
-    return Usage(prompt, completion, read, thought if isinstance(thought, int) else None), shown
+    usage_told = Usage(prompt, completion, read, thought if isinstance(thought, int) else None, cache_write_tokens=written or None)
+    return usage_told, shown
 
 
 def _count(usage: dict[str, Any], name: str) -> int:

@@ -24,7 +24,13 @@ def usage_of(usage: Any) -> Usage | None:
     cached = _count(prompt, "cached_tokens")
     if cached is None:
         cached = _count(usage, "prompt_cache_hit_tokens")
-    return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached, _count(completion, "reasoning_tokens"))
+    return Usage(
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        cached,
+        _count(completion, "reasoning_tokens"),
+        cache_write_tokens=_count(prompt, "cache_write_tokens") or None,
+    )
 
 
 def _details(usage: dict[str, Any], name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Used:
     audio_seconds: float | None = None
     characters: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class OneRate:
     output: Decimal | None = None
     cached_input: Decimal | None = None
     thinking_output: Decimal | None = None
+    cache_write: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
         (Used(12, 40), CHAT, "0.0000258"),
         (Used(1000, 10, 400), CHAT, "0.000126"),
         (Used(1000, 10, 400), List(rate("0.15", "0.60")), "0.000156"),  # no price of its own for cached tokens
+        (
+            Used(1000, 0, 400, cache_write_tokens=500),
+            List(OneRate(Decimal(1), Decimal(5), Decimal("0.1"), None, Decimal("1.25"))),
+            "0.000765",
+        ),
+        (Used(1000, 0, 0, cache_write_tokens=500), List(OneRate(Decimal(1), Decimal(5))), "0.001"),  # written at the price of input
+        (Used(10, 0, 0, cache_write_tokens=50), List(OneRate(Decimal(1), None, None, None, Decimal(2))), "0.00002"),
         (Used(10, 1, 50), CHAT, "0.00000135"),  # more cached than sent cannot be
         (Used(0, 0), CHAT, "0"),
         (Used(500), List(rate("0.02")), "0.00001"),  # an embedding has no output
