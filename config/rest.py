@@ -45,6 +45,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
                 "code": {"type": "string", "description": "For programs; it does not change."},
                 "param": {"type": ["string", "null"], "description": "The field that must change."},
                 "request_id": {"type": "string", "description": "Also in the header X-Request-Id and in the server's log."},
+                "hint": {"type": "string", "description": "A guess at the cause, such as a key that looks like another provider's."},
                 "what_we_sent": {
                     "type": "object",
                     "description": "Where a provider was asked: the request, without the key.",

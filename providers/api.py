@@ -39,6 +39,7 @@ class FieldOut(serializers.Serializer[Field]):
     help_url = serializers.CharField(help_text="Where the value is got.")
     placeholder = serializers.CharField()
     advanced = serializers.BooleanField()
+    group = serializers.CharField(required=False, help_text="Heading of an alternative: of the groups of a provider one is filled in.")
     choices = ChoiceOut(many=True, required=False, help_text="The only values there are.")
 
     def to_representation(self, instance: Field) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class FieldOut(serializers.Serializer[Field]):
         names = ("name", "label", "secret", "required", "help_text", "help_url", "placeholder", "advanced")
         shown = {name: getattr(instance, name) for name in names}
         plain = {name: value if isinstance(value, bool) else str(value) for name, value in shown.items()}
-        return plain | ({"choices": choices} if choices else {})
+        grouped = {"group": str(instance.group)} if instance.group else {}
+        return plain | grouped | ({"choices": choices} if choices else {})
 
 
 class ActiveCredentialOut(serializers.Serializer[ProviderCredential]):

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from providers import client
+from providers import client, egress
 from providers.access import secret_texts
 from providers.errors import Failure, ProviderError
 from providers.exchange import RETRIES, exchange_for
@@ -195,7 +195,7 @@ def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, 
         "url": sent.url if sent else "",
         "code": codes(error),
         "status": error.status,
-        "message": _sentence(error.message),
+        "message": _sentence(egress.in_words(error.message, _)),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "saved": outcome,
     }

@@ -92,11 +92,83 @@ _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)\Z")
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:%/]*\Z")
 
 
-class Refused(TransportFailure, ValueError):
-    """An address or URL that may not be used; nothing was sent. `message` may be shown."""
+def gettext_noop(text: str) -> str:
+    """Marks a text for the translators; whoever shows it translates it with `in_words`."""
+    return text
 
-    def __init__(self, message: str) -> None:
-        TransportFailure.__init__(self, "refused_address", message, sent=False)
+
+_HINT = gettext_noop("The operator can allow this server by adding %(origin)s to MODELKEEP_EGRESS_ALLOW.")
+_LENGTH = gettext_noop("A base URL has 1 to %(most)s characters.")
+_CHARACTERS = gettext_noop("A base URL holds no blanks, backslashes or control characters.")
+_SCHEME = gettext_noop("A base URL starts with https:// (or http:// for a server the operator has allowed).")
+_LOGIN = gettext_noop("A base URL holds no user name or password.")
+_QUERY = gettext_noop("A base URL holds no query and no fragment.")
+_INVALID = gettext_noop("This is no valid URL.")
+_NO_HOST = gettext_noop("The base URL holds no host.")
+_PORT = gettext_noop("The base URL's port is no number from 1 to 65535.")
+_SEGMENTS = gettext_noop("The base URL's path holds dot segments or empty segments.")
+_NAME = gettext_noop("The base URL's host is no valid name.")
+_IPV6 = gettext_noop("The base URL's host is no valid IPv6 address.")
+_ZONE = gettext_noop("An IPv6 address with a zone cannot be used.")
+_IPV4 = gettext_noop("IP addresses are written as four decimal numbers.")
+_OTHER_SCHEME = gettext_noop("Only http and https can be called.")
+_CALLED_WITH_LOGIN = gettext_noop("A URL with a user name or password is not called.")
+_ONLY_HTTPS = gettext_noop("Only https:// addresses may be reached.")
+_ONLY_443 = gettext_noop("Only port 443 may be reached.")
+_LOCAL = gettext_noop("%(host)s is a name of a local network.")
+_NO_ADDRESS = gettext_noop("The look-up gave something that is no IP address.")
+_NOT_PUBLIC = gettext_noop("%(host)s has an address that is not public.")
+_TEMPLATES = (
+    _LENGTH,
+    _CHARACTERS,
+    _SCHEME,
+    _LOGIN,
+    _QUERY,
+    _INVALID,
+    _NO_HOST,
+    _PORT,
+    _SEGMENTS,
+    _NAME,
+    _IPV6,
+    _ZONE,
+    _IPV4,
+    _OTHER_SCHEME,
+    _CALLED_WITH_LOGIN,
+    _ONLY_HTTPS,
+    _ONLY_443,
+    _LOCAL,
+    _NO_ADDRESS,
+    _NOT_PUBLIC,
+)
+
+
+class Refused(TransportFailure, ValueError):
+    """An address or URL that may not be used; nothing was sent. `message` may be shown: in English, see `in_words`."""
+
+    def __init__(self, template: str, *, allow: str = "", **values: Any) -> None:
+        """allow: the origin that the operator may let through, named in a hint."""
+        hint = f" {hint_to_allow(allow)}" if allow else ""
+        TransportFailure.__init__(self, "refused_address", template % values + hint, sent=False)
+
+
+def in_words(message: str, translate: Callable[[str], str]) -> str:
+    """A refusal's message in another language; any other text as it is. translate: gets the templates, such as gettext.
+
+    The message travels as a text through exchanges, and is stored: its template is found again here.
+    """
+    whole = _pattern(_HINT).search(message)
+    sentence = message[: whole.start()].rstrip() if whole else message
+    for template in _TEMPLATES:
+        found = _pattern(template).fullmatch(sentence)
+        if found:
+            hint = " " + translate(_HINT) % whole.groupdict() if whole else ""
+            return translate(template) % found.groupdict() + hint
+    return message
+
+
+@lru_cache(maxsize=64)
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>\\S+)", re.escape(template)))
 
 
 def normalise_base_url(text: str) -> str:
@@ -107,18 +179,18 @@ def normalise_base_url(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text.strip())
     if not text or len(text) > MAX_URL:
-        raise Refused(f"A base URL has 1 to {MAX_URL} characters.")
+        raise Refused(_LENGTH, most=MAX_URL)
     if re.search(r"[\x00-\x20\x7f-\xa0\\<>\"^`{|}\u2000-\u206f\ufeff]", text):
-        raise Refused("A base URL holds no blanks, backslashes or control characters.")
+        raise Refused(_CHARACTERS)
     if "://" not in text:
         text = f"https://{text}"
     parts = _split(text)
     if parts.scheme not in PORTS:
-        raise Refused("A base URL starts with https:// (or http:// for a server the operator has allowed).")
+        raise Refused(_SCHEME)
     if "@" in parts.netloc:
-        raise Refused("A base URL holds no user name or password.")
+        raise Refused(_LOGIN)
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise Refused("A base URL holds no query and no fragment.")
+        raise Refused(_QUERY)
     host = normalise_host(_host_of(parts))
     port = _port_of(parts)
     shown = "" if port == PORTS[parts.scheme] else f":{port}"
@@ -129,7 +201,7 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise Refused("This is no valid URL.") from None
+        raise Refused(_INVALID) from None
 
 
 def _host_of(parts: SplitResult) -> str:
@@ -138,7 +210,7 @@ def _host_of(parts: SplitResult) -> str:
     except ValueError:
         host = None
     if not host:
-        raise Refused("The base URL holds no host.")
+        raise Refused(_NO_HOST)
     return f"[{host}]" if "[" in parts.netloc else host
 
 
@@ -147,7 +219,7 @@ def _port_of(parts: SplitResult) -> int:
     if not text[1]:
         return PORTS[parts.scheme]
     if not re.fullmatch(r"[0-9]{1,5}", text[2]) or not 0 < int(text[2]) < 65536:
-        raise Refused("The base URL's port is no number from 1 to 65535.")
+        raise Refused(_PORT)
     return int(text[2])
 
 
@@ -155,7 +227,7 @@ def _path_of(path: str) -> str:
     path = quote(path, safe="/%-._~!$&'()*+,;=:")
     plain = unquote(path)
     if not _PATH.match(path) or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain)) or "//" in path:
-        raise Refused("The base URL's path holds dot segments or empty segments.")
+        raise Refused(_SEGMENTS)
     return path.rstrip("/")
 
 
@@ -166,10 +238,10 @@ def normalise_host(host: str) -> str:
     try:
         name = host.rstrip(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise Refused("The base URL's host is no valid name.") from None
+        raise Refused(_NAME) from None
     labels = name.split(".")
     if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
-        raise Refused("The base URL's host is no valid name.")
+        raise Refused(_NAME)
     if _NUMBER.match(labels[-1]):
         return _plain_ipv4(name)
     return name
@@ -179,9 +251,9 @@ def _bracketed(text: str) -> str:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
-        raise Refused("The base URL's host is no valid IPv6 address.") from None
+        raise Refused(_IPV6) from None
     if address.scope_id is not None:
-        raise Refused("An IPv6 address with a zone cannot be used.")
+        raise Refused(_ZONE)
     return f"[{address.compressed}]"
 
 
@@ -190,7 +262,7 @@ def _plain_ipv4(name: str) -> str:
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
-        raise Refused("IP addresses are written as four decimal numbers.") from None
+        raise Refused(_IPV4) from None
 
 
 @lru_cache(maxsize=4096)
@@ -198,7 +270,7 @@ def origin(url: str) -> str:
     """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s) URL."""
     parts = _split(url)
     if parts.scheme not in PORTS:
-        raise Refused("Only http and https can be called.")
+        raise Refused(_OTHER_SCHEME)
     return f"{parts.scheme}://{normalise_host(_host_of(parts))}:{_port_of(parts)}"
 
 
@@ -231,7 +303,7 @@ def entry_problem(entry: str) -> str:
 
 def hint_to_allow(origin_of_call: str) -> str:
     """What the operator may do about a refused origin."""
-    return f"The operator can allow this server by adding {origin_of_call} to MODELKEEP_EGRESS_ALLOW."
+    return _HINT % {"origin": origin_of_call}
 
 
 def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
@@ -246,21 +318,20 @@ def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
     """
     where = origin(url)
     if "@" in _split(url).netloc:
-        raise Refused("A URL with a user name or password is not called.")
+        raise Refused(_CALLED_WITH_LOGIN)
     if is_allowed(where, allow):
         return
     scheme, _, rest = where.partition("://")
     host, _, port = rest.rpartition(":")
-    hint = f" {hint_to_allow(where)}"
     if scheme != "https":
-        raise Refused(f"Only https:// addresses may be reached.{hint}")
+        raise Refused(_ONLY_HTTPS, allow=where)
     if tenant_typed and port != "443":
-        raise Refused(f"Only port 443 may be reached.{hint}")
+        raise Refused(_ONLY_443, allow=where)
     address = _address(host.strip("[]"))
     if address is not None:
         check_address(address, origin=where, allow=allow)
     elif "." not in host or host.rpartition(".")[2] in _LOCAL_NAMES:
-        raise Refused(f"{host} is a name of a local network.{hint}")
+        raise Refused(_LOCAL, allow=where, host=host)
 
 
 def _address(text: str) -> IPAddress | None:
@@ -281,14 +352,14 @@ def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -
     """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives it. Raises Refused."""
     address = _address(ip) if isinstance(ip, str) else ip
     if address is None:
-        raise Refused("The look-up gave something that is no IP address.")
+        raise Refused(_NO_ADDRESS)
     if is_public(address):
         return
     plain = getattr(address, "ipv4_mapped", None) or address
     if is_allowed(origin, allow) and (not _is_never(plain) or _is_literal(origin, address)):
         return
     host = urlsplit(origin).hostname
-    raise Refused(f"{host} has an address that is not public. {hint_to_allow(origin)}")
+    raise Refused(_NOT_PUBLIC, allow=origin, host=host)
 
 
 def _is_never(address: IPAddress) -> bool:

@@ -54,6 +54,8 @@ class Field:
     """One input of a credential or of a hosted model.
 
     name: key in `values`. label, help_text: lazy strings. prefix: how such a key usually starts, for the hint only.
+    group: heading of an alternative; of the groups of a form one is filled in, such as a key or a sign-in.
+    env: names of environment variables that usually hold the value, for the import of pasted lines.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Field:
     prefix: str = ""
     advanced: bool = False
     choices: tuple[tuple[str, Any], ...] = ()
+    group: Any = ""
+    env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

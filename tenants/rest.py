@@ -318,7 +318,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 def _service_error(error: ServiceError, request_id: str) -> Response:
     sent = getattr(error, "what_we_sent", None)  # a check that a provider refused says what it tried
-    more = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
+    more: dict[str, Any] = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
+    if hint := getattr(error, "hint", ""):  # such as a key that looks like another provider's
+        more["hint"] = str(hint)
     response = _respond(request_id, error.status, error.message, error.code, param=error.field, **more)
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from providers.spec import Field
 
 
-def base_url_field(*, help_text: Any = None, placeholder: str = "", required: bool = False) -> Field:
+def base_url_field(*, help_text: Any = None, placeholder: str = "", required: bool = False, env: tuple[str, ...] = ()) -> Field:
     """The address of the API: optional and advanced, but where a server is the tenant's own."""
     return Field(
         "base_url",
@@ -21,4 +21,5 @@ def base_url_field(*, help_text: Any = None, placeholder: str = "", required: bo
         if help_text is not None
         else _("Leave empty for the provider's own address. Set it for a regional host or a relay."),
         placeholder=placeholder,
+        env=env,
     )

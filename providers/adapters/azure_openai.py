@@ -97,9 +97,11 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     # A gateway in front of Azure need not pass the list on.
 
 
+BY_KEY, BY_ENTRA = _("With a key of the resource"), _("With Microsoft Entra ID")
+
 PROVIDER = Provider(
     slug="azure_openai",
-    label="Azure OpenAI",
+    label="Azure OpenAI Service",
     kind=Kind.HOSTING,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH),
     description=_("Models deployed in your own Azure resource, added by the name of their deployment."),
@@ -109,6 +111,7 @@ PROVIDER = Provider(
         base_url_field(
             required=True,
             placeholder="https://my-resource.openai.azure.com",
+            env=("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"),
             help_text=_("The resource's endpoint, from “Keys and Endpoint” in the Azure portal. A pasted address of a deployment is fine."),
         ),
         Field(
@@ -116,16 +119,26 @@ PROVIDER = Provider(
             _("API key"),
             secret=True,
             required=False,
-            help_text=_("One of the resource's two keys. Leave it empty to sign in with Microsoft Entra ID (advanced)."),
+            group=BY_KEY,
+            env=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"),
+            help_text=_("One of the resource's two keys."),
         ),
-        Field("tenant_id", _("Directory (tenant) ID"), required=False, advanced=True, help_text=_("Entra ID: of the app registration.")),
-        Field("client_id", _("Application (client) ID"), required=False, advanced=True),
+        Field(
+            "tenant_id",
+            _("Directory (tenant) ID"),
+            required=False,
+            group=BY_ENTRA,
+            env=("AZURE_TENANT_ID",),
+            help_text=_("Both IDs stand on the overview page of the app registration."),
+        ),
+        Field("client_id", _("Application (client) ID"), required=False, group=BY_ENTRA, env=("AZURE_CLIENT_ID",)),
         Field(
             "client_secret",
             _("Client secret"),
             secret=True,
             required=False,
-            advanced=True,
+            group=BY_ENTRA,
+            env=("AZURE_CLIENT_SECRET",),
             help_text=_("Its value, not its ID. The application needs the role Cognitive Services OpenAI User."),
         ),
         Field(
@@ -134,6 +147,7 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             placeholder="2024-10-21",
+            env=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
             help_text=_("Leave empty for Azure's v1 API. A date asks the older route of each deployment."),
         ),
     ),

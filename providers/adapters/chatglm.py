@@ -187,6 +187,7 @@ PROVIDER = Provider(
         base_url_field(
             required=True,
             placeholder="http://127.0.0.1:8000",
+            env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "CHATGLM_BASE_URL", "GLM_BASE_URL"),
             help_text=_(
                 "The address of your server. For the hosted service: https://open.bigmodel.cn/api/paas/v4 or https://api.z.ai/api/paas/v4."
             ),
@@ -197,6 +198,7 @@ PROVIDER = Provider(
             secret=True,
             required=False,
             help_url=KEY_URL,
+            env=("ZHIPUAI_API_KEY", "ZAI_API_KEY", "CHATGLM_API_KEY", "GLM_API_KEY"),
             help_text=_("For the hosted service, or where your server asks for one."),
         ),
     ),

@@ -55,11 +55,11 @@ PROVIDER = Provider(
     label="DeepSeek",
     kind=Kind.OWN,
     model_types=(ModelType.REASONING,),
-    description=_("DeepSeek models."),
+    description=_("DeepSeek's models for conversations, code and step-by-step thinking."),
     key_url=KEY_URL,
     docs_url="https://api-docs.deepseek.com",
     credential_fields=(
-        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-"),
+        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-", env=("DEEPSEEK_API_KEY",)),
         base_url_field(),
     ),
     default_base_url="https://api.deepseek.com",

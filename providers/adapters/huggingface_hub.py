@@ -255,6 +255,7 @@ PROVIDER = Provider(
             help_url=KEY_URL,
             placeholder="hf_...",
             prefix="hf_",
+            env=("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_API_KEY"),
         ),
         Field(
             "bill_to",

@@ -100,11 +100,11 @@ PROVIDER = Provider(
     label="MINIMAX",
     kind=Kind.OWN,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
-    description=_("MiniMax models, embeddings and speech."),
+    description=_("Models for conversations and code with long contexts, embeddings and spoken voices."),
     key_url=KEY_URL,
     docs_url="https://platform.minimax.io/docs",
     credential_fields=(
-        Field("api_key", _("API key"), secret=True, help_url=KEY_URL),
+        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, env=("MINIMAX_API_KEY",)),
         Field(
             "region",
             _("Platform"),
@@ -117,6 +117,7 @@ PROVIDER = Provider(
             _("Group ID"),
             required=False,
             advanced=True,
+            env=("MINIMAX_GROUP_ID",),
             help_text=_("For embeddings and older speech models only. Found beside the key on the account's page."),
         ),
         base_url_field(),

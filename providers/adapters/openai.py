@@ -138,10 +138,21 @@ PROVIDER = Provider(
     key_url=KEY_URL,
     docs_url="https://platform.openai.com/docs",
     credential_fields=(
-        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-"),
-        Field("organization", _("Organization ID"), required=False, advanced=True, placeholder="org-..."),
-        Field("project", _("Project ID"), required=False, advanced=True, placeholder="proj_..."),
-        base_url_field(placeholder="https://eu.api.openai.com/v1"),
+        Field(
+            "api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-", env=("OPENAI_API_KEY", "OPENAI_KEY")
+        ),
+        Field(
+            "organization",
+            _("Organization ID"),
+            required=False,
+            advanced=True,
+            placeholder="org-...",
+            env=("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
+        ),
+        Field(
+            "project", _("Project ID"), required=False, advanced=True, placeholder="proj_...", env=("OPENAI_PROJECT_ID", "OPENAI_PROJECT")
+        ),
+        base_url_field(placeholder="https://eu.api.openai.com/v1", env=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
     ),
     default_base_url="https://api.openai.com/v1",
     operations={

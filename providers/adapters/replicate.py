@@ -278,7 +278,15 @@ PROVIDER = Provider(
     key_url=KEY_URL,
     docs_url="https://replicate.com/docs/reference/http",
     credential_fields=(
-        Field(KEY_FIELD, _("API token"), secret=True, help_url=KEY_URL, placeholder="r8_...", prefix="r8_"),
+        Field(
+            KEY_FIELD,
+            _("API token"),
+            secret=True,
+            help_url=KEY_URL,
+            placeholder="r8_...",
+            prefix="r8_",
+            env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
+        ),
         base_url_field(),
     ),
     model_fields=(

@@ -206,6 +206,8 @@ def check(provider: Provider, access: Access) -> CheckExchange:
         raise first
 
 
+BY_PASSWORD, BY_PAIR = _("With an APIPassword"), _("With APIKey and APISecret")
+
 PROVIDER = Provider(
     slug="spark",
     label="iFLYTEK SPARK",
@@ -221,11 +223,35 @@ PROVIDER = Provider(
             secret=True,
             required=False,
             help_url=KEY_URL,
+            group=BY_PASSWORD,
+            env=("SPARK_API_PASSWORD", "SPARKAI_API_PASSWORD", "XFYUN_API_PASSWORD"),
             help_text=_("Shown on the page of each version under “HTTP”. It opens that version; APIKey and APISecret open all of an app."),
         ),
-        Field("app_id", _("APPID"), required=False, help_text=_("For embeddings.")),
-        Field("api_key", _("APIKey"), secret=True, required=False, help_url=KEY_URL, help_text=_("Together with APISecret.")),
-        Field("api_secret", _("APISecret"), secret=True, required=False, help_url=KEY_URL),
+        Field(
+            "api_key",
+            _("APIKey"),
+            secret=True,
+            required=False,
+            group=BY_PAIR,
+            env=("SPARK_API_KEY", "SPARKAI_API_KEY", "XFYUN_API_KEY"),
+            help_url=KEY_URL,
+            help_text=_("Together with APISecret."),
+        ),
+        Field(
+            "api_secret",
+            _("APISecret"),
+            secret=True,
+            required=False,
+            group=BY_PAIR,
+            env=("SPARK_API_SECRET", "SPARKAI_API_SECRET", "XFYUN_API_SECRET"),
+        ),
+        Field(
+            "app_id",
+            _("APPID"),
+            required=False,
+            env=("SPARK_APP_ID", "SPARKAI_APP_ID", "XFYUN_APP_ID"),
+            help_text=_("For embeddings."),
+        ),
         base_url_field(placeholder="https://spark-api-open.xf-yun.com", help_text=_("Leave empty for the provider's own address.")),
     ),
     model_fields=(

@@ -250,7 +250,15 @@ PROVIDER = Provider(
     key_url=KEY_URL,
     docs_url="https://www.alibabacloud.com/help/en/model-studio",
     credential_fields=(
-        Field("api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-"),
+        Field(
+            "api_key",
+            _("API key"),
+            secret=True,
+            help_url=KEY_URL,
+            placeholder="sk-...",
+            prefix="sk-",
+            env=("DASHSCOPE_API_KEY", "TONGYI_API_KEY", "QWEN_API_KEY"),
+        ),
         Field(
             "region",
             _("Region"),

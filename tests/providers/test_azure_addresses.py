@@ -72,4 +72,4 @@ def test_a_status_that_is_the_code_as_well_is_said_once() -> None:
     error = errors(Reply(401, {}, b'{"error":{"code":"401","message":"Access denied"}}'))
     assert error is not None
     message = message_for(registry.get("azure_openai"), error, Sent("GET", "acme.openai.azure.com", "/openai/v1/models"))
-    assert message.startswith("Azure OpenAI refused this key (401).")
+    assert message.startswith("Azure OpenAI Service refused this key (401).")
