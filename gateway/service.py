@@ -8,6 +8,7 @@ import gc
 import logging
 import random
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from quotas import services as quota_services
 logger = logging.getLogger(__name__)
 # New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in cycles.
 COLLECT_AFTER = 20_000
+ROLL_UP_SECONDS = 5.0  # of one look: what is left after an upgrade is done in pieces
 CATALOG_SECONDS = 5.0  # between two looks for a newer catalog
 DRAIN_SECONDS = 10.0  # notes that go on when the server stops
 
@@ -94,10 +96,11 @@ class Service:
             logger.warning("A note could not be written: %s", task.exception())
 
     async def _run_timer(self) -> None:
-        """Replay the spool and reap holds, now and then for ever; every process does, and it does not matter which is first."""
+        """Replay the spool, reap holds and sum up usage, now and then for ever; every process does, and it does not matter which is first."""
         while True:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(quota_services.reap))
+            await self._once("sum up usage", in_thread(partial(quota_services.roll_up, seconds=ROLL_UP_SECONDS)))
             self.routes.drop_expired()
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
 

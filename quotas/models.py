@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from quotas import histogram
 from tenants.ids import uuid7
 from tenants.models import TenantOwned, User
 
@@ -197,6 +198,7 @@ class CallRecord(TenantOwned):
         indexes = (
             models.Index(fields=("tenant", "-id"), name="call_tenant_newest"),
             models.Index(fields=("tenant", "time"), name="call_tenant_time"),
+            models.Index(fields=("request_id",), name="call_request"),
         )
         constraints = (
             models.CheckConstraint(condition=Q(hold__isnull=False) | Q(credits=0), name="call_credits_need_a_hold"),
@@ -205,3 +207,77 @@ class CallRecord(TenantOwned):
 
     def __str__(self) -> str:
         return self.request_id
+
+
+# -- sums that were made already --------------------------------------------------------------------------------------
+
+
+class Span(models.IntegerChoices):
+    """How much one rollup covers, in hours; both start at whole ones of UTC."""
+
+    HOUR = 1
+    DAY = 24
+
+
+class UsageRollup(TenantOwned):
+    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by quotas/rollups.py alone."""
+
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    span = models.PositiveSmallIntegerField(choices=Span)
+    start = models.DateTimeField()
+    provider = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    source = models.CharField(max_length=100)
+    app_key_name = models.CharField(max_length=80)
+    user = models.ForeignKey(User, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+")
+    scenario = models.CharField(max_length=20)
+    status = models.CharField(max_length=9)
+    error_code = models.CharField(max_length=40)
+    currency = models.CharField(max_length=3)
+    calls = models.PositiveBigIntegerField()
+    priced = models.PositiveBigIntegerField()  # calls whose cost is known
+    counted = models.PositiveBigIntegerField()  # calls some of whose tokens are known
+    prompt_tokens = models.PositiveBigIntegerField()
+    completion_tokens = models.PositiveBigIntegerField()
+    credits = models.PositiveBigIntegerField()
+    cost_steps = models.BigIntegerField()  # in steps of the last place that a record's cost has
+    latency_min = models.PositiveIntegerField()
+    latency_max = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = _("sums of an hour")
+        verbose_name_plural = _("sums of hours")
+        indexes = (models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),)
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H} {self.provider}/{self.model}: {self.calls}"
+
+
+for _column in histogram.COLUMNS:
+    UsageRollup.add_to_class(_column, models.PositiveBigIntegerField(default=0))
+
+
+class RolledUntil(TenantOwned):
+    """Every hour of a tenant before this moment has its sums in UsageRollup, but for those in StaleHour."""
+
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant",), name="rolled_until_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.until:%Y-%m-%d %H}"
+
+
+class StaleHour(TenantOwned):
+    """A call record came late: more than an hour after its call. A trigger on call records writes a row for each, in the same
+    transaction; whoever makes the hour's sums deletes the rows that it saw before it summed. So rows are never shared or updated."""
+
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    start = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("tenant", "start"), name="stale_of_tenant"),)
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H}"

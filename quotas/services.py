@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from quotas import statements
+from quotas.database import dialect
+from quotas.database import execute as _execute
 from quotas.invariants import audit
 from quotas.plans import (
     BelowUsed,
@@ -23,12 +25,14 @@ from quotas.plans import (
     set_plan_credential,
     update_plan,
 )
-from quotas.statements import Dialect, ExpiredHold, FinishResult, HoldRequest, HoldResult, R, Record, Steps
+from quotas.rollups import Rolled, roll_up
+from quotas.statements import ExpiredHold, FinishResult, HoldRequest, HoldResult, R, Record, Steps
 
 __all__ = [
     "BelowUsed",
     "PlanAccess",
     "Reaped",
+    "Rolled",
     "audit",
     "create_plan",
     "dialect",
@@ -40,22 +44,12 @@ __all__ = [
     "open_plan_credential",
     "reap",
     "record_call",
+    "roll_up",
     "set_plan_credential",
     "settle",
     "update_plan",
     "void",
 ]
-
-
-def dialect() -> Dialect:
-    """The dialect of Django's own connection."""
-    return statements.POSTGRES if connection.vendor == "postgresql" else statements.DJANGO_SQLITE
-
-
-def _execute(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return cursor.fetchall() if cursor.description else []
 
 
 def _run(steps: Steps[R]) -> R:

@@ -23,6 +23,7 @@ from django.utils import timezone
 from models_catalog.models import DefaultModel, TenantModel
 from providers.models import ProviderChoice, ProviderCredential
 from providers.spec import Call, Reply
+from quotas import services as quotas
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from tenants.models import AppKey, AuditEntry, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
 from tenants.permissions import Action, Role
@@ -123,6 +124,21 @@ def _credits(side: Side) -> None:
     )
 
 
+def _early_call(side: Side) -> None:
+    """Of long ago, and recorded now: it notes its hour."""
+    with tenant_scope(side.tenant):
+        CallRecord.objects.create(
+            tenant=side.tenant,
+            time=timezone.now() - timedelta(days=400),
+            request_id=f"{side.mark}-early",
+            operation="chat.completions",
+            provider=PROVIDER,
+            model=side.model,
+            status="error",
+            error_code=f"{side.mark}-code",
+        )
+
+
 @dataclass
 class World:
     """Two workspaces that must not know of each other, and people who belong nowhere."""
@@ -133,7 +149,13 @@ class World:
 
 
 def make_world() -> World:
-    return World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
+    world = World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
+    for side in (world.acme, world.globex):
+        _early_call(side)
+    quotas.roll_up()
+    for side in (world.acme, world.globex):
+        _early_call(side)  # the sums of its hour are stale now
+    return world
 
 
 _CHAT = {
