@@ -14,7 +14,8 @@ _django: Any = get_asgi_application()
 from config.bodies import BodyLimit  # noqa: E402
 from config.logs import AccessLog, request_id  # noqa: E402
 from config.paths import path_of  # noqa: E402
-from gateway.asgi import Gateway  # noqa: E402
+from gateway.asgi import FORM_LIMIT, Gateway  # noqa: E402
+from gateway.playground import Playground  # noqa: E402
 from gateway.service import Service  # noqa: E402
 
 Scope = MutableMapping[str, Any]
@@ -24,6 +25,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 django_application = BodyLimit(_django)
 service = Service()
 gateway = Gateway(service, request_id)
+playground = Playground(gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT))
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +35,8 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     path = path_of(scope)
     if scope["type"] == "http" and (path.startswith("/v1/") or path == "/v1"):
         await gateway(scope, receive, send, path)
+    elif scope["type"] == "http" and playground.takes(path):
+        await playground(scope, receive, send, path)
     else:
         await django_application(scope, receive, send)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -72,11 +72,12 @@ class _Exchange:
     headers: dict[str, str]
     request_id: str
     taken_over: bool  # the id came with the request
+    more: Headers = field(default_factory=list)  # headers of every answer
     started: bool = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
-        all_headers = [*_ALWAYS, *headers, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.request_id.encode())]
+        all_headers = [*_ALWAYS, *self.more, *headers, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.request_id.encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -99,13 +100,24 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """Answer one request. path: the path without the prefix the server is mounted under, beginning with /v1."""
-        headers = _read_headers(scope["headers"])
-        given = headers.get("x-request-id", "")
-        taken_over = _ID.fullmatch(given) is not None
-        exchange = _Exchange(scope, receive, send, path.rstrip("/"), headers, given if taken_over else secrets.token_hex(12), taken_over)
+        await self._guarded(_exchange(scope, receive, send, path.rstrip("/")), self._answer)
+
+    async def call_as(
+        self, principal: Principal, operation: Operation, scope: Scope, receive: Receive, send: Send, *, more: Headers | None = None
+    ) -> None:
+        """One call of somebody who is known already, such as a signed-in person. more: headers of every answer."""
+
+        async def answer(exchange: _Exchange) -> None:
+            await self._service.ready()
+            await self._call(exchange, principal, operation)
+
+        await self._guarded(_exchange(scope, receive, send, operation.value, more or []), answer)
+
+    async def _guarded(self, exchange: _Exchange, answer: Callable[[_Exchange], Awaitable[None]]) -> None:
+        """Let `answer` do it, and answer what it raises."""
         token = self._log_id.set(exchange.request_id)
         try:
-            await self._answer(exchange)
+            await answer(exchange)
         except Refusal as refusal:
             await exchange.refuse(refusal)
         except DatabaseAway as problem:
@@ -189,7 +201,7 @@ class Gateway:
             watch.cancel()
 
     async def _stream(self, exchange: _Exchange, answer: Streamed) -> None:
-        headers = [*_EVENTS, *answer.headers, (b"x-request-id", exchange.request_id.encode())]
+        headers = [*_EVENTS, *exchange.more, *answer.headers, (b"x-request-id", exchange.request_id.encode())]
         send = exchange.send
         exchange.started = True
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -216,6 +228,13 @@ class Gateway:
                 400, "ambiguous_model", f"Several providers have a model “{wanted}”. Say which one you mean: {names}.", param="model"
             )
         await exchange.answer(200, [_JSON], orjson.dumps(openai_format.model_object(found[0].id, found[0].provider)))
+
+
+def _exchange(scope: Scope, receive: Receive, send: Send, path: str, more: Headers | None = None) -> _Exchange:
+    headers = _read_headers(scope["headers"])
+    given = headers.get("x-request-id", "")
+    taken_over = _ID.fullmatch(given) is not None
+    return _Exchange(scope, receive, send, path, headers, given if taken_over else secrets.token_hex(12), taken_over, more or [])
 
 
 def _read_headers(raw: Headers) -> dict[str, str]:

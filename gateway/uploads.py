@@ -116,7 +116,7 @@ def _sorted(parts: list[_Part]) -> tuple[dict[str, Any], Upload]:
             _add_field(fields, part)
     if upload is None:
         raise bad_request("file is missing.", "file")
-    if not _is_audio(upload.data):
+    if not is_audio(upload.data):
         raise Refusal(415, "unsupported_media_type", "The file is none of flac, mp3, mp4, m4a, ogg, wav, webm.", param="file")
     return fields, upload
 
@@ -148,7 +148,7 @@ def _value(name: str, text: str) -> Any:
         raise bad_request(f"{name} must be a number.", name) from None
 
 
-def _is_audio(data: bytes) -> bool:
+def is_audio(data: bytes) -> bool:
     """By the first bytes, whatever the name and the media type say."""
     if data[:4] in (b"RIFF", b"RF64"):
         return data[8:12] == b"WAVE"

@@ -1,7 +1,16 @@
-"""Addresses of the workspace's first page."""
+"""Addresses of the workspace's first page and of the playground."""
 
 from django.urls import path
 
+from gateway import playground_views as playground
 from gateway import views
 
-urlpatterns = [path("", views.overview, name="overview")]
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("playground/", playground.chat, name="playground"),
+    path("playground/embeddings/", playground.embeddings, name="playground-embeddings"),
+    path("playground/speech/", playground.speech, name="playground-speech"),
+    path("playground/rerank/", playground.rerank, name="playground-rerank"),
+    path("playground/render/", playground.render_answer, name="playground-render"),
+    path("playground/call/<str:operation>/", playground.call, name="playground-call"),
+]

@@ -267,6 +267,10 @@ def _default_form(side: Side) -> dict[str, Any]:
     return {"reasoning-model": f"{PROVIDER}/{side.model}"}
 
 
+def _chat_form(side: Side) -> dict[str, Any]:
+    return {"model": f"{PROVIDER}/{side.model}", "message": "Hello"}
+
+
 # Pages of a workspace, by path.
 PAGES: dict[str, Entry] = {
     f"{SETTINGS}members/": Entry(),
@@ -303,6 +307,16 @@ PAGES: dict[str, Entry] = {
     ),
     f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
     "/t/{workspace}/": Entry(),
+    "/t/{workspace}/playground/": Entry(bodies={"POST": _chat_form}, borrowed={"POST": _chat_form}),
+    "/t/{workspace}/playground/embeddings/": Entry(bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "texts": "Hello"}}),
+    "/t/{workspace}/playground/speech/": Entry(
+        bodies={"POST": lambda side: {"action": "speak", "model": f"{PROVIDER}/{side.model}", "input": "Hello"}}
+    ),
+    "/t/{workspace}/playground/rerank/": Entry(
+        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "query": "Hello", "documents": "Hello"}}
+    ),
+    "/t/{workspace}/playground/render/": Entry(bodies={"POST": lambda side: {"text": "**Hello**"}}),
+    "/t/{workspace}/playground/call/{operation}/": Entry(fixed={"operation": "chat.completions"}),
     "/t/{workspace}/usage/": Entry(),
     "/t/{workspace}/usage/calls/": Entry(),
     f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),

@@ -20,6 +20,7 @@ register = template.Library()
 
 SECTIONS = {
     **dict.fromkeys(("usage-calls",), "usage"),
+    **dict.fromkeys(("playground-embeddings", "playground-speech", "playground-rerank"), "playground"),
     **dict.fromkeys(("member-invite", "member-remove"), "members"),
     **dict.fromkeys(("app-key-new", "app-key-revoke", "app-key-rotate"), "app-keys"),
     **dict.fromkeys(

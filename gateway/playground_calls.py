@@ -1,0 +1,253 @@
+"""Calls of forms that are sent without scripts, and what pages say of answers and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote
+
+from asgiref.sync import async_to_sync
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from gateway import openai_format
+from gateway.errors import Refusal
+from gateway.playground import SERVICE
+from gateway.relay import Inquiry, Whole, internal_error
+from gateway.service import Service
+from providers.spec import Operation, Upload
+from tenants.identity import Principal
+
+logger = logging.getLogger(__name__)
+# What happened, in a few words and in the reader's language; the refusal's own message, mostly the provider's words, stands below.
+TITLES: Final[dict[str, Any]] = {
+    "trial_exhausted": gettext_lazy("The trial is used up."),
+    "trial_provider_unavailable": gettext_lazy("The trial cannot be served right now."),
+    "model_not_in_trial": gettext_lazy("This model is not part of the trial."),
+    "not_configured": gettext_lazy("The model's provider is not set up."),
+    "model_not_found": gettext_lazy("The provider does not know this model."),
+    "provider_auth_failed": gettext_lazy("The provider refused the key."),
+    "provider_permission_denied": gettext_lazy("The provider does not allow this with the key."),
+    "provider_out_of_funds": gettext_lazy("The account at the provider has no credit."),
+    "provider_rate_limited": gettext_lazy("The provider asks for a pause: too many calls."),
+    "provider_overloaded": gettext_lazy("The provider is overloaded. Try again shortly."),
+    "provider_timeout": gettext_lazy("The provider did not answer in time."),
+    "context_length_exceeded": gettext_lazy("The conversation is too long for this model."),
+    "content_filter": gettext_lazy("The provider's content filter refused this."),
+    "credential_unreadable": gettext_lazy("The stored key cannot be read. Enter it again."),
+    "invalid_request": gettext_lazy("The request was not accepted."),
+    "too_large": gettext_lazy("The file is too large: at most 25 MB."),
+    "unsupported_media_type": gettext_lazy("This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or webm."),
+    "database_unavailable": gettext_lazy("The server's database cannot be reached. Nothing was charged."),
+    "internal_error": gettext_lazy("The server made a mistake. Nothing was charged."),
+}
+OTHER: Final = gettext_lazy("The call failed.")
+# What is mended on the provider's page of credentials.
+ABOUT_KEYS: Final = frozenset(
+    {"trial_exhausted", "model_not_in_trial", "not_configured", "provider_auth_failed", "credential_unreadable", "provider_out_of_funds"}
+)
+
+
+@dataclass(slots=True)
+class Problem:
+    """A call that failed, as a page tells it."""
+
+    code: str
+    message: str
+    status: int
+    request_id: str = ""
+
+    @property
+    def title(self) -> Any:
+        return TITLES.get(self.code, OTHER)
+
+    @property
+    def about_keys(self) -> bool:
+        return self.code in ABOUT_KEYS
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one call: an answer's JSON or bytes, or a problem."""
+
+    model: str
+    body: dict[str, Any] = field(default_factory=dict)
+    content: bytes = b""
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    problem: Problem | None = None
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition("/")[0]
+
+    @property
+    def message(self) -> dict[str, Any]:
+        choices = self.body.get("choices") or [{}]
+        found: dict[str, Any] = choices[0].get("message") or {}
+        return found
+
+    @property
+    def text(self) -> str:
+        content = self.message.get("content", self.body.get("text"))
+        return content if isinstance(content, str) else "" if content is None else json.dumps(content, ensure_ascii=False)
+
+    @property
+    def thought(self) -> str:
+        return str(self.message.get("reasoning_content") or "")
+
+    @property
+    def calls(self) -> str:
+        """Tool calls as they came."""
+        called = self.message.get("tool_calls")
+        return json.dumps(called, ensure_ascii=False, indent=2) if called else ""
+
+    @property
+    def footer(self) -> str:
+        """ "12 + 40 tokens · 0.8 s · trial, 37 left"."""
+        parts = [_tokens(self.body.get("usage")), _("%(seconds)s s") % {"seconds": f"{self.seconds:.1f}"}, _source(self.headers)]
+        return " · ".join(part for part in parts if part)
+
+
+def _tokens(usage: Any) -> str:
+    if not isinstance(usage, dict):
+        return ""
+    asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(asked, int) and isinstance(said, int):
+        return _("%(asked)s + %(said)s tokens") % {"asked": asked, "said": said}
+    total = asked if isinstance(asked, int) else usage.get("total_tokens")
+    return ngettext("%(n)s token", "%(n)s tokens", total) % {"n": total} if isinstance(total, int) else ""
+
+
+def _source(headers: Mapping[str, str]) -> str:
+    kind, _colon, name = unquote(headers.get("x-modelkeep-source", "")).partition(":")
+    if kind != "trial":
+        return name
+    left = headers.get("x-modelkeep-credits-remaining", "")
+    return _("trial, %(left)s left") % {"left": left} if left else _("trial")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call to be made."""
+
+    operation: Operation
+    model: str
+    body: dict[str, Any]
+    upload: Upload | None = None
+
+
+def ask(request: Any, questions: Sequence[Question]) -> list[Outcome]:
+    """Make the calls side by side, each through the relay as any other call; whatever happens is in the outcomes."""
+    service: Service | None = getattr(request, "scope", {}).get(SERVICE)
+    if service is None:
+        # Django runs by itself, without the server that makes calls.
+        refusal = Refusal(503, "unavailable", _("Calls are made by the server that `make run` starts. This one only shows pages."))
+        return [Outcome(one.model, problem=_problem(refusal, request.id)) for one in questions]
+    found: list[Outcome] = async_to_sync(_ask_all)(service, request.principal, questions)
+    return found
+
+
+async def _ask_all(service: Service, principal: Principal, questions: Sequence[Question]) -> list[Outcome]:
+    return list(await asyncio.gather(*(_ask(service, principal, one) for one in questions)))
+
+
+async def _ask(service: Service, principal: Principal, question: Question) -> Outcome:
+    request_id = secrets.token_hex(12)
+    began = time.monotonic()
+    try:
+        asked = openai_format.read(question.operation, {**question.body, "model": question.model})
+        inquiry = Inquiry(principal, question.operation, asked.model, asked.body, request_id, upload=question.upload, unit_key=request_id)
+        answer = await service.relay.start(inquiry)
+    except Refusal as refusal:
+        return Outcome(question.model, headers=_headers(refusal.headers), problem=_problem(refusal, request_id))
+    except Exception:
+        logger.exception("Call %s of the playground failed by a mistake of ours", request_id)
+        return Outcome(question.model, problem=_problem(internal_error(), request_id))
+    assert isinstance(answer, Whole), "nothing here asks for a stream"
+    is_json = answer.content_type.startswith(b"application/json")
+    return Outcome(
+        question.model,
+        body=json.loads(answer.content) if is_json else {},
+        content=b"" if is_json else answer.content,
+        content_type=answer.content_type.decode("latin-1"),
+        headers=_headers(answer.headers),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in pairs}
+
+
+def _problem(refusal: Refusal, request_id: str) -> Problem:
+    return Problem(refusal.code, refusal.message, refusal.status, request_id)
+
+
+# -------------------------------------------------------------------------------------------------- embeddings, rerank
+
+FIRST_VALUES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    text: str
+    values: tuple[float, ...]
+
+    @property
+    def length(self) -> int:
+        return len(self.values)
+
+    @property
+    def first(self) -> str:
+        return ", ".join(f"{value:.4f}" for value in self.values[:FIRST_VALUES]) + (" …" if self.length > FIRST_VALUES else "")
+
+
+def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
+    """The vectors of an embedding's answer beside their lines; what is no list of numbers is left empty."""
+    rows = body.get("data") or []
+    found = {row.get("index", number): row.get("embedding") for number, row in enumerate(rows) if isinstance(row, dict)}
+    return [Vector(line, _numbers(found.get(number))) for number, line in enumerate(lines)]
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(float(one) for one in value) if isinstance(value, list) and all(isinstance(one, int | float) for one in value) else ()
+
+
+def similarities(found: Sequence[Vector]) -> list[list[str]]:
+    """The cosine of the angle between each two vectors, as text; a dash where there is none."""
+    return [[_cosine(one.values, other.values) for other in found] for one in found]
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> str:
+    size = math.sqrt(math.fsum(a * a for a in one)) * math.sqrt(math.fsum(b * b for b in other))
+    if len(one) != len(other) or not size:
+        return "–"
+    return f"{math.fsum(a * b for a, b in zip(one, other, strict=True)) / size:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    place: int
+    number: int  # of the document as it was typed, from 1
+    text: str
+    score: str
+
+
+def ranking(documents: Sequence[str], body: Mapping[str, Any]) -> list[Ranked]:
+    """The documents in the order of a rerank's answer."""
+    rows = [row for row in body.get("results") or [] if isinstance(row, dict) and isinstance(row.get("index"), int)]
+    known = [row for row in rows if 0 <= row["index"] < len(documents)]
+    known.sort(key=lambda row: -float(row.get("relevance_score") or 0))
+    return [
+        Ranked(place, row["index"] + 1, documents[row["index"]], f"{float(row.get('relevance_score') or 0):.4f}")
+        for place, row in enumerate(known, start=1)
+    ]

@@ -1,0 +1,254 @@
+"""Pages of the playground. With scripts a browser asks the models through `call`; without, the pages' own forms do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from gateway import playground_calls as calls
+from gateway import playground_code
+from gateway.playground import ADMISSION, OPERATIONS
+from gateway.playground_calls import Outcome, Question
+from gateway.playground_forms import ChatForm, EmbeddingsForm, HearForm, ModelChoice, RerankForm, SpeakForm
+from gateway.playground_models import Offer, chat_parameters, embedding_parameters, labels, offers
+from gateway.playground_texts import texts
+from providers.reading import reading_once
+from providers.spec import ModelType, Operation
+from tenants.markdown import LONGEST, answer_html
+from tenants.pages import endpoint, focus_first_error
+from tenants.permissions import Action
+from tenants.web import page
+
+_TYPES: Final = {
+    "chat": ModelType.REASONING,
+    "embeddings": ModelType.EMBEDDING,
+    "speech": ModelType.SPEECH_TO_TEXT,
+    "rerank": ModelType.RERANK,
+}
+_TAB_OF: Final = {type_: tab for tab, type_ in _TYPES.items()} | {ModelType.TEXT_TO_SPEECH: "speech"}
+# What a browser may be given to play at this address. Anything else is saved, never shown.
+_SOUNDS: Final = ("audio/",)
+
+
+# --------------------------------------------------------------------------------------------------- calls by scripts
+
+
+@page(Action.USE_MODELS)
+def call(request: Any, operation: str) -> HttpResponse:
+    """Who may call: the server in front asks this with every call of a script, and makes the call itself where it may."""
+    if operation not in OPERATIONS:
+        raise Http404
+    admission = getattr(request, "scope", {}).get(ADMISSION)
+    if admission is not None:
+        admission.principal = request.principal
+    elif request.method != "POST":
+        return HttpResponse(status=405, headers={"Allow": "POST"})
+    return HttpResponse(status=204)
+
+
+@page(Action.USE_MODELS)
+@require_POST
+def render_answer(request: Any) -> HttpResponse:
+    """An answer's Markdown as safe HTML: scripts ask for it once, when an answer is complete."""
+    text = request.POST.get("text", "")
+    if len(text) > LONGEST:
+        return HttpResponse(status=413)
+    return HttpResponse(answer_html(text))
+
+
+# --------------------------------------------------------------------------------------------------------------- pages
+
+
+class _Page:
+    """What the pages share: the models of each type, tabs, and the code for the chosen model."""
+
+    def __init__(self, request: Any, tab: str) -> None:
+        self.request, self.tab = request, tab
+        given = request.POST if request.method == "POST" else request.GET
+        wanted = {_TYPES[tab]: given.get("model", "")}
+        if tab == "speech":
+            wanted = {ModelType.SPEECH_TO_TEXT: given.get("model", ""), ModelType.TEXT_TO_SPEECH: given.get("voice_model", "")}
+            if request.POST.get("action") == "speak":
+                wanted = {ModelType.SPEECH_TO_TEXT: "", ModelType.TEXT_TO_SPEECH: given.get("model", "")}
+        with reading_once():
+            self.offers = offers(tenant=request.tenant, wanted=wanted)
+
+    @property
+    def offer(self) -> Offer:
+        return self.offers[_TYPES[self.tab]]
+
+    def code(self, operation: Operation, offer: Offer) -> list[playground_code.Sample]:
+        return playground_code.samples(operation, base_url=endpoint(self.request), model=offer.model.id) if offer.model else []
+
+    def show(self, context: dict[str, Any], *, wrong: bool = False) -> HttpResponse:
+        has_rerank = bool(self.offers[ModelType.RERANK].entries)
+        shared = {
+            "tab": self.tab,
+            "offer": self.offer,
+            "tabs": [name for name in _TYPES if name != "rerank" or has_rerank or self.tab == "rerank"],
+            "texts": json.dumps(texts(), ensure_ascii=False),
+        }
+        answer = render(self.request, f"gateway/playground_{self.tab}.html", shared | context, status=422 if wrong else 200)
+        answer["Vary"] = "HX-Request"
+        return answer
+
+
+@page(Action.USE_MODELS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def chat(request: Any) -> HttpResponse:
+    shown = _Page(request, "chat")
+    offer = shown.offer
+    parameters = chat_parameters(offer.model) if offer.model else []
+    beside = _beside(request, offer)
+    context: dict[str, Any] = {
+        "choice": ModelChoice(offer, beside=beside),
+        "beside": beside,
+        "code": shown.code(Operation.CHAT, offer),
+        "turns": [],
+        "labels": labels(),
+    }
+    form = ChatForm(offer=offer, parameters=parameters, initial={"beside": beside})
+    wrong = False
+    if request.method == "POST":
+        form, wrong = _converse(request, offer, parameters, context)
+    if wrong:
+        focus_first_error(form)
+    return shown.show(context | {"form": form}, wrong=wrong)
+
+
+def _beside(request: HttpRequest, offer: Offer) -> str:
+    name = (request.POST if request.method == "POST" else request.GET).get("beside", "")
+    return name if offer.find(name) is not None and (offer.model is None or name != offer.model.id) else ""
+
+
+def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> tuple[ChatForm, bool]:
+    """One more turn of a conversation that came with the form: the form to go on with, and whether something in it is wrong."""
+    action = request.POST.get("action", "send")
+    if action in ("draft", "clear"):  # "draft": a text that another page hands over
+        draft = request.POST.get("message", "") if action == "draft" else ""
+        return ChatForm(offer=offer, parameters=parameters, initial={"message": draft, "beside": context["beside"]}), False
+    form = ChatForm(request.POST, offer=offer, parameters=parameters)
+    if not form.is_valid():
+        return form, True
+    turns = form.cleaned_data["history"]
+    if action == "retry" and turns:
+        turns[-1]["answers"] = []
+    elif form.cleaned_data["message"].strip():
+        turns.append({"user": form.cleaned_data["message"], "answers": []})
+    else:
+        form.add_error("message", _("Write a message first."))
+        context["turns"] = _shown(turns)
+        return form, True
+    _answer_turn(request, form, turns)
+    context["turns"] = _shown(turns)
+    kept = {name: value for name, value in request.POST.items() if name in form.fields and name not in ("message", "history")}
+    bound = ChatForm(offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))})
+    return bound, False
+
+
+def _answer_turn(request: HttpRequest, form: ChatForm, turns: list[dict[str, Any]]) -> None:
+    models = [form.cleaned_data["model"], *filter(None, [form.cleaned_data["beside"]])]
+    questions = [Question(Operation.CHAT, model, form.body(turns, slot)) for slot, model in enumerate(models)]
+    for slot, outcome in enumerate(calls.ask(request, questions)):
+        turns[-1]["answers"].append(
+            {
+                "slot": slot,
+                "model": outcome.model,
+                "text": outcome.text or outcome.calls,
+                "footer": "" if outcome.problem else outcome.footer,
+                "outcome": outcome,
+            }
+        )
+
+
+def _history(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the browser keeps for the next turn: failed answers are left out, and so is a turn without any."""
+    kept = []
+    for turn in turns:
+        answers = [{name: one[name] for name in ("slot", "model", "text", "footer")} for one in turn["answers"] if one["text"]]
+        if answers:
+            kept.append({"user": turn["user"], "answers": answers})
+    return kept
+
+
+def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for turn in turns:
+        for one in turn["answers"]:
+            outcome: Outcome | None = one.get("outcome")
+            one["html"] = answer_html(outcome.text if outcome else one["text"])
+    return turns
+
+
+@page(Action.USE_MODELS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def embeddings(request: Any) -> HttpResponse:
+    shown = _Page(request, "embeddings")
+    offer = shown.offer
+    parameters = embedding_parameters(offer.model) if offer.model else []
+    form = EmbeddingsForm(request.POST or None, offer=offer, parameters=parameters)
+    context: dict[str, Any] = {"form": form, "choice": ModelChoice(offer), "code": shown.code(Operation.EMBEDDINGS, offer)}
+    if request.method == "POST" and form.is_valid():
+        lines = form.cleaned_data["texts"]
+        body = {"input": lines, "encoding_format": "float", **form.settings}
+        (outcome,) = calls.ask(request, [Question(Operation.EMBEDDINGS, form.cleaned_data["model"], body)])
+        found = calls.vectors(lines, outcome.body)
+        context |= {"outcome": outcome, "vectors": found, "rows": list(zip(found, calls.similarities(found), strict=True))}
+    return shown.show(context, wrong=form.is_bound and not form.is_valid())
+
+
+@page(Action.USE_MODELS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def rerank(request: Any) -> HttpResponse:
+    shown = _Page(request, "rerank")
+    offer = shown.offer
+    form = RerankForm(request.POST or None, offer=offer)
+    context: dict[str, Any] = {"form": form, "choice": ModelChoice(offer), "code": shown.code(Operation.RERANK, offer)}
+    if request.method == "POST" and form.is_valid():
+        documents = form.cleaned_data["documents"]
+        body = {"query": form.cleaned_data["query"], "documents": documents}
+        (outcome,) = calls.ask(request, [Question(Operation.RERANK, form.cleaned_data["model"], body)])
+        context |= {"outcome": outcome, "ranked": calls.ranking(documents, outcome.body)}
+    return shown.show(context, wrong=form.is_bound and not form.is_valid())
+
+
+@page(Action.USE_MODELS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def speech(request: Any) -> HttpResponse:
+    shown = _Page(request, "speech")
+    heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
+    action = request.POST.get("action", "hear") if request.method == "POST" else ""
+    hear = HearForm(*((request.POST, request.FILES) if action == "hear" else ()), offer=heard, auto_id="hear_%s")
+    speak = SpeakForm(*((request.POST,) if action == "speak" else ()), offer=spoken, auto_id="speak_%s")
+    context: dict[str, Any] = {
+        "hear": hear,
+        "speak": speak,
+        "hear_choice": ModelChoice(heard),
+        "speak_choice": ModelChoice(spoken, name="voice_model"),
+        "spoken": spoken,
+        "hear_code": shown.code(Operation.TRANSCRIPTION, heard),
+        "speak_code": shown.code(Operation.SPEECH, spoken),
+    }
+    if action == "hear" and hear.is_valid():
+        question = Question(Operation.TRANSCRIPTION, hear.cleaned_data["model"], {}, hear.cleaned_data["file"])
+        (context["heard"],) = calls.ask(request, [question])
+    elif action == "speak" and speak.is_valid():
+        (outcome,) = calls.ask(request, [Question(Operation.SPEECH, speak.cleaned_data["model"], speak.body)])
+        if outcome.problem is None:
+            return _sound(outcome)
+        context["unspoken"] = outcome
+    return shown.show(context, wrong=any(form.is_bound and not form.is_valid() for form in (hear, speak)))
+
+
+def _sound(outcome: Outcome) -> HttpResponse:
+    """The spoken text itself: the browser plays it. A provider's word on what it is counts only where it is a sound."""
+    kind = outcome.content_type.partition(";")[0].strip().lower()
+    is_sound = kind.startswith(_SOUNDS)
+    answer = HttpResponse(outcome.content, content_type=kind if is_sound else "application/octet-stream")
+    answer["Content-Disposition"] = "inline" if is_sound else 'attachment; filename="speech"'
+    answer["Content-Encoding"] = "identity"
+    return answer
