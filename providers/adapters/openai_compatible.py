@@ -85,7 +85,7 @@ PROVIDER = Provider(
         ),
     ),
     operations={
-        Operation.CHAT: openai_chat(auth=auth, tidy=tidy),
+        Operation.CHAT: openai_chat(auth=auth, tidy=tidy, think_tags=True),
         Operation.COMPLETION: openai_completions(auth=auth),
         Operation.EMBEDDINGS: openai_embeddings(auth=auth),
         Operation.TRANSCRIPTION: openai_audio(auth=auth, path="/audio/transcriptions"),
