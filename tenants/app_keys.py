@@ -30,22 +30,25 @@ def create_app_key(
     scopes: Iterable[Scope | str],
     allowed_providers: Iterable[str] = (),
     allowed_models: Iterable[str] = (),
+    allowed_operations: Iterable[str] = (),
     expires: datetime | None = None,
     user: User | None = None,
 ) -> tuple[AppKey, str]:
     """(row, the key's text, which is shown now and never again).
 
-    `user` is the person whose rights bound the key; without it, the actor. Empty lists of providers or models mean all.
+    `user` is the person whose rights bound the key; without it, the actor. Empty lists of providers, models or endpoints
+    ("chat.completions", "embeddings", ...) mean all.
     Raises ServiceError (name, scopes, expires), NotAllowed (wider than the creator's rights), Conflict (name taken).
     """
     name, wanted = _checked_name(name), _checked_scopes(scopes)
     providers, models = _checked_list(allowed_providers, "allowed_providers"), _checked_list(allowed_models, "allowed_models")
+    operations = _checked_list(allowed_operations, "allowed_operations")
     if expires is not None and expires <= timezone.now():
         raise ServiceError("expires_in_past", _("The key would have expired already. Choose a later day."), field="expires")
     creator_id = user.pk if user is not None else actor.user_id
     by_command = creator_id is None and _is_free_of_people(actor)
     _check_rights(tenant, actor, creator_id, by_command, wanted)
-    _check_not_wider(actor, providers, models)
+    _check_not_wider(actor, providers, models, operations)
     if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
         raise _name_taken()
     text = new_key()
@@ -57,6 +60,7 @@ def create_app_key(
         scopes=sorted(wanted),
         allowed_providers=providers,
         allowed_models=models,
+        allowed_operations=operations,
         created_by_id=creator_id,
         made_by_command=by_command,
         expires=expires,
@@ -106,6 +110,7 @@ def rotate_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor, overlap: t
         scopes=old.scopes,
         allowed_providers=old.allowed_providers,
         allowed_models=old.allowed_models,
+        allowed_operations=old.allowed_operations,
         created_by_id=old.created_by_id,
         made_by_command=old.made_by_command,
         expires=old.expires,
@@ -186,15 +191,13 @@ def _check_rights(tenant: Tenant, actor: Actor, creator_id: int | None, by_comma
         raise NotAllowed("scope_too_wide", _("An app key is never wider than the key that makes it."), field="scopes")
 
 
-def _check_not_wider(actor: Actor, providers: list[str], models: list[str]) -> None:
+def _check_not_wider(actor: Actor, providers: list[str], models: list[str], operations: list[str]) -> None:
     """An acting key that is limited itself makes no key without these limits."""
     maker = actor.principal
     if maker is None or maker.kind != "app_key":
         return
-    own_providers, own_models = maker.allowed_providers, maker.allowed_models
-    if (own_providers and not (providers and own_providers >= set(providers))) or (
-        own_models and not (models and own_models >= set(models))
-    ):
+    pairs = ((maker.allowed_providers, providers), (maker.allowed_models, models), (maker.allowed_operations, operations))
+    if any(own and not (asked and own >= set(asked)) for own, asked in pairs):
         raise NotAllowed("limits_too_wide", _("An app key is never wider than the key that makes it."), field="allowed_models")
 
 
@@ -203,7 +206,7 @@ def _check_covers(actor: Actor, row: AppKey) -> None:
     if actor.principal is not None:
         if not {Scope(one) for one in row.scopes} <= (actor.principal.scopes or frozenset()):
             raise NotAllowed("scope_too_wide", _("An app key is never wider than the key that makes it."))
-        _check_not_wider(actor, row.allowed_providers, row.allowed_models)
+        _check_not_wider(actor, row.allowed_providers, row.allowed_models, row.allowed_operations)
 
 
 def _may_manage_all(actor: Actor) -> bool:

@@ -56,11 +56,16 @@ class Principal:
     allowed_providers: frozenset[str]  # empty: all
     allowed_models: frozenset[str]  # "provider/model"; empty: all
     config_version: int
+    allowed_operations: frozenset[str] = frozenset()  # endpoints of /v1 such as "embeddings"; empty: all
     # The key's last use lies more than TOUCH_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
     def can(self, action: Action) -> bool:
         return action in self.actions
+
+    def may_ask(self, operation: str) -> bool:
+        """Whether this key's own limits let it use an endpoint of /v1, such as "chat.completions"."""
+        return not self.allowed_operations or operation in self.allowed_operations
 
     def may_use(self, provider: str, model: str) -> bool:
         """Whether this key's own limits let it use a model. `model` is the bare name, without the provider."""
@@ -131,7 +136,7 @@ def _bearer(value: str) -> str:
 
 # {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter: digest(key).
 PRINCIPAL_SQL: Final = (
-    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, k.expires, k.revoked, k.last_used,"
+    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, k.allowed_operations, k.expires, k.revoked, k.last_used,"
     " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, t.config_version"
     " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
     " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
@@ -151,6 +156,7 @@ class _Row(NamedTuple):
     scopes: Any
     allowed_providers: Any
     allowed_models: Any
+    allowed_operations: Any
     expires: Any
     revoked: Any
     last_used: Any
@@ -203,6 +209,7 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
         label=f"app key {row.name}",
         allowed_providers=frozenset(_list(row.allowed_providers)),
         allowed_models=frozenset(_list(row.allowed_models)),
+        allowed_operations=frozenset(_list(row.allowed_operations)),
         config_version=row.config_version,
         touch_due=touch_due,
     )
@@ -223,6 +230,8 @@ def _refuse_dead_key(row: _Row, now: datetime) -> None:
             "owner_left",
             _("This key's owner left the workspace, so the key does nothing any more. Ask a member for a new one."),
         )
+    if row.tenant_status == "closed":
+        raise BadCredential(403, "workspace_closed", _("This workspace was closed by its owner. Its models cannot be called any more."))
     if row.tenant_status != "active":
         raise BadCredential(403, "workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
 

@@ -26,8 +26,10 @@ EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
 
 
 @transaction.atomic
-def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Invitation, str]:
+def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bool = False) -> tuple[Invitation, str]:
     """(invitation, the link's token). The token is not kept: whoever loses it invites again, which ends the older link.
+
+    by_email: the caller sends the link to the invited address and shows it to nobody else.
 
     Raises ServiceError (an address that is none), NotAllowed (a role above the own one), Conflict (a member already).
     """
@@ -46,8 +48,9 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor) -> tuple[Inv
         digest=_digest(token),
         created_by_id=actor.user_id,
         expires=timezone.now() + LIFETIME,
+        by_email=by_email,
     )
-    _record(invitation, actor, "member.invited")
+    _record(invitation, actor, "member.invited", sent="e-mail" if by_email else "link")
     return invitation, token
 
 
@@ -104,6 +107,7 @@ def accept_invitation(
     Conflict (`sign_in_first`: the address has an account; `already_member`), ServiceError (the password is too weak).
     """
     invitation = find_invitation(token)
+    new_account = user is None
     if user is None:
         user = _new_account(invitation, name, password)
     elif user.email != invitation.email:
@@ -112,10 +116,14 @@ def accept_invitation(
         if not Invitation.objects.filter(pk=invitation.pk, accepted=None).update(accepted=timezone.now()):
             raise NotFound("no_such_invitation", _("This invitation has expired, was used or was withdrawn. Ask for a new link."))
         member: Membership
-        member, created = Membership.objects.get_or_create(tenant=invitation.tenant, user=user, defaults={"role": invitation.role})
+        values = {"role": invitation.role, "invited_by_id": invitation.created_by_id}
+        member, created = Membership.objects.get_or_create(tenant=invitation.tenant, user=user, defaults=values)
         if not created:
             raise Conflict("already_member", _("You are a member of this workspace already."))
-        _record(invitation, Actor(user.email, user.pk, address), "member.joined")
+        details = {"invited_by": invitation.created_by.email if invitation.created_by else "command"}
+        if new_account:
+            details["password"] = "e-mail" if invitation.by_email else "link"
+        _record(invitation, Actor(user.email, user.pk, address), "member.joined", **details)
     return member
 
 
@@ -123,12 +131,14 @@ def _new_account(invitation: Invitation, name: str, password: str) -> User:
     taken = Conflict("sign_in_first", _("There is an account with this e-mail address already. Sign in, then open the link again."))
     if User.objects.filter(email=invitation.email).exists():
         raise taken
-    user = User(email=invitation.email, name=name.strip()[:120])
+    user = User(email=invitation.email, name=name.strip()[:120], language=invitation.tenant.default_language)
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise ServiceError("weak_password", " ".join(error.messages), field="password") from None
     user.set_password(password)
+    # Somebody else had the link too and could have chosen this password: said until the person chooses another one.
+    user.password_by_link = None if invitation.by_email else timezone.now()
     try:
         with transaction.atomic():
             user.save(force_insert=True)
@@ -141,7 +151,7 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _record(invitation: Invitation, actor: Actor, action: str) -> None:
+def _record(invitation: Invitation, actor: Actor, action: str, **details: str) -> None:
     record(
         tenant=invitation.tenant,
         actor=actor,
@@ -149,5 +159,5 @@ def _record(invitation: Invitation, actor: Actor, action: str) -> None:
         object_type="invitation",
         object_id=invitation.pk,
         object_label=invitation.email,
-        details={"role": invitation.role},
+        details={"role": invitation.role, **details},
     )

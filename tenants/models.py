@@ -41,6 +41,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=120, blank=True)
     language = models.CharField(_("language"), max_length=12, blank=True)
     theme = models.CharField(_("theme"), max_length=8, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)  # a name of the IANA database; "" is the server's
+    # When the password was chosen through an invitation's link, which others had seen before. Ends with the next password.
+    password_by_link = models.DateTimeField(_("password set through a link"), null=True, blank=True, editable=False)
+    # Part of what signs a session: one more ends all sessions but those that are told.
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("operator"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now)
@@ -60,6 +65,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_short_name(self) -> str:
         return self.name or self.email.partition("@")[0]
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password)
+        self.password_by_link = None
+
+    def get_session_auth_hash(self) -> str:
+        known: str = super().get_session_auth_hash()
+        return f"{known}.{self.session_epoch}" if self.session_epoch else known
+
 
 class Tenant(models.Model):
     """A workspace. `config_version` grows with every change that the data plane caches."""
@@ -67,11 +80,14 @@ class Tenant(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
         SUSPENDED = "suspended", _("Suspended")
+        CLOSED = "closed", _("Closed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(_("address"), max_length=50, unique=True)
     name = models.CharField(_("name"), max_length=120)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.ACTIVE)
+    # Of pages for people who chose none: those who are invited.
+    default_language = models.CharField(_("default language"), max_length=12, blank=True)
     # The operators' own row: it holds the key pair that seals trial plans' credentials. Never listed, never entered.
     is_system = models.BooleanField(default=False, editable=False)
     config_version = models.PositiveBigIntegerField(default=1, editable=False)
@@ -110,11 +126,28 @@ class TenantOwned(models.Model):
             raise ForeignTenant(f"{type(self).__name__} of tenant {self.tenant_id} touched while {active} is active")
 
 
+class FormerAddress(TenantOwned):
+    """An address that a workspace had: it leads to the present one, and no other workspace gets it."""
+
+    slug = models.SlugField(_("address"), max_length=50, primary_key=True)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("former address")
+        verbose_name_plural = _("former addresses")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
 class Membership(TenantOwned):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user"))
     role = models.CharField(_("role"), max_length=8, choices=[(role.value, role.value) for role in Role])
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_active = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
+    invited_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+", verbose_name=_("invited by")
+    )
 
     class Meta:
         verbose_name = _("member")
@@ -126,7 +159,7 @@ class Membership(TenantOwned):
 
 
 class Invitation(TenantOwned):
-    """An invitation by link; only the token's hash is stored."""
+    """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it was sent by e-mail."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(_("e-mail address"))
@@ -136,6 +169,7 @@ class Invitation(TenantOwned):
     created = models.DateTimeField(default=timezone.now, editable=False)
     expires = models.DateTimeField(_("expires"))
     accepted = models.DateTimeField(null=True, blank=True, editable=False)
+    by_email = models.BooleanField(_("sent by e-mail"), default=False, editable=False)
 
     class Meta:
         verbose_name = _("invitation")
@@ -155,6 +189,8 @@ class AppKey(TenantOwned):
     scopes = models.JSONField(_("scopes"), default=list)  # list of tenants.permissions.Scope values
     allowed_providers = models.JSONField(_("allowed providers"), default=list, blank=True)  # slugs; empty means all
     allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)  # "provider/model"; empty means all
+    # Endpoints of /v1, such as "embeddings"; empty means all.
+    allowed_operations = models.JSONField(_("allowed endpoints"), default=list, blank=True)
     # None: made by a command, no person's rights bound it. A person who is gone is another matter: see creator_gone.
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     made_by_command = models.BooleanField(default=False, editable=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from tenants.models import AppKey, AuditEntry, Invitation, KeyPair, Membership, Tenant, User
+from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyPair, Membership, Tenant, User
 from tenants.permissions import Action, Role, actions_of
 from tenants.scope import all_tenants
 
@@ -19,8 +20,23 @@ def workspaces_of(user: User) -> list[Membership]:
         )
 
 
+def address_is_taken(slug: str, *, besides: Tenant | None = None) -> bool:
+    """Whether a workspace has or had this address; those that `besides` had itself are free for it."""
+    with all_tenants():
+        had = FormerAddress.objects.filter(slug=slug)
+        had = had.exclude(tenant=besides) if besides is not None else had
+        return Tenant.objects.filter(slug=slug).exists() or had.exists()
+
+
+def moved_to(slug: str, among: list[Membership]) -> Membership | None:
+    """The one of a person's memberships whose workspace had this address."""
+    with all_tenants():
+        found = FormerAddress.objects.filter(slug=slug).values_list("tenant_id", flat=True).first()
+    return next((member for member in among if member.tenant_id == found), None)
+
+
 def members(*, tenant: Tenant) -> QuerySet[Membership]:
-    return Membership.objects.select_related("user").filter(tenant=tenant).order_by("user__email")
+    return Membership.objects.select_related("user", "invited_by").filter(tenant=tenant).order_by("user__email")
 
 
 def open_invitations(*, tenant: Tenant) -> QuerySet[Invitation]:
@@ -34,12 +50,26 @@ def app_keys(*, tenant: Tenant, created_by: int | None = None) -> QuerySet[AppKe
     return rows.filter(created_by=created_by) if created_by is not None else rows
 
 
-def audit_entries(*, tenant: Tenant, search: str = "", action: str = "") -> QuerySet[AuditEntry]:
+def audit_entries(
+    *,
+    tenant: Tenant,
+    search: str = "",
+    action: str = "",
+    actor: str = "",
+    since: datetime | None = None,
+    before: datetime | None = None,
+) -> QuerySet[AuditEntry]:
     """Newest first. `search` is looked for in actor and object; `action` is the start of an action, such as "member."."""
     rows = AuditEntry.objects.filter(tenant=tenant)
     if search:
         rows = rows.filter(Q(actor__icontains=search) | Q(object_label__icontains=search))
-    return rows.filter(action__startswith=action) if action else rows
+    given = {"action__startswith": action, "actor": actor, "time__gte": since, "time__lt": before}
+    return rows.filter(**{name: value for name, value in given.items() if value}).order_by("-time", "-pk")
+
+
+def audit_actors(*, tenant: Tenant) -> list[str]:
+    """Everybody whom the audit trail names, by name."""
+    return list(AuditEntry.objects.filter(tenant=tenant).order_by("actor").values_list("actor", flat=True).distinct())
 
 
 def key_pair(*, tenant: Tenant) -> KeyPair | None:

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from tenants import keys
 from tenants.app_keys import create_app_key, revoke_app_key, revoke_app_key_as_operator, rotate_app_key
 from tenants.audit import Actor, record
-from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
+from tenants.errors import Conflict, NotAllowed, NotFound
 from tenants.invitations import accept_invitation, checked_email, find_invitation, invite, revoke_invitation
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role, can_change_role
 from tenants.scope import tenant_scope
 from tenants.signals import workspace_created
 from tenants.versions import bump_version
+from tenants.workspace_settings import (
+    SYSTEM_SLUG,
+    checked_name,
+    checked_slug,
+    close_workspace,
+    move_workspace,
+    rename_workspace,
+    resume_workspace,
+    set_default_language,
+    suspend_workspace,
+)
 
 __all__ = [
+    "SYSTEM_SLUG",
     "accept_invitation",
     "add_member",
     "bump_version",
+    "change_password",
     "change_role",
     "checked_slug",
+    "close_workspace",
     "create_app_key",
     "create_workspace",
     "find_invitation",
     "invite",
     "leave_workspace",
     "make_user",
+    "move_workspace",
     "remove_member",
     "rename_workspace",
     "resume_workspace",
@@ -38,12 +53,11 @@ __all__ = [
     "revoke_app_key_as_operator",
     "revoke_invitation",
     "rotate_app_key",
+    "set_default_language",
+    "sign_out_elsewhere",
     "suspend_workspace",
     "system_tenant",
 ]
-
-SYSTEM_SLUG: Final = "operator-keys"
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?", re.ASCII)
 
 
 # ---------------------------------------------------------------------------------------------------------- workspaces
@@ -56,7 +70,7 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
     Raises ServiceError (slug) and Conflict (slug taken).
     """
     slug = checked_slug(slug)
-    tenant = Tenant(slug=slug, name=_checked_name(name or slug))
+    tenant = Tenant(slug=slug, name=checked_name(name or slug))
     tenant.save(force_insert=True)
     with tenant_scope(tenant):
         if owner is not None:
@@ -65,49 +79,6 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
         workspace_created.send(sender=Tenant, tenant=tenant)
     keys.prepare_key_pair(tenant.pk)
     return tenant
-
-
-def checked_slug(slug: str) -> str:
-    """The address of a new workspace. Raises ServiceError (no address), Conflict (taken)."""
-    if not _SLUG.fullmatch(slug):
-        message = _("An address has 1 to 50 characters: small letters a to z, digits, and hyphens between them.")
-        raise ServiceError("bad_slug", message, field="slug")
-    if slug == SYSTEM_SLUG or Tenant.objects.filter(slug=slug).exists():
-        raise Conflict("slug_taken", _("This address is taken. Choose another one."), field="slug")
-    return slug
-
-
-def _checked_name(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 120 or not name.isprintable():
-        raise ServiceError("bad_name", _("A name has 1 to 120 printable characters."), field="name")
-    return name
-
-
-@transaction.atomic
-def rename_workspace(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
-    before, tenant.name = tenant.name, _checked_name(name)
-    tenant.save(update_fields=["name"])
-    record(tenant=tenant, actor=actor, action="workspace.renamed", object_label=tenant.name, details={"before": before})
-    return tenant
-
-
-def suspend_workspace(*, tenant: Tenant, actor: Actor) -> None:
-    """Its app keys and pages refuse from the next request on; nothing is deleted."""
-    _set_status(tenant, Tenant.Status.SUSPENDED, actor, "workspace.suspended")
-
-
-def resume_workspace(*, tenant: Tenant, actor: Actor) -> None:
-    _set_status(tenant, Tenant.Status.ACTIVE, actor, "workspace.resumed")
-
-
-@transaction.atomic
-def _set_status(tenant: Tenant, status: Tenant.Status, actor: Actor, action: str) -> None:
-    if not Tenant.objects.filter(pk=tenant.pk, is_system=False).exclude(status=status).update(status=status):
-        return
-    tenant.status = status
-    bump_version(tenant.pk)
-    record(tenant=tenant, actor=actor, action=action, object_type="workspace", object_id=tenant.pk, object_label=tenant.slug)
 
 
 def system_tenant() -> Tenant:
@@ -125,6 +96,18 @@ def make_user(*, email: str, password: str | None, name: str = "") -> User:
     if User.objects.filter(email=email).exists():
         raise Conflict("email_taken", _("There is an account with this e-mail address already."), field="email")
     return User.objects.create_user(email, password, name=name.strip()[:120])
+
+
+def change_password(*, user: User, password: str) -> None:
+    """The person's other sessions end with it, and so does the mark of a password that was set through a link."""
+    user.set_password(password)
+    user.save(update_fields=["password", "password_by_link"])
+
+
+def sign_out_elsewhere(*, user: User) -> None:
+    """End every session of a person; the caller signs the present one anew (update_session_auth_hash)."""
+    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
+    user.refresh_from_db(fields=["session_epoch"])
 
 
 @transaction.atomic

@@ -228,11 +228,12 @@ class TestPrincipal:
         plain = identity.principal_from_row(row, now)
         with tenant_scope(acme.tenant):
             stored = AppKey.objects.get(digest=digest(text))
-        row[1], row[3], row[4], row[5], row[6], row[13] = (
+        row[1], row[3], row[4], row[5], row[6], row[7], row[14] = (
             stored.pk,
             stored.scopes,
             stored.allowed_providers,
             stored.allowed_models,
+            stored.allowed_operations,
             stored.expires,
             acme.tenant.pk,
         )
