@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -43,6 +44,8 @@ def call(request: Any, operation: str) -> HttpResponse:
     """Who may call: the server in front asks this with every call of a script, and makes the call itself where it may."""
     if operation not in OPERATIONS:
         raise Http404
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise PermissionDenied(_("This was not sent by a page of this server."))
     admission = getattr(request, "scope", {}).get(ADMISSION)
     if admission is not None:
         admission.principal = request.principal
