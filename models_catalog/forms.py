@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from django import forms
 from django.forms.utils import flatatt
+from django.http import QueryDict
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog import facts, queries
-from models_catalog.catalog import Entry
-from models_catalog.queries import DefaultChoice
+from models_catalog.catalog import Entry, Facts, Price
+from models_catalog.queries import DefaultChoice, Layers
+from models_catalog.services import MOST_FALLBACKS
 from providers.cards import TYPE_LABELS
-from providers.forms import CredentialForm, DeclaredForm
-from providers.spec import Kind, Provider
+from providers.forms import CredentialForm, DeclaredForm, Section
+from providers.spec import Kind, ModelType, Provider
 
 STATES = (
     ("", pgettext_lazy("models", "All")),
     ("on", pgettext_lazy("models", "Enabled")),
     ("off", pgettext_lazy("models", "Switched off")),
+    ("retired", pgettext_lazy("models", "Retired or retiring")),
 )
-FALLBACKS = 3
 
 
 class ModelFilterForm(forms.Form):
@@ -45,7 +49,8 @@ class ModelFilterForm(forms.Form):
             return {}
         values = self.cleaned_data
         enabled = {"on": True, "off": False}.get(values["state"])
-        return {"search": values["q"], "type": values["type"] or None, "enabled": enabled}
+        retired = True if values["state"] == "retired" else None
+        return {"search": values["q"], "type": values["type"] or None, "enabled": enabled, "retired": retired}
 
 
 def type_choices(provider: Provider) -> list[tuple[str, Any]]:
@@ -63,8 +68,8 @@ class ModelForm(DeclaredForm):
         add_model_fields(self, provider)
 
     @property
-    def basic(self) -> list[tuple[forms.BoundField, str]]:
-        return self.inputs("model", advanced=False)
+    def sections(self) -> list[Section]:
+        return self.sections_of("model")
 
     @property
     def advanced(self) -> list[tuple[forms.BoundField, str]]:
@@ -160,6 +165,43 @@ def _option_html(value: Any, label: Any, chosen: set[str]) -> str:
     return f'<option value="{escape(value)}"{" selected" if str(value) in chosen else ""}>{escape(label)}</option>'
 
 
+@dataclass(frozen=True, slots=True)
+class FallbackPlace:
+    """A place in the order of fallbacks. taken: how many places hold a model."""
+
+    field: forms.BoundField
+    place: int
+    taken: int
+
+    @property
+    def is_taken(self) -> bool:
+        return self.place < self.taken
+
+    @property
+    def is_first(self) -> bool:
+        return self.place == 0
+
+    @property
+    def is_last(self) -> bool:
+        return self.place == self.taken - 1
+
+
+def rearranged(posted: QueryDict) -> QueryDict:
+    """The form of default models after its buttons "up:<scenario>:<place>", "down:..." and "remove:...", which save as well."""
+    what, _colon, rest = posted.get("do", "").partition(":")
+    scenario, _colon, place = rest.rpartition(":")
+    if what not in ("up", "down", "remove") or not place.isdecimal() or int(place) >= MOST_FALLBACKS:
+        return posted
+    changed = posted.copy()
+    names = [f"{scenario}-fallback{number}" for number in range(MOST_FALLBACKS)]
+    here, there = int(place), int(place) + {"up": -1, "down": 1, "remove": 0}[what]
+    if what == "remove":
+        changed[names[here]] = ""
+    elif 0 <= there < MOST_FALLBACKS and posted.get(names[there]):
+        changed[names[here]], changed[names[there]] = posted.get(names[there], ""), posted.get(names[here], "")
+    return changed
+
+
 class DefaultForm(forms.Form):
     """The default model of one scenario with the models to try after it; an empty model clears it."""
 
@@ -174,10 +216,11 @@ class DefaultForm(forms.Form):
         self.fields["model"].label = choice.scenario.label
         self.fields["model"].help_text = choice.scenario.description
         self.fields["model"].choices = [("", gettext("Not set")), *_with(groups, choice.model)]
-        self.places = max(FALLBACKS, len(choice.fallbacks))
+        # One empty place after those that are taken: that is how one is added, without any script.
+        self.places = min(len(choice.fallbacks) + 1, MOST_FALLBACKS)
         for place in range(self.places):
             chosen = initial.get(f"fallback{place}", "")
-            label = gettext("%(number)d. fallback") % {"number": place + 1}
+            label = gettext("%(number)d. fallback") % {"number": place + 1} if chosen else gettext("Add a fallback")
             choices = [("", "–"), *_with(groups, chosen)]
             self.fields[f"fallback{place}"] = forms.ChoiceField(label=label, required=False, choices=choices, widget=LongSelect)
         self.names = {"fallbacks": "fallback0"}
@@ -185,8 +228,9 @@ class DefaultForm(forms.Form):
             field.widget.attrs["form"] = "defaults"  # the page has small forms of its own beside each select
 
     @property
-    def fallback_fields(self) -> list[forms.BoundField]:
-        return [self[f"fallback{place}"] for place in range(self.places)]
+    def fallback_fields(self) -> list[FallbackPlace]:
+        taken = sum(1 for place in range(self.places) if self.initial.get(f"fallback{place}"))
+        return [FallbackPlace(self[f"fallback{place}"], place, taken) for place in range(self.places)]
 
     @property
     def chosen_fallbacks(self) -> list[str]:
@@ -216,3 +260,114 @@ def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[
         if chosen and chosen not in known
         else list(groups)
     )
+
+
+AMOUNTS = ("input", "output", "cached_input", "per_minute", "per_million_characters")
+_AMOUNTS_OF: dict[ModelType | None, tuple[str, ...]] = {
+    ModelType.REASONING: ("input", "output", "cached_input"),
+    ModelType.EMBEDDING: ("input",),
+    ModelType.RERANK: ("input",),
+    ModelType.SPEECH_TO_TEXT: ("per_minute", "input", "output"),
+    ModelType.TEXT_TO_SPEECH: ("per_million_characters", "input", "output"),
+    ModelType.MODERATION: ("input",),
+}
+CURRENCIES = ("USD", "CNY", "EUR")
+
+
+class FactsForm(forms.Form):
+    """The workspace's own values of one model. An empty input leaves the shipped or listed value in effect."""
+
+    label = forms.CharField(label=_("Name that is shown"), max_length=200, required=False)
+    context_window = forms.IntegerField(label=_("Context window (tokens)"), min_value=1, max_value=2**31 - 1, required=False)
+    max_output = forms.IntegerField(label=_("Longest answer (tokens)"), min_value=1, max_value=2**31 - 1, required=False)
+    max_inputs = forms.IntegerField(label=_("Texts in one request"), min_value=1, max_value=2**31 - 1, required=False)
+    features = forms.CharField(
+        label=_("Features"), max_length=1000, required=False, help_text=_("Separated by commas, such as vision, tools, json_schema.")
+    )
+    currency = forms.ChoiceField(label=_("Currency"), required=False)
+    input = forms.DecimalField(label=_("Input, per million tokens"), required=False)
+    output = forms.DecimalField(label=_("Output, per million tokens"), required=False)
+    cached_input = forms.DecimalField(label=_("Cached input, per million tokens"), required=False)
+    per_minute = forms.DecimalField(label=_("Audio, per minute"), required=False)
+    per_million_characters = forms.DecimalField(label=_("Text to speak, per million characters"), required=False)
+
+    def __init__(self, *args: Any, layers: Layers, **kwargs: Any) -> None:
+        own = layers.own or Facts()
+        super().__init__(*args, initial=_typed_facts(own), **kwargs)
+        self.own, kind = own, layers.entry.type
+        self.names = {"price": "input"}
+        self.fields["currency"].choices = [("", "–"), *((one, one) for one in _currencies(layers))]
+        hidden = {*AMOUNTS} - {*_AMOUNTS_OF.get(kind, AMOUNTS)}
+        hidden |= {"max_output"} if kind is not ModelType.REASONING else {"max_inputs"}
+        hidden |= {"max_inputs"} if kind is not ModelType.EMBEDDING else set()
+        for name in hidden:
+            del self.fields[name]
+        inherited = _typed_facts(_inherited(layers))
+        for name, field in self.fields.items():
+            field.widget.attrs |= {"autocomplete": "off", "placeholder": inherited.get(name, "")} if name != "currency" else {}
+            if isinstance(field, forms.DecimalField):
+                field.widget.attrs |= {"step": "any", "min": "0"}
+
+    @property
+    def fact_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name not in (*AMOUNTS, "currency")]
+
+    @property
+    def price_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name in (*AMOUNTS, "currency")]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        given = [name for name in AMOUNTS if values.get(name) is not None]
+        if given and not values.get("currency"):
+            self.add_error("currency", gettext("Choose the currency of the price."))
+        if values.get("currency") and not given:
+            self.add_error("currency", gettext("Enter an amount, or choose no currency."))
+        return values
+
+    @property
+    def changed_facts(self) -> dict[str, Any]:
+        """Arguments of services.override: what differs from the stored values; None takes a value back."""
+        values, stored = self.cleaned_data, _typed_facts(self.own)
+        found: dict[str, Any] = {}
+        for name in ("label", "context_window", "max_output", "max_inputs", "features"):
+            text = str(values.get(name) if values.get(name) is not None else "").strip()
+            if name in self.fields and text != stored.get(name, ""):
+                found[name] = _fact(name, text, values[name])
+        amounts = {name: f"{values[name]:f}" for name in AMOUNTS if values.get(name) is not None}
+        before = {name: stored.get(name, "") for name in (*AMOUNTS, "currency") if stored.get(name)}
+        after = {**amounts, "currency": values["currency"]} if amounts else {}
+        if after != before:
+            found["price"] = after or None
+        return found
+
+
+def _fact(name: str, text: str, value: Any) -> Any:
+    if not text:
+        return None
+    return [one.strip() for one in text.split(",") if one.strip()] if name == "features" else value
+
+
+def _currencies(layers: Layers) -> list[str]:
+    known = [one.price.currency for one in (layers.own, layers.synced, layers.shipped) if one is not None and one.price is not None]
+    return list(dict.fromkeys([*known, *CURRENCIES]))
+
+
+def _inherited(layers: Layers) -> Facts:
+    """What is in effect where the workspace says nothing."""
+    under = [layer for layer in (layers.synced, layers.shipped) if layer is not None]
+    names = ("label", "context_window", "max_output", "max_inputs", "features", "price")
+    return Facts(**{name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None) for name in names})
+
+
+def _typed_facts(facts: Facts) -> dict[str, str]:
+    """Facts as they are typed into the form's inputs; what is not known is left out."""
+    plain = {name: str(value) for name in ("label", "context_window", "max_output", "max_inputs") if (value := getattr(facts, name))}
+    if facts.features:
+        plain["features"] = ", ".join(sorted(facts.features))
+    return plain | (_typed_price(facts.price) if facts.price is not None and not facts.price.is_free else {})
+
+
+def _typed_price(price: Price) -> dict[str, str]:
+    amounts: dict[str, Decimal | None] = {name: getattr(price, name) for name in AMOUNTS}
+    return {name: f"{amount:f}" for name, amount in amounts.items() if amount is not None} | {"currency": price.currency}

@@ -32,6 +32,7 @@ from providers.spec import OPERATION_TYPE, ModelFacts, ModelType, Operation, Pro
 __all__ = [
     "AmbiguousModel",
     "DefaultChoice",
+    "Layers",
     "ModelDisabled",
     "ModelNotFound",
     "NotConfigured",
@@ -42,6 +43,7 @@ __all__ = [
     "entries",
     "entry",
     "facts_of",
+    "layers",
     "resolve",
     "row",
     "suggestion",
@@ -88,10 +90,11 @@ def entries(
     type: ModelType | str | None = None,
     enabled: bool | None = None,
     search: str = "",
+    retired: bool | None = None,
 ) -> list[Entry]:
     """The models of the providers that are set up (by a credential, a trial, or a model of their own), in a stable order.
 
-    search: part of a name or label. A fixed number of queries, whatever the number of models.
+    search: part of a name or label. retired: whether there is a day of shutdown, past or to come. A fixed number of queries, whatever the number of models.
     """
     by_provider: dict[str, dict[str, TenantModel]] = {}
     for one in _without_keys(tenant_id, provider):
@@ -103,7 +106,8 @@ def entries(
         slug = offered.slug
         if provider in (None, slug):
             found += _of_provider(offered, by_provider.get(slug, {}), missing.get(slug, frozenset()), whole=slug in ready)
-    return [one for one in found if _fits(one, type, enabled, search.strip().lower())]
+    known = [one for one in found if retired is None or (one.retired is not None) is retired]
+    return [one for one in known if _fits(one, type, enabled, search.strip().lower())]
 
 
 def entry(*, tenant_id: UUID, provider: str, model: str) -> Entry | None:
@@ -111,6 +115,29 @@ def entry(*, tenant_id: UUID, provider: str, model: str) -> Entry | None:
     if not model.isprintable():  # such as NUL, which PostgreSQL answers with an error
         return None
     return _find(tenant_id, [(provider, model)]).get((provider, model))
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A model with what each source says of it; None where a source says nothing."""
+
+    entry: Entry
+    shipped: Facts | None
+    synced: Facts | None
+    own: Facts | None
+
+
+def layers(*, tenant_id: UUID, provider: str, model: str) -> Layers | None:
+    """A model of the catalog, taken apart into the shipped facts, the provider's list, and the workspace's own values."""
+    if not model.isprintable():
+        return None
+    one = _rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
+    found = entry(tenant_id=tenant_id, provider=provider, model=model)
+    if found is None:
+        return None
+    layer = _layer(one) if one is not None else None
+    own = layer.overrides if layer is not None and layer.stored_overrides else None
+    return Layers(found, _shipped(provider, model, one), layer.synced if layer else None, own)
 
 
 def row(*, tenant_id: UUID, provider: str, model: str) -> TenantModel | None:

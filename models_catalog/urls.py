@@ -12,6 +12,7 @@ provider_patterns = [
     path("models/refresh/", views.models_refresh, name="models-refresh"),
     path("models/<path:model>/toggle/", views.model_toggle, name="model-toggle"),
     path("models/<path:model>/delete/", views.model_delete, name="model-delete"),
+    path("models/<path:model>/", views.model_detail, name="model-detail"),
 ]
 urlpatterns = [
     path("settings/model-providers/<slug:provider>/", include(provider_patterns)),

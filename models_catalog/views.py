@@ -14,7 +14,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from models_catalog import queries, services
-from models_catalog.forms import DefaultForm, ModelFilterForm, ModelForm, SetupForm
+from models_catalog.details import facts_table
+from models_catalog.forms import DefaultForm, FactsForm, ModelFilterForm, ModelForm, SetupForm, rearranged
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
 from providers import registry
@@ -22,7 +23,7 @@ from providers import services as provider_services
 from providers.cards import Card
 from providers.models import CredentialState, ProviderCredential
 from providers.reading import reading_once
-from providers.spec import Provider
+from providers.spec import Kind, Provider
 from providers.views import known_provider, known_status, list_context
 from tenants.audit import actor_of
 from tenants.pages import act, attempt, page_form, paginate
@@ -69,6 +70,8 @@ def _saved(request: HttpRequest, provider: Provider, row: ProviderCredential) ->
     """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that the dialog may close."""
     _tell_saved(request, provider, row)
     home = reverse("provider-list", kwargs={"workspace": request.tenant.slug})
+    if "again" in request.POST and provider.kind is Kind.HOSTING:
+        home = reverse("model-add", kwargs={"workspace": request.tenant.slug, "provider": provider.slug})
     if not request.htmx:
         return redirect(home)
     here, _mark, typed = (request.htmx.current_url_abs_path or "").partition("?")
@@ -89,7 +92,8 @@ def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredentia
         )
         messages.warning(request, text % {**values, "code": provider_services.codes_in(row.state_message)})
     elif status.models_error:
-        messages.warning(request, _("%(provider)s is set up. Its list of models could not be fetched; the built-in list is used.") % values)
+        text = _("Key saved. The list of models could not be fetched: %(error)s The built-in list is used; retry on the provider's card.")
+        messages.warning(request, text % {**values, "error": status.models_error})
     elif row.state == CredentialState.UNCHECKED and not status.models:
         messages.success(request, _("%(provider)s is saved. Add its models next.") % values)
     else:
@@ -105,6 +109,34 @@ def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
         rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
     searching = any(request.GET.get(name) for name in ("q", "type", "state"))
     return render(request, "models_catalog/models.html", {"card": Card(status), "rows": rows, "filters": form, "searching": searching})
+
+
+@page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
+def model_detail(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+    """Everything known of one model, where each value comes from, and the workspace's own values."""
+    layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
+    if layers is None:
+        raise Http404
+    form = FactsForm(request.POST or None, layers=layers)
+    if request.method == "POST" and form.is_valid():
+        call = partial(services.override, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
+        if not form.changed_facts:
+            messages.info(request, _("Nothing was changed."))
+            return redirect(request.path)
+        if attempt(form, partial(call, overrides=form.changed_facts)):
+            messages.success(request, _("Your values of %(model)s were saved.") % {"model": model})
+            return redirect(request.path)
+    with reading_once():
+        status = known_status(request, provider)
+        used = _scenarios_with(request, layers.entry.id)
+    context = {"card": Card(status), "entry": layers.entry, "rows": facts_table(layers), "used": used, "layers": layers}
+    return page_form(request, "models_catalog/model_detail.html", form, context)
+
+
+def _scenarios_with(request: HttpRequest, model: str) -> list[Any]:
+    """The scenarios whose default or fallback a model is."""
+    chosen = queries.defaults(tenant_id=request.tenant.pk).values()
+    return [choice.scenario.label for choice in chosen if model in (choice.model, *choice.fallbacks)]
 
 
 @page(Action.MANAGE_MODELS)
@@ -214,7 +246,7 @@ def default_models(request: HttpRequest) -> HttpResponse:
 def _default_form(request: HttpRequest, choice: Any, entries: list[Any]) -> DefaultForm:
     labels = {one.slug: one.label for one in registry.all_providers()}
     fitting = [entry for entry in entries if entry.type is choice.scenario.type]
-    return DefaultForm(request.POST or None, choice=choice, entries=fitting, labels=labels)
+    return DefaultForm(rearranged(request.POST) or None, choice=choice, entries=fitting, labels=labels)
 
 
 def _save_default(request: HttpRequest, form: DefaultForm) -> bool:

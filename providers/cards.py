@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
+from providers import egress
+from providers.models import ProviderCredential
 from providers.queries import ProviderStatus, State
 from providers.spec import Kind, ModelType
 
@@ -24,7 +28,7 @@ STATE_LABELS: dict[State, Any] = {
     State.NOT_ALLOWED: _("Not allowed"),
     State.RESTING: _("Resting"),
     State.UNREADABLE: _("Cannot be read"),
-    State.DISABLED: pgettext_lazy("provider state", "Disabled"),
+    State.DISABLED: _("Disabled by the operator"),
 }
 BAD = (State.UNREADABLE, State.REJECTED, State.NOT_ALLOWED, State.WRONG_URL, State.UNREACHABLE, State.NO_FUNDS)
 TONES: dict[State, str] = {
@@ -56,6 +60,49 @@ TYPE_LABELS: dict[ModelType, Any] = {
 }
 KIND_LABELS = {Kind.OWN: _("Own models"), Kind.HOSTING: pgettext_lazy("provider kind", "Hosting")}
 TRIAL_WARNING = 80  # percent used
+# A server that was set up without a key, and asks for one now: no key was rejected.
+KEY_NEEDED = _("Key needed")
+KEY_NEEDED_REMEDY = _("The server asks for a key now. Enter the one that it gave you.")
+
+
+class StateFilter(StrEnum):
+    """What the list of providers can be narrowed to; the values stand in addresses."""
+
+    ATTENTION = "attention"
+    TRIAL = "trial"
+    CONNECTED = "connected"
+    AVAILABLE = "available"
+
+
+STATE_FILTERS: dict[StateFilter, Any] = {
+    StateFilter.ATTENTION: _("Needs attention"),
+    StateFilter.TRIAL: STATE_LABELS[State.TRIAL],
+    StateFilter.CONNECTED: STATE_LABELS[State.CONNECTED],
+    StateFilter.AVAILABLE: STATE_LABELS[State.NOT_SET_UP],
+}
+_STATES_OF: dict[StateFilter, frozenset[State]] = {
+    StateFilter.ATTENTION: frozenset({*BAD, State.RESTING, State.UNCHECKED, State.DISABLED}),
+    StateFilter.TRIAL: frozenset({State.TRIAL}),
+    StateFilter.CONNECTED: frozenset({State.CONNECTED}),
+    StateFilter.AVAILABLE: frozenset({State.NOT_SET_UP}),
+}
+
+
+def told(message: str) -> str:
+    """A stored message for the reader: the refusals that are our own words in the reader's language."""
+    return egress.in_words(message, gettext)
+
+
+def label_of(state: State, credential: ProviderCredential | None) -> Any:
+    return KEY_NEEDED if _lacks_key(state, credential) else STATE_LABELS[state]
+
+
+def remedy_of(state: State, credential: ProviderCredential | None) -> Any:
+    return KEY_NEEDED_REMEDY if _lacks_key(state, credential) else REMEDIES.get(state, "")
+
+
+def _lacks_key(state: State, credential: ProviderCredential | None) -> bool:
+    return state is State.REJECTED and credential is not None and not credential.mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +121,7 @@ class Card:
 
     @property
     def state_label(self) -> Any:
-        return STATE_LABELS[self.status.state]
+        return label_of(self.status.state, self.status.active)
 
     @property
     def tone(self) -> str:
@@ -86,7 +133,17 @@ class Card:
 
     @property
     def remedy(self) -> Any:
-        return REMEDIES.get(self.status.state, "")
+        return remedy_of(self.status.state, self.status.active)
+
+    @property
+    def since(self) -> datetime | None:
+        """When its state began, where a credential has one."""
+        return self.status.since if self.status.state is not State.DISABLED else None
+
+    @property
+    def headline(self) -> Any:
+        """What is wrong in one line: the provider's last words, else the state's."""
+        return told(self.status.message) or self.state_label
 
     @property
     def types(self) -> list[Any]:
@@ -137,9 +194,15 @@ def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[C
     return sorted(configured, key=lambda card: card.urgency), [card for card in cards if not card.status.is_set_up]
 
 
-def matching(cards: Sequence[Card], search: str, model_type: str) -> list[Card]:
+def matching(cards: Sequence[Card], search: str, model_type: str, state: str = "") -> list[Card]:
     wanted = search.strip().lower()
-    return [card for card in cards if _names(card, wanted) and (not model_type or _offers(card, model_type))]
+    return [
+        card
+        for card in cards
+        if _names(card, wanted)
+        and (not model_type or _offers(card, model_type))
+        and (not state or card.status.state in _STATES_OF[StateFilter(state)])
+    ]
 
 
 def _names(card: Card, wanted: str) -> bool:

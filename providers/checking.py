@@ -89,6 +89,11 @@ class CredentialRefused(ServiceError):
         self.what_we_sent = what_we_sent
         self.hint = hint
 
+    @property
+    def answer(self) -> str:
+        """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from coming where there was none."""
+        return codes(self.error).strip(" ()") or self.error.transport
+
 
 class CheckFailed(Exception):
     """A check ended in a provider's error; `sent` is the request it failed at."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from providers.cards import TYPE_LABELS
+from providers import registry
+from providers.cards import STATE_FILTERS, TYPE_LABELS
 from providers.fields import typed_base_url
 from providers.models import ProviderCredential
+from providers.pasted import MOST_CHARACTERS, key_field
 from providers.spec import Field, Provider
 
 
@@ -21,6 +25,11 @@ class FilterForm(forms.Form):
         label=_("Model type"),
         required=False,
         choices=lambda: [("", pgettext_lazy("model type", "All")), *((one.value, label) for one, label in TYPE_LABELS.items())],
+    )
+    state = forms.ChoiceField(
+        label=pgettext_lazy("provider", "State"),
+        required=False,
+        choices=lambda: [("", pgettext_lazy("provider state", "All")), *((one.value, label) for one, label in STATE_FILTERS.items())],
     )
 
 
@@ -42,6 +51,15 @@ def form_field(declared: Field, *, kept: str = "") -> forms.Field:
     return forms.CharField(widget=forms.TextInput(attrs={**attrs, "autocomplete": "off"}), **options)
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Inputs that stand together. heading: of an alternative, "" for plain ones. follows: an alternative stands before it."""
+
+    heading: Any
+    follows: bool
+    inputs: list[tuple[forms.BoundField, str]]
+
+
 class DeclaredForm(forms.Form):
     """A form with an input for every declared field, under a prefix that keeps the names apart from our own.
 
@@ -58,6 +76,7 @@ class DeclaredForm(forms.Form):
         for one in self._declared[group]:
             name = f"{group}-{one.name}"
             self.fields[name] = form_field(one, kept=kept if one.secret else "")
+            self.fields[name].is_alternative = bool(one.group)  # neither required nor optional: one of the groups is
             if initial and not one.secret:
                 self.fields[name].initial = initial.get(one.name, "")
             self.names.setdefault(one.name, name)
@@ -70,12 +89,21 @@ class DeclaredForm(forms.Form):
     def inputs(self, group: str, *, advanced: bool) -> list[tuple[forms.BoundField, str]]:
         return [(self[f"{group}-{one.name}"], one.help_url) for one in self._declared[group] if one.advanced is advanced]
 
+    def sections_of(self, group: str) -> list[Section]:
+        """The inputs that are not advanced, those of one alternative together."""
+        shown = [one for one in self._declared[group] if not one.advanced]
+        found: list[Section] = []
+        for heading, fields in groupby(shown, key=lambda one: one.group):
+            inputs = [(self[f"{group}-{one.name}"], one.help_url) for one in fields]
+            found.append(Section(heading, bool(heading and found and found[-1].heading), inputs))
+        return found
+
     def has_open_advanced(self, group: str) -> bool:
         return any(field.errors or field.value() for field, _url in self.inputs(group, advanced=True))
 
     @property
-    def basic(self) -> list[tuple[forms.BoundField, str]]:
-        return self.inputs("values", advanced=False)
+    def sections(self) -> list[Section]:
+        return self.sections_of("values")
 
     @property
     def advanced(self) -> list[tuple[forms.BoundField, str]]:
@@ -108,3 +136,50 @@ class ReplaceForm(DeclaredForm):
 
 class RenameForm(forms.Form):
     name = forms.CharField(label=_("Credential name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+
+class SecretTextarea(forms.Textarea):
+    """A text that is never shown again: what was typed does not come back, whatever the answer is."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
+class PasteForm(forms.Form):
+    """Lines of an environment file, pasted or as a file."""
+
+    text = forms.CharField(
+        label=_("Lines of a .env file"),
+        required=False,
+        max_length=MOST_CHARACTERS,
+        strip=False,
+        widget=SecretTextarea(
+            attrs={"rows": 8, "autocomplete": "off", "spellcheck": "false", "autocapitalize": "none", "placeholder": "OPENAI_API_KEY=sk-…"}
+        ),
+        help_text=_("One NAME=value a line, at most 50 of them. Keys alone are recognised by how they start."),
+    )
+    file = forms.FileField(label=_("Or a file"), required=False, max_length=200, help_text=_("Text, at most 64 KiB."))
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        values["lines"] = "\n".join(one for one in (values.get("text", ""), self._file_text(values.get("file"))) if one)
+        if not values["lines"].strip() and not self.errors:
+            self.add_error("text", gettext("Paste the lines with your keys, or choose a file."))
+        return values
+
+    def _file_text(self, file: Any) -> str:
+        if file is None:
+            return ""
+        if file.size > MOST_CHARACTERS:
+            self.add_error("file", gettext("The file is larger than 64 KiB. Import it in parts."))
+            return ""
+        try:
+            return str(file.read().decode())
+        except UnicodeDecodeError:
+            self.add_error("file", gettext("This is no text file."))
+            return ""
+
+
+def provider_choices() -> list[tuple[str, Any]]:
+    """The providers that one key is enough for."""
+    return [(one.slug, one.label) for one in registry.offered() if one.default_base_url and key_field(one) is not None]

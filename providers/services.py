@@ -55,6 +55,7 @@ __all__ = [
     "draft_credential",
     "effective_base_url",
     "mask_of",
+    "move_standby",
     "note_failure",
     "note_success",
     "open_access",
@@ -298,9 +299,30 @@ def order_credentials(*, tenant: Tenant, actor: Actor, provider: str, ids: Seque
         _audit(tenant, actor, "credential.ordered", rows[ids[0]])
 
 
-def delete_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential | None:
+def move_standby(*, tenant: Tenant, actor: Actor, credential: ProviderCredential, up: bool) -> None:
+    """Try a standby credential one place earlier or later; at either end, and for the active one, nothing changes."""
+    with transaction.atomic():
+        bump_version(tenant.pk)
+        rows = list(_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
+        order = [row.pk for row in rows]
+        if credential.pk not in order:
+            raise _gone()
+        first = 1 if rows[0].is_active else 0
+        here = order.index(credential.pk)
+        there = here - 1 if up else here + 1
+        if here < first or not first <= there < len(order):
+            return
+        order[here], order[there] = order[there], order[here]
+        _arrange(tenant.pk, order, active=rows[0].pk)
+        _audit(tenant, actor, "credential.ordered", credential)
+
+
+def delete_credential(
+    *, tenant: Tenant, actor: Actor, credential: ProviderCredential, successor: ProviderCredential | None = None
+) -> ProviderCredential | None:
     """Delete a credential, readable or not. Returns the standby one that took over, or None.
 
+    successor: which one takes over where the active one goes; the first that stands by without it.
     `queries.consequences` says beforehand what stops.
     """
     pk = credential.pk
@@ -310,6 +332,8 @@ def delete_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCrede
         if not credential.delete()[0]:
             raise _gone()
         rest = list(_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
+        if successor is not None and credential.is_active:
+            rest.sort(key=lambda row: row.pk != successor.pk)
         if rest and not any(row.is_active for row in rest):
             _arrange(tenant.pk, [row.pk for row in rest], active=rest[0].pk)
             rest[0].is_active = True

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from providers import views
+from providers import views, views_import
 
 credential_patterns = [
     path("", views.provider_credentials, name="provider-credentials"),
@@ -11,9 +11,11 @@ credential_patterns = [
     path("<uuid:credential_id>/rename/", views.credential_rename, name="credential-rename"),
     path("<uuid:credential_id>/test/", views.credential_test, name="credential-test"),
     path("<uuid:credential_id>/activate/", views.credential_activate, name="credential-activate"),
+    path("<uuid:credential_id>/move/", views.credential_move, name="credential-move"),
     path("<uuid:credential_id>/delete/", views.credential_delete, name="credential-delete"),
 ]
 urlpatterns = [
     path("settings/model-providers/", views.provider_list, name="provider-list"),
+    path("settings/model-providers/import/", views_import.credential_import, name="credential-import"),
     path("settings/model-providers/<slug:provider>/credentials/", include(credential_patterns)),
 ]

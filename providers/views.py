@@ -9,11 +9,12 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from providers import queries, registry, services
-from providers.cards import REMEDIES, STATE_LABELS, TONES, Card, matching, sorted_cards
+from providers.cards import TONES, Card, label_of, matching, remedy_of, sorted_cards, told
 from providers.forms import FilterForm, RenameForm, ReplaceForm
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
@@ -32,9 +33,9 @@ def provider_list(request: HttpRequest) -> HttpResponse:
 def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
     """What the list shows for these filters; the setup dialog answers with the same list."""
     form = FilterForm(typed)
-    chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": ""}
+    chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": "", "state": ""}
     configured, available = sorted_cards(queries.statuses(tenant_id=request.tenant.pk).values())
-    found = [matching(cards, chosen["q"], chosen["type"]) for cards in (configured, available)]
+    found = [matching(cards, chosen["q"], chosen["type"], chosen["state"]) for cards in (configured, available)]
     return {
         "filters": form,
         "configured": found[0],
@@ -42,7 +43,7 @@ def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
         "available_count": len(found[1]),
         "low_trials": [card for card in configured if card.trial_is_low],
         "nothing_yet": not configured,
-        "searching": bool(chosen["q"] or chosen["type"]),
+        "searching": any(chosen.values()),
     }
 
 
@@ -79,9 +80,13 @@ def provider_credentials(request: HttpRequest, provider: str) -> HttpResponse:
 
 def _describe(row: ProviderCredential) -> None:
     """Label, tone and remedy of a stored credential's state, for the template."""
-    resting = row.state == CredentialState.COOLING
-    state = State.RESTING if resting else State(row.state)
-    row.state_label, row.tone, row.remedy = STATE_LABELS[state], TONES[state], REMEDIES.get(state, "")
+    now = timezone.now()
+    state = State(row.state) if row.state != CredentialState.COOLING else State.CONNECTED
+    if row.state == CredentialState.COOLING and queries.is_resting(row, now):
+        state = State.RESTING
+    row.state_label, row.tone, row.remedy = label_of(state, row), TONES[state], remedy_of(state, row)
+    row.message = told(row.state_message) if state is not State.CONNECTED else ""
+    row.rests = row.resting_until is not None and row.resting_until > now
 
 
 @page(Action.MANAGE_PROVIDERS)
@@ -150,12 +155,27 @@ def credential_activate(request: HttpRequest, provider: str, credential_id: UUID
 
 
 @page(Action.MANAGE_PROVIDERS)
+@require_POST
+def credential_move(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+    """Change the order in which the standby keys are tried."""
+    row = _credential(request, provider, credential_id)
+    up = request.POST.get("direction") == "up"
+    call = partial(services.move_standby, tenant=request.tenant, actor=actor_of(request), credential=row, up=up)
+    act(request, call)
+    return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+
+
+@page(Action.MANAGE_PROVIDERS)
 def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)
+    others = [one for one in queries.credentials(tenant_id=request.tenant.pk, provider=provider) if one.pk != row.pk]
     if request.method != "POST":
+        for one in others:
+            _describe(one)
         context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
-        return render(request, "providers/credential_delete.html", context)
-    call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row)
+        return render(request, "providers/credential_delete.html", {**context, "others": others})
+    chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
+    call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row, successor=chosen)
     act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 

@@ -18,6 +18,7 @@
   }
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target === panel && panel.firstElementChild) openDialog();
+    panel.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
   });
   document.addEventListener("modelkeep:saved", () => dialog.close());
   dialog.addEventListener("close", () => {
@@ -91,6 +92,26 @@
     if (event.detail.elt instanceof HTMLFormElement) idle(event.detail.elt);
   });
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach(idle));
+
+  // --- All rows of a page at once ----------------------------------------------------------------
+  const rowBoxes = () => [...document.querySelectorAll("td.choose input[form]")];
+  function countChosen() {
+    const boxes = rowBoxes();
+    const chosen = boxes.filter((box) => box.checked).length;
+    document.querySelectorAll("[data-chosen]").forEach((place) => { place.textContent = chosen; });
+    document.querySelectorAll("[data-choose-all]").forEach((label) => {
+      const all = label.querySelector("input");
+      label.hidden = false;
+      all.checked = boxes.length > 0 && chosen === boxes.length;
+      all.indeterminate = chosen > 0 && chosen < boxes.length;
+    });
+  }
+  document.addEventListener("change", (event) => {
+    if (event.target.closest("[data-choose-all]")) rowBoxes().forEach((box) => { box.checked = event.target.checked; });
+    if (event.target.closest("[data-choose-all], td.choose")) countChosen();
+  });
+  document.addEventListener("htmx:afterSettle", countChosen);
+  countChosen();
 
   // --- Copy; where the browser has no clipboard (plain http) the text is selected --------------
   document.addEventListener("click", async (event) => {

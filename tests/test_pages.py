@@ -262,7 +262,7 @@ def test_a_refused_key_is_explained_and_never_comes_back(htmx: bool, browser: Cl
     assert secret not in text
     assert "OpenAI refused this key (401 invalid_api_key)." in text
     assert "Nothing was saved." in text
-    assert "GET api.openai.com/v1/models" in text
+    assert "GET https://api.openai.com/v1/models" in text
     assert answer.headers["X-Request-Id"] in text
     assert "HX-Request" in answer.headers["Vary"]
     assert made

@@ -263,6 +263,10 @@ def _new_model(side: Side) -> dict[str, Any]:
     return {"model": "new-model", "type": "reasoning"}
 
 
+def _pasted_lines(side: Side) -> dict[str, Any]:
+    return {"do": "read", "text": f"OPENAI_API_KEY={factories.marked_secret('pasted key')}"}
+
+
 def _default_form(side: Side) -> dict[str, Any]:
     return {"reasoning-model": f"{PROVIDER}/{side.model}"}
 
@@ -270,6 +274,8 @@ def _default_form(side: Side) -> dict[str, Any]:
 def _chat_form(side: Side) -> dict[str, Any]:
     return {"model": f"{PROVIDER}/{side.model}", "message": "Hello"}
 
+
+OWN_FACTS = frozenset({"label", "context_window", "max_output", "features", "currency", "input", "output", "cached_input"})
 
 # Pages of a workspace, by path.
 PAGES: dict[str, Entry] = {
@@ -295,6 +301,10 @@ PAGES: dict[str, Entry] = {
     f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/test/": Entry(own=STORED, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/activate/": Entry(own={"credential_id": pk("standby")}, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/delete/": Entry(own=STORED, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/move/": Entry(
+        own={"credential_id": pk("standby")}, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"direction": "up"}}
+    ),
+    f"{PROVIDERS}import/": Entry(bodies={"POST": _pasted_lines}),
     f"{PROVIDERS}{{provider}}/models/add/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}),
     f"{PROVIDERS}{{provider}}/models/bulk/": Entry(
         fixed=OF_PROVIDER,
@@ -306,6 +316,9 @@ PAGES: dict[str, Entry] = {
         own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"enabled": "0"}}
     ),
     f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/models/{{model}}/": Entry(
+        own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"label": "Renamed"}}, optional=OWN_FACTS
+    ),
     "/t/{workspace}/": Entry(),
     "/t/{workspace}/playground/": Entry(bodies={"POST": _chat_form}, borrowed={"POST": _chat_form}),
     "/t/{workspace}/playground/embeddings/": Entry(bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "texts": "Hello"}}),
@@ -319,6 +332,9 @@ PAGES: dict[str, Entry] = {
     "/t/{workspace}/playground/call/{operation}/": Entry(fixed={"operation": "chat.completions"}),
     "/t/{workspace}/usage/": Entry(),
     "/t/{workspace}/usage/calls/": Entry(),
+    "/t/{workspace}/usage/calls/{call_id}/": Entry(own={"call_id": pk("call")}),
+    "/t/{workspace}/usage/calls/export.csv": Entry(),
+    "/t/{workspace}/usage/export.csv": Entry(),
     f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),
     f"{SETTINGS}default-models/{{scenario}}/test/": Entry(fixed=OF_SCENARIO),
     f"{SETTINGS}default-models/{{scenario}}/suggested/": Entry(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from providers.cards import TYPE_LABELS
 from providers.spec import ModelType
@@ -42,12 +48,59 @@ def _letters(label: str) -> str:
     return (words[0][0] + words[1][0] if len(words) > 1 else label[:2]).upper() if words else "–"
 
 
+# The playground's page for each type of model; a page that is not mounted is not linked.
+_PLAYGROUNDS = {
+    ModelType.REASONING: "playground",
+    ModelType.EMBEDDING: "playground-embeddings",
+    ModelType.SPEECH_TO_TEXT: "playground-speech",
+    ModelType.RERANK: "playground-rerank",
+}
+
+
+@register.simple_tag(takes_context=True)
+def try_url(context: template.Context, entry: Any) -> str:
+    """Where a model can be tried; "" where there is no page for its type, or the person may not."""
+    name = _PLAYGROUNDS.get(entry.type)
+    if not name or not context["can"].get("use_models", True):
+        return ""
+    try:
+        address = reverse(name, kwargs={"workspace": context["request"].tenant.slug})
+    except NoReverseMatch:
+        return ""
+    return f"{address}?{urlencode({'model': entry.id})}"
+
+
 @register.filter
 def type_label(value: Any) -> Any:
     try:
         return TYPE_LABELS[ModelType(value)]
     except ValueError:
         return value or "–"
+
+
+@register.filter
+def lasting(moment: datetime | None) -> str:
+    """How long a state has lasted, in one unit: "for 3 days"."""
+    if moment is None:
+        return ""
+    if (timezone.now() - moment).total_seconds() < 60:
+        return _("just now")
+    return _("for %(time)s") % {"time": timesince(moment, depth=1)}
+
+
+_FEATURE_LABELS: dict[str, Any] = {
+    "vision": pgettext_lazy("model feature", "images"),
+    "tools": pgettext_lazy("model feature", "tools"),
+    "json_schema": pgettext_lazy("model feature", "JSON schema"),
+    "reasoning": pgettext_lazy("model feature", "thinking"),
+    "audio": pgettext_lazy("model feature", "audio"),
+}
+
+
+@register.filter
+def feature_list(features: Any) -> str:
+    """The features that matter to people who choose a model, in words; what only wires want to know is left out."""
+    return ", ".join(str(label) for name, label in _FEATURE_LABELS.items() if name in features)
 
 
 @register.filter

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 register = template.Library()
 
 SECTIONS = {
-    **dict.fromkeys(("usage-calls",), "usage"),
+    **dict.fromkeys(("usage-calls", "usage-call"), "usage"),
     **dict.fromkeys(("playground-embeddings", "playground-speech", "playground-rerank"), "playground"),
     **dict.fromkeys(("member-invite", "member-remove"), "members"),
     **dict.fromkeys(("app-key-new", "app-key-revoke", "app-key-rotate"), "app-keys"),
@@ -30,8 +30,10 @@ SECTIONS = {
             "provider-models",
             "credential-edit",
             "credential-delete",
+            "credential-import",
             "model-add",
             "model-delete",
+            "model-detail",
         ),
         "provider-list",
     ),
