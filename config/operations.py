@@ -7,17 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-
-KEY_PAIR_AGE = timedelta(days=365)  # older ones are due for rotation
-BAD_STATES = ("rejected", "no_funds", "unreachable", "wrong_url", "not_allowed", "unreadable")
-TRIAL_WARNING = 0.8  # share of a trial's credits
+from django.utils.translation import gettext_lazy, ngettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +22,7 @@ class Figure:
     value: str
     url: str
     note: str = ""
+    is_bad: bool = False  # somebody should look at it
 
 
 class OperatorSite(AdminSite):
@@ -37,47 +34,57 @@ class OperatorSite(AdminSite):
 
 
 def figures() -> list[Figure]:
-    """Six figures, one query each, each leading to the list behind it."""
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return [*_tenants(), _providers(), *_calls(today), _trials(), _key_pairs()]
+    """Six figures, one query each but the first, each leading to the list behind it."""
+    return [_tenants(), _providers(), *_calls(), _trials(), _key_pairs()]
 
 
-def _tenants() -> list[Figure]:
+def _tenants() -> Figure:
     from tenants.models import Membership, Tenant
 
     count = Tenant.objects.filter(is_system=False).count()
     active = Membership.objects.filter(last_active__gte=timezone.now() - timedelta(days=7)).values("tenant").distinct().count()
-    return [Figure(_("Workspaces"), f"{count:,}", _list("tenants", "tenant"), _("%(count)d active in 7 days") % {"count": active})]
+    return Figure(_("Workspaces"), f"{count:,}", _list("tenants", "tenant"), _("%(count)d active in 7 days") % {"count": active})
 
 
 def _providers() -> Figure:
+    from providers.admin import in_trouble
     from providers.models import ProviderCredential
 
-    count = ProviderCredential.objects.filter(state__in=BAD_STATES, is_active=True).count()
-    return Figure(_("Providers in error"), f"{count:,}", _list("providers", "providercredential", "is_active__exact=1"))
+    count = ProviderCredential.objects.filter(in_trouble()).count()
+    return Figure(_("Providers in error"), f"{count:,}", _list("providers", "providercredential", "calls=fail"), is_bad=count > 0)
 
 
-def _calls(today: Any) -> list[Figure]:
+def _calls() -> list[Figure]:
     from quotas.models import CallRecord
+    from tenants.ids import first_of
 
-    found = CallRecord.objects.filter(time__gte=today).aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
+    day = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    # An id sorts by time and is made after the call began: its index finds today's calls of all workspaces.
+    today = CallRecord.objects.filter(pk__gte=first_of(day), time__gte=day)
+    found = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
     rate = f"{100 * found['errors'] / found['all']:.1f} %" if found["all"] else "–"
-    address = _list("quotas", "callrecord")
-    return [Figure(_("Calls today"), f"{found['all']:,}", address), Figure(_("Error rate today"), rate, f"{address}?status__exact=error")]
+    when = f"time__year={day.year}&time__month={day.month}&time__day={day.day}"
+    failed = ngettext("%(count)s call failed", "%(count)s calls failed", found["errors"]) % {"count": f"{found['errors']:,}"}
+    return [
+        Figure(_("Calls today"), f"{found['all']:,}", _list("quotas", "callrecord", when)),
+        Figure(_("Error rate today"), rate, _list("quotas", "callrecord", f"{when}&status__exact=error"), failed),
+    ]
 
 
 def _trials() -> Figure:
+    from quotas.admin import nearly_used
     from quotas.models import CreditPool
 
-    low = CreditPool.objects.filter(plan__is_on=True, limit__gt=0, settled__gte=F("limit") * TRIAL_WARNING - F("held")).count()
-    return Figure(_("Trials over 80 %"), f"{low:,}", _list("quotas", "creditpool"))
+    low = CreditPool.objects.filter(nearly_used()).count()
+    return Figure(_("Trials over 80 %"), f"{low:,}", _list("quotas", "creditpool", "use=nearly"), is_bad=low > 0)
 
 
 def _key_pairs() -> Figure:
+    from tenants.admin import due
     from tenants.models import KeyPair
 
-    due = KeyPair.objects.filter(state=KeyPair.State.CURRENT, created__lt=timezone.now() - KEY_PAIR_AGE).count()
-    return Figure(_("Key pairs older than a year"), f"{due:,}", _list("tenants", "keypair"))
+    count = KeyPair.objects.filter(due()).count()
+    return Figure(_("Key pairs older than a year"), f"{count:,}", _list("tenants", "keypair", "age=due"), is_bad=count > 0)
 
 
 def _list(app: str, model: str, query: str = "") -> str:

@@ -4,72 +4,118 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from models_catalog import refreshing, services
+from models_catalog import queries, refreshing, services
 from models_catalog.models import CatalogSnapshot, DefaultModel, TenantModel
+from models_catalog.scenarios import SCENARIOS
+from providers.admin import ProviderFilter
 from tenants.audit import actor_of
+from tenants.errors import ServiceError
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, column
+
+SYNCED = column("synced", gettext_lazy("seen in the provider's list"))
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that workspaces make: operators look at them."""
+class TypeFilter(admin.SimpleListFilter):
+    title = gettext_lazy("type")
+    parameter_name = "type"
 
-    list_select_related = ("tenant",)
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.ALLOW
-    list_per_page = 50
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(one.type), one.label) for one in SCENARIOS]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TenantModel]) -> QuerySet[TenantModel]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 @admin.register(TenantModel)
 class TenantModelAdmin(ReadOnlyAdmin):
-    list_display = ("tenant", "provider", "model", "type", "enabled", "origin", "synced")
+    list_select_related = ("tenant",)
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER  # every workspace has hundreds of models
+    list_display = ("tenant", "provider", "model", "type", "enabled", "context", "origin", SYNCED)
     list_display_links = ("model",)
-    list_filter = ("provider", "type", "origin", "enabled")
+    list_filter = (ProviderFilter, TypeFilter, "origin", "enabled")
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "provider", "model")
     fields = (
         ("tenant", "provider", "model"),
         ("type", "origin", "enabled"),
-        "facts",
-        "overrides",
-        ("base_url", "mask"),
-        ("synced", "missing_since"),
+        column("facts", gettext_lazy("what the provider says")),
+        column("overrides", gettext_lazy("changed by the workspace")),
+        (column("base_url", gettext_lazy("base URL")), column("mask", gettext_lazy("key of its own"))),
+        (SYNCED, column("missing_since", gettext_lazy("gone from the provider's list since"))),
     )
-    actions = ("enable", "disable")
+    actions = ("enable", "disable", "make_default")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TenantModel]:
         return super().get_queryset(request).defer("sealed", "values")
+
+    @admin.display(description=gettext_lazy("context"))
+    def context(self, row: TenantModel) -> str:
+        """As the workspace sees it where it was changed, else as the provider said; what only the release knows is not looked up."""
+        window = row.overrides.get("context_window") or row.facts.get("context_window")
+        return f"{window:,}" if window else "–"
 
     @admin.action(description=gettext_lazy("Switch on"), permissions=["view"])
     def enable(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
         self._switch(request, rows, True)
 
-    @admin.action(description=gettext_lazy("Switch off: calls of these models are refused"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Switch off…"), permissions=["view"])
+    @asks_first(
+        title=gettext_lazy("Switch models off"),
+        consequence=gettext_lazy(
+            "Calls of these models are refused from now on, in the workspaces that are named. Where one of them is a default model, "
+            "its fallbacks answer, or nobody."
+        ),
+        button=gettext_lazy("Switch off"),
+    )
     def disable(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
         self._switch(request, rows, False)
 
+    @admin.action(description=gettext_lazy("Make the default of its type…"), permissions=["view"])
+    @asks_first(
+        title=gettext_lazy("Set default models"),
+        consequence=gettext_lazy(
+            "Each of these models becomes its workspace's default for its own type, in place of the one of today; that one's fallbacks go. "
+            "Vectors of different embedding models cannot be compared: what was indexed has to be indexed anew."
+        ),
+        button=gettext_lazy("Set as default"),
+    )
+    def make_default(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
+        done = 0
+        for row in rows.select_related("tenant"):
+            try:
+                _make_default(row, request)
+                done += 1
+            except ServiceError as error:
+                self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
+        if done:
+            self.message_user(request, ngettext("%d default model set.", "%d default models set.", done) % done)
+
     def _switch(self, request: HttpRequest, rows: QuerySet[TenantModel], enabled: bool) -> None:
-        actor = actor_of(request)
-        for row in rows:
-            services.set_enabled(tenant=row.tenant, actor=actor, provider=row.provider, model=row.model, enabled=enabled)
-        number = len(rows)
+        actor, number = actor_of(request), 0
+        for row in rows.select_related("tenant"):
+            try:
+                services.set_enabled(tenant=row.tenant, actor=actor, provider=row.provider, model=row.model, enabled=enabled)
+                number += 1
+            except ServiceError as error:
+                self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
         self.message_user(request, ngettext("%d model switched.", "%d models switched.", number) % number)
+
+
+def _make_default(row: TenantModel, request: HttpRequest) -> None:
+    entry = queries.entry(tenant_id=row.tenant_id, provider=row.provider, model=row.model)  # a row may leave the type to the catalog
+    scenario = next((one.slug for one in SCENARIOS if entry is not None and one.type == entry.type), "")
+    services.set_default(tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row))
 
 
 @admin.register(DefaultModel)
 class DefaultModelAdmin(ReadOnlyAdmin):
+    list_select_related = ("tenant",)
     list_display = ("tenant", "scenario", "model", "fallbacks", "updated")
     list_display_links = ("scenario",)
     list_filter = ("scenario",)

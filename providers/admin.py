@@ -5,49 +5,78 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from providers import services
-from providers.models import ProviderCredential
+from providers import registry, services
+from providers.models import CredentialState, ProviderCredential
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
+from tenants.operating import ReadOnlyAdmin, asks_first, column
+
+TROUBLE = (
+    CredentialState.REJECTED,
+    CredentialState.NO_FUNDS,
+    CredentialState.UNREACHABLE,
+    CredentialState.WRONG_URL,
+    CredentialState.NOT_ALLOWED,
+    CredentialState.UNREADABLE,
+)
+
+
+class TroubleFilter(admin.SimpleListFilter):
+    """What the figure on the first page counts: active credentials whose calls fail."""
+
+    title = gettext_lazy("calls")
+    parameter_name = "calls"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("fail", gettext_lazy("Fail"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ProviderCredential]) -> QuerySet[ProviderCredential]:
+        return queryset.filter(in_trouble()) if self.value() == "fail" else queryset
+
+
+class ProviderFilter(admin.SimpleListFilter):
+    """Every known provider, by its name; no list of distinct values is read from the table."""
+
+    title = gettext_lazy("provider")
+    parameter_name = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(provider.slug, provider.label) for provider in registry.all_providers()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(provider=self.value()) if self.value() else queryset
+
+
+def in_trouble() -> Q:
+    return Q(is_active=True, state__in=TROUBLE)
 
 
 @admin.register(ProviderCredential)
-class ProviderCredentialAdmin(admin.ModelAdmin):
+class ProviderCredentialAdmin(ReadOnlyAdmin):
     list_display = ("tenant", "provider", "name", "mask", "state", "is_active", "checked", "last_used")
     list_display_links = ("name",)
-    list_filter = ("provider", "state", "is_active")
+    list_filter = (ProviderFilter, TroubleFilter, "state", "is_active")
     list_select_related = ("tenant",)
     search_fields = ("name", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "provider", "-is_active", "position")
     fields = (
         ("tenant", "provider", "name"),
         ("mask", "base_url"),
-        ("state", "state_since", "state_message"),
-        ("is_active", "position"),
+        ("state", "state_since"),
+        column("state_message", gettext_lazy("the provider's last words")),
+        ("is_active", column("position", gettext_lazy("place among the standby ones"))),
         ("checked", "last_used"),
-        ("created", "created_by"),
+        ("created", column("created_by", gettext_lazy("made by"))),
     )
     actions = ("check_again", "deactivate")
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.ALLOW
-    list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderCredential]:
         return super().get_queryset(request).defer("sealed", "values")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.action(description=gettext_lazy("Check again at the provider"), permissions=["view"])
     def check_again(self, request: HttpRequest, rows: QuerySet[ProviderCredential]) -> None:
@@ -55,10 +84,22 @@ class ProviderCredentialAdmin(admin.ModelAdmin):
         number = len(checked)
         self.message_user(request, ngettext("%d credential checked.", "%d credentials checked.", number) % number)
 
-    @admin.action(description=gettext_lazy("Deactivate: the next standby credential takes over"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Deactivate…"), permissions=["view"])
+    @asks_first(
+        title=gettext_lazy("Deactivate credentials"),
+        consequence=gettext_lazy(
+            "The next standby credential of the same provider takes over at once and pays for the calls. "
+            "A provider's only credential stays: the workspace's own people delete it."
+        ),
+        button=gettext_lazy("Deactivate"),
+    )
     def deactivate(self, request: HttpRequest, rows: QuerySet[ProviderCredential]) -> None:
+        done = 0
         for row in rows:
             try:
                 services.deactivate_credential(tenant=row.tenant, actor=actor_of(request), credential=row)
+                done += 1
             except ServiceError as error:
                 self.message_user(request, _("%(row)s: %(why)s") % {"row": row, "why": error.message}, messages.WARNING)
+        if done:
+            self.message_user(request, ngettext("%d credential deactivated.", "%d credentials deactivated.", done) % done)

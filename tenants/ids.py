@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 _RANDOM = (1 << 62) - 1
@@ -18,3 +19,8 @@ def uuid7() -> UUID:
     fraction = nanoseconds * 4096 // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") & _RANDOM
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
+
+
+def first_of(moment: datetime) -> UUID:
+    """The smallest id that `uuid7` can make at or after this moment: what a range of ids begins with."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

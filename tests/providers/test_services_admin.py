@@ -25,7 +25,12 @@ def site(client: Client, operator: User) -> Client:
 
 def act(site: Client, model: str, action: str, *rows: Any) -> Any:
     url = reverse(f"admin:{model}_changelist")
-    return site.post(url, {"action": action, "_selected_action": [str(row.pk) for row in rows]}, follow=True)
+    return site.post(url, {"action": action, "_selected_action": [str(row.pk) for row in rows], "confirmed": "yes"}, follow=True)
+
+
+def asked(site: Client, model: str, action: str, *rows: Any) -> str:
+    url = reverse(f"admin:{model}_changelist")
+    return site.post(url, {"action": action, "_selected_action": [str(row.pk) for row in rows]}).content.decode()
 
 
 def test_only_masks_are_shown(site: Client, acme: Workspace, globex: Workspace) -> None:
@@ -46,6 +51,10 @@ def test_operators_check_again_and_deactivate(site: Client, acme: Workspace, mon
     monkeypatch.setattr(transport, "send", answers.send)
     first, second = make_credential(acme.tenant), make_credential(acme.tenant, name="Standby", is_active=False)
     act(site, "providers_providercredential", "check_again", first)
+    assert "takes over at once" in asked(site, "providers_providercredential", "deactivate", first)
+    with all_tenants():
+        first.refresh_from_db()
+    assert first.is_active
     act(site, "providers_providercredential", "deactivate", first)
     with all_tenants():
         first.refresh_from_db()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from django.test import Client
-from django.urls import reverse
+from collections.abc import Collection
+from datetime import date
 
-from quotas import services
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from quotas import hooks, services
 from quotas.models import CallRecord, CreditPool, Grant, TrialPlan
+from tenants.audit import COMMAND
 from tenants.models import Tenant
 from tenants.scope import all_tenants
 from tests.factories import marked_secret
@@ -53,21 +60,67 @@ def test_a_plan_is_made_and_nonsense_refused(page: Client) -> None:
     assert TrialPlan.objects.get(slug="extra").models.get().credits == 2
 
 
-def grant(page: Client, pool: CreditPool, **form: str) -> str:
-    data = {"action": "grant_credits", "index": "0", "_selected_action": [pool.pk]} | form
+def grant(page: Client, pool: CreditPool, action: str = "grant_credits", **form: str) -> str:
+    data = {"action": action, "index": "0", "_selected_action": [pool.pk], "confirmed": "yes"} | form
     return page.post(url("creditpool"), data, follow=True).content.decode()
 
 
 def test_credits_are_granted_with_a_reason_only(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    assert "Say in up to 200 characters" in grant(page, pool, credits="5", reason="")
-    assert "other than 0" in grant(page, pool, credits="", reason="goodwill")
+    first = page.post(url("creditpool"), {"action": "grant_credits", "index": "0", "_selected_action": [pool.pk]})
+    assert 'name="reason"' in first.content.decode()
+    assert "This field is required" in grant(page, pool, credits="5", reason="")
+    assert "other than 0" in grant(page, pool, credits="0", reason="goodwill")
     assert "cannot fall below" in grant(page, pool, credits="-11", reason="too much")
     assert Grant.objects.count() == 1
-    assert "Granted to 1 workspace" in grant(page, pool, credits="5", reason="goodwill")
+    assert "Credits of 1 workspace changed" in grant(page, pool, credits="5", reason="goodwill")
     pool.refresh_from_db()
     assert (pool.limit, Grant.objects.get(amount=5).actor) == (15, "operator@hub.test")
     assert services.audit() == []
+
+
+def test_a_trial_is_filled_up_to_its_plan(page: Client, tenant: Tenant) -> None:
+    pool = make_pool(tenant)
+    hold = services.hold(request_for(pool))
+    services.settle(hold_id=hold.hold_id, record=record_for(tenant))
+    pool.refresh_from_db()
+    assert pool.settled
+    grant(page, pool, "reset", reason="moved to another plan of ours")
+    pool.refresh_from_db()
+    assert pool.left == pool.plan.limit
+    assert services.audit() == []
+
+
+def test_credits_are_granted_from_the_list_of_workspaces(page: Client, tenant: Tenant) -> None:
+    pool = make_pool(tenant)
+    TrialPlan.objects.filter(pk=pool.plan_id).update(is_on=True)
+    data = {"action": "grant_trial", "_selected_action": [str(tenant.pk)]}
+    address = reverse("admin:tenants_tenant_changelist")
+    assert 'name="plan"' in page.post(address, data).content.decode()
+    form = {"confirmed": "yes", "plan": pool.plan_id, "credits": "7", "reason": "conference"}
+    assert "Credits of 1 workspace changed" in page.post(address, data | form, follow=True).content.decode()
+    assert Grant.objects.get(amount=7).reason == "conference"
+
+
+def test_retired_models_are_told_and_replaced_on_demand(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"old": "new", "older": "", "oldest": "kept"}
+
+    def retired(provider: str, models: Collection[str]) -> list[hooks.RetiredModel]:
+        return [hooks.RetiredModel(model, date(2024, 9, 13), known[model]) for model in models if model in known]
+
+    monkeypatch.setattr(hooks._registered, "retired", retired)
+    plan = TrialPlan.objects.get(slug="openai")
+    services.update_plan(actor=COMMAND, plan=plan, models={"old": 3, "older": 1, "oldest": 2, "kept": 5})
+    shown = page.get(url("trialplan", "change", plan.pk)).content.decode()
+    assert "old (2024-09-13): use new" in shown
+    assert 'name="successors"' in shown
+    assert "use new" in page.get(url("trialplan")).content.decode()
+    form = {"label": "OpenAI", "limit": "20", "models": "old=3\nolder\noldest=2\nkept=5"}
+    page.post(url("trialplan", "change", plan.pk), form)
+    assert {row.model for row in plan.models.all()} == {"old", "older", "oldest", "kept"}
+    page.post(url("trialplan", "change", plan.pk), form | {"successors": "on"})
+    assert {row.model: row.credits for row in plan.models.all()} == {"new": 3, "older": 1, "kept": 5}
+    assert 'name="successors"' not in page.get(url("trialplan", "change", plan.pk)).content.decode()
 
 
 def test_ledger_pages_show_and_change_nothing(page: Client, tenant: Tenant) -> None:
@@ -89,3 +142,30 @@ def test_a_stranger_sees_none_of_it(client: Client, stranger) -> None:
     client.force_login(stranger)
     for model in ("trialplan", "creditpool", "hold", "callrecord"):
         assert client.get(url(model)).status_code == 302
+
+
+def test_the_ledger_is_chosen_by_day_without_reading_it(page: Client, tenant: Tenant) -> None:
+    pool = make_pool(tenant)
+    services.settle(hold_id=services.hold(request_for(pool)).hold_id, record=record_for(tenant))
+    today = timezone.localdate()
+    with CaptureQueriesContext(connection) as seen:
+        answer = page.get(url("callrecord"))
+    assert f"time__day={today.day}" in answer.content.decode()
+    assert len(seen) <= 12
+    for query in (f"time__year={today.year}", f"time__year={today.year}&time__month={today.month}"):
+        chosen = page.get(f"{url('callrecord')}?{query}")
+        assert chosen.status_code == 200
+        assert len(chosen.context["cl"].result_list) == 1
+    assert page.get(f"{url('callrecord')}?time__year=2001").context["cl"].result_count == 0
+    assert page.get(f"{url('callrecord')}?time__year=x").status_code == 302
+
+
+def test_the_ledger_is_downloaded(page: Client, tenant: Tenant) -> None:
+    pool = make_pool(tenant)
+    services.settle(hold_id=services.hold(request_for(pool)).hold_id, record=record_for(tenant))
+    record = CallRecord.objects.get()
+    answer = page.post(url("callrecord"), {"action": "export", "_selected_action": [str(record.pk)]})
+    text = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
+    assert text[0].startswith("time,workspace,request_id")
+    assert record.request_id in text[1]
+    assert len(text) == 2

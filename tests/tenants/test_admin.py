@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.test import Client
+from django.utils import timezone
 
 from tenants import services
 from tenants.models import AppKey, AuditEntry, KeyPair, Membership, SignInFailures, Tenant, User
@@ -23,8 +26,16 @@ def client(operator: User) -> Client:
     return client
 
 
-def action(client: Client, model: str, name: str, *rows: Any) -> Any:
-    return client.post(f"/admin/tenants/{model}/", {"action": name, "_selected_action": [row.pk for row in rows]}, follow=True)
+def action(client: Client, model: str, name: str, *rows: Any, **form: str) -> Any:
+    """As it is after the page that asks first was answered with yes."""
+    data = {"action": name, "_selected_action": [row.pk for row in rows], "confirmed": "yes"} | form
+    return client.post(f"/admin/tenants/{model}/", data, follow=True)
+
+
+def asked(client: Client, model: str, name: str, *rows: Any) -> str:
+    answer = client.post(f"/admin/tenants/{model}/", {"action": name, "_selected_action": [row.pk for row in rows]})
+    assert answer.status_code == 200
+    return answer.content.decode()
 
 
 def test_every_list_and_row_opens_and_shows_no_secret(client: Client, acme: Workspace) -> None:
@@ -74,6 +85,11 @@ def test_what_operators_have_no_page_for(db: None) -> None:
 
 
 def test_suspending_and_resuming(client: Client, acme: Workspace, globex: Workspace) -> None:
+    page = asked(client, "tenant", "suspend", acme.tenant)
+    assert "their applications stop" in page
+    assert "<li>Acme</li>" in page
+    assert "Globex" not in page
+    assert set(Tenant.objects.values_list("status", flat=True)) == {"active"}, "asked only"
     action(client, "tenant", "suspend", acme.tenant)
     assert dict(Tenant.objects.filter(is_system=False).values_list("slug", "status")) == {"acme": "suspended", "globex": "active"}
     action(client, "tenant", "resume", acme.tenant, globex.tenant)
@@ -117,9 +133,21 @@ def test_members_of_a_workspace_are_counted(client: Client, acme: Workspace, dja
 def test_people(client: Client, acme: Workspace) -> None:
     body = client.get(f"/admin/tenants/user/{acme.editor.pk}/change/").content.decode()
     assert "Acme" in body
-    action(client, "user", "deactivate", acme.editor)
+    assert acme.editor.email in asked(client, "user", "deactivate", acme.editor)
     acme.editor.refresh_from_db()
-    assert not acme.editor.is_active
+    assert acme.editor.is_active
+    with tenant_scope(acme.tenant):
+        before = Tenant.objects.get(pk=acme.tenant.pk).config_version
+        action(client, "user", "deactivate", acme.editor, User.objects.get(email="operator@hub.test"))
+        acme.editor.refresh_from_db()
+        assert not acme.editor.is_active
+        assert User.objects.get(email="operator@hub.test").is_active, "nobody locks themselves out"
+        assert AuditEntry.objects.get(action="member.deactivated").object_label == acme.editor.email
+        assert Tenant.objects.get(pk=acme.tenant.pk).config_version > before
+        action(client, "user", "reactivate", acme.editor)
+        acme.editor.refresh_from_db()
+        assert acme.editor.is_active
+    assert "is_active" not in client.get(f"/admin/tenants/user/{acme.editor.pk}/change/").context["adminform"].form.fields
     client.post(
         "/admin/tenants/user/add/",
         {
@@ -136,8 +164,63 @@ def test_people(client: Client, acme: Workspace) -> None:
 
 def test_revoking_a_key(client: Client, acme: Workspace) -> None:
     row, _text = acme.app_key
+    assert "cannot be undone" in asked(client, "appkey", "revoke", row)
+    with tenant_scope(acme.tenant):
+        row.refresh_from_db()
+        assert row.revoked is None
     action(client, "appkey", "revoke", row)
     with tenant_scope(acme.tenant):
         row.refresh_from_db()
         assert row.revoked is not None
         assert AuditEntry.objects.get(action="app_key.revoked").actor == "operator@hub.test"
+
+
+def test_rotating_a_key_pair(client: Client, acme: Workspace, globex: Workspace) -> None:
+    with all_tenants():
+        before = dict(KeyPair.objects.filter(state="current").values_list("tenant__slug", "kid"))
+    assert "Calls go on meanwhile" in asked(client, "tenant", "rotate_key_pair", acme.tenant)
+    assert "1 key pair rotated" in action(client, "tenant", "rotate_key_pair", acme.tenant).content.decode()
+    with all_tenants():
+        after = dict(KeyPair.objects.filter(state="current").values_list("tenant__slug", "kid"))
+        assert AuditEntry.objects.get(action="key_pair.rotated").actor == "operator@hub.test"
+        pair = KeyPair.objects.get(state="current", tenant=globex.tenant)
+    assert after["acme"] != before["acme"]
+    assert after["globex"] == before["globex"]
+    action(client, "keypair", "rotate", pair)
+    with all_tenants():
+        assert KeyPair.objects.get(state="current", tenant=globex.tenant).kid != pair.kid
+
+
+def test_app_keys_are_found_by_their_condition(client: Client, acme: Workspace) -> None:
+    row, _text = acme.app_key
+    soon, long_ago = timezone.now() + timedelta(days=3), timezone.now() - timedelta(days=200)
+
+    def found(condition: str) -> list[Any]:
+        return list(client.get(f"/admin/tenants/appkey/?condition={condition}").context["cl"].result_list)
+
+    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == ([row], [], [], [])
+    with all_tenants():
+        AppKey.objects.filter(pk=row.pk).update(expires=soon, created=long_ago)
+    assert (found("expiring"), found("unused")) == ([row], [row])
+    with all_tenants():
+        AppKey.objects.filter(pk=row.pk).update(revoked=long_ago)
+    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == ([], [], [], [row])
+
+
+def test_workspaces_are_found_by_their_members_address(client: Client, acme: Workspace, globex: Workspace) -> None:
+    for term, expected in (("owner@acme.test", ["acme"]), ("glob", ["globex"]), ("nobody@acme.test", [])):
+        assert [row.slug for row in client.get("/admin/tenants/tenant/", {"q": term}).context["cl"].result_list] == expected
+
+
+def test_the_audit_trail_is_downloaded_and_that_is_noted(client: Client, acme: Workspace) -> None:
+    with tenant_scope(acme.tenant):
+        made = AuditEntry.objects.create(tenant=acme.tenant, actor="=cmd|' /C calc'!A0", action="member.added", object_label="+1")
+    answer = action(client, "auditentry", "export", made)
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    assert answer["Content-Type"].startswith("text/csv")
+    rows = list(csv.reader(text.splitlines()))
+    assert rows[0][:4] == ["time", "workspace", "who", "action"]
+    assert rows[1][1:4] == ["acme", "'=cmd|' /C calc'!A0", "member.added"]
+    assert len(rows) == 2
+    with all_tenants():
+        assert AuditEntry.objects.get(action="operations.exported").actor == "operator@hub.test"

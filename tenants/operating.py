@@ -1,0 +1,160 @@
+"""What the operators' lists of all apps share: rows that are only looked at, a page that asks before service is cut, tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, wraps
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.audit import actor_of, record
+from tenants.scope import bound, tenant_scope
+from tenants.services import system_tenant
+
+MOST_COUNTED: Final = 10_000
+MOST_NAMED: Final = 50  # rows that a page names before it asks
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than MOST_COUNTED: in a log of millions, people filter and do not turn pages."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return rows.order_by()[:MOST_COUNTED].count()  # type: ignore[no-any-return]
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that the product makes: operators look at them; what they may change is an action that calls a service."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.ALLOW
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def column(name: str, label: Any, *, boolean: bool = False) -> Callable[[Any], Any]:
+    """A field of a row under a label of ours, for `list_display` and `fields`. label: a lazy string."""
+
+    @admin.display(description=label, ordering=name, boolean=boolean)
+    def value(row: Any) -> Any:
+        return getattr(row, name)
+
+    value.__name__ = name
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------ asking first
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), max_length=200, help_text=_("Stands in the workspace's audit log."))
+
+
+Action = Callable[..., Any]
+
+
+def asks_first(
+    *, title: Any, consequence: Any, button: Any, form: type[forms.Form] | None = None, dangerous: bool = True
+) -> Callable[[Action], Action]:
+    """An action of a list that first shows a page: which rows are meant, what will happen to them, and the button that does it.
+
+    title, consequence, button: lazy strings. form: further input; its cleaned values are passed to the action by name.
+    """
+
+    def decorate(action: Action) -> Action:
+        @wraps(action)
+        def asking(self: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> Any:
+            confirmed = "confirmed" in request.POST
+            filled = form(request.POST if confirmed else None) if form else None
+            if confirmed and (filled is None or filled.is_valid()):
+                return action(self, request, rows, **(filled.cleaned_data if filled else {}))
+            texts = {"title": title, "consequence": consequence, "button": button, "dangerous": dangerous}
+            return _page(self, request, rows, filled, texts)
+
+        return asking
+
+    return decorate
+
+
+def _page(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], form: Any, texts: dict[str, Any]) -> Any:
+    number = rows.count()
+    context = {
+        **model_admin.admin_site.each_context(request),
+        **texts,
+        "opts": model_admin.opts,
+        "rows": [_named(row) for row in rows[:MOST_NAMED]],
+        "number": number,
+        "further": max(0, number - MOST_NAMED),
+        "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "action": request.POST.get("action"),
+        "across": request.POST.get("select_across", "0"),
+        "form": form,
+        "media": model_admin.media + form.media if form else model_admin.media,
+    }
+    return TemplateResponse(request, "admin/asks_first.html", context, status=422 if form is not None and form.errors else 200)
+
+
+def _named(row: Model) -> str:
+    tenant = getattr(row, "tenant", None)
+    return f"{tenant}: {row}" if tenant else str(row)
+
+
+# --------------------------------------------------------------------------------------------------------------- CSV
+
+
+class _Echo:
+    """A file that hands every line back instead of keeping it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def harmless(cell: Any) -> str:
+    """A cell's text. One that a spreadsheet would take for a formula begins with an apostrophe."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii()
+
+
+def as_csv(request: HttpRequest, *, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
+    """A table as a download, line by line. name: of the file, without its end. That it was taken is in the operators' audit trail."""
+    with tenant_scope(system_tenant()):
+        record(tenant=system_tenant(), actor=actor_of(request), action="operations.exported", object_type="csv", object_label=name)
+    filename = f"{name}-{timezone.localdate():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(bound(_lines(header, rows)), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    writer: Any = csv.writer(_Echo())
+    yield "\ufeff" + writer.writerow([harmless(cell) for cell in header])
+    for row in rows:
+        yield writer.writerow([harmless(cell) for cell in row])
