@@ -10,9 +10,8 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Answer, ErrorMap, Frame, ListedModel, ModelType, Reply, Usage
+from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
-from providers.wire.openai_stream import broken_off, error_in_stream
-from providers.wire.sse import EventParser
 
 FINISH = {
     "end_turn": "stop",
@@ -87,12 +86,12 @@ def tool_call(block: dict[str, Any]) -> dict[str, Any]:
     return {"id": block.get("id"), "type": "function", "function": {"name": block.get("name"), "arguments": arguments}}
 
 
-class MessageDecoder:
+class MessageDecoder(EventStream):
     """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the text itself."""
 
     def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
         self._errors = errors
-        self._parser = EventParser()
         self._head: dict[str, Any] = {"id": "msg", "object": "chat.completion.chunk", "created": int(time.time()), "model": ""}
         self._text_start = self._start_of_text()
         self._tools: dict[int, int] = {}  # block's index -> tool's index
@@ -100,32 +99,16 @@ class MessageDecoder:
         self._thoughts: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, list[str]] = {}  # of a thought's text; joined once, it may be long
         self._reported: dict[str, Any] = {}
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return () if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        if self.done:
-            return ()
-        frames = self._frames(self._parser.finish())
-        if not self.done:
-            if self.finish_reason is None:
-                raise broken_off()
-            frames += self._end()
-        return frames
+    def _unended(self) -> Sequence[Frame]:
+        if self.finish_reason is None:
+            raise broken_off()
+        return self._end()
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
         for _name, data in events:
-            event = json_or_none(data)
-            if not isinstance(event, dict):
-                raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
-            frames += self._event(event, data)
+            frames += self._event(read_frame(data), data)
             if self.done:
                 break
         return frames

@@ -26,9 +26,9 @@ from providers.spec import (
     Upload,
     Usage,
 )
+from providers.wire.decoding import error_in_stream
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, read_object, unreadable, url_of
 from providers.wire.openai_errors import error_object
-from providers.wire.openai_stream import error_in_stream
 from providers.wire.transcripts import TranscriptDecoder, WholeTranscript, transcript_usage
 
 TEXT_TYPES = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}

@@ -10,9 +10,10 @@ import orjson
 from providers.errors import CannotExpress, Failure, ProviderError
 from providers.spec import Decoder, ModelFacts, Reply, Request
 from providers.wire.chat_answers import choices_of
+from providers.wire.decoding import error_in_stream
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 from providers.wire.openai_errors import error_object, text_of
-from providers.wire.openai_stream import ChatDecoder, error_in_stream, stream_of
+from providers.wire.openai_stream import ChatDecoder, stream_of
 from providers.wire.speech import format_of
 from providers.wire.subset import use_max_tokens, use_system_role
 from providers.wire.think_tags import ThinkTagDecoder, tidy_thinking

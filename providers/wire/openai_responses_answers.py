@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
-from providers.spec import Answer, ErrorMap, Frame, Usage
+from providers.spec import Answer, ErrorMap, Frame
 from providers.wire import chat_answers
 from providers.wire.chat_answers import characters_of, new_id
-from providers.wire.openai_stream import ReadyAnswer, WholeBody, broken_off, error_in_stream, read_frame
-from providers.wire.sse import EventParser
+from providers.wire.decoding import EventStream, error_in_stream, read_frame
+from providers.wire.openai_stream import ReadyAnswer, WholeBody
 
 Item = dict[str, Any]
 
@@ -178,12 +178,12 @@ class WholeResponse(WholeBody):
         return ReadyAnswer(answer_of(body))
 
 
-class ResponseDecoder:
+class ResponseDecoder(EventStream):
     """Turns events into chunks. A piece of text costs one decode, and no encode but of the text itself."""
 
     def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
         self._errors = errors
-        self._parser = EventParser()
         self._head: Item = {}
         self._text_start = b""
         self._calls: dict[Any, Item] = {}  # output's index -> its call as it was told first
@@ -191,20 +191,6 @@ class ResponseDecoder:
         self._items: list[Item] = []  # outputs that are whole
         self._thought: tuple[Any, ...] | None = None  # the part of the reasoning that was told last
         self._spoke = False
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return () if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done:
-            raise broken_off()
-        return frames
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []

@@ -8,14 +8,11 @@ from typing import Any
 
 import orjson
 
-from providers.errors import Failure, ProviderError
-from providers.spec import Answer, Decoder, ErrorMap, Frame, Reply, Usage
+from providers.spec import Answer, Decoder, ErrorMap, Frame, Reply
 from providers.wire.chat_answers import Tidy, answer_of, characters_of, choices_of, complete_head, frames_of, new_id, usage_of
+from providers.wire.decoding import EventStream, ReadyStream, WholeStream, broken_off, error_in_stream, read_frame
 from providers.wire.http import json_or_none, media_type, read_object, unreadable
 from providers.wire.openai_errors import error_object
-from providers.wire.sse import EventParser
-
-MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that should have been a stream
 
 # A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside: what the group matches
 # is the text itself. Quotes inside strings are escaped in JSON, so none of these bytes can come from a text.
@@ -38,35 +35,24 @@ def stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_
     return ChatDecoder(errors, tidy, tidy_all=tidy_all)
 
 
-class ChatDecoder:
+class ChatDecoder(EventStream):
     """Relays chunks frame by frame; at most one decode per frame, none for plain pieces of text."""
 
-    __slots__ = ("_errors", "_identity", "_parser", "_tidy", "_tidy_all", "done", "finish_reason", "output_characters", "usage")
+    __slots__ = ("_errors", "_identity", "_tidy", "_tidy_all")
     kind = "chat.completion.chunk"
 
     def __init__(self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> None:
+        super().__init__()
         self._errors = errors
         self._tidy = tidy
         self._tidy_all = tidy_all
-        self._parser = EventParser()
         self._identity = ""
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        if self.done:
-            return ()
-        return self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done and self.finish_reason is None:
+    def _unended(self) -> Sequence[Frame]:
+        if self.finish_reason is None:
             raise broken_off()
         self.done = True
-        return frames
+        return ()
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
@@ -131,47 +117,30 @@ class ChatDecoder:
         return characters_of(delta) if isinstance(delta, dict) else 0
 
 
-class ReadyAnswer:
+class ReadyAnswer(ReadyStream):
     """Decoder of an answer that came whole although the client wants a stream."""
 
     def __init__(self, answer: Answer) -> None:
+        super().__init__()
         self._body = answer.body or {}
-        self.usage = answer.usage
-        self.finish_reason = answer.finish_reason
+        self.usage, self.finish_reason = answer.usage, answer.finish_reason
         self.output_characters = sum(characters_of(choice.get("message") or {}) for choice in choices_of(self._body))
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return ()
 
     def finish(self) -> Sequence[Frame]:
         self.done = True
         return frames_of(self._body)
 
 
-class WholeBody:
+class WholeBody(WholeStream):
     """Decoder for a server that was asked for a stream and sends one JSON body, or an error with status 200."""
 
     def __init__(self, reply: Reply, errors: ErrorMap, tidy: Tidy | None) -> None:
+        super().__init__()
         self._reply = reply
         self._errors = errors
         self._tidy = tidy
-        self._parts: list[bytes] = []
-        self._size = 0
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        self._size += len(data)
-        if self._size > MAX_WHOLE:
-            raise ProviderError(Failure.ERROR, "The provider's answer is longer than 16 MiB.", status=200)
-        self._parts.append(data)
-        return ()
-
-    def finish(self) -> Sequence[Frame]:
-        data = b"".join(self._parts)
+    def _read(self, data: bytes) -> Sequence[Frame]:
         body = json_or_none(data)
         told = error_object(body) is not None or self._errors(Reply(200, {}, data)) is not None
         if told and not choices_of(body):
@@ -183,20 +152,3 @@ class WholeBody:
 
     def ready(self, body: dict[str, Any]) -> ReadyAnswer:
         return ReadyAnswer(answer_of(body, self._tidy))
-
-
-def read_frame(data: bytes) -> dict[str, Any]:
-    """The JSON object of one event. Raises ProviderError."""
-    chunk = json_or_none(data)
-    if not isinstance(chunk, dict):
-        raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
-    return chunk
-
-
-def broken_off() -> ProviderError:
-    return ProviderError(Failure.ERROR, "The provider's stream broke off before its end.", status=200)
-
-
-def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
-    """The error that came as a frame after status 200."""
-    return errors(Reply(200, {}, data)) or ProviderError(Failure.ERROR, "The provider reported an error inside the stream.", status=200)

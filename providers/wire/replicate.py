@@ -13,8 +13,8 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Answer, Call, Frame, Reply, Usage
+from providers.wire.decoding import Decoding, broken_off
 from providers.wire.http import failure_of_status, json_or_none, path_segment, plain_error, read_object, wait_asked_for
-from providers.wire.openai_stream import broken_off
 from providers.wire.sse import EventParser
 
 WAIT = "wait=10"  # seconds that "start" waits for the result; nobody can cancel meanwhile, since the id is not known yet
@@ -195,13 +195,14 @@ def _is_theirs(there: str | None, here: str | None) -> bool:
     return (here or "").endswith(".replicate.com") and (there or "").endswith((".replicate.com", ".replicate.net"))
 
 
-class PredictionDecoder:
+class PredictionDecoder(Decoding):
     """A prediction's text as chunks: from its event stream, and from looks at the prediction where the stream ended early or is none.
 
     The last look gives the figures (and the error), which the event stream does not hold.
     """
 
     def __init__(self, prediction: Prediction, handle: Handle, model: str, *, is_open: bool) -> None:
+        super().__init__()
         self._parser = EventParser()
         self._handle = handle
         self._head = _head(prediction, "chat.completion.chunk", model)
@@ -209,10 +210,6 @@ class PredictionDecoder:
         self._looks = 0
         self._failures = 0
         self._failed = False  # the stream says so; why, the prediction says
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
         self.next_call: Call | None = None if is_open else handle.look(0)
 
     def feed(self, data: bytes) -> Sequence[Frame]:

@@ -17,11 +17,11 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from providers.errors import Failure, ProviderError
-from providers.spec import Answer, Decoder, Frame, Reply, Usage
+from providers.spec import Answer, Decoder, Frame, Reply
 from providers.wire.chat_answers import answer_of, characters_of, choices_of, complete_head, new_id, usage_of
+from providers.wire.decoding import EventStream, broken_off, read_frame
 from providers.wire.http import failure_of_status, json_or_none, media_type, plain_error, read_object, unreadable, wait_asked_for
-from providers.wire.openai_stream import ReadyAnswer, WholeBody, broken_off, read_frame
-from providers.wire.sse import EventParser
+from providers.wire.openai_stream import ReadyAnswer, WholeBody
 
 NOT_OPENED = "11200"  # the key is known, and this version of the model is not opened for it
 
@@ -143,7 +143,7 @@ class SparkBody(WholeBody):
         return ReadyAnswer(spark_answer(body, self._model))
 
 
-class SparkDecoder:
+class SparkDecoder(EventStream):
     """Chunks in OpenAI's shape, with finish reason and usage told once, at the end.
 
     The vendor puts usage into the last piece of text or into a chunk of its own, mostly leaves the finish reason out, and
@@ -151,27 +151,16 @@ class SparkDecoder:
     """
 
     def __init__(self, model: str) -> None:
+        super().__init__()
         self._model = model
-        self._parser = EventParser()
         self._head: dict[str, Any] = {}
         self._usage: Any = None
         self._calls = 0
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return () if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done:
-            if self.finish_reason is None and self.usage is None:
-                raise broken_off()
-            frames += self._end()
-        return frames
+    def _unended(self) -> Sequence[Frame]:
+        if self.finish_reason is None and self.usage is None:
+            raise broken_off()
+        return self._end()
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []

@@ -10,10 +10,10 @@ import orjson
 
 from providers.errors import Failure, ProviderError
 from providers.spec import Access, Answer, Decoder, ErrorMap, Exchange, Frame, MakeExchange, ModelFacts, Provider, Reply, Request, Usage
+from providers.wire.decoding import ReadyStream, WholeStream, error_in_stream
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, post_json, unreadable, url_of
 from providers.wire.openai_chat import drop_unsupported
 from providers.wire.openai_errors import error_object
-from providers.wire.openai_stream import error_in_stream
 from providers.wire.transcripts import EventDecoder
 
 DEFAULT_FORMAT = "mp3"
@@ -102,41 +102,27 @@ class SpeechDecoder(EventDecoder):
     piece = "audio"
 
 
-class WholeAudio:
+class WholeAudio(WholeStream):
     """Decoder for a server that was asked for events and sends audio."""
 
     def __init__(self, reply: Reply, errors: ErrorMap) -> None:
+        super().__init__(limit=MAX_AUDIO)
         self._reply = reply
         self._errors = errors
-        self._data = bytearray()
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        self._data += data
-        return ()
-
-    def finish(self) -> Sequence[Frame]:
-        data = bytes(self._data)
+    def _read(self, data: bytes) -> Sequence[Frame]:
         check_audio(self._reply, self._errors, data)
         self.finish_reason, self.done = "stop", True
         return list(audio_frames(data))
 
 
-class ReadySpeech:
+class ReadySpeech(ReadyStream):
     """Decoder of audio that an adapter has whole although the client wants events."""
 
     def __init__(self, data: bytes, usage: Usage | None = None) -> None:
+        super().__init__()
         self._data = data
-        self.usage = usage
-        self.finish_reason: str | None = "stop"
-        self.output_characters = 0
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return ()
+        self.usage, self.finish_reason = usage, "stop"
 
     def finish(self) -> Sequence[Frame]:
         self.done = True

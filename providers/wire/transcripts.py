@@ -9,9 +9,8 @@ import orjson
 
 from providers.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.wire.chat_answers import choices_of
+from providers.wire.decoding import EventStream, WholeStream, error_in_stream, read_frame
 from providers.wire.openai_errors import error_object
-from providers.wire.openai_stream import broken_off, error_in_stream, read_frame
-from providers.wire.sse import EventParser
 
 
 def transcript_usage(usage: Any) -> Usage | None:
@@ -24,29 +23,15 @@ def transcript_usage(usage: Any) -> Usage | None:
     return Usage(usage.get("input_tokens") or usage.get("prompt_tokens"), usage.get("output_tokens") or usage.get("completion_tokens"))
 
 
-class EventDecoder:
+class EventDecoder(EventStream):
     """Relays a stream of typed events, which ends with one that says so itself."""
 
     last: str  # type of that event
     piece: str  # field that holds a piece of the answer
 
     def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
         self._errors = errors
-        self._parser = EventParser()
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return [] if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done:
-            raise broken_off()
-        return frames
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
@@ -107,10 +92,10 @@ class TranscriptDecoder(EventDecoder):
         self.finish_reason, self.done = self.finish_reason or "stop", True
         return [_done("".join(self._pieces), None)]
 
-    def finish(self) -> Sequence[Frame]:
-        if self._pieces and self.finish_reason is not None and not self.done:  # no [DONE] came
-            return [*self._frames(self._parser.finish()), *self.closed()]
-        return super().finish()
+    def _unended(self) -> Sequence[Frame]:
+        if self._pieces and self.finish_reason is not None:  # no [DONE] came
+            return self.closed()
+        return super()._unended()
 
     def characters_in(self, piece: Any) -> int:
         return len(piece) if isinstance(piece, str) else 0
@@ -124,24 +109,16 @@ def _done(text: str, usage: Any) -> Frame:
     return Frame(orjson.dumps({"type": "transcript.text.done", "text": text} | ({"usage": usage} if usage else {})))
 
 
-class WholeTranscript:
+class WholeTranscript(WholeStream):
     """Decoder for a server that was asked for events and answers all at once. read: its body -> the answer; may raise ProviderError."""
 
     def __init__(self, reply: Reply, read: Callable[[Reply], Answer]) -> None:
+        super().__init__()
         self._reply = reply
-        self._read = read
-        self._data = bytearray()
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
+        self._answer_of = read
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        self._data += data
-        return ()
-
-    def finish(self) -> Sequence[Frame]:
-        answer = self._read(Reply(self._reply.status, self._reply.headers, bytes(self._data)))
+    def _read(self, data: bytes) -> Sequence[Frame]:
+        answer = self._answer_of(Reply(self._reply.status, self._reply.headers, data))
         text = str((answer.body or {}).get("text") or "")
         self.usage, self.finish_reason, self.output_characters, self.done = answer.usage, "stop", len(text), True
         return [*([_delta(text)] if text else []), _done(text, (answer.body or {}).get("usage"))]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from providers.errors import CannotExpress, Failure, ProviderError
-from providers.spec import Access, Answer, Call, Exchange, Frame, ModelFacts, Provider, Reply, Request, Usage
+from providers.errors import CannotExpress
+from providers.spec import Access, Answer, Call, Exchange, Frame, ModelFacts, Provider, Reply, Request
 from providers.wire.chat_answers import answer_of, frames_of
+from providers.wire.decoding import WholeStream
 from providers.wire.embeddings import batches, embedding_answer, embedding_body, merged
 from providers.wire.http import json_or_none, media_type, path_segment, post_json, read_object, unreadable
-from providers.wire.openai_stream import MAX_WHOLE
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
 from providers.wire.tokens import fetched_token, forget_token
 from providers.wire.wenxin_v1_answers import STALE, StreamDecoder, chat_answer, error_in
@@ -186,31 +186,19 @@ def _turn(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any
     return {"role": "assistant", "content": text_of(message), "function_call": function}
 
 
-class LateBody:
+class LateBody(WholeStream):
     """One JSON body where a stream was asked for: mostly an error. For a stale token the question is put once more, as a whole."""
 
     def __init__(self, model: str, access: Access, again: Callable[[], Generator[Call, Reply, Reply]]) -> None:
+        super().__init__()
         self._model = model
         self._access = access
         self._again = again
         self._asking: Generator[Call, Reply, Reply] | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
         self.next_call: Call | None = None
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
 
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        self._size += len(data)
-        if self._size > MAX_WHOLE:
-            raise ProviderError(Failure.ERROR, "The provider's answer is longer than 16 MiB.", status=200)
-        self._parts.append(data)
-        return ()
-
-    def finish(self) -> Sequence[Frame]:
-        body = json_or_none(b"".join(self._parts))
+    def _read(self, data: bytes) -> Sequence[Frame]:
+        body = json_or_none(data)
         error = error_in(body, 200)
         if error is not None and error.provider_code in STALE:
             forget_token((host_of(self._access), self._access.values["api_key"], self._access.values["secret_key"]))
@@ -219,7 +207,7 @@ class LateBody:
             return ()
         if error is not None:
             raise error
-        return self._whole(read_object(Reply(200, {}, b"".join(self._parts))))
+        return self._whole(read_object(Reply(200, {}, data)))
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
         """Takes the reply to next_call: first that of the token, then the answer."""

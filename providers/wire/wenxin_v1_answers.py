@@ -12,10 +12,9 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
-from providers.spec import ErrorMap, Frame, Usage
+from providers.spec import ErrorMap, Frame
 from providers.wire.chat_answers import complete_head, new_id, usage_of
-from providers.wire.openai_stream import broken_off, error_in_stream, read_frame
-from providers.wire.sse import EventParser
+from providers.wire.decoding import EventStream, error_in_stream, read_frame
 
 CODES: dict[str, Failure] = {
     **dict.fromkeys(("1", "336000", "500000"), Failure.ERROR),
@@ -77,29 +76,15 @@ def finish_of(body: Mapping[str, Any], *, called: bool) -> str:
     return given if given in ("length", "content_filter") else "stop"
 
 
-class StreamDecoder:
+class StreamDecoder(EventStream):
     """Pieces of `result` up to the one that says is_end; usage is cumulative. An error comes as a line without `data:`."""
 
     def __init__(self, model: str, errors: ErrorMap) -> None:
+        super().__init__(bare_objects=True)
         self._model = model
         self._errors = errors
-        self._parser = EventParser(bare_objects=True)
         self._head: dict[str, Any] = {}
         self._called = False
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.output_characters = 0
-        self.done = False
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        return () if self.done else self._frames(self._parser.feed(data))
-
-    def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
-        frames = [] if self.done else self._frames(self._parser.finish())
-        if not self.done:
-            raise broken_off()
-        return frames
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
