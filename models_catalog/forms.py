@@ -245,11 +245,14 @@ class DefaultForm(forms.Form):
 def grouped(entries: Iterable[Entry], labels: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Choices in groups by provider, as <optgroup>."""
     groups = groupby(entries, key=lambda one: one.provider)
-    return [(str(labels.get(slug, slug)), [(one.id, _option(one)) for one in rows]) for slug, rows in groups]
+    named = [(str(labels.get(slug, slug)), list(rows)) for slug, rows in groups]
+    return [(label, [(one.id, _option(one, label)) for one in rows]) for label, rows in named]
 
 
-def _option(entry: Entry) -> str:
-    return gettext("%(model)s (retired)") % {"model": entry.model} if entry.is_retired else entry.model
+def _option(entry: Entry, provider: str) -> str:
+    """With the provider: a closed select does not show its groups."""
+    text = f"{provider} ▸ {entry.model}"
+    return gettext("%(model)s (retired)") % {"model": text} if entry.is_retired else text
 
 
 def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[Any]:

@@ -117,7 +117,7 @@ def model_detail(request: HttpRequest, provider: str, model: str) -> HttpRespons
     layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
     if layers is None:
         raise Http404
-    form = FactsForm(request.POST or None, layers=layers)
+    form = FactsForm(request.POST if request.method == "POST" else None, layers=layers)
     if request.method == "POST" and form.is_valid():
         call = partial(services.override, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
         if not form.changed_facts:
@@ -270,9 +270,14 @@ def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultF
 
 
 def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries: list[Any]) -> list[dict[str, Any]]:
-    open_ones = [row for row in rows if not row["choice"].model and row["form"].has_models]
-    for row in open_ones:
-        row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=row["choice"].scenario, among=entries)
+    known = {one.id: one for one in entries}
+    for row in rows:
+        choice = row["choice"]
+        if not choice.model and row["form"].has_models:
+            row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=choice.scenario, among=entries)
+        elif choice.entry is not None and choice.entry.retired and choice.entry.successor:
+            successor = known.get(f"{choice.entry.provider}/{choice.entry.successor}")
+            row["suggestion"] = successor if successor is not None and successor.type is choice.scenario.type else None
     return rows
 
 
@@ -281,7 +286,11 @@ def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries:
 def default_suggested(request: HttpRequest, scenario: str) -> HttpResponse:
     """Take over what the page suggested: the very model that was shown."""
     model = request.POST.get("model", "")
-    call = partial(services.set_default, tenant=request.tenant, actor=actor_of(request), scenario=scenario, model=model)
+    choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
+    fallbacks = [name for name in choice.fallbacks if name != model] if choice is not None else []
+    call = partial(
+        services.set_default, tenant=request.tenant, actor=actor_of(request), scenario=scenario, model=model, fallbacks=fallbacks
+    )
     act(request, call, _("%(model)s is the default now.") % {"model": model})
     return redirect("default-models", workspace=request.tenant.slug)
 

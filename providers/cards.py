@@ -136,6 +136,11 @@ class Card:
         return remedy_of(self.status.state, self.status.active)
 
     @property
+    def needs_key(self) -> bool:
+        """Whether another key is the remedy."""
+        return self.status.state in (State.REJECTED, State.UNREADABLE)
+
+    @property
     def since(self) -> datetime | None:
         """When its state began, where a credential has one."""
         return self.status.since if self.status.state is not State.DISABLED else None

@@ -17,6 +17,7 @@ from tenants.errors import ServiceError
 MOST_LINES = 50  # that hold a value
 MOST_CHARACTERS = 64 * 1024
 SHORTEST_KEY = 16  # characters of a value that could be a key
+LONGEST_NAME = 60  # characters of a variable's name that is shown
 NAME_LENGTH = 80  # characters of a credential's name
 _LINE = re.compile(r"\s*(?:export\s+|set\s+|-\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\s*(?:=|:\s)\s*(?P<value>.*)\Z")
 
@@ -72,11 +73,21 @@ def _line(number: int, row: str) -> Line | None:
     if not row or row.startswith(("#", ";", "//")):
         return None
     parts = _LINE.match(row)
-    if parts is None:
+    if parts is None or (not parts["value"].strip("=") and not _is_plain_name(parts["name"])):  # a key may end with "=="
         alone = _unquoted(row)
         return Line(number, "", alone) if _may_be_key(alone) else None
     value = _unquoted(parts["value"])
     return Line(number, parts["name"], value) if value else None
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a text is surely a variable's name and no key: written large with underscores, or short."""
+    return len(name) < SHORTEST_KEY or bool(re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", name) and len(name) <= LONGEST_NAME)
+
+
+def shown(name: str) -> str:
+    """A variable's name for a page; dots for what could be a key that stands before an equals sign."""
+    return name if _is_plain_name(name) else "…"
 
 
 def _unquoted(value: str) -> str:
@@ -129,7 +140,7 @@ def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candida
     has_key = any(declared[name].secret for _line, name in members)
     return Candidate(
         lines=tuple(line.number for line, _name in members),
-        names=tuple(line.name for line, _name in members),
+        names=tuple(shown(line.name) for line, _name in members),
         how=How.NAME if has_key else How.NO_KEY,
         provider=slug if has_key else "",
         label=label,
@@ -139,7 +150,7 @@ def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candida
 
 def _by_shape(line: Line) -> Candidate:
     """A key that only one provider's keys start like; of two prefixes that fit, the longer one counts."""
-    names = (line.name,) if line.name else ()
+    names = (shown(line.name),) if line.name else ()
     fitting = sorted(
         (
             (len(one.prefix), provider.slug, one.name)

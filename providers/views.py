@@ -43,6 +43,7 @@ def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
         "available_count": len(found[1]),
         "low_trials": [card for card in configured if card.trial_is_low],
         "nothing_yet": not configured,
+        "demo_offered": any(card.slug == "demo" for card in available),
         "searching": any(chosen.values()),
     }
 
@@ -173,7 +174,8 @@ def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) 
         for one in others:
             _describe(one)
         context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
-        return render(request, "providers/credential_delete.html", {**context, "others": others})
+        usable = next((one for one in others if one.tone == "ok"), others[0] if others else None)
+        return render(request, "providers/credential_delete.html", {**context, "others": others, "proposed": usable})
     chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
     call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row, successor=chosen)
     act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
