@@ -99,7 +99,7 @@ def _javascript(operation: Operation, base_url: str, body: dict[str, Any]) -> st
     else:
         start = 'import { writeFile } from "node:fs/promises";\n\n' if operation is Operation.SPEECH else ""
         sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n  body: JSON.stringify({_json(body)}),\n'
-    shown = "console.log(await response.json());"
+    shown = "console.log(JSON.stringify(await response.json(), null, 2));"
     if operation is Operation.SPEECH:
         shown = 'await writeFile("speech.audio", Buffer.from(await response.arrayBuffer()));'
     check = "if (!response.ok) throw new Error(await response.text());\n"

@@ -362,8 +362,11 @@
   grow();
   if (box.value) { box.focus(); box.setSelectionRange(box.value.length, box.value.length); }
   let kept = {};
+  let sample = 0;
+  const samples = () => [...document.querySelectorAll("#beside .use-model details")];
   document.addEventListener("htmx:beforeSwap", () => {
     kept = {};
+    sample = samples().findIndex((one) => one.open);
     document.querySelectorAll("#beside [form=chat]").forEach((input) => { kept[input.name] = input.value; });
   });
   document.addEventListener("htmx:afterSettle", () => {
@@ -371,6 +374,8 @@
       const inside = (limit, ok) => limit === "" || ok(Number(kept[input.name]), Number(limit));
       if (kept[input.name] && (input.type !== "number" || (inside(input.min, (a, b) => a >= b) && inside(input.max, (a, b) => a <= b)))) input.value = kept[input.name];
     });
+    // Of details that share a name one is open: old and new ones met for a moment, and the new one lost.
+    if (samples()[sample]) samples()[sample].open = true;
     form.elements.model.value = names()[0];
     form.elements.beside.value = names()[1] || "";
   });
