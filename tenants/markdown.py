@@ -1,14 +1,16 @@
-"""Markdown to HTML that is safe to show whoever wrote it: answers of models."""
+"""Markdown to HTML that is safe to show whoever wrote it: answers of models, and pages of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 import nh3
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import slugify
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
@@ -41,6 +43,74 @@ def answer_html(text: str) -> SafeString:
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
 
 
+@dataclass(slots=True)
+class Section:
+    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of the heading. text: without markup."""
+
+    id: str
+    title: str
+    level: int
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Document:
+    """A page of our own. title: its first heading, which is not part of the HTML; sections: for a table of contents and a search."""
+
+    title: str
+    html: SafeString
+    sections: list[Section] = field(default_factory=list)
+
+
+def document(text: str, *, link: Callable[[str], str]) -> Document:
+    """A page that ships with the product. Its headings keep their level and are anchors. link: from an address in the text to that of
+    the page; one to another host opens a new tab."""
+    env: dict[str, Any] = {"first_heading": 1}
+    tokens = _parser().parse(text, env)
+    title, tokens = (tokens[1].content, tokens[3:]) if tokens and tokens[0].tag == "h1" else ("", tokens)
+    sections = _sections(tokens)
+    for token in tokens:
+        for inner in token.children or ():
+            if inner.type == "link_open":
+                _lead(inner, link(str(inner.attrs.get("href", ""))))
+    clean = nh3.clean(
+        _parser().renderer.render(tokens, _parser().options, env),
+        tags={*_TEXT, *_TABLE, "h2"},
+        attributes=_ATTRIBUTES | {"a": {"href", "target", "rel"}} | {f"h{level}": {"id"} for level in range(2, 7)},
+        allowed_classes=_CLASSES,
+        url_schemes=set(_SCHEMES),
+        link_rel=None,
+    )
+    return Document(title, mark_safe(clean), sections)  # noqa: S308 - by the sanitiser just now
+
+
+def _sections(tokens: Sequence[Token]) -> list[Section]:
+    """Gives every heading its anchor on the way."""
+    found = [Section("", "", 1)]
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            title = _plain(tokens[at + 1])
+            anchor = slugify(title, allow_unicode=True) or f"s{at}"
+            taken = sum(one.id == anchor or one.id.startswith(f"{anchor}--") for one in found)
+            token.attrs["id"] = f"{anchor}--{taken + 1}" if taken else anchor
+            found.append(Section(str(token.attrs["id"]), title, int(token.tag[1])))
+        elif token.type == "inline" and tokens[at - 1].type != "heading_open":
+            found[-1].text += _plain(token) + " "
+        elif token.type == "fence":
+            found[-1].text += token.content + " "
+    return found
+
+
+def _plain(token: Token) -> str:
+    return "".join(" " if one.type in ("softbreak", "hardbreak") else one.content for one in token.children or ())
+
+
+def _lead(token: Token, address: str) -> None:
+    token.attrs["href"] = address
+    if address.startswith(("http://", "https://")):
+        token.attrs |= {"target": "_blank", "rel": "noopener noreferrer"}
+
+
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": False})
@@ -58,7 +128,7 @@ def _image(_self: RendererHTML, tokens: Sequence[Token], at: int, _options: Any,
 
 def _heading(self: RendererHTML, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     token = tokens[at]
-    token.tag = f"h{min(6, int(token.tag[1]) + FIRST_HEADING - 1)}"
+    token.tag = f"h{min(6, int(token.tag[1]) + env.get('first_heading', FIRST_HEADING) - 1)}"
     return self.renderToken(tokens, at, options, env)
 
 
