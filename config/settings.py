@@ -198,6 +198,13 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
+# How invitations are sent: smtp+tls://user:password@mail.example.org:587. Without it there are links to pass on.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"modelkeep@{_site.hostname or 'localhost'}")
+EMAIL_TIMEOUT = 10  # seconds
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api.AppKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.api.ActionPermission"],

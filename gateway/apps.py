@@ -13,12 +13,16 @@ class GatewayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from gateway import examples
         from providers import contributions
         from providers.services import effective_base_url
         from quotas import hooks
+        from tenants import hooks as tenant_hooks
 
+        tenant_hooks.register(callables=examples.callables, example=examples.example)
         contributions.register_trials(trials_by_provider)
         hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models)
+        hooks.register_catalog(price=list_price, label=provider_label)
 
 
 def trials_by_provider(tenant_id: UUID) -> Mapping:  # type: ignore[type-arg]
@@ -66,3 +70,24 @@ def retired_models(provider: str, models: Collection[str]) -> list:  # type: ign
     shipped = facts.shipped(provider).models
     known = ((model, shipped[model]) for model in models if model in shipped)
     return [RetiredModel(model, fact.retired, fact.successor or "") for model, fact in known if fact.retired is not None]
+
+
+def list_price(tenant_id: UUID, provider: str, model: str):  # type: ignore[no-untyped-def]
+    """A model's price in the catalog of now, for the page of a call."""
+    from models_catalog import queries
+    from quotas.hooks import ListPrice
+
+    entry = queries.entry(tenant_id=tenant_id, provider=provider, model=model) if provider_label(provider) else None
+    if entry is None or entry.price is None:
+        return None
+    return ListPrice(entry.price, entry.as_of, entry.source, is_own="price" in entry.overrides)
+
+
+def provider_label(provider: str):  # type: ignore[no-untyped-def]
+    """A provider's name for people; None where there is no such provider."""
+    from providers import registry
+
+    try:
+        return registry.get(provider).label
+    except registry.UnknownProvider:
+        return None

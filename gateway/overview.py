@@ -1,28 +1,36 @@
-"""What the overview page shows: four steps ticked by data, the health of the providers, and recent problems."""
+"""What the overview page shows: four steps ticked by data, the health of the providers, recent problems, and calls of today.
+
+Each part is read for itself: one that cannot be read leaves a gap that the page names, and the other parts stand.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
+from django.db import transaction
 from django.db.models import Exists
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog import queries as catalog
 from models_catalog.models import DefaultModel
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
 from providers.reading import reading_once
-from providers.spec import ModelType
+from quotas import charts, wording
 from quotas import queries as quota_queries
 from quotas.models import CallRecord
+from quotas.queries import SummaryRow
+from tenants import hooks
 from tenants.models import AppKey, Tenant
 from tenants.permissions import Action
 
-PROBLEMS = 5
-_PLAIN = re.compile(r"[A-Za-z0-9._:/@+-]+\Z")
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+PROBLEMS: Final = 5
+DAYS: Final = 14  # of the small chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +46,89 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A failed call, and its code in words."""
+
+    call: CallRecord
+    words: wording.Words
+
+
+@dataclass(slots=True)
 class Overview:
-    steps: list[Step]
-    cards: list[Card]  # of the providers that are set up
-    problems: list[CallRecord]
-    today: Any
-    model: str  # for the example of a call: "default" where that is answered, else one that can be called; "" where there is none
+    """None: this part could not be read. example: a call that is answered now; None where nothing can be called."""
+
+    steps: list[Step] | None = None
+    cards: list[Card] | None = None  # of the providers that are set up
+    problems: list[Problem] | None = None
+    days: list[SummaryRow] | None = None
+    example: hooks.Example | None = None
+    unread: list[Any] = field(default_factory=list)  # names of the parts that could not be read
+
+    @property
+    def today(self) -> SummaryRow | None:
+        return self.days[-1] if self.days else None
+
+    @property
+    def chart(self) -> charts.Chart | None:
+        """None where there is nothing to draw."""
+        return charts.calls_per_day(self.days) if self.days and any(day.calls for day in self.days) else None
 
     @property
     def done(self) -> int:
-        return sum(step.done for step in self.steps)
+        return sum(step.done for step in self.steps or ())
 
     @property
     def next_step(self) -> Step | None:
-        return next((step for step in self.steps if not step.done), None)
+        return next((step for step in self.steps or () if not step.done), None)
 
     @property
     def broken(self) -> list[Card]:
-        return [card for card in self.cards if card.is_bad]
+        return [card for card in self.cards or () if card.is_bad]
 
     @property
     def healthy(self) -> int:
-        return sum(card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED) for card in self.cards)
+        return sum(card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED) for card in self.cards or ())
 
     @property
     def low_trials(self) -> list[Card]:
-        return [card for card in self.cards if card.trial_is_low]
+        return [card for card in self.cards or () if card.trial_is_low]
 
 
 def overview(*, tenant: Tenant) -> Overview:
-    """Everything in a fixed number of queries, whatever the number of providers and calls."""
+    """Everything in a fixed number of queries, whatever the number of providers and calls. Raises nothing."""
+    found = Overview()
     with reading_once():
-        statuses = provider_queries.statuses(tenant_id=tenant.pk).values()
-        progress = _progress(tenant)
-        model = "default" if progress.pop("answers_default") else _model_to_call(tenant)
-        return Overview(
-            steps=_steps(connected=any(status.is_set_up for status in statuses), **progress),
-            cards=sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency),
-            problems=quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS),
-            today=quota_queries.totals(tenant_id=tenant.pk, days=1),
-            model=model,
-        )
+        statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk).values()))
+        found.example = _part(found, _("example"), lambda: hooks.example(tenant.pk))
+    if statuses is not None:
+        found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
+        found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_progress(tenant)))
+    found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
+    found.days = _part(found, _("calls"), lambda: list(quota_queries.summary(tenant_id=tenant.pk, days=DAYS).rows))
+    return found
 
 
-def _model_to_call(tenant: Tenant) -> str:
-    works = catalog.can_call(tenant_id=tenant.pk)
-    enabled = catalog.entries(tenant_id=tenant.pk, type=ModelType.REASONING, enabled=True)
-    # The name stands in a command for a shell: one with quotes or blanks in it is not offered.
-    found = catalog.suggestion(
-        tenant_id=tenant.pk, scenario="reasoning", among=[one for one in enabled if works(one) and _PLAIN.match(one.id)]
-    )
-    return found.id if found else ""
+def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
+    """A part of the page, or None with its name noted."""
+    try:
+        with transaction.atomic():
+            return read()
+    except Exception:
+        # Whatever it is, it is in the log; the page says what is missing.
+        logger.exception("the overview's %s could not be read", name)
+        found.unread.append(name)
+        return None
+
+
+def _problems(tenant: Tenant) -> list[Problem]:
+    calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS)
+    return [Problem(call, wording.error(call.error_code)) for call in calls]
 
 
 def _progress(tenant: Tenant) -> dict[str, bool]:
     """What has happened in the workspace so far, in one query."""
     found = {
         "chosen": Exists(DefaultModel.objects.filter(tenant=tenant)),
-        "answers_default": Exists(DefaultModel.objects.filter(tenant=tenant, scenario="reasoning")),
         "keyed": Exists(AppKey.objects.filter(tenant=tenant, revoked=None)),
         "called": Exists(CallRecord.objects.filter(tenant=tenant, status=CallRecord.Status.OK)),
     }
@@ -123,7 +156,7 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         ),
         Step(
             _("Make an app key"),
-            _("Each application signs in with a key of its own."),
+            _("Each application signs in with a key of its own. For a first try in the playground none is needed."),
             _("Make an app key"),
             "app-key-new",
             Action.MANAGE_OWN_APP_KEYS,
@@ -131,9 +164,9 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         ),
         Step(
             _("Make the first call"),
-            _("Paste the command below into a terminal. This step is ticked when an answer has arrived."),
-            "",
-            "",
+            _("In the playground, or with the command below. This step is ticked when an answer has arrived."),
+            _("Open the playground"),
+            "playground",
             Action.USE_MODELS,
             called,
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import logout
@@ -41,6 +42,7 @@ class TenantMiddleware:
         if request.path_info.startswith(API_PATH):
             return self._api(request)  # looks at no cookie
         _end_stale_session(request)
+        _in_own_time(request)
         match = _match(request)
         if match is not None and match.app_names[:1] == ["admin"]:
             return self._admin(request)
@@ -56,10 +58,9 @@ class TenantMiddleware:
         request.memberships = queries.workspaces_of(request.user)
         member = next((one for one in request.memberships if one.tenant.slug == slug), None)
         if member is None:
-            raise Http404
+            return _moved(request, slug)
         member.user = request.user
-        if member.tenant.status != Tenant.Status.ACTIVE:
-            raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
+        _refuse_inactive(member.tenant)
         request.membership, request.tenant = member, member.tenant
         request.principal = principal_of_member(member)
         with tenant_scope(member.tenant):
@@ -97,6 +98,34 @@ class TenantMiddleware:
             carry = abound if response.is_async else bound
             response.streaming_content = carry(response.streaming_content)
         return response
+
+
+def _refuse_inactive(tenant: Tenant) -> None:
+    if tenant.status == Tenant.Status.CLOSED:
+        raise PermissionDenied(
+            _("This workspace was closed by an owner. Its keys are destroyed. An operator of this server can reopen it.")
+        )
+    if tenant.status != Tenant.Status.ACTIVE:
+        raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
+
+
+def _moved(request: Any, slug: str) -> HttpResponse:
+    """To where a workspace of the person is now that had this address. For everybody else there is nothing here. Raises Http404."""
+    member = queries.moved_to(slug, request.memberships)
+    if member is None:
+        raise Http404
+    path = request.get_full_path().replace(f"/t/{slug}/", f"/t/{member.tenant.slug}/", 1)
+    # A form that was opened before is sent once more, as it was; nothing is kept, for the address may be taken back.
+    return HttpResponse(status=302 if request.method in ("GET", "HEAD") else 307, headers={"Location": path, "Cache-Control": "no-store"})
+
+
+def _in_own_time(request: Any) -> None:
+    """Times and days are those of the person's zone; the server's for whoever chose none."""
+    name = request.user.time_zone if request.user.is_authenticated else ""
+    try:
+        timezone.activate(ZoneInfo(name)) if name else timezone.deactivate()
+    except (KeyError, ValueError, OSError):  # a zone that this machine's database has no more
+        timezone.deactivate()
 
 
 def _match(request: HttpRequest) -> ResolverMatch | None:

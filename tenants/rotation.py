@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -42,6 +43,13 @@ class SealedColumn:
         if issubclass(self.model, TenantOwned):
             return list(rows.filter(tenant=tenant_id).values_list("pk", flat=True))
         return [row.pk for row in rows if self.tenant_id(row) == tenant_id]
+
+    def tokens_of(self, tenant_id: UUID) -> list[str]:
+        """The tenant's sealed texts themselves."""
+        rows: Any = self.model.objects.exclude(sealed="")
+        if issubclass(self.model, TenantOwned):
+            return list(rows.filter(tenant=tenant_id).values_list("sealed", flat=True))
+        return [row.sealed for row in rows if self.tenant_id(row) == tenant_id]
 
     def get(self, pk: Any) -> Any:
         """The row as it is now, or None if it is gone or sealed no more."""
@@ -100,6 +108,7 @@ class RotationReport:
     failed: int = 0
     leftovers: int = 0  # of the succeeded ones: were still under an earlier pair
     resumed: bool = False
+    complete: bool = True  # every sealed text was looked at
     failures: list[str] = field(default_factory=list)
 
     def fail(self, what: str, reason: str) -> None:
@@ -166,6 +175,61 @@ def rotate(*, tenant: Tenant, actor: Actor, new_pair: bool = True) -> RotationRe
     return report
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a tenant's sealed texts are: `done` of `total` are under the current pair and the newest master key."""
+
+    total: int
+    done: int
+
+    @property
+    def left(self) -> int:
+        return self.total - self.done
+
+
+def progress(*, tenant: Tenant) -> Progress:
+    """Read from the texts themselves, so that it is right after an interruption too. One query for each sealed column and one more."""
+    row = KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.CURRENT).first()
+    kid, mkid = (row.kid if row else ""), keyring.master_keys().newest
+    tokens = [token for column in sealed_columns() for token in column.tokens_of(tenant.pk)]
+    return Progress(len(tokens), sum(_is_under(token, kid, mkid) for token in tokens))
+
+
+def begin_rotation(*, tenant: Tenant, actor: Actor) -> Progress:
+    """Give a tenant a new key pair; `continue_rotation` seals the texts anew. Where an earlier rotation is under way, nothing changes.
+
+    Making a pair takes 1 to 2 s. Raises KeysNotReady before anything is changed.
+    """
+    keyring.sealing_master()
+    before = progress(tenant=tenant)
+    if before.left:
+        return before
+    _rewrap_pairs(tenant, RotationReport())
+    row = keyring.make_key_pair(tenant=tenant, state=KeyPair.State.NEXT)
+    keyring.promote(tenant.pk, row)
+    bump_version(tenant.pk)
+    sealing.forget()
+    now = progress(tenant=tenant)
+    _record(tenant, actor, "key_pair.rotated", row.kid, total=now.total)
+    return now
+
+
+def continue_rotation(*, tenant: Tenant, actor: Actor, seconds: float = 2.0) -> RotationReport:
+    """Seal anew what is left, for so many seconds at most; calls go on meanwhile. Raises KeysNotReady."""
+    report = reseal(tenant, until=time.monotonic() + seconds)
+    sealing.forget()
+    if report.succeeded:
+        bump_version(tenant.pk)
+    if report.complete and report.succeeded:
+        kid = keyring.current_pair(tenant.pk).kid
+        _record(tenant, actor, "key_pair.resealed", kid, succeeded=report.succeeded, failed=report.failed)
+    return report
+
+
+def _record(tenant: Tenant, actor: Actor, action: str, kid: str, **counts: int) -> None:
+    record(tenant=tenant, actor=actor, action=action, object_type="key_pair", object_id=kid, object_label=kid, details=counts)
+
+
 def _rewrap_pairs(tenant: Tenant, report: RotationReport) -> None:
     for row in KeyPair.objects.filter(tenant=tenant).order_by("pk"):
         report.processed += 1
@@ -177,12 +241,18 @@ def _rewrap_pairs(tenant: Tenant, report: RotationReport) -> None:
                 report.fail(f"key pair {row.kid}", error.reason)
 
 
-def reseal(tenant: Tenant) -> RotationReport:
-    """Seal anew what is not under the tenant's current pair and the newest master key. Inside the tenant's scope."""
+def reseal(tenant: Tenant, *, until: float | None = None) -> RotationReport:
+    """Seal anew what is not under the tenant's current pair and the newest master key. Inside the tenant's scope.
+
+    until: of the monotonic clock; what is not done by then is left to the next run (`complete` is False).
+    """
     report = RotationReport()
     pair = keyring.current_pair(tenant.pk)
     mkid, _master = keyring.sealing_master()
     for column, pk in _sealed_rows(tenant.pk):
+        if until is not None and report.succeeded and time.monotonic() >= until:
+            report.complete = False
+            break
         report.processed += 1
         try:
             before = _reseal_row(column, pk, pair.kid, mkid)

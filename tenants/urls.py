@@ -4,7 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from tenants import views
+from tenants import views, views_audit, views_settings
 from tenants import views_workspace as inside
 
 settings_patterns = [
@@ -17,7 +17,13 @@ settings_patterns = [
     path("app-keys/new/", inside.app_key_new, name="app-key-new"),
     path("app-keys/<uuid:app_key_id>/revoke/", inside.app_key_revoke, name="app-key-revoke"),
     path("app-keys/<uuid:app_key_id>/rotate/", inside.app_key_rotate, name="app-key-rotate"),
-    path("audit/", inside.audit, name="audit"),
+    path("audit/", views_audit.audit, name="audit"),
+    path("audit/export.csv", views_audit.audit_export, name="audit-export"),
+    path("workspace/", views_settings.workspace, name="workspace"),
+    path("workspace/key-pair/rotate/", views_settings.key_pair_rotate, name="key-pair-rotate"),
+    path("workspace/key-pair/progress/", views_settings.key_pair_progress, name="key-pair-progress"),
+    path("workspace/leave/", views_settings.workspace_leave, name="workspace-leave"),
+    path("workspace/close/", views_settings.workspace_close, name="workspace-close"),
 ]
 urlpatterns = [
     path("", views.home, name="home"),
@@ -26,6 +32,7 @@ urlpatterns = [
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/profile/", views.profile, name="profile"),
     path("accounts/password_change/", views.change_password, name="password-change"),
+    path("accounts/sign_out_elsewhere/", views.sign_out_elsewhere, name="sign-out-elsewhere"),
     path("accounts/theme/", views.set_theme, name="set-theme"),
     path("accounts/language/", set_language, name="set_language"),
     path("accounts/invite/<str:token>/", views.accept_invitation, name="invite"),

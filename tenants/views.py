@@ -101,7 +101,7 @@ def workspace_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def profile(request: HttpRequest) -> HttpResponse:
     user = request.user
-    form = ProfileForm(request.POST or None, initial={"name": user.name, "language": user.language, "theme": user.theme})
+    form = ProfileForm(request.POST or None, initial=_preferences(user))
     if not (request.method == "POST" and form.is_valid()):
         return page_form(request, "tenants/profile.html", form, {"password_form": PasswordForm(user)})
     for name, value in form.cleaned_data.items():
@@ -112,6 +112,10 @@ def profile(request: HttpRequest) -> HttpResponse:
     return with_preferences(redirect("profile"), user)
 
 
+def _preferences(user: User) -> dict[str, str]:
+    return {"name": user.name, "language": user.language, "theme": user.theme, "time_zone": user.time_zone}
+
+
 @login_required
 @require_POST
 @sensitive_post_parameters()
@@ -119,11 +123,20 @@ def change_password(request: HttpRequest) -> HttpResponse:
     user = request.user
     form = PasswordForm(user, request.POST)
     if not form.is_valid():
-        context = {"form": ProfileForm(initial={"name": user.name, "language": user.language, "theme": user.theme})}
-        return render(request, "tenants/profile.html", {**context, "password_form": form}, status=422)
-    form.save()
+        context = {"form": ProfileForm(initial=_preferences(user)), "password_form": form}
+        return render(request, "tenants/profile.html", context, status=422)
+    services.change_password(user=user, password=form.cleaned_data["new_password1"])
     update_session_auth_hash(request, user)
     messages.success(request, _("Password changed. Other sessions of yours were signed out."))
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
+    services.sign_out_elsewhere(user=request.user)
+    update_session_auth_hash(request, request.user)
+    messages.success(request, _("You are signed out everywhere but here."))
     return redirect("profile")
 
 
@@ -180,5 +193,5 @@ def _accept_with_account(request: HttpRequest, token: str, context: dict[str, An
         member = attempt(form, lambda: services.accept_invitation(token=token, **form.cleaned_data, address=address))
         if member is not None:
             login(request, member.user)
-            return redirect("overview", workspace=context["invitation"].tenant.slug)
+            return with_preferences(redirect("overview", workspace=context["invitation"].tenant.slug), member.user)
     return page_form(request, "tenants/invitation.html", form, context)

@@ -1,38 +1,47 @@
-"""Pages of a workspace about people and access: members, app keys, audit log."""
+"""Pages of a workspace about people and access: members and app keys."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from tenants import queries, services
+from tenants import hooks, queries, services
 from tenants.audit import actor_of
-from tenants.forms import SCOPE_SHORT, AppKeyForm, AuditFilterForm, InviteForm, RoleForm, RotateForm, role_choices
-from tenants.models import AppKey, Invitation, Membership
+from tenants.forms import SCOPE_SHORT, AppKeyForm, InviteForm, MailInviteForm, RoleForm, RotateForm, role_choices
+from tenants.mail import send_invitation
+from tenants.models import AppKey, Invitation, Membership, User
 from tenants.pages import act, attempt, endpoint, page_form, paginate
 from tenants.permissions import ACTION_LABELS, RANK, ROLE_ACTIONS, ROLE_LABELS, Action, Role, Scope, can_change_role
 from tenants.web import page, recently_authenticated
-from tenants.wording import sentence
+
+SOON = timedelta(days=14)  # a key that expires within so long is pointed at
 
 
 @page(Action.VIEW_MEMBERS)
 def members(request: HttpRequest) -> HttpResponse:
     rows = sorted(queries.members(tenant=request.tenant), key=lambda row: -RANK[Role(row.role)])
-    own = request.principal.role
+    own, owners = request.principal.role, sum(row.role == Role.OWNER for row in rows)
     for row in rows:
+        # Whoever made the link could have chosen the password: owners and admins are told until the person chooses another.
+        row.password_by_link = row.user.password_by_link
+        row.is_last_owner = row.role == Role.OWNER and owners == 1
         row.label = ROLE_LABELS[Role(row.role)]
         row.changeable = bool(own) and can_change_role(actor=own, current=Role(row.role), new=Role(row.role))
-    context = {"members": rows, "roles": role_choices(own), "invitations": _open_invitations(request), "matrix": _role_matrix()}
+    context = {"members": paginate(request, rows), "roles": role_choices(own), "matrix": _role_matrix()}
+    context["invitations"] = _open_invitations(request) if request.principal.can(Action.MANAGE_MEMBERS) else []
     return render(request, "tenants/members.html", {**context, "role_names": [label for _role, label in _roles_down()]})
 
 
@@ -57,14 +66,37 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 @recently_authenticated
 @never_cache
 def member_invite(request: HttpRequest) -> HttpResponse:
-    form = InviteForm(request.POST or None, role=request.principal.role, initial={"role": Role.EDITOR.value})
+    kind = MailInviteForm if settings.EMAIL_URL else InviteForm
+    form = kind(request.POST or None, role=request.principal.role, initial={"role": Role.EDITOR.value, "send": "1"})
     if request.method == "POST" and form.is_valid():
-        email, role = form.cleaned_data["email"], Role(form.cleaned_data["role"])
-        made = attempt(form, partial(services.invite, tenant=request.tenant, email=email, role=role, actor=actor_of(request)))
+        by_email = bool(form.cleaned_data.get("send"))
+        made = attempt(form, partial(_invite, request, form.cleaned_data, by_email=by_email))
+        if made and by_email:
+            text = _("An invitation was sent to %(email)s. Nobody else sees its link.") % {"email": made[0].email}
+            messages.success(request, text)
+            return redirect("members", workspace=request.tenant.slug)
         if made:
-            invitation, token = made
-            return render(request, "tenants/member_invited.html", {"invitation": invitation, "link": _invitation_link(request, token)})
-    return page_form(request, "tenants/member_invite.html", form)
+            return _show_link(request, *made)
+    return page_form(request, "tenants/member_invite.html", form, {"by_email": bool(settings.EMAIL_URL)})
+
+
+def _invite(request: HttpRequest, given: dict[str, str], *, by_email: bool) -> tuple[Invitation, str]:
+    """The invitation is there only when its e-mail is on its way."""
+    with transaction.atomic():
+        invitation, token = services.invite(
+            tenant=request.tenant, email=given["email"], role=Role(given["role"]), actor=actor_of(request), by_email=by_email
+        )
+        if by_email:
+            send_invitation(invitation, link=_invitation_link(request, token), by=request.user)
+    return invitation, token
+
+
+def _show_link(request: HttpRequest, invitation: Invitation, token: str) -> HttpResponse:
+    has_account = User.objects.filter(email=invitation.email).exists()
+    context = {"invitation": invitation, "link": _invitation_link(request, token), "has_account": has_account}
+    response = render(request, "tenants/member_invited.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _invitation_link(request: HttpRequest, token: str) -> str:
@@ -98,22 +130,27 @@ def member_role(request: HttpRequest, membership_id: int) -> HttpResponse:
 def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(Membership.objects.select_related("user"), pk=membership_id)
     if request.method != "POST":
+        if member.user_id == request.user.pk:
+            return redirect("workspace-leave", workspace=request.tenant.slug)
         keys = AppKey.objects.filter(created_by=member.user, revoked=None).count()
         return render(request, "tenants/member_remove.html", {"member": member, "key_count": keys})
     call = partial(services.remove_member, tenant=request.tenant, membership_id=membership_id, actor=actor_of(request))
     removed = act(request, call, _("%(who)s is no longer a member.") % {"who": member.user.email})
     left = removed and member.user_id == request.user.pk
-    return redirect("home") if left else redirect("members", workspace=request.tenant.slug)
+    return redirect("workspace-list") if left else redirect("members", workspace=request.tenant.slug)
 
 
 @page(Action.VIEW_APP_KEYS)
 def app_keys(request: HttpRequest) -> HttpResponse:
-    rows = list(queries.app_keys(tenant=request.tenant))
+    rows = paginate(request, queries.app_keys(tenant=request.tenant))
     everybody = request.principal.can(Action.MANAGE_APP_KEYS)
+    now = timezone.now()
     for row in rows:
         row.changeable = everybody or row.created_by_id == request.user.pk
-        row.is_expired = row.expires is not None and row.expires <= timezone.now()
-        row.uses = [SCOPE_SHORT[Scope(scope)] for scope in row.scopes]
+        row.is_expired = row.expires is not None and row.expires <= now
+        row.expires_soon = row.expires is not None and now < row.expires <= now + SOON
+        row.uses = [SCOPE_SHORT[scope] for scope in Scope if scope in row.scopes]
+        row.limits = [*row.allowed_providers, *row.allowed_models, *row.allowed_operations]
     return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": endpoint(request)})
 
 
@@ -121,7 +158,7 @@ def app_keys(request: HttpRequest) -> HttpResponse:
 @recently_authenticated
 @never_cache
 def app_key_new(request: HttpRequest) -> HttpResponse:
-    form = AppKeyForm(request.POST or None, role=request.principal.role)
+    form = AppKeyForm(request.POST or None, role=request.principal.role, offered=hooks.callables(request.tenant.pk))
     if request.method == "POST" and form.is_valid():
         chosen = {name: form.cleaned_data[name] for name in ("name", "scopes")} | form.limits
         call = partial(services.create_app_key, tenant=request.tenant, actor=actor_of(request), expires=form.expires, **chosen)
@@ -133,7 +170,11 @@ def app_key_new(request: HttpRequest) -> HttpResponse:
 
 def _reveal(request: HttpRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
     """The one answer that holds the key's text. It is the answer to a POST and never stored: a reload does not show it again."""
-    context = {"key": key, "text": text, "note": note, "base_url": endpoint(request)}
+    limits = (key.allowed_providers, key.allowed_models, key.allowed_operations)
+    example = hooks.example(request.tenant.pk, limits) if Scope.USE in key.scopes else None
+    api = request.build_absolute_uri(f"{get_script_prefix()}api/v1/")
+    context = {"key": key, "text": text, "note": note, "base_url": endpoint(request), "example": example, "api": api}
+    context |= {"uses": Scope.USE in key.scopes, "reads": Scope.READ in key.scopes or Scope.MANAGE in key.scopes}
     response = render(request, "tenants/app_key_shown.html", context)
     response["Cache-Control"] = "no-store"
     return response
@@ -163,14 +204,3 @@ def app_key_rotate(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
         if made:
             return _reveal(request, *made, note=dict(form.fields["overlap"].choices)[form.cleaned_data["overlap"]])
     return page_form(request, "tenants/app_key_rotate.html", form, {"key": key})
-
-
-@page(Action.VIEW_AUDIT)
-def audit(request: HttpRequest) -> HttpResponse:
-    form = AuditFilterForm(request.GET)
-    filters = form.cleaned_data if form.is_valid() else {"q": "", "kind": "", "day": None}
-    rows = queries.audit_entries(tenant=request.tenant, search=filters["q"], action=filters["kind"])
-    entries = paginate(request, rows.filter(time__date=filters["day"]) if filters["day"] else rows)
-    for entry in entries:
-        entry.sentence = sentence(entry.action)
-    return render(request, "tenants/audit.html", {"entries": entries, "form": form})

@@ -7,6 +7,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from tenants.permissions import ROLE_LABELS, SCOPE_LABELS
+
 AUDIT_KINDS = (
     ("credential.", pgettext_lazy("audit", "Credentials")),
     ("model", pgettext_lazy("audit", "Models")),
@@ -16,10 +18,17 @@ AUDIT_KINDS = (
     ("invitation.", pgettext_lazy("audit", "Invitations")),
     ("key_pair.", pgettext_lazy("audit", "Key pairs")),
     ("workspace.", pgettext_lazy("audit", "Workspace")),
+    ("trial", pgettext_lazy("audit", "Trials")),
+    ("usage.", pgettext_lazy("audit", "Usage")),
+    ("audit.", pgettext_lazy("audit", "Audit log")),
 )
 SENTENCES: dict[str, Any] = {
     "workspace.created": _("made the workspace"),
     "workspace.renamed": _("renamed the workspace"),
+    "workspace.moved": _("changed the workspace's address"),
+    "workspace.language_changed": _("changed the default language of the workspace"),
+    "workspace.closed": _("closed the workspace"),
+    "workspace.reopened": _("reopened the workspace"),
     "workspace.suspended": _("suspended the workspace"),
     "workspace.resumed": _("resumed the workspace"),
     "member.added": _("added a member"),
@@ -52,11 +61,90 @@ SENTENCES: dict[str, Any] = {
     "default.cleared": _("cleared the default model"),
     "default_model.set": _("set the default model"),
     "default_model.cleared": _("cleared the default model"),
+    "usage.exported": _("downloaded as CSV:"),
     "key_pair.rotated": _("rotated the key pair"),
-    "key_pair.replaced": _("replaced the key pair"),
+    "key_pair.resealed": _("encrypted the credentials anew"),
+    "key_pair.replaced": _("replaced a key pair that could not be opened"),
+    "master_key.renewed": _("renewed the master key"),
+    "member.deactivated": _("closed the account of"),
+    "member.reactivated": _("reopened the account of"),
+    "trial.granted": _("granted trial credits"),
+    "audit.exported": _("downloaded the audit log"),
+}
+
+
+ACTORS: dict[str, Any] = {
+    "command": pgettext_lazy("actor", "A command on the server"),
+    "system": pgettext_lazy("actor", "The system"),
+}
+DETAILS: dict[str, Any] = {
+    "address": pgettext_lazy("network", "Address"),
+    "after": _("after"),
+    "app_keys": _("app keys"),
+    "base_url": _("base URL"),
+    "before": _("before"),
+    "credentials": _("credentials"),
+    "credits": _("credits"),
+    "days": _("days"),
+    "failed": _("failed"),
+    "fallbacks": _("fallbacks"),
+    "invitations": _("invitations"),
+    "invited_by": _("invited by"),
+    "language": _("language"),
+    "lost": _("lost key pair"),
+    "model": _("model"),
+    "models": _("models"),
+    "overlap_hours": _("hours that the old key stays valid"),
+    "password": _("first password set through"),
+    "prefix": pgettext_lazy("app key", "Key"),
+    "processed": _("looked at"),
+    "provider": _("provider"),
+    "reason": _("reason"),
+    "replaces": _("in place of"),
+    "role": pgettext_lazy("member", "Role"),
+    "rows": _("rows"),
+    "scopes": _("May be used to"),
+    "sent": _("sent by"),
+    "state": _("state"),
+    "succeeded": _("encrypted anew"),
+    "trial_first": _("trial before own key"),
+    "total": _("to encrypt anew"),
+}
+ROLE_WORDS: dict[str, Any] = {role.value: label for role, label in ROLE_LABELS.items()}
+VALUES: dict[str, dict[str, Any]] = {
+    "role": ROLE_WORDS,
+    "scopes": {scope.value: label for scope, label in SCOPE_LABELS.items()},
+    "password": {"link": _("the link"), "e-mail": _("e-mail")},
+    "sent": {"link": _("the link"), "e-mail": _("e-mail")},
 }
 
 
 def sentence(action: str) -> Any:
     """The words of an action; the code itself for one that has none yet."""
     return SENTENCES.get(action, action)
+
+
+def actor_label(actor: str) -> Any:
+    """Who acted, for people."""
+    if actor.startswith("app key "):
+        return _("App key %(name)s") % {"name": actor.removeprefix("app key ")}
+    return ACTORS.get(actor, actor)
+
+
+def details(entry: Any) -> list[tuple[Any, str]]:
+    """(label, value) of what an audit entry holds beside its object; what has no words keeps its name. Empty values are left out."""
+    found = {name: value for name, value in entry.details.items() if value not in (None, "", [], {})}
+    words = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
+    return [(DETAILS.get(name, name.replace("_", " ")), _text(value, words.get(name, {}))) for name, value in found.items()]
+
+
+def _text(value: Any, words: dict[str, Any]) -> str:
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(one, words) for one in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_text(one, words)}" for name, one in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(words.get(value, value))

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
 register = template.Library()
@@ -22,6 +22,7 @@ SECTIONS = {
     **dict.fromkeys(("usage-calls", "usage-call"), "usage"),
     **dict.fromkeys(("playground-embeddings", "playground-speech", "playground-rerank"), "playground"),
     **dict.fromkeys(("member-invite", "member-remove"), "members"),
+    **dict.fromkeys(("key-pair-rotate", "key-pair-progress", "workspace-leave", "workspace-close"), "workspace"),
     **dict.fromkeys(("app-key-new", "app-key-revoke", "app-key-rotate"), "app-keys"),
     **dict.fromkeys(
         (
@@ -72,6 +73,12 @@ def timesince_short(moment: datetime | None) -> str:
     if (timezone.now() - moment).total_seconds() < 60:
         return _("just now")
     return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+
+
+@register.filter
+def timeuntil_short(moment: datetime) -> str:
+    """How long until then, in one unit: "12 days"."""
+    return timeuntil(moment, depth=1)
 
 
 @register.filter
