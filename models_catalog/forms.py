@@ -83,6 +83,8 @@ class ModelForm(DeclaredForm):
 def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
     form.fields["model"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
     form.fields["type"].choices = type_choices(provider)
+    if provider.model_label:
+        form.fields["model"].label = provider.model_label
     form.declare("model", provider.model_fields)
     if provider.kind is Kind.HOSTING and (names := current_names(provider)):
         based = f"model-{queries.BASE_MODEL}"
@@ -307,6 +309,7 @@ class FactsForm(forms.Form):
             del self.fields[name]
         inherited = _typed_facts(_inherited(layers))
         for name, field in self.fields.items():
+            field.is_alternative = True  # all are optional: the page says so once
             field.widget.attrs |= {"autocomplete": "off", "placeholder": inherited.get(name, "")} if name != "currency" else {}
             if isinstance(field, forms.DecimalField):
                 field.widget.attrs |= {"step": "any", "min": "0"}

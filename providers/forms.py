@@ -160,6 +160,11 @@ class PasteForm(forms.Form):
     )
     file = forms.FileField(label=_("Or a file"), required=False, max_length=200, help_text=_("Text, at most 64 KiB."))
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.is_alternative = True
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         values["lines"] = "\n".join(one for one in (values.get("text", ""), self._file_text(values.get("file"))) if one)

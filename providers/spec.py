@@ -275,6 +275,7 @@ class Provider:
     # What is missing among a credential's values, secret ones included, in words for the form ("one of these two"); "" for nothing.
     complete: Callable[[Mapping[str, str]], str] | None = None
     model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
+    model_label: Any = ""  # what a model's name is called there, where it is not simply that
     # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
     check: Callable[[Provider, Access], CheckExchange] | None = None
     # A free check of one hosted model (by its name, for this type), where the provider has one; else its smallest request is made.

@@ -66,7 +66,7 @@ def _for_page(row: dict[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ steps
 
 
-def _read(request: HttpRequest, form: PasteForm) -> bool:
+def _read(request: Any, form: PasteForm) -> bool:
     nonce = secrets.token_urlsafe(12)
     found = attempt(form, lambda: importing.preview(tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce))
     if found is None:
@@ -76,7 +76,7 @@ def _read(request: HttpRequest, form: PasteForm) -> bool:
     return True
 
 
-def _save(request: HttpRequest, kept: dict[str, Any] | None) -> HttpResponse:
+def _save(request: Any, kept: dict[str, Any] | None) -> HttpResponse:
     if kept is None or not kept["token"]:
         messages.warning(request, _("The pasted keys are no longer kept. Paste them again."))
         return redirect(request.path)
@@ -134,11 +134,11 @@ def _chosen(request: HttpRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
 # ------------------------------------------------------------------------------------------------ what is kept
 
 
-def _key(request: HttpRequest) -> str:
+def _key(request: Any) -> str:
     return f"import:{request.tenant.pk}"
 
 
-def _kept(request: HttpRequest) -> dict[str, Any] | None:
+def _kept(request: Any) -> dict[str, Any] | None:
     """The preview of this person in this workspace, while it may be acted on."""
     kept = request.session.get(_key(request))
     if kept is not None and kept["until"] < time.time():
@@ -147,5 +147,5 @@ def _kept(request: HttpRequest) -> dict[str, Any] | None:
     return kept
 
 
-def _forget(request: HttpRequest) -> None:
+def _forget(request: Any) -> None:
     request.session.pop(_key(request), None)

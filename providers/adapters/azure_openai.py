@@ -151,6 +151,7 @@ PROVIDER = Provider(
             help_text=_("Leave empty for Azure's v1 API. A date asks the older route of each deployment."),
         ),
     ),
+    model_label=_("Name of the deployment"),
     model_fields=(
         Field(
             "base_model",

@@ -276,6 +276,7 @@ PROVIDER = Provider(
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
     description=_("Models that others publish, run by the second or by the token."),
     key_url=KEY_URL,
+    model_label=_("Model (owner/name)"),
     docs_url="https://replicate.com/docs/reference/http",
     credential_fields=(
         Field(
