@@ -22,6 +22,7 @@ from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an aut
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
 IN_CI = os.environ.get("CI") == "true"
+SEEN = "seen in a browser"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -86,10 +87,24 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tables that tests recorded stand at the end, wherever the tests ran."""
+    seen = []
     for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
         for title, text in getattr(report, "user_properties", ()):
-            terminalreporter.section(title)
-            terminalreporter.write_line(str(text))
+            if title == SEEN:
+                seen.append(str(text))
+            else:
+                terminalreporter.section(title)
+                terminalreporter.write_line(str(text))
+    if seen:
+        _write_seen(terminalreporter, seen)
+
+
+def _write_seen(terminalreporter: Any, seen: list[str]) -> None:
+    """How much of the sitemap was looked at; each text is "page: state, state"."""
+    pages = {text.partition(":")[0] for text in seen}
+    states = sum(text.count(",") + 1 for text in seen)
+    terminalreporter.section(SEEN)
+    terminalreporter.write_line(f"{len(pages)} pages in their states, {states} times looked at")
 
 
 def find_chromium() -> str | None:

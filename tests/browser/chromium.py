@@ -28,16 +28,26 @@ WATCH = "addEventListener('securitypolicyviolation', (e) => console.error('CSP '
 
 @dataclass
 class Watch:
-    """What went wrong on a page: console errors with violations of the policy, and requests to other hosts."""
+    """What went wrong on a page: console errors with violations of the policy, requests to other hosts, parts that failed."""
 
     console: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def attach(self, page: Page, host: str) -> None:
         page.add_init_script(WATCH)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.console.append(f"{page.url}: {error}"))
         page.on("request", lambda request: self._on_request(request.url, host))
+        page.on("response", self._on_response)
+
+    def everything(self) -> list[str]:
+        return self.console + self.foreign + self.failed
+
+    def _on_response(self, answer: Any) -> None:
+        """A part of the page that is not there; the page itself may well be an error page."""
+        if answer.status >= 400 and answer.request.resource_type not in ("document", "xhr", "fetch"):
+            self.failed.append(f"{answer.status} {answer.url}")
 
     def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning") and not any(text in message.text for text in EXPECTED):

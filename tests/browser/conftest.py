@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests import factories
+from tests.browser.checks import no_cache
 from tests.browser.chromium import CHROMIUM, Watch, browser
 from tests.browser.scene import furnish
+from tests.browser.site import Site, Window, running_site
+from tests.browser.sitemap import Row
+from tests.browser.sweep import window_of
 
 # Playwright keeps an event loop in the test's thread; the ORM is used beside it, never inside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -28,6 +33,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def chromium() -> Iterator[Browser]:
     with browser() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    """The whole server with the worlds of the sitemap; one for each process of the tests."""
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def windows(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
+    """`windows(row, **options)`: the window of the row's person, opened once; nothing is cached in it."""
+    with ExitStack() as opened:
+        kept: dict[str, Window] = {}
+
+        def window(row: Row, **options: Any) -> Window:
+            if row.space not in kept or kept[row.space].page.is_closed():
+                kept[row.space] = opened.enter_context(window_of(site, chromium, row, **options))
+                no_cache(kept[row.space].page)
+            return kept[row.space]
+
+        yield window
+
+
+@pytest.fixture
+def person(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
+    """`person(email, **options)`: a window of somebody who is signed in, or of nobody; what it noticed fails the test."""
+    with ExitStack() as opened:
+        made: list[Window] = []
+
+        def window(email: str = "", **options: Any) -> Window:
+            made.append(opened.enter_context(site.window(chromium, email, **options)))
+            return made[-1]
+
+        yield window
+        assert [line for one in made for line in one.watch.everything()] == []
 
 
 @pytest.fixture

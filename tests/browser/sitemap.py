@@ -1,0 +1,194 @@
+"""Every page in every state worth looking at: one line each. The browser sweep, the fast layer and the pictures read this table.
+
+A new route needs a line here, or a reason in NO_PAGE; tests/browser/test_sitemap.py names the routes that have neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ACME, FRESH, LONG, HUGE = "/t/acme", "/t/fresh", "/t/long", "/t/huge"
+PROVIDERS = "settings/model-providers"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One page in one state.
+
+    path: may hold {names} of ids that world.Keeper.make gave for `space`. space: whose owner looks; "" is nobody, "viewer" a viewer
+    of acme. act: what is done on the page before it is looked at (tests/browser/acts.py). status: what the page answers.
+    elements: the most that the page may have. walk: whether the way through it by Tab is walked. about: paths of other routes that
+    this page has the form of.
+    """
+
+    name: str
+    path: str
+    space: str = "acme"
+    act: str = ""
+    status: int = 200
+    elements: int = 1500
+    walk: bool = False
+    secret: bool = False  # holds masks or what a person is: no cache may keep it
+
+    def url(self, ids: Mapping[str, str]) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], self.path)
+
+
+def page(name: str, path: str, **more: object) -> Row:
+    """A page of a kind: its way by Tab is walked."""
+    return Row(name, path, walk=True, **more)  # type: ignore[arg-type]
+
+
+SITEMAP: tuple[Row, ...] = (
+    # At the door.
+    page("sign-in", "/accounts/login/", space=""),
+    Row("sign-in wrong", "/accounts/login/", space="", act="wrong_password"),
+    Row("sign-in empty", "/accounts/login/", space="", act="submit_empty"),
+    page("invitation", "/accounts/invite/{token}/", space="", secret=True),
+    Row("invitation short password", "/accounts/invite/{token}/", space="", act="short_password"),
+    Row("invitation gone", "/accounts/invite/nothing/", space="", status=404),
+    # A person's own.
+    page("workspaces", "/workspaces/"),
+    page("profile", "/accounts/profile/", secret=True),
+    Row("password wrong", "/accounts/profile/", act="submit_wrong_passwords"),
+    # Overview.
+    page("overview", f"{ACME}/", secret=True),
+    Row("overview empty", f"{FRESH}/"),
+    Row("overview long", f"{LONG}/", space="long"),
+    Row("overview viewer", f"{ACME}/", space="viewer"),
+    # Model providers.
+    page("providers", f"{ACME}/{PROVIDERS}/", secret=True),
+    Row("providers empty", f"{FRESH}/{PROVIDERS}/"),
+    Row("providers none found", f"{ACME}/{PROVIDERS}/?q=zzzz"),
+    Row("providers long", f"{LONG}/{PROVIDERS}/", space="long"),
+    Row("providers viewer", f"{ACME}/{PROVIDERS}/", space="viewer"),
+    page("setup own", f"{ACME}/{PROVIDERS}/openai/setup/"),
+    Row("setup own refused", f"{FRESH}/{PROVIDERS}/openai/setup/", act="type_foreign_key"),
+    Row("setup own unsent", f"{FRESH}/{PROVIDERS}/openai/setup/", act="submit_empty"),
+    page("setup hosting", f"{FRESH}/{PROVIDERS}/openai_compatible/setup/"),
+    Row("setup hosting refused", f"{FRESH}/{PROVIDERS}/openai_compatible/setup/", act="type_private_address"),
+    Row("setup demo", f"{FRESH}/{PROVIDERS}/demo/setup/"),
+    Row("setup azure", f"{FRESH}/{PROVIDERS}/azure_openai/setup/"),
+    Row("setup forbidden", f"{ACME}/{PROVIDERS}/openai/setup/", space="viewer", status=403),
+    Row("setup dialog", f"{FRESH}/{PROVIDERS}/", act="open_dialog"),
+    Row("setup dialog refused", f"{FRESH}/{PROVIDERS}/", act="refuse_in_dialog"),
+    page("import", f"{ACME}/{PROVIDERS}/import/"),
+    Row("import previewed", f"{FRESH}/{PROVIDERS}/import/", act="preview_import"),
+    # Credentials.
+    page("credentials", f"{ACME}/{PROVIDERS}/openai/credentials/", secret=True),
+    Row("credentials empty", f"{ACME}/{PROVIDERS}/chatglm/credentials/"),
+    Row("credentials long", f"{LONG}/{PROVIDERS}/openai/credentials/", space="long"),
+    Row("credentials many", f"{HUGE}/{PROVIDERS}/openai/credentials/", space="huge"),
+    page("credential edit", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/", secret=True),
+    page("credential delete", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", secret=True),
+    Row("credential delete long", f"{LONG}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", space="long"),
+    # Models.
+    page("models", f"{ACME}/{PROVIDERS}/openai/", secret=True),
+    Row("models empty", f"{FRESH}/{PROVIDERS}/openai_compatible/"),
+    Row("models none found", f"{ACME}/{PROVIDERS}/openai/?q=zzzz"),
+    Row("models long", f"{LONG}/{PROVIDERS}/openai_compatible/", space="long"),
+    Row("models 500", f"{HUGE}/{PROVIDERS}/openai_compatible/", space="huge"),
+    Row("models 500 last", f"{HUGE}/{PROVIDERS}/openai_compatible/?page=10", space="huge"),
+    page("model add", f"{ACME}/{PROVIDERS}/openai_compatible/models/add/"),
+    Row("model add unsent", f"{ACME}/{PROVIDERS}/openai_compatible/models/add/", act="submit_empty"),
+    page("model", f"{ACME}/{PROVIDERS}/openai/models/gpt-4o-mini/"),
+    Row("model long", f"{LONG}/{PROVIDERS}/openai_compatible/models/{{model}}/", space="long"),
+    page("model delete", f"{HUGE}/{PROVIDERS}/openai_compatible/models/family-1/model-001-instruct/delete/", space="huge"),
+    # Default models.
+    page("defaults", f"{ACME}/settings/default-models/"),
+    Row("defaults empty", f"{FRESH}/settings/default-models/"),
+    Row("defaults long", f"{LONG}/settings/default-models/", space="long"),
+    Row("defaults 500", f"{HUGE}/settings/default-models/", space="huge"),
+    # People and keys.
+    page("members", f"{ACME}/settings/members/", secret=True),
+    Row("members long", f"{LONG}/settings/members/", space="long"),
+    Row("members many", f"{HUGE}/settings/members/", space="huge"),
+    page("member invite", f"{ACME}/settings/members/invite/"),
+    Row("member invite unsent", f"{ACME}/settings/members/invite/", act="submit_empty"),
+    page("member remove", f"{ACME}/settings/members/{{membership}}/remove/"),
+    page("app keys", f"{ACME}/settings/app-keys/", secret=True),
+    Row("app keys empty", f"{FRESH}/settings/app-keys/"),
+    Row("app keys long", f"{LONG}/settings/app-keys/", space="long"),
+    Row("app keys many", f"{HUGE}/settings/app-keys/", space="huge"),
+    page("app key new", f"{ACME}/settings/app-keys/new/"),
+    Row("app key new unsent", f"{ACME}/settings/app-keys/new/", act="submit_empty"),
+    page("app key rotate", f"{ACME}/settings/app-keys/{{app_key}}/rotate/"),
+    page("app key revoke", f"{ACME}/settings/app-keys/{{app_key}}/revoke/"),
+    page("workspace", f"{ACME}/settings/workspace/", secret=True),
+    Row("workspace long", f"{LONG}/settings/workspace/", space="long"),
+    Row("workspace viewer", f"{ACME}/settings/workspace/", space="viewer"),
+    page("key pair", f"{ACME}/settings/workspace/key-pair/rotate/"),
+    page("workspace leave", f"{ACME}/settings/workspace/leave/"),
+    page("workspace close", f"{ACME}/settings/workspace/close/"),
+    page("audit", f"{ACME}/settings/audit/", secret=True),
+    Row("audit fresh", f"{FRESH}/settings/audit/"),
+    # Usage.
+    page("usage", f"{ACME}/usage/"),
+    Row("usage empty", f"{FRESH}/usage/"),
+    Row("usage long", f"{LONG}/usage/", space="long"),
+    Row("usage 400 models", f"{HUGE}/usage/", space="huge"),
+    page("calls", f"{ACME}/usage/calls/"),
+    Row("calls empty", f"{FRESH}/usage/calls/"),
+    Row("calls errors", f"{ACME}/usage/calls/?status=error"),
+    Row("calls long", f"{LONG}/usage/calls/", space="long"),
+    page("call", f"{ACME}/usage/calls/{{call}}/"),
+    Row("call failed", f"{ACME}/usage/calls/{{failed_call}}/"),
+    Row("call long", f"{LONG}/usage/calls/{{call}}/", space="long"),
+    # Playground.
+    page("playground", f"{ACME}/playground/"),
+    Row("playground empty", f"{FRESH}/playground/"),
+    Row("playground long", f"{LONG}/playground/", space="long"),
+    Row("playground 500", f"{HUGE}/playground/", space="huge"),
+    Row("playground answered", f"{ACME}/playground/?model=demo/demo-chat", act="chat"),
+    page("embeddings", f"{ACME}/playground/embeddings/"),
+    Row("embeddings empty", f"{FRESH}/playground/embeddings/"),
+    page("speech", f"{ACME}/playground/speech/"),
+    Row("speech empty", f"{FRESH}/playground/speech/"),
+    page("rerank", f"{ACME}/playground/rerank/"),
+    Row("rerank empty", f"{FRESH}/playground/rerank/"),
+    # Help.
+    page("help", "/help/"),
+    Row("help for nobody", "/help/", space=""),
+    Row("help found", "/help/?q=key"),
+    Row("help none found", "/help/?q=zzzz"),
+    page("help provider", "/help/providers/openai/"),
+    page("help first steps", "/help/start/"),
+    # Errors, operators, the API's description.
+    Row("not found", "/t/nowhere/", status=404),
+    Row("not found for nobody", "/no-such-page/", space="", status=404),
+    page("admin", "/admin/"),
+    page("admin workspaces", "/admin/tenants/tenant/"),
+    Row("admin calls", "/admin/quotas/callrecord/"),
+    Row("admin plan", "/admin/quotas/trialplan/add/"),
+    page("api", "/api/docs/", space="", elements=4000),
+)
+
+# Routes that show no page of their own, each with the reason.
+NO_PAGE: dict[str, str] = {
+    "/": "leads on",
+    "/accounts/logout/": "POST only",
+    "/accounts/password_change/": "POST only",
+    "/accounts/theme/": "POST only",
+    "/accounts/language/": "POST only",
+    "/accounts/sign_out_elsewhere/": "POST only",
+    "/t/{workspace}/settings/audit/export.csv": "a file",
+    "/t/{workspace}/usage/export.csv": "a file",
+    "/t/{workspace}/usage/calls/export.csv": "a file",
+    "/t/{workspace}/playground/render/": "a part of the playground",
+    "/t/{workspace}/playground/call/{operation}/": "a part of the playground",
+    "/t/{workspace}/settings/workspace/key-pair/progress/": "a part of the page of the key pair",
+    "/t/{workspace}/settings/members/invitations/{invitation_id}/revoke/": "POST only",
+    "/t/{workspace}/settings/members/{membership_id}/role/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/order/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/rename/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/test/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/activate/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/move/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/bulk/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/refresh/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/{{model}}/toggle/": "POST only",
+    "/t/{workspace}/settings/default-models/{scenario}/test/": "POST only",
+    "/t/{workspace}/settings/default-models/{scenario}/suggested/": "POST only",
+}

@@ -1,0 +1,88 @@
+"""Opens the rows of the sitemap and looks at each from all sides, in as few loads as that takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Browser, Response
+
+from tests.browser import checks, chinese
+from tests.browser.acts import ACTS
+from tests.browser.site import Site, Window
+from tests.browser.sitemap import SITEMAP, Row
+
+ENGLISH = ("light", "dark", "320 px", "text spacing", "forced colours", "reduced motion")
+CHINESE = ("Chinese", "Chinese 320 px")
+KINDS = (("door", ""), ("viewer", "viewer"), ("acme", "acme"), ("long", "long"), ("huge", "huge"))
+
+
+def rows(part: int, parts: int) -> list[Row]:
+    """Every so-many-th row: processes side by side take one part each."""
+    return list(SITEMAP[part::parts])
+
+
+def window_of(site: Site, running: Browser, row: Row, **options: Any) -> Any:
+    email = site.person(row.space) if row.space else ""
+    return site.window(running, email, reduced_motion="reduce", **options)
+
+
+def load(window: Window, row: Row) -> Response:
+    """Open the row's page; the answer that it came with."""
+    answer = window.page.goto(window.site.url + row.url(window.site.ids(row.space)))
+    assert answer is not None
+    return answer
+
+
+def act(window: Window, row: Row) -> None:
+    """Bring the page into the row's state."""
+    if row.act:
+        ACTS[row.act](window.page)
+
+
+def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
+    """The faults of a page in English, and what it weighs."""
+    page, watch = window.page, window.watch
+    answer = load(window, row)
+    found = [] if answer.status == row.status else [f"P06 answered {answer.status}"]
+    found += checks.headers(answer, row) + checks.body(answer)
+    act(window, row)
+    heavy, numbers = checks.weight(page, row)
+    found += heavy + page.evaluate("probe.structure()")
+    found += [f"P17 {line}" for line in checks.violations(page)]
+    found += [f"P24 lang is {page.evaluate('document.documentElement.lang')}"] if page.locator("html[lang=en]").count() != 1 else []
+    found += [f"P29 {line}" for line in page.evaluate("probe.moving()")]
+    found += checks.dark(page) + checks.forced(page)
+    if row.walk:
+        found += checks.tab(page)
+    found += checks.narrow(page)
+    return found + _noticed(window) + _forget(watch), numbers
+
+
+def look_chinese(window: Window, row: Row) -> list[str]:
+    page = window.page
+    load(window, row)
+    act(window, row)
+    found = [f"P35 {line}" for line in chinese.left(page.evaluate("probe.texts()"))]
+    lang = page.evaluate("document.documentElement.lang")
+    found += [] if lang == "zh-hans" else [f"P24 lang is {lang}"]
+    found += page.evaluate("probe.structure()")
+    found += checks.narrow(page)
+    return found + _noticed(window) + _forget(window.watch)
+
+
+def _noticed(window: Window) -> list[str]:
+    """P01, P02, P05, P06: what the page did while it was looked at."""
+    watch = window.watch
+    later = window.page.evaluate("probe.weight().violations")
+    return (
+        [f"P01 {url}" for url in watch.foreign]
+        + [f"P02 {line}" for line in later]
+        + [f"P05 {line}" for line in watch.console]
+        + [f"P06 {line}" for line in watch.failed]
+    )
+
+
+def _forget(watch: Any) -> list[str]:
+    for one in (watch.foreign, watch.console, watch.failed):
+        one.clear()
+    return []

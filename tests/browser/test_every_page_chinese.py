@@ -1,0 +1,20 @@
+"""Every row of the sitemap in Chinese: nothing is left in English, and it fits into 320 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.site import Window
+from tests.browser.sitemap import Row
+from tests.browser.sweep import CHINESE, look_chinese, rows
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("row", rows(0, 1), ids=lambda row: row.name)
+def test_page(row: Row, windows: Callable[..., Window], record_property: Callable[..., None]) -> None:
+    found = look_chinese(windows(row, locale="zh-CN"), row)
+    record_property("seen in a browser", f"{row.name}: {', '.join(CHINESE)}")
+    assert found == []

@@ -1,0 +1,20 @@
+"""Every odd row of the sitemap in English: light, dark, 320 pixels, wide text, forced colours, reduced motion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.site import Window
+from tests.browser.sitemap import Row
+from tests.browser.sweep import ENGLISH, look, rows
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("row", rows(1, 2), ids=lambda row: row.name)
+def test_page(row: Row, windows: Callable[..., Window], record_property: Callable[..., None]) -> None:
+    found, _numbers = look(windows(row), row)
+    record_property("seen in a browser", f"{row.name}: {', '.join(ENGLISH)}")
+    assert found == []
