@@ -113,7 +113,8 @@ def _tell(request: HttpRequest, results: list[Any]) -> None:
         messages.success(request, ngettext("%(n)d key saved.", "%(n)d keys saved.", saved) % {"n": saved})
     if waiting:
         text = ngettext("%(n)d key was not reached in time.", "%(n)d keys were not reached in time.", waiting) % {"n": waiting}
-        messages.warning(request, f"{text} {_('Check and save again to go on.')}")
+        go_on = _("Check and save again to go on.")
+        messages.warning(request, f"{text} {go_on}")
 
 
 def _chosen(request: HttpRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
