@@ -38,7 +38,8 @@ def answer_html(text: str) -> SafeString:
         url_schemes=set(_SCHEMES),
         url_relative="deny",
         link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={"a": {"target": "_blank"}},
+        # What scrolls by itself can be reached by Tab.
+        set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},
     )
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
 

@@ -374,7 +374,7 @@ def test_a_recording_becomes_text_and_goes_to_the_chat(enter: Any, stage: Hub) -
     assert sent[at + 8 : at + 16] == b"WAVEfmt "
     assert int.from_bytes(sent[at + 22 : at + 24], "little") == 1, "mono"
     assert int.from_bytes(sent[at + 24 : at + 28], "little") == 16_000
-    assert any(sent[at + 44 : at + 4000]), "the microphone's beeps are in it"
+    assert any(sent[at + 44 : -100]), "the microphone's beeps are in it"
     page.get_by_role("button", name="Send to chat").click()
     expect(page.get_by_label("Your message")).to_have_value("What the fake provider heard.")
     assert "What" not in page.url

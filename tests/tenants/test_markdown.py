@@ -30,7 +30,7 @@ HOSTILE = [
     '<a href="https://evil.test" style="position:fixed">x</a>',
     "[x]: javascript:alert(1)\n\n[x]",
 ]
-ALLOWED = {"href", "rel", "target", "class", "start"}
+ALLOWED = {"href", "rel", "target", "class", "start", "tabindex"}
 
 
 def elements(text: str) -> list[tuple[str, dict[str, str]]]:
@@ -66,9 +66,9 @@ def test_what_models_write() -> None:
     html = answer_html("# Title\n\nSome **bold** `code`\n\n1. one\n2. two\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```py\nprint(1)\n```\n")
     assert "<h3>Title</h3>" in html
     assert "<strong>bold</strong>" in html
-    assert '<div class="scroll"><table>' in html
+    assert '<div class="scroll" tabindex="0"><table>' in html
     assert '<td class="num">2</td>' in html
-    assert "<pre><code>print(1)\n</code></pre>" in html
+    assert '<pre tabindex="0"><code>print(1)\n</code></pre>' in html
 
 
 def test_an_image_is_a_link() -> None:
