@@ -65,6 +65,11 @@ class ProfileForm(forms.Form):
         label=_("Time zone"), required=False, choices=time_zones, help_text=_("Of times and days on your pages. Exports say UTC.")
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("language", "theme", "time_zone"):
+            self.fields[name].is_alternative = True  # one is always chosen: not marked as optional
+
 
 class PasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -253,6 +258,10 @@ class WorkspaceForm(forms.Form):
         choices=lambda: [("", _("As the browser")), *settings.LANGUAGES],
         help_text=_("For people who are invited from now on. Everybody can choose another one in the profile."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["default_language"].is_alternative = True  # one is always chosen: not marked as optional
 
 
 class TypedForm(forms.Form):

@@ -104,7 +104,7 @@ DETAILS: dict[str, Any] = {
     "role": pgettext_lazy("member", "Role"),
     "rows": _("rows"),
     "scopes": _("May be used to"),
-    "sent": _("sent by"),
+    "sent": pgettext_lazy("invitation", "sent"),
     "state": _("state"),
     "succeeded": _("encrypted anew"),
     "trial_first": _("trial before own key"),
@@ -115,7 +115,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "role": ROLE_WORDS,
     "scopes": {scope.value: label for scope, label in SCOPE_LABELS.items()},
     "password": {"link": _("the link"), "e-mail": _("e-mail")},
-    "sent": {"link": _("the link"), "e-mail": _("e-mail")},
+    "sent": {"link": _("as a link"), "e-mail": _("by e-mail")},
 }
 
 
@@ -133,7 +133,9 @@ def actor_label(actor: str) -> Any:
 
 def details(entry: Any) -> list[tuple[Any, str]]:
     """(label, value) of what an audit entry holds beside its object; what has no words keeps its name. Empty values are left out."""
-    found = {name: value for name, value in entry.details.items() if value not in (None, "", [], {})}
+    found = {
+        name: value for name, value in entry.details.items() if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
+    }
     words = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
     return [(DETAILS.get(name, name.replace("_", " ")), _text(value, words.get(name, {}))) for name, value in found.items()]
 

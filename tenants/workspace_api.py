@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext as _
@@ -36,11 +37,14 @@ def creation_key(row: Any) -> str:
 class WorkspaceOut(serializers.Serializer[Any]):
     slug = serializers.SlugField(help_text="The workspace's address.")
     name = serializers.CharField()
+    default_language = serializers.CharField(help_text="Of people who are invited from now on; empty: their browser's.")
     created = serializers.DateTimeField()
 
 
 class WorkspaceIn(StrictSerializer):
-    name = Text(max_length=120)
+    name = Text(max_length=120, required=False)
+    slug = Text(max_length=50, required=False, help_text="The address of before leads to the new one.")
+    default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
 
 class WorkspaceView(ApiView):
@@ -50,10 +54,18 @@ class WorkspaceView(ApiView):
     def get(self, request: Request) -> Response:
         return Response(WorkspaceOut(self.tenant).data)
 
-    @operation("workspace_rename", "Rename the workspace", tag=WORKSPACE, body=WorkspaceIn, answers={200: WorkspaceOut})
+    @operation(
+        "workspace_change", "Change the workspace's name, address or language", tag=WORKSPACE, body=WorkspaceIn, answers={200: WorkspaceOut}
+    )
     def patch(self, request: Request) -> Response:
         given = self.body(WorkspaceIn)
-        return Response(WorkspaceOut(services.rename_workspace(tenant=self.tenant, name=given["name"], actor=self.actor)).data)
+        changes = {"name": services.rename_workspace, "default_language": services.set_default_language, "slug": services.move_workspace}
+        with transaction.atomic():
+            given_names = {"name": "name", "default_language": "language", "slug": "slug"}
+            for name, change in changes.items():
+                if name in given:
+                    change(tenant=self.tenant, actor=self.actor, **{given_names[name]: given[name]})
+        return Response(WorkspaceOut(self.tenant).data)
 
 
 # Members and invitations
@@ -66,6 +78,12 @@ class MemberOut(serializers.Serializer[Any]):
     role = serializers.ChoiceField(ROLES)
     joined = serializers.DateTimeField(source="created")
     last_active = serializers.DateTimeField(allow_null=True)
+    invited_by = serializers.CharField(source="invited_by.email", default=None, allow_null=True)
+    password_by_link = serializers.DateTimeField(
+        source="user.password_by_link",
+        allow_null=True,
+        help_text="When the password was set through an invitation's link, until it is changed.",
+    )
 
 
 class RoleIn(StrictSerializer):
@@ -172,6 +190,9 @@ class AppKeyOut(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
     allowed_providers = serializers.ListField(child=serializers.CharField(), help_text="Empty means all.")
     allowed_models = serializers.ListField(child=serializers.CharField(), help_text='"provider/model"; empty means all.')
+    allowed_operations = serializers.ListField(
+        child=serializers.CharField(), help_text='Endpoints of /v1, such as "chat.completions"; empty means all.'
+    )
     created_by = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     created = serializers.DateTimeField()
     expires = serializers.DateTimeField(allow_null=True)
@@ -191,6 +212,9 @@ class AppKeyIn(StrictSerializer):
     allowed_providers = serializers.ListField(child=Text(max_length=40), default=list, max_length=200, help_text="Empty means all.")
     allowed_models = serializers.ListField(
         child=Text(max_length=241), default=list, max_length=200, help_text='"provider/model"; empty means all.'
+    )
+    allowed_operations = serializers.ListField(
+        child=Text(max_length=40), default=list, max_length=20, help_text='Endpoints of /v1, such as "embeddings"; empty means all.'
     )
     expires = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
@@ -261,6 +285,9 @@ class AuditQuery(PageQuery):
     limit = serializers.IntegerField(required=False, min_value=1, max_value=1000, default=100, help_text="Rows of one page at most.")
     action = serializers.CharField(required=False, max_length=48, help_text='How the action starts: "credential." or "credential.added".')
     search = serializers.CharField(required=False, max_length=160, help_text="Part of who acted or of what was acted on.")
+    actor = serializers.CharField(required=False, max_length=160, help_text="Who acted, as the entries name it.")
+    since = serializers.DateTimeField(required=False, help_text="Entries of this moment and later.")
+    before = serializers.DateTimeField(required=False, help_text="Entries before this moment.")
 
 
 class AuditView(ApiView):
@@ -268,9 +295,8 @@ class AuditView(ApiView):
 
     @operation("audit_list", "Who did what, newest first", tag=AUDIT, query=AuditQuery, answers={200: listed(AuditEntryOut, "AuditList")})
     def get(self, request: Request) -> Response:
-        rows = AuditEntry.objects.filter(
-            tenant=self.tenant, **{name: self.query[name] for name in ("action", "actor") if name in self.query}
-        )
+        given = {name: self.query[name] for name in ("action", "search", "actor", "since", "before") if name in self.query}
+        rows = queries.audit_entries(tenant=self.tenant, **given)
         if "after" in self.query:
             rows = rows.filter(_older_than(self.query["after"]))
         limit = self.query["limit"]
