@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -18,7 +15,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from quotas import pricing, queries
+from quotas import exports, pricing, queries
 from quotas.models import CallRecord
 from quotas.queries import TrialView
 from tenants.errors import NotFound
@@ -26,8 +23,8 @@ from tenants.permissions import Action
 from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, StrictSerializer, listed, listing, operation, page
 
 TAG = "Usage and trials"
-# A spreadsheet takes a cell that starts with one of these for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What the pages also group by is an internal number here.
+GROUPS = tuple(name for name in queries.GROUPS if name != "member")
 
 
 class TrialModelOut(serializers.Serializer[Any]):
@@ -84,32 +81,7 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
 
     class Meta:
         model = CallRecord
-        fields = (
-            "id",
-            "request_id",
-            "time",
-            "operation",
-            "model",
-            "provider",
-            "source",
-            "scenario",
-            "app_key",
-            "stream",
-            "prompt_tokens",
-            "completion_tokens",
-            "cached_tokens",
-            "usage_source",
-            "credits",
-            "cost",
-            "currency",
-            "status",
-            "http_status",
-            "error_code",
-            "finish_reason",
-            "attempts",
-            "latency_ms",
-            "first_token_ms",
-        )
+        fields = exports.CALL_COLUMNS
 
 
 class CallQuery(PageQuery):
@@ -119,6 +91,13 @@ class CallQuery(PageQuery):
     source = serializers.CharField(
         required=False, max_length=100, help_text='"credential" or "trial" for all of a kind, or one such as "trial:openai".'
     )
+    provider = serializers.CharField(required=False, max_length=40)
+    app_key = serializers.CharField(required=False, max_length=80, help_text="Its name.")
+    status = serializers.ChoiceField(CallRecord.Status.values, required=False)
+    error_code = serializers.CharField(required=False, max_length=40)
+    request_id = serializers.CharField(required=False, max_length=64)
+    since = serializers.DateTimeField(required=False, help_text="Calls that came in at this time or later.")
+    before = serializers.DateTimeField(required=False, help_text="Calls that came in earlier than this.")
     format = serializers.ChoiceField(["json", "csv"], required=False, help_text="Also chosen by the Accept header.")
 
 
@@ -148,39 +127,18 @@ class CallsView(ApiView):
     def get(self, request: Request) -> Response | HttpResponse:
         as_csv = request.accepted_renderer.format == "csv"
         limit = self.query.get("limit") or (PAGE_LIMIT if as_csv else 100)
-        found = queries.calls(
-            tenant_id=self.tenant.pk,
-            after=self.query.get("after"),
-            model=self.query.get("model"),
-            source=self.query.get("source"),
-            limit=limit + 1,
-        )
+        wanted = {name: value for name, value in self.query.items() if name not in ("limit", "format")}
+        found = queries.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
         rows, more = found[:limit], len(found) > limit
         following = str(rows[-1].pk) if more else None
-        data = CallOut(rows, many=True).data
-        return csv_response(data, following) if as_csv else listing(data, following)
+        return csv_response(rows, following) if as_csv else listing(CallOut(rows, many=True).data, following)
 
 
-def csv_response(rows: Iterable[Mapping[str, Any]], following: str | None) -> HttpResponse:
+def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
     """A CSV file whose cells no spreadsheet takes for formulas."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(CallOut.Meta.fields)
-    for row in rows:
-        writer.writerow([cell(row[name]) for name in CallOut.Meta.fields])
+    text = exports.text_of([exports.CALL_COLUMNS, *map(exports.call_row, rows)])
     headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
-    return HttpResponse(
-        text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers | ({"X-Next-Cursor": following} if following else {})
-    )
-
-
-def cell(value: Any) -> Any:
-    """A value as a CSV cell: None is empty, and a text that looks like a formula is told apart by an apostrophe."""
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return "'" + value
-    return value
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers | ({"X-Next-Cursor": following} if following else {}))
 
 
 class CallView(ApiView):
@@ -196,9 +154,11 @@ class CallView(ApiView):
 
 class SummaryQuery(StrictSerializer):
     days = serializers.IntegerField(required=False, min_value=1, max_value=366, default=30, help_text="How far back, today included.")
-    by = serializers.ChoiceField(list(queries.GROUPS), required=False, default="day")
+    by = serializers.ChoiceField(GROUPS, required=False, default="day")
     provider = serializers.CharField(required=False, max_length=40)
     model = serializers.CharField(required=False, max_length=200, help_text="The model's name without its provider.")
+    app_key = serializers.CharField(required=False, max_length=80, help_text="Its name.")
+    format = serializers.ChoiceField(["json", "csv"], required=False, help_text="Also chosen by the Accept header.")
 
 
 class CostOut(serializers.Serializer[Any]):
@@ -233,7 +193,23 @@ class SummaryOut(serializers.Serializer[Any]):
 
 class SummaryView(ApiView):
     required_actions = {"GET": Action.VIEW_USAGE}
+    renderer_classes = (JSONRenderer, CSVRenderer)
 
-    @operation("usage_summary", "Sums of usage", tag=TAG, query=SummaryQuery, answers={200: SummaryOut})
-    def get(self, request: Request) -> Response:
-        return Response(SummaryOut(queries.summary(tenant_id=self.tenant.pk, **self.query)).data)
+    @operation(
+        "usage_summary",
+        "Sums of usage",
+        tag=TAG,
+        query=SummaryQuery,
+        answers={
+            (200, "application/json"): SummaryOut,
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "A row for each key; costs as one text."),
+        },
+    )
+    def get(self, request: Request) -> Response | HttpResponse:
+        wanted = {name: value for name, value in self.query.items() if name != "format"}
+        found = queries.summary(tenant_id=self.tenant.pk, **wanted)
+        if request.accepted_renderer.format == "csv":
+            text = exports.text_of([exports.SUMMARY_COLUMNS, *map(exports.summary_row, found.rows)])
+            headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+            return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+        return Response(SummaryOut(found).data)

@@ -17,6 +17,7 @@ from quotas import sums
 from quotas.database import execute, moment, values
 from quotas.models import CallRecord
 from quotas.rollups import HOUR, floor_hour
+from quotas.sums import Standing
 
 Calls = QuerySet[CallRecord, Any]
 BATCH: Final = 2000  # rows of one query of an export
@@ -42,13 +43,14 @@ def calls(
     before: datetime | None = None,
     request_id: str | None = None,
     limit: int = 50,
+    seen: Standing | None = None,
     **wanted: str | None,
 ) -> list[CallRecord]:
-    """Call records, newest first, at most `limit`.
+    """Call records, newest first, at most `limit`; one query, up to three where something is wanted, and one for `after`.
 
     after: the id of the last one seen; none of another tenant. since, before: of the call's time, before left out.
     wanted: model (its name or "provider/model"), source ("trial" or "credential" for all of a kind, or one such as "trial:openai"),
-    provider, app_key (its name), status, error_code.
+    provider, app_key (its name), status, error_code. seen: how far the sums reach, where it was read for the period already.
     """
     rows = _in_period(of_tenant(tenant_id), since, before)
     cursor = None
@@ -60,11 +62,17 @@ def calls(
         rows = _beyond(rows, *cursor)
     filters = filters_of(**wanted)
     if request_id:
-        return list(_matching(rows, filters).filter(request_id=request_id).order_by("-time", "-id")[:limit])
+        found = _matching(rows.filter(pk__in=_of_request(request_id)), filters)
+        return sorted(found, key=lambda one: (one.time, one.pk), reverse=True)[:limit]
     if filters:
-        ids = _newest(tenant_id, filters, since or BEGINNING, before or END, cursor, limit)
-        return list(of_tenant(tenant_id).filter(pk__in=ids).order_by("-time", "-id"))
+        return _newest(tenant_id, filters, (since or BEGINNING, before or END), cursor, limit, seen)
     return list(rows.order_by("-time", "-id")[:limit])
+
+
+def _of_request(request_id: str) -> list[Any]:
+    """Ids of the records of a request, of whatever tenant. Asked for alone: beside a tenant and an order, SQLite without statistics
+    would rather walk through all of the tenant's records."""
+    return [found for (found,) in execute("SELECT id FROM quotas_callrecord WHERE request_id = %s", (request_id,))]
 
 
 def filters_of(
@@ -115,11 +123,17 @@ def _matching(rows: Calls, filters: Mapping[str, str]) -> Calls:
 
 
 def _newest(
-    tenant_id: UUID, filters: Mapping[str, str], since: datetime, before: datetime, cursor: tuple[datetime, UUID] | None, limit: int
-) -> list[Any]:
-    """Ids of the newest records that fit, in three queries. cursor: time and id of the last one seen."""
+    tenant_id: UUID,
+    filters: Mapping[str, str],
+    period: sums.Range,
+    cursor: tuple[datetime, UUID] | None,
+    limit: int,
+    seen: Standing | None,
+) -> list[CallRecord]:
+    """The newest records that fit. cursor: time and id of the last one seen."""
     if sums.is_foreign(tenant_id):
         return []
+    since, before = period
     condition, params = sums.where(filters)
     pieces: list[str] = []
     given: list[Any] = []
@@ -129,23 +143,26 @@ def _newest(
         own = floor_hour(cursor[0])
         ranges, before = [(max(since, own), min(before, own + HOUR))], min(before, own)
     if since < before:
-        ranges += _where_to_look(tenant_id, filters, since, before, limit)
+        ranges += _where_to_look(tenant_id, filters, since, before, limit, seen)
     for start, end in ranges:
-        piece = f"SELECT id, time FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"  # noqa: S608
+        piece = f"SELECT * FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"  # noqa: S608
         given += [tenant_id, start, end, *params]
         if cursor is not None and end > cursor[0]:
             piece += " AND time <= %s AND (time < %s OR id < %s)"
             given += [cursor[0], *cursor]
-        pieces.append(f"SELECT id, time FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece")  # noqa: S608
+        pieces.append(f"SELECT * FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece")  # noqa: S608
     if not pieces:
         return []
     sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
-    return [found for found, _time in execute(sql, values(given))]
+    found: list[CallRecord] = list(CallRecord.objects.raw(sql, values(given)))
+    return found
 
 
-def _where_to_look(tenant_id: UUID, filters: Mapping[str, str], since: datetime, before: datetime, limit: int) -> list[sums.Range]:
+def _where_to_look(
+    tenant_id: UUID, filters: Mapping[str, str], since: datetime, before: datetime, limit: int, seen: Standing | None
+) -> list[sums.Range]:
     """Ranges of time that hold the newest `limit` records that fit."""
-    seen = sums.standing(tenant_id=tenant_id, since=since, before=before)
+    seen = seen or sums.standing(tenant_id=tenant_id, since=since, before=before)
     plan = sums.plan(seen, since, before)
     looked: list[sums.Range] = [(start, end or before) for start, end in plan.records]
     if not plan.hours and not plan.days:
@@ -178,8 +195,13 @@ def every_call(
 ) -> Iterator[list[CallRecord]]:
     """All call records that fit, newest first, in lists of at most BATCH. Each list is a query of its own: no transaction stays open
     while a client reads slowly, and memory does not grow."""
-    rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted)).order_by("-time", "-id")
-    rows = rows.filter(request_id=request_id) if request_id else rows
+    rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
+    if request_id:
+        found = sorted(rows.filter(pk__in=_of_request(request_id)), key=lambda one: (one.time, one.pk), reverse=True)
+        if found:
+            yield found
+        return
+    rows = rows.order_by("-time", "-id")
     batch = list(rows[:BATCH])
     while batch:
         yield batch

@@ -2,38 +2,100 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from quotas import wording
 from quotas.models import CallRecord
 
-PERIODS = ((7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
-SOURCES = (("", pgettext_lazy("calls", "All")), ("credential", _("Own key")), ("trial", pgettext_lazy("calls", "Trial")))
+PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
+ALL: Final = ("", pgettext_lazy("calls", "All"))
+SOURCES: Final = (ALL, ("credential", _("Own key")), ("trial", pgettext_lazy("calls", "Trial")))
+MOST_CHOICES: Final = 60  # of one list; what is asked for is always among them
+DAYS: Final = 30
 
 
-class PeriodForm(forms.Form):
-    days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False, empty_value=30)
+class LenientForm(forms.Form):
+    """Filters of an address: what cannot be read is left out, so that every address that somebody kept still opens."""
+
+    def readable(self) -> dict[str, Any]:
+        self.is_valid()
+        return self.cleaned_data
+
+    def offer(self, choices: Mapping[str, Iterable[str]]) -> None:
+        """Give the selects what there is to choose, and what was asked for."""
+        for name, found in choices.items():
+            asked = self.data.get(name, "")
+            shown = list(dict.fromkeys([*([asked] if asked else []), *found]))[:MOST_CHOICES]
+            self.fields[name].widget.choices = [ALL, *((value, self.label_of(name, value)) for value in sorted(shown))]
+
+    def label_of(self, name: str, value: str) -> Any:
+        return wording.error(value).title if name == "error_code" else value
+
+    @property
+    def is_filtering(self) -> bool:
+        return any(self.readable().get(name) for name in self.FILTERS)
+
+    FILTERS: Sequence[str] = ()
+
+
+def _choice(label: Any, length: int) -> forms.CharField:
+    """A select whose values come later, from what there is."""
+    return forms.CharField(label=label, required=False, max_length=length, widget=forms.Select())
+
+
+class UsageForm(LenientForm):
+    FILTERS = ("provider", "model", "app_key")
+    days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False, empty_value=DAYS)
+    provider = _choice(_("Provider"), 40)
+    model = _choice(_("Model"), 200)
+    app_key = _choice(_("App key"), 80)
 
     @property
     def chosen(self) -> int:
-        return self.cleaned_data["days"] if self.is_valid() else 30
+        return self.readable().get("days") or DAYS
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Keyword arguments of queries.usage."""
+        return {name: self.readable().get(name, "") for name in self.FILTERS}
 
 
-class CallFilterForm(forms.Form):
-    model = forms.CharField(label=_("Model"), required=False, max_length=241)
+class CallFilterForm(LenientForm):
+    FILTERS = ("since", "until", "provider", "model", "app_key", "source", "status", "error_code", "request_id")
+    since = forms.DateField(label=pgettext_lazy("filter", "From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(
+        label=pgettext_lazy("filter", "To, included"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    )
+    provider = _choice(_("Provider"), 40)
+    model = _choice(_("Model"), 241)
+    app_key = _choice(_("App key"), 80)
     source = forms.ChoiceField(label=_("Served by"), required=False, choices=SOURCES)
     status = forms.ChoiceField(label=_("Result"), required=False)
+    error_code = _choice(_("Kind of error"), 40)
+    request_id = forms.CharField(label=_("Request id"), required=False, max_length=64, widget=forms.TextInput({"spellcheck": "false"}))
     after = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["status"].choices = [("", pgettext_lazy("calls", "All")), *CallRecord.Status.choices]
+        self.fields["status"].choices = [ALL, *CallRecord.Status.choices]
 
     @property
     def query(self) -> dict[str, Any]:
-        """Keyword arguments of queries.calls; what cannot be read is left out."""
-        self.is_valid()
-        return {name: value or None for name, value in self.cleaned_data.items()}
+        """Keyword arguments of queries.calls and queries.every_call."""
+        values = {name: value or None for name, value in self.readable().items() if name not in ("since", "until")}
+        until = self.readable().get("until")
+        values["since"] = _midnight(self.readable().get("since"))
+        values["before"] = _midnight(until + timedelta(days=1)) if until else None
+        return values
+
+
+def _midnight(day: Any) -> datetime | None:
+    """The beginning of a day in the active time zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone()) if day else None

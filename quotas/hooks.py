@@ -1,4 +1,4 @@
-"""What this app has to ask of apps it may not import: what a plan's credential consists of, and which models are retired.
+"""What this app has to ask of apps it may not import: plans' credentials, retired models, prices, names of providers.
 
 gateway/apps.py registers the answers. Until then a credential is kept as it was typed, every field but `base_url` as a secret.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +43,39 @@ class CredentialField:
     help_text: Any = ""
 
 
+class Rates(Protocol):
+    """A price list's numbers: per million tokens; None is unknown or does not apply."""
+
+    @property
+    def input(self) -> Decimal | None: ...
+    @property
+    def output(self) -> Decimal | None: ...
+    @property
+    def cached_input(self) -> Decimal | None: ...
+    @property
+    def per_minute(self) -> Decimal | None: ...
+    @property
+    def per_million_characters(self) -> Decimal | None: ...
+    @property
+    def is_free(self) -> bool: ...
+    @property
+    def currency(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrice:
+    """What a model costs now. as_of: the day the price was read at its source; is_own: the workspace entered it itself."""
+
+    rates: Rates
+    as_of: date | None = None
+    source: str = ""
+    is_own: bool = False
+
+
+# (tenant's id, provider's slug, model) -> its price in the catalog of now; None where the catalog knows none.
+FindPrice = Callable[[UUID, str, str], ListPrice | None]
+# provider's slug -> its name for people; None where there is no such provider.
+FindLabel = Callable[[str], Any]
 # provider's slug -> the inputs of its credential, base_url among them.
 CredentialFields = Callable[[str], Sequence[CredentialField]]
 # (provider's slug, typed values by field name, base_url among them) -> PlanCredential; raises ServiceError.
@@ -66,9 +101,16 @@ class _Registered:
     effective_url: EffectiveURL = lambda provider, base_url: base_url
     retired: FindRetired = lambda provider, models: []
     fields: CredentialFields = _usual_fields
+    price: FindPrice = lambda tenant_id, provider, model: None
+    label: FindLabel = lambda provider: None
 
 
 _registered = _Registered()
+
+
+def register_catalog(*, price: FindPrice, label: FindLabel) -> None:
+    """Called once, when the apps are ready."""
+    _registered.price, _registered.label = price, label
 
 
 def register(
@@ -94,3 +136,11 @@ def effective_url(provider: str, base_url: str) -> str:
 
 def retired(provider: str, models: Collection[str]) -> list[RetiredModel]:
     return _registered.retired(provider, models)
+
+
+def price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
+    return _registered.price(tenant_id, provider, model)
+
+
+def provider_label(provider: str) -> Any:
+    return _registered.label(provider)

@@ -13,11 +13,12 @@ from django.utils import timezone
 from quotas import hooks, sums
 from quotas.calls import call, calls, every_call
 from quotas.models import CreditPool
-from quotas.summaries import GROUPS, Cost, Summary, SummaryRow, Usage, start_of, summary, totals, usage
-from quotas.sums import Standing
+from quotas.summaries import GROUPS, Cost, Summary, SummaryRow, Usage, choices, start_of, summary, totals, usage
+from quotas.sums import Standing, standing
 
 FORECAST_DAYS = 7  # a trial's pace is that of so many days
 __all__ = [
+    "FORECAST_DAYS",
     "GROUPS",
     "Cost",
     "Level",
@@ -27,8 +28,10 @@ __all__ = [
     "Usage",
     "call",
     "calls",
+    "choices",
     "every_call",
     "forecast",
+    "standing",
     "start_of",
     "summary",
     "totals",

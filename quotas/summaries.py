@@ -244,8 +244,25 @@ def usage(*, tenant_id: UUID, days: int, now: datetime | None = None, seen: Stan
         before=totals(tenant_id=tenant_id, days=days, periods_back=1, now=now, seen=seen, **wanted),
         days=daily(by_start, since, days),
         by={name: grouped(groups, name) for name in BREAKDOWNS},
-        choices={
-            name: sorted({group[column] for group in everything if group[column]})
-            for name, column in (("provider", "provider"), ("model", "model"), ("app_key", "app_key_name"))
-        },
+        choices=_choices(everything, ("provider", "model", "app_key")),
     )
+
+
+_CHOICES: Final = {"provider": "provider", "model": "model", "app_key": "app_key_name", "error_code": "error_code"}
+
+
+def choices(*, tenant_id: UUID, days: int, now: datetime | None = None) -> dict[str, list[str]]:
+    """What the log can be filtered by: what there was in so many days, the most used first; two queries."""
+    since = start_of(days, now)
+    plan = sums.plan(sums.standing(tenant_id=tenant_id, since=since), since)
+    return _choices(sums.add_up(tenant_id=tenant_id, of=plan, by=tuple(_CHOICES.values()), numbers=("calls",)), tuple(_CHOICES))
+
+
+def _choices(groups: Iterable[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    for group in groups:
+        for name in names:
+            value = group[_CHOICES[name]]
+            if value:
+                found[name][value] = found[name].get(value, 0) + group["calls"]
+    return {name: sorted(used, key=lambda value: (-used[value], value)) for name, used in found.items()}

@@ -1,58 +1,128 @@
-"""Pages of usage: trials, figures, calls."""
+"""Pages of usage: figures, trials, the log of calls, one call, and CSV of both."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.http import urlencode
 
-from quotas import queries
-from quotas.forms import CallFilterForm, PeriodForm
-from quotas.queries import Summary
+from quotas import exports, figures, queries
+from quotas.charts import calls_per_day
+from quotas.forms import CallFilterForm, UsageForm
+from tenants.audit import actor_of, record
+from tenants.models import User
+from tenants.pages import endpoint
 from tenants.permissions import Action
 from tenants.web import page
 
 PER_PAGE = 50
-BAR_WIDTH, BAR_GAP, CHART_HEIGHT = 10, 2, 100
+MOST_ROWS = 50  # of a breakdown on the page; the CSV has all
+CHOICE_DAYS = 30  # what can be filtered by is what was used in so many days
 
 
 @page(Action.VIEW_USAGE)
 def usage(request: HttpRequest) -> HttpResponse:
-    form = PeriodForm(request.GET or {"days": 30})
+    form = UsageForm(request.GET)
     days, tenant_id = form.chosen, request.tenant.pk
-    daily = queries.summary(tenant_id=tenant_id, days=days, by="day")
-    trials = queries.trials(tenant_id=tenant_id)
+    seen = queries.standing(tenant_id=tenant_id, since=queries.start_of(2 * max(days, queries.FORECAST_DAYS)))
+    found = queries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
+    form.offer(found.choices)
+    by = request.GET.get("by", "")
+    by = by if by in figures.BREAKDOWNS else "model"
+    shown = found.by[by][:MOST_ROWS]
+    trials = [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit]
     context = {
         "form": form,
         "days": days,
-        "trials": [trial for trial in trials if trial.is_on and trial.limit],
-        "forecast": queries.forecast(tenant_id=tenant_id, known=trials),
-        "total": queries.totals(tenant_id=tenant_id, days=days),
-        "before": queries.totals(tenant_id=tenant_id, days=days, periods_back=1),
-        "daily": daily,
-        "chart": chart_of(daily),
-        "by_model": queries.summary(tenant_id=tenant_id, days=days, by="model").rows[:20],
-        "by_key": queries.summary(tenant_id=tenant_id, days=days, by="app_key").rows[:20],
+        "trials": trials,
+        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen),
+        "usage": found,
+        "figures": figures.of(found),
+        "chart": calls_per_day(found.days),
+        "by": by,
+        "tabs": figures.BREAKDOWNS,
+        "rows": figures.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
+        "further": max(0, len(found.by[by]) - len(shown)),
+        "problems": found.by["error_code"],
+        "calls_query": urlencode({name: value for name, value in form.wanted.items() if value} | {"since": found.since.date().isoformat()}),
+        "uncounted": any(row.counted < row.answered for row in shown),
+        "base_url": endpoint(request),
     }
     return render(request, "quotas/usage.html", context)
 
 
-def chart_of(daily: Summary) -> dict[str, Any]:
-    """Bars of an SVG: x, y, width and height in its own units."""
-    most = max((row.calls for row in daily.rows), default=0)
-    bars = []
-    for number, row in enumerate(daily.rows):
-        height = CHART_HEIGHT * row.calls / most if most else 0
-        bars.append({"x": number * BAR_WIDTH, "y": f"{CHART_HEIGHT - height:.1f}", "height": f"{height:.1f}", "row": row})
-    return {"bars": bars, "width": max(1, len(bars)) * BAR_WIDTH, "bar": BAR_WIDTH - BAR_GAP, "height": CHART_HEIGHT, "most": most}
+def _names(rows: Iterable[queries.SummaryRow]) -> Mapping[str, str]:
+    """Names of people by id; who has none left is not in it."""
+    people = User.objects.filter(pk__in=[row.key for row in rows])
+    return {str(person.pk): person.name or person.email for person in people}
+
+
+@page(Action.VIEW_USAGE)
+def usage_export(request: HttpRequest) -> StreamingHttpResponse:
+    """The sums by `by` (the days by default) as CSV."""
+    form, by = UsageForm(request.GET), request.GET.get("by", "")
+    by = by if by in queries.GROUPS else "day"
+    found = queries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
+    if by == "member":
+        names = _names(found.rows)
+        for row in found.rows:
+            row.key = names.get(row.key, row.key)
+    _note_export(request, f"usage by {by}", {"days": form.chosen, **form.wanted})
+    return exports.download(request, exports.of_summary(found.rows), name=_file("usage", request))
 
 
 @page(Action.VIEW_USAGE)
 def usage_calls(request: HttpRequest) -> HttpResponse:
-    form = CallFilterForm(request.GET)
-    rows = queries.calls(tenant_id=request.tenant.pk, limit=PER_PAGE + 1, **form.query)
+    form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
+    rows = queries.calls(tenant_id=tenant_id, limit=PER_PAGE + 1, **form.query)
     shown, more = rows[:PER_PAGE], len(rows) > PER_PAGE
-    filtered = any(request.GET.get(name) for name in ("model", "source", "status"))
-    context = {"calls": shown, "next": shown[-1].pk if more else None, "form": form, "filtered": filtered, "paged": "after" in request.GET}
+    form.offer(queries.choices(tenant_id=tenant_id, days=CHOICE_DAYS))
+    context = {
+        "calls": shown,
+        "next": shown[-1].pk if more else None,
+        "form": form,
+        "filtered": form.is_filtering,
+        "paged": bool(form.query.get("after")),
+        "base_url": endpoint(request),
+    }
     return render(request, "quotas/calls.html", context)
+
+
+@page(Action.VIEW_USAGE)
+def usage_calls_export(request: HttpRequest) -> StreamingHttpResponse:
+    """All calls that fit the filters as CSV, however many; `days` stands for a beginning."""
+    form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
+    wanted = {name: value for name, value in form.query.items() if name != "after"}
+    if "days" in request.GET and wanted["since"] is None:
+        wanted["since"] = queries.start_of(UsageForm(request.GET).chosen)
+    _note_export(request, "calls", {name: str(value) for name, value in wanted.items() if value})
+    pieces = exports.of_calls(queries.every_call(tenant_id=tenant_id, **wanted))
+    return exports.download(request, pieces, name=_file("calls", request))
+
+
+def _note_export(request: HttpRequest, what: str, details: Mapping[str, Any]) -> None:
+    record(
+        tenant=request.tenant,
+        actor=actor_of(request),
+        action="usage.exported",
+        object_type="csv",
+        object_label=what,
+        details={name: value for name, value in details.items() if value},
+    )
+
+
+def _file(name: str, request: HttpRequest) -> str:
+    return f"{request.tenant.slug}-{name}-{timezone.localdate():%Y-%m-%d}.csv"
+
+
+@page(Action.VIEW_USAGE)
+def usage_call(request: HttpRequest, call_id: UUID) -> HttpResponse:
+    call = queries.call(tenant_id=request.tenant.pk, pk=call_id)
+    if call is None:
+        raise Http404
+    return render(request, "quotas/call.html", {"call": call, "detail": figures.detail(call)})

@@ -9,7 +9,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from quotas import pricing
+from quotas import pricing, wording
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
@@ -26,7 +26,7 @@ def compact(value: int) -> str:
 
 
 @register.simple_tag
-def change(now: int, before: int) -> str:
+def change(now: int | Decimal, before: int | Decimal) -> str:
     """The change against the period before, in percent; empty where there is little to compare with."""
     if not before:
         return ""
@@ -34,11 +34,6 @@ def change(now: int, before: int) -> str:
     if percent > MOST_PERCENT:
         return ""
     return f"{'+' if percent > 0 else '−' if percent < 0 else '±'}{abs(percent):,} %"
-
-
-@register.simple_tag
-def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
 @register.filter
@@ -76,3 +71,15 @@ def tokens(record: Any) -> str:
         return "–"
     text = f"{num(record.prompt_tokens)} + {num(record.completion_tokens)}"
     return _("%(tokens)s (estimated)") % {"tokens": text} if record.usage_source == "estimated" else text
+
+
+@register.filter
+def error_words(code: str) -> wording.Words:
+    """What a code of a failed call means."""
+    return wording.error(code)
+
+
+@register.filter
+def get_field(form: Any, name: str) -> Any:
+    """A form's bound field by its name."""
+    return form[name]
