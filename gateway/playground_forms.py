@@ -77,7 +77,8 @@ def _field(one: Parameter) -> forms.Field:
     field: forms.Field = kind(label=one.label, required=False, min_value=_plain(one.minimum), max_value=_plain(one.maximum))
     known = one.minimum is not None and one.maximum is not None
     field.help_text = gettext("%(low)s to %(high)s") % {"low": one.minimum, "high": one.maximum} if known else ""
-    default = gettext("The model's own") if one.default is None else gettext("The model's own: %(value)s") % {"value": one.default}
+    # Empty is sent as nothing: what stands there in grey is what the model does then.
+    default = "" if one.default is None else str(one.default)
     field.widget.attrs |= {"placeholder": default, "step": one.step, "inputmode": "numeric" if one.whole else "decimal"}
     return field
 

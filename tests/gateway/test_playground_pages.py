@@ -169,7 +169,7 @@ def test_a_range_is_held(acme: factories.Workspace) -> None:
     offer = Offer(ModelType.REASONING, (one,), one)
     form = ChatForm({"model": one.id, "p-temperature": "0"}, offer=offer, parameters=chat_parameters(one))
     assert "p-temperature" in form.errors
-    assert 'placeholder="The model&#x27;s own: 0.95"' in str(form["p-temperature"])
+    assert 'placeholder="0.95"' in str(form["p-temperature"])
     form = ChatForm({"model": one.id, "p-temperature": "0.5", "p-top_p": ""}, offer=offer, parameters=chat_parameters(one))
     assert form.is_valid(), form.errors
     assert form.body([{"user": "Hi", "answers": []}], 0) == {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
