@@ -33,6 +33,7 @@ MOST_FOUND: Final = 20
 LONGEST_QUERY: Final = 100
 AROUND: Final = 70  # characters of a text before and after what was found
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
+_CHINESE_LINES: Final = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def of_provider(slug: str, in_language: str) -> Page:
 
 
 def _read(path: str) -> str:
-    return (DOCS / path).read_text(encoding="utf-8")
+    """The text; Chinese lines are joined without the blank that a browser would show for the end of a line."""
+    return _CHINESE_LINES.sub("", (DOCS / path).read_text(encoding="utf-8"))
 
 
 def _page(slug: str, text: str, folder: str, *, is_provider: bool) -> Page:
