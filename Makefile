@@ -64,8 +64,8 @@ test-peers: install-dev  ## against llama.cpp's server, which is built first (so
 bench: install-dev  ## the benchmarks, printed as tables
 	@$(BIN)/python -m bench
 
-screenshots: install-dev  ## every page in light, dark, Chinese and 320 pixels, into screenshots/
-	@$(BIN)/python -m tests.browser.screenshots screenshots
+screenshots: install-dev  ## every page in light, dark, Chinese and 320 pixels, into screenshots/ [DOCS=1: also those in docs/images]
+	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
 
 messages: install-dev  ## collect and compile the translations
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'

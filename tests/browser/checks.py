@@ -113,6 +113,7 @@ def forced(page: Page) -> list[str]:
 def narrow(page: Page, rules: Any = RULES) -> list[str]:
     """P17, P31, P32 at 320 pixels."""
     page.set_viewport_size(PHONE)
+    page.evaluate("scrollTo(0, 0)")
     found = [f"P31 {line}" for line in page.evaluate("probe.width()")]
     found += [f"P17 narrow {line}" for line in violations(page, rules)]
     page.evaluate("probe.spacing(true)")

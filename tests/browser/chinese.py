@@ -190,6 +190,8 @@ OURS = frozenset(
         "first",
     ]
 )
+# Names of more than one word, and voices.
+PHRASES = re.compile(r"Azure OpenAI Service|Inference Providers|Inference Endpoints?|MaaS|alloy")
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 # Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or hyphens in it.
 CODE = re.compile(r"\S*[\d@/_\\.:$<>{}=#%+*-]\S*|…\S*|\S*…")
@@ -201,6 +203,7 @@ def left(texts: Iterable[str]) -> list[str]:
 
 
 def words(text: str) -> list[str]:
+    text = PHRASES.sub(" ", text)
     plain = CODE.sub(
         lambda found: " " if re.search(r"[A-Za-z0-9]", found[0]) and not re.search(r"[\u4e00-\u9fff]", found[0]) else found[0], text
     )

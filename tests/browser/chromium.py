@@ -44,6 +44,10 @@ class Watch:
     def everything(self) -> list[str]:
         return self.console + self.foreign + self.failed
 
+    def forget(self) -> None:
+        for lines in (self.console, self.foreign, self.failed):
+            lines.clear()
+
     def _on_response(self, answer: Any) -> None:
         """A part of the page that is not there; the page itself may well be an error page."""
         if answer.status >= 400 and answer.request.resource_type not in ("document", "xhr", "fetch"):

@@ -178,7 +178,8 @@
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
       const parent = node.parentElement;
-      if (node.textContent.trim() && !parent.closest(silent)) found.push(node.textContent.trim());
+      const named = parent.tagName === "OPTION" && parent.value.includes("/"); // a model, a time zone
+      if (node.textContent.trim() && !named && !parent.closest(silent)) found.push(node.textContent.trim());
     }
     all("[aria-label], [title], [placeholder], [alt], [data-label], [data-busy], input[type=submit]").forEach((one) => {
       ["aria-label", "title", "placeholder", "alt", "data-label", "data-busy"].forEach((name) => { if (one.getAttribute(name)) found.push(one.getAttribute(name)); });

@@ -41,7 +41,7 @@ def act(window: Window, row: Row) -> None:
 
 def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     """The faults of a page in English, and what it weighs."""
-    page, watch = window.page, window.watch
+    page = window.page
     answer = load(window, row)
     found = [] if answer.status == row.status else [f"P06 answered {answer.status}"]
     found += checks.headers(answer, row) + checks.body(answer)
@@ -55,7 +55,7 @@ def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     if row.walk:
         found += checks.tab(page)
     found += checks.narrow(page)
-    return found + _noticed(window) + _forget(watch), numbers
+    return found + _noticed(window), numbers
 
 
 def look_chinese(window: Window, row: Row) -> list[str]:
@@ -67,22 +67,18 @@ def look_chinese(window: Window, row: Row) -> list[str]:
     found += [] if lang == "zh-hans" else [f"P24 lang is {lang}"]
     found += page.evaluate("probe.structure()")
     found += checks.narrow(page)
-    return found + _noticed(window) + _forget(window.watch)
+    return found + _noticed(window)
 
 
 def _noticed(window: Window) -> list[str]:
     """P01, P02, P05, P06: what the page did while it was looked at."""
     watch = window.watch
     later = window.page.evaluate("probe.weight().violations")
-    return (
+    found = (
         [f"P01 {url}" for url in watch.foreign]
         + [f"P02 {line}" for line in later]
         + [f"P05 {line}" for line in watch.console]
         + [f"P06 {line}" for line in watch.failed]
     )
-
-
-def _forget(watch: Any) -> list[str]:
-    for one in (watch.foreign, watch.console, watch.failed):
-        one.clear()
-    return []
+    watch.forget()
+    return found

@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _answer(kind: str, slug: str) -> dict[str, str]:
-    return _counts(slug) if kind == "count" else _made(kind, slug)
+    return _counts(slug) if kind == "count" else make(kind, slug)
 
 
 def _counts(slug: str) -> dict[str, str]:
@@ -103,7 +103,8 @@ def _counts(slug: str) -> dict[str, str]:
         return {model.__name__: str(model.objects.count()) for model in (ProviderCredential, AppKey, DefaultModel)}
 
 
-def _made(kind: str, slug: str) -> dict[str, str]:
+def make(kind: str, slug: str) -> dict[str, str]:
+    """Within Django: what Keeper.make gives."""
     from django.db import transaction
 
     from tests import factories
