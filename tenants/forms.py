@@ -245,7 +245,7 @@ def _midnight(day: date) -> datetime:
 class WorkspaceForm(forms.Form):
     """A workspace's name, address and language."""
 
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = forms.CharField(label=pgettext_lazy("workspace", "Name"), max_length=120)
     slug = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
         max_length=50,

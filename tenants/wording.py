@@ -114,6 +114,13 @@ ROLE_WORDS: dict[str, Any] = {role.value: label for role, label in ROLE_LABELS.i
 VALUES: dict[str, dict[str, Any]] = {
     "role": ROLE_WORDS,
     "scopes": {scope.value: label for scope, label in SCOPE_LABELS.items()},
+    "state": {
+        "connected": _("Connected"),
+        "unchecked": _("Not checked"),
+        "rejected": _("Key rejected"),
+        "no_funds": _("Out of funds"),
+        "unreachable": _("Unreachable"),
+    },
     "password": {"link": _("the link"), "e-mail": _("e-mail")},
     "sent": {"link": _("as a link"), "e-mail": _("by e-mail")},
 }
