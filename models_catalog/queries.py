@@ -132,9 +132,10 @@ def layers(*, tenant_id: UUID, provider: str, model: str) -> Layers | None:
     if not model.isprintable():
         return None
     one = _rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
-    found = entry(tenant_id=tenant_id, provider=provider, model=model)
-    if found is None:
+    offered = _offered(provider)
+    if offered is None or (one is None and model not in _shipped_names(offered)):
         return None
+    found = _merged(provider, model, one, _missing(tenant_id).get(provider, frozenset()))
     layer = _layer(one) if one is not None else None
     own = layer.overrides if layer is not None and layer.stored_overrides else None
     return Layers(found, _shipped(provider, model, one), layer.synced if layer else None, own)

@@ -114,9 +114,12 @@ def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
 @page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
 def model_detail(request: HttpRequest, provider: str, model: str) -> HttpResponse:
     """Everything known of one model, where each value comes from, and the workspace's own values."""
-    layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
-    if layers is None:
-        raise Http404
+    with reading_once():
+        layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
+        if layers is None:
+            raise Http404
+        status = known_status(request, provider)
+        used = _scenarios_with(request, layers.entry.id)
     form = FactsForm(request.POST if request.method == "POST" else None, layers=layers)
     if request.method == "POST" and form.is_valid():
         call = partial(services.override, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
@@ -126,9 +129,6 @@ def model_detail(request: HttpRequest, provider: str, model: str) -> HttpRespons
         if attempt(form, partial(call, overrides=form.changed_facts)):
             messages.success(request, _("Your values of %(model)s were saved.") % {"model": model})
             return redirect(request.path)
-    with reading_once():
-        status = known_status(request, provider)
-        used = _scenarios_with(request, layers.entry.id)
     context = {"card": Card(status), "entry": layers.entry, "rows": facts_table(layers), "used": used, "layers": layers}
     return page_form(request, "models_catalog/model_detail.html", form, context)
 
