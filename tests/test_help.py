@@ -181,7 +181,7 @@ def test_the_page_of_roles_holds_the_permissions(language: str) -> None:
         ("en", "idempotency", "/help/api/"),
         ("en", "rotate key", "/help/keys/"),
         ("en", "default models", "/help/models/"),
-        ("zh-hans", "试用额度", "/help/trials/"),
+        ("zh-hans", "试用点数", "/help/trials/"),
         ("zh-hans", "轮换密钥", "/help/keys/"),
         ("zh-hans", "怎么设置默认模型", "/help/models/"),
         ("zh-hans", "千帆", "/help/providers/wenxin/"),
