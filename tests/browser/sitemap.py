@@ -19,8 +19,7 @@ class Row:
 
     path: may hold {names} of ids that world.Keeper.make gave for `space`. space: whose owner looks; "" is nobody, "viewer" a viewer
     of acme. act: what is done on the page before it is looked at (tests/browser/acts.py). status: what the page answers.
-    elements: the most that the page may have. walk: whether the way through it by Tab is walked. about: paths of other routes that
-    this page has the form of.
+    elements: the most that the page may have. walk: whether the way through it by Tab is walked. secret: no cache may keep it.
     """
 
     name: str
@@ -30,7 +29,12 @@ class Row:
     status: int = 200
     elements: int = 1500
     walk: bool = False
-    secret: bool = False  # holds masks or what a person is: no cache may keep it
+    secret: bool = False
+
+    @property
+    def is_operators(self) -> bool:
+        """Django's own pages: what they are built of is not ours."""
+        return self.path.startswith("/admin/")
 
     def url(self, ids: Mapping[str, str]) -> str:
         return re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], self.path)
@@ -158,11 +162,11 @@ SITEMAP: tuple[Row, ...] = (
     # Errors, operators, the API's description.
     Row("not found", "/t/nowhere/", status=404),
     Row("not found for nobody", "/no-such-page/", space="", status=404),
-    page("admin", "/admin/"),
-    page("admin workspaces", "/admin/tenants/tenant/"),
+    Row("admin", "/admin/"),
+    Row("admin workspaces", "/admin/tenants/tenant/"),
     Row("admin calls", "/admin/quotas/callrecord/"),
     Row("admin plan", "/admin/quotas/trialplan/add/"),
-    page("api", "/api/docs/", space="", elements=4000),
+    page("api", "/api/docs/", space="", elements=9000),
 )
 
 # Routes that show no page of their own, each with the reason.

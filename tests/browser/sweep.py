@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Browser, Response
+from playwright.sync_api import Browser, Page, Response
 
 from tests.browser import checks, chinese
 from tests.browser.acts import ACTS
@@ -47,15 +47,26 @@ def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     found += checks.headers(answer, row) + checks.body(answer)
     act(window, row)
     heavy, numbers = checks.weight(page, row)
-    found += heavy + page.evaluate("probe.structure()")
-    found += [f"P17 {line}" for line in checks.violations(page)]
+    found += heavy
     found += [f"P24 lang is {page.evaluate('document.documentElement.lang')}"] if page.locator("html[lang=en]").count() != 1 else []
+    found += _theirs(page) if row.is_operators else _ours(page, row)
+    return found + _noticed(window), numbers
+
+
+def _ours(page: Page, row: Row) -> list[str]:
+    found = [*page.evaluate("probe.structure()")]
+    found += [f"P17 {line}" for line in checks.violations(page)]
     found += [f"P29 {line}" for line in page.evaluate("probe.moving()")]
     found += checks.dark(page) + checks.forced(page)
     if row.walk:
         found += checks.tab(page)
-    found += checks.narrow(page)
-    return found + _noticed(window), numbers
+    return found + checks.narrow(page)
+
+
+def _theirs(page: Page) -> list[str]:
+    """Django's own pages for operators: what our theme and our policy are answerable for."""
+    found = [f"P17 {line}" for line in checks.violations(page, checks.OPERATORS)]
+    return found + checks.dark(page) + checks.narrow(page, checks.OPERATORS)
 
 
 def look_chinese(window: Window, row: Row) -> list[str]:
@@ -65,8 +76,9 @@ def look_chinese(window: Window, row: Row) -> list[str]:
     found = [f"P35 {line}" for line in chinese.left(page.evaluate("probe.texts()"))]
     lang = page.evaluate("document.documentElement.lang")
     found += [] if lang == "zh-hans" else [f"P24 lang is {lang}"]
-    found += page.evaluate("probe.structure()")
-    found += checks.narrow(page)
+    if not row.is_operators:
+        found += page.evaluate("probe.structure()")
+    found += checks.narrow(page, checks.OPERATORS if row.is_operators else checks.RULES)
     return found + _noticed(window)
 
 

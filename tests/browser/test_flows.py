@@ -219,6 +219,7 @@ def test_a_key_is_shown_once(site: Site, space: dict[str, str], person: Person) 
     page.wait_for_url("**/app-keys/")
     with pytest.raises(Error, match="ERR_CACHE_MISS"):
         page.go_back()  # the browser has kept nothing that it could show
+    page.wait_for_url("chrome-error://**")
     page.goto(site.url + address)
     assert shown not in page.content()
     page.goto(f"{site.url}/t/{space['slug']}/settings/app-keys/")
