@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from django.db import transaction
+from django.core.cache import cache
 from django.db.models import Exists
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog.models import DefaultModel
+from providers import contributions
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
@@ -30,6 +32,7 @@ from tenants.permissions import Action
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PROBLEMS: Final = 5
+KEPT_SECONDS: Final = 60
 DAYS: Final = 14  # of the small chart
 
 
@@ -62,6 +65,7 @@ class Overview:
     problems: list[Problem] | None = None
     days: list[SummaryRow] | None = None
     example: hooks.Example | None = None
+    counts: dict[str, int] = field(default_factory=dict)  # of models, by provider
     unread: list[Any] = field(default_factory=list)  # names of the parts that could not be read
 
     @property
@@ -98,8 +102,8 @@ def overview(*, tenant: Tenant) -> Overview:
     """Everything in a fixed number of queries, whatever the number of providers and calls. Raises nothing."""
     found = Overview()
     with reading_once():
-        statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk).values()))
-        found.example = _part(found, _("example"), lambda: hooks.example(tenant.pk))
+        statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()))
+        found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (None, {})
     if statuses is not None:
         found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
         found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_progress(tenant)))
@@ -111,13 +115,24 @@ def overview(*, tenant: Tenant) -> Overview:
 def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
     """A part of the page, or None with its name noted."""
     try:
-        with transaction.atomic():
-            return read()
+        return read()
     except Exception:
         # Whatever it is, it is in the log; the page says what is missing.
         logger.exception("the overview's %s could not be read", name)
         found.unread.append(name)
         return None
+
+
+def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
+    """An example, and the number of models by provider. Looked for after each change of what can be called, and once a minute:
+    that takes as many queries as the other parts.
+    """
+    key = f"overview:{tenant.pk}:{tenant.config_version}:{get_language()}"
+    kept: tuple[hooks.Example | None, dict[str, int]] | None = cache.get(key)
+    if kept is None:
+        kept = (hooks.example(tenant.pk), dict(contributions.model_counts(tenant.pk)))
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
 
 
 def _problems(tenant: Tenant) -> list[Problem]:

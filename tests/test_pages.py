@@ -428,9 +428,9 @@ def test_a_default_of_any_scenario_is_chosen_and_tested(furnished: factories.Wor
 
 
 def test_an_app_key_is_shown_once_and_not_kept_by_anybody(browser: Client, acme: factories.Workspace) -> None:
-    answer = browser.post(
-        f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "90", "allowed": "openai\ndemo/demo-chat"}
-    )
+    factories.make_credential(acme.tenant, provider="demo", name="Demo")
+    limits = {"providers": ["demo"], "models": "demo/demo-chat"}
+    answer = browser.post(f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "90", **limits})
     found = re.search(r"mk_live_\w{49}", answer.content.decode())
     assert found
     assert "no-store" in answer.headers["Cache-Control"]
@@ -438,7 +438,7 @@ def test_an_app_key_is_shown_once_and_not_kept_by_anybody(browser: Client, acme:
     assert found[0] not in browser.get(f"{SETTINGS}/app-keys/").content.decode()
     with tenant_scope(acme.tenant):
         row = AppKey.objects.get(name="Bot")
-    assert (row.allowed_providers, row.allowed_models) == (["openai"], ["demo/demo-chat"])
+    assert (row.allowed_providers, row.allowed_models) == (["demo"], ["demo/demo-chat"])
     assert row.expires is not None
     assert row.expires > timezone.now() + timedelta(days=89)
 
