@@ -25,6 +25,7 @@ PASSING = {
     *("id", "time", "created", "updated", "expires", "checked", "joined", "revoked", "accepted", "synced", "date_joined", "last_login"),
     *("digest", "prefix", "sealed", "object_id", "object_label", "state_since", "models_fetched", "last_active", "last_used", "retired"),
     "password",
+    *("kid", "public_pem", "fingerprint", "private_sealed"),  # of a key pair, which rotation makes anew
     "details",  # of an audit entry: the new key's prefix
 }
 

@@ -408,7 +408,7 @@ API: dict[str, Entry] = {
     f"{V1}usage/calls/": Entry(),
     f"{V1}usage/calls/{{pk}}/": Entry(own={"pk": pk("call")}),
     f"{V1}usage/summary/": Entry(),
-    f"{V1}workspace/": Entry(bodies={"PATCH": lambda side: {"name": "Renamed"}}),
+    f"{V1}workspace/": Entry(bodies={"PATCH": lambda side: {"name": "Renamed"}}, optional=frozenset({"slug", "default_language"})),
     f"{V1}members/": Entry(),
     f"{V1}members/{{pk}}/": Entry(own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}),
     f"{V1}invitations/": Entry(bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}),
