@@ -36,9 +36,9 @@ def provider_setup(request: HttpRequest, provider: str) -> HttpResponse:
     """A page, and the same form in a dialog."""
     declared = _offered(provider)
     status = known_status(request, provider)
-    form = SetupForm(
-        request.POST or None, provider=declared, with_model=not status.credentials, initial={"name": _free_name(request, provider)}
-    )
+    # In the dialog the form stands on the page of the list, whose filters have ids of the plain kind.
+    options = {"with_model": not status.credentials, "initial": {"name": _free_name(request, provider)}, "auto_id": "setup_%s"}
+    form = SetupForm(request.POST or None, provider=declared, **options)
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(services.set_up_provider, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check)
