@@ -27,6 +27,7 @@ from tenants.pages import act, attempt, endpoint, page_form, paginate
 from tenants.permissions import ACTION_LABELS, RANK, ROLE_ACTIONS, ROLE_LABELS, Action, Role, Scope, can_change_role
 from tenants.web import page, recently_authenticated
 
+MEMBERS_PER_PAGE = 40  # a row has a form of its own, which makes it twice as heavy as the rows of other lists
 SOON = timedelta(days=14)  # a key that expires within so long is pointed at
 
 
@@ -40,7 +41,7 @@ def members(request: HttpRequest) -> HttpResponse:
         row.is_last_owner = row.role == Role.OWNER and owners == 1
         row.label = ROLE_LABELS[Role(row.role)]
         row.changeable = bool(own) and can_change_role(actor=own, current=Role(row.role), new=Role(row.role))
-    context = {"members": paginate(request, rows), "roles": role_choices(own), "matrix": _role_matrix()}
+    context = {"members": paginate(request, rows, MEMBERS_PER_PAGE), "roles": role_choices(own), "matrix": _role_matrix()}
     context["invitations"] = _open_invitations(request) if request.principal.can(Action.MANAGE_MEMBERS) else []
     return render(request, "tenants/members.html", {**context, "role_names": [label for _role, label in _roles_down()]})
 
