@@ -70,7 +70,12 @@
 
   function recorder(transcribe, status) {
     const [record, finish, discard] = ["record", "finish", "discard"].map(id);
-    const excuse = (text) => { const place = id("no-recorder"); place.textContent = text; place.hidden = false; };
+    const excuse = (text) => {
+      const place = id("no-recorder");
+      place.textContent = text;
+      place.hidden = false;
+      id("recorder").removeAttribute("data-soon"); // its place is the excuse's now
+    };
     if (!window.isSecureContext) { excuse(texts.unsafe); return; }
     if (!navigator.mediaDevices || !window.MediaRecorder || !window.AudioContext) { excuse(texts.unsupported); return; }
     id("recorder").hidden = false;
