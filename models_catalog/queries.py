@@ -39,6 +39,7 @@ __all__ = [
     "Resolution",
     "WrongType",
     "can_call",
+    "chosen",
     "defaults",
     "entries",
     "entry",
@@ -195,12 +196,17 @@ def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------ default models
 
 
+def chosen(*, tenant_id: UUID) -> dict[str, DefaultModel]:
+    """The names that are chosen, by the slug of their scenario, whether or not the catalog has them; one query."""
+    return {one.scenario: one for one in DefaultModel.objects.filter(tenant_id=tenant_id)}
+
+
 def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
     """Every scenario with what is chosen for it, by slug, in the order of the page."""
-    chosen: dict[str, DefaultModel] = {one.scenario: one for one in DefaultModel.objects.filter(tenant_id=tenant_id)}
-    names = [name for one in chosen.values() for name in (one.model, *one.fallbacks)]
+    rows = chosen(tenant_id=tenant_id)
+    names = [name for one in rows.values() for name in (one.model, *one.fallbacks)]
     found = _find(tenant_id, [split(name) for name in names])
-    return {scenario.slug: _choice(scenario, chosen.get(scenario.slug), found) for scenario in scenarios.SCENARIOS}
+    return {scenario.slug: _choice(scenario, rows.get(scenario.slug), found) for scenario in scenarios.SCENARIOS}
 
 
 def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Entry] | None = None) -> Entry | None:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from models_catalog import queries, services
 from models_catalog.details import facts_table
 from models_catalog.forms import DefaultForm, FactsForm, ModelFilterForm, ModelForm, SetupForm, rearranged
+from models_catalog.scenarios import SCENARIOS
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
 from providers import registry
@@ -135,8 +136,8 @@ def model_detail(request: HttpRequest, provider: str, model: str) -> HttpRespons
 
 def _scenarios_with(request: HttpRequest, model: str) -> list[Any]:
     """The scenarios whose default or fallback a model is."""
-    chosen = queries.defaults(tenant_id=request.tenant.pk).values()
-    return [choice.scenario.label for choice in chosen if model in (choice.model, *choice.fallbacks)]
+    chosen = queries.chosen(tenant_id=request.tenant.pk)
+    return [one.label for one in SCENARIOS if one.slug in chosen and model in (chosen[one.slug].model, *chosen[one.slug].fallbacks)]
 
 
 @page(Action.MANAGE_MODELS)

@@ -18,6 +18,7 @@ from providers.cards import TONES, Card, label_of, matching, remedy_of, sorted_c
 from providers.forms import FilterForm, RenameForm, ReplaceForm
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
+from providers.reading import reading_once
 from providers.spec import Provider
 from tenants.audit import actor_of
 from tenants.pages import act, attempt, page_form
@@ -173,7 +174,8 @@ def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) 
     if request.method != "POST":
         for one in others:
             _describe(one)
-        context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
+        with reading_once():
+            context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
         usable = next((one for one in others if one.tone == "ok"), others[0] if others else None)
         return render(request, "providers/credential_delete.html", {**context, "others": others, "proposed": usable})
     chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
