@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from django.core.cache import cache
 from django.db.models import Exists
@@ -20,11 +21,12 @@ from providers import contributions
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
-from providers.reading import reading_once
+from providers.reading import once, reading_once
 from quotas import charts, wording
 from quotas import queries as quota_queries
 from quotas.models import CallRecord
 from quotas.queries import SummaryRow
+from quotas.sums import Standing
 from tenants import hooks
 from tenants.models import AppKey, Tenant
 from tenants.permissions import Action
@@ -107,8 +109,9 @@ def overview(*, tenant: Tenant) -> Overview:
     if statuses is not None:
         found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
         found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_progress(tenant)))
-    found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
-    found.days = _part(found, _("calls"), lambda: list(quota_queries.summary(tenant_id=tenant.pk, days=DAYS).rows))
+    with reading_once():
+        found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
+        found.days = _part(found, _("calls"), lambda: _days(tenant))
     return found
 
 
@@ -136,8 +139,18 @@ def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
 
 
 def _problems(tenant: Tenant) -> list[Problem]:
-    calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS)
+    calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_standing(tenant.pk))
     return [Problem(call, wording.error(call.error_code)) for call in calls]
+
+
+def _days(tenant: Tenant) -> list[SummaryRow]:
+    return list(quota_queries.summary(tenant_id=tenant.pk, days=DAYS, seen=_standing(tenant.pk)).rows)
+
+
+@once
+def _standing(tenant_id: UUID) -> Standing:
+    """How far the sums of usage reach: both lists of calls start from it."""
+    return quota_queries.standing(tenant_id=tenant_id)
 
 
 def _progress(tenant: Tenant) -> dict[str, bool]:

@@ -16,8 +16,12 @@ _known: ContextVar[dict[Any, Any] | None] = ContextVar("modelkeep_read", default
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Inside, functions marked with `once` ask the database once per arguments. For reading only: writes are not noticed."""
-    token = _known.set({})
+    """Inside, functions marked with `once` ask the database once per arguments. For reading only: writes are not noticed.
+
+    Within another: what that one knows is known here too.
+    """
+    outer = _known.get()
+    token = _known.set({} if outer is None else outer)
     try:
         yield
     finally:
