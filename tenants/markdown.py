@@ -80,6 +80,7 @@ def document(text: str, *, link: Callable[[str], str]) -> Document:
         attributes=_ATTRIBUTES | {"a": {"href", "target", "rel"}} | {f"h{level}": {"id"} for level in range(2, 7)},
         allowed_classes=_CLASSES,
         url_schemes=set(_SCHEMES),
+        set_tag_attribute_values={"pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},  # what scrolls is reached by Tab
         link_rel=None,
     )
     return Document(title, mark_safe(clean), sections)  # noqa: S308 - by the sanitiser just now

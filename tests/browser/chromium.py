@@ -20,6 +20,10 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A microphone that beeps and that nobody has to be asked about, and a name that is no secure origin.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--host-resolver-rules=MAP host.test 127.0.0.1",
 )
 # Answers that are part of a flow: wrong input, conflicts, throttling. Chromium prints them as failed resources.
 EXPECTED = ("status of 422", "status of 409", "status of 429", "status of 403", "status of 404")

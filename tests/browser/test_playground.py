@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import CHROMIUM, FLAGS, Watch
+from tests.browser.chromium import Watch
 from tests.fakes import provider as fakes
 from tests.fakes.provider import FakeProvider, Running, compact
 from tests.gateway.conftest import KEY, Hub, running_hub
@@ -87,23 +87,8 @@ def stage() -> Iterator[Hub]:
             yield hub
 
 
-@pytest.fixture(scope="module")
-def microphone() -> Iterator[Browser]:
-    """A Chromium with a microphone that beeps, and that nobody has to be asked about."""
-    flags = (
-        *FLAGS,
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        "--host-resolver-rules=MAP host.test 127.0.0.1",
-    )
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(flags))
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def enter(microphone: Browser, stage: Hub) -> Iterator[Any]:
+def enter(chromium: Browser, stage: Hub) -> Iterator[Any]:
     """`enter(**options)`: a signed-in window; what it noticed fails the test."""
     stage.fake.reset()
     stage.fake.deltas, stage.fake.delay, stage.fake.frames = None, 0.0, 20  # type: ignore[attr-defined]
@@ -111,7 +96,7 @@ def enter(microphone: Browser, stage: Hub) -> Iterator[Any]:
 
     def start(path: str = CHAT, address: str = "", **options: Any) -> Page:
         address = address or stage.server.url
-        context, watch = microphone.new_context(**({"locale": "en-GB"} | options)), Watch()
+        context, watch = chromium.new_context(**({"locale": "en-GB"} | options)), Watch()
         opened.append((context, watch))
         page = context.new_page()
         page.set_default_timeout(8000)
