@@ -13,7 +13,10 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
+
+# Django's own index says these two, and its catalogs do not have them in Chinese.
+INDEX_COLUMNS = (gettext_noop("Add link"), gettext_noop("Change or view list link"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,22 @@ NAMES = frozenset(
         "ak",
         "appid",
         "appsecret",
+        "apipassword",
+        "apisecret",
+        "microsoft",
+        "turbo",
+        "mini",
+        "nano",
+        "pro",
+        "codex",
+        "luna",
+        "sol",
+        "terra",
+        "astra",
+        "transcribe",
+        "diarize",
+        "aac",
+        "opus",
     ]
 )
 # What the tests' own worlds are called.
@@ -188,10 +204,14 @@ OURS = frozenset(
         "everything",
         "notebook",
         "first",
+        "zzzz",
     ]
 )
-# Names of more than one word, and voices.
-PHRASES = re.compile(r"Azure OpenAI Service|Inference Providers|Inference Endpoints?|MaaS|alloy")
+# Names of more than one word, voices, and fields and values that are typed or sent as they stand.
+PHRASES = re.compile(
+    r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference Endpoints?|MaaS|alloy|Omni Moderation"
+    r"|Realtime API|\bResponses\b|\bTop P\b|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 (?:use|read|manage)$"
+)
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 # Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or hyphens in it.
 CODE = re.compile(r"\S*[\d@/_\\.:$<>{}=#%+*-]\S*|…\S*|\S*…")
