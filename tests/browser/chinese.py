@@ -211,6 +211,7 @@ OURS = frozenset(
 PHRASES = re.compile(
     r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference Endpoints?|MaaS|alloy|Omni Moderation"
     r"|Realtime API|\bResponses\b|\bTop P\b|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 (?:use|read|manage)$"
+    r"|Demo answer \(no model was called\)\. You wrote: |Say hello"  # what a model answered and what was typed
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 # Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or hyphens in it.
