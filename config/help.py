@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from providers import registry
 from providers.spec import Provider
 from tenants import permissions
-from tenants.markdown import Section, document
+from tenants.markdown import CODE, Section, document
 
 DOCS: Final[Path] = settings.BASE_DIR / "docs"
 TOPICS: Final = ("start", "keys", "models", "api", "playground", "usage", "trials", "roles", "errors")
@@ -189,10 +189,23 @@ def _excerpt(text: str, words: list[str]) -> SafeString:
     lower = text.casefold()
     at = min((place for word in words if (place := lower.find(word)) >= 0), default=0)
     start, end = max(0, at - AROUND), min(len(text), at + 2 * AROUND)
-    piece = f"{'… ' if start else ''}{text[start:end].strip()}{' …' if end < len(text) else ''}"
+    start = text.find(" ", start, at) + 1 or start  # not in the middle of a word
+    is_code = text.count(CODE[0], 0, start) > text.count(CODE[1], 0, start)
+    parts = ["… " if start else "", "<code>" if is_code else ""]
+    for piece in re.split(f"([{CODE[0]}{CODE[1]}])", text[start:end].strip()):
+        if piece in CODE:
+            is_code = piece == CODE[0]
+            parts.append("<code>" if is_code else "</code>")
+        else:
+            parts.append(_marked(piece, words))
+    return mark_safe("".join(parts) + ("</code>" if is_code else "") + (" …" if end < len(text) else ""))  # noqa: S308 - escaped piece by piece
+
+
+def _marked(piece: str, words: list[str]) -> str:
+    """Escaped, with the words that were looked for marked."""
     marked = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
     parts, last = [], 0
     for hit in marked.finditer(piece):
         parts.append(format_html("{}<mark>{}</mark>", piece[last : hit.start()], hit.group()))
         last = hit.end()
-    return mark_safe("".join(parts) + escape(piece[last:]))  # noqa: S308 - every part was escaped
+    return "".join(parts) + escape(piece[last:])

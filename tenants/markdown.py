@@ -44,9 +44,15 @@ def answer_html(text: str) -> SafeString:
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
 
 
+CODE = ("\ue000", "\ue001")  # around code in a section's text
+
+
 @dataclass(slots=True)
 class Section:
-    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of the heading. text: without markup."""
+    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of the heading.
+
+    text: without markup, but code stands between CODE and its end.
+    """
 
     id: str
     title: str
@@ -91,7 +97,7 @@ def _sections(tokens: Sequence[Token]) -> list[Section]:
     found = [Section("", "", 1)]
     for at, token in enumerate(tokens):
         if token.type == "heading_open":
-            title = _plain(tokens[at + 1])
+            title = _plain(tokens[at + 1]).replace(CODE[0], "").replace(CODE[1], "")
             anchor = slugify(title, allow_unicode=True) or f"s{at}"
             taken = sum(one.id == anchor or one.id.startswith(f"{anchor}--") for one in found)
             token.attrs["id"] = f"{anchor}--{taken + 1}" if taken else anchor
@@ -99,12 +105,18 @@ def _sections(tokens: Sequence[Token]) -> list[Section]:
         elif token.type == "inline" and tokens[at - 1].type != "heading_open":
             found[-1].text += _plain(token) + " "
         elif token.type == "fence":
-            found[-1].text += token.content + " "
+            found[-1].text += f"{CODE[0]}{token.content.strip()}{CODE[1]} "
     return found
 
 
 def _plain(token: Token) -> str:
-    return "".join(" " if one.type in ("softbreak", "hardbreak") else one.content for one in token.children or ())
+    return "".join(_text_of(one) for one in token.children or ())
+
+
+def _text_of(part: Token) -> str:
+    if part.type == "code_inline":
+        return f"{CODE[0]}{part.content}{CODE[1]}"
+    return " " if part.type in ("softbreak", "hardbreak") else part.content
 
 
 def _lead(token: Token, address: str) -> None:
