@@ -10,8 +10,8 @@ JOBS ?= 2
 
 BIN := $(VENV)/bin
 TESTED := bench config gateway models_catalog providers quotas tenants tests
-# What touches tables runs on PostgreSQL too.
-ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/providers tests/quotas tests/tenants
+# What touches tables runs on PostgreSQL too; of the providers' tests, most do not.
+ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants $(shell grep -lE "django_db|factories" tests/providers/test_*.py)
 # A server's settings, for `check --deploy`.
 DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgresql://modelkeep@127.0.0.1/modelkeep \
 	SITE_URL=https://hub.example.org ALLOWED_HOSTS=hub.example.org MODELKEEP_DEMO_PROVIDER=0 TRUST_X_FORWARDED_PROTO=1 \
