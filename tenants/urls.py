@@ -2,7 +2,6 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
-from django.views.i18n import set_language
 
 from tenants import views, views_audit, views_settings
 from tenants import views_workspace as inside
@@ -34,7 +33,7 @@ urlpatterns = [
     path("accounts/password_change/", views.change_password, name="password-change"),
     path("accounts/sign_out_elsewhere/", views.sign_out_elsewhere, name="sign-out-elsewhere"),
     path("accounts/theme/", views.set_theme, name="set-theme"),
-    path("accounts/language/", set_language, name="set_language"),
+    path("accounts/language/", views.change_language, name="set_language"),
     path("accounts/invite/<str:token>/", views.accept_invitation, name="invite"),
     path("t/<slug:workspace>/settings/", include(settings_patterns)),
 ]

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -19,6 +19,7 @@ from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 
 from tenants import queries, services, throttle
 from tenants.audit import actor_of
@@ -138,6 +139,14 @@ def sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
     update_session_auth_hash(request, request.user)
     messages.success(request, _("You are signed out everywhere but here."))
     return redirect("profile")
+
+
+def change_language(request: HttpRequest) -> HttpResponseBase:
+    """Django's own view, but for those who come from nowhere: "/" is another site where this one is below a prefix."""
+    answer = set_language(request)
+    if answer.get("Location") == "/":
+        answer["Location"] = reverse("home")
+    return answer
 
 
 @require_POST

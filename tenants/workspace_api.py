@@ -46,6 +46,11 @@ class WorkspaceIn(StrictSerializer):
     slug = Text(max_length=50, required=False, help_text="The address of before leads to the new one.")
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Name at least one field to change."))
+        return attrs
+
 
 class WorkspaceView(ApiView):
     required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_WORKSPACE}

@@ -43,7 +43,8 @@ def text_of(answer: object) -> str:
     return unescape(answer.content.decode())  # type: ignore[attr-defined]
 
 
-def test_examples_of_commands_name_the_endpoint_where_it_is(browser: Client) -> None:
+def test_examples_of_commands_name_the_endpoint_where_it_is(browser: Client, acme: factories.Workspace) -> None:
+    factories.make_credential(acme.tenant, provider="demo")
     assert "curl http://testserver/hub/v1/chat/completions" in text_of(browser.get("/t/acme/"))
     assert "http://testserver/hub/v1" in text_of(browser.get("/t/acme/settings/app-keys/"))
     made = browser.post("/t/acme/settings/app-keys/new/", {"name": "CI", "scopes": ["use"], "days": "90"})
@@ -55,6 +56,7 @@ def test_examples_of_commands_name_the_endpoint_where_it_is(browser: Client) -> 
 def test_without_a_prefix_they_name_the_root(acme: factories.Workspace) -> None:
     client = Client()
     client.force_login(acme.owner)
+    factories.make_credential(acme.tenant, provider="demo")
     assert "curl http://testserver/v1/chat/completions" in text_of(client.get("/t/acme/"))
     assert client.get("/api/schema/").json()["servers"] == [{"url": "/"}]
     assert 'href="/"' in server_error(RequestFactory().get("/")).content.decode()

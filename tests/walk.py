@@ -25,7 +25,7 @@ from providers.models import ProviderChoice, ProviderCredential
 from providers.spec import Call, Reply
 from quotas import services as quotas
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
-from tenants.models import AppKey, AuditEntry, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
+from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
 from tenants.permissions import Action, Role
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories, routes
@@ -98,6 +98,7 @@ def _providers(side: Side) -> None:
 
 def _credits(side: Side) -> None:
     tenant, plan = side.tenant, TrialPlan.objects.get(slug="openai")
+    FormerAddress.objects.create(tenant=tenant, slug=f"{side.mark}-before")
     pool, _made = CreditPool.objects.get_or_create(tenant=tenant, plan=plan)
     Grant.objects.create(tenant=tenant, pool=pool, amount=7, reason=side.mark, actor="command")
     CreditPool.objects.filter(pk=pool.pk).update(limit=7, held=1)

@@ -97,7 +97,8 @@ def test_only_json_is_answered(api: Api) -> None:
         (b'{"name": 1}', "invalid_request"),
         (b'{"name": null}', "invalid_request"),
         (b'{"name": "A\\u0000"}', "invalid_request"),
-        (b'{"name": "A", "slug": "b"}', "invalid_request"),
+        (b'{"name": "A", "slug": "B b"}', "bad_slug"),
+        (b'{"name": "A", "is_active": false}', "invalid_request"),
     ],
 )
 def test_bodies_that_are_refused(api: Api, acme: factories.Workspace, raw: bytes, code: str) -> None:
