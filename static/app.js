@@ -20,7 +20,12 @@
     if (event.detail.target === panel && panel.firstElementChild) openDialog();
     panel.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
   });
-  document.addEventListener("modelkeep:saved", () => dialog.close());
+  // What opened the dialog may have been replaced, and what was done is said at the top of the page.
+  document.addEventListener("modelkeep:saved", () => {
+    dialog.close();
+    document.getElementById("main").focus({ preventScroll: true });
+    scrollTo(0, 0);
+  });
   dialog.addEventListener("close", () => {
     htmx.trigger(panel.querySelector("form") || panel, "htmx:abort");
     panel.replaceChildren(); // nothing that was typed stays behind
@@ -47,6 +52,7 @@
     place.querySelectorAll(":scope > .note[data-js]").forEach((old) => old.remove());
     note.dataset.js = "";
     place.prepend(note);
+    note.scrollIntoView({ block: "nearest" });
   }
   document.addEventListener("htmx:sendError", () => say(body.dataset.offline));
   document.addEventListener("htmx:timeout", () => say(body.dataset.offline));
