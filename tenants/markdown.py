@@ -16,6 +16,9 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 LONGEST: Final = 200_000  # characters; what is longer is shown as it was typed
+# Characters of all addresses together. An address that is written once can be used by thousands of links: three letters each, and
+# the HTML would be longer than the memory.
+MOST_ADDRESSES: Final = 500_000
 FIRST_HEADING: Final = 3  # what `#` becomes: the page has the levels above
 _TEXT: Final = ("a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h3", "h4", "h5", "h6")
 _TABLE: Final = ("div", "table", "thead", "tbody", "tr", "th", "td")
@@ -28,10 +31,12 @@ _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 def answer_html(text: str) -> SafeString:
     """What a model wrote, as HTML. Nothing in it loads anything: an image becomes a link, markup is shown as text, a link leads
     to http, https or mail and opens a new tab."""
-    if len(text) > LONGEST:
+    env: dict[str, Any] = {}
+    tokens = _parser().parse(text, env) if len(text) <= LONGEST else None
+    if tokens is None or _addresses(tokens) > MOST_ADDRESSES:
         return format_html("<pre>{}</pre>", text)
     clean = nh3.clean(
-        _parser().render(text),
+        _parser().renderer.render(tokens, _parser().options, env),
         tags={*_TEXT, *_TABLE},
         attributes=_ATTRIBUTES,
         allowed_classes=_CLASSES,
@@ -42,6 +47,10 @@ def answer_html(text: str) -> SafeString:
         set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},
     )
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
+
+
+def _addresses(tokens: Sequence[Token]) -> int:
+    return sum(len(str(value)) for token in tokens for part in token.children or () for value in part.attrs.values())
 
 
 CODE = ("\ue000", "\ue001")  # around code in a section's text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenants.markdown import LONGEST, answer_html
+from tenants.markdown import LONGEST, MOST_ADDRESSES, answer_html
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -85,3 +85,14 @@ def test_what_is_too_long_is_not_parsed() -> None:
 @pytest.mark.parametrize("piece", ["[", "![", "*a ", "> ", "- ", "`", "<a ", "_", "|", "[a](", "\\", "&"])
 def test_long_repeats_take_no_time(piece: str) -> None:
     answer_html(piece * (20_000 // len(piece)))
+
+
+@pytest.mark.parametrize("use", ["[a] ", "![a] ", "[b][a] "])
+def test_an_address_that_is_used_many_times_does_not_fill_the_memory(use: str) -> None:
+    text = f"[a]: https://a.test/{'x' * 5_000} '{'y' * 5_000}'\n\n{use * 500}"
+    html = str(answer_html(text))
+    assert html.startswith("<pre>[a]: ")
+    assert len(html) < 2 * len(text)
+    few = str(answer_html(f"[a]: https://a.test/{'x' * 5_000}\n\n{use * 20}"))
+    assert few.count("<a ") == 20
+    assert len(few) < MOST_ADDRESSES
