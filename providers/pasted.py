@@ -95,7 +95,8 @@ def _unquoted(value: str) -> str:
     value = value.strip()
     if value[:1] in ("'", '"') and value.find(value[0], 1) > 0:
         return value[1 : value.find(value[0], 1)].strip()
-    return re.split(r"\s+#", value, maxsplit=1)[0].strip().rstrip(",")
+    # A run of blanks is looked at from its beginning only: from each of its places, a long one would take minutes.
+    return re.split(r"(?<!\s)\s+#", value, maxsplit=1)[0].strip().rstrip(",")
 
 
 def _may_be_key(value: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -102,6 +104,14 @@ def test_what_is_refused_as_a_whole(text: str, code: str) -> None:
     with pytest.raises(ServiceError) as refused:
         pasted.read(text)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("line", ["A={}{}b", "a{}{}b", "export{}{}b", "A='{}{}b", "A: {}{}# b"])
+def test_a_long_run_of_blanks_takes_no_time(line: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(ServiceError):
+        pasted.recognise(pasted.read(line.format(" " * 30_000, "\t" * 30_000)))
+    assert time.process_time() - began < 1
 
 
 def test_no_representation_holds_a_key() -> None:
