@@ -32,6 +32,12 @@ STATES = (
     ("retired", pgettext_lazy("models", "Retired or retiring")),
 )
 
+CATALOG_STATES = (
+    *STATES,
+    ("ready", pgettext_lazy("models", "Can be called now")),
+    ("blocked", pgettext_lazy("models", "Cannot be called now")),
+)
+
 
 class ModelFilterForm(forms.Form):
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
@@ -51,6 +57,35 @@ class ModelFilterForm(forms.Form):
         enabled = {"on": True, "off": False}.get(values["state"])
         retired = True if values["state"] == "retired" else None
         return {"search": values["q"], "type": values["type"] or None, "enabled": enabled, "retired": retired}
+
+
+class CatalogFilterForm(forms.Form):
+    """The filters of the page of all models. providers: the labels of those that have any, by slug."""
+
+    q = forms.CharField(label=_("Search models"), required=False, max_length=120)
+    type = forms.ChoiceField(label=_("Model type"), required=False)
+    provider = forms.ChoiceField(label=_("Provider"), required=False)
+    state = forms.ChoiceField(label=pgettext_lazy("models", "State"), required=False, choices=CATALOG_STATES)
+
+    def __init__(self, *args: Any, providers: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["type"].choices = [("", pgettext_lazy("model type", "All")), *TYPE_LABELS.items()]
+        self.fields["provider"].choices = [("", pgettext_lazy("providers", "All")), *providers.items()]
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """Keyword arguments of listing.matching."""
+        if not self.is_valid():
+            return {}
+        values, state = self.cleaned_data, self.cleaned_data["state"]
+        return {
+            "search": values["q"],
+            "type": values["type"] or None,
+            "provider": values["provider"],
+            "enabled": {"on": True, "off": False}.get(state),
+            "retired": True if state == "retired" else None,
+            "callable_now": {"ready": True, "blocked": False}.get(state),
+        }
 
 
 def type_choices(provider: Provider) -> list[tuple[str, Any]]:

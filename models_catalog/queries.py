@@ -45,6 +45,7 @@ __all__ = [
     "entry",
     "facts_of",
     "layers",
+    "matching",
     "resolve",
     "row",
     "suggestion",
@@ -107,7 +108,19 @@ def entries(
         slug = offered.slug
         if provider in (None, slug):
             found += _of_provider(offered, by_provider.get(slug, {}), missing.get(slug, frozenset()), whole=slug in ready)
-    known = [one for one in found if retired is None or (one.retired is not None) is retired]
+    return matching(found, type=type, enabled=enabled, search=search, retired=retired)
+
+
+def matching(
+    found: Iterable[Entry],
+    *,
+    type: ModelType | str | None = None,
+    enabled: bool | None = None,
+    search: str = "",
+    retired: bool | None = None,
+) -> list[Entry]:
+    """Those of some entries that `entries` would give for these filters."""
+    known = (one for one in found if retired is None or (one.retired is not None) is retired)
     return [one for one in known if _fits(one, type, enabled, search.strip().lower())]
 
 
@@ -188,9 +201,9 @@ def counts(tenant_id: UUID) -> dict[str, int]:
 
 
 def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
-    """The labels of the scenarios whose default model is this provider's."""
+    """The scenarios whose default model is this provider's, as a sentence names them."""
     chosen = DefaultModel.objects.filter(tenant_id=tenant_id, model__startswith=f"{provider}/").values_list("scenario", flat=True)
-    return tuple(str(scenario.label) for slug in chosen if (scenario := scenarios.find(slug)))
+    return tuple(str(scenario.default_name) for slug in chosen if (scenario := scenarios.find(slug)))
 
 
 # ------------------------------------------------------------------------------------------------ default models

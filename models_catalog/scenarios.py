@@ -13,10 +13,14 @@ from providers.spec import OPERATION_TYPE, ModelType, Operation
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients may send."""
+    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients may send.
+
+    default_name: the scenario's default model within a sentence.
+    """
 
     slug: str
     label: Any
+    default_name: Any
     description: Any
     type: ModelType
     aliases: tuple[str, ...] = ()
@@ -26,15 +30,43 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "reasoning",
         _("System reasoning model"),
+        _("the default reasoning model"),
         _("Chat, conversation names, next-question suggestions."),
         ModelType.REASONING,
         ("chat", "system-reasoning"),
     ),
-    Scenario("embedding", _("Embedding model"), _("Documents and questions in datasets."), ModelType.EMBEDDING, ("embeddings",)),
-    Scenario("speech-to-text", _("Speech-to-text model"), _("Voice input."), ModelType.SPEECH_TO_TEXT, ("speech_to_text", "stt")),
-    Scenario("rerank", _("Rerank model"), _("Ordering of search results."), ModelType.RERANK),
-    Scenario("text-to-speech", _("Text-to-speech model"), _("Spoken answers."), ModelType.TEXT_TO_SPEECH, ("text_to_speech", "tts")),
-    Scenario("moderation", pgettext_lazy("model type", "Moderation model"), _("Checking of texts."), ModelType.MODERATION),
+    Scenario(
+        "embedding",
+        _("Embedding model"),
+        _("the default embedding model"),
+        _("Documents and questions in datasets."),
+        ModelType.EMBEDDING,
+        ("embeddings",),
+    ),
+    Scenario(
+        "speech-to-text",
+        _("Speech-to-text model"),
+        _("the default speech-to-text model"),
+        _("Voice input."),
+        ModelType.SPEECH_TO_TEXT,
+        ("speech_to_text", "stt"),
+    ),
+    Scenario("rerank", _("Rerank model"), _("the default rerank model"), _("Ordering of search results."), ModelType.RERANK),
+    Scenario(
+        "text-to-speech",
+        _("Text-to-speech model"),
+        _("the default text-to-speech model"),
+        _("Spoken answers."),
+        ModelType.TEXT_TO_SPEECH,
+        ("text_to_speech", "tts"),
+    ),
+    Scenario(
+        "moderation",
+        pgettext_lazy("model type", "Moderation model"),
+        _("the default moderation model"),
+        _("Checking of texts."),
+        ModelType.MODERATION,
+    ),
 )
 # Means the scenario of whatever is being asked: reasoning for a chat, embedding for a vector.
 ANY_DEFAULT = "default"

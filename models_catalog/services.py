@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,11 +110,13 @@ def set_up_provider(
     base_url: str = "",
     check: bool = True,
     model: Mapping[str, Any] | None = None,
+    still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
     """Store a credential together with the first model of a hosting provider: both are checked first, then both are stored.
 
     model: {"model", "type", "values"} as `add_model` takes them, None for none. The model is tried with the credential, which is
-    often the only check there is. Raises what add_credential and add_model raise; nothing is stored then.
+    often the only check there is. still_wanted: called between the checks and the storing; raises where nobody waits any more.
+    Raises what add_credential, add_model and `still_wanted` raise; nothing is stored then.
     """
     drafted = provider_services.draft_credential(tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check)
     draft = None
@@ -126,6 +128,7 @@ def set_up_provider(
         provider_services.check_draft(drafted)
         if draft is not None:
             _try_draft(draft)
+    still_wanted()
     with transaction.atomic():
         credential = provider_services.store_draft(drafted, actor=actor)
         if draft is not None:

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from models_catalog import views
+from models_catalog import views, views_listing
 
 provider_patterns = [
     path("", views.provider_models, name="provider-models"),
@@ -15,6 +15,7 @@ provider_patterns = [
     path("models/<path:model>/", views.model_detail, name="model-detail"),
 ]
 urlpatterns = [
+    path("models/", views_listing.models, name="models"),
     path("settings/model-providers/<slug:provider>/", include(provider_patterns)),
     path("settings/default-models/", views.default_models, name="default-models"),
     path("settings/default-models/<slug:scenario>/test/", views.default_test, name="default-test"),

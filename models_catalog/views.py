@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -22,6 +23,7 @@ from providers import queries as provider_queries
 from providers import registry
 from providers import services as provider_services
 from providers.cards import Card
+from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
 from providers.reading import reading_once
 from providers.spec import Kind, Provider
@@ -44,7 +46,7 @@ def provider_setup(request: HttpRequest, provider: str) -> HttpResponse:
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(services.set_up_provider, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check)
         typed = {"name": form.cleaned_data["name"], "values": form.values("values"), "model": form.first_model}
-        saved = attempt(form, partial(call, **typed))
+        saved = attempt(form, partial(call, **typed, still_wanted=stays(request)))
         if saved:
             return _saved(request, declared, saved)
     return page_form(request, "providers/setup.html", form, {"provider": declared, "status": status})
@@ -93,8 +95,11 @@ def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredentia
         )
         messages.warning(request, text % {**values, "code": provider_services.codes_in(row.state_message)})
     elif status.models_error:
-        text = _("Key saved. The list of models could not be fetched: %(error)s The built-in list is used; retry on the provider's card.")
-        messages.warning(request, text % {**values, "error": status.models_error})
+        text = _("Key saved. The model list could not be fetched%(code)s; the built-in list is used.")
+        told = text % {"code": provider_services.codes_in(status.models_error)}
+        # The button belongs to the form on the provider's card, which the list shows below.
+        button = format_html('<button type="submit" form="retry-{}" class="link">{}</button>', provider.slug, _("Retry"))
+        messages.warning(request, format_html("{} {}", told, button))
     elif row.state == CredentialState.UNCHECKED and not status.models:
         messages.success(request, _("%(provider)s is saved. Add its models next.") % values)
     else:
@@ -109,7 +114,8 @@ def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
         status = known_status(request, provider)
         rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
     searching = any(request.GET.get(name) for name in ("q", "type", "state"))
-    return render(request, "models_catalog/models.html", {"card": Card(status), "rows": rows, "filters": form, "searching": searching})
+    context = {"card": Card(status), "rows": rows, "filters": form, "searching": searching, "back": request.GET.urlencode()}
+    return render(request, "models_catalog/models.html", context)
 
 
 @page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
@@ -149,14 +155,18 @@ def model_toggle(request: HttpRequest, provider: str, model: str) -> HttpRespons
     if not request.htmx or not changed:
         return _to_models(request, provider)
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
-    response = render(request, "models_catalog/_switch.html", {"entry": entry, "card": Card(known_status(request, provider))})
+    context = {"entry": entry, "back": request.POST.get("back", ""), "on_all_models": "all" in request.POST}
+    response = render(request, "models_catalog/_switch.html", context)
     response["Vary"] = "HX-Request"
     return response
 
 
 def _to_models(request: HttpRequest, provider: str) -> HttpResponse:
     """Back to the page of the list that the button stood on."""
-    address = reverse("provider-models", kwargs={"workspace": request.tenant.slug, "provider": provider})
+    names = {"workspace": request.tenant.slug}
+    address = (
+        reverse("models", kwargs=names) if "all" in request.POST else reverse("provider-models", kwargs={**names, "provider": provider})
+    )
     typed = request.POST.get("back", "")
     target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
     return HttpResponse(status=204, headers={"HX-Redirect": target}) if request.htmx else redirect(target)

@@ -36,6 +36,10 @@ class State(StrEnum):
     DISABLED = "disabled"  # rows are stored, but the operator does not offer the provider
 
 
+# A key that rests is tried again soon; one that was not checked may well work.
+_WORKING = (CredentialState.CONNECTED, CredentialState.UNCHECKED, CredentialState.COOLING)
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """One provider as one tenant sees it. `provider` is None where rows name one that this version does not know."""
@@ -52,6 +56,7 @@ class ProviderStatus:
     trial_first: bool
     models_fetched: datetime | None
     models_error: str
+    has_working: bool = False  # some credential, be it on standby, is in no state that calls fail with
 
     @property
     def is_set_up(self) -> bool:
@@ -93,10 +98,13 @@ def is_resting(row: ProviderCredential, now: datetime) -> bool:
 
 
 @once
+def _all_credentials(tenant_id: UUID) -> list[ProviderCredential]:
+    return list(credentials(tenant_id=tenant_id))
+
+
 def has_credential(*, tenant_id: UUID) -> frozenset[str]:
     """The providers that this tenant has a credential for."""
-    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id)
-    return frozenset(rows.order_by().values_list("provider", flat=True).distinct())
+    return frozenset(row.provider for row in _all_credentials(tenant_id))
 
 
 def trial_first(*, tenant_id: UUID, provider: str) -> bool:
@@ -118,7 +126,7 @@ def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, Provider
     with_counts: False leaves the numbers of models out (0), and their query.
     """
     by_provider: dict[str, list[ProviderCredential]] = defaultdict(list)
-    for row in credentials(tenant_id=tenant_id):
+    for row in _all_credentials(tenant_id):
         by_provider[row.provider].append(row)
     chosen = choices(tenant_id=tenant_id)
     trials = contributions.trials(tenant_id)
@@ -173,6 +181,7 @@ def _status(
         trial_first=choice.trial_first if choice else False,
         models_fetched=choice.models_fetched if choice else None,
         models_error=choice.models_error if choice else "",
+        has_working=is_offered and any(row.state in _WORKING for row in rows),
     )
 
 

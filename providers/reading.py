@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -43,3 +44,9 @@ def once(function: Callable[P, R]) -> Callable[P, R]:
         return found
 
     return remembered
+
+
+def known(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """What a function marked with `once` gave for these arguments inside `reading_once`; None where it was not asked yet."""
+    found: R | None = (_known.get() or {}).get((inspect.unwrap(function), args, tuple(sorted(kwargs.items()))))
+    return found

@@ -329,6 +329,7 @@ PAGES: dict[str, Entry] = {
         own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"label": "Renamed"}}, optional=OWN_FACTS
     ),
     "/t/{workspace}/": Entry(),
+    "/t/{workspace}/models/": Entry(),
     "/t/{workspace}/playground/": Entry(bodies={"POST": _chat_form}, borrowed={"POST": _chat_form}),
     "/t/{workspace}/playground/embeddings/": Entry(bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "texts": "Hello"}}),
     "/t/{workspace}/playground/speech/": Entry(
