@@ -12,6 +12,7 @@ _django: Any = get_asgi_application()
 
 # Models can be imported only now.
 from config.bodies import BodyLimit  # noqa: E402
+from config.leaving import Leaving  # noqa: E402
 from config.logs import AccessLog, request_id  # noqa: E402
 from config.paths import path_of  # noqa: E402
 from gateway.asgi import FORM_LIMIT, Gateway  # noqa: E402
@@ -22,7 +23,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-django_application = BodyLimit(_django)
+django_application = BodyLimit(Leaving(_django))
 service = Service()
 gateway = Gateway(service, request_id)
 playground = Playground(gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT))

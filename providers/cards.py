@@ -12,6 +12,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from providers import egress
+from providers.health import codes_in
 from providers.models import ProviderCredential
 from providers.queries import ProviderStatus, State
 from providers.spec import Kind, ModelType
@@ -28,7 +29,7 @@ STATE_LABELS: dict[State, Any] = {
     State.NOT_ALLOWED: _("Not allowed"),
     State.RESTING: _("Resting"),
     State.UNREADABLE: _("Cannot be read"),
-    State.DISABLED: _("Disabled by the operator"),
+    State.DISABLED: pgettext_lazy("provider state", "Disabled"),
 }
 BAD = (State.UNREADABLE, State.REJECTED, State.NOT_ALLOWED, State.WRONG_URL, State.UNREACHABLE, State.NO_FUNDS)
 TONES: dict[State, str] = {
@@ -48,7 +49,7 @@ REMEDIES: dict[State, Any] = {
     State.NOT_ALLOWED: _("Check what the key and the account may use at the provider."),
     State.UNREADABLE: _("This workspace's key pair cannot open it. Enter the key again."),
     State.RESTING: _("The provider limits requests. Calls use the next credential until the rest is over."),
-    State.DISABLED: _("The operator of this server does not offer this provider. Stored credentials are kept."),
+    State.DISABLED: _("This server does not offer it. Stored credentials are kept."),
 }
 TYPE_LABELS: dict[ModelType, Any] = {
     ModelType.REASONING: pgettext_lazy("model type", "Reasoning"),
@@ -147,8 +148,18 @@ class Card:
 
     @property
     def headline(self) -> Any:
-        """What is wrong in one line: the provider's last words, else the state's."""
+        """What is wrong in one line: who switched it off, the provider's last words, else the state's."""
+        if self.status.state is State.DISABLED:
+            return gettext("Disabled by the operator")
         return told(self.status.message) or self.state_label
+
+    @property
+    def list_failed(self) -> str:
+        """That the list of models could not be fetched, and which one is used."""
+        code = {"code": codes_in(self.status.models_error)}
+        if self.status.models_fetched:
+            return gettext("The model list could not be fetched%(code)s; the older list is used.") % code
+        return gettext("The model list could not be fetched%(code)s; the built-in list is used.") % code
 
     @property
     def types(self) -> list[Any]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import connection
-from django.utils.translation import gettext as _
 
-from providers import client, egress
+from providers import client
 from providers.access import secret_texts
 from providers.errors import Failure, ProviderError
 from providers.exchange import RETRIES, exchange_for
+from providers.messages import Sent, code_text, message_for
 from providers.models import CredentialState
 from providers.spec import Access, Call, ModelFacts, ModelType, Operation, Provider, Reply, Request, Upload
 from tenants.errors import ServiceError
@@ -38,23 +37,6 @@ STATE_OF: dict[Failure, CredentialState] = {
     Failure.NOT_AN_API: CredentialState.WRONG_URL,
     Failure.RATE_LIMIT: CredentialState.COOLING,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The last request that was made: what to tell an administrator, and nothing that is secret."""
-
-    method: str
-    host: str
-    path: str
-    scheme: str = "https"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.host}{self.path}"
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.host}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +74,7 @@ class CredentialRefused(ServiceError):
     @property
     def answer(self) -> str:
         """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from coming where there was none."""
-        return codes(self.error).strip(" ()") or self.error.transport
+        return code_text(self.error) or self.error.transport
 
 
 class CheckFailed(Exception):
@@ -181,92 +163,6 @@ def _sent(calls: list[Call]) -> Sent | None:
         return None
     url = urlsplit(calls[-1].url)
     return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/", url.scheme)
-
-
-def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False, keyless: bool = False) -> str:
-    """What happened, what it means, what to do; the provider's status and code stand in brackets for searching.
-
-    saved: whether the message speaks of a credential that was (True) or was not (False) stored; None where nothing was to be.
-    keyless: no key was typed, so that a refusal asks for one.
-    """
-    outcome = {True: " " + _("Saved."), False: " " + _("Nothing was saved."), None: ""}[saved]
-    if keyless and error.failure is Failure.AUTH:
-        template = _("%(host)s asks for a key%(code)s.%(saved)s Enter the key that this server gave you.")
-    else:
-        template = _template(error, sent)
-    return template % {
-        "provider": provider.label,
-        "host": sent.host if sent else provider.label,
-        "url": sent.url if sent else "",
-        "code": codes(error),
-        "status": error.status,
-        "message": _sentence(egress.in_words(error.message, _)),
-        "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
-        "saved": outcome,
-    }
-
-
-def _sentence(text: str) -> str:
-    """A provider's own words with a full stop, since ours follow."""
-    text = text.rstrip()
-    return text if not text or text[-1] in ".!?。！？…" else f"{text}."
-
-
-def _template(error: ProviderError, sent: Sent | None) -> str:
-    match error.failure:
-        case Failure.AUTH:
-            return _(
-                "%(provider)s refused this key%(code)s.%(saved)s Check that you copied the whole key and that it has not been revoked."
-            )
-        case Failure.NO_FUNDS:
-            return _(
-                "The key is valid, but the %(provider)s account has no credit%(code)s.%(saved)s "
-                "Calls will fail until the account is topped up."
-            )
-        case Failure.UNREACHABLE:
-            return _unreachable(error.transport)
-        case Failure.TIMEOUT:
-            return _("%(host)s did not answer in time. Try again, or check the API base URL.%(saved)s")
-        case Failure.NOT_AN_API if error.status is not None and error.status < 300 and sent is not None:
-            return _("%(url)s does not answer as an API.%(saved)s Check the API base URL.")
-        case Failure.NOT_AN_API if error.status is not None and sent is not None:
-            return _("%(url)s answered %(status)s.%(saved)s Check the API base URL.")
-        case Failure.NOT_AN_API:
-            return _("The API base URL cannot be used: %(message)s%(saved)s")
-        case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
-            return _(
-                "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s%(saved)s "
-                "Check the key's permissions and which models the account may use."
-            )
-        case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
-            return _("%(provider)s did not accept the test request%(code)s: %(message)s%(saved)s Check what was entered.")
-        case Failure.BAD_REQUEST if sent is None:  # nobody was asked: what was typed cannot be right
-            return "%(message)s%(saved)s"
-        case Failure.RATE_LIMIT:
-            return _("%(provider)s is limiting requests just now%(code)s.%(saved)s Try again in a minute.")
-        case _:
-            return _("%(provider)s could not check this key%(code)s: %(message)s%(saved)s Try again later.")
-
-
-def _unreachable(transport: str) -> str:
-    match transport:
-        case "dns":
-            return _("This server could not look up the host name %(host)s. Check the API base URL for a typing mistake.%(saved)s")
-        case "connect":
-            return _(
-                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
-                "Check the API base URL, and that the server there runs.%(saved)s"
-            )
-        case "tls":
-            return _("No trusted TLS connection to %(host)s could be made. Check its certificate or the API base URL.%(saved)s")
-        case _:
-            return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL.%(saved)s")
-
-
-def codes(error: ProviderError) -> str:
-    """The brackets of a message, such as “ (401 invalid_api_key)”; "" where the provider gave neither."""
-    parts = " ".join(dict.fromkeys(str(part) for part in (error.status, error.provider_code) if part))
-    return f" ({parts})" if parts else ""
 
 
 def _probe(probe: Probe) -> Request:

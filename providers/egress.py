@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from providers.exchange import TransportFailure
+from providers.sentences import without_gaps
 
 MAX_URL = 300  # characters of a base URL
 PORTS = {"http": 80, "https": 443}
@@ -162,7 +163,7 @@ def in_words(message: str, translate: Callable[[str], str]) -> str:
         found = _pattern(template).fullmatch(sentence)
         if found:
             hint = " " + translate(_HINT) % whole.groupdict() if whole else ""
-            return translate(template) % found.groupdict() + hint
+            return without_gaps(translate(template) % found.groupdict() + hint)
     return message
 
 

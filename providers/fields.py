@@ -157,17 +157,15 @@ def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[P
         guesses = [(len(own.prefix), other, own.prefix) for other in others for own in other.credential_fields if own.secret and own.prefix]
         fitting = [guess for guess in guesses if text.startswith(guess[2])]
         best = max(fitting, key=lambda guess: (guess[0], guess[1].slug == provider.slug), default=None)
-        usual = _("%(provider)s keys start with %(prefix)s.") % {"provider": provider.label, "prefix": field.prefix}
+        own = {"provider": provider.label, "own": field.prefix}
         if best is not None and best[1].slug != provider.slug and best[0] != len(field.prefix):
-            return f"{_looks_like(str(best[1].label), best[2])} {usual}"
+            return _looks_like(str(best[1].label)) % (own | {"other": best[1].label, "prefix": best[2]})
         if not text.startswith(field.prefix):
-            return usual
+            return _("%(provider)s keys start with %(own)s.") % own
     return ""
 
 
-def _looks_like(label: str, prefix: str) -> str:
+def _looks_like(label: str) -> str:
     if label[:1].upper() in "AEIOU":
-        found = _("This looks like an %(other)s key (%(prefix)s…).")
-    else:
-        found = _("This looks like a %(other)s key (%(prefix)s…).")
-    return found % {"other": label, "prefix": prefix}
+        return _("This looks like an %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.")
+    return _("This looks like a %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.")

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from providers import checking
 from providers.errors import Failure, ProviderError
+from providers.messages import code_text, in_brackets
 from providers.models import CredentialState, ProviderCredential
 from tenants.scope import tenant_scope
 from tenants.versions import bump_version
@@ -22,7 +22,7 @@ REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a refused key or an empty acc
 USED_INTERVAL = timedelta(minutes=1)  # last_used is written at most this often
 MESSAGE_LENGTH = 400
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
-_CODES = re.compile(r" \([0-9A-Za-z_.:-]+(?: [^()]+)?\)\Z")
+_CODES = re.compile(r" \(([0-9A-Za-z_.:-]+(?: [^()]+)?)\)\Z")
 # A call that fails for one model or one request says nothing of the credential.
 _CALL_STATES: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
@@ -66,13 +66,14 @@ def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
 
 def words(error: ProviderError) -> str:
     """The provider's last words with status and code, cut to the column's length; the exchange has removed any key."""
-    return f"{error.message}{checking.codes(error)}"[:MESSAGE_LENGTH]
+    told = code_text(error)
+    return f"{error.message} ({told})"[:MESSAGE_LENGTH] if told else error.message[:MESSAGE_LENGTH]
 
 
 def codes_in(message: str) -> str:
-    """The brackets that `words` put at the end of a stored message, such as “ (429 insufficient_quota)”; "" where there are none."""
+    """What `words` put at the end of a stored message, for the reader, such as “ (429 insufficient_quota)”; "" where there is none."""
     found = _CODES.search(message)
-    return found[0] if found else ""
+    return in_brackets(found[1]) if found else ""
 
 
 def mark_unreadable(credential: ProviderCredential) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -23,10 +23,11 @@ from providers.access import (
     seal_values,
     secret_texts,
 )
-from providers.checking import CheckFailed, CredentialRefused, Probe, Sent
+from providers.checking import CheckFailed, CredentialRefused, Probe
 from providers.errors import Failure, ProviderError
 from providers.fields import BASE_URL, Values
 from providers.health import MESSAGE_LENGTH, codes_in, note_failure, note_success, rest_until, set_state, words
+from providers.messages import Sent
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.signals import credential_saved
 from providers.spec import Access, Field, Provider
@@ -164,12 +165,14 @@ def replace_credential(
     base_url: str | None = None,
     name: str | None = None,
     check: bool = True,
+    still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
     """Replace keys, other fields or the base URL of a credential, and its name with them, after a check of the whole.
 
     A secret that is left out or empty keeps its value, unless the base URL changes: a stored key is never sent to a new
-    address, it must be typed again. base_url None keeps the address, name None the name. Raises as add_credential does, and
-    CredentialUnreadable where a kept value cannot be opened; nothing is changed then.
+    address, it must be typed again. base_url None keeps the address, name None the name. still_wanted: called between the check
+    and the writing; raises where nobody waits any more. Raises as add_credential does, and CredentialUnreadable where a kept value
+    cannot be opened; nothing is changed then.
     """
     declared = _offered(credential.provider)
     if not check and not declared.allow_unchecked:
@@ -197,6 +200,7 @@ def replace_credential(
     state, error = CredentialState.UNCHECKED, None
     if check:
         state, error = _checked(declared, _access(declared, whole, url), str(credential.pk))
+    still_wanted()
     with transaction.atomic():
         row = _restore(tenant, actor, declared, credential, whole, url, state, error)
         if renamed:

@@ -16,10 +16,13 @@ from django.views.decorators.http import require_POST
 from providers import queries, registry, services
 from providers.cards import TONES, Card, label_of, matching, remedy_of, sorted_cards, told
 from providers.forms import FilterForm, RenameForm, ReplaceForm
+from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
 from providers.reading import reading_once
+from providers.sentences import without_gaps
 from providers.spec import Provider
+from providers.wording import listed, what_stops
 from tenants.audit import actor_of
 from tenants.pages import act, attempt, page_form
 from tenants.permissions import Action
@@ -99,7 +102,7 @@ def credential_edit(request: HttpRequest, provider: str, credential_id: UUID) ->
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(services.replace_credential, tenant=request.tenant, actor=actor_of(request), credential=row, check=check)
-        if attempt(form, partial(call, values=form.values("values"))):
+        if attempt(form, partial(call, values=form.values("values"), still_wanted=stays(request))):
             messages.success(request, _("“%(name)s” was replaced.") % {"name": row.name})
             return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
     return credential_page(request, declared, row, form)
@@ -144,7 +147,7 @@ def _tell_state(request: HttpRequest, row: ProviderCredential) -> None:
         messages.success(request, _("“%(name)s” works.") % {"name": row.name})
     else:
         values = {"name": row.name, "state": row.state_label, "remedy": row.remedy}
-        messages.error(request, _("“%(name)s”: %(state)s. %(remedy)s") % values)
+        messages.error(request, without_gaps(_("“%(name)s”: %(state)s. %(remedy)s") % values))
 
 
 @page(Action.MANAGE_PROVIDERS)
@@ -175,7 +178,9 @@ def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) 
         for one in others:
             _describe(one)
         with reading_once():
-            context = {"card": Card(known_status(request, provider)), "credential": row, "what": queries.consequences(credential=row)}
+            what = queries.consequences(credential=row)
+            context = {"card": Card(known_status(request, provider)), "credential": row, "what": what}
+        context |= {"stops": what_stops(what.models, what.scenarios), "defaults": listed(what.scenarios)}
         usable = next((one for one in others if one.tone == "ok"), others[0] if others else None)
         return render(request, "providers/credential_delete.html", {**context, "others": others, "proposed": usable})
     chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)

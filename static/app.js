@@ -27,8 +27,13 @@
     scrollTo(0, 0);
   });
   dialog.addEventListener("close", () => {
-    htmx.trigger(panel.querySelector("form") || panel, "htmx:abort");
+    const form = panel.querySelector("form");
+    const cancelled = form && form.querySelector("[aria-busy=true]") ? form.dataset.cancelled : "";
+    htmx.trigger(form || panel, "htmx:abort");
     panel.replaceChildren(); // nothing that was typed stays behind
+    if (!cancelled) return;
+    say(cancelled, "info");
+    htmx.ajax("GET", location.href, { target: "#results", select: "#results", swap: "outerHTML" });
   });
   document.addEventListener("click", (event) => {
     const closer = event.target.closest("[data-close]");
@@ -39,9 +44,9 @@
   });
 
   // --- Errors of htmx requests: said on the page, nothing stays stuck --------------------------
-  function say(text) {
+  function say(text, tone = "bad") {
     const note = document.createElement("div");
-    note.className = "note bad";
+    note.className = `note ${tone}`;
     note.setAttribute("role", "alert");
     const inner = document.createElement("div");
     const strong = document.createElement("strong");

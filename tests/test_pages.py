@@ -344,8 +344,7 @@ def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, brows
     with tenant_scope(furnished.tenant):
         row = ProviderCredential.objects.get(provider="demo")
     text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
-    assert "<strong>6 models</strong> of this provider stop at once." in text
-    assert "“System reasoning model” has its default model here." in text
+    assert "6 models, the default reasoning model and the default embedding model use it. They stop at once." in text
     assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302
     with tenant_scope(furnished.tenant):
         assert not ProviderCredential.objects.filter(provider="demo").exists()

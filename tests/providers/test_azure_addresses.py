@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers import registry
-from providers.checking import Sent, message_for
+from providers.messages import Sent, message_for
 from providers.errors import ProviderError
 from providers.services import store_unchecked
 from providers.spec import Access, ModelFacts, Operation, Reply, Request

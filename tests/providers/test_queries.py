@@ -139,7 +139,7 @@ def test_deleting_says_what_stops(acme: Workspace, trial: Trial) -> None:
     with tenant_scope(acme.tenant):
         DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="openai/gpt-6-luna")
         last = queries.consequences(credential=first)
-        assert (last.successor, last.scenarios) == (None, ("System reasoning model",))
+        assert (last.successor, last.scenarios) == (None, ("the default reasoning model",))
         assert last.models > 20
         second = make_credential(acme.tenant, name="Standby", is_active=False)
         assert queries.consequences(credential=first).successor == second

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from providers import checking, client, queries, services
+from providers import client, messages, queries, services
 from providers.errors import Failure, ProviderError
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.queries import State
@@ -88,7 +88,7 @@ OUTCOMES = [
     (
         reply(404, b"<html>nothing here</html>", {"content-type": "text/html"}),
         Failure.NOT_AN_API,
-        "https://api.openai.com/v1/models answered 404. Nothing was saved. Check the API base URL.",
+        "https://api.openai.com/v1/models answered 404. The base URL usually ends in /v1. Nothing was saved.",
     ),
     (
         openai_error(403, "unsupported_country_region_territory"),
@@ -120,9 +120,9 @@ def test_a_failed_check_says_what_happened_and_stores_nothing(
 def test_the_messages_differ(tenant: Tenant) -> None:
     from providers import registry
 
-    sent = checking.Sent("GET", "api.openai.com", "/v1/models")
+    sent = messages.Sent("GET", "api.openai.com", "/v1/models")
     kinds = (Failure.AUTH, Failure.NO_FUNDS, Failure.NOT_AN_API, Failure.UNREACHABLE, Failure.PERMISSION)
-    texts = {checking.message_for(registry.get("openai"), ProviderError(kind, "m", status=400), sent) for kind in kinds}
+    texts = {messages.message_for(registry.get("openai"), ProviderError(kind, "m", status=400), sent) for kind in kinds}
     assert len(texts) == len(kinds)
 
 
