@@ -84,18 +84,22 @@ class Playground:
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A long body is read only of somebody who may send it. The form's token is Django's to check, after that."""
         path = f"{scope['path'].removesuffix(_UPLOAD)}call/{Operation.TRANSCRIPTION.value}/"
-        principal, answer = await self._ask({**scope, "method": "GET", "path": path, "raw_path": path.encode()})
+        principal, _answer = await self._ask({**scope, "method": "GET", "path": path, "raw_path": path.encode()})
         if principal is None:
-            await _pass_on(answer, send)
+            # What the page itself says to who opens it: it may lead to the login, and from there back to the page.
+            await self._django({**scope, "method": "GET", "headers": _without_body(scope)}, _no_body(), send)
         else:
             await self._uploads(scope, receive, send)
 
     async def _ask(self, scope: Scope) -> tuple[Principal | None, _Kept]:
         """Who sent this, in Django's eyes; None where it must not be answered, with what Django says to it."""
         admission, kept = Admission(), _Kept()
-        headers = [pair for pair in scope["headers"] if pair[0] not in _OF_BODIES]
-        await self._django({**scope, "headers": headers, ADMISSION: admission}, _no_body(), kept.send)
+        await self._django({**scope, "headers": _without_body(scope), ADMISSION: admission}, _no_body(), kept.send)
         return admission.principal, kept
+
+
+def _without_body(scope: Scope) -> Headers:
+    return [pair for pair in scope["headers"] if pair[0] not in _OF_BODIES]
 
 
 def _no_body() -> Receive:

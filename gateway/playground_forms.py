@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from gateway.playground_models import Offer, Parameter, labels, voices
 from gateway.uploads import FILE_LIMIT, is_audio
 from models_catalog.forms import LongSelect, grouped
 from providers.spec import Upload
+from tenants import strictjson
 
 MESSAGE_LENGTH: Final = 200_000
 LINES: Final = 5
@@ -128,7 +128,7 @@ class ChatForm(_OfModel):
         if not text:
             return None
         try:
-            tools = json.loads(text)
+            tools = strictjson.loads(text.encode())
         except ValueError:
             tools = None
         if not isinstance(tools, list):
@@ -156,7 +156,7 @@ def messages_of(turns: Iterable[Mapping[str, Any]], slot: int) -> list[dict[str,
 def read_history(text: str) -> list[dict[str, Any]]:
     """The conversation so far as the browser sends it back: nothing of it is stored here. Raises ValidationError."""
     try:
-        turns = json.loads(text) if text else []
+        turns = strictjson.loads(text.encode()) if text else []
         return [{"user": _text(turn["user"]), "answers": [_answer(one) for one in turn["answers"]]} for turn in turns[-TURNS:]]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise forms.ValidationError(_("The conversation could not be read. Begin a new one.")) from None

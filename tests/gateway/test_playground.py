@@ -175,6 +175,9 @@ def test_who_is_not_signed_in_is_led_to_the_login(hub: Hub) -> None:
         answer = hub.session.post(hub.server.url + CALL, json=question(), headers=headers, timeout=20, allow_redirects=False)
         assert answer.status_code == 302, "an app key opens no pages"
         assert answer.headers["location"].startswith("/accounts/login/")
+    upload = {"file": ("a.wav", WAV, "audio/wav")}
+    answer = hub.session.post(f"{hub.server.url}{PAGE}speech/", files=upload, timeout=20, allow_redirects=False)
+    assert answer.headers["location"] == f"/accounts/login/?next={PAGE}speech/", "back to the page, not to a call's address"
     assert nothing_was_sent(hub)
 
 

@@ -130,6 +130,25 @@ def test_a_forged_form_is_refused(demo: factories.Workspace) -> None:
         assert browser.post(f"/t/acme/playground/{path}", {"message": "Hello"}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"history": "[" * 5000},
+        {"history": '[{"user": "\\ud800", "answers": []}]'},
+        {"history": '[{"user": "a", "answers": [{"slot": 0, "model": "\\udfff", "text": "b"}]}]'},
+        {"history": '[{"user": "a", "answers": [{"slot": 1e999, "model": "m", "text": "b"}]}]'},
+        {"history": '[{"user": "a", "answers": [{"slot": NaN, "model": "m", "text": "b"}]}]'},
+        {"tools": "[" * 5000},
+        {"tools": '[{"a": NaN}]'},
+        {"tools": '["\\ud800"]'},
+    ],
+)
+def test_json_that_means_no_good_is_an_error_of_the_form(field: dict[str, str], demo: factories.Workspace) -> None:
+    answer = walk.browser(demo.owner).post("/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello", **field})
+    assert answer.status_code == 422
+    assert answer.context["form"].errors.keys() == field.keys()
+
+
 def test_a_draft_from_another_page(demo: factories.Workspace) -> None:
     page = walk.browser(demo.owner).post("/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"}).content.decode()
     assert "&lt;b&gt;heard&lt;/b&gt;</textarea>" in page
