@@ -103,4 +103,6 @@ def _javascript(operation: Operation, base_url: str, body: dict[str, Any]) -> st
     if operation is Operation.SPEECH:
         shown = 'await writeFile("speech.audio", Buffer.from(await response.arrayBuffer()));'
     check = "if (!response.ok) throw new Error(await response.text());\n"
+    # Only a module may await at its top; .js files are none by default.
+    start = f"// Save as call.mjs, run with Node.js 18 or later.\n{start}"
     return f'{start}const response = await fetch({address}, {{\n  method: "POST",\n{sent}}});\n{check}{shown}'

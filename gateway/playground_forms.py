@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django import forms
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from gateway.playground_models import Offer, Parameter, labels, voices
@@ -14,6 +14,7 @@ from gateway.uploads import FILE_LIMIT, is_audio
 from models_catalog.forms import LongSelect, grouped
 from providers.spec import Upload
 from tenants import strictjson
+from tenants.templatetags.modelkeep import num
 
 MESSAGE_LENGTH: Final = 200_000
 LINES: Final = 5
@@ -72,15 +73,20 @@ class _OfModel(forms.Form):
 
 def _field(one: Parameter) -> forms.Field:
     if one.choices:
-        return forms.ChoiceField(label=one.label, required=False, choices=[("", gettext("The model's own")), *one.choices])
+        return forms.ChoiceField(label=one.label, required=False, choices=[("", pgettext("parameter", "Default")), *one.choices])
     kind: Any = forms.IntegerField if one.whole else forms.FloatField
     field: forms.Field = kind(label=one.label, required=False, min_value=_plain(one.minimum), max_value=_plain(one.maximum))
     known = one.minimum is not None and one.maximum is not None
-    field.help_text = gettext("%(low)s to %(high)s") % {"low": one.minimum, "high": one.maximum} if known else ""
+    field.help_text = gettext("%(low)s to %(high)s") % {"low": _figure(one.minimum), "high": _figure(one.maximum)} if known else ""
     # Empty is sent as nothing: what stands there in grey is what the model does then.
     default = "" if one.default is None else str(one.default)
     field.widget.attrs |= {"placeholder": default, "step": one.step, "inputmode": "numeric" if one.whole else "decimal"}
     return field
+
+
+def _figure(value: Any) -> str:
+    """A bound for people to read: groups of three, and a minus rather than a hyphen."""
+    return num(value).replace("-", "−")
 
 
 def _plain(value: Any) -> float | int | None:

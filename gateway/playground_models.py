@@ -90,7 +90,7 @@ EFFORTS: Final = (
 _LABELS: Final[dict[str, Any]] = {
     "temperature": _("Temperature"),
     "top_p": _("Top P"),
-    "max_tokens": _("Most tokens of the answer"),
+    "max_tokens": _("Max tokens"),
     "presence_penalty": _("Presence penalty"),
     "frequency_penalty": _("Frequency penalty"),
     "reasoning_effort": _("Reasoning effort"),

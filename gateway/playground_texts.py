@@ -7,6 +7,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from gateway.playground_calls import OTHER, TITLES
+from tenants.templatetags.modelkeep import first_sentence, other_sentences
+
+
+def _problem(text: str) -> dict[str, str]:
+    """What happened, and below it what it means and what to do."""
+    return {"title": first_sentence(text), "message": other_sentences(text)}
 
 
 def texts() -> dict[str, Any]:
@@ -14,10 +20,10 @@ def texts() -> dict[str, Any]:
     return {
         "titles": {code: str(title) for code, title in TITLES.items()},
         "failed": str(OTHER),
-        "broken": _("The connection broke before the answer was complete."),
-        "offline": _("The server could not be reached. Nothing was changed."),
-        "ended": _("Your session has ended. Sign in again in another tab, then send this once more."),
-        "forbidden": _("This was not allowed. Reload the page: your role or your session may have changed."),
+        "broken": _problem(_("The connection broke before the answer was complete. What had arrived stays. Ask again.")),
+        "offline": _problem(_("The server could not be reached. Nothing was changed.")),
+        "ended": _problem(_("Your session has ended. Sign in again in another tab, then send this once more.")),
+        "forbidden": _problem(_("This was not allowed. Reload the page: your role or your session may have changed.")),
         "tokens": _("{asked} + {said} tokens"),
         "total": _("{n} tokens"),
         "seconds": _("{n} s"),
@@ -31,7 +37,8 @@ def texts() -> dict[str, Any]:
         "cut": _("cut off at the most tokens"),
         "filtered": _("ended by the provider's content filter"),
         "empty": _("The model answered with nothing."),
-        "json": _("This is not a JSON list."),
+        "json": _problem(_("The tools are not a JSON list. Mend them, or empty the field.")),
+        "sign_in": _("Sign in"),
         "copied": _("Copied"),
         "unsafe": _("Recording needs HTTPS (or localhost). Upload a file instead."),
         "unsupported": _("This browser cannot record. Upload a file instead."),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_
 from quotas import hooks, pricing, wording
 from quotas.models import CallRecord
 from quotas.queries import SummaryRow, Usage
-from quotas.templatetags.usage_ui import change, compact, costs
+from quotas.templatetags.usage_ui import change, compact, costs, money
 from tenants.models import User
 from tenants.templatetags.modelkeep import num, seconds
 
@@ -227,10 +227,10 @@ def _cost_by(price: hooks.ListPrice, call: CallRecord) -> Decimal | None:
 
 
 def _rates(price: hooks.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
-    """The parts of a price that are known, with the rates of a prompt of so many tokens."""
+    """The parts of a price that are known, with the rates of a prompt of so many tokens; what is free has no rate."""
     listed: Any = price.rates
     if listed.is_free:
-        return [(pgettext("price", "Free"), "0")]
+        return [(pgettext("price", "Free"), "")]
     rates = listed.at(prompt_tokens)
     parts = (
         (_("Input, per million tokens"), rates.input),
@@ -239,4 +239,4 @@ def _rates(price: hooks.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
         (_("Audio, per minute"), listed.per_minute),
         (_("Text, per million characters"), listed.per_million_characters),
     )
-    return [(label, f"{pricing.plain(Decimal(value))} {listed.currency}") for label, value in parts if value is not None]
+    return [(label, money(pricing.plain(Decimal(value)), listed.currency)) for label, value in parts if value is not None]

@@ -237,7 +237,8 @@ def usage(*, tenant_id: UUID, days: int, now: datetime | None = None, seen: Stan
     total = SummaryRow("")
     for group in groups:
         total.add(group)
-    by_start = sums.add_up(tenant_id=tenant_id, of=sums.plan(seen, since, by_day=True), by=_APART, filters=filters, by_start=True)
+    by_day = sums.plan(seen, since, by_day=True)
+    by_start = sums.add_up(tenant_id=tenant_id, of=by_day, by=_APART, filters=filters, by_start=True) if total.calls else []
     return Usage(
         since=since,
         total=total,

@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from quotas import exports, figures, queries
 from quotas.charts import calls_per_day
 from quotas.forms import CallFilterForm, UsageForm
+from tenants import hooks
 from tenants.audit import actor_of, record
 from tenants.models import User
 from tenants.pages import endpoint
@@ -36,11 +37,12 @@ def usage(request: HttpRequest) -> HttpResponse:
     by = by if by in figures.BREAKDOWNS else "model"
     shown = found.by[by][:MOST_ROWS]
     trials = [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit]
+    is_needed = bool(trials) and (found.total.calls > 0 or days < queries.FORECAST_DAYS)  # a longer time without calls tells it too
     context = {
         "form": form,
         "days": days,
         "trials": trials,
-        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen),
+        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen) if is_needed else {},
         "usage": found,
         "figures": figures.of(found),
         "chart": calls_per_day(found.days),
@@ -51,9 +53,8 @@ def usage(request: HttpRequest) -> HttpResponse:
         "problems": found.by["error_code"],
         "calls_query": urlencode({name: value for name, value in form.wanted.items() if value} | {"since": found.since.date().isoformat()}),
         "uncounted": any(row.counted < row.answered for row in shown),
-        "base_url": endpoint(request),
     }
-    return render(request, "quotas/usage.html", context)
+    return render(request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls))
 
 
 def _names(rows: Iterable[queries.SummaryRow]) -> Mapping[str, str]:
@@ -88,9 +89,13 @@ def usage_calls(request: HttpRequest) -> HttpResponse:
         "form": form,
         "filtered": form.is_filtering,
         "paged": bool(form.query.get("after")),
-        "base_url": endpoint(request),
     }
-    return render(request, "quotas/calls.html", context)
+    return render(request, "quotas/calls.html", context | _first_call(request, needed=not shown))
+
+
+def _first_call(request: HttpRequest, *, needed: bool) -> dict[str, Any]:
+    """What a page without calls shows instead: a command that is answered now, where there is one."""
+    return {"base_url": endpoint(request), "example": hooks.example(request.tenant.pk)} if needed else {}
 
 
 @page(Action.VIEW_USAGE)

@@ -14,12 +14,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from quotas import exports, figures, queries, services, wording
 from quotas.charts import calls_per_day, nice
 from quotas.models import CallRecord, CreditPool, TrialPlan
-from quotas.queries import SummaryRow
+from quotas.queries import Cost, SummaryRow
+from quotas.templatetags import usage_ui
 from tenants.models import AuditEntry, User
 from tenants.scope import tenant_scope
 from tests import factories, walk
@@ -158,8 +159,35 @@ def test_queries_do_not_grow_with_the_calls(acme: factories.Workspace, browser: 
 
 
 def test_an_empty_workspace_is_told_how_to_begin(acme: factories.Workspace, browser: Client) -> None:
+    """Where nothing can be called, a provider comes first; no command is shown that would be refused. Within the budget of queries."""
     for path in (USAGE, f"{USAGE}calls/"):
-        assert "/v1/chat/completions" in text(browser, path)
+        page = text(browser, path)
+        assert "No model can be called yet" in page
+        assert 'class="btn primary" href="/t/acme/settings/model-providers/"' in page
+        assert "/v1/chat/completions" not in page
+    factories.make_credential(acme.tenant, provider="demo")
+    for path in (USAGE, f"{USAGE}calls/"):
+        with CaptureQueriesContext(connection) as captured:
+            page = text(browser, path)
+        assert "http://testserver/v1/chat/completions" in page
+        assert "demo/demo-chat" in page
+        assert page.count('class="btn primary"') == 1
+        assert "/help/usage/" in page
+        assert len(captured) <= 12
+
+
+@pytest.mark.parametrize(
+    ("language", "tokens", "cost"),
+    [
+        ("en", ("99,999", "300 K", "4.1 M", "1.2 G"), "1.50 USD + 2.00 CNY"),
+        ("zh-hans", ("99,999", "30 万", "410 万", "12 亿"), "1.50 美元 + 2.00 元"),
+    ],
+)
+def test_numbers_and_money_in_each_language(language: str, tokens: tuple[str, ...], cost: str) -> None:
+    with translation.override(language):
+        assert tuple(usage_ui.compact(value) for value in (99_999, 300_000, 4_100_000, 1_200_000_000)) == tokens
+        assert usage_ui.costs([Cost("USD", Decimal("1.5")), Cost("CNY", Decimal(2))]) == cost
+        assert usage_ui.price(Decimal("0.1"), "EUR") == "0.10 EUR"
 
 
 def test_the_chart_reads_well() -> None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django import template
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from quotas import pricing, wording
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
+THOUSANDS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
+MYRIADS: Final = ((10**8, "亿"), (10**4, "万"))
 MOST_PERCENT = 999  # more than this compares with a start, not with a period
 
 
 @register.filter
 def compact(value: int) -> str:
-    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M."""
-    for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
-        if value >= 100_000 and value >= size:
-            return f"{value / size:.1f} {sign}" if value < 10 * size else f"{value / size:.0f} {sign}"
+    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M; where people count in ten thousands 12.3 万, 4.1 亿."""
+    if value >= 100_000:
+        for size, sign in MYRIADS if (get_language() or "").startswith("zh") else THOUSANDS:
+            if value >= size:
+                return f"{value / size:.1f} {sign}" if value < 10 * size else f"{value / size:.0f} {sign}"
     return num(value)
 
 
@@ -39,12 +42,27 @@ def change(now: int | Decimal, before: int | Decimal) -> str:
 @register.filter
 def costs(rows: Any) -> str:
     """Sums per currency; what is unpriced is in none of them."""
-    return " + ".join(f"{_rounded(cost.amount)} {cost.currency}" for cost in rows) or "–"
+    return " + ".join(money(_rounded(cost.amount), cost.currency) for cost in rows) or "–"
 
 
 @register.filter
 def amount(value: Decimal | None) -> str:
     return "–" if value is None else _rounded(value)
+
+
+@register.simple_tag
+def price(value: Decimal, currency: str) -> str:
+    """What one call cost."""
+    return money(_rounded(value), currency)
+
+
+def money(figure: str, currency: str) -> str:
+    """An amount with its currency as the reader's language writes it. The code stays where there is no word for it."""
+    if currency == "USD":
+        return pgettext("currency", "%(amount)s USD") % {"amount": figure}
+    if currency == "CNY":
+        return pgettext("currency", "%(amount)s CNY") % {"amount": figure}
+    return f"{figure} {currency}"
 
 
 def _rounded(value: Decimal) -> str:

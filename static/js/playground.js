@@ -4,7 +4,7 @@
   const root = document.getElementById("playground");
   if (!root) return;
   const texts = JSON.parse(root.dataset.texts);
-  const token = () => root.querySelector("input[name=csrfmiddlewaretoken]").value;
+  const tokens = (scope) => [...scope.querySelectorAll("input[name=csrfmiddlewaretoken]")];
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
 
   // --- Calls -------------------------------------------------------------------------------------
@@ -12,28 +12,43 @@
     constructor(problem) { super(problem.message || problem.title); this.problem = problem; }
   }
 
+  // Send something to this server. Whoever signed in again meanwhile has another token than this page: it is read anew, once.
+  async function post(address, body, signal, headers = {}) {
+    const send = () => fetch(address, {
+      method: "POST", credentials: "same-origin", redirect: "manual", signal, body,
+      headers: { "X-CSRFToken": tokens(root)[0].value, ...headers },
+    });
+    const response = await send();
+    const isPage = (response.headers.get("content-type") || "").startsWith("text/html");
+    return response.status === 403 && isPage && await renew(signal) ? send() : response;
+  }
+  async function renew(signal) {
+    const page = await fetch(location.href, { credentials: "same-origin", redirect: "manual", signal });
+    if (page.status !== 200) return false;
+    const [found] = tokens(new DOMParser().parseFromString(await page.text(), "text/html"));
+    if (found) tokens(document).forEach((one) => { one.value = found.value; });
+    return Boolean(found);
+  }
+
   // One call to a model. body: an object, sent as JSON, or a form. Throws Failed; AbortError where it was stopped.
   async function call(operation, body, signal) {
     const isForm = body instanceof FormData;
     let response;
     try {
-      response = await fetch(root.dataset.call.replace("OPERATION", operation), {
-        method: "POST", credentials: "same-origin", redirect: "manual", signal,
-        headers: { "X-CSRFToken": token(), ...(isForm ? {} : { "Content-Type": "application/json" }) },
-        body: isForm ? body : JSON.stringify(body),
-      });
+      const address = root.dataset.call.replace("OPERATION", operation);
+      response = await post(address, isForm ? body : JSON.stringify(body), signal, isForm ? {} : { "Content-Type": "application/json" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Failed({ title: texts.offline });
+      throw new Failed(texts.offline);
     }
-    if (response.type === "opaqueredirect") throw new Failed({ title: texts.ended });
+    if (response.type === "opaqueredirect") throw new Failed({ ...texts.ended, link: { address: root.dataset.signIn, text: texts.sign_in } });
     if (response.status !== 200) throw new Failed(await problemOf(response));
     return response;
   }
   async function problemOf(response) {
     let error = {};
     try { error = (await response.json()).error || {}; } catch { /* a page, not an answer of the gateway */ }
-    if (!error.code && (response.status === 403 || response.status === 404)) return { title: texts.forbidden, status: response.status };
+    if (!error.code && (response.status === 403 || response.status === 404)) return { ...texts.forbidden, status: response.status };
     return { ...error, title: texts.titles[error.code] || texts.failed, status: response.status };
   }
 
@@ -45,18 +60,20 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
+  function line(address, text, target = "") {
+    const made = element("p");
+    made.append(Object.assign(element("a", "", text), { href: address, target }));
+    return made;
+  }
   function note(problem, model) {
     const made = element("div", "note bad small");
     made.setAttribute("role", "alert");
     const inner = element("div");
     inner.append(element("strong", "", problem.title));
     if (problem.message && problem.message !== problem.title) inner.append(element("p", "", problem.message));
+    if (problem.link) inner.append(line(problem.link.address, problem.link.text, "_blank"));
     if (ABOUT_KEYS.includes(problem.code) && root.dataset.credentials) {
-      const link = element("a", "", root.dataset.mend);
-      link.href = root.dataset.credentials.replace("PROVIDER", encodeURIComponent(model.split("/")[0]));
-      const line = element("p");
-      line.append(link);
-      inner.append(line);
+      inner.append(line(root.dataset.credentials.replace("PROVIDER", encodeURIComponent(model.split("/")[0])), root.dataset.mend));
     }
     if (problem.status) {
       const details = element("details");
@@ -134,7 +151,7 @@
     if (tools && tools.value.trim()) {
       let list = null;
       try { list = JSON.parse(tools.value); } catch { /* said below */ }
-      if (!Array.isArray(list)) throw new Failed({ title: texts.json });
+      if (!Array.isArray(list)) throw new Failed({ ...texts.json, field: tools });
       if (list.length) body.tools = list;
     }
     return body;
@@ -235,7 +252,7 @@
       if (!text && !calls.length && !more.length) more.push(texts.empty);
     } catch (error) {
       if (signal.aborted) more.push(texts.stopped);
-      else problem = error instanceof Failed ? error.problem : { title: texts.broken, request_id: response && response.headers.get("x-request-id"), status: response ? response.status : 0 };
+      else problem = error instanceof Failed ? error.problem : { ...texts.broken, request_id: response && response.headers.get("x-request-id"), status: response ? response.status : 0 };
     }
     clearInterval(clock);
     article.removeAttribute("aria-busy");
@@ -253,10 +270,7 @@
   // The answer's Markdown as HTML that the server has cleaned. Where that fails the text stays as it was written.
   async function rendered(place, text) {
     try {
-      const response = await fetch(root.dataset.render, {
-        method: "POST", credentials: "same-origin", redirect: "error",
-        headers: { "X-CSRFToken": token() }, body: new URLSearchParams({ text }),
-      });
+      const response = await post(root.dataset.render, new URLSearchParams({ text }));
       if (!response.ok) return;
       const was = near();
       place.innerHTML = await response.text();
@@ -302,11 +316,29 @@
     follow(true);
   }
 
+  // Whether the column beside can be sent. What is wrong is shown, also where it was folded away, and has the focus.
+  function isRight() {
+    const tools = document.querySelector("#beside [name=tools]");
+    if (tools) tools.removeAttribute("aria-invalid");
+    try {
+      settings();
+    } catch (error) {
+      const { field } = error.problem;
+      status.replaceChildren(note(error.problem, ""));
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-errormessage", status.id);
+      field.closest("details").open = true;
+      field.focus();
+      return false;
+    }
+    for (const input of form.elements) if (!input.validity.valid && input.closest("details")) input.closest("details").open = true;
+    return form.reportValidity();
+  }
+
   function submit() {
     const message = box.value;
     if (running || !message.trim()) { if (!running) box.focus(); return; }
-    try { settings(); } catch (error) { status.replaceChildren(note(error.problem, "")); return; }
-    if (!form.reportValidity()) return;
+    if (!isRight()) return;
     const quiet = document.getElementById("quiet-start");
     if (quiet) quiet.remove();
     const made = document.getElementById("turn-template").content.firstElementChild.cloneNode(true);
@@ -369,7 +401,8 @@
     sample = samples().findIndex((one) => one.open);
     document.querySelectorAll("#beside [form=chat]").forEach((input) => { kept[input.name] = input.value; });
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  // At once, not when htmx has settled: whoever goes on typing meanwhile would lose it.
+  document.addEventListener("htmx:afterSwap", () => {
     document.querySelectorAll("#beside [form=chat]").forEach((input) => {
       const inside = (limit, ok) => limit === "" || ok(Number(kept[input.name]), Number(limit));
       if (kept[input.name] && (input.type !== "number" || (inside(input.min, (a, b) => a >= b) && inside(input.max, (a, b) => a <= b)))) input.value = kept[input.name];

@@ -26,7 +26,7 @@
         await job(running.signal, seconds);
       } catch (error) {
         status.textContent = running.signal.aborted ? texts.stopped : "";
-        if (!running.signal.aborted) problem.replaceChildren(note(error instanceof Failed ? error.problem : { title: texts.broken }, model));
+        if (!running.signal.aborted) problem.replaceChildren(note(error instanceof Failed ? error.problem : texts.broken, model));
       } finally {
         clearInterval(clock);
         running = null;

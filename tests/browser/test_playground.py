@@ -211,7 +211,7 @@ def test_thoughts_are_folded_and_tool_calls_shown(enter: Any, stage: Hub) -> Non
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
     page.get_by_label("Tools", exact=False).last.fill("{}")
     say(page)
-    expect(page.locator("#status")).to_contain_text("This is not a JSON list.")
+    expect(page.locator("#status")).to_contain_text("The tools are not a JSON list.")
     page.locator("#beside [name=tools]").fill(json.dumps(tools))
     say(page)
     done(page)
@@ -379,12 +379,12 @@ def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "notes.wav"
     wrong.write_text("not a sound")
     page.locator("#hear input[type=file]").set_input_files(wrong)
-    page.get_by_role("button", name="Write down").click()
+    page.get_by_role("button", name="Transcribe").click()
     expect(page.locator("#hear-problem")).to_contain_text("This is not a sound file")
     right = tmp_path / "sound.wav"
     right.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30))
     page.locator("#hear input[type=file]").set_input_files(right)
-    page.get_by_role("button", name="Write down").click()
+    page.get_by_role("button", name="Transcribe").click()
     expect(page.locator("#transcript-text")).to_have_text("What the fake provider heard.")
 
 
