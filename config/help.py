@@ -32,6 +32,7 @@ EXAMPLE_ADDRESS: Final = "https://hub.example.org"  # in the pages' examples; th
 MOST_FOUND: Final = 20
 LONGEST_QUERY: Final = 100
 AROUND: Final = 70  # characters of a text before and after what was found
+_ENDING: Final = re.compile(r"(?<=[a-z]{4})(?:ing|ed|es|s|e)$")
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
 _CHINESE_LINES: Final = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
 
@@ -153,12 +154,14 @@ def search(query: str) -> list[Found]:
 
 
 def _parts(words: Iterable[str]) -> Iterator[str]:
-    """The words; of Chinese every two characters that stand together: `怎么设置密钥` has no blanks to part it at."""
+    """The words, English ones without their ending: who looks for `rotate` means `Rotating` too. Of Chinese every two characters that
+    stand together: `怎么设置密钥` has no blanks to part it at.
+    """
     for word in words:
         if _CHINESE.search(word):
             yield from (word[at : at + 2] for at in range(len(word) - 1))
         else:
-            yield word
+            yield _ENDING.sub("", word)
 
 
 def _best(places: list[tuple[Page, Section]], words: list[str], *, every: bool) -> list[Found]:

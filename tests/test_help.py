@@ -205,6 +205,11 @@ def test_a_found_word_is_marked_and_markup_is_text() -> None:
     assert "<mark>&lt;resource&gt;</mark>" in text
 
 
+@pytest.mark.parametrize("query", ["rotate", "rotated", "app keys rotates"])
+def test_an_english_word_is_found_in_its_other_forms(query: str) -> None:
+    assert "/help/keys/" in get("/help/", q=query).content.decode().partition("help-found")[2]
+
+
 def test_nothing_found_says_what_to_do() -> None:
     assert "Try fewer words" in get("/help/", q="zzzz").content.decode()
 
