@@ -21,6 +21,7 @@ class GatewayConfig(AppConfig):
 
         tenant_hooks.register(callables=examples.callables, example=examples.example)
         contributions.register_trials(trials_by_provider)
+        contributions.register_latest_calls(latest_calls)
         hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models)
         hooks.register_catalog(price=list_price, label=provider_label)
 
@@ -43,6 +44,13 @@ def trials_by_provider(tenant_id: UUID) -> Mapping:  # type: ignore[type-arg]
         )
         for view in views
     }
+
+
+def latest_calls(tenant_id: UUID, models: Collection[tuple[str, str]]) -> Mapping:  # type: ignore[type-arg]
+    """When models were called last, for the pages of models."""
+    from quotas import queries
+
+    return queries.latest_calls(tenant_id=tenant_id, models=models)
 
 
 def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ignore[no-untyped-def]

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from models_catalog import queries, services
 from models_catalog.details import facts_table
 from models_catalog.forms import DefaultForm, FactsForm, ModelFilterForm, ModelForm, SetupForm, rearranged
+from models_catalog.listing import latest_calls
 from models_catalog.scenarios import SCENARIOS
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
@@ -113,8 +114,14 @@ def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
     with reading_once():
         status = known_status(request, provider)
         rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
-    searching = any(request.GET.get(name) for name in ("q", "type", "state"))
-    context = {"card": Card(status), "rows": rows, "filters": form, "searching": searching, "back": request.GET.urlencode()}
+    context = {
+        "card": Card(status),
+        "rows": rows,
+        "filters": form,
+        "searching": any(request.GET.get(name) for name in ("q", "type", "state")),
+        "latest": latest_calls(tenant_id=request.tenant.pk, entries=rows),
+        "back": request.GET.urlencode(),
+    }
     return render(request, "models_catalog/models.html", context)
 
 
@@ -136,7 +143,8 @@ def model_detail(request: HttpRequest, provider: str, model: str) -> HttpRespons
         if attempt(form, partial(call, overrides=form.changed_facts)):
             messages.success(request, _("Your values of %(model)s were saved.") % {"model": model})
             return redirect(request.path)
-    context = {"card": Card(status), "entry": layers.entry, "rows": facts_table(layers), "used": used, "layers": layers}
+    latest = latest_calls(tenant_id=request.tenant.pk, entries=[layers.entry]).get(layers.entry.id)
+    context = {"card": Card(status), "entry": layers.entry, "rows": facts_table(layers), "used": used, "layers": layers, "latest": latest}
     return page_form(request, "models_catalog/model_detail.html", form, context)
 
 

@@ -19,5 +19,12 @@ def models(request: HttpRequest) -> HttpResponse:
         known = listing.listed(tenant_id=request.tenant.pk)
     form = CatalogFilterForm(request.GET, providers=listing.providers_of(known))
     rows = paginate(request, listing.matching(known, **form.query))
-    context = {"rows": rows, "filters": form, "has_models": bool(known), "back": request.GET.urlencode(), "on_all_models": True}
+    context = {
+        "rows": rows,
+        "filters": form,
+        "has_models": bool(known),
+        "latest": listing.latest_calls(tenant_id=request.tenant.pk, entries=[row.entry for row in rows]),
+        "back": request.GET.urlencode(),
+        "on_all_models": True,
+    }
     return render(request, "models_catalog/all_models.html", context)

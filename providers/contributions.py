@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from providers.reading import once
@@ -25,10 +26,13 @@ class TrialFacts:
 Trials = Callable[[UUID], Mapping[str, TrialFacts]]
 ModelCounts = Callable[[UUID], Mapping[str, int]]
 Dependents = Callable[[UUID, str], tuple[str, ...]]
+Model = tuple[str, str]  # provider's slug, model's name
+LatestCalls = Callable[[UUID, Collection[Model]], Mapping[Model, datetime]]
 
 _trials: list[Trials] = []
 _model_counts: list[ModelCounts] = []
 _dependents: list[Dependents] = []
+_latest_calls: list[LatestCalls] = []
 
 
 def register_trials(function: Trials) -> None:
@@ -44,6 +48,11 @@ def register_model_counts(function: ModelCounts) -> None:
 def register_dependents(function: Dependents) -> None:
     """`function(tenant_id, provider)` names the scenarios whose default model is the provider's."""
     _add(_dependents, function)
+
+
+def register_latest_calls(function: LatestCalls) -> None:
+    """`function(tenant_id, models)` gives when each of the models was called last, exact to the day, in one query or two."""
+    _add(_latest_calls, function)
 
 
 @once
@@ -66,6 +75,14 @@ def model_counts(tenant_id: UUID) -> dict[str, int]:
 def dependents(tenant_id: UUID, provider: str) -> tuple[str, ...]:
     """The labels of what stops working when the provider's last credential goes, besides its models."""
     return tuple(label for function in _dependents for label in function(tenant_id, provider))
+
+
+def latest_calls(tenant_id: UUID, models: Collection[Model]) -> dict[Model, datetime]:
+    """When each of the models was called last, exact to the day; those that never were are left out."""
+    found: dict[Model, datetime] = {}
+    for function in _latest_calls:
+        found.update(function(tenant_id, models))
+    return found
 
 
 def _add(registered: list, function: Callable) -> None:  # type: ignore[type-arg]

@@ -247,7 +247,10 @@ class UsageRollup(TenantOwned):
     class Meta:
         verbose_name = _("sums of an hour")
         verbose_name_plural = _("sums of hours")
-        indexes = (models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),)
+        indexes = (
+            models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),
+            models.Index(fields=("tenant", "provider", "model", "span", "start"), name="rollup_of_model"),  # when it was called last
+        )
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H} {self.provider}/{self.model}: {self.calls}"

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from quotas import hooks, sums
 from quotas.calls import call, calls, every_call
+from quotas.latest import latest_calls
 from quotas.models import CreditPool
 from quotas.summaries import GROUPS, Cost, Summary, SummaryRow, Usage, choices, start_of, summary, totals, usage
 from quotas.sums import Standing, standing
@@ -31,6 +32,7 @@ __all__ = [
     "choices",
     "every_call",
     "forecast",
+    "latest_calls",
     "standing",
     "start_of",
     "summary",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import pgettext, pgettext_lazy
 
 from providers.cards import TYPE_LABELS
 from providers.spec import ModelType
@@ -86,6 +87,20 @@ def lasting(moment: datetime | None) -> str:
     if (timezone.now() - moment).total_seconds() < 60:
         return _("just now")
     return _("for %(time)s") % {"time": timesince(moment, depth=1)}
+
+
+@register.filter
+def used_on(moment: datetime | None) -> str:
+    """The day of a last use in the reader's time zone: "today", "yesterday", "12 Nov", "12 Nov 2025", "never"."""
+    if moment is None:
+        return pgettext("last used", "never")
+    day, today = timezone.localdate(moment), timezone.localdate()
+    if day >= today:
+        return pgettext("last used", "today")
+    if day == today - timedelta(days=1):
+        return pgettext("last used", "yesterday")
+    short = day.year == today.year
+    return date_format(day, pgettext("format of a day in this year", "j M") if short else pgettext("format of a day", "j M Y"))
 
 
 _FEATURE_LABELS: dict[str, Any] = {

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
 from models_catalog import listing
 from models_catalog.models import TenantModel
 from providers import contributions
 from providers.contributions import TrialFacts
 from providers.models import CredentialState, ProviderCredential
+from quotas.models import CallRecord
+from quotas.rollups import roll_up
 from tenants.scope import all_tenants, tenant_scope
 from tests import walk
 from tests.factories import Workspace, make_credential, make_user
@@ -168,3 +172,36 @@ def test_five_hundred_models_of_several_providers_take_few_queries(
         cache.clear()
         with django_assert_max_num_queries(12):
             assert page.get(path).status_code == 200
+
+
+# ------------------------------------------------------------------------------------------------ when a model was called last
+
+
+def call(workspace: Workspace, at: datetime, model: str = "gpt-5.5") -> None:
+    with tenant_scope(workspace.tenant):
+        CallRecord.objects.create(
+            tenant=workspace.tenant, time=at, request_id="r", operation="chat", provider="openai", model=model, status="ok"
+        )
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(0, "today"), (1, "yesterday"), (2, "{0.day} {0:%b}"), (400, "{0.day} {0:%b} {0:%Y}"), (None, "never")]
+)
+def test_the_last_use_is_said_on_every_page_of_the_model(
+    days: int | None, words: str, page: Client, acme: Workspace, globex: Workspace
+) -> None:
+    call(globex, timezone.now())
+    day = timezone.localtime().replace(hour=0, minute=0, second=1)
+    if days is not None:
+        call(acme, day - timedelta(days=days))
+        roll_up()
+        words = words.format(day - timedelta(days=days))
+        if days == 2 and (day - timedelta(days=2)).year != day.year:
+            words += f" {day.year - 1}"
+    for path in (f"{PATH}?q=gpt-5.5", "/t/acme/settings/model-providers/openai/?q=gpt-5.5"):
+        cells = re.findall(r'data-label="Last used"><span(?: class="muted")?>([^<]*)</span>', page.get(path).content.decode())
+        assert cells[0] == words
+        assert set(cells[1:]) <= {"never"}, "of the other models that bear the name"
+    shown = page.get("/t/acme/settings/model-providers/openai/models/gpt-5.5/").content.decode()
+    assert f"<dt>Last used</dt><dd><span>{words}</span>" in shown
+    assert ('href="/t/acme/usage/calls/?model=openai%2Fgpt-5.5"' in shown) is (days is not None)
