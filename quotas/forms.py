@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import forms
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from quotas import wording
 from quotas.models import CallRecord
+from tenants.forms import midnight
 
 PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
 ALL: Final = ("", pgettext_lazy("calls", "All"))
@@ -90,12 +89,6 @@ class CallFilterForm(LenientForm):
     def query(self) -> dict[str, Any]:
         """Keyword arguments of queries.calls and queries.every_call."""
         values = {name: value or None for name, value in self.readable().items() if name not in ("since", "until")}
-        until = self.readable().get("until")
-        values["since"] = _midnight(self.readable().get("since"))
-        values["before"] = _midnight(until + timedelta(days=1)) if until else None
+        values["since"] = midnight(self.readable().get("since"))
+        values["before"] = midnight(self.readable().get("until"), days=1)
         return values
-
-
-def _midnight(day: Any) -> datetime | None:
-    """The beginning of a day in the active time zone."""
-    return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone()) if day else None

@@ -23,6 +23,8 @@ def start(chosen: Mapping[str, str]) -> datetime | None:
     numbers = [chosen.get(name) for name in (YEAR, MONTH, DAY)]
     try:
         first = date(int(numbers[0] or ""), int(numbers[1] or 1), int(numbers[2] or 1))
+        if not 1970 < first.year < 9999:  # no record is as old; and not every zone can turn the first and the last day into UTC
+            return None
         return timezone.make_aware(datetime(first.year, first.month, first.day))
     except (ValueError, OverflowError):
         return None

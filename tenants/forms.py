@@ -229,8 +229,8 @@ class AuditFilterForm(forms.Form):
             "search": data.get("q", ""),
             "actor": data.get("actor", ""),
             "action": data.get("kind", ""),
-            "since": _midnight(since) if since else None,
-            "before": _midnight(until + timedelta(days=1)) if until and until < date.max else None,
+            "since": midnight(since),
+            "before": midnight(until, days=1),
         }
 
     @property
@@ -238,8 +238,15 @@ class AuditFilterForm(forms.Form):
         return any(self.filters.values())
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time()))
+def midnight(day: date | None, *, days: int = 0) -> datetime | None:
+    """The beginning of a day in the active time zone, or of so many days later.
+
+    Years that no record has stand for the first and the last that any zone can turn into UTC.
+    """
+    if day is None:
+        return None
+    known = min(max(day, date(1970, 1, 2)), date(9999, 12, 28))
+    return timezone.make_aware(datetime.combine(known + timedelta(days=days), time()))
 
 
 class WorkspaceForm(forms.Form):

@@ -227,6 +227,24 @@ def test_the_log_is_filtered_by_everything_it_shows(acme: factories.Workspace, b
     assert text(browser, f"{USAGE}calls/?since=nonsense&until=31.12.2026&source=x&after=y").count("<tr>") == 5
 
 
+@pytest.mark.parametrize("zone", ["", "Pacific/Pago_Pago", "Pacific/Kiritimati", "Asia/Kathmandu"])
+@pytest.mark.parametrize("path", ["usage/calls/", "usage/calls/export.csv", "settings/audit/", "settings/audit/export.csv"])
+def test_days_at_the_ends_of_time_are_days_too(path: str, zone: str, acme: factories.Workspace, browser: Client) -> None:
+    User.objects.filter(pk=acme.owner.pk).update(time_zone=zone)
+    record(acme)
+    for query, is_in_it in (
+        ("since=0001-01-01", True),
+        ("until=9999-12-31", True),
+        ("since=0001-01-01&until=9999-12-31", True),
+        ("since=9999-12-31", False),
+        ("until=0001-01-01", False),
+    ):
+        answer = browser.get(f"/t/acme/{path}?{query}")
+        assert answer.status_code == 200, query
+        content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert path != "usage/calls/export.csv" or (b"request-1" in content) is is_in_it, query
+
+
 def test_pages_of_the_log_go_on_without_gaps(acme: factories.Workspace, browser: Client) -> None:
     for number in range(53):
         record(acme, request_id=f"r{number}")
