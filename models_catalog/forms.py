@@ -167,8 +167,8 @@ class SetupForm(CredentialForm):
         return self.inputs("model", advanced=False)
 
     @property
-    def advanced(self) -> list[tuple[forms.BoundField, str]]:
-        return [*super().advanced, *(self.inputs("model", advanced=True) if self.with_model else [])]
+    def model_advanced(self) -> list[tuple[forms.BoundField, str]]:
+        return self.inputs("model", advanced=True) if self.with_model else []
 
     @property
     def advanced_open(self) -> bool:

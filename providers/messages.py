@@ -53,6 +53,7 @@ def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, 
         "message": _sentence(egress.in_words(error.message, _)),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "ending": _usual_ending(provider),
+        "region": _region(provider).lower(),
         "end": {True: _(". Saved."), False: _(". Nothing was saved."), None: pgettext("end of a sentence", ".")}[saved],
         "saved": {True: " " + _("Saved."), False: " " + _("Nothing was saved."), None: ""}[saved],
     }
@@ -70,6 +71,11 @@ def _usual_ending(provider: Provider) -> str:
     return urlsplit(provider.default_base_url).path
 
 
+def _region(provider: Provider) -> str:
+    """What the provider calls the choice that its address follows from; "" where it has one address only."""
+    return next((str(field.label) for field in provider.credential_fields if field.name == REGION), "")
+
+
 def _template(provider: Provider, error: ProviderError, sent: Sent | None) -> str:
     match error.failure:
         case Failure.AUTH:
@@ -79,7 +85,7 @@ def _template(provider: Provider, error: ProviderError, sent: Sent | None) -> st
                 "The key is valid, but the %(provider)s account has no credit%(code)s%(end)s Calls will fail until the account is topped up."
             )
         case Failure.UNREACHABLE:
-            return _unreachable(error.transport, any(field.name == REGION for field in provider.credential_fields))
+            return _unreachable(error.transport, bool(_region(provider)))
         case Failure.TIMEOUT:
             return _("%(host)s did not answer in time. Try again, or check the API base URL%(end)s")
         case Failure.NOT_AN_API:
@@ -112,13 +118,13 @@ def _wrong_url(provider: Provider, error: ProviderError, sent: Sent | None) -> s
 def _unreachable(transport: str, has_regions: bool) -> str:
     match transport:
         case "dns" if has_regions:
-            return _("This server could not look up the host name %(host)s. Check the region and the API base URL%(end)s")
+            return _("This server could not look up the host name %(host)s. Check the %(region)s and the API base URL%(end)s")
         case "dns":
             return _("This server could not look up the host name %(host)s. Check the API base URL for a typing mistake%(end)s")
         case "connect" if has_regions:
             return _(
                 "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
-                "Check the region and the API base URL%(end)s"
+                "Check the %(region)s and the API base URL%(end)s"
             )
         case "connect":
             return _(
@@ -128,7 +134,9 @@ def _unreachable(transport: str, has_regions: bool) -> str:
         case "tls":
             return _("No trusted TLS connection to %(host)s could be made. Check its certificate or the API base URL%(end)s")
         case _ if has_regions:
-            return _("This server could not reach %(host)s within %(seconds)s s. Check the network, the region or the API base URL%(end)s")
+            return _(
+                "This server could not reach %(host)s within %(seconds)s s. Check the network, the %(region)s or the API base URL%(end)s"
+            )
         case _:
             return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL%(end)s")
 

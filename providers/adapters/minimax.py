@@ -110,7 +110,7 @@ PROVIDER = Provider(
             _("Platform"),
             required=False,
             choices=(("intl", _("International (minimax.io)")), ("cn", _("China (minimaxi.com)"))),
-            help_text=_("Where the key was made. Keys of one platform do not work at the other."),
+            help_text=_("A key works at the platform it was made at. Without a choice, the international one is called."),
         ),
         Field(
             "group_id",
