@@ -8,16 +8,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
+from providers import registry
 from providers.admin import ProviderFilter
 from providers.models import ProviderCredential
-from quotas.admin import CallRecordAdmin, grant_trial
+from quotas.admin import CallRecordAdmin, TrialPlanAdmin, grant_trial
 from quotas.models import CallRecord, CreditPool, RolledUntil, Span, TrialPlan, UsageRollup
 from tenants.admin import TenantAdmin
 from tenants.ids import first_of
@@ -140,12 +143,22 @@ def _exported(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
         yield (*about, has.providers, has.calls, has.limit, has.used)
 
 
+class PlanAdmin(TrialPlanAdmin):
+    """A provider is chosen by its name: a mistyped slug would make a plan that nothing can answer."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name != "provider":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        choices = [("", "---------"), *((one.slug, one.label) for one in registry.offered())]
+        return forms.ChoiceField(label=capfirst(db_field.verbose_name), choices=choices)
+
+
 class LedgerAdmin(CallRecordAdmin):
     list_filter = ("status", ProviderFilter, *CallRecordAdmin.list_filter[2:])
 
 
 def register() -> None:
     """In place of what the apps registered. Called once, when their modules are loaded."""
-    for model, made in ((Tenant, WorkspaceAdmin), (CallRecord, LedgerAdmin)):
+    for model, made in ((Tenant, WorkspaceAdmin), (CallRecord, LedgerAdmin), (TrialPlan, PlanAdmin)):
         admin.site.unregister(model)
         admin.site.register(model, made)

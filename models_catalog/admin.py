@@ -12,11 +12,15 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from models_catalog import queries, refreshing, services
 from models_catalog.models import CatalogSnapshot, DefaultModel, TenantModel
 from models_catalog.scenarios import SCENARIOS
-from providers.admin import ProviderFilter
+from providers.admin import PROVIDER, ProviderFilter
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, column
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, coded, column
 
+LABELS = {one.slug: one.label for one in SCENARIOS}
+TYPE_LABELS = {str(one.type): one.label for one in SCENARIOS}
+TYPE = coded("type", gettext_lazy("type"), lambda kind: TYPE_LABELS.get(kind, kind))
+SCENARIO = coded("scenario", gettext_lazy("scenario"), lambda slug: LABELS.get(slug, slug))
 SYNCED = column("synced", gettext_lazy("seen in the provider's list"))
 
 
@@ -36,14 +40,14 @@ class TenantModelAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant",)
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER  # every workspace has hundreds of models
-    list_display = ("tenant", "provider", "model", "type", "enabled", "context", "origin", SYNCED)
+    list_display = ("tenant", PROVIDER, "model", TYPE, "enabled", "context", "origin", SYNCED)
     list_display_links = ("model",)
     list_filter = (ProviderFilter, TypeFilter, "origin", "enabled")
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "provider", "model")
     fields = (
-        ("tenant", "provider", "model"),
-        ("type", "origin", "enabled"),
+        ("tenant", PROVIDER, "model"),
+        (TYPE, "origin", "enabled"),
         column("facts", gettext_lazy("what the provider says")),
         column("overrides", gettext_lazy("changed by the workspace")),
         (column("base_url", gettext_lazy("base URL")), column("mask", gettext_lazy("key of its own"))),
@@ -113,12 +117,24 @@ def _make_default(row: TenantModel, request: HttpRequest) -> None:
     services.set_default(tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row))
 
 
+class ScenarioFilter(admin.SimpleListFilter):
+    title = gettext_lazy("scenario")
+    parameter_name = "scenario"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(one.slug, one.label) for one in SCENARIOS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DefaultModel]) -> QuerySet[DefaultModel]:
+        return queryset.filter(scenario=self.value()) if self.value() else queryset
+
+
 @admin.register(DefaultModel)
 class DefaultModelAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant",)
-    list_display = ("tenant", "scenario", "model", "fallbacks", "updated")
-    list_display_links = ("scenario",)
-    list_filter = ("scenario",)
+    list_display = ("tenant", SCENARIO, "model", column("fallbacks", gettext_lazy("fallbacks")), "updated")
+    list_display_links = (SCENARIO,)
+    list_filter = (ScenarioFilter,)
+    fields = (("tenant", SCENARIO), "model", column("fallbacks", gettext_lazy("fallbacks")), "updated")
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "scenario")
 

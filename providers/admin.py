@@ -14,7 +14,7 @@ from providers import registry, services
 from providers.models import CredentialState, ProviderCredential
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
-from tenants.operating import ReadOnlyAdmin, asks_first, column
+from tenants.operating import ReadOnlyAdmin, asks_first, coded, column
 
 TROUBLE = (
     CredentialState.REJECTED,
@@ -56,16 +56,27 @@ def in_trouble() -> Q:
     return Q(is_active=True, state__in=TROUBLE)
 
 
+def provider_name(slug: str) -> Any:
+    """What people call it; the slug of one that is no longer known."""
+    try:
+        return registry.get(slug).label
+    except registry.UnknownProvider:
+        return slug
+
+
+PROVIDER = coded("provider", gettext_lazy("provider"), provider_name)
+
+
 @admin.register(ProviderCredential)
 class ProviderCredentialAdmin(ReadOnlyAdmin):
-    list_display = ("tenant", "provider", "name", "mask", "state", "is_active", "checked", "last_used")
+    list_display = ("tenant", PROVIDER, "name", "mask", "state", "is_active", "checked", "last_used")
     list_display_links = ("name",)
     list_filter = (ProviderFilter, TroubleFilter, "state", "is_active")
     list_select_related = ("tenant",)
     search_fields = ("name", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "provider", "-is_active", "position")
     fields = (
-        ("tenant", "provider", "name"),
+        ("tenant", PROVIDER, "name"),
         ("mask", "base_url"),
         ("state", "state_since"),
         column("state_message", gettext_lazy("the provider's last words")),

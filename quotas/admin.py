@@ -17,14 +17,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from quotas import hooks, periods, pricing, services
+from quotas.figures import source_name
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.ids import first_of
 from tenants.models import Tenant
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, column
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column
+from tenants.wording import actor_label
 
 CREDENTIAL = "credential_"
+PROVIDER = coded("provider", gettext_lazy("provider"), lambda slug: hooks.provider_label(slug) or slug)
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------
@@ -34,13 +37,13 @@ class TrialPlanForm(forms.ModelForm):
     """A plan with its models as text and, once the provider is known, the inputs of its credential (empty: as it is)."""
 
     models = forms.CharField(
-        label=gettext_lazy("models"),
+        label=gettext_lazy("Models"),
         widget=forms.Textarea(attrs={"rows": 6, "cols": 60}),
         help_text=gettext_lazy("One a line. A call costs 1 credit; write model=5 for 5."),
     )
 
     successors = forms.BooleanField(
-        label=gettext_lazy("replace retired models by their successors"),
+        label=gettext_lazy("Replace retired models by their successors"),
         required=False,
         help_text=gettext_lazy("In the list above, when you save: each keeps its credits. Retired models without a known successor stay."),
     )
@@ -107,7 +110,7 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
 @admin.register(TrialPlan)
 class TrialPlanAdmin(admin.ModelAdmin):
     form = TrialPlanForm
-    list_display = ("label", "slug", "provider", "limit", "is_on", "mask", "workspaces", "retired")
+    list_display = ("label", PROVIDER, column("limit", gettext_lazy("credits")), "is_on", "mask", "workspaces", "retired")
     list_filter = ("is_on",)
     search_fields = ("slug", "label", "provider")
     show_facets = admin.ShowFacets.ALLOW
@@ -119,7 +122,7 @@ class TrialPlanAdmin(admin.ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: TrialPlan | None = None) -> tuple[str, ...]:
         # The credential is sealed for the provider, and the name is part of every record.
-        return ("slug", "provider", "base_url", "mask", "retired") if obj else ()
+        return ("slug", "provider", PROVIDER, "base_url", "mask", "retired") if obj else ()
 
     def get_form(self, request: HttpRequest, obj: TrialPlan | None = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["fields"] = [name for name in TrialPlanForm.Meta.fields if name not in self.get_readonly_fields(request, obj)] + [
@@ -135,7 +138,7 @@ class TrialPlanAdmin(admin.ModelAdmin):
         inputs, offered = tuple(_credential_inputs(obj)), ("successors",) if any(one.successor for one in _retired_of(obj)) else ()
         note = _("Enter all fields to replace the credential; leave all empty to keep it.")
         return (
-            (None, {"fields": ("slug", "label", "provider", "limit", "is_on", "models", "retired", *offered)}),
+            (None, {"fields": ("slug", "label", PROVIDER, "limit", "is_on", "models", "retired", *offered)}),
             (_("Credential that pays for the calls"), {"fields": ("mask", "base_url", *inputs), "description": note}),
         )
 
@@ -286,7 +289,7 @@ def grant_trial(
 
 class GrantInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Grant
-    fields = readonly_fields = ("created", "amount", "reason", "actor")
+    fields = readonly_fields = ("created", "amount", "reason", coded("actor", gettext_lazy("who"), actor_label))
     extra = 0
     can_delete = False
 
@@ -318,14 +321,28 @@ class UseFilter(admin.SimpleListFilter):
         return queryset.filter(wanted) if wanted is not None else queryset
 
 
+class PlanFilter(admin.SimpleListFilter):
+    title = gettext_lazy("trial plan")
+    parameter_name = "plan__id__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(pk), label) for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
+        return queryset.filter(plan=self.value()) if (self.value() or "").isdigit() else queryset
+
+
+PLAN = column("plan", gettext_lazy("trial plan"))
+
+
 @admin.register(CreditPool)
 class CreditPoolAdmin(ReadOnlyAdmin):
-    list_display = ("tenant", "plan", "limit", "settled", "held", "left", "percent")
-    list_display_links = ("tenant", "plan")
-    list_filter = ("plan", UseFilter)
+    list_display = ("tenant", PLAN, "limit", "settled", "held", "left", "percent")
+    list_display_links = ("tenant", PLAN)
+    list_filter = (PlanFilter, UseFilter)
     list_select_related = ("tenant", "plan")
     search_fields = ("tenant__slug", "tenant__name")
-    fields = (("tenant", column("plan", gettext_lazy("trial plan"))), ("limit", "plan_share"), ("settled", "held", "left"))
+    fields = (("tenant", PLAN), ("limit", "plan_share"), ("settled", "held", "left"))
     inlines = (GrantInline,)
     actions = ("grant_credits", "reset")
 
@@ -402,6 +419,9 @@ class HoldAdmin(ReadOnlyAdmin):
 # -- the ledger -------------------------------------------------------------------------------------------------------
 
 
+SOURCE = coded("source", gettext_lazy("served by"), source_name)
+
+
 @admin.register(CallRecord)
 class CallRecordAdmin(ReadOnlyAdmin):
     """Everything here goes by the primary key, which sorts by time: the table has no index for all workspaces' times."""
@@ -410,8 +430,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
         "time",
         "tenant",
         "model",
-        "provider",
-        "source",
+        PROVIDER,
+        SOURCE,
         "app_key_name",
         column("prompt_tokens", gettext_lazy("tokens in")),
         column("completion_tokens", gettext_lazy("tokens out")),
@@ -430,8 +450,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
     show_facets = admin.ShowFacets.NEVER
     fields = (
         ("time", "tenant", "request_id"),
-        ("model", "provider", column("operation", gettext_lazy("operation")), "scenario"),
-        ("source", "app_key_name", column("user", gettext_lazy("user"))),
+        ("model", PROVIDER, column("operation", gettext_lazy("operation")), column("scenario", gettext_lazy("scenario"))),
+        (SOURCE, "app_key_name", column("user", gettext_lazy("user"))),
         (
             "status",
             column("http_status", gettext_lazy("HTTP status")),

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm, ReadOnlyPasswordHashField, ReadOnlyPasswordHashWidget, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from tenants import app_keys, keys, people, services
+from tenants import app_keys, hooks, keys, people, services
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.models import AppKey, AuditEntry, KeyPair, Membership, Tenant, User
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, column
-from tenants.permissions import ROLE_LABELS
-from tenants.wording import AUDIT_KINDS, sentence
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, shown
+from tenants.permissions import ROLE_LABELS, SCOPE_LABELS, Role, Scope
+from tenants.wording import AUDIT_KINDS, actor_label, details, object_label, sentence
 
 KEY_PAIR_AGE = timedelta(days=365)  # older ones are due for rotation
 EXPIRING_SOON = timedelta(days=14)
@@ -148,20 +149,35 @@ def _count(number: int, text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ people
 
 
+ROLE = coded("role", gettext_lazy("role"), lambda role: ROLE_LABELS[Role(role)])
+
+
 class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]
     """A person's workspaces and roles; changed on the workspace's own pages, where the rules about owners hold."""
 
     model = Membership
+    verbose_name, verbose_name_plural = gettext_lazy("workspace"), gettext_lazy("workspaces")
     fk_name = "user"
     extra = 0
     can_delete = False
-    fields = readonly_fields = ("tenant", "role", "created", "last_active", "invited_by")
+    readonly_fields = ("tenant", ROLE, "created", "last_active", "invited_by")
+    fields = (("tenant", ROLE), ("created", "last_active", "invited_by"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         return super().get_queryset(request).select_related("tenant", "user")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class PasswordSet(ReadOnlyPasswordHashWidget):
+    """Whether there is a password, and the button for another one; nothing of what is stored."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        if any("value" in line for line in context["summary"]):
+            context["summary"] = [{"label": gettext("Set")}]
+        return context
 
 
 class NewPersonForm(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -171,6 +187,10 @@ class NewPersonForm(AdminUserCreationForm):  # type: ignore[type-arg]
 
 
 class PersonForm(UserChangeForm):  # type: ignore[type-arg]
+    password = ReadOnlyPasswordHashField(
+        label=gettext_lazy("Password"), widget=PasswordSet, help_text=gettext_lazy("It is stored so that nobody can read it.")
+    )
+
     class Meta:
         model = User
         fields = ("email", "name", "is_staff")
@@ -274,20 +294,33 @@ class KeyUseFilter(admin.SimpleListFilter):
         return queryset.filter(wanted) if wanted is not None else queryset
 
 
+KEY_SCOPES = coded("scopes", gettext_lazy("may be used to"), lambda scope: SCOPE_LABELS[Scope(scope)])
+
+
 @admin.register(AppKey)
 class AppKeyAdmin(ReadOnlyAdmin):
-    list_display = ("name", "tenant", "begins_with", "scopes", "last_used", "expires", "revoked")
+    list_display = ("name", "tenant", "begins_with", KEY_SCOPES, "last_used", "expires", "revoked")
     list_filter = (KeyUseFilter, "last_used")
     search_fields = ("prefix", "name", "tenant__slug", "tenant__name")
     list_select_related = ("tenant",)
     fields = (
         ("tenant", "name", "begins_with"),
-        "scopes",
-        ("allowed_providers", "allowed_models"),
-        ("created", column("created_by", gettext_lazy("made by"))),
+        KEY_SCOPES,
+        (
+            coded("allowed_providers", gettext_lazy("allowed providers"), partial(hooks.label, "provider")),
+            column("allowed_models", gettext_lazy("allowed models")),
+            column("allowed_operations", gettext_lazy("allowed endpoints")),
+        ),
+        ("created", "maker"),
         ("last_used", "expires", "revoked"),
     )
     actions = ("revoke",)
+
+    @admin.display(description=gettext_lazy("made by"))
+    def maker(self, key: AppKey) -> Any:
+        if key.created_by is None:
+            return actor_label("command") if key.made_by_command else gettext("somebody who has left")
+        return key.created_by
 
     @admin.display(description=gettext_lazy("begins with"), ordering="prefix")
     def begins_with(self, key: AppKey) -> str:
@@ -314,6 +347,17 @@ class AppKeyAdmin(ReadOnlyAdmin):
 # --------------------------------------------------------------------------------------------------------- key pairs
 
 
+class PairStateFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(KeyPair.State.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[KeyPair]) -> QuerySet[KeyPair]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
 class AgeFilter(admin.SimpleListFilter):
     title = gettext_lazy("age")
     parameter_name = "age"
@@ -330,13 +374,16 @@ def due() -> Q:
     return Q(state=KeyPair.State.CURRENT, created__lt=timezone.now() - KEY_PAIR_AGE)
 
 
+PAIR_STATE = coded("state", gettext_lazy("state"), lambda state: KeyPair.State(state).label)
+
+
 @admin.register(KeyPair)
 class KeyPairAdmin(ReadOnlyAdmin):
-    list_display = ("short_id", "tenant", column("state", gettext_lazy("state")), "fingerprint", "created", "retired_on")
-    list_filter = ("state", AgeFilter, "created")
+    list_display = ("short_id", "tenant", PAIR_STATE, "fingerprint", "created", "retired_on")
+    list_filter = (PairStateFilter, AgeFilter, "created")
     search_fields = ("kid", "fingerprint", "tenant__slug", "tenant__name")
     list_select_related = ("tenant",)
-    fields = ("tenant", "short_id", column("state", gettext_lazy("state")), "fingerprint", "created", "retired_on")
+    fields = ("tenant", "short_id", PAIR_STATE, "fingerprint", "created", "retired_on")
     actions = ("rotate",)
 
     @admin.display(description=gettext_lazy("key pair"), ordering="kid")
@@ -371,15 +418,18 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [*AUDIT_KINDS, ("trial", gettext_lazy("Trials")), ("operations", gettext_lazy("Exports"))]
+        return [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(action__startswith=self.value()) if self.value() else queryset
 
 
+AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("time", "tenant", "actor", "what", "object_label", "address")
+    list_display = ("time", "tenant", AUDIT_ACTOR, "what", "about", "address")
     list_filter = (KindFilter, "time")
     search_fields = ("actor", "object_label", "action")
     list_select_related = ("tenant",)
@@ -388,16 +438,24 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     show_facets = admin.ShowFacets.NEVER  # they would count a long table once for each choice
     fields = (
         ("time", "tenant"),
-        ("actor", "address"),
-        "what",
-        ("object_label", column("object_type", gettext_lazy("kind")), column("object_id", gettext_lazy("id"))),
-        column("details", gettext_lazy("details")),
+        (AUDIT_ACTOR, "address"),
+        ("what", "about"),
+        "facts",
+        (column("action", gettext_lazy("code")), column("object_type", gettext_lazy("kind")), column("object_id", gettext_lazy("id"))),
     )
     actions = ("export",)
 
     @admin.display(description=gettext_lazy("action"), ordering="action")
     def what(self, entry: AuditEntry) -> str:
         return str(sentence(entry.action))
+
+    @admin.display(description=gettext_lazy("object"), ordering="object_label")
+    def about(self, entry: AuditEntry) -> str:
+        return str(object_label(entry)) or "-"
+
+    @admin.display(description=gettext_lazy("details"))
+    def facts(self, entry: AuditEntry) -> Any:
+        return shown({str(label): value for label, value in details(entry)})
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[AuditEntry]) -> Any:

@@ -15,6 +15,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from tenants.audit import actor_of, record
@@ -57,10 +59,34 @@ def column(name: str, label: Any, *, boolean: bool = False) -> Callable[[Any], A
 
     @admin.display(description=label, ordering=name, boolean=boolean)
     def value(row: Any) -> Any:
-        return getattr(row, name)
+        found = getattr(row, name)
+        return found if boolean else shown(found)
 
     value.__name__ = name
     return value
+
+
+def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A field that holds a code, or a list of codes, in the words that people have for it. words: of one code."""
+
+    @admin.display(description=label, ordering=name)
+    def value(row: Any) -> Any:
+        found = getattr(row, name)
+        return shown([words(one) for one in found] if isinstance(found, list) else words(found) if found else found)
+
+    value.__name__ = name
+    return value
+
+
+def shown(value: Any) -> Any:
+    """A list as a sentence has it, a table as lines; a hyphen for nothing, as Django's own columns have it."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, dict):
+        return format_html_join(mark_safe("<br>"), "{}: {}", ((name, shown(one)) for name, one in value.items()))
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return format_html_join(mark_safe("<br>"), "{}", ((" · ".join(f"{name}: {one}" for name, one in row.items()),) for row in value))
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else value
 
 
 # ------------------------------------------------------------------------------------------------------ asking first
