@@ -20,9 +20,10 @@ class GatewayConfig(AppConfig):
         from tenants import hooks as tenant_hooks
 
         tenant_hooks.register(callables=examples.callables, example=examples.example)
+        tenant_hooks.register_labels({"default_model": scenario_label, "provider": provider_label})
         contributions.register_trials(trials_by_provider)
         contributions.register_latest_calls(latest_calls)
-        hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models)
+        hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models, fields=plan_fields)
         hooks.register_catalog(price=list_price, label=provider_label)
 
 
@@ -70,6 +71,18 @@ def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ig
     return PlanCredential(cleaned.public, cleaned.secret, fields.address(declared, cleaned.public, base_url))
 
 
+def plan_fields(provider: str) -> list:  # type: ignore[type-arg]
+    """The inputs of a plan's credential: those that a workspace of this provider fills in."""
+    from providers import registry
+    from quotas.hooks import CredentialField
+
+    try:
+        declared = registry.get(provider).credential_fields
+    except registry.UnknownProvider:
+        return []
+    return [CredentialField(one.name, one.label, one.secret, one.help_text) for one in declared]
+
+
 def retired_models(provider: str, models: Collection[str]) -> list:  # type: ignore[type-arg]
     """Those of a plan's models that their provider has switched off or will."""
     from models_catalog import facts
@@ -89,6 +102,14 @@ def list_price(tenant_id: UUID, provider: str, model: str):  # type: ignore[no-u
     if entry is None or entry.price is None:
         return None
     return ListPrice(entry.price, entry.as_of, entry.source, is_own="price" in entry.overrides)
+
+
+def scenario_label(scenario: str):  # type: ignore[no-untyped-def]
+    """What a default model is for; None where there is no such scenario."""
+    from models_catalog import scenarios
+
+    found = scenarios.find(scenario)
+    return found.label if found else None
 
 
 def provider_label(provider: str):  # type: ignore[no-untyped-def]

@@ -21,7 +21,7 @@ from tenants.operating import harmless
 from tenants.pages import paginate
 from tenants.permissions import Action
 from tenants.web import page
-from tenants.wording import actor_label, details, sentence
+from tenants.wording import actor_label, details, object_label, sentence
 
 BATCH = 1000  # rows that an export reads at once
 
@@ -32,6 +32,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     entries = paginate(request, queries.audit_entries(tenant=request.tenant, **form.filters))
     for entry in entries:
         entry.sentence, entry.who, entry.facts = sentence(entry.action), actor_label(entry.actor), details(entry)
+        entry.about = object_label(entry)
     return render(request, "tenants/audit.html", {"entries": entries, "form": form}, status=422 if form.errors else 200)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from tenants import hooks
 from tenants.permissions import ROLE_LABELS, SCOPE_LABELS
 
 AUDIT_KINDS = (
@@ -144,7 +146,18 @@ def details(entry: Any) -> list[tuple[Any, str]]:
         name: value for name, value in entry.details.items() if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
     }
     words = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
-    return [(DETAILS.get(name, name.replace("_", " ")), _text(value, words.get(name, {}))) for name, value in found.items()]
+    return [
+        (capfirst(DETAILS.get(name, name.replace("_", " "))), _value(name, value, words.get(name, {}))) for name, value in found.items()
+    ]
+
+
+def object_label(entry: Any) -> Any:
+    """What an audit entry is about, as people call it."""
+    return hooks.label(entry.object_type, entry.object_label)
+
+
+def _value(name: str, value: Any, words: dict[str, Any]) -> str:
+    return str(hooks.label(name, value)) if isinstance(value, str) and value not in words else _text(value, words)
 
 
 def _text(value: Any, words: dict[str, Any]) -> str:
