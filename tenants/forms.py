@@ -19,7 +19,7 @@ from tenants.hooks import Callables
 from tenants.permissions import RANK, ROLE_LABELS, Role, Scope, scopes_of
 from tenants.wording import AUDIT_KINDS, actor_label
 
-THEMES = (("", _("As the system")), ("light", _("Light")), ("dark", _("Dark")))
+THEMES = (("", _("Same as the system")), ("light", _("Light")), ("dark", _("Dark")))
 SCOPE_LABELS = {
     Scope.USE: _("Call models: the OpenAI-compatible endpoints under /v1"),
     Scope.READ: _("Read settings and usage: GET of the REST API"),
@@ -31,7 +31,7 @@ SCOPE_SHORT = {
     Scope.MANAGE: pgettext_lazy("scope", "Change"),
 }
 PASSWORD_RULES = _("At least 10 characters; not a common password, not only digits, not like your name or address.")
-DAYS = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, _("Never")))
+DAYS = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, pgettext_lazy("expiry", "Never")))
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
 
@@ -53,16 +53,16 @@ def time_zones() -> list[tuple[str, Any]]:
     names = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/")))
     regions = groupby(names, key=lambda name: name.partition("/")[0])
     groups = [(region, [(name, name.partition("/")[2].replace("_", " ")) for name in members]) for region, members in regions]
-    first = _("As the server (%(zone)s)") % {"zone": settings.TIME_ZONE}
+    first = _("Same as the server (%(zone)s)") % {"zone": settings.TIME_ZONE}
     return [("", first), ("UTC", "UTC"), *groups]
 
 
 class ProfileForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120, required=False, help_text=_("Shown to the other members."))
-    language = forms.ChoiceField(label=_("Language"), required=False, choices=lambda: [("", _("As the browser")), *settings.LANGUAGES])
+    language = forms.ChoiceField(label=_("Language"), required=False, choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES])
     theme = forms.ChoiceField(label=_("Theme"), required=False, choices=THEMES)
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), required=False, choices=time_zones, help_text=_("Of times and days on your pages. Exports say UTC.")
+        label=_("Time zone"), required=False, choices=time_zones, help_text=_("For times and dates on your pages. Downloads use UTC.")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,7 +75,7 @@ class PasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
-        self.fields["old_password"].label = _("Present password")
+        self.fields["old_password"].label = _("Current password")
         self.fields["new_password1"].help_text = PASSWORD_RULES
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
@@ -257,12 +257,12 @@ class WorkspaceForm(forms.Form):
         label=pgettext_lazy("workspace", "Address"),
         max_length=50,
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}),
-        help_text=_("Part of the address of every page. The address of before leads to the new one, so links keep working."),
+        help_text=_("Part of the address of every page. The old address leads to the new one, so links keep working."),
     )
     default_language = forms.ChoiceField(
         label=_("Default language"),
         required=False,
-        choices=lambda: [("", _("As the browser")), *settings.LANGUAGES],
+        choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
         help_text=_("For people who are invited from now on. Everybody can choose another one in the profile."),
     )
 

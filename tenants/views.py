@@ -50,10 +50,14 @@ class SignIn(LoginView):
         wait = throttle.wait_before_sign_in(request, request.POST.get("username", ""))
         if not wait:
             return super().post(request, *args, **kwargs)
-        context = self.get_context_data(form=SignInForm(request), wait=math.ceil(wait / 60))
+        context = self.get_context_data(form=SignInForm(request, initial=self._typed()), wait=math.ceil(wait / 60))
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = str(math.ceil(wait))
         return response
+
+    def _typed(self) -> dict[str, str]:
+        """The address again, never the password: nobody types it a second time after the pause."""
+        return {"username": self.request.POST.get("username", "")}
 
     def get_initial(self) -> dict[str, Any]:
         """Who confirms the own password need not type the address again."""
