@@ -35,6 +35,62 @@ def submit_wrong_passwords(page: Page) -> None:
         page.locator("main form:has(input[type=password]) button[type=submit]").click()
 
 
+def sign_in_too_often(page: Page) -> None:
+    """An account of nobody, so that no other page waits. Where it is paused already, one try shows that."""
+    for _attempt in range(7):
+        page.locator("input[name=username]").fill("throttled@nowhere.test")
+        page.locator("input[name=password]").fill(factories.marked_secret("wrong password"))
+        _send(page)
+        if page.locator(".note.warn").count():
+            return
+
+
+def lose_token(page: Page) -> None:
+    """As a form that was open for very long, or on a site whose cookies are refused."""
+    page.evaluate("document.querySelectorAll('main [name=csrfmiddlewaretoken]').forEach((field) => field.remove())")
+    page.locator("input[name=username]").fill("nobody@nowhere.test")
+    page.locator("input[name=password]").fill(factories.marked_secret("any password"))
+    _send(page)
+
+
+def make_app_key(page: Page) -> None:
+    """Each time under another name: two keys of one name are refused."""
+    page.locator("#id_name").fill(f"Notebook {factories.marked_secret(prefix='')[-6:]}")
+    _send(page)
+    page.locator("#app-key").wait_for()
+
+
+def invite(page: Page) -> None:
+    """The same person each time: the new link ends the one of before."""
+    page.locator("#id_email").fill("ada@example.org")
+    _send(page)
+    page.locator("#invite-link").wait_for()
+
+
+def take_address(page: Page) -> None:
+    page.locator("#id_slug").fill("fresh")
+    _send(page)
+
+
+def type_wrong_name(page: Page) -> None:
+    page.locator("#id_typed").fill("another")
+    with page.expect_navigation():
+        page.locator("main form button.danger, main form button.primary").first.click()
+
+
+def asks(action: str) -> Callable[[Page], None]:
+    """Of an operators' list: the page that an action of its first row shows before it does anything."""
+
+    def act(page: Page) -> None:
+        page.locator("#result_list input.action-select").first.check()
+        page.locator("select[name=action]").select_option(action)
+        with page.expect_navigation():
+            page.locator("button[name=index]").click()
+        page.locator(".asks-first .submit-row").wait_for()
+
+    return act
+
+
 def type_foreign_key(page: Page) -> None:
     """A key of another provider: refused before anything is sent."""
     page.locator("input[name=values-api_key]").fill(factories.marked_secret("foreign key", prefix="sk-ant-"))
@@ -95,5 +151,14 @@ ACTS: dict[str, Callable[[Page], None]] = {
         refuse_in_dialog,
         chat,
         preview_import,
+        sign_in_too_often,
+        lose_token,
+        make_app_key,
+        invite,
+        take_address,
+        type_wrong_name,
     )
+} | {
+    f"ask_{action}": asks(action)
+    for action in ("suspend", "rotate_key_pair", "grant_trial", "deactivate", "revoke", "grant_credits", "reset", "disable", "make_default")
 }

@@ -2,7 +2,8 @@
 
 `with Keeper(server) as keeper: keeper.make("furnished", "acme")` - a process beside the server, with the server's own settings,
 because the tests' process has another database. Kinds: fresh (nothing in it), furnished (every page has something to show),
-long (names as long as the fields allow), huge (500 models, 400 calls, 60 of what is listed elsewhere).
+long (names as long as the fields allow), huge (500 models, 400 calls, 60 of what is listed elsewhere), states (what passes: keys
+that end, invitations that ended, a rotation that was interrupted).
 """
 
 from __future__ import annotations
@@ -175,7 +176,13 @@ def _huge(space: Any) -> None:
             factories.make_credential(tenant, provider="openai", name=f"Key {number}", is_active=number == 0)
 
 
-FILL = {"fresh": _fresh, "furnished": _furnished, "long": _long, "huge": _huge}
+def _states(space: Any) -> None:
+    from tests.browser import states
+
+    states.show(space)
+
+
+FILL = {"fresh": _fresh, "furnished": _furnished, "long": _long, "huge": _huge, "states": _states}
 
 
 def _scoped(tenant: Any, work: Any) -> None:
@@ -229,8 +236,8 @@ def _ids(space: Any) -> dict[str, str]:
     """The id of one object of every kind that a page's address names; what the workspace has none of is left out."""
     from models_catalog.models import TenantModel
     from providers.models import ProviderCredential
-    from quotas.models import CallRecord
-    from tenants.models import AppKey, Invitation, Membership
+    from quotas.models import CallRecord, CreditPool, TrialPlan
+    from tenants.models import AppKey, AuditEntry, Invitation, KeyPair, Membership
     from tenants.scope import tenant_scope
 
     with tenant_scope(space.tenant):
@@ -242,12 +249,17 @@ def _ids(space: Any) -> dict[str, str]:
             "app_key": AppKey.objects.order_by("name").last(),
             "invitation": Invitation.objects.first(),
             "membership": Membership.objects.get(user=space.viewer),
+            "key_pair": KeyPair.objects.first(),
+            "audit_entry": AuditEntry.objects.first(),
+            "pool": CreditPool.objects.first(),
         }
         first = TenantModel.objects.order_by("model").first()
         ids = {name: str(row.pk) for name, row in found.items() if row is not None}
-        ids |= {"model": first.model} if first else {}
+        ids |= {"model": first.model, "model_row": str(first.pk)} if first else {}
+        ids |= {"tenant": str(space.tenant.pk), "person": str(space.viewer.pk)}
         if space.tenant.slug == "acme":
             ids["token"] = _invitation(space)
+            ids["plan"] = str(TrialPlan.objects.get(slug="anthropic").pk)
     return ids
 
 
