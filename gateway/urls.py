@@ -1,4 +1,4 @@
-"""Addresses of the workspace's first page and of the playground."""
+"""Addresses of the workspace's first page, of the playground and of what a provider was used for."""
 
 from django.urls import path
 
@@ -7,6 +7,7 @@ from gateway import views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
+    path("settings/model-providers/<slug:provider>/activity/", views.provider_activity, name="provider-activity"),
     path("playground/", playground.chat, name="playground"),
     path("playground/embeddings/", playground.embeddings, name="playground-embeddings"),
     path("playground/speech/", playground.speech, name="playground-speech"),

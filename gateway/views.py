@@ -1,15 +1,21 @@
-"""The overview page of a workspace."""
+"""The overview page of a workspace, and the page of what a provider was used for."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from gateway.activity import DAYS
+from gateway.activity import activity as read_activity
 from gateway.overview import overview as read_overview
+from providers.cards import Card
+from providers.reading import reading_once
+from providers.views import known_status
 from tenants.pages import endpoint
 from tenants.permissions import Action
 from tenants.views import LAST_WORKSPACE
 from tenants.web import page
+from tenants.wording import actor_label, details, sentence
 
 
 @page(Action.VIEW_MODELS)
@@ -18,3 +24,14 @@ def overview(request: HttpRequest) -> HttpResponse:
         request.session[LAST_WORKSPACE] = request.tenant.slug
     context = {"overview": read_overview(tenant=request.tenant), "base_url": endpoint(request)}
     return render(request, "gateway/overview.html", context)
+
+
+@page(Action.VIEW_PROVIDERS)
+def provider_activity(request: HttpRequest, provider: str) -> HttpResponse:
+    with reading_once():
+        card = Card(known_status(request, provider))
+    may = request.principal.can
+    found = read_activity(tenant=request.tenant, provider=provider, with_calls=may(Action.VIEW_USAGE), with_changes=may(Action.VIEW_AUDIT))
+    for entry in found.changes:
+        entry.sentence, entry.who, entry.facts = sentence(entry.action), actor_label(entry.actor), details(entry)
+    return render(request, "gateway/provider_activity.html", {"card": card, "activity": found, "days": DAYS})

@@ -300,6 +300,7 @@ PAGES: dict[str, Entry] = {
     f"{SETTINGS}workspace/close/": Entry(bodies={"POST": lambda side: {"typed": side.tenant.slug}}),
     f"{PROVIDERS}": Entry(),
     f"{PROVIDERS}{{provider}}/": Entry(fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/activity/": Entry(fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/setup/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_credential}),
     f"{PROVIDERS}{{provider}}/credentials/": Entry(fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/credentials/order/": Entry(fixed=OF_PROVIDER, bodies={"POST": lambda side: {"first": "trial"}}),

@@ -29,6 +29,7 @@ SECTIONS = {
             "provider-setup",
             "provider-credentials",
             "provider-models",
+            "provider-activity",
             "credential-edit",
             "credential-delete",
             "credential-import",
