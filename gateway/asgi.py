@@ -19,7 +19,8 @@ import orjson
 
 from gateway import openai_format
 from gateway.errors import DatabaseAway, Refusal, bad_request
-from gateway.relay import KEY_LENGTH, Inquiry, Presence, Streamed, Whole, database_away, internal_error
+from gateway.inquiry import KEY_LENGTH, Inquiry, Presence
+from gateway.relay import Streamed, Whole, database_away, internal_error
 from gateway.service import Service
 from gateway.uploads import FILE_LIMIT, read_form
 from providers.spec import Operation

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from gateway.inquiry import Inquiry
 from models_catalog.catalog import Price
 from providers.spec import Answer, Decoder, Operation, Usage
 from quotas import pricing
-
-if TYPE_CHECKING:
-    from gateway.relay import Inquiry
 
 CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
 # What is counted in tokens. Audio is not, heard or spoken: without a report its use is unknown.

@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from gateway import openai_format
 from gateway.errors import Refusal
+from gateway.inquiry import Inquiry
 from gateway.playground import SERVICE
-from gateway.relay import Inquiry, Whole, internal_error
+from gateway.relay import Whole, internal_error
 from gateway.service import Service
 from providers.spec import Operation, Upload
 from tenants.identity import Principal
