@@ -16,6 +16,7 @@ from quotas.charts import calls_per_day
 from quotas.forms import CallFilterForm, UsageForm
 from tenants import hooks
 from tenants.audit import actor_of, record
+from tenants.downloads import download
 from tenants.models import User
 from tenants.pages import endpoint
 from tenants.permissions import Action
@@ -74,7 +75,7 @@ def usage_export(request: HttpRequest) -> StreamingHttpResponse:
         for row in found.rows:
             row.key = names.get(row.key, row.key)
     _note_export(request, f"usage by {by}", {"days": form.chosen, **form.wanted})
-    return exports.download(request, exports.of_summary(found.rows), name=_file("usage", request))
+    return download(request, exports.of_summary(found.rows), name=_file("usage", request))
 
 
 @page(Action.VIEW_USAGE)
@@ -107,7 +108,7 @@ def usage_calls_export(request: HttpRequest) -> StreamingHttpResponse:
         wanted["since"] = queries.start_of(UsageForm(request.GET).chosen)
     _note_export(request, "calls", {name: str(value) for name, value in wanted.items() if value})
     pieces = exports.of_calls(queries.every_call(tenant_id=tenant_id, **wanted))
-    return exports.download(request, pieces, name=_file("calls", request))
+    return download(request, pieces, name=_file("calls", request))
 
 
 def _note_export(request: HttpRequest, what: str, details: Mapping[str, Any]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, wraps
 from typing import Any, Final
 
@@ -20,12 +19,12 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from tenants.audit import actor_of, record
-from tenants.scope import bound, tenant_scope
+from tenants.downloads import download, table
+from tenants.scope import tenant_scope
 from tenants.services import system_tenant
 
 MOST_COUNTED: Final = 10_000
 MOST_NAMED: Final = 50  # rows that a page names before it asks
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -149,38 +148,8 @@ def _named(row: Model) -> str:
 # --------------------------------------------------------------------------------------------------------------- CSV
 
 
-class _Echo:
-    """A file that hands every line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def harmless(cell: Any) -> str:
-    """A cell's text. One that a spreadsheet would take for a formula begins with an apostrophe."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isascii()
-
-
 def as_csv(request: HttpRequest, *, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
     """A table as a download, line by line. name: of the file, without its end. That it was taken is in the operators' audit trail."""
     with tenant_scope(system_tenant()):
         record(tenant=system_tenant(), actor=actor_of(request), action="operations.exported", object_type="csv", object_label=name)
-    filename = f"{name}-{timezone.localdate():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(bound(_lines(header, rows)), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow([harmless(cell) for cell in header])
-    for row in rows:
-        yield writer.writerow([harmless(cell) for cell in row])
+    return download(request, table(header, rows), name=f"{name}-{timezone.localdate():%Y-%m-%d}.csv")

@@ -16,11 +16,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from quotas import exports, figures, queries, services, wording
+from quotas import figures, queries, services, wording
 from quotas.charts import calls_per_day, nice
 from quotas.models import CallRecord, CreditPool, TrialPlan
 from quotas.queries import Cost, SummaryRow
 from quotas.templatetags import usage_ui
+from tenants.downloads import download, text_of
 from tenants.models import AuditEntry, User
 from tenants.scope import tenant_scope
 from tests import factories, walk
@@ -341,6 +342,15 @@ def test_the_csv_of_sums_is_audited(acme: factories.Workspace, browser: Client) 
         assert AuditEntry.objects.filter(action="usage.exported").count() == 2
 
 
+@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1+1", "＠SUM(1)"])
+def test_a_cell_is_no_formula(cell: str) -> None:
+    assert next(csv.reader(io.StringIO(text_of([[cell]]), newline="")))[0] == f"'{cell}"
+
+
+def test_a_number_stays_a_number() -> None:
+    assert text_of([[-5, "-0.25", None, "a"]]) == "-5,-0.25,,a\r\n"
+
+
 def test_under_asgi_the_pieces_come_one_by_one() -> None:
     """Django would collect a synchronous iterator before it sends anything."""
     made = []
@@ -352,7 +362,7 @@ def test_under_asgi_the_pieces_come_one_by_one() -> None:
 
     async def read() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-        answer = exports.download(ASGIRequest(scope, io.BytesIO()), pieces(), name="x.csv")
+        answer = download(ASGIRequest(scope, io.BytesIO()), pieces(), name="x.csv")
         assert answer.is_async
         parts = aiter(answer)
         assert await anext(parts) == b"0"

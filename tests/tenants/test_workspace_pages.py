@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core import mail
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from providers.models import ProviderCredential
@@ -42,6 +43,10 @@ def actions(tenant: Tenant) -> list[str]:
 
 def text_of(answer: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+async def collected(answer: Any) -> list[bytes]:
+    return [piece async for piece in answer]
 
 
 class TestSettings:
@@ -350,6 +355,36 @@ class TestAudit:
         assert signed_in(acme.editor).get(f"{SETTINGS}/audit/export.csv").status_code == 403
         for other in (stranger, globex.owner):
             assert signed_in(other).get(f"{SETTINGS}/audit/export.csv").status_code == 404
+
+    def test_the_download_of_a_long_log_holds_each_entry_once(self, acme: factories.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queries, "BATCH", 2)
+        now = timezone.now()
+        with tenant_scope(acme.tenant):
+            for number in range(7):
+                time = now - timedelta(days=number // 3)  # some at the same moment
+                AuditEntry.objects.create(tenant=acme.tenant, time=time, actor="ada", action="member.joined", object_label=f"no {number}")
+        rows = self.rows(signed_in(acme.admin).get(f"{SETTINGS}/audit/export.csv?kind=member."))
+        assert sorted(row["Object"] for row in rows) == [f"no {number}" for number in range(7)]
+        assert [row["Time (UTC)"] for row in rows] == sorted((row["Time (UTC)"] for row in rows), reverse=True)
+
+    @pytest.mark.parametrize("of", ["workspace", "operators"])
+    def test_a_download_is_sent_while_it_is_made(self, of: str, acme: factories.Workspace) -> None:
+        """Django collects what is not asynchronous before the first byte: of a long log a minute later, all of it in memory."""
+        browser = AsyncClient()
+        if of == "workspace":
+            browser.force_login(acme.admin)
+            self.entries(acme)
+            answer = async_to_sync(browser.get)(f"{SETTINGS}/audit/export.csv")
+        else:
+            browser.force_login(User.objects.create_superuser("op@example.org", factories.PASSWORD))
+            with all_tenants():
+                self.entries(acme)
+                rows = [str(pk) for pk in AuditEntry.objects.values_list("pk", flat=True)]
+            form = {"action": "export", "select_across": "1", "index": "0", "_selected_action": rows[:1]}
+            answer = async_to_sync(browser.post)("/admin/tenants/auditentry/", form)
+        assert answer.status_code == 200
+        assert answer.is_async
+        assert b"".join(async_to_sync(collected)(answer)).decode("utf-8-sig").count("\n") > 1
 
     def test_every_action_has_words(self) -> None:
         """Whatever a service records for a workspace is said in words, not as a code."""
