@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from providers import client
 from providers.access import secret_texts
@@ -74,7 +75,8 @@ class CredentialRefused(ServiceError):
     @property
     def answer(self) -> str:
         """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from coming where there was none."""
-        return code_text(self.error) or self.error.transport
+        none = _("none (%(reason)s)") % {"reason": self.error.transport} if self.error.transport else ""
+        return code_text(self.error) or none
 
 
 class CheckFailed(Exception):

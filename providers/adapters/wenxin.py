@@ -221,7 +221,9 @@ PROVIDER = Provider(
             help_url="https://console.bce.baidu.com/qianfan/ais/console/applicationConsole/application",
             help_text=_("Only with the API Key of an older application."),
         ),
-        Field("app_id", _("Application ID"), required=False, advanced=True, placeholder="app-...", help_text=_("Sent along with each call.")),
+        Field(
+            "app_id", _("Application ID"), required=False, advanced=True, placeholder="app-...", help_text=_("Sent along with each call.")
+        ),
         base_url_field(),
     ),
     default_base_url="https://qianfan.baidubce.com/v2",

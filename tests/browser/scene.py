@@ -33,7 +33,7 @@ def furnish(space: factories.Workspace) -> None:
             tenant=tenant, email="grace@example.org", role=Role.EDITOR, actor=Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
         )
     with all_tenants():
-        _trial(tenant, "anthropic", "Anthropic", 1000, 880, {"claude-instant-1": 1, "claude-2": 1})
+        trial(tenant, "anthropic", "Anthropic", 1000, 880, {"claude-instant-1": 1, "claude-2": 1})
     with tenant_scope(tenant):
         _calls(tenant)
 
@@ -56,7 +56,8 @@ def _keys(space: factories.Workspace) -> None:
     row.save(update_fields=["last_used", "expires"])
 
 
-def _trial(tenant: Tenant, provider: str, label: str, limit: int, used: int, models: dict[str, int]) -> None:
+def trial(tenant: Tenant, provider: str, label: str, limit: int, used: int, models: dict[str, int]) -> None:
+    """A workspace's trial of which so many credits are used; models: credits by name."""
     plan, _made = TrialPlan.objects.update_or_create(
         slug=provider, defaults={"label": label, "provider": provider, "limit": limit, "is_on": True}
     )
