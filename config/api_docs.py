@@ -1,4 +1,4 @@
-"""Turns the OpenAPI document into what the documentation page shows. Pure: dictionaries in, dataclasses out."""
+"""Turns the OpenAPI document into what the documentation page shows: dictionaries in, dataclasses out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # In the order in which somebody who starts needs them; others follow.
@@ -116,7 +118,7 @@ def _content(holder: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row:
     schema = _resolve(document, parameter["schema"])
-    where = " (path)" if parameter["in"] == "path" else ""
+    where = f" ({_('in the path')})" if parameter["in"] == "path" else ""
     return Row(
         name=parameter["name"],
         type=_type(document, schema) + where,
@@ -150,13 +152,12 @@ def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     names = [name for name in (kind if isinstance(kind, list) else [kind]) if name != "null"]
     name = names[0] if names else "null"
     if name == "array":
-        return f"list of {_type(document, _resolve(document, schema.get('items', {})))}"
+        return _("list of %(type)s") % {"type": _type(document, _resolve(document, schema.get("items", {})))}
     more = schema.get("additionalProperties")
     if name == "object" and isinstance(more, Mapping) and more:
-        return f"map to {_type(document, _resolve(document, more))}"
-    return {"date-time": "date and time", "uuid": "UUID", "date": "date", "decimal": "decimal as string"}.get(
-        schema.get("format", ""), str(name)
-    )
+        return _("map to %(type)s") % {"type": _type(document, _resolve(document, more))}
+    words = {"date-time": _("date and time"), "uuid": "UUID", "date": _("date"), "decimal": _("decimal as string")}
+    return words.get(schema.get("format", ""), str(name))
 
 
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -177,7 +178,7 @@ def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0
         description = found.get("description", "")
         yield Row(
             name=name,
-            type=_type(document, found) + (" or null" if _nullable(inner) else ""),
+            type=_("%(type)s or null") % {"type": _type(document, found)} if _nullable(inner) else _type(document, found),
             required=name in required,
             description=paragraphs("" if "enum" in found and description.startswith("* ") else description)[0],
             choices=_choices(found if "enum" in found else _resolve(document, found.get("items", {}))),

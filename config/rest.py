@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from functools import lru_cache
+from inspect import getdoc
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import get_script_prefix
 from django.utils.cache import patch_cache_control
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 
+from config import api_texts
 from config.api_docs import chapters, paragraphs
-from tenants.rest import error_body
+from tenants.rest import StrictSerializer, error_body
 
-_DESCRIPTION = """\
+_DESCRIPTION = gettext_noop(
+    """\
 Everything that a workspace's settings pages can do, for programs.
 
 Send an app key as `Authorization: Bearer mk_live_...`. The scope `read` allows every GET, `manage` the other methods.
@@ -31,6 +35,7 @@ follows; `null` is the end. Secrets go in and never come out: an answer shows a 
 
 The models themselves are used through the OpenAI-compatible endpoints under `/v1/`.
 """
+)
 _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["error"],
@@ -86,12 +91,16 @@ class Generator(SchemaGenerator):
         document["info"]["description"] = _DESCRIPTION
         schemas = document["components"]["schemas"]
         for name, body in schemas.items():
+            if body.get("description") == getdoc(StrictSerializer):
+                del body["description"]  # for readers of the code
             if name.endswith("Request"):
                 body.setdefault("additionalProperties", False)
-        schemas["Error"] = _ERROR_SCHEMA
+        schemas["Error"] = copy.deepcopy(_ERROR_SCHEMA)
         for operations in document["paths"].values():
             for operation in operations.values():
                 _add_errors(operation)
+        for described in api_texts.described(document):
+            described.update(api_texts.translated(described))
         return document
 
 
@@ -133,7 +142,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     context = {
         "info": found["info"],
         "introduction": paragraphs(found["info"]["description"]),
-        "chapters": chapters(found),
+        "chapters": [replace(chapter, title=_(chapter.title)) for chapter in chapters(found)],
         "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
         "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
     }

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import get_resolver, reverse
+from django.utils.translation import override
 from jsonschema import Draft202012Validator
 
-from config import rest
+from config import api_texts, rest
 from config.api_docs import CHAPTERS, METHODS, chapters
 from tests import routes
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return rest.document()
+    with override("en"):
+        return rest.document()
 
 
 @pytest.fixture
@@ -142,3 +144,20 @@ def test_the_examples_match_their_own_schemas(document: dict[str, Any]) -> None:
                 schema = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
                 whole = {**schema, "components": document["components"]}
                 Draft202012Validator(whole).validate(json.loads(operation.body_example))
+
+
+def test_the_document_is_said_in_words_that_are_translated(document: dict[str, Any]) -> None:
+    said = {text for part in api_texts.described(document) for text, _choices in api_texts.words(part).values()}
+    listed = {rest._DESCRIPTION, *api_texts.TEXTS}
+    assert said - listed == set()
+    assert listed - said - set(CHAPTERS) == set()
+
+
+def test_the_page_and_the_document_speak_chinese(db: None, document: dict[str, Any]) -> None:
+    chinese = {"Accept-Language": "zh-hans"}
+    page = Client().get("/api/docs/", headers=chinese).content.decode()
+    for english in ("List the providers", "Everything that a workspace", "Audit trail", "list of string", "The app key may not do this."):
+        assert english not in page
+    found = Client().get(reverse("api-schema"), headers=chinese).json()
+    assert found["paths"].keys() == document["paths"].keys()
+    assert found["paths"]["/api/v1/providers/"]["get"]["summary"] != document["paths"]["/api/v1/providers/"]["get"]["summary"]
