@@ -92,9 +92,9 @@ class Outcome:
 
     @property
     def message(self) -> dict[str, Any]:
-        choices = self.body.get("choices") or [{}]
-        found: dict[str, Any] = choices[0].get("message") or {}
-        return found
+        first = next(iter(_rows(self.body.get("choices"))), {})
+        found = first.get("message")
+        return found if isinstance(found, dict) else {}
 
     @property
     def text(self) -> str:
@@ -214,13 +214,28 @@ class Vector:
 
 def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
     """The vectors of an embedding's answer beside their lines; what is no list of numbers is left empty."""
-    rows = body.get("data") or []
-    found = {row.get("index", number): row.get("embedding") for number, row in enumerate(rows) if isinstance(row, dict)}
+    rows = enumerate(_rows(body.get("data")))
+    found = {row["index"] if isinstance(row.get("index"), int) else number: row.get("embedding") for number, row in rows}
     return [Vector(line, _numbers(found.get(number))) for number, line in enumerate(lines)]
 
 
+def _rows(value: Any) -> list[dict[str, Any]]:
+    """What a list of objects should be, whatever a provider sent."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
 def _numbers(value: Any) -> tuple[float, ...]:
-    return tuple(float(one) for one in value) if isinstance(value, list) and all(isinstance(one, int | float) for one in value) else ()
+    found = tuple(map(_number, value)) if isinstance(value, list) else ()
+    return () if None in found else found  # type: ignore[return-value]
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no number that can be counted with."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def similarities(found: Sequence[Vector]) -> list[list[str]]:
@@ -229,10 +244,12 @@ def similarities(found: Sequence[Vector]) -> list[list[str]]:
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> str:
-    size = math.sqrt(math.fsum(a * a for a in one)) * math.sqrt(math.fsum(b * b for b in other))
-    if len(one) != len(other) or not size:
+    if len(one) != len(other) or not any(one) or not any(other):
         return "–"
-    return f"{math.fsum(a * b for a, b in zip(one, other, strict=True)) / size:.3f}"
+    # Made short first: the squares of great numbers are beyond all numbers.
+    near, far = (max(map(abs, values)) for values in (one, other))
+    near_size, far_size = (math.hypot(*(a / most for a in values)) for values, most in ((one, near), (other, far)))
+    return f"{math.fsum(a / near * (b / far) for a, b in zip(one, other, strict=True)) / (near_size * far_size):.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +262,7 @@ class Ranked:
 
 def ranking(documents: Sequence[str], body: Mapping[str, Any]) -> list[Ranked]:
     """The documents in the order of a rerank's answer."""
-    rows = [row for row in body.get("results") or [] if isinstance(row, dict) and isinstance(row.get("index"), int)]
-    known = [row for row in rows if 0 <= row["index"] < len(documents)]
-    known.sort(key=lambda row: -float(row.get("relevance_score") or 0))
-    return [
-        Ranked(place, row["index"] + 1, documents[row["index"]], f"{float(row.get('relevance_score') or 0):.4f}")
-        for place, row in enumerate(known, start=1)
-    ]
+    rows = [row for row in _rows(body.get("results")) if isinstance(row.get("index"), int)]
+    known = {row["index"]: _number(row.get("relevance_score")) or 0.0 for row in rows if 0 <= row["index"] < len(documents)}
+    ordered = sorted(known.items(), key=lambda one: -one[1])
+    return [Ranked(place, index + 1, documents[index], f"{score:.4f}") for place, (index, score) in enumerate(ordered, start=1)]

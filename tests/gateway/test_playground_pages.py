@@ -212,9 +212,36 @@ def test_cosines() -> None:
     assert similarities(found)[0] == ["1.000", "0.000", "-1.000", "–", "–"]
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": [{"embedding": "AAAA"}, 3]}, {"data": [{"index": 0, "embedding": [None]}]}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"data": None},
+        {"data": [{"embedding": "AAAA"}, 3]},
+        {"data": [{"index": 0, "embedding": [None]}]},
+        {"data": 5},
+        {"data": [{"index": [1], "embedding": [10**400]}]},
+    ],
+)
 def test_an_answer_without_vectors(body: dict[str, Any]) -> None:
     assert [one.length for one in vectors(["a", "b"], body)] == [0, 0]
+
+
+@pytest.mark.parametrize("body", [{"choices": ["x"]}, {"choices": {"a": 1}}, {"choices": [{"message": "x"}]}, {"choices": [{}]}, {}])
+def test_an_answer_without_a_message(body: dict[str, Any]) -> None:
+    assert (Outcome("openai/x", body=body).text, Outcome("openai/x", body=body).thought) == ("", "")
+
+
+def test_great_numbers_have_an_angle_too() -> None:
+    found = [Vector("a", (1e300, 0.0)), Vector("b", (1e300, 1e300)), Vector("c", (1e-300, 1e-300))]
+    assert similarities(found)[0] == ["1.000", "0.707", "0.707"]
+
+
+@pytest.mark.parametrize("score", ["abc", {"a": 1}, 10**400, None])
+def test_an_order_without_scores(score: Any) -> None:
+    rows = [{"index": 1, "relevance_score": score}, {"index": 0, "relevance_score": 0.5}, {"index": 0, "relevance_score": 0.5}]
+    assert [(one.number, one.score) for one in ranking(["a", "b"], {"results": rows})] == [(1, "0.5000"), (2, "0.0000")]
+    assert ranking(["a"], {"results": 7}) == []
 
 
 def test_an_order_with_what_is_not_there() -> None:
