@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Exists
+from django.db.models import Exists, Value
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -24,7 +25,7 @@ from providers.queries import State
 from providers.reading import once, reading_once
 from quotas import charts, wording
 from quotas import queries as quota_queries
-from quotas.models import CallRecord
+from quotas.models import CallRecord, RolledUntil, StaleHour
 from quotas.queries import SummaryRow
 from quotas.sums import Standing
 from tenants import hooks
@@ -106,10 +107,9 @@ def overview(*, tenant: Tenant) -> Overview:
     with reading_once():
         statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()))
         found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (None, {})
-    if statuses is not None:
-        found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
-        found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_progress(tenant)))
-    with reading_once():
+        if statuses is not None:
+            found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
+            found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_past(tenant.pk).progress))
         found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
         found.days = _part(found, _("calls"), lambda: _days(tenant))
     return found
@@ -139,29 +139,42 @@ def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
 
 
 def _problems(tenant: Tenant) -> list[Problem]:
-    calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_standing(tenant.pk))
+    calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing)
     return [Problem(call, wording.error(call.error_code)) for call in calls]
 
 
 def _days(tenant: Tenant) -> list[SummaryRow]:
-    return list(quota_queries.summary(tenant_id=tenant.pk, days=DAYS, seen=_standing(tenant.pk)).rows)
+    return list(quota_queries.summary(tenant_id=tenant.pk, days=DAYS, seen=_past(tenant.pk).standing).rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """progress: which steps have been done. standing: how far the sums of usage reach; both lists of calls start from it."""
+
+    progress: dict[str, bool]
+    standing: Standing
+
+
+_DONE: Final = ("chosen", "keyed", "called")
+_UNTIL, _STALE = 3, 4
 
 
 @once
-def _standing(tenant_id: UUID) -> Standing:
-    """How far the sums of usage reach: both lists of calls start from it."""
-    return quota_queries.standing(tenant_id=tenant_id)
-
-
-def _progress(tenant: Tenant) -> dict[str, bool]:
-    """What has happened in the workspace so far, in one query."""
-    found = {
-        "chosen": Exists(DefaultModel.objects.filter(tenant=tenant)),
-        "keyed": Exists(AppKey.objects.filter(tenant=tenant, revoked=None)),
-        "called": Exists(CallRecord.objects.filter(tenant=tenant, status=CallRecord.Status.OK)),
-    }
-    row: dict[str, bool] = Tenant.objects.filter(pk=tenant.pk).values(**found).get()  # type: ignore[assignment]
-    return row
+def _past(tenant_id: UUID) -> Past:
+    """Five small questions in one query, whose rows are (number of the question, time)."""
+    asked = (
+        DefaultModel.objects.filter(tenant=tenant_id),
+        AppKey.objects.filter(tenant=tenant_id, revoked=None),
+        CallRecord.objects.filter(tenant=tenant_id, status=CallRecord.Status.OK),
+    )
+    row = Tenant.objects.filter(pk=tenant_id).order_by()
+    first, *others = (row.filter(Exists(rows)).values_list(Value(number), "created") for number, rows in enumerate(asked))
+    until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
+    stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
+    found = list(first.union(*others, until, stale))
+    reached = next((time for number, time in found if number == _UNTIL), datetime.min.replace(tzinfo=UTC))
+    standing = Standing(reached, frozenset(time for number, time in found if number == _STALE))
+    return Past({name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)}, standing)
 
 
 def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:

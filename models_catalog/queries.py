@@ -26,6 +26,7 @@ from models_catalog.scenarios import Scenario
 from providers import contributions, registry
 from providers import queries as provider_queries
 from providers.models import ProviderCredential
+from providers.reading import known as known_rows
 from providers.reading import once
 from providers.spec import OPERATION_TYPE, ModelFacts, ModelType, Operation, Provider
 
@@ -194,7 +195,11 @@ def counts(tenant_id: UUID) -> dict[str, int]:
     """The number of models by provider, in one query: what is shipped, and the rows beyond it."""
     known = {provider.slug: facts.own(provider) for provider in registry.all_providers()}
     found = {provider.slug: len(_shipped_names(provider)) for provider in registry.all_providers()}
-    for slug, model in _rows(tenant_id).order_by().values_list("provider", "model"):
+    read = known_rows(_without_keys, tenant_id, None)
+    names = (
+        [(one.provider, one.model) for one in read] if read is not None else _rows(tenant_id).order_by().values_list("provider", "model")
+    )
+    for slug, model in names:
         if model not in known.get(slug, ()):
             found[slug] = found.get(slug, 0) + 1
     return found
@@ -421,7 +426,8 @@ def _find(tenant_id: UUID, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, 
     wanted = Q()
     for model in {model for _slug, model in pairs}:
         wanted |= Q(model=model, provider__in=[slug for slug, other in pairs if other == model])
-    rows = {(one.provider, one.model): one for one in _rows(tenant_id).filter(wanted).defer("sealed")}
+    read = known_rows(_without_keys, tenant_id, None)
+    rows = {(one.provider, one.model): one for one in (_rows(tenant_id).filter(wanted).defer("sealed") if read is None else read)}
     missing = _missing(tenant_id)
     found: dict[tuple[str, str], Entry] = {}
     for slug, model in dict.fromkeys(pairs):

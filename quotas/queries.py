@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
+from django.db.models import F
 from django.utils import timezone
 
 from quotas import hooks, sums
@@ -92,13 +95,14 @@ class TrialView:
 
 
 def trials(*, tenant_id: UUID) -> list[TrialView]:
-    """The tenant's trials in the order of their plans, those switched off too; two queries."""
-    pools = CreditPool.objects.filter(tenant_id=tenant_id).select_related("plan").prefetch_related("plan__models").order_by("plan_id")
-    return [_trial(pool) for pool in pools]
+    """The tenant's trials in the order of their plans, those switched off too; one query."""
+    pools = CreditPool.objects.filter(tenant_id=tenant_id).select_related("plan").order_by("plan_id", "plan__models__id")
+    rows = pools.annotate(model=F("plan__models__model"), credits=F("plan__models__credits"))  # a row for each model of a plan
+    return [_trial(list(found)) for _plan, found in groupby(rows, key=lambda row: row.plan_id)]
 
 
-def _trial(pool: CreditPool) -> TrialView:
-    plan = pool.plan
+def _trial(rows: Sequence[Any]) -> TrialView:
+    pool, plan = rows[0], rows[0].plan
     return TrialView(
         pool_id=pool.pk,
         plan_id=plan.pk,
@@ -110,7 +114,7 @@ def _trial(pool: CreditPool) -> TrialView:
         held=pool.held,
         is_on=plan.is_on,
         has_credential=plan.has_credential or plan.is_on,  # no plan is switched on without one, where its provider needs one
-        models={row.model: row.credits for row in sorted(plan.models.all(), key=lambda row: row.pk)},
+        models={row.model: row.credits for row in rows if row.model is not None},
     )
 
 
