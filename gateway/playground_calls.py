@@ -195,7 +195,7 @@ def _problem(refusal: Refusal, request_id: str) -> Problem:
 
 # -------------------------------------------------------------------------------------------------- embeddings, rerank
 
-FIRST_VALUES: Final = 5
+FIRST_VALUES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from gateway.playground_calls import OTHER, TITLES
+from gateway.uploads import FILE_LIMIT
 from tenants.templatetags.modelkeep import first_sentence, other_sentences
 
 
@@ -45,8 +46,12 @@ def texts() -> dict[str, Any]:
         "refused": _("The browser was not allowed to use the microphone. Allow it in the address bar, or upload a file."),
         "none": _("No microphone was found. Connect one, or upload a file."),
         "busy": _("The microphone is used by another program. Close it, or upload a file."),
-        "listening": _("Listening… {time} · level {level}"),
-        "silent": _("nothing heard"),
+        "listening": _("Listening… {time} · {level}"),
+        "level": _("level {n} %"),
+        "silent": _("nothing heard yet"),
+        "limit": FILE_LIMIT,
+        "too_large": _problem(_("The file is larger than 25 MB. Nothing was sent. Choose a shorter recording, or cut it into parts.")),
+        "transcribed": _("The transcript is complete."),
         "recorded": _("Recorded {time}. Sending {size} KB…"),
         "hearing": _("The recording is being written down… {n} s"),
         "speaking": _("The text is being spoken… {n} s"),

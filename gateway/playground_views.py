@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -88,7 +89,11 @@ class _Page:
     def code(self, operation: Operation, offer: Offer) -> list[playground_code.Sample]:
         return playground_code.samples(operation, base_url=endpoint(self.request), model=offer.model.id) if offer.model else []
 
-    def show(self, context: dict[str, Any], *, wrong: bool = False) -> HttpResponse:
+    def show(self, context: dict[str, Any], *forms: Form) -> HttpResponse:
+        """forms: those of the page; one with something wrong in it makes the answer 422, and its first wrong field has the focus."""
+        wrong = [form for form in forms if form.is_bound and not form.is_valid()]
+        for form in wrong:
+            focus_first_error(form)
         has_rerank = bool(self.offers[ModelType.RERANK].entries)
         shared = {
             "tab": self.tab,
@@ -116,12 +121,9 @@ def chat(request: Any) -> HttpResponse:
         "labels": labels(),
     }
     form = ChatForm(offer=offer, parameters=parameters, initial={"beside": beside})
-    wrong = False
     if request.method == "POST":
-        form, wrong = _converse(request, offer, parameters, context)
-    if wrong:
-        focus_first_error(form)
-    return shown.show(context | {"form": form}, wrong=wrong)
+        form = _converse(request, offer, parameters, context)
+    return shown.show(context | {"form": form}, form)
 
 
 def _beside(request: HttpRequest, offer: Offer) -> str:
@@ -129,15 +131,15 @@ def _beside(request: HttpRequest, offer: Offer) -> str:
     return name if offer.find(name) is not None and (offer.model is None or name != offer.model.id) else ""
 
 
-def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> tuple[ChatForm, bool]:
-    """One more turn of a conversation that came with the form: the form to go on with, and whether something in it is wrong."""
+def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> ChatForm:
+    """One more turn of a conversation that came with the form: the form to go on with, or the one with something wrong in it."""
     action = request.POST.get("action", "send")
     if action in ("draft", "clear"):  # "draft": a text that another page hands over
         draft = request.POST.get("message", "") if action == "draft" else ""
-        return ChatForm(offer=offer, parameters=parameters, initial={"message": draft, "beside": context["beside"]}), False
+        return ChatForm(offer=offer, parameters=parameters, initial={"message": draft, "beside": context["beside"]})
     form = ChatForm(request.POST, offer=offer, parameters=parameters)
     if not form.is_valid():
-        return form, True
+        return form
     turns = form.cleaned_data["history"]
     if action == "retry" and turns:
         turns[-1]["answers"] = []
@@ -146,12 +148,11 @@ def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict
     else:
         form.add_error("message", _("Write a message first."))
         context["turns"] = _shown(turns)
-        return form, True
+        return form
     _answer_turn(request, form, turns)
     context["turns"] = _shown(turns)
     kept = {name: value for name, value in request.POST.items() if name in form.fields and name not in ("message", "history")}
-    bound = ChatForm(offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))})
-    return bound, False
+    return ChatForm(offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))})
 
 
 def _answer_turn(request: HttpRequest, form: ChatForm, turns: list[dict[str, Any]]) -> None:
@@ -201,7 +202,7 @@ def embeddings(request: Any) -> HttpResponse:
         (outcome,) = calls.ask(request, [Question(Operation.EMBEDDINGS, form.cleaned_data["model"], body)])
         found = calls.vectors(lines, outcome.body)
         context |= {"outcome": outcome, "vectors": found, "rows": list(zip(found, calls.similarities(found), strict=True))}
-    return shown.show(context, wrong=form.is_bound and not form.is_valid())
+    return shown.show(context, form)
 
 
 @page(Action.USE_MODELS)
@@ -216,7 +217,7 @@ def rerank(request: Any) -> HttpResponse:
         body = {"query": form.cleaned_data["query"], "documents": documents}
         (outcome,) = calls.ask(request, [Question(Operation.RERANK, form.cleaned_data["model"], body)])
         context |= {"outcome": outcome, "ranked": calls.ranking(documents, outcome.body)}
-    return shown.show(context, wrong=form.is_bound and not form.is_valid())
+    return shown.show(context, form)
 
 
 @page(Action.USE_MODELS)
@@ -244,7 +245,7 @@ def speech(request: Any) -> HttpResponse:
         if outcome.problem is None:
             return _sound(outcome)
         context["unspoken"] = outcome
-    return shown.show(context, wrong=any(form.is_bound and not form.is_valid() for form in (hear, speak)))
+    return shown.show(context, hear, speak)
 
 
 def _sound(outcome: Outcome) -> HttpResponse:

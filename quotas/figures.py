@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_
 from quotas import hooks, pricing, wording
 from quotas.models import CallRecord
 from quotas.queries import SummaryRow, Usage
-from quotas.templatetags.usage_ui import change, compact, costs, money
+from quotas.templatetags.usage_ui import change, compact, costs, money, provider_name, unbroken
 from tenants.models import User
 from tenants.templatetags.modelkeep import num, seconds
 
@@ -28,6 +28,9 @@ BREAKDOWNS: Final[Mapping[str, Any]] = {
 }
 
 
+SHORT: Final = 7  # characters of a value in large letters
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One value. change: against the period before, "" where there is nothing to compare with. note: what else is to know."""
@@ -38,11 +41,16 @@ class Figure:
     note: str = ""
     parts: Sequence[str] = ()  # of a value in several currencies, each on a line of its own
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes smaller letters to stand on one line."""
+        return bool(self.parts) or len(self.value) > SHORT
+
 
 def of(usage: Usage) -> list[Figure]:
     total, before = usage.total, usage.before
     tokens, tokens_before = (row.prompt_tokens + row.completion_tokens for row in (total, before))
-    flows = {"tokens_in": compact(total.prompt_tokens), "tokens_out": compact(total.completion_tokens)}
+    flows = {"tokens_in": unbroken(compact(total.prompt_tokens)), "tokens_out": unbroken(compact(total.completion_tokens))}
     return [
         Figure(_("Calls"), compact(total.calls), change(total.calls, before.calls)),
         Figure(
@@ -125,7 +133,7 @@ def _name(by: str, key: str, names: Mapping[str, str]) -> str:
     if by == "member":
         return names.get(key) or _("A former member (%(id)s)") % {"id": key}
     if by == "provider":
-        return str(hooks.provider_label(key) or key or _("none"))
+        return provider_name(key) or _("none")
     if by == "source":
         return source_name(key)
     return key or (_("Playground or no app key") if by == "app_key" else _("none"))

@@ -11,6 +11,7 @@ from django.utils.translation import pgettext_lazy
 
 from quotas import wording
 from quotas.models import CallRecord
+from quotas.templatetags.usage_ui import provider_name
 from tenants.forms import midnight
 
 PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
@@ -35,7 +36,8 @@ class LenientForm(forms.Form):
             self.fields[name].widget.choices = [ALL, *((value, self.label_of(name, value)) for value in sorted(shown))]
 
     def label_of(self, name: str, value: str) -> Any:
-        return wording.error(value).title if name == "error_code" else value
+        known = {"error_code": lambda code: wording.error(code).title, "provider": provider_name}
+        return known[name](value) if name in known else value
 
     @property
     def is_filtering(self) -> bool:

@@ -51,7 +51,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "tabs": figures.BREAKDOWNS,
         "rows": figures.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
         "further": max(0, len(found.by[by]) - len(shown)),
-        "problems": found.by["error_code"],
+        "problems": [row for row in found.by["error_code"] if row.errors],  # not what somebody stopped
         "calls_query": urlencode({name: value for name, value in form.wanted.items() if value} | {"since": found.since.date().isoformat()}),
         "uncounted": any(row.counted < row.answered for row in shown),
     }

@@ -9,10 +9,11 @@ from django import template
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
-from quotas import pricing, wording
+from quotas import hooks, pricing, wording
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
+NBSP: Final = "\u00a0"
 THOUSANDS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
 MYRIADS: Final = ((10**8, "亿"), (10**4, "万"))
 MOST_PERCENT = 999  # more than this compares with a start, not with a period
@@ -89,6 +90,18 @@ def tokens(record: Any) -> str:
         return "–"
     text = f"{num(record.prompt_tokens)} + {num(record.completion_tokens)}"
     return _("%(tokens)s (estimated)") % {"tokens": text} if record.usage_source == "estimated" else text
+
+
+@register.filter
+def unbroken(text: str) -> str:
+    """Numbers stay beside what they count: a line is broken only around the plus between two of them, and before a bracket."""
+    return text.replace(" ", NBSP).replace(f"{NBSP}+{NBSP}", " + ").replace(f"{NBSP}(", " (")
+
+
+@register.filter
+def provider_name(slug: str) -> str:
+    """A provider's name for people; its slug where it is not there any more."""
+    return str(hooks.provider_label(slug) or slug)
 
 
 @register.filter

@@ -110,6 +110,8 @@
     if (matchMedia("(max-width: 60rem)").matches) scope.querySelectorAll("details[data-wide]").forEach((one) => { one.open = false; });
   }
   settle(document);
+  const strip = root.querySelector(".tabs");
+  strip.scrollLeft = strip.querySelector("[aria-current]").offsetLeft - strip.offsetLeft - 24; // the current one is visible on narrow screens
   document.addEventListener("htmx:afterSwap", (event) => settle(event.detail.target.isConnected ? event.detail.target : document));
   document.addEventListener("htmx:afterSettle", () => settle(root));
   root.querySelectorAll("form[data-pick] select").forEach((select) => select.addEventListener("change", () => select.form.requestSubmit()));

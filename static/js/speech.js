@@ -46,6 +46,8 @@
     hear.removeAttribute("data-busy");
 
     const transcribe = (file, name) => run(model, async (signal, seconds) => {
+      id("transcript").hidden = true; // what an earlier recording said
+      if (file.size > texts.limit) throw new Failed(texts.too_large);
       const body = new FormData();
       body.append("model", model);
       body.append("file", file, name);
@@ -57,7 +59,7 @@
       id("transcript-message").value = text;
       id("transcript-footer").textContent = footer(response, answer.usage, seconds());
       id("transcript").hidden = false;
-      status.textContent = texts.complete;
+      status.textContent = texts.transcribed;
     });
     hear.addEventListener("submit", (event) => {
       const [file] = hear.elements.file.files;
@@ -65,10 +67,11 @@
       event.preventDefault();
       transcribe(file, file.name);
     });
-    recorder(transcribe, status);
+    recorder(transcribe, hear.querySelector("button[type=submit]"));
   }
 
-  function recorder(transcribe, status) {
+  function recorder(transcribe, send) {
+    const status = id("record-status");
     const [record, finish, discard] = ["record", "finish", "discard"].map(id);
     const excuse = (text) => {
       const place = id("no-recorder");
@@ -81,7 +84,7 @@
     id("recorder").hidden = false;
     let current = null;
 
-    const show = (on) => { record.hidden = on; finish.hidden = discard.hidden = !on; };
+    const show = (on) => { record.hidden = send.disabled = on; finish.hidden = discard.hidden = !on; };
     async function start() {
       let stream;
       try {
@@ -114,7 +117,7 @@
       const samples = new Float32Array(analyser.fftSize);
       analyser.getFloatTimeDomainData(samples);
       const loudest = samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
-      return loudest < 0.01 ? texts.silent : `${Math.min(100, Math.round(loudest * 100))} %`;
+      return loudest < 0.01 ? texts.silent : fill(texts.level, { n: Math.min(100, Math.round(loudest * 100)) });
     }
     async function end(wanted) {
       const { media, pieces, stream, context, clock, seconds } = current;
@@ -131,7 +134,7 @@
       status.textContent = "";
       if (!wanted) return;
       const wav = await toWav(new Blob(pieces));
-      status.textContent = fill(texts.recorded, { time: time(length), size: Math.ceil(wav.size / 1024) });
+      id("hear-status").textContent = fill(texts.recorded, { time: time(length), size: Math.ceil(wav.size / 1024) });
       await transcribe(wav, "recording.wav");
     }
     record.addEventListener("click", start);
@@ -176,6 +179,8 @@
       if (speak.elements.voice.value.trim()) body.voice = speak.elements.voice.value.trim();
       if (speak.elements.response_format.value) body.response_format = speak.elements.response_format.value;
       run(model, async (signal, seconds) => {
+        id("sound").hidden = true; // what was spoken before
+        player.pause();
         const response = await call("audio.speech", body, signal);
         const type = (response.headers.get("content-type") || "").split(";")[0];
         const sound = new Blob([await response.arrayBuffer()], { type: type.startsWith("audio/") ? type : "application/octet-stream" });

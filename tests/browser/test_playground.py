@@ -351,7 +351,8 @@ def test_rerank(enter: Any) -> None:
 def test_a_recording_becomes_text_and_goes_to_the_chat(enter: Any, stage: Hub) -> None:
     page = enter(f"{CHAT}speech/?model=openai/whisper-1")
     page.get_by_role("button", name="Record").click()
-    expect(page.locator("#hear-status")).to_have_text(re.compile(r"Listening… 0:0[1-9] · level "))
+    expect(page.locator("#record-status")).to_have_text(re.compile(r"Listening… 0:0[1-9] · (level \d+ %|nothing heard yet)"))
+    expect(page.get_by_role("button", name="Transcribe")).to_be_disabled()
     page.get_by_role("button", name="Stop and send").click()
     expect(page.locator("#transcript-text")).to_have_text("What the fake provider heard.")
     sent = stage.fake.calls[-1].body
