@@ -70,10 +70,18 @@ def test_a_line_is_recognised_by_its_name_and_by_the_shape_of_its_key(line: str,
 
 
 @pytest.mark.parametrize(
-    "line", [f"r8_{KEY}==", f"sk-ant-{KEY}= # mine", f"{KEY}: a remark", f"sk-{KEY} = x", f"AKIA{'Q2W3' * 5}=1234567890123456789"]
+    "line",
+    [
+        f"r8_{KEY}==",
+        f"sk-ant-{KEY}= # mine",
+        f"{KEY}: a remark",
+        f"sk-{KEY} = x",
+        f"AKIA{'Q2W3' * 5}=1234567890123456789",
+        f"OPENAI_API_KEY_{KEY}={KEY}",
+    ],
 )
 def test_a_key_before_an_equals_sign_is_no_name_to_show(line: str) -> None:
-    assert all(len(name) < 10 for one in pasted.recognise(pasted.read(line)) for name in one.names)
+    assert all(len(name) < 10 for one in pasted.recognise(pasted.read(line)) for name in (*one.names, one.label))
 
 
 def test_lines_of_one_account_go_together() -> None:
