@@ -21,7 +21,7 @@ from gateway.playground_models import Offer, chat_parameters, embedding_paramete
 from gateway.playground_texts import texts
 from providers.reading import reading_once
 from providers.spec import ModelType, Operation
-from tenants.markdown import LONGEST, answer_html
+from tenants.markdown import LONGEST, answer_html, plain_html
 from tenants.pages import endpoint, focus_first_error
 from tenants.permissions import Action
 from tenants.web import page
@@ -181,10 +181,14 @@ def _history(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for turn in turns:
+    """With HTML of the answers: of the last ones, for the conversation is made anew with each turn, and its length is the sender's."""
+    left = LONGEST
+    for turn in reversed(turns):
         for one in turn["answers"]:
             outcome: Outcome | None = one.get("outcome")
-            one["html"] = answer_html(outcome.text if outcome else one["text"])
+            text = outcome.text if outcome else one["text"]
+            left -= len(text)
+            one["html"] = answer_html(text) if left >= 0 else plain_html(text)
     return turns
 
 

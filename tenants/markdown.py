@@ -34,7 +34,7 @@ def answer_html(text: str) -> SafeString:
     env: dict[str, Any] = {}
     tokens = _parser().parse(text, env) if len(text) <= LONGEST else None
     if tokens is None or _addresses(tokens) > MOST_ADDRESSES:
-        return format_html("<pre>{}</pre>", text)
+        return plain_html(text)
     clean = nh3.clean(
         _parser().renderer.render(tokens, _parser().options, env),
         tags={*_TEXT, *_TABLE},
@@ -47,6 +47,11 @@ def answer_html(text: str) -> SafeString:
         set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},
     )
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
+
+
+def plain_html(text: str) -> SafeString:
+    """As it was typed."""
+    return format_html("<pre>{}</pre>", text)
 
 
 def _addresses(tokens: Sequence[Token]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from gateway import playground_views
 from gateway.playground_calls import Outcome, Vector, ranking, similarities, vectors
 from gateway.playground_forms import ChatForm, messages_of
 from gateway.playground_models import Offer, chat_parameters
@@ -147,6 +149,16 @@ def test_json_that_means_no_good_is_an_error_of_the_form(field: dict[str, str], 
     answer = walk.browser(demo.owner).post("/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello", **field})
     assert answer.status_code == 422
     assert answer.context["form"].errors.keys() == field.keys()
+
+
+def test_of_a_long_conversation_the_last_answers_are_formatted(demo: factories.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playground_views, "LONGEST", 40)
+    turns = [{"user": "u", "answers": [{"slot": 0, "model": "m", "text": f"**answer {number}** <b>"}]} for number in range(3)]
+    form = {"model": "openai/gpt-4o-mini", "message": "", "history": json.dumps(turns)}
+    page = walk.browser(demo.owner).post("/t/acme/playground/", form).content.decode()
+    assert "<pre>**answer 0** &lt;b&gt;</pre>" in page
+    assert "<strong>answer 1</strong> &lt;b&gt;" in page
+    assert "<strong>answer 2</strong> &lt;b&gt;" in page
 
 
 def test_a_draft_from_another_page(demo: factories.Workspace) -> None:
