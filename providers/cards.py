@@ -51,6 +51,14 @@ REMEDIES: dict[State, Any] = {
     State.RESTING: _("The provider limits requests. Calls use the next credential until the rest is over."),
     State.DISABLED: _("This server does not offer it. Stored credentials are kept."),
 }
+# What is wrong, where the state says it all; the provider's own words stand beside the credential.
+HEADLINES: dict[State, Any] = {
+    State.REJECTED: _("%(provider)s refused the key%(code)s."),
+    State.NO_FUNDS: _("The %(provider)s account has no credit%(code)s."),
+    State.UNREACHABLE: _("%(provider)s could not be reached%(code)s."),
+    State.WRONG_URL: _("Nothing at the base URL answers as %(provider)s does%(code)s."),
+    State.DISABLED: _("Disabled by the operator"),
+}
 TYPE_LABELS: dict[ModelType, Any] = {
     ModelType.REASONING: pgettext_lazy("model type", "Reasoning"),
     ModelType.EMBEDDING: pgettext_lazy("model type", "Embedding"),
@@ -148,10 +156,13 @@ class Card:
 
     @property
     def headline(self) -> Any:
-        """What is wrong in one line: who switched it off, the provider's last words, else the state's."""
-        if self.status.state is State.DISABLED:
-            return gettext("Disabled by the operator")
-        return told(self.status.message) or self.state_label
+        """What is wrong in one line, in our words where they say it all; else the provider's last words, else the state's."""
+        known = HEADLINES.get(self.status.state)
+        if _lacks_key(self.status.state, self.status.active):
+            known = _("%(provider)s asks for a key%(code)s.")
+        if known is None:
+            return told(self.status.message) or self.state_label
+        return known % {"provider": self.label, "code": codes_in(self.status.message)}
 
     @property
     def list_failed(self) -> str:
