@@ -118,10 +118,10 @@ def _content(holder: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row:
     schema = _resolve(document, parameter["schema"])
-    where = f" ({_('in the path')})" if parameter["in"] == "path" else ""
+    kind = _type(document, schema)
     return Row(
         name=parameter["name"],
-        type=_type(document, schema) + where,
+        type=_("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind,
         required=parameter.get("required", False),
         description=paragraphs(parameter.get("description", ""))[0],
         choices=_choices(schema),

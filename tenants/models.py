@@ -14,6 +14,7 @@ from tenants.fields import StrictEncryptedTextField
 from tenants.managers import TenantManager
 from tenants.permissions import Role
 from tenants.scope import EVERYONE, active_tenant
+from tenants.wording import sentence
 
 
 class ForeignTenant(RuntimeError):
@@ -240,7 +241,7 @@ class KeyPair(TenantOwned):
         constraints = (models.UniqueConstraint(fields=("tenant",), condition=models.Q(state="current"), name="key_pair_one_current"),)
 
     def __str__(self) -> str:
-        return f"{self.kid} ({self.state})"
+        return f"{self.kid} ({self.get_state_display()})"
 
 
 class KeyOpening(TenantOwned):
@@ -278,7 +279,7 @@ class AuditEntry(TenantOwned):
         indexes = (models.Index(fields=("tenant", "-time"), name="audit_tenant_time"),)
 
     def __str__(self) -> str:
-        return f"{self.action} {self.object_label}"
+        return f"{sentence(self.action)} {self.object_label}".strip()
 
 
 class MasterKeyCheck(models.Model):
