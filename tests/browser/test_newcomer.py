@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from tests import factories
 from tests.browser.checks import PHONE
 from tests.browser.newcomer import MOST_CLICKS, journeys
 from tests.browser.site import Site, Window, sign_in
@@ -19,6 +20,9 @@ def test_few_clicks_lead_to_the_first_answer(site: Site, person: Callable[..., W
     record_property("from signing in to the first answer", "\n".join(journey.line() for journey in taken))
     assert {journey.way: journey.clicks for journey in taken if journey.clicks > MOST_CLICKS.get(journey.way, 0)} == {}
     assert all(len(journey.answer) > 10 for journey in taken), [journey.answer for journey in taken]
+    assert all("Default" in journey.served_by for journey in taken), "the new credential answered"
+    assert {journey.way for journey in taken if not journey.clicks} == {"demo by keyboard", "key by keyboard"}
+    assert sum(factories.MARK in str(call.headers) for call in site.fake.calls) >= 2, "the pasted keys reached their provider"
     assert max(journey.first_word for journey in taken) < 60
 
 
