@@ -11,6 +11,7 @@ provider_patterns = [
     path("models/bulk/", views.models_bulk, name="models-bulk"),
     path("models/refresh/", views.models_refresh, name="models-refresh"),
     path("models/<path:model>/toggle/", views.model_toggle, name="model-toggle"),
+    path("models/<path:model>/test/", views.model_test, name="model-test"),
     path("models/<path:model>/delete/", views.model_delete, name="model-delete"),
     path("models/<path:model>/", views.model_detail, name="model-detail"),
 ]

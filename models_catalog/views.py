@@ -30,6 +30,7 @@ from providers.reading import reading_once
 from providers.spec import Kind, Provider
 from providers.views import known_provider, known_status, list_context
 from tenants.audit import actor_of
+from tenants.errors import ServiceError
 from tenants.pages import act, attempt, page_form, paginate
 from tenants.permissions import Action
 from tenants.web import page
@@ -227,6 +228,15 @@ def model_add(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 @page(Action.MANAGE_MODELS)
+@require_POST
+def model_test(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+    if queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model) is None:
+        raise Http404
+    _test(request, f"{provider}/{model}")
+    return redirect("model-detail", workspace=request.tenant.slug, provider=provider, model=model)
+
+
+@page(Action.MANAGE_MODELS)
 def model_delete(request: HttpRequest, provider: str, model: str) -> HttpResponse:
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
     if entry is None:
@@ -320,7 +330,15 @@ def default_test(request: HttpRequest, scenario: str) -> HttpResponse:
     choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
     if choice is None:
         raise Http404
-    took: list[int] = []
-    if act(request, lambda: took.append(try_model(tenant=request.tenant, name=choice.model))):
-        messages.success(request, _("%(model)s answered in %(ms)d ms.") % {"model": choice.model, "ms": took[0]})
+    _test(request, choice.model)
     return redirect("default-models", workspace=request.tenant.slug)
+
+
+def _test(request: HttpRequest, model: str) -> None:
+    """Ask "provider/model" as an application would; what came of it is a message, also that it is switched off or gone."""
+    try:
+        took = try_model(tenant=request.tenant, name=model)
+    except ServiceError as error:
+        messages.error(request, str(error.message))
+    else:
+        messages.success(request, _("%(model)s answered in %(ms)d ms.") % {"model": model, "ms": took})

@@ -325,6 +325,7 @@ PAGES: dict[str, Entry] = {
     f"{PROVIDERS}{{provider}}/models/{{model}}/toggle/": Entry(
         own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"enabled": "0"}}
     ),
+    f"{PROVIDERS}{{provider}}/models/{{model}}/test/": Entry(own=MODEL, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/models/{{model}}/": Entry(
         own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"label": "Renamed"}}, optional=OWN_FACTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import wave
 from collections.abc import Iterator
 from typing import Any
@@ -22,8 +23,9 @@ from tenants.audit import COMMAND
 from tenants.errors import Conflict
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
+from tests import walk
 from tests.answers import Answers, openai_error, reply
-from tests.factories import Workspace, make_credential, marked_secret
+from tests.factories import Workspace, make_credential, make_user, marked_secret
 
 SERVER = "https://models.example/v1"
 CHAT = reply(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": "p"}, "finish_reason": "length"}]})
@@ -133,3 +135,52 @@ def test_a_strangers_key_is_never_used(tenant: Tenant, globex: Workspace, answer
     with pytest.raises(Conflict):
         try_model(tenant=tenant, name="openai/gpt-4o-mini")
     assert answers.calls == []
+
+
+# ------------------------------------------------------------------------------------------------ the button on a model's page
+
+PAGE = "/t/acme/settings/model-providers/openai_compatible/models/"
+
+
+def pressed(workspace: Workspace, model: str) -> str:
+    answer = walk.browser(workspace.admin).post(f"{PAGE}{model}/test/", follow=True)
+    assert answer.redirect_chain == [(f"{PAGE}{model}/", 302)]
+    return str(answer.content.decode())
+
+
+def test_a_models_page_tests_it_as_a_call_would_be_made(acme: Workspace, tenant: Tenant, server: Any, answers: Answers) -> None:
+    answers.otherwise = CHAT
+    services.add_model(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="family/m", type="reasoning", values={})
+    assert f'action="{PAGE}family/m/test/"' in walk.browser(acme.admin).get(f"{PAGE}family/m/").content.decode()
+    assert re.search(r"openai_compatible/family/m answered in \d+ ms\.", pressed(acme, "family/m"))
+    assert json.loads(answers.calls[-1].body or b"")["model"] == "family/m"
+    answers.otherwise = openai_error(401, "invalid_api_key", "No such key")
+    assert "(401 invalid_api_key)" in pressed(acme, "family/m")
+    sent = len(answers.calls)
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="family/m", enabled=False)
+    assert "/test/" not in walk.browser(acme.admin).get(f"{PAGE}family/m/").content.decode()
+    assert "switched off" in pressed(acme, "family/m")
+    assert len(answers.calls) == sent, "what is switched off is not asked"
+
+
+def test_a_default_that_is_switched_off_says_so(acme: Workspace, tenant: Tenant, server: Any, answers: Answers) -> None:
+    answers.otherwise = CHAT
+    add(tenant, "reasoning")
+    services.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="openai_compatible/m")
+    services.set_enabled(tenant=tenant, actor=COMMAND, provider="openai_compatible", model="m", enabled=False)
+    answer = walk.browser(acme.admin).post("/t/acme/settings/default-models/reasoning/test/", follow=True)
+    assert answer.status_code == 200
+    assert "switched off" in answer.content.decode()
+
+
+def test_who_may_not_change_models_may_not_test_them(acme: Workspace, tenant: Tenant, server: Any, answers: Answers) -> None:
+    answers.otherwise = CHAT
+    add(tenant, "reasoning")
+    sent = len(answers.calls)
+    for person in (acme.viewer, acme.editor):
+        assert b"/test/" not in walk.browser(person).get(f"{PAGE}m/").content
+        assert walk.browser(person).post(f"{PAGE}m/test/").status_code == 403
+    assert walk.browser(acme.admin).get(f"{PAGE}m/test/").status_code == 405
+    assert walk.browser(acme.admin).post(f"{PAGE}nothing/test/").status_code == 404
+    assert walk.browser(make_user("stranger@nowhere.test")).post(f"{PAGE}m/test/").status_code == 404
+    assert len(answers.calls) == sent
