@@ -153,7 +153,34 @@ def test_what_does_not_open_is_counted_and_left(acme: Workspace, vault: Vault) -
     assert rotate(acme).kid != kid  # one bad row does not stop later rotations
 
 
+def test_the_page_begins_a_further_one_beside_what_does_not_open(acme: Workspace, vault: Vault) -> None:
+    vault(acme, "sk-good")
+    bad = vault(acme, "sk-bad")
+    with tenant_scope(acme.tenant):
+        type(bad).objects.filter(pk=bad.pk).update(sealed=bad.sealed[:-4] + "AAAA")
+        for _turn in range(2):
+            before = keyring.current_pair(acme.tenant.pk).kid
+            assert keys.begin_rotation(tenant=acme.tenant, actor=COMMAND).left == 2
+            assert keyring.current_pair(acme.tenant.pk).kid != before, "one bad row does not stop later rotations"
+            report = keys.continue_rotation(tenant=acme.tenant, actor=COMMAND)
+            assert (report.complete, report.succeeded, report.failed) == (True, 1, 1)
+
+
 class TestMasterKeys:
+    def test_a_newer_master_key_keeps_nobody_from_a_new_pair(
+        self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]
+    ) -> None:
+        master_keys(1)
+        acme: Workspace = request.getfixturevalue("acme")
+        row = vault(acme, "sk-secret")
+        master_keys(2, 1)
+        with tenant_scope(acme.tenant):
+            before = keyring.current_pair(acme.tenant.pk).kid
+            keys.begin_rotation(tenant=acme.tenant, actor=COMMAND)
+            assert keyring.current_pair(acme.tenant.pk).kid != before
+            assert keys.continue_rotation(tenant=acme.tenant, actor=COMMAND).complete
+        assert (token_of(row).kid, token_of(row).mkid) == (keyring.current_pair(acme.tenant.pk).kid, "m2")
+
     def test_the_way_from_one_to_the_next(self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]) -> None:
         master_keys(1)
         acme: Workspace = request.getfixturevalue("acme")
