@@ -109,9 +109,16 @@ def chat_parameters(entry: Entry) -> list[Parameter]:
     if _taken(rules, "max_tokens"):
         found.insert(min(1, len(found)), Parameter("max_tokens", _LABELS["max_tokens"], 1, entry.max_output, whole=True, step="1"))
     if "reasoning" in entry.features and _taken(rules, "reasoning_effort"):
-        off = () if "always_thinking" in entry.features else (("none", pgettext_lazy("effort", "None")),)
+        off = (("none", pgettext_lazy("effort", "None")),) if _can_be_off(entry) else ()
         found.append(Parameter("reasoning_effort", _LABELS["reasoning_effort"], choices=(*off, *EFFORTS)))
     return found
+
+
+def _can_be_off(entry: Entry) -> bool:
+    """Whether the model can be told not to reason: one that takes no temperature even then always does, unless it decides by itself."""
+    rule = entry.parameters.get("temperature", {})
+    is_bound = rule.get("supported") is False and not rule.get("with_effort_none") and "adaptive_thinking" not in entry.features
+    return "always_thinking" not in entry.features and not is_bound
 
 
 def embedding_parameters(entry: Entry) -> list[Parameter]:

@@ -17,10 +17,12 @@ from gateway import playground_views
 from gateway.playground_calls import Outcome, Vector, ranking, similarities, vectors
 from gateway.playground_forms import ChatForm, messages_of
 from gateway.playground_models import Offer, chat_parameters
-from models_catalog.catalog import Entry
+from models_catalog.catalog import Entry, merge
+from models_catalog.facts import shipped
 from models_catalog.models import DefaultModel, TenantModel
 from models_catalog.queries import entry
-from providers.spec import ModelType
+from providers import registry
+from providers.spec import Access, ModelType, Operation, Request
 from tenants.scope import tenant_scope
 from tests import factories, walk
 
@@ -76,6 +78,25 @@ def test_without_a_model_there_is_a_way_out(path: str, acme: factories.Workspace
     assert "/t/acme/settings/model-providers/?type=" in text
     assert "data-busy" not in text
     assert "An admin does this." in opened(acme.editor, path).content.decode()
+
+
+def test_without_any_model_for_speech_it_is_said_once(acme: factories.Workspace, settings: Any) -> None:
+    settings.MODELKEEP_DEMO_PROVIDER = False
+    text = opened(acme.owner, "speech/").content.decode()
+    assert text.count("yet</h2>") == 1
+    assert text.count('class="btn primary"') == 1
+    assert "/help/playground/" in text
+
+
+@pytest.mark.parametrize(("path", "given"), [("embeddings/", {"texts": "1\n2\n3\n4\n5\n6"}), ("rerank/", {"query": "", "documents": "a"})])
+def test_the_first_wrong_field_has_the_focus(path: str, given: dict[str, str], demo: factories.Workspace) -> None:
+    with tenant_scope(demo.tenant):
+        shown = opened(demo.owner, path).context["offer"].model.id
+    answer = walk.browser(demo.owner).post(f"/t/acme/playground/{path}", {"model": shown, **given})
+    assert answer.status_code == 422
+    (focused,) = re.findall(r"<(?:input|textarea)[^>]* autofocus[^>]*>", answer.content.decode())
+    assert f'name="{next(iter(given))}"' in focused
+    assert 'aria-invalid="true"' in focused
 
 
 def test_the_default_is_chosen_and_another_can_be(demo: factories.Workspace) -> None:
@@ -192,6 +213,26 @@ def test_what_a_model_does_not_take_is_not_offered(acme: factories.Workspace) ->
     (effort,) = chat_parameters(silent)
     assert effort.name == "reasoning_effort"
     assert "none" not in dict(effort.choices)
+
+
+def test_every_effort_that_is_offered_can_be_said(acme: factories.Workspace) -> None:
+    """On the wire of every provider, for every model that is shipped; of models that cannot be told so, no "none"."""
+    offered: dict[str, set[str]] = {}
+    for provider in registry.all_providers():
+        fields = [one.name for one in provider.credential_fields]
+        key = next((one for one in ("api_password", "api_key", *fields) if one in fields), "")
+        access = Access({key: "x" * 20}, "https://example.org/v1")
+        for name, facts in shipped(provider.slug).models.items():
+            model = merge(provider.slug, name, shipped=facts)
+            efforts = [one for one in chat_parameters(model) if one.name == "reasoning_effort"]
+            for value, _label in efforts[0].choices if efforts and model.type is ModelType.REASONING else ():
+                body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], "reasoning_effort": value, "temperature": 0.5}
+                next(provider.operations[Operation.CHAT](provider, Request(Operation.CHAT, name, body), access, model.facts))
+                offered.setdefault(model.id, set()).add(value)
+    assert len({model.partition("/")[0] for model in offered}) >= 9
+    assert all({"low", "medium", "high"} <= values for values in offered.values())
+    assert "none" in offered["openai/gpt-5.1"] & offered["anthropic/claude-sonnet-4-6"] & offered["tongyi/qwen3-max"]
+    assert "none" not in offered["openai/gpt-5"] | offered["azure_openai/gpt-5-codex"] | offered["anthropic/claude-fable-5-2"]
 
 
 def test_a_range_is_held(acme: factories.Workspace) -> None:
