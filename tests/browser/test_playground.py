@@ -87,6 +87,14 @@ def stage() -> Iterator[Hub]:
             yield hub
 
 
+def sign_in(page: Page, stage: Hub) -> None:
+    """On the page of signing in."""
+    page.locator("input[name=username]").fill(stage.server.owner)
+    page.locator("input[name=password]").fill(stage.server.password)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(lambda url: "/accounts/login/" not in url)
+
+
 @pytest.fixture
 def enter(chromium: Browser, stage: Hub) -> Iterator[Any]:
     """`enter(**options)`: a signed-in window; what it noticed fails the test."""
@@ -102,10 +110,7 @@ def enter(chromium: Browser, stage: Hub) -> Iterator[Any]:
         page.set_default_timeout(8000)
         watch.attach(page, address)
         page.goto(f"{address}/accounts/login/")
-        page.locator("input[name=username]").fill(stage.server.owner)
-        page.locator("input[name=password]").fill(stage.server.password)
-        page.locator("main button[type=submit]").click()
-        page.wait_for_url(lambda url: "/accounts/login/" not in url)
+        sign_in(page, stage)
         page.goto(address + path)
         return page
 
@@ -264,8 +269,15 @@ def test_parameters_follow_the_model(enter: Any, stage: Hub) -> None:
     say(page)
     assert len(stage.fake.calls) == 1, "9 is beyond the model's range"
     page.get_by_label("Temperature").fill("0.4")
+    # In the very moment in which the new column is there, what was typed is in it: whoever goes on typing would lose it otherwise.
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterSwap", () => {
+            window.atOnce = [...document.querySelectorAll("#beside [name=system], #beside [name=p-temperature]")].map((one) => one.value);
+        })"""
+    )
     page.locator("#pick-model-model").select_option("demo/demo-chat")
     expect(page.locator("#code-model-curl")).to_contain_text("demo/demo-chat")
+    assert page.evaluate("window.atOnce") == ["Be short.", "0.4"]
     assert page.get_by_label("System prompt").input_value() == "Be short."
     assert page.get_by_label("Temperature").input_value() == "0.4"
     expect(page.locator("#beside").get_by_role("button", name="Copy").first).to_be_visible()
@@ -289,11 +301,47 @@ def test_offline(enter: Any) -> None:
     done(page)
 
 
-def test_a_session_that_ended(enter: Any) -> None:
+def test_a_conversation_outlives_its_session(enter: Any, stage: Hub) -> None:
+    """Signing in again changes the token of forms too: the page reads the new one by itself, and the conversation goes on."""
     page = enter()
+    say(page, "First")
+    done(page)
     page.context.clear_cookies(name="session")
+    say(page, "Second")
+    problem = page.locator(".answer .note.bad")
+    expect(problem).to_contain_text("Your session has ended.")
+    with page.context.expect_page() as opened:
+        problem.get_by_role("link", name="Sign in").click()
+    other = opened.value
+    sign_in(other, stage)
+    other.close()
+    page.locator("[data-again] button").click()
+    expect(page.locator(".turn").last.locator(".answer")).to_have_count(2)
+    done(page)
+    assert problem.count() == 1, "the second try was answered"
+    assert [one["content"] for one in stage.fake.calls[-1].json()["messages"] if one["role"] == "user"] == ["First", "Second"]
+
+
+def test_what_is_wrong_in_a_folded_part_is_unfolded(enter: Any, stage: Hub) -> None:
+    page = enter(**NARROW)
+    parameters = page.locator("#beside details", has_text="Parameters")
+    parameters.locator("summary").click()
+    page.get_by_label("Temperature").fill("9")
+    parameters.locator("summary").click()
+    expect(page.get_by_label("Temperature")).to_be_hidden()
     say(page)
-    expect(page.locator(".answer .note.bad")).to_contain_text(re.compile("Your session has ended|This was not allowed"))
+    expect(page.get_by_label("Temperature")).to_be_visible()
+    expect(page.get_by_label("Temperature")).to_be_focused()
+    page.get_by_label("Temperature").fill("")
+    tools = page.locator("#beside details", has_text="Tools")
+    tools.locator("summary").click()
+    tools.locator("textarea").fill("{")
+    tools.locator("summary").click()
+    page.locator("#send").click()
+    expect(tools.locator("textarea")).to_be_focused()
+    assert tools.locator("textarea").get_attribute("aria-invalid") == "true"
+    expect(page.locator("#status")).to_contain_text("The tools are not a JSON list.")
+    assert stage.fake.calls == []
 
 
 def test_nothing_is_kept(enter: Any) -> None:
@@ -333,11 +381,13 @@ def test_embeddings(enter: Any) -> None:
     page.get_by_label("Texts").fill("coffee\ntea\na chair")
     page.get_by_role("button", name="Embed").click()
     expect(page.locator("#result tbody tr")).to_have_count(6)
+    expect(page.get_by_role("heading", name="Vectors")).to_be_focused()
     expect(page.locator(".similar td.num").first).to_have_text("1.000")
     assert violations(page) == []
     page.get_by_label("Texts").fill("1\n2\n3\n4\n5\n6")
     page.get_by_role("button", name="Embed").click()
     expect(page.get_by_text("These are more than five lines.")).to_be_visible()
+    expect(page.get_by_label("Texts")).to_be_focused()
 
 
 def test_rerank(enter: Any) -> None:
@@ -382,6 +432,11 @@ def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
     page.locator("#hear input[type=file]").set_input_files(wrong)
     page.get_by_role("button", name="Transcribe").click()
     expect(page.locator("#hear-problem")).to_contain_text("This is not a sound file")
+    large = tmp_path / "large.wav"
+    large.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(25 * 1024 * 1024))
+    page.locator("#hear input[type=file]").set_input_files(large)
+    page.get_by_role("button", name="Transcribe").click()
+    expect(page.locator("#hear-problem")).to_contain_text("The file is larger than 25 MB. Nothing was sent.", use_inner_text=True)
     right = tmp_path / "sound.wav"
     right.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30))
     page.locator("#hear input[type=file]").set_input_files(right)
@@ -419,6 +474,39 @@ def test_a_text_is_spoken(enter: Any) -> None:
         > 0
     )
     assert violations(page) == []
+
+
+# ------------------------------------------------------------------------------------------------------- below a prefix
+
+
+def test_below_a_prefix(chromium: Browser) -> None:
+    """Every request of the playground's scripts stays below the prefix that the server is mounted under."""
+    with Running(Talker()) as fake:
+        for hub in running_hub(fake, SCRIPT_NAME="/hub"):
+            hub.seed(credentials=[{"provider": "demo", "name": "Demo", "values": {}}], defaults={"reasoning": ["demo/demo-chat"]})
+            address, watch = f"{hub.server.url}/hub", Watch()
+            page = chromium.new_context(locale="en-GB").new_page()
+            page.set_default_timeout(8000)
+            watch.attach(page, f"{address}/")
+            page.goto(f"{address}/accounts/login/")
+            sign_in(page, hub)
+            page.goto(address + CHAT)
+            say(page, "**Hello**")
+            done(page)
+            expect(page.locator(".answer strong")).to_have_text("Hello")
+            page.get_by_label("Side by side with").select_option(index=1)
+            expect(page).to_have_url(re.compile(re.escape(f"{address}{CHAT}?") + ".*beside=demo"))
+            page.goto(f"{address}{CHAT}embeddings/")
+            page.get_by_label("Texts").fill("coffee\ntea")
+            page.get_by_role("button", name="Embed").click()
+            expect(page.locator("#result tbody tr")).to_have_count(4)
+            page.goto(f"{address}{CHAT}speech/")
+            expect(page.locator("#code-hear-curl")).to_contain_text(f"{address}/v1/audio/transcriptions", use_inner_text=False)
+            page.get_by_label("Text", exact=True).fill("Hello there")
+            page.get_by_role("button", name="Speak").click()
+            expect(page.locator("#player")).to_be_visible()
+            page.context.close()
+            assert watch.everything() == []
 
 
 # ------------------------------------------------------------------------------------------------------- looks
