@@ -23,6 +23,7 @@ _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
 IN_CI = os.environ.get("CI") == "true"
 SEEN = "seen in a browser"
+MOST = "the most of a page"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -87,16 +88,21 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tables that tests recorded stand at the end, wherever the tests ran."""
-    seen = []
+    seen: list[str] = []
+    most: list[str] = []
     for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
         for title, text in getattr(report, "user_properties", ()):
             if title == SEEN:
                 seen.append(str(text))
+            elif title == MOST:
+                most.append(str(text))
             else:
                 terminalreporter.section(title)
                 terminalreporter.write_line(str(text))
     if seen:
         _write_seen(terminalreporter, seen)
+    if most:
+        _write_most(terminalreporter, most)
 
 
 def _write_seen(terminalreporter: Any, seen: list[str]) -> None:
@@ -105,6 +111,17 @@ def _write_seen(terminalreporter: Any, seen: list[str]) -> None:
     states = sum(text.count(",") + 1 for text in seen)
     terminalreporter.section(SEEN)
     terminalreporter.write_line(f"{len(pages)} pages in their states, {states} times looked at")
+
+
+def _write_most(terminalreporter: Any, most: list[str]) -> None:
+    """The greatest of each quantity and the page that it is of; each text is "quantity|number|page"."""
+    greatest: dict[str, tuple[int, str]] = {}
+    for text in most:
+        what, number, where = text.split("|", 2)
+        greatest[what] = max(greatest.get(what, (0, "")), (int(number), where))
+    terminalreporter.section(MOST)
+    for what, (number, where) in sorted(greatest.items()):
+        terminalreporter.write_line(f"{what}: {number:,} ({where})")
 
 
 def find_chromium() -> str | None:
