@@ -367,14 +367,22 @@ class TestAudit:
         assert sorted(row["Object"] for row in rows) == [f"no {number}" for number in range(7)]
         assert [row["Time (UTC)"] for row in rows] == sorted((row["Time (UTC)"] for row in rows), reverse=True)
 
-    @pytest.mark.parametrize("of", ["workspace", "operators"])
+    @pytest.mark.parametrize("of", ["workspace", "calls", "operators"])
     def test_a_download_is_sent_while_it_is_made(self, of: str, acme: factories.Workspace) -> None:
-        """Django collects what is not asynchronous before the first byte: of a long log a minute later, all of it in memory."""
-        browser = AsyncClient()
+        """Django collects what is not asynchronous before the first byte: of a long log a minute later, all of it in memory.
+
+        What is asynchronous it compresses piece by piece, each an archive of its own: browsers take the first for the whole file.
+        """
+        browser = AsyncClient(headers={"accept-encoding": "gzip"})
         if of == "workspace":
             browser.force_login(acme.admin)
             self.entries(acme)
             answer = async_to_sync(browser.get)(f"{SETTINGS}/audit/export.csv")
+        elif of == "calls":
+            browser.force_login(acme.admin)
+            with tenant_scope(acme.tenant):
+                CallRecord.objects.create(tenant=acme.tenant, request_id="r", operation="chat.completions", latency_ms=1)
+            answer = async_to_sync(browser.get)("/t/acme/usage/calls/export.csv")
         else:
             browser.force_login(User.objects.create_superuser("op@example.org", factories.PASSWORD))
             with all_tenants():
@@ -384,6 +392,7 @@ class TestAudit:
             answer = async_to_sync(browser.post)("/admin/tenants/auditentry/", form)
         assert answer.status_code == 200
         assert answer.is_async
+        assert answer["Content-Encoding"] == "identity"
         assert b"".join(async_to_sync(collected)(answer)).decode("utf-8-sig").count("\n") > 1
 
     def test_every_action_has_words(self) -> None:
