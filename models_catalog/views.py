@@ -292,9 +292,12 @@ def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultF
     cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk, with_counts=False).items()}
     rows = []
     for choice, form in zip(choices, forms, strict=True):
-        slug = queries.split(choice.model)[0]
+        slug, model = queries.split(choice.model)
         offering = [card for card in cards.values() if card.status.provider and choice.scenario.type in card.status.provider.model_types]
-        rows.append({"choice": choice, "form": form, "card": cards.get(slug), "offering": offering})
+        card = cards.get(slug)
+        rows.append(
+            {"choice": choice, "form": form, "card": card, "offering": offering, "problem": card.problem_with(model) if card else ""}
+        )
     return _with_suggestions(request, rows, entries)
 
 

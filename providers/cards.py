@@ -134,7 +134,9 @@ class Card:
 
     @property
     def tone(self) -> str:
-        return "warn" if self.status.state is State.TRIAL and self.trial_percent >= TRIAL_WARNING else TONES[self.status.state]
+        if self.status.state is State.TRIAL and self.trial_percent >= TRIAL_WARNING:
+            return "warn" if self.trial_percent < 100 else "bad"
+        return TONES[self.status.state]
 
     @property
     def is_bad(self) -> bool:
@@ -163,6 +165,15 @@ class Card:
         if known is None:
             return told(self.status.message) or self.state_label
         return known % {"provider": self.label, "code": codes_in(self.status.message)}
+
+    def problem_with(self, model: str) -> str:
+        """What keeps a model of this provider from being called where there is only a trial; "" where nothing does."""
+        trial = self.status.trial
+        if self.status.credentials or trial is None or not trial.is_on:
+            return ""
+        if model not in trial.models:
+            return gettext("The trial does not include this model: calls fail until you add a key.")
+        return gettext("The trial is used up: calls fail until you add a key.") if trial.left <= 0 else ""
 
     @property
     def list_failed(self) -> str:

@@ -53,7 +53,7 @@ class CredentialRefused(ServiceError):
     """A check failed and nothing was stored.
 
     error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a guess at the cause, or "".
-    keyless: no key was typed.
+    keyless: no key was typed. own_address: the provider's own address was called, which nobody typed.
     """
 
     def __init__(
@@ -65,8 +65,10 @@ class CredentialRefused(ServiceError):
         *,
         storing: bool = True,
         keyless: bool = False,
+        own_address: bool = False,
     ) -> None:
-        message = message_for(provider, error, what_we_sent, saved=False if storing else None, keyless=keyless)
+        saved = False if storing else None
+        message = message_for(provider, error, what_we_sent, saved=saved, keyless=keyless, own_address=own_address)
         super().__init__(error.failure.value, message, status=422)
         self.error = error
         self.what_we_sent = what_we_sent
@@ -110,6 +112,11 @@ def _without_a_model(failed: CheckFailed) -> CheckFailed:
     if error.failure is Failure.MODEL_NOT_FOUND and failed.sent is not None and failed.sent.method == "GET":
         error.failure = Failure.NOT_AN_API
     return failed
+
+
+def is_own_address(access: Access) -> bool:
+    """Whether the provider's own address is called, which nobody typed."""
+    return not access.base_url and not access.model_values.get("base_url")
 
 
 def is_keyless(provider: Provider, access: Access) -> bool:

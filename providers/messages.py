@@ -34,16 +34,24 @@ class Sent:
         return f"{self.method} {self.host}{self.path}"
 
 
-def message_for(provider: Provider, error: ProviderError, sent: Sent | None, *, saved: bool | None = False, keyless: bool = False) -> str:
+def message_for(
+    provider: Provider,
+    error: ProviderError,
+    sent: Sent | None,
+    *,
+    saved: bool | None = False,
+    keyless: bool = False,
+    own_address: bool = False,
+) -> str:
     """What happened, what it means, what to do; the provider's status and code stand in brackets for searching.
 
     saved: whether the message speaks of a credential that was (True) or was not (False) stored; None where nothing was to be.
-    keyless: no key was typed, so that a refusal asks for one.
+    keyless: no key was typed, so that a refusal asks for one. own_address: nobody typed the address, so that no mistake is looked for.
     """
     if keyless and error.failure is Failure.AUTH:
         template = _("%(host)s asks for a key%(code)s%(end)s Enter the key that this server gave you.")
     else:
-        template = _template(provider, error, sent)
+        template = _template(provider, error, sent, own_address)
     told = template % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
@@ -76,7 +84,7 @@ def _region(provider: Provider) -> str:
     return next((str(field.label) for field in provider.credential_fields if field.name == REGION), "")
 
 
-def _template(provider: Provider, error: ProviderError, sent: Sent | None) -> str:
+def _template(provider: Provider, error: ProviderError, sent: Sent | None, is_own: bool) -> str:
     match error.failure:
         case Failure.AUTH:
             return _("%(provider)s refused this key%(code)s%(end)s Check that you copied the whole key and that it has not been revoked.")
@@ -85,7 +93,7 @@ def _template(provider: Provider, error: ProviderError, sent: Sent | None) -> st
                 "The key is valid, but the %(provider)s account has no credit%(code)s%(end)s Calls will fail until the account is topped up."
             )
         case Failure.UNREACHABLE:
-            return _unreachable(error.transport, bool(_region(provider)))
+            return _unreachable(error.transport, bool(_region(provider)), is_own)
         case Failure.TIMEOUT:
             return _("%(host)s did not answer in time. Try again, or check the API base URL%(end)s")
         case Failure.NOT_AN_API:
@@ -115,16 +123,23 @@ def _wrong_url(provider: Provider, error: ProviderError, sent: Sent | None) -> s
     return _("%(url)s answered %(status)s%(end)s Check the API base URL.")
 
 
-def _unreachable(transport: str, has_regions: bool) -> str:
+def _unreachable(transport: str, has_regions: bool, is_own: bool) -> str:
     match transport:
         case "dns" if has_regions:
             return _("This server could not look up the host name %(host)s. Check the %(region)s and the API base URL%(end)s")
+        case "dns" if is_own:
+            return _("This server could not look up the host name %(host)s. Check the network and the name service%(end)s")
         case "dns":
             return _("This server could not look up the host name %(host)s. Check the API base URL for a typing mistake%(end)s")
         case "connect" if has_regions:
             return _(
                 "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
                 "Check the %(region)s and the API base URL%(end)s"
+            )
+        case "connect" if is_own:
+            return _(
+                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
+                "Check the network or the API base URL%(end)s"
             )
         case "connect":
             return _(

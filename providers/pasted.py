@@ -139,6 +139,8 @@ def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candida
     if any(shown(line.name) != line.name for line, _name in members):
         ending = ""  # what could be a key is shown nowhere, and kept nowhere but sealed
     label = ending.replace("_", " ").strip().capitalize()[:NAME_LENGTH] or _("Imported")
+    if label.isdecimal() and label.isascii():
+        label = _("Key %(number)d") % {"number": int(label)}
     declared = {one.name: one for one in registry.get(slug).credential_fields}
     has_key = any(declared[name].secret for _line, name in members)
     return Candidate(

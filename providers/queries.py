@@ -149,7 +149,7 @@ def status(*, tenant_id: UUID, provider: str) -> ProviderStatus | None:
 
 def consequences(*, credential: ProviderCredential) -> Consequences:
     """What stops when this credential is deleted."""
-    others = list(credentials(tenant_id=credential.tenant_id, provider=credential.provider).exclude(pk=credential.pk))
+    others = [row for row in _all_credentials(credential.tenant_id) if row.provider == credential.provider and row.pk != credential.pk]
     trial = contributions.trials(credential.tenant_id).get(credential.provider)
     if others:
         return Consequences(others[0], trial, 0, ())

@@ -237,8 +237,8 @@ def check_access(*, provider: Provider, access: Access, pool_key: str, model: Pr
     try:
         checking.check(provider, access, pool_key, model)
     except CheckFailed as failed:
-        keyless = checking.is_keyless(provider, access)
-        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing, keyless=keyless) from None
+        about = {"keyless": checking.is_keyless(provider, access), "own_address": checking.is_own_address(access)}
+        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing, **about) from None
 
 
 def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:

@@ -59,7 +59,7 @@ def _shown(request: HttpRequest, form: PasteForm, kept: dict[str, Any] | None) -
 def _for_page(row: dict[str, Any]) -> dict[str, Any]:
     provider = next((one for one in registry.all_providers() if one.slug == row["provider"]), None)
     can_be_saved = row["how"] != How.NO_KEY
-    chosen = can_be_saved and bool(row["provider"]) and not row["stored_as"] and row["state"] != "saved"
+    chosen = can_be_saved and bool(row["provider"]) and not row["stored_as"] and row["state"] != "saved" and not row.get("was_left")
     return {**row, "provider_label": provider.label if provider else "", "can_be_saved": can_be_saved, "is_chosen": chosen}
 
 
@@ -71,7 +71,9 @@ def _read(request: Any, form: PasteForm) -> bool:
     found = attempt(form, lambda: importing.preview(tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce))
     if found is None:
         return False
-    rows = [{**asdict(row), "how": row.how.value, "state": "", "message": "", "hint": "", "sent": ""} for row in found.rows]
+    rows = [
+        {**asdict(row), "how": row.how.value, "state": "", "message": "", "hint": "", "sent": "", "was_left": False} for row in found.rows
+    ]
     request.session[_key(request)] = {"nonce": nonce, "token": found.token, "rows": rows, "until": time.time() + importing.KEPT_FOR}
     return True
 
@@ -92,14 +94,17 @@ def _save(request: Any, kept: dict[str, Any] | None) -> HttpResponse:
         _forget(request)
         return redirect(request.path)
     results, token = done[0]
-    _note(kept, results)
+    _note(kept, results, {one.number for one in chosen})
     request.session[_key(request)] = {**kept, "token": token}
     _tell(request, results)
     return redirect(request.path)
 
 
-def _note(kept: dict[str, Any], results: list[Any]) -> None:
+def _note(kept: dict[str, Any], results: list[Any], chosen: set[int]) -> None:
+    """Keep what came of each row; one that was not ticked is not ticked again by us."""
     rows = {row["number"]: row for row in kept["rows"]}
+    for row in kept["rows"]:
+        row["was_left"] = row["number"] not in chosen
     for one in results:
         state = {True: "saved", False: "failed", None: "waiting"}[one.is_saved]
         told = {"message": one.message, "hint": one.hint, "sent": one.sent, "provider": one.provider, "label": one.name}
@@ -108,7 +113,11 @@ def _note(kept: dict[str, Any], results: list[Any]) -> None:
 
 def _tell(request: HttpRequest, results: list[Any]) -> None:
     saved = sum(1 for one in results if one.is_saved)
+    failed = sum(1 for one in results if one.is_saved is False)
     waiting = sum(1 for one in results if one.is_saved is None)
+    if failed:
+        text = ngettext("%(n)d key was not saved: its line says why.", "%(n)d keys were not saved: their lines say why.", failed)
+        messages.error(request, text % {"n": failed})
     if saved:
         messages.success(request, ngettext("%(n)d key saved.", "%(n)d keys saved.", saved) % {"n": saved})
     if waiting:

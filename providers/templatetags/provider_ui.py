@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -49,6 +50,7 @@ def _letters(label: str) -> str:
     return (words[0][0] + words[1][0] if len(words) > 1 else label[:2]).upper() if words else "–"
 
 
+_INNER_SPACE = re.compile(r"(?<!,) ")
 # The playground's page for each type of model; a page that is not mounted is not linked.
 _PLAYGROUNDS = {
     ModelType.REASONING: "playground",
@@ -131,7 +133,8 @@ def price(value: Any) -> str:
     if value.per_million_characters is not None:
         return _("%(amount)s for a million characters") % {"amount": money(value.per_million_characters)}
     if value.input is not None and value.output is not None:
-        return _("%(input)s in, %(output)s out") % {"input": money(value.input), "output": money(value.output)}
+        text = _("%(input)s in, %(output)s out") % {"input": money(value.input), "output": money(value.output)}
+        return _INNER_SPACE.sub("\u00a0", text)  # breaks between the two only
     known = value.input if value.input is not None else value.output
     return money(known) if known is not None else "–"
 

@@ -116,10 +116,67 @@ def refuse_in_dialog(page: Page) -> None:
     page.locator("dialog [role=alert], dialog [aria-invalid=true]").first.wait_for()
 
 
+def open_long_dialog(page: Page) -> None:
+    """The longest of the forms, with all that it can show."""
+    page.locator("#provider-huggingface_hub a[href$='/setup/']").first.click()
+    page.locator("dialog[open] details.advanced > summary").click()
+
+
+def take_a_name(page: Page) -> None:
+    """The name of another credential of the provider."""
+    page.locator("main input[name=name]").fill("Backup")
+    with page.expect_navigation():
+        page.locator("main form[action$='/rename/'] button").click()
+
+
+def preview_nothing(page: Page) -> None:
+    page.locator("textarea").fill("DEBUG=true\nPORT=8000")
+    _send(page)
+
+
 def chat(page: Page) -> None:
     page.locator("#chat textarea").first.fill("Say hello")
     page.locator("#send").click()
     page.locator("#conversation [data-footer]:not(:empty)").first.wait_for()
+
+
+def mistype_tools(page: Page) -> None:
+    page.locator("#beside details:has([name=tools]) > summary").click()
+    page.locator("#beside [name=tools]").fill("{")
+    page.locator("#chat textarea").first.fill("Say hello")
+    page.locator("#send").click()
+    page.locator("#status [role=alert]").wait_for()
+
+
+def embed(page: Page) -> None:
+    page.locator("#ask textarea").fill("coffee with milk\ntea\na chair made of oak")
+    _ask(page)
+
+
+def rerank(page: Page) -> None:
+    page.locator("#ask input[name=query]").fill("something to drink")
+    page.locator("#ask textarea").fill("a chair made of oak\ncoffee with milk")
+    _ask(page)
+
+
+def _ask(page: Page) -> None:
+    page.locator("#ask button[type=submit]").click()
+    page.locator("#result table").first.wait_for()
+
+
+def hear_and_speak(page: Page) -> None:
+    silence = {"name": "recording.wav", "mimeType": "audio/wav", "buffer": b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30)}
+    page.locator("#hear input[type=file]").set_input_files([silence])
+    page.locator("#hear button[value=hear]").click()
+    page.locator("#transcript").wait_for()
+    page.locator("#speak textarea").fill("Good morning")
+    page.locator("#speak button[value=speak]").click()
+    page.locator("#sound").wait_for()
+
+
+def show_as_table(page: Page) -> None:
+    page.locator("main details.plain > summary").first.click()
+    page.locator("main details.plain table").first.wait_for()
 
 
 def preview_import(page: Page) -> None:
@@ -149,7 +206,15 @@ ACTS: dict[str, Callable[[Page], None]] = {
         type_private_address,
         open_dialog,
         refuse_in_dialog,
+        open_long_dialog,
+        take_a_name,
+        preview_nothing,
         chat,
+        mistype_tools,
+        embed,
+        rerank,
+        hear_and_speak,
+        show_as_table,
         preview_import,
         sign_in_too_often,
         lose_token,

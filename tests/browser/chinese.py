@@ -33,7 +33,12 @@ NAMES = frozenset(
         "hub",
         "huggingface",
         "inference",
+        "endpoint",
         "endpoints",
+        "apikey",
+        "apisecret",
+        "apipassword",
+        "appid",
         "claude",
         "gpt",
         "whisper",
@@ -175,6 +180,7 @@ OURS = frozenset(
         "fresh",
         "start",
         "huge",
+        "spent",
         "long",
         "owner",
         "admin",
@@ -205,12 +211,23 @@ OURS = frozenset(
         "notebook",
         "first",
         "zzzz",
+        "states",
+        "website",
+        "demonstration",
+        "left",
+        "behind",
+        "old",
+        "import",
+        "revoked",
+        "linus",
+        "barbara",
+        "throttled",
     ]
 )
 # Names of more than one word, voices, and fields and values that are typed or sent as they stand.
 PHRASES = re.compile(
     r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference Endpoints?|MaaS|alloy|Omni Moderation"
-    r"|Realtime API|\bResponses\b|\bTop P\b|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 (?:use|read|manage)$"
+    r"|Make calls to Inference Providers|Realtime API|\bResponses\b|\bTop P\b|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 (?:use|read|manage)$"
     r"|Demo answer \(no model was called\)\. You wrote: |Say hello"  # what a model answered and what was typed
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")

@@ -71,7 +71,7 @@ def take(site: Site, running: Browser, rows: list[Row], look: str, folder: Path)
 def picture(window: Window, row: Row, path: Path, *, full_page: bool = True) -> None:
     sweep.load(window, row)
     sweep.act(window, row)
-    has_dialog = row.act in (ACTS.keys() & {"open_dialog", "refuse_in_dialog"})
+    has_dialog = row.act in (ACTS.keys() & {"open_dialog", "open_long_dialog", "refuse_in_dialog"})
     window.page.screenshot(path=path, full_page=full_page and not has_dialog)
 
 

@@ -16,7 +16,7 @@ from tests.browser.world import Keeper
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
 
-KINDS = {"fresh": "fresh", "huge": "huge", "acme": "furnished", "long": "long", "states": "states"}
+KINDS = {"fresh": "fresh", "huge": "huge", "acme": "furnished", "long": "long", "states": "states", "spent": "spent"}
 
 
 @dataclass

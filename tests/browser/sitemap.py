@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ACME, FRESH, LONG, HUGE, STATES = "/t/acme", "/t/fresh", "/t/long", "/t/huge", "/t/states"
+ACME, FRESH, LONG, HUGE, STATES, SPENT = "/t/acme", "/t/fresh", "/t/long", "/t/huge", "/t/states", "/t/spent"
 PROVIDERS = "settings/model-providers"
 
 
@@ -71,6 +71,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("providers none found", f"{ACME}/{PROVIDERS}/?q=zzzz"),
     Row("providers long", f"{LONG}/{PROVIDERS}/", space="long"),
     Row("providers viewer", f"{ACME}/{PROVIDERS}/", space="viewer"),
+    Row("providers spent", f"{SPENT}/{PROVIDERS}/", space="spent"),
     page("setup own", f"{ACME}/{PROVIDERS}/openai/setup/"),
     Row("setup own refused", f"{FRESH}/{PROVIDERS}/openai/setup/", act="type_foreign_key"),
     Row("setup own unsent", f"{FRESH}/{PROVIDERS}/openai/setup/", act="submit_empty"),
@@ -78,17 +79,26 @@ SITEMAP: tuple[Row, ...] = (
     Row("setup hosting refused", f"{FRESH}/{PROVIDERS}/openai_compatible/setup/", act="type_private_address"),
     Row("setup demo", f"{FRESH}/{PROVIDERS}/demo/setup/"),
     Row("setup azure", f"{FRESH}/{PROVIDERS}/azure_openai/setup/"),
+    Row("setup hugging face", f"{FRESH}/{PROVIDERS}/huggingface_hub/setup/"),
+    Row("setup spark", f"{FRESH}/{PROVIDERS}/spark/setup/"),
+    Row("setup tongyi", f"{FRESH}/{PROVIDERS}/tongyi/setup/"),
     Row("setup forbidden", f"{ACME}/{PROVIDERS}/openai/setup/", space="viewer", status=403),
     Row("setup dialog", f"{FRESH}/{PROVIDERS}/", act="open_dialog"),
     Row("setup dialog refused", f"{FRESH}/{PROVIDERS}/", act="refuse_in_dialog"),
+    Row("setup dialog long", f"{FRESH}/{PROVIDERS}/", act="open_long_dialog"),
     page("import", f"{ACME}/{PROVIDERS}/import/"),
     Row("import previewed", f"{FRESH}/{PROVIDERS}/import/", act="preview_import"),
+    Row("import of nothing", f"{ACME}/{PROVIDERS}/import/", act="preview_nothing"),
     # Credentials.
     page("credentials", f"{ACME}/{PROVIDERS}/openai/credentials/", secret=True),
     Row("credentials empty", f"{ACME}/{PROVIDERS}/chatglm/credentials/"),
     Row("credentials long", f"{LONG}/{PROVIDERS}/openai/credentials/", space="long"),
     Row("credentials many", f"{HUGE}/{PROVIDERS}/openai/credentials/", space="huge"),
+    Row("credentials spent", f"{SPENT}/{PROVIDERS}/deepseek/credentials/", space="spent"),
+    Row("credentials of a spent trial", f"{SPENT}/{PROVIDERS}/openai/credentials/", space="spent"),
     page("credential edit", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/", secret=True),
+    Row("credential edit wrong", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/", act="take_a_name", secret=True),
+    Row("credential delete last", f"{ACME}/{PROVIDERS}/demo/credentials/{{only}}/delete/", secret=True),
     page("credential delete", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", secret=True),
     Row("credential delete long", f"{LONG}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", space="long"),
     # Models.
@@ -117,6 +127,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("all models viewer", f"{ACME}/models/", space="viewer"),
     # Default models.
     page("defaults", f"{ACME}/settings/default-models/"),
+    Row("defaults spent", f"{SPENT}/settings/default-models/", space="spent"),
     Row("defaults empty", f"{FRESH}/settings/default-models/"),
     Row("defaults long", f"{LONG}/settings/default-models/", space="long"),
     Row("defaults 500", f"{HUGE}/settings/default-models/", space="huge"),
@@ -157,6 +168,11 @@ SITEMAP: tuple[Row, ...] = (
     Row("usage empty", f"{FRESH}/usage/"),
     Row("usage long", f"{LONG}/usage/", space="long"),
     Row("usage 400 models", f"{HUGE}/usage/", space="huge"),
+    Row("usage today", f"{ACME}/usage/?days=1"),
+    Row("usage filtered", f"{ACME}/usage/?provider=demo&by=source"),
+    Row("usage none found", f"{ACME}/usage/?provider=minimax"),
+    Row("usage as table", f"{ACME}/usage/?days=7&by=app_key", act="show_as_table"),
+    Row("usage by member", f"{ACME}/usage/?by=member"),
     page("calls", f"{ACME}/usage/calls/"),
     Row("calls empty", f"{FRESH}/usage/calls/"),
     Row("calls errors", f"{ACME}/usage/calls/?status=error"),
@@ -170,12 +186,16 @@ SITEMAP: tuple[Row, ...] = (
     Row("playground long", f"{LONG}/playground/", space="long"),
     Row("playground 500", f"{HUGE}/playground/", space="huge"),
     Row("playground answered", f"{ACME}/playground/?model=demo/demo-chat", act="chat"),
+    Row("playground wrong tools", f"{ACME}/playground/?model=demo/demo-chat", act="mistype_tools"),
     page("embeddings", f"{ACME}/playground/embeddings/"),
     Row("embeddings empty", f"{FRESH}/playground/embeddings/"),
+    Row("embeddings answered", f"{ACME}/playground/embeddings/?model=demo/demo-embedding", act="embed"),
     page("speech", f"{ACME}/playground/speech/"),
     Row("speech empty", f"{FRESH}/playground/speech/"),
+    Row("speech answered", f"{ACME}/playground/speech/?model=demo/demo-transcription&voice_model=demo/demo-speech", act="hear_and_speak"),
     page("rerank", f"{ACME}/playground/rerank/"),
     Row("rerank empty", f"{FRESH}/playground/rerank/"),
+    Row("rerank answered", f"{ACME}/playground/rerank/?model=demo/demo-rerank", act="rerank"),
     # Help.
     page("help", "/help/"),
     Row("help for nobody", "/help/", space=""),

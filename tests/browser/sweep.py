@@ -13,7 +13,7 @@ from tests.browser.sitemap import SITEMAP, Row
 
 ENGLISH = ("light", "dark", "320 px", "text spacing", "forced colours", "reduced motion")
 CHINESE = ("Chinese", "Chinese 320 px")
-KINDS = (("door", ""), ("viewer", "viewer"), ("acme", "acme"), ("long", "long"), ("huge", "huge"), ("states", "states"))
+KINDS = (("door", ""), ("viewer", "viewer"), ("acme", "acme"), ("long", "long"), ("huge", "huge"), ("states", "states"), ("spent", "spent"))
 
 
 def rows(part: int, parts: int) -> list[Row]:

@@ -182,7 +182,13 @@ def _states(space: Any) -> None:
     states.show(space)
 
 
-FILL = {"fresh": _fresh, "furnished": _furnished, "long": _long, "huge": _huge, "states": _states}
+def _spent(space: Any) -> None:
+    from tests.browser import spent
+
+    spent.show(space)
+
+
+FILL = {"fresh": _fresh, "furnished": _furnished, "long": _long, "huge": _huge, "states": _states, "spent": _spent}
 
 
 def _scoped(tenant: Any, work: Any) -> None:
@@ -244,6 +250,7 @@ def _ids(space: Any) -> dict[str, str]:
         found = {
             "credential": ProviderCredential.objects.order_by("-is_active", "provider").filter(provider="openai").first(),
             "standby": ProviderCredential.objects.filter(is_active=False).first(),
+            "only": ProviderCredential.objects.filter(provider="demo").first(),
             "call": CallRecord.objects.filter(status="ok").first(),
             "failed_call": CallRecord.objects.filter(status="error").first(),
             "app_key": AppKey.objects.order_by("name").last(),
