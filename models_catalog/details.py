@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from models_catalog.catalog import Facts
 from models_catalog.queries import Layers
+from providers.spec import ModelType
 from providers.templatetags.provider_ui import price, type_label
 
 SOURCES = {"own": _("Your own value"), "synced": _("The provider's list"), "shipped": _("Shipped")}
@@ -27,14 +28,19 @@ class Known:
 
 
 def facts_table(layers: Layers) -> list[Known]:
-    """The facts in the order of the page; those that no source knows are shown as a dash."""
+    """The facts in the order of the page; those that no source knows are shown as a dash, and left out where the type has none."""
     found = []
+    kind = layers.entry.type
     for name, label, show in _SHOWN:
         said = {slug: getattr(facts, name) for slug, facts in _in_order(layers, name) if facts is not None}
         slug = next((slug for slug, value in said.items() if value is not None), None)
         shipped = said.get("shipped")
         instead = show(shipped) if slug not in (None, "shipped") and shipped is not None and shipped != said[slug or ""] else ""
+        if slug is None and kind is not _ONLY_OF.get(name, kind):
+            continue
         value = show(said[slug]) if slug else "–"
+        if name == "type" and slug is None and kind is not None:
+            value = show(kind)  # of a model added by hand: no fact, but what was said when it was added
         found.append(Known(label, value, SOURCES[slug] if slug else "", slug == "own", instead))
     return found
 
@@ -53,6 +59,7 @@ def _names(value: Any) -> str:
     return ", ".join(sorted(value)) or "–"
 
 
+_ONLY_OF = {"max_output": ModelType.REASONING, "max_inputs": ModelType.EMBEDDING}
 _SHOWN: tuple[tuple[str, Any, Callable[[Any], str]], ...] = (
     ("type", _("Model type"), lambda value: str(type_label(value))),
     ("context_window", _("Context window (tokens)"), _number),

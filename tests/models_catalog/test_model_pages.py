@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -98,6 +99,28 @@ def test_a_retired_model_says_when_and_what_follows(page: Client) -> None:
     listed = page.get(f"{PROVIDERS}/openai/?state=retired").content.decode()
     assert "gpt-4-32k" in listed
     assert ">gpt-6-sol<" not in listed.replace("Successor: gpt-6-sol", "")
+
+
+def test_a_model_shows_the_facts_of_its_type(page: Client, acme: Workspace) -> None:
+    with tenant_scope(acme.tenant):
+        TenantModel.objects.create(tenant=acme.tenant, provider="openai_compatible", model="ours", type="embedding", origin="added")
+    shown = page.get(f"{PROVIDERS}/openai_compatible/models/ours/").content.decode()
+    assert '<dt>Model type</dt><dd><span class="clip">Embedding</span>' in shown
+    assert "<dt>Texts in one request</dt>" in shown
+    assert "<dt>Longest answer" not in shown
+    assert "<dt>Texts in one request</dt>" not in page.get(MODEL).content.decode()
+
+
+def test_a_provider_without_models_offers_one_thing_to_do(page: Client, acme: Workspace) -> None:
+    for slug, words in (("huggingface_hub", "Set up"), ("deepseek", "Set up")):
+        shown = page.get(f"{PROVIDERS}/{slug}/").content.decode()
+        assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [words]
+        assert 'role="search"' not in shown
+        assert f"/help/providers/{slug}/" in shown
+    make_credential(acme.tenant, provider="openai_compatible", name="Server", values={}, base_url="https://models.example/v1")
+    shown = page.get(f"{PROVIDERS}/openai_compatible/").content.decode()
+    assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == ["Add model"]
+    assert 'role="search"' in page.get(f"{PROVIDERS}/openai_compatible/?q=x").content.decode(), "there a filter can be taken back"
 
 
 def test_a_model_is_tried_on_the_page_of_its_type(page: Client) -> None:
