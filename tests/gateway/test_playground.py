@@ -313,3 +313,23 @@ def test_a_trial_pays_until_it_is_used_up() -> None:
             assert hub.pool() == (2, 2, 0)
             hub.audit()
             person.session.close()
+
+
+def test_who_leaves_pays_once_for_what_was_begun() -> None:
+    with Running(FakeProvider()) as fake:
+        for hub in running_hub(fake):
+            values = {"api_key": KEY, "base_url": fake.url}
+            hub.seed(plan={"plan": "openai", "models": {"gpt-3.5-turbo": 1}, "limit": 10, "values": values})
+            person = Person(hub, hub.server.owner, hub.server.password)
+            fake.delay, fake.frames = 0.05, 400
+            for _time in range(3):  # in the middle of a stream
+                answer = person.call(question("openai/gpt-3.5-turbo", stream=True), stream=True)
+                assert next(answer.iter_lines()).startswith(b"data:")
+                answer.close()
+                assert record_of(hub, answer.headers["x-request-id"])[4] == "cancelled"
+            page = person.form(model="openai/gpt-3.5-turbo", message="Hello")
+            assert "trial, 6 left" in page.text
+            assert hub.pool() == (10, 4, 0)
+            assert len(fake.calls) == 4
+            hub.audit()
+            person.session.close()
