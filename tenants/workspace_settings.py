@@ -18,6 +18,8 @@ from tenants.permissions import Role
 from tenants.versions import bump_version
 
 SYSTEM_SLUG: Final = "operator-keys"
+# Former addresses of one workspace. Each is kept from all others for good: nobody shall collect them.
+MOST_FORMER: Final = 10
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?", re.ASCII)
 
 
@@ -58,7 +60,7 @@ def rename_workspace(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
 def move_workspace(*, tenant: Tenant, slug: str, actor: Actor) -> Tenant:
     """Give a workspace another address; the one it had leads to the new one for good.
 
-    Raises ServiceError (no address), Conflict (taken).
+    Raises ServiceError (no address), Conflict (taken, or moved too often).
     """
     before = tenant.slug
     if slug == before:
@@ -66,6 +68,9 @@ def move_workspace(*, tenant: Tenant, slug: str, actor: Actor) -> Tenant:
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     slug = _checked_slug(slug, tenant)
     FormerAddress.objects.filter(slug=slug).delete()  # one of its own, taken back
+    if FormerAddress.objects.filter(tenant=tenant).count() >= MOST_FORMER:
+        message = _("This workspace has had %(count)s addresses already, and all of them are kept for it. Take one of those back.")
+        raise Conflict("moved_too_often", message % {"count": MOST_FORMER}, field="slug")
     FormerAddress.objects.create(tenant=tenant, slug=before)
     tenant.slug = slug
     tenant.save(update_fields=["slug"])

@@ -59,6 +59,19 @@ class TestSettings:
         assert (acme.tenant.name, acme.tenant.slug, acme.tenant.default_language) == ("Acme Works", "acme-works", "zh-hans")
         assert actions(acme.tenant) == ["workspace.renamed", "workspace.language_changed", "workspace.moved"]
 
+    def test_nobody_collects_addresses(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+        with tenant_scope(acme.tenant):
+            for number in range(10):
+                services.move_workspace(tenant=acme.tenant, slug=f"acme-{number}", actor=COMMAND)
+        browser = signed_in(acme.admin)
+        form = {"name": "Acme", "slug": "one-more", "default_language": ""}
+        answer = browser.post("/t/acme-9/settings/workspace/", form)
+        assert answer.status_code == 422
+        assert "has had 10 addresses already" in text_of(answer)
+        assert browser.post("/t/acme-9/settings/workspace/", form | {"slug": "acme"})["Location"] == "/t/acme/settings/workspace/"
+        assert browser.post("/t/acme/settings/workspace/", form | {"slug": "acme-3"}).status_code == 302
+        assert signed_in(globex.admin).post("/t/globex/settings/workspace/", form | {"name": "Globex"}).status_code == 302
+
     def test_a_former_address_leads_on_for_members_only(
         self, acme: factories.Workspace, globex: factories.Workspace, stranger: User
     ) -> None:
