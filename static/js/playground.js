@@ -321,14 +321,14 @@
   // Whether the column beside can be sent. What is wrong is shown, also where it was folded away, and has the focus.
   function isRight() {
     const tools = document.querySelector("#beside [name=tools]");
-    if (tools) tools.removeAttribute("aria-invalid");
+    if (tools) ["aria-invalid", "aria-errormessage"].forEach((name) => tools.removeAttribute(name));
     try {
       settings();
     } catch (error) {
       const { field } = error.problem;
-      status.replaceChildren(note(error.problem, ""));
+      status.replaceChildren(Object.assign(note(error.problem, ""), { id: "tools-problem" }));
       field.setAttribute("aria-invalid", "true");
-      field.setAttribute("aria-errormessage", status.id);
+      field.setAttribute("aria-errormessage", "tools-problem");
       field.closest("details").open = true;
       field.focus();
       return false;

@@ -192,7 +192,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("embeddings answered", f"{ACME}/playground/embeddings/?model=demo/demo-embedding", act="embed"),
     page("speech", f"{ACME}/playground/speech/"),
     Row("speech empty", f"{FRESH}/playground/speech/"),
-    Row("speech answered", f"{ACME}/playground/speech/?model=demo/demo-transcription&voice_model=demo/demo-speech", act="hear_and_speak"),
+    Row("speech answered", f"{ACME}/playground/speech/?model=demo/demo-transcribe", act="hear"),
     page("rerank", f"{ACME}/playground/rerank/"),
     Row("rerank empty", f"{FRESH}/playground/rerank/"),
     Row("rerank answered", f"{ACME}/playground/rerank/?model=demo/demo-rerank", act="rerank"),
