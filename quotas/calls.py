@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from quotas import sums
-from quotas.database import execute, moment, values
+from quotas.database import execute, moment, unindexed, values
 from quotas.models import CallRecord
 from quotas.rollups import HOUR, floor_hour
 from quotas.sums import Standing
@@ -62,17 +62,17 @@ def calls(
         rows = _beyond(rows, *cursor)
     filters = filters_of(**wanted)
     if request_id:
-        found = _matching(rows.filter(pk__in=_of_request(request_id)), filters)
+        found = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
         return sorted(found, key=lambda one: (one.time, one.pk), reverse=True)[:limit]
     if filters:
         return _newest(tenant_id, filters, (since or BEGINNING, before or END), cursor, limit, seen)
     return list(rows.order_by("-time", "-id")[:limit])
 
 
-def _of_request(request_id: str) -> list[Any]:
-    """Ids of the records of a request, of whatever tenant. Asked for alone: beside a tenant and an order, SQLite without statistics
-    would rather walk through all of the tenant's records."""
-    return [found for (found,) in execute("SELECT id FROM quotas_callrecord WHERE request_id = %s", (request_id,))]
+def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
+    """Ids of the tenant's records of a request: a request's id may be the client's choice, and others may choose the same one."""
+    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {unindexed('tenant_id')} = %s"  # noqa: S608
+    return [found for (found,) in execute(sql, values([request_id, tenant_id]))]
 
 
 def filters_of(
@@ -197,7 +197,7 @@ def every_call(
     while a client reads slowly, and memory does not grow."""
     rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
     if request_id:
-        found = sorted(rows.filter(pk__in=_of_request(request_id)), key=lambda one: (one.time, one.pk), reverse=True)
+        found = sorted(rows.filter(pk__in=_of_request(tenant_id, request_id)), key=lambda one: (one.time, one.pk), reverse=True)
         if found:
             yield found
         return

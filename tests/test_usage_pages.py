@@ -246,6 +246,19 @@ def test_days_at_the_ends_of_time_are_days_too(path: str, zone: str, acme: facto
         assert path != "usage/calls/export.csv" or (b"request-1" in content) is is_in_it, query
 
 
+def test_who_sends_the_same_request_id_is_not_in_the_way(acme: factories.Workspace, globex: factories.Workspace, browser: Client) -> None:
+    own, other = record(acme, request_id="theirs-too"), record(globex, request_id="theirs-too")
+    with CaptureQueriesContext(connection) as made:
+        assert f"{USAGE}calls/{own.pk}/" in text(browser, f"{USAGE}calls/?request_id=theirs-too")
+    assert any(own.pk.hex in one["sql"].replace("-", "") for one in made.captured_queries)
+    assert not any(other.pk.hex in one["sql"].replace("-", "") for one in made.captured_queries), "not even its id is read"
+    if connection.vendor == "sqlite":
+        [asked] = [one["sql"] for one in made.captured_queries if one["sql"].startswith("SELECT id FROM quotas_callrecord")]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
+            assert "call_request" in str(cursor.fetchall())
+
+
 def test_pages_of_the_log_go_on_without_gaps(acme: factories.Workspace, browser: Client) -> None:
     for number in range(53):
         record(acme, request_id=f"r{number}")
