@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from providers import egress
@@ -97,9 +97,25 @@ _STATES_OF: dict[StateFilter, frozenset[State]] = {
 }
 
 
+# What is stored of a failure to which no provider said anything: our own words, marked for the translators.
+_OWN_WORDS = frozenset(
+    {
+        gettext_noop("The provider's host name could not be resolved."),
+        gettext_noop("The provider's host name has no address."),
+        gettext_noop("The provider could not be reached."),
+        gettext_noop("The provider could not be reached in time."),
+        gettext_noop("The provider did not answer in time."),
+        gettext_noop("The time for this call was used up."),
+        gettext_noop("The connection to the provider broke."),
+        gettext_noop("No trusted TLS connection to the provider could be made."),
+        gettext_noop("The provider's answer could not be read."),
+    }
+)
+
+
 def told(message: str) -> str:
-    """A stored message for the reader: the refusals that are our own words in the reader's language."""
-    return egress.in_words(message, gettext)
+    """A stored message for the reader: what is our own words in the reader's language."""
+    return gettext(message) if message in _OWN_WORDS else egress.in_words(message, gettext)
 
 
 def label_of(state: State, credential: ProviderCredential | None) -> Any:
