@@ -20,7 +20,7 @@ class Row:
     """One field of a body, or one parameter."""
 
     name: str
-    type: str
+    type: list[Piece]
     required: bool
     description: list[Piece]
     choices: tuple[str, ...] = ()
@@ -121,11 +121,16 @@ def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row
     kind = _type(document, schema)
     return Row(
         name=parameter["name"],
-        type=_("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind,
+        type=paragraphs(_("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind)[0],
         required=parameter.get("required", False),
-        description=paragraphs(parameter.get("description", ""))[0],
+        description=_said(parameter.get("description", "")),
         choices=_choices(schema),
     )
+
+
+def _said(text: str) -> list[Piece]:
+    """The first paragraph. A list of choices is none: they stand beside it."""
+    return paragraphs("" if text.startswith("* `") else text)[0]
 
 
 def _answer(document: Mapping[str, Any], status: str, answer: Mapping[str, Any]) -> Answer:
@@ -157,7 +162,7 @@ def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if name == "object" and isinstance(more, Mapping) and more:
         return _("map to %(type)s") % {"type": _type(document, _resolve(document, more))}
     words = {"date-time": _("date and time"), "uuid": "UUID", "date": _("date"), "decimal": _("decimal as string")}
-    return words.get(schema.get("format", ""), str(name))
+    return words.get(schema.get("format", ""), f"`{name}`")
 
 
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -178,9 +183,9 @@ def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0
         description = found.get("description", "")
         yield Row(
             name=name,
-            type=_("%(type)s or null") % {"type": _type(document, found)} if _nullable(inner) else _type(document, found),
+            type=paragraphs(_("%(type)s or `null`") % {"type": _type(document, found)} if _nullable(inner) else _type(document, found))[0],
             required=name in required,
-            description=paragraphs("" if "enum" in found and description.startswith("* ") else description)[0],
+            description=_said(description),
             choices=_choices(found if "enum" in found else _resolve(document, found.get("items", {}))),
             level=level,
         )

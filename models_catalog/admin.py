@@ -15,12 +15,13 @@ from models_catalog.scenarios import SCENARIOS
 from providers.admin import PROVIDER, ProviderFilter
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, coded, column
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, coded, column, flag
 
 LABELS = {one.slug: one.label for one in SCENARIOS}
 TYPE_LABELS = {str(one.type): one.label for one in SCENARIOS}
 TYPE = coded("type", gettext_lazy("type"), lambda kind: TYPE_LABELS.get(kind, kind))
 SCENARIO = coded("scenario", gettext_lazy("scenario"), lambda slug: LABELS.get(slug, slug))
+ENABLED = flag("enabled", gettext_lazy("enabled"))
 SYNCED = column("synced", gettext_lazy("seen in the provider's list"))
 
 
@@ -40,14 +41,14 @@ class TenantModelAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant",)
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER  # every workspace has hundreds of models
-    list_display = ("tenant", PROVIDER, "model", TYPE, "enabled", "context", "origin", SYNCED)
+    list_display = ("tenant", PROVIDER, "model", TYPE, ENABLED, "context", "origin", SYNCED)
     list_display_links = ("model",)
     list_filter = (ProviderFilter, TypeFilter, "origin", "enabled")
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "provider", "model")
     fields = (
         ("tenant", PROVIDER, "model"),
-        (TYPE, "origin", "enabled"),
+        (TYPE, "origin", ENABLED),
         column("facts", gettext_lazy("what the provider says")),
         column("overrides", gettext_lazy("changed by the workspace")),
         (column("base_url", gettext_lazy("base URL")), column("mask", gettext_lazy("key of its own"))),

@@ -14,7 +14,7 @@ from providers import registry, services
 from providers.models import CredentialState, ProviderCredential
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
-from tenants.operating import ReadOnlyAdmin, asks_first, coded, column
+from tenants.operating import ReadOnlyAdmin, asks_first, coded, column, flag
 
 TROUBLE = (
     CredentialState.REJECTED,
@@ -64,12 +64,13 @@ def provider_name(slug: str) -> Any:
         return slug
 
 
+ACTIVE = flag("is_active", gettext_lazy("active"))
 PROVIDER = coded("provider", gettext_lazy("provider"), provider_name)
 
 
 @admin.register(ProviderCredential)
 class ProviderCredentialAdmin(ReadOnlyAdmin):
-    list_display = ("tenant", PROVIDER, "name", "mask", "state", "is_active", "checked", "last_used")
+    list_display = ("tenant", PROVIDER, "name", "mask", "state", ACTIVE, "checked", "last_used")
     list_display_links = ("name",)
     list_filter = (ProviderFilter, TroubleFilter, "state", "is_active")
     list_select_related = ("tenant",)
@@ -80,7 +81,7 @@ class ProviderCredentialAdmin(ReadOnlyAdmin):
         ("mask", "base_url"),
         ("state", "state_since"),
         column("state_message", gettext_lazy("the provider's last words")),
-        ("is_active", column("position", gettext_lazy("place among the standby ones"))),
+        (ACTIVE, column("position", gettext_lazy("place among the standby ones"))),
         ("checked", "last_used"),
         ("created", column("created_by", gettext_lazy("made by"))),
     )

@@ -11,6 +11,8 @@ from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
@@ -23,7 +25,7 @@ from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.ids import first_of
 from tenants.models import Tenant
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag
 from tenants.wording import actor_label
 
 CREDENTIAL = "credential_"
@@ -110,7 +112,15 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
 @admin.register(TrialPlan)
 class TrialPlanAdmin(admin.ModelAdmin):
     form = TrialPlanForm
-    list_display = ("label", PROVIDER, column("limit", gettext_lazy("credits")), "is_on", "mask", "workspaces", "retired")
+    list_display = (
+        "label",
+        PROVIDER,
+        column("limit", gettext_lazy("credits")),
+        flag("is_on", gettext_lazy("switched on")),
+        "mask",
+        "workspaces",
+        "retired",
+    )
     list_filter = ("is_on",)
     search_fields = ("slug", "label", "provider")
     show_facets = admin.ShowFacets.ALLOW
@@ -287,16 +297,6 @@ def grant_trial(
     give(page, request, pools, credits=credits, reason=reason)
 
 
-class GrantInline(admin.TabularInline):  # type: ignore[type-arg]
-    model = Grant
-    fields = readonly_fields = ("created", "amount", "reason", coded("actor", gettext_lazy("who"), actor_label))
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 NEARLY_USED = 0.8  # share of a trial's credits
 
 
@@ -332,6 +332,13 @@ class PlanFilter(admin.SimpleListFilter):
         return queryset.filter(plan=self.value()) if (self.value() or "").isdigit() else queryset
 
 
+MOST_GRANTS = 100  # that a page names
+
+
+def _when(grant: Grant) -> str:
+    return date_format(timezone.localtime(grant.created), "SHORT_DATETIME_FORMAT")
+
+
 PLAN = column("plan", gettext_lazy("trial plan"))
 
 
@@ -342,13 +349,19 @@ class CreditPoolAdmin(ReadOnlyAdmin):
     list_filter = (PlanFilter, UseFilter)
     list_select_related = ("tenant", "plan")
     search_fields = ("tenant__slug", "tenant__name")
-    fields = (("tenant", PLAN), ("limit", "plan_share"), ("settled", "held", "left"))
-    inlines = (GrantInline,)
+    fields = (("tenant", PLAN), ("limit", "plan_share"), ("settled", "held", "left"), "grants")
     actions = ("grant_credits", "reset")
 
     @admin.display(description=gettext_lazy("left"))
     def left(self, pool: CreditPool) -> int:
         return pool.left
+
+    @admin.display(description=gettext_lazy("grants"))
+    def grants(self, pool: CreditPool) -> Any:
+        """The newest first: when, how many, why, by whom."""
+        rows = pool.grants.all()[:MOST_GRANTS]
+        lines = ((_when(row), f"{row.amount:+,}", row.reason, actor_label(row.actor)) for row in rows)
+        return format_html_join(mark_safe("<br>"), "{} · {} · {} · {}", lines) or "-"
 
     @admin.display(description="%")
     def percent(self, pool: CreditPool) -> int:
@@ -390,7 +403,7 @@ class HoldAdmin(ReadOnlyAdmin):
         column("used", gettext_lazy("credits used")),
         "shown_state",
         column("reason", gettext_lazy("reason")),
-        column("sent", gettext_lazy("sent"), boolean=True),
+        flag("sent", gettext_lazy("sent")),
         column("expires", gettext_lazy("expires")),
     )
     list_filter = (StateFilter,)
@@ -402,7 +415,7 @@ class HoldAdmin(ReadOnlyAdmin):
     show_facets = admin.ShowFacets.NEVER
     fields = (
         ("tenant", column("pool", gettext_lazy("trial credits"))),
-        ("shown_state", column("reason", gettext_lazy("reason")), column("sent", gettext_lazy("sent"), boolean=True)),
+        ("shown_state", column("reason", gettext_lazy("reason")), flag("sent", gettext_lazy("sent"))),
         (column("amount", gettext_lazy("credits held")), column("used", gettext_lazy("credits used"))),
         (column("model", gettext_lazy("model")), column("request_id", gettext_lazy("request")), column("key", "Idempotency-Key")),
         (column("created", gettext_lazy("time")), column("expires", gettext_lazy("expires"))),
@@ -465,7 +478,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
             "counted",
         ),
         ("credits", "cost_text"),
-        ("latency_ms", column("first_token_ms", gettext_lazy("first piece, ms")), column("stream", gettext_lazy("streamed"), boolean=True)),
+        ("latency_ms", column("first_token_ms", gettext_lazy("first piece, ms")), flag("stream", gettext_lazy("streamed"))),
         "attempts",
         column("attempt_log", gettext_lazy("all attempts")),
     )

@@ -16,13 +16,14 @@ from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquer
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.html import format_html_join
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
 from tenants import app_keys, hooks, keys, people, services
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.models import AppKey, AuditEntry, KeyPair, Membership, Tenant, User
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, shown
+from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag, shown
 from tenants.permissions import ROLE_LABELS, SCOPE_LABELS, Role, Scope
 from tenants.wording import AUDIT_KINDS, actor_label, details, object_label, sentence
 
@@ -209,22 +210,27 @@ class RoleFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=Membership.objects.filter(role=self.value()).values("user"))
 
 
+# Django's own page for a new person says this, and its catalogs do not have it in Chinese.
+NEW_PERSON = gettext_noop("After you’ve created a user, you’ll be able to edit more user options.")
+ACTIVE = flag("is_active", gettext_lazy("active"))
+
+
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     form = PersonForm
     add_form = NewPersonForm
     ordering = ("email",)
-    list_display = ("email", "name", "workspaces", "is_active", "is_staff", "last_login", "date_joined")
+    list_display = ("email", "name", "workspaces", ACTIVE, flag("is_staff", gettext_lazy("operator")), "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", RoleFilter, "last_login", ("password_by_link", admin.EmptyFieldListFilter))
     search_fields = ("email", "name")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        (gettext_lazy("Rights"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+        (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined", "password_by_link")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")}),)
     # Whether somebody may sign in changes through the actions, which ask first and leave a trace.
-    readonly_fields = ("is_active", "last_login", "date_joined", "password_by_link")
+    readonly_fields = (ACTIVE, "last_login", "date_joined", "password_by_link")
     filter_horizontal = ()
     actions = ("deactivate", "reactivate")
     show_facets = admin.ShowFacets.ALLOW
@@ -392,7 +398,7 @@ class KeyPairAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("retired"), ordering="retired")
     def retired_on(self, pair: KeyPair) -> Any:
-        return pair.retired
+        return shown(pair.retired)
 
     @admin.action(description=gettext_lazy("Rotate…"), permissions=["view"])
     @asks_first(
@@ -441,7 +447,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         (AUDIT_ACTOR, "address"),
         ("what", "about"),
         "facts",
-        (column("action", gettext_lazy("code")), column("object_type", gettext_lazy("kind")), column("object_id", gettext_lazy("id"))),
+        "code",
     )
     actions = ("export",)
 
@@ -452,6 +458,12 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("object"), ordering="object_label")
     def about(self, entry: AuditEntry) -> str:
         return str(object_label(entry)) or "-"
+
+    @admin.display(description=gettext_lazy("code"))
+    def code(self, entry: AuditEntry) -> Any:
+        """For searching in logs and programs."""
+        codes = [text for text in (entry.action, entry.object_type, entry.object_id) if text]
+        return format_html_join(" ", "<code>{}</code>", ((text,) for text in codes))
 
     @admin.display(description=gettext_lazy("details"))
     def facts(self, entry: AuditEntry) -> Any:

@@ -14,7 +14,7 @@ from tenants.fields import StrictEncryptedTextField
 from tenants.managers import TenantManager
 from tenants.permissions import Role
 from tenants.scope import EVERYONE, active_tenant
-from tenants.wording import sentence
+from tenants.wording import object_label, sentence
 
 
 class ForeignTenant(RuntimeError):
@@ -279,7 +279,7 @@ class AuditEntry(TenantOwned):
         indexes = (models.Index(fields=("tenant", "-time"), name="audit_tenant_time"),)
 
     def __str__(self) -> str:
-        return f"{sentence(self.action)} {self.object_label}".strip()
+        return f"{sentence(self.action)} {object_label(self)}".strip()
 
 
 class MasterKeyCheck(models.Model):

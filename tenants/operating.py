@@ -65,13 +65,18 @@ def column(name: str, label: Any, *, boolean: bool = False) -> Callable[[Any], A
     return value
 
 
+def flag(name: str, label: Any) -> Callable[[Any], Any]:
+    """A yes or no in words: Django's pictures of them say True and False in every language."""
+    return coded(name, label, lambda is_on: _("yes") if is_on == 1 else _("no"))
+
+
 def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A field that holds a code, or a list of codes, in the words that people have for it. words: of one code."""
 
     @admin.display(description=label, ordering=name)
     def value(row: Any) -> Any:
         found = getattr(row, name)
-        return shown([words(one) for one in found] if isinstance(found, list) else words(found) if found else found)
+        return shown([words(one) for one in found] if isinstance(found, list) else found if found in (None, "") else words(found))
 
     value.__name__ = name
     return value

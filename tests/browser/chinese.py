@@ -79,6 +79,7 @@ NAMES = frozenset(
         "ssl",
         "tls",
         "cors",
+        "cookie",
         "csrf",
         "html",
         "markdown",
@@ -222,6 +223,8 @@ OURS = frozenset(
         "linus",
         "barbara",
         "throttled",
+        "spent",
+        "europe",
     ]
 )
 # Names of more than one word, voices, and fields and values that are typed or sent as they stand.

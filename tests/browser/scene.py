@@ -64,7 +64,7 @@ def trial(tenant: Tenant, provider: str, label: str, limit: int, used: int, mode
     for model, credits in models.items():
         TrialPlanModel.objects.get_or_create(plan=plan, model=model, defaults={"credits": credits})
     pool, _made = CreditPool.objects.update_or_create(tenant=tenant, plan=plan, defaults={"limit": limit, "settled": used})
-    Grant.objects.get_or_create(tenant=tenant, pool=pool, defaults={"amount": limit, "reason": "trial", "actor": "system"})
+    Grant.objects.get_or_create(tenant=tenant, pool=pool, defaults={"amount": limit, "reason": "first batch", "actor": "system"})
 
 
 def _calls(tenant: Tenant) -> None:
