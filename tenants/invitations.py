@@ -17,11 +17,12 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.audit import Actor, record
 from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
-from tenants.models import Invitation, Membership, Tenant, User
+from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
 from tenants.permissions import Role, can_change_role
 from tenants.scope import all_tenants, tenant_scope
 
 LIFETIME: Final = timedelta(days=7)
+MOST_EMAILS: Final = 100  # that a workspace sends within a day: the server is nobody's way to write to strangers
 EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
 
 
@@ -31,7 +32,7 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bo
 
     by_email: the caller sends the link to the invited address and shows it to nobody else.
 
-    Raises ServiceError (an address that is none), NotAllowed (a role above the own one), Conflict (a member already).
+    Raises ServiceError (an address that is none, too many e-mails), NotAllowed (a role above the own one), Conflict (a member already).
     """
     email = checked_email(email)
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
@@ -39,6 +40,9 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bo
     if Membership.objects.filter(tenant=tenant, user__email=email).exists():
         raise Conflict("already_member", _("This person is a member already."), field="email")
     Tenant.objects.select_for_update().get(pk=tenant.pk)  # of two at the same moment the later one counts
+    if by_email and _emails_of_today(tenant) >= MOST_EMAILS:
+        message = _("This workspace has sent %(count)s invitations by e-mail within a day. Show the link instead, or wait until tomorrow.")
+        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send", status=429)
     Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
@@ -52,6 +56,12 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bo
     )
     _record(invitation, actor, "member.invited", sent="e-mail" if by_email else "link")
     return invitation, token
+
+
+def _emails_of_today(tenant: Tenant) -> int:
+    """From the audit trail: an invitation that was withdrawn, or followed by another one, was sent too."""
+    since = timezone.now() - timedelta(days=1)
+    return AuditEntry.objects.filter(tenant=tenant, action="member.invited", details__sent="e-mail", time__gt=since).count()
 
 
 def checked_email(text: str) -> str:

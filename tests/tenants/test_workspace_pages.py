@@ -285,6 +285,21 @@ class TestInvitations:
         with tenant_scope(acme.tenant):
             assert not Invitation.objects.exists()
 
+    def test_the_server_is_nobodys_way_to_write_to_strangers(
+        self, acme: factories.Workspace, globex: factories.Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.EMAIL_URL = "memory"
+        monkeypatch.setattr(invitations, "MOST_EMAILS", 2)
+        browser, address = signed_in(acme.admin), f"{SETTINGS}/members/invite/"
+        form = {"email": "grace@example.org", "role": "editor", "send": "1"}
+        assert [browser.post(address, form).status_code for _time in range(3)] == [302, 302, 422]  # the same one again and again
+        assert "2 invitations by e-mail" in text_of(browser.post(address, form | {"email": "other@example.org"}))
+        assert len(mail.outbox) == 2
+        assert browser.post(address, form | {"send": ""}).status_code == 200, "the link can be shown"
+        assert signed_in(globex.admin).post("/t/globex/settings/members/invite/", form).status_code == 302
+        with tenant_scope(acme.tenant):
+            assert Invitation.objects.count() == 1
+
     def test_an_address_with_an_account_is_asked_to_sign_in(self, acme: factories.Workspace) -> None:
         factories.make_user("grace@example.org")
         token = self.invited(acme)
