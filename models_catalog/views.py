@@ -293,7 +293,7 @@ def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultF
     rows = []
     for choice, form in zip(choices, forms, strict=True):
         slug, model = queries.split(choice.model)
-        offering = [card for card in cards.values() if card.status.provider and choice.scenario.type in card.status.provider.model_types]
+        offering = [card for card in cards.values() if card.tone != "off" and card.offers(choice.scenario.type)]
         card = cards.get(slug)
         rows.append(
             {"choice": choice, "form": form, "card": card, "offering": offering, "problem": card.problem_with(model) if card else ""}

@@ -203,6 +203,9 @@ class Card:
     def types(self) -> list[Any]:
         return [TYPE_LABELS[one] for one in self.status.provider.model_types] if self.status.provider else []
 
+    def offers(self, model_type: str) -> bool:
+        return self.status.provider is not None and model_type in self.status.provider.model_types
+
     @property
     def kind_label(self) -> Any:
         return KIND_LABELS[self.status.provider.kind] if self.status.provider else ""
@@ -254,14 +257,10 @@ def matching(cards: Sequence[Card], search: str, model_type: str, state: str = "
         card
         for card in cards
         if _names(card, wanted)
-        and (not model_type or _offers(card, model_type))
+        and (not model_type or card.offers(model_type))
         and (not state or card.status.state in _STATES_OF[StateFilter(state)])
     ]
 
 
 def _names(card: Card, wanted: str) -> bool:
     return not wanted or wanted in str(card.label).lower() or wanted in card.slug
-
-
-def _offers(card: Card, model_type: str) -> bool:
-    return card.status.provider is not None and model_type in card.status.provider.model_types
