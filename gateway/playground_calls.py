@@ -24,6 +24,7 @@ from gateway.playground import SERVICE
 from gateway.relay import Whole, internal_error
 from gateway.service import Service
 from providers.spec import Operation, Upload
+from quotas import wording
 from tenants.identity import Principal
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,18 @@ OTHER: Final = gettext_lazy("The call failed.")
 ABOUT_KEYS: Final = frozenset(
     {"trial_exhausted", "model_not_in_trial", "not_configured", "provider_auth_failed", "credential_unreadable", "provider_out_of_funds"}
 )
+# Of these this server itself says what they mean, in the reader's language; other messages are the provider's own words.
+OURS: Final = frozenset(
+    {
+        "trial_exhausted",
+        "trial_provider_unavailable",
+        "model_not_in_trial",
+        "not_configured",
+        "credential_unreadable",
+        "database_unavailable",
+        "internal_error",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -68,6 +81,15 @@ class Problem:
     @property
     def title(self) -> Any:
         return TITLES.get(self.code, OTHER)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.code in OURS
+
+    @property
+    def text(self) -> Any:
+        """What it means and what to do."""
+        return wording.error(self.code).text if self.is_ours else self.message
 
     @property
     def about_keys(self) -> bool:

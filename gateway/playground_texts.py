@@ -6,8 +6,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from gateway.playground_calls import OTHER, TITLES
+from gateway.playground_calls import OTHER, OURS, TITLES
 from gateway.uploads import FILE_LIMIT
+from quotas import wording
 from tenants.templatetags.modelkeep import first_sentence, other_sentences
 
 
@@ -20,6 +21,7 @@ def texts() -> dict[str, Any]:
     """By name; {n} and the like are filled in by the script."""
     return {
         "titles": {code: str(title) for code, title in TITLES.items()},
+        "words": {code: str(wording.error(code).text) for code in sorted(OURS)},
         "failed": str(OTHER),
         "broken": _problem(_("The connection broke before the answer was complete. What had arrived stays. Ask again.")),
         "offline": _problem(_("The server could not be reached. Nothing was changed.")),

@@ -70,7 +70,9 @@
     made.setAttribute("role", "alert");
     const inner = element("div");
     inner.append(element("strong", "", problem.title));
-    if (problem.message && problem.message !== problem.title) inner.append(element("p", "", problem.message));
+    const own = texts.words[problem.code]; // what this server says itself; other messages are the provider's own words
+    const message = own || problem.message;
+    if (message && message !== problem.title) inner.append(element("p", "", message));
     if (problem.link) inner.append(line(problem.link.address, problem.link.text, "_blank"));
     if (ABOUT_KEYS.includes(problem.code) && root.dataset.credentials) {
       inner.append(line(root.dataset.credentials.replace("PROVIDER", encodeURIComponent(model.split("/")[0])), root.dataset.mend));
@@ -80,6 +82,7 @@
       details.append(element("summary", "", root.dataset.details));
       const parts = [model, `HTTP ${problem.status} ${problem.code || ""}`.trim(), problem.request_id && `${root.dataset.request} ${problem.request_id}`];
       details.append(element("code", "clip", parts.filter(Boolean).join(" · ")));
+      if (own && problem.message) details.append(Object.assign(element("p", "", problem.message), { lang: "en" }));
       inner.append(details);
     }
     made.append(inner);

@@ -10,13 +10,16 @@ from typing import Any
 import html5lib
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from gateway import playground_views
-from gateway.playground_calls import Outcome, Vector, ranking, similarities, vectors
+from gateway.playground_calls import Outcome, Problem, Vector, ranking, similarities, vectors
 from gateway.playground_forms import ChatForm, messages_of
 from gateway.playground_models import Offer, chat_parameters
+from gateway.playground_texts import texts
 from models_catalog.catalog import Entry, merge
 from models_catalog.facts import shipped
 from models_catalog.models import DefaultModel, TenantModel
@@ -185,6 +188,17 @@ def test_of_a_long_conversation_the_last_answers_are_formatted(demo: factories.W
 def test_a_draft_from_another_page(demo: factories.Workspace) -> None:
     page = walk.browser(demo.owner).post("/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"}).content.decode()
     assert "&lt;b&gt;heard&lt;/b&gt;</textarea>" in page
+
+
+def test_what_this_server_says_itself_is_in_the_readers_language() -> None:
+    """The API's message is English; the page tells the same in its own words, and keeps the message among the details."""
+    ours, theirs = (Problem(code, "A message in English.", 402, "r1") for code in ("trial_exhausted", "provider_error"))
+    with translation.override("zh-hans"):
+        page = render_to_string("gateway/_problem.html", {"problem": ours})
+        assert "试用点数已用完" in page
+        assert '<p lang="en">A message in English.</p></details>' in page
+        assert "<p>A message in English.</p>" in render_to_string("gateway/_problem.html", {"problem": theirs})
+        assert texts()["words"]["trial_exhausted"] == ours.text
 
 
 # ------------------------------------------------------------------------------------------------------- parameters
