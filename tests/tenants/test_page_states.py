@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.utils.translation import override
 
+from config import errors
 from tenants import services
 from tenants.audit import Actor
 from tenants.permissions import Role
@@ -77,3 +79,11 @@ def test_languages_are_named_in_themselves() -> None:
     page = Client().get("/help/", headers=CHINESE).content.decode()
     assert 'lang="en">English</button>' in page
     assert "简体中文" in page
+
+
+def test_the_page_of_an_error_says_which_language_it_speaks() -> None:
+    request = RequestFactory().get("/")
+    with override("zh-hans"):
+        page = errors.server_error(request).content.decode()
+    assert '<html lang="zh-hans">' in page
+    assert "服务器" in page
