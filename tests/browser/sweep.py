@@ -53,6 +53,12 @@ def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     return found + _noticed(window), numbers
 
 
+def measured(row: Row, numbers: dict[str, Any]) -> dict[str, int]:
+    """What a page weighs by what it is called in the tests' summary; the operators' pages are Django's and have limits of their own."""
+    names = {"bytes": "bytes of a first visit", "requests": "requests of a first visit", "elements": "elements"}
+    return {name + (", operators" if row.is_operators else ""): int(numbers[key]) for key, name in names.items()}
+
+
 def _ours(page: Page, row: Row) -> list[str]:
     found = [*page.evaluate("probe.structure()")]
     found += [f"P17 {line}" for line in checks.violations(page)]
