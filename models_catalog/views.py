@@ -164,7 +164,7 @@ def model_toggle(request: HttpRequest, provider: str, model: str) -> HttpRespons
     if not request.htmx or not changed:
         return _to_models(request, provider)
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
-    context = {"entry": entry, "back": request.POST.get("back", ""), "on_all_models": "all" in request.POST}
+    context = {"entry": entry, "back": _typed(request), "on_all_models": "all" in request.POST}
     response = render(request, "models_catalog/_switch.html", context)
     response["Vary"] = "HX-Request"
     return response
@@ -176,9 +176,14 @@ def _to_models(request: HttpRequest, provider: str) -> HttpResponse:
     address = (
         reverse("models", kwargs=names) if "all" in request.POST else reverse("provider-models", kwargs={**names, "provider": provider})
     )
-    typed = request.POST.get("back", "")
+    typed = _typed(request)
     target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
     return HttpResponse(status=204, headers={"HX-Redirect": target}) if request.htmx else redirect(target)
+
+
+def _typed(request: HttpRequest) -> str:
+    """The filters of the list that a button stood on: "all" of the page of all models, "back" of a provider's."""
+    return request.POST.get("all") or request.POST.get("back", "")
 
 
 @page(Action.MANAGE_MODELS)
