@@ -130,7 +130,7 @@ class TrialPlanAdmin(admin.ModelAdmin):
         rows = super().get_queryset(request).defer("sealed", "values").prefetch_related("models")
         return rows.annotate(pool_count=Coalesce(Subquery(count, output_field=IntegerField()), 0))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: TrialPlan | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: TrialPlan | None = None) -> Any:
         # The credential is sealed for the provider, and the name is part of every record.
         return ("slug", "provider", PROVIDER, "base_url", "mask", "retired") if obj else ()
 

@@ -225,7 +225,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     search_fields = ("email", "name")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),
+        (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),  # type: ignore[typeddict-item]
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined", "password_by_link")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")}),)
