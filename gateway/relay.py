@@ -406,7 +406,7 @@ def _exhausted(call: _Call, left: int) -> Refusal:
     return Refusal(
         402,
         "trial_exhausted",
-        f"The {label} trial of this workspace is used up. Add a {label} key of your own at {address} "
+        f"The {label} trial of this workspace is used up. Add your own {label} key at {address} "
         "or ask the operator of this server for more credits.",
         headers=((b"x-modelkeep-credits-remaining", b"%d" % left),),
     )

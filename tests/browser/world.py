@@ -233,7 +233,7 @@ def _calls(record: Any, tenant: Any, models: list[str], name: str) -> None:
             usage_source="none" if failed else "reported",
             status="error" if failed else "ok",
             http_status=502 if failed else 200,
-            error_code="provider_unavailable" if failed else "",
+            error_code="provider_unreachable" if failed else "",
             latency_ms=300 + number,
         )
 
