@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from providers import registry
-from providers.messages import Sent, message_for
 from providers.errors import ProviderError
+from providers.messages import Sent, message_for
 from providers.services import store_unchecked
 from providers.spec import Access, ModelFacts, Operation, Reply, Request
 from providers.wire.azure_openai import errors, read_base_url
