@@ -224,19 +224,37 @@ class FallbackPlace:
 
 
 def rearranged(posted: QueryDict) -> QueryDict:
-    """The form of default models after its buttons "up:<scenario>:<place>", "down:..." and "remove:...", which save as well."""
+    """The form of default models after one of its buttons, which save as well: "up:<scenario>:<place>", "down:...", "remove:...",
+    and "use:<scenario>:<model>" for a model that the page suggested.
+    """
     what, _colon, rest = posted.get("do", "").partition(":")
+    if what == "use":
+        return _with_suggestion(posted, *rest.partition(":")[::2])
     scenario, _colon, place = rest.rpartition(":")
     if what not in ("up", "down", "remove") or not place.isdecimal() or int(place) >= MOST_FALLBACKS:
         return posted
     changed = posted.copy()
-    names = [f"{scenario}-fallback{number}" for number in range(MOST_FALLBACKS)]
+    names = _fallback_names(scenario)
     here, there = int(place), int(place) + {"up": -1, "down": 1, "remove": 0}[what]
     if what == "remove":
         changed[names[here]] = ""
     elif 0 <= there < MOST_FALLBACKS and posted.get(names[there]):
         changed[names[here]], changed[names[there]] = posted.get(names[there], ""), posted.get(names[here], "")
     return changed
+
+
+def _with_suggestion(posted: QueryDict, scenario: str, model: str) -> QueryDict:
+    """The model becomes the default; where it was a fallback, it no longer is."""
+    changed = posted.copy()
+    changed[f"{scenario}-model"] = model
+    for name in _fallback_names(scenario):
+        if changed.get(name) == model:
+            changed[name] = ""
+    return changed
+
+
+def _fallback_names(scenario: str) -> list[str]:
+    return [f"{scenario}-fallback{number}" for number in range(MOST_FALLBACKS)]
 
 
 class DefaultForm(forms.Form):

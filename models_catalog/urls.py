@@ -20,5 +20,4 @@ urlpatterns = [
     path("settings/model-providers/<slug:provider>/", include(provider_patterns)),
     path("settings/default-models/", views.default_models, name="default-models"),
     path("settings/default-models/<slug:scenario>/test/", views.default_test, name="default-test"),
-    path("settings/default-models/<slug:scenario>/suggested/", views.default_suggested, name="default-suggested"),
 ]

@@ -320,20 +320,6 @@ def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries:
 
 @page(Action.MANAGE_DEFAULTS)
 @require_POST
-def default_suggested(request: HttpRequest, scenario: str) -> HttpResponse:
-    """Take over what the page suggested: the very model that was shown."""
-    model = request.POST.get("model", "")
-    choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
-    fallbacks = [name for name in choice.fallbacks if name != model] if choice is not None else []
-    call = partial(
-        services.set_default, tenant=request.tenant, actor=actor_of(request), scenario=scenario, model=model, fallbacks=fallbacks
-    )
-    act(request, call, _("%(model)s is the default now.") % {"model": model})
-    return redirect("default-models", workspace=request.tenant.slug)
-
-
-@page(Action.MANAGE_DEFAULTS)
-@require_POST
 def default_test(request: HttpRequest, scenario: str) -> HttpResponse:
     choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
     if choice is None:

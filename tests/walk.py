@@ -349,11 +349,6 @@ PAGES: dict[str, Entry] = {
     "/t/{workspace}/usage/export.csv": Entry(),
     f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),
     f"{SETTINGS}default-models/{{scenario}}/test/": Entry(fixed=OF_SCENARIO),
-    f"{SETTINGS}default-models/{{scenario}}/suggested/": Entry(
-        fixed=OF_SCENARIO,
-        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
-        borrowed={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
-    ),
 }
 # Pages that belong to no workspace, each with the reason why it needs no action.
 PUBLIC: dict[str, str] = {

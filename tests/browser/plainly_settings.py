@@ -364,8 +364,11 @@ def _(walk: Walk) -> None:
     walk.press("Set up")
     walk.set_up("openai")
     walk.open("settings/default-models/")
+    walk.choose("speech-to-text-model", "openai/whisper-1")
     walk.press("Use it Embedding model")
-    walk.says("is the default now.")
+    walk.says("Default models saved.")
+    expect(walk.page.locator("select[name='embedding-model']")).not_to_have_value("")
+    expect(walk.page.locator("select[name='speech-to-text-model']")).to_have_value("openai/whisper-1")  # chosen, and not lost
 
 
 @function("defaults", "choose and save")

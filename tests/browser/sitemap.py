@@ -270,5 +270,4 @@ NO_PAGE: dict[str, str] = {
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/{{model}}/toggle/": "POST only",
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/{{model}}/test/": "POST only",
     "/t/{workspace}/settings/default-models/{scenario}/test/": "POST only",
-    "/t/{workspace}/settings/default-models/{scenario}/suggested/": "POST only",
 }

@@ -288,6 +288,16 @@ def test_the_successor_of_a_retired_default_is_one_click_away(page: Client, acme
         )
     shown = page.get(DEFAULTS).content.decode()
     assert "Retired on 2026-10-23" in shown
-    assert 'name="model" value="openai/gpt-5.6-sol"' in shown
-    page.post(f"{DEFAULTS}reasoning/suggested/", {"model": "openai/gpt-5.6-sol"})
+    assert 'name="do" value="use:reasoning:openai/gpt-5.6-sol"' in shown
+    posted = {
+        "reasoning-model": "openai/gpt-4",
+        "reasoning-fallback0": "openai/gpt-5.6-sol",
+        "reasoning-fallback1": "openai/o3",
+        "embedding-model": "openai/text-embedding-3-small",
+        "do": "use:reasoning:openai/gpt-5.6-sol",
+    }
+    assert page.post(DEFAULTS, posted).status_code == 302
+    with tenant_scope(acme.tenant):
+        chosen = {one.scenario: one.model for one in DefaultModel.objects.all()}
+    assert chosen == {"reasoning": "openai/gpt-5.6-sol", "embedding": "openai/text-embedding-3-small"}, "what else was chosen is saved too"
     assert fallbacks() == ["openai/o3"], "what is the default now is no fallback any more"
