@@ -145,27 +145,42 @@ def _ask_for_a_scheme(text: str) -> str:
     ) % {"origin": where}
 
 
-def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
-    """A hint, never a refusal, where a key looks like another provider's; "" where nothing is odd.
-
-    Keys are told apart by how they start; of two prefixes that fit, the longer one is the better guess.
-    """
-    for field in provider.credential_fields:
-        text = values.get(field.name, "")
-        if not (field.secret and field.prefix and text):
-            continue
-        guesses = [(len(own.prefix), other, own.prefix) for other in others for own in other.credential_fields if own.secret and own.prefix]
-        fitting = [guess for guess in guesses if text.startswith(guess[2])]
-        best = max(fitting, key=lambda guess: (guess[0], guess[1].slug == provider.slug), default=None)
-        own = {"provider": provider.label, "own": field.prefix}
-        if best is not None and best[1].slug != provider.slug and best[0] != len(field.prefix):
-            return _looks_like(str(best[1].label)) % (own | {"other": best[1].label, "prefix": best[2]})
-        if not text.startswith(field.prefix):
-            return _("%(provider)s keys start with %(own)s.") % own
+def foreign_key(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
+    """What to say where a key is surely another provider's, because keys of one provider alone begin like it; else ""."""
+    others = list(others)
+    for field, text in _prefixed(provider, values):
+        prefix, owners = _guess(text, others)
+        if prefix != field.prefix and len(owners) == 1:
+            return _looks_like(provider, field, owners[0], prefix)
     return ""
 
 
-def _looks_like(label: str) -> str:
-    if label[:1].upper() in "AEIOU":
-        return _("This looks like an %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.")
-    return _("This looks like a %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.")
+def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
+    """A hint, never a refusal, where a key does not look like the provider's; "" where nothing is odd."""
+    others = list(others)
+    for field, text in _prefixed(provider, values):
+        prefix, owners = _guess(text, others)
+        if prefix != field.prefix and owners and provider not in owners:
+            return _looks_like(provider, field, owners[0], prefix)
+        if not text.startswith(field.prefix):
+            return _("%(provider)s keys start with %(own)s.") % {"provider": provider.label, "own": field.prefix}
+    return ""
+
+
+def _prefixed(provider: Provider, values: Mapping[str, str]) -> list[tuple[Field, str]]:
+    """The typed keys of which is known how they begin."""
+    return [(field, values[field.name]) for field in provider.credential_fields if field.secret and field.prefix and values.get(field.name)]
+
+
+def _guess(text: str, others: Sequence[Provider]) -> tuple[str, list[Provider]]:
+    """How the key begins, and whose keys begin so. Of two prefixes that fit, the longer one is the better guess."""
+    known = [(own.prefix, other) for other in others for own in other.credential_fields if own.secret and own.prefix]
+    best = max((prefix for prefix, _other in known if text.startswith(prefix)), key=len, default="")
+    return best, [other for prefix, other in known if prefix == best]
+
+
+def _looks_like(provider: Provider, field: Field, other: Provider, prefix: str) -> str:
+    told = {"other": other.label, "prefix": prefix, "provider": provider.label, "own": field.prefix}
+    if str(other.label)[:1].upper() in "AEIOU":
+        return _("This looks like an %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.") % told
+    return _("This looks like a %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.") % told

@@ -232,7 +232,12 @@ def check_access(*, provider: Provider, access: Access, pool_key: str, model: Pr
 
     pool_key: keeps connections of different tenants and credentials apart. storing: whether something was to be saved after it,
     so that a refusal says it was not. Raises CredentialRefused; its hint says that a key looks wrong, whatever else went wrong.
+    A key that is surely another vendor's is not sent to this one, unless to an address that was typed: a relay may want it.
     """
+    foreign = fields.foreign_key(provider, access.values, registry.all_providers())
+    if foreign and checking.is_own_address(access):
+        unsent = _("%(hint)s It was not sent to %(provider)s.") % {"hint": foreign, "provider": provider.label}
+        raise CredentialRefused(provider, ProviderError(Failure.BAD_REQUEST, unsent, sent=False), None, storing=storing)
     hint = fields.shape_hint(provider, access.values, registry.all_providers())
     try:
         checking.check(provider, access, pool_key, model)

@@ -160,6 +160,20 @@ def test_values_that_cannot_be_right_are_refused_before_anything_is_sent(
     assert answers.calls == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "key"),
+    [("openai", "sk-ant-api03-"), ("tongyi", "hf_"), ("anthropic", "r8_"), ("replicate", "sk-ant-api03-")],
+)
+def test_a_key_that_is_surely_of_another_vendor_is_not_sent(tenant: Tenant, answers: Answers, provider: str, key: str) -> None:
+    field = "replicate_api_token" if provider == "replicate" else "api_key"
+    with pytest.raises(CredentialRefused) as refused:
+        add(tenant, provider=provider, values={field: key + "k" * KEY_LENGTH})
+    assert str(refused.value.message).startswith("This looks like a")
+    assert str(refused.value.message).endswith(". Nothing was saved.")
+    assert answers.calls == []
+    assert not ProviderCredential.objects.filter(tenant=tenant).exists()
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 81, "a\nb", None])
 def test_a_name_is_needed(tenant: Tenant, answers: Answers, name: Any) -> None:
     with pytest.raises(ServiceError) as refused:
@@ -171,7 +185,7 @@ def test_a_key_of_another_shape_is_a_hint_and_no_refusal(tenant: Tenant, answers
     add(tenant, name="Relay", values={"api_key": "relay-" + "k" * KEY_LENGTH})
     answers.otherwise = openai_error(401, "invalid_api_key")
     with pytest.raises(CredentialRefused) as refused:
-        add(tenant, values={"api_key": "sk-ant-api03-" + "k" * KEY_LENGTH})
+        add(tenant, values={"api_key": "sk-ant-api03-" + "k" * KEY_LENGTH, "base_url": "https://relay.example.com"})
     assert refused.value.hint == "This looks like an Anthropic key (sk-ant-…). OpenAI keys start with sk-."
     answers.otherwise = unreachable()
     with pytest.raises(CredentialRefused) as away:
