@@ -28,24 +28,29 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Answered calls with errors on top of them, one bar a day; the last day is today so far. most: calls of the scale's top."""
+    """Answered calls with errors on top of them, one bar a day; the last day is today so far.
+
+    most: calls of the busiest day. top: calls where the scale ends.
+    """
 
     bars: Sequence[Bar]
     width: int
     most: int
+    top: int
     height: int = HEIGHT
     bar: int = WIDTH
     step: int = STEP
 
 
 def calls_per_day(days: Sequence[SummaryRow]) -> Chart:
-    most = nice(max((row.calls for row in days), default=0))
-    bars = [_bar(row, number, most, is_today=number == len(days) - 1) for number, row in enumerate(days)]
-    return Chart(bars, max(1, len(bars)) * STEP, most)
+    most = max((row.calls for row in days), default=0)
+    top = nice(most)
+    bars = [_bar(row, number, top, is_today=number == len(days) - 1) for number, row in enumerate(days)]
+    return Chart(bars, max(1, len(bars)) * STEP, most, top)
 
 
-def _bar(row: SummaryRow, number: int, most: int, *, is_today: bool) -> Bar:
-    ok, bad = (HEIGHT * part / most for part in (row.answered, row.errors))
+def _bar(row: SummaryRow, number: int, top: int, *, is_today: bool) -> Bar:
+    ok, bad = (HEIGHT * part / top for part in (row.answered, row.errors))
     return Bar(
         row, number * STEP + (STEP - WIDTH) // 2, f"{ok:.2f}", f"{HEIGHT - ok:.2f}", f"{bad:.2f}", f"{HEIGHT - ok - bad:.2f}", is_today
     )
