@@ -235,7 +235,7 @@ PHRASES = re.compile(
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 # Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or hyphens in it.
-CODE = re.compile(r"\S*[\d@/_\\.:$<>{}=#%+*-]\S*|…\S*|\S*…")
+CODE = re.compile(r"\S*[\d@/_\\.:$<>{}=#%+*-]\S*|…\S*|\S*…|•+\w*")
 
 
 def left(texts: Iterable[str]) -> list[str]:
