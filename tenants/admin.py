@@ -42,6 +42,17 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(str(error.message), error.code) from None
 
 
+asks_before_rotating = asks_first(
+    title=gettext_lazy("Rotate key pairs"),
+    consequence=gettext_lazy(
+        "Each of these workspaces gets a new key pair, and its stored credentials are sealed anew under it. Calls go on meanwhile. "
+        "A run that was interrupted is finished by the next one."
+    ),
+    button=gettext_lazy("Rotate"),
+    dangerous=False,
+)
+
+
 @admin.register(Tenant)
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """config/operators.py adds the columns and actions that take more than this app knows."""
@@ -109,15 +120,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, _count(len(rows), ngettext("%d workspace resumed.", "%d workspaces resumed.", len(rows))))
 
     @admin.action(description=gettext_lazy("Rotate key pair…"), permissions=["change"])
-    @asks_first(
-        title=gettext_lazy("Rotate key pairs"),
-        consequence=gettext_lazy(
-            "Each of these workspaces gets a new key pair, and its stored credentials are sealed anew under it. Calls go on meanwhile. "
-            "A run that was interrupted is finished by the next one."
-        ),
-        button=gettext_lazy("Rotate"),
-        dangerous=False,
-    )
+    @asks_before_rotating
     def rotate_key_pair(self, request: HttpRequest, rows: QuerySet[Tenant]) -> None:
         _rotate(self, request, rows)
 
@@ -401,15 +404,7 @@ class KeyPairAdmin(ReadOnlyAdmin):
         return shown(pair.retired)
 
     @admin.action(description=gettext_lazy("Rotate…"), permissions=["view"])
-    @asks_first(
-        title=gettext_lazy("Rotate key pairs"),
-        consequence=gettext_lazy(
-            "Each of these workspaces gets a new key pair, and its stored credentials are sealed anew under it. Calls go on meanwhile. "
-            "A run that was interrupted is finished by the next one."
-        ),
-        button=gettext_lazy("Rotate"),
-        dangerous=False,
-    )
+    @asks_before_rotating
     def rotate(self, request: HttpRequest, rows: QuerySet[KeyPair]) -> None:
         _rotate(self, request, Tenant.objects.filter(pk__in=rows.values("tenant")))
 

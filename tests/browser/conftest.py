@@ -72,6 +72,21 @@ def person(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
 
 
 @pytest.fixture
+def space(site: Site) -> dict[str, str]:
+    """A workspace in which nothing is set up."""
+    site.fake.reset()
+    return site.make()
+
+
+@pytest.fixture
+def window(space: dict[str, str], person: Callable[..., Window]) -> Window:
+    """Its owner, who looks at the providers."""
+    one = person(space["owner"])
+    one.open(f"/t/{space['slug']}/settings/model-providers/")
+    return one
+
+
+@pytest.fixture
 def furnished(transactional_db: None) -> factories.Workspace:
     workspace = factories.make_workspace("acme")
     furnish(workspace)

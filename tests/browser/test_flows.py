@@ -18,21 +18,6 @@ PROVIDERS = "settings/model-providers/"
 Person = Callable[..., Window]
 
 
-@pytest.fixture
-def space(site: Site) -> dict[str, str]:
-    """A workspace in which nothing is set up."""
-    site.fake.reset()
-    return site.make()
-
-
-@pytest.fixture
-def window(space: dict[str, str], person: Person) -> Window:
-    """Its owner, who looks at the providers."""
-    one = person(space["owner"])
-    one.open(f"/t/{space['slug']}/{PROVIDERS}")
-    return one
-
-
 def setup_link(page: Page, provider: str) -> Any:
     return page.locator(f"#provider-{provider} a[href$='/setup/']")
 

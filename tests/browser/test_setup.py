@@ -19,19 +19,6 @@ SLOW = 5  # seconds that the provider takes to answer a check
 Person = Callable[..., Window]
 
 
-@pytest.fixture
-def space(site: Site) -> dict[str, str]:
-    site.fake.reset()
-    return site.make()
-
-
-@pytest.fixture
-def window(space: dict[str, str], person: Person) -> Window:
-    one = person(space["owner"])
-    one.open(f"/t/{space['slug']}/{PROVIDERS}")
-    return one
-
-
 def typed(place: Any, site: Site) -> None:
     """OpenAI's form, with a key that the fake provider takes."""
     place.locator("details.advanced > summary").click()
