@@ -25,7 +25,7 @@ from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.ids import first_of
 from tenants.models import Tenant
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag
+from tenants.operating import CappedPaginator, LightAdmin, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag
 from tenants.wording import actor_label
 
 CREDENTIAL = "credential_"
@@ -110,7 +110,7 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
 
 
 @admin.register(TrialPlan)
-class TrialPlanAdmin(admin.ModelAdmin):
+class TrialPlanAdmin(LightAdmin):
     form = TrialPlanForm
     list_display = (
         "label",

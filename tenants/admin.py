@@ -23,7 +23,7 @@ from tenants import app_keys, hooks, keys, people, services
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.models import AppKey, AuditEntry, KeyPair, Membership, Tenant, User
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag, shown
+from tenants.operating import CappedPaginator, LightAdmin, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag, shown
 from tenants.permissions import ROLE_LABELS, SCOPE_LABELS, Role, Scope
 from tenants.wording import AUDIT_KINDS, actor_label, details, object_label, sentence
 
@@ -54,7 +54,7 @@ asks_before_rotating = asks_first(
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TenantAdmin(LightAdmin):
     """config/operators.py adds the columns and actions that take more than this app knows."""
 
     form = WorkspaceForm
@@ -219,7 +219,7 @@ ACTIVE = flag("is_active", gettext_lazy("active"))
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(LightAdmin, UserAdmin):  # type: ignore[type-arg]
     form = PersonForm
     add_form = NewPersonForm
     ordering = ("email",)
