@@ -183,7 +183,7 @@ def preview_import(page: Page) -> None:
         with page.expect_navigation():
             again.click()
     page.locator("textarea").fill(f"ANTHROPIC_API_KEY={key}\nOPENAI_API_KEY={factories.marked_secret('pasted key')}\nNOTHING=known")
-    page.locator("main form button.primary").click()
+    _send(page)
     page.locator("table.import").wait_for()
 
 

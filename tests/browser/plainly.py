@@ -40,10 +40,15 @@ class Walk:
         return self.page
 
     def press(self, name: str, *, within: str = "main", exact: bool = True) -> None:
-        self.page.locator(within).get_by_role("button", name=name, exact=exact).first.click()
+        self.leave_by(self.page.locator(within).get_by_role("button", name=name, exact=exact).first)
 
     def follow(self, name: str, *, within: str = "main", exact: bool = True) -> None:
-        self.page.locator(within).get_by_role("link", name=name, exact=exact).first.click()
+        self.leave_by(self.page.locator(within).get_by_role("link", name=name, exact=exact).first)
+
+    def leave_by(self, way: Locator) -> None:
+        """Click, and wait for the next page: what comes after it must not look at the one before."""
+        with self.page.expect_navigation():
+            way.click()
 
     def fill(self, **values: str) -> None:
         """Fields of the page by name; __ stands for a hyphen. What is folded is unfolded first."""
@@ -62,7 +67,7 @@ class Walk:
     def saved_file(self, name: str) -> str:
         """The content of the file behind a link."""
         with self.page.expect_download() as download:
-            self.follow(name)
+            self.page.locator("main").get_by_role("link", name=name, exact=True).first.click()
         return download.value.path().read_text(encoding="utf-8-sig")
 
     def credential(self, name: str) -> Locator:

@@ -96,8 +96,9 @@ def _(walk: Walk) -> None:
 @function("app keys", "revoke")
 def _(walk: Walk) -> None:
     count = walk.page.get_by_role("link", name="Revoke Plain").count()
+    assert count
     walk.follow("Revoke Plain")
-    walk.page.locator("main form button.danger").click()
+    walk.leave_by(walk.page.locator("main form button.danger"))
     expect(walk.page.get_by_role("link", name="Revoke Plain")).to_have_count(count - 1)
 
 
@@ -364,9 +365,9 @@ def _(walk: Walk) -> None:
         page = walk.open(f"/admin/tenants/tenant/?q={other['slug']}")
         page.locator("tr", has_text=other["slug"]).locator("input.action-select").first.check()
         page.locator("select[name=action]").select_option(action)
-        page.locator("#changelist-form button[name=index]").click()
+        walk.leave_by(page.locator("#changelist-form button[name=index]"))
         if page.locator("input[name=confirmed]").count():
-            page.locator("input[type=submit].default").click()
+            walk.leave_by(page.locator("input[type=submit].default"))
         visitor = walk.visitor()
         sign_in(visitor, walk.site.url, other["owner"])
         visitor.goto(f"{walk.site.url}/t/{other['slug']}/")
