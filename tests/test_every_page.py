@@ -60,7 +60,7 @@ def opened(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Clien
 
 
 def parsed(answer: Any) -> Any:
-    return html5lib.parse(answer.content, namespaceHTMLElements=False)
+    return html5lib.parse(answer.content.decode(), namespaceHTMLElements=False)
 
 
 def elements(tree: Any) -> Iterator[Any]:

@@ -45,7 +45,7 @@ def _(walk: Walk) -> None:
     walk.page.locator("header details.menu summary").first.click()
     expect(walk.page.locator("header").get_by_role("link", name=re.compile(walk.space["slug"], re.IGNORECASE)).first).to_be_visible()
     walk.open("/workspaces/")
-    walk.page.locator(f"main a[href='{walk.base}']").first.click()
+    walk.leave_by(walk.page.locator(f"main a[href='{walk.base}']").first)
     assert walk.page.url.endswith(walk.base)
 
 
@@ -55,7 +55,7 @@ def _(walk: Walk) -> None:
     walk.page.locator("#help-q").fill("rotate")
     walk.press("Search")
     walk.says("found")
-    walk.page.locator(".help-found a").first.click()
+    walk.leave_by(walk.page.locator(".help-found a").first)
     expect(walk.page.locator("h1")).to_be_visible()
 
 
@@ -69,7 +69,7 @@ def _(walk: Walk) -> None:
 
 @function("door", "language at the door")
 def _(walk: Walk) -> None:
-    walk.page.get_by_role("button", name="简体中文").click()
+    walk.leave_by(walk.page.get_by_role("button", name="简体中文"))
     expect(walk.page.locator("html")).to_have_attribute("lang", "zh-hans")
 
 
@@ -145,7 +145,7 @@ def _(walk: Walk) -> None:
 @function("setup", "the demo, which needs nothing")
 def _(walk: Walk) -> None:
     walk.open(PROVIDERS)
-    walk.page.locator("#provider-demo a[href$='/setup/']").click()
+    walk.leave_by(walk.page.locator("#provider-demo a[href$='/setup/']"))
     walk.press("Set up")
     walk.says("Demo (built in) is set up.")
 
@@ -280,7 +280,8 @@ def _(walk: Walk) -> None:
     sign_in(page, walk.site.url, walk.site.worlds["huge"]["owner"])
     page.goto(f"{walk.site.url}/t/huge/{HOSTING}")
     first = page.locator("main tbody tr").first.inner_text()
-    page.get_by_role("link", name="Next").first.click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Next").first.click()
     assert page.locator("main tbody tr").first.inner_text() != first
 
 
@@ -350,7 +351,7 @@ def _(walk: Walk) -> None:
 @function("models", "remove one")
 def _(walk: Walk) -> None:
     walk.follow("Remove")
-    walk.page.locator("main form button.danger").click()
+    walk.leave_by(walk.page.locator("main form button.danger"))
     walk.open(f"{OPENAI}?q=my-model")
     expect(walk.page.locator("main tbody tr")).to_have_count(0)
 

@@ -51,7 +51,7 @@ def _(walk: Walk) -> None:
 @function("members", "remove")
 def _(walk: Walk) -> None:
     walk.follow("Remove newcomer@example.org")
-    walk.page.locator("main form button.danger").click()
+    walk.leave_by(walk.page.locator("main form button.danger"))
     expect(walk.page.locator("main table").first).not_to_contain_text("newcomer@example.org")
 
 
@@ -59,7 +59,7 @@ def _(walk: Walk) -> None:
 def _(walk: Walk) -> None:
     walk.open("settings/members/invite/")
     walk.fill(email="other@example.org")
-    walk.page.locator("main button.primary").click()
+    walk.leave_by(walk.page.locator("main button.primary"))
     walk.follow("Done")
     row = walk.page.locator("main li", has_text="other@example.org")
     row.get_by_role("button").click()
@@ -144,12 +144,12 @@ def _(walk: Walk) -> None:
     walk.follow("Rotate key pair")
     for typed in ("something", walk.space["slug"]):
         walk.page.locator("#id_typed").fill(typed)
-        walk.page.locator("main form button.primary, main form button.danger").first.click()
+        walk.leave_by(walk.page.locator("main form button.primary, main form button.danger").first)
     walk.says("0 of 2")
     for _step in range(5):
         if not walk.page.locator("#rotation form button").count():
             break
-        walk.page.locator("#rotation form button").click()
+        walk.leave_by(walk.page.locator("#rotation form button"))
     walk.open("settings/workspace/")
     walk.says("2 of 2")
 
@@ -161,7 +161,8 @@ def _(walk: Walk) -> None:
     page = walk.visitor()
     sign_in(page, walk.site.url, walk.space["viewer"])
     page.goto(f"{walk.site.url}{walk.base}settings/workspace/leave/")
-    page.locator("main form button.danger").click()
+    with page.expect_navigation():
+        page.locator("main form button.danger").click()
     page.goto(walk.site.url + walk.base)
     expect(page.locator("body")).to_contain_text("404")
 
@@ -225,7 +226,7 @@ def _(walk: Walk) -> None:
 
 @function("usage", "one call")
 def _(walk: Walk) -> None:
-    walk.page.locator("main tbody tr td a").first.click()
+    walk.leave_by(walk.page.locator("main tbody tr td a").first)
     walk.says("provider_auth_failed")
 
 
@@ -294,7 +295,7 @@ def _(walk: Walk) -> None:
     walk.open("playground/speech/?model=demo/demo-transcribe&voice_model=demo/demo-speech")
     expect(walk.page.locator("#recorder")).to_be_hidden()
     walk.page.locator("#hear input[type=file]").set_input_files({"name": "sound.wav", "mimeType": "audio/wav", "buffer": SOUND})
-    walk.page.locator("#hear button[name=action]").click()
+    walk.leave_by(walk.page.locator("#hear button[name=action]"))
     text = walk.page.locator("#transcript-text").inner_text()
     assert text
     walk.press("Send to chat")
@@ -327,7 +328,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("[name=time_zone]")).to_have_value("Asia/Shanghai")
     expect(walk.page.locator("[name=name]")).to_have_value("Somebody Else")
     walk.choose("language", "en")
-    walk.page.locator("main form button.primary").first.click()
+    walk.leave_by(walk.page.locator("main form button.primary").first)
 
 
 @function("profile", "password: refused, then changed")
