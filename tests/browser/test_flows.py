@@ -177,6 +177,8 @@ def test_on_a_slow_line_a_click_is_seen_to_be_under_way(window: Window) -> None:
     page.route("**/setup/", lambda route: waiting.append(route))
     setup_link(page, "openai").click()
     expect(setup_link(page, "openai")).to_have_css("cursor", "progress")
+    while not waiting:  # the link says so before the request is caught
+        page.wait_for_timeout(20)
     for route in waiting:
         route.continue_()
     expect(page.locator("dialog:modal")).to_be_visible()
