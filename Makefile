@@ -9,7 +9,7 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
-TESTED := bench config gateway models_catalog providers quotas tenants tests
+TESTED := bench config core gateway models_catalog providers quotas tenants tests
 # What touches tables runs on PostgreSQL too; of the providers' tests, most do not.
 ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants $(shell grep -lE "django_db|factories" tests/providers/test_*.py)
 # A server's settings, for `check --deploy`.

@@ -45,7 +45,7 @@ def test_commands_exist(document: Path) -> None:
 def test_files_that_documents_name_exist() -> None:
     for document in DOCUMENTS:
         for name in re.findall(
-            r"`((?:config|tenants|providers|models_catalog|quotas|gateway|tests|deploy|docs)/[\w./-]+)`", document.read_text("utf-8")
+            r"`((?:config|core|tenants|providers|models_catalog|quotas|gateway|tests|deploy|docs)/[\w./-]+)`", document.read_text("utf-8")
         ):
             assert (ROOT / name).exists() or "example" in name, f"{document.name} names {name}"
 

@@ -27,7 +27,7 @@ from tenants import permissions, rest
 from tests import factories
 from tests.providers.test_docs_pages import fields_of
 from tests.server import Server
-from tests.source import APPS, ROOT, files, tree
+from tests.source import ROOT, files, tree
 
 pytestmark = pytest.mark.django_db
 LANGUAGES = ("en", "zh-hans")
@@ -141,7 +141,7 @@ def codes_in_the_code() -> set[str]:
     """Every code that a client, an application or a page may be answered, found where it is written."""
     kinds = {"Refusal", "ServiceError", "Conflict", "NotFound", "NotAllowed", "BadCredential", "RepeatedRequest", "error_body", "_respond"}
     found = {failure.value for failure in Failure} | {code for _kind, code in rest.CODES} | {"not_allowed", "conflict", "not_found"}
-    for path in files(*APPS, "config"):
+    for path in files():
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
