@@ -6,25 +6,24 @@ import copy
 import json
 from dataclasses import replace
 from functools import lru_cache
-from inspect import getdoc
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import get_script_prefix
 from django.utils.cache import patch_cache_control
-from django.utils.translation import get_language, gettext_noop
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.plumbing import normalize_result_object
 
-from config import api_texts
 from config.api_docs import chapters, paragraphs
-from tenants.rest import StrictSerializer, error_body
+from tenants.rest import error_body
 
-_DESCRIPTION = gettext_noop(
+_DESCRIPTION = _(
     """\
 Everything that a workspace's settings pages can do, for programs.
 
@@ -45,15 +44,15 @@ _ERROR_SCHEMA: dict[str, Any] = {
             "type": "object",
             "required": ["message", "type", "code", "param", "request_id"],
             "properties": {
-                "message": {"type": "string", "description": "What happened, what it means, what to do."},
+                "message": {"type": "string", "description": _("What happened, what it means, what to do.")},
                 "type": {"type": "string"},
-                "code": {"type": "string", "description": "For programs; it does not change."},
-                "param": {"type": ["string", "null"], "description": "The field that must change."},
-                "request_id": {"type": "string", "description": "Also in the header X-Request-Id and in the server's log."},
-                "hint": {"type": "string", "description": "A guess at the cause, such as a key that looks like another provider's."},
+                "code": {"type": "string", "description": _("For programs; it does not change.")},
+                "param": {"type": ["string", "null"], "description": _("The field that must change.")},
+                "request_id": {"type": "string", "description": _("Also in the header X-Request-Id and in the server's log.")},
+                "hint": {"type": "string", "description": _("A guess at the cause, such as a key that looks like another provider's.")},
                 "what_we_sent": {
                     "type": "object",
-                    "description": "Where a provider was asked: the request, without the key.",
+                    "description": _("Where a provider was asked: the request, without the key."),
                     "additionalProperties": {"type": ["string", "null"]},
                 },
             },
@@ -65,14 +64,14 @@ _ERROR_EXAMPLE = error_body(
 )
 # Answers that any operation may give, besides its own.
 _COMMON = {
-    "400": "Not understood: malformed JSON, an unknown field or parameter, a wrong value.",
-    "401": "No app key, or one that is not valid.",
-    "403": "The app key may not do this.",
-    "406": "Only the listed media types are answered.",
-    "503": "The database or the workspace's key cannot be used at the moment.",
+    "400": _("Not understood: malformed JSON, an unknown field or parameter, a wrong value."),
+    "401": _("No app key, or one that is not valid."),
+    "403": _("The app key may not do this."),
+    "406": _("Only the listed media types are answered."),
+    "503": _("The database or the workspace's key cannot be used at the moment."),
 }
-_WITH_PATH = {"404": "There is no such object in this workspace."}
-_WITH_BODY = {"413": "The body is larger than 256 KiB.", "415": "The body is not JSON in UTF-8."}
+_WITH_PATH = {"404": _("There is no such object in this workspace.")}
+_WITH_BODY = {"413": _("The body is larger than 256 KiB."), "415": _("The body is not JSON in UTF-8.")}
 
 
 class AppKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -80,7 +79,7 @@ class AppKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "appKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "mk_live_...", "description": "An app key of the workspace."}
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "mk_live_...", "description": gettext("An app key of the workspace.")}
 
 
 class Generator(SchemaGenerator):
@@ -91,17 +90,14 @@ class Generator(SchemaGenerator):
         document["info"]["description"] = _DESCRIPTION
         schemas = document["components"]["schemas"]
         for name, body in schemas.items():
-            if body.get("description") == getdoc(StrictSerializer):
-                del body["description"]  # for readers of the code
             if name.endswith("Request"):
                 body.setdefault("additionalProperties", False)
         schemas["Error"] = copy.deepcopy(_ERROR_SCHEMA)
         for operations in document["paths"].values():
             for operation in operations.values():
                 _add_errors(operation)
-        for described in api_texts.described(document):
-            described.update(api_texts.translated(described))
-        return document
+        normalized: dict[str, Any] = normalize_result_object(document)  # type: ignore[no-untyped-call]
+        return normalized
 
 
 def _add_errors(operation: dict[str, Any]) -> None:
@@ -142,7 +138,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     context = {
         "info": found["info"],
         "introduction": paragraphs(found["info"]["description"]),
-        "chapters": [replace(chapter, title=_(chapter.title)) for chapter in chapters(found)],
+        "chapters": [replace(chapter, title=gettext(chapter.title)) for chapter in chapters(found)],
         "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
         "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +22,7 @@ from tenants.errors import NotFound
 from tenants.permissions import Action
 from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page, refused
 
-TAG, DEFAULTS = "Models", "Default models"
+TAG, DEFAULTS = gettext_noop("Models"), gettext_noop("Default models")
 TYPES = [one.value for one in ModelType]
 SLUGS = [scenario.slug for scenario in SCENARIOS]
 TRUTH = {"true": True, "false": False}
@@ -30,7 +32,7 @@ TRUTH = {"true": True, "false": False}
 
 
 class TierOut(serializers.Serializer[Any]):
-    above = serializers.IntegerField(help_text="Prompt tokens from which on these amounts hold for the whole request.")
+    above = serializers.IntegerField(help_text=_("Prompt tokens from which on these amounts hold for the whole request."))
     input = serializers.CharField(required=False)
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
@@ -38,18 +40,17 @@ class TierOut(serializers.Serializer[Any]):
     thinking_output = serializers.CharField(required=False)
 
 
+@extend_schema_serializer(description=_("Amounts are decimal strings per million tokens; what is not known is absent, never 0."))
 class PriceOut(serializers.Serializer[Any]):
-    """Amounts are decimal strings per million tokens; what is not known is absent, never 0."""
-
     currency = serializers.CharField()
     free = serializers.BooleanField(required=False)
     input = serializers.CharField(required=False)
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
-    thinking_output = serializers.CharField(required=False, help_text="Of all output where the model thought.")
-    per_minute = serializers.CharField(required=False, help_text="Of audio.")
-    per_million_characters = serializers.CharField(required=False, help_text="Of text to speak.")
+    thinking_output = serializers.CharField(required=False, help_text=_("Of all output where the model thought."))
+    per_minute = serializers.CharField(required=False, help_text=_("Of audio."))
+    per_million_characters = serializers.CharField(required=False, help_text=_("Of text to speak."))
     tiers = TierOut(many=True, required=False)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
@@ -68,36 +69,38 @@ class RuleOut(serializers.Serializer[Any]):
 
 
 class ModelOut(serializers.Serializer[Entry]):
-    id = serializers.CharField(help_text='"provider/model": what the /v1 endpoints take as `model`.')
+    id = serializers.CharField(help_text=_('"provider/model": what the /v1 endpoints take as `model`.'))
     provider = serializers.CharField()
     model = serializers.CharField()
-    type = serializers.ChoiceField(TYPES, allow_null=True, help_text="null: not known.")
+    type = serializers.ChoiceField(TYPES, allow_null=True, help_text=_("null: not known."))
     label = serializers.CharField()  # type: ignore[assignment]
     enabled = serializers.BooleanField()
     callable = serializers.SerializerMethodField(
-        help_text="Whether calls would be served if it is enabled: by a credential, a trial that has this model, or its own key or address."
+        help_text=_(
+            "Whether calls would be served if it is enabled: by a credential, a trial that has this model, or its own key or address."
+        )
     )
     origin = serializers.ChoiceField(
-        TenantModel.Origin.values, help_text="Shipped with Modelkeep, from the provider's list, or added by hand."
+        TenantModel.Origin.values, help_text=_("Shipped with Modelkeep, from the provider's list, or added by hand.")
     )
-    context_window = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
-    max_output = serializers.IntegerField(allow_null=True, help_text="Tokens; null is not known.")
+    context_window = serializers.IntegerField(allow_null=True, help_text=_("Tokens; null is not known."))
+    max_output = serializers.IntegerField(allow_null=True, help_text=_("Tokens; null is not known."))
     max_inputs = serializers.IntegerField(
-        allow_null=True, help_text="Texts that the provider takes in one embedding request; null is not known."
+        allow_null=True, help_text=_("Texts that the provider takes in one embedding request; null is not known.")
     )
     features = serializers.SerializerMethodField()
     parameters = serializers.DictField(child=RuleOut())
-    price = PriceOut(allow_null=True, help_text="null: not known.")
-    retired = serializers.DateField(allow_null=True, help_text="The day it is or was shut down.")
+    price = PriceOut(allow_null=True, help_text=_("null: not known."))
+    retired = serializers.DateField(allow_null=True, help_text=_("The day it is or was shut down."))
     is_retired = serializers.BooleanField()
-    successor = serializers.CharField(help_text="A model of the same provider, or empty.")
-    missing = serializers.BooleanField(help_text="The provider's last list did not have it.")
-    added = serializers.BooleanField(help_text="Added by hand: can be deleted.")
-    values = serializers.DictField(child=serializers.CharField(), help_text="Fields of a model added by hand that are not secret.")
-    base_url = serializers.CharField(help_text="Its own address, or empty.")
-    masked = serializers.CharField(source="mask", help_text="Its own key, masked; empty without one.")
-    overrides = serializers.DictField(child=serializers.JSONField(), help_text="Facts that this workspace set itself.")
-    source = serializers.CharField(help_text="Where the facts come from.")
+    successor = serializers.CharField(help_text=_("A model of the same provider, or empty."))
+    missing = serializers.BooleanField(help_text=_("The provider's last list did not have it."))
+    added = serializers.BooleanField(help_text=_("Added by hand: can be deleted."))
+    values = serializers.DictField(child=serializers.CharField(), help_text=_("Fields of a model added by hand that are not secret."))
+    base_url = serializers.CharField(help_text=_("Its own address, or empty."))
+    masked = serializers.CharField(source="mask", help_text=_("Its own key, masked; empty without one."))
+    overrides = serializers.DictField(child=serializers.JSONField(), help_text=_("Facts that this workspace set itself."))
+    source = serializers.CharField(help_text=_("Where the facts come from."))
     as_of = serializers.DateField(allow_null=True)
 
     def get_callable(self, entry: Entry) -> bool:
@@ -110,10 +113,10 @@ class ModelOut(serializers.Serializer[Entry]):
 class DefaultOut(serializers.Serializer[DefaultChoice]):
     scenario = serializers.ChoiceField(SLUGS, source="scenario.slug")
     label = serializers.CharField(source="scenario.label")  # type: ignore[assignment]
-    type = serializers.ChoiceField(TYPES, source="scenario.type", help_text="Models of this type fit.")
-    model = serializers.SerializerMethodField(help_text='"provider/model"; null where nothing is chosen.')
-    fallbacks = serializers.ListField(child=serializers.CharField(), help_text="Tried in this order where the model before fails.")
-    usable = serializers.BooleanField(source="is_usable", help_text="The chosen model is in the catalog and switched on.")
+    type = serializers.ChoiceField(TYPES, source="scenario.type", help_text=_("Models of this type fit."))
+    model = serializers.SerializerMethodField(help_text=_('"provider/model"; null where nothing is chosen.'))
+    fallbacks = serializers.ListField(child=serializers.CharField(), help_text=_("Tried in this order where the model before fails."))
+    usable = serializers.BooleanField(source="is_usable", help_text=_("The chosen model is in the catalog and switched on."))
 
     def get_model(self, choice: DefaultChoice) -> str | None:
         return choice.model or None
@@ -121,9 +124,9 @@ class DefaultOut(serializers.Serializer[DefaultChoice]):
 
 class RefreshOut(serializers.Serializer[Any]):
     provider = serializers.CharField()
-    models = serializers.IntegerField(help_text="How many models of the provider the catalog knows now.")
+    models = serializers.IntegerField(help_text=_("How many models of the provider the catalog knows now."))
     fetched = serializers.DateTimeField(allow_null=True)
-    error = serializers.CharField(help_text="Why the provider's list could not be fetched, or empty; the older list stays then.")
+    error = serializers.CharField(help_text=_("Why the provider's list could not be fetched, or empty; the older list stays then."))
 
 
 # Input
@@ -134,23 +137,22 @@ class ModelQuery(PageQuery):
     provider = serializers.CharField(required=False, max_length=40)
     enabled = serializers.ChoiceField(["true", "false"], required=False)
     callable = serializers.ChoiceField(["true", "false"], required=False)
-    search = serializers.CharField(required=False, max_length=200, help_text="Part of a name or label.")
+    search = serializers.CharField(required=False, max_length=200, help_text=_("Part of a name or label."))
 
 
 class ModelIn(StrictSerializer):
-    model = Text(max_length=200, help_text="The provider's name of the model or deployment.")
+    model = Text(max_length=200, help_text=_("The provider's name of the model or deployment."))
     type = serializers.ChoiceField(TYPES)
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
         default=dict,
-        help_text="By field name; the provider's `model_fields` says which there are.",
+        help_text=_("By field name; the provider's `model_fields` says which there are."),
     )
-    check = Flag(default=True, help_text="Ask the model something first; nothing is stored where it fails.")
+    check = Flag(default=True, help_text=_("Ask the model something first; nothing is stored where it fails."))
 
 
+@extend_schema_serializer(description=_("`enabled` switches; every other field overrides a fact, and null takes the override back."))
 class ModelChange(StrictSerializer):
-    """`enabled` switches; every other field overrides a fact, and null takes the override back."""
-
     enabled = Flag(required=False)
     type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
     label = Text(required=False, allow_null=True, max_length=200)  # type: ignore[assignment]
@@ -159,20 +161,22 @@ class ModelChange(StrictSerializer):
     max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
     features = serializers.ListField(child=Text(max_length=200), required=False, allow_null=True, max_length=40)
     parameters = serializers.DictField(
-        child=serializers.JSONField(), required=False, allow_null=True, help_text="Name -> {min, max, default, supported}."
+        child=serializers.JSONField(), required=False, allow_null=True, help_text=_("Name -> {min, max, default, supported}.")
     )
     price = serializers.DictField(
         child=serializers.JSONField(),
         required=False,
         allow_null=True,
-        help_text='{"currency": "USD", "input": "2.50", "output": "10"}: decimal strings per million tokens, or {"currency", "free": true}.',
+        help_text=_(
+            '{"currency": "USD", "input": "2.50", "output": "10"}: decimal strings per million tokens, or {"currency", "free": true}.'
+        ),
     )
     retired = serializers.DateField(required=False, allow_null=True)
     successor = Text(required=False, allow_null=True, max_length=200)
 
 
 class DefaultIn(StrictSerializer):
-    model = Text(max_length=241, help_text='"provider/model", switched on and of the scenario\'s type.')
+    model = Text(max_length=241, help_text=_('"provider/model", switched on and of the scenario\'s type.'))
     fallbacks = serializers.ListField(child=Text(max_length=241), default=list, max_length=20)
 
 
@@ -192,12 +196,14 @@ class ModelsView(ModelApiView):
 
     @operation(
         "models_list",
-        "List the models",
+        _("List the models"),
         tag=TAG,
         query=ModelQuery,
         answers={200: listed(ModelOut, "ModelList")},
-        description="The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand. "
-        "`callable` says which of them calls can reach: of a trial it is the trial's own models only. /v1/models lists those.",
+        description=_(
+            "The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand. "
+            "`callable` says which of them calls can reach: of a trial it is the trial's own models only. /v1/models lists those."
+        ),
     )
     def get(self, request: Request) -> Response:
         found = queries.entries(
@@ -223,17 +229,17 @@ class ModelView(ModelApiView):
             raise NotFound("model_not_found", _("There is no such model in this workspace."))
         return found
 
-    @operation("models_get", "Show a model", tag=TAG, answers={200: ModelOut})
+    @operation("models_get", _("Show a model"), tag=TAG, answers={200: ModelOut})
     def get(self, request: Request, provider: str, model: str) -> Response:
         return Response(self.shown(self.entry(provider, model)))
 
     @operation(
         "models_change",
-        "Switch a model, or override its facts",
+        _("Switch a model, or override its facts"),
         tag=TAG,
         body=ModelChange,
         answers={200: ModelOut},
-        description="A fact that is null goes back to what is shipped or what the provider says. Importing again keeps overrides.",
+        description=_("A fact that is null goes back to what is shipped or what the provider says. Importing again keeps overrides."),
     )
     def patch(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
@@ -243,9 +249,9 @@ class ModelView(ModelApiView):
 
     @operation(
         "models_delete",
-        "Delete a model that was added by hand",
+        _("Delete a model that was added by hand"),
         tag=TAG,
-        answers={204: None, 409: refused("The model is shipped or the provider's own: it can be switched off, not deleted.")},
+        answers={204: None, 409: refused(_("The model is shipped or the provider's own: it can be switched off, not deleted."))},
     )
     def delete(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
@@ -258,11 +264,13 @@ class ProviderModelsView(ModelApiView):
 
     @operation(
         "models_add",
-        "Add a model",
+        _("Add a model"),
         tag=TAG,
         body=ModelIn,
-        answers={201: ModelOut, 409: refused("The model is there already."), 422: refused("The provider refused the model.")},
-        description="For hosting providers, or one more model of any other. `base_url` may be among `values` where the provider says so.",
+        answers={201: ModelOut, 409: refused(_("The model is there already.")), 422: refused(_("The provider refused the model."))},
+        description=_(
+            "For hosting providers, or one more model of any other. `base_url` may be among `values` where the provider says so."
+        ),
     )
     def post(self, request: Request, provider: str) -> Response:
         known_provider(self, provider)
@@ -278,10 +286,10 @@ class RefreshView(ApiView):
 
     @operation(
         "providers_refresh",
-        "Import the provider's models again",
+        _("Import the provider's models again"),
         tag=TAG,
-        answers={200: RefreshOut, 409: refused("The provider has no credential yet.")},
-        description="Where the list cannot be fetched the older one stays, and `error` says why.",
+        answers={200: RefreshOut, 409: refused(_("The provider has no credential yet."))},
+        description=_("Where the list cannot be fetched the older one stays, and `error` says why."),
     )
     def post(self, request: Request, provider: str) -> Response:
         self.body(NoBody)
@@ -304,11 +312,11 @@ class DefaultsView(ApiView):
 
     @operation(
         "default_models_list",
-        "List the default models",
+        _("List the default models"),
         tag=DEFAULTS,
         query=PageQuery,
         answers={200: listed(DefaultOut, "DefaultModelList")},
-        description="Every scenario; `model` is null where none is chosen.",
+        description=_("Every scenario; `model` is null where none is chosen."),
     )
     def get(self, request: Request) -> Response:
         found = list(queries.defaults(tenant_id=self.tenant.pk).values())
@@ -325,11 +333,11 @@ class DefaultView(ApiView):
             raise NotFound("unknown_scenario", _("There is no such scenario. Scenarios are: %(names)s.") % {"names": ", ".join(SLUGS)})
         return queries.defaults(tenant_id=self.tenant.pk)[scenario]
 
-    @operation("default_models_get", "Show a scenario's default model", tag=DEFAULTS, answers={200: DefaultOut})
+    @operation("default_models_get", _("Show a scenario's default model"), tag=DEFAULTS, answers={200: DefaultOut})
     def get(self, request: Request, scenario: str) -> Response:
         return Response(DefaultOut(self.choice(scenario)).data)
 
-    @operation("default_models_set", "Set a scenario's default model", tag=DEFAULTS, body=DefaultIn, answers={200: DefaultOut})
+    @operation("default_models_set", _("Set a scenario's default model"), tag=DEFAULTS, body=DefaultIn, answers={200: DefaultOut})
     def put(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)
         services.set_default(tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn))
@@ -337,9 +345,9 @@ class DefaultView(ApiView):
 
     @operation(
         "default_models_clear",
-        "Clear a scenario's default model",
+        _("Clear a scenario's default model"),
         tag=DEFAULTS,
-        description="Calls that name no model answer 424 from then on. Clearing what is clear is no error.",
+        description=_("Calls that name no model answer 424 from then on. Clearing what is clear is no error."),
     )
     def delete(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +19,7 @@ from tenants.errors import NotFound
 from tenants.permissions import Action
 from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Text, listed, listing, operation, page, refused
 
-TAG, CREDENTIALS = "Providers", "Credentials"
+TAG, CREDENTIALS = gettext_noop("Providers"), gettext_noop("Credentials")
 CREDENTIAL, TRIAL = "credential", "trial"
 
 
@@ -31,16 +32,16 @@ class ChoiceOut(serializers.Serializer[Any]):
 
 
 class FieldOut(serializers.Serializer[Field]):
-    name = serializers.CharField(help_text="The key in `values`.")
+    name = serializers.CharField(help_text=_("The key in `values`."))
     label = serializers.CharField()  # type: ignore[assignment]
-    secret = serializers.BooleanField(help_text="Goes in and never comes out.")
+    secret = serializers.BooleanField(help_text=_("Goes in and never comes out."))
     required = serializers.BooleanField()  # type: ignore[assignment]
     help_text = serializers.CharField()  # type: ignore[assignment]
-    help_url = serializers.CharField(help_text="Where the value is got.")
+    help_url = serializers.CharField(help_text=_("Where the value is got."))
     placeholder = serializers.CharField()
     advanced = serializers.BooleanField()
-    group = serializers.CharField(required=False, help_text="Heading of an alternative: of the groups of a provider one is filled in.")
-    choices = ChoiceOut(many=True, required=False, help_text="The only values there are.")
+    group = serializers.CharField(required=False, help_text=_("Heading of an alternative: of the groups of a provider one is filled in."))
+    choices = ChoiceOut(many=True, required=False, help_text=_("The only values there are."))
 
     def to_representation(self, instance: Field) -> dict[str, Any]:
         choices = [{"value": value, "label": str(label)} for value, label in instance.choices]
@@ -60,8 +61,8 @@ class ActiveCredentialOut(serializers.Serializer[ProviderCredential]):
 class TrialFactsOut(serializers.Serializer[Any]):
     plan = serializers.CharField()
     limit = serializers.IntegerField()
-    settled = serializers.IntegerField(help_text="Used credits.")
-    held = serializers.IntegerField(help_text="Credits of calls that are under way.")
+    settled = serializers.IntegerField(help_text=_("Used credits."))
+    held = serializers.IntegerField(help_text=_("Credits of calls that are under way."))
     left = serializers.IntegerField()
     is_on = serializers.BooleanField()
 
@@ -73,32 +74,32 @@ class ProviderOut(serializers.Serializer[ProviderStatus]):
         [kind.value for kind in Kind],
         source="provider.kind",
         default=Kind.HOSTING.value,
-        help_text="own: all models are imported at once. hosting: each model is added with its fields.",
+        help_text=_("own: all models are imported at once. hosting: each model is added with its fields."),
     )
     model_types = serializers.ListField(
         child=serializers.ChoiceField([one.value for one in ModelType]), source="provider.model_types", default=()
     )
     description = serializers.CharField(source="provider.description", default="")
-    key_url = serializers.CharField(source="provider.key_url", default="", help_text="Where a key is got.")
+    key_url = serializers.CharField(source="provider.key_url", default="", help_text=_("Where a key is got."))
     docs_url = serializers.CharField(source="provider.docs_url", default="")
     credential_fields = FieldOut(many=True, source="provider.credential_fields", default=())
     model_fields = FieldOut(many=True, source="provider.model_fields", default=())
     check_is_billed = serializers.BooleanField(
-        source="provider.check_is_billed", default=False, help_text="Checking a credential costs a call of one token."
+        source="provider.check_is_billed", default=False, help_text=_("Checking a credential costs a call of one token.")
     )
     allow_unchecked = serializers.BooleanField(
-        source="provider.allow_unchecked", default=False, help_text='Whether `"check": false` is allowed.'
+        source="provider.allow_unchecked", default=False, help_text=_('Whether `"check": false` is allowed.')
     )
     state = serializers.ChoiceField([state.value for state in State])
     since = serializers.DateTimeField(allow_null=True)
-    message = serializers.CharField(help_text="The provider's last words where something is wrong.")
-    credentials = serializers.IntegerField(help_text="How many are stored.")
+    message = serializers.CharField(help_text=_("The provider's last words where something is wrong."))
+    credentials = serializers.IntegerField(help_text=_("How many are stored."))
     active_credential = ActiveCredentialOut(source="active", allow_null=True)
-    models = serializers.IntegerField(help_text="How many models the catalog knows.")
+    models = serializers.IntegerField(help_text=_("How many models the catalog knows."))
     models_fetched = serializers.DateTimeField(allow_null=True)
-    models_error = serializers.CharField(help_text="Why the list of models could not be fetched the last time.")
+    models_error = serializers.CharField(help_text=_("Why the list of models could not be fetched the last time."))
     trial = TrialFactsOut(allow_null=True)
-    order = serializers.SerializerMethodField(help_text="Which source serves a call first where both exist.")
+    order = serializers.SerializerMethodField(help_text=_("Which source serves a call first where both exist."))
 
     def get_order(self, status: ProviderStatus) -> list[str]:
         return source_order(status.trial_first)
@@ -108,14 +109,14 @@ class CredentialOut(serializers.Serializer[ProviderCredential]):
     id = serializers.UUIDField(source="pk")
     provider = serializers.CharField()
     name = serializers.CharField()
-    masked = serializers.CharField(source="mask", help_text="All that is ever shown of the secret fields.")
-    values = serializers.DictField(child=serializers.CharField(), help_text="The fields that are not secret.")
-    base_url = serializers.CharField(help_text="Empty for the provider's own address.")
-    is_active = serializers.BooleanField(help_text="Calls use it first; the others stand by.")
-    position = serializers.IntegerField(help_text="Place among those that stand by.")
+    masked = serializers.CharField(source="mask", help_text=_("All that is ever shown of the secret fields."))
+    values = serializers.DictField(child=serializers.CharField(), help_text=_("The fields that are not secret."))
+    base_url = serializers.CharField(help_text=_("Empty for the provider's own address."))
+    is_active = serializers.BooleanField(help_text=_("Calls use it first; the others stand by."))
+    position = serializers.IntegerField(help_text=_("Place among those that stand by."))
     state = serializers.ChoiceField(CredentialState.values)
     since = serializers.DateTimeField(source="state_since")
-    message = serializers.CharField(source="state_message", help_text="The provider's last words where something is wrong.")
+    message = serializers.CharField(source="state_message", help_text=_("The provider's last words where something is wrong."))
     resting_until = serializers.DateTimeField(allow_null=True)
     checked = serializers.DateTimeField(allow_null=True)
     last_used = serializers.DateTimeField(allow_null=True)
@@ -134,12 +135,12 @@ class CredentialOrderOut(serializers.Serializer[Any]):
 
 
 class CredentialIn(StrictSerializer):
-    name = Text(max_length=80, default="Default", help_text="Unique among the provider's credentials.")
+    name = Text(max_length=80, default="Default", help_text=_("Unique among the provider's credentials."))
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
-        help_text="By field name; the provider's `credential_fields` says which there are. `base_url` is among them.",
+        help_text=_("By field name; the provider's `credential_fields` says which there are. `base_url` is among them."),
     )
-    check = Flag(default=True, help_text="false stores without asking the provider, where `allow_unchecked` says so.")
+    check = Flag(default=True, help_text=_("false stores without asking the provider, where `allow_unchecked` says so."))
 
 
 class CredentialChange(StrictSerializer):
@@ -147,7 +148,7 @@ class CredentialChange(StrictSerializer):
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
         required=False,
-        help_text="Fields to change. A secret that is left out stays, unless `base_url` changes: then it must be sent again.",
+        help_text=_("Fields to change. A secret that is left out stays, unless `base_url` changes: then it must be sent again."),
     )
     check = Flag(default=True)
 
@@ -193,11 +194,11 @@ class ProvidersView(ApiView):
 
     @operation(
         "providers_list",
-        "List the providers",
+        _("List the providers"),
         tag=TAG,
         query=PageQuery,
         answers={200: listed(ProviderOut, "ProviderList")},
-        description="Every provider of this installation with its forms as data and its state in this workspace.",
+        description=_("Every provider of this installation with its forms as data and its state in this workspace."),
     )
     def get(self, request: Request) -> Response:
         found = list(queries.statuses(tenant_id=self.tenant.pk).values())
@@ -209,7 +210,7 @@ class ProvidersView(ApiView):
 class ProviderView(ProviderApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS}
 
-    @operation("providers_get", "Show a provider", tag=TAG, answers={200: ProviderOut})
+    @operation("providers_get", _("Show a provider"), tag=TAG, answers={200: ProviderOut})
     def get(self, request: Request, provider: str) -> Response:
         return Response(ProviderOut(self.provider_status(provider)).data)
 
@@ -217,17 +218,17 @@ class ProviderView(ProviderApiView):
 class SourceOrderView(ProviderApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS, "PUT": Action.MANAGE_PROVIDERS}
 
-    @operation("providers_get_source_order", "Show which source serves first", tag=TAG, answers={200: OrderOut})
+    @operation("providers_get_source_order", _("Show which source serves first"), tag=TAG, answers={200: OrderOut})
     def get(self, request: Request, provider: str) -> Response:
         return Response({"order": source_order(self.provider_status(provider).trial_first)})
 
     @operation(
         "providers_set_source_order",
-        "Choose which source serves first",
+        _("Choose which source serves first"),
         tag=TAG,
         body=OrderIn,
         answers={200: OrderOut},
-        description="The own credential or the trial, where both exist. Every call says which one served it.",
+        description=_("The own credential or the trial, where both exist. Every call says which one served it."),
     )
     def put(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)
@@ -241,11 +242,11 @@ class CredentialsView(ProviderApiView):
 
     @operation(
         "credentials_list",
-        "List a provider's credentials",
+        _("List a provider's credentials"),
         tag=CREDENTIALS,
         query=PageQuery,
         answers={200: listed(CredentialOut, "CredentialList")},
-        description="The active one first, then those that stand by, in order.",
+        description=_("The active one first, then those that stand by, in order."),
     )
     def get(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)
@@ -256,19 +257,21 @@ class CredentialsView(ProviderApiView):
 
     @operation(
         "credentials_create",
-        "Check and store a credential",
+        _("Check and store a credential"),
         tag=CREDENTIALS,
         body=CredentialIn,
         answers={
             201: CredentialOut,
-            409: refused("The name is taken, or somebody else changed the row meanwhile."),
-            422: refused("The provider refused it."),
+            409: refused(_("The name is taken, or somebody else changed the row meanwhile.")),
+            422: refused(_("The provider refused it.")),
         },
         description=(
-            "The first one becomes active. The provider is asked before anything is stored; what it refuses answers 422 with the "
-            "reason as `code` (provider_auth_failed, provider_wrong_url, provider_unreachable, provider_timeout, "
-            "provider_permission_denied, provider_rate_limited, provider_error) and `what_we_sent`. An account without money is "
-            "stored with the state `no_funds`."
+            _(
+                "The first one becomes active. The provider is asked before anything is stored; what it refuses answers 422 with the "
+                "reason as `code` (provider_auth_failed, provider_wrong_url, provider_unreachable, provider_timeout, "
+                "provider_permission_denied, provider_rate_limited, provider_error) and `what_we_sent`. An account without money is "
+                "stored with the state `no_funds`."
+            )
         ),
     )
     def post(self, request: Request, provider: str) -> Response:
@@ -280,21 +283,21 @@ class CredentialsView(ProviderApiView):
 class CredentialView(ProviderApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS, "PATCH": Action.MANAGE_PROVIDERS, "DELETE": Action.MANAGE_PROVIDERS}
 
-    @operation("credentials_get", "Show a credential", tag=CREDENTIALS, answers={200: CredentialOut})
+    @operation("credentials_get", _("Show a credential"), tag=CREDENTIALS, answers={200: CredentialOut})
     def get(self, request: Request, provider: str, pk: UUID) -> Response:
         return Response(CredentialOut(self.credential(provider, pk)).data)
 
     @operation(
         "credentials_change",
-        "Rename a credential or replace its fields",
+        _("Rename a credential or replace its fields"),
         tag=CREDENTIALS,
         body=CredentialChange,
         answers={
             200: CredentialOut,
-            409: refused("The name is taken, or somebody else changed the row meanwhile."),
-            422: refused("The provider refused it."),
+            409: refused(_("The name is taken, or somebody else changed the row meanwhile.")),
+            422: refused(_("The provider refused it.")),
         },
-        description="New values are checked as a whole before anything is stored; `check` counts only together with `values`.",
+        description=_("New values are checked as a whole before anything is stored; `check` counts only together with `values`."),
     )
     def patch(self, request: Request, provider: str, pk: UUID) -> Response:
         row, given = self.credential(provider, pk), self.body(CredentialChange)
@@ -307,9 +310,9 @@ class CredentialView(ProviderApiView):
 
     @operation(
         "credentials_delete",
-        "Delete a credential",
+        _("Delete a credential"),
         tag=CREDENTIALS,
-        description="A standby one takes over where there is one. Works for credentials that cannot be read any more, too.",
+        description=_("A standby one takes over where there is one. Works for credentials that cannot be read any more, too."),
     )
     def delete(self, request: Request, provider: str, pk: UUID) -> Response:
         services.delete_credential(tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk))
@@ -321,11 +324,11 @@ class CredentialCheckView(ProviderApiView):
 
     @operation(
         "credentials_check",
-        "Check a stored credential again",
+        _("Check a stored credential again"),
         tag=CREDENTIALS,
         body=None,
         answers={200: CredentialOut},
-        description="Answers 200 whatever the provider says: `state` and `message` are the result.",
+        description=_("Answers 200 whatever the provider says: `state` and `message` are the result."),
     )
     def post(self, request: Request, provider: str, pk: UUID) -> Response:
         self.body(NoBody)
@@ -336,7 +339,7 @@ class CredentialCheckView(ProviderApiView):
 class CredentialActivateView(ProviderApiView):
     required_actions = {"POST": Action.MANAGE_PROVIDERS}
 
-    @operation("credentials_activate", "Make a credential the active one", tag=CREDENTIALS, answers={200: CredentialOut})
+    @operation("credentials_activate", _("Make a credential the active one"), tag=CREDENTIALS, answers={200: CredentialOut})
     def post(self, request: Request, provider: str, pk: UUID) -> Response:
         self.body(NoBody)
         row = services.activate_credential(tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk))
@@ -348,11 +351,11 @@ class CredentialOrderView(ProviderApiView):
 
     @operation(
         "credentials_set_order",
-        "Set the order of a provider's credentials",
+        _("Set the order of a provider's credentials"),
         tag=CREDENTIALS,
         body=CredentialOrderIn,
         answers={200: CredentialOrderOut},
-        description="The first one becomes active. Every credential of the provider must be named once.",
+        description=_("The first one becomes active. Every credential of the provider must be named once."),
     )
     def put(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)

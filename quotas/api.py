@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
@@ -23,14 +24,14 @@ from tenants.errors import NotFound
 from tenants.permissions import Action
 from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, StrictSerializer, listed, listing, operation, page
 
-TAG = "Usage and trials"
+TAG = gettext_noop("Usage and trials")
 # What the pages also group by is an internal number here.
 GROUPS = tuple(name for name in queries.GROUPS if name != "member")
 
 
 class TrialModelOut(serializers.Serializer[Any]):
     model = serializers.CharField()
-    credits = serializers.IntegerField(help_text="What a call costs.")
+    credits = serializers.IntegerField(help_text=_("What a call costs."))
 
 
 class TrialOut(serializers.Serializer[TrialView]):
@@ -38,10 +39,10 @@ class TrialOut(serializers.Serializer[TrialView]):
     provider = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     limit = serializers.IntegerField()
-    settled = serializers.IntegerField(help_text="Used credits.")
-    held = serializers.IntegerField(help_text="Credits of calls that are under way.")
+    settled = serializers.IntegerField(help_text=_("Used credits."))
+    held = serializers.IntegerField(help_text=_("Credits of calls that are under way."))
     left = serializers.IntegerField()
-    is_on = serializers.BooleanField(help_text="Whether the operator has it switched on.")
+    is_on = serializers.BooleanField(help_text=_("Whether the operator has it switched on."))
     models = serializers.SerializerMethodField()
 
     @extend_schema_field(TrialModelOut(many=True))
@@ -52,7 +53,9 @@ class TrialOut(serializers.Serializer[TrialView]):
 class TrialsView(ApiView):
     required_actions = {"GET": Action.VIEW_USAGE}
 
-    @operation("trials_list", "List the trials with their credits", tag=TAG, query=PageQuery, answers={200: listed(TrialOut, "TrialList")})
+    @operation(
+        "trials_list", _("List the trials with their credits"), tag=TAG, query=PageQuery, answers={200: listed(TrialOut, "TrialList")}
+    )
     def get(self, request: Request) -> Response:
         rows, following = page(queries.trials(tenant_id=self.tenant.pk), key=lambda trial: f"{trial.plan_id:012d}", **self.paging)
         return listing(TrialOut(rows, many=True).data, following)
@@ -66,19 +69,19 @@ class Amount(serializers.CharField):
 
 
 class CallOut(serializers.ModelSerializer[CallRecord]):
-    app_key = serializers.CharField(source="app_key_name", help_text="Its name; empty where no app key made the call.")
-    cost = Amount(allow_null=True, help_text='A decimal number such as "0.00042"; null is not priced, which is not free.')
+    app_key = serializers.CharField(source="app_key_name", help_text=_("Its name; empty where no app key made the call."))
+    cost = Amount(allow_null=True, help_text=_('A decimal number such as "0.00042"; null is not priced, which is not free.'))
     status = serializers.ChoiceField(CallRecord.Status.values)
-    usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text="Where the numbers of tokens come from.")
-    source = serializers.CharField(help_text='What served it: "credential:NAME" or "trial:PLAN".')
+    usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text=_("Where the numbers of tokens come from."))
+    source = serializers.CharField(help_text=_('What served it: "credential:NAME" or "trial:PLAN".'))
     attempts = serializers.IntegerField()
-    credits = serializers.IntegerField(help_text="Trial credits charged.")
+    credits = serializers.IntegerField(help_text=_("Trial credits charged."))
     prompt_tokens = serializers.IntegerField(allow_null=True)
     completion_tokens = serializers.IntegerField(allow_null=True)
     cached_tokens = serializers.IntegerField(allow_null=True)
     latency_ms = serializers.IntegerField()
     first_token_ms = serializers.IntegerField(allow_null=True)
-    http_status = serializers.IntegerField(help_text="What the client was answered.")
+    http_status = serializers.IntegerField(help_text=_("What the client was answered."))
 
     class Meta:
         model = CallRecord
@@ -86,20 +89,20 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
 
 
 class CallQuery(PageQuery):
-    after = serializers.UUIDField(required=False, help_text="Cursor: the `next` of the page before.")
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=PAGE_LIMIT, help_text="100 by default; 1000 for CSV.")
-    model = serializers.CharField(required=False, max_length=241, help_text='The model\'s name, or "provider/model".')
+    after = serializers.UUIDField(required=False, help_text=_("Cursor: the `next` of the page before."))
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=PAGE_LIMIT, help_text=_("100 by default; 1000 for CSV."))
+    model = serializers.CharField(required=False, max_length=241, help_text=_('The model\'s name, or "provider/model".'))
     source = serializers.CharField(
-        required=False, max_length=100, help_text='"credential" or "trial" for all of a kind, or one such as "trial:openai".'
+        required=False, max_length=100, help_text=_('"credential" or "trial" for all of a kind, or one such as "trial:openai".')
     )
     provider = serializers.CharField(required=False, max_length=40)
-    app_key = serializers.CharField(required=False, max_length=80, help_text="Its name.")
+    app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
     status = serializers.ChoiceField(CallRecord.Status.values, required=False)
     error_code = serializers.CharField(required=False, max_length=40)
     request_id = serializers.CharField(required=False, max_length=64)
-    since = serializers.DateTimeField(required=False, help_text="Calls that came in at this time or later.")
-    before = serializers.DateTimeField(required=False, help_text="Calls that came in earlier than this.")
-    format = serializers.ChoiceField(["json", "csv"], required=False, help_text="Also chosen by the Accept header.")
+    since = serializers.DateTimeField(required=False, help_text=_("Calls that came in at this time or later."))
+    before = serializers.DateTimeField(required=False, help_text=_("Calls that came in earlier than this."))
+    format = serializers.ChoiceField(["json", "csv"], required=False, help_text=_("Also chosen by the Accept header."))
 
 
 class CSVRenderer(BaseRenderer):
@@ -116,14 +119,14 @@ class CallsView(ApiView):
 
     @operation(
         "usage_calls",
-        "List the calls, newest first",
+        _("List the calls, newest first"),
         tag=TAG,
         query=CallQuery,
         answers={
             (200, "application/json"): listed(CallOut, "CallList"),
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "The same columns; the header X-Next-Cursor holds `next`."),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, _("The same columns; the header X-Next-Cursor holds `next`.")),
         },
-        description="One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file.",
+        description=_("One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file."),
     )
     def get(self, request: Request) -> Response | HttpResponse:
         as_csv = request.accepted_renderer.format == "csv"
@@ -145,7 +148,7 @@ def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
 class CallView(ApiView):
     required_actions = {"GET": Action.VIEW_USAGE}
 
-    @operation("usage_call", "Show a call", tag=TAG, answers={200: CallOut})
+    @operation("usage_call", _("Show a call"), tag=TAG, answers={200: CallOut})
     def get(self, request: Request, pk: UUID) -> Response:
         row = queries.call(tenant_id=self.tenant.pk, pk=pk)
         if row is None:
@@ -154,30 +157,30 @@ class CallView(ApiView):
 
 
 class SummaryQuery(StrictSerializer):
-    days = serializers.IntegerField(required=False, min_value=1, max_value=366, default=30, help_text="How far back, today included.")
+    days = serializers.IntegerField(required=False, min_value=1, max_value=366, default=30, help_text=_("How far back, today included."))
     by = serializers.ChoiceField(GROUPS, required=False, default="day")
     provider = serializers.CharField(required=False, max_length=40)
-    model = serializers.CharField(required=False, max_length=200, help_text="The model's name without its provider.")
-    app_key = serializers.CharField(required=False, max_length=80, help_text="Its name.")
-    format = serializers.ChoiceField(["json", "csv"], required=False, help_text="Also chosen by the Accept header.")
+    model = serializers.CharField(required=False, max_length=200, help_text=_("The model's name without its provider."))
+    app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
+    format = serializers.ChoiceField(["json", "csv"], required=False, help_text=_("Also chosen by the Accept header."))
 
 
 class CostOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
-    amount = Amount(help_text='A decimal number such as "0.00042".')
+    amount = Amount(help_text=_('A decimal number such as "0.00042".'))
 
 
 class SummaryRowOut(serializers.Serializer[Any]):
-    key = serializers.CharField(help_text='The day (2026-11-22), "provider/model", provider, name of the app key ...')
+    key = serializers.CharField(help_text=_('The day (2026-11-22), "provider/model", provider, name of the app key ...'))
     calls = serializers.IntegerField()
     errors = serializers.IntegerField()
-    cancelled = serializers.IntegerField(help_text="The client left.")
+    cancelled = serializers.IntegerField(help_text=_("The client left."))
     trial_calls = serializers.IntegerField()
-    prompt_tokens = serializers.IntegerField(help_text="Of calls whose tokens are known.")
-    completion_tokens = serializers.IntegerField(help_text="Of calls whose tokens are known.")
+    prompt_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))
+    completion_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))
     credits = serializers.IntegerField()
-    costs = CostOut(many=True, help_text="One sum per currency.")
-    unpriced = serializers.IntegerField(help_text="Answered calls without a known price: they are in no cost.")
+    costs = CostOut(many=True, help_text=_("One sum per currency."))
+    unpriced = serializers.IntegerField(help_text=_("Answered calls without a known price: they are in no cost."))
 
 
 class SummaryOut(serializers.Serializer[Any]):
@@ -185,7 +188,7 @@ class SummaryOut(serializers.Serializer[Any]):
     by = serializers.CharField()
     since = serializers.DateTimeField()
     results = SummaryRowOut(many=True, source="rows")
-    next = serializers.SerializerMethodField(help_text="Always null: the whole sum is one page.")
+    next = serializers.SerializerMethodField(help_text=_("Always null: the whole sum is one page."))
 
     @extend_schema_field({"type": "null"})
     def get_next(self, summary: Any) -> None:
@@ -198,12 +201,12 @@ class SummaryView(ApiView):
 
     @operation(
         "usage_summary",
-        "Sums of usage",
+        _("Sums of usage"),
         tag=TAG,
         query=SummaryQuery,
         answers={
             (200, "application/json"): SummaryOut,
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "A row for each key; costs as one text."),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, _("A row for each key; costs as one text.")),
         },
     )
     def get(self, request: Request) -> Response | HttpResponse:

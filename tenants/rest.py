@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import exceptions, serializers
 from rest_framework.renderers import JSONRenderer
@@ -23,6 +23,9 @@ from tenants.errors import ServiceError
 from tenants.models import Tenant
 from tenants.parsers import TooLarge
 from tenants.permissions import Action, Scope
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,10 +79,10 @@ class PageQuery(StrictSerializer):
     """Query of every list."""
 
     after = serializers.CharField(
-        required=False, max_length=300, help_text="Cursor: the `next` of the page before. Leave it out for the first page."
+        required=False, max_length=300, help_text=_("Cursor: the `next` of the page before. Leave it out for the first page.")
     )
     limit = serializers.IntegerField(
-        required=False, min_value=1, max_value=PAGE_LIMIT, default=PAGE_LIMIT, help_text="Rows of one page at most."
+        required=False, min_value=1, max_value=PAGE_LIMIT, default=PAGE_LIMIT, help_text=_("Rows of one page at most.")
     )
 
 
@@ -120,25 +123,25 @@ def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:
         name,
         {
             "results": row(many=True),
-            "next": serializers.CharField(allow_null=True, help_text="Send it as `after` for the page that follows; null is the end."),
+            "next": serializers.CharField(allow_null=True, help_text=_("Send it as `after` for the page that follows; null is the end.")),
         },
     )
 
 
-def refused(description: str) -> OpenApiResponse:
+def refused(description: StrOrPromise) -> OpenApiResponse:
     """A further error that an operation answers."""
     return OpenApiResponse({"$ref": "#/components/schemas/Error"}, description)
 
 
 def operation(
     name: str,
-    summary: str,
+    summary: StrOrPromise,
     *,
     tag: str,
     body: Any = None,
     answers: Mapping[Any, Any] | None = None,
     query: type[StrictSerializer] = NoQuery,
-    description: str = "",
+    description: StrOrPromise = "",
 ) -> Callable[[T], T]:
     """Describe a view's method for the OpenAPI document, and say which query parameters it knows.
 
@@ -153,7 +156,7 @@ def operation(
             description=description,
             tags=[tag],
             request=body,
-            responses=dict(answers or {204: None}),
+            responses=dict(answers or {204: OpenApiResponse(description=_("No response body"))}),
             parameters=parameters,
         )(method)
         method.query_serializer = query

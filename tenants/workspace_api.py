@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.urls import get_script_prefix, reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +22,8 @@ from tenants.models import AuditEntry
 from tenants.permissions import Action, Role, Scope
 from tenants.rest import ApiView, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page
 
-PEOPLE, KEYS, AUDIT, WORKSPACE = "Members", "App keys", "Audit trail", "Workspace"
+PEOPLE, KEYS = gettext_noop("Members"), gettext_noop("App keys")
+AUDIT, WORKSPACE = gettext_noop("Audit trail"), gettext_noop("Workspace")
 ROLES = [role.value for role in Role]
 SCOPES = [scope.value for scope in Scope]
 
@@ -35,15 +37,15 @@ def creation_key(row: Any) -> str:
 
 
 class WorkspaceOut(serializers.Serializer[Any]):
-    slug = serializers.SlugField(help_text="The workspace's address.")
+    slug = serializers.SlugField(help_text=_("The workspace's address."))
     name = serializers.CharField()
-    default_language = serializers.CharField(help_text="Of people who are invited from now on; empty: their browser's.")
+    default_language = serializers.CharField(help_text=_("Of people who are invited from now on; empty: their browser's."))
     created = serializers.DateTimeField()
 
 
 class WorkspaceIn(StrictSerializer):
     name = Text(max_length=120, required=False)
-    slug = Text(max_length=50, required=False, help_text="The address of before leads to the new one.")
+    slug = Text(max_length=50, required=False, help_text=_("The address of before leads to the new one."))
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -55,12 +57,16 @@ class WorkspaceIn(StrictSerializer):
 class WorkspaceView(ApiView):
     required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_WORKSPACE}
 
-    @operation("workspace_get", "The key's workspace", tag=WORKSPACE, answers={200: WorkspaceOut})
+    @operation("workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut})
     def get(self, request: Request) -> Response:
         return Response(WorkspaceOut(self.tenant).data)
 
     @operation(
-        "workspace_change", "Change the workspace's name, address or language", tag=WORKSPACE, body=WorkspaceIn, answers={200: WorkspaceOut}
+        "workspace_change",
+        _("Change the workspace's name, address or language"),
+        tag=WORKSPACE,
+        body=WorkspaceIn,
+        answers={200: WorkspaceOut},
     )
     def patch(self, request: Request) -> Response:
         given = self.body(WorkspaceIn)
@@ -87,7 +93,7 @@ class MemberOut(serializers.Serializer[Any]):
     password_by_link = serializers.DateTimeField(
         source="user.password_by_link",
         allow_null=True,
-        help_text="When the password was set through an invitation's link, until it is changed.",
+        help_text=_("When the password was set through an invitation's link, until it is changed."),
     )
 
 
@@ -98,7 +104,7 @@ class RoleIn(StrictSerializer):
 class MembersView(ApiView):
     required_actions = {"GET": Action.VIEW_MEMBERS}
 
-    @operation("members_list", "List the members", tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
+    @operation("members_list", _("List the members"), tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.members(tenant=self.tenant)), key=lambda row: f"{row.pk:012d}", **self.paging)
         return listing(MemberOut(rows, many=True).data, following)
@@ -107,7 +113,7 @@ class MembersView(ApiView):
 class MemberView(ApiView):
     required_actions = {"GET": Action.VIEW_MEMBERS, "PATCH": Action.MANAGE_MEMBERS, "DELETE": Action.MANAGE_MEMBERS}
 
-    @operation("members_get", "Show a member", tag=PEOPLE, answers={200: MemberOut})
+    @operation("members_get", _("Show a member"), tag=PEOPLE, answers={200: MemberOut})
     def get(self, request: Request, pk: int) -> Response:
         row = queries.members(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
@@ -116,18 +122,20 @@ class MemberView(ApiView):
 
     @operation(
         "members_set_role",
-        "Change a member's role",
+        _("Change a member's role"),
         tag=PEOPLE,
         body=RoleIn,
         answers={200: MemberOut},
-        description="Nobody gives or takes a role above the own one; an app key counts as an admin at most. A workspace keeps an owner (409).",
+        description=_(
+            "Nobody gives or takes a role above the own one; an app key counts as an admin at most. A workspace keeps an owner (409)."
+        ),
     )
     def patch(self, request: Request, pk: int) -> Response:
         given = self.body(RoleIn)
         row = services.change_role(tenant=self.tenant, membership_id=pk, role=Role(given["role"]), actor=self.actor)
         return Response(MemberOut(row).data)
 
-    @operation("members_remove", "Remove a member", tag=PEOPLE, description="The person's app keys stop with the membership.")
+    @operation("members_remove", _("Remove a member"), tag=PEOPLE, description=_("The person's app keys stop with the membership."))
     def delete(self, request: Request, pk: int) -> Response:
         services.remove_member(tenant=self.tenant, membership_id=pk, actor=self.actor)
         return Response(status=204)
@@ -142,7 +150,7 @@ class InvitationOut(serializers.Serializer[Any]):
 
 
 class NewInvitationOut(InvitationOut):
-    url = serializers.URLField(help_text="The link for the invited person. It is shown now and never again.")
+    url = serializers.URLField(help_text=_("The link for the invited person. It is shown now and never again."))
 
 
 class InvitationIn(StrictSerializer):
@@ -154,7 +162,11 @@ class InvitationsView(ApiView):
     required_actions = {"GET": Action.VIEW_MEMBERS, "POST": Action.MANAGE_MEMBERS}
 
     @operation(
-        "invitations_list", "List the open invitations", tag=PEOPLE, query=PageQuery, answers={200: listed(InvitationOut, "InvitationList")}
+        "invitations_list",
+        _("List the open invitations"),
+        tag=PEOPLE,
+        query=PageQuery,
+        answers={200: listed(InvitationOut, "InvitationList")},
     )
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging)
@@ -162,11 +174,11 @@ class InvitationsView(ApiView):
 
     @operation(
         "invitations_create",
-        "Invite a person",
+        _("Invite a person"),
         tag=PEOPLE,
         body=InvitationIn,
         answers={201: NewInvitationOut},
-        description="Inviting an address again ends the older link. An address that is a member answers 409.",
+        description=_("Inviting an address again ends the older link. An address that is a member answers 409."),
     )
     def post(self, request: Request) -> Response:
         given = self.body(InvitationIn)
@@ -179,7 +191,7 @@ class InvitationsView(ApiView):
 class InvitationView(ApiView):
     required_actions = {"DELETE": Action.MANAGE_MEMBERS}
 
-    @operation("invitations_revoke", "Withdraw an invitation", tag=PEOPLE)
+    @operation("invitations_revoke", _("Withdraw an invitation"), tag=PEOPLE)
     def delete(self, request: Request, pk: UUID) -> Response:
         services.revoke_invitation(tenant=self.tenant, invitation_id=pk, actor=self.actor)
         return Response(status=204)
@@ -191,12 +203,12 @@ class InvitationView(ApiView):
 class AppKeyOut(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="pk")
     name = serializers.CharField()
-    prefix = serializers.CharField(help_text="How the key starts; the rest is not stored.")
+    prefix = serializers.CharField(help_text=_("How the key starts; the rest is not stored."))
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
-    allowed_providers = serializers.ListField(child=serializers.CharField(), help_text="Empty means all.")
-    allowed_models = serializers.ListField(child=serializers.CharField(), help_text='"provider/model"; empty means all.')
+    allowed_providers = serializers.ListField(child=serializers.CharField(), help_text=_("Empty means all."))
+    allowed_models = serializers.ListField(child=serializers.CharField(), help_text=_('"provider/model"; empty means all.'))
     allowed_operations = serializers.ListField(
-        child=serializers.CharField(), help_text='Endpoints of /v1, such as "chat.completions"; empty means all.'
+        child=serializers.CharField(), help_text=_('Endpoints of /v1, such as "chat.completions"; empty means all.')
     )
     created_by = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     created = serializers.DateTimeField()
@@ -206,37 +218,37 @@ class AppKeyOut(serializers.Serializer[Any]):
 
 
 class NewAppKeyOut(AppKeyOut):
-    key = serializers.CharField(help_text="The key. It is shown now and never again.")
+    key = serializers.CharField(help_text=_("The key. It is shown now and never again."))
 
 
 class AppKeyIn(StrictSerializer):
     name = Text(max_length=80)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(SCOPES), min_length=1, max_length=len(SCOPES), help_text="Not wider than what your own key may do."
+        child=serializers.ChoiceField(SCOPES), min_length=1, max_length=len(SCOPES), help_text=_("Not wider than what your own key may do.")
     )
-    allowed_providers = serializers.ListField(child=Text(max_length=40), default=list, max_length=200, help_text="Empty means all.")
+    allowed_providers = serializers.ListField(child=Text(max_length=40), default=list, max_length=200, help_text=_("Empty means all."))
     allowed_models = serializers.ListField(
-        child=Text(max_length=241), default=list, max_length=200, help_text='"provider/model"; empty means all.'
+        child=Text(max_length=241), default=list, max_length=200, help_text=_('"provider/model"; empty means all.')
     )
     allowed_operations = serializers.ListField(
-        child=Text(max_length=40), default=list, max_length=20, help_text='Endpoints of /v1, such as "embeddings"; empty means all.'
+        child=Text(max_length=40), default=list, max_length=20, help_text=_('Endpoints of /v1, such as "embeddings"; empty means all.')
     )
     expires = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
 class RotationIn(StrictSerializer):
-    overlap_hours = Whole(default=0, min_value=0, max_value=168, help_text="How long the old key stays valid.")
+    overlap_hours = Whole(default=0, min_value=0, max_value=168, help_text=_("How long the old key stays valid."))
 
 
 class AppKeysView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "POST": Action.MANAGE_OWN_APP_KEYS}
 
-    @operation("app_keys_list", "List the app keys", tag=KEYS, query=PageQuery, answers={200: listed(AppKeyOut, "AppKeyList")})
+    @operation("app_keys_list", _("List the app keys"), tag=KEYS, query=PageQuery, answers={200: listed(AppKeyOut, "AppKeyList")})
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.app_keys(tenant=self.tenant).defer("digest")), key=creation_key, **self.paging)
         return listing(AppKeyOut(rows, many=True).data, following)
 
-    @operation("app_keys_create", "Make an app key", tag=KEYS, body=AppKeyIn, answers={201: NewAppKeyOut})
+    @operation("app_keys_create", _("Make an app key"), tag=KEYS, body=AppKeyIn, answers={201: NewAppKeyOut})
     def post(self, request: Request) -> Response:
         row, text = services.create_app_key(tenant=self.tenant, actor=self.actor, **self.body(AppKeyIn))
         return Response({**AppKeyOut(row).data, "key": text}, status=201)
@@ -245,14 +257,14 @@ class AppKeysView(ApiView):
 class AppKeyView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "DELETE": Action.MANAGE_OWN_APP_KEYS}
 
-    @operation("app_keys_get", "Show an app key", tag=KEYS, answers={200: AppKeyOut})
+    @operation("app_keys_get", _("Show an app key"), tag=KEYS, answers={200: AppKeyOut})
     def get(self, request: Request, pk: UUID) -> Response:
         row = queries.app_keys(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
             raise NotFound("no_such_key", _("There is no such app key."))
         return Response(AppKeyOut(row).data)
 
-    @operation("app_keys_revoke", "Revoke an app key", tag=KEYS, description="It does nothing from the next request on.")
+    @operation("app_keys_revoke", _("Revoke an app key"), tag=KEYS, description=_("It does nothing from the next request on."))
     def delete(self, request: Request, pk: UUID) -> Response:
         services.revoke_app_key(tenant=self.tenant, app_key_id=pk, actor=self.actor)
         return Response(status=204)
@@ -263,11 +275,11 @@ class AppKeyRotateView(ApiView):
 
     @operation(
         "app_keys_rotate",
-        "Replace an app key by a new one",
+        _("Replace an app key by a new one"),
         tag=KEYS,
         body=RotationIn,
         answers={201: NewAppKeyOut},
-        description="The new key takes name and rights over; the old one works for `overlap_hours` more.",
+        description=_("The new key takes name and rights over; the old one works for `overlap_hours` more."),
     )
     def post(self, request: Request, pk: UUID) -> Response:
         overlap = timedelta(hours=self.body(RotationIn)["overlap_hours"])
@@ -287,18 +299,22 @@ class AuditEntryOut(serializers.ModelSerializer[AuditEntry]):
 
 
 class AuditQuery(PageQuery):
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=1000, default=100, help_text="Rows of one page at most.")
-    action = serializers.CharField(required=False, max_length=48, help_text='How the action starts: "credential." or "credential.added".')
-    search = serializers.CharField(required=False, max_length=160, help_text="Part of who acted or of what was acted on.")
-    actor = serializers.CharField(required=False, max_length=160, help_text="Who acted, as the entries name it.")
-    since = serializers.DateTimeField(required=False, help_text="Entries of this moment and later.")
-    before = serializers.DateTimeField(required=False, help_text="Entries before this moment.")
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=1000, default=100, help_text=_("Rows of one page at most."))
+    action = serializers.CharField(
+        required=False, max_length=48, help_text=_('How the action starts: "credential." or "credential.added".')
+    )
+    search = serializers.CharField(required=False, max_length=160, help_text=_("Part of who acted or of what was acted on."))
+    actor = serializers.CharField(required=False, max_length=160, help_text=_("Who acted, as the entries name it."))
+    since = serializers.DateTimeField(required=False, help_text=_("Entries of this moment and later."))
+    before = serializers.DateTimeField(required=False, help_text=_("Entries before this moment."))
 
 
 class AuditView(ApiView):
     required_actions = {"GET": Action.VIEW_AUDIT}
 
-    @operation("audit_list", "Who did what, newest first", tag=AUDIT, query=AuditQuery, answers={200: listed(AuditEntryOut, "AuditList")})
+    @operation(
+        "audit_list", _("Who did what, newest first"), tag=AUDIT, query=AuditQuery, answers={200: listed(AuditEntryOut, "AuditList")}
+    )
     def get(self, request: Request) -> Response:
         given = {name: self.query[name] for name in ("action", "search", "actor", "since", "before") if name in self.query}
         rows = queries.audit_entries(tenant=self.tenant, **given)
