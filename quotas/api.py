@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema_field
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -124,9 +124,12 @@ class CallsView(ApiView):
         query=CallQuery,
         answers={
             (200, "application/json"): listed(CallOut, "CallList"),
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, _("The same columns; the header X-Next-Cursor holds `next`.")),
+            (200, "text/csv"): OpenApiTypes.STR,
         },
-        description=_("One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file."),
+        description=_(
+            "One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file "
+            "whose header `X-Next-Cursor` holds `next`."
+        ),
     )
     def get(self, request: Request) -> Response | HttpResponse:
         as_csv = request.accepted_renderer.format == "csv"
@@ -206,7 +209,7 @@ class SummaryView(ApiView):
         query=SummaryQuery,
         answers={
             (200, "application/json"): SummaryOut,
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, _("A row for each key; costs as one text.")),
+            (200, "text/csv"): OpenApiTypes.STR,
         },
     )
     def get(self, request: Request) -> Response | HttpResponse:
