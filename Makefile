@@ -67,9 +67,9 @@ bench: install-dev  ## the benchmarks, printed as tables
 screenshots: install-dev  ## every page in light, dark, Chinese and 320 pixels, into screenshots/ [DOCS=1: also those in docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
 
-messages: install-dev  ## collect and compile the translations
+messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
-	@$(BIN)/python manage.py compilemessages -l zh_Hans
+	@$(BIN)/python -m core.translations
 
 format: install-dev  ## let ruff write the style
 	@$(BIN)/ruff check --fix $(TESTED)

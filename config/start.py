@@ -42,6 +42,16 @@ def collect_static() -> None:
         stamp.write_text(fingerprint)
 
 
+def compile_translations() -> None:
+    """Compile outdated translations; without them, pages are in English."""
+    from core.translations import compile_outdated
+
+    try:
+        compile_outdated()
+    except OSError as error:
+        print(f"The translations cannot be compiled: {error}", file=sys.stderr)
+
+
 def first_workspace() -> None:
     """Make the first workspace, its owner, an operator and an app key, and print them once; nothing where people exist."""
     from django.core.management import call_command
@@ -53,6 +63,7 @@ def first_workspace() -> None:
 
 
 def main() -> None:
+    compile_translations()
     os.umask(0o077)  # the database is nobody else's business
     first_start.main()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

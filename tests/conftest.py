@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import translation
 
+from core.translations import compile_outdated
 from tenants.models import User
 from tests import canary, factories
 from tests.pairs import stored_pairs
@@ -40,6 +41,11 @@ def _guarded_connect(self: socket.socket, address: Any) -> Any:
 def _guarded_connect_ex(self: socket.socket, address: Any) -> Any:
     _refuse_foreign(self.family, address)
     return _connect_ex(self, address)
+
+
+def pytest_configure() -> None:
+    """Tests read the translations as they are in the .po files now."""
+    compile_outdated()
 
 
 @pytest.fixture(autouse=True)
