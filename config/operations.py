@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
+from core.times import midnight
+
 # Django's own index says these two, and its catalogs do not have them in Chinese.
 INDEX_COLUMNS = (gettext_noop("Add link"), gettext_noop("Change or view list link"))
 
@@ -61,7 +63,7 @@ def _calls() -> list[Figure]:
     from quotas.models import CallRecord
     from tenants.ids import first_of
 
-    day = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    day = midnight(timezone.localdate())
     # An id sorts by time and is made after the call began: its index finds today's calls of all workspaces.
     today = CallRecord.objects.filter(pk__gte=first_of(day), time__gte=day)
     found = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))

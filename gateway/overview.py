@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from django.db.models import Exists, Value
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from core.times import NEVER
 from models_catalog.models import DefaultModel
 from providers import contributions
 from providers import queries as provider_queries
@@ -172,7 +172,7 @@ def _past(tenant_id: UUID) -> Past:
     until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
     stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
     found = list(first.union(*others, until, stale))
-    reached = next((time for number, time in found if number == _UNTIL), datetime.min.replace(tzinfo=UTC))
+    reached = next((time for number, time in found if number == _UNTIL), NEVER)
     standing = Standing(reached, frozenset(time for number, time in found if number == _STALE))
     return Past({name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)}, standing)
 

@@ -17,9 +17,9 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
+from core.db.steps import Rows, Steps, run_async
+from core.db.values import POSTGRES
 from gateway.errors import DatabaseAway
-from quotas import statements
-from quotas.statements import POSTGRES, Rows, Steps
 
 logger = logging.getLogger(__name__)
 # Connections per process; one more serves the reads, which never wait for a commit.
@@ -329,7 +329,7 @@ class PostgresDatabase:
         await self._write_alone(sql, params)
 
     async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
-        return await statements.run_async(make(), self._write_together if together else self._write_alone)
+        return await run_async(make(), self._write_together if together else self._write_alone)
 
     def _write_alone(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
         return _again(min(self._alone, key=_load), sql, params)

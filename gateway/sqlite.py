@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.db.steps import Query, Rows, Steps, run
+from core.db.values import SQLITE
 from gateway.errors import DatabaseAway
-from quotas import statements
-from quotas.statements import SQLITE, Query, Rows, Steps
 
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
 GROUP: Final = 64  # steps that share one commit at most
@@ -145,7 +145,7 @@ def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         if several:
             connection.execute("SAVEPOINT job")
         try:
-            job.result = statements.run(job.make(), execute)
+            job.result = run(job.make(), execute)
         except sqlite3.OperationalError:
             raise
         except Exception as problem:

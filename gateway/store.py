@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from core.db.steps import Steps
+from core.db.values import Dialect
 from gateway.errors import DatabaseAway
 from quotas import statements
-from quotas.statements import Dialect, FinishResult, HoldRequest, HoldResult, HoldState, Record, Steps
+from quotas.statements import FinishResult, HoldRequest, HoldResult, HoldState, Record
 from tenants import identity
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,7 @@ class Store:
     async def touch(self, app_key_id: UUID) -> None:
         """Write an app key's last use. Raises DatabaseAway."""
         now = datetime.now(UTC)
-        await self._database.execute(self._touch_sql, identity.touch_parameters(app_key_id, now, sqlite=not self._dialect.joins))
+        await self._database.execute(self._touch_sql, identity.touch_parameters(app_key_id, now, self._dialect))
 
     async def hold(self, request: HoldRequest) -> HoldResult:
         """Reserve credits. Raises DatabaseAway: nothing may be sent then."""

@@ -13,15 +13,15 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from core.db.values import read_time
+from core.times import EPOCH, HOUR, floor_hour
 from quotas import sums
-from quotas.database import execute, moment, unindexed, values
+from quotas.database import dialect, execute, values
 from quotas.models import CallRecord
-from quotas.rollups import HOUR, floor_hour
 from quotas.sums import Standing
 
 Calls = QuerySet[CallRecord, Any]
 BATCH: Final = 2000  # rows of one query of an export
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -65,13 +65,13 @@ def calls(
         found = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
         return sorted(found, key=lambda one: (one.time, one.pk), reverse=True)[:limit]
     if filters:
-        return _newest(tenant_id, filters, (since or BEGINNING, before or END), cursor, limit, seen)
+        return _newest(tenant_id, filters, (since or EPOCH, before or END), cursor, limit, seen)
     return list(rows.order_by("-time", "-id")[:limit])
 
 
 def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
     """Ids of the tenant's records of a request: a request's id may be the client's choice, and others may choose the same one."""
-    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {unindexed('tenant_id')} = %s"  # noqa: S608
+    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {dialect().unindexed.format(column='tenant_id')} = %s"  # noqa: S608
     return [found for (found,) in execute(sql, values([request_id, tenant_id]))]
 
 
@@ -176,7 +176,7 @@ def _where_to_look(
     )
     hours, found = set(), 0
     for value, number in execute(sql, values([tenant_id, first, last, *params])):
-        start = moment(value)
+        start = read_time(value)
         if start not in plan.apart:
             hours.add(start)
             found += int(number)

@@ -8,13 +8,12 @@ from typing import Any
 
 from django.db import connection
 
-from quotas import statements
-from quotas.statements import Dialect
+from core.db.values import DJANGO, POSTGRES, Dialect, read_time
 
 
 def dialect() -> Dialect:
     """The dialect of Django's own connection."""
-    return statements.POSTGRES if connection.vendor == "postgresql" else statements.DJANGO_SQLITE
+    return DJANGO[connection.vendor]
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -29,26 +28,9 @@ def values(params: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(map(dialect().value, params))
 
 
-def moment(value: datetime | str) -> datetime:
-    """A time that a statement returned: SQLite's are texts."""
-    read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def moment_mark() -> str:
-    """The placeholder of a time that stands in a list of results, where PostgreSQL cannot tell its type."""
-    return "CAST(%s AS timestamptz)" if connection.vendor == "postgresql" else "%s"
-
-
-def unindexed(column: str) -> str:
-    """A column in a condition that another column's index serves: SQLite without statistics would rather walk through all of a tenant's
-    records."""
-    return f"+{column}" if connection.vendor == "sqlite" else column
-
-
 def now() -> datetime:
     """The database's clock, which is one for all machines."""
-    if connection.vendor != "postgresql":
+    if dialect() is not POSTGRES:
         return datetime.now(UTC)
     [(value,)] = execute("SELECT clock_timestamp()")
-    return moment(value)
+    return read_time(value)

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
-from quotas import statements
+from core.db.values import read_uuid
+from quotas.database import dialect, execute
 
 
 def grace_seconds() -> float:
@@ -90,19 +90,17 @@ def audit(*, now: datetime | None = None) -> list[Violation]:
 
 
 def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
-    dialect = statements.POSTGRES if connection.vendor == "postgresql" else statements.DJANGO_SQLITE
-    late = dialect.seconds(-grace_seconds())
-    both = f"WITH sums AS ({SUMS.format(late=dialect.later)}), total AS ({ALL_CREDITS}) SELECT * FROM total LEFT JOIN sums ON TRUE"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(both, (dialect.value(now), late))
-        rows = cursor.fetchall()
+    sql = dialect()
+    late = sql.seconds(-grace_seconds())
+    both = f"WITH sums AS ({SUMS.format(late=sql.later)}), total AS ({ALL_CREDITS}) SELECT * FROM total LEFT JOIN sums ON TRUE"  # noqa: S608
+    rows = execute(both, (sql.value(now), late))
     pools = [_sums(row[2:]) for row in rows if row[2] is not None]
     return pools, int(rows[0][0]), int(rows[0][1])
 
 
 def _sums(row: Any) -> PoolSums:
     pool_id, tenant_id, *numbers = row
-    return PoolSums(pool_id, tenant_id if isinstance(tenant_id, UUID) else UUID(tenant_id), *(int(number) for number in numbers))
+    return PoolSums(pool_id, read_uuid(tenant_id), *(int(number) for number in numbers))
 
 
 def _of_pool(pool: PoolSums) -> Iterator[Violation]:

@@ -10,16 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
+from core.db.values import read_time
+from core.times import EPOCH, HOUR, midnight
 from quotas import sums
-from quotas.calls import BEGINNING
-from quotas.database import execute, moment, values
-from quotas.rollups import HOUR
+from quotas.database import dialect, execute, values
 
 Model = tuple[str, str]  # provider's slug, model's name
-_END_OF_HOUR: Final = {"postgresql": "s.start + interval '1 hour'", "sqlite": "datetime(s.start, '+1 hour')"}
 # Each model's newest hour is one look into an index. CROSS JOIN: SQLite without statistics would begin with the records.
 _LATEST: Final = """
 WITH wanted (provider, model) AS (VALUES {wanted})
@@ -47,10 +45,10 @@ def latest_calls(*, tenant_id: UUID, models: Collection[Model]) -> dict[Model, d
     wanted = list(dict.fromkeys(models))
     if not wanted or sums.is_foreign(tenant_id):
         return {}
-    sql = _LATEST.format(wanted=", ".join(["(%s, %s)"] * len(wanted)), end=_END_OF_HOUR[connection.vendor])
+    sql = _LATEST.format(wanted=", ".join(["(%s, %s)"] * len(wanted)), end=dialect().hour_later.format(column="s.start"))
     names = [name for pair in wanted for name in pair]
-    rows = execute(sql, values([*names, tenant_id, tenant_id, tenant_id, BEGINNING, tenant_id, tenant_id]))
-    hours = {(provider, model): moment(value) for provider, model, is_hour, value in rows if is_hour and value is not None}
+    rows = execute(sql, values([*names, tenant_id, tenant_id, tenant_id, EPOCH, tenant_id, tenant_id]))
+    hours = {(provider, model): read_time(value) for provider, model, is_hour, value in rows if is_hour and value is not None}
     found = _newest((provider, model, value) for provider, model, is_hour, value in rows if not is_hour)
     late = {pair: start for pair, start in hours.items() if pair not in found or found[pair] < start}
     after_midnight = _in_second_parts(tenant_id, late.values())
@@ -61,7 +59,7 @@ def latest_calls(*, tenant_id: UUID, models: Collection[Model]) -> dict[Model, d
 def _newest(rows: Iterable[tuple[str, str, Any]]) -> dict[Model, datetime]:
     found: dict[Model, datetime] = {}
     for provider, model, value in rows:
-        found[provider, model] = max(moment(value), found.get((provider, model), BEGINNING))
+        found[provider, model] = max(read_time(value), found.get((provider, model), EPOCH))
     return found
 
 
@@ -79,5 +77,5 @@ def _midnight_in(start: datetime) -> datetime | None:
     """The midnight of the active time zone inside of an hour, not at its beginning; None where there is none."""
     zone = timezone.get_current_timezone()
     day = (start + HOUR - timedelta.resolution).astimezone(zone).date()
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-    return midnight if start < midnight else None
+    begin = midnight(day).astimezone(UTC)
+    return begin if start < begin else None

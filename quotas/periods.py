@@ -13,6 +13,7 @@ from django.utils.formats import get_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core.times import midnight
 from quotas.models import CallRecord
 
 YEAR, MONTH, DAY = "time__year", "time__month", "time__day"
@@ -25,7 +26,7 @@ def start(chosen: Mapping[str, str]) -> datetime | None:
         first = date(int(numbers[0] or ""), int(numbers[1] or 1), int(numbers[2] or 1))
         if not 1970 < first.year < 9999:  # no record is as old; and not every zone can turn the first and the last day into UTC
             return None
-        return timezone.make_aware(datetime(first.year, first.month, first.day))
+        return midnight(first)
     except (ValueError, OverflowError):
         return None
 

@@ -15,17 +15,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from core.db.values import read_time
+from core.times import DAY, EPOCH, HOUR, NEVER, floor_day, floor_hour
 from quotas import columns, database
-from quotas.database import execute, moment, values
+from quotas.database import dialect, execute, values
 
-HOUR: Final = timedelta(hours=1)
-DAY: Final = timedelta(days=1)
 CLOSED_AFTER: Final = timedelta(hours=2)  # twice what makes a record late
 BUDGET_SECONDS: Final = 5.0  # of one look by the server's timer
 
@@ -37,14 +37,6 @@ class Rolled:
     closed: int = 0
     redone: int = 0
     done: bool = True
-
-
-def floor_hour(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def floor_day(value: datetime) -> datetime:
-    return floor_hour(value).replace(hour=0)
 
 
 def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rolled:
@@ -79,14 +71,11 @@ def _tenants(limit: datetime) -> list[Any]:
 def _roll_tenant(tenant_id: Any, limit: datetime) -> Iterator[bool]:
     """One step of a tenant after the other: False for an hour that was closed, True for a stale one that was summed again."""
     while (start := _close_next(tenant_id, limit)) is not None:
-        if start is not _NOTHING:
+        if start is not NEVER:
             yield False
     for (found,) in execute("SELECT DISTINCT start FROM quotas_stalehour WHERE tenant_id = %s ORDER BY start", (tenant_id,)):
-        if _redo(tenant_id, moment(found)):
+        if _redo(tenant_id, read_time(found)):
             yield True
-
-
-_NOTHING: Final = datetime.min.replace(tzinfo=UTC)  # the rest had no calls
 
 
 @transaction.atomic
@@ -99,8 +88,8 @@ def _close_next(tenant_id: Any, limit: datetime) -> datetime | None:
     [(first,)] = execute(sql, (tenant_id, *values([until, limit])))
     if first is None:
         _move(tenant_id, until, limit)
-        return _NOTHING
-    start = floor_hour(moment(first))
+        return NEVER  # the rest had no calls
+    start = floor_hour(read_time(first))
     _sum_hour(tenant_id, start)
     _move(tenant_id, until, start + HOUR)
     return start
@@ -108,15 +97,14 @@ def _close_next(tenant_id: Any, limit: datetime) -> datetime | None:
 
 def _locked(tenant_id: Any) -> datetime | None:
     """How far the tenant's sums reach, its row locked; None where somebody else has locked it."""
-    sql = "SELECT until FROM quotas_rolleduntil WHERE tenant_id = %s"
-    if connection.vendor == "postgresql":
-        sql += " FOR UPDATE SKIP LOCKED"
+    lock = dialect().skip_locked.format(table="quotas_rolleduntil")
+    sql = f"SELECT until FROM quotas_rolleduntil WHERE tenant_id = %s {lock}"  # noqa: S608
     rows = execute(sql, (tenant_id,))
     if not rows:
         insert = "INSERT INTO quotas_rolleduntil (tenant_id, until) VALUES (%s, %s) ON CONFLICT (tenant_id) DO NOTHING"
-        execute(insert, (tenant_id, *values([datetime(1970, 1, 1, tzinfo=UTC)])))
+        execute(insert, (tenant_id, *values([EPOCH])))
         rows = execute(sql, (tenant_id,))
-    return moment(rows[0][0]) if rows else None
+    return read_time(rows[0][0]) if rows else None
 
 
 def _move(tenant_id: Any, old: datetime, new: datetime) -> None:
@@ -125,7 +113,7 @@ def _move(tenant_id: Any, old: datetime, new: datetime) -> None:
     if floor_day(new) > floor_day(old):
         sql = "SELECT DISTINCT start FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s"
         found = execute(sql, (tenant_id, *values([floor_day(old), floor_day(new)])))
-        for day in sorted({floor_day(moment(start)) for (start,) in found}):
+        for day in sorted({floor_day(read_time(start)) for (start,) in found}):
             _sum_day(tenant_id, day)
 
 
@@ -168,4 +156,4 @@ def _sum_day(tenant_id: UUID, start: datetime) -> None:
 def _replace(insert: str, span: int, tenant_id: UUID, start: datetime, end: datetime) -> None:
     execute("DELETE FROM quotas_usagerollup WHERE tenant_id = %s AND span = %s AND start = %s", (tenant_id, span, *values([start])))
     first, last = values([start, end])
-    execute(insert.format(start=database.moment_mark()), (first, tenant_id, first, last))
+    execute(insert.format(start=dialect().timestamp), (first, tenant_id, first, last))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from core.db.steps import R, Steps, run
 from quotas import statements
 from quotas.database import dialect
 from quotas.database import execute as _execute
@@ -26,7 +27,7 @@ from quotas.plans import (
     update_plan,
 )
 from quotas.rollups import Rolled, roll_up
-from quotas.statements import ExpiredHold, FinishResult, HoldRequest, HoldResult, R, Record, Steps
+from quotas.statements import ExpiredHold, FinishResult, HoldRequest, HoldResult, Record
 
 __all__ = [
     "BelowUsed",
@@ -54,7 +55,7 @@ __all__ = [
 
 def _run(steps: Steps[R]) -> R:
     with transaction.atomic():
-        return statements.run(steps, _execute)
+        return run(steps, _execute)
 
 
 # -- one call ---------------------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
 @transaction.atomic
 def _reap_one(now: datetime | None) -> str | None:
     """The state that the longest expired hold got; None where there is none that no other reaper has locked."""
-    expired = statements.run(statements.next_expired(dialect(), now=now), _execute)
+    expired = run(statements.next_expired(dialect(), now=now), _execute)
     if expired is None:
         return None
     record = _record_of(expired)

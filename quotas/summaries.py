@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from core.times import midnight
 from quotas import columns, histogram, sums
 from quotas.pricing import PLACES
 from quotas.sums import Standing
@@ -179,9 +180,7 @@ def filters_of(*, provider: str | None = None, model: str | None = None, app_key
 
 def start_of(days: int, now: datetime | None = None) -> datetime:
     """Midnight before the first of the last `days` days, today included, in the active time zone."""
-    today = timezone.localtime(now or timezone.now())
-    first = today.date() - timedelta(days=days - 1)
-    return datetime(first.year, first.month, first.day, tzinfo=timezone.get_current_timezone())
+    return midnight(timezone.localdate(now) - timedelta(days=days - 1))
 
 
 def daily(groups: Iterable[Mapping[str, Any]], since: datetime, days: int) -> list[SummaryRow]:

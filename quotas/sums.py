@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from quotas import columns, database
-from quotas.database import execute, moment, values
-from quotas.rollups import DAY, HOUR, floor_day, floor_hour
+from core.db.values import read_time
+from core.times import DAY, HOUR, NEVER, floor_day, floor_hour, midnight
+from quotas import columns
+from quotas.database import dialect, execute, values
 from tenants.scope import active_tenant
 
 MOST_GAPS: Final = 100  # single stale ranges; where there are more, all between the first and the last is read from the records
@@ -51,8 +52,8 @@ def standing(*, tenant_id: UUID, since: datetime | None = None, before: datetime
     for sign, bound in ((">=", since and floor_hour(since)), ("<", before)):
         if bound is not None:
             sql, params = f"{sql} AND start {sign} %s", [*params, bound]
-    rows = [(kind, moment(value)) for kind, value in execute(sql, values(params))]
-    until = next((value for kind, value in rows if kind == 1), datetime.min.replace(tzinfo=UTC))
+    rows = [(kind, read_time(value)) for kind, value in execute(sql, values(params))]
+    until = next((value for kind, value in rows if kind == 1), NEVER)
     return Standing(until, frozenset(value for kind, value in rows if kind == 2))
 
 
@@ -107,21 +108,21 @@ def _midnights(start: datetime, end: datetime) -> list[datetime]:
     day = start.astimezone(zone).date()
     found: list[datetime] = []
     while True:
-        day += timedelta(days=1)
-        midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-        if midnight >= end:
+        day += DAY
+        begin = midnight(day).astimezone(UTC)
+        if begin >= end:
             return found
-        if midnight > start:
-            found.append(midnight)
+        if begin > start:
+            found.append(begin)
 
 
 def _astride(start: datetime, end: datetime) -> set[datetime]:
     """Hours that a midnight cuts in two: in zones that are not whole hours away from UTC."""
-    return {floor_hour(midnight) for midnight in _midnights(start, end) if floor_hour(midnight) != midnight}
+    return {floor_hour(begin) for begin in _midnights(start, end) if floor_hour(begin) != begin}
 
 
 def _is_utc(start: datetime, end: datetime) -> bool:
-    return all(midnight == floor_day(midnight) for midnight in [*_midnights(start, end), *_midnights(start - DAY, start + HOUR)])
+    return all(begin == floor_day(begin) for begin in [*_midnights(start, end), *_midnights(start - DAY, start + HOUR)])
 
 
 def _days_and_hours(first: datetime, last: datetime, stale: set[datetime], *, allowed: bool) -> tuple[list[Range], list[Range]]:
@@ -177,7 +178,7 @@ def add_up(
     for row in found:
         row.update({name: int(row[name]) for name in numbers if row[name] is not None})
         if by_start:
-            row["start"] = moment(row["start"])
+            row["start"] = read_time(row["start"])
     return found
 
 
@@ -197,7 +198,7 @@ def _pieces(
                 sql += f" AND start NOT IN ({', '.join(['%s'] * len(apart))})"
             pieces.append(sql)
             params += [tenant_id, start, end, *matched, *apart]
-    mark = f", {database.moment_mark()} AS start" if by_start else ""
+    mark = f", {dialect().timestamp} AS start" if by_start else ""
     record = ", ".join([*by, *(f"{columns.ALL[name]} AS {name}" for name in numbers)]) + mark
     for start, until in of.records:
         sql = f"SELECT {record} FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s"  # noqa: S608

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from core import times
 from tenants.hooks import Callables
 from tenants.permissions import RANK, ROLE_LABELS, Role, Scope, scopes_of
 from tenants.wording import AUDIT_KINDS, actor_label
@@ -246,7 +247,7 @@ def midnight(day: date | None, *, days: int = 0) -> datetime | None:
     if day is None:
         return None
     known = min(max(day, date(1970, 1, 2)), date(9999, 12, 28))
-    return timezone.make_aware(datetime.combine(known + timedelta(days=days), time()))
+    return times.midnight(known + timedelta(days=days))
 
 
 class WorkspaceForm(forms.Form):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 import string
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from core.db.values import DJANGO, Dialect, read_json, read_time, read_uuid
 from tenants.errors import ServiceError
 from tenants.permissions import Action, Role, Scope, actions_of
 
@@ -185,7 +185,7 @@ def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | N
             401, "unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server.")
         )
     _refuse_dead_key(found, now)
-    touch_due = found.last_used is None or now - _time(found.last_used) > TOUCH_INTERVAL
+    touch_due = found.last_used is None or now - read_time(found.last_used) > TOUCH_INTERVAL
     return _principal_of(found, touch_due=touch_due)
 
 
@@ -195,21 +195,21 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
     if kept is not None and kept[0] == row and kept[1].touch_due == touch_due:
         return kept[1]
     role = Role(row.role) if row.role else None
-    scopes = frozenset(Scope(one) for one in _list(row.scopes))
+    scopes = frozenset(Scope(one) for one in read_json(row.scopes))
     principal = Principal(
         kind="app_key",
-        tenant_id=_uuid(row.tenant_id),
+        tenant_id=read_uuid(row.tenant_id),
         tenant_slug=row.tenant_slug,
         role=role,
         scopes=scopes,
         actions=actions_of(role, scopes),
         user_id=row.created_by_id,
-        app_key_id=_uuid(row.key_id),
+        app_key_id=read_uuid(row.key_id),
         app_key_name=row.name,
         label=f"app key {row.name}",
-        allowed_providers=frozenset(_list(row.allowed_providers)),
-        allowed_models=frozenset(_list(row.allowed_models)),
-        allowed_operations=frozenset(_list(row.allowed_operations)),
+        allowed_providers=frozenset(read_json(row.allowed_providers)),
+        allowed_models=frozenset(read_json(row.allowed_models)),
+        allowed_operations=frozenset(read_json(row.allowed_operations)),
         config_version=row.config_version,
         touch_due=touch_due,
     )
@@ -222,7 +222,7 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
 def _refuse_dead_key(row: _Row, now: datetime) -> None:
     if row.revoked is not None:
         raise BadCredential(401, "revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
-    if row.expires is not None and _time(row.expires) <= now:
+    if row.expires is not None and read_time(row.expires) <= now:
         raise BadCredential(401, "expired_key", _("This app key has expired. Use another one or ask for a new one."))
     if not _owner_stands(row):
         raise BadCredential(
@@ -243,30 +243,9 @@ def _owner_stands(row: _Row) -> bool:
     return bool(row.is_active) and row.role is not None
 
 
-def touch_parameters(key_id: UUID, now: datetime, *, sqlite: bool) -> tuple[Any, Any, Any]:
-    """Parameters of TOUCH_SQL, as Django stores them: SQLite holds UUIDs as 32 hex digits and UTC times as text."""
-    before = now - TOUCH_INTERVAL
-    if sqlite:
-        return _sqlite_time(now), key_id.hex, _sqlite_time(before)
-    return now, key_id, before
-
-
-def _sqlite_time(value: datetime) -> str:
-    return str(value.astimezone(UTC).replace(tzinfo=None))
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(str(value))
-
-
-def _time(value: Any) -> datetime:
-    when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _list(value: Any) -> list[str]:
-    found: list[str] = json.loads(value) if isinstance(value, (str, bytes)) else value
-    return found
+def touch_parameters(key_id: UUID, now: datetime, dialect: Dialect) -> tuple[Any, ...]:
+    """Parameters of TOUCH_SQL."""
+    return tuple(map(dialect.value, (now, key_id, now - TOUCH_INTERVAL)))
 
 
 # ------------------------------------------------------------------------------------------------------------ Django
@@ -282,12 +261,12 @@ def find_principal(headers: Mapping[str, str]) -> Principal:
 
     key = read_header(headers)
     now = timezone.now()
+    dialect = DJANGO[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute(PRINCIPAL_SQL.format(p="%s"), [digest(key)])
+        cursor.execute(PRINCIPAL_SQL.format(p=dialect.mark), [digest(key)])
         principal = principal_from_row(cursor.fetchone(), now, key=key)
         if principal.touch_due and principal.app_key_id is not None:
-            sqlite = connection.vendor == "sqlite"
-            cursor.execute(TOUCH_SQL.format(p="%s"), touch_parameters(principal.app_key_id, now, sqlite=sqlite))
+            cursor.execute(TOUCH_SQL.format(p=dialect.mark), touch_parameters(principal.app_key_id, now, dialect))
     return principal
 
 

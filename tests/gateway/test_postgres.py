@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from core.db.steps import Query, Steps
 from gateway.errors import DatabaseAway
 from gateway.postgres import Connection, PostgresDatabase, StatementFailed
-from quotas.statements import Query, Steps
 from tests.postgres import url_of
 
 INSERT = "INSERT INTO child (id, parent) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING RETURNING id"

@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 
+from core.db.steps import Query, Steps
 from gateway.errors import DatabaseAway
 from gateway.spool import FILE, REJECTED, Spool
 from gateway.sqlite import SQLiteDatabase
 from gateway.store import Finish, Store
-from quotas.statements import Query, Record, Steps
+from quotas.statements import Record
 
 
 def finish(request_id: str = "r1") -> Finish:

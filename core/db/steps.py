@@ -1,0 +1,127 @@
+"""Steps of several statements: one text for both databases, run by whoever has the connection.
+
+A step is a generator of `Query` that is sent the rows of each query and returns a result:
+
+* PostgreSQL: `together` joins the parts of a step with WITH into one statement. Each query is a
+  transaction of its own (autocommit), so that no row lock lasts longer than one statement and a
+  step is one round trip: 0.08 ms of CPU in the client against 0.18 ms for BEGIN, INSERT, UPDATE,
+  COMMIT.
+* SQLite has no writing WITH: the same parts run one after the other, each given the row that the
+  part before it returned. The whole generator has to run inside one BEGIN IMMEDIATE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+from core.db.values import Dialect
+
+Rows = Sequence[Sequence[Any]]
+R = TypeVar("R")
+
+
+class Query(NamedTuple):
+    """One statement to execute: text with the dialect's placeholders, and its parameters."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+
+Steps = Generator[Query, Rows, R]
+
+
+class Part(NamedTuple):
+    """One statement of a step. Later parts read the columns it `returns` under its name.
+
+    The text is a format: {p}, {now}, {later}, {lock} and {skip_locked} are the dialect's, the last
+    of which locks rows of `table` only.
+    """
+
+    name: str
+    sql: str
+    reads: str = ""
+    returns: str = ""
+    table: str = ""
+
+
+def _text(part: Part, sql: str, dialect: Dialect) -> str:
+    return sql.format(
+        p=dialect.mark,
+        now=dialect.now,
+        later=dialect.later,
+        lock=dialect.lock,
+        skip_locked=dialect.skip_locked.format(table=part.table),
+    )
+
+
+@lru_cache(maxsize=64)
+def _joined(parts: tuple[Part, ...], results: tuple[str, ...], dialect: Dialect) -> str:
+    texts = ", ".join(f"{part.name} AS ({_text(part, part.sql, dialect)})" for part in parts)
+    returns = {part.name: part.returns.split(", ") for part in parts}
+    columns = ", ".join(f"{name}.{column}" for name in results for column in returns[name])
+    return f"WITH {texts} SELECT {columns} FROM {', '.join(results)}"  # noqa: S608
+
+
+@lru_cache(maxsize=64)
+def _alone(part: Part, columns: str, dialect: Dialect) -> str:
+    marks = ", ".join(["{p}"] * (columns.count(",") + 1))
+    row = f"WITH {part.reads} ({columns}) AS (VALUES ({marks})) " if part.reads else ""
+    return _text(part, row + part.sql, dialect)
+
+
+def together(parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, ...], dialect: Dialect) -> Steps[Sequence[Any] | None]:
+    """Run the parts of a step.
+
+    A part that reads an earlier one does nothing where that one returned no row. No part may return
+    more than one row.
+
+    Returns:
+        The columns that the parts in `results` returned, None where one did nothing.
+    """
+    adapted = [(part, tuple(map(dialect.value, params))) for part, params in parts]
+    if dialect.joins:
+        sql = _joined(tuple(part for part, _ in adapted), results, dialect)
+        joined = yield Query(sql, tuple(value for _, params in adapted for value in params))
+        return joined[0] if joined else None
+    returned: dict[str, Sequence[Any] | None] = {}
+    columns = {part.name: part.returns for part, _ in adapted}
+    for part, params in adapted:
+        row = returned[part.reads] if part.reads else ()
+        rows: Rows = []
+        if row is not None:
+            text = _alone(part, columns.get(part.reads, ""), dialect)
+            rows = yield Query(text, (*row, *params))
+        returned[part.name] = rows[0] if rows else None
+    chosen = [returned[name] for name in results]
+    if None in chosen:
+        return None
+    return tuple(column for row in chosen if row is not None for column in row)
+
+
+def single(part: Part, params: Sequence[Any], dialect: Dialect) -> Query:
+    """Return the query of a part that reads no other."""
+    return Query(_alone(part, "", dialect), tuple(map(dialect.value, params)))
+
+
+def run(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
+    """Run a step. `execute(sql, params)` returns all rows, an empty sequence if there are none."""
+    try:
+        query = next(steps)
+        while True:
+            query = steps.send(execute(query.sql, query.params))
+    except StopIteration as done:
+        result: R = done.value
+        return result
+
+
+async def run_async(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]) -> R:
+    """`run` for an `execute` that is awaited."""
+    try:
+        query = next(steps)
+        while True:
+            query = steps.send(await execute(query.sql, query.params))
+    except StopIteration as done:
+        result: R = done.value
+        return result

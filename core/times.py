@@ -1,0 +1,28 @@
+"""Spans of time and the beginnings of hours and days."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)  # before any moment that is stored
+
+
+def floor_hour(value: datetime) -> datetime:
+    """The beginning of the hour in UTC."""
+    return value.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def floor_day(value: datetime) -> datetime:
+    """The beginning of the day in UTC."""
+    return floor_hour(value).replace(hour=0)
+
+
+def midnight(day: date) -> datetime:
+    """The beginning of a day in the active time zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone())
