@@ -9,6 +9,8 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
+# Each is a hook in .pre-commit-config.yaml too.
+CHECKS := lint-style lint-types lint-imports lint-django
 TESTED := bench config core gateway models_catalog providers quotas tenants tests
 # What touches tables runs on PostgreSQL too; of the providers' tests, most do not.
 ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants $(shell grep -lE "django_db|factories" tests/providers/test_*.py)
@@ -18,7 +20,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint test test-fast test-postgres test-browser test-peers bench screenshots messages format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers bench screenshots messages format lock clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,11 +37,19 @@ install-dev:
 	@VENV='$(VENV)' deploy/install-node
 	@deploy/install-chromium
 
-lint: install-dev  ## style, types, import ladders, migrations, deployment checks
+lint: $(CHECKS)  ## style, types, import ladders, migrations, deployment checks
+
+lint-style: install-dev
 	@$(BIN)/ruff check $(TESTED)
 	@$(BIN)/ruff format --check $(TESTED)
+
+lint-types: install-dev
 	@$(BIN)/mypy
+
+lint-imports: install-dev
 	@$(BIN)/lint-imports --no-logo
+
+lint-django: install-dev
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
