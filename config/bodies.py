@@ -58,7 +58,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
     request_id = secrets.token_hex(12)
     message = _("The request body is too large.")
     is_api = path_of(scope).startswith("/api/")
-    body: Any = json.dumps(error_body(413, message, "too_large", request_id=request_id)) if is_api else f"{message}\n"
+    body: Any = json.dumps(error_body("too_large", message, request_id=request_id)) if is_api else f"{message}\n"
     headers = [
         (b"content-type", b"application/json" if is_api else b"text/plain; charset=utf-8"),
         (b"connection", b"close"),  # what is left of the body is not read

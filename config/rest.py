@@ -60,7 +60,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
     },
 }
 _ERROR_EXAMPLE = error_body(
-    404, "There is no such model in this workspace.", "model_not_found", param="model", request_id="7f3c9a51d2e84b6f90a1c2d3"
+    "model_not_found", "There is no such model in this workspace.", param="model", request_id="7f3c9a51d2e84b6f90a1c2d3"
 )
 # Answers that any operation may give, besides its own.
 _COMMON = {
@@ -149,4 +149,4 @@ def docs(request: HttpRequest) -> HttpResponse:
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """The API's own 404, as JSON; a forgotten slash at the end is the usual reason."""
     message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
-    return JsonResponse(error_body(404, message, "unknown_path", request_id=getattr(request, "id", "")), status=404)
+    return JsonResponse(error_body("unknown_path", message, request_id=getattr(request, "id", "")), status=404)

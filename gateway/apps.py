@@ -63,7 +63,7 @@ def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ig
     try:
         declared = registry.get(provider)
     except registry.UnknownProvider:
-        raise ServiceError("unknown_provider", _("There is no such provider."), field="provider") from None
+        raise ServiceError("unknown_provider", _("There is no such provider."), field="provider", status=400) from None
     typed = dict(values)
     base_url = typed.pop(fields.BASE_URL, "") or ""
     cleaned = fields.clean([field for field in declared.credential_fields if field.name != fields.BASE_URL], typed)

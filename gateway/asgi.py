@@ -138,13 +138,13 @@ class Gateway:
         operation = OPERATIONS.get(exchange.path)
         method = exchange.scope["method"]
         if operation is None and exchange.path != MODELS and not exchange.path.startswith(MODELS + "/"):
-            raise Refusal(404, "not_found", "There is no such endpoint here.")
+            raise Refusal("not_found", "There is no such endpoint here.")
         allowed = b"POST, OPTIONS" if operation else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             # Not answered as a preflight: app keys do not belong into pages of other origins.
             await exchange.answer(204, [(b"allow", allowed)], b"")
         elif method.encode() not in allowed.split(b", "):
-            raise Refusal(405, "method_not_allowed", f"{method} is not possible here.", headers=((b"allow", allowed),))
+            raise Refusal("method_not_allowed", f"{method} is not possible here.", headers=((b"allow", allowed),))
         else:
             await self._service.ready()
             principal = await self._authenticate(exchange)
@@ -161,9 +161,9 @@ class Gateway:
             principal = identity.principal_from_row(row, datetime.now(UTC), key=key)
         except BadCredential as error:
             headers = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
-            raise Refusal(error.status, error.code, str(error.message), headers=headers) from None
+            raise Refusal(error.code, str(error.message), status=error.status, headers=headers) from None
         if not principal.can(Action.USE_MODELS):
-            raise Refusal(403, "key_scope", "This app key may not use models: it lacks the scope “use”.")
+            raise Refusal("key_scope", "This app key may not use models: it lacks the scope “use”.")
         if principal.touch_due:
             self._touch(principal)
         return principal
@@ -222,12 +222,10 @@ class Gateway:
             return
         found = [entry for entry in entries if entry.id == wanted] or [entry for entry in entries if entry.model == wanted]
         if not found:
-            raise Refusal(404, "model_not_found", f"There is no model “{wanted[:120]}” in this workspace.", param="model")
+            raise Refusal("model_not_found", f"There is no model “{wanted[:120]}” in this workspace.", param="model")
         if len(found) > 1:
             names = ", ".join(entry.id for entry in found)
-            raise Refusal(
-                400, "ambiguous_model", f"Several providers have a model “{wanted}”. Say which one you mean: {names}.", param="model"
-            )
+            raise Refusal("ambiguous_model", f"Several providers have a model “{wanted}”. Say which one you mean: {names}.", param="model")
         await exchange.answer(200, [_JSON], orjson.dumps(openai_format.model_object(found[0].id, found[0].provider)))
 
 
@@ -253,7 +251,7 @@ async def _read_inquiry(exchange: _Exchange, principal: Principal, operation: Op
     if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
         raise bad_request(f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.", "Idempotency-Key")
     if exchange.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal(415, "unsupported_media_type", "Send the body without a content encoding.")
+        raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
     upload = None
     content_type = exchange.headers.get("content-type", "")
     if operation in UPLOADS:
@@ -261,7 +259,7 @@ async def _read_inquiry(exchange: _Exchange, principal: Principal, operation: Op
         body, upload = read_form(content_type, data)
     else:
         if content_type and not _is_json(content_type):
-            raise Refusal(415, "unsupported_media_type", "Send the body as application/json.")
+            raise Refusal("unsupported_media_type", "Send the body as application/json.")
         body = _read_json(await _read_body(exchange, JSON_LIMIT))
     asked = openai_format.read(operation, body)
     return Inquiry(
@@ -314,7 +312,7 @@ async def _read_body(exchange: _Exchange, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "too_large", f"The body is larger than {limit // (1024 * 1024)} MiB.")
+    return Refusal("too_large", f"The body is larger than {limit // (1024 * 1024)} MiB.")
 
 
 async def _watch(receive: Receive, presence: Presence) -> None:

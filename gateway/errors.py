@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.errors import STATUS, Failure, ProviderError
+from core import error_codes
+from providers.errors import Failure, ProviderError
 
 # Failures that tell of an account, not of a request: on a trial the account is the operator's.
 ACCOUNT_FAILURES: Final = frozenset({Failure.AUTH, Failure.PERMISSION, Failure.NO_FUNDS, Failure.RATE_LIMIT})
 RETRY_SECONDS: Final = 60.0  # what a rate limit says whose provider did not
-_TYPES: Final[dict[int, str]] = {
-    401: "authentication_error",
-    402: "insufficient_quota",
-    403: "permission_error",
-    429: "rate_limit_error",
-}
 # Two meanings that the settings pages tell apart are one to clients of the API.
 _CODES: Final[dict[Failure, str]] = {Failure.UNREACHABLE: "provider_error", Failure.NOT_AN_API: "provider_error"}
 
@@ -26,22 +21,23 @@ class DatabaseAway(Exception):
 class Refusal(Exception):
     """A call that ends without an answer.
 
-    status: HTTP status. code: the stable name that programs read. message: what happened, what it means, what to do.
-    param: the field of the request that is to blame. retry_after: seconds. headers: further headers of the answer.
+    code: for programs; one of core.error_codes. message: what happened, what it means, what to do.
+    status: the HTTP status, where it is not the code's usual one. param: the field of the request that is to blame.
+    retry_after: seconds. headers: further headers of the answer.
     """
 
     def __init__(
         self,
-        status: int,
         code: str,
         message: str,
         *,
+        status: int | None = None,
         param: str | None = None,
         retry_after: float | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status = error_codes.status_of(code, status)
         self.code = code
         self.message = message
         self.param = param
@@ -50,11 +46,11 @@ class Refusal(Exception):
 
     @property
     def type(self) -> str:
-        return _TYPES.get(self.status) or ("invalid_request_error" if self.status < 500 else "api_error")
+        return error_codes.error_type(self.status)
 
 
 def bad_request(message: str, param: str | None = None) -> Refusal:
-    return Refusal(400, "invalid_request", message, param=param)
+    return Refusal("invalid_request", message, param=param)
 
 
 def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> Refusal:
@@ -64,12 +60,10 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
         retry_after = RETRY_SECONDS
     if trial and error.failure in ACCOUNT_FAILURES:
         return Refusal(
-            503,
             "trial_provider_unavailable",
             f"The trial cannot be served right now: the operator's account at {label} does not answer calls. No credit was used. "
             f"Try again later, or add a {label} key of your own.",
             retry_after=retry_after,
         )
-    status = STATUS[error.failure]
     code = _CODES.get(error.failure, error.failure.value)
-    return Refusal(status, code, f"{label}: {error.message}", param=error.param, retry_after=retry_after)
+    return Refusal(code, f"{label}: {error.message}", param=error.param, retry_after=retry_after)

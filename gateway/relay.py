@@ -217,7 +217,7 @@ class Relay:
         inquiry.presence.check()
         if not sent:
             call.held = None
-            raise Refusal(409, "already_done", "This call was finished by the server while it waited. Send it again.")
+            raise Refusal("already_done", "This call was finished by the server while it waited. Send it again.")
 
     async def _first_frames(self, call: _Call, stream: Stream) -> list[Frame]:
         """Frames up to the first content: until then nothing went to the client, and another target may still answer."""
@@ -359,12 +359,12 @@ class _NoCredits(Exception):
 
 def database_away() -> Refusal:
     return Refusal(
-        503, "database_unavailable", "The server's database cannot be reached. Nothing was charged. Try again shortly.", retry_after=5
+        "database_unavailable", "The server's database cannot be reached. Nothing was charged. Try again shortly.", retry_after=5
     )
 
 
 def internal_error() -> Refusal:
-    return Refusal(500, "internal_error", "The server made a mistake. Tell its operator the request id.")
+    return Refusal("internal_error", "The server made a mistake. Tell its operator the request id.")
 
 
 def _refuse_many_answers(body: dict[str, Any]) -> None:
@@ -372,11 +372,11 @@ def _refuse_many_answers(body: dict[str, Any]) -> None:
     for name in ("n", "best_of"):
         if body.get(name) not in (None, 1):
             message = f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
-            raise _NoCredits(Refusal(400, "invalid_request", message, param=name))
+            raise _NoCredits(Refusal("invalid_request", message, param=name))
     prompt = body.get("prompt")
     if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
         message = "A trial answers one prompt per call: send one, or add a key of your own."
-        raise _NoCredits(Refusal(400, "invalid_request", message, param="prompt"))
+        raise _NoCredits(Refusal("invalid_request", message, param="prompt"))
 
 
 def _refuse_unheld(call: _Call, held: HoldResult) -> None:
@@ -386,15 +386,14 @@ def _refuse_unheld(call: _Call, held: HoldResult) -> None:
         raise _NoCredits(_exhausted(call, held.left))
     if held.state is HoldState.MISMATCH:
         raise Refusal(
-            422,
             "idempotency_mismatch",
             "This Idempotency-Key was used for another request. Use a new key for each request.",
             param="Idempotency-Key",
         )
     if held.state is HoldState.IN_PROGRESS:
-        raise Refusal(409, "in_progress", "A call with this Idempotency-Key is in progress. Wait for its answer.", retry_after=1)
+        raise Refusal("in_progress", "A call with this Idempotency-Key is in progress. Wait for its answer.", retry_after=1)
     raise Refusal(
-        409, "already_done", f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now."
+        "already_done", f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now."
     )
 
 
@@ -404,7 +403,6 @@ def _exhausted(call: _Call, left: int) -> Refusal:
     label = call.target.provider.label
     address = addresses.page("provider-credentials", workspace=call.inquiry.principal.tenant_slug, provider=call.target.provider.slug)
     return Refusal(
-        402,
         "trial_exhausted",
         f"The {label} trial of this workspace is used up. Add your own {label} key at {address} "
         "or ask the operator of this server for more credits.",
@@ -416,9 +414,9 @@ def _unreadable(target: Target, source: Source) -> Refusal:
     label = target.provider.label
     if source.is_trial:
         message = f"The operator's {label} key cannot be read, so the trial cannot be served. No credit was used."
-        return Refusal(503, "trial_provider_unavailable", message)
+        return Refusal("trial_provider_unavailable", message)
     message = f"The stored {label} credential cannot be read, so nothing was sent. Enter the key again on the provider's page."
-    return Refusal(503, "credential_unreadable", message)
+    return Refusal("credential_unreadable", message)
 
 
 def _attempt_entry(target: Target, source: Source, failure: str, status: int | None, began: float) -> dict[str, Any]:

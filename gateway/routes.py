@@ -121,7 +121,7 @@ class Route:
         """Why there is nothing to try: the reason of the target that was asked for."""
         refusal = self.targets[0].refusal
         assert refusal is not None, "a target has sources or a refusal"
-        return Refusal(refusal.status, refusal.code, refusal.message, param=refusal.param)
+        return Refusal(refusal.code, refusal.message, status=refusal.status, param=refusal.param)
 
 
 class Routes:
@@ -139,7 +139,7 @@ class Routes:
         Raises Refusal, DatabaseAway.
         """
         if not principal.may_ask(operation.value):
-            raise Refusal(403, "key_scope", f"This app key may not use the endpoint {operation.value.replace('.', '/')}.")
+            raise Refusal("key_scope", f"This app key may not use the endpoint {operation.value.replace('.', '/')}.")
         key = (principal.tenant_id, principal.config_version, name, operation)
         route = self._kept.get(key)
         if route is None or route.expires < time.monotonic():
@@ -215,7 +215,7 @@ class Routes:
             try:
                 found = catalog.resolve(tenant_id=tenant_id, name=name, operation=operation, trials=_models_of(trials))
             except ServiceError as error:
-                raise Refusal(error.status, error.code, str(error.message), param="model") from None
+                raise Refusal(error.code, str(error.message), status=error.status, param="model") from None
             targets = tuple(self._target(principal, entry, trials.get(entry.provider)) for entry in found.entries)
         return Route(found.scenario or "", targets, time.monotonic() + ROUTE_SECONDS)
 
@@ -329,13 +329,12 @@ def _without_source(principal: Principal, provider: Provider, entry: Entry, tria
     if trial is not None:
         names = ", ".join(trial.models)
         return Refusal(
-            403,
             "model_not_in_trial",
             f"{entry.model} is not part of the {provider.label} trial, which offers {names}. Choose one of these, or add a key of your own "
             f"at {address}.",
             param="model",
         )
-    return Refusal(424, "not_configured", f"{provider.label} has no credential in this workspace. Add one at {address}.")
+    return Refusal("not_configured", f"{provider.label} has no credential in this workspace. Add one at {address}.")
 
 
 def _narrowed(route: Route, principal: Principal) -> Route:
@@ -343,5 +342,5 @@ def _narrowed(route: Route, principal: Principal) -> Route:
     allowed = tuple(target for target in route.targets if principal.may_use(target.provider.slug, target.model))
     if not allowed:
         first = route.targets[0]
-        raise Refusal(403, "key_scope", f"This app key may not use {first.provider.slug}/{first.model}.", param="model")
+        raise Refusal("key_scope", f"This app key may not use {first.provider.slug}/{first.model}.", param="model")
     return route if len(allowed) == len(route.targets) else Route(route.scenario, allowed, route.expires)

@@ -75,7 +75,7 @@ class _Form:
         if part.filename is None and len(part.data) > FIELD_LIMIT:
             raise bad_request(f"The field {part.name[:60]} is longer than {FIELD_LIMIT // 1024} KiB.")
         if len(part.data) > FILE_LIMIT:
-            raise Refusal(413, "too_large", "The file is larger than 25 MiB.", param="file")
+            raise Refusal("too_large", "The file is larger than 25 MiB.", param="file")
 
     def _end(self) -> None:
         self.complete = True
@@ -89,7 +89,7 @@ def read_form(content_type: str, data: bytes) -> tuple[dict[str, Any], Upload]:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise Refusal(415, "unsupported_media_type", "Send the file as multipart/form-data.")
+        raise Refusal("unsupported_media_type", "Send the file as multipart/form-data.")
     form = _Form()
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -117,7 +117,7 @@ def _sorted(parts: list[_Part]) -> tuple[dict[str, Any], Upload]:
     if upload is None:
         raise bad_request("file is missing.", "file")
     if not is_audio(upload.data):
-        raise Refusal(415, "unsupported_media_type", "The file is none of flac, mp3, mp4, m4a, ogg, wav, webm.", param="file")
+        raise Refusal("unsupported_media_type", "The file is none of flac, mp3, mp4, m4a, ogg, wav, webm.", param="file")
     return fields, upload
 
 

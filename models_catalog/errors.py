@@ -47,7 +47,7 @@ class NotConfigured(ServiceError):
     def __init__(self, scenario: Any = None, *, provider: str | None = None, message: Any = None) -> None:
         if message is None and scenario is not None:
             message = _fill(_("No default model is set for “{label}”. Choose one under Settings > Default models."), label=scenario.label)
-        super().__init__("not_configured", message, field="model", status=424)
+        super().__init__("not_configured", message, field="model")
         self.scenario: str | None = scenario.slug if scenario is not None else None
         self.provider = provider
 

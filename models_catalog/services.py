@@ -317,7 +317,7 @@ def clear_default(*, tenant: Tenant, actor: Actor, scenario: str) -> None:
 def _check_fits(wanted: Scenario, name: str, entry: Entry | None, field: str) -> None:
     values = {"model": str(name)[:241], "label": wanted.label}
     if entry is None:
-        raise ServiceError("model_not_found", _("There is no model “%(model)s” in this workspace.") % values, field=field)
+        raise ServiceError("model_not_found", _("There is no model “%(model)s” in this workspace.") % values, field, 400)
     if not entry.enabled:
         raise ServiceError("model_disabled", _("%(model)s is switched off. Switch it on first.") % values, field=field)
     if entry.type is not wanted.type:

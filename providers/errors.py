@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Failure(StrEnum):
-    """One member per meaning; product.md section 4 fixes HTTP status and code."""
+    """One member per meaning; the value is its error code (core.error_codes)."""
 
     AUTH = "provider_auth_failed"
     PERMISSION = "provider_permission_denied"
@@ -23,21 +23,6 @@ class Failure(StrEnum):
     ERROR = "provider_error"
 
 
-STATUS: dict[Failure, int] = {
-    Failure.AUTH: 502,
-    Failure.PERMISSION: 502,
-    Failure.NO_FUNDS: 502,
-    Failure.RATE_LIMIT: 429,
-    Failure.CONTEXT_LENGTH: 400,
-    Failure.CONTENT_FILTER: 400,
-    Failure.MODEL_NOT_FOUND: 404,
-    Failure.OVERLOADED: 503,
-    Failure.BAD_REQUEST: 400,
-    Failure.TIMEOUT: 504,
-    Failure.UNREACHABLE: 502,
-    Failure.NOT_AN_API: 502,
-    Failure.ERROR: 502,
-}
 # The next target may be tried: everything but what the client itself must change.
 FALLBACK: frozenset[Failure] = frozenset(
     {

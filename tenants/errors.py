@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.utils.translation import gettext_lazy as _
+from core import error_codes
 
 
 class ServiceError(Exception):
     """A service did not do what it was asked.
 
-    `code` is for programs, `message` (lazy text) for people, `field` names the input at fault, `status` is the HTTP status
-    that a surface answers.
+    Args:
+        code: for programs; one of core.error_codes.
+        message: for people; lazy text.
+        field: the name of the input at fault.
+        status: the HTTP status, where it is not the code's usual one.
+
+    Raises:
+        UnknownErrorCode: the code is not registered, or not with this status.
     """
 
-    code = "refused"
-    status = 400
+    usual_status: ClassVar[int | None] = None
 
     def __init__(self, code: str, message: Any, field: str | None = None, status: int | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
         self.field = field
-        self.status = status or type(self).status
+        self.status = error_codes.status_of(code, status or self.usual_status)
 
     def __str__(self) -> str:
         return str(self.message)
 
 
-class _Usual(ServiceError):
-    """A refusal with a code and words of its own kind where none are given."""
-
-    usual_code = "refused"
-    usual_message: Any = ""
-
-    def __init__(self, code: str | None = None, message: Any = None, field: str | None = None) -> None:
-        super().__init__(code or self.usual_code, message or self.usual_message, field)
+class NotAllowed(ServiceError):
+    usual_status = 403
 
 
-class NotAllowed(_Usual):
-    status = 403
-    usual_code = "not_allowed"
-    usual_message = _("You are not allowed to do this.")
+class NotFound(ServiceError):
+    usual_status = 404
 
 
-class NotFound(_Usual):
-    status = 404
-    usual_code = "not_found"
-    usual_message = _("There is no such thing here.")
-
-
-class Conflict(_Usual):
-    status = 409
-    usual_code = "conflict"
-    usual_message = _("This is there already.")
+class Conflict(ServiceError):
+    usual_status = 409

@@ -35,8 +35,8 @@ _BEARER: Final = re.compile(r"bearer +(\S.*)", re.IGNORECASE | re.ASCII)
 class BadCredential(ServiceError):
     """The request's credential is no good: 401, 403 for a suspended workspace, 400 for two different ones at once."""
 
-    def __init__(self, status: int, code: str, message: Any) -> None:
-        super().__init__(code, message, status=status)
+    def __init__(self, code: str, message: Any) -> None:
+        super().__init__(code, message)
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,12 @@ def read_header(headers: Mapping[str, str]) -> str:
     """
     found = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
     if not found:
-        raise BadCredential(401, "missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”."))
+        raise BadCredential("missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”."))
     if len(found) > 1:
-        raise BadCredential(400, "two_keys", _("Two different keys were sent. Send one app key, in one header."))
+        raise BadCredential("two_keys", _("Two different keys were sent. Send one app key, in one header."))
     key = found.pop()
     if not is_well_formed(key):
-        raise BadCredential(401, "malformed_key", _("This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ on."))
+        raise BadCredential("malformed_key", _("This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ on."))
     return key
 
 
@@ -181,9 +181,7 @@ def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | N
     """
     found = _Row(*row) if row is not None else None
     if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
-        raise BadCredential(
-            401, "unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server.")
-        )
+        raise BadCredential("unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server."))
     _refuse_dead_key(found, now)
     touch_due = found.last_used is None or now - read_time(found.last_used) > TOUCH_INTERVAL
     return _principal_of(found, touch_due=touch_due)
@@ -221,19 +219,18 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
 
 def _refuse_dead_key(row: _Row, now: datetime) -> None:
     if row.revoked is not None:
-        raise BadCredential(401, "revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
+        raise BadCredential("revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
     if row.expires is not None and read_time(row.expires) <= now:
-        raise BadCredential(401, "expired_key", _("This app key has expired. Use another one or ask for a new one."))
+        raise BadCredential("expired_key", _("This app key has expired. Use another one or ask for a new one."))
     if not _owner_stands(row):
         raise BadCredential(
-            401,
             "owner_left",
             _("This key's owner left the workspace, so the key does nothing any more. Ask a member for a new one."),
         )
     if row.tenant_status == "closed":
-        raise BadCredential(403, "workspace_closed", _("This workspace was closed by its owner. Its models cannot be called any more."))
+        raise BadCredential("workspace_closed", _("This workspace was closed by its owner. Its models cannot be called any more."))
     if row.tenant_status != "active":
-        raise BadCredential(403, "workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
+        raise BadCredential("workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
 
 
 def _owner_stands(row: _Row) -> bool:

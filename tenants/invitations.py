@@ -42,7 +42,7 @@ def invite(*, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bo
     Tenant.objects.select_for_update().get(pk=tenant.pk)  # of two at the same moment the later one counts
     if by_email and _emails_of_today(tenant) >= MOST_EMAILS:
         message = _("This workspace has sent %(count)s invitations by e-mail within a day. Show the link instead, or wait until tomorrow.")
-        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send", status=429)
+        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send")
     Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(

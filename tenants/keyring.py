@@ -40,7 +40,7 @@ class CredentialUnreadable(ServiceError):
 
     def __init__(self, reason: str) -> None:
         message = _("The stored key cannot be read. Nothing was sent to the provider. Enter the key again.")
-        super().__init__("credential_unreadable", message, status=503)
+        super().__init__("credential_unreadable", message)
         self.reason = reason
 
 
@@ -49,7 +49,7 @@ class KeysNotReady(ServiceError):
 
     def __init__(self, detail: str) -> None:
         message = _("This server's master keys are not in order, so no key can be stored. Ask the operator.")
-        super().__init__("keys_not_ready", message, status=503)
+        super().__init__("keys_not_ready", message)
         self.detail = detail
 
 

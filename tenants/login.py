@@ -22,7 +22,7 @@ class TooManyAttempts(ServiceError):
 
     def __init__(self, wait: float) -> None:
         message = _("Too many sign-ins failed. Wait a few minutes, then try again.")
-        super().__init__("too_many_attempts", message, status=429)
+        super().__init__("too_many_attempts", message)
         self.wait = wait
 
 

@@ -26,7 +26,7 @@ class MailNotSent(ServiceError):
         message = gettext_lazy(
             "The e-mail could not be sent. Nobody was invited. Choose the link instead, or tell the operator of this server."
         )
-        super().__init__("mail_not_sent", message, status=502)
+        super().__init__("mail_not_sent", message)
 
 
 def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:

@@ -77,7 +77,7 @@ class TenantMiddleware:
             return self.get_response(request)
         except (OperationalError, InterfaceError):
             message = _("The database cannot be reached at the moment. Try again.")
-            request.bad_credential = BadCredential(503, "database_unavailable", message)
+            request.bad_credential = BadCredential("database_unavailable", message)
             return self.get_response(request)
         request.tenant = Tenant.objects.get(pk=request.principal.tenant_id)
         with tenant_scope(request.tenant):

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
+from core import error_codes
 from tenants.audit import Actor, actor_of
 from tenants.errors import ServiceError
 from tenants.models import Tenant
@@ -227,22 +228,21 @@ class ApiView(APIView):
 
 # Errors
 
-TYPES = {401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error"}
-
-
-def error_type(status_code: int) -> str:
-    """The same words as under /v1, which OpenAI chose."""
-    return TYPES.get(status_code) or ("invalid_request_error" if status_code < 500 else "api_error")
-
 
 def error_body(
-    status_code: int, message: Any, code: str, *, param: str | None = None, request_id: str = "", **more: Any
+    code: str,
+    message: Any,
+    *,
+    status: int | None = None,
+    param: str | None = None,
+    request_id: str = "",
+    **more: Any,
 ) -> dict[str, dict[str, Any]]:
-    """The one shape of an error, the same as under /v1."""
+    """The one shape of an error, the same as under /v1. status: where it is not the code's usual one."""
     return {
         "error": {
             "message": str(message),
-            "type": error_type(status_code),
+            "type": error_codes.error_type(error_codes.status_of(code, status)),
             "code": code,
             "param": param,
             "request_id": request_id,
@@ -253,14 +253,11 @@ def error_body(
 
 CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
     (exceptions.ParseError, "invalid_json"),
-    (exceptions.NotAuthenticated, "invalid_app_key"),
-    (exceptions.AuthenticationFailed, "invalid_app_key"),
     (exceptions.PermissionDenied, "key_scope"),
     (exceptions.NotFound, "not_found"),
     (exceptions.MethodNotAllowed, "method_not_allowed"),
     (exceptions.NotAcceptable, "not_acceptable"),
     (exceptions.UnsupportedMediaType, "unsupported_media_type"),
-    (exceptions.Throttled, "rate_limited"),
     (TooLarge, "too_large"),
 )
 
@@ -295,8 +292,9 @@ def _as_api_exception(error: Exception) -> Exception:
     return error
 
 
-def _respond(request_id: str, status_code: int, message: Any, code: str, **more: Any) -> Response:
-    return Response(error_body(status_code, message, code, request_id=request_id, **more), status=status_code)
+def _respond(request_id: str, code: str, message: Any, *, status: int | None = None, **more: Any) -> Response:
+    body = error_body(code, message, status=status, request_id=request_id, **more)
+    return Response(body, status=error_codes.status_of(code, status))
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
@@ -308,12 +306,13 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _service_error(error, request_id)
     if isinstance(error, exceptions.ValidationError):
         message, param = _validation(error)
-        return _respond(request_id, 400, message, "invalid_request", param=param)
-    if isinstance(error, exceptions.APIException):
-        return _api_exception(error, request_id)
+        return _respond(request_id, "invalid_request", message, param=param)
+    code = next((code for kind, code in CODES if isinstance(error, kind)), None)
+    if code is not None and isinstance(error, exceptions.APIException):
+        return _respond(request_id, code, error.detail)
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The database could not be used: %s", type(error).__name__)
-        response = _respond(request_id, 503, _("The database cannot be reached at the moment. Try again."), "database_unavailable")
+        response = _respond(request_id, "database_unavailable", _("The database cannot be reached at the moment. Try again."))
         response["Retry-After"] = "2"
         return response
     return _unexpected(error, request, request_id)
@@ -324,26 +323,13 @@ def _service_error(error: ServiceError, request_id: str) -> Response:
     more: dict[str, Any] = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
     if hint := getattr(error, "hint", ""):  # such as a key that looks like another provider's
         more["hint"] = str(hint)
-    response = _respond(request_id, error.status, error.message, error.code, param=error.field, **more)
+    response = _respond(request_id, error.code, error.message, status=error.status, param=error.field, **more)
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-def _api_exception(error: exceptions.APIException, request_id: str) -> Response:
-    code = next((code for kind, code in CODES if isinstance(error, kind)), "error")
-    if isinstance(error.detail, exceptions.ErrorDetail) and error.detail.code not in (error.default_code, "invalid"):
-        code = str(error.detail.code)  # the authentication names its own
-    response = _respond(request_id, error.status_code, error.detail, code)
-    header = getattr(error, "auth_header", None)
-    if header:
-        response["WWW-Authenticate"] = header
-    if getattr(error, "wait", None):
-        response["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
     return response
 
 
 def _unexpected(error: Exception, request: HttpRequest | None, request_id: str) -> Response:
     logger.error("Unexpected %s", type(error).__name__, exc_info=error)
     got_request_exception.send(sender=ApiView, request=request)  # so that whoever collects errors hears of it
-    return _respond(request_id, 500, _("Something went wrong on this server. The log has the details."), "internal_error")
+    return _respond(request_id, "internal_error", _("Something went wrong on this server. The log has the details."))

@@ -158,7 +158,7 @@ def leave_workspace(*, tenant: Tenant, user: User, actor: Actor) -> None:
     """Raises NotFound for somebody who is no member, Conflict for the last owner."""
     member = Membership.objects.filter(tenant=tenant, user=user).first()
     if member is None:
-        raise NotFound
+        raise NotFound("no_such_member", _("This person is not a member of this workspace."))
     remove_member(tenant=tenant, membership_id=member.pk, actor=actor)
 
 

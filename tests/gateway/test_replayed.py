@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from core import error_codes
 from providers import registry
-from providers.errors import STATUS, Failure
+from providers.errors import Failure
 from providers.spec import Operation
 from tests.fakes import framing
 from tests.gateway.stage import Stage, ask, check_usage, code_of, outcome_of, outside, set_stage
@@ -50,7 +51,7 @@ def seen_in(content_type: str, content: bytes) -> comparing.Outcome:
 
 def check_error(case: Case, status: int, error: dict[str, Any]) -> None:
     expected = case.expect["error"]
-    assert (status, error["code"]) == (STATUS[Failure(expected["failure"])], code_of(case)), error
+    assert (status, error["code"]) == (error_codes.find(code_of(case)).status, code_of(case)), error
     assert error["param"] == expected.get("param", error["param"])
     assert expected.get("message", "") in error["message"]
 
