@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from core import error_codes
 from providers import registry
 from providers.spec import Provider
 from tenants import permissions
@@ -28,6 +29,7 @@ TOPICS: Final = ("start", "keys", "models", "api", "playground", "usage", "trial
 TOPIC_FOLDERS: Final = {"en": "help/en", "zh-hans": "help/zh-hans"}
 PROVIDER_FOLDERS: Final = {"en": "providers", "zh-hans": "help/zh-hans/providers"}
 ROLES: Final = "<!-- roles -->"  # where the table of roles stands, which is made from the permissions
+ERRORS: Final = re.compile(r"<!-- errors ([a-z-]+) -->")  # where the table of a group of error codes stands
 EXAMPLE_ADDRESS: Final = "https://hub.example.org"  # in the pages' examples; the reader sees the server's own
 MOST_FOUND: Final = 20
 LONGEST_QUERY: Final = 100
@@ -81,6 +83,7 @@ def topic(slug: str, in_language: str) -> Page:
     folder = TOPIC_FOLDERS[in_language]
     with override(in_language):
         text = _read(f"{folder}/{slug}.md").replace(ROLES, _roles())
+        text = ERRORS.sub(lambda marker: _errors(marker[1]), text)
         return _page(slug, text, folder, is_provider=False)
 
 
@@ -125,6 +128,15 @@ def _roles() -> str:
     lines = [head, ["---", *[":-:"] * len(roles)]]
     for action, label in permissions.ACTION_LABELS.items():
         lines.append([str(label), *("✓" if action in permissions.ROLE_ACTIONS[role] else "–" for role in roles)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _errors(group: str) -> str:
+    """The table of a group of error codes, in the active language."""
+    lines = [[_("code"), _("status"), _("meaning"), _("what to do")], ["---"] * 4]
+    for entry in error_codes.GROUPS[group]:
+        statuses = ", ".join(str(status) if status != error_codes.RECORDED else "–" for status in entry.statuses)
+        lines.append([f"`{entry.code}`", statuses, str(entry.title), str(entry.help)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

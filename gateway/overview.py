@@ -16,6 +16,7 @@ from django.db.models import Exists, Value
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from core.error_codes import ErrorCode, describe
 from core.times import NEVER
 from models_catalog.models import DefaultModel
 from providers import contributions
@@ -23,7 +24,7 @@ from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
 from providers.reading import once, reading_once
-from quotas import charts, wording
+from quotas import charts
 from quotas import queries as quota_queries
 from quotas.models import CallRecord, RolledUntil, StaleHour
 from quotas.queries import SummaryRow
@@ -56,7 +57,7 @@ class Problem:
     """A failed call, and its code in words."""
 
     call: CallRecord
-    words: wording.Words
+    words: ErrorCode
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
 
 def _problems(tenant: Tenant) -> list[Problem]:
     calls = quota_queries.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing)
-    return [Problem(call, wording.error(call.error_code)) for call in calls]
+    return [Problem(call, describe(call.error_code)) for call in calls]
 
 
 def _days(tenant: Tenant) -> list[SummaryRow]:

@@ -15,8 +15,9 @@ from urllib.parse import unquote
 
 from asgiref.sync import async_to_sync
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
+from core import error_codes
 from gateway import openai_format
 from gateway.errors import Refusal
 from gateway.inquiry import Inquiry
@@ -24,49 +25,9 @@ from gateway.playground import SERVICE
 from gateway.relay import Whole, internal_error
 from gateway.service import Service
 from providers.spec import Operation, Upload
-from quotas import wording
 from tenants.identity import Principal
 
 logger = logging.getLogger(__name__)
-# What happened, in a few words and in the reader's language; the refusal's own message, mostly the provider's words, stands below.
-TITLES: Final[dict[str, Any]] = {
-    "trial_exhausted": gettext_lazy("The trial is used up."),
-    "trial_provider_unavailable": gettext_lazy("The trial cannot be served right now."),
-    "model_not_in_trial": gettext_lazy("This model is not part of the trial."),
-    "not_configured": gettext_lazy("The model's provider is not set up."),
-    "model_not_found": gettext_lazy("The provider does not know this model."),
-    "provider_auth_failed": gettext_lazy("The provider refused the key."),
-    "provider_permission_denied": gettext_lazy("The provider does not allow this with the key."),
-    "provider_out_of_funds": gettext_lazy("The account at the provider has no credit."),
-    "provider_rate_limited": gettext_lazy("The provider asks for a pause: too many calls."),
-    "provider_overloaded": gettext_lazy("The provider is overloaded. Try again shortly."),
-    "provider_timeout": gettext_lazy("The provider did not answer in time."),
-    "context_length_exceeded": gettext_lazy("The conversation is too long for this model."),
-    "content_filter": gettext_lazy("The provider's content filter refused this."),
-    "credential_unreadable": gettext_lazy("The stored key cannot be read. Enter it again."),
-    "invalid_request": gettext_lazy("The request was not accepted."),
-    "too_large": gettext_lazy("The file is too large: at most 25 MB."),
-    "unsupported_media_type": gettext_lazy("This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or webm."),
-    "database_unavailable": gettext_lazy("The server's database cannot be reached. Nothing was charged."),
-    "internal_error": gettext_lazy("The server made a mistake. Nothing was charged."),
-}
-OTHER: Final = gettext_lazy("The call failed.")
-# What is mended on the provider's page of credentials.
-ABOUT_KEYS: Final = frozenset(
-    {"trial_exhausted", "model_not_in_trial", "not_configured", "provider_auth_failed", "credential_unreadable", "provider_out_of_funds"}
-)
-# Of these this server itself says what they mean, in the reader's language; other messages are the provider's own words.
-OURS: Final = frozenset(
-    {
-        "trial_exhausted",
-        "trial_provider_unavailable",
-        "model_not_in_trial",
-        "not_configured",
-        "credential_unreadable",
-        "database_unavailable",
-        "internal_error",
-    }
-)
 
 
 @dataclass(slots=True)
@@ -80,20 +41,21 @@ class Problem:
 
     @property
     def title(self) -> Any:
-        return TITLES.get(self.code, OTHER)
+        return error_codes.find(self.code).title
 
     @property
     def is_ours(self) -> bool:
-        return self.code in OURS
+        """Whether this server says what it means; other messages are mostly the provider's own words."""
+        return error_codes.find(self.code).says_all
 
     @property
     def text(self) -> Any:
         """What it means and what to do."""
-        return wording.error(self.code).text if self.is_ours else self.message
+        return error_codes.find(self.code).help if self.is_ours else self.message
 
     @property
     def about_keys(self) -> bool:
-        return self.code in ABOUT_KEYS
+        return error_codes.find(self.code).about_key
 
 
 @dataclass(slots=True)
@@ -173,7 +135,7 @@ def ask(request: Any, questions: Sequence[Question]) -> list[Outcome]:
     service: Service | None = getattr(request, "scope", {}).get(SERVICE)
     if service is None:
         # Django runs by itself, without the server that makes calls.
-        refusal = Refusal(503, "unavailable", _("Calls are made by the server that `make run` starts. This one only shows pages."))
+        refusal = Refusal("unavailable", _("Calls are made by the server that `make run` starts. This one only shows pages."))
         return [Outcome(one.model, problem=_problem(refusal, request.id)) for one in questions]
     found: list[Outcome] = async_to_sync(_ask_all)(service, request.principal, questions)
     return found

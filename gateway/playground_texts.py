@@ -6,9 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from gateway.playground_calls import OTHER, OURS, TITLES
+from core import error_codes
 from gateway.uploads import FILE_LIMIT
-from quotas import wording
 from tenants.templatetags.modelkeep import first_sentence, other_sentences
 
 
@@ -20,9 +19,10 @@ def _problem(text: str) -> dict[str, str]:
 def texts() -> dict[str, Any]:
     """By name; {n} and the like are filled in by the script."""
     return {
-        "titles": {code: str(title) for code, title in TITLES.items()},
-        "words": {code: str(wording.error(code).text) for code in sorted(OURS)},
-        "failed": str(OTHER),
+        "titles": {entry.code: str(entry.title) for entry in error_codes.CALLS},
+        "words": {entry.code: str(entry.help) for entry in error_codes.CALLS if entry.says_all},
+        "about_key": [entry.code for entry in error_codes.CALLS if entry.about_key],
+        "failed": _("The call failed."),
         "broken": _problem(_("The connection broke before the answer was complete. What had arrived stays. Ask again.")),
         "offline": _problem(_("The server could not be reached. Nothing was changed.")),
         "ended": _problem(_("Your session has ended. Sign in again in another tab, then send this once more.")),

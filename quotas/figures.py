@@ -11,7 +11,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
-from quotas import hooks, pricing, wording
+from core import error_codes
+from quotas import hooks, pricing
 from quotas.models import CallRecord
 from quotas.queries import SummaryRow, Usage
 from quotas.templatetags.usage_ui import change, compact, costs, money, provider_name, unbroken
@@ -166,7 +167,7 @@ class Attempt:
     source: str
     status: int | None
     ms: int | None
-    words: wording.Words | None
+    words: error_codes.ErrorCode | None
     code: str
 
 
@@ -178,7 +179,7 @@ class Detail:
     """
 
     attempts: Sequence[Attempt]
-    words: wording.Words | None
+    words: error_codes.ErrorCode | None
     provider_label: str
     source: str
     person: str
@@ -192,7 +193,7 @@ def detail(call: CallRecord) -> Detail:
     person = User.objects.filter(pk=call.user_id).first() if call.user_id else None
     return Detail(
         attempts=[_attempt(entry) for entry in call.attempt_log if isinstance(entry, Mapping)],
-        words=wording.error(call.error_code) if call.error_code else None,
+        words=error_codes.describe(call.error_code) if call.error_code else None,
         provider_label=str(hooks.provider_label(call.provider) or ""),
         source=source_name(call.source),
         person=(person.name or person.email) if person else "",
@@ -211,7 +212,7 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
         source=source_name(str(entry.get("source") or "")),
         status=entry.get("status"),
         ms=entry.get("ms"),
-        words=wording.error(failure) if failure else None,
+        words=error_codes.describe(failure) if failure else None,
         code=failure,
     )
 

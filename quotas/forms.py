@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from quotas import wording
+from core import error_codes
 from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import provider_name
 from tenants.forms import midnight
@@ -36,7 +36,7 @@ class LenientForm(forms.Form):
             self.fields[name].widget.choices = [ALL, *((value, self.label_of(name, value)) for value in sorted(shown))]
 
     def label_of(self, name: str, value: str) -> Any:
-        known = {"error_code": lambda code: wording.error(code).title, "provider": provider_name}
+        known = {"error_code": lambda code: error_codes.describe(code).title, "provider": provider_name}
         return known[name](value) if name in known else value
 
     @property

@@ -16,7 +16,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from quotas import figures, queries, services, wording
+from core import error_codes
+from quotas import figures, queries, services
 from quotas.charts import calls_per_day, nice
 from quotas.models import CallRecord, CreditPool, TrialPlan
 from quotas.queries import Cost, SummaryRow
@@ -85,7 +86,7 @@ def test_figures_are_compared_with_the_period_before(acme: factories.Workspace, 
     shown = text(browser, f"{USAGE}?days=7")
     assert "+50 %" in shown
     assert "Too slow" in shown
-    assert str(wording.error("provider_timeout").text) in shown
+    assert str(error_codes.find("provider_timeout").help) in shown
 
 
 def test_costs_of_two_currencies_are_neither_added_nor_compared(acme: factories.Workspace) -> None:

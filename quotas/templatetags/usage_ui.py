@@ -9,7 +9,8 @@ from django import template
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
-from quotas import hooks, pricing, wording
+from core import error_codes
+from quotas import hooks, pricing
 from tenants.templatetags.modelkeep import num
 
 register = template.Library()
@@ -105,9 +106,9 @@ def provider_name(slug: str) -> str:
 
 
 @register.filter
-def error_words(code: str) -> wording.Words:
+def error_words(code: str) -> error_codes.ErrorCode:
     """What a code of a failed call means."""
-    return wording.error(code)
+    return error_codes.describe(code)
 
 
 @register.filter

@@ -53,7 +53,6 @@
   }
 
   // What a page shows of a problem: the same as the server's own note.
-  const ABOUT_KEYS = ["trial_exhausted", "model_not_in_trial", "not_configured", "provider_auth_failed", "credential_unreadable", "provider_out_of_funds"];
   const element = (tag, name, text) => {
     const made = document.createElement(tag);
     if (name) made.className = name;
@@ -74,7 +73,7 @@
     const message = own || problem.message;
     if (message && message !== problem.title) inner.append(element("p", "", message));
     if (problem.link) inner.append(line(problem.link.address, problem.link.text, "_blank"));
-    if (ABOUT_KEYS.includes(problem.code) && root.dataset.credentials) {
+    if (texts.about_key.includes(problem.code) && root.dataset.credentials) {
       inner.append(line(root.dataset.credentials.replace("PROVIDER", encodeURIComponent(model.split("/")[0])), root.dataset.mend));
     }
     if (problem.status) {
