@@ -14,6 +14,7 @@ from gateway.uploads import FILE_LIMIT, is_audio
 from models_catalog.forms import LongSelect, grouped
 from providers.spec import Upload
 from tenants import strictjson
+from tenants.pages import PageForm
 from tenants.templatetags.modelkeep import num
 
 MESSAGE_LENGTH: Final = 200_000
@@ -24,7 +25,7 @@ FORMATS: Final = ("mp3", "wav", "opus", "aac", "flac", "pcm")
 PREFIX: Final = "p-"  # of parameters
 
 
-class ModelChoice(forms.Form):
+class ModelChoice(PageForm):
     """Which model, and which one beside it; a form of its own, sent by GET."""
 
     def __init__(self, offer: Offer, *, name: str = "model", label: Any = "", beside: str | None = None) -> None:
@@ -40,7 +41,7 @@ class ModelChoice(forms.Form):
             )
 
 
-class _OfModel(forms.Form):
+class _OfModel(PageForm):
     """A form whose model is in the offer. It is shown beside, so here it is hidden."""
 
     model = forms.CharField(widget=forms.HiddenInput)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from gateway.activity import DAYS
@@ -11,15 +11,15 @@ from gateway.overview import overview as read_overview
 from providers.cards import Card
 from providers.reading import reading_once
 from providers.views import known_status
+from tenants.auth.request import WorkspaceRequest
 from tenants.pages import endpoint
 from tenants.permissions import Action
 from tenants.views import LAST_WORKSPACE
 from tenants.web import page
-from tenants.wording import actor_label, details, sentence
 
 
 @page(Action.VIEW_MODELS)
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: WorkspaceRequest) -> HttpResponse:
     if request.session.get(LAST_WORKSPACE) != request.tenant.slug:
         request.session[LAST_WORKSPACE] = request.tenant.slug
     context = {"overview": read_overview(tenant=request.tenant), "base_url": endpoint(request)}
@@ -27,11 +27,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @page(Action.VIEW_PROVIDERS)
-def provider_activity(request: HttpRequest, provider: str) -> HttpResponse:
+def provider_activity(request: WorkspaceRequest, provider: str) -> HttpResponse:
     with reading_once():
         card = Card(known_status(request, provider))
     may = request.principal.can
     found = read_activity(tenant=request.tenant, provider=provider, with_calls=may(Action.VIEW_USAGE), with_changes=may(Action.VIEW_AUDIT))
-    for entry in found.changes:
-        entry.sentence, entry.who, entry.facts = sentence(entry.action), actor_label(entry.actor), details(entry)
     return render(request, "gateway/provider_activity.html", {"card": card, "activity": found, "days": DAYS})

@@ -24,6 +24,7 @@ from models_catalog.services import MOST_FALLBACKS
 from providers.cards import TYPE_LABELS
 from providers.forms import CredentialForm, DeclaredForm, Section
 from providers.spec import Kind, ModelType, Provider
+from tenants.pages import PageForm
 
 STATES = (
     ("", pgettext_lazy("models", "All")),
@@ -39,14 +40,14 @@ CATALOG_STATES = (
 )
 
 
-class ModelFilterForm(forms.Form):
+class ModelFilterForm(PageForm):
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
     type = forms.ChoiceField(label=_("Model type"), required=False)
     state = forms.ChoiceField(label=pgettext_lazy("models", "State"), required=False, choices=STATES)
 
     def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["type"].choices = [("", pgettext_lazy("model type", "All")), *type_choices(provider)]
+        self.set_choices("type", [("", pgettext_lazy("model type", "All")), *type_choices(provider)])
 
     @property
     def query(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class ModelFilterForm(forms.Form):
         return {"search": values["q"], "type": values["type"] or None, "enabled": enabled, "retired": retired}
 
 
-class CatalogFilterForm(forms.Form):
+class CatalogFilterForm(PageForm):
     """The filters of the page of all models. providers: the labels of those that have any, by slug."""
 
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
@@ -69,8 +70,8 @@ class CatalogFilterForm(forms.Form):
 
     def __init__(self, *args: Any, providers: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["type"].choices = [("", pgettext_lazy("model type", "All")), *TYPE_LABELS.items()]
-        self.fields["provider"].choices = [("", pgettext_lazy("providers", "All")), *providers.items()]
+        self.set_choices("type", [("", pgettext_lazy("model type", "All")), *TYPE_LABELS.items()])
+        self.set_choices("provider", [("", pgettext_lazy("providers", "All")), *providers.items()])
 
     @property
     def query(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class ModelForm(DeclaredForm):
 
 def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
     form.fields["model"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
-    form.fields["type"].choices = type_choices(provider)
+    form.set_choices("type", type_choices(provider))
     if provider.model_label:
         form.fields["model"].label = provider.model_label
     form.declare("model", provider.model_fields)
@@ -186,7 +187,7 @@ class LongSelect(forms.Select):
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         chosen = set(self.format_value(value))
-        pieces = [format_html("<select{}>", flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name})))]
+        pieces: list[str] = [format_html("<select{}>", flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name})))]
         for key, label in self.choices:
             if isinstance(label, list | tuple):
                 pieces.append(f'<optgroup label="{escape(key)}">')
@@ -257,7 +258,7 @@ def _fallback_names(scenario: str) -> list[str]:
     return [f"{scenario}-fallback{number}" for number in range(MOST_FALLBACKS)]
 
 
-class DefaultForm(forms.Form):
+class DefaultForm(PageForm):
     """The default model of one scenario with the models to try after it; an empty model clears it."""
 
     model = forms.ChoiceField(required=False, widget=LongSelect)
@@ -265,12 +266,15 @@ class DefaultForm(forms.Form):
     def __init__(self, *args: Any, choice: DefaultChoice, entries: Iterable[Entry], labels: Mapping[str, Any], **kwargs: Any) -> None:
         kwargs.setdefault("prefix", choice.scenario.slug)
         initial = {"model": choice.model} | {f"fallback{place}": name for place, name in enumerate(choice.fallbacks)}
-        super().__init__(*args, initial=initial, **kwargs)
+        kwargs["initial"] = initial
+        super().__init__(*args, **kwargs)
         self.scenario = choice.scenario
         groups = grouped(entries, labels)
         self.fields["model"].label = choice.scenario.label
         self.fields["model"].help_text = choice.scenario.description
-        self.fields["model"].choices = [("", gettext("Not set")), *_with(groups, choice.model)]
+        models = _with(groups, choice.model)
+        self.has_models = bool(models)
+        self.set_choices("model", [("", gettext("Not set")), *models])
         # One empty place after those that are taken: that is how one is added, without any script.
         self.places = min(len(choice.fallbacks) + 1, MOST_FALLBACKS)
         for place in range(self.places):
@@ -291,10 +295,6 @@ class DefaultForm(forms.Form):
     def chosen_fallbacks(self) -> list[str]:
         names = (self.cleaned_data[f"fallback{place}"] for place in range(self.places))
         return [name for name in names if name]
-
-    @property
-    def has_models(self) -> bool:
-        return len(self.fields["model"].choices) > 1
 
 
 def grouped(entries: Iterable[Entry], labels: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -332,7 +332,7 @@ _AMOUNTS_OF: dict[ModelType | None, tuple[str, ...]] = {
 CURRENCIES = ("USD", "CNY", "EUR")
 
 
-class FactsForm(forms.Form):
+class FactsForm(PageForm):
     """The workspace's own values of one model. An empty input leaves the shipped or listed value in effect."""
 
     label = forms.CharField(label=_("Name that is shown"), max_length=200, required=False)
@@ -351,18 +351,19 @@ class FactsForm(forms.Form):
 
     def __init__(self, *args: Any, layers: Layers, **kwargs: Any) -> None:
         own = layers.own or Facts()
-        super().__init__(*args, initial=_typed_facts(own), **kwargs)
+        kwargs["initial"] = _typed_facts(own)
+        super().__init__(*args, **kwargs)
         self.own, kind = own, layers.entry.type
         self.names = {"price": "input"}
-        self.fields["currency"].choices = [("", "–"), *((one, one) for one in _currencies(layers))]
+        self.set_choices("currency", [("", "–"), *((one, one) for one in _currencies(layers))])
         hidden = {*AMOUNTS} - {*_AMOUNTS_OF.get(kind, AMOUNTS)}
         hidden |= {"max_output"} if kind is not ModelType.REASONING else {"max_inputs"}
         hidden |= {"max_inputs"} if kind is not ModelType.EMBEDDING else set()
         for name in hidden:
             del self.fields[name]
         inherited = _typed_facts(_inherited(layers))
+        self.unmarked = tuple(self.fields)  # all are optional: the page says so once
         for name, field in self.fields.items():
-            field.is_alternative = True  # all are optional: the page says so once
             field.widget.attrs |= {"autocomplete": "off", "placeholder": inherited.get(name, "")} if name != "currency" else {}
             if isinstance(field, forms.DecimalField):
                 field.widget.attrs |= {"step": "any", "min": "0"}
@@ -416,7 +417,10 @@ def _inherited(layers: Layers) -> Facts:
     """What is in effect where the workspace says nothing."""
     under = [layer for layer in (layers.synced, layers.shipped) if layer is not None]
     names = ("label", "context_window", "max_output", "max_inputs", "features", "price")
-    return Facts(**{name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None) for name in names})
+    effective: dict[str, Any] = {
+        name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None) for name in names
+    }
+    return Facts(**effective)
 
 
 def _typed_facts(facts: Facts) -> dict[str, str]:

@@ -17,9 +17,10 @@ from providers.fields import typed_base_url
 from providers.models import ProviderCredential
 from providers.pasted import MOST_CHARACTERS, key_field
 from providers.spec import Field, Provider
+from tenants.pages import PageForm
 
 
-class FilterForm(forms.Form):
+class FilterForm(PageForm):
     q = forms.CharField(label=_("Search providers"), required=False, max_length=80)
     type = forms.ChoiceField(
         label=_("Model type"),
@@ -60,15 +61,13 @@ class Section:
     inputs: list[tuple[forms.BoundField, str]]
 
 
-class DeclaredForm(forms.Form):
-    """A form with an input for every declared field, under a prefix that keeps the names apart from our own.
-
-    `names` says the translator of refusals where a service's field is found.
-    """
+class DeclaredForm(PageForm):
+    """A form with an input for every declared field, under a prefix that keeps the names apart from our own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.names: dict[str, str] = {}
+        self.unmarked: set[str] = set()
         self._declared: dict[str, list[Field]] = {}
 
     def declare(self, group: str, declared: Iterable[Field], *, kept: str = "", initial: dict[str, str] | None = None) -> None:
@@ -76,7 +75,8 @@ class DeclaredForm(forms.Form):
         for one in self._declared[group]:
             name = f"{group}-{one.name}"
             self.fields[name] = form_field(one, kept=kept if one.secret else "")
-            self.fields[name].is_alternative = bool(one.group)  # neither required nor optional: one of the groups is
+            if one.group:
+                self.unmarked.add(name)  # neither required nor optional: one of the groups is
             if initial and not one.secret:
                 self.fields[name].initial = initial.get(one.name, "")
             self.names.setdefault(one.name, name)
@@ -134,7 +134,7 @@ class ReplaceForm(DeclaredForm):
         self.declare("values", provider.credential_fields, kept=credential.mask, initial=stored)
 
 
-class RenameForm(forms.Form):
+class RenameForm(PageForm):
     name = forms.CharField(label=_("Credential name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
@@ -145,7 +145,7 @@ class SecretTextarea(forms.Textarea):
         return ""
 
 
-class PasteForm(forms.Form):
+class PasteForm(PageForm):
     """Lines of an environment file, pasted or as a file."""
 
     text = forms.CharField(
@@ -159,11 +159,7 @@ class PasteForm(forms.Form):
         help_text=_("One NAME=value a line, at most 50 of them. Keys alone are recognised by how they start."),
     )
     file = forms.FileField(label=_("Or a file"), required=False, max_length=200, help_text=_("Text, at most 64 KiB."))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.is_alternative = True
+    unmarked = ("text", "file")  # one of the two is filled in
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

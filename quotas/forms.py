@@ -13,6 +13,7 @@ from core import error_codes
 from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import provider_name
 from tenants.forms import midnight
+from tenants.pages import PageForm
 
 PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
 ALL: Final = ("", pgettext_lazy("calls", "All"))
@@ -21,7 +22,7 @@ MOST_CHOICES: Final = 60  # of one list; what is asked for is always among them
 DAYS: Final = 30
 
 
-class LenientForm(forms.Form):
+class LenientForm(PageForm):
     """Filters of an address: what cannot be read is left out, so that every address that somebody kept still opens."""
 
     def readable(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def _choice(label: Any, length: int) -> forms.CharField:
 
 class UsageForm(LenientForm):
     FILTERS = ("provider", "model", "app_key")
-    days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False, empty_value=DAYS)
+    days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False)
     provider = _choice(_("Provider"), 40)
     model = _choice(_("Model"), 200)
     app_key = _choice(_("App key"), 80)
@@ -85,7 +86,7 @@ class CallFilterForm(LenientForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["status"].choices = [ALL, *CallRecord.Status.choices]
+        self.set_choices("status", [ALL, *CallRecord.Status.choices])
 
     @property
     def query(self) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, ReadOnlyPasswordHashField, ReadOnlyPasswordHashWidget, UserChangeForm
+from django.contrib.auth.forms import ReadOnlyPasswordHashField, ReadOnlyPasswordHashWidget
 from django.contrib.auth.models import Group
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -19,22 +18,23 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
+from core.admin.generic import AdminUserCreationForm, ModelForm, StackedInline, UserAdmin, UserChangeForm
 from tenants import app_keys, hooks, keys, people, services
 from tenants.audit import actor_of
+from tenants.auth.request import SignedInRequest
 from tenants.errors import ServiceError
-from tenants.models import AppKey, AuditEntry, KeyPair, Membership, Tenant, User
+from tenants.models import EXPIRES_SOON, AppKey, AuditEntry, KeyPair, Membership, Tenant, User
 from tenants.operating import CappedPaginator, LightAdmin, ReadOnlyAdmin, as_csv, asks_first, coded, column, flag, shown
 from tenants.permissions import ROLE_LABELS, SCOPE_LABELS, Role, Scope
-from tenants.wording import AUDIT_KINDS, actor_label, details, object_label, sentence
+from tenants.wording import AUDIT_KINDS, actor_label
 
 KEY_PAIR_AGE = timedelta(days=365)  # older ones are due for rotation
-EXPIRING_SOON = timedelta(days=14)
 LONG_UNUSED = timedelta(days=90)
 
 admin.site.unregister(Group)  # rights come from memberships and from being an operator; groups would give none
 
 
-class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
+class WorkspaceForm(ModelForm[Tenant]):
     def clean_slug(self) -> str:
         try:
             return services.checked_slug(self.cleaned_data["slug"])
@@ -54,7 +54,7 @@ asks_before_rotating = asks_first(
 
 
 @admin.register(Tenant)
-class TenantAdmin(LightAdmin):
+class TenantAdmin(LightAdmin[Tenant]):
     """config/operators.py adds the columns and actions that take more than this app knows."""
 
     form = WorkspaceForm
@@ -82,7 +82,8 @@ class TenantAdmin(LightAdmin):
 
     @admin.display(description=gettext_lazy("members"), ordering="member_count")
     def member_count(self, tenant: Any) -> int:
-        return tenant.member_count  # type: ignore[no-any-return]
+        number: int = tenant.member_count
+        return number
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
         # Links and programs hold the address; the status changes through the actions, which leave a trace.
@@ -156,7 +157,7 @@ def _count(number: int, text: str) -> str:
 ROLE = coded("role", gettext_lazy("role"), lambda role: ROLE_LABELS[Role(role)])
 
 
-class MembershipInline(admin.StackedInline):  # type: ignore[type-arg]
+class MembershipInline(StackedInline[Membership, User]):
     """A person's workspaces and roles; changed on the workspace's own pages, where the rules about owners hold."""
 
     model = Membership
@@ -184,13 +185,13 @@ class PasswordSet(ReadOnlyPasswordHashWidget):
         return context
 
 
-class NewPersonForm(AdminUserCreationForm):  # type: ignore[type-arg]
+class NewPersonForm(AdminUserCreationForm[User]):
     class Meta:
         model = User
         fields = ("email", "name", "is_staff")
 
 
-class PersonForm(UserChangeForm):  # type: ignore[type-arg]
+class PersonForm(UserChangeForm[User]):
     password = ReadOnlyPasswordHashField(
         label=gettext_lazy("Password"), widget=PasswordSet, help_text=gettext_lazy("It is stored so that nobody can read it.")
     )
@@ -219,7 +220,7 @@ ACTIVE = flag("is_active", gettext_lazy("active"))
 
 
 @admin.register(User)
-class PersonAdmin(LightAdmin, UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(LightAdmin[User], UserAdmin[User]):
     form = PersonForm
     add_form = NewPersonForm
     ordering = ("email",)
@@ -228,7 +229,7 @@ class PersonAdmin(LightAdmin, UserAdmin):  # type: ignore[type-arg]
     search_fields = ("email", "name")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),  # type: ignore[typeddict-item]
+        (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined", "password_by_link")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")}),)
@@ -246,9 +247,10 @@ class PersonAdmin(LightAdmin, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("workspaces"), ordering="workspace_count")
     def workspaces(self, user: Any) -> int:
-        return user.workspace_count  # type: ignore[no-any-return]
+        number: int = user.workspace_count
+        return number
 
-    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[admin.StackedInline], ...]:  # type: ignore[type-arg]
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[MembershipInline], ...]:
         return (MembershipInline,) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -263,7 +265,7 @@ class PersonAdmin(LightAdmin, UserAdmin):  # type: ignore[type-arg]
         ),
         button=gettext_lazy("Deactivate"),
     )
-    def deactivate(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+    def deactivate(self, request: SignedInRequest, rows: QuerySet[User]) -> None:
         number = sum(people.deactivate(user=user, actor=actor_of(request)) for user in rows.exclude(pk=request.user.pk))
         self.message_user(request, _count(number, ngettext("%d person deactivated.", "%d people deactivated.", number)))
 
@@ -296,7 +298,7 @@ class KeyUseFilter(admin.SimpleListFilter):
         long_ago = now - LONG_UNUSED
         wanted = {
             "valid": valid,
-            "expiring": valid & Q(expires__lte=now + EXPIRING_SOON),
+            "expiring": valid & Q(expires__lte=now + EXPIRES_SOON),
             "unused": valid & Q(created__lt=long_ago) & (Q(last_used=None) | Q(last_used__lt=long_ago)),
             "revoked": Q(revoked__isnull=False),
         }.get(self.value() or "")
@@ -307,7 +309,7 @@ KEY_SCOPES = coded("scopes", gettext_lazy("may be used to"), lambda scope: SCOPE
 
 
 @admin.register(AppKey)
-class AppKeyAdmin(ReadOnlyAdmin):
+class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     list_display = ("name", "tenant", "begins_with", KEY_SCOPES, "last_used", "expires", "revoked")
     list_filter = (KeyUseFilter, "last_used")
     search_fields = ("prefix", "name", "tenant__slug", "tenant__name")
@@ -387,7 +389,7 @@ PAIR_STATE = coded("state", gettext_lazy("state"), lambda state: KeyPair.State(s
 
 
 @admin.register(KeyPair)
-class KeyPairAdmin(ReadOnlyAdmin):
+class KeyPairAdmin(ReadOnlyAdmin[KeyPair]):
     list_display = ("short_id", "tenant", PAIR_STATE, "fingerprint", "created", "retired_on")
     list_filter = (PairStateFilter, AgeFilter, "created")
     search_fields = ("kid", "fingerprint", "tenant__slug", "tenant__name")
@@ -422,14 +424,15 @@ class KindFilter(admin.SimpleListFilter):
         return [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        return queryset.filter(action__startswith=self.value()) if self.value() else queryset
+        kind = self.value()
+        return queryset.filter(action__startswith=kind) if kind else queryset
 
 
 AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_display = ("time", "tenant", AUDIT_ACTOR, "what", "about", "address")
     list_filter = (KindFilter, "time")
     search_fields = ("actor", "object_label", "action")
@@ -448,11 +451,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("action"), ordering="action")
     def what(self, entry: AuditEntry) -> str:
-        return str(sentence(entry.action))
+        return str(entry.sentence)
 
     @admin.display(description=gettext_lazy("object"), ordering="object_label")
     def about(self, entry: AuditEntry) -> str:
-        return str(object_label(entry)) or "-"
+        return str(entry.about) or "-"
 
     @admin.display(description=gettext_lazy("code"))
     def code(self, entry: AuditEntry) -> Any:
@@ -462,7 +465,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("details"))
     def facts(self, entry: AuditEntry) -> Any:
-        return shown({str(label): value for label, value in details(entry)})
+        return shown({str(label): value for label, value in entry.facts})
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[AuditEntry]) -> Any:

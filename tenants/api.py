@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from tenants.identity import Principal
+from tenants.auth.request import principal_of
+from tenants.identity import BadCredential, Principal
 from tenants.permissions import Action
 
 
@@ -32,10 +34,10 @@ class AppKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AppKeyUser, Principal]:
         """Raises BadCredential (401, 400 or 403)."""
-        refused = getattr(request._request, "bad_credential", None)
-        if refused is not None:
-            raise refused
-        principal: Principal = request._request.principal  # type: ignore[attr-defined]
+        principal = principal_of(request._request)
+        if principal is None:
+            refused: BadCredential | None = getattr(request._request, "bad_credential", None)
+            raise refused or NotAuthenticated()
         return AppKeyUser(principal), principal
 
     def authenticate_header(self, request: Request) -> str:
@@ -49,7 +51,7 @@ class ActionPermission(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        principal = getattr(request._request, "principal", None)
+        principal = principal_of(request._request)
         action = required_action(view, request.method or "")
         return principal is not None and action is not None and principal.can(action)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 
+from tenants.auth.request import principal_of
 from tenants.identity import Principal
 from tenants.models import AuditEntry, Tenant
 from tenants.permissions import Role
@@ -31,10 +32,9 @@ SYSTEM: Final = Actor("system")
 def actor_of(request: HttpRequest) -> Actor:
     """The actor behind a request: a member, an app key, or an operator in the admin."""
     address = request.META.get("REMOTE_ADDR") or None
-    principal: Principal | None = getattr(request, "principal", None)
+    principal = principal_of(request)
     if principal is None:
-        user: Any = request.user
-        return Actor(label=str(user), user_id=user.pk, address=address)
+        return Actor(label=str(request.user), user_id=request.user.pk, address=address)
     if principal.kind == "app_key":
         # A command's key has no person behind it; owning a workspace needs one, so it acts as an admin at most.
         role = Role.ADMIN if principal.role in (None, Role.OWNER) else principal.role

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from tenants import queries
+from tenants.auth.request import principal_of
+from tenants.models import Membership
 from tenants.permissions import ROLE_LABELS, Action
 
 
-def workspace(request: Any) -> dict[str, Any]:
+def workspace(request: HttpRequest) -> dict[str, Any]:
     """`tenant`, `principal`, `role_label`, `can` ({"manage_providers": True, ...}) and, asked for only where it is shown,
     `memberships` (with their `tenant`).
     """
-    principal = getattr(request, "principal", None)
+    principal = principal_of(request)
     return {
         "tenant": getattr(request, "tenant", None),
         "principal": principal,
@@ -24,7 +27,7 @@ def workspace(request: Any) -> dict[str, Any]:
     }
 
 
-def _memberships(request: Any) -> list[Any]:
+def _memberships(request: HttpRequest) -> list[Membership]:
     if hasattr(request, "memberships"):  # read by the middleware
         return list(request.memberships)
     user = getattr(request, "user", None)

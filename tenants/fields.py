@@ -35,7 +35,7 @@ def crypter() -> MultiFernet:
     return _crypter(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
 
 
-class StrictEncryptedTextField(EncryptedTextField):
+class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the package has no types
     """Text that is encrypted in the column, and never decrypted unless it comes from the column."""
 
     def to_python(self, value: Any) -> str | None:

@@ -17,6 +17,7 @@ from django.utils.translation import pgettext_lazy
 
 from core import times
 from tenants.hooks import Callables
+from tenants.pages import PageForm
 from tenants.permissions import RANK, ROLE_LABELS, Role, Scope, scopes_of
 from tenants.wording import AUDIT_KINDS, actor_label
 
@@ -25,11 +26,6 @@ SCOPE_LABELS = {
     Scope.USE: _("Call models: the OpenAI-compatible endpoints under /v1"),
     Scope.READ: _("Read settings and usage: GET of the REST API"),
     Scope.MANAGE: _("Change settings: all of the REST API"),
-}
-SCOPE_SHORT = {
-    Scope.USE: pgettext_lazy("scope", "Use models"),
-    Scope.READ: pgettext_lazy("scope", "Read"),
-    Scope.MANAGE: pgettext_lazy("scope", "Change"),
 }
 PASSWORD_RULES = _("At least 10 characters; not a common password, not only digits, not like your name or address.")
 DAYS = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, pgettext_lazy("expiry", "Never")))
@@ -58,18 +54,14 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("", first), ("UTC", "UTC"), *groups]
 
 
-class ProfileForm(forms.Form):
+class ProfileForm(PageForm):
+    unmarked = ("language", "theme", "time_zone")  # one is always chosen
     name = forms.CharField(label=_("Name"), max_length=120, required=False, help_text=_("Shown to the other members."))
     language = forms.ChoiceField(label=_("Language"), required=False, choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES])
     theme = forms.ChoiceField(label=_("Theme"), required=False, choices=THEMES)
     time_zone = forms.ChoiceField(
         label=_("Time zone"), required=False, choices=time_zones, help_text=_("For times and dates on your pages. Downloads use UTC.")
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("language", "theme", "time_zone"):
-            self.fields[name].is_alternative = True  # one is always chosen: not marked as optional
 
 
 class PasswordForm(PasswordChangeForm):
@@ -82,11 +74,11 @@ class PasswordForm(PasswordChangeForm):
         self.fields["new_password2"].help_text = ""
 
 
-class ThemeForm(forms.Form):
+class ThemeForm(PageForm):
     theme = forms.ChoiceField(required=False, choices=THEMES)
 
 
-class JoinForm(forms.Form):
+class JoinForm(PageForm):
     """A new account for an invited address."""
 
     name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
@@ -104,13 +96,13 @@ def role_choices(role: Role | None) -> list[tuple[str, Any]]:
     return [(one.value, ROLE_LABELS[one]) for one in sorted(RANK, key=lambda each: RANK[each]) if RANK[one] <= top]
 
 
-class InviteForm(forms.Form):
+class InviteForm(PageForm):
     email = forms.EmailField(label=_("E-mail address"), widget=forms.EmailInput(attrs={"autocomplete": "off"}))
     role = forms.ChoiceField(label=pgettext_lazy("member", "Role"))
 
     def __init__(self, *args: Any, role: Role | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["role"].choices = role_choices(role)
+        self.set_choices("role", role_choices(role))
 
 
 class MailInviteForm(InviteForm):
@@ -123,19 +115,18 @@ class MailInviteForm(InviteForm):
             ("", _("Show it to me: I pass it on. Until the person signs in, whoever has it can set the first password")),
         ),
         coerce=bool,
-        empty_value=False,
         required=False,
         initial="1",
         widget=forms.RadioSelect,
     )
 
 
-class RoleForm(forms.Form):
+class RoleForm(PageForm):
     role = forms.ChoiceField(label=pgettext_lazy("member", "Role"), choices=[(role.value, label) for role, label in ROLE_LABELS.items()])
 
 
-class AppKeyForm(forms.Form):
-    """A new app key. `names`: where the service's words for an input belong. Limits are optional: nothing chosen means everything the workspace has."""
+class AppKeyForm(PageForm):
+    """A new app key. Limits are optional: nothing chosen means everything the workspace has."""
 
     names = {"expires": "days", "allowed_providers": "providers", "allowed_models": "models", "allowed_operations": "operations"}
     name = forms.CharField(
@@ -160,10 +151,10 @@ class AppKeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         allowed = scopes_of(role) if role else frozenset()
         self.offered = offered
-        self.fields["scopes"].choices = [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed]
+        self.set_choices("scopes", [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed])
         self.fields["scopes"].initial = [Scope.USE.value]
-        self.fields["providers"].choices = offered.providers
-        self.fields["operations"].choices = offered.operations
+        self.set_choices("providers", offered.providers)
+        self.set_choices("operations", offered.operations)
 
     def clean_models(self) -> list[str]:
         """Names that are in the catalog: a mistyped one would make a key that may call nothing."""
@@ -199,15 +190,19 @@ class AppKeyForm(forms.Form):
         return timezone.now() + timedelta(days=days) if days else None
 
 
-class RotateForm(forms.Form):
+class RotateForm(PageForm):
     overlap = forms.TypedChoiceField(label=_("The old key"), choices=OVERLAPS, coerce=int, initial=1, widget=forms.RadioSelect)
 
     @property
     def duration(self) -> timedelta:
         return timedelta(days=self.cleaned_data["overlap"])
 
+    @property
+    def duration_label(self) -> Any:
+        return dict(OVERLAPS)[self.cleaned_data["overlap"]]
 
-class AuditFilterForm(forms.Form):
+
+class AuditFilterForm(PageForm):
     """`q` looks in who and what; `kind` is the start of an action; the days are of the reader's time zone, both included."""
 
     q = forms.CharField(label=_("Object or person"), required=False, max_length=80, widget=forms.TextInput(attrs={"type": "search"}))
@@ -218,7 +213,7 @@ class AuditFilterForm(forms.Form):
 
     def __init__(self, *args: Any, actors: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["actor"].choices = [("", _("Everybody")), *((name, actor_label(name)) for name in actors)]
+        self.set_choices("actor", [("", _("Everybody")), *((name, actor_label(name)) for name in actors)])
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -250,9 +245,10 @@ def midnight(day: date | None, *, days: int = 0) -> datetime | None:
     return times.midnight(known + timedelta(days=days))
 
 
-class WorkspaceForm(forms.Form):
+class WorkspaceForm(PageForm):
     """A workspace's name, address and language."""
 
+    unmarked = ("default_language",)  # one is always chosen
     name = forms.CharField(label=pgettext_lazy("workspace", "Name"), max_length=120)
     slug = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
@@ -267,12 +263,8 @@ class WorkspaceForm(forms.Form):
         help_text=_("For people who are invited from now on. Everybody can choose another one in the profile."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["default_language"].is_alternative = True  # one is always chosen: not marked as optional
 
-
-class TypedForm(forms.Form):
+class TypedForm(PageForm):
     """What cannot be undone asks to type the workspace's address."""
 
     typed = forms.CharField(

@@ -9,6 +9,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from tenants import throttle
@@ -29,18 +30,19 @@ class TooManyAttempts(ServiceError):
 class ThrottledBackend(ModelBackend):
     """Django's own check of a password, behind the throttle. An unknown account costs the same time as a wrong password."""
 
-    def authenticate(self, request: Any, username: str | None = None, password: str | None = None, **kwargs: Any) -> User | None:
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
         account = username if username is not None else kwargs.get(User.USERNAME_FIELD)
         if not account or password is None:
             return None
         if throttle.wait_before_sign_in(request, account):
             raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
         # Databases refuse NUL and lone surrogates; no account holds them.
-        found: Any = super().authenticate(request, username=account if account.isprintable() else "-", password=password)
-        return found  # type: ignore[no-any-return]
+        return super().authenticate(request, username=account if account.isprintable() else "-", password=password)
 
 
-def authenticate(request: Any, *, email: str, password: str) -> User | None:
+def authenticate(request: HttpRequest, *, email: str, password: str) -> User | None:
     """The person, or None for an unknown address, a wrong password and a closed account alike.
 
     Raises TooManyAttempts.
@@ -48,18 +50,17 @@ def authenticate(request: Any, *, email: str, password: str) -> User | None:
     wait = throttle.wait_before_sign_in(request, email)
     if wait:
         raise TooManyAttempts(wait)
-    found: Any = django_authenticate(request, username=email, password=password)
-    return found  # type: ignore[no-any-return]
+    return django_authenticate(request, username=email, password=password)
 
 
 @receiver(user_login_failed)
-def _count_failure(sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+def _count_failure(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
     account = credentials.get("username") or credentials.get(User.USERNAME_FIELD) or ""
     if not throttle.wait_before_sign_in(request, account):
         throttle.count_failed_sign_in(request, account)
 
 
 @receiver(user_logged_in)
-def _note_success(sender: Any, request: Any, user: User, **kwargs: Any) -> None:
+def _note_success(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     throttle.forget_failed_sign_ins(request, user.email)
     note_authenticated(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import models
 
@@ -16,5 +16,5 @@ class TenantManager(models.Manager[M]):
 
     def get_queryset(self) -> models.QuerySet[M]:
         active = active_tenant()
-        rows: Any = super().get_queryset()
+        rows = super().get_queryset()
         return rows if active is EVERYONE else rows.filter(tenant_id=active)

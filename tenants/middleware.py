@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,13 +14,14 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tenants import queries
+from tenants.auth.request import TenantRequest
 from tenants.identity import BadCredential, find_principal, principal_of_member
 from tenants.models import Membership, Tenant
 from tenants.scope import abound, all_tenants, bound, tenant_scope
@@ -37,7 +38,7 @@ class TenantMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: Any) -> HttpResponseBase:
+    def __call__(self, request: TenantRequest) -> HttpResponseBase:
         request.tenant = request.principal = request.membership = None
         if request.path_info.startswith(API_PATH):
             return self._api(request)  # looks at no cookie
@@ -50,7 +51,7 @@ class TenantMiddleware:
             return self._workspace(request, match.kwargs["workspace"])
         return _for_htmx(request, self.get_response(request))
 
-    def _workspace(self, request: Any, slug: str) -> HttpResponseBase:
+    def _workspace(self, request: TenantRequest, slug: str) -> HttpResponseBase:
         if not request.user.is_authenticated:
             # The same answer for every address: whether a workspace exists is told to members only.
             return _for_htmx(request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL)))
@@ -67,7 +68,7 @@ class TenantMiddleware:
             _note_activity(member)
             return _for_htmx(request, self._run(request))
 
-    def _api(self, request: Any) -> HttpResponseBase:
+    def _api(self, request: TenantRequest) -> HttpResponseBase:
         """The REST API knows app keys only. A bad one is refused by AppKeyAuthentication; no scope is entered for it."""
         request.bad_credential = None
         try:
@@ -83,7 +84,7 @@ class TenantMiddleware:
         with tenant_scope(request.tenant):
             return self._run(request)
 
-    def _admin(self, request: Any) -> HttpResponseBase:
+    def _admin(self, request: HttpRequest) -> HttpResponseBase:
         user = request.user
         if not (user.is_authenticated and user.is_active and user.is_staff):
             return self.get_response(request)  # the admin's own login page
@@ -93,10 +94,10 @@ class TenantMiddleware:
 
     def _run(self, request: HttpRequest) -> HttpResponseBase:
         """The view's answer; the pieces of a streamed one are made in the scope of now."""
-        response: Any = self.get_response(request)
-        if response.streaming:
-            carry = abound if response.is_async else bound
-            response.streaming_content = carry(response.streaming_content)
+        response = self.get_response(request)
+        if isinstance(response, StreamingHttpResponse):
+            pieces = response.streaming_content
+            response.streaming_content = abound(pieces) if isinstance(pieces, AsyncIterator) else bound(pieces)
         return response
 
 
@@ -109,7 +110,7 @@ def _refuse_inactive(tenant: Tenant) -> None:
         raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
 
 
-def _moved(request: Any, slug: str) -> HttpResponse:
+def _moved(request: TenantRequest, slug: str) -> HttpResponse:
     """To where a workspace of the person is now that had this address. For everybody else there is nothing here. Raises Http404."""
     member = queries.moved_to(slug, request.memberships)
     if member is None:
@@ -119,7 +120,7 @@ def _moved(request: Any, slug: str) -> HttpResponse:
     return HttpResponse(status=302 if request.method in ("GET", "HEAD") else 307, headers={"Location": path, "Cache-Control": "no-store"})
 
 
-def _in_own_time(request: Any) -> None:
+def _in_own_time(request: HttpRequest) -> None:
     """Times and days are those of the person's zone; the server's for whoever chose none."""
     name = request.user.time_zone if request.user.is_authenticated else ""
     try:
@@ -135,7 +136,7 @@ def _match(request: HttpRequest) -> ResolverMatch | None:
         return None
 
 
-def _end_stale_session(request: Any) -> None:
+def _end_stale_session(request: HttpRequest) -> None:
     """Sessions end after SESSION_IDLE_LIMIT without a request and SESSION_COOKIE_AGE after the sign-in, whatever happens."""
     if not request.user.is_authenticated:
         return
@@ -154,15 +155,14 @@ def _note_activity(member: Membership) -> None:
         Membership.objects.filter(pk=member.pk).update(last_active=now)
 
 
-def _for_htmx(request: Any, response: Any) -> HttpResponseBase:
+def _for_htmx(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """A redirect to the login page would land inside the fragment that htmx replaces: let the whole page go there."""
     target = response.headers.get("Location", "")
     if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(settings.LOGIN_URL):
         return HttpResponse(status=204, headers={"HX-Redirect": target, "Vary": "HX-Request"})
-    return response  # type: ignore[no-any-return]
+    return response
 
 
-def _return_path(request: Any) -> str:
+def _return_path(request: TenantRequest) -> str:
     """Where the login leads back to: the page that is open, not the fragment that htmx asked for."""
-    htmx = getattr(request, "htmx", None)
-    return (htmx.current_url_abs_path if htmx else None) or request.get_full_path()  # type: ignore[no-any-return]
+    return (request.htmx.current_url_abs_path if request.htmx else None) or request.get_full_path()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -12,9 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.fields import StrictEncryptedTextField
 from tenants.managers import TenantManager
-from tenants.permissions import Role
+from tenants.permissions import ROLE_LABELS, SCOPE_SHORT, Role, Scope
 from tenants.scope import EVERYONE, active_tenant
-from tenants.wording import object_label, sentence
+from tenants.wording import actor_label, details, object_label, sentence
+
+EXPIRES_SOON = timedelta(days=14)  # an app key that ends within so long is pointed at
 
 
 class ForeignTenant(RuntimeError):
@@ -158,6 +161,10 @@ class Membership(TenantOwned):
     def __str__(self) -> str:
         return f"{self.user} ({self.role})"
 
+    @property
+    def role_label(self) -> Any:
+        return ROLE_LABELS[Role(self.role)]
+
 
 class Invitation(TenantOwned):
     """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it was sent by e-mail."""
@@ -178,6 +185,14 @@ class Invitation(TenantOwned):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def role_label(self) -> Any:
+        return ROLE_LABELS[Role(self.role)]
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires <= timezone.now()
 
 
 class AppKey(TenantOwned):
@@ -208,6 +223,24 @@ class AppKey(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires is not None and self.expires <= timezone.now()
+
+    @property
+    def expires_soon(self) -> bool:
+        return self.expires is not None and timezone.now() < self.expires <= timezone.now() + EXPIRES_SOON
+
+    @property
+    def uses(self) -> list[Any]:
+        """What it may be used for, in words."""
+        return [SCOPE_SHORT[scope] for scope in Scope if scope in self.scopes]
+
+    @property
+    def limits(self) -> list[str]:
+        """All that the key is limited to: providers, models and endpoints in one list."""
+        return [*self.allowed_providers, *self.allowed_models, *self.allowed_operations]
 
 
 class KeyPairManager(TenantManager["KeyPair"]):
@@ -279,7 +312,24 @@ class AuditEntry(TenantOwned):
         indexes = (models.Index(fields=("tenant", "-time"), name="audit_tenant_time"),)
 
     def __str__(self) -> str:
-        return f"{sentence(self.action)} {object_label(self)}".strip()
+        return f"{self.sentence} {self.about}".strip()
+
+    @property
+    def sentence(self) -> Any:
+        return sentence(self.action)
+
+    @property
+    def about(self) -> Any:
+        return object_label(self)
+
+    @property
+    def who(self) -> Any:
+        return actor_label(self.actor)
+
+    @property
+    def facts(self) -> list[tuple[Any, str]]:
+        """(label, value) of what it holds beside its object."""
+        return details(self)
 
 
 class MasterKeyCheck(models.Model):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.response import TemplateResponse
@@ -18,25 +17,30 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.generic import ModelAdmin, Paginator
 from tenants.audit import actor_of, record
 from tenants.downloads import download, table
 from tenants.scope import tenant_scope
 from tenants.services import system_tenant
 
+M = TypeVar("M", bound=Model)
+# A function of a row. Django takes them in `fields` and `readonly_fields` too; its type stubs know names only.
+Column = Any
 MOST_COUNTED: Final = 10_000
 MOST_NAMED: Final = 50  # rows that a page names before it asks
 
 
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
+class CappedPaginator(Paginator[Any]):
     """Counts no further than MOST_COUNTED: in a log of millions, people filter and do not turn pages."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return rows.order_by()[:MOST_COUNTED].count()  # type: ignore[no-any-return]
+        number: int = rows.order_by()[:MOST_COUNTED].count()
+        return number
 
 
-class LightAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LightAdmin(ModelAdmin[M]):
     """Without the scripts that fill a slug in while a title is typed: no page here does that, and they are half of a first visit."""
 
     @property
@@ -46,7 +50,7 @@ class LightAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return forms.Media(js=[path for path in scripts if not str(path).endswith(needless)])
 
 
-class ReadOnlyAdmin(LightAdmin):
+class ReadOnlyAdmin(LightAdmin[M]):
     """Rows that the product makes: operators look at them; what they may change is an action that calls a service."""
 
     show_full_result_count = False
@@ -63,7 +67,7 @@ class ReadOnlyAdmin(LightAdmin):
         return False
 
 
-def column(name: str, label: Any, *, boolean: bool = False) -> Callable[[Any], Any]:
+def column(name: str, label: Any, *, boolean: bool = False) -> Column:
     """A field of a row under a label of ours, for `list_display` and `fields`. label: a lazy string."""
 
     @admin.display(description=label, ordering=name, boolean=boolean)
@@ -75,12 +79,12 @@ def column(name: str, label: Any, *, boolean: bool = False) -> Callable[[Any], A
     return value
 
 
-def flag(name: str, label: Any) -> Callable[[Any], Any]:
+def flag(name: str, label: Any) -> Column:
     """A yes or no in words: Django's pictures of them say True and False in every language."""
     return coded(name, label, lambda is_on: _("yes") if is_on == 1 else _("no"))
 
 
-def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Column:
     """A field that holds a code, or a list of codes, in the words that people have for it. words: of one code."""
 
     @admin.display(description=label, ordering=name)

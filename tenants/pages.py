@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import get_script_prefix
@@ -16,6 +17,22 @@ from django.utils.cache import patch_vary_headers
 from tenants.errors import NotFound, ServiceError
 
 PER_PAGE = 50
+T = TypeVar("T")
+
+
+class PageForm(forms.Form):
+    """A form of a page. It validates; a service decides, and `attempt` brings the service's refusal back to it."""
+
+    # Where the service's words for an input belong, if not to the field of that name.
+    names: Mapping[str, str] = {}
+    # Fields that may stay empty and are not marked as optional.
+    unmarked: Collection[str] = ()
+    refusal: ServiceError | None = None
+
+    def set_choices(self, name: str, choices: Iterable[Any]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
 
 
 def endpoint(request: HttpRequest) -> str:
@@ -41,14 +58,13 @@ def focus_first_error(form: forms.Form) -> None:
         form.fields[first].widget.attrs["autofocus"] = True
 
 
-def tell(form: forms.Form, error: ServiceError) -> None:
+def tell(form: PageForm, error: ServiceError) -> None:
     """A refused service as an error of the form: beside the field it names, else on top."""
-    names = {getattr(form, "names", {}).get(error.field, error.field)}
-    name = next((one for one in names if one in form.fields), None)
-    form.add_error(name, str(error.message))
+    name = form.names.get(error.field, error.field) if error.field else None
+    form.add_error(name if name in form.fields else None, str(error.message))
 
 
-def attempt(form: forms.Form, call: Callable[[], Any]) -> Any:
+def attempt(form: PageForm, call: Callable[[], T]) -> T | None:
     """The service's result, or None with the refusal told on the form; the view may ask `form.refusal` for more."""
     try:
         return call()
@@ -72,6 +88,6 @@ def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
     return True
 
 
-def paginate(request: HttpRequest, rows: Any, per_page: int = PER_PAGE) -> Page[Any]:
+def paginate(request: HttpRequest, rows: Sequence[T] | QuerySet[Any, T], per_page: int = PER_PAGE) -> Page[T]:
     """The page that `?page=` names; the nearest one for anything else."""
     return Paginator(rows, per_page).get_page(request.GET.get("page"))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Role(StrEnum):
@@ -77,6 +78,11 @@ SCOPE_LABELS: Final[dict[Scope, Any]] = {
     Scope.USE: _("Use models"),
     Scope.READ: _("Read settings and usage"),
     Scope.MANAGE: _("Change settings"),
+}
+SCOPE_SHORT: Final[dict[Scope, Any]] = {
+    Scope.USE: pgettext_lazy("scope", "Use models"),
+    Scope.READ: pgettext_lazy("scope", "Read"),
+    Scope.MANAGE: pgettext_lazy("scope", "Change"),
 }
 ACTION_LABELS: Final[dict[Action, Any]] = {
     Action.USE_MODELS: _("use models"),

@@ -14,12 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import exceptions, serializers
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from core import error_codes
 from tenants.audit import Actor, actor_of
+from tenants.auth.request import WorkspaceAPIRequest
 from tenants.errors import ServiceError
 from tenants.models import Tenant
 from tenants.parsers import TooLarge
@@ -171,12 +173,13 @@ class ApiView(APIView):
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     required_actions: ClassVar[dict[str, Action]] = {}
+    request: WorkspaceAPIRequest
 
-    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if any(isinstance(value, str) and not value.isprintable() for value in kwargs.values()):
             raise Http404
-        handler = getattr(self, request.method.lower(), None)
+        handler = getattr(self, (request.method or "").lower(), None)
         if handler is not None:
             self.query = read(getattr(handler, "query_serializer", NoQuery), request.query_params)
 
@@ -186,23 +189,24 @@ class ApiView(APIView):
         self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return response
 
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
 
-    def perform_content_negotiation(self, request: Any, force: bool = False) -> Any:
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         try:
             return super().perform_content_negotiation(request, force)
         except Http404:  # what the query parameter names is not there
             raise serializers.ValidationError({"format": [_("This form is not offered here.")]}) from None
 
-    def check_permissions(self, request: Any) -> None:
-        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
-            raise exceptions.MethodNotAllowed(request.method)
+    def check_permissions(self, request: Request) -> None:
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            raise exceptions.MethodNotAllowed(method.upper())
         super().check_permissions(request)
 
-    def permission_denied(self, request: Any, message: Any = None, code: str | None = None) -> NoReturn:
+    def permission_denied(self, request: Request, message: Any = None, code: str | None = None) -> NoReturn:
         scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.MANAGE
         text = _("This app key may not do this. It takes the scope “%(scope)s”, and an owner whose role allows it.")
         raise exceptions.PermissionDenied(text % {"scope": scope.value})
@@ -218,12 +222,11 @@ class ApiView(APIView):
 
     @property
     def tenant(self) -> Tenant:
-        tenant: Tenant = self.request.tenant  # type: ignore[attr-defined]
-        return tenant
+        return self.request.tenant
 
     @property
     def actor(self) -> Actor:
-        return actor_of(self.request)  # type: ignore[arg-type]
+        return actor_of(self.request)
 
 
 # Errors

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.models import SignInFailures
@@ -34,7 +35,7 @@ LIMITS: Final = (
 )
 
 
-def wait_before_sign_in(request: Any, account: str) -> float:
+def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
     """Seconds until this account may be tried again from this address; 0 when it may be now.
 
     The same for accounts that exist and for those that do not.
@@ -46,14 +47,14 @@ def wait_before_sign_in(request: Any, account: str) -> float:
     return max(waits, default=0.0)
 
 
-def count_failed_sign_in(request: Any, account: str) -> None:
+def count_failed_sign_in(request: HttpRequest | None, account: str) -> None:
     now = timezone.now()
     SignInFailures.objects.filter(since__lte=now - WINDOW).delete()
     for key, _limit in _keys(request, account):
         _count(key, now)
 
 
-def _count(key: str, now: Any) -> None:
+def _count(key: str, now: datetime) -> None:
     same = SignInFailures.objects.filter(key=key)
     if same.update(count=F("count") + 1):
         return
@@ -64,13 +65,13 @@ def _count(key: str, now: Any) -> None:
         same.update(count=F("count") + 1)
 
 
-def forget_failed_sign_ins(request: Any, account: str) -> None:
+def forget_failed_sign_ins(request: HttpRequest | None, account: str) -> None:
     """After a sign-in that succeeded. The address keeps its count: one's own account must not cover for guessing at others."""
     keys = [key for key, limit in _keys(request, account) if "account" in limit.by]
     SignInFailures.objects.filter(key__in=keys).delete()
 
 
-def _keys(request: Any, account: str) -> Iterator[tuple[str, Limit]]:
+def _keys(request: HttpRequest | None, account: str) -> Iterator[tuple[str, Limit]]:
     values = {"account": account.strip().lower(), "address": (request.META.get("REMOTE_ADDR") or "") if request else ""}
     for limit in LIMITS:
         text = "\0".join(f"{part}={values[part]}" for part in limit.by)

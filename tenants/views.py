@@ -23,6 +23,7 @@ from django.views.i18n import set_language
 
 from tenants import queries, services, throttle
 from tenants.audit import actor_of
+from tenants.auth.request import SignedInRequest
 from tenants.errors import NotFound, ServiceError
 from tenants.forms import JoinForm, PasswordForm, ProfileForm, SignInForm, ThemeForm
 from tenants.models import Invitation, User
@@ -90,7 +91,7 @@ def _set_cookie(response: HttpResponse, name: str, value: str) -> None:
 
 
 @login_required
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: SignedInRequest) -> HttpResponse:
     """The last workspace, else the only one, else the list."""
     own = [member.tenant for member in queries.workspaces_of(request.user)]
     last = request.session.get(LAST_WORKSPACE)
@@ -99,12 +100,12 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-def workspace_list(request: HttpRequest) -> HttpResponse:
+def workspace_list(request: SignedInRequest) -> HttpResponse:
     return render(request, "tenants/workspace_list.html")
 
 
 @login_required
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: SignedInRequest) -> HttpResponse:
     user = request.user
     form = ProfileForm(request.POST or None, initial=_preferences(user))
     if not (request.method == "POST" and form.is_valid()):
@@ -124,7 +125,7 @@ def _preferences(user: User) -> dict[str, str]:
 @login_required
 @require_POST
 @sensitive_post_parameters()
-def change_password(request: HttpRequest) -> HttpResponse:
+def change_password(request: SignedInRequest) -> HttpResponse:
     user = request.user
     form = PasswordForm(user, request.POST)
     if not form.is_valid():
@@ -138,7 +139,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def sign_out_elsewhere(request: HttpRequest) -> HttpResponse:
+def sign_out_elsewhere(request: SignedInRequest) -> HttpResponse:
     services.sign_out_elsewhere(user=request.user)
     update_session_auth_hash(request, request.user)
     messages.success(request, _("You are signed out everywhere but here."))

@@ -6,38 +6,38 @@ import json
 from datetime import UTC
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tenants import queries
 from tenants.audit import actor_of, record
+from tenants.auth.request import WorkspaceRequest
 from tenants.downloads import download, table
 from tenants.forms import AuditFilterForm
 from tenants.models import AuditEntry
 from tenants.pages import paginate
 from tenants.permissions import Action
 from tenants.web import page
-from tenants.wording import actor_label, details, object_label, sentence
 
 
 @page(Action.VIEW_AUDIT)
-def audit(request: HttpRequest) -> HttpResponse:
-    form = _form(request)
+def audit(request: WorkspaceRequest) -> HttpResponse:
+    return _list(request, _form(request))
+
+
+def _list(request: WorkspaceRequest, form: AuditFilterForm) -> HttpResponse:
     entries = paginate(request, queries.audit_entries(tenant=request.tenant, **form.filters))
-    for entry in entries:
-        entry.sentence, entry.who, entry.facts = sentence(entry.action), actor_label(entry.actor), details(entry)
-        entry.about = object_label(entry)
     return render(request, "tenants/audit.html", {"entries": entries, "form": form}, status=422 if form.errors else 200)
 
 
 @page(Action.VIEW_AUDIT)
-def audit_export(request: HttpRequest) -> HttpResponseBase:
+def audit_export(request: WorkspaceRequest) -> HttpResponseBase:
     """What the filters leave, oldest page last. That it was taken stands in the log itself, and in the file."""
     form = _form(request)
     if form.errors:
-        return audit(request, workspace=request.tenant.slug)
+        return _list(request, form)
     chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
     record(tenant=request.tenant, actor=actor_of(request), action="audit.exported", object_type="audit", details=chosen)
     rows = queries.audit_entries(tenant=request.tenant, **form.filters)
@@ -46,7 +46,7 @@ def audit_export(request: HttpRequest) -> HttpResponseBase:
     return download(request, table(header, map(_cells, queries.every_audit_entry(rows))), name=name)
 
 
-def _form(request: HttpRequest) -> AuditFilterForm:
+def _form(request: WorkspaceRequest) -> AuditFilterForm:
     return AuditFilterForm(request.GET, actors=queries.audit_actors(tenant=request.tenant))
 
 
@@ -54,7 +54,7 @@ def _cells(entry: AuditEntry) -> list[Any]:
     return [
         entry.time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
         entry.actor,
-        sentence(entry.action),
+        entry.sentence,
         entry.object_label,
         entry.address,
         json.dumps(entry.details, ensure_ascii=False, sort_keys=True) if entry.details else "",

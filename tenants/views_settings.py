@@ -7,13 +7,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tenants import keys, queries, services
 from tenants.audit import actor_of
+from tenants.auth.request import WorkspaceRequest
 from tenants.errors import ServiceError
 from tenants.forms import TypedForm, WorkspaceForm
 from tenants.models import AppKey, Membership, Tenant
@@ -23,11 +24,11 @@ from tenants.web import page, recently_authenticated
 
 
 @page(Action.VIEW_MODELS, post=Action.MANAGE_WORKSPACE)
-def workspace(request: HttpRequest) -> HttpResponse:
+def workspace(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     initial = {"name": tenant.name, "slug": tenant.slug, "default_language": tenant.default_language}
     form = WorkspaceForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid() and attempt(form, partial(_save, request, form.cleaned_data)):
+    if request.method == "POST" and form.is_valid() and attempt(form, partial(_save, request, form.cleaned_data)) is not None:
         messages.success(request, _("Workspace saved."))
         return redirect("workspace", workspace=tenant.slug)
     pair = queries.key_pair(tenant=tenant)
@@ -36,7 +37,7 @@ def workspace(request: HttpRequest) -> HttpResponse:
 
 
 @transaction.atomic
-def _save(request: HttpRequest, given: dict[str, str]) -> Tenant:
+def _save(request: WorkspaceRequest, given: dict[str, str]) -> Tenant:
     """All of the form or nothing."""
     actor = actor_of(request)
     tenant: Tenant = Tenant.objects.get(pk=request.tenant.pk)
@@ -62,18 +63,18 @@ def _progress(tenant: Tenant) -> Any:
 
 @page(Action.MANAGE_WORKSPACE)
 @recently_authenticated
-def key_pair_rotate(request: HttpRequest) -> HttpResponse:
+def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
     """Asks first, then gives the workspace a new pair; the texts are sealed anew on the page this leads to."""
     form = TypedForm(request.POST or None, slug=request.tenant.slug)
     begin = partial(keys.begin_rotation, tenant=request.tenant, actor=actor_of(request))
-    if request.method == "POST" and form.is_valid() and attempt(form, begin):
+    if request.method == "POST" and form.is_valid() and attempt(form, begin) is not None:
         return redirect("key-pair-progress", workspace=request.tenant.slug)
     context = {"progress": _progress(request.tenant), "pair": queries.key_pair(tenant=request.tenant)}
     return page_form(request, "tenants/key_pair_rotate.html", form, context)
 
 
 @page(Action.MANAGE_WORKSPACE)
-def key_pair_progress(request: HttpRequest) -> HttpResponse:
+def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
     """How many texts are under the new pair. A POST seals for two seconds; with scripts the page goes on by itself."""
     failed = 0
     if request.method == "POST":
@@ -94,7 +95,7 @@ def key_pair_progress(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _tell(request: HttpRequest, complete: bool, failed: int) -> None:
+def _tell(request: WorkspaceRequest, complete: bool, failed: int) -> None:
     if failed:
         text = ngettext(
             "%(n)s credential could not be opened, so it was not encrypted anew. Enter its key again on the provider's page.",
@@ -107,7 +108,7 @@ def _tell(request: HttpRequest, complete: bool, failed: int) -> None:
 
 
 @page(Action.VIEW_MODELS)
-def workspace_leave(request: HttpRequest) -> HttpResponse:
+def workspace_leave(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     if request.method == "POST":
         call = partial(services.leave_workspace, tenant=tenant, user=request.user, actor=actor_of(request))
@@ -122,7 +123,7 @@ def workspace_leave(request: HttpRequest) -> HttpResponse:
 
 @page(Action.OWN_WORKSPACE)
 @recently_authenticated
-def workspace_close(request: HttpRequest) -> HttpResponse:
+def workspace_close(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     form = TypedForm(request.POST or None, slug=tenant.slug)
     if request.method == "POST" and form.is_valid():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,17 +9,17 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import get_script_prefix, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from tenants import hooks, queries, services
 from tenants.audit import actor_of
-from tenants.forms import SCOPE_SHORT, AppKeyForm, InviteForm, MailInviteForm, RoleForm, RotateForm, role_choices
+from tenants.auth.request import WorkspaceRequest
+from tenants.forms import AppKeyForm, InviteForm, MailInviteForm, RoleForm, RotateForm, role_choices
 from tenants.mail import send_invitation
 from tenants.models import AppKey, Invitation, Membership, User
 from tenants.pages import act, attempt, endpoint, page_form, paginate
@@ -28,30 +27,23 @@ from tenants.permissions import ACTION_LABELS, RANK, ROLE_ACTIONS, ROLE_LABELS, 
 from tenants.web import page, recently_authenticated
 
 MEMBERS_PER_PAGE = 40  # a row has a form of its own, which makes it twice as heavy as the rows of other lists
-SOON = timedelta(days=14)  # a key that expires within so long is pointed at
 
 
 @page(Action.VIEW_MEMBERS)
-def members(request: HttpRequest) -> HttpResponse:
+def members(request: WorkspaceRequest) -> HttpResponse:
     rows = sorted(queries.members(tenant=request.tenant), key=lambda row: -RANK[Role(row.role)])
-    own, owners = request.principal.role, sum(row.role == Role.OWNER for row in rows)
-    for row in rows:
-        # Whoever made the link could have chosen the password: owners and admins are told until the person chooses another.
-        row.password_by_link = row.user.password_by_link
-        row.is_last_owner = row.role == Role.OWNER and owners == 1
-        row.label = ROLE_LABELS[Role(row.role)]
-        row.changeable = bool(own) and can_change_role(actor=own, current=Role(row.role), new=Role(row.role))
-    context = {"members": paginate(request, rows, MEMBERS_PER_PAGE), "roles": role_choices(own), "matrix": _role_matrix()}
-    context["invitations"] = _open_invitations(request) if request.principal.can(Action.MANAGE_MEMBERS) else []
-    return render(request, "tenants/members.html", {**context, "role_names": [label for _role, label in _roles_down()]})
-
-
-def _open_invitations(request: HttpRequest) -> list[Invitation]:
-    rows = list(queries.open_invitations(tenant=request.tenant))
-    for row in rows:
-        row.label = ROLE_LABELS[Role(row.role)]
-        row.expired = row.expires <= timezone.now()
-    return rows
+    own_role, owners = request.principal.role, [row.pk for row in rows if row.role == Role.OWNER]
+    may_manage = request.principal.can(Action.MANAGE_MEMBERS)
+    context = {
+        "members": paginate(request, rows, MEMBERS_PER_PAGE),
+        "last_owner": owners[0] if len(owners) == 1 else None,
+        "changeable_roles": [role for role in Role if own_role and can_change_role(actor=own_role, current=role, new=role)],
+        "roles": role_choices(own_role),
+        "role_names": [label for _role, label in _roles_down()],
+        "matrix": _role_matrix(),
+        "invitations": queries.open_invitations(tenant=request.tenant) if may_manage else [],
+    }
+    return render(request, "tenants/members.html", context)
 
 
 def _roles_down() -> list[tuple[Role, Any]]:
@@ -66,7 +58,7 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 @page(Action.MANAGE_MEMBERS)
 @recently_authenticated
 @never_cache
-def member_invite(request: HttpRequest) -> HttpResponse:
+def member_invite(request: WorkspaceRequest) -> HttpResponse:
     kind = MailInviteForm if settings.EMAIL_URL else InviteForm
     form = kind(request.POST or None, role=request.principal.role, initial={"role": Role.EDITOR.value, "send": "1"})
     if request.method == "POST" and form.is_valid():
@@ -81,7 +73,7 @@ def member_invite(request: HttpRequest) -> HttpResponse:
     return page_form(request, "tenants/member_invite.html", form, {"by_email": bool(settings.EMAIL_URL)})
 
 
-def _invite(request: HttpRequest, given: dict[str, str], *, by_email: bool) -> tuple[Invitation, str]:
+def _invite(request: WorkspaceRequest, given: dict[str, str], *, by_email: bool) -> tuple[Invitation, str]:
     """The invitation is there only when its e-mail is on its way."""
     with transaction.atomic():
         invitation, token = services.invite(
@@ -92,7 +84,7 @@ def _invite(request: HttpRequest, given: dict[str, str], *, by_email: bool) -> t
     return invitation, token
 
 
-def _show_link(request: HttpRequest, invitation: Invitation, token: str) -> HttpResponse:
+def _show_link(request: WorkspaceRequest, invitation: Invitation, token: str) -> HttpResponse:
     has_account = User.objects.filter(email=invitation.email).exists()
     context = {"invitation": invitation, "link": _invitation_link(request, token), "has_account": has_account}
     response = render(request, "tenants/member_invited.html", context)
@@ -100,13 +92,13 @@ def _show_link(request: HttpRequest, invitation: Invitation, token: str) -> Http
     return response
 
 
-def _invitation_link(request: HttpRequest, token: str) -> str:
+def _invitation_link(request: WorkspaceRequest, token: str) -> str:
     return request.build_absolute_uri(reverse("invite", args=[token]))
 
 
 @page(Action.MANAGE_MEMBERS)
 @require_POST
-def invitation_revoke(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
+def invitation_revoke(request: WorkspaceRequest, invitation_id: UUID) -> HttpResponse:
     call = partial(services.revoke_invitation, tenant=request.tenant, invitation_id=invitation_id, actor=actor_of(request))
     act(request, call, _("Invitation withdrawn. Its link no longer works."))
     return redirect("members", workspace=request.tenant.slug)
@@ -115,7 +107,7 @@ def invitation_revoke(request: HttpRequest, invitation_id: UUID) -> HttpResponse
 @page(Action.MANAGE_MEMBERS)
 @recently_authenticated
 @require_POST
-def member_role(request: HttpRequest, membership_id: int) -> HttpResponse:
+def member_role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     get_object_or_404(Membership, pk=membership_id)
     form = RoleForm(request.POST)
     if form.is_valid():
@@ -128,7 +120,7 @@ def member_role(request: HttpRequest, membership_id: int) -> HttpResponse:
 
 
 @page(Action.MANAGE_MEMBERS)
-def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
+def member_remove(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(Membership.objects.select_related("user"), pk=membership_id)
     if request.method != "POST":
         if member.user_id == request.user.pk:
@@ -142,23 +134,15 @@ def member_remove(request: HttpRequest, membership_id: int) -> HttpResponse:
 
 
 @page(Action.VIEW_APP_KEYS)
-def app_keys(request: HttpRequest) -> HttpResponse:
+def app_keys(request: WorkspaceRequest) -> HttpResponse:
     rows = paginate(request, queries.app_keys(tenant=request.tenant))
-    everybody = request.principal.can(Action.MANAGE_APP_KEYS)
-    now = timezone.now()
-    for row in rows:
-        row.changeable = everybody or row.created_by_id == request.user.pk
-        row.is_expired = row.expires is not None and row.expires <= now
-        row.expires_soon = row.expires is not None and now < row.expires <= now + SOON
-        row.uses = [SCOPE_SHORT[scope] for scope in Scope if scope in row.scopes]
-        row.limits = [*row.allowed_providers, *row.allowed_models, *row.allowed_operations]
     return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": endpoint(request)})
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
 @recently_authenticated
 @never_cache
-def app_key_new(request: HttpRequest) -> HttpResponse:
+def app_key_new(request: WorkspaceRequest) -> HttpResponse:
     form = AppKeyForm(request.POST or None, role=request.principal.role, offered=hooks.callables(request.tenant.pk))
     if request.method == "POST" and form.is_valid():
         chosen = {name: form.cleaned_data[name] for name in ("name", "scopes")} | form.limits
@@ -169,7 +153,7 @@ def app_key_new(request: HttpRequest) -> HttpResponse:
     return page_form(request, "tenants/app_key_new.html", form)
 
 
-def _reveal(request: HttpRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
+def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
     """The one answer that holds the key's text. It is the answer to a POST and never stored: a reload does not show it again."""
     limits = (key.allowed_providers, key.allowed_models, key.allowed_operations)
     example = hooks.example(request.tenant.pk, limits) if Scope.USE in key.scopes else None
@@ -182,7 +166,7 @@ def _reveal(request: HttpRequest, key: AppKey, text: str, note: Any = "") -> Htt
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
-def app_key_revoke(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
+def app_key_revoke(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
     if request.method != "POST":
         return render(request, "tenants/app_key_revoke.html", {"key": key})
@@ -194,7 +178,7 @@ def app_key_revoke(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
 @page(Action.MANAGE_OWN_APP_KEYS)
 @recently_authenticated
 @never_cache
-def app_key_rotate(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
+def app_key_rotate(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
     form = RotateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -203,5 +187,6 @@ def app_key_rotate(request: HttpRequest, app_key_id: UUID) -> HttpResponse:
         )
         made = attempt(form, call)
         if made:
-            return _reveal(request, *made, note=dict(form.fields["overlap"].choices)[form.cleaned_data["overlap"]])
+            new_key, text = made
+            return _reveal(request, new_key, text, note=form.duration_label)
     return page_form(request, "tenants/app_key_rotate.html", form, {"key": key})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from rest_framework.response import Response
 
 from tenants import queries, services
 from tenants.errors import NotFound
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, Tenant
 from tenants.permissions import Action, Role, Scope
 from tenants.rest import ApiView, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page
 
@@ -70,7 +71,11 @@ class WorkspaceView(ApiView):
     )
     def patch(self, request: Request) -> Response:
         given = self.body(WorkspaceIn)
-        changes = {"name": services.rename_workspace, "default_language": services.set_default_language, "slug": services.move_workspace}
+        changes: dict[str, Callable[..., Tenant]] = {
+            "name": services.rename_workspace,
+            "default_language": services.set_default_language,
+            "slug": services.move_workspace,
+        }
         with transaction.atomic():
             given_names = {"name": "name", "default_language": "language", "slug": "slug"}
             for name, change in changes.items():

@@ -22,7 +22,7 @@ class Route:
     @property
     def action(self) -> Any:
         """The action the view requires of a workspace's member, None where it names none."""
-        return getattr(self.view, "required_action", None) or getattr(getattr(self.view, "view_class", None), "required_action", None)
+        return getattr(self.view, "required_actions", {}).get("GET")
 
     @property
     def api_view(self) -> Any:

@@ -1,0 +1,42 @@
+"""Django's classes that its type stubs declare generic, made to take their parameter at run time too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth import forms as auth_forms
+from django.core import paginator
+
+__all__ = [
+    "AdminUserCreationForm",
+    "ModelAdmin",
+    "ModelForm",
+    "Paginator",
+    "StackedInline",
+    "UserAdmin",
+    "UserChangeForm",
+]
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin, StackedInline
+    from django.contrib.auth.admin import UserAdmin
+    from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+    from django.core.paginator import Paginator
+    from django.forms import ModelForm
+else:
+
+    def _subscriptable(kind: type) -> type:
+        """A subclass that stays itself when a parameter is given, as in `ModelAdmin[Tenant]`."""
+        itself: Any = classmethod(lambda cls, parameter: cls)
+        return type(kind)(kind.__name__, (kind,), {"__class_getitem__": itself, "__module__": kind.__module__})
+
+    AdminUserCreationForm = _subscriptable(auth_forms.AdminUserCreationForm)
+    ModelAdmin = _subscriptable(admin.ModelAdmin)
+    ModelForm = _subscriptable(forms.ModelForm)
+    Paginator = _subscriptable(paginator.Paginator)
+    StackedInline = _subscriptable(admin.StackedInline)
+    UserAdmin = _subscriptable(auth_admin.UserAdmin)
+    UserChangeForm = _subscriptable(auth_forms.UserChangeForm)

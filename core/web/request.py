@@ -1,0 +1,13 @@
+"""The request as the middleware of all pages leaves it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django_htmx.middleware import HtmxDetails
+
+
+class PageRequest(HttpRequest):
+    """A type only: Django makes the object, the middleware adds what is named here."""
+
+    id: str  # by RequestIdMiddleware
+    htmx: HtmxDetails  # by HtmxMiddleware; true when htmx sent the request
