@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from providers import egress
 from providers.health import codes_in
-from providers.models import ProviderCredential
-from providers.queries import ProviderStatus, State
+from providers.models import CredentialState, ProviderCredential
+from providers.queries import ProviderStatus, State, is_resting
 from providers.spec import Kind, ModelType
 
 STATE_LABELS: dict[State, Any] = {
@@ -242,6 +243,40 @@ class Card:
         if state is State.TRIAL:
             return (1, 0) if self.trial_is_low else (3, 0)
         return {State.RESTING: 2, State.UNCHECKED: 2, State.CONNECTED: 4}.get(state, 5), 0
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialCard:
+    """One stored credential on a page."""
+
+    row: ProviderCredential
+
+    @property
+    def state(self) -> State:
+        if self.row.state == CredentialState.COOLING:
+            return State.RESTING if is_resting(self.row, timezone.now()) else State.CONNECTED
+        return State(self.row.state)
+
+    @property
+    def state_label(self) -> Any:
+        return label_of(self.state, self.row)
+
+    @property
+    def tone(self) -> str:
+        return TONES[self.state]
+
+    @property
+    def remedy(self) -> Any:
+        return remedy_of(self.state, self.row)
+
+    @property
+    def message(self) -> str:
+        """The provider's last words, where something is wrong."""
+        return told(self.row.state_message) if self.state is not State.CONNECTED else ""
+
+    @property
+    def rests(self) -> bool:
+        return self.row.resting_until is not None and self.row.resting_until > timezone.now()
 
 
 def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[Card]]:

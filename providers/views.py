@@ -7,34 +7,34 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from providers import queries, registry, services
-from providers.cards import TONES, Card, label_of, matching, remedy_of, sorted_cards, told
+from providers.cards import Card, CredentialCard, matching, sorted_cards
 from providers.forms import FilterForm, RenameForm, ReplaceForm
 from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
-from providers.queries import ProviderStatus, State
+from providers.queries import ProviderStatus
 from providers.reading import reading_once
 from providers.sentences import without_gaps
 from providers.spec import Provider
 from providers.wording import listed, what_stops
 from tenants.audit import actor_of
+from tenants.auth.request import WorkspaceRequest
 from tenants.pages import act, attempt, page_form
 from tenants.permissions import Action
 from tenants.web import page, recently_authenticated
 
 
 @page(Action.VIEW_PROVIDERS)
-def provider_list(request: HttpRequest) -> HttpResponse:
+def provider_list(request: WorkspaceRequest) -> HttpResponse:
     return render(request, "providers/provider_list.html", list_context(request, request.GET))
 
 
-def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
+def list_context(request: WorkspaceRequest, typed: Any) -> dict[str, Any]:
     """What the list shows for these filters; the setup dialog answers with the same list."""
     form = FilterForm(typed)
     chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": "", "state": ""}
@@ -52,7 +52,7 @@ def list_context(request: HttpRequest, typed: Any) -> dict[str, Any]:
     }
 
 
-def known_status(request: HttpRequest, provider: str) -> ProviderStatus:
+def known_status(request: WorkspaceRequest, provider: str) -> ProviderStatus:
     """The provider's state in this workspace; 404 for one that is not there."""
     status = queries.status(tenant_id=request.tenant.pk, provider=provider)
     if status is None:
@@ -67,7 +67,7 @@ def known_provider(provider: str) -> Provider:
         raise Http404 from None
 
 
-def _credential(request: HttpRequest, provider: str, credential_id: UUID) -> ProviderCredential:
+def _credential(request: WorkspaceRequest, provider: str, credential_id: UUID) -> ProviderCredential:
     found = queries.credential(tenant_id=request.tenant.pk, provider=provider, pk=credential_id)
     if found is None:
         raise Http404
@@ -75,28 +75,16 @@ def _credential(request: HttpRequest, provider: str, credential_id: UUID) -> Pro
 
 
 @page(Action.VIEW_PROVIDERS)
-def provider_credentials(request: HttpRequest, provider: str) -> HttpResponse:
+def provider_credentials(request: WorkspaceRequest, provider: str) -> HttpResponse:
     status = known_status(request, provider)
-    rows = list(queries.credentials(tenant_id=request.tenant.pk, provider=provider).select_related("created_by"))
-    for row in rows:
-        _describe(row)
-    return render(request, "providers/credentials.html", {"card": Card(status), "credentials": rows})
-
-
-def _describe(row: ProviderCredential) -> None:
-    """Label, tone and remedy of a stored credential's state, for the template."""
-    now = timezone.now()
-    state = State(row.state) if row.state != CredentialState.COOLING else State.CONNECTED
-    if row.state == CredentialState.COOLING and queries.is_resting(row, now):
-        state = State.RESTING
-    row.state_label, row.tone, row.remedy = label_of(state, row), TONES[state], remedy_of(state, row)
-    row.message = told(row.state_message) if state is not State.CONNECTED else ""
-    row.rests = row.resting_until is not None and row.resting_until > now
+    rows = queries.credentials(tenant_id=request.tenant.pk, provider=provider).select_related("created_by")
+    context = {"card": Card(status), "credentials": [CredentialCard(row) for row in rows]}
+    return render(request, "providers/credentials.html", context)
 
 
 @page(Action.MANAGE_PROVIDERS)
 @recently_authenticated
-def credential_edit(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     declared, row = known_provider(provider), _credential(request, provider, credential_id)
     form = ReplaceForm(request.POST or None, provider=declared, credential=row)
     if request.method == "POST" and form.is_valid():
@@ -108,7 +96,7 @@ def credential_edit(request: HttpRequest, provider: str, credential_id: UUID) ->
     return credential_page(request, declared, row, form)
 
 
-def credential_page(request: HttpRequest, declared: Provider, row: ProviderCredential, form: Any, **more: Any) -> HttpResponse:
+def credential_page(request: WorkspaceRequest, declared: Provider, row: ProviderCredential, form: Any, **more: Any) -> HttpResponse:
     rename = more.pop("rename", None) or RenameForm(initial={"name": row.name})
     context = {"provider": declared, "credential": row, "rename": rename, **more}
     response = page_form(request, "providers/credential_edit.html", form, context)
@@ -119,7 +107,7 @@ def credential_page(request: HttpRequest, declared: Provider, row: ProviderCrede
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_rename(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_rename(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     declared, row = known_provider(provider), _credential(request, provider, credential_id)
     rename = RenameForm(request.POST)
     if rename.is_valid():
@@ -133,26 +121,25 @@ def credential_rename(request: HttpRequest, provider: str, credential_id: UUID) 
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_test(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_test(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)
     if act(request, partial(services.check_credential, tenant=request.tenant, actor=actor_of(request), credential=row)):
         row.refresh_from_db()
-        _describe(row)
-        _tell_state(request, row)
+        _tell_state(request, CredentialCard(row))
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 
 
-def _tell_state(request: HttpRequest, row: ProviderCredential) -> None:
-    if row.state == CredentialState.CONNECTED:
-        messages.success(request, _("“%(name)s” works.") % {"name": row.name})
+def _tell_state(request: WorkspaceRequest, card: CredentialCard) -> None:
+    if card.row.state == CredentialState.CONNECTED:
+        messages.success(request, _("“%(name)s” works.") % {"name": card.row.name})
     else:
-        values = {"name": row.name, "state": row.state_label, "remedy": row.remedy}
+        values = {"name": card.row.name, "state": card.state_label, "remedy": card.remedy}
         messages.error(request, without_gaps(_("“%(name)s”: %(state)s. %(remedy)s") % values))
 
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_activate(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_activate(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)
     call = partial(services.activate_credential, tenant=request.tenant, actor=actor_of(request), credential=row)
     act(request, call, _("“%(name)s” serves the calls now.") % {"name": row.name})
@@ -161,7 +148,7 @@ def credential_activate(request: HttpRequest, provider: str, credential_id: UUID
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_move(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_move(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     """Change the order in which the standby keys are tried."""
     row = _credential(request, provider, credential_id)
     up = request.POST.get("direction") == "up"
@@ -171,18 +158,17 @@ def credential_move(request: HttpRequest, provider: str, credential_id: UUID) ->
 
 
 @page(Action.MANAGE_PROVIDERS)
-def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_delete(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)
     others = [one for one in queries.credentials(tenant_id=request.tenant.pk, provider=provider) if one.pk != row.pk]
     if request.method != "POST":
-        for one in others:
-            _describe(one)
         with reading_once():
             what = queries.consequences(credential=row)
             context = {"card": Card(known_status(request, provider)), "credential": row, "what": what}
         context |= {"stops": what_stops(what.models, what.scenarios), "defaults": listed(what.scenarios)}
-        usable = next((one for one in others if one.tone == "ok"), others[0] if others else None)
-        return render(request, "providers/credential_delete.html", {**context, "others": others, "proposed": usable})
+        cards = [CredentialCard(other) for other in others]
+        proposed = next((card for card in cards if card.tone == "ok"), cards[0] if cards else None)
+        return render(request, "providers/credential_delete.html", {**context, "others": cards, "proposed": proposed})
     chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
     call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row, successor=chosen)
     act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
@@ -191,7 +177,7 @@ def credential_delete(request: HttpRequest, provider: str, credential_id: UUID) 
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def source_order(request: HttpRequest, provider: str) -> HttpResponse:
+def source_order(request: WorkspaceRequest, provider: str) -> HttpResponse:
     first = request.POST.get("first") == "trial"
     call = partial(services.set_source_order, tenant=request.tenant, actor=actor_of(request), provider=provider, trial_first=first)
     act(request, call, _("The trial is used first now.") if first else _("Your own key is used first now."))

@@ -8,16 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from providers import importing, registry
 from providers.forms import PasteForm, provider_choices
-from providers.importing import Chosen
+from providers.importing import Chosen, Result
 from providers.pasted import How
 from tenants.audit import actor_of
+from tenants.auth.request import WorkspaceRequest
 from tenants.pages import act, attempt, page_form
 from tenants.permissions import Action
 from tenants.web import page
@@ -26,7 +27,7 @@ NAME_LENGTH = 80
 
 
 @page(Action.MANAGE_PROVIDERS)
-def credential_import(request: HttpRequest) -> HttpResponse:
+def credential_import(request: WorkspaceRequest) -> HttpResponse:
     """Paste, look, check and save: three states of one address."""
     kept = _kept(request)
     if request.method == "POST" and request.POST.get("do") == "discard":
@@ -40,7 +41,7 @@ def credential_import(request: HttpRequest) -> HttpResponse:
     return _shown(request, form, kept if request.method != "POST" else None)
 
 
-def _shown(request: HttpRequest, form: PasteForm, kept: dict[str, Any] | None) -> HttpResponse:
+def _shown(request: WorkspaceRequest, form: PasteForm, kept: dict[str, Any] | None) -> HttpResponse:
     rows = [_for_page(row) for row in kept["rows"]] if kept else []
     open_rows = [row for row in rows if row["can_be_saved"] and row["state"] != "saved"]
     context = {
@@ -66,7 +67,7 @@ def _for_page(row: dict[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ steps
 
 
-def _read(request: Any, form: PasteForm) -> bool:
+def _read(request: WorkspaceRequest, form: PasteForm) -> bool:
     nonce = secrets.token_urlsafe(12)
     found = attempt(form, lambda: importing.preview(tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce))
     if found is None:
@@ -78,7 +79,7 @@ def _read(request: Any, form: PasteForm) -> bool:
     return True
 
 
-def _save(request: Any, kept: dict[str, Any] | None) -> HttpResponse:
+def _save(request: WorkspaceRequest, kept: dict[str, Any] | None) -> HttpResponse:
     if kept is None or not kept["token"]:
         messages.warning(request, _("The pasted keys are no longer kept. Paste them again."))
         return redirect(request.path)
@@ -86,7 +87,7 @@ def _save(request: Any, kept: dict[str, Any] | None) -> HttpResponse:
     if not chosen:
         messages.warning(request, _("Choose the keys to save, and a provider for each."))
         return redirect(request.path)
-    done: list[Any] = []
+    done: list[tuple[list[Result], str]] = []
     call = lambda: done.append(  # noqa: E731
         importing.save(tenant=request.tenant, actor=actor_of(request), token=kept["token"], nonce=kept["nonce"], chosen=chosen)
     )
@@ -100,7 +101,7 @@ def _save(request: Any, kept: dict[str, Any] | None) -> HttpResponse:
     return redirect(request.path)
 
 
-def _note(kept: dict[str, Any], results: list[Any], chosen: set[int]) -> None:
+def _note(kept: dict[str, Any], results: list[Result], chosen: set[int]) -> None:
     """Keep what came of each row; one that was not ticked is not ticked again by us."""
     rows = {row["number"]: row for row in kept["rows"]}
     for row in kept["rows"]:
@@ -111,7 +112,7 @@ def _note(kept: dict[str, Any], results: list[Any], chosen: set[int]) -> None:
         rows[one.number].update(told, state=state)
 
 
-def _tell(request: HttpRequest, results: list[Any]) -> None:
+def _tell(request: WorkspaceRequest, results: list[Result]) -> None:
     saved = sum(1 for one in results if one.is_saved)
     failed = sum(1 for one in results if one.is_saved is False)
     waiting = sum(1 for one in results if one.is_saved is None)
@@ -126,7 +127,7 @@ def _tell(request: HttpRequest, results: list[Any]) -> None:
         messages.warning(request, f"{text} {go_on}")
 
 
-def _chosen(request: HttpRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
+def _chosen(request: WorkspaceRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
     known = {slug for slug, _label in provider_choices()}
     found = []
     for row in rows:
@@ -144,18 +145,18 @@ def _chosen(request: HttpRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
 # ------------------------------------------------------------------------------------------------ what is kept
 
 
-def _key(request: Any) -> str:
+def _key(request: WorkspaceRequest) -> str:
     return f"import:{request.tenant.pk}"
 
 
-def _kept(request: Any) -> dict[str, Any] | None:
+def _kept(request: WorkspaceRequest) -> dict[str, Any] | None:
     """The preview of this person in this workspace, while it may be acted on."""
-    kept = request.session.get(_key(request))
+    kept: dict[str, Any] | None = request.session.get(_key(request))
     if kept is not None and kept["until"] < time.time():
         _forget(request)
         return None
     return kept
 
 
-def _forget(request: Any) -> None:
+def _forget(request: WorkspaceRequest) -> None:
     request.session.pop(_key(request), None)
