@@ -39,7 +39,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and playground.takes(path):
         await playground(scope, receive, send, path)
     else:
-        await django_application(scope, receive, send)  # type: ignore[arg-type]
+        await django_application(scope, receive, send)
 
 
 async def _live(receive: Receive, send: Send) -> None:

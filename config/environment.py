@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 _KINDS = {int: "a whole number", float: "a number"}
 
 
-class Environment(environ.FileAwareEnv):  # type: ignore[misc]
+class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no types
     """Each variable NAME may also come as NAME_FILE. Raises ImproperlyConfigured for what cannot be read or is of the wrong kind."""
 
     def get_value(self, var: str, cast: Any = None, *arguments: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from uvicorn_worker import UvicornWorker
 from config import settings
 
 
-class Worker(UvicornWorker):
+class Worker(UvicornWorker):  # type: ignore[misc]  # the package has no types
     """uvloop and httptools; the access log is ours (config/logs.py), because uvicorn's writes query strings."""
 
     CONFIG_KWARGS: dict[str, Any] = {

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from config import health
 from config.logs import request_id
+from core.web.request import PageRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
@@ -40,15 +41,15 @@ class RequestIdMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: PageRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")
-        request.id = given if _ID.fullmatch(given) else secrets.token_hex(12)  # type: ignore[attr-defined]
-        token = request_id.set(request.id)  # type: ignore[attr-defined]
+        request.id = given if _ID.fullmatch(given) else secrets.token_hex(12)
+        token = request_id.set(request.id)
         try:
             response = self.get_response(request)
         finally:
             request_id.reset(token)
-        response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
+        response["X-Request-Id"] = request.id
         return response
 
 

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
+from core.admin.generic import ModelAdmin
 from providers import registry
 from providers.admin import ProviderFilter
 from providers.models import ProviderCredential
@@ -104,7 +105,7 @@ class PlanFilter(admin.SimpleListFilter):
 class WorkspaceAdmin(TenantAdmin):
     list_display = ("name", "slug", "status", "member_count", "providers", "calls", "trial_used", "created")
     list_filter = ("status", ActiveFilter, PlanFilter, "created")
-    actions = (*TenantAdmin.actions, grant_trial, "export")  # type: ignore[assignment]
+    actions = (*TenantAdmin.actions, grant_trial, "export")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The page's rows only are looked up, all of them at once."""
@@ -117,7 +118,8 @@ class WorkspaceAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("providers"))
     def providers(self, tenant: Any) -> int:
-        return tenant.in_use.providers  # type: ignore[no-any-return]
+        number: int = tenant.in_use.providers
+        return number
 
     @admin.display(description=gettext_lazy("calls, 7 days"))
     def calls(self, tenant: Any) -> str:
@@ -159,6 +161,7 @@ class LedgerAdmin(CallRecordAdmin):
 
 def register() -> None:
     """In place of what the apps registered. Called once, when their modules are loaded."""
-    for model, made in ((Tenant, WorkspaceAdmin), (CallRecord, LedgerAdmin), (TrialPlan, PlanAdmin)):
+    pages: dict[type[Model], type[ModelAdmin[Any]]] = {Tenant: WorkspaceAdmin, CallRecord: LedgerAdmin, TrialPlan: PlanAdmin}
+    for model, page in pages.items():
         admin.site.unregister(model)
-        admin.site.register(model, made)
+        admin.site.register(model, page)

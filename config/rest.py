@@ -74,7 +74,7 @@ _WITH_PATH = {"404": _("There is no such object in this workspace.")}
 _WITH_BODY = {"413": _("The body is larger than 256 KiB."), "415": _("The body is not JSON in UTF-8.")}
 
 
-class AppKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class AppKeyScheme(OpenApiAuthenticationExtension):
     target_class = "tenants.api.AppKeyAuthentication"
     name = "appKey"
 
@@ -86,7 +86,7 @@ class Generator(SchemaGenerator):
     """drf-spectacular's document with our error body and closed request objects."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
-        document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]
+        document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]  # drf-spectacular
         document["info"]["description"] = _DESCRIPTION
         schemas = document["components"]["schemas"]
         for name, body in schemas.items():
@@ -96,7 +96,7 @@ class Generator(SchemaGenerator):
         for operations in document["paths"].values():
             for operation in operations.values():
                 _add_errors(operation)
-        normalized: dict[str, Any] = normalize_result_object(document)  # type: ignore[no-untyped-call]
+        normalized: dict[str, Any] = normalize_result_object(document)
         return normalized
 
 
@@ -115,7 +115,7 @@ def _add_errors(operation: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=8)
 def _document(_language: str) -> dict[str, Any]:
-    return Generator().get_schema(request=None, public=True)
+    return Generator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # drf-spectacular
 
 
 def document() -> dict[str, Any]:

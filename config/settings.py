@@ -27,7 +27,7 @@ DEBUG = env.bool("DEBUG", default=False)
 
 
 def _secret(name: str, filename: str) -> str:
-    value = env.str(name, default="")
+    value: str = env.str(name, default="")
     path = DATA_DIR / filename
     if not value and path.is_file():
         value = path.read_text(encoding="ascii").strip()

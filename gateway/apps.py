@@ -1,8 +1,17 @@
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from providers.contributions import TrialFacts
+    from quotas.hooks import CredentialField, ListPrice, PlanCredential, RetiredModel
 
 
 class GatewayConfig(AppConfig):
@@ -27,7 +36,7 @@ class GatewayConfig(AppConfig):
         hooks.register_catalog(price=list_price, label=provider_label)
 
 
-def trials_by_provider(tenant_id: UUID) -> Mapping:  # type: ignore[type-arg]
+def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:
     """The trial of each provider, for the providers' pages; of several plans the one that has most left."""
     from providers.contributions import TrialFacts
     from quotas import queries
@@ -47,14 +56,14 @@ def trials_by_provider(tenant_id: UUID) -> Mapping:  # type: ignore[type-arg]
     }
 
 
-def latest_calls(tenant_id: UUID, models: Collection[tuple[str, str]]) -> Mapping:  # type: ignore[type-arg]
+def latest_calls(tenant_id: UUID, models: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], datetime]:
     """When models were called last, for the pages of models."""
     from quotas import queries
 
     return queries.latest_calls(tenant_id=tenant_id, models=models)
 
 
-def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ignore[no-untyped-def]
+def check_plan_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
     """What an operator typed for a plan, checked and split as a tenant's credential is. Raises ServiceError."""
     from providers import fields, registry
     from quotas.hooks import PlanCredential
@@ -71,7 +80,7 @@ def check_plan_credential(provider: str, values: Mapping[str, str]):  # type: ig
     return PlanCredential(cleaned.public, cleaned.secret, fields.address(declared, cleaned.public, base_url))
 
 
-def plan_fields(provider: str) -> list:  # type: ignore[type-arg]
+def plan_fields(provider: str) -> list[CredentialField]:
     """The inputs of a plan's credential: those that a workspace of this provider fills in."""
     from providers import registry
     from quotas.hooks import CredentialField
@@ -83,7 +92,7 @@ def plan_fields(provider: str) -> list:  # type: ignore[type-arg]
     return [CredentialField(one.name, one.label, one.secret, one.help_text) for one in declared]
 
 
-def retired_models(provider: str, models: Collection[str]) -> list:  # type: ignore[type-arg]
+def retired_models(provider: str, models: Collection[str]) -> list[RetiredModel]:
     """Those of a plan's models that their provider has switched off or will."""
     from models_catalog import facts
     from quotas.hooks import RetiredModel
@@ -93,7 +102,7 @@ def retired_models(provider: str, models: Collection[str]) -> list:  # type: ign
     return [RetiredModel(model, fact.retired, fact.successor or "") for model, fact in known if fact.retired is not None]
 
 
-def list_price(tenant_id: UUID, provider: str, model: str):  # type: ignore[no-untyped-def]
+def list_price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
     """A model's price in the catalog of now, for the page of a call."""
     from models_catalog import queries
     from quotas.hooks import ListPrice
@@ -104,7 +113,7 @@ def list_price(tenant_id: UUID, provider: str, model: str):  # type: ignore[no-u
     return ListPrice(entry.price, entry.as_of, entry.source, is_own="price" in entry.overrides)
 
 
-def scenario_label(scenario: str):  # type: ignore[no-untyped-def]
+def scenario_label(scenario: str) -> Any:
     """What a default model is for; None where there is no such scenario."""
     from models_catalog import scenarios
 
@@ -112,7 +121,7 @@ def scenario_label(scenario: str):  # type: ignore[no-untyped-def]
     return found.label if found else None
 
 
-def provider_label(provider: str):  # type: ignore[no-untyped-def]
+def provider_label(provider: str) -> Any:
     """A provider's name for people; None where there is no such provider."""
     from providers import registry
 

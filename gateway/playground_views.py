@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -21,6 +21,7 @@ from gateway.playground_models import Offer, chat_parameters, embedding_paramete
 from gateway.playground_texts import texts
 from providers.reading import reading_once
 from providers.spec import ModelType, Operation
+from tenants.auth.request import WorkspaceRequest
 from tenants.markdown import LONGEST, answer_html, plain_html
 from tenants.pages import endpoint, focus_first_error
 from tenants.permissions import Action
@@ -41,7 +42,7 @@ _SOUNDS: Final = ("audio/",)
 
 
 @page(Action.USE_MODELS)
-def call(request: Any, operation: str) -> HttpResponse:
+def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
     """Who may call: the server in front asks this with every call of a script, and makes the call itself where it may."""
     if operation not in OPERATIONS:
         raise Http404
@@ -57,7 +58,7 @@ def call(request: Any, operation: str) -> HttpResponse:
 
 @page(Action.USE_MODELS)
 @require_POST
-def render_answer(request: Any) -> HttpResponse:
+def render_answer(request: WorkspaceRequest) -> HttpResponse:
     """An answer's Markdown as safe HTML: scripts ask for it once, when an answer is complete."""
     text = request.POST.get("text", "")
     if len(text) > LONGEST:
@@ -71,7 +72,7 @@ def render_answer(request: Any) -> HttpResponse:
 class _Page:
     """What the pages share: the models of each type, tabs, and the code for the chosen model."""
 
-    def __init__(self, request: Any, tab: str) -> None:
+    def __init__(self, request: WorkspaceRequest, tab: str) -> None:
         self.request, self.tab = request, tab
         given = request.POST if request.method == "POST" else request.GET
         wanted = {_TYPES[tab]: given.get("model", "")}
@@ -108,7 +109,7 @@ class _Page:
 
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def chat(request: Any) -> HttpResponse:
+def chat(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, "chat")
     offer = shown.offer
     parameters = chat_parameters(offer.model) if offer.model else []
@@ -126,12 +127,12 @@ def chat(request: Any) -> HttpResponse:
     return shown.show(context | {"form": form}, form)
 
 
-def _beside(request: HttpRequest, offer: Offer) -> str:
+def _beside(request: WorkspaceRequest, offer: Offer) -> str:
     name = (request.POST if request.method == "POST" else request.GET).get("beside", "")
     return name if offer.find(name) is not None and (offer.model is None or name != offer.model.id) else ""
 
 
-def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> ChatForm:
+def _converse(request: WorkspaceRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> ChatForm:
     """One more turn of a conversation that came with the form: the form to go on with, or the one with something wrong in it."""
     action = request.POST.get("action", "send")
     if action in ("draft", "clear"):  # "draft": a text that another page hands over
@@ -155,7 +156,7 @@ def _converse(request: HttpRequest, offer: Offer, parameters: Any, context: dict
     return ChatForm(offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))})
 
 
-def _answer_turn(request: HttpRequest, form: ChatForm, turns: list[dict[str, Any]]) -> None:
+def _answer_turn(request: WorkspaceRequest, form: ChatForm, turns: list[dict[str, Any]]) -> None:
     models = [form.cleaned_data["model"], *filter(None, [form.cleaned_data["beside"]])]
     questions = [Question(Operation.CHAT, model, form.body(turns, slot)) for slot, model in enumerate(models)]
     for slot, outcome in enumerate(calls.ask(request, questions)):
@@ -194,7 +195,7 @@ def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def embeddings(request: Any) -> HttpResponse:
+def embeddings(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, "embeddings")
     offer = shown.offer
     parameters = embedding_parameters(offer.model) if offer.model else []
@@ -211,7 +212,7 @@ def embeddings(request: Any) -> HttpResponse:
 
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def rerank(request: Any) -> HttpResponse:
+def rerank(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, "rerank")
     offer = shown.offer
     form = RerankForm(request.POST or None, offer=offer)
@@ -226,7 +227,7 @@ def rerank(request: Any) -> HttpResponse:
 
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def speech(request: Any) -> HttpResponse:
+def speech(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, "speech")
     heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
     action = request.POST.get("action", "hear") if request.method == "POST" else ""

@@ -37,7 +37,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(TenantModel)
-class TenantModelAdmin(ReadOnlyAdmin):
+class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     list_select_related = ("tenant",)
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER  # every workspace has hundreds of models
@@ -130,7 +130,7 @@ class ScenarioFilter(admin.SimpleListFilter):
 
 
 @admin.register(DefaultModel)
-class DefaultModelAdmin(ReadOnlyAdmin):
+class DefaultModelAdmin(ReadOnlyAdmin[DefaultModel]):
     list_select_related = ("tenant",)
     list_display = ("tenant", SCENARIO, "model", column("fallbacks", gettext_lazy("fallbacks")), "updated")
     list_display_links = (SCENARIO,)
@@ -141,7 +141,7 @@ class DefaultModelAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CatalogSnapshot)
-class CatalogSnapshotAdmin(ReadOnlyAdmin):
+class CatalogSnapshotAdmin(ReadOnlyAdmin[CatalogSnapshot]):
     """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is in effect."""
 
     list_select_related = ("previous",)

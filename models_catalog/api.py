@@ -20,7 +20,21 @@ from providers import queries as provider_queries
 from providers.spec import ModelType
 from tenants.errors import NotFound
 from tenants.permissions import Action
-from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Text, Whole, listed, listing, operation, page, refused
+from tenants.rest import (
+    ApiView,
+    Flag,
+    NoBody,
+    PageQuery,
+    ShadowingField,
+    StrictSerializer,
+    Text,
+    Whole,
+    listed,
+    listing,
+    operation,
+    page,
+    refused,
+)
 
 TAG, DEFAULTS = gettext_noop("Models"), gettext_noop("Default models")
 TYPES = [one.value for one in ModelType]
@@ -60,7 +74,7 @@ class PriceOut(serializers.Serializer[Any]):
 class RuleOut(serializers.Serializer[Any]):
     min = serializers.FloatField(required=False)
     max = serializers.FloatField(required=False)
-    default = serializers.JSONField(required=False)  # type: ignore[assignment]
+    default: ShadowingField = serializers.JSONField(required=False)
     supported = serializers.BooleanField(required=False)
     with_effort_none = serializers.BooleanField(required=False)
 
@@ -73,7 +87,7 @@ class ModelOut(serializers.Serializer[Entry]):
     provider = serializers.CharField()
     model = serializers.CharField()
     type = serializers.ChoiceField(TYPES, allow_null=True, help_text=_("null: not known."))
-    label = serializers.CharField()  # type: ignore[assignment]
+    label: ShadowingField = serializers.CharField()
     enabled = serializers.BooleanField()
     callable = serializers.SerializerMethodField(
         help_text=_(
@@ -100,7 +114,7 @@ class ModelOut(serializers.Serializer[Entry]):
     base_url = serializers.CharField(help_text=_("Its own address, or empty."))
     masked = serializers.CharField(source="mask", help_text=_("Its own key, masked; empty without one."))
     overrides = serializers.DictField(child=serializers.JSONField(), help_text=_("Facts that this workspace set itself."))
-    source = serializers.CharField(help_text=_("Where the facts come from."))
+    source: ShadowingField = serializers.CharField(help_text=_("Where the facts come from."))
     as_of = serializers.DateField(allow_null=True)
 
     def get_callable(self, entry: Entry) -> bool:
@@ -112,7 +126,7 @@ class ModelOut(serializers.Serializer[Entry]):
 
 class DefaultOut(serializers.Serializer[DefaultChoice]):
     scenario = serializers.ChoiceField(SLUGS, source="scenario.slug")
-    label = serializers.CharField(source="scenario.label")  # type: ignore[assignment]
+    label: ShadowingField = serializers.CharField(source="scenario.label")
     type = serializers.ChoiceField(TYPES, source="scenario.type", help_text=_("Models of this type fit."))
     model = serializers.SerializerMethodField(help_text=_('"provider/model"; null where nothing is chosen.'))
     fallbacks = serializers.ListField(child=serializers.CharField(), help_text=_("Tried in this order where the model before fails."))
@@ -155,7 +169,7 @@ class ModelIn(StrictSerializer):
 class ModelChange(StrictSerializer):
     enabled = Flag(required=False)
     type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
-    label = Text(required=False, allow_null=True, max_length=200)  # type: ignore[assignment]
+    label: ShadowingField = Text(required=False, allow_null=True, max_length=200)
     context_window = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
     max_output = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
     max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
@@ -186,9 +200,8 @@ class DefaultIn(StrictSerializer):
 class ModelApiView(ApiView):
     """Views that show entries of the catalog."""
 
-    def shown(self, found: Entry | list[Entry], can_call: Any = None) -> Any:
-        test = can_call or queries.can_call(tenant_id=self.tenant.pk)
-        return ModelOut(found, many=isinstance(found, list), context={"can_call": test}).data  # type: ignore[arg-type]
+    def shown(self, entry: Entry) -> Any:
+        return ModelOut(entry, context={"can_call": queries.can_call(tenant_id=self.tenant.pk)}).data
 
 
 class ModelsView(ModelApiView):
@@ -217,7 +230,7 @@ class ModelsView(ModelApiView):
         if wanted is not None:
             found = [entry for entry in found if can_call(entry) is wanted]
         rows, following = page(found, key=lambda entry: entry.id, **self.paging)
-        return listing(self.shown(list(rows), can_call), following)
+        return listing(ModelOut, rows, following, can_call=can_call)
 
 
 class ModelView(ModelApiView):
@@ -321,7 +334,7 @@ class DefaultsView(ApiView):
     def get(self, request: Request) -> Response:
         found = list(queries.defaults(tenant_id=self.tenant.pk).values())
         rows, following = page(found, key=lambda choice: f"{SLUGS.index(choice.scenario.slug):02d}", **self.paging)
-        return listing(DefaultOut(rows, many=True).data, following)
+        return listing(DefaultOut, rows, following)
 
 
 class DefaultView(ApiView):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,9 +15,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from models_catalog import queries, services
+from models_catalog.catalog import Entry
 from models_catalog.details import facts_table
 from models_catalog.forms import DefaultForm, FactsForm, ModelFilterForm, ModelForm, SetupForm, rearranged
+from models_catalog.importing import ImportResult
 from models_catalog.listing import latest_calls
+from models_catalog.queries import DefaultChoice
 from models_catalog.scenarios import SCENARIOS
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
@@ -30,6 +33,7 @@ from providers.reading import reading_once
 from providers.spec import Kind, Provider
 from providers.views import known_provider, known_status, list_context
 from tenants.audit import actor_of
+from tenants.auth.request import WorkspaceRequest
 from tenants.errors import ServiceError
 from tenants.pages import act, attempt, page_form, paginate
 from tenants.permissions import Action
@@ -37,13 +41,18 @@ from tenants.web import page
 
 
 @page(Action.MANAGE_PROVIDERS)
-def provider_setup(request: HttpRequest, provider: str) -> HttpResponse:
+def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
     """A page, and the same form in a dialog."""
     declared = _offered(provider)
     status = known_status(request, provider)
     # In the dialog the form stands on the page of the list, whose filters have ids of the plain kind.
-    options = {"with_model": not status.credentials, "initial": {"name": _free_name(request, provider)}, "auto_id": "setup_%s"}
-    form = SetupForm(request.POST or None, provider=declared, **options)
+    form = SetupForm(
+        request.POST or None,
+        provider=declared,
+        with_model=not status.credentials,
+        initial={"name": _free_name(request, provider)},
+        auto_id="setup_%s",
+    )
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(services.set_up_provider, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check)
@@ -61,7 +70,7 @@ def _offered(slug: str) -> Provider:
     return found
 
 
-def _free_name(request: HttpRequest, provider: str) -> str:
+def _free_name(request: WorkspaceRequest, provider: str) -> str:
     taken = set(provider_queries.credentials(tenant_id=request.tenant.pk, provider=provider).values_list("name", flat=True))
     number = next(number for number in range(1, len(taken) + 2) if _numbered(number) not in taken)
     return _numbered(number)
@@ -71,7 +80,7 @@ def _numbered(number: int) -> str:
     return _("Default") if number == 1 else _("Key %(number)d") % {"number": number}
 
 
-def _saved(request: HttpRequest, provider: Provider, row: ProviderCredential) -> HttpResponse:
+def _saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> HttpResponse:
     """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that the dialog may close."""
     _tell_saved(request, provider, row)
     home = reverse("provider-list", kwargs={"workspace": request.tenant.slug})
@@ -88,7 +97,7 @@ def _saved(request: HttpRequest, provider: Provider, row: ProviderCredential) ->
     return response
 
 
-def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredential) -> None:
+def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> None:
     values = {"provider": provider.label, "name": row.name}
     status = known_status(request, provider.slug)
     if row.state == CredentialState.NO_FUNDS:
@@ -109,7 +118,7 @@ def _tell_saved(request: HttpRequest, provider: Provider, row: ProviderCredentia
 
 
 @page(Action.VIEW_MODELS)
-def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
+def provider_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
     declared = known_provider(provider)
     form = ModelFilterForm(request.GET, provider=declared)
     with reading_once():
@@ -127,7 +136,7 @@ def provider_models(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 @page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
-def model_detail(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+def model_detail(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     """Everything known of one model, where each value comes from, and the workspace's own values."""
     with reading_once():
         layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
@@ -149,7 +158,7 @@ def model_detail(request: HttpRequest, provider: str, model: str) -> HttpRespons
     return page_form(request, "models_catalog/model_detail.html", form, context)
 
 
-def _scenarios_with(request: HttpRequest, model: str) -> list[Any]:
+def _scenarios_with(request: WorkspaceRequest, model: str) -> list[Any]:
     """The scenarios whose default or fallback a model is."""
     chosen = queries.chosen(tenant_id=request.tenant.pk)
     return [one.label for one in SCENARIOS if one.slug in chosen and model in (chosen[one.slug].model, *chosen[one.slug].fallbacks)]
@@ -157,7 +166,7 @@ def _scenarios_with(request: HttpRequest, model: str) -> list[Any]:
 
 @page(Action.MANAGE_MODELS)
 @require_POST
-def model_toggle(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+def model_toggle(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     enabled = request.POST.get("enabled") == "1"
     call = partial(services.set_enabled, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model, enabled=enabled)
     changed = act(request, call, "" if request.htmx else (_("Switched on.") if enabled else _("Switched off.")))
@@ -170,7 +179,7 @@ def model_toggle(request: HttpRequest, provider: str, model: str) -> HttpRespons
     return response
 
 
-def _to_models(request: HttpRequest, provider: str) -> HttpResponse:
+def _to_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
     """Back to the page of the list that the button stood on."""
     names = {"workspace": request.tenant.slug}
     address = (
@@ -181,14 +190,14 @@ def _to_models(request: HttpRequest, provider: str) -> HttpResponse:
     return HttpResponse(status=204, headers={"HX-Redirect": target}) if request.htmx else redirect(target)
 
 
-def _typed(request: HttpRequest) -> str:
+def _typed(request: WorkspaceRequest) -> str:
     """The filters of the list that a button stood on: "all" of the page of all models, "back" of a provider's."""
     return request.POST.get("all") or request.POST.get("back", "")
 
 
 @page(Action.MANAGE_MODELS)
 @require_POST
-def models_bulk(request: HttpRequest, provider: str) -> HttpResponse:
+def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
     chosen, enabled = request.POST.getlist("model"), request.POST.get("enabled") == "1"
     if not chosen:
         messages.warning(request, _("Choose models first."))
@@ -203,9 +212,9 @@ def models_bulk(request: HttpRequest, provider: str) -> HttpResponse:
 
 @page(Action.MANAGE_MODELS)
 @require_POST
-def models_refresh(request: HttpRequest, provider: str) -> HttpResponse:
+def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
     known_provider(provider)
-    found: list[Any] = []
+    found: list[ImportResult] = []
     act(request, lambda: found.append(services.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)))
     if found and found[0].error:
         messages.warning(request, _("The list could not be fetched: %(error)s The older list stays.") % {"error": found[0].error})
@@ -218,7 +227,7 @@ def models_refresh(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 @page(Action.MANAGE_MODELS)
-def model_add(request: HttpRequest, provider: str) -> HttpResponse:
+def model_add(request: WorkspaceRequest, provider: str) -> HttpResponse:
     declared = _offered(provider)
     form = ModelForm(request.POST or None, provider=declared)
     if request.method == "POST" and form.is_valid():
@@ -234,7 +243,7 @@ def model_add(request: HttpRequest, provider: str) -> HttpResponse:
 
 @page(Action.MANAGE_MODELS)
 @require_POST
-def model_test(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+def model_test(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     if queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model) is None:
         raise Http404
     _test(request, f"{provider}/{model}")
@@ -242,7 +251,7 @@ def model_test(request: HttpRequest, provider: str, model: str) -> HttpResponse:
 
 
 @page(Action.MANAGE_MODELS)
-def model_delete(request: HttpRequest, provider: str, model: str) -> HttpResponse:
+def model_delete(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
     if entry is None:
         raise Http404
@@ -258,7 +267,7 @@ def model_delete(request: HttpRequest, provider: str, model: str) -> HttpRespons
 
 
 @page(Action.VIEW_DEFAULTS, post=Action.MANAGE_DEFAULTS)
-def default_models(request: HttpRequest) -> HttpResponse:
+def default_models(request: WorkspaceRequest) -> HttpResponse:
     with reading_once():
         choices = list(queries.defaults(tenant_id=request.tenant.pk).values())
         entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
@@ -277,22 +286,25 @@ def default_models(request: HttpRequest) -> HttpResponse:
     return render(request, "models_catalog/default_models.html", context, status=422 if wrong else 200)
 
 
-def _default_form(request: HttpRequest, choice: Any, entries: list[Any]) -> DefaultForm:
+def _default_form(request: WorkspaceRequest, choice: DefaultChoice, entries: list[Entry]) -> DefaultForm:
     labels = {one.slug: one.label for one in registry.all_providers()}
     fitting = [entry for entry in entries if entry.type is choice.scenario.type]
     return DefaultForm(rearranged(request.POST) or None, choice=choice, entries=fitting, labels=labels)
 
 
-def _save_default(request: HttpRequest, form: DefaultForm) -> bool:
-    known = {"tenant": request.tenant, "actor": actor_of(request), "scenario": form.scenario.slug}
-    if not form.cleaned_data["model"]:
-        attempt(form, partial(services.clear_default, **known))
+def _save_default(request: WorkspaceRequest, form: DefaultForm) -> bool:
+    tenant, actor, scenario, model = request.tenant, actor_of(request), form.scenario.slug, form.cleaned_data["model"]
+    if not model:
+        attempt(form, partial(services.clear_default, tenant=tenant, actor=actor, scenario=scenario))
     else:
-        attempt(form, partial(services.set_default, **known, model=form.cleaned_data["model"], fallbacks=form.chosen_fallbacks))
+        fallbacks = form.chosen_fallbacks
+        attempt(form, partial(services.set_default, tenant=tenant, actor=actor, scenario=scenario, model=model, fallbacks=fallbacks))
     return not form.errors
 
 
-def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultForm], entries: list[Any]) -> list[dict[str, Any]]:
+def _default_rows(
+    request: WorkspaceRequest, choices: list[DefaultChoice], forms: list[DefaultForm], entries: list[Entry]
+) -> list[dict[str, Any]]:
     """Each scenario with its form, the state of what serves it, and a suggestion where nothing is set."""
     cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk, with_counts=False).items()}
     rows = []
@@ -306,7 +318,7 @@ def _default_rows(request: HttpRequest, choices: list[Any], forms: list[DefaultF
     return _with_suggestions(request, rows, entries)
 
 
-def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries: list[Any]) -> list[dict[str, Any]]:
+def _with_suggestions(request: WorkspaceRequest, rows: list[dict[str, Any]], entries: list[Entry]) -> list[dict[str, Any]]:
     known = {one.id: one for one in entries}
     for row in rows:
         choice = row["choice"]
@@ -320,7 +332,7 @@ def _with_suggestions(request: HttpRequest, rows: list[dict[str, Any]], entries:
 
 @page(Action.MANAGE_DEFAULTS)
 @require_POST
-def default_test(request: HttpRequest, scenario: str) -> HttpResponse:
+def default_test(request: WorkspaceRequest, scenario: str) -> HttpResponse:
     choice = queries.defaults(tenant_id=request.tenant.pk).get(scenario)
     if choice is None:
         raise Http404
@@ -328,7 +340,7 @@ def default_test(request: HttpRequest, scenario: str) -> HttpResponse:
     return redirect("default-models", workspace=request.tenant.slug)
 
 
-def _test(request: HttpRequest, model: str) -> None:
+def _test(request: WorkspaceRequest, model: str) -> None:
     """Ask "provider/model" as an application would; what came of it is a message, also that it is switched off or gone."""
     try:
         took = try_model(tenant=request.tenant, name=model)

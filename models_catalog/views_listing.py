@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from models_catalog import listing
 from models_catalog.forms import CatalogFilterForm
 from providers.reading import reading_once
+from tenants.auth.request import WorkspaceRequest
 from tenants.pages import paginate
 from tenants.permissions import Action
 from tenants.web import page
 
 
 @page(Action.VIEW_MODELS)
-def models(request: HttpRequest) -> HttpResponse:
+def models(request: WorkspaceRequest) -> HttpResponse:
     with reading_once():
         known = listing.listed(tenant_id=request.tenant.pk)
     form = CatalogFilterForm(request.GET, providers=listing.providers_of(known))

@@ -69,7 +69,7 @@ PROVIDER = coded("provider", gettext_lazy("provider"), provider_name)
 
 
 @admin.register(ProviderCredential)
-class ProviderCredentialAdmin(ReadOnlyAdmin):
+class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
     list_display = ("tenant", PROVIDER, "name", "mask", "state", ACTIVE, "checked", "last_used")
     list_display_links = ("name",)
     list_filter = (ProviderFilter, TroubleFilter, "state", "is_active")

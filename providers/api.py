@@ -17,7 +17,7 @@ from providers.queries import ProviderStatus, State
 from providers.spec import Field, Kind, ModelType
 from tenants.errors import NotFound
 from tenants.permissions import Action
-from tenants.rest import ApiView, Flag, NoBody, PageQuery, StrictSerializer, Text, listed, listing, operation, page, refused
+from tenants.rest import ApiView, Flag, NoBody, PageQuery, ShadowingField, StrictSerializer, Text, listed, listing, operation, page, refused
 
 TAG, CREDENTIALS = gettext_noop("Providers"), gettext_noop("Credentials")
 CREDENTIAL, TRIAL = "credential", "trial"
@@ -28,15 +28,15 @@ CREDENTIAL, TRIAL = "credential", "trial"
 
 class ChoiceOut(serializers.Serializer[Any]):
     value = serializers.CharField()
-    label = serializers.CharField()
+    label: ShadowingField = serializers.CharField()
 
 
 class FieldOut(serializers.Serializer[Field]):
     name = serializers.CharField(help_text=_("The key in `values`."))
-    label = serializers.CharField()  # type: ignore[assignment]
+    label: ShadowingField = serializers.CharField()
     secret = serializers.BooleanField(help_text=_("Goes in and never comes out."))
-    required = serializers.BooleanField()  # type: ignore[assignment]
-    help_text = serializers.CharField()  # type: ignore[assignment]
+    required: ShadowingField = serializers.BooleanField()
+    help_text: ShadowingField = serializers.CharField()
     help_url = serializers.CharField(help_text=_("Where the value is got."))
     placeholder = serializers.CharField()
     advanced = serializers.BooleanField()
@@ -69,7 +69,7 @@ class TrialFactsOut(serializers.Serializer[Any]):
 
 class ProviderOut(serializers.Serializer[ProviderStatus]):
     slug = serializers.CharField()
-    label = serializers.CharField(source="provider.label", default="")  # type: ignore[assignment]
+    label: ShadowingField = serializers.CharField(source="provider.label", default="")
     kind = serializers.ChoiceField(
         [kind.value for kind in Kind],
         source="provider.kind",
@@ -77,7 +77,7 @@ class ProviderOut(serializers.Serializer[ProviderStatus]):
         help_text=_("own: all models are imported at once. hosting: each model is added with its fields."),
     )
     model_types = serializers.ListField(
-        child=serializers.ChoiceField([one.value for one in ModelType]), source="provider.model_types", default=()
+        child=serializers.ChoiceField([one.value for one in ModelType]), source="provider.model_types", default=[]
     )
     description = serializers.CharField(source="provider.description", default="")
     key_url = serializers.CharField(source="provider.key_url", default="", help_text=_("Where a key is got."))
@@ -204,7 +204,7 @@ class ProvidersView(ApiView):
         found = list(queries.statuses(tenant_id=self.tenant.pk).values())
         places = {status.slug: number for number, status in enumerate(found)}
         rows, following = page(found, key=lambda status: f"{places[status.slug]:04d}-{status.slug}", **self.paging)
-        return listing(ProviderOut(rows, many=True).data, following)
+        return listing(ProviderOut, rows, following)
 
 
 class ProviderView(ProviderApiView):
@@ -253,7 +253,7 @@ class CredentialsView(ProviderApiView):
         found = list(queries.credentials(tenant_id=self.tenant.pk, provider=provider))
         places = {row.pk: number for number, row in enumerate(found)}
         rows, following = page(found, key=lambda row: f"{places[row.pk]:06d}", **self.paging)
-        return listing(CredentialOut(rows, many=True).data, following)
+        return listing(CredentialOut, rows, following)
 
     @operation(
         "credentials_create",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,6 +18,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from core.admin.generic import ModelForm
 from quotas import hooks, periods, pricing, services
 from quotas.figures import source_name
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
@@ -35,7 +36,7 @@ PROVIDER = coded("provider", gettext_lazy("provider"), lambda slug: hooks.provid
 # -- plans ------------------------------------------------------------------------------------------------------------
 
 
-class TrialPlanForm(forms.ModelForm):
+class TrialPlanForm(ModelForm[TrialPlan]):
     """A plan with its models as text and, once the provider is known, the inputs of its credential (empty: as it is)."""
 
     models = forms.CharField(
@@ -110,7 +111,7 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
 
 
 @admin.register(TrialPlan)
-class TrialPlanAdmin(LightAdmin):
+class TrialPlanAdmin(LightAdmin[TrialPlan]):
     form = TrialPlanForm
     list_display = (
         "label",
@@ -154,7 +155,8 @@ class TrialPlanAdmin(LightAdmin):
 
     @admin.display(description=gettext_lazy("workspaces"), ordering="pool_count")
     def workspaces(self, plan: Any) -> int:
-        return plan.pool_count  # type: ignore[no-any-return]
+        number: int = plan.pool_count
+        return number
 
     @admin.display(description=gettext_lazy("retired models"))
     def retired(self, plan: TrialPlan) -> str:
@@ -329,7 +331,8 @@ class PlanFilter(admin.SimpleListFilter):
         return [(str(pk), label) for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
-        return queryset.filter(plan=self.value()) if (self.value() or "").isdigit() else queryset
+        plan = self.value() or ""
+        return queryset.filter(plan=int(plan)) if plan.isdigit() else queryset
 
 
 MOST_GRANTS = 100  # that a page names
@@ -343,7 +346,7 @@ PLAN = column("plan", gettext_lazy("trial plan"))
 
 
 @admin.register(CreditPool)
-class CreditPoolAdmin(ReadOnlyAdmin):
+class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     list_display = ("tenant", PLAN, "limit", "settled", "held", "left", "percent")
     list_display_links = ("tenant", PLAN)
     list_filter = (PlanFilter, UseFilter)
@@ -394,7 +397,7 @@ class CreditPoolAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Hold)
-class HoldAdmin(ReadOnlyAdmin):
+class HoldAdmin(ReadOnlyAdmin[Hold]):
     list_display = (
         column("created", gettext_lazy("time")),
         "tenant",
@@ -436,7 +439,7 @@ SOURCE = coded("source", gettext_lazy("served by"), source_name)
 
 
 @admin.register(CallRecord)
-class CallRecordAdmin(ReadOnlyAdmin):
+class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
     """Everything here goes by the primary key, which sorts by time: the table has no index for all workspaces' times."""
 
     list_display = (
@@ -454,7 +457,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         "error_code",
         "latency_ms",
     )
-    list_filter = ("status", ProviderNameFilter, CountedFilter)
+    list_filter: ClassVar[tuple[Any, ...]] = ("status", ProviderNameFilter, CountedFilter)
     list_select_related = ("tenant",)
     search_fields = ("request_id__exact", "tenant__slug__exact", "model__exact")
     search_help_text = gettext_lazy("A whole request id, workspace address or model name. The newest 10,000 that match are listed.")

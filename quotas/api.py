@@ -22,7 +22,7 @@ from quotas.queries import TrialView
 from tenants.downloads import text_of
 from tenants.errors import NotFound
 from tenants.permissions import Action
-from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, StrictSerializer, listed, listing, operation, page
+from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, ShadowingField, StrictSerializer, listed, listing, operation, page
 
 TAG = gettext_noop("Usage and trials")
 # What the pages also group by is an internal number here.
@@ -37,7 +37,7 @@ class TrialModelOut(serializers.Serializer[Any]):
 class TrialOut(serializers.Serializer[TrialView]):
     plan = serializers.CharField()
     provider = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label: ShadowingField = serializers.CharField()
     limit = serializers.IntegerField()
     settled = serializers.IntegerField(help_text=_("Used credits."))
     held = serializers.IntegerField(help_text=_("Credits of calls that are under way."))
@@ -58,7 +58,7 @@ class TrialsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         rows, following = page(queries.trials(tenant_id=self.tenant.pk), key=lambda trial: f"{trial.plan_id:012d}", **self.paging)
-        return listing(TrialOut(rows, many=True).data, following)
+        return listing(TrialOut, rows, following)
 
 
 class Amount(serializers.CharField):
@@ -73,7 +73,7 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
     cost = Amount(allow_null=True, help_text=_('A decimal number such as "0.00042"; null is not priced, which is not free.'))
     status = serializers.ChoiceField(CallRecord.Status.values)
     usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text=_("Where the numbers of tokens come from."))
-    source = serializers.CharField(help_text=_('What served it: "credential:NAME" or "trial:PLAN".'))
+    source: ShadowingField = serializers.CharField(help_text=_('What served it: "credential:NAME" or "trial:PLAN".'))
     attempts = serializers.IntegerField()
     credits = serializers.IntegerField(help_text=_("Trial credits charged."))
     prompt_tokens = serializers.IntegerField(allow_null=True)
@@ -92,7 +92,7 @@ class CallQuery(PageQuery):
     after = serializers.UUIDField(required=False, help_text=_("Cursor: the `next` of the page before."))
     limit = serializers.IntegerField(required=False, min_value=1, max_value=PAGE_LIMIT, help_text=_("100 by default; 1000 for CSV."))
     model = serializers.CharField(required=False, max_length=241, help_text=_('The model\'s name, or "provider/model".'))
-    source = serializers.CharField(
+    source: ShadowingField = serializers.CharField(
         required=False, max_length=100, help_text=_('"credential" or "trial" for all of a kind, or one such as "trial:openai".')
     )
     provider = serializers.CharField(required=False, max_length=40)
@@ -138,7 +138,7 @@ class CallsView(ApiView):
         found = queries.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
         rows, more = found[:limit], len(found) > limit
         following = str(rows[-1].pk) if more else None
-        return csv_response(rows, following) if as_csv else listing(CallOut(rows, many=True).data, following)
+        return csv_response(rows, following) if as_csv else listing(CallOut, rows, following)
 
 
 def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
@@ -176,7 +176,7 @@ class CostOut(serializers.Serializer[Any]):
 class SummaryRowOut(serializers.Serializer[Any]):
     key = serializers.CharField(help_text=_('The day (2026-11-22), "provider/model", provider, name of the app key ...'))
     calls = serializers.IntegerField()
-    errors = serializers.IntegerField()
+    errors: ShadowingField = serializers.IntegerField()
     cancelled = serializers.IntegerField(help_text=_("The client left."))
     trial_calls = serializers.IntegerField()
     prompt_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -52,6 +52,14 @@ def _choice(label: Any, length: int) -> forms.CharField:
     return forms.CharField(label=label, required=False, max_length=length, widget=forms.Select())
 
 
+class UsageFilters(TypedDict):
+    """Keyword arguments of queries.usage and queries.summary."""
+
+    provider: str
+    model: str
+    app_key: str
+
+
 class UsageForm(LenientForm):
     FILTERS = ("provider", "model", "app_key")
     days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False)
@@ -64,9 +72,14 @@ class UsageForm(LenientForm):
         return self.readable().get("days") or DAYS
 
     @property
-    def wanted(self) -> dict[str, str]:
-        """Keyword arguments of queries.usage."""
-        return {name: self.readable().get(name, "") for name in self.FILTERS}
+    def wanted(self) -> UsageFilters:
+        readable = self.readable()
+        return {"provider": readable.get("provider", ""), "model": readable.get("model", ""), "app_key": readable.get("app_key", "")}
+
+    @property
+    def chosen_filters(self) -> dict[str, str]:
+        """Those that are set, for an address."""
+        return {name: value for name in self.FILTERS if (value := self.readable().get(name))}
 
 
 class CallFilterForm(LenientForm):

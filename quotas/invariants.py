@@ -16,7 +16,8 @@ from quotas.database import dialect, execute
 
 def grace_seconds() -> float:
     """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and one may fail."""
-    return 2.0 * settings.MODELKEEP_REAPER_PERIOD
+    period: float = settings.MODELKEEP_REAPER_PERIOD
+    return 2 * period
 
 
 @dataclass(frozen=True, slots=True)

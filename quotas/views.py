@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -16,6 +16,7 @@ from quotas.charts import calls_per_day
 from quotas.forms import CallFilterForm, UsageForm
 from tenants import hooks
 from tenants.audit import actor_of, record
+from tenants.auth.request import WorkspaceRequest
 from tenants.downloads import download
 from tenants.models import User
 from tenants.pages import endpoint
@@ -28,7 +29,7 @@ CHOICE_DAYS = 30  # what can be filtered by is what was used in so many days
 
 
 @page(Action.VIEW_USAGE)
-def usage(request: HttpRequest) -> HttpResponse:
+def usage(request: WorkspaceRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     days, tenant_id = form.chosen, request.tenant.pk
     seen = queries.standing(tenant_id=tenant_id, since=queries.start_of(2 * max(days, queries.FORECAST_DAYS)))
@@ -52,7 +53,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "rows": figures.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
         "further": max(0, len(found.by[by]) - len(shown)),
         "problems": [row for row in found.by["error_code"] if row.errors],  # not what somebody stopped
-        "calls_query": urlencode({name: value for name, value in form.wanted.items() if value} | {"since": found.since.date().isoformat()}),
+        "calls_query": urlencode(form.chosen_filters | {"since": found.since.date().isoformat()}),
         "uncounted": any(row.counted < row.answered for row in shown),
     }
     return render(request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls))
@@ -65,7 +66,7 @@ def _names(rows: Iterable[queries.SummaryRow]) -> Mapping[str, str]:
 
 
 @page(Action.VIEW_USAGE)
-def usage_export(request: HttpRequest) -> StreamingHttpResponse:
+def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
     """The sums by `by` (the days by default) as CSV."""
     form, by = UsageForm(request.GET), request.GET.get("by", "")
     by = by if by in queries.GROUPS else "day"
@@ -79,7 +80,7 @@ def usage_export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 @page(Action.VIEW_USAGE)
-def usage_calls(request: HttpRequest) -> HttpResponse:
+def usage_calls(request: WorkspaceRequest) -> HttpResponse:
     form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
     rows = queries.calls(tenant_id=tenant_id, limit=PER_PAGE + 1, **form.query)
     shown, more = rows[:PER_PAGE], len(rows) > PER_PAGE
@@ -94,13 +95,13 @@ def usage_calls(request: HttpRequest) -> HttpResponse:
     return render(request, "quotas/calls.html", context | _first_call(request, needed=not shown))
 
 
-def _first_call(request: HttpRequest, *, needed: bool) -> dict[str, Any]:
+def _first_call(request: WorkspaceRequest, *, needed: bool) -> dict[str, Any]:
     """What a page without calls shows instead: a command that is answered now, where there is one."""
     return {"base_url": endpoint(request), "example": hooks.example(request.tenant.pk)} if needed else {}
 
 
 @page(Action.VIEW_USAGE)
-def usage_calls_export(request: HttpRequest) -> StreamingHttpResponse:
+def usage_calls_export(request: WorkspaceRequest) -> StreamingHttpResponse:
     """All calls that fit the filters as CSV, however many; `days` stands for a beginning."""
     form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
     wanted = {name: value for name, value in form.query.items() if name != "after"}
@@ -111,7 +112,7 @@ def usage_calls_export(request: HttpRequest) -> StreamingHttpResponse:
     return download(request, pieces, name=_file("calls", request))
 
 
-def _note_export(request: HttpRequest, what: str, details: Mapping[str, Any]) -> None:
+def _note_export(request: WorkspaceRequest, what: str, details: Mapping[str, Any]) -> None:
     record(
         tenant=request.tenant,
         actor=actor_of(request),
@@ -122,12 +123,12 @@ def _note_export(request: HttpRequest, what: str, details: Mapping[str, Any]) ->
     )
 
 
-def _file(name: str, request: HttpRequest) -> str:
+def _file(name: str, request: WorkspaceRequest) -> str:
     return f"{request.tenant.slug}-{name}-{timezone.localdate():%Y-%m-%d}.csv"
 
 
 @page(Action.VIEW_USAGE)
-def usage_call(request: HttpRequest, call_id: UUID) -> HttpResponse:
+def usage_call(request: WorkspaceRequest, call_id: UUID) -> HttpResponse:
     call = queries.call(tenant_id=request.tenant.pk, pk=call_id)
     if call is None:
         raise Http404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -58,13 +58,13 @@ class TenantAdmin(LightAdmin[Tenant]):
     """config/operators.py adds the columns and actions that take more than this app knows."""
 
     form = WorkspaceForm
-    list_display = ("name", "slug", "status", "member_count", "created")
-    list_filter = ("status", "created")
+    list_display: tuple[Any, ...] = ("name", "slug", "status", "member_count", "created")
+    list_filter: ClassVar[tuple[Any, ...]] = ("status", "created")
     # Not by people's addresses in the same query: joined rows would make the count of a search wrong; see get_search_results.
     search_fields = ("name", "slug")
     search_help_text = gettext_lazy("Name or address of a workspace, or the e-mail address of a member.")
     fields = ("name", "slug", "status", "created")
-    actions: tuple[str, ...] = ("suspend", "resume", "rotate_key_pair")
+    actions: tuple[Any, ...] = ("suspend", "resume", "rotate_key_pair")
     show_facets = admin.ShowFacets.ALLOW
     list_per_page = 50
 

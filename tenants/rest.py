@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+# A serializer's field whose name DRF's own classes use as well. DRF takes fields out of the class, so nothing is replaced.
+ShadowingField = Any
 
 PAGE_LIMIT = 1000  # rows
 
@@ -81,7 +83,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 class PageQuery(StrictSerializer):
     """Query of every list."""
 
-    after = serializers.CharField(
+    after: serializers.Field[Any, Any, Any, Any] = serializers.CharField(
         required=False, max_length=300, help_text=_("Cursor: the `next` of the page before. Leave it out for the first page.")
     )
     limit = serializers.IntegerField(
@@ -116,8 +118,8 @@ def page(items: Sequence[T], *, key: Callable[[T], str], after: str | None, limi
     return found, key(found[-1]) if len(rest) > limit else None
 
 
-def listing(results: Iterable[Any], following: str | None = None) -> Response:
-    return Response({"results": list(results), "next": following})
+def listing(kind: type[serializers.Serializer[Any]], rows: Iterable[Any], following: str | None, **context: Any) -> Response:
+    return Response({"results": kind(rows, many=True, context=context).data, "next": following})
 
 
 def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:

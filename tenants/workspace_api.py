@@ -112,7 +112,7 @@ class MembersView(ApiView):
     @operation("members_list", _("List the members"), tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.members(tenant=self.tenant)), key=lambda row: f"{row.pk:012d}", **self.paging)
-        return listing(MemberOut(rows, many=True).data, following)
+        return listing(MemberOut, rows, following)
 
 
 class MemberView(ApiView):
@@ -175,7 +175,7 @@ class InvitationsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging)
-        return listing(InvitationOut(rows, many=True).data, following)
+        return listing(InvitationOut, rows, following)
 
     @operation(
         "invitations_create",
@@ -251,7 +251,7 @@ class AppKeysView(ApiView):
     @operation("app_keys_list", _("List the app keys"), tag=KEYS, query=PageQuery, answers={200: listed(AppKeyOut, "AppKeyList")})
     def get(self, request: Request) -> Response:
         rows, following = page(list(queries.app_keys(tenant=self.tenant).defer("digest")), key=creation_key, **self.paging)
-        return listing(AppKeyOut(rows, many=True).data, following)
+        return listing(AppKeyOut, rows, following)
 
     @operation("app_keys_create", _("Make an app key"), tag=KEYS, body=AppKeyIn, answers={201: NewAppKeyOut})
     def post(self, request: Request) -> Response:
@@ -328,7 +328,7 @@ class AuditView(ApiView):
         limit = self.query["limit"]
         found = list(rows.order_by("-time", "-pk")[: limit + 1])
         following = _audit_cursor(found[limit - 1]) if len(found) > limit else None
-        return listing(AuditEntryOut(found[:limit], many=True).data, following)
+        return listing(AuditEntryOut, found[:limit], following)
 
 
 def _audit_cursor(row: AuditEntry) -> str:
