@@ -1,20 +1,20 @@
-# Everything a person types: `make run`, `make test`, `make help`.
+# Commands for people: `make run`, `make test`, `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
-# Tests run side by side in so many processes.
+# Number of parallel test processes.
 JOBS ?= 2
 
 BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
 CHECKS := lint-style lint-types lint-imports lint-django
 TESTED := bench config core gateway models_catalog providers quotas tenants tests
-# What touches tables runs on PostgreSQL too; of the providers' tests, most do not.
+# Tests that use the database also run on PostgreSQL; most of the providers' tests don't.
 ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants $(shell grep -lE "django_db|factories" tests/providers/test_*.py)
-# A server's settings, for `check --deploy`.
+# Settings of a production server, for `check --deploy`.
 DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgresql://modelkeep@127.0.0.1/modelkeep \
 	SITE_URL=https://hub.example.org ALLOWED_HOSTS=hub.example.org MODELKEEP_DEMO_PROVIDER=0 TRUST_X_FORWARDED_PROTO=1 \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
@@ -22,7 +22,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 
 .PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers bench screenshots messages format lock clean
 
-help:  ## show this list
+help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: export NO_COMPILE := 1
@@ -37,7 +37,7 @@ install-dev:
 	@VENV='$(VENV)' deploy/install-node
 	@deploy/install-chromium
 
-lint: $(CHECKS)  ## style, types, import ladders, migrations, deployment checks
+lint: $(CHECKS)  ## check style, types, imports, migrations and deployment settings
 
 lint-style: install-dev
 	@$(BIN)/ruff check $(TESTED)
@@ -53,40 +53,40 @@ lint-django: install-dev
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-test: lint test-postgres test-browser  ## everything: lint, tests on PostgreSQL, in the browser, all others on SQLite; the last line is pytest's summary
+test: lint test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers"
 
-# In processes of their own: the browser's driver keeps an event loop running in its thread.
+# In separate processes, because the browser's driver keeps an event loop running in its thread.
 test-browser: install-dev
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/browser
 
-# The mutants test the tests of the ledger, with thousands of statements each: on SQLite alone.
+# The mutants test the ledger's tests with thousands of statements each, so they run only on SQLite.
 test-postgres: install-dev
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" -k "not mutant" $(wildcard $(ON_POSTGRES))
 
-test-fast: install-dev  ## what takes no browser and no patience
+test-fast: install-dev  ## run the quick tests, without a browser
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
 
-test-peers: install-dev  ## against llama.cpp's server, which is built first (some minutes) into .venv-peers
+test-peers: install-dev  ## test against llama.cpp's server, built first into .venv-peers (takes minutes)
 	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt
 	@$(BIN)/pytest -m peers tests/peers
 
-bench: install-dev  ## the benchmarks, printed as tables
+bench: install-dev  ## run the benchmarks and print tables
 	@$(BIN)/python -m bench
 
-screenshots: install-dev  ## every page in light, dark, Chinese and 320 pixels, into screenshots/ [DOCS=1: also those in docs/images]
+screenshots: install-dev  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
 
 messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
 	@$(BIN)/python -m core.translations
 
-format: install-dev  ## let ruff write the style
+format: install-dev  ## format the code
 	@$(BIN)/ruff check --fix $(TESTED)
 	@$(BIN)/ruff format $(TESTED)
 
-lock:  ## choose the newest allowed versions and write both lock files
+lock:  ## write the lock files with the newest allowed versions
 	@PYTHON='$(PYTHON)' deploy/lock
 
-clean:  ## remove what was made, but not DATA_DIR
+clean:  ## remove everything that make created, except DATA_DIR
 	rm -rf $(VENV) tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
