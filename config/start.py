@@ -86,6 +86,7 @@ def prepare() -> None:
 
     from tenants.management._base import migrate
 
+    load_providers()
     try:
         migrate()
         report_master_keys()
@@ -95,6 +96,16 @@ def prepare() -> None:
         sys.exit(f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used.")
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
+
+
+def load_providers() -> None:
+    """Stop with a line that names file and key if a provider's declaration has a mistake."""
+    from providers import registry
+
+    try:
+        registry.all_providers()
+    except RuntimeError as error:
+        sys.exit(f"A provider cannot be loaded: {error}")
 
 
 def report_master_keys() -> None:

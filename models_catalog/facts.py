@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog.catalog import Facts, Price, Rates, Tier
+from providers.adapters import files
 from providers.spec import Kind, ListedModel, ModelType, Provider
 from tenants.errors import ServiceError
 
-DATA = Path(__file__).parent / "data"
 MOST_MODELS = 5000  # of one provider
 LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
 RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
@@ -111,10 +109,7 @@ def use(snapshot: Mapping[str, Shipped]) -> None:
 @cache
 def from_file(provider: str) -> Shipped:
     """The facts that this release ships of a provider, read once."""
-    path = DATA / f"{provider}.toml"
-    if not path.is_file():
-        return Shipped()
-    return read(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
+    return read(files.read(provider)) if provider in files.slugs() else Shipped()
 
 
 def own(provider: Provider) -> Mapping[str, Facts]:

@@ -7,7 +7,6 @@ amounts are decimal texts such as "2.50". A provider that is not named keeps wha
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from models_catalog import facts
 from models_catalog.catalog import Facts, Price
 from models_catalog.facts import FLAT_RATES, RATES, BadFact, Shipped
+from providers.adapters import files
 
 FORMAT: Final = "modelkeep-catalog/1"
 JUMP: Final = 2  # times dearer or cheaper: more than that is rather a slip than a new price
@@ -94,8 +94,7 @@ def export(day: date, loaded: Mapping[str, Any], slugs: Iterable[str]) -> dict[s
 
 
 def _file(slug: str) -> dict[str, Any]:
-    path = facts.DATA / f"{slug}.toml"
-    document = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    document = files.read(slug) if slug in files.slugs() else {}
     plain: dict[str, Any] = _plain({name: value for name, value in document.items() if name != "provider"})
     return plain
 
@@ -105,6 +104,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return float(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

@@ -10,17 +10,20 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
 from providers import egress, registry
+from providers.adapters.files import name_of
 from providers.models import ProviderChoice, ProviderCredential
 
 
 @register(Tags.models)
 def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
-    """Every adapter can be loaded and declares what it must."""
+    """Every provider can be loaded and declares what it must; every adapter has its file of facts."""
     try:
         registry.all_providers()
-    except Exception as error:  # any mistake in an adapter file is a finding here, not a traceback
-        return [Error(f"An adapter cannot be loaded: {error}", id="modelkeep.E101")]
-    return []
+        missing = registry.without_file()
+    except Exception as error:  # any mistake in a declaration is a finding here, not a traceback
+        return [Error(f"A provider cannot be loaded: {error}", id="modelkeep.E101")]
+    hint = "Add one; it may be without models."
+    return [Error(f"{name_of(slug)} is missing.", hint=hint, id="modelkeep.E111") for slug in missing]
 
 
 @register(Tags.security)

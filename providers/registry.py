@@ -1,51 +1,49 @@
-"""The providers there are: every module of providers.adapters, checked once and kept."""
+"""The providers there are: one for each file of models_catalog/data, checked once and kept."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 
 from providers import adapters
+from providers.adapters import files, rows
 from providers.spec import OPERATION_TYPE, Kind, Provider
-
-# As on the first page of settings; what is not listed follows in the order of its name.
-ORDER = (
-    "openai",
-    "azure_openai",
-    "anthropic",
-    "huggingface_hub",
-    "replicate",
-    "spark",
-    "wenxin",
-    "tongyi",
-    "minimax",
-    "chatglm",
-    "openai_compatible",
-    "demo",
-)
 
 
 class UnknownProvider(KeyError):
     """No provider has this slug."""
 
 
-def _place(slug: str) -> tuple[int, str]:
-    return (ORDER.index(slug) if slug in ORDER else ORDER.index("openai_compatible"), slug)
-
-
 @cache
 def _registry() -> dict[str, Provider]:
-    slugs = sorted((module.name for module in iter_modules(adapters.__path__) if not module.name.startswith("_")), key=_place)
-    found: dict[str, Provider] = {}
-    for slug in slugs:
-        provider = import_module(f"{adapters.__name__}.{slug}").PROVIDER
-        problems = problems_of(provider, slug)
-        if problems:
-            raise RuntimeError(f"providers/adapters/{slug}.py: {'; '.join(problems)}")
-        found[slug] = provider
-    return found
+    providers = sorted(map(load, files.slugs()), key=lambda provider: (provider.order, provider.slug))
+    return {provider.slug: provider for provider in providers}
+
+
+def load(slug: str) -> Provider:
+    """Return what the adapter of that slug declares; without one, what the row does.
+
+    Raises:
+        RuntimeError: The declaration has mistakes; the message names the file.
+    """
+    adapter = f"{adapters.__name__}.{slug}"
+    has_adapter = find_spec(adapter) is not None
+    provider: Provider = import_module(adapter).PROVIDER if has_adapter else rows.provider_of(slug)
+    problems = problems_of(provider, slug)
+    if problems:
+        place = f"providers/adapters/{slug}.py" if has_adapter else files.name_of(slug)
+        raise RuntimeError(f"{place}: {'; '.join(problems)}")
+    return provider
+
+
+def without_file() -> list[str]:
+    """Return the slugs of adapters that have no file of facts: they are not offered."""
+    known = files.slugs()
+    names = [module.name for module in iter_modules(adapters.__path__) if module.name not in known]
+    return [name for name in names if hasattr(import_module(f"{adapters.__name__}.{name}"), "PROVIDER")]
 
 
 def problems_of(provider: Provider, slug: str) -> list[str]:

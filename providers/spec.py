@@ -118,6 +118,7 @@ class ModelFacts:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+ORDER = 100  # of a provider that does not ask for another place
 MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that is read whole
 
 
@@ -287,5 +288,6 @@ class Provider:
     description: Any = ""
     key_url: str = ""
     docs_url: str = ""
+    order: int = ORDER  # place in lists; those of the same order follow by slug
     local: bool = False  # answers without a network (Demo)
     allow_unchecked: bool = False  # "save without checking" for self-hosted servers that are down

@@ -93,6 +93,7 @@ PROVIDER = Provider(
     slug="anthropic",
     label="Anthropic",
     kind=Kind.OWN,
+    order=3,
     model_types=(ModelType.REASONING,),
     description=_("Claude models for conversations, code and long documents."),
     key_url=KEY_URL,

@@ -103,6 +103,7 @@ PROVIDER = Provider(
     slug="azure_openai",
     label="Azure OpenAI Service",
     kind=Kind.HOSTING,
+    order=2,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH),
     description=_("Models deployed in your own Azure resource, added by the name of their deployment."),
     key_url="https://portal.azure.com/#view/HubsExtension/BrowseResource/resourceType/Microsoft.CognitiveServices%2Faccounts",

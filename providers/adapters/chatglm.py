@@ -179,6 +179,7 @@ PROVIDER = Provider(
     slug="chatglm",
     label="ChatGLM",
     kind=Kind.OWN,
+    order=10,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
     description=_("ChatGLM and GLM models on your own server, or hosted by Zhipu (bigmodel.cn) or Z.ai."),
     key_url=KEY_URL,

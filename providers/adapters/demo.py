@@ -143,6 +143,7 @@ PROVIDER = Provider(
     slug="demo",
     label=_("Demo (built in)"),
     kind=Kind.OWN,
+    order=1000,
     model_types=tuple(_TYPES.values()),
     description=_("Answers locally with made-up texts: for trying things out, without key, network or cost."),
     credential_fields=(),

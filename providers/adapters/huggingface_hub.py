@@ -242,6 +242,7 @@ PROVIDER = Provider(
     slug="huggingface_hub",
     label="Hugging Face Hub",
     kind=Kind.HOSTING,
+    order=4,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
     description=_("Open models through Inference Providers, and Inference Endpoints of your own."),
     key_url=KEY_URL,

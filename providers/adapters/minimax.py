@@ -99,6 +99,7 @@ PROVIDER = Provider(
     slug="minimax",
     label="MINIMAX",
     kind=Kind.OWN,
+    order=9,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
     description=_("Models for conversations and code with long contexts, embeddings and spoken voices."),
     key_url=KEY_URL,

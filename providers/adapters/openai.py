@@ -133,6 +133,7 @@ PROVIDER = Provider(
     slug="openai",
     label="OpenAI",
     kind=Kind.OWN,
+    order=1,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH, ModelType.MODERATION),
     description=_("GPT models, embeddings, transcription, speech and moderation."),
     key_url=KEY_URL,

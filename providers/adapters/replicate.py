@@ -273,6 +273,7 @@ PROVIDER = Provider(
     slug="replicate",
     label="Replicate",
     kind=Kind.HOSTING,
+    order=5,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
     description=_("Models that others publish, run by the second or by the token."),
     key_url=KEY_URL,

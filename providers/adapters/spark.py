@@ -212,6 +212,7 @@ PROVIDER = Provider(
     slug="spark",
     label="iFLYTEK SPARK",
     kind=Kind.OWN,
+    order=6,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING),
     description=_("Spark models of iFLYTEK, and models served by its MaaS platform."),
     key_url=KEY_URL,

@@ -245,6 +245,7 @@ PROVIDER = Provider(
     slug="tongyi",
     label="TONGYI",
     kind=Kind.OWN,
+    order=8,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
     description=_("Qwen and other models of Alibaba Cloud Model Studio (DashScope)."),
     key_url=KEY_URL,

@@ -197,6 +197,7 @@ PROVIDER = Provider(
     slug="wenxin",
     label="WENXINYIYAN",
     kind=Kind.OWN,
+    order=7,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.RERANK),
     description=_("ERNIE and other models on Baidu Qianfan."),
     key_url=KEY_URL,

@@ -16,6 +16,17 @@ from providers.spec import Answer, Frame, Usage
 Tidy = Callable[[dict[str, Any]], bool]
 
 
+def rename_reasoning(body: dict[str, Any]) -> bool:
+    """Call the reasoning text `reasoning_content`, as most do; newer vLLM says `reasoning`."""
+    changed = False
+    for choice in choices_of(body):
+        part = choice.get("delta") or choice.get("message")
+        if isinstance(part, dict) and isinstance(part.get("reasoning"), str) and "reasoning_content" not in part:
+            part["reasoning_content"] = part.pop("reasoning")
+            changed = True
+    return changed
+
+
 def usage_of(usage: Any) -> Usage | None:
     """OpenAI's usage object; None where there is none."""
     if not isinstance(usage, dict):

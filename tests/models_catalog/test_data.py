@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +12,10 @@ import pytest
 from models_catalog import checks, facts, scenarios
 from models_catalog.catalog import Facts, Rates
 from models_catalog.facts import BadFact
-from providers import registry
+from providers.adapters import files
 from providers.spec import ModelType
 
-FILES = sorted(facts.DATA.glob("*.toml"))
+FILES = sorted(files.FOLDER.glob("*.toml"))
 TODAY = date(2026, 11, 22)
 # The models of the product's first description: shipped, flagged, and in the seeded trial plans.
 FIRST = {
@@ -29,9 +29,8 @@ def rows() -> list[tuple[str, str, Facts]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_says_whose_it_is_and_can_be_read(path: Any) -> None:
-    document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    assert document["provider"] == path.stem
+def test_a_file_can_be_read_and_names_its_sources(path: Path) -> None:
+    document = files.read(path.stem)
     shipped = facts.read(document)
     assert set(document) <= {"provider", "sources", "parameters", "suggestions", "model"}
     used = {row["source"] for row in document.get("model", ())}
@@ -83,12 +82,17 @@ def test_suggestions_are_current_models_of_the_type() -> None:
                 assert (shipped.models[name].retired or date.max) > TODAY
 
 
-def test_every_adapter_has_its_file_and_every_file_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
-    offered = {provider.slug for provider in registry.all_providers()}
-    assert offered <= {path.stem for path in FILES}
-    assert [message for message in checks.shipped_facts_are_sound(None) if message.id != "modelkeep.E112"] == []
-    monkeypatch.setattr(facts, "DATA", facts.DATA / "nowhere")
-    assert {message.id for message in checks.shipped_facts_are_sound(None)} == {"modelkeep.E111"}
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.shipped_facts_are_sound(None) == []
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    facts.from_file.cache_clear()
+    (tmp_path / "openai.toml").write_text('[[model]]\nname = "m"\nsource = "nowhere"\n')
+    (tmp_path / "demo.toml").write_text("[[model]\n")
+    messages = checks.shipped_facts_are_sound(None)
+    facts.from_file.cache_clear()
+    assert [message.id for message in messages] == ["modelkeep.E113"] * 2
+    assert messages[0].msg.startswith("models_catalog/data/demo.toml: Expected ")
+    assert messages[1].msg == "models_catalog/data/openai.toml: m: source: Must be one of the file's sources."
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -18,13 +18,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from providers import registry
 from providers.spec import Access, ModelFacts, Operation, Provider, Reply, Request, Upload
 from tests.providers import recordings
 
@@ -50,8 +50,8 @@ class Case:
 
     @property
     def provider(self) -> Provider:
-        """Its own module alone: a mistake in another adapter is another adapter's."""
-        return import_module(f"providers.adapters.{self.slug}").PROVIDER  # type: ignore[no-any-return]
+        """Loaded alone: a mistake in another provider's files is that provider's."""
+        return registry.load(self.slug)
 
     @property
     def expect(self) -> Mapping[str, Any]:

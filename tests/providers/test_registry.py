@@ -11,15 +11,15 @@ import pytest
 
 from models_catalog.facts import shipped
 from providers import registry
-from providers.spec import Field, Kind, ModelType, Operation
+from providers.spec import ORDER, Field, Kind, ModelType, Operation
 
 
 def test_order_and_look_up() -> None:
     slugs = [provider.slug for provider in registry.all_providers()]
-    assert [slug for slug in slugs if slug in registry.ORDER] == [slug for slug in registry.ORDER if slug in slugs]
-    others = [slug for slug in slugs if slug not in registry.ORDER]  # one more provider changes no list
-    assert slugs[slugs.index("openai_compatible") - len(others) :][: len(others)] == sorted(others)
-    assert {"openai", "anthropic", "chatglm", "openai_compatible", "demo"} <= set(slugs)
+    assert slugs[:3] == ["openai", "azure_openai", "anthropic"]
+    assert slugs[-2:] == ["openai_compatible", "demo"]
+    unplaced = [provider.slug for provider in registry.all_providers() if provider.order == ORDER]
+    assert unplaced == slugs[slugs.index("chatglm") + 1 : -2] == sorted(unplaced)
     assert registry.get("openai").slug == "openai"
     with pytest.raises(registry.UnknownProvider):
         registry.get("_shared")

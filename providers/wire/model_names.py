@@ -1,0 +1,30 @@
+"""What a model's name says about its type, for lists of models that say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from providers.spec import ModelType
+
+# In this order: a "bge-reranker" does not embed.
+_HINTS: Final[tuple[tuple[ModelType | None, tuple[str, ...]], ...]] = (
+    (ModelType.RERANK, ("rerank", "ranker")),
+    (ModelType.EMBEDDING, ("embed", "bge-", "e5-", "gte-", "minilm")),
+    (ModelType.SPEECH_TO_TEXT, ("whisper", "sensevoice", "asr", "transcribe")),
+    (ModelType.TEXT_TO_SPEECH, ("tts", "kokoro", "cosyvoice", "parler", "fish-speech", "orpheus", "piper")),
+    (ModelType.MODERATION, ("moderation",)),
+    (None, ("dall-e", "stable-diffusion", "sdxl", "flux", "sora", "gpt-image")),
+)
+
+
+def guess_by_name(offered: Collection[ModelType]) -> Callable[[str], ModelType | None]:
+    """Return a guess of a model's type; None for models of types that are not offered."""
+
+    def guess(model: str) -> ModelType | None:
+        name = model.lower()
+        hints = (kind for kind, words in _HINTS if any(word in name for word in words))
+        kind = next(hints, ModelType.REASONING)
+        return kind if kind in offered else None
+
+    return guess
