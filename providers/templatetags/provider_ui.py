@@ -29,7 +29,7 @@ _known: dict[str, bool] = {}
 
 @register.inclusion_tag("components/logo.html")
 def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
-    """The brand's mark on a light tile; two letters where brand logos are switched off or there is none."""
+    """Show the provider's logo on a light tile; without one, or with brand logos switched off, two letters of its name."""
     own = slug in ("demo", "openai_compatible")
     return {
         "path": f"providers/{slug}.svg" if (settings.MODELKEEP_BRAND_LOGOS or own) and _has_logo(slug) else "",
