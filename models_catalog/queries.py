@@ -63,7 +63,6 @@ class Resolution:
     entries[0] is the model asked for or the scenario's default; the rest are its fallbacks, in order.
     """
 
-    requested: str | None
     scenario: str | None
     entries: tuple[Entry, ...]
 
@@ -76,7 +75,6 @@ class DefaultChoice:
     model: str  # "provider/model", "" where nothing is set
     fallbacks: tuple[str, ...]
     entry: Entry | None
-    fallback_entries: tuple[Entry, ...]
 
     @property
     def is_usable(self) -> bool:
@@ -222,8 +220,7 @@ def chosen(*, tenant_id: UUID) -> dict[str, DefaultModel]:
 def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
     """Every scenario with what is chosen for it, by slug, in the order of the page."""
     rows = chosen(tenant_id=tenant_id)
-    names = [name for one in rows.values() for name in (one.model, *one.fallbacks)]
-    found = _find(tenant_id, [split(name) for name in names])
+    found = _find(tenant_id, [split(one.model) for one in rows.values()])
     return {scenario.slug: _choice(scenario, rows.get(scenario.slug), found) for scenario in scenarios.SCENARIOS}
 
 
@@ -267,8 +264,8 @@ def resolve(*, tenant_id: UUID, name: str | None, operation: Operation, trials: 
         trials = _registered_trials(tenant_id)
     scenario = scenarios.of_operation(operation) if wanted in ("", scenarios.ANY_DEFAULT) else scenarios.find(wanted)
     if scenario is not None:
-        return Resolution(name, scenario.slug, _by_scenario(tenant_id, scenario, operation))
-    return Resolution(name, None, (_by_name(tenant_id, wanted, operation, trials),))
+        return Resolution(scenario.slug, _by_scenario(tenant_id, scenario, operation))
+    return Resolution(None, (_by_name(tenant_id, wanted, operation, trials),))
 
 
 def _by_scenario(tenant_id: UUID, scenario: Scenario, operation: Operation) -> tuple[Entry, ...]:
@@ -448,6 +445,5 @@ def _fits(one: Entry, type: ModelType | str | None, enabled: bool | None, search
 
 def _choice(scenario: Scenario, one: DefaultModel | None, found: Mapping[tuple[str, str], Entry]) -> DefaultChoice:
     if one is None:
-        return DefaultChoice(scenario, "", (), None, ())
-    rest = tuple(entry for name in one.fallbacks if (entry := found.get(split(name))) is not None)
-    return DefaultChoice(scenario, one.model, tuple(one.fallbacks), found.get(split(one.model)), rest)
+        return DefaultChoice(scenario, "", (), None)
+    return DefaultChoice(scenario, one.model, tuple(one.fallbacks), found.get(split(one.model)))

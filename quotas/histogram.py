@@ -16,11 +16,6 @@ BOUNDS: Final = (
 COLUMNS: Final = tuple(f"latency_{number}" for number in range(len(BOUNDS) + 1))
 
 
-def bucket(milliseconds: int) -> int:
-    """The number of the bucket of a duration."""
-    return bisect_left(BOUNDS, milliseconds + 1)
-
-
 def bounds_of(number: int) -> tuple[int, int | None]:
     """[from, to) in milliseconds; None is without end."""
     return BOUNDS[number - 1] if number else 0, BOUNDS[number] if number < len(BOUNDS) else None

@@ -27,7 +27,6 @@ from quotas import columns, database
 from quotas.database import dialect, execute, values
 
 CLOSED_AFTER: Final = timedelta(hours=2)  # twice what makes a record late
-BUDGET_SECONDS: Final = 5.0  # of one look by the server's timer
 
 
 @dataclass(slots=True)

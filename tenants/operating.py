@@ -110,10 +110,6 @@ def shown(value: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------ asking first
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(label=_("Reason"), max_length=200, help_text=_("Stands in the workspace's audit log."))
-
-
 Action = Callable[..., Any]
 
 
