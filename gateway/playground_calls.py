@@ -209,8 +209,10 @@ def _rows(value: Any) -> list[dict[str, Any]]:
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
-    found = tuple(map(_number, value)) if isinstance(value, list) else ()
-    return () if None in found else found  # type: ignore[return-value]
+    if not isinstance(value, list):
+        return ()
+    numbers = tuple(number for number in map(_number, value) if number is not None)
+    return numbers if len(numbers) == len(value) else ()
 
 
 def _number(value: Any) -> float | None:

@@ -239,21 +239,19 @@ def _look_up_within(seconds: float) -> Callable[..., Sequence[Any]]:
     return look_up
 
 
-class _Watched:
-    """Mixed into urllib3's connections: registers with the watch of the call under way."""
-
-    sock: Any
+class _Watched(HTTPConnection):
+    """A connection of urllib3 that registers with the watch of the call under way."""
 
     def send(self, data: Any) -> None:
         watch = _watch.get()
         if watch is not None:
             if self.sock is None:
-                self.connect()  # type: ignore[attr-defined]
+                self.connect()
             watch.sock, watch.sent = self.sock, True
-        super().send(data)  # type: ignore[misc]
+        super().send(data)
 
 
-class _PlainConnection(_Watched, HTTPConnection):
+class _PlainConnection(_Watched):
     def _new_conn(self) -> socket.socket:
         return _connect(self, "http")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from providers.reading import once
@@ -27,6 +28,7 @@ Trials = Callable[[UUID], Mapping[str, TrialFacts]]
 ModelCounts = Callable[[UUID], Mapping[str, int]]
 Dependents = Callable[[UUID, str], tuple[str, ...]]
 Model = tuple[str, str]  # provider's slug, model's name
+T = TypeVar("T")
 LatestCalls = Callable[[UUID, Collection[Model]], Mapping[Model, datetime]]
 
 _trials: list[Trials] = []
@@ -85,6 +87,6 @@ def latest_calls(tenant_id: UUID, models: Collection[Model]) -> dict[Model, date
     return found
 
 
-def _add(registered: list, function: Callable) -> None:  # type: ignore[type-arg]
+def _add(registered: list[T], function: T) -> None:
     if function not in registered:  # ready() may run twice in one process
         registered.append(function)

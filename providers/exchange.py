@@ -208,7 +208,7 @@ class Steps(Generic[R]):
 
     def _guarded(self, value: R) -> R:
         if hasattr(value, "feed") and hasattr(value, "finish"):
-            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]
+            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]  # a Decoder, by its methods
         self.undo = None
         return value
 
@@ -287,7 +287,7 @@ class Guarded:
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
         """Hands a Continued decoder the reply to its next_call."""
-        decoder: Continued = self._decoder  # type: ignore[assignment]
+        decoder: Continued = self._decoder  # type: ignore[assignment]  # one that had a next_call
         return self._read(lambda: decoder.answered(reply))
 
     def _read(self, read: Callable[[], Sequence[Frame]]) -> Sequence[Frame]:

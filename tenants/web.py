@@ -45,7 +45,7 @@ def page(
             kwargs.pop("workspace", None)  # the middleware has made request.tenant of it
             return view(member_request, *args, **kwargs)
 
-        checked.required_actions = table  # type: ignore[attr-defined]  # a function's own attribute, found by its name
+        checked.required_actions = table  # type: ignore[attr-defined]  # of a function
         return checked
 
     return decorate

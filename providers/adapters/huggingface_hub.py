@@ -16,7 +16,9 @@ from providers.adapters._shared import base_url_field
 from providers.errors import CannotExpress, Failure, ProviderError
 from providers.spec import (
     Access,
+    Answer,
     CheckExchange,
+    Decoder,
     Exchange,
     Field,
     Kind,
@@ -84,7 +86,8 @@ def unless_unknown(exchange: Exchange, other: Exchange) -> Exchange:
         while True:
             reply = yield exchange.send(reply)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        answer: Answer | Decoder = stop.value
+        return answer
 
 
 # Chat.
