@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from config import help as pages
-from providers.cards import TYPE_LABELS
+from providers.operations.table import MODEL_TYPES
 from providers.spec import Kind
 
 
@@ -40,7 +40,7 @@ def provider(request: HttpRequest, slug: str) -> HttpResponse:
         "html": page.html,
         "declared": declared,
         "is_hosting": declared.kind is Kind.HOSTING,
-        "types": [TYPE_LABELS[one] for one in declared.model_types],
+        "types": [MODEL_TYPES[one].label for one in declared.model_types],
     }
     return _render(request, "help/provider.html", context)
 

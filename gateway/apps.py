@@ -22,7 +22,7 @@ class GatewayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from gateway import examples
+        from gateway import examples, playground_code, playground_tabs  # noqa: F401 - a table with a gap ends the start
         from providers import contributions
         from providers.services import effective_base_url
         from quotas import hooks

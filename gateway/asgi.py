@@ -23,6 +23,7 @@ from gateway.inquiry import KEY_LENGTH, Inquiry, Presence
 from gateway.relay import Streamed, Whole, database_away, internal_error
 from gateway.service import Service
 from gateway.uploads import FILE_LIMIT, read_form
+from providers.operations.table import OPERATIONS
 from providers.spec import Operation
 from tenants import identity, strictjson
 from tenants.identity import BadCredential, Principal
@@ -37,8 +38,7 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
 FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
-OPERATIONS: Final = {f"/v1/{operation.value.replace('.', '/')}": operation for operation in Operation}
-UPLOADS: Final = frozenset({Operation.TRANSCRIPTION, Operation.TRANSLATION})
+PATHS: Final = {f"/v1/{operation.path}": operation for operation in OPERATIONS}
 MODELS: Final = "/v1/models"
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _WANTED: Final = frozenset(
@@ -135,7 +135,7 @@ class Gateway:
             self._log_id.reset(token)
 
     async def _answer(self, exchange: _Exchange) -> None:
-        operation = OPERATIONS.get(exchange.path)
+        operation = PATHS.get(exchange.path)
         method = exchange.scope["method"]
         if operation is None and exchange.path != MODELS and not exchange.path.startswith(MODELS + "/"):
             raise Refusal("not_found", "There is no such endpoint here.")
@@ -254,9 +254,10 @@ async def _read_inquiry(exchange: _Exchange, principal: Principal, operation: Op
         raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
     upload = None
     content_type = exchange.headers.get("content-type", "")
-    if operation in UPLOADS:
+    file = OPERATIONS[operation].file
+    if file is not None:
         data = await _read_body(exchange, FORM_LIMIT)
-        body, upload = read_form(content_type, data)
+        body, upload = read_form(content_type, data, file)
     else:
         if content_type and not _is_json(content_type):
             raise Refusal("unsupported_media_type", "Send the body as application/json.")

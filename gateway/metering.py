@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from gateway.inquiry import Inquiry
 from models_catalog.catalog import Price
-from providers.spec import Answer, Decoder, Operation, Usage
+from providers.operations.columns import Unit
+from providers.operations.table import OPERATIONS
+from providers.spec import Answer, Decoder, Usage
 from quotas import pricing
 
 CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
-# What is counted in tokens. Audio is not, heard or spoken: without a report its use is unknown.
-_IN_TOKENS: Final = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDINGS, Operation.RERANK, Operation.MODERATION})
-_TEXTS: Final = ("messages", "prompt", "input", "query", "documents", "tools")
 
 
 def of_answer(inquiry: Inquiry, answer: Answer, price: Price | None) -> dict[str, Any]:
@@ -43,14 +42,16 @@ def _is_reported(usage: Usage | None) -> bool:
 
 
 def _estimated(inquiry: Inquiry, usage: Usage | None, output_characters: int, price: Price | None) -> dict[str, Any]:
-    if inquiry.operation is Operation.SPEECH and price is not None and price.per_million_characters is not None:
-        return _fields(Usage(characters=_length(inquiry.body.get("input"))), "estimated", price)
-    if inquiry.operation not in _IN_TOKENS:
-        return _fields(usage, "none", price)
-    length = sum(_length(inquiry.body.get(name)) for name in _TEXTS)
-    numbers = sum(_numbers(inquiry.body.get(name)) for name in ("prompt", "input"))
-    guess = Usage(prompt_tokens=_tokens(length) + numbers, completion_tokens=_tokens(output_characters))
-    return _fields(guess, "estimated", price)
+    size = OPERATIONS[inquiry.operation].size
+    values = [inquiry.body.get(name) for name in size.fields] if size else []
+    characters = sum(map(_length, values))
+    if size and size.unit is Unit.TOKENS:
+        tokens = _tokens(characters) + sum(map(_numbers, values))
+        guess = Usage(prompt_tokens=tokens, completion_tokens=_tokens(output_characters))
+        return _fields(guess, "estimated", price)
+    if size and price is not None and price.per_million_characters is not None:
+        return _fields(Usage(characters=characters), "estimated", price)
+    return _fields(usage, "none", price)
 
 
 def _numbers(value: Any) -> int:

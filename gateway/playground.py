@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from gateway.asgi import Gateway, Headers, Message, Receive, Scope, Send
 from gateway.service import Service
+from providers.operations.table import OPERATIONS
 from providers.spec import Operation
 from tenants.identity import Principal
 
 SERVICE: Final = "modelkeep.service"  # in the scope of the playground's pages: what answers forms that are sent without scripts
 ADMISSION: Final = "modelkeep.admission"  # in the scope of a request that only asks who is there
-OPERATIONS: Final = {operation.value: operation for operation in Operation}
 _PAGE: Final = re.compile(r"/t/[^/]+/playground/(?P<rest>.*)")
 _CALL: Final = re.compile(r"call/(?P<operation>[a-z.]+)/")
 _UPLOAD: Final = "speech/"
@@ -65,7 +65,7 @@ class Playground:
         posted, rest = scope["method"] == "POST", match["rest"]
         call = _CALL.fullmatch(rest) if posted else None
         if call is not None and call["operation"] in OPERATIONS:
-            await self._call(scope, receive, send, OPERATIONS[call["operation"]])
+            await self._call(scope, receive, send, Operation(call["operation"]))
             return
         await self._service.ready()
         scope = {**scope, SERVICE: self._service}

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from providers.operations.columns import OperationSpec, complete
+from providers.operations.table import OPERATIONS
 from providers.spec import Operation
 
-PATHS: Final = {operation: operation.value.replace(".", "/") for operation in Operation}
 _KEY: Final = "MODELKEEP_KEY"  # the environment variable that holds the app key
 
 
@@ -21,35 +22,53 @@ class Sample:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """How OpenAI's Python library is called. shown: what is done with the answer. more: a further argument."""
+
+    shown: str
+    more: str = ""
+
+
+# None: the library has no method for it, or no page shows the operation.
+_SDK: Final = complete(
+    "gateway/playground_code.py",
+    Operation,
+    {
+        Operation.CHAT: Sdk("print(answer.choices[0].message.content)"),
+        Operation.COMPLETION: None,
+        Operation.EMBEDDINGS: Sdk("print(len(answer.data[0].embedding))"),
+        Operation.TRANSCRIPTION: Sdk("print(answer.text)"),
+        Operation.TRANSLATION: None,
+        # The library wants a voice; an empty one is the model's own.
+        Operation.SPEECH: Sdk('answer.write_to_file("speech.audio")', 'voice=""'),
+        Operation.RERANK: None,
+        Operation.MODERATION: None,
+    },
+)
+
+
 def samples(operation: Operation, *, base_url: str, model: str) -> list[Sample]:
-    """base_url: as OpenAI's libraries take it, ending in /v1. The model's name may hold any character."""
-    body = {"model": model, **_BODIES[operation]}
-    made = {
-        "curl": _curl(operation, base_url, body),
-        "Python · requests": _requests(operation, base_url, body),
-        "Python · openai": _openai(operation, base_url, body),
-        "JavaScript": _javascript(operation, base_url, body),
-    }
-    return [Sample(slug, label, text) for slug, (label, text) in zip(("curl", "requests", "openai", "js"), made.items(), strict=True)]
+    """Programs for one operation that has an example.
 
-
-_BODIES: Final[dict[Operation, dict[str, Any]]] = {
-    Operation.CHAT: {"messages": [{"role": "user", "content": "Hello"}]},
-    Operation.EMBEDDINGS: {"input": ["Hello", "Good morning"]},
-    Operation.TRANSCRIPTION: {},
-    Operation.SPEECH: {"input": "Hello"},
-    Operation.RERANK: {"query": "a drink", "documents": ["coffee", "a chair"]},
-}
-# How OpenAI's Python library is asked, and what of the answer is printed.
-_SDK: Final = {
-    Operation.CHAT: ("client.chat.completions.create", "answer.choices[0].message.content"),
-    Operation.EMBEDDINGS: ("client.embeddings.create", "len(answer.data[0].embedding)"),
-}
+    Args:
+        base_url: as OpenAI's libraries take it, ending in /v1.
+        model: its name may hold any character.
+    """
+    spec = OPERATIONS[operation]
+    assert spec.example is not None, "a page shows it"
+    address, body = f"{base_url}/{operation.path}", {"model": model, **spec.example}
+    return [
+        Sample("curl", "curl", _curl(address, body, spec)),
+        Sample("requests", "Python · requests", _requests(address, body, spec)),
+        Sample("openai", "Python · openai", _openai(base_url, body, spec)),
+        Sample("js", "JavaScript", _javascript(address, body, spec)),
+    ]
 
 
 def _json(value: Any) -> str:
-    """JSON that is a literal of Python and JavaScript as well."""
-    return json.dumps(value, ensure_ascii=False)
+    """JSON that is a literal of Python and JavaScript as well. Lazy strings become texts."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _shell(text: str) -> str:
@@ -57,52 +76,54 @@ def _shell(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _curl(operation: Operation, base_url: str, body: dict[str, Any]) -> str:
-    head = f'curl {_shell(f"{base_url}/{PATHS[operation]}")} \\\n  -H "Authorization: Bearer ${_KEY}" \\\n'
-    if operation is Operation.TRANSCRIPTION:
-        return f"{head}  -F {_shell('model=' + body['model'])} \\\n  -F file=@recording.wav"
-    out = " \\\n  --output speech.audio" if operation is Operation.SPEECH else ""
+def _curl(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
+    head = f'curl {_shell(address)} \\\n  -H "Authorization: Bearer ${_KEY}" \\\n'
+    if spec.file:
+        fields = "".join(f"  -F {_shell(f'{name}={value}')} \\\n" for name, value in body.items())
+        return f"{head}{fields}  -F {spec.file.name}=@{spec.file.example}"
+    out = f" \\\n  --output {spec.saved_as}" if spec.saved_as else ""
     return f'{head}  -H "Content-Type: application/json" \\\n  -d {_shell(_json(body))}{out}'
 
 
-def _requests(operation: Operation, base_url: str, body: dict[str, Any]) -> str:
-    start = f"import os\n\nimport requests\n\nresponse = requests.post(\n    {_json(f'{base_url}/{PATHS[operation]}')},\n"
+def _requests(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
+    start = f"import os\n\nimport requests\n\nresponse = requests.post(\n    {_json(address)},\n"
     start += f'    headers={{"Authorization": f"Bearer {{os.environ[\'{_KEY}\']}}"}},\n'
-    if operation is Operation.TRANSCRIPTION:
-        sent = f'    data={{"model": {_json(body["model"])}}},\n    files={{"file": open("recording.wav", "rb")}},\n'
-    else:
-        sent = f"    json={_json(body)},\n"
-    shown = 'open("speech.audio", "wb").write(response.content)' if operation is Operation.SPEECH else "print(response.json())"
+    sent = f"    json={_json(body)},\n"
+    if spec.file:
+        sent = f'    data={_json(body)},\n    files={{"{spec.file.name}": open("{spec.file.example}", "rb")}},\n'
+    shown = "print(response.json())"
+    if spec.saved_as:
+        shown = f'open("{spec.saved_as}", "wb").write(response.content)'
     return f"{start}{sent}    timeout=300,\n)\nresponse.raise_for_status()\n{shown}"
 
 
-def _openai(operation: Operation, base_url: str, body: dict[str, Any]) -> str:
-    start = f'import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(base_url={_json(base_url)}, api_key=os.environ["{_KEY}"])\n'
-    named = "".join(f"    {name}={_json(value)},\n" for name, value in body.items())
-    if operation is Operation.TRANSCRIPTION:
-        return f'{start}answer = client.audio.transcriptions.create(\n{named}    file=open("recording.wav", "rb"),\n)\nprint(answer.text)'
-    if operation is Operation.SPEECH:
-        # The library wants a voice; an empty one is the model's own.
-        return f'{start}answer = client.audio.speech.create(\n{named}    voice="",\n)\nanswer.write_to_file("speech.audio")'
-    if operation is Operation.RERANK:
-        return f'{start}answer = client.post("/rerank", body={_json(body)}, cast_to=object)\nprint(answer)'
-    call, shown = _SDK[operation]
-    return f"{start}answer = {call}(\n{named})\nprint({shown})"
+def _openai(base_url: str, body: dict[str, Any], spec: OperationSpec) -> str:
+    client = f'OpenAI(base_url={_json(base_url)}, api_key=os.environ["{_KEY}"])'
+    start = f"import os\n\nfrom openai import OpenAI\n\nclient = {client}\n"
+    sdk = _SDK[spec.operation]
+    if sdk is None:
+        path = f"/{spec.operation.path}"
+        return f"{start}answer = client.post({_json(path)}, body={_json(body)}, cast_to=object)\nprint(answer)"
+    arguments = [f"{name}={_json(value)}" for name, value in body.items()]
+    arguments += [f'{spec.file.name}=open("{spec.file.example}", "rb")'] if spec.file else []
+    arguments += [sdk.more] if sdk.more else []
+    named = "".join(f"    {argument},\n" for argument in arguments)
+    return f"{start}answer = client.{spec.operation.value}.create(\n{named})\n{sdk.shown}"
 
 
-def _javascript(operation: Operation, base_url: str, body: dict[str, Any]) -> str:
-    address, key = _json(f"{base_url}/{PATHS[operation]}"), f"Authorization: `Bearer ${{process.env.{_KEY}}}`"
-    if operation is Operation.TRANSCRIPTION:
+def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
+    key = f"Authorization: `Bearer ${{process.env.{_KEY}}}`"
+    start = 'import { writeFile } from "node:fs/promises";\n\n' if spec.saved_as else ""
+    sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n  body: JSON.stringify({_json(body)}),\n'
+    if spec.file:
         start = 'import { readFile } from "node:fs/promises";\n\nconst form = new FormData();\n'
-        start += f'form.append("model", {_json(body["model"])});\nform.append("file", new Blob([await readFile("recording.wav")]), "recording.wav");\n'
+        start += "".join(f"form.append({_json(name)}, {_json(value)});\n" for name, value in body.items())
+        start += f'form.append("{spec.file.name}", new Blob([await readFile("{spec.file.example}")]), "{spec.file.example}");\n'
         sent = f"  headers: {{ {key} }},\n  body: form,\n"
-    else:
-        start = 'import { writeFile } from "node:fs/promises";\n\n' if operation is Operation.SPEECH else ""
-        sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n  body: JSON.stringify({_json(body)}),\n'
     shown = "console.log(JSON.stringify(await response.json(), null, 2));"
-    if operation is Operation.SPEECH:
-        shown = 'await writeFile("speech.audio", Buffer.from(await response.arrayBuffer()));'
+    if spec.saved_as:
+        shown = f'await writeFile("{spec.saved_as}", Buffer.from(await response.arrayBuffer()));'
     check = "if (!response.ok) throw new Error(await response.text());\n"
     # Only a module may await at its top; .js files are none by default.
     start = f"// Save as call.mjs, run with Node.js 18 or later.\n{start}"
-    return f'{start}const response = await fetch({address}, {{\n  method: "POST",\n{sent}}});\n{check}{shown}'
+    return f'{start}const response = await fetch({_json(address)}, {{\n  method: "POST",\n{sent}}});\n{check}{shown}'

@@ -10,8 +10,9 @@ from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from gateway.playground_models import Offer, Parameter, labels, voices
-from gateway.uploads import FILE_LIMIT, is_audio
+from gateway.uploads import FILE_LIMIT
 from models_catalog.forms import LongSelect, grouped
+from providers.operations.audio import is_audio
 from providers.spec import Upload
 from tenants import strictjson
 from tenants.pages import PageForm

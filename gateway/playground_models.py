@@ -13,11 +13,10 @@ from models_catalog import queries as catalog
 from models_catalog.catalog import Entry
 from models_catalog.scenarios import SCENARIOS
 from providers import registry
+from providers.operations.table import ONLY_FEATURES
 from providers.spec import ModelType
 from tenants.models import Tenant
 
-# Models of a conversation that have no chat, only an endpoint of the past.
-_NO_CHAT: Final = "completion_only"
 _SCENARIO_OF: Final = {scenario.type: scenario.slug for scenario in SCENARIOS}
 
 
@@ -42,7 +41,7 @@ def labels() -> dict[str, Any]:
 def offers(*, tenant: Tenant, wanted: Mapping[ModelType, str]) -> dict[ModelType, Offer]:
     """What can be called, by type, in a fixed number of queries. wanted: the model that somebody asked for, by type."""
     works = catalog.can_call(tenant_id=tenant.pk)
-    usable = [one for one in catalog.entries(tenant_id=tenant.pk, enabled=True) if works(one) and _NO_CHAT not in one.features]
+    usable = [one for one in catalog.entries(tenant_id=tenant.pk, enabled=True) if works(one) and one.features.isdisjoint(ONLY_FEATURES)]
     defaults = catalog.defaults(tenant_id=tenant.pk)
     found: dict[ModelType, Offer] = {}
     for type_, scenario in _SCENARIO_OF.items():

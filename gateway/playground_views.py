@@ -14,11 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from gateway import playground_calls as calls
 from gateway import playground_code
-from gateway.playground import ADMISSION, OPERATIONS
+from gateway import playground_tabs as tabs
+from gateway.playground import ADMISSION
 from gateway.playground_calls import Outcome, Question
 from gateway.playground_forms import ChatForm, EmbeddingsForm, HearForm, ModelChoice, RerankForm, SpeakForm
 from gateway.playground_models import Offer, chat_parameters, embedding_parameters, labels, offers
+from gateway.playground_tabs import TABS, Tab
 from gateway.playground_texts import texts
+from providers.operations.table import OPERATIONS
 from providers.reading import reading_once
 from providers.spec import ModelType, Operation
 from tenants.auth.request import WorkspaceRequest
@@ -27,13 +30,6 @@ from tenants.pages import endpoint, focus_first_error
 from tenants.permissions import Action
 from tenants.web import page
 
-_TYPES: Final = {
-    "chat": ModelType.REASONING,
-    "embeddings": ModelType.EMBEDDING,
-    "speech": ModelType.SPEECH_TO_TEXT,
-    "rerank": ModelType.RERANK,
-}
-_TAB_OF: Final = {type_: tab for tab, type_ in _TYPES.items()} | {ModelType.TEXT_TO_SPEECH: "speech"}
 # What a browser may be given to play at this address. Anything else is saved, never shown.
 _SOUNDS: Final = ("audio/",)
 
@@ -72,11 +68,11 @@ def render_answer(request: WorkspaceRequest) -> HttpResponse:
 class _Page:
     """What the pages share: the models of each type, tabs, and the code for the chosen model."""
 
-    def __init__(self, request: WorkspaceRequest, tab: str) -> None:
+    def __init__(self, request: WorkspaceRequest, tab: Tab) -> None:
         self.request, self.tab = request, tab
         given = request.POST if request.method == "POST" else request.GET
-        wanted = {_TYPES[tab]: given.get("model", "")}
-        if tab == "speech":
+        wanted = {tab.type: given.get("model", "")}
+        if tab is tabs.SPEECH:
             wanted = {ModelType.SPEECH_TO_TEXT: given.get("model", ""), ModelType.TEXT_TO_SPEECH: given.get("voice_model", "")}
             if request.POST.get("action") == "speak":
                 wanted = {ModelType.SPEECH_TO_TEXT: "", ModelType.TEXT_TO_SPEECH: given.get("model", "")}
@@ -85,7 +81,7 @@ class _Page:
 
     @property
     def offer(self) -> Offer:
-        return self.offers[_TYPES[self.tab]]
+        return self.offers[self.tab.type]
 
     def code(self, operation: Operation, offer: Offer) -> list[playground_code.Sample]:
         return playground_code.samples(operation, base_url=endpoint(self.request), model=offer.model.id) if offer.model else []
@@ -95,14 +91,13 @@ class _Page:
         wrong = [form for form in forms if form.is_bound and not form.is_valid()]
         for form in wrong:
             focus_first_error(form)
-        has_rerank = bool(self.offers[ModelType.RERANK].entries)
         shared = {
             "tab": self.tab,
             "offer": self.offer,
-            "tabs": [name for name in _TYPES if name != "rerank" or has_rerank or self.tab == "rerank"],
+            "tabs": [tab for tab in TABS.values() if tab is self.tab or not tab.optional or self.offers[tab.type].entries],
             "texts": json.dumps(texts(), ensure_ascii=False),
         }
-        answer = render(self.request, f"gateway/playground_{self.tab}.html", shared | context, status=422 if wrong else 200)
+        answer = render(self.request, f"gateway/playground_{self.tab.slug}.html", shared | context, status=422 if wrong else 200)
         answer["Vary"] = "HX-Request"
         return answer
 
@@ -110,7 +105,7 @@ class _Page:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def chat(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, "chat")
+    shown = _Page(request, tabs.CHAT)
     offer = shown.offer
     parameters = chat_parameters(offer.model) if offer.model else []
     beside = _beside(request, offer)
@@ -196,7 +191,7 @@ def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def embeddings(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, "embeddings")
+    shown = _Page(request, tabs.EMBEDDINGS)
     offer = shown.offer
     parameters = embedding_parameters(offer.model) if offer.model else []
     form = EmbeddingsForm(request.POST or None, offer=offer, parameters=parameters)
@@ -213,7 +208,7 @@ def embeddings(request: WorkspaceRequest) -> HttpResponse:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def rerank(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, "rerank")
+    shown = _Page(request, tabs.RERANK)
     offer = shown.offer
     form = RerankForm(request.POST or None, offer=offer)
     context: dict[str, Any] = {"form": form, "choice": ModelChoice(offer), "code": shown.code(Operation.RERANK, offer)}
@@ -228,7 +223,7 @@ def rerank(request: WorkspaceRequest) -> HttpResponse:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def speech(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, "speech")
+    shown = _Page(request, tabs.SPEECH)
     heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
     action = request.POST.get("action", "hear") if request.method == "POST" else ""
     hear = HearForm(*((request.POST, request.FILES) if action == "hear" else ()), offer=heard, auto_id="hear_%s")

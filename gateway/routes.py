@@ -139,7 +139,7 @@ class Routes:
         Raises Refusal, DatabaseAway.
         """
         if not principal.may_ask(operation.value):
-            raise Refusal("key_scope", f"This app key may not use the endpoint {operation.value.replace('.', '/')}.")
+            raise Refusal("key_scope", f"This app key may not use the endpoint {operation.path}.")
         key = (principal.tenant_id, principal.config_version, name, operation)
         route = self._kept.get(key)
         if route is None or route.expires < time.monotonic():

@@ -1,4 +1,4 @@
-"""Reads the form of an audio upload: fields as a JSON body would hold them, and one file that is really audio."""
+"""Reads the form of an upload: fields as a JSON body would hold them, and one file of the right kind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from gateway.errors import Refusal, bad_request
+from providers.operations.columns import FileField
 from providers.spec import Upload
 
 FILE_LIMIT: Final = 25 * 1024 * 1024  # bytes
 FIELD_LIMIT: Final = 64 * 1024  # bytes of one field that is no file
 FIELDS: Final = 32
-_NAMED: Final = frozenset({"temperature"})  # numbers; every other field is text
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -81,10 +81,12 @@ class _Form:
         self.complete = True
 
 
-def read_form(content_type: str, data: bytes) -> tuple[dict[str, Any], Upload]:
-    """(fields, file) of a multipart body. A field whose name ends in [] becomes a list.
+def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str, Any], Upload]:
+    """Return the fields and the file of a multipart body. A field whose name ends in [] becomes a list.
 
-    Raises Refusal: 400 for a form that is not well made, 413 for a file of more than 25 MiB, 415 for what is no audio.
+    Raises:
+        Refusal: 400 for a malformed form, 413 for a file of more than 25 MiB, 415 for a file of
+            another kind.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -99,29 +101,29 @@ def read_form(content_type: str, data: bytes) -> tuple[dict[str, Any], Upload]:
         raise bad_request("The form could not be read: it is no valid multipart/form-data.") from None
     if not form.complete:
         raise bad_request("The form is cut off.")
-    return _sorted(form.parts)
+    return _sorted(form.parts, file)
 
 
-def _sorted(parts: list[_Part]) -> tuple[dict[str, Any], Upload]:
+def _sorted(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload]:
     fields: dict[str, Any] = {}
     upload: Upload | None = None
     for part in parts:
-        if part.name == "file":
+        if part.name == file.name:
             if upload is not None or part.filename is None:
-                raise bad_request("file must be one file.", "file")
+                raise bad_request(f"{file.name} must be one file.", file.name)
             upload = Upload(part.filename or "audio", part.content_type, bytes(part.data))
         elif part.filename is not None:
-            raise bad_request("Only the field file may hold a file.", part.name[:60])
+            raise bad_request(f"Only the field {file.name} may hold a file.", part.name[:60])
         else:
-            _add_field(fields, part)
+            _add_field(fields, part, file.numbers)
     if upload is None:
-        raise bad_request("file is missing.", "file")
-    if not is_audio(upload.data):
-        raise Refusal("unsupported_media_type", "The file is none of flac, mp3, mp4, m4a, ogg, wav, webm.", param="file")
+        raise bad_request(f"{file.name} is missing.", file.name)
+    if not file.accepts(upload.data):
+        raise Refusal("unsupported_media_type", f"The file is none of {file.formats}.", param=file.name)
     return fields, upload
 
 
-def _add_field(fields: dict[str, Any], part: _Part) -> None:
+def _add_field(fields: dict[str, Any], part: _Part, numbers: frozenset[str]) -> None:
     try:
         text = part.data.decode("utf-8")
     except UnicodeDecodeError:
@@ -132,28 +134,17 @@ def _add_field(fields: dict[str, Any], part: _Part) -> None:
     if name != part.name:
         fields.setdefault(name, []).append(text)
     else:
-        fields[part.name] = _value(part.name, text)
+        fields[part.name] = _value(part.name, text, numbers)
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str, numbers: frozenset[str]) -> Any:
     if name == "stream":
         if text.lower() not in _FLAGS:
             raise bad_request("stream must be true or false.", "stream")
         return _FLAGS[text.lower()]
-    if name not in _NAMED:
+    if name not in numbers:
         return text
     try:
         return float(text)
     except ValueError:
         raise bad_request(f"{name} must be a number.", name) from None
-
-
-def is_audio(data: bytes) -> bool:
-    """By the first bytes, whatever the name and the media type say."""
-    if data[:4] in (b"RIFF", b"RF64"):
-        return data[8:12] == b"WAVE"
-    if data[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3") or data[:3] == b"ID3":
-        return True
-    if data[4:8] == b"ftyp":
-        return True
-    return len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0

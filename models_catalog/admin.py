@@ -13,13 +13,14 @@ from models_catalog import queries, refreshing, services
 from models_catalog.models import CatalogSnapshot, DefaultModel, TenantModel
 from models_catalog.scenarios import SCENARIOS
 from providers.admin import PROVIDER, ProviderFilter
+from providers.operations.table import MODEL_TYPES
+from providers.templatetags.provider_ui import type_label
 from tenants.audit import actor_of
 from tenants.errors import ServiceError
 from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, coded, column, flag
 
 LABELS = {one.slug: one.label for one in SCENARIOS}
-TYPE_LABELS = {str(one.type): one.label for one in SCENARIOS}
-TYPE = coded("type", gettext_lazy("type"), lambda kind: TYPE_LABELS.get(kind, kind))
+TYPE = coded("type", gettext_lazy("type"), type_label)
 SCENARIO = coded("scenario", gettext_lazy("scenario"), lambda slug: LABELS.get(slug, slug))
 ENABLED = flag("enabled", gettext_lazy("enabled"))
 SYNCED = column("synced", gettext_lazy("seen in the provider's list"))
@@ -30,7 +31,7 @@ class TypeFilter(admin.SimpleListFilter):
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(str(one.type), one.label) for one in SCENARIOS]
+        return [(one.value, row.label) for one, row in MODEL_TYPES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[TenantModel]) -> QuerySet[TenantModel]:
         return queryset.filter(type=self.value()) if self.value() else queryset

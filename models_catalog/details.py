@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from models_catalog.catalog import Facts
 from models_catalog.queries import Layers
-from providers.spec import ModelType
+from providers.operations.table import facts_of_other_types
 from providers.templatetags.provider_ui import price, type_label
 
 SOURCES = {"own": _("Your own value"), "synced": _("The provider's list"), "shipped": _("Shipped")}
@@ -36,7 +36,7 @@ def facts_table(layers: Layers) -> list[Known]:
         slug = next((slug for slug, value in said.items() if value is not None), None)
         shipped = said.get("shipped")
         instead = show(shipped) if slug not in (None, "shipped") and shipped is not None and shipped != said[slug or ""] else ""
-        if slug is None and kind is not _ONLY_OF.get(name, kind):
+        if slug is None and name in facts_of_other_types(kind):
             continue
         value = show(said[slug]) if slug else "–"
         if name == "type" and slug is None and kind is not None:
@@ -59,7 +59,6 @@ def _names(value: Any) -> str:
     return ", ".join(sorted(value)) or "–"
 
 
-_ONLY_OF = {"max_output": ModelType.REASONING, "max_inputs": ModelType.EMBEDDING}
 _SHOWN: tuple[tuple[str, Any, Callable[[Any], str]], ...] = (
     ("type", _("Model type"), lambda value: str(type_label(value))),
     ("context_window", _("Context window (tokens)"), _number),

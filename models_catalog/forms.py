@@ -21,9 +21,9 @@ from models_catalog import facts, queries
 from models_catalog.catalog import Entry, Facts, Price
 from models_catalog.queries import DefaultChoice, Layers
 from models_catalog.services import MOST_FALLBACKS
-from providers.cards import TYPE_LABELS
 from providers.forms import CredentialForm, DeclaredForm, Section
-from providers.spec import Kind, ModelType, Provider
+from providers.operations.table import MODEL_TYPES, facts_of_other_types
+from providers.spec import Kind, Provider
 from tenants.pages import PageForm
 
 STATES = (
@@ -70,7 +70,8 @@ class CatalogFilterForm(PageForm):
 
     def __init__(self, *args: Any, providers: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.set_choices("type", [("", pgettext_lazy("model type", "All")), *TYPE_LABELS.items()])
+        types = [(one.value, row.label) for one, row in MODEL_TYPES.items()]
+        self.set_choices("type", [("", pgettext_lazy("model type", "All")), *types])
         self.set_choices("provider", [("", pgettext_lazy("providers", "All")), *providers.items()])
 
     @property
@@ -90,7 +91,7 @@ class CatalogFilterForm(PageForm):
 
 
 def type_choices(provider: Provider) -> list[tuple[str, Any]]:
-    return [(one.value, TYPE_LABELS[one]) for one in provider.model_types]
+    return [(one.value, MODEL_TYPES[one].label) for one in provider.model_types]
 
 
 class ModelForm(DeclaredForm):
@@ -321,14 +322,6 @@ def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[
 
 
 AMOUNTS = ("input", "output", "cached_input", "per_minute", "per_million_characters")
-_AMOUNTS_OF: dict[ModelType | None, tuple[str, ...]] = {
-    ModelType.REASONING: ("input", "output", "cached_input"),
-    ModelType.EMBEDDING: ("input",),
-    ModelType.RERANK: ("input",),
-    ModelType.SPEECH_TO_TEXT: ("per_minute", "input", "output"),
-    ModelType.TEXT_TO_SPEECH: ("per_million_characters", "input", "output"),
-    ModelType.MODERATION: ("input",),
-}
 CURRENCIES = ("USD", "CNY", "EUR")
 
 
@@ -356,10 +349,8 @@ class FactsForm(PageForm):
         self.own, kind = own, layers.entry.type
         self.names = {"price": "input"}
         self.set_choices("currency", [("", "–"), *((one, one) for one in _currencies(layers))])
-        hidden = {*AMOUNTS} - {*_AMOUNTS_OF.get(kind, AMOUNTS)}
-        hidden |= {"max_output"} if kind is not ModelType.REASONING else {"max_inputs"}
-        hidden |= {"max_inputs"} if kind is not ModelType.EMBEDDING else set()
-        for name in hidden:
+        prices = MODEL_TYPES[kind].prices if kind else AMOUNTS
+        for name in ({*AMOUNTS} - {*prices}) | facts_of_other_types(kind):
             del self.fields[name]
         inherited = _typed_facts(_inherited(layers))
         self.unmarked = tuple(self.fields)  # all are optional: the page says so once

@@ -26,9 +26,10 @@ from models_catalog.scenarios import Scenario
 from providers import contributions, registry
 from providers import queries as provider_queries
 from providers.models import ProviderCredential
+from providers.operations.table import OPERATIONS
 from providers.reading import known as known_rows
 from providers.reading import once
-from providers.spec import OPERATION_TYPE, ModelFacts, ModelType, Operation, Provider
+from providers.spec import ModelFacts, ModelType, Operation, Provider
 
 __all__ = [
     "AmbiguousModel",
@@ -269,7 +270,7 @@ def resolve(*, tenant_id: UUID, name: str | None, operation: Operation, trials: 
 
 
 def _by_scenario(tenant_id: UUID, scenario: Scenario, operation: Operation) -> tuple[Entry, ...]:
-    if scenario.type is not OPERATION_TYPE[operation]:
+    if scenario.type is not OPERATIONS[operation].model_type:
         raise WrongType(_("This scenario does not fit the endpoint. Name a scenario or model of the endpoint's own type."))
     chosen = DefaultModel.objects.filter(tenant_id=tenant_id, scenario=scenario.slug).first()
     if chosen is None:
@@ -301,7 +302,7 @@ def _by_bare_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Tr
     own = provider_queries.has_credential(tenant_id=tenant_id)
     ready = [one for one in found if one.added or one.provider in own or one.provider in trials]
     callable_ = [one for one in ready if one.added or one.provider in own or wanted in trials.get(one.provider, ())]
-    fitting = [one for one in callable_ if one.type in (None, OPERATION_TYPE[operation])]
+    fitting = [one for one in callable_ if one.type in (None, OPERATIONS[operation].model_type)]
     for group in ([one for one in fitting if one.enabled], fitting, callable_, ready, found):
         if len(group) == 1:
             return group[0]
@@ -317,14 +318,14 @@ def _usable(tenant_id: UUID, found: Entry, operation: Operation, trials: Trials)
     ready = found.added or found.provider in trials or _has_credential(tenant_id, found.provider)
     if not ready:
         raise provider_not_set_up(found.provider, provider.label)
-    if found.type not in (None, OPERATION_TYPE[operation]):
+    if found.type not in (None, OPERATIONS[operation].model_type):
         raise WrongType(_wrong_type(found, operation))
     return found
 
 
 def _wrong_type(found: Entry, operation: Operation) -> str:
     text = gettext("%(model)s is a model of type %(type)s; %(operation)s needs one of type %(needed)s.")
-    return text % {"model": found.id, "type": found.type, "operation": operation.value, "needed": OPERATION_TYPE[operation].value}
+    return text % {"model": found.id, "type": found.type, "operation": operation.value, "needed": OPERATIONS[operation].model_type.value}
 
 
 # ------------------------------------------------------------------------------------------------ helpers

@@ -8,7 +8,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from providers.spec import OPERATION_TYPE, ModelType, Operation
+from providers.operations.columns import complete
+from providers.operations.table import OPERATIONS
+from providers.spec import ModelType, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 ANY_DEFAULT = "default"
 
 _BY_NAME: dict[str, Scenario] = {name: scenario for scenario in SCENARIOS for name in (scenario.slug, *scenario.aliases)}
-_BY_TYPE: dict[ModelType, Scenario] = {scenario.type: scenario for scenario in SCENARIOS}
+_BY_TYPE = complete("SCENARIOS", ModelType, {scenario.type: scenario for scenario in SCENARIOS})
 
 
 def find(name: str) -> Scenario | None:
@@ -82,4 +84,4 @@ def find(name: str) -> Scenario | None:
 
 def of_operation(operation: Operation) -> Scenario:
     """The scenario whose default answers this operation where a client chose no model."""
-    return _BY_TYPE[OPERATION_TYPE[operation]]
+    return _BY_TYPE[OPERATIONS[operation].model_type]

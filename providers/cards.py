@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from providers import egress
 from providers.health import codes_in
 from providers.models import CredentialState, ProviderCredential
+from providers.operations.table import MODEL_TYPES
 from providers.queries import ProviderStatus, State, is_resting
-from providers.spec import Kind, ModelType
+from providers.spec import Kind
 
 STATE_LABELS: dict[State, Any] = {
     State.NOT_SET_UP: _("Not set up"),
@@ -59,14 +60,6 @@ HEADLINES: dict[State, Any] = {
     State.UNREACHABLE: _("%(provider)s could not be reached%(code)s."),
     State.WRONG_URL: _("Nothing at the base URL answers as %(provider)s does%(code)s."),
     State.DISABLED: _("Disabled by the operator"),
-}
-TYPE_LABELS: dict[ModelType, Any] = {
-    ModelType.REASONING: pgettext_lazy("model type", "Reasoning"),
-    ModelType.EMBEDDING: pgettext_lazy("model type", "Embedding"),
-    ModelType.SPEECH_TO_TEXT: pgettext_lazy("model type", "Speech to text"),
-    ModelType.RERANK: pgettext_lazy("model type", "Rerank"),
-    ModelType.TEXT_TO_SPEECH: pgettext_lazy("model type", "Text to speech"),
-    ModelType.MODERATION: pgettext_lazy("model type", "Moderation"),
 }
 KIND_LABELS = {Kind.OWN: _("Own models"), Kind.HOSTING: pgettext_lazy("provider kind", "Hosting")}
 TRIAL_WARNING = 80  # percent used
@@ -202,7 +195,7 @@ class Card:
 
     @property
     def types(self) -> list[Any]:
-        return [TYPE_LABELS[one] for one in self.status.provider.model_types] if self.status.provider else []
+        return [MODEL_TYPES[one].label for one in self.status.provider.model_types] if self.status.provider else []
 
     def offers(self, model_type: str) -> bool:
         return self.status.provider is not None and model_type in self.status.provider.model_types

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
-import wave
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.db import connection
@@ -19,7 +17,8 @@ from providers.errors import Failure, ProviderError
 from providers.exchange import RETRIES, exchange_for
 from providers.messages import Sent, code_text, message_for
 from providers.models import CredentialState
-from providers.spec import Access, Call, ModelFacts, ModelType, Operation, Provider, Reply, Request, Upload
+from providers.operations.table import operation_of
+from providers.spec import Access, Call, ModelFacts, ModelType, Provider, Reply, Request
 from tenants.errors import ServiceError
 
 R = TypeVar("R")
@@ -27,6 +26,7 @@ R = TypeVar("R")
 _NOTHING_KNOWN = ModelFacts()
 DEADLINE = 25.0  # seconds, for one check with all its requests
 LIST_DEADLINE = 40.0  # seconds, for a whole list of models
+FEW_TOKENS = 16  # for models that think before they say the first word: some refuse to be given less
 
 STATE_OF: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
@@ -97,7 +97,7 @@ def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None
         run(provider, lambda: look(provider, access, probe.model, probe.type), access, pool_key, retries=0)
     elif probe is not None:
         facts = replace(probe.facts, name=probe.model, type=probe.type)
-        run(provider, exchange_for(provider, _probe(probe), access, facts), access, pool_key, retries=0)
+        run(provider, exchange_for(provider, _smallest_request(probe), access, facts), access, pool_key, retries=0)
     elif provider.check is not None:
         ask = provider.check
         try:
@@ -174,34 +174,11 @@ def _sent(calls: list[Call]) -> Sent | None:
     return Sent(calls[-1].method, url.netloc.rpartition("@")[2], url.path or "/", url.scheme)
 
 
-def _probe(probe: Probe) -> Request:
-    """The smallest request that proves a model works: one token, one word, or one second of silence. The voice is the provider's own."""
-    operation, body = _PROBES[probe.type]
-    if operation is Operation.CHAT and "completion_only" in probe.facts.features:
-        operation, body = Operation.COMPLETION, {"prompt": "ping", "max_tokens": 1}
-    if operation is Operation.CHAT and "reasoning" in probe.facts.features:
-        body = body | {"max_tokens": FEW_TOKENS}
-    upload = Upload("silence.wav", "audio/wav", _silence()) if operation is Operation.TRANSCRIPTION else None
-    return Request(operation, probe.model, {"model": probe.model} | body, upload=upload)
-
-
-FEW_TOKENS = 16  # for models that think before they say the first word: some refuse to be given less
-_PROBES: dict[ModelType, tuple[Operation, dict[str, Any]]] = {
-    ModelType.REASONING: (Operation.CHAT, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}),
-    ModelType.EMBEDDING: (Operation.EMBEDDINGS, {"input": "ping"}),
-    ModelType.SPEECH_TO_TEXT: (Operation.TRANSCRIPTION, {}),
-    ModelType.RERANK: (Operation.RERANK, {"query": "ping", "documents": ["ping", "pong"]}),
-    ModelType.TEXT_TO_SPEECH: (Operation.SPEECH, {"input": "ping"}),
-    ModelType.MODERATION: (Operation.MODERATION, {"input": "ping"}),
-}
-
-
-def _silence() -> bytes:
-    """A WAV file of a second of silence: 16 kHz, 16 bits, one channel."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes(bytes(2 * 16000))
-    return file.getvalue()
+def _smallest_request(probe: Probe) -> Request:
+    """The smallest request that proves a model works. The voice is the provider's own."""
+    operation = operation_of(probe.type, probe.facts.features)
+    body = {"model": probe.model, **operation.probe}
+    if "max_tokens" in body and "reasoning" in probe.facts.features:
+        body["max_tokens"] = FEW_TOKENS
+    upload = operation.file.smallest() if operation.file else None
+    return Request(operation.operation, probe.model, body, upload=upload)

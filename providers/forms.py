@@ -12,9 +12,10 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from providers import registry
-from providers.cards import STATE_FILTERS, TYPE_LABELS
+from providers.cards import STATE_FILTERS
 from providers.fields import typed_base_url
 from providers.models import ProviderCredential
+from providers.operations.table import MODEL_TYPES
 from providers.pasted import MOST_CHARACTERS, key_field
 from providers.spec import Field, Provider
 from tenants.pages import PageForm
@@ -25,7 +26,7 @@ class FilterForm(PageForm):
     type = forms.ChoiceField(
         label=_("Model type"),
         required=False,
-        choices=lambda: [("", pgettext_lazy("model type", "All")), *((one.value, label) for one, label in TYPE_LABELS.items())],
+        choices=lambda: [("", pgettext_lazy("model type", "All")), *((one.value, row.label) for one, row in MODEL_TYPES.items())],
     )
     state = forms.ChoiceField(
         label=pgettext_lazy("provider", "State"),

@@ -10,7 +10,8 @@ from pkgutil import iter_modules
 
 from providers import adapters
 from providers.adapters import files, rows
-from providers.spec import OPERATION_TYPE, Kind, Provider
+from providers.operations.table import OPERATIONS
+from providers.spec import Kind, Provider
 
 
 class UnknownProvider(KeyError):
@@ -57,7 +58,9 @@ def problems_of(provider: Provider, slug: str) -> list[str]:
         "base_url must be required without a default": not provider.local
         and not provider.default_base_url
         and not _requires_base_url(provider),
-        "an operation's type is not among model_types": any(OPERATION_TYPE[op] not in provider.model_types for op in provider.operations),
+        "an operation's type is not among model_types": any(
+            OPERATIONS[one].model_type not in provider.model_types for one in provider.operations
+        ),
         "own models need a check": provider.kind is Kind.OWN and not provider.local and provider.check is None,
     }
     return [text for text, broken in rules.items() if broken]

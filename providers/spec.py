@@ -16,6 +16,8 @@ class Kind(StrEnum):
 
 
 class ModelType(StrEnum):
+    """What a model does; a row in providers/operations/table.py says the rest."""
+
     REASONING = "reasoning"
     EMBEDDING = "embedding"
     SPEECH_TO_TEXT = "speech-to-text"
@@ -25,7 +27,7 @@ class ModelType(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is asked of a model; the values are the paths of the OpenAI-compatible endpoint, dotted."""
+    """What is asked of a model; a row in providers/operations/table.py says the rest."""
 
     CHAT = "chat.completions"
     COMPLETION = "completions"
@@ -36,17 +38,10 @@ class Operation(StrEnum):
     RERANK = "rerank"
     MODERATION = "moderations"
 
-
-OPERATION_TYPE: dict[Operation, ModelType] = {
-    Operation.CHAT: ModelType.REASONING,
-    Operation.COMPLETION: ModelType.REASONING,
-    Operation.EMBEDDINGS: ModelType.EMBEDDING,
-    Operation.TRANSCRIPTION: ModelType.SPEECH_TO_TEXT,
-    Operation.TRANSLATION: ModelType.SPEECH_TO_TEXT,
-    Operation.SPEECH: ModelType.TEXT_TO_SPEECH,
-    Operation.RERANK: ModelType.RERANK,
-    Operation.MODERATION: ModelType.MODERATION,
-}
+    @property
+    def path(self) -> str:
+        """The path of its endpoint, below /v1/."""
+        return self.value.replace(".", "/")
 
 
 @dataclass(frozen=True, slots=True)

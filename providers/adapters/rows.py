@@ -16,8 +16,9 @@ from providers.adapters import files
 from providers.adapters._shared import base_url_field
 from providers.adapters.quirks import QUIRKS, Quirk
 from providers.adapters.tables import Table
+from providers.operations.columns import complete
+from providers.operations.table import OPERATIONS
 from providers.spec import (
-    OPERATION_TYPE,
     ORDER,
     Access,
     Field,
@@ -106,7 +107,7 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
     version, regions = row.path("version", "/v1"), _regions(row)
     self_hosted = row.flag("self_hosted")
     operations = [Operation(name) for name in row.choices("operations", _MAKERS)]
-    types = {OPERATION_TYPE[operation] for operation in operations}
+    types = {OPERATIONS[operation].model_type for operation in operations}
     guess = guess_by_name(types)
     return Provider(
         slug=slug,
@@ -207,16 +208,20 @@ def _choose_voice(body: dict[str, Any], provider: Provider, access: Access, fact
         body["voice"] = voice
 
 
-_MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = {
-    Operation.CHAT: openai_chat,
-    Operation.COMPLETION: openai_completions,
-    Operation.EMBEDDINGS: openai_embeddings,
-    Operation.TRANSCRIPTION: partial(openai_audio, path="/audio/transcriptions"),
-    Operation.TRANSLATION: partial(openai_audio, path="/audio/translations"),
-    Operation.SPEECH: partial(openai_speech, adjust=_choose_voice),
-    Operation.RERANK: rerank,
-    Operation.MODERATION: openai_moderations,
-}
+_MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = complete(
+    "providers/adapters/rows.py",
+    Operation,
+    {
+        Operation.CHAT: openai_chat,
+        Operation.COMPLETION: openai_completions,
+        Operation.EMBEDDINGS: openai_embeddings,
+        Operation.TRANSCRIPTION: partial(openai_audio, path="/audio/transcriptions"),
+        Operation.TRANSLATION: partial(openai_audio, path="/audio/translations"),
+        Operation.SPEECH: partial(openai_speech, adjust=_choose_voice),
+        Operation.RERANK: rerank,
+        Operation.MODERATION: openai_moderations,
+    },
+)
 
 
 def _exchange(operation: Operation, version: str, chat: Mapping[str, Any]) -> MakeExchange:

@@ -20,7 +20,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext, pgettext_lazy
 
-from providers.cards import TYPE_LABELS
+from providers.operations.table import MODEL_TYPES
 from providers.spec import ModelType
 
 register = template.Library()
@@ -51,19 +51,12 @@ def _letters(label: str) -> str:
 
 
 _INNER_SPACE = re.compile(r"(?<!,) ")
-# The playground's page for each type of model; a page that is not mounted is not linked.
-_PLAYGROUNDS = {
-    ModelType.REASONING: "playground",
-    ModelType.EMBEDDING: "playground-embeddings",
-    ModelType.SPEECH_TO_TEXT: "playground-speech",
-    ModelType.RERANK: "playground-rerank",
-}
 
 
 @register.simple_tag(takes_context=True)
 def try_url(context: template.Context, entry: Any) -> str:
     """Where a model can be tried; "" where there is no page for its type, or the person may not."""
-    name = _PLAYGROUNDS.get(entry.type)
+    name = MODEL_TYPES[entry.type].playground if entry.type else ""
     if not name or not context["can"].get("use_models", True):
         return ""
     try:
@@ -76,7 +69,7 @@ def try_url(context: template.Context, entry: Any) -> str:
 @register.filter
 def type_label(value: Any) -> Any:
     try:
-        return TYPE_LABELS[ModelType(value)]
+        return MODEL_TYPES[ModelType(value)].label
     except ValueError:
         return value or "–"
 

@@ -12,7 +12,8 @@ import requests
 
 from gateway.errors import from_provider
 from providers.errors import Failure, ProviderError
-from providers.spec import OPERATION_TYPE, Answer, Call, Frame, Operation, Upload
+from providers.operations.table import OPERATIONS
+from providers.spec import Answer, Call, Frame, Operation, Upload
 from tests.fakes.playback import Playback, Scene
 from tests.fakes.provider import Running
 from tests.gateway.conftest import Hub, running_hub
@@ -41,7 +42,7 @@ class Stage:
                 {"provider": case.slug, "values": dict(access.values), "base_url": access.base_url, "models": {}},
             )
             account["models"][case.model] = {
-                "type": OPERATION_TYPE[Operation(case.operation)].value,
+                "type": OPERATIONS[Operation(case.operation)].model_type.value,
                 "values": dict(access.model_values),
                 "facts": facts_of(case),
             }
@@ -61,7 +62,7 @@ class Stage:
 
 def account_of(case: Case) -> str:
     """Cases of one account and with the same facts share a workspace."""
-    kind = OPERATION_TYPE[Operation(case.operation)]
+    kind = OPERATIONS[Operation(case.operation)].model_type
     return json.dumps([case.slug, kind, case.told.get("access", {}), facts_of(case)], sort_keys=True)
 
 

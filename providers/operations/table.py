@@ -1,0 +1,207 @@
+"""The tables of operations and model types: where an endpoint of /v1 is added."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from providers.operations import request_checks
+from providers.operations.audio import is_audio, silence
+from providers.operations.columns import (
+    FileField,
+    ModelTypeSpec,
+    OperationSpec,
+    Size,
+    Stream,
+    Unit,
+    complete,
+)
+from providers.spec import ModelType, Operation
+
+_RECORDING: Final = FileField(
+    name="file",
+    formats="flac, mp3, mp4, m4a, ogg, wav, webm",
+    accepts=is_audio,
+    numbers=frozenset({"temperature"}),
+    smallest=silence,
+    example="recording.wav",
+)
+
+
+def _by_operation(*rows: OperationSpec) -> Mapping[Operation, OperationSpec]:
+    return complete("OPERATIONS", Operation, {row.operation: row for row in rows})
+
+
+def _by_model_type(*rows: ModelTypeSpec) -> Mapping[ModelType, ModelTypeSpec]:
+    complete("OPERATIONS", ModelType, {row.model_type: row for row in OPERATIONS.values()})
+    return complete("MODEL_TYPES", ModelType, {row.model_type: row for row in rows})
+
+
+# Of a type's operations the first is the one that every model of the type has, and that is checked.
+OPERATIONS: Final[Mapping[Operation, OperationSpec]] = _by_operation(
+    OperationSpec(
+        operation=Operation.CHAT,
+        model_type=ModelType.REASONING,
+        label=_("Chat"),
+        stream=Stream.CHUNKS,
+        file=None,
+        saved_as="",
+        check=request_checks.check_chat,
+        size=Size(Unit.TOKENS, ("messages", "tools")),
+        only_feature="",
+        probe={"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1},
+        example={"messages": [{"role": "user", "content": _("Hello")}]},
+    ),
+    OperationSpec(
+        operation=Operation.COMPLETION,
+        model_type=ModelType.REASONING,
+        label=_("Completing texts"),
+        stream=Stream.CHUNKS,
+        file=None,
+        saved_as="",
+        check=request_checks.check_completion,
+        size=Size(Unit.TOKENS, ("prompt",)),
+        only_feature="completion_only",
+        probe={"prompt": "ping", "max_tokens": 1},
+        example=None,
+    ),
+    OperationSpec(
+        operation=Operation.EMBEDDINGS,
+        model_type=ModelType.EMBEDDING,
+        label=_("Embeddings"),
+        stream=Stream.NONE,
+        file=None,
+        saved_as="",
+        check=request_checks.check_embeddings,
+        size=Size(Unit.TOKENS, ("input",)),
+        only_feature="",
+        probe={"input": "ping"},
+        example={"input": _("Hello")},
+    ),
+    OperationSpec(
+        operation=Operation.TRANSCRIPTION,
+        model_type=ModelType.SPEECH_TO_TEXT,
+        label=_("Speech to text"),
+        stream=Stream.EVENTS,
+        file=_RECORDING,
+        saved_as="",
+        check=request_checks.check_upload,
+        size=None,
+        only_feature="",
+        probe={},
+        example={},
+    ),
+    OperationSpec(
+        operation=Operation.TRANSLATION,
+        model_type=ModelType.SPEECH_TO_TEXT,
+        label=_("Translating speech"),
+        stream=Stream.EVENTS,
+        file=_RECORDING,
+        saved_as="",
+        check=request_checks.check_upload,
+        size=None,
+        only_feature="",
+        probe={},
+        example=None,
+    ),
+    OperationSpec(
+        operation=Operation.SPEECH,
+        model_type=ModelType.TEXT_TO_SPEECH,
+        label=_("Text to speech"),
+        stream=Stream.SPEECH_EVENTS,
+        file=None,
+        saved_as="speech.audio",
+        check=request_checks.check_speech,
+        size=Size(Unit.CHARACTERS, ("input",)),
+        only_feature="",
+        probe={"input": "ping"},
+        example={"input": _("Hello")},
+    ),
+    OperationSpec(
+        operation=Operation.RERANK,
+        model_type=ModelType.RERANK,
+        label=_("Rerank"),
+        stream=Stream.NONE,
+        file=None,
+        saved_as="",
+        check=request_checks.check_rerank,
+        size=Size(Unit.TOKENS, ("query", "documents")),
+        only_feature="",
+        probe={"query": "ping", "documents": ["ping", "pong"]},
+        example={"query": "a drink", "documents": ["coffee", "a chair"]},
+    ),
+    OperationSpec(
+        operation=Operation.MODERATION,
+        model_type=ModelType.MODERATION,
+        label=_("Moderation"),
+        stream=Stream.NONE,
+        file=None,
+        saved_as="",
+        check=request_checks.check_moderation,
+        size=Size(Unit.TOKENS, ("input",)),
+        only_feature="",
+        probe={"input": "ping"},
+        example={"input": _("Hello")},
+    ),
+)
+MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
+    ModelTypeSpec(
+        model_type=ModelType.REASONING,
+        label=pgettext_lazy("model type", "Reasoning"),
+        prices=("input", "output", "cached_input"),
+        facts=frozenset({"max_output"}),
+        playground="playground",
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.EMBEDDING,
+        label=pgettext_lazy("model type", "Embedding"),
+        prices=("input",),
+        facts=frozenset({"max_inputs"}),
+        playground="playground-embeddings",
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.SPEECH_TO_TEXT,
+        label=pgettext_lazy("model type", "Speech to text"),
+        prices=("per_minute", "input", "output"),
+        facts=frozenset(),
+        playground="playground-speech",
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.RERANK,
+        label=pgettext_lazy("model type", "Rerank"),
+        prices=("input",),
+        facts=frozenset(),
+        playground="playground-rerank",
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.TEXT_TO_SPEECH,
+        label=pgettext_lazy("model type", "Text to speech"),
+        prices=("per_million_characters", "input", "output"),
+        facts=frozenset(),
+        playground="",  # the page of speech takes ?model= for the model that listens
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.MODERATION,
+        label=pgettext_lazy("model type", "Moderation"),
+        prices=("input",),
+        facts=frozenset(),
+        playground="",
+    ),
+)
+# Models with one of these features have that operation only, and none that pages show.
+ONLY_FEATURES: Final = frozenset(row.only_feature for row in OPERATIONS.values()) - {""}
+
+
+def operation_of(model_type: ModelType, features: Collection[str] = ()) -> OperationSpec:
+    """The operation that a model of this type with these features surely has."""
+    rows = [row for row in OPERATIONS.values() if row.model_type is model_type]
+    return next((row for row in rows if row.only_feature in features), rows[0])
+
+
+def facts_of_other_types(model_type: ModelType | None) -> frozenset[str]:
+    """Names of facts that only models of other types have."""
+    others = [row for row in MODEL_TYPES.values() if row.model_type is not model_type]
+    return frozenset(name for row in others for name in row.facts)
