@@ -276,8 +276,7 @@ def _own_row(tenant: Tenant, provider: str, model: str) -> TenantModel:
     if known is None:
         raise ModelNotFound(f"{provider}/{model}")
     kind = known.type.value if known.type else ""
-    made: TenantModel = TenantModel.objects.create(tenant=tenant, provider=provider, model=model, type=kind)
-    return made
+    return TenantModel.objects.create(tenant=tenant, provider=provider, model=model, type=kind)
 
 
 # ------------------------------------------------------------------------------------------------ default models

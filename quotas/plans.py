@@ -228,8 +228,7 @@ def _change_limit(pool: CreditPool, amount: int, *, reason: str, actor: Actor, s
     enough = CreditPool.objects.filter(pk=pool.pk, limit__gte=F("settled") + F("held") - amount)
     if not enough.update(limit=F("limit") + amount, plan_share=F("plan_share") + share):
         raise BelowUsed
-    made: Grant = Grant.objects.create(tenant_id=pool.tenant_id, pool=pool, amount=amount, reason=reason, actor=actor.label[:160])
-    return made
+    return Grant.objects.create(tenant_id=pool.tenant_id, pool=pool, amount=amount, reason=reason, actor=actor.label[:160])
 
 
 def _align_all(plan: TrialPlan, actor: Actor) -> None:

@@ -216,7 +216,7 @@ def _may_manage_all(actor: Actor) -> bool:
 
 
 def _own_or_any(tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
-    row: AppKey | None = AppKey.objects.select_for_update().filter(tenant=tenant, pk=app_key_id, revoked=None).first()
+    row = AppKey.objects.select_for_update().filter(tenant=tenant, pk=app_key_id, revoked=None).first()
     if row is None:
         raise NotFound("no_such_app_key", _("There is no such app key."))
     owned = actor.user_id is not None and row.created_by_id == actor.user_id

@@ -53,7 +53,7 @@ def record(
     details: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
     """Write one entry. `action` is "<thing>.<past participle>"; `details` is plain JSON and never holds a secret."""
-    entry: AuditEntry = AuditEntry.objects.create(
+    return AuditEntry.objects.create(
         tenant=tenant,
         actor=actor.label[:160],
         user_id=actor.user_id,
@@ -64,4 +64,3 @@ def record(
         object_label=str(object_label)[:160],
         details=dict(details or {}),
     )
-    return entry

@@ -180,8 +180,7 @@ def make_key_pair(*, tenant: Tenant | UUID, state: str = KeyPair.State.CURRENT) 
 
 
 def _in_state(tenant_id: UUID, state: str) -> KeyPair | None:
-    found: KeyPair | None = KeyPair.objects.filter(tenant=tenant_id, state=state).order_by("-created").first()
-    return found
+    return KeyPair.objects.filter(tenant=tenant_id, state=state).order_by("-created").first()
 
 
 def _store(tenant_id: UUID, key: RSA.RsaKey, state: str, mkid: str, master: bytes) -> KeyPair:

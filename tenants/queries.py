@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -87,12 +86,11 @@ def audit_actors(*, tenant: Tenant) -> list[str]:
 
 def key_pair(*, tenant: Tenant) -> KeyPair | None:
     """The current pair, for its fingerprint and age; the private half stays in the database."""
-    found: KeyPair | None = KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.CURRENT).first()
-    return found
+    return KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.CURRENT).first()
 
 
 def people_who_can(*, tenant: Tenant, action: Action, limit: int = 3) -> list[str]:
     """Names of members who may do this, owners last: somebody to ask."""
     roles = [role.value for role in Role if action in actions_of(role)]
-    rows: Any = Membership.objects.select_related("user").filter(tenant=tenant, role__in=roles, user__is_active=True).order_by("role", "pk")
+    rows = Membership.objects.select_related("user").filter(tenant=tenant, role__in=roles, user__is_active=True).order_by("role", "pk")
     return [row.user.name or row.user.email for row in rows[:limit]]

@@ -40,7 +40,7 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
 def _save(request: WorkspaceRequest, given: dict[str, str]) -> Tenant:
     """All of the form or nothing."""
     actor = actor_of(request)
-    tenant: Tenant = Tenant.objects.get(pk=request.tenant.pk)
+    tenant = Tenant.objects.get(pk=request.tenant.pk)
     services.rename_workspace(tenant=tenant, name=given["name"], actor=actor)
     services.set_default_language(tenant=tenant, language=given["default_language"], actor=actor)
     services.move_workspace(tenant=tenant, slug=given["slug"].strip().lower(), actor=actor)
