@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
 from config.logs import Application, Message, Receive, Scope, Send
 from config.paths import path_of
+from tenants.ids import new_request_id
 from tenants.rest import error_body
 
 # Bytes. Above what pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and the REST API take, which say more about it.
@@ -55,7 +55,7 @@ def _announced(scope: Scope) -> int:
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
-    request_id = secrets.token_hex(12)
+    request_id = new_request_id()
     message = _("The request body is too large.")
     is_api = path_of(scope).startswith("/api/")
     body: Any = json.dumps(error_body("too_large", message, request_id=request_id)) if is_api else f"{message}\n"

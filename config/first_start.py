@@ -16,9 +16,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import Environment
-
-BASE_DIR = Path(__file__).resolve().parent.parent
+from config.environment import BASE_DIR, Environment
 
 
 def new_master_key(mkid: str = "m1") -> str:

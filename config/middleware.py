@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable
 
 from django.conf import settings
@@ -12,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from config import health
 from config.logs import request_id
 from core.web.request import PageRequest
+from tenants.ids import is_request_id, new_request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
-_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 class ProbeMiddleware:
@@ -43,7 +41,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: PageRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")
-        request.id = given if _ID.fullmatch(given) else secrets.token_hex(12)
+        request.id = given if is_request_id(given) else new_request_id()
         token = request_id.set(request.id)
         try:
             response = self.get_response(request)

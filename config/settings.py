@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import Environment
+from config.environment import BASE_DIR, Environment
 from tenants.masterkeys import field_keys_or_placeholder
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
     environ.Env.read_env(BASE_DIR / ".env")

@@ -10,6 +10,7 @@ from django.utils import timezone
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_USED_INTERVAL: Final = timedelta(minutes=1)  # a key's last use is written at most this often
 NEVER: Final = datetime.min.replace(tzinfo=UTC)  # before any moment that is stored
 
 

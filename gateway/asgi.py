@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,6 +26,7 @@ from providers.operations.table import OPERATIONS
 from providers.spec import Operation
 from tenants import identity, strictjson
 from tenants.identity import BadCredential, Principal
+from tenants.ids import is_request_id, new_request_id
 from tenants.permissions import Action
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
 FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
 PATHS: Final = {f"/v1/{operation.path}": operation for operation in OPERATIONS}
 MODELS: Final = "/v1/models"
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _WANTED: Final = frozenset(
     {
         b"authorization",
@@ -232,8 +231,8 @@ class Gateway:
 def _exchange(scope: Scope, receive: Receive, send: Send, path: str, more: Headers | None = None) -> _Exchange:
     headers = _read_headers(scope["headers"])
     given = headers.get("x-request-id", "")
-    taken_over = _ID.fullmatch(given) is not None
-    return _Exchange(scope, receive, send, path, headers, given if taken_over else secrets.token_hex(12), taken_over, more or [])
+    taken_over = is_request_id(given)
+    return _Exchange(scope, receive, send, path, headers, given if taken_over else new_request_id(), taken_over, more or [])
 
 
 def _read_headers(raw: Headers) -> dict[str, str]:

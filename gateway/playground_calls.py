@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import math
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from gateway.relay import Whole, internal_error
 from gateway.service import Service
 from providers.spec import Operation, Upload
 from tenants.identity import Principal
+from tenants.ids import new_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ async def _ask_all(service: Service, principal: Principal, questions: Sequence[Q
 
 
 async def _ask(service: Service, principal: Principal, question: Question) -> Outcome:
-    request_id = secrets.token_hex(12)
+    request_id = new_request_id()
     began = time.monotonic()
     try:
         asked = openai_format.read(question.operation, {**question.body, "model": question.model})

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from providers import queries, services
-from providers.models import CredentialState, ProviderCredential
+from providers.models import NAME_LENGTH, CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
 from providers.spec import Field, Kind, ModelType
 from tenants.errors import NotFound
@@ -135,7 +135,7 @@ class CredentialOrderOut(serializers.Serializer[Any]):
 
 
 class CredentialIn(StrictSerializer):
-    name = Text(max_length=80, default="Default", help_text=_("Unique among the provider's credentials."))
+    name = Text(max_length=NAME_LENGTH, default="Default", help_text=_("Unique among the provider's credentials."))
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
         help_text=_("By field name; the provider's `credential_fields` says which there are. `base_url` is among them."),
@@ -144,7 +144,7 @@ class CredentialIn(StrictSerializer):
 
 
 class CredentialChange(StrictSerializer):
-    name = Text(max_length=80, required=False)
+    name = Text(max_length=NAME_LENGTH, required=False)
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
         required=False,

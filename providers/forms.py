@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from providers import registry
 from providers.cards import STATE_FILTERS
 from providers.fields import typed_base_url
-from providers.models import ProviderCredential
+from providers.models import NAME_LENGTH, ProviderCredential
 from providers.operations.table import MODEL_TYPES
 from providers.pasted import MOST_CHARACTERS, key_field
 from providers.spec import Field, Provider
@@ -118,7 +118,7 @@ class DeclaredForm(PageForm):
 class CredentialForm(DeclaredForm):
     """A new credential of a provider."""
 
-    name = forms.CharField(label=_("Credential name"), max_length=80, help_text=_("To tell several keys of one provider apart."))
+    name = forms.CharField(label=_("Credential name"), max_length=NAME_LENGTH, help_text=_("To tell several keys of one provider apart."))
 
     def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -136,7 +136,7 @@ class ReplaceForm(DeclaredForm):
 
 
 class RenameForm(PageForm):
-    name = forms.CharField(label=_("Credential name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(label=_("Credential name"), max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
 class SecretTextarea(forms.Textarea):

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from core.times import LAST_USED_INTERVAL
 from providers.errors import Failure, ProviderError
 from providers.messages import code_text, in_brackets
 from providers.models import CredentialState, ProviderCredential
@@ -19,7 +20,6 @@ from tenants.versions import bump_version
 COOL_DOWN = timedelta(seconds=60)  # after a 429 that does not say how long
 LONGEST_COOL_DOWN = timedelta(hours=1)
 REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a refused key or an empty account: no use in asking at every call
-USED_INTERVAL = timedelta(minutes=1)  # last_used is written at most this often
 MESSAGE_LENGTH = 400
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
 _CODES = re.compile(r" \(([0-9A-Za-z_.:-]+(?: [^()]+)?)\)\Z")
@@ -60,7 +60,7 @@ def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
             with transaction.atomic():
                 set_state(row, CredentialState.CONNECTED, "", None)
                 bump_version(tenant_id)
-        if row.last_used is None or now - row.last_used >= USED_INTERVAL:
+        if row.last_used is None or now - row.last_used >= LAST_USED_INTERVAL:
             _own(tenant_id).filter(pk=credential_id).update(last_used=now)
 
 

@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.models import TenantOwned, User
 
+NAME_LENGTH = 80  # characters of a credential's name
+
 
 class CredentialState(models.TextChoices):
     UNCHECKED = "unchecked", _("Not checked")
@@ -28,7 +30,7 @@ class ProviderCredential(TenantOwned):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.CharField(_("provider"), max_length=40)
-    name = models.CharField(_("name"), max_length=80)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
     base_url = models.CharField(_("base URL"), max_length=300, blank=True)  # normalised; "" is the provider's own
     values = models.JSONField(default=dict, blank=True, editable=False)  # fields that are not secret
     sealed = models.TextField(blank=True, editable=False)  # tenants.keys token; "" where no field is secret

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from providers import registry
 from providers.fields import MAX_LENGTH
+from providers.models import NAME_LENGTH
 from providers.spec import Field, Provider
 from tenants.errors import ServiceError
 
@@ -18,7 +19,6 @@ MOST_LINES = 50  # that hold a value
 MOST_CHARACTERS = 64 * 1024
 SHORTEST_KEY = 16  # characters of a value that could be a key
 LONGEST_NAME = 60  # characters of a variable's name that is shown
-NAME_LENGTH = 80  # characters of a credential's name
 _LINE = re.compile(r"\s*(?:export\s+|set\s+|-\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\s*(?:=|:\s)\s*(?P<value>.*)\Z")
 
 

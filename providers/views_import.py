@@ -16,14 +16,13 @@ from django.utils.translation import ngettext
 from providers import importing, registry
 from providers.forms import PasteForm, provider_choices
 from providers.importing import Chosen, Result
+from providers.models import NAME_LENGTH
 from providers.pasted import How
 from tenants.audit import actor_of
 from tenants.auth.request import WorkspaceRequest
 from tenants.pages import act, attempt, page_form
 from tenants.permissions import Action
 from tenants.web import page
-
-NAME_LENGTH = 80
 
 
 @page(Action.MANAGE_PROVIDERS)

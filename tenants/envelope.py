@@ -27,7 +27,7 @@ from Crypto.Hash import SHA256
 from Crypto.PublicKey import RSA
 from Crypto.Signature.pss import MGF1
 
-from tenants.masterkeys import derive
+from tenants.masterkeys import KEY_ID, derive
 
 RSA_BITS: Final = 3072
 DEK_BYTES: Final = 32
@@ -38,7 +38,6 @@ TOKEN_START: Final = "c1"  # noqa: S105
 PRIVATE_START: Final = "k1"
 
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_ID: Final = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
 
 
 class EnvelopeError(ValueError):
@@ -105,7 +104,7 @@ def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Bin
 def parse(text: str) -> Token:
     """Take a token apart. Raises EnvelopeError for anything that `seal` would not have written, byte for byte."""
     parts = text.split(".")
-    if len(parts) != 6 or parts[0] != TOKEN_START or not _ID.fullmatch(parts[1]) or not _ID.fullmatch(parts[2]):
+    if len(parts) != 6 or parts[0] != TOKEN_START or not KEY_ID.fullmatch(parts[1]) or not KEY_ID.fullmatch(parts[2]):
         raise EnvelopeError("not a sealed text")
     wrapped, nonce, sealed = (_decode(part) for part in parts[3:])
     if len(wrapped) != RSA_BITS // 8 or len(nonce) != NONCE_BYTES or not TAG_BYTES <= len(sealed) <= LONGEST_TEXT + TAG_BYTES:
@@ -133,7 +132,7 @@ def seal_private(key: RSA.RsaKey, *, tenant: UUID, kid: str, mkid: str, master: 
 def private_mkid(sealed: str) -> str:
     """The id of the master key that a sealed private key needs. Raises EnvelopeError."""
     parts = sealed.split(".")
-    if len(parts) != 4 or parts[0] != PRIVATE_START or not _ID.fullmatch(parts[1]):
+    if len(parts) != 4 or parts[0] != PRIVATE_START or not KEY_ID.fullmatch(parts[1]):
         raise EnvelopeError("not a sealed private key")
     return parts[1]
 

@@ -10,13 +10,14 @@ import string
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 from core.db.values import DJANGO, Dialect, read_json, read_time, read_uuid
+from core.times import LAST_USED_INTERVAL
 from tenants.errors import ServiceError
 from tenants.permissions import Action, Role, Scope, actions_of
 
@@ -24,7 +25,6 @@ KEY_START: Final = "mk_live_"
 BODY_LENGTH: Final = 43  # base62: 256 bits
 CHECK_LENGTH: Final = 6
 PREFIX_LENGTH: Final = len(KEY_START) + 4  # what is stored in clear and shown
-TOUCH_INTERVAL: Final = timedelta(minutes=1)  # last_used is written at most this often
 HEADERS: Final = ("authorization", "x-api-key", "api-key")
 
 _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -57,7 +57,7 @@ class Principal:
     allowed_models: frozenset[str]  # "provider/model"; empty: all
     config_version: int
     allowed_operations: frozenset[str] = frozenset()  # endpoints of /v1 such as "embeddings"; empty: all
-    # The key's last use lies more than TOUCH_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
+    # The key's last use lies more than LAST_USED_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
     def can(self, action: Action) -> bool:
@@ -183,7 +183,7 @@ def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | N
     if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
         raise BadCredential("unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server."))
     _refuse_dead_key(found, now)
-    touch_due = found.last_used is None or now - read_time(found.last_used) > TOUCH_INTERVAL
+    touch_due = found.last_used is None or now - read_time(found.last_used) > LAST_USED_INTERVAL
     return _principal_of(found, touch_due=touch_due)
 
 
@@ -242,7 +242,7 @@ def _owner_stands(row: _Row) -> bool:
 
 def touch_parameters(key_id: UUID, now: datetime, dialect: Dialect) -> tuple[Any, ...]:
     """Parameters of TOUCH_SQL."""
-    return tuple(map(dialect.value, (now, key_id, now - TOUCH_INTERVAL)))
+    return tuple(map(dialect.value, (now, key_id, now - LAST_USED_INTERVAL)))
 
 
 # ------------------------------------------------------------------------------------------------------------ Django

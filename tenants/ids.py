@@ -1,13 +1,16 @@
-"""Identifiers that sort by time."""
+"""Identifiers: of rows, which sort by time, and of requests."""
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import time
 from datetime import datetime
 from uuid import UUID
 
 _RANDOM = (1 << 62) - 1
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def uuid7() -> UUID:
@@ -24,3 +27,13 @@ def uuid7() -> UUID:
 def first_of(moment: datetime) -> UUID:
     """The smallest id that `uuid7` can make at or after this moment: what a range of ids begins with."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def new_request_id() -> str:
+    """Make the id of a request, 24 characters."""
+    return secrets.token_hex(12)
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a client's X-Request-Id can be taken over."""
+    return _REQUEST_ID.fullmatch(text) is not None

@@ -25,7 +25,7 @@ EXAMPLES: Final = frozenset(
         "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8=",
     )
 )
-_ID: Final = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
+KEY_ID: Final = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
 _HINT: Final = "Make one with: python -m config.first_start --print-master-key"
 
 
@@ -69,7 +69,7 @@ def parse(text: str, secret_key: str = "") -> MasterKeys:
     found: dict[str, bytes] = {}
     for entry in text.split(","):
         mkid, separator, encoded = entry.strip().partition(":")
-        if not separator or not _ID.fullmatch(mkid):
+        if not separator or not KEY_ID.fullmatch(mkid):
             raise MasterKeyError("malformed", f"A master key is written as id:base64, with an id of small letters and digits. {_HINT}")
         key = _decode(mkid, encoded)
         if mkid in found or key in found.values():

@@ -32,7 +32,7 @@ from providers.wire import chatglm as old
 from providers.wire.audio import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.embeddings import openai_embeddings
-from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
+from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, read_object, url_of
 from providers.wire.model_list import error_or, listed, rows_of
 from providers.wire.openai_chat import ask_for_usage, neutral_body
 from providers.wire.openai_errors import openai_errors
@@ -42,7 +42,6 @@ from providers.wire.subset import use_max_tokens, use_system_role
 from providers.wire.zhipu import CODES, fit_hosted, hosted_transcription
 
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
-NO_ROUTE = frozenset({404, 405})  # FastAPI's answers where api.py knows `POST /` only
 auth = bearer("api_key")
 
 

@@ -33,7 +33,19 @@ from providers.wire.audio import openai_audio
 from providers.wire.chat_answers import choices_of
 from providers.wire.completions import openai_completions
 from providers.wire.embeddings import batches, joined, openai_embeddings, texts_of
-from providers.wire.http import base_of, bearer, get, is_host, json_or_none, path_segments, post_json, read_object, unreadable, url_of
+from providers.wire.http import (
+    NO_ROUTE,
+    base_of,
+    bearer,
+    get,
+    is_host,
+    json_or_none,
+    path_segments,
+    post_json,
+    read_object,
+    unreadable,
+    url_of,
+)
 from providers.wire.huggingface import MAX_INPUTS, OPTIONS, hugging_face_errors, speech_call, transcript_of, vectors_of
 from providers.wire.model_list import rows_of
 from providers.wire.openai_chat import openai_chat, without_fields
@@ -44,7 +56,6 @@ KEY_URL = "https://huggingface.co/settings/tokens"
 WHO_AM_I = "https://huggingface.co/api/whoami-v2"
 ROUTER = "https://router.huggingface.co"
 MAY_CALL = "inference.serverless.write"  # "Make calls to Inference Providers"
-NO_ROUTE = frozenset({404, 405})  # servers that do not speak OpenAI's format
 
 _bearer = bearer("api_token")
 

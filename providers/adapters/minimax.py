@@ -13,7 +13,7 @@ from providers.spec import Access, Answer, CheckExchange, Exchange, Field, Kind,
 from providers.wire.chat_answers import answer_of
 from providers.wire.embeddings import batches, check_count, joined, texts_of
 from providers.wire.embeddings import embedding_body as checked_body
-from providers.wire.http import bearer, get, post_json, read_object, url_of
+from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
 from providers.wire.minimax import audio_of, embedding_body, errors, fit, speech_body, stream_of_chat, tidy, vectors_of
 from providers.wire.model_list import list_models, positive, rows_of
 from providers.wire.openai_chat import ask_for_usage, neutral_body
@@ -23,7 +23,6 @@ KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-k
 BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}
 CHECK_MODEL = "MiniMax-M2.5"
 MAX_TEXTS = 10  # in one embedding request
-NO_ROUTE = frozenset({404, 405})
 
 auth = bearer("api_key")
 

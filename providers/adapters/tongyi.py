@@ -23,6 +23,7 @@ from providers.wire.openai_chat import ask_for_usage, neutral_body
 from providers.wire.openai_stream import stream_of
 from providers.wire.rerank import rerank
 from providers.wire.subset import use_json_object, use_max_tokens, use_system_role
+from providers.wire.thinking import thinking_budget
 
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"
@@ -70,7 +71,6 @@ _NAMES = {
     "thinking_stream_only": re.compile(r"^qwen3-\d+(?:\.\d+)?b"),
 }
 _TAKES_EFFORT = re.compile(r"^deepseek-v4")  # high and max: https://models.dev
-BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_000}  # tokens of thinking
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -138,7 +138,7 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
     if thinks and _TAKES_EFFORT.match(model):
         body["reasoning_effort"] = "max" if effort in ("xhigh", "max") else "high"
     elif thinks:
-        body.setdefault("thinking_budget", BUDGETS.get(effort, BUDGETS["medium"]))
+        body.setdefault("thinking_budget", thinking_budget(effort))
 
 
 def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:

@@ -13,6 +13,7 @@ from providers.spec import Access, Exchange, MakeExchange, ModelFacts, Provider,
 from providers.wire.anthropic_answers import MessageDecoder, answer_of
 from providers.wire.anthropic_blocks import REPLAYED, Block, system_of, turns_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
+from providers.wire.thinking import thinking_budget
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one that knows temperature, top_p and top_k
 VERSION = "2026-10-21"
@@ -20,7 +21,6 @@ MAX_TOKENS = 4096  # where the model's maximum is not known: what the oldest mod
 MAX_TOKENS_CAP = 32_000  # a default beyond this holds a place in rate limits that hardly any answer needs
 MIN_BUDGET = 1024  # tokens
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_000}  # tokens of thinking
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
 SCHEMA_INSTRUCTION = "Answer with a single JSON value of this JSON schema and nothing else: "
 
@@ -128,7 +128,7 @@ def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
         return {}
     if rules.adaptive:
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": nearest(effort, rules.efforts)}}
-    return thinking_budget(effort, body["max_tokens"])
+    return budgeted(effort, body["max_tokens"])
 
 
 def own_thinking(wanted: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def own_thinking(wanted: Mapping[str, Any], rules: Rules, max_tokens: int) -> di
     if kind == "enabled" and not rules.budget:
         return {"thinking": {"type": "adaptive", "display": wanted.get("display", "summarized")}} if rules.adaptive else {}
     if kind == "adaptive" and not rules.adaptive:
-        return thinking_budget("medium", max_tokens) if rules.budget else {}
+        return budgeted("medium", max_tokens) if rules.budget else {}
     return {"thinking": dict(wanted)}
 
 
@@ -150,9 +150,9 @@ def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
     return {"thinking": {"type": "disabled"}} if rules.adaptive else {}
 
 
-def thinking_budget(effort: str, max_tokens: int) -> dict[str, Any]:
+def budgeted(effort: str, max_tokens: int) -> dict[str, Any]:
     """Nothing where the answer is too short to think before it."""
-    budget = min(BUDGETS.get("low" if effort == "minimal" else effort, BUDGETS["medium"]), max_tokens - 1)
+    budget = min(thinking_budget(effort), max_tokens - 1)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
 
 

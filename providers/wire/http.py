@@ -19,6 +19,7 @@ Auth = Callable[[Access], dict[str, str]]
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
 SHOWN_CHARACTERS = 300  # of a provider's error text
+NO_ROUTE = frozenset({404, 405})  # statuses of servers that do not have this endpoint
 
 
 def bearer(name: str) -> Auth:
