@@ -16,7 +16,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import BASE_DIR, Environment
+from config.environment import ROOT, Environment
 
 
 def new_master_key(mkid: str = "m1") -> str:
@@ -27,9 +27,9 @@ def new_master_key(mkid: str = "m1") -> str:
 def main() -> None:
     env = Environment()
     if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
-        environ.Env.read_env(BASE_DIR / ".env")
+        environ.Env.read_env(ROOT / ".env")
     try:
-        folder = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+        folder = Path(env.str("DATA_DIR", default=str(ROOT / "var")))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not env.str("SECRET_KEY", default=""):
             write_once(folder / "secret_key", secrets.token_urlsafe(50))

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import BASE_DIR, Environment
+from config.environment import ROOT, Environment
 from tenants.masterkeys import field_keys_or_placeholder
 
+BASE_DIR = ROOT
 env = Environment()
 if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
     environ.Env.read_env(BASE_DIR / ".env")
