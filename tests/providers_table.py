@@ -7,26 +7,19 @@ from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCK = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- /providers -->)", re.DOTALL)
-WORDS = {
-    "reasoning": "chat",
-    "embedding": "embeddings",
-    "speech-to-text": "speech to text",
-    "text-to-speech": "text to speech",
-    "rerank": "rerank",
-    "moderation": "moderation",
-}
 
 
 def table() -> str:
     from django.utils import translation
 
     from providers import registry
+    from providers.operations.table import operation_of
     from providers.spec import Kind
 
     lines = ["| provider | slug | models | added | needs |", "|---|---|---|---|---|"]
     with translation.override("en"):
         for provider in registry.all_providers():
-            kinds = ", ".join(WORDS[kind.value] for kind in provider.model_types)
+            kinds = ", ".join(str(operation_of(kind).label).lower() for kind in provider.model_types)
             added = "all at once" if provider.kind is Kind.OWN else "one by one"
             needs = ", ".join(str(one.label) for one in provider.credential_fields if one.required)
             needs = needs or ("one of its keys" if provider.complete else "nothing")

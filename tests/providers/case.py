@@ -37,7 +37,7 @@ KEYS = {
 QUESTION = {"messages": [{"role": "user", "content": "as recorded"}]}
 VOICE = {"filename": "speech.wav", "content_type": "audio/wav", "data": "RIFF....WAVE"}
 # Ends of the paths of recorded requests whose bodies are in our neutral form.
-PATHS = {f"/{operation.value.replace('.', '/')}": operation.value for operation in Operation} | {"/models": "list_models"}
+PATHS = {f"/{operation.path}": operation.value for operation in Operation} | {"/models": "list_models"}
 
 
 @dataclass(frozen=True)
