@@ -37,7 +37,7 @@ from tests.providers.driving import run
 operations = pytest.mark.parametrize("spec", OPERATIONS.values(), ids=OPERATIONS.keys())
 model_types = pytest.mark.parametrize("spec", MODEL_TYPES.values(), ids=MODEL_TYPES.keys())
 DEMO_MODELS = shipped("demo").models
-IMAGES = "images.generations"  # an operation that there is not
+MADE_UP = "made.up"  # no operation
 # Starts the server with the modules in a folder instead of ours.
 START = """
 import importlib.abc, importlib.util, pathlib, sys
@@ -112,8 +112,8 @@ def test_a_model_is_checked_by_the_operation_that_it_surely_has() -> None:
 
 
 def test_a_missing_row_is_named() -> None:
-    with pytest.raises(IncompleteTable, match=rf"^PAGES has no row for {IMAGES}$"):
-        complete("PAGES", [*Operation, IMAGES], {one: str(one) for one in Operation})
+    with pytest.raises(IncompleteTable, match=rf"^PAGES has no row for {MADE_UP}$"):
+        complete("PAGES", [*Operation, MADE_UP], {one: str(one) for one in Operation})
 
 
 @pytest.mark.parametrize("kind", [OperationSpec, ModelTypeSpec])
@@ -130,18 +130,18 @@ def test_each_missing_column_is_named(kind: type[Row]) -> None:
 @pytest.mark.parametrize(
     ("lacking", "message"),
     [
-        ("probe", f"OperationSpec of {IMAGES}: no probe"),
-        ("", rf"\S+\.py has no row for {IMAGES}"),
+        ("probe", f"OperationSpec of {MADE_UP}: no probe"),
+        ("", rf"\S+\.py has no row for {MADE_UP}"),
     ],
 )
 def test_an_operation_with_a_gap_ends_the_start(tmp_path: Path, lacking: str, message: str) -> None:
     """lacking: a column of its row; with all of them, another table has no row yet."""
     [member] = re.findall(r'    MODERATION = "moderations"\n', source(Operation))
-    made_up = source(Operation).replace(member, f'{member}    IMAGES = "{IMAGES}"\n')
+    made_up = source(Operation).replace(member, f'{member}    MADE_UP = "{MADE_UP}"\n')
     (tmp_path / f"{Operation.__module__}.py").write_text(made_up, encoding="utf-8")
     rows = re.findall(r"    OperationSpec\(\n(?: {8}.*\n)+    \),\n", source(table))
     [row] = [row for row in rows if "Operation.MODERATION" in row]
-    copy = re.sub(rf" +{lacking}=.*\n", "", row.replace("Operation.MODERATION", "Operation.IMAGES"))
+    copy = re.sub(rf" +{lacking}=.*\n", "", row.replace("Operation.MODERATION", "Operation.MADE_UP"))
     made_up = source(table).replace(row, row + copy)
     (tmp_path / f"{table.__name__}.py").write_text(made_up, encoding="utf-8")
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
