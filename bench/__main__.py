@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,14 +185,16 @@ def databases() -> Iterator[Callable[[str], str]]:
     yield fresh
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
 def bench_calls(names: list[str], factor: float, only: str) -> None:
-    rows = [("call", "database", "CPU per call", "best run", "goal", "PostgreSQL's own CPU", "calls per second", "p50", "p99")]
+    rows: list[tuple[str, ...]] = [
+        ("call", "database", "CPU per call", "best run", "goal", "PostgreSQL's own CPU", "calls per second", "p50", "p99")
+    ]
     with fake_provider("--frames", "100") as provider, databases() as fresh:
         for name in names:
             url = fresh(name)

