@@ -90,40 +90,30 @@ def mask_of(declared: Sequence[Field], secret: Mapping[str, str]) -> str:
 
 
 def open_credential(credential: ProviderCredential, purpose: str) -> dict[str, str]:
-    if not credential.sealed:
-        return {}
     try:
-        text = keys.open_sealed(
-            tenant_id=credential.tenant_id,
-            provider=credential.provider,
-            base_url=effective_base_url(credential.provider, credential.base_url),
-            name=ENVELOPE,
-            row_id=str(credential.pk),
-            version=credential.version,
-            token=credential.sealed,
-            purpose=purpose,
-            subject=f"credential:{credential.pk}",
-        )
+        return _open(credential, ENVELOPE, "credential", purpose)
     except CredentialUnreadable:
         mark_unreadable(credential)
         raise
-    opened: dict[str, str] = json.loads(text)
-    return opened
 
 
 def _opened_model(row: HostedModel, purpose: str) -> dict[str, str]:
+    return _open(row, MODEL_ENVELOPE, "model", purpose)
+
+
+def _open(row: ProviderCredential | HostedModel, envelope: str, kind: str, purpose: str) -> dict[str, str]:
     if not row.sealed:
         return {}
     text = keys.open_sealed(
         tenant_id=row.tenant_id,
         provider=row.provider,
         base_url=effective_base_url(row.provider, row.base_url),
-        name=MODEL_ENVELOPE,
+        name=envelope,
         row_id=str(row.pk),
         version=row.version,
         token=row.sealed,
         purpose=purpose,
-        subject=f"model:{row.pk}",
+        subject=f"{kind}:{row.pk}",
     )
     opened: dict[str, str] = json.loads(text)
     return opened

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from quotas import exports, pricing, queries
 from quotas.models import CallRecord
 from quotas.queries import TrialView
-from tenants.downloads import text_of
+from tenants.downloads import csv_file
 from tenants.errors import NotFound
 from tenants.permissions import Action
 from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, ShadowingField, StrictSerializer, listed, listing, operation, page
@@ -142,10 +142,10 @@ class CallsView(ApiView):
 
 
 def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
-    """A CSV file whose cells no spreadsheet takes for formulas."""
-    text = text_of([exports.CALL_COLUMNS, *map(exports.call_row, rows)])
-    headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers | ({"X-Next-Cursor": following} if following else {}))
+    response = csv_file("calls.csv", exports.CALL_COLUMNS, map(exports.call_row, rows))
+    if following:
+        response["X-Next-Cursor"] = following
+    return response
 
 
 class CallView(ApiView):
@@ -216,7 +216,5 @@ class SummaryView(ApiView):
         wanted = {name: value for name, value in self.query.items() if name != "format"}
         found = queries.summary(tenant_id=self.tenant.pk, **wanted)
         if request.accepted_renderer.format == "csv":
-            text = text_of([exports.SUMMARY_COLUMNS, *map(exports.summary_row, found.rows)])
-            headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
-            return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+            return csv_file("usage.csv", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows))
         return Response(SummaryOut(found).data)

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from quotas import pricing
+
 
 @dataclass(frozen=True, slots=True)
 class PlanCredential:
@@ -43,8 +45,8 @@ class CredentialField:
     help_text: Any = ""
 
 
-class Rates(Protocol):
-    """A price list's numbers: per million tokens; None is unknown or does not apply."""
+class Rates(pricing.Price, Protocol):
+    """A list price with its lowest tier, per million tokens; None is unknown or does not apply."""
 
     @property
     def input(self) -> Decimal | None: ...
@@ -52,12 +54,6 @@ class Rates(Protocol):
     def output(self) -> Decimal | None: ...
     @property
     def cached_input(self) -> Decimal | None: ...
-    @property
-    def per_minute(self) -> Decimal | None: ...
-    @property
-    def per_million_characters(self) -> Decimal | None: ...
-    @property
-    def is_free(self) -> bool: ...
     @property
     def currency(self) -> str: ...
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 # How a cell begins that a spreadsheet would run. Where Chinese or Japanese is written, the wide signs are taken for the narrow ones.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -37,6 +37,12 @@ def text_of(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def csv_file(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> HttpResponse:
+    """A short file that is sent at once."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text_of([header, *rows]), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
