@@ -20,6 +20,7 @@ from yarl import URL
 from providers import egress
 from providers.errors import ProviderError
 from providers.exchange import Done, Guarded, Pause, Steps, TransportFailure, error_of
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Call, Frame, Reply
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ _IDENTITY: Final = ("", "identity")
 
 class _Refused(OSError):
     """The egress rule refused an address; raised where the connection is made, so it travels as an OSError."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class _Resolver(AbstractResolver):
@@ -48,7 +53,7 @@ class _Resolver(AbstractResolver):
         try:
             egress.check_answers(found, origin=self._origin, allow=self._allow)
         except TransportFailure as refusal:
-            raise _Refused(refusal.message) from None
+            raise _Refused(refusal.reason) from None
         return [
             ResolveResult(
                 hostname=host,
@@ -69,7 +74,7 @@ def _check(address: str, origin: str, allow: frozenset[str]) -> None:
     try:
         egress.check_address(address, origin=origin, allow=allow)
     except TransportFailure as refusal:
-        raise _Refused(refusal.message) from None
+        raise _Refused(refusal.reason) from None
 
 
 @lru_cache(maxsize=4096)
@@ -290,7 +295,7 @@ class Upstream:
     async def _send(self, pool: _Pool, url: URL, call: Call, deadline: float) -> aiohttp.ClientResponse:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TransportFailure("timeout", "The call's time was used up.", sent=False)
+            raise TransportFailure("timeout", Reason("no_time_left"), sent=False)
         return await pool.session.request(
             call.method,
             url,
@@ -326,7 +331,7 @@ class Upstream:
 async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     if headers.get("content-encoding", "").lower() not in _IDENTITY:
-        raise TransportFailure("encoding", "The provider answered in an encoding that was not asked for.", sent=True)
+        raise TransportFailure("encoding", Reason("encoding"), sent=True)
     if call.stream and 200 <= response.status < 300:
         return Reply(response.status, headers, open=True)
     return Reply(response.status, headers, await _read_whole(response, call.limit))
@@ -346,28 +351,28 @@ async def _read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TransportFailure:
-    return TransportFailure("too_large", f"The provider's answer is larger than {limit // (1024 * 1024)} MiB.", sent=True)
+    return TransportFailure("too_large", Reason("too_long", most=limit // (1024 * 1024)), sent=True)
 
 
 def _failure_of(problem: Exception) -> TransportFailure:
     """Our words for a failure of the HTTP library, whose own texts may hold header values and are never passed on."""
     if isinstance(problem, aiohttp.ClientConnectorError) and isinstance(problem.os_error, _Refused):
-        return TransportFailure("refused_address", str(problem.os_error), sent=False)
-    for kinds, kind, message, sent in _FAILURES:
+        return TransportFailure("refused_address", problem.os_error.reason, sent=False)
+    for kinds, kind, reason, sent in _FAILURES:
         if isinstance(problem, kinds):
-            return TransportFailure(kind, message, sent=sent)
-    return TransportFailure("broken", "The connection to the provider broke.", sent=True)
+            return TransportFailure(kind, reason, sent=sent)
+    return TransportFailure("broken", Reason("broken"), sent=True)
 
 
-_FAILURES: Final[tuple[tuple[Any, Any, str, bool], ...]] = (
-    (aiohttp.ClientConnectorDNSError, "dns", "The provider's host name could not be resolved.", False),
+_FAILURES: Final[tuple[tuple[Any, Any, Reason, bool], ...]] = (
+    (aiohttp.ClientConnectorDNSError, "dns", Reason("dns"), False),
     (
         (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch),
         "tls",
-        "No trusted TLS connection to the provider could be made.",
+        Reason("tls"),
         False,
     ),
-    (aiohttp.ClientConnectorError, "connect", "The provider could not be reached.", False),
-    (aiohttp.ConnectionTimeoutError, "timeout", "The provider did not accept a connection in time.", False),
-    (TimeoutError, "timeout", "The provider did not answer in time.", True),
+    (aiohttp.ClientConnectorError, "connect", Reason("connect"), False),
+    (aiohttp.ConnectionTimeoutError, "timeout", Reason("accept_timeout"), False),
+    (TimeoutError, "timeout", Reason("timeout"), True),
 )

@@ -17,6 +17,7 @@ from models_catalog.models import TenantModel
 from models_catalog.queries import DefaultChoice
 from models_catalog.scenarios import SCENARIOS
 from providers import queries as provider_queries
+from providers.api import FailureWords
 from providers.spec import ModelType
 from tenants.errors import NotFound
 from tenants.permissions import Action
@@ -140,7 +141,7 @@ class RefreshOut(serializers.Serializer[Any]):
     provider = serializers.CharField()
     models = serializers.IntegerField(help_text=_("How many models of the provider the catalog knows now."))
     fetched = serializers.DateTimeField(allow_null=True)
-    error = serializers.CharField(help_text=_("Why the provider's list could not be fetched, or empty; the older list stays then."))
+    error = FailureWords(help_text=_("Why the provider's list could not be fetched, or empty; the older list stays then."))
 
 
 # Input
@@ -309,7 +310,7 @@ class RefreshView(ApiView):
         known_provider(self, provider)
         services.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
         status = known_provider(self, provider)
-        shown = {"provider": provider, "models": status.models, "fetched": status.models_fetched, "error": status.models_error}
+        shown = {"provider": provider, "models": status.models, "fetched": status.models_fetched, "error": status.list_failure}
         return Response(RefreshOut(shown).data)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from models_catalog import facts
 from models_catalog.catalog import Facts
@@ -18,6 +17,9 @@ from models_catalog.models import TenantModel
 from providers import checking, registry
 from providers import queries as provider_queries
 from providers import services as provider_services
+from providers.failures.detail import FailureDetail
+from providers.failures.reasons import Reason
+from providers.health import NO_FAILURE
 from providers.models import ProviderChoice, ProviderCredential
 from providers.spec import ListedModel, ModelType, Provider
 from tenants.keys import CredentialUnreadable
@@ -32,12 +34,12 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import found. error: why there was no list, in words, or ""; the older list is kept then."""
+    """What an import found. failure: why there was no list, or an empty one; the older list is kept then."""
 
     listed: int = 0
     new: int = 0
     missing: int = 0
-    error: str = ""
+    failure: FailureDetail = NO_FAILURE
 
 
 def import_list(tenant: Tenant, slug: str) -> ImportResult:
@@ -51,13 +53,13 @@ def import_list(tenant: Tenant, slug: str) -> ImportResult:
         return ImportResult()
     try:
         found = _fetch(provider, credential[0])
-    except CredentialUnreadable as unreadable:
-        return _failed(tenant, slug, str(unreadable.message))
+    except CredentialUnreadable:
+        return _failed(tenant, slug, FailureDetail(reason=Reason("credential_unreadable")))
     except checking.CheckFailed as failed:
         logger.info("no list of models from %s: %s", slug, failed.error.failure)
-        return _failed(tenant, slug, provider_services.words(failed.error))
+        return _failed(tenant, slug, FailureDetail.of(failed.error))
     if not found:
-        return _failed(tenant, slug, _("The provider answered with an empty list of models."))
+        return _failed(tenant, slug, FailureDetail(reason=Reason("empty_list")))
     return store(tenant, provider, found)
 
 
@@ -68,10 +70,9 @@ def _fetch(provider: Provider, credential: ProviderCredential) -> list[ListedMod
     return checking.run(provider, lambda: ask(provider, access), access, str(credential.pk), deadline=checking.LIST_DEADLINE)
 
 
-def _failed(tenant: Tenant, slug: str, words: str) -> ImportResult:
-    words = words[: provider_services.MESSAGE_LENGTH]
-    ProviderChoice.objects.update_or_create(tenant=tenant, provider=slug, defaults={"models_error": words})
-    return ImportResult(error=words)
+def _failed(tenant: Tenant, slug: str, failure: FailureDetail) -> ImportResult:
+    ProviderChoice.objects.update_or_create(tenant=tenant, provider=slug, defaults={"models_failure": failure.stored()})
+    return ImportResult(failure=failure)
 
 
 def store(tenant: Tenant, provider: Provider, found: Iterable[ListedModel]) -> ImportResult:
@@ -89,7 +90,7 @@ def store(tenant: Tenant, provider: Provider, found: Iterable[ListedModel]) -> I
         gone = _flag_missing(tenant, provider.slug, listed, rows, now)
         unlisted = sorted(name for name, known in shipped.items() if name not in listed and name not in rows and not _is_over(known, now))
         ProviderChoice.objects.update_or_create(
-            tenant=tenant, provider=provider.slug, defaults={"models_fetched": now, "models_error": "", "models_missing": unlisted}
+            tenant=tenant, provider=provider.slug, defaults={"models_fetched": now, "models_failure": {}, "models_missing": unlisted}
         )
     new = sum(1 for row in wanted if row.model not in rows)
     return ImportResult(listed=len(listed), new=new, missing=gone + len(unlisted))

@@ -60,7 +60,7 @@ def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
     if declared.list_models is not None and not provider_queries.credentials(tenant_id=tenant.pk, provider=provider).exists():
         raise Conflict("no_credential", _("%(provider)s has no credential yet, so it cannot be asked for its models.") % _named(declared))
     result = import_list(tenant, provider)
-    details = {"listed": result.listed, "new": result.new, "missing": result.missing, "error": result.error}
+    details = {"listed": result.listed, "new": result.new, "missing": result.missing, "error": result.failure.code}
     record(
         tenant=tenant,
         actor=actor,

@@ -25,7 +25,6 @@ from models_catalog.scenarios import SCENARIOS
 from models_catalog.trying import try_model
 from providers import queries as provider_queries
 from providers import registry
-from providers import services as provider_services
 from providers.cards import Card
 from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
@@ -104,10 +103,10 @@ def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCred
         text = _(
             "The key is valid, but the %(provider)s account has no credit%(code)s. Saved; calls will fail until the account is topped up."
         )
-        messages.warning(request, text % {**values, "code": provider_services.codes_in(row.state_message)})
-    elif status.models_error:
+        messages.warning(request, text % {**values, "code": row.failure.in_brackets(_)})
+    elif status.list_failure:
         text = _("Key saved. The model list could not be fetched%(code)s; the built-in list is used.")
-        told = text % {"code": provider_services.codes_in(status.models_error)}
+        told = text % {"code": status.list_failure.in_brackets(_)}
         # The button belongs to the form on the provider's card, which the list shows below.
         button = format_html('<button type="submit" form="retry-{}" class="link">{}</button>', provider.slug, _("Retry"))
         messages.warning(request, format_html("{} {}", told, button))
@@ -216,8 +215,10 @@ def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
     known_provider(provider)
     found: list[ImportResult] = []
     act(request, lambda: found.append(services.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)))
-    if found and found[0].error:
-        messages.warning(request, _("The list could not be fetched: %(error)s The older list stays.") % {"error": found[0].error})
+    if found and found[0].failure:
+        messages.warning(
+            request, _("The list could not be fetched: %(error)s The older list stays.") % {"error": found[0].failure.in_words(_)}
+        )
     elif found:
         messages.success(
             request,

@@ -80,7 +80,7 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
         ("tenant", PROVIDER, "name"),
         ("mask", "base_url"),
         ("state", "state_since"),
-        column("state_message", gettext_lazy("the provider's last words")),
+        column("failure_words", gettext_lazy("the provider's last words")),
         (ACTIVE, column("position", gettext_lazy("place among the standby ones"))),
         ("checked", "last_used"),
         ("created", column("created_by", gettext_lazy("made by"))),

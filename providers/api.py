@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from providers import queries, services
+from providers.failures.detail import FailureDetail
 from providers.models import NAME_LENGTH, CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
 from providers.spec import Field, Kind, ModelType
@@ -50,6 +51,14 @@ class FieldOut(serializers.Serializer[Field]):
         plain = {name: value if isinstance(value, bool) else str(value) for name, value in shown.items()}
         grouped = {"group": str(instance.group)} if instance.group else {}
         return plain | grouped | ({"choices": choices} if choices else {})
+
+
+class FailureWords(serializers.CharField):
+    """A FailureDetail in the reader's language."""
+
+    def to_representation(self, value: Any) -> str:
+        failure: FailureDetail = value
+        return failure.in_words(gettext)
 
 
 class ActiveCredentialOut(serializers.Serializer[ProviderCredential]):
@@ -92,12 +101,12 @@ class ProviderOut(serializers.Serializer[ProviderStatus]):
     )
     state = serializers.ChoiceField([state.value for state in State])
     since = serializers.DateTimeField(allow_null=True)
-    message = serializers.CharField(help_text=_("The provider's last words where something is wrong."))
+    message = FailureWords(source="failure", help_text=_("The provider's last words where something is wrong."))
     credentials = serializers.IntegerField(help_text=_("How many are stored."))
     active_credential = ActiveCredentialOut(source="active", allow_null=True)
     models = serializers.IntegerField(help_text=_("How many models the catalog knows."))
     models_fetched = serializers.DateTimeField(allow_null=True)
-    models_error = serializers.CharField(help_text=_("Why the list of models could not be fetched the last time."))
+    models_error = FailureWords(source="list_failure", help_text=_("Why the list of models could not be fetched the last time."))
     trial = TrialFactsOut(allow_null=True)
     order = serializers.SerializerMethodField(help_text=_("Which source serves a call first where both exist."))
 
@@ -116,7 +125,7 @@ class CredentialOut(serializers.Serializer[ProviderCredential]):
     position = serializers.IntegerField(help_text=_("Place among those that stand by."))
     state = serializers.ChoiceField(CredentialState.values)
     since = serializers.DateTimeField(source="state_since")
-    message = serializers.CharField(source="state_message", help_text=_("The provider's last words where something is wrong."))
+    message = FailureWords(source="failure", help_text=_("The provider's last words where something is wrong."))
     resting_until = serializers.DateTimeField(allow_null=True)
     checked = serializers.DateTimeField(allow_null=True)
     last_used = serializers.DateTimeField(allow_null=True)

@@ -9,11 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop, pgettext_lazy
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from providers import egress
-from providers.health import codes_in
 from providers.models import CredentialState, ProviderCredential
 from providers.operations.table import MODEL_TYPES
 from providers.queries import ProviderStatus, State, is_resting
@@ -91,27 +89,6 @@ _STATES_OF: dict[StateFilter, frozenset[State]] = {
 }
 
 
-# What is stored of a failure to which no provider said anything: our own words, marked for the translators.
-_OWN_WORDS = frozenset(
-    {
-        gettext_noop("The provider's host name could not be resolved."),
-        gettext_noop("The provider's host name has no address."),
-        gettext_noop("The provider could not be reached."),
-        gettext_noop("The provider could not be reached in time."),
-        gettext_noop("The provider did not answer in time."),
-        gettext_noop("The time for this call was used up."),
-        gettext_noop("The connection to the provider broke."),
-        gettext_noop("No trusted TLS connection to the provider could be made."),
-        gettext_noop("The provider's answer could not be read."),
-    }
-)
-
-
-def told(message: str) -> str:
-    """A stored message for the reader: what is our own words in the reader's language."""
-    return gettext(message) if message in _OWN_WORDS else egress.in_words(message, gettext)
-
-
 def label_of(state: State, credential: ProviderCredential | None) -> Any:
     return KEY_NEEDED if _lacks_key(state, credential) else STATE_LABELS[state]
 
@@ -173,8 +150,8 @@ class Card:
         if _lacks_key(self.status.state, self.status.active):
             known = _("%(provider)s asks for a key%(code)s.")
         if known is None:
-            return told(self.status.message) or self.state_label
-        return known % {"provider": self.label, "code": codes_in(self.status.message)}
+            return self.status.failure.in_words(gettext) or self.state_label
+        return known % {"provider": self.label, "code": self.status.failure.in_brackets(gettext)}
 
     def problem_with(self, model: str) -> str:
         """What keeps a model of this provider from being called where there is only a trial; "" where nothing does."""
@@ -188,10 +165,15 @@ class Card:
     @property
     def list_failed(self) -> str:
         """That the list of models could not be fetched, and which one is used."""
-        code = {"code": codes_in(self.status.models_error)}
+        code = {"code": self.status.list_failure.in_brackets(gettext)}
         if self.status.models_fetched:
             return gettext("The model list could not be fetched%(code)s; the older list is used.") % code
         return gettext("The model list could not be fetched%(code)s; the built-in list is used.") % code
+
+    @property
+    def list_failure(self) -> str:
+        """Why the list of models could not be fetched; "" where it could."""
+        return self.status.list_failure.in_words(gettext)
 
     @property
     def types(self) -> list[Any]:
@@ -265,7 +247,7 @@ class CredentialCard:
     @property
     def message(self) -> str:
         """The provider's last words, where something is wrong."""
-        return told(self.row.state_message) if self.state is not State.CONNECTED else ""
+        return self.row.failure_words if self.state is not State.CONNECTED else ""
 
     @property
     def rests(self) -> bool:

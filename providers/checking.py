@@ -15,7 +15,8 @@ from providers import client
 from providers.access import secret_texts
 from providers.errors import Failure, ProviderError
 from providers.exchange import RETRIES, exchange_for
-from providers.messages import Sent, code_text, message_for
+from providers.failures.detail import FailureDetail
+from providers.messages import Sent, message_for
 from providers.models import CredentialState
 from providers.operations.table import operation_of
 from providers.spec import Access, Call, ModelFacts, ModelType, Provider, Reply, Request
@@ -78,7 +79,7 @@ class CredentialRefused(ServiceError):
     def answer(self) -> str:
         """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from coming where there was none."""
         none = _("none (%(reason)s)") % {"reason": self.error.transport} if self.error.transport else ""
-        return code_text(self.error) or none
+        return FailureDetail.of(self.error).codes or none
 
 
 class CheckFailed(Exception):

@@ -22,6 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from providers import egress
 from providers.exchange import RETRIES, Done, Pause, Steps, TransportFailure
+from providers.failures.reasons import Reason
 from providers.spec import Call, Provider, Reply
 
 R = TypeVar("R")
@@ -88,7 +89,7 @@ def send(call: Call, *, pool_key: str, deadline: float) -> Reply:
     egress.check_url(call.url, allow=_allow(), tenant_typed=True)
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TransportFailure("timeout", "The time for this call was used up.", sent=False)
+        raise TransportFailure("timeout", Reason("no_time_left"), sent=False)
     with _Watch(left) as watch:
         try:
             return _exchange(call, pool_key, left, watch)
@@ -111,14 +112,14 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
     with response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-            raise TransportFailure("encoding", "The provider answered in an encoding that was not asked for.", sent=True)
+            raise TransportFailure("encoding", Reason("encoding"), sent=True)
         body = _read(response, headers, watch, call.limit)
     return Reply(response.status_code, headers, body)
 
 
 def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, limit: int) -> bytes:
     """The body, undecoded, up to the cap."""
-    too_large = TransportFailure("too_large", f"The provider's answer is longer than {limit // (1024 * 1024)} MiB.", sent=True)
+    too_large = TransportFailure("too_large", Reason("too_long", most=limit // (1024 * 1024)), sent=True)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -135,12 +136,12 @@ def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, l
 def _failure_of(problem: Exception, watch: _Watch) -> TransportFailure:
     """In our words: the texts of HTTP libraries hold header values."""
     if watch.expired or (watch.sent and _is_timeout(problem)):
-        return TransportFailure("timeout", "The provider did not answer in time.", sent=watch.sent)
+        return TransportFailure("timeout", Reason("timeout"), sent=watch.sent)
     if watch.sent:
-        return TransportFailure("broken", "The connection to the provider broke.", sent=True)
+        return TransportFailure("broken", Reason("broken"), sent=True)
     if isinstance(problem, requests.exceptions.SSLError):
-        return TransportFailure("tls", "No trusted TLS connection to the provider could be made.", sent=False)
-    return _too_slow() if _is_timeout(problem) else TransportFailure("connect", "The provider could not be reached.", sent=False)
+        return TransportFailure("tls", Reason("tls"), sent=False)
+    return _too_slow() if _is_timeout(problem) else TransportFailure("connect", Reason("connect"), sent=False)
 
 
 def _is_timeout(problem: Exception) -> bool:
@@ -204,11 +205,11 @@ def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
             continue
         sock.settimeout(timeout)
         return sock
-    raise _too_slow() if time.monotonic() >= ends else TransportFailure("connect", "The provider could not be reached.", sent=False)
+    raise _too_slow() if time.monotonic() >= ends else TransportFailure("connect", Reason("connect"), sent=False)
 
 
 def _too_slow() -> TransportFailure:
-    return TransportFailure("connect_timeout", "The provider could not be reached in time.", sent=False)
+    return TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False)
 
 
 def _bracket(host: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from providers.exchange import TransportFailure
-from providers.sentences import without_gaps
+from providers.failures.reasons import Reason
 
 MAX_URL = 300  # characters of a base URL
 PORTS = {"http": 80, "https": 443}
@@ -93,83 +93,12 @@ _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)\Z")
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:%/]*\Z")
 
 
-def gettext_noop(text: str) -> str:
-    """Marks a text for the translators; whoever shows it translates it with `in_words`."""
-    return text
-
-
-_HINT = gettext_noop("The operator can allow this server by adding %(origin)s to MODELKEEP_EGRESS_ALLOW.")
-_LENGTH = gettext_noop("A base URL has 1 to %(most)s characters.")
-_CHARACTERS = gettext_noop("A base URL holds no blanks, backslashes or control characters.")
-_SCHEME = gettext_noop("A base URL starts with https:// (or http:// for a server the operator has allowed).")
-_LOGIN = gettext_noop("A base URL holds no user name or password.")
-_QUERY = gettext_noop("A base URL holds no query and no fragment.")
-_INVALID = gettext_noop("This is no valid URL.")
-_NO_HOST = gettext_noop("The base URL holds no host.")
-_PORT = gettext_noop("The base URL's port is no number from 1 to 65535.")
-_SEGMENTS = gettext_noop("The base URL's path holds dot segments or empty segments.")
-_NAME = gettext_noop("The base URL's host is no valid name.")
-_IPV6 = gettext_noop("The base URL's host is no valid IPv6 address.")
-_ZONE = gettext_noop("An IPv6 address with a zone cannot be used.")
-_IPV4 = gettext_noop("IP addresses are written as four decimal numbers.")
-_OTHER_SCHEME = gettext_noop("Only http and https can be called.")
-_CALLED_WITH_LOGIN = gettext_noop("A URL with a user name or password is not called.")
-_ONLY_HTTPS = gettext_noop("Only https:// addresses may be reached.")
-_ONLY_443 = gettext_noop("Only port 443 may be reached.")
-_LOCAL = gettext_noop("%(host)s is a name of a local network.")
-_NO_ADDRESS = gettext_noop("The look-up gave something that is no IP address.")
-_NOT_PUBLIC = gettext_noop("%(host)s has an address that is not public.")
-_TEMPLATES = (
-    _LENGTH,
-    _CHARACTERS,
-    _SCHEME,
-    _LOGIN,
-    _QUERY,
-    _INVALID,
-    _NO_HOST,
-    _PORT,
-    _SEGMENTS,
-    _NAME,
-    _IPV6,
-    _ZONE,
-    _IPV4,
-    _OTHER_SCHEME,
-    _CALLED_WITH_LOGIN,
-    _ONLY_HTTPS,
-    _ONLY_443,
-    _LOCAL,
-    _NO_ADDRESS,
-    _NOT_PUBLIC,
-)
-
-
 class Refused(TransportFailure, ValueError):
-    """An address or URL that may not be used; nothing was sent. `message` may be shown: in English, see `in_words`."""
+    """An address or URL that may not be used; nothing was sent."""
 
-    def __init__(self, template: str, *, allow: str = "", **values: Any) -> None:
-        """allow: the origin that the operator may let through, named in a hint."""
-        hint = f" {hint_to_allow(allow)}" if allow else ""
-        TransportFailure.__init__(self, "refused_address", template % values + hint, sent=False)
-
-
-def in_words(message: str, translate: Callable[[str], str]) -> str:
-    """A refusal's message in another language; any other text as it is. translate: gets the templates, such as gettext.
-
-    The message travels as a text through exchanges, and is stored: its template is found again here.
-    """
-    whole = _pattern(_HINT).search(message)
-    sentence = message[: whole.start()].rstrip() if whole else message
-    for template in _TEMPLATES:
-        found = _pattern(template).fullmatch(sentence)
-        if found:
-            hint = " " + translate(_HINT) % whole.groupdict() if whole else ""
-            return without_gaps(translate(template) % found.groupdict() + hint)
-    return message
-
-
-@lru_cache(maxsize=64)
-def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>\\S+)", re.escape(template)))
+    def __init__(self, code: str, *, allow: str = "", **values: str | int) -> None:
+        """code: of the Reason. allow: the origin that the operator may let through, named in a hint."""
+        TransportFailure.__init__(self, "refused_address", Reason(code, allow=allow, **values), sent=False)
 
 
 def normalise_base_url(text: str) -> str:
@@ -180,18 +109,18 @@ def normalise_base_url(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text.strip())
     if not text or len(text) > MAX_URL:
-        raise Refused(_LENGTH, most=MAX_URL)
+        raise Refused("url_length", most=MAX_URL)
     if re.search(r"[\x00-\x20\x7f-\xa0\\<>\"^`{|}\u2000-\u206f\ufeff]", text):
-        raise Refused(_CHARACTERS)
+        raise Refused("url_characters")
     if "://" not in text:
         text = f"https://{text}"
     parts = _split(text)
     if parts.scheme not in PORTS:
-        raise Refused(_SCHEME)
+        raise Refused("url_scheme")
     if "@" in parts.netloc:
-        raise Refused(_LOGIN)
+        raise Refused("url_login")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise Refused(_QUERY)
+        raise Refused("url_query")
     host = normalise_host(_host_of(parts))
     port = _port_of(parts)
     shown = "" if port == PORTS[parts.scheme] else f":{port}"
@@ -202,7 +131,7 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise Refused(_INVALID) from None
+        raise Refused("url_invalid") from None
 
 
 def _host_of(parts: SplitResult) -> str:
@@ -211,7 +140,7 @@ def _host_of(parts: SplitResult) -> str:
     except ValueError:
         host = None
     if not host:
-        raise Refused(_NO_HOST)
+        raise Refused("url_no_host")
     return f"[{host}]" if "[" in parts.netloc else host
 
 
@@ -220,7 +149,7 @@ def _port_of(parts: SplitResult) -> int:
     if not text[1]:
         return PORTS[parts.scheme]
     if not re.fullmatch(r"[0-9]{1,5}", text[2]) or not 0 < int(text[2]) < 65536:
-        raise Refused(_PORT)
+        raise Refused("url_port")
     return int(text[2])
 
 
@@ -228,7 +157,7 @@ def _path_of(path: str) -> str:
     path = quote(path, safe="/%-._~!$&'()*+,;=:")
     plain = unquote(path)
     if not _PATH.match(path) or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain)) or "//" in path:
-        raise Refused(_SEGMENTS)
+        raise Refused("url_segments")
     return path.rstrip("/")
 
 
@@ -239,10 +168,10 @@ def normalise_host(host: str) -> str:
     try:
         name = host.rstrip(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise Refused(_NAME) from None
+        raise Refused("url_host") from None
     labels = name.split(".")
     if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
-        raise Refused(_NAME)
+        raise Refused("url_host")
     if _NUMBER.match(labels[-1]):
         return _plain_ipv4(name)
     return name
@@ -252,9 +181,9 @@ def _bracketed(text: str) -> str:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
-        raise Refused(_IPV6) from None
+        raise Refused("url_ipv6") from None
     if address.scope_id is not None:
-        raise Refused(_ZONE)
+        raise Refused("url_zone")
     return f"[{address.compressed}]"
 
 
@@ -263,7 +192,7 @@ def _plain_ipv4(name: str) -> str:
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
-        raise Refused(_IPV4) from None
+        raise Refused("url_ipv4") from None
 
 
 @lru_cache(maxsize=4096)
@@ -271,7 +200,7 @@ def origin(url: str) -> str:
     """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s) URL."""
     parts = _split(url)
     if parts.scheme not in PORTS:
-        raise Refused(_OTHER_SCHEME)
+        raise Refused("other_scheme")
     return f"{parts.scheme}://{normalise_host(_host_of(parts))}:{_port_of(parts)}"
 
 
@@ -295,16 +224,11 @@ def entry_problem(entry: str) -> str:
     try:
         origin(entry)
     except Refused as problem:
-        return problem.message.rstrip(".")
+        return str(problem.reason).rstrip(".")
     parts = urlsplit(entry)
     if "@" in parts.netloc or parts.path not in ("", "/") or "?" in entry or "#" in entry:
         return "it holds more than scheme, host and port"
     return ""
-
-
-def hint_to_allow(origin_of_call: str) -> str:
-    """What the operator may do about a refused origin."""
-    return _HINT % {"origin": origin_of_call}
 
 
 def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
@@ -319,20 +243,20 @@ def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
     """
     where = origin(url)
     if "@" in _split(url).netloc:
-        raise Refused(_CALLED_WITH_LOGIN)
+        raise Refused("called_with_login")
     if is_allowed(where, allow):
         return
     scheme, _, rest = where.partition("://")
     host, _, port = rest.rpartition(":")
     if scheme != "https":
-        raise Refused(_ONLY_HTTPS, allow=where)
+        raise Refused("only_https", allow=where)
     if tenant_typed and port != "443":
-        raise Refused(_ONLY_443, allow=where)
+        raise Refused("only_443", allow=where)
     address = _address(host.strip("[]"))
     if address is not None:
         check_address(address, origin=where, allow=allow)
     elif "." not in host or host.rpartition(".")[2] in _LOCAL_NAMES:
-        raise Refused(_LOCAL, allow=where, host=host)
+        raise Refused("local_name", allow=where, host=host)
 
 
 def _address(text: str) -> IPAddress | None:
@@ -353,14 +277,14 @@ def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -
     """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives it. Raises Refused."""
     address = _address(ip) if isinstance(ip, str) else ip
     if address is None:
-        raise Refused(_NO_ADDRESS)
+        raise Refused("no_ip_address")
     if is_public(address):
         return
     plain = getattr(address, "ipv4_mapped", None) or address
     if is_allowed(origin, allow) and (not _is_never(plain) or _is_literal(origin, address)):
         return
-    host = urlsplit(origin).hostname
-    raise Refused(_NOT_PUBLIC, allow=origin, host=host)
+    host = urlsplit(origin).hostname or ""
+    raise Refused("not_public", allow=origin, host=host)
 
 
 def _is_never(address: IPAddress) -> bool:
@@ -374,7 +298,7 @@ def _is_literal(origin_of_call: str, address: IPAddress) -> bool:
 def check_answers(answers: Sequence[Any], *, origin: str, allow: Collection[str]) -> None:
     """Refuses a whole look-up where one of its addresses may not be reached (getaddrinfo's tuples). Raises Refused."""
     if not answers:
-        raise TransportFailure("dns", "The provider's host name has no address.", sent=False)
+        raise TransportFailure("dns", Reason("dns_empty"), sent=False)
     for *_rest, address in answers:
         check_address(str(address[0]), origin=origin, allow=allow)
 
@@ -389,6 +313,6 @@ def resolve_checked(
     try:
         answers = look_up(host.strip("[]"), port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise TransportFailure("dns", "The provider's host name could not be resolved.", sent=False) from None
+        raise TransportFailure("dns", Reason("dns"), sent=False) from None
     check_answers(answers, origin=origin, allow=allow)
     return answers

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from providers.failures.reasons import Reason
+
 
 class Failure(StrEnum):
     """One member per meaning; the value is its error code (core.error_codes)."""
@@ -42,7 +44,8 @@ FALLBACK: frozenset[Failure] = frozenset(
 class ProviderError(Exception):
     """A provider's failure in our words.
 
-    failure: the meaning. message: safe to show (cut, escaped by whoever renders it, never holding a key).
+    failure: the meaning. message: the provider's words, or a Reason with ours; safe to show (cut, escaped by whoever
+    renders it, never holding a key).
     status: the provider's HTTP status, None where no answer came. provider_code: the provider's own code.
     retry_after: seconds, where the provider said so. sent: False only where the request surely was not processed.
     transport: what kept an answer from coming (a kind of TransportFailure), "" where one came.
@@ -51,7 +54,7 @@ class ProviderError(Exception):
     def __init__(
         self,
         failure: Failure,
-        message: str,
+        message: str | Reason,
         *,
         status: int | None = None,
         provider_code: str = "",
@@ -60,9 +63,10 @@ class ProviderError(Exception):
         sent: bool = True,
         transport: str = "",
     ) -> None:
-        super().__init__(message)
+        self.message = str(message)
+        super().__init__(self.message)
         self.failure = failure
-        self.message = message
+        self.reason = message if isinstance(message, Reason) else None
         self.status = status
         self.provider_code = provider_code
         self.param = param

@@ -14,6 +14,7 @@ from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, Continued, Decoder, ErrorMap, Exchange, Frame, ModelFacts, Provider, Reply, Request, Usage
 from providers.wire.http import SHOWN_CHARACTERS, plain_error, wait_asked_for
 
@@ -49,12 +50,12 @@ class Pause:
 
 
 class TransportFailure(Exception):
-    """No whole answer came. message: ours, never the HTTP library's. sent: the request may have been processed."""
+    """No whole answer came. reason: in our words, never the HTTP library's. sent: the request may have been processed."""
 
-    def __init__(self, kind: FailureKind, message: str, *, sent: bool) -> None:
-        super().__init__(message)
+    def __init__(self, kind: FailureKind, reason: Reason, *, sent: bool) -> None:
+        super().__init__(str(reason))
         self.kind: FailureKind = kind
-        self.message = message
+        self.reason = reason
         self.sent = sent
 
 
@@ -84,11 +85,11 @@ def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError
     )
     if is_request:
         return CannotExpress("A part of the request is of the wrong type.")
-    return ProviderError(Failure.ERROR, "The provider's answer could not be read.")
+    return ProviderError(Failure.ERROR, Reason("unreadable"))
 
 
 def error_of(failure: TransportFailure) -> ProviderError:
-    return ProviderError(_OF_KIND[failure.kind], failure.message, sent=failure.sent, transport=failure.kind)
+    return ProviderError(_OF_KIND[failure.kind], failure.reason, sent=failure.sent, transport=failure.kind)
 
 
 class Steps(Generic[R]):
@@ -169,6 +170,8 @@ class Steps(Generic[R]):
         """The same error, its texts cut and without any part of a key."""
         error.message = clean(error.message, self._secrets)
         error.args = (error.message,)
+        if error.reason is not None:
+            error.reason = error.reason.cleaned(lambda text: clean(text, self._secrets))
         error.provider_code = clean(error.provider_code, self._secrets)[:60]
         if error.param is not None:
             error.param = clean(error.param, self._secrets)[:100]
@@ -202,7 +205,7 @@ class Steps(Generic[R]):
         self._call, self.undo = call, call.undo
         self._secrets += call.secrets
         if call.delay and self._clock() + call.delay >= self._deadline:
-            raise self._closed(ProviderError(Failure.TIMEOUT, "The provider was not done in the time of this call."))
+            raise self._closed(ProviderError(Failure.TIMEOUT, Reason("not_done")))
         self.attempts += 1
         return Pause(call.delay, call) if call.delay else call
 
@@ -217,7 +220,7 @@ class Steps(Generic[R]):
         if reply.open or reply.status in self._call.accept:
             return None
         if 300 <= reply.status < 400:
-            return ProviderError(Failure.NOT_AN_API, "The address answered with a redirect, which is not followed.", status=reply.status)
+            return ProviderError(Failure.NOT_AN_API, Reason("redirect"), status=reply.status)
         error = self._errors(reply)
         return plain_error(reply) if error is None and reply.status >= 400 else error
 
@@ -274,7 +277,7 @@ class Guarded:
     def feed(self, data: bytes) -> Sequence[Frame]:
         self._left -= len(data)
         if self._left < 0:
-            raise ProviderError(Failure.ERROR, "The provider's stream is longer than 64 MiB.")
+            raise ProviderError(Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024))
         try:
             return self._decoder.feed(data)
         except ProviderError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from django.utils import timezone
 
 from core.times import LAST_USED_INTERVAL
 from providers.errors import Failure, ProviderError
-from providers.messages import code_text, in_brackets
+from providers.failures.detail import FailureDetail
 from providers.models import CredentialState, ProviderCredential
 from tenants.scope import tenant_scope
 from tenants.versions import bump_version
@@ -20,9 +19,8 @@ from tenants.versions import bump_version
 COOL_DOWN = timedelta(seconds=60)  # after a 429 that does not say how long
 LONGEST_COOL_DOWN = timedelta(hours=1)
 REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a refused key or an empty account: no use in asking at every call
-MESSAGE_LENGTH = 400
+NO_FAILURE = FailureDetail()
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
-_CODES = re.compile(r" \(([0-9A-Za-z_.:-]+(?: [^()]+)?)\)\Z")
 # A call that fails for one model or one request says nothing of the credential.
 _CALL_STATES: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
@@ -45,7 +43,7 @@ def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) 
         row = _own(tenant_id).filter(pk=credential_id).defer("sealed").first()
         if row is None or (row.state == state and not _is_over(row)):
             return
-        if set_state(row, state, words(error), rest_until(state, error.retry_after)):
+        if set_state(row, state, FailureDetail.of(error), rest_until(state, error.retry_after)):
             bump_version(tenant_id)
 
 
@@ -58,22 +56,10 @@ def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
             return
         if row.state != CredentialState.CONNECTED:
             with transaction.atomic():
-                set_state(row, CredentialState.CONNECTED, "", None)
+                set_state(row, CredentialState.CONNECTED, NO_FAILURE, None)
                 bump_version(tenant_id)
         if row.last_used is None or now - row.last_used >= LAST_USED_INTERVAL:
             _own(tenant_id).filter(pk=credential_id).update(last_used=now)
-
-
-def words(error: ProviderError) -> str:
-    """The provider's last words with status and code, cut to the column's length; the exchange has removed any key."""
-    told = code_text(error)
-    return f"{error.message} ({told})"[:MESSAGE_LENGTH] if told else error.message[:MESSAGE_LENGTH]
-
-
-def codes_in(message: str) -> str:
-    """What `words` put at the end of a stored message, for the reader, such as “ (429 insufficient_quota)”; "" where there is none."""
-    found = _CODES.search(message)
-    return in_brackets(found[1]) if found else ""
 
 
 def mark_unreadable(credential: ProviderCredential) -> None:
@@ -81,17 +67,17 @@ def mark_unreadable(credential: ProviderCredential) -> None:
     if credential.state == CredentialState.UNREADABLE:
         return
     with tenant_scope(credential.tenant_id), transaction.atomic():
-        if set_state(credential, CredentialState.UNREADABLE, "", None):
+        if set_state(credential, CredentialState.UNREADABLE, NO_FAILURE, None):
             bump_version(credential.tenant_id)
 
 
-def set_state(row: ProviderCredential, state: CredentialState, message: str, until: datetime | None) -> bool:
+def set_state(row: ProviderCredential, state: CredentialState, failure: FailureDetail, until: datetime | None) -> bool:
     """Write a state that differs from the stored one; `state_since` stays where only the words or the rest changed."""
     now = timezone.now()
-    changes: dict[str, Any] = {"state": state, "state_message": message, "resting_until": until}
+    changes: dict[str, Any] = {"state": state, "state_detail": failure.stored(), "resting_until": until}
     if row.state != state:
         changes["state_since"] = now
-    elif row.state_message == message and row.resting_until == until:
+    elif row.state_detail == failure.stored() and row.resting_until == until:
         return False
     return bool(_own(row.tenant_id).filter(pk=row.pk).update(**changes))
 

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from providers import egress
+from core.text import joined
 from providers.errors import Failure, ProviderError
-from providers.sentences import without_gaps
+from providers.failures.detail import FailureDetail
 from providers.spec import Provider
 
 REGION = "region"  # the field of providers that answer at one address per region
@@ -52,20 +52,22 @@ def message_for(
         template = _("%(host)s asks for a key%(code)s%(end)s Enter the key that this server gave you.")
     else:
         template = _template(provider, error, sent, own_address)
+    detail = FailureDetail.of(error)
+    said = error.reason.in_words(_) if error.reason else _sentence(error.message)
+    done = {True: _("Saved."), False: _("Nothing was saved."), None: ""}[saved]
     told = template % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
         "url": sent.url if sent else "",
-        "code": codes(error),
+        "code": detail.in_brackets(_),
         "status": error.status,
-        "message": _sentence(egress.in_words(error.message, _)),
+        "message": joined(said, done),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "ending": _usual_ending(provider),
         "region": _region(provider).lower(),
         "end": {True: _(". Saved."), False: _(". Nothing was saved."), None: pgettext("end of a sentence", ".")}[saved],
-        "saved": {True: " " + _("Saved."), False: " " + _("Nothing was saved."), None: ""}[saved],
     }
-    return without_gaps(told)
+    return told if "%(end)s" in template or "%(message)s" in template else joined(told, done)
 
 
 def _sentence(text: str) -> str:
@@ -100,26 +102,26 @@ def _template(provider: Provider, error: ProviderError, sent: Sent | None, is_ow
             return _wrong_url(provider, error, sent)
         case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
             return _(
-                "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s%(saved)s "
+                "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s "
                 "Check the key's permissions and which models the account may use."
             )
         case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
-            return _("%(provider)s did not accept the test request%(code)s: %(message)s%(saved)s Check what was entered.")
+            return _("%(provider)s did not accept the test request%(code)s: %(message)s Check what was entered.")
         case Failure.BAD_REQUEST if sent is None:  # nobody was asked: what was typed cannot be right
-            return "%(message)s%(saved)s"
+            return "%(message)s"
         case Failure.RATE_LIMIT:
             return _("%(provider)s is limiting requests just now%(code)s%(end)s Try again in a minute.")
         case _:
-            return _("%(provider)s could not check this key%(code)s: %(message)s%(saved)s Try again later.")
+            return _("%(provider)s could not check this key%(code)s: %(message)s Try again later.")
 
 
 def _wrong_url(provider: Provider, error: ProviderError, sent: Sent | None) -> str:
     if error.status is None or sent is None:
-        return _("The API base URL cannot be used: %(message)s%(saved)s")
+        return _("The API base URL cannot be used: %(message)s")
     if error.status < 300:
         return _("%(url)s does not answer as an API%(end)s Check the API base URL.")
     if _usual_ending(provider):
-        return _("%(url)s answered %(status)s. The base URL usually ends in %(ending)s.%(saved)s")
+        return _("%(url)s answered %(status)s. The base URL usually ends in %(ending)s.")
     return _("%(url)s answered %(status)s%(end)s Check the API base URL.")
 
 
@@ -154,18 +156,3 @@ def _unreachable(transport: str, has_regions: bool, is_own: bool) -> str:
             )
         case _:
             return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL%(end)s")
-
-
-def code_text(error: ProviderError) -> str:
-    """The provider's status and code, such as "401 invalid_api_key"; "" where it gave neither."""
-    return " ".join(dict.fromkeys(str(part) for part in (error.status, error.provider_code) if part))
-
-
-def codes(error: ProviderError) -> str:
-    """The brackets of a message, such as “ (401 invalid_api_key)”; "" where the provider gave neither status nor code."""
-    return in_brackets(code_text(error))
-
-
-def in_brackets(text: str) -> str:
-    """Status and code as they follow a word in the reader's language; "" for none."""
-    return _(" (%(codes)s)") % {"codes": text} if text else ""

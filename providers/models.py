@@ -6,8 +6,10 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from providers.failures.detail import FailureDetail
 from tenants.models import TenantOwned, User
 
 NAME_LENGTH = 80  # characters of a credential's name
@@ -40,7 +42,7 @@ class ProviderCredential(TenantOwned):
     position = models.PositiveIntegerField(default=0)  # order of the standby ones
     state = models.CharField(_("state"), max_length=12, choices=CredentialState, default=CredentialState.UNCHECKED)
     state_since = models.DateTimeField(_("since"), default=timezone.now)
-    state_message = models.CharField(max_length=400, blank=True)  # the provider's last words, cut and scanned
+    state_detail = models.JSONField(default=dict, blank=True, editable=False)  # of a FailureDetail
     resting_until = models.DateTimeField(null=True, blank=True, editable=False)
     checked = models.DateTimeField(_("last check"), null=True, blank=True, editable=False)
     last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -59,6 +61,16 @@ class ProviderCredential(TenantOwned):
     def __str__(self) -> str:
         return f"{self.provider}: {self.name}"
 
+    @property
+    def failure(self) -> FailureDetail:
+        """What was said when it failed last; empty while it works."""
+        return FailureDetail.read(self.state_detail)
+
+    @property
+    def failure_words(self) -> str:
+        """The same in the reader's language."""
+        return self.failure.in_words(gettext)
+
 
 class ProviderChoice(TenantOwned):
     """What a tenant chose for one provider, and when its list of models was last fetched."""
@@ -66,7 +78,7 @@ class ProviderChoice(TenantOwned):
     provider = models.CharField(max_length=40)
     trial_first = models.BooleanField(default=False)
     models_fetched = models.DateTimeField(null=True, blank=True)
-    models_error = models.CharField(max_length=400, blank=True)
+    models_failure = models.JSONField(default=dict, blank=True)  # of a FailureDetail
     # Shipped models that the provider's own list did not have when it was last fetched.
     models_missing = models.JSONField(default=list, blank=True)
 
@@ -77,3 +89,8 @@ class ProviderChoice(TenantOwned):
 
     def __str__(self) -> str:
         return self.provider
+
+    @property
+    def list_failure(self) -> FailureDetail:
+        """Why the list of models could not be fetched the last time; empty where it could."""
+        return FailureDetail.read(self.models_failure)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from providers import contributions, registry
 from providers.contributions import TrialFacts
+from providers.failures.detail import FailureDetail
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.reading import once
 from providers.spec import Provider
@@ -48,14 +49,14 @@ class ProviderStatus:
     provider: Provider | None
     state: State
     since: datetime | None
-    message: str
+    failure: FailureDetail
     active: ProviderCredential | None
     credentials: int
     models: int
     trial: TrialFacts | None
     trial_first: bool
     models_fetched: datetime | None
-    models_error: str
+    list_failure: FailureDetail
     has_working: bool = False  # some credential, be it on standby, is in no state that calls fail with
 
     @property
@@ -173,14 +174,14 @@ def _status(
         provider=provider,
         state=_state(is_offered, active, trial, now),
         since=active.state_since if active else None,
-        message=active.state_message if active else "",
+        failure=active.failure if active else FailureDetail(),
         active=active,
         credentials=len(rows),
         models=models,
         trial=trial,
         trial_first=choice.trial_first if choice else False,
         models_fetched=choice.models_fetched if choice else None,
-        models_error=choice.models_error if choice else "",
+        list_failure=choice.list_failure if choice else FailureDetail(),
         has_working=is_offered and any(row.state in _WORKING for row in rows),
     )
 

@@ -25,8 +25,9 @@ from providers.access import (
 )
 from providers.checking import CheckFailed, CredentialRefused, Probe
 from providers.errors import Failure, ProviderError
+from providers.failures.detail import FailureDetail
 from providers.fields import BASE_URL, Values
-from providers.health import MESSAGE_LENGTH, codes_in, note_failure, note_success, rest_until, set_state, words
+from providers.health import NO_FAILURE, note_failure, note_success, rest_until, set_state
 from providers.messages import Sent
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
 from providers.signals import credential_saved
@@ -39,7 +40,6 @@ from tenants.versions import bump_version
 
 __all__ = [
     "ENVELOPE",
-    "MESSAGE_LENGTH",
     "MODEL_ENVELOPE",
     "CredentialDraft",
     "CredentialRefused",
@@ -50,7 +50,6 @@ __all__ = [
     "check_access",
     "check_credential",
     "check_draft",
-    "codes_in",
     "deactivate_credential",
     "delete_credential",
     "draft_credential",
@@ -68,7 +67,6 @@ __all__ = [
     "set_source_order",
     "store_draft",
     "store_unchecked",
-    "words",
 ]
 
 # ------------------------------------------------------------------------------------------------ add, replace, rename
@@ -123,7 +121,7 @@ def check_draft(draft: CredentialDraft) -> None:
     """Ask the provider, and note its answer in the draft. Raises CredentialRefused."""
     row = draft.row
     state, error = _checked(draft.provider, _access(draft.provider, draft.values, row.base_url), f"{row.tenant_id}:new")
-    row.state, row.state_message = state, words(error) if error else ""
+    row.state, row.state_detail = state, FailureDetail.of(error).stored() if error else {}
     row.checked = None if state == CredentialState.UNCHECKED else timezone.now()
 
 
@@ -249,7 +247,7 @@ def check_access(*, provider: Provider, access: Access, pool_key: str, model: Pr
 def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:
     """Ask the provider again and store what it said as the credential's state; failing is an answer, not an error."""
     declared = _known(credential.provider)
-    state, message = CredentialState.CONNECTED, ""
+    state, failure = CredentialState.CONNECTED, NO_FAILURE
     try:
         access = open_access(credential=credential, purpose="check")
         checking.check(declared, access, str(credential.pk))
@@ -257,10 +255,10 @@ def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCreden
         state = CredentialState.UNREADABLE
     except CheckFailed as failed:
         state = checking.STATE_OF.get(failed.error.failure, CredentialState(credential.state))
-        message = words(failed.error)
+        failure = FailureDetail.of(failed.error)
     with transaction.atomic():
         bump_version(tenant.pk)
-        set_state(credential, state, message, rest_until(state, None))
+        set_state(credential, state, failure, rest_until(state, None))
         _rows(tenant.pk).filter(pk=credential.pk).update(checked=timezone.now())
         _audit(tenant, actor, "credential.checked", credential, {"state": str(state)})
     credential.refresh_from_db()
@@ -515,7 +513,7 @@ def _restore(
                 mask=mask_of(provider.credential_fields, values.secret),
                 state=state,
                 state_since=now,
-                state_message=words(error) if error else "",
+                state_detail=FailureDetail.of(error).stored() if error else {},
                 resting_until=None,
                 checked=None if state == CredentialState.UNCHECKED else now,
             )

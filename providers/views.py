@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from core.text import joined
 from providers import queries, registry, services
 from providers.cards import Card, CredentialCard, matching, sorted_cards
 from providers.forms import FilterForm, RenameForm, ReplaceForm
@@ -19,7 +20,6 @@ from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus
 from providers.reading import reading_once
-from providers.sentences import without_gaps
 from providers.spec import Provider
 from providers.wording import listed, what_stops
 from tenants.audit import actor_of
@@ -133,8 +133,8 @@ def _tell_state(request: WorkspaceRequest, card: CredentialCard) -> None:
     if card.row.state == CredentialState.CONNECTED:
         messages.success(request, _("“%(name)s” works.") % {"name": card.row.name})
     else:
-        values = {"name": card.row.name, "state": card.state_label, "remedy": card.remedy}
-        messages.error(request, without_gaps(_("“%(name)s”: %(state)s. %(remedy)s") % values))
+        said = _("“%(name)s”: %(state)s.") % {"name": card.row.name, "state": card.state_label}
+        messages.error(request, joined(said, str(card.remedy)))
 
 
 @page(Action.MANAGE_PROVIDERS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.exchange import FailureKind, TransportFailure
+from providers.failures.reasons import Reason
 from providers.spec import Call, Reply
 
 JSON = {"content-type": "application/json"}
@@ -28,11 +29,11 @@ def openai_error(status: int, code: str, message: str = "No.", kind: str = "inva
 
 
 def unreachable() -> TransportFailure:
-    return TransportFailure("dns", "The provider's host name could not be resolved.", sent=False)
+    return TransportFailure("dns", Reason("dns"), sent=False)
 
 
 def no_connection(kind: FailureKind) -> TransportFailure:
-    return TransportFailure(kind, "The provider could not be reached.", sent=False)
+    return TransportFailure(kind, Reason("connect"), sent=False)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -114,7 +115,7 @@ def tidy(body: dict[str, Any]) -> bool:
     for choice in choices_of(body):
         finish = choice.get("finish_reason")
         if finish == "network_error":
-            raise ProviderError(Failure.ERROR, "The provider broke off the answer (network_error).", status=200, provider_code=finish)
+            raise ProviderError(Failure.ERROR, Reason("network_error"), status=200, provider_code=finish)
         if finish in _FINISH:
             choice["finish_reason"] = _FINISH[finish]
             changed = True

@@ -6,6 +6,7 @@ from typing import Any
 
 from providers.adapters.rows import provider_of
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, ModelFacts, Provider
 from providers.wire.chat_answers import choices_of
 
@@ -29,7 +30,7 @@ def with_thoughts(message: Any) -> Any:
 def tidy(body: dict[str, Any]) -> bool:
     """Treat answers cut short by lack of capacity as failures."""
     if any(choice.get("finish_reason") == "insufficient_system_resource" for choice in choices_of(body)):
-        raise ProviderError(Failure.OVERLOADED, "The provider broke off the answer: it has no capacity left.", status=200)
+        raise ProviderError(Failure.OVERLOADED, Reason("no_capacity"), status=200)
     return False
 
 

@@ -7,6 +7,7 @@ import uuid
 from django.utils.translation import gettext_lazy as _
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -42,7 +43,7 @@ _TYPES = {
 
 def must_be(request: Request, model: str) -> None:
     if request.model != model:
-        raise ProviderError(Failure.MODEL_NOT_FOUND, f"The demonstration has no model {request.model!r} for this.", status=404, sent=False)
+        raise ProviderError(Failure.MODEL_NOT_FOUND, Reason("no_demo_model", model=repr(request.model)), status=404, sent=False)
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:

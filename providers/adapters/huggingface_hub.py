@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -236,7 +237,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     if not may_call(reply):
         raise ProviderError(
             Failure.PERMISSION,
-            "The token lacks the permission “Make calls to Inference Providers”. Give it that permission in the settings of the token.",
+            Reason("may_not_call"),
             status=403,
         )
 

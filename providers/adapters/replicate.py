@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -213,7 +214,7 @@ def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[
     urls = stored.get("urls")
     address = urls.get("get") if isinstance(urls, dict) else None
     if not isinstance(address, str):
-        raise ProviderError(Failure.ERROR, "The provider did not say where it stored the file.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_file"), status=200)
     return address
 
 
@@ -251,7 +252,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     """Free: whose token it is."""
     account = read_object((yield get(url_of(provider, access, "/account"), auth(access))))
     if not isinstance(account.get("username"), str):
-        raise ProviderError(Failure.NOT_AN_API, "The address answered, but not with an account of Replicate.", status=200)
+        raise ProviderError(Failure.NOT_AN_API, Reason("not_replicate"), status=200)
 
 
 def check_model(provider: Provider, access: Access, model: str, kind: ModelType) -> CheckExchange:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Reply, Request
 from providers.wire.embeddings import joined, texts_of
 from providers.wire.http import base_of, is_host, post_json, read_object, url_of
@@ -164,7 +165,7 @@ def embedding_call(provider: Provider, access: Access, text: str, domain: str) -
     """Raises ProviderError where the credential has no key that can sign."""
     app_id, key, secret = (access.values.get(name, "") for name in ("app_id", "api_key", "api_secret"))
     if not (app_id and key and secret):
-        raise ProviderError(Failure.PERMISSION, "Embeddings need APPID, APIKey and APISecret in the credential.", sent=False)
+        raise ProviderError(Failure.PERMISSION, Reason("three_keys_needed"), sent=False)
     # A relay is asked itself; the vendor has a host of its own for this.
     url = EMBEDDING_URL if is_host(provider, access, VENDOR) else base_of(provider, access) + "/"
     call = post_json(signed(url, key, secret, time.time()), {}, embedding_body(text, app_id, domain))

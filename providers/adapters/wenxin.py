@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -154,7 +155,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 def list_models(provider: Provider, access: Access) -> ListExchange:
     """Names and types; the list's sizes contradict the vendor's own pages, so the shipped ones count."""
     if is_first(access):
-        raise ProviderError(Failure.BAD_REQUEST, "An application's keys cannot list models: the shipped ones are shown.", sent=False)
+        raise ProviderError(Failure.BAD_REQUEST, Reason("cannot_list"), sent=False)
     reply = yield get(url_of(provider, access, "/models", version=VERSION), auth(access))
     types = {row["id"]: guess_type(row["id"]) for row in rows_of(reply)}
     return [ListedModel(name, kind) for name, kind in types.items() if kind is not None]

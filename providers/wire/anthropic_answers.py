@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, ErrorMap, Frame, ListedModel, ModelType, Reply, Usage
 from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
@@ -59,7 +60,7 @@ def answer_of(body: dict[str, Any]) -> Answer:
     """A whole answer. Raises ProviderError where the body is no message."""
     blocks = body.get("content")
     if body.get("type") != "message" or not isinstance(blocks, list):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no message.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
     usage, shown = usage_of(body.get("usage"))
     finish = finish_of(body.get("stop_reason"))
     choice = {"index": 0, "message": message_of([b for b in blocks if isinstance(b, dict)]), "logprobs": None, "finish_reason": finish}
@@ -263,7 +264,9 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
     if failure is None:
         failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
     wait = wait_asked_for(reply)
-    return ProviderError(failure, message or f"HTTP status {reply.status}", status=reply.status, provider_code=kind, retry_after=wait)
+    return ProviderError(
+        failure, message or Reason("status_only", status=reply.status), status=reply.status, provider_code=kind, retry_after=wait
+    )
 
 
 def listed_model(row: dict[str, Any]) -> ListedModel:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import (
     Access,
     Answer,
@@ -138,7 +139,7 @@ def transcript_answer(reply: Reply, response_format: str) -> Answer:
         return _text_answer(reply, response_format)
     body = read_object(reply)
     if not isinstance(body.get("text"), str) and not isinstance(body.get("segments"), list):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no text.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("no_text"), status=reply.status)
     usage = transcript_usage(body.get("usage"))
     if usage is None and isinstance(body.get("duration"), int | float):
         usage = Usage(audio_seconds=float(body["duration"]))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, Provider, Reply
 from providers.wire.http import base_of, json_or_none, path_segment, read_object
 from providers.wire.model_list import error_or
@@ -139,7 +140,7 @@ def read_token(reply: Reply) -> tuple[str, float]:
     body = read_object(reply)
     text = body.get("access_token")
     if not isinstance(text, str) or not text:
-        raise ProviderError(Failure.ERROR, "Microsoft Entra ID answered without a token.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("no_token"), status=reply.status)
     return text, float(body.get("expires_in") or 0)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Frame, Usage
 
 # Repairs an answer or a chunk in place; True where something was changed.
@@ -63,7 +64,7 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     """A whole chat answer. Raises ProviderError where the body is no chat answer."""
     choices = choices_of(body)
     if not choices:
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no choices.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_choices"), status=200)
     complete_head(body, "chat.completion")
     if tidy is not None:
         tidy(body)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Reply, Request
 from providers.wire.chat_answers import choices_of
 from providers.wire.http import json_or_none, unreadable
@@ -73,7 +74,7 @@ def prompt_answer(reply: Reply, model: str) -> Answer:
     if not isinstance(body, dict):
         raise unreadable(reply)
     if not isinstance(body.get("response"), str):
-        raise ProviderError(Failure.NOT_AN_API, "The address answered, but not as a ChatGLM server does.", status=reply.status)
+        raise ProviderError(Failure.NOT_AN_API, Reason("not_chatglm"), status=reply.status)
     message = {"role": "assistant", "content": body["response"], "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     return Answer({"model": model, "choices": [choice]}, finish_reason="stop")

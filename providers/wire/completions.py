@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Answer, Decoder, ErrorMap, Exchange, Frame, MakeExchange, ModelFacts, Provider, Reply, Request
 from providers.wire.chat_answers import Tidy, choices_of, complete_head, usage_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
@@ -51,7 +52,7 @@ def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     """A whole answer. Raises ProviderError where the body is no completion."""
     choices = choices_of(body)
     if not choices or not isinstance(choices[0].get("text"), str):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no text.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_text"), status=200)
     complete_head(body, KIND)
     if tidy is not None:
         tidy(body)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import ModelFacts, Reply
 from providers.wire.chat_answers import choices_of
 from providers.wire.http import json_or_none
@@ -68,7 +69,7 @@ def dashscope_errors(reply: Reply) -> ProviderError | None:
 def tidy(body: dict[str, Any]) -> bool:
     """Takes the empty ids out of continued tool calls. Raises ProviderError for an error of the native style in a stream."""
     if is_native_error(body):
-        raise dashscope_errors(Reply(200, {}, orjson.dumps(body))) or ProviderError(Failure.ERROR, "The provider broke off the answer.")
+        raise dashscope_errors(Reply(200, {}, orjson.dumps(body))) or ProviderError(Failure.ERROR, Reason("broken_off"))
     changed = False
     for choice in choices_of(body):
         for call in (choice.get("delta") or {}).get("tool_calls") or ():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.wire.http import json_or_none
 from providers.wire.sse import EventParser
@@ -15,17 +16,17 @@ def read_frame(data: bytes) -> dict[str, Any]:
     """The JSON object of one event. Raises ProviderError."""
     chunk = json_or_none(data)
     if not isinstance(chunk, dict):
-        raise ProviderError(Failure.ERROR, "The provider sent a piece of the answer that could not be read.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("piece_unreadable"), status=200)
     return chunk
 
 
 def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
     """The error that came as a frame after status 200."""
-    return errors(Reply(200, {}, data)) or ProviderError(Failure.ERROR, "The provider reported an error inside the stream.", status=200)
+    return errors(Reply(200, {}, data)) or ProviderError(Failure.ERROR, Reason("stream_error"), status=200)
 
 
 def broken_off() -> ProviderError:
-    return ProviderError(Failure.ERROR, "The provider's stream broke off before its end.", status=200)
+    return ProviderError(Failure.ERROR, Reason("stream_broken"), status=200)
 
 
 class Decoding:
@@ -92,7 +93,7 @@ class WholeStream(Decoding):
     def feed(self, data: bytes) -> Sequence[Frame]:
         self._size += len(data)
         if self._size > self._limit:
-            raise ProviderError(Failure.ERROR, f"The provider's answer is longer than {self._limit // 1024 // 1024} MiB.", status=200)
+            raise ProviderError(Failure.ERROR, Reason("too_long", most=self._limit // 1024 // 1024), status=200)
         self._parts.append(data)
         return ()
 

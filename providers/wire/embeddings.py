@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Answer, Exchange, MakeExchange, ModelFacts, Provider, Request, Usage
 from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
@@ -77,14 +78,14 @@ def texts_of(request: Request) -> list[str]:
 def check_count(found: int, given: Any) -> None:
     """Raises ProviderError unless there is one vector for each input: none may be taken for another's."""
     if found != (len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds not one embedding for each input.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("too_few_embeddings"), status=200)
 
 
 def embedding_answer(body: dict[str, Any]) -> Answer:
     """Raises ProviderError where the body holds no vectors."""
     data = body.get("data")
     if not isinstance(data, list) or not data or not all(isinstance(row, dict) and row.get("embedding") for row in data):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no embeddings.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_embeddings"), status=200)
     if all(isinstance(row.get("index"), int) for row in data):
         data = sorted(data, key=lambda row: row["index"])
     return Answer({**body, "data": data}, usage_of(body.get("usage")))
@@ -133,7 +134,7 @@ def encoded(vector: Vector, wanted: Any) -> Vector:
             return packed(vector)
         return unpacked(vector) if wanted in (None, "float") and isinstance(vector, str) else vector
     except (struct.error, OverflowError, ValueError, TypeError):
-        raise ProviderError(Failure.ERROR, "The provider's embeddings could not be read.", status=200) from None
+        raise ProviderError(Failure.ERROR, Reason("embeddings_unreadable"), status=200) from None
 
 
 def packed(vector: Sequence[float]) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, Provider, Reply
 
 Auth = Callable[[Access], dict[str, str]]
@@ -116,12 +117,12 @@ def read_object(reply: Reply) -> dict[str, Any]:
 
 def unreadable(reply: Reply) -> ProviderError:
     if is_web_page(reply):
-        return ProviderError(Failure.NOT_AN_API, "The address answered with a web page, not with an API.", status=reply.status)
-    return ProviderError(Failure.ERROR, "The provider's answer could not be read.", status=reply.status)
+        return ProviderError(Failure.NOT_AN_API, Reason("web_page"), status=reply.status)
+    return ProviderError(Failure.ERROR, Reason("unreadable"), status=reply.status)
 
 
 def not_a_list() -> ProviderError:
-    return ProviderError(Failure.NOT_AN_API, "The address answered, but not with a list of models.", status=200)
+    return ProviderError(Failure.NOT_AN_API, Reason("not_a_list"), status=200)
 
 
 LONGEST_WAIT = 24 * 3600.0  # seconds; who asks for more gets another look after a day
@@ -219,7 +220,5 @@ def plain_error(reply: Reply) -> ProviderError:
     A page or a text of a proxy is not repeated: it may be long, and it is not the provider's word.
     """
     failure = failure_of_status(reply.status)
-    message = f"The provider answered with HTTP status {reply.status}."
-    if failure is Failure.NOT_AN_API:
-        message = f"The address answered with HTTP status {reply.status}: there is no such API at this address."
-    return ProviderError(failure, message, status=reply.status, retry_after=wait_asked_for(reply))
+    reason = Reason("no_api" if failure is Failure.NOT_AN_API else "http_status", status=reply.status)
+    return ProviderError(failure, reason, status=reply.status, retry_after=wait_asked_for(reply))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Call, Reply, Request, Upload
 from providers.wire.audio import TEXT_TYPES
 from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
@@ -43,7 +44,7 @@ def vector_of(value: Any, depth: int = 0) -> list[float]:
 
 
 def _no_vectors() -> ProviderError:
-    return ProviderError(Failure.ERROR, "The provider's answer holds not one embedding for each input.", status=200)
+    return ProviderError(Failure.ERROR, Reason("too_few_embeddings"), status=200)
 
 
 # Speech: https://huggingface.co/docs/inference-providers/tasks/automatic-speech-recognition
@@ -95,7 +96,7 @@ def transcript_of(reply: Reply, request: Request) -> Answer:
     body = read_object(reply)
     text = body.get("text")
     if not isinstance(text, str):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no text.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("no_text"), status=reply.status)
     match request.body.get("response_format"):
         case "text":
             return Answer(None, content=text.encode(), content_type=TEXT_TYPES["text"])
@@ -131,7 +132,6 @@ _TEXTS = (
     (re.compile(r"not supported by any provider", re.I), Failure.MODEL_NOT_FOUND),
     (re.compile(r"currently loading", re.I), Failure.OVERLOADED),
 )
-ASLEEP = "The endpoint is scaled to zero or starting, which takes some minutes. Try again then."
 
 
 def hugging_face_errors(reply: Reply) -> ProviderError | None:
@@ -143,11 +143,10 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
     code, kind, message = text_of(error, "code"), text_of(error, "type") or text_of(error, "error_type"), text_of(error, "message")
     failure = next((meaning for pattern, meaning in _TEXTS if pattern.search(message)), None)
     failure = failure or failure_of(reply.status, code, kind, message, CODES)
-    if reply.status == 503 and message.startswith("503 "):
-        message = ASLEEP
+    asleep = reply.status == 503 and message.startswith("503 ")
     return ProviderError(
         failure,
-        message or f"The provider answered with HTTP status {reply.status}.",
+        Reason("asleep") if asleep else message or Reason("http_status", status=reply.status),
         status=reply.status,
         provider_code=kind if code in ("", str(reply.status)) else code,
         retry_after=_estimated_time(body) or wait_asked_for(reply),

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Decoder, ModelFacts, Reply, Request
 from providers.wire.chat_answers import choices_of
 from providers.wire.decoding import error_in_stream
@@ -195,7 +196,7 @@ def _delta_of(message: Any) -> dict[str, Any]:
 def vectors_of(body: dict[str, Any]) -> list[list[float]]:
     vectors = body.get("vectors")
     if not isinstance(vectors, list) or not all(isinstance(vector, list) and vector for vector in vectors):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no embeddings.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_embeddings"), status=200)
     return vectors
 
 
@@ -208,7 +209,7 @@ def audio_of(body: dict[str, Any]) -> bytes:
     except ValueError:
         audio = b""
     if not audio:
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no audio.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_audio"), status=200)
     return audio
 
 
@@ -258,7 +259,7 @@ def errors(reply: Reply) -> ProviderError | None:
         return plain_error(reply) if reply.status >= 400 else None
     return ProviderError(
         _meaning(reply.status, code, kind, message),
-        message or f"The provider answered with error {code}.",
+        message or Reason("error_code", number=code),
         status=reply.status,
         provider_code=code or kind,
         retry_after=wait_asked_for(reply),

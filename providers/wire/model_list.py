@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, ListedModel, ListExchange, ModelType, Provider, Reply
 from providers.wire.http import Auth, get, is_web_page, json_or_none, not_a_list, unreadable, url_of
 
@@ -59,6 +60,4 @@ def check_by_list(*, auth: Auth, version: str = "/v1") -> Callable[[Provider, Ac
 
 def error_or(reply: Reply, provider: Provider) -> ProviderError:
     """The provider's error in an accepted answer."""
-    return provider.errors(reply) or ProviderError(
-        Failure.ERROR, f"The provider answered with HTTP status {reply.status}.", status=reply.status
-    )
+    return provider.errors(reply) or ProviderError(Failure.ERROR, Reason("http_status", status=reply.status), status=reply.status)

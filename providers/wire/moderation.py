@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Answer, Exchange, MakeExchange, ModelFacts, Provider, Request
 from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
@@ -27,7 +28,7 @@ def moderation_answer(body: dict[str, Any], model: str) -> Answer:
     """The answer, with what a server left out of its head. Raises ProviderError where the body holds no judgement."""
     results = body.get("results")
     if not isinstance(results, list) or not results or not all(_is_judgement(result) for result in results):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no judgement.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_judgement"), status=200)
     head = {"id": body.get("id") or f"modr-{uuid.uuid4().hex}", "model": body.get("model") or model}
     return Answer({**body, **head}, usage_of(body.get("usage")))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import ErrorMap, Reply
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 
@@ -100,7 +101,7 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
         failure = failure_of(reply.status, code, kind, message, known)
         return ProviderError(
             failure,
-            message or f"The provider answered with HTTP status {reply.status}.",
+            message or Reason("http_status", status=reply.status),
             status=reply.status,
             provider_code=code or kind,
             param=text_of(error, "param") or None,

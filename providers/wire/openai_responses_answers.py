@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, ErrorMap, Frame
 from providers.wire import chat_answers
 from providers.wire.chat_answers import characters_of, new_id
@@ -73,7 +74,7 @@ def answer_of(body: Item) -> Answer:
     """A whole answer. Raises ProviderError where the body is no response that has ended."""
     output = body.get("output")
     if body.get("status") not in ENDED or not isinstance(output, list):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no response that has ended.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_response"), status=200)
     items = [item for item in output if isinstance(item, dict)]
     message, logprobs = message_of(items)
     finish = finish_of(body, "tool_calls" in message)

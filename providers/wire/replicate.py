@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Call, Frame, Reply, Usage
 from providers.wire.decoding import Decoding, broken_off
 from providers.wire.http import failure_of_status, json_or_none, path_segment, plain_error, read_object, wait_asked_for
@@ -54,7 +55,7 @@ def handle_of(prediction: Prediction, predictions_url: str, headers: Mapping[str
     """Built from the id: the addresses in the answer are another host's where a relay is between."""
     identity = prediction.get("id")
     if not isinstance(identity, str) or not identity:
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no prediction.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_prediction"), status=200)
     return Handle(f"{predictions_url}/{path_segment(identity)}", headers)
 
 
@@ -82,16 +83,16 @@ _FAILED: tuple[tuple[re.Pattern[str], Failure], ...] = (
 def raise_if_failed(prediction: Prediction) -> None:
     status = prediction.get("status")
     if status in ("canceled", "aborted"):
-        raise ProviderError(Failure.ERROR, "The prediction was canceled at the provider.", status=200, provider_code=status)
+        raise ProviderError(Failure.ERROR, Reason("prediction_canceled"), status=200, provider_code=status)
     if status == "failed":
         raise failed(prediction.get("error"))
 
 
 def failed(error: Any) -> ProviderError:
     """The error of a prediction that was accepted and failed: there is nothing but its text to go by."""
-    message = error if isinstance(error, str) and error else "The prediction failed."
+    message = error if isinstance(error, str) else ""
     failure = next((failure for pattern, failure in _FAILED if pattern.search(message)), Failure.ERROR)
-    return ProviderError(failure, message, status=200, provider_code="failed")
+    return ProviderError(failure, message or Reason("prediction_failed"), status=200, provider_code="failed")
 
 
 _RESETS = re.compile(r"resets in ~?(\d+)\s*s", re.I)
@@ -131,7 +132,7 @@ def text_of(output: Any) -> str:
         return output
     if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
         return "".join(output)
-    raise ProviderError(Failure.ERROR, "The model's output is no text.", status=200)
+    raise ProviderError(Failure.ERROR, Reason("output_no_text"), status=200)
 
 
 def usage_of(prediction: Prediction) -> Usage | None:

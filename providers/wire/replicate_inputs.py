@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, ModelType, Operation, Reply, Request
 from providers.wire.audio import TEXT_TYPES
 from providers.wire.embeddings import batches
@@ -112,7 +113,7 @@ def check_fits(shape: Shape, kind: ModelType) -> None:
         ModelType.SPEECH_TO_TEXT: audio_name(shape) is not None and not _is_file(shape.output),
     }
     if not fits.get(kind, True):
-        raise ProviderError(Failure.MODEL_NOT_FOUND, f"The inputs and outputs of this model are not those of type {kind.value}.")
+        raise ProviderError(Failure.MODEL_NOT_FOUND, Reason("other_type", type=kind.value))
 
 
 def _is_file(output: Mapping[str, Any]) -> bool:
@@ -284,7 +285,7 @@ def vectors_of(output: Any) -> list[list[float]]:
     vectors: list[Any] = [row.get("embedding") if isinstance(row, dict) else row for row in rows]
     if all(isinstance(vector, list) and vector and all(isinstance(number, int | float) for number in vector) for vector in vectors):
         return vectors
-    raise ProviderError(Failure.ERROR, "The model's output holds no embeddings.", status=200)
+    raise ProviderError(Failure.ERROR, Reason("output_no_embeddings"), status=200)
 
 
 # Speech to text

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.errors import CannotExpress, Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Answer, Exchange, MakeExchange, ModelFacts, Provider, Request, Usage
 from providers.wire.http import Auth, json_or_none, post_json, unreadable, url_of
 
@@ -109,7 +110,7 @@ def _tokens(answer: dict[str, Any]) -> int | None:
 
 
 def _no_ranking() -> ProviderError:
-    return ProviderError(Failure.ERROR, "The provider's answer holds no ranking.", status=200)
+    return ProviderError(Failure.ERROR, Reason("no_ranking"), status=200)
 
 
 def rerank_answer(question: Question, ranking: Ranking) -> Answer:

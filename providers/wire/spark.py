@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Answer, Decoder, Frame, Reply
 from providers.wire.chat_answers import answer_of, characters_of, choices_of, complete_head, new_id, usage_of
 from providers.wire.decoding import EventStream, broken_off, read_frame
@@ -63,7 +64,7 @@ def error_in(body: Any, status: int) -> ProviderError | None:
         failure = failure_of_status(status) if status >= 400 else Failure.ERROR
     if failure is Failure.BAD_REQUEST and "param model" in message:
         failure = Failure.MODEL_NOT_FOUND
-    return ProviderError(failure, message or "The provider reported an error.", status=status, provider_code="" if code == "0" else code)
+    return ProviderError(failure, message or Reason("reported"), status=status, provider_code="" if code == "0" else code)
 
 
 def _text(value: Any) -> str:
@@ -251,5 +252,5 @@ def vector_in(reply: Reply) -> str:
     body = read_object(reply)
     text = body["payload"]["feature"]["text"]
     if not isinstance(text, str) or len(base64.b64decode(text, validate=True)) % 4:
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no embedding.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("no_embedding"), status=reply.status)
     return text

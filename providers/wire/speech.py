@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import Access, Answer, Decoder, ErrorMap, Exchange, Frame, MakeExchange, ModelFacts, Provider, Reply, Request, Usage
 from providers.wire.decoding import ReadyStream, WholeStream, error_in_stream
 from providers.wire.http import Auth, is_web_page, json_or_none, media_type, post_json, unreadable, url_of
@@ -77,9 +78,9 @@ def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
     if media_type(reply) == "application/json" or data[:1] == b"{":
         if error_object(json_or_none(data)) is not None:
             raise error_in_stream(errors, data)
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no audio.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("no_audio"), status=reply.status)
     if not data:
-        raise ProviderError(Failure.ERROR, "The provider's answer is empty.", status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("empty"), status=reply.status)
 
 
 def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:

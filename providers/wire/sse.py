@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 
 MAX_LINE = 1024 * 1024  # bytes of one line, and of the data of one event
 
 
 def too_long() -> ProviderError:
-    return ProviderError(Failure.ERROR, "The provider sent a line that is longer than 1 MiB.")
+    return ProviderError(Failure.ERROR, Reason("line_too_long"))
 
 
 class EventParser:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from providers.errors import Failure, ProviderError
+from providers.failures.reasons import Reason
 from providers.spec import ErrorMap, Frame
 from providers.wire.chat_answers import complete_head, new_id, usage_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
@@ -45,13 +46,13 @@ def error_in(body: Any, status: int) -> ProviderError | None:
     if not isinstance(code, int | str) or str(code) == "0":
         return None
     failure = CODES.get(str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR)
-    return ProviderError(failure, str(told or "The provider reported an error."), status=status, provider_code=str(code))
+    return ProviderError(failure, str(told) if told else Reason("reported"), status=status, provider_code=str(code))
 
 
 def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
     """The neutral form of a whole answer. Raises ProviderError where it is none."""
     if not isinstance(body.get("result"), str):
-        raise ProviderError(Failure.ERROR, "The provider's answer holds no result.", status=200)
+        raise ProviderError(Failure.ERROR, Reason("no_result"), status=200)
     message: dict[str, Any] = {"role": "assistant", "content": body["result"]}
     if isinstance(call := body.get("function_call"), dict):
         message |= {"content": body["result"] or None, "tool_calls": [tool_call(call)]}

@@ -44,7 +44,7 @@ def _credentials(tenant: Tenant) -> None:
     factories.make_credential(tenant, provider="openai", name="Backup", is_active=False)
     ProviderCredential.objects.filter(provider="openai", name="Production").update(
         state=CredentialState.REJECTED,
-        state_message="Incorrect API key provided. (401 invalid_api_key)",
+        state_detail={"text": "Incorrect API key provided.", "status": 401, "provider_code": "invalid_api_key"},
         checked=timezone.now() - timedelta(minutes=9),
     )
 

@@ -30,7 +30,9 @@ def _credentials(tenant: Tenant) -> None:
     """Three keys in an order, one of which works; and a list of models that could not be fetched."""
     for place, (name, state) in enumerate(KEYS.items()):
         row = factories.make_credential(tenant, provider="deepseek", name=name, is_active=place == 0)
-        message = "No balance is left. (402 invalid_request_error)" if state is CredentialState.NO_FUNDS else ""
-        ProviderCredential.objects.filter(pk=row.pk).update(state=state, state_message=message, position=place)
-    ProviderChoice.objects.create(tenant=tenant, provider="deepseek", models_error="The service is down for a while. (503)")
+        empty = {"text": "No balance is left.", "status": 402, "provider_code": "invalid_request_error"}
+        detail = empty if state is CredentialState.NO_FUNDS else {}
+        ProviderCredential.objects.filter(pk=row.pk).update(state=state, state_detail=detail, position=place)
+    down = {"text": "The service is down for a while.", "status": 503}
+    ProviderChoice.objects.create(tenant=tenant, provider="deepseek", models_failure=down)
     factories.make_credential(tenant, provider="demo", name="Default")

@@ -149,7 +149,7 @@ def _long(space: Any) -> None:
         tenant,
         lambda: ProviderCredential.objects.update(
             state=CredentialState.REJECTED,
-            state_message=f"The provider said: {long(200)} (401).",
+            state_detail={"text": f"The provider said: {long(200)} (401)."},
             base_url=f"https://{'host-' * 11}.example/v1",
         ),
     )

@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from models_catalog import queries, services
 from models_catalog.models import DefaultModel, TenantModel
-from providers import cards, egress
+from providers import egress
 from providers import queries as provider_queries
 from providers.models import CredentialState, ProviderCredential
 from tenants.audit import COMMAND
@@ -193,7 +193,9 @@ def test_a_foreign_successor_is_not_taken(page: Client, acme: Workspace, globex:
 def test_a_server_that_asks_for_a_key_rejected_none(page: Client, acme: Workspace) -> None:
     row = make_credential(acme.tenant, provider="openai_compatible", name="Ollama", values={}, base_url="https://models.example/v1")
     with all_tenants():
-        ProviderCredential.objects.filter(pk=row.pk).update(state=CredentialState.REJECTED, state_message="Unauthorized (401)")
+        ProviderCredential.objects.filter(pk=row.pk).update(
+            state=CredentialState.REJECTED, state_detail={"text": "Unauthorized", "status": 401}
+        )
     for path in (f"{PROVIDERS}/?q=compatible", f"{PROVIDERS}/openai_compatible/credentials/"):
         shown = page.get(path).content.decode()
         assert "Key needed" in shown
@@ -238,12 +240,12 @@ def test_refused_addresses_are_said_in_the_readers_language() -> None:
     for url in ("https://127.0.0.1", "http://models.example", "https://models.example:8443", "https://server.local"):
         with pytest.raises(egress.Refused) as refused:
             egress.check_url(url, allow=[], tenant_typed=True)
-        said = egress.in_words(refused.value.message, translated)
-        assert said == " ".join(f"<{part}>" for part in refused.value.message.split(" The ", 1)).replace("> <", "> <The ")
-    assert egress.in_words("The provider's own words.", translated) == "The provider's own words."
+        reason = refused.value.reason
+        said = reason.in_words(translated)
+        assert said == " ".join(f"<{part}>" for part in str(reason).split(" The ", 1)).replace("> <", "> <The ")
     with translation.override("zh-hans"):
-        assert "MODELKEEP_EGRESS_ALLOW" in cards.told(refused.value.message)
-        assert "name of a local network" not in cards.told(refused.value.message)
+        assert "MODELKEEP_EGRESS_ALLOW" in reason.in_words(translation.gettext)
+        assert "name of a local network" not in reason.in_words(translation.gettext)
 
 
 # ------------------------------------------------------------------------------------------------ default models

@@ -17,6 +17,7 @@ from models_catalog.queries import ModelNotFound
 from providers import client
 from providers import queries as provider_queries
 from providers import services as provider_services
+from providers.failures.detail import FailureDetail
 from providers.models import ProviderChoice, ProviderCredential
 from providers.services import CredentialRefused
 from providers.spec import ModelType
@@ -72,7 +73,7 @@ def add(tenant: Tenant, model: str = "qwen", **more: Any) -> TenantModel:
 def test_shipped_models_need_no_rows(tenant: Tenant, answers: Answers, openai: Any) -> None:
     answers.otherwise = model_list("gpt-6-luna", "gpt-6.2-sol")
     result = services.import_models(tenant=tenant, provider="openai")
-    assert (result.listed, result.new, result.error) == (2, 0, "")
+    assert (result.listed, result.new, result.failure) == (2, 0, FailureDetail())
     assert not TenantModel.objects.exists()
     assert not entry(tenant, "gpt-6-luna").missing
     assert entry(tenant, "gpt-6.1-sol").missing, "the account's list does not have it"
@@ -131,18 +132,18 @@ def test_a_list_that_cannot_be_had_leaves_the_older_one(tenant: Tenant, answers:
     answers.otherwise = answer
     result = services.refresh(tenant=tenant, actor=COMMAND, provider="openai")
     status = provider_queries.statuses(tenant_id=tenant.pk)["openai"]
-    assert result.error
-    assert (status.models_error, status.models_fetched) == (result.error, fetched)
+    assert result.failure
+    assert (status.list_failure, status.models_fetched) == (result.failure, fetched)
     assert not entry(tenant, "gpt-9").missing
     answers.otherwise = model_list("gpt-6-luna")
     services.refresh(tenant=tenant, actor=COMMAND, provider="openai")
-    assert provider_queries.statuses(tenant_id=tenant.pk)["openai"].models_error == ""
+    assert provider_queries.statuses(tenant_id=tenant.pk)["openai"].list_failure == FailureDetail()
 
 
 def test_an_unreadable_key_is_no_reason_to_lose_the_list(tenant: Tenant, answers: Answers, openai: Any) -> None:
     type(openai).objects.filter(pk=openai.pk).update(version=9)
     result = services.import_models(tenant=tenant, provider="openai")
-    assert "cannot be read" in result.error
+    assert "cannot be read" in str(result.failure.reason)
     assert answers.calls == []
 
 
@@ -173,7 +174,7 @@ def test_a_failing_import_leaves_the_key_saved(tenant: Tenant, answers: Answers,
         )
     status = provider_queries.statuses(tenant_id=tenant.pk)["openai"]
     assert (status.state, status.active) == ("connected", row)
-    assert "503" in status.models_error
+    assert status.list_failure.status == 503
     assert len(queries.entries(tenant_id=tenant.pk, provider="openai")) > 20, "the shipped list is used"
 
 

@@ -12,6 +12,7 @@ import pytest
 from providers import registry
 from providers.errors import CannotExpress, Failure, ProviderError
 from providers.exchange import Done, FailureKind, Guarded, Pause, Steps, TransportFailure, clean, exchange_for
+from providers.failures.reasons import Reason
 from providers.spec import Access, Call, ModelFacts, Operation, Reply, Request
 from providers.wire.openai_errors import openai_errors
 
@@ -98,10 +99,10 @@ def test_no_pause_beyond_the_deadline() -> None:
 def test_what_surely_was_not_sent_is_repeated_with_growing_pauses(kind: FailureKind) -> None:
     steps = steps_of()
     call = steps.begin()
-    pauses = [steps.failed(TransportFailure(kind, "No", sent=False)) for _ in range(2)]
+    pauses = [steps.failed(TransportFailure(kind, Reason("connect"), sent=False)) for _ in range(2)]
     assert pauses == [Pause(0.3125, call), Pause(0.625, call)]  # type: ignore[arg-type]
     with pytest.raises(ProviderError) as caught:
-        steps.failed(TransportFailure(kind, "No", sent=False))
+        steps.failed(TransportFailure(kind, Reason("connect"), sent=False))
     assert (caught.value.failure, caught.value.sent, steps.sent) == (Failure.UNREACHABLE, False, False)
 
 
@@ -122,7 +123,7 @@ def test_failures_that_end_the_exchange(kind: FailureKind, sent: bool, failure: 
     steps = steps_of()
     steps.begin()
     with pytest.raises(ProviderError) as caught:
-        steps.failed(TransportFailure(kind, "No", sent=sent))
+        steps.failed(TransportFailure(kind, Reason("connect"), sent=sent))
     assert (caught.value.failure, caught.value.sent, steps.sent) == (failure, sent, sent)
 
 

@@ -14,6 +14,7 @@ from models_catalog import queries
 from models_catalog.models import DefaultModel
 from providers import client as provider_client
 from providers.exchange import TransportFailure
+from providers.failures.reasons import Reason
 from providers.models import CredentialState, ProviderCredential
 from providers.spec import Reply
 from quotas.models import CreditPool
@@ -109,7 +110,7 @@ def test_states(language: str, space: factories.Workspace, browser: Client, sett
     check(text, language, "Trial", "试用中")
     for state, words in STATES.items():
         with tenant_scope(space.tenant):
-            ProviderCredential.objects.update(state=state, state_message="")
+            ProviderCredential.objects.update(state=state, state_detail={})
         check(shown(browser, language, f"{PROVIDERS}/openai/credentials/"), language, *words)
     settings.MODELKEEP_DEMO_PROVIDER = False
     text = shown(browser, language, f"{PROVIDERS}/demo/credentials/")
@@ -165,7 +166,7 @@ def test_no_funds(language: str, browser: Client, monkeypatch: pytest.MonkeyPatc
 
 @both
 def test_an_unreachable_server(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer_with(monkeypatch, TransportFailure("connect_timeout", "", sent=False))
+    answer_with(monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False))
     english = "This server could not reach api.openai.com within 10 s. Check the network or the API base URL. Nothing was saved."
     chinese = "服务器在 10 秒内无法连接 api.openai.com。请检查网络或 API 基础地址，未保存任何内容。"
     check(set_up(browser, language), language, english, chinese)
@@ -173,7 +174,7 @@ def test_an_unreachable_server(language: str, browser: Client, monkeypatch: pyte
 
 @both
 def test_an_unreachable_region(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer_with(monkeypatch, TransportFailure("connect_timeout", "", sent=False))
+    answer_with(monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False))
     form = {"name": "Default", "values-api_key": "sk-typed-into-the-form", "values-region": "cn-beijing"}
     text = shown(browser, language, f"{PROVIDERS}/tongyi/setup/", form)
     check(

@@ -76,11 +76,11 @@ def test_a_trial_that_is_off_sets_nothing_up(acme: Workspace, trial: Trial) -> N
 
 @pytest.mark.parametrize("state", [state for state in CredentialState if state != CredentialState.COOLING])
 def test_the_active_credential_gives_the_state(acme: Workspace, state: CredentialState) -> None:
-    make_credential(acme.tenant, state=state, state_message="why")
+    make_credential(acme.tenant, state=state, state_detail={"text": "why"})
     make_credential(acme.tenant, name="Standby", is_active=False)
     with tenant_scope(acme.tenant):
         status = queries.statuses(tenant_id=acme.tenant.pk)["openai"]
-    assert (status.state, status.message, status.credentials) == (State(state), "why", 2)
+    assert (status.state, status.failure.text, status.credentials) == (State(state), "why", 2)
 
 
 def test_what_the_operator_does_not_offer_is_disabled(acme: Workspace, settings: Any) -> None:

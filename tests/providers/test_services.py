@@ -130,7 +130,7 @@ def test_an_account_without_money_is_stored_with_that_state(tenant: Tenant, answ
     answers.otherwise = openai_error(429, "insufficient_quota", kind="insufficient_quota")
     row = add(tenant)
     assert row.state == CredentialState.NO_FUNDS
-    assert "insufficient_quota" in row.state_message
+    assert "insufficient_quota" in row.failure.codes
     assert queries.statuses(tenant_id=tenant.pk)["openai"].state is State.NO_FUNDS
 
 
@@ -414,13 +414,13 @@ def test_checking_again_writes_what_the_provider_said(tenant: Tenant, answers: A
     row = add(tenant)
     answers.otherwise = openai_error(401, "invalid_api_key", "Incorrect API key.")
     services.check_credential(tenant=tenant, actor=COMMAND, credential=row)
-    assert (row.state, row.state_message) == (CredentialState.REJECTED, "Incorrect API key. (401 invalid_api_key)")
+    assert (row.state, row.failure_words) == (CredentialState.REJECTED, "Incorrect API key. (401 invalid_api_key)")
     since = row.state_since
     services.check_credential(tenant=tenant, actor=COMMAND, credential=row)
     assert row.state_since == since
     answers.otherwise = model_list("gpt-6-luna")
     services.check_credential(tenant=tenant, actor=COMMAND, credential=row)
-    assert (row.state, row.state_message, row.resting_until) == (CredentialState.CONNECTED, "", None)
+    assert (row.state, row.state_detail, row.resting_until) == (CredentialState.CONNECTED, {}, None)
 
 
 def test_one_is_active_and_the_others_stand_by_in_order(tenant: Tenant, answers: Answers) -> None:
@@ -530,7 +530,7 @@ def test_notes_write_only_what_changes(tenant: Tenant) -> None:
     assert version(tenant) == written
     services.note_success(tenant_id=tenant.pk, credential_id=row.pk)
     row.refresh_from_db()
-    assert (row.state, row.state_message, row.resting_until) == (CredentialState.CONNECTED, "", None)
+    assert (row.state, row.state_detail, row.resting_until) == (CredentialState.CONNECTED, {}, None)
     used, written = row.last_used, version(tenant)
     services.note_success(tenant_id=tenant.pk, credential_id=row.pk)
     row.refresh_from_db()
