@@ -15,8 +15,12 @@ from django.core.cache import cache
 from django.utils import translation
 
 from core.translations import compile_outdated
-from tenants.models import User
+from providers import client
+from tenants import keys
+from tenants.models import Tenant, User
+from tenants.scope import tenant_scope
 from tests import canary, factories
+from tests.answers import Answers
 from tests.pairs import stored_pairs
 from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an autouse fixture)
 
@@ -155,6 +159,22 @@ def browser_is_there(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def acme(db: None) -> factories.Workspace:
     return factories.make_workspace("acme")
+
+
+@pytest.fixture
+def tenant(acme: factories.Workspace) -> Iterator[Tenant]:
+    """acme's workspace, entered; its keys have not been opened yet."""
+    keys.forget()
+    with tenant_scope(acme.tenant):
+        yield acme.tenant
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """What providers answer to checks and imports, told beforehand."""
+    made = Answers()
+    monkeypatch.setattr(client, "send", made.send)
+    return made
 
 
 @pytest.fixture

@@ -35,6 +35,26 @@ def make_operator(email: str = "operator@hub.test") -> User:
     return User.objects.create_superuser(email, PASSWORD)
 
 
+def make_call(tenant: Tenant, **changes: Any) -> Any:
+    """The record of a call with an own key that the provider answered."""
+    from quotas.models import CallRecord
+
+    fields = {
+        "request_id": "request-1",
+        "operation": "chat.completions",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "source": "credential:Main",
+        "app_key_name": "CI",
+        "prompt_tokens": 12,
+        "completion_tokens": 40,
+        "usage_source": "reported",
+        "status": "ok",
+    }
+    with tenant_scope(tenant):
+        return CallRecord.objects.create(tenant=tenant, **fields | changes)
+
+
 def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
     """A workspace's row and, unless told otherwise, its key pair (from the store of tests/pairs.py)."""
     tenant = Tenant.objects.create(slug=slug, name=name or slug.title())

@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 from core import error_codes
 from quotas import figures, queries, services
 from quotas.charts import calls_per_day, nice
-from quotas.models import CallRecord, CreditPool, TrialPlan
+from quotas.models import CreditPool, TrialPlan
 from quotas.queries import Cost, SummaryRow
 from quotas.templatetags import usage_ui
 from tenants.downloads import download, text_of
@@ -36,23 +36,8 @@ def browser(acme: factories.Workspace) -> Client:
     return walk.browser(acme.owner)
 
 
-def record(space: factories.Workspace, **changes: Any) -> CallRecord:
-    fields = {
-        "request_id": "request-1",
-        "operation": "chat.completions",
-        "provider": "openai",
-        "model": "gpt-4o",
-        "source": "credential:Main",
-        "app_key_name": "CI",
-        "prompt_tokens": 12,
-        "completion_tokens": 40,
-        "usage_source": "reported",
-        "status": "ok",
-        "latency_ms": 1200,
-    }
-    with tenant_scope(space.tenant):
-        made: CallRecord = CallRecord.objects.create(tenant=space.tenant, **fields | changes)
-    return made
+def record(space: factories.Workspace, **changes: Any) -> Any:
+    return factories.make_call(space.tenant, **{"latency_ms": 1200} | changes)
 
 
 def text(browser: Client, path: str) -> str:

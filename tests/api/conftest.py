@@ -15,6 +15,30 @@ from tests.fakes.fixtures import fake_provider
 __all__ = ["fake_provider"]
 
 
+# What a call record of the API and its CSV must have.
+CALL_FIELDS = {
+    "id",
+    "request_id",
+    "time",
+    "model",
+    "provider",
+    "source",
+    "scenario",
+    "app_key",
+    "prompt_tokens",
+    "completion_tokens",
+    "usage_source",
+    "credits",
+    "cost",
+    "currency",
+    "status",
+    "error_code",
+    "attempts",
+    "latency_ms",
+    "first_token_ms",
+}
+
+
 class Api:
     """Speaks JSON to /api/v1/ with one app key, or with none."""
 

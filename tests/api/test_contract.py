@@ -12,31 +12,11 @@ import openai
 import pytest
 import requests
 
+from tests.api.conftest import CALL_FIELDS
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
-PROMISED = {
-    "id",
-    "request_id",
-    "time",
-    "model",
-    "provider",
-    "source",
-    "scenario",
-    "app_key",
-    "prompt_tokens",
-    "completion_tokens",
-    "usage_source",
-    "credits",
-    "cost",
-    "currency",
-    "status",
-    "error_code",
-    "attempts",
-    "latency_ms",
-    "first_token_ms",
-}
 SCENARIOS = ["reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"]
 
 
@@ -69,7 +49,7 @@ class Script:
 
     def newest(self, provider: str) -> dict[str, Any]:
         [record, *_older] = self.rows("/usage/calls/?limit=1")
-        assert set(record) >= PROMISED
+        assert set(record) >= CALL_FIELDS
         assert record["provider"] == provider
         return record
 

@@ -12,55 +12,16 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from quotas.models import CallRecord, CreditPool, TrialPlan
+from quotas.models import CreditPool, TrialPlan
 from quotas.queries import Cost
 from quotas.templatetags.usage_ui import amount, costs
 from tenants.scope import tenant_scope
 from tests import factories
-from tests.api.conftest import Api, error
+from tests.api.conftest import CALL_FIELDS, Api, error
 
 
-def record(workspace: factories.Workspace, **changes: Any) -> CallRecord:
-    fields = {
-        "request_id": "request-1",
-        "operation": "chat.completions",
-        "provider": "openai",
-        "model": "gpt-4o",
-        "source": "credential:Main",
-        "app_key_name": "CI",
-        "prompt_tokens": 12,
-        "completion_tokens": 40,
-        "usage_source": "reported",
-        "cost": Decimal("0.00043"),
-        "currency": "USD",
-        "status": "ok",
-    }
-    with tenant_scope(workspace.tenant):
-        made: CallRecord = CallRecord.objects.create(tenant=workspace.tenant, **fields | changes)
-    return made
-
-
-CONTRACT = {
-    "id",
-    "request_id",
-    "time",
-    "model",
-    "provider",
-    "source",
-    "scenario",
-    "app_key",
-    "prompt_tokens",
-    "completion_tokens",
-    "usage_source",
-    "credits",
-    "cost",
-    "currency",
-    "status",
-    "error_code",
-    "attempts",
-    "latency_ms",
-    "first_token_ms",
-}
+def record(workspace: factories.Workspace, **changes: Any) -> Any:
+    return factories.make_call(workspace.tenant, **{"cost": Decimal("0.00043"), "currency": "USD"} | changes)
 
 
 def test_calls_have_the_promised_fields(api: Api, acme: factories.Workspace) -> None:
@@ -68,7 +29,7 @@ def test_calls_have_the_promised_fields(api: Api, acme: factories.Workspace) -> 
     body = api.get("/usage/calls/").json()
     assert body["next"] is None
     [found] = body["results"]
-    assert set(found) >= CONTRACT
+    assert set(found) >= CALL_FIELDS
     assert found["id"] == str(made.pk)
     assert (found["prompt_tokens"], found["completion_tokens"], found["usage_source"]) == (12, 40, "reported")
     assert Decimal(found["cost"]) == Decimal("0.00043")
@@ -139,7 +100,7 @@ def test_csv(api: Api, acme: factories.Workspace, how: dict[str, str]) -> None:
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert "attachment" in response["Content-Disposition"]
     [row] = csv.DictReader(io.StringIO(response.content.decode()))
-    assert set(row) >= CONTRACT
+    assert set(row) >= CALL_FIELDS
     assert row["app_key"] == "'=HYPERLINK(1)"
     assert row["source"] == 'credential:"quoted", with comma'
     assert row["prompt_tokens"] == "12"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -24,12 +23,6 @@ from tests.factories import Workspace, make_credential
 
 HOST = "azure_openai"
 BASE = "gpt-4o-mini"
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,16 +15,9 @@ from providers.contributions import TrialFacts
 from providers.spec import Operation
 from tenants.audit import COMMAND
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
-from tests.factories import Workspace, make_credential
+from tests.factories import make_credential
 
 TRIAL = {"openai": ["gpt-3.5-turbo", "text-davinci-003"]}
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -31,20 +30,6 @@ from tests.factories import Workspace, make_credential, marked_secret
 
 SERVER = "https://models.example/v1"
 CHAT = reply(200, {"id": "1", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "p"}}]})
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    made = Answers()
-    monkeypatch.setattr(client, "send", made.send)
-    return made
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    keys.forget()
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import wave
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +14,8 @@ from models_catalog import services
 from models_catalog.errors import ModelDisabled, ModelNotFound
 from models_catalog.models import TenantModel
 from models_catalog.trying import try_model
-from providers import client
 from providers.services import CredentialRefused
 from providers.spec import ModelType, Reply
-from tenants import keys
 from tenants.audit import COMMAND
 from tenants.errors import Conflict
 from tenants.models import Tenant
@@ -41,20 +38,6 @@ ANSWERS = {
     ),
     "moderation": ("/moderations", reply(200, {"results": [{"flagged": False}]}), {"input": "ping"}),
 }
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    made = Answers()
-    monkeypatch.setattr(client, "send", made.send)
-    return made
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    keys.forget()
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 @pytest.fixture

@@ -27,15 +27,6 @@ PATH = "/t/acme/settings/model-providers/import/"
 LIST = reply(200, {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]})
 
 
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    from providers import client
-
-    made = Answers()
-    monkeypatch.setattr(client, "send", made.send)
-    return made
-
-
 def recognised(text: str) -> list[tuple[How, str, str, dict[str, str]]]:
     return [(one.how, one.provider, one.label, one.values) for one in pasted.recognise(pasted.read(text))]
 

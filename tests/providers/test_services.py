@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,20 +24,6 @@ from tests.answers import Answers, model_list, no_connection, openai_error, repl
 from tests.factories import Workspace, make_credential, make_workspace, marked_secret
 
 KEY_LENGTH = 20
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    made = Answers()
-    monkeypatch.setattr(client, "send", made.send)
-    return made
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    keys.forget()
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 def add(tenant: Tenant, *, provider: str = "openai", name: str = "Production", **more: Any) -> ProviderCredential:

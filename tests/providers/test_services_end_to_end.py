@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from tenants.scope import tenant_scope
 from tests.factories import Workspace, make_credential, marked_secret
 from tests.fakes.fixtures import fake_provider  # noqa: F401  (a fixture)
 from tests.fakes.provider import FakeProvider
-
-
-@pytest.fixture
-def tenant(acme: Workspace) -> Iterator[Tenant]:
-    keys.forget()
-    with tenant_scope(acme.tenant):
-        yield acme.tenant
 
 
 def add(tenant: Tenant, fake: FakeProvider, **more: Any) -> ProviderCredential:

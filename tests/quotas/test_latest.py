@@ -19,7 +19,7 @@ from quotas.rollups import roll_up
 from tenants.models import Tenant
 from tenants.scope import NoActiveTenant, tenant_scope
 from tests.quotas.conftest import record_for
-from tests.quotas.test_rollups import NOW, ZONES, Step, fresh_tenant
+from tests.quotas.test_rollups import NOW, ZONES, Step, fresh_tenant, take
 
 MODELS = [(provider, model) for provider in ("openai", "tongyi") for model in ("a", "b/c", "", "never")]
 
@@ -46,11 +46,7 @@ def test_the_day_is_that_of_all_records(steps: list[Any], zone: str) -> None:
     """Whatever is summed, stale, late or not summed yet, and wherever midnight is."""
     with fresh_tenant() as tenant, timezone.override(ZoneInfo(zone)), tenant_scope(tenant):
         for step in steps:
-            if isinstance(step, int):
-                roll_up(now=NOW - timedelta(hours=step))
-            else:
-                for fields in step:
-                    services.record_call(record_for(tenant, **fields))
+            take(step, tenant)
             assert days(queries.latest_calls(tenant_id=tenant.pk, models=MODELS)) == days(of_all_records(tenant))
 
 

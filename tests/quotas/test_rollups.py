@@ -55,6 +55,15 @@ def one_call(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+def take(step: int | list[dict[str, Any]], tenant: Tenant) -> None:
+    """Roll up hours that ended so many ago, or write records."""
+    if isinstance(step, int):
+        roll_up(now=NOW - timedelta(hours=step))
+        return
+    for fields in step:
+        services.record_call(record_for(tenant, **fields))
+
+
 Step = st.lists(one_call(), min_size=1, max_size=6) | st.integers(0, 130)  # records are written, or hours rolled up to so many ago
 
 
@@ -64,11 +73,7 @@ Step = st.lists(one_call(), min_size=1, max_size=6) | st.integers(0, 130)  # rec
 def test_sums_are_those_of_all_records(steps: list[Any], zone: str, days: int) -> None:
     with fresh_tenant() as tenant, timezone.override(ZoneInfo(zone)), tenant_scope(tenant):
         for step in steps:
-            if isinstance(step, int):
-                roll_up(now=NOW - timedelta(hours=step))
-            else:
-                for fields in step:
-                    services.record_call(record_for(tenant, **fields))
+            take(step, tenant)
             compare(tenant, days)
         roll_up(now=NOW + timedelta(hours=5))
         assert not StaleHour.objects.exists()

@@ -38,17 +38,23 @@ def asked(client: Client, model: str, name: str, *rows: Any) -> str:
     return answer.content.decode()
 
 
+def first_rows(acme: Workspace) -> dict[str, Any]:
+    """A row of each of PAGES."""
+    with all_tenants():
+        return {
+            "tenant": acme.tenant,
+            "user": acme.owner,
+            "appkey": acme.app_key[0],
+            "keypair": KeyPair.objects.get(),
+            "auditentry": AuditEntry.objects.first(),
+        }
+
+
 def test_every_list_and_row_opens_and_shows_no_secret(client: Client, acme: Workspace) -> None:
     row, text = acme.app_key
     with all_tenants():
         secrets = [row.digest, text, *KeyPair.objects.values_list("private_sealed", flat=True)]
-        firsts = {
-            "tenant": acme.tenant,
-            "user": acme.owner,
-            "appkey": row,
-            "keypair": KeyPair.objects.get(),
-            "auditentry": AuditEntry.objects.first(),
-        }
+    firsts = first_rows(acme)
     for page in PAGES:
         for url in (f"/admin/tenants/{page}/", f"/admin/tenants/{page}/{firsts[page].pk}/change/"):
             answer = client.get(url)
@@ -58,15 +64,7 @@ def test_every_list_and_row_opens_and_shows_no_secret(client: Client, acme: Work
 
 
 def test_nothing_can_be_deleted_and_what_the_product_makes_not_added(client: Client, acme: Workspace) -> None:
-    row, _text = acme.app_key
-    with all_tenants():
-        firsts = {
-            "tenant": acme.tenant,
-            "user": acme.owner,
-            "appkey": row,
-            "keypair": KeyPair.objects.get(),
-            "auditentry": AuditEntry.objects.first(),
-        }
+    firsts = first_rows(acme)
     for page in PAGES:
         assert client.post(f"/admin/tenants/{page}/{firsts[page].pk}/delete/", {"post": "yes"}).status_code == 403
         assert b"delete_selected" not in client.get(f"/admin/tenants/{page}/").content
