@@ -8,12 +8,11 @@ from django.utils.translation import gettext as _
 
 from core import error_codes
 from gateway.uploads import FILE_LIMIT
-from tenants.templatetags.modelkeep import first_sentence, other_sentences
 
 
-def _problem(text: str) -> dict[str, str]:
+def _problem(title: str, message: str = "") -> dict[str, str]:
     """What happened, and below it what it means and what to do."""
-    return {"title": first_sentence(text), "message": other_sentences(text)}
+    return {"title": title, "message": message}
 
 
 def texts() -> dict[str, Any]:
@@ -23,10 +22,10 @@ def texts() -> dict[str, Any]:
         "words": {entry.code: str(entry.help) for entry in error_codes.CALLS if entry.says_all},
         "about_key": [entry.code for entry in error_codes.CALLS if entry.about_key],
         "failed": _("The call failed."),
-        "broken": _problem(_("The connection broke before the answer was complete. What had arrived stays. Ask again.")),
+        "broken": _problem(_("The connection broke before the answer was complete."), _("What had arrived stays. Ask again.")),
         "offline": _problem(_("The server could not be reached. Nothing was changed.")),
-        "ended": _problem(_("Your session has ended. Sign in again in another tab, then send this once more.")),
-        "forbidden": _problem(_("This was not allowed. Reload the page: your role or your session may have changed.")),
+        "ended": _problem(_("Your session has ended."), _("Sign in again in another tab, then send this once more.")),
+        "forbidden": _problem(_("This was not allowed."), _("Reload the page: your role or your session may have changed.")),
         "tokens": _("{asked} + {said} tokens"),
         "total": _("{n} tokens"),
         "seconds": _("{n} s"),
@@ -40,7 +39,7 @@ def texts() -> dict[str, Any]:
         "cut": _("cut off at the most tokens"),
         "filtered": _("ended by the provider's content filter"),
         "empty": _("The model answered with nothing."),
-        "json": _problem(_("The tools are not a JSON list. Mend them, or empty the field.")),
+        "json": _problem(_("The tools are not a JSON list."), _("Mend them, or empty the field.")),
         "sign_in": _("Sign in"),
         "copied": _("Copied"),
         "unsafe": _("Recording needs HTTPS (or localhost). Upload a file instead."),
@@ -52,7 +51,10 @@ def texts() -> dict[str, Any]:
         "level": _("level {n} %"),
         "silent": _("nothing heard yet"),
         "limit": FILE_LIMIT,
-        "too_large": _problem(_("The file is larger than 25 MB. Nothing was sent. Choose a shorter recording, or cut it into parts.")),
+        "too_large": _problem(
+            _("The file is larger than 25 MB."),
+            _("Nothing was sent. Choose a shorter recording, or cut it into parts."),
+        ),
         "transcribed": _("The transcript is complete."),
         "recorded": _("Recorded {time}. Sending {size} KB…"),
         "hearing": _("The recording is being written down… {n} s"),

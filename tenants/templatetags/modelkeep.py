@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -40,7 +39,6 @@ SECTIONS = {
         "provider-list",
     ),
 }
-_SENTENCES = re.compile(r"(?<=[.?!])\s+|(?<=[。？！])")
 WARN_AT, BAD_AT = 80, 95  # percent of a quota
 
 
@@ -53,17 +51,6 @@ def num(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return f"{value:,}" if isinstance(value, int | float | Decimal) else str(value)
-
-
-@register.filter
-def first_sentence(text: Any) -> str:
-    """What happened; what it means and what to do follow in `other_sentences`."""
-    return _SENTENCES.split(str(text), maxsplit=1)[0]
-
-
-@register.filter
-def other_sentences(text: Any) -> str:
-    return "".join(_SENTENCES.split(str(text), maxsplit=1)[1:])
 
 
 @register.filter
