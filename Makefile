@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
 CHECKS := lint-style lint-types lint-imports lint-django
 TESTED := bench config core gateway models_catalog providers quotas tenants tests
+# Tests start with tables that agree with the code; CI checks the ones that were committed.
+TABLES := $(if $(CI),,tables)
 # Tests that use the database also run on PostgreSQL; most of the providers' tests don't.
 ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants $(shell grep -lE "django_db|factories" tests/providers/test_*.py)
 # Settings of a production server, for `check --deploy`.
@@ -20,7 +22,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers bench screenshots messages format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers bench screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,7 +55,7 @@ lint-django: install-dev
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-test: lint test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
+test: lint $(TABLES) test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers"
 
 # In separate processes, because the browser's driver keeps an event loop running in its thread.
@@ -64,7 +66,7 @@ test-browser: install-dev
 test-postgres: install-dev
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" -k "not mutant" $(wildcard $(ON_POSTGRES))
 
-test-fast: install-dev  ## run the quick tests, without a browser
+test-fast: install-dev $(TABLES)  ## run the quick tests, without a browser
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
 
 test-peers: install-dev  ## test against llama.cpp's server, built first into .venv-peers (takes minutes)
@@ -76,6 +78,9 @@ bench: install-dev  ## run the benchmarks and print tables
 
 screenshots: install-dev  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
+
+tables: install-dev  ## write the tables in README.md that are made from the code
+	@$(BIN)/python -m tests.providers_table
 
 messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'

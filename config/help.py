@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from config import help_generated
 from core import error_codes
 from providers import registry
 from providers.spec import Provider
@@ -89,8 +90,12 @@ def topic(slug: str, in_language: str) -> Page:
 
 @lru_cache(maxsize=128)
 def of_provider(slug: str, in_language: str) -> Page:
+    """Return the page that was written; without one, the page that the declaration makes."""
     folder = PROVIDER_FOLDERS[in_language]
-    return _page(slug, _read(f"{folder}/{slug}.md"), folder, is_provider=True)
+    path = f"{folder}/{slug}.md"
+    with override(in_language):
+        text = _read(path) if (DOCS / path).is_file() else help_generated.markdown(registry.get(slug))
+    return _page(slug, text, folder, is_provider=True)
 
 
 def _read(path: str) -> str:

@@ -24,7 +24,7 @@ LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 
 def test_the_readmes_table_of_providers_is_the_registry() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_table(text) == text, "run: python -m tests.providers_table"
+    assert with_table(text) == text, "run: make tables"
     assert "| `openai` |" in text
 
 

