@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,20 @@ def test_the_import_ladders_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     result = subprocess.run(command, cwd=source.ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_types_are_strict_without_exceptions() -> None:
+    """Only packages without stubs are left out; a line that mypy is told to ignore says of what kind and why."""
+    settings = tomllib.loads((source.ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert settings["strict"] is True
+    assert set(source.PACKAGES) <= set(settings["files"])
+    assert not settings.keys() & {"disable_error_code", "follow_imports", "ignore_errors", "ignore_missing_imports"}
+    assert all(override.keys() == {"module", "ignore_missing_imports"} for override in settings["overrides"])
+    lines = ((path, number, line) for path in source.files() for number, line in enumerate(path.read_text().splitlines(), 1))
+    ignored = [(path, number, line) for path, number, line in lines if "type: ignore" in line]
+    assert not [
+        f"{source.name_of(path)}:{number}" for path, number, line in ignored if not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line)
+    ]
 
 
 def test_nobody_imports_config_but_by_name_in_settings() -> None:

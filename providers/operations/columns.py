@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from enum import Enum
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from providers.spec import ModelType, Operation, Upload
 
@@ -21,10 +21,11 @@ class Row:
     """Base of rows without defaults: leaving a column out names the row and the column."""
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # each row is a dataclass
 
     def __new__(cls, **columns: Any) -> Self:
         """Raises IncompleteTable."""
-        names = [column.name for column in fields(cls)]  # type: ignore[arg-type]
+        names = [column.name for column in fields(cls)]
         missing = [name for name in names if name not in columns]
         if missing:
             key = columns.get(names[0], "?")
