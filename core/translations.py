@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Final
 
 LOCALE: Final = Path(__file__).resolve().parent.parent / "locale"
-_FIELD: Final = re.compile(r'^(msg[a-z_]+(?:\[\d+\])?)((?:\s*"[^\n]*")+)', re.MULTILINE)
+_TEXT: Final = r'(?:[ \n]"[^\n]*")+'
+_ENTRY: Final = re.compile(
+    rf"((?:^#[^\n]*\n)*)(?:^msgctxt({_TEXT})\n)?^msgid({_TEXT})\n"
+    rf"(?:^msgid_plural({_TEXT})\n)?((?:^msgstr(?:\[\d+\])?{_TEXT}\n?)+)",
+    re.MULTILINE,
+)
+_FORM: Final = re.compile(rf"^msgstr(?:\[\d+\])?({_TEXT})", re.MULTILINE)
 _FUZZY: Final = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
 _MAGIC: Final = 0x950412DE
 _HEADER_SIZE: Final = 28  # bytes: seven numbers
@@ -47,24 +53,23 @@ def _compile(source: Path) -> Path:
 
 def read_po(text: str) -> dict[str, str]:
     """Return the translations of a .po file under the keys of a .mo file; fuzzy and empty ones are left out."""
-    entries = (_fields(block) for block in text.split("\n\n") if not _FUZZY.search(block))
-    return {_key(fields): value for fields in entries if (value := _value(fields))}
+    translations: dict[str, str] = {}
+    for comments, context, singular, plural, translated in _ENTRY.findall(text):
+        forms = [_unquote(form) for form in _FORM.findall(translated)]
+        if all(forms) and not _FUZZY.search(comments):
+            translations[_key(context, singular, plural)] = "\0".join(forms)
+    return translations
 
 
-def _fields(block: str) -> dict[str, str]:
-    """Map each keyword of one entry to its text, whose lines are strings as Python writes them, too."""
-    return {name: "".join(map(ast.literal_eval, lines.split("\n"))) for name, lines in _FIELD.findall(block)}
+def _key(context: str, singular: str, plural: str) -> str:
+    before = f"{_unquote(context)}\4" if context else ""
+    after = f"\0{_unquote(plural)}" if plural else ""
+    return f"{before}{_unquote(singular)}{after}"
 
 
-def _key(fields: dict[str, str]) -> str:
-    context = f"{fields['msgctxt']}\4" if "msgctxt" in fields else ""
-    plural = f"\0{fields['msgid_plural']}" if "msgid_plural" in fields else ""
-    return f"{context}{fields['msgid']}{plural}"
-
-
-def _value(fields: dict[str, str]) -> str:
-    forms = [text for name, text in fields.items() if name.startswith("msgstr")]
-    return "\0".join(forms) if all(forms) else ""
+def _unquote(lines: str) -> str:
+    """Join the quoted lines of a text; their escapes are Python's, too."""
+    return "".join(ast.literal_eval(line.strip()) for line in lines.strip().split("\n"))
 
 
 def mo_bytes(translations: dict[str, str]) -> bytes:

@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.settings import BASE_DIR
+from core.translations import read_po
 from models_catalog.models import DefaultModel
 from providers import client as provider_client
 from providers.models import ProviderCredential
@@ -538,6 +539,7 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
     assert texts
     assert [text for text in texts if "#, fuzzy" in text] == []
     assert [text for text in texts if re.search(r'^msgstr(\[0\])? ""$(?!\n")', text, re.MULTILINE)] == []
+    assert len(read_po(source)) == len(re.findall(r"^msgid ", source, re.MULTILINE)), "some are twice or cannot be read"
     with (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.mo").open("rb") as compiled:
         catalog = gettext.GNUTranslations(compiled)
     assert catalog.gettext("Model providers") == "模型供应商"
