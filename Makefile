@@ -84,7 +84,7 @@ tables: install-dev  ## write the tables in README.md that are made from the cod
 
 messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
-	@$(BIN)/python -m core.translations
+	@$(BIN)/python -m core.i18n.compile
 
 format: install-dev  ## format the code
 	@$(BIN)/ruff check --fix $(TESTED)

@@ -53,7 +53,7 @@ def _streams() -> Iterator[tuple[str, Callable[[], Any], float | None]]:
     from tests.fakes.framing import events_of
     from tests.fakes.provider import anthropic_frames, openai_frames
     from tests.providers.case import PLAYED, Case
-    from tests.providers.test_wire_contract import play, stream_of
+    from tests.providers.wire.test_contract import play, stream_of
 
     made = {"openai": openai_frames("m", PIECES, True), "anthropic": anthropic_frames("m", PIECES)}
     for slug, frames in made.items():
@@ -89,8 +89,8 @@ def _decoding(case: Any, events: list[bytes]) -> Callable[[], Any]:
 
 def _lengthened(case: Any, events: list[bytes]) -> list[bytes]:
     """The stream with its first piece of text a hundred times; empty where that cannot be, such as beside a sum of its pieces."""
-    from providers.errors import ProviderError
-    from tests.providers.test_wire_contract import play
+    from providers.declaration.errors import ProviderError
+    from tests.providers.wire.test_contract import play
 
     def characters(told: list[bytes]) -> int:
         try:

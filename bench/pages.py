@@ -54,7 +54,7 @@ def prepare() -> None:
 def furnish() -> Any:
     """A workspace with a credential at each provider, 500 rows of models, and some calls; its owner."""
     from models_catalog.models import TenantModel
-    from providers import registry
+    from providers.declaration import registry
     from quotas.models import CallRecord
     from tenants.scope import tenant_scope
     from tests import factories
@@ -110,8 +110,8 @@ def main() -> None:
     from django.db import connection
     from django.test import Client
 
-    from providers import registry
-    from tenants import keys
+    from providers.declaration import registry
+    from tenants.crypto import keys
 
     client = Client()
     client.force_login(furnish())

@@ -138,14 +138,14 @@ def pages(client: Any) -> None:
 
 def plain_sum(tenant: Any) -> None:
     """What the figures of 90 days took before there were rollups, and take now."""
-    from quotas import queries, sums
+    from quotas.usage import summaries, totals
     from tenants.scope import tenant_scope
 
     with tenant_scope(tenant):
-        since = queries.start_of(DAYS)
-        nothing = sums.Standing(datetime.min.replace(tzinfo=UTC), frozenset())
-        before, records = timed(lambda: queries.totals(tenant_id=tenant.pk, days=DAYS, seen=nothing))
-        after, rolled = timed(lambda: queries.totals(tenant_id=tenant.pk, days=DAYS))
+        since = summaries.start_of(DAYS)
+        nothing = totals.Standing(datetime.min.replace(tzinfo=UTC), frozenset())
+        before, records = timed(lambda: summaries.totals(tenant_id=tenant.pk, days=DAYS, seen=nothing))
+        after, rolled = timed(lambda: summaries.totals(tenant_id=tenant.pk, days=DAYS))
     assert (records.calls, records.costs, records.latencies) == (rolled.calls, rolled.costs, rolled.latencies), "the sums differ"
     say(f"one sum of 90 days since {since:%Y-%m-%d}: {before:.1f} s over the records, {1000 * after:.0f} ms with rollups; both are equal")
 
@@ -179,7 +179,7 @@ def main() -> None:
     from django.db import connection
     from django.test import Client
 
-    from quotas import services
+    from quotas.usage import rollups
     from tests import factories
 
     space = factories.make_workspace("acme")
@@ -187,7 +187,7 @@ def main() -> None:
     say(f"{connection.vendor}: {rows:,} records made in {seconds:.0f} s")
     client = Client()
     client.force_login(space.owner)
-    seconds, rolled = timed(services.roll_up)
+    seconds, rolled = timed(rollups.roll_up)
     say(f"{rolled.closed} hours summed in {seconds:.0f} s")
     for name, text in size():
         say(f"{name} with its indexes: {text}")

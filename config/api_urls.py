@@ -2,18 +2,18 @@
 
 from django.urls import path, re_path
 
-from config import rest
+from core.api import openapi
 from models_catalog import api as models_catalog
 from providers import api as providers
 from quotas import api as quotas
-from tenants import workspace_api as workspace
+from tenants.api import app_keys, audit, members, workspace
 
 PROVIDER = "v1/providers/<slug:provider>/"
 CREDENTIAL = f"{PROVIDER}credentials/<uuid:pk>/"
 
 urlpatterns = [
-    path("schema/", rest.schema, name="api-schema"),
-    path("docs/", rest.docs, name="api-docs"),
+    path("schema/", openapi.schema, name="api-schema"),
+    path("docs/", openapi.docs, name="api-docs"),
     path("v1/providers/", providers.ProvidersView.as_view()),
     path(PROVIDER, providers.ProviderView.as_view()),
     path(f"{PROVIDER}source-order/", providers.SourceOrderView.as_view()),
@@ -34,13 +34,13 @@ urlpatterns = [
     path("v1/usage/calls/<uuid:pk>/", quotas.CallView.as_view()),
     path("v1/usage/summary/", quotas.SummaryView.as_view()),
     path("v1/workspace/", workspace.WorkspaceView.as_view()),
-    path("v1/members/", workspace.MembersView.as_view()),
-    path("v1/members/<int:pk>/", workspace.MemberView.as_view()),
-    path("v1/invitations/", workspace.InvitationsView.as_view()),
-    path("v1/invitations/<uuid:pk>/", workspace.InvitationView.as_view()),
-    path("v1/app-keys/", workspace.AppKeysView.as_view()),
-    path("v1/app-keys/<uuid:pk>/", workspace.AppKeyView.as_view()),
-    path("v1/app-keys/<uuid:pk>/rotate/", workspace.AppKeyRotateView.as_view()),
-    path("v1/audit/", workspace.AuditView.as_view()),
-    re_path(r"^(?:v1/?.*)?$", rest.unknown_path),
+    path("v1/members/", members.MembersView.as_view()),
+    path("v1/members/<int:pk>/", members.MemberView.as_view()),
+    path("v1/invitations/", members.InvitationsView.as_view()),
+    path("v1/invitations/<uuid:pk>/", members.InvitationView.as_view()),
+    path("v1/app-keys/", app_keys.AppKeysView.as_view()),
+    path("v1/app-keys/<uuid:pk>/", app_keys.AppKeyView.as_view()),
+    path("v1/app-keys/<uuid:pk>/rotate/", app_keys.AppKeyRotateView.as_view()),
+    path("v1/audit/", audit.AuditView.as_view()),
+    re_path(r"^(?:v1/?.*)?$", openapi.unknown_path),
 ]

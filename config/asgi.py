@@ -11,20 +11,20 @@ from django.core.asgi import get_asgi_application
 _django: Any = get_asgi_application()
 
 # Models can be imported only now.
-from config.bodies import BodyLimit  # noqa: E402
-from config.leaving import Leaving  # noqa: E402
-from config.logs import AccessLog, request_id  # noqa: E402
-from config.paths import path_of  # noqa: E402
-from gateway.asgi import FORM_LIMIT, Gateway  # noqa: E402
-from gateway.playground import Playground  # noqa: E402
-from gateway.service import Service  # noqa: E402
+from core.asgi.body_limit import BodyLimit  # noqa: E402
+from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
+from core.asgi.paths import path_of  # noqa: E402
+from core.logging import AccessLog, request_id  # noqa: E402
+from gateway.dataplane.app import FORM_LIMIT, Gateway  # noqa: E402
+from gateway.dataplane.runtime import Runtime  # noqa: E402
+from gateway.playground.app import Playground  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-django_application = BodyLimit(Leaving(_django))
-service = Service()
+django_application = BodyLimit(ClientDisconnect(_django))
+service = Runtime()
 gateway = Gateway(service, request_id)
 playground = Playground(gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT))
 

@@ -10,7 +10,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from tenants.keys import master_key_problems
+from config import health
+from core.middleware import GetResponse
+from tenants.crypto.keys import master_key_problems
 
 log = logging.getLogger("modelkeep.health")
 _migrated = threading.Event()
@@ -65,3 +67,20 @@ CHECKS: dict[str, Callable[[], str]] = {
     "migrations": migrations_fault,
     "master_keys": master_keys_fault,
 }
+
+
+class ProbeMiddleware:
+    """Answers /healthz and /readyz first of all: balancers ask by address, over plain http, and without a session."""
+
+    PROBES = {"/healthz": health.healthz, "/readyz": health.readyz}
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = self.PROBES.get(request.path_info)
+        if probe is None:
+            return self.get_response(request)
+        response = probe(request) if request.method in ("GET", "HEAD") else HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        response["Cache-Control"] = "no-store"
+        return response

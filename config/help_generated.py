@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from providers.declaration.spec import Field, Kind, Provider
 from providers.operations.table import OPERATIONS
-from providers.spec import Field, Kind, Provider
 
 
 def markdown(provider: Provider) -> str:

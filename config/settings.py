@@ -12,7 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import ROOT, Environment
-from tenants.masterkeys import field_keys_or_placeholder
+from tenants.crypto.master_keys import field_keys_or_placeholder
 
 BASE_DIR = ROOT
 env = Environment()
@@ -59,12 +59,13 @@ MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
 MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
 
 INSTALLED_APPS = [
+    "core",
     "tenants",
     "providers",
     "models_catalog",
     "quotas",
     "gateway",
-    "config.admin.OperatorAdminConfig",
+    "operations.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -76,10 +77,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
 ]
 MIDDLEWARE = [
-    "config.middleware.ProbeMiddleware",
-    "config.middleware.RequestIdMiddleware",
+    "config.health.ProbeMiddleware",
+    "core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.ContentSecurityPolicyMiddleware",
+    "core.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -95,7 +96,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 AUTH_USER_MODEL = "tenants.User"
-AUTHENTICATION_BACKENDS = ["tenants.login.ThrottledBackend"]
+AUTHENTICATION_BACKENDS = ["tenants.auth.sign_in.ThrottledBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -110,7 +111,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
-                "tenants.context.workspace",
+                "tenants.context_processors.workspace",
             ],
         },
     }
@@ -146,7 +147,7 @@ CACHES = {
 # Sessions and cookies. The __Host- prefix needs https and the whole host; below a prefix the host's other applications are not
 # sent our cookies, and theirs may have the same names.
 COOKIE_PREFIX = "" if not HTTPS else "__Secure-" if FORCE_SCRIPT_NAME else "__Host-"
-SESSION_ENGINE = "tenants.sessions"
+SESSION_ENGINE = "tenants.auth.sessions"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
@@ -157,7 +158,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600  # absolute limit, seconds
 SESSION_IDLE_LIMIT = 12 * 3600  # seconds without a request
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "tenants.passwords.LongEnough", "OPTIONS": {"min_length": 10}},
+    {"NAME": "tenants.auth.passwords.LongEnough", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
@@ -205,12 +206,12 @@ if EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL"))
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api.AppKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["tenants.api.ActionPermission"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api.authentication.AppKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.api.authentication.ActionPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["tenants.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tenants.rest.exception_handler",
+    "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": True,
 }
@@ -233,10 +234,10 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "config.logs.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "core.logging.RequestIdFilter"}},
     "formatters": {
-        "text": {"()": "config.logs.TextFormatter"},
-        "json": {"()": "config.logs.JsonFormatter"},
+        "text": {"()": "core.logging.TextFormatter"},
+        "json": {"()": "core.logging.JsonFormatter"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "json" if LOG_FORMAT == "json" else "text"}

@@ -44,7 +44,7 @@ def collect_static() -> None:
 
 def compile_translations() -> None:
     """Compile outdated translations; without them, pages are in English."""
-    from core.translations import compile_outdated
+    from core.i18n.compile import compile_outdated
 
     try:
         compile_outdated()
@@ -84,7 +84,7 @@ def prepare() -> None:
         sys.exit(f"The settings cannot be used: {error}")
     from django.db import OperationalError
 
-    from tenants.management._base import migrate
+    from tenants.management.base import migrate
 
     load_providers()
     try:
@@ -100,7 +100,7 @@ def prepare() -> None:
 
 def load_providers() -> None:
     """Stop with a line that names file and key if a provider's declaration has a mistake."""
-    from providers import registry
+    from providers.declaration import registry
 
     try:
         registry.all_providers()
@@ -110,7 +110,7 @@ def load_providers() -> None:
 
 def report_master_keys() -> None:
     """One line of the log where the master keys are not the database's: pages go on, calls do not, and /readyz answers 503."""
-    from tenants.keys import master_key_problems
+    from tenants.crypto.keys import master_key_problems
 
     problems = master_key_problems()
     if problems:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from providers.contributions import TrialFacts
-    from quotas.hooks import CredentialField, ListPrice, PlanCredential, RetiredModel
+    from providers.ports import TrialFacts
+    from quotas.ports import CredentialField, ListPrice, PlanCredential, RetiredModel
 
 
 class GatewayConfig(AppConfig):
@@ -22,24 +22,25 @@ class GatewayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from gateway import examples, playground_code, playground_tabs  # noqa: F401 - a table with a gap ends the start
-        from providers import contributions
-        from providers.services import effective_base_url
-        from quotas import hooks
-        from tenants import hooks as tenant_hooks
+        from gateway.dashboard import examples  # noqa: F401 - a table with a gap ends the start
+        from gateway.playground import code_samples, tabs  # noqa: F401 - a table with a gap ends the start
+        from providers import ports
+        from providers.credentials.opening import effective_base_url
+        from quotas import ports as hooks
+        from tenants import ports as tenant_hooks
 
         tenant_hooks.register(callables=examples.callables, example=examples.example)
         tenant_hooks.register_labels({"default_model": scenario_label, "provider": provider_label})
-        contributions.register_trials(trials_by_provider)
-        contributions.register_latest_calls(latest_calls)
+        ports.register_trials(trials_by_provider)
+        ports.register_latest_calls(latest_calls)
         hooks.register(check=check_plan_credential, effective_url=effective_base_url, retired=retired_models, fields=plan_fields)
         hooks.register_catalog(price=list_price, label=provider_label)
 
 
 def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:
     """The trial of each provider, for the providers' pages; of several plans the one that has most left."""
-    from providers.contributions import TrialFacts
-    from quotas import queries
+    from providers.ports import TrialFacts
+    from quotas.trials import queries
 
     views = sorted(queries.trials(tenant_id=tenant_id), key=lambda view: (view.is_on, view.left))
     return {
@@ -58,32 +59,33 @@ def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:
 
 def latest_calls(tenant_id: UUID, models: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], datetime]:
     """When models were called last, for the pages of models."""
-    from quotas import queries
+    from quotas.usage import last_used
 
-    return queries.latest_calls(tenant_id=tenant_id, models=models)
+    return last_used.latest_calls(tenant_id=tenant_id, models=models)
 
 
 def check_plan_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
     """What an operator typed for a plan, checked and split as a tenant's credential is. Raises ServiceError."""
-    from providers import fields, registry
-    from quotas.hooks import PlanCredential
-    from tenants.errors import ServiceError
+    from core.errors import ServiceError
+    from providers.credentials import validation
+    from providers.declaration import registry
+    from quotas.ports import PlanCredential
 
     try:
         declared = registry.get(provider)
     except registry.UnknownProvider:
         raise ServiceError("unknown_provider", _("There is no such provider."), field="provider", status=400) from None
     typed = dict(values)
-    base_url = typed.pop(fields.BASE_URL, "") or ""
-    cleaned = fields.clean([field for field in declared.credential_fields if field.name != fields.BASE_URL], typed)
-    fields.require_complete(declared, cleaned)
-    return PlanCredential(cleaned.public, cleaned.secret, fields.address(declared, cleaned.public, base_url))
+    base_url = typed.pop(validation.BASE_URL, "") or ""
+    cleaned = validation.clean([field for field in declared.credential_fields if field.name != validation.BASE_URL], typed)
+    validation.require_complete(declared, cleaned)
+    return PlanCredential(cleaned.public, cleaned.secret, validation.address(declared, cleaned.public, base_url))
 
 
 def plan_fields(provider: str) -> list[CredentialField]:
     """The inputs of a plan's credential: those that a workspace of this provider fills in."""
-    from providers import registry
-    from quotas.hooks import CredentialField
+    from providers.declaration import registry
+    from quotas.ports import CredentialField
 
     try:
         declared = registry.get(provider).credential_fields
@@ -94,10 +96,10 @@ def plan_fields(provider: str) -> list[CredentialField]:
 
 def retired_models(provider: str, models: Collection[str]) -> list[RetiredModel]:
     """Those of a plan's models that their provider has switched off or will."""
-    from models_catalog import facts
-    from quotas.hooks import RetiredModel
+    from models_catalog.facts import library
+    from quotas.ports import RetiredModel
 
-    shipped = facts.shipped(provider).models
+    shipped = library.shipped(provider).models
     known = ((model, shipped[model]) for model in models if model in shipped)
     return [RetiredModel(model, fact.retired, fact.successor or "") for model, fact in known if fact.retired is not None]
 
@@ -105,7 +107,7 @@ def retired_models(provider: str, models: Collection[str]) -> list[RetiredModel]
 def list_price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
     """A model's price in the catalog of now, for the page of a call."""
     from models_catalog import queries
-    from quotas.hooks import ListPrice
+    from quotas.ports import ListPrice
 
     entry = queries.entry(tenant_id=tenant_id, provider=provider, model=model) if provider_label(provider) else None
     if entry is None or entry.price is None:
@@ -123,7 +125,7 @@ def scenario_label(scenario: str) -> Any:
 
 def provider_label(provider: str) -> Any:
     """A provider's name for people; None where there is no such provider."""
-    from providers import registry
+    from providers.declaration import registry
 
     try:
         return registry.get(provider).label

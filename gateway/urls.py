@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from gateway import playground_views as playground
-from gateway import views
+from gateway.dashboard import views
+from gateway.playground import views as playground
 
 urlpatterns = [
     path("", views.overview, name="overview"),

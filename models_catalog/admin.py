@@ -9,15 +9,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from models_catalog import queries, refreshing, services
+from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.columns import coded, column, flag
+from core.admin.confirm import confirm_first
+from core.errors import ServiceError
+from models_catalog import queries
+from models_catalog.facts import refresh
 from models_catalog.models import CatalogSnapshot, DefaultModel, TenantModel
 from models_catalog.scenarios import SCENARIOS
+from models_catalog.services import defaults
+from models_catalog.services import models as model_services
 from providers.admin import PROVIDER, ProviderFilter
 from providers.operations.table import MODEL_TYPES
 from providers.templatetags.provider_ui import type_label
-from tenants.audit import actor_of
-from tenants.errors import ServiceError
-from tenants.operating import CappedPaginator, ReadOnlyAdmin, asks_first, coded, column, flag
+from tenants.audit.trail import actor_of
 
 LABELS = {one.slug: one.label for one in SCENARIOS}
 TYPE = coded("type", gettext_lazy("type"), type_label)
@@ -71,7 +76,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         self._switch(request, rows, True)
 
     @admin.action(description=gettext_lazy("Switch off…"), permissions=["view"])
-    @asks_first(
+    @confirm_first(
         title=gettext_lazy("Switch models off"),
         consequence=gettext_lazy(
             "Calls of these models are refused from now on, in the workspaces that are named. Where one of them is a default model, "
@@ -83,7 +88,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         self._switch(request, rows, False)
 
     @admin.action(description=gettext_lazy("Make the default of its type…"), permissions=["view"])
-    @asks_first(
+    @confirm_first(
         title=gettext_lazy("Set default models"),
         consequence=gettext_lazy(
             "Each of these models becomes its workspace's default for its own type, in place of the one of today; that one's fallbacks go. "
@@ -106,7 +111,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         actor, number = actor_of(request), 0
         for row in rows.select_related("tenant"):
             try:
-                services.set_enabled(tenant=row.tenant, actor=actor, provider=row.provider, model=row.model, enabled=enabled)
+                model_services.set_enabled(tenant=row.tenant, actor=actor, provider=row.provider, model=row.model, enabled=enabled)
                 number += 1
             except ServiceError as error:
                 self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
@@ -116,7 +121,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
 def _make_default(row: TenantModel, request: HttpRequest) -> None:
     entry = queries.entry(tenant_id=row.tenant_id, provider=row.provider, model=row.model)  # a row may leave the type to the catalog
     scenario = next((one.slug for one in SCENARIOS if entry is not None and one.type == entry.type), "")
-    services.set_default(tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row))
+    defaults.set_default(tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row))
 
 
 class ScenarioFilter(admin.SimpleListFilter):
@@ -155,14 +160,14 @@ class CatalogSnapshotAdmin(ReadOnlyAdmin[CatalogSnapshot]):
         return super().get_queryset(request).defer("document", "previous__document")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        row = refreshing.in_effect()
-        of_release = gettext("In effect: the facts of this release, as of %(date)s") % {"date": refreshing.shipped_on()}
+        row = refresh.in_effect()
+        of_release = gettext("In effect: the facts of this release, as of %(date)s") % {"date": refresh.shipped_on()}
         title = gettext("In effect: the snapshot of %(date)s") % {"date": row.date} if row else of_release
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
     @admin.display(description=gettext_lazy("in effect"), boolean=True)
     def counts(self, row: CatalogSnapshot) -> bool:
-        return bool(row.in_effect and row.date >= refreshing.shipped_on())
+        return bool(row.in_effect and row.date >= refresh.shipped_on())
 
     @admin.display(description=gettext_lazy("models"))
     def models(self, row: CatalogSnapshot) -> int:

@@ -11,18 +11,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from models_catalog import facts, queries, services
-from models_catalog.catalog import Entry
-from models_catalog.models import TenantModel
-from models_catalog.queries import DefaultChoice
-from models_catalog.scenarios import SCENARIOS
-from providers import queries as provider_queries
-from providers.api import FailureWords
-from providers.spec import ModelType
-from tenants.errors import NotFound
-from tenants.permissions import Action
-from tenants.rest import (
-    ApiView,
+from core.api.pagination import listed, listing, page
+from core.api.schema import operation, refused
+from core.api.serializers import (
     Flag,
     NoBody,
     PageQuery,
@@ -30,12 +21,21 @@ from tenants.rest import (
     StrictSerializer,
     Text,
     Whole,
-    listed,
-    listing,
-    operation,
-    page,
-    refused,
 )
+from core.errors import NotFound
+from models_catalog import queries
+from models_catalog.facts import schema
+from models_catalog.models import TenantModel
+from models_catalog.queries import DefaultChoice
+from models_catalog.resolution.catalog import Entry
+from models_catalog.scenarios import SCENARIOS
+from models_catalog.services import adding, defaults, setup
+from models_catalog.services import models as model_services
+from providers import queries as provider_queries
+from providers.api import FailureWords
+from providers.declaration.spec import ModelType
+from tenants.api.base import ApiView
+from tenants.auth.permissions import Action
 
 TAG, DEFAULTS = gettext_noop("Models"), gettext_noop("Default models")
 TYPES = [one.value for one in ModelType]
@@ -69,7 +69,7 @@ class PriceOut(serializers.Serializer[Any]):
     tiers = TierOut(many=True, required=False)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        return facts.price_json(instance)
+        return schema.price_json(instance)
 
 
 class RuleOut(serializers.Serializer[Any]):
@@ -171,9 +171,9 @@ class ModelChange(StrictSerializer):
     enabled = Flag(required=False)
     type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
     label: ShadowingField = Text(required=False, allow_null=True, max_length=200)
-    context_window = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
-    max_output = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
-    max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=facts.LARGEST)
+    context_window = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
+    max_output = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
+    max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
     features = serializers.ListField(child=Text(max_length=200), required=False, allow_null=True, max_length=40)
     parameters = serializers.DictField(
         child=serializers.JSONField(), required=False, allow_null=True, help_text=_("Name -> {min, max, default, supported}.")
@@ -258,7 +258,7 @@ class ModelView(ModelApiView):
     def patch(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
         given = self.body(ModelChange)
-        entry = services.change_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given)
+        entry = model_services.change_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given)
         return Response(self.shown(entry))
 
     @operation(
@@ -269,7 +269,7 @@ class ModelView(ModelApiView):
     )
     def delete(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
-        services.remove_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model)
+        model_services.remove_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model)
         return Response(status=204)
 
 
@@ -289,7 +289,7 @@ class ProviderModelsView(ModelApiView):
     def post(self, request: Request, provider: str) -> Response:
         known_provider(self, provider)
         given = self.body(ModelIn)
-        services.add_model(tenant=self.tenant, actor=self.actor, provider=provider, **given)
+        adding.add_model(tenant=self.tenant, actor=self.actor, provider=provider, **given)
         entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=given["model"])
         assert entry is not None, "it was just added"
         return Response(self.shown(entry), status=201)
@@ -308,7 +308,7 @@ class RefreshView(ApiView):
     def post(self, request: Request, provider: str) -> Response:
         self.body(NoBody)
         known_provider(self, provider)
-        services.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
+        setup.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
         status = known_provider(self, provider)
         shown = {"provider": provider, "models": status.models, "fetched": status.models_fetched, "error": status.list_failure}
         return Response(RefreshOut(shown).data)
@@ -354,7 +354,7 @@ class DefaultView(ApiView):
     @operation("default_models_set", _("Set a scenario's default model"), tag=DEFAULTS, body=DefaultIn, answers={200: DefaultOut})
     def put(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)
-        services.set_default(tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn))
+        defaults.set_default(tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn))
         return Response(DefaultOut(self.choice(scenario)).data)
 
     @operation(
@@ -365,5 +365,5 @@ class DefaultView(ApiView):
     )
     def delete(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)
-        services.clear_default(tenant=self.tenant, actor=self.actor, scenario=scenario)
+        defaults.clear_default(tenant=self.tenant, actor=self.actor, scenario=scenario)
         return Response(status=204)

@@ -10,14 +10,15 @@ class ModelsCatalogConfig(AppConfig):
     def ready(self) -> None:
         from models_catalog import checks, queries, receivers  # noqa: F401  (checks and receivers register themselves)
         from models_catalog.models import TenantModel
-        from providers import contributions, services
-        from tenants import keys
+        from providers import ports
+        from providers.credentials import opening
+        from tenants.crypto import keys
 
         keys.register_sealed(
             TenantModel,
-            name=services.MODEL_ENVELOPE,
+            name=opening.MODEL_ENVELOPE,
             provider="provider",
-            base_url=lambda row: services.effective_base_url(row.provider, row.base_url),
+            base_url=lambda row: opening.effective_base_url(row.provider, row.base_url),
         )
-        contributions.register_model_counts(queries.counts)
-        contributions.register_dependents(queries.scenarios_of)
+        ports.register_model_counts(queries.counts)
+        ports.register_dependents(queries.scenarios_of)

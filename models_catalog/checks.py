@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from models_catalog import facts
+from models_catalog.facts import library, schema
 from models_catalog.models import TenantModel
-from providers.adapters import files
 from providers.checks import unknown_slugs
+from providers.declaration import files
 
 
 @register(Tags.models)
@@ -19,8 +19,8 @@ def shipped_facts_are_sound(app_configs: Any, **_options: Any) -> list[CheckMess
     found: list[CheckMessage] = []
     for slug in files.slugs():
         try:
-            facts.shipped(slug)
-        except facts.BadFact as error:
+            library.shipped(slug)
+        except schema.BadFact as error:
             found.append(Error(f"{files.name_of(slug)}: {error}", id="modelkeep.E113"))
         except files.BadFile as error:
             found.append(Error(str(error), id="modelkeep.E113"))

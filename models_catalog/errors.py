@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from tenants.errors import NotFound, ServiceError
+from core.errors import NotFound, ServiceError
 
 
 class ModelNotFound(NotFound):

@@ -71,7 +71,7 @@ class CatalogSnapshot(models.Model):
     """A newer state of the shipped facts that an operator loaded, for all workspaces; without one the release's own files count."""
 
     date = models.DateField(_("as of"), editable=False)
-    document = models.JSONField(editable=False)  # the file as it was loaded: models_catalog.snapshots says its format
+    document = models.JSONField(editable=False)  # the file as it was loaded: models_catalog.facts.snapshots says its format
     digest = models.CharField(_("SHA-256"), max_length=64, editable=False)
     summary = models.JSONField(_("differences"), default=dict, editable=False)  # to what was in effect before: kind -> number
     loaded = models.DateTimeField(_("loaded"), default=timezone.now, editable=False)

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from models_catalog import services
-from providers import registry
+from models_catalog.services import setup
+from providers.credentials.signals import credential_saved
+from providers.declaration import registry
+from providers.declaration.spec import Kind
 from providers.models import ProviderCredential
-from providers.signals import credential_saved
-from providers.spec import Kind
 from tenants.scope import tenant_scope
 
 
@@ -19,4 +19,4 @@ def import_after_save(credential: ProviderCredential, **_rest: Any) -> None:
     """Own models are imported all at once; a hosting provider's are added one by one."""
     if registry.get(credential.provider).kind is Kind.OWN:
         with tenant_scope(credential.tenant_id):
-            services.import_models(tenant=credential.tenant, provider=credential.provider)
+            setup.import_models(tenant=credential.tenant, provider=credential.provider)

@@ -8,9 +8,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from providers.declaration.spec import ModelType, Operation
 from providers.operations.columns import complete
 from providers.operations.table import OPERATIONS
-from providers.spec import ModelType, Operation
 
 
 @dataclass(frozen=True, slots=True)

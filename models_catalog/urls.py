@@ -2,22 +2,23 @@
 
 from django.urls import include, path
 
-from models_catalog import views, views_listing
+from models_catalog.listing import views as listing_views
+from models_catalog.views import defaults, models, setup
 
 provider_patterns = [
-    path("", views.provider_models, name="provider-models"),
-    path("setup/", views.provider_setup, name="provider-setup"),
-    path("models/add/", views.model_add, name="model-add"),
-    path("models/bulk/", views.models_bulk, name="models-bulk"),
-    path("models/refresh/", views.models_refresh, name="models-refresh"),
-    path("models/<path:model>/toggle/", views.model_toggle, name="model-toggle"),
-    path("models/<path:model>/test/", views.model_test, name="model-test"),
-    path("models/<path:model>/delete/", views.model_delete, name="model-delete"),
-    path("models/<path:model>/", views.model_detail, name="model-detail"),
+    path("", models.provider_models, name="provider-models"),
+    path("setup/", setup.provider_setup, name="provider-setup"),
+    path("models/add/", models.model_add, name="model-add"),
+    path("models/bulk/", models.models_bulk, name="models-bulk"),
+    path("models/refresh/", models.models_refresh, name="models-refresh"),
+    path("models/<path:model>/toggle/", models.model_toggle, name="model-toggle"),
+    path("models/<path:model>/test/", models.model_test, name="model-test"),
+    path("models/<path:model>/delete/", models.model_delete, name="model-delete"),
+    path("models/<path:model>/", models.model_detail, name="model-detail"),
 ]
 urlpatterns = [
-    path("models/", views_listing.models, name="models"),
+    path("models/", listing_views.models, name="models"),
     path("settings/model-providers/<slug:provider>/", include(provider_patterns)),
-    path("settings/default-models/", views.default_models, name="default-models"),
-    path("settings/default-models/<slug:scenario>/test/", views.default_test, name="default-test"),
+    path("settings/default-models/", defaults.default_models, name="default-models"),
+    path("settings/default-models/<slug:scenario>/test/", defaults.default_test, name="default-test"),
 ]

@@ -10,11 +10,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from providers import registry, services
+from core.admin.base import ReadOnlyAdmin
+from core.admin.columns import coded, column, flag
+from core.admin.confirm import confirm_first
+from core.errors import ServiceError
+from providers.credentials import services
+from providers.declaration import registry
 from providers.models import CredentialState, ProviderCredential
-from tenants.audit import actor_of
-from tenants.errors import ServiceError
-from tenants.operating import ReadOnlyAdmin, asks_first, coded, column, flag
+from tenants.audit.trail import actor_of
 
 TROUBLE = (
     CredentialState.REJECTED,
@@ -97,7 +100,7 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
         self.message_user(request, ngettext("%d credential checked.", "%d credentials checked.", number) % number)
 
     @admin.action(description=gettext_lazy("Deactivate…"), permissions=["view"])
-    @asks_first(
+    @confirm_first(
         title=gettext_lazy("Deactivate credentials"),
         consequence=gettext_lazy(
             "The next standby credential of the same provider takes over at once and pays for the calls. "

@@ -11,14 +11,25 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import queries, services
+from core.api.pagination import listed, listing, page
+from core.api.schema import operation, refused
+from core.api.serializers import (
+    Flag,
+    NoBody,
+    PageQuery,
+    ShadowingField,
+    StrictSerializer,
+    Text,
+)
+from core.errors import NotFound
+from providers import queries
+from providers.credentials import services
+from providers.declaration.spec import Field, Kind, ModelType
 from providers.failures.detail import FailureDetail
 from providers.models import NAME_LENGTH, CredentialState, ProviderCredential
 from providers.queries import ProviderStatus, State
-from providers.spec import Field, Kind, ModelType
-from tenants.errors import NotFound
-from tenants.permissions import Action
-from tenants.rest import ApiView, Flag, NoBody, PageQuery, ShadowingField, StrictSerializer, Text, listed, listing, operation, page, refused
+from tenants.api.base import ApiView
+from tenants.auth.permissions import Action
 
 TAG, CREDENTIALS = gettext_noop("Providers"), gettext_noop("Credentials")
 CREDENTIAL, TRIAL = "credential", "trial"

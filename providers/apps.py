@@ -8,13 +8,14 @@ class ProvidersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from providers import checks, services  # noqa: F401  (checks register themselves)
+        from providers import checks  # noqa: F401  (checks register themselves)
+        from providers.credentials import opening
         from providers.models import ProviderCredential
-        from tenants import keys
+        from tenants.crypto import keys
 
         keys.register_sealed(
             ProviderCredential,
-            name=services.ENVELOPE,
+            name=opening.ENVELOPE,
             provider="provider",
-            base_url=lambda row: services.effective_base_url(row.provider, row.base_url),
+            base_url=lambda row: opening.effective_base_url(row.provider, row.base_url),
         )

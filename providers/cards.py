@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from providers.declaration.spec import Kind
 from providers.models import CredentialState, ProviderCredential
 from providers.operations.table import MODEL_TYPES
 from providers.queries import ProviderStatus, State, is_resting
-from providers.spec import Kind
 
 STATE_LABELS: dict[State, Any] = {
     State.NOT_SET_UP: _("Not set up"),

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
-from providers import egress, registry
-from providers.adapters.files import name_of
+from providers.declaration import registry
+from providers.declaration.files import name_of
 from providers.models import ProviderChoice, ProviderCredential
+from providers.transport import egress
 
 
 @register(Tags.models)

@@ -11,14 +11,14 @@ from django import forms
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from providers import registry
+from core.web.forms import PageForm
 from providers.cards import STATE_FILTERS
-from providers.fields import typed_base_url
+from providers.credentials.validation import typed_base_url
+from providers.declaration import registry
+from providers.declaration.spec import Field, Provider
+from providers.imports.env_file import MOST_CHARACTERS, key_field
 from providers.models import NAME_LENGTH, ProviderCredential
 from providers.operations.table import MODEL_TYPES
-from providers.pasted import MOST_CHARACTERS, key_field
-from providers.spec import Field, Provider
-from tenants.pages import PageForm
 
 
 class FilterForm(PageForm):

@@ -35,7 +35,7 @@ class ProviderCredential(TenantOwned):
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
     base_url = models.CharField(_("base URL"), max_length=300, blank=True)  # normalised; "" is the provider's own
     values = models.JSONField(default=dict, blank=True, editable=False)  # fields that are not secret
-    sealed = models.TextField(blank=True, editable=False)  # tenants.keys token; "" where no field is secret
+    sealed = models.TextField(blank=True, editable=False)  # tenants.crypto.keys token; "" where no field is secret
     version = models.PositiveIntegerField(default=1, editable=False)  # grows with each sealing; part of its context
     mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
     is_active = models.BooleanField(_("active"), default=False)

@@ -12,12 +12,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from providers import contributions, registry
-from providers.contributions import TrialFacts
+from core.request_cache import once
+from providers import ports
+from providers.declaration import registry
+from providers.declaration.spec import Provider
 from providers.failures.detail import FailureDetail
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
-from providers.reading import once
-from providers.spec import Provider
+from providers.ports import TrialFacts
 
 
 class State(StrEnum):
@@ -130,8 +131,8 @@ def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, Provider
     for row in _all_credentials(tenant_id):
         by_provider[row.provider].append(row)
     chosen = choices(tenant_id=tenant_id)
-    trials = contributions.trials(tenant_id)
-    counts = contributions.model_counts(tenant_id) if with_counts else {}
+    trials = ports.trials(tenant_id)
+    counts = ports.model_counts(tenant_id) if with_counts else {}
     offered = {provider.slug: provider for provider in registry.offered()}
     known = {provider.slug: provider for provider in registry.all_providers()}
     now = timezone.now()
@@ -151,11 +152,11 @@ def status(*, tenant_id: UUID, provider: str) -> ProviderStatus | None:
 def consequences(*, credential: ProviderCredential) -> Consequences:
     """What stops when this credential is deleted."""
     others = [row for row in _all_credentials(credential.tenant_id) if row.provider == credential.provider and row.pk != credential.pk]
-    trial = contributions.trials(credential.tenant_id).get(credential.provider)
+    trial = ports.trials(credential.tenant_id).get(credential.provider)
     if others:
         return Consequences(others[0], trial, 0, ())
-    count = contributions.model_counts(credential.tenant_id).get(credential.provider, 0)
-    return Consequences(None, trial, count, contributions.dependents(credential.tenant_id, credential.provider))
+    count = ports.model_counts(credential.tenant_id).get(credential.provider, 0)
+    return Consequences(None, trial, count, ports.dependents(credential.tenant_id, credential.provider))
 
 
 def _status(

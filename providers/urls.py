@@ -2,7 +2,8 @@
 
 from django.urls import include, path
 
-from providers import views, views_import
+from providers import views
+from providers.imports import views as import_views
 
 credential_patterns = [
     path("", views.provider_credentials, name="provider-credentials"),
@@ -16,6 +17,6 @@ credential_patterns = [
 ]
 urlpatterns = [
     path("settings/model-providers/", views.provider_list, name="provider-list"),
-    path("settings/model-providers/import/", views_import.credential_import, name="credential-import"),
+    path("settings/model-providers/import/", import_views.credential_import, name="credential-import"),
     path("settings/model-providers/<slug:provider>/credentials/", include(credential_patterns)),
 ]

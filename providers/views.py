@@ -12,21 +12,24 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from core.asgi.client_disconnect import stays
+from core.i18n.sentences import listed
+from core.request_cache import reading_once
 from core.text import joined
-from providers import queries, registry, services
+from core.web.forms import act, attempt, page_form
+from providers import queries
 from providers.cards import Card, CredentialCard, matching, sorted_cards
+from providers.credentials import services
+from providers.credentials.consequences import what_stops
+from providers.declaration import registry
+from providers.declaration.spec import Provider
 from providers.forms import FilterForm, RenameForm, ReplaceForm
-from providers.leaving import stays
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus
-from providers.reading import reading_once
-from providers.spec import Provider
-from providers.wording import listed, what_stops
-from tenants.audit import actor_of
+from tenants.audit.trail import actor_of
+from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
-from tenants.pages import act, attempt, page_form
-from tenants.permissions import Action
-from tenants.web import page, recently_authenticated
 
 
 @page(Action.VIEW_PROVIDERS)

@@ -16,17 +16,22 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from quotas import exports, pricing, queries
+from core.api.pagination import PAGE_LIMIT, listed, listing, page
+from core.api.schema import operation
+from core.api.serializers import PageQuery, ShadowingField, StrictSerializer
+from core.csv import csv_file
+from core.errors import NotFound
+from quotas.ledger import pricing
 from quotas.models import CallRecord
-from quotas.queries import TrialView
-from tenants.downloads import csv_file
-from tenants.errors import NotFound
-from tenants.permissions import Action
-from tenants.rest import PAGE_LIMIT, ApiView, PageQuery, ShadowingField, StrictSerializer, listed, listing, operation, page
+from quotas.trials import queries
+from quotas.trials.queries import TrialView
+from quotas.usage import call_list, exports, summaries
+from tenants.api.base import ApiView
+from tenants.auth.permissions import Action
 
 TAG = gettext_noop("Usage and trials")
 # What the pages also group by is an internal number here.
-GROUPS = tuple(name for name in queries.GROUPS if name != "member")
+GROUPS = tuple(name for name in summaries.GROUPS if name != "member")
 
 
 class TrialModelOut(serializers.Serializer[Any]):
@@ -135,7 +140,7 @@ class CallsView(ApiView):
         as_csv = request.accepted_renderer.format == "csv"
         limit = self.query.get("limit") or (PAGE_LIMIT if as_csv else 100)
         wanted = {name: value for name, value in self.query.items() if name not in ("limit", "format")}
-        found = queries.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
+        found = call_list.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
         rows, more = found[:limit], len(found) > limit
         following = str(rows[-1].pk) if more else None
         return csv_response(rows, following) if as_csv else listing(CallOut, rows, following)
@@ -153,7 +158,7 @@ class CallView(ApiView):
 
     @operation("usage_call", _("Show a call"), tag=TAG, answers={200: CallOut})
     def get(self, request: Request, pk: UUID) -> Response:
-        row = queries.call(tenant_id=self.tenant.pk, pk=pk)
+        row = call_list.call(tenant_id=self.tenant.pk, pk=pk)
         if row is None:
             raise NotFound("no_such_call", _("There is no such call in this workspace."))
         return Response(CallOut(row).data)
@@ -214,7 +219,7 @@ class SummaryView(ApiView):
     )
     def get(self, request: Request) -> Response | HttpResponse:
         wanted = {name: value for name, value in self.query.items() if name != "format"}
-        found = queries.summary(tenant_id=self.tenant.pk, **wanted)
+        found = summaries.summary(tenant_id=self.tenant.pk, **wanted)
         if request.accepted_renderer.format == "csv":
             return csv_file("usage.csv", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows))
         return Response(SummaryOut(found).data)

@@ -10,9 +10,9 @@ class QuotasConfig(AppConfig):
     def ready(self) -> None:
         from quotas import receivers
         from quotas.models import TrialPlan
-        from quotas.plans import SEALED_NAME, effective_base_url
-        from tenants import keys
-        from tenants.services import system_tenant
+        from quotas.trials.plans import SEALED_NAME, effective_base_url
+        from tenants.crypto import keys
+        from tenants.services.workspaces import system_tenant
 
         receivers.connect()
         keys.register_sealed(

@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core import error_codes
+from core.web.forms import PageForm
 from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import provider_name
-from tenants.forms import midnight
-from tenants.pages import PageForm
+from tenants.forms.audit import midnight
 
 PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
 ALL: Final = ("", pgettext_lazy("calls", "All"))

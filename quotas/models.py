@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from quotas import histogram
-from tenants.ids import uuid7
+from core.ids import uuid7
+from quotas.usage import latency_buckets
 from tenants.models import TenantOwned, User
 
 
@@ -167,7 +167,7 @@ class CallRecord(TenantOwned):
     user = models.ForeignKey(
         User, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, blank=True, related_name="+"
     )
-    operation = models.CharField(max_length=24)  # providers.spec.Operation
+    operation = models.CharField(max_length=24)  # providers.declaration.spec.Operation
     scenario = models.CharField(_("scenario"), max_length=20, blank=True)
     provider = models.CharField(_("provider"), max_length=40, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True)
@@ -220,7 +220,7 @@ class Span(models.IntegerChoices):
 
 
 class UsageRollup(TenantOwned):
-    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by quotas/rollups.py alone."""
+    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by quotas/usage/rollups.py alone."""
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
     span = models.PositiveSmallIntegerField(choices=Span)
@@ -256,7 +256,7 @@ class UsageRollup(TenantOwned):
         return f"{self.start:%Y-%m-%d %H} {self.provider}/{self.model}: {self.calls}"
 
 
-for _column in histogram.COLUMNS:
+for _column in latency_buckets.COLUMNS:
     UsageRollup.add_to_class(_column, models.PositiveBigIntegerField(default=0))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quotas.plans import give_pools
+from quotas.trials.plans import give_pools
 from tenants.models import Tenant
 from tenants.signals import workspace_created
 

@@ -11,17 +11,18 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from quotas import exports, figures, queries
-from quotas.charts import calls_per_day
+from core.csv import download
+from core.web.forms import endpoint
 from quotas.forms import CallFilterForm, UsageForm
-from tenants import hooks
-from tenants.audit import actor_of, record
+from quotas.trials import queries
+from quotas.usage import call_list, exports, presentation, summaries, totals
+from quotas.usage.charts import calls_per_day
+from tenants import ports
+from tenants.audit.trail import actor_of, record
+from tenants.auth.decorators import page
+from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
-from tenants.downloads import download
 from tenants.models import User
-from tenants.pages import endpoint
-from tenants.permissions import Action
-from tenants.web import page
 
 PER_PAGE = 50
 MOST_ROWS = 50  # of a breakdown on the page; the CSV has all
@@ -32,11 +33,11 @@ CHOICE_DAYS = 30  # what can be filtered by is what was used in so many days
 def usage(request: WorkspaceRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     days, tenant_id = form.chosen, request.tenant.pk
-    seen = queries.standing(tenant_id=tenant_id, since=queries.start_of(2 * max(days, queries.FORECAST_DAYS)))
-    found = queries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
+    seen = totals.standing(tenant_id=tenant_id, since=summaries.start_of(2 * max(days, queries.FORECAST_DAYS)))
+    found = summaries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
     form.offer(found.choices)
     by = request.GET.get("by", "")
-    by = by if by in figures.BREAKDOWNS else "model"
+    by = by if by in presentation.BREAKDOWNS else "model"
     shown = found.by[by][:MOST_ROWS]
     trials = [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit]
     is_needed = bool(trials) and (found.total.calls > 0 or days < queries.FORECAST_DAYS)  # a longer time without calls tells it too
@@ -46,11 +47,11 @@ def usage(request: WorkspaceRequest) -> HttpResponse:
         "trials": trials,
         "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen) if is_needed else {},
         "usage": found,
-        "figures": figures.of(found),
+        "figures": presentation.of(found),
         "chart": calls_per_day(found.days),
         "by": by,
-        "tabs": figures.BREAKDOWNS,
-        "rows": figures.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
+        "tabs": presentation.BREAKDOWNS,
+        "rows": presentation.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
         "further": max(0, len(found.by[by]) - len(shown)),
         "problems": [row for row in found.by["error_code"] if row.errors],  # not what somebody stopped
         "calls_query": urlencode(form.chosen_filters | {"since": found.since.date().isoformat()}),
@@ -59,7 +60,7 @@ def usage(request: WorkspaceRequest) -> HttpResponse:
     return render(request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls))
 
 
-def _names(rows: Iterable[queries.SummaryRow]) -> Mapping[str, str]:
+def _names(rows: Iterable[summaries.SummaryRow]) -> Mapping[str, str]:
     """Names of people by id; who has none left is not in it."""
     people = User.objects.filter(pk__in=[row.key for row in rows])
     return {str(person.pk): person.name or person.email for person in people}
@@ -69,8 +70,8 @@ def _names(rows: Iterable[queries.SummaryRow]) -> Mapping[str, str]:
 def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
     """The sums by `by` (the days by default) as CSV."""
     form, by = UsageForm(request.GET), request.GET.get("by", "")
-    by = by if by in queries.GROUPS else "day"
-    found = queries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
+    by = by if by in summaries.GROUPS else "day"
+    found = summaries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
     if by == "member":
         names = _names(found.rows)
         for row in found.rows:
@@ -82,9 +83,9 @@ def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
 @page(Action.VIEW_USAGE)
 def usage_calls(request: WorkspaceRequest) -> HttpResponse:
     form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
-    rows = queries.calls(tenant_id=tenant_id, limit=PER_PAGE + 1, **form.query)
+    rows = call_list.calls(tenant_id=tenant_id, limit=PER_PAGE + 1, **form.query)
     shown, more = rows[:PER_PAGE], len(rows) > PER_PAGE
-    form.offer(queries.choices(tenant_id=tenant_id, days=CHOICE_DAYS))
+    form.offer(summaries.choices(tenant_id=tenant_id, days=CHOICE_DAYS))
     context = {
         "calls": shown,
         "next": shown[-1].pk if more else None,
@@ -97,7 +98,7 @@ def usage_calls(request: WorkspaceRequest) -> HttpResponse:
 
 def _first_call(request: WorkspaceRequest, *, needed: bool) -> dict[str, Any]:
     """What a page without calls shows instead: a command that is answered now, where there is one."""
-    return {"base_url": endpoint(request), "example": hooks.example(request.tenant.pk)} if needed else {}
+    return {"base_url": endpoint(request), "example": ports.example(request.tenant.pk)} if needed else {}
 
 
 @page(Action.VIEW_USAGE)
@@ -106,9 +107,9 @@ def usage_calls_export(request: WorkspaceRequest) -> StreamingHttpResponse:
     form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
     wanted = {name: value for name, value in form.query.items() if name != "after"}
     if "days" in request.GET and wanted["since"] is None:
-        wanted["since"] = queries.start_of(UsageForm(request.GET).chosen)
+        wanted["since"] = summaries.start_of(UsageForm(request.GET).chosen)
     _note_export(request, "calls", {name: str(value) for name, value in wanted.items() if value})
-    pieces = exports.of_calls(queries.every_call(tenant_id=tenant_id, **wanted))
+    pieces = exports.of_calls(call_list.every_call(tenant_id=tenant_id, **wanted))
     return download(request, pieces, name=_file("calls", request))
 
 
@@ -129,7 +130,7 @@ def _file(name: str, request: WorkspaceRequest) -> str:
 
 @page(Action.VIEW_USAGE)
 def usage_call(request: WorkspaceRequest, call_id: UUID) -> HttpResponse:
-    call = queries.call(tenant_id=request.tenant.pk, pk=call_id)
+    call = call_list.call(tenant_id=request.tenant.pk, pk=call_id)
     if call is None:
         raise Http404
-    return render(request, "quotas/call.html", {"call": call, "detail": figures.detail(call)})
+    return render(request, "quotas/call.html", {"call": call, "detail": presentation.detail(call)})

@@ -8,4 +8,5 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tenants import checks, login  # noqa: F401  (their receivers and checks register themselves)
+        from tenants import checks  # noqa: F401  (their receivers and checks register themselves)
+        from tenants.auth import sign_in  # noqa: F401  (their receivers and checks register themselves)

@@ -12,8 +12,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 from django.http.request import validate_host
 
-from tenants import keyring, masterkeys
-from tenants.masterkeys import MasterKeyError
+from tenants.crypto import key_pairs, master_keys
+from tenants.crypto.master_keys import MasterKeyError
 
 _MAKE_KEY: Final = (
     "Make one with `python -m config.first_start --print-master-key` and set MODELKEEP_MASTER_KEYS or MODELKEEP_MASTER_KEYS_FILE."
@@ -35,7 +35,7 @@ def check_secrets(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         hint = "Set SECRET_KEY or SECRET_KEY_FILE, or run `python -m config.first_start` once."
         found.append(Error("SECRET_KEY is empty.", hint=hint, id="modelkeep.E008"))
     try:
-        masterkeys.parse(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
+        master_keys.parse(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
     except MasterKeyError as error:
         found.append(Error(str(error), hint=_MAKE_KEY, id=MASTER_KEY_IDS[error.code]))
     return found
@@ -47,7 +47,7 @@ def check_master_keys_fit(app_configs: Any, databases: Any = None, **kwargs: Any
     if not databases:
         return []
     try:
-        problems = keyring.master_key_problems()
+        problems = key_pairs.master_key_problems()
     except DatabaseError:
         return []  # there are no tables yet
     hint = "Set MODELKEEP_MASTER_KEYS to the keys that this database was written with; nothing is written until then."
@@ -74,7 +74,7 @@ def check_debug(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 @register(Tags.security)
 def check_content_security_policy(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     policy: str = getattr(settings, "CONTENT_SECURITY_POLICY", "")
-    set_by = "config.middleware.ContentSecurityPolicyMiddleware"
+    set_by = "core.middleware.ContentSecurityPolicyMiddleware"
     if "default-src 'none'" in policy and "unsafe-" not in policy and set_by in settings.MIDDLEWARE:
         return []
     hint = f"Keep {set_by} in MIDDLEWARE and default-src 'none' without unsafe-* in CONTENT_SECURITY_POLICY."

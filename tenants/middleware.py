@@ -21,8 +21,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tenants import queries
+from tenants.auth.headers import BadCredential
+from tenants.auth.principal import find_principal, principal_of_member
 from tenants.auth.request import TenantRequest
-from tenants.identity import BadCredential, find_principal, principal_of_member
 from tenants.models import Membership, Tenant
 from tenants.scope import abound, all_tenants, bound, tenant_scope
 

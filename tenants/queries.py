@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from tenants.auth.permissions import Action, Role, actions_of
 from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyPair, Membership, Tenant, User
-from tenants.permissions import Action, Role, actions_of
 from tenants.scope import all_tenants
 
 BATCH = 1000  # rows that an export reads at once

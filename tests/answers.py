@@ -1,4 +1,4 @@
-"""Stands in for the network below `providers.client.perform`: answers are told beforehand, calls are kept."""
+"""Stands in for the network below `providers.transport.sync_client.perform`: answers are told beforehand, calls are kept."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.exchange import FailureKind, TransportFailure
+from providers.declaration.spec import Call, Reply
 from providers.failures.reasons import Reason
-from providers.spec import Call, Reply
+from providers.transport.steps import FailureKind, TransportFailure
 
 JSON = {"content-type": "application/json"}
 

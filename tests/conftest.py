@@ -14,9 +14,9 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import translation
 
-from core.translations import compile_outdated
-from providers import client
-from tenants import keys
+from core.i18n.compile import compile_outdated
+from providers.transport import sync_client
+from tenants.crypto import keys
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
 from tests import canary, factories
@@ -173,7 +173,7 @@ def tenant(acme: factories.Workspace) -> Iterator[Tenant]:
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """What providers answer to checks and imports, told beforehand."""
     made = Answers()
-    monkeypatch.setattr(client, "send", made.send)
+    monkeypatch.setattr(sync_client, "send", made.send)
     return made
 
 

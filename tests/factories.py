@@ -1,6 +1,6 @@
 """Rows for tests: workspaces with people of every role, app keys and credentials; a stranger; secrets that can be searched for.
 
-Every secret made here is marked and unique, so that `tests/test_canary.py` can look for it where no secret may be.
+Every secret made here is marked and unique, so that `tests/isolation/test_canary.py` can look for it where no secret may be.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tenants.auth.permissions import Role, Scope
 from tenants.models import AppKey, Membership, Tenant, User
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
 
 PASSWORD = "correct horse battery staple"
@@ -64,7 +64,7 @@ def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
 
 
 def make_key_pair(tenant: Tenant) -> None:
-    from tenants import keys
+    from tenants.crypto import keys
 
     keys.make_key_pair(tenant=tenant)
 
@@ -85,11 +85,11 @@ def make_app_key(
     **limits: Any,
 ) -> tuple[AppKey, str]:
     """(row, the key's text). `limits`: allowed_providers, allowed_models, expires."""
-    from tenants import services
-    from tenants.audit import COMMAND
+    from tenants.audit.trail import COMMAND
+    from tenants.services import app_keys as app_key_services
 
     with tenant_scope(tenant):
-        row, text = services.create_app_key(tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits)
+        row, text = app_key_services.create_app_key(tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits)
     app_keys.append(text)
     return row, text
 
@@ -105,9 +105,10 @@ def make_credential(
     **fields: Any,
 ) -> Any:
     """A credential that was connected; nothing is sent. Without `values` every secret field gets a marked secret."""
-    from providers import registry, services
+    from providers.credentials import drafts
+    from providers.declaration import registry
     from providers.models import CredentialState, ProviderCredential
-    from tenants.audit import COMMAND
+    from tenants.audit.trail import COMMAND
 
     declared = registry.get(provider)
     if values is None:
@@ -117,7 +118,7 @@ def make_credential(
             if one.required and one.name != "base_url"
         }
     with tenant_scope(tenant):
-        row = services.store_unchecked(tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url)
+        row = drafts.store_unchecked(tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url)
         fields = {"state": CredentialState.CONNECTED, "is_active": is_active} | fields
         ProviderCredential.objects.filter(pk=row.pk).update(**fields)
         row.refresh_from_db()

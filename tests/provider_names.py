@@ -7,7 +7,7 @@ from functools import cache
 
 from django.utils import translation
 
-from providers import registry
+from providers.declaration import registry
 
 WORD = re.compile(r"[A-Za-z]{2,}")
 

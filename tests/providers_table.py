@@ -12,9 +12,9 @@ BLOCK = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- /providers -->)", re.D
 def table() -> str:
     from django.utils import translation
 
-    from providers import registry
+    from providers.declaration import registry
+    from providers.declaration.spec import Kind
     from providers.operations.table import operation_of
-    from providers.spec import Kind
 
     lines = ["| provider | slug | models | added | needs |", "|---|---|---|---|---|"]
     with translation.override("en"):

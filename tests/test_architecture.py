@@ -27,13 +27,13 @@ ALL_TENANTS = {
     "tenants/scope.py": "defines it",
     "tenants/middleware.py": "the operators' site",
     "tenants/queries.py": "a person's own memberships, before any workspace is entered",
-    "tenants/invitations.py": "an invitation's link names its workspace",
-    "tenants/models.py": "the guard lets operators write",
+    "tenants/services/invitations.py": "an invitation's link names its workspace",
+    "tenants/models/workspace.py": "the guard lets operators write",
     "tenants/managers.py": "the manager lets operators read",
 }
 # Files that may write or read without the guard of TenantOwned.save and the manager.
 UNGUARDED: dict[str, str] = {
-    "models_catalog/importing.py": "a provider's list of models, in one statement; every row is made for one tenant",
+    "models_catalog/services/imports.py": "a provider's list of models, in one statement; every row is made for one tenant",
 }
 
 

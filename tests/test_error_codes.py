@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from core import error_codes
+from core.api import errors
 from core.error_codes import RECORDED
-from gateway.errors import Refusal
-from providers.errors import Failure
-from tenants import rest
-from tenants.errors import Conflict, NotAllowed, NotFound, ServiceError
+from core.errors import Conflict, NotAllowed, NotFound, ServiceError
+from gateway.dataplane.errors import Refusal
+from providers.declaration.errors import Failure
 from tests.source import ROOT, files, name_of, tree
 
 SENDERS = {"Refusal", "error_body", "_respond"}
@@ -25,7 +25,7 @@ def test_a_code_that_is_not_in_the_table_fails_at_once() -> None:
         with pytest.raises(error_codes.UnknownErrorCode):
             refuse("no_such_code", "Words.")
     with pytest.raises(error_codes.UnknownErrorCode):
-        rest.error_body("no_such_code", "Words.")
+        errors.error_body("no_such_code", "Words.")
 
 
 def test_a_status_that_is_not_in_the_table_fails_at_once() -> None:
@@ -38,7 +38,7 @@ def test_a_status_that_is_not_in_the_table_fails_at_once() -> None:
 def test_status_and_type_come_from_the_table() -> None:
     assert (ServiceError("too_many_emails", "").status, Conflict("name_taken", "").status) == (429, 409)
     assert (Refusal("trial_exhausted", "").status, Refusal("trial_exhausted", "").type) == (402, "insufficient_quota")
-    assert rest.error_body("provider_timeout", "", status=422)["error"]["type"] == "invalid_request_error"
+    assert errors.error_body("provider_timeout", "", status=422)["error"]["type"] == "invalid_request_error"
 
 
 def test_every_code_that_is_written_is_in_the_table() -> None:
@@ -82,7 +82,7 @@ def is_code(node: ast.expr) -> bool:
 
 
 def test_every_code_is_written_somewhere() -> None:
-    written = {code for _file, code in sent_codes()} | {str(failure) for failure in Failure} | {code for _kind, code in rest.CODES}
+    written = {code for _file, code in sent_codes()} | {str(failure) for failure in Failure} | {code for _kind, code in errors.CODES}
     recorded = {entry.code for entry in error_codes.CODES.values() if entry.statuses == (RECORDED,)}
     assert error_codes.CODES.keys() - written - recorded == set()
 

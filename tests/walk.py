@@ -1,6 +1,6 @@
 """What every route takes, so that the isolation walker, the role matrix and the mass-assignment test can open all of them.
 
-A new route needs a line in PAGES or API below; without one tests/test_isolation.py fails and names the route.
+A new route needs a line in PAGES or API below; without one tests/isolation/test_isolation.py fails and names the route.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from models_catalog.models import DefaultModel, TenantModel
+from providers.declaration.spec import Call, Reply
 from providers.models import ProviderChoice, ProviderCredential
-from providers.spec import Call, Reply
-from quotas import services as quotas
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
+from quotas.usage import rollups
+from tenants.auth.permissions import Action, Role
 from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
-from tenants.permissions import Action, Role
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories, routes
 
@@ -153,7 +153,7 @@ def make_world() -> World:
     world = World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
     for side in (world.acme, world.globex):
         _early_call(side)
-    quotas.roll_up()
+    rollups.roll_up()
     for side in (world.acme, world.globex):
         _early_call(side)  # the sums of its hour are stale now
     return world
@@ -170,7 +170,7 @@ _LIST = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
 
 
 def friendly_provider(call: Call, **_context: Any) -> Reply:
-    """In place of providers.client.send: whoever is asked answers that all is well."""
+    """In place of providers.transport.sync_client.send: whoever is asked answers that all is well."""
     return Reply(200, {"content-type": "application/json"}, json.dumps(_LIST if call.method == "GET" else _CHAT).encode())
 
 

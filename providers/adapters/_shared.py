@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.spec import Field
+from providers.declaration.spec import Field
 
 
 def base_url_field(*, help_text: Any = None, placeholder: str = "", required: bool = False, env: tuple[str, ...] = ()) -> Field:

@@ -10,11 +10,22 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.spec import Access, CheckExchange, Field, Kind, ListedModel, ListExchange, ModelFacts, ModelType, Operation, Provider
-from providers.wire.anthropic_answers import anthropic_errors, listed_model
-from providers.wire.anthropic_messages import EFFORTS, VERSION, Rules, anthropic_messages
+from providers.declaration.spec import (
+    Access,
+    CheckExchange,
+    Field,
+    Kind,
+    ListedModel,
+    ListExchange,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+)
+from providers.wire.anthropic.decoding import anthropic_errors, listed_model
+from providers.wire.anthropic.messages import EFFORTS, VERSION, Rules, anthropic_messages
 from providers.wire.http import get, url_of
-from providers.wire.model_list import MAX_MODELS, rows_of
+from providers.wire.openai.model_list import MAX_MODELS, rows_of
 
 KEY_URL = "https://platform.claude.com/settings/keys"
 

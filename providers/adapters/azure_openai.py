@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
 from providers.adapters.openai import choose_voice
-from providers.spec import (
+from providers.declaration.spec import (
     Access,
     Call,
     CheckExchange,
@@ -26,16 +26,25 @@ from providers.spec import (
     Reply,
     Request,
 )
-from providers.wire.audio import openai_audio
-from providers.wire.azure_openai import USAGE_SINCE, auth, endpoint_of, errors, is_before, read_base_url, tidy, with_account
-from providers.wire.completions import openai_completions
-from providers.wire.embeddings import openai_embeddings
+from providers.wire.audio.speech import openai_speech
+from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.http import get, url_of
-from providers.wire.model_list import error_or, rows_of
-from providers.wire.openai_chat import openai_chat, without_fields
-from providers.wire.openai_responses import openai_responses
-from providers.wire.openai_routes import chat_or_responses, needs_responses
-from providers.wire.speech import openai_speech
+from providers.wire.openai.chat import openai_chat, without_fields
+from providers.wire.openai.completions import openai_completions
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.model_list import error_or, rows_of
+from providers.wire.openai.responses import openai_responses
+from providers.wire.openai.routes import chat_or_responses, needs_responses
+from providers.wire.vendor.azure_openai import (
+    USAGE_SINCE,
+    auth,
+    endpoint_of,
+    errors,
+    is_before,
+    read_base_url,
+    tidy,
+    with_account,
+)
 
 MAX_INPUTS = 2048
 _OPENAI = re.compile(r"gpt-|o\d|codex")  # other makers' models keep max_tokens

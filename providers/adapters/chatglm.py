@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import Failure, ProviderError
-from providers.failures.reasons import Reason
-from providers.spec import (
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import (
     Access,
     Answer,
     Call,
@@ -29,18 +28,19 @@ from providers.spec import (
     Reply,
     Request,
 )
-from providers.wire import chatglm as old
-from providers.wire.audio import TEXT_TYPES, openai_audio
+from providers.failures.reasons import Reason
+from providers.wire.audio.transcriptions import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
-from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, read_object, url_of
-from providers.wire.model_list import error_or, listed, rows_of
-from providers.wire.openai_chat import ask_for_usage, neutral_body
-from providers.wire.openai_errors import openai_errors
-from providers.wire.openai_stream import ReadyAnswer, stream_of
+from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.errors import openai_errors
+from providers.wire.openai.model_list import error_or, listed, rows_of
+from providers.wire.openai.stream import ReadyAnswer, stream_of
 from providers.wire.rerank import rerank
 from providers.wire.subset import use_max_tokens, use_system_role
-from providers.wire.zhipu import CODES, fit_hosted, hosted_transcription
+from providers.wire.vendor import chatglm as old
+from providers.wire.vendor.zhipu import CODES, fit_hosted, hosted_transcription
 
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
 auth = bearer("api_key")

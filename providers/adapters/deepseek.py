@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.adapters.rows import provider_of
-from providers.errors import Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.rows import provider_of
+from providers.declaration.spec import Access, ModelFacts, Provider
 from providers.failures.reasons import Reason
-from providers.spec import Access, ModelFacts, Provider
 from providers.wire.chat_answers import choices_of
 
 

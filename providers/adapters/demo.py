@@ -6,9 +6,8 @@ import uuid
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.errors import CannotExpress, Failure, ProviderError
-from providers.failures.reasons import Reason
-from providers.spec import (
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
     Access,
     Answer,
     CheckExchange,
@@ -24,10 +23,11 @@ from providers.spec import (
     Request,
     Usage,
 )
-from providers.wire import demo
-from providers.wire.embeddings import joined
+from providers.failures.reasons import Reason
+from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech
+from providers.wire.openai.embeddings import joined
 from providers.wire.rerank import Ranking, question_of, rerank_answer
-from providers.wire.speech import AUDIO_TYPES, ReadySpeech
+from providers.wire.vendor import demo
 
 CHAT, EMBEDDING, TRANSCRIBE = "demo-chat", "demo-embedding", "demo-transcribe"
 SPEECH, RERANK, MODERATION = "demo-speech", "demo-rerank", "demo-moderation"

@@ -13,9 +13,8 @@ import orjson
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure, ProviderError
-from providers.failures.reasons import Reason
-from providers.spec import (
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
     Access,
     Answer,
     CheckExchange,
@@ -30,10 +29,9 @@ from providers.spec import (
     Reply,
     Request,
 )
-from providers.wire.audio import openai_audio
+from providers.failures.reasons import Reason
+from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.chat_answers import choices_of
-from providers.wire.completions import openai_completions
-from providers.wire.embeddings import batches, joined, openai_embeddings, texts_of
 from providers.wire.http import (
     NO_ROUTE,
     base_of,
@@ -47,11 +45,20 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
-from providers.wire.huggingface import MAX_INPUTS, OPTIONS, hugging_face_errors, speech_call, transcript_of, vectors_of
-from providers.wire.model_list import rows_of
-from providers.wire.openai_chat import openai_chat, without_fields
+from providers.wire.openai.chat import openai_chat, without_fields
+from providers.wire.openai.completions import openai_completions
+from providers.wire.openai.embeddings import batches, joined, openai_embeddings, texts_of
+from providers.wire.openai.model_list import rows_of
 from providers.wire.rerank import Question, rerank
 from providers.wire.subset import use_max_tokens, use_system_role
+from providers.wire.vendor.huggingface import (
+    MAX_INPUTS,
+    OPTIONS,
+    hugging_face_errors,
+    speech_call,
+    transcript_of,
+    vectors_of,
+)
 
 KEY_URL = "https://huggingface.co/settings/tokens"
 WHO_AM_I = "https://huggingface.co/api/whoami-v2"

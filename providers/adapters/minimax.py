@@ -9,15 +9,36 @@ from urllib.parse import quote
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.spec import Access, Answer, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Request
+from providers.declaration.spec import (
+    Access,
+    Answer,
+    CheckExchange,
+    Exchange,
+    Field,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Request,
+)
+from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech, format_of
 from providers.wire.chat_answers import answer_of
-from providers.wire.embeddings import batches, check_count, joined, texts_of
-from providers.wire.embeddings import embedding_body as checked_body
 from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
-from providers.wire.minimax import audio_of, embedding_body, errors, fit, speech_body, stream_of_chat, tidy, vectors_of
-from providers.wire.model_list import list_models, positive, rows_of
-from providers.wire.openai_chat import ask_for_usage, neutral_body
-from providers.wire.speech import AUDIO_TYPES, ReadySpeech, format_of
+from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
+from providers.wire.openai.embeddings import embedding_body as checked_body
+from providers.wire.openai.model_list import list_models, positive, rows_of
+from providers.wire.vendor.minimax import (
+    audio_of,
+    embedding_body,
+    errors,
+    fit,
+    speech_body,
+    stream_of_chat,
+    tidy,
+    vectors_of,
+)
 
 KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
 BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}

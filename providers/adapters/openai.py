@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure
-from providers.spec import (
+from providers.declaration.errors import CannotExpress, Failure
+from providers.declaration.spec import (
     Access,
     CheckExchange,
     Exchange,
@@ -22,18 +22,18 @@ from providers.spec import (
     Reply,
     Request,
 )
-from providers.wire.audio import openai_audio
-from providers.wire.completions import openai_completions
-from providers.wire.embeddings import openai_embeddings
+from providers.wire.audio.speech import openai_speech
+from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.http import bearer, get, is_host, post_json, url_of
-from providers.wire.model_list import error_or, list_models, rows_of
-from providers.wire.moderation import openai_moderations
-from providers.wire.openai_chat import openai_chat, without_fields
-from providers.wire.openai_errors import openai_errors
-from providers.wire.openai_responses import openai_responses
-from providers.wire.openai_responses_answers import RESPONSE_CODES
-from providers.wire.openai_routes import chat_or_responses, needs_responses
-from providers.wire.speech import openai_speech
+from providers.wire.openai.chat import openai_chat, without_fields
+from providers.wire.openai.completions import openai_completions
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.errors import openai_errors
+from providers.wire.openai.model_list import error_or, list_models, rows_of
+from providers.wire.openai.moderation import openai_moderations
+from providers.wire.openai.responses import openai_responses
+from providers.wire.openai.responses_decoding import RESPONSE_CODES
+from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 KEY_URL = "https://platform.openai.com/api-keys"
 MAX_INPUTS = 2048  # of one embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create

@@ -10,9 +10,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure, ProviderError
-from providers.failures.reasons import Reason
-from providers.spec import (
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
     Access,
     Answer,
     Call,
@@ -29,25 +28,13 @@ from providers.spec import (
     Request,
     Upload,
 )
-from providers.wire.audio import multipart
-from providers.wire.embeddings import check_count, joined, texts_of
+from providers.failures.reasons import Reason
+from providers.wire.audio.transcriptions import multipart
 from providers.wire.http import bearer, get, path_segment, post_json, read_object, url_of
-from providers.wire.model_list import error_or
-from providers.wire.openai_stream import ReadyAnswer
-from providers.wire.replicate import (
-    ENDED,
-    WAIT,
-    Prediction,
-    PredictionDecoder,
-    chat_answer,
-    errors,
-    finished,
-    handle_of,
-    raise_if_failed,
-    stream_call,
-    usage_of,
-)
-from providers.wire.replicate_inputs import (
+from providers.wire.openai.embeddings import check_count, joined, texts_of
+from providers.wire.openai.model_list import error_or
+from providers.wire.openai.stream import ReadyAnswer
+from providers.wire.replicate.inputs import (
     Shape,
     audio_input,
     chat_input,
@@ -59,6 +46,19 @@ from providers.wire.replicate_inputs import (
     shape_text,
     transcript,
     vectors_of,
+)
+from providers.wire.replicate.predictions import (
+    ENDED,
+    WAIT,
+    Prediction,
+    PredictionDecoder,
+    chat_answer,
+    errors,
+    finished,
+    handle_of,
+    raise_if_failed,
+    stream_call,
+    usage_of,
 )
 from providers.wire.tokens import fetched_token, forget_token
 

@@ -11,14 +11,36 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
+    Access,
+    Call,
+    CheckExchange,
+    Exchange,
+    Field,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+)
 from providers.failures.reasons import Reason
-from providers.spec import Access, Call, CheckExchange, Exchange, Field, Kind, ModelFacts, ModelType, Operation, Provider, Reply, Request
-from providers.wire.embeddings import joined, texts_of
 from providers.wire.http import base_of, is_host, post_json, read_object, url_of
-from providers.wire.openai_chat import neutral_body
-from providers.wire.spark import NOT_OPENED, embedding_body, error_in, signed, spark_answer, spark_errors, spark_stream, vector_in
+from providers.wire.openai.chat import neutral_body
+from providers.wire.openai.embeddings import joined, texts_of
 from providers.wire.subset import use_json_object, use_system_role
+from providers.wire.vendor.spark import (
+    NOT_OPENED,
+    embedding_body,
+    error_in,
+    signed,
+    spark_answer,
+    spark_errors,
+    spark_stream,
+    vector_in,
+)
 
 KEY_URL = "https://console.xfyun.cn/services/cbm"
 VENDOR = "xf-yun.com"

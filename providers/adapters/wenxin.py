@@ -8,9 +8,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.errors import CannotExpress, Failure, ProviderError
-from providers.failures.reasons import Reason
-from providers.spec import (
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
     Access,
     Answer,
     CheckExchange,
@@ -26,17 +25,18 @@ from providers.spec import (
     Reply,
     Request,
 )
-from providers.wire import wenxin_v1 as v1
+from providers.failures.reasons import Reason
 from providers.wire.chat_answers import answer_of, choices_of
-from providers.wire.embeddings import openai_embeddings
 from providers.wire.http import get, json_or_none, post_json, read_object, url_of
-from providers.wire.model_list import rows_of
-from providers.wire.openai_chat import ask_for_usage, neutral_body
-from providers.wire.openai_errors import openai_errors
-from providers.wire.openai_stream import stream_of
+from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.errors import openai_errors
+from providers.wire.openai.model_list import rows_of
+from providers.wire.openai.stream import stream_of
 from providers.wire.rerank import rerank
 from providers.wire.subset import use_system_role
-from providers.wire.wenxin_v1_answers import error_in
+from providers.wire.wenxin import v1
+from providers.wire.wenxin.v1_decoding import error_in
 
 KEY_URL = "https://console.bce.baidu.com/iam/#/iam/apikey/list"
 PREFIX = "bce-v3/"

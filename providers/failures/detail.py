@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.text import joined
-from providers.errors import ProviderError
+from providers.declaration.errors import ProviderError
 from providers.failures.reasons import Reason, gettext_noop
 
 IN_BRACKETS: Final = gettext_noop(" (%(codes)s)")

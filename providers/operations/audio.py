@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import wave
 
-from providers.spec import Upload
+from providers.declaration.spec import Upload
 
 
 def is_audio(data: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
 
-from providers.spec import ModelType, Operation, Upload
+from providers.declaration.spec import ModelType, Operation, Upload
 
 K = TypeVar("K", bound=str)
 V = TypeVar("V")

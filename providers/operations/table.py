@@ -8,6 +8,7 @@ from typing import Final
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from providers.declaration.spec import ModelType, Operation
 from providers.operations import request_checks
 from providers.operations.audio import is_audio, silence
 from providers.operations.columns import (
@@ -19,7 +20,6 @@ from providers.operations.columns import (
     Unit,
     complete,
 )
-from providers.spec import ModelType, Operation
 
 _RECORDING: Final = FileField(
     name="file",

@@ -20,8 +20,8 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext, pgettext_lazy
 
+from providers.declaration.spec import ModelType
 from providers.operations.table import MODEL_TYPES
-from providers.spec import ModelType
 
 register = template.Library()
 _known: dict[str, bool] = {}

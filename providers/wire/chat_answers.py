@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from providers.errors import Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import Answer, Frame, Usage
 from providers.failures.reasons import Reason
-from providers.spec import Answer, Frame, Usage
 
 # Repairs an answer or a chunk in place; True where something was changed.
 Tidy = Callable[[dict[str, Any]], bool]

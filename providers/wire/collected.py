@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from providers.spec import Answer, ErrorMap, Reply
+from providers.declaration.spec import Answer, ErrorMap, Reply
 from providers.wire.chat_answers import Tidy, answer_of, choices_of
-from providers.wire.openai_stream import stream_of
+from providers.wire.openai.stream import stream_of
 
 _HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _APPENDED = frozenset({"content", "reasoning_content", "refusal"})

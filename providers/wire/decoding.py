@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from providers.errors import Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
-from providers.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.wire.http import json_or_none
 from providers.wire.sse import EventParser
 
@@ -30,7 +30,7 @@ def broken_off() -> ProviderError:
 
 
 class Decoding:
-    """What every decoder keeps (providers.spec.Decoder)."""
+    """What every decoder keeps (providers.declaration.spec.Decoder)."""
 
     __slots__ = ("done", "finish_reason", "output_characters", "usage")
 

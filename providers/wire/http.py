@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from providers.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
-from providers.spec import Access, Call, Provider, Reply
 
 Auth = Callable[[Access], dict[str, str]]
 

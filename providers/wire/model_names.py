@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from providers.spec import ModelType
+from providers.declaration.spec import ModelType
 
 # In this order: a "bge-reranker" does not embed.
 _HINTS: Final[tuple[tuple[ModelType | None, tuple[str, ...]], ...]] = (

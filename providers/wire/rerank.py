@@ -12,9 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
+    Access,
+    Answer,
+    Exchange,
+    MakeExchange,
+    ModelFacts,
+    Provider,
+    Request,
+    Usage,
+)
 from providers.failures.reasons import Reason
-from providers.spec import Access, Answer, Exchange, MakeExchange, ModelFacts, Provider, Request, Usage
 from providers.wire.http import Auth, json_or_none, post_json, unreadable, url_of
 
 _OURS = frozenset({"model", "query", "documents", "top_n", "return_documents", "stream"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from providers.errors import Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
 from providers.failures.reasons import Reason
 
 MAX_LINE = 1024 * 1024  # bytes of one line, and of the data of one event

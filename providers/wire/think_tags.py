@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from providers.spec import Decoder, ErrorMap, Frame, Reply
+from providers.declaration.spec import Decoder, ErrorMap, Frame, Reply
 from providers.wire.chat_answers import Tidy, choices_of, new_id
-from providers.wire.openai_stream import ChatDecoder, stream_of
+from providers.wire.openai.stream import ChatDecoder, stream_of
 
 OPEN, CLOSE = "<think>", "</think>"
 MAX_BLANKS = 64  # characters of blanks before the tag; what comes later is no beginning

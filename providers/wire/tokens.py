@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 
-from providers.spec import Call, Reply
+from providers.declaration.spec import Call, Reply
 
 KEPT = 1024  # tokens of one process
 MARGIN = 60.0  # seconds before its end in which a token is no longer used

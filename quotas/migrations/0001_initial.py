@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
-import tenants.ids
+import core.ids
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='CallRecord',
             fields=[
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('request_id', models.CharField(max_length=64, verbose_name='request')),
                 ('time', models.DateTimeField(default=django.utils.timezone.now, verbose_name='time')),
                 ('app_key_id', models.UUIDField(blank=True, null=True)),

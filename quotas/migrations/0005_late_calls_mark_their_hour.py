@@ -1,6 +1,6 @@
 """A call record that comes late notes its hour, in the transaction that writes it: its sums may have been made already.
 
-Late is an hour; sums are made of hours that ended two hours ago (quotas/rollups.py). The condition is part of the trigger, so that
+Late is an hour; sums are made of hours that ended two hours ago (quotas/usage/rollups.py). The condition is part of the trigger, so that
 an ordinary record pays for one comparison. Whoever writes records cannot forget it, because nobody has to think of it.
 """
 

@@ -10,8 +10,9 @@ from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from core import error_codes
-from quotas import hooks, pricing
-from tenants.templatetags.modelkeep import num
+from core.templatetags.ui import num
+from quotas import ports
+from quotas.ledger import pricing
 
 register = template.Library()
 NBSP: Final = "\u00a0"
@@ -102,7 +103,7 @@ def unbroken(text: str) -> str:
 @register.filter
 def provider_name(slug: str) -> str:
     """A provider's name for people; its slug where it is not there any more."""
-    return str(hooks.provider_label(slug) or slug)
+    return str(ports.provider_label(slug) or slug)
 
 
 @register.filter

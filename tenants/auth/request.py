@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from core.web.request import PageRequest
-from tenants.identity import BadCredential, Principal
+from tenants.auth.headers import BadCredential
+from tenants.auth.principal import Principal
 from tenants.models import Membership, Tenant, User
 
 

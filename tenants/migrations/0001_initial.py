@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import tenants.fields
+import tenants.crypto.fields
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('next', 'Next'), ('current', 'Current'), ('retired', 'Retired')], max_length=8)),
                 ('public_pem', models.TextField(editable=False)),
                 ('fingerprint', models.CharField(editable=False, max_length=64, verbose_name='fingerprint')),
-                ('private_sealed', tenants.fields.StrictEncryptedTextField(editable=False)),
+                ('private_sealed', tenants.crypto.fields.StrictEncryptedTextField(editable=False)),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
                 ('retired', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant', verbose_name='workspace')),

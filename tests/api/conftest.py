@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tenants.permissions import Scope
+from tenants.auth.permissions import Scope
 from tests import factories
 from tests.fakes.fixtures import fake_provider
 

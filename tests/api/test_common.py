@@ -11,10 +11,10 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from tenants import services
-from tenants.audit import COMMAND
+from tenants.audit.trail import COMMAND
 from tenants.models import AppKey
 from tenants.scope import tenant_scope
+from tenants.services import app_keys
 from tests import factories
 from tests.api.conftest import Api, error
 
@@ -38,7 +38,7 @@ def test_a_malformed_key_costs_no_query(db: None, key: str, django_assert_num_qu
 
 
 def test_an_unknown_revoked_or_expired_key(acme: factories.Workspace) -> None:
-    from tenants.identity import new_key
+    from tenants.auth.key_format import new_key
 
     error(Api(new_key()).get("/providers/"), 401, "unknown_key")
     row, text = factories.make_app_key(acme.tenant, name="Short-lived")
@@ -47,7 +47,7 @@ def test_an_unknown_revoked_or_expired_key(acme: factories.Workspace) -> None:
         AppKey.objects.filter(pk=row.pk).update(expires=timezone.now() - timedelta(seconds=1))
         error(Api(text).get("/workspace/"), 401, "expired_key")
         AppKey.objects.filter(pk=row.pk).update(expires=None)
-        services.revoke_app_key(tenant=acme.tenant, app_key_id=row.pk, actor=COMMAND)
+        app_keys.revoke_app_key(tenant=acme.tenant, app_key_id=row.pk, actor=COMMAND)
     error(Api(text).get("/workspace/"), 401, "revoked_key")
 
 

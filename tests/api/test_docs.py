@@ -14,15 +14,15 @@ from django.urls import get_resolver, reverse
 from django.utils.translation import gettext, override
 from jsonschema import Draft202012Validator
 
-from config import rest
-from config.api_docs import CHAPTERS, METHODS, chapters
+from core.api import openapi
+from core.api.docs_page import CHAPTERS, METHODS, chapters
 from tests import routes
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     with override("en"):
-        return rest.document()
+        return openapi.document()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_every_chapter_has_its_place(document: dict[str, Any]) -> None:
 
 
 def test_it_is_made_without_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    rest.Generator().get_schema(request=None, public=True)
+    openapi.Generator().get_schema(request=None, public=True)
     assert capsys.readouterr().err == ""
 
 
@@ -163,7 +163,7 @@ def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def test_every_text_of_the_document_is_translated(document: dict[str, Any]) -> None:
     with override("zh-hans"):
-        chinese = dict(texts(rest.document()))
+        chinese = dict(texts(openapi.document()))
     english = dict(texts(document))
     assert chinese.keys() == english.keys()
     assert len(english) > 300

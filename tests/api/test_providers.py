@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from providers import registry
+from providers.declaration import registry
 from providers.models import ProviderCredential
 from tenants.models import AuditEntry
 from tenants.scope import tenant_scope

@@ -25,9 +25,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from config import rest
-from providers import client as provider_client
-from providers.spec import Call, Reply
+from core.api import openapi
+from providers.declaration.spec import Call, Reply
+from providers.transport import sync_client as provider_client
 from tests import walk
 
 CONFORMANCE = [
@@ -37,7 +37,7 @@ CONFORMANCE = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-DOCUMENT = json.loads(json.dumps(rest.document()))
+DOCUMENT = json.loads(json.dumps(openapi.document()))
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
 _NOT_SENT = {"content-type", "content-length", "accept-encoding"}  # the test client sets the first two; nothing is compressed

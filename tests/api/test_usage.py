@@ -13,8 +13,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from quotas.models import CreditPool, TrialPlan
-from quotas.queries import Cost
 from quotas.templatetags.usage_ui import amount, costs
+from quotas.usage.summaries import Cost
 from tenants.scope import tenant_scope
 from tests import factories
 from tests.api.conftest import CALL_FIELDS, Api, error

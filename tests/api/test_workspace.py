@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tenants.auth.permissions import Role, Scope
 from tenants.models import Membership, Tenant
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
 from tests import factories
 from tests.api.conftest import Api, error

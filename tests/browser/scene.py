@@ -8,14 +8,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from models_catalog import services as catalog
+from models_catalog.services import defaults
 from providers.models import CredentialState, ProviderCredential
 from quotas.models import CallRecord, CreditPool, Grant, TrialPlan, TrialPlanModel
-from tenants import services as tenants
-from tenants.audit import COMMAND, Actor
+from tenants.audit.trail import COMMAND, Actor
+from tenants.auth.permissions import Role, Scope
 from tenants.models import Tenant
-from tenants.permissions import Role, Scope
 from tenants.scope import all_tenants, tenant_scope
+from tenants.services import invitations
 from tests import factories
 
 MODELS = ("demo-chat", "gpt-4o-mini", "claude-sonnet-4-5")
@@ -26,10 +26,10 @@ def furnish(space: factories.Workspace) -> None:
     tenant = space.tenant
     with tenant_scope(tenant):
         _credentials(tenant)
-        catalog.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="demo/demo-chat")
-        catalog.set_default(tenant=tenant, actor=COMMAND, scenario="embedding", model="demo/demo-embedding")
+        defaults.set_default(tenant=tenant, actor=COMMAND, scenario="reasoning", model="demo/demo-chat")
+        defaults.set_default(tenant=tenant, actor=COMMAND, scenario="embedding", model="demo/demo-embedding")
         _keys(space)
-        tenants.invite(
+        invitations.invite(
             tenant=tenant, email="grace@example.org", role=Role.EDITOR, actor=Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
         )
     with all_tenants():

@@ -7,12 +7,13 @@ from unittest import mock
 
 from django.utils import timezone
 
-from models_catalog import services as catalog
-from tenants import keys, services
-from tenants.audit import Actor
+from models_catalog.services import defaults
+from tenants.audit.trail import Actor
+from tenants.auth.permissions import Role, Scope
+from tenants.crypto import keys
 from tenants.models import AppKey, Invitation, Membership, User
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
+from tenants.services import app_keys, invitations, members
 from tests import factories
 from tests.pairs import pair
 
@@ -33,8 +34,8 @@ def _providers(space: factories.Workspace, owner: Actor) -> None:
     factories.make_credential(space.tenant, provider="openai", name="Production")
     factories.make_credential(space.tenant, provider="openai", name="Backup", is_active=False)
     for scenario, model in (("reasoning", "demo/demo-chat"), ("embedding", "demo/demo-embedding")):
-        catalog.set_default(tenant=space.tenant, actor=owner, scenario=scenario, model=model)
-    catalog.clear_default(tenant=space.tenant, actor=owner, scenario="embedding")
+        defaults.set_default(tenant=space.tenant, actor=owner, scenario=scenario, model=model)
+    defaults.clear_default(tenant=space.tenant, actor=owner, scenario="embedding")
 
 
 def _app_keys(space: factories.Workspace, owner: Actor) -> None:
@@ -42,7 +43,7 @@ def _app_keys(space: factories.Workspace, owner: Actor) -> None:
     now = timezone.now()
 
     def made(name: str, **fields: object) -> AppKey:
-        row, _text = services.create_app_key(tenant=space.tenant, actor=owner, name=name, scopes=[Scope.USE], user=space.owner)
+        row, _text = app_keys.create_app_key(tenant=space.tenant, actor=owner, name=name, scopes=[Scope.USE], user=space.owner)
         AppKey.objects.filter(pk=row.pk).update(**fields)
         return row
 
@@ -50,21 +51,21 @@ def _app_keys(space: factories.Workspace, owner: Actor) -> None:
     made("Demonstration", expires=now + timedelta(days=5))
     made("Search index", allowed_providers=["demo", "openai"], allowed_models=["demo/demo-embedding"], allowed_operations=["embeddings"])
     made("Left behind", created_by=None)
-    services.revoke_app_key(tenant=space.tenant, app_key_id=made("Revoked").pk, actor=owner)
+    app_keys.revoke_app_key(tenant=space.tenant, app_key_id=made("Revoked").pk, actor=owner)
     website = made("Website", last_used=now - timedelta(minutes=2))
-    services.rotate_app_key(tenant=space.tenant, app_key_id=website.pk, actor=owner, overlap=timedelta(days=7))
+    app_keys.rotate_app_key(tenant=space.tenant, app_key_id=website.pk, actor=owner, overlap=timedelta(days=7))
 
 
 def _people(space: factories.Workspace, owner: Actor) -> None:
     """Invitations by link, by e-mail and too old; somebody whose password came through a link."""
     for email, by_email, days in (("grace@example.org", False, 7), ("linus@example.org", True, 7), ("barbara@example.org", False, -2)):
-        row, _token = services.invite(tenant=space.tenant, email=email, role=Role.EDITOR, actor=owner, by_email=by_email)
+        row, _token = invitations.invite(tenant=space.tenant, email=email, role=Role.EDITOR, actor=owner, by_email=by_email)
         Invitation.objects.filter(pk=row.pk).update(expires=timezone.now() + timedelta(days=days))
     User.objects.filter(pk=space.editor.pk).update(password_by_link=timezone.now() - timedelta(days=1))
     Membership.objects.filter(user=space.editor).update(invited_by=space.owner, last_active=timezone.now() - timedelta(hours=5))
     member = Membership.objects.get(user=space.viewer)
-    services.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.EDITOR, actor=owner)
-    services.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.VIEWER, actor=owner)
+    members.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.EDITOR, actor=owner)
+    members.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.VIEWER, actor=owner)
 
 
 def _interrupted(space: factories.Workspace, owner: Actor) -> None:

@@ -161,7 +161,7 @@ def _long(space: Any) -> None:
 
 def _huge(space: Any) -> None:
     from quotas.models import CallRecord
-    from tenants.permissions import Role
+    from tenants.auth.permissions import Role
     from tests import factories
 
     tenant, names = space.tenant, [f"family-{number % 7}/model-{number:03}-instruct" for number in range(MODELS)]
@@ -272,12 +272,12 @@ def _ids(space: Any) -> dict[str, str]:
 
 def _invitation(space: Any) -> str:
     """The token of an invitation that nobody has accepted yet."""
-    from tenants import services
-    from tenants.audit import Actor
-    from tenants.permissions import Role
+    from tenants.audit.trail import Actor
+    from tenants.auth.permissions import Role
+    from tenants.services import invitations
 
     actor = Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
-    _row, token = services.invite(tenant=space.tenant, email="newcomer@example.org", role=Role.VIEWER, actor=actor)
+    _row, token = invitations.invite(tenant=space.tenant, email="newcomer@example.org", role=Role.VIEWER, actor=actor)
     return str(token)
 
 

@@ -7,7 +7,7 @@ import io
 import os
 from pathlib import Path
 
-from core import translations
+from core.i18n import compile as translations
 from tests.source import ROOT
 
 PO = """

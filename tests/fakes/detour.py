@@ -9,9 +9,8 @@ import os
 from yarl import URL
 
 from config.asgi import application
-from gateway import upstream
-from providers import exchange
-from providers.spec import Call
+from providers.declaration.spec import Call
+from providers.transport import async_client, steps
 from providers.wire import tokens
 
 __all__ = ["application"]
@@ -24,10 +23,10 @@ def _led_aside(text: str, allow: frozenset[str]) -> tuple[URL, str]:
     return URL(f"{_PLAYBACK}/{scheme}/{rest}", encoded=True), _PLAYBACK
 
 
-def _short(seconds: float, call: Call) -> upstream.Pause:
-    return upstream.Pause(min(seconds, 0.01), call)
+def _short(seconds: float, call: Call) -> async_client.Pause:
+    return async_client.Pause(min(seconds, 0.01), call)
 
 
-upstream._checked = _led_aside
-exchange.Pause = _short  # type: ignore[assignment, misc]
+async_client._checked = _led_aside
+steps.Pause = _short  # type: ignore[assignment, misc]
 tokens.KEPT = 0  # a case tells all of its calls, also those that fetch what is kept afterwards

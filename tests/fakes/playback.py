@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from providers.spec import Reply
+from providers.declaration.spec import Reply
 from tests.fakes import framing
 from tests.fakes.provider import FakeProvider, Seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from quotas import services
+from quotas.ledger import invariants
 from quotas.models import CallRecord, Hold
 from tenants.scope import all_tenants
 from tests.faults.conftest import Start, lines
@@ -22,7 +22,7 @@ def test_200_threads_on_a_pool_of_10_get_exactly_10(pool_of, start: Start, log: 
     assert spent(log) == {"held": 10, "exhausted": 190}
     pool.refresh_from_db()
     assert (pool.settled, pool.held) == (10, 0)
-    assert services.audit() == []
+    assert invariants.audit() == []
 
 
 def test_a_trial_of_500_under_32_threads_in_4_processes_serves_exactly_500(pool_of, start: Start, log: Path) -> None:
@@ -37,4 +37,4 @@ def test_a_trial_of_500_under_32_threads_in_4_processes_serves_exactly_500(pool_
         assert CallRecord.objects.filter(credits=1, status="ok").count() == 500
         assert Hold.objects.filter(state="settled").count() == Hold.objects.count() == 500
         assert len({record.request_id for record in CallRecord.objects.all()}) == 500
-    assert services.audit() == []
+    assert invariants.audit() == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from quotas import services
+from quotas.ledger import invariants, services
 from quotas.models import CallRecord, CreditPool, Hold
 from tenants.scope import all_tenants
 from tests.faults.conftest import Start, lines
@@ -45,10 +45,10 @@ def test_kill_9_at_labelled_points(pool_of, start: Start, log: Path, limit: int,
     found = lines(log)
     assert {line["at"] for line in found if "died" in line} <= set(POINTS)
 
-    assert services.audit() == []  # before the reaper as well: open holds are not wrong yet
+    assert invariants.audit() == []  # before the reaper as well: open holds are not wrong yet
     reaped = services.reap(now=datetime.now(UTC) + timedelta(hours=1))
     now = datetime.now(UTC) + timedelta(hours=2)
-    assert services.audit(now=now) == []
+    assert invariants.audit(now=now) == []
     assert services.reap(now=now).settled == 0
 
     with all_tenants():
@@ -100,7 +100,7 @@ def test_each_point_alone(pool_of, start: Start, log: Path, point: str, monkeypa
         assert after.used == 0
     if point in ("mid_stream", "before_settle"):
         assert after.used == hold.amount
-    assert services.audit(now=datetime.now(UTC) + timedelta(hours=2)) == []
+    assert invariants.audit(now=datetime.now(UTC) + timedelta(hours=2)) == []
 
 
 def death_of(seed: int) -> str:

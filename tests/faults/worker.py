@@ -1,4 +1,4 @@
-"""A process that spends credits through quotas.services, and may kill itself at a labelled point. Run by tests, not imported.
+"""A process that spends credits through quotas.ledger.services, and may kill itself at a labelled point. Run by tests, not imported.
 
 `python -m tests.faults.worker '<json>'`: see `spend` and `serve` for the arguments. What it does is written to files with one
 write per line, so that nothing a dead process said is lost.
@@ -31,7 +31,7 @@ class Log:
 
 
 def request(arguments: dict[str, Any], key: str, amount: int) -> Any:
-    from quotas.statements import HoldRequest
+    from quotas.ledger.states import HoldRequest
 
     return HoldRequest(
         tenant_id=UUID(arguments["tenant"]),
@@ -46,7 +46,7 @@ def request(arguments: dict[str, Any], key: str, amount: int) -> Any:
 
 
 def record(arguments: dict[str, Any], key: str, status: str) -> Any:
-    from quotas.statements import Record
+    from quotas.ledger.records import Record
 
     return Record(tenant_id=UUID(arguments["tenant"]), request_id=key, operation="chat.completions", status=status)
 
@@ -55,8 +55,8 @@ def spend(arguments: dict[str, Any]) -> None:
     """`threads` threads start at once and spend until the pool is empty, each at most `calls` times."""
     from django.db import connection
 
-    from quotas import services
-    from quotas.statements import HoldState
+    from quotas.ledger import services
+    from quotas.ledger.states import HoldState
 
     log, start = Log(arguments["log"]), threading.Barrier(arguments["threads"])
 
@@ -83,8 +83,8 @@ def spend(arguments: dict[str, Any]) -> None:
 
 def serve(arguments: dict[str, Any]) -> None:
     """`calls` calls, one after the other; each provider call and each acknowledged answer is logged; death is likely."""
-    from quotas import services
-    from quotas.statements import HoldState
+    from quotas.ledger import services
+    from quotas.ledger.states import HoldState
 
     log, chance = Log(arguments["log"]), random.Random(arguments["seed"])
 

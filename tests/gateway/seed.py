@@ -19,18 +19,19 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from models_catalog.models import DefaultModel, TenantModel  # noqa: E402
-from providers import services as provider_services  # noqa: E402
+from providers.credentials import drafts  # noqa: E402
+from providers.credentials import services as provider_services  # noqa: E402
 from quotas.models import TrialPlan  # noqa: E402
-from quotas.plans import set_plan_credential, update_plan  # noqa: E402
-from tenants.audit import COMMAND  # noqa: E402
+from quotas.trials.plans import set_plan_credential, update_plan  # noqa: E402
+from tenants.audit.trail import COMMAND  # noqa: E402
+from tenants.config_version import bump_version  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 from tenants.scope import tenant_scope  # noqa: E402
-from tenants.services import bump_version  # noqa: E402
 
 
 def seed(tenant: Tenant, wanted: dict[str, Any]) -> None:
     for one in wanted.get("credentials", ()):
-        provider_services.store_unchecked(tenant=tenant, actor=COMMAND, **one)
+        drafts.store_unchecked(tenant=tenant, actor=COMMAND, **one)
     for one in wanted.get("models", ()):
         TenantModel.objects.create(tenant=tenant, origin=TenantModel.Origin.ADDED, **one)
     for scenario, (model, *fallbacks) in wanted.get("defaults", {}).items():

@@ -18,17 +18,20 @@ django.setup()
 
 from Crypto.PublicKey import RSA  # noqa: E402
 
-from models_catalog import facts  # noqa: E402
-from models_catalog import services as catalog  # noqa: E402
+from models_catalog.facts import library  # noqa: E402
 from models_catalog.models import TenantModel  # noqa: E402
-from providers import egress, registry  # noqa: E402
-from providers import services as provider_services  # noqa: E402
+from models_catalog.services import adding, setup, validation  # noqa: E402
+from providers.credentials import drafts  # noqa: E402
+from providers.declaration import registry  # noqa: E402
+from providers.declaration.spec import Kind, Provider  # noqa: E402
 from providers.models import ProviderCredential  # noqa: E402
-from providers.spec import Kind, Provider  # noqa: E402
-from tenants.audit import COMMAND  # noqa: E402
+from providers.transport import egress  # noqa: E402
+from tenants.audit.trail import COMMAND  # noqa: E402
+from tenants.config_version import bump_version  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 from tenants.scope import tenant_scope  # noqa: E402
-from tenants.services import bump_version, create_app_key, create_workspace  # noqa: E402
+from tenants.services.app_keys import create_app_key  # noqa: E402
+from tenants.services.workspaces import create_workspace  # noqa: E402
 
 
 def write_account(number: int, account: dict[str, Any]) -> str:
@@ -39,7 +42,7 @@ def write_account(number: int, account: dict[str, Any]) -> str:
         credential = None
         if account["values"] or account["base_url"] or declared.local:
             wanted = {"provider": declared.slug, "values": account["values"], "base_url": account["base_url"]}
-            credential = provider_services.store_unchecked(tenant=tenant, actor=COMMAND, name="Main", **wanted)
+            credential = drafts.store_unchecked(tenant=tenant, actor=COMMAND, name="Main", **wanted)
         for model, told in account["models"].items():
             write_model(tenant, declared, credential, model, told)
         bump_version(tenant.pk)
@@ -47,14 +50,14 @@ def write_account(number: int, account: dict[str, Any]) -> str:
 
 
 def write_model(tenant: Tenant, declared: Provider, credential: ProviderCredential | None, model: str, told: dict[str, Any]) -> None:
-    is_shipped = declared.kind is Kind.OWN and model in facts.shipped(declared.slug).models
+    is_shipped = declared.kind is Kind.OWN and model in library.shipped(declared.slug).models
     if is_shipped and not told["facts"]:
         return
-    cleaned, url = catalog._model_values(declared, told["values"], "", credential)
+    cleaned, url = validation.model_values(declared, told["values"], "", credential)
     row = TenantModel(tenant=tenant, provider=declared.slug, model=model, type=told["type"], base_url=url, values=cleaned.public)
     row.origin = TenantModel.Origin.SHIPPED if is_shipped else TenantModel.Origin.ADDED
     row.overrides = told["facts"]
-    catalog._store_model(catalog._Draft(declared, row, dict(cleaned.secret), credential), COMMAND)
+    adding.store_model(adding._Draft(declared, row, dict(cleaned.secret), credential), COMMAND)
 
 
 if __name__ == "__main__":
@@ -62,6 +65,6 @@ if __name__ == "__main__":
     one_pair = RSA.import_key(bytes.fromhex(asked["pair"]))
     RSA.generate = lambda *_arguments, **_options: one_pair  # type: ignore[assignment]  # making one takes a second or two
     egress.check_url = lambda *_arguments, **_options: None  # type: ignore[assignment]  # addresses are those of the cases
-    catalog.import_models = lambda **_options: None  # type: ignore[assignment]  # nothing here may call a provider
+    setup.import_models = lambda **_options: None  # type: ignore[assignment]  # nothing here may call a provider
     keys = {name: write_account(number, account) for number, (name, account) in enumerate(asked["accounts"].items())}
     sys.stdout.write(json.dumps(keys))

@@ -10,17 +10,17 @@ from typing import Any
 
 import requests
 
-from gateway.errors import from_provider
-from providers.errors import Failure, ProviderError
+from gateway.dataplane.errors import from_provider
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import Answer, Call, Frame, Operation, Upload
 from providers.operations.table import OPERATIONS
-from providers.spec import Answer, Call, Frame, Operation, Upload
 from tests.fakes.playback import Playback, Scene
 from tests.fakes.provider import Running
 from tests.gateway.conftest import Hub, running_hub
 from tests.pairs import pair
 from tests.providers.case import Case
 from tests.providers.driving import Outcome
-from tests.providers.test_wire_contract import play
+from tests.providers.wire.test_contract import play
 
 HIDDEN = {"calls", "usage", "usage_only", "untouched", "output_characters", "content_type"}  # not seen from outside, or otherwise
 

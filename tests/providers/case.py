@@ -24,8 +24,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from providers import registry
-from providers.spec import Access, ModelFacts, Operation, Provider, Reply, Request, Upload
+from providers.declaration import registry
+from providers.declaration.spec import (
+    Access,
+    ModelFacts,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+    Upload,
+)
 from tests.providers import recordings
 
 FOLDER = Path(__file__).parent / "cases"

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from providers.errors import ProviderError
-from providers.spec import Call, ListedModel, Usage
+from providers.declaration.errors import ProviderError
+from providers.declaration.spec import Call, ListedModel, Usage
 from tests.fakes import framing
 from tests.providers.driving import Outcome
 

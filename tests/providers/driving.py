@@ -9,8 +9,18 @@ from typing import Any
 
 import orjson
 
-from providers.exchange import Done, Guarded, Pause, Steps, exchange_for
-from providers.spec import Access, Answer, Call, Frame, ModelFacts, Provider, Reply, Request, Usage
+from providers.declaration.spec import (
+    Access,
+    Answer,
+    Call,
+    Frame,
+    ModelFacts,
+    Provider,
+    Reply,
+    Request,
+    Usage,
+)
+from providers.transport.steps import Done, Guarded, Pause, Steps, exchange_for
 from tests.fakes.framing import at_once
 
 Cut = Callable[[bytes], Sequence[bytes]]

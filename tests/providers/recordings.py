@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from providers.spec import Reply
+from providers.declaration.spec import Reply
 
 FOLDER = Path(os.environ.get("MODELKEEP_RECORDED") or Path(__file__).resolve().parents[3] / "shared" / "recorded")
 ABSENT = f"the recordings are not at {FOLDER}; set MODELKEEP_RECORDED"

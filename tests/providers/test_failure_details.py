@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import translation
 
-from providers.errors import Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
 from providers.failures.detail import FailureDetail
 from providers.failures.reasons import TEMPLATES, Reason
 from providers.models import ProviderChoice, ProviderCredential

@@ -23,13 +23,13 @@ NOT_COPIED = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "node_
 ROW, ADAPTER = "example", "example_two"
 # What the suite says about every provider: files, and names of tests in them.
 FILES = (
-    *("tests/providers/test_wire_contract.py", "tests/providers/test_registry.py", "tests/providers/test_docs_pages.py"),
+    *("tests/providers/wire/test_contract.py", "tests/providers/adapters/test_registry.py", "tests/providers/adapters/test_docs_pages.py"),
     *(
-        "tests/models_catalog/test_data.py",
-        "tests/models_catalog/test_snapshots.py",
-        "tests/gateway/test_sdks.py::test_every_provider_is_seen_with_what_it_serves",
+        "tests/models_catalog/facts/test_data.py",
+        "tests/models_catalog/facts/test_snapshots.py",
+        "tests/gateway/dataplane/test_sdks.py::test_every_provider_is_seen_with_what_it_serves",
     ),
-    *("tests/test_architecture.py", "tests/test_docs.py", "tests/test_help.py", "tests/test_pages.py"),
+    *("tests/test_architecture.py", "tests/test_docs.py", "tests/help/test_help.py", "tests/core/test_pages.py"),
 )
 NAMES = (
     *("example", "every_provider", "hold_nothing", "test_registry", "test_docs_pages", "exported", "adapters", "readme"),
@@ -106,4 +106,4 @@ def test_the_tests_of_providers_pass_with_it(copy: Path) -> None:
     output = run(copy, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-rA", "-m", "not slow", "-k", " or ".join(NAMES), *FILES)
     for slug in (ROW, ADAPTER):
         for case in ("chat", "a stream", "error: key"):
-            assert f"PASSED tests/providers/test_wire_contract.py::test_case[{slug}: {case}]" in output
+            assert f"PASSED tests/providers/wire/test_contract.py::test_case[{slug}: {case}]" in output

@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from gateway import playground_code
-from gateway.asgi import PATHS
-from models_catalog.catalog import Facts, Price
-from models_catalog.facts import FEATURES, shipped
-from models_catalog.forms import AMOUNTS
+from gateway.dataplane.app import PATHS
+from gateway.playground import code_samples
+from models_catalog.facts.library import shipped
+from models_catalog.facts.schema import FEATURES
+from models_catalog.forms.facts import AMOUNTS
+from models_catalog.resolution.catalog import Facts, Price
 from models_catalog.scenarios import of_operation
-from providers import registry
+from providers.declaration import registry
+from providers.declaration.spec import Access, ModelFacts, ModelType, Operation, Request
 from providers.operations import table
 from providers.operations.columns import (
     IncompleteTable,
@@ -31,7 +33,6 @@ from providers.operations.columns import (
     complete,
 )
 from providers.operations.table import MODEL_TYPES, OPERATIONS, facts_of_other_types, operation_of
-from providers.spec import Access, ModelFacts, ModelType, Operation, Request
 from tests.providers.driving import run
 
 operations = pytest.mark.parametrize("spec", OPERATIONS.values(), ids=OPERATIONS.keys())
@@ -83,7 +84,7 @@ def test_a_provider_answers_the_smallest_request(spec: OperationSpec) -> None:
 @operations
 def test_the_programs_of_an_example_are_programs(spec: OperationSpec) -> None:
     if spec.example is not None:
-        programs = playground_code.samples(spec.operation, base_url="https://hub/v1", model="a/b")
+        programs = code_samples.samples(spec.operation, base_url="https://hub/v1", model="a/b")
         for program in programs:
             assert spec.operation.path in program.text.replace(".", "/")
             if program.slug in ("requests", "openai"):

@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from models_catalog.models import DefaultModel, TenantModel
-from providers import contributions, queries
-from providers.contributions import TrialFacts
+from providers import ports, queries
 from providers.models import CredentialState, ProviderChoice, ProviderCredential
+from providers.ports import TrialFacts
 from providers.queries import State
-from tenants import sealing
+from tenants.crypto import sealing
 from tenants.scope import NoActiveTenant, tenant_scope
 from tests.factories import Workspace, make_credential
 
@@ -24,11 +24,11 @@ Trial = Callable[..., None]
 @pytest.fixture
 def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
     """Registers one trial at OpenAI and nothing else."""
-    monkeypatch.setattr(contributions, "_trials", [])
+    monkeypatch.setattr(ports, "_trials", [])
 
     def register(**changes: Any) -> None:
         given = {"plan": "openai", "limit": 500, "settled": 462, "held": 0, "left": 38, "models": {"gpt-3.5-turbo": 1}} | changes
-        contributions.register_trials(lambda tenant_id: {"openai": TrialFacts(**given)})
+        ports.register_trials(lambda tenant_id: {"openai": TrialFacts(**given)})
 
     return register
 

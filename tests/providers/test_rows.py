@@ -13,11 +13,21 @@ from django.conf import settings
 from django.utils import translation
 
 from config import start
-from providers import checks, registry
-from providers.adapters import files, tables
-from providers.adapters.quirks import QUIRKS
-from providers.adapters.rows import KEYS, provider_of
-from providers.spec import ORDER, Access, Kind, ModelFacts, ModelType, Operation, Provider, Reply, Request
+from providers import checks
+from providers.declaration import files, registry, tables
+from providers.declaration.quirks import QUIRKS
+from providers.declaration.rows import KEYS, provider_of
+from providers.declaration.spec import (
+    ORDER,
+    Access,
+    Kind,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+    Reply,
+    Request,
+)
 from tests.providers.driving import Outcome, drive, run
 
 FOLDER = files.FOLDER

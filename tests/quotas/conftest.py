@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from quotas import hooks
+from quotas import ports
+from quotas.ledger.records import Record
+from quotas.ledger.states import HoldRequest
 from quotas.models import CreditPool, Grant, TrialPlan, TrialPlanModel
-from quotas.statements import HoldRequest, Record
 from tenants.models import Tenant
 from tenants.scope import all_tenants
 from tests.factories import make_tenant
@@ -20,7 +21,7 @@ MakePool = Callable[..., CreditPool]
 @pytest.fixture(autouse=True)
 def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     """This app is tested without the apps above it: a plan's credential is kept as it was typed."""
-    monkeypatch.setattr(hooks, "_registered", hooks._Registered())
+    monkeypatch.setattr(ports, "_registered", ports._Registered())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from tenants import keys, rotation
+from tenants.crypto import keys, rotation
 from tests.factories import Workspace
 
 

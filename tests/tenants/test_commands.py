@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from tenants.identity import find_principal
-from tenants.masterkeys import parse
+from tenants.auth.permissions import Role, Scope
+from tenants.auth.principal import find_principal
+from tenants.crypto.master_keys import parse
 from tenants.models import AppKey, KeyPair, Membership, Tenant, User
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
 from tests.factories import Workspace
 from tests.tenants.conftest import opened

@@ -18,10 +18,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from config.urls import urlpatterns as product
+from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.permissions import Action, Role
 from tenants.models import Membership, Tenant, User
-from tenants.permissions import Action, Role
 from tenants.scope import NoActiveTenant, active_tenant, tenant_scope
-from tenants.web import page, recently_authenticated
 from tests.factories import PASSWORD, Workspace
 
 LOGIN = "/accounts/login/"
@@ -110,9 +110,9 @@ class TestWorkspaces:
         assert not any(b"Acme" in body for body in bodies)
 
     def test_the_operators_own_row_is_no_workspace(self, operator: User, db: None) -> None:
-        from tenants import services
+        from tenants.services import workspaces
 
-        tenant = services.system_tenant()
+        tenant = workspaces.system_tenant()
         with tenant_scope(tenant):
             Membership.objects.create(tenant=tenant, user=operator, role=Role.OWNER)
         assert signed_in(operator).get(f"/t/{tenant.slug}/test/page/").status_code == 404

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tenants.auth.permissions import Role
 from tenants.models import AuditEntry, ForeignTenant, Membership, TenantOwned
-from tenants.permissions import Role
 from tenants.scope import EVERYONE, NoActiveTenant, abound, active_tenant, all_tenants, bound, tenant_scope
 from tests.factories import Workspace
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from models_catalog import refreshing
-from models_catalog.facts import BadFact
-from models_catalog.refreshing import NeedsSecondLook, Outcome
-from tenants.audit import COMMAND
-from tenants.management._base import ServiceCommand, refusals_as_messages
+from models_catalog.facts import refresh
+from models_catalog.facts.refresh import NeedsSecondLook, Outcome
+from models_catalog.facts.schema import BadFact
+from tenants.audit.trail import COMMAND
+from tenants.management.base import ServiceCommand, refusals_as_messages
 
 
 class Command(ServiceCommand):
@@ -38,14 +38,14 @@ class Command(ServiceCommand):
             if options["export"]:
                 self._export(options["file"])
             elif options["previous"]:
-                self._say(options, refreshing.restore_previous(actor=COMMAND, dry_run=options["dry_run"]))
+                self._say(options, refresh.restore_previous(actor=COMMAND, dry_run=options["dry_run"]))
             else:
                 self._load(options)
 
     def _load(self, options: dict[str, Any]) -> None:
         try:
             data = sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
-            outcome = refreshing.load(actor=COMMAND, data=data, accept=options["accept"], dry_run=options["dry_run"])
+            outcome = refresh.load(actor=COMMAND, data=data, accept=options["accept"], dry_run=options["dry_run"])
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from None
         except BadFact as error:
@@ -56,7 +56,7 @@ class Command(ServiceCommand):
         self._say(options, outcome)
 
     def _export(self, name: str) -> None:
-        text = json.dumps(refreshing.export(), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(refresh.export(), ensure_ascii=False, indent=1) + "\n"
         if name == "-":
             self.stdout.write(text, ending="")
             return

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quotas import services
+from quotas.ledger import invariants
 
 
 class Command(BaseCommand):
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        violations = services.audit()
+        violations = invariants.audit()
         if options["json"]:
             self.stdout.write(json.dumps({"ok": not violations, "violations": [one.as_json() for one in violations]}))
         for violation in violations if not options["json"] else ():

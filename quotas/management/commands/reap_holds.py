@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from quotas import services
+from quotas.ledger import services
 
 
 class Command(BaseCommand):

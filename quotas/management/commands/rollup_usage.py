@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from quotas import services
+from quotas.usage import rollups
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rolled = services.roll_up(seconds=options["seconds"])
+        rolled = rollups.roll_up(seconds=options["seconds"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(rolled)))
         else:

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from quotas import services
+from core.errors import ServiceError
 from quotas.models import TrialPlan
-from tenants.audit import COMMAND
-from tenants.errors import ServiceError
+from quotas.trials import plans
+from tenants.audit.trail import COMMAND
 
 
 class Command(BaseCommand):
@@ -38,9 +38,9 @@ class Command(BaseCommand):
             with transaction.atomic():
                 plan = TrialPlan.objects.filter(slug=options["plan"]).first() or self._create(options, models)
                 if credential:
-                    plan = services.set_plan_credential(actor=COMMAND, plan=plan, values=credential)
+                    plan = plans.set_plan_credential(actor=COMMAND, plan=plan, values=credential)
             given = {name: options[name] for name in ("label", "limit", "is_on")}
-            plan = services.update_plan(actor=COMMAND, plan=plan, models=models, **given)
+            plan = plans.update_plan(actor=COMMAND, plan=plan, models=models, **given)
         except ServiceError as error:
             raise CommandError(f"{error.code}: {error}") from error
         state = "on" if plan.is_on else "off"
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         slug = options["plan"]
         if options["limit"] is None or not models:
             raise CommandError(f"There is no plan {slug}. To make it, give --limit and at least one --model.")
-        return services.create_plan(
+        return plans.create_plan(
             actor=COMMAND,
             slug=slug,
             label=options["label"] or slug,

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from tenants import services
-from tenants.audit import COMMAND
-from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.audit.trail import COMMAND
+from tenants.management.base import ServiceCommand, refusals_as_messages
 from tenants.scope import tenant_scope
+from tenants.services import app_keys
 
 
 class Command(ServiceCommand):
@@ -30,7 +30,7 @@ class Command(ServiceCommand):
         tenant = self.workspace(options["workspace"])
         expires = timezone.now() + timedelta(days=options["days"]) if options["days"] is not None else None
         with refusals_as_messages(), tenant_scope(tenant):
-            row, text = services.create_app_key(
+            row, text = app_keys.create_app_key(
                 tenant=tenant,
                 actor=COMMAND,
                 name=options["name"],

@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from tenants import keys, services
-from tenants.audit import COMMAND
-from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.audit.trail import COMMAND
+from tenants.auth.permissions import Role, Scope
+from tenants.crypto import keys
+from tenants.management.base import ServiceCommand, refusals_as_messages
 from tenants.models import AppKey, Membership, Tenant, User
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
+from tenants.services import accounts, app_keys, members, workspaces
 from tenants.signals import demo_data_wanted
 
 SLUG = "demo"
@@ -40,21 +41,21 @@ def _make() -> dict[str, Any]:
         email = f"{role}@demo.example"
         found = User.objects.filter(email=email).first()
         new = new or found is None
-        people[role] = found or services.make_user(email=email, password=password, name=name)
+        people[role] = found or accounts.make_user(email=email, password=password, name=name)
     if new:
         _same_password(people, password)
     made: dict[str, Any] = {"workspace": SLUG, "people": {role.value: user.email for role, user in people.items()}}
     made |= {"password": password} if new else {}
-    tenant = Tenant.objects.filter(slug=SLUG).first() or services.create_workspace(
+    tenant = Tenant.objects.filter(slug=SLUG).first() or workspaces.create_workspace(
         slug=SLUG, name="Demo", owner=people[Role.OWNER], actor=COMMAND
     )
     with tenant_scope(tenant):
         keys.make_key_pair(tenant=tenant)
         for role, user in people.items():
             if not Membership.objects.filter(tenant=tenant, user=user).exists():
-                services.add_member(tenant=tenant, user=user, role=role, actor=COMMAND)
+                members.add_member(tenant=tenant, user=user, role=role, actor=COMMAND)
         if not AppKey.objects.filter(tenant=tenant).exists():
-            made["app_key"] = services.create_app_key(tenant=tenant, actor=COMMAND, name="Demo key", scopes=Scope)[1]
+            made["app_key"] = app_keys.create_app_key(tenant=tenant, actor=COMMAND, name="Demo key", scopes=Scope)[1]
         demo_data_wanted.send(sender=Tenant, tenant=tenant, actor=COMMAND)
     return made
 

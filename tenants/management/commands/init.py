@@ -9,12 +9,13 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import transaction
 
-from tenants import keys, services
-from tenants.audit import COMMAND
-from tenants.management._base import ServiceCommand, migrate, refusals_as_messages
+from tenants.audit.trail import COMMAND
+from tenants.auth.permissions import Role, Scope
+from tenants.crypto import keys
+from tenants.management.base import ServiceCommand, migrate, refusals_as_messages
 from tenants.models import AppKey, Membership, Tenant, User
-from tenants.permissions import Role, Scope
 from tenants.scope import tenant_scope
+from tenants.services import accounts, app_keys, members, workspaces
 
 KEY_NAME = "First key"
 
@@ -37,14 +38,14 @@ class Command(ServiceCommand):
 def _make(slug: str, email: str) -> dict[str, str]:
     """What contract.md's --json prints: passwords and the key only where they were made now."""
     owner, password = _person(email)
-    tenant = Tenant.objects.filter(slug=slug).first() or services.create_workspace(slug=slug, name=slug, owner=owner, actor=COMMAND)
+    tenant = Tenant.objects.filter(slug=slug).first() or workspaces.create_workspace(slug=slug, name=slug, owner=owner, actor=COMMAND)
     made = {"workspace": tenant.slug, "owner": owner.email} | ({"password": password} if password else {})
     with tenant_scope(tenant):
         if not Membership.objects.filter(tenant=tenant, user=owner).exists():
-            services.add_member(tenant=tenant, user=owner, role=Role.OWNER, actor=COMMAND)
+            members.add_member(tenant=tenant, user=owner, role=Role.OWNER, actor=COMMAND)
         keys.make_key_pair(tenant=tenant)
         if not AppKey.objects.filter(tenant=tenant).exists():
-            made["app_key"] = services.create_app_key(tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope)[1]
+            made["app_key"] = app_keys.create_app_key(tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope)[1]
     return made | _operator(owner.email)
 
 
@@ -54,7 +55,7 @@ def _person(email: str) -> tuple[User, str]:
     if found is not None:
         return found, ""
     password = secrets.token_urlsafe(15)
-    return services.make_user(email=email, password=password), password
+    return accounts.make_user(email=email, password=password), password
 
 
 def _operator(owner_email: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tenants import keys
-from tenants.management._base import ServiceCommand, refusals_as_messages
+from tenants.crypto import keys
+from tenants.management.base import ServiceCommand, refusals_as_messages
 
 
 class Command(ServiceCommand):

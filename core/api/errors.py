@@ -1,0 +1,136 @@
+"""Turn every exception of a REST view into the API's one error body."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+
+from core import error_codes
+from core.api.parsers import TooLarge
+from core.errors import ServiceError
+
+if TYPE_CHECKING:
+    pass
+
+
+logger = logging.getLogger(__name__)
+
+
+# Errors
+
+
+def error_body(
+    code: str,
+    message: Any,
+    *,
+    status: int | None = None,
+    param: str | None = None,
+    request_id: str = "",
+    **more: Any,
+) -> dict[str, dict[str, Any]]:
+    """The one shape of an error, the same as under /v1. status: where it is not the code's usual one."""
+    return {
+        "error": {
+            "message": str(message),
+            "type": error_codes.error_type(error_codes.status_of(code, status)),
+            "code": code,
+            "param": param,
+            "request_id": request_id,
+            **more,
+        }
+    }
+
+
+CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
+    (exceptions.ParseError, "invalid_json"),
+    (exceptions.PermissionDenied, "key_scope"),
+    (exceptions.NotFound, "not_found"),
+    (exceptions.MethodNotAllowed, "method_not_allowed"),
+    (exceptions.NotAcceptable, "not_acceptable"),
+    (exceptions.UnsupportedMediaType, "unsupported_media_type"),
+    (TooLarge, "too_large"),
+)
+
+
+def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """(path, message) of each error inside a ValidationError's detail."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            here = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            yield from _flatten(inner, here)
+    elif isinstance(detail, list | tuple):
+        for number, inner in enumerate(detail):
+            yield from _flatten(inner, f"{path}[{number}]" if isinstance(inner, Mapping) else path)
+    else:
+        yield path, str(detail)
+
+
+def _validation(error: exceptions.ValidationError) -> tuple[str, str | None]:
+    found = list(_flatten(error.detail))
+    message = " ".join(f"{path}: {text}" if path else text for path, text in found[:5])
+    return message, next((path for path, _text in found if path), None)
+
+
+def _as_api_exception(error: Exception) -> Exception:
+    """Django's own exceptions in the words of DRF."""
+    if isinstance(error, Http404):
+        return exceptions.NotFound(_("There is no such object in this workspace."))
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    return error
+
+
+def _respond(request_id: str, code: str, message: Any, *, status: int | None = None, **more: Any) -> Response:
+    body = error_body(code, message, status=status, request_id=request_id, **more)
+    return Response(body, status=error_codes.status_of(code, status))
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Every exception of a view as the one error body. What nobody expected is logged and answered without details."""
+    request = getattr(context.get("request"), "_request", None)
+    request_id = getattr(request, "id", "")
+    error = _as_api_exception(error)
+    if isinstance(error, ServiceError):
+        return _service_error(error, request_id)
+    if isinstance(error, exceptions.ValidationError):
+        message, param = _validation(error)
+        return _respond(request_id, "invalid_request", message, param=param)
+    code = next((code for kind, code in CODES if isinstance(error, kind)), None)
+    if code is not None and isinstance(error, exceptions.APIException):
+        return _respond(request_id, code, error.detail)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("The database could not be used: %s", type(error).__name__)
+        response = _respond(request_id, "database_unavailable", _("The database cannot be reached at the moment. Try again."))
+        response["Retry-After"] = "2"
+        return response
+    return _unexpected(error, request, request_id)
+
+
+def _service_error(error: ServiceError, request_id: str) -> Response:
+    sent = getattr(error, "what_we_sent", None)  # a check that a provider refused says what it tried
+    more: dict[str, Any] = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
+    if hint := getattr(error, "hint", ""):  # such as a key that looks like another provider's
+        more["hint"] = str(hint)
+    response = _respond(request_id, error.code, error.message, status=error.status, param=error.field, **more)
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _unexpected(error: Exception, request: HttpRequest | None, request_id: str) -> Response:
+    logger.error("Unexpected %s", type(error).__name__, exc_info=error)
+    got_request_exception.send(sender=APIView, request=request)  # so that whoever collects errors hears of it
+    return _respond(request_id, "internal_error", _("Something went wrong on this server. The log has the details."))

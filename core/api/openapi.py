@@ -1,0 +1,152 @@
+"""The REST API as a whole: its OpenAPI document, its page, and the answer to unknown paths."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import get_script_prefix
+from django.utils.cache import patch_cache_control
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.plumbing import normalize_result_object
+
+from core.api.docs_page import chapters, paragraphs
+from core.api.errors import error_body
+
+_DESCRIPTION = _(
+    """\
+Everything that a workspace's settings pages can do, for programs.
+
+Send an app key as `Authorization: Bearer mk_live_...`. The scope `read` allows every GET, `manage` the other methods.
+What belongs to another workspace answers 404, as if it did not exist. Bodies are JSON in UTF-8; unknown fields and query
+parameters are refused. Lists answer `{"results": [...], "next": cursor}`: send `next` as `after` to get the page that
+follows; `null` is the end. Secrets go in and never come out: an answer shows a mask.
+
+The models themselves are used through the OpenAI-compatible endpoints under `/v1/`.
+"""
+)
+_ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "code", "param", "request_id"],
+            "properties": {
+                "message": {"type": "string", "description": _("What happened, what it means, what to do.")},
+                "type": {"type": "string"},
+                "code": {"type": "string", "description": _("For programs; it does not change.")},
+                "param": {"type": ["string", "null"], "description": _("The field that must change.")},
+                "request_id": {"type": "string", "description": _("Also in the header X-Request-Id and in the server's log.")},
+                "hint": {"type": "string", "description": _("A guess at the cause, such as a key that looks like another provider's.")},
+                "what_we_sent": {
+                    "type": "object",
+                    "description": _("Where a provider was asked: the request, without the key."),
+                    "additionalProperties": {"type": ["string", "null"]},
+                },
+            },
+        }
+    },
+}
+_ERROR_EXAMPLE = error_body(
+    "model_not_found", "There is no such model in this workspace.", param="model", request_id="7f3c9a51d2e84b6f90a1c2d3"
+)
+# Answers that any operation may give, besides its own.
+_COMMON = {
+    "400": _("Not understood: malformed JSON, an unknown field or parameter, a wrong value."),
+    "401": _("No app key, or one that is not valid."),
+    "403": _("The app key may not do this."),
+    "406": _("Only the listed media types are answered."),
+    "503": _("The database or the workspace's key cannot be used at the moment."),
+}
+_WITH_PATH = {"404": _("There is no such object in this workspace.")}
+_WITH_BODY = {"413": _("The body is larger than 256 KiB."), "415": _("The body is not JSON in UTF-8.")}
+
+
+class AppKeyScheme(OpenApiAuthenticationExtension):
+    target_class = "tenants.api.authentication.AppKeyAuthentication"
+    name = "appKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "mk_live_...", "description": gettext("An app key of the workspace.")}
+
+
+class Generator(SchemaGenerator):
+    """drf-spectacular's document with our error body and closed request objects."""
+
+    def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
+        document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]  # drf-spectacular
+        document["info"]["description"] = _DESCRIPTION
+        schemas = document["components"]["schemas"]
+        for name, body in schemas.items():
+            if name.endswith("Request"):
+                body.setdefault("additionalProperties", False)
+        schemas["Error"] = copy.deepcopy(_ERROR_SCHEMA)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                _add_errors(operation)
+        normalized: dict[str, Any] = normalize_result_object(document)
+        return normalized
+
+
+def _add_errors(operation: dict[str, Any]) -> None:
+    errors = dict(_COMMON)
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+        errors |= _WITH_PATH
+    if "requestBody" in operation:
+        errors |= _WITH_BODY
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    responses = operation["responses"]
+    for code, description in errors.items():
+        responses.setdefault(code, {"description": description, "content": content})
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+@lru_cache(maxsize=8)
+def _document(_language: str) -> dict[str, Any]:
+    return Generator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # drf-spectacular
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document in the active language; made once per process and language."""
+    return copy.deepcopy(_document(get_language() or "en"))
+
+
+@require_safe
+def schema(request: HttpRequest) -> HttpResponse:
+    found = document() | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
+    response = JsonResponse(found, json_dumps_params={"ensure_ascii": False})
+    response["Content-Disposition"] = 'inline; filename="modelkeep-openapi.json"'
+    patch_cache_control(response, max_age=300)
+    return response
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    found = document()
+    context = {
+        "info": found["info"],
+        "introduction": paragraphs(found["info"]["description"]),
+        "chapters": [replace(chapter, title=gettext(chapter.title)) for chapter in chapters(found)],
+        "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
+        "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
+    }
+    return render(request, "api/docs.html", context)
+
+
+@csrf_exempt
+def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
+    """The API's own 404, as JSON; a forgotten slash at the end is the usual reason."""
+    message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
+    return JsonResponse(error_body("unknown_path", message, request_id=getattr(request, "id", "")), status=404)

@@ -1,0 +1,89 @@
+"""`python -m core.i18n.compile`: compile locale/**/*.po to the .mo files that gettext reads, where they are out of date.
+
+The .mo files are built and never committed. This needs nothing but Python, because a bare machine has no msgfmt.
+Formats: https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html and MO-Files.html.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import struct
+from pathlib import Path
+from typing import Final
+
+LOCALE: Final = Path(__file__).resolve().parents[2] / "locale"
+_TEXT: Final = r'(?:[ \n]"[^\n]*")+'
+_ENTRY: Final = re.compile(
+    rf"((?:^#[^\n]*\n)*)(?:^msgctxt({_TEXT})\n)?^msgid({_TEXT})\n"
+    rf"(?:^msgid_plural({_TEXT})\n)?((?:^msgstr(?:\[\d+\])?{_TEXT}\n?)+)",
+    re.MULTILINE,
+)
+_FORM: Final = re.compile(rf"^msgstr(?:\[\d+\])?({_TEXT})", re.MULTILINE)
+_FUZZY: Final = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
+_MAGIC: Final = 0x950412DE
+_HEADER_SIZE: Final = 28  # bytes: seven numbers
+
+
+def compile_outdated(folder: Path = LOCALE) -> list[Path]:
+    """Write the .mo file of every .po file that is newer or has none.
+
+    Returns:
+        The .mo files that were written.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    outdated = [source for source in sorted(folder.rglob("*.po")) if _is_outdated(source)]
+    return [_compile(source) for source in outdated]
+
+
+def _is_outdated(source: Path) -> bool:
+    compiled = source.with_suffix(".mo")
+    return not compiled.is_file() or compiled.stat().st_mtime < source.stat().st_mtime
+
+
+def _compile(source: Path) -> Path:
+    compiled = source.with_suffix(".mo")
+    unfinished = source.with_suffix(f".{os.getpid()}.tmp")  # tests and servers may start side by side
+    unfinished.write_bytes(mo_bytes(read_po(source.read_text(encoding="utf-8"))))
+    return unfinished.replace(compiled)
+
+
+def read_po(text: str) -> dict[str, str]:
+    """Return the translations of a .po file under the keys of a .mo file; fuzzy and empty ones are left out."""
+    translations: dict[str, str] = {}
+    for comments, context, singular, plural, translated in _ENTRY.findall(text):
+        forms = [_unquote(form) for form in _FORM.findall(translated)]
+        if all(forms) and not _FUZZY.search(comments):
+            translations[_key(context, singular, plural)] = "\0".join(forms)
+    return translations
+
+
+def _key(context: str, singular: str, plural: str) -> str:
+    before = f"{_unquote(context)}\4" if context else ""
+    after = f"\0{_unquote(plural)}" if plural else ""
+    return f"{before}{_unquote(singular)}{after}"
+
+
+def _unquote(lines: str) -> str:
+    """Join the quoted lines of a text; their escapes are Python's, too."""
+    return "".join(ast.literal_eval(line.strip()) for line in lines.strip().split("\n"))
+
+
+def mo_bytes(translations: dict[str, str]) -> bytes:
+    """Return a .mo file: a header, two tables of (length, offset) sorted by key, and the texts, each ended by NUL."""
+    pairs = sorted((key.encode(), value.encode()) for key, value in translations.items())
+    texts = [key for key, _value in pairs] + [value for _key, value in pairs]
+    table: list[int] = []
+    offset = _HEADER_SIZE + 8 * len(texts)
+    for text in texts:
+        table += [len(text), offset]
+        offset += len(text) + 1
+    header = (_MAGIC, 0, len(pairs), _HEADER_SIZE, _HEADER_SIZE + 8 * len(pairs), 0, 0)
+    return struct.pack(f"<{len(header) + len(table)}I", *header, *table) + b"".join(text + b"\0" for text in texts)
+
+
+if __name__ == "__main__":
+    compile_outdated()

@@ -1,0 +1,50 @@
+"""What the page of a provider's activity shows: its figures of a week, its last calls, and the last changes of its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Q
+
+from quotas.models import CallRecord
+from quotas.usage import call_list, summaries, totals
+from quotas.usage.summaries import SummaryRow
+from tenants import queries as tenant_queries
+from tenants.models import AuditEntry, Tenant
+
+DAYS: Final = 7  # of the figures
+CALLS: Final = 20
+CHANGES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """week: None where there are no calls at all. changes: empty too for those who may not read the audit log."""
+
+    week: SummaryRow | None = None
+    calls: list[CallRecord] = field(default_factory=list)
+    changes: list[AuditEntry] = field(default_factory=list)
+
+
+def activity(*, tenant: Tenant, provider: str, with_calls: bool, with_changes: bool) -> Activity:
+    """Everything in at most five queries, whatever the number of calls. with_calls, with_changes: what the reader may see."""
+    week, calls = _calls(tenant.pk, provider) if with_calls else (None, [])
+    return Activity(week, calls, _changes(tenant, provider) if with_changes else [])
+
+
+def _calls(tenant_id: UUID, provider: str) -> tuple[SummaryRow | None, list[CallRecord]]:
+    seen = totals.standing(tenant_id=tenant_id)
+    calls = call_list.calls(tenant_id=tenant_id, provider=provider, limit=CALLS, seen=seen)
+    return (summaries.totals(tenant_id=tenant_id, days=DAYS, provider=provider, seen=seen) if calls else None), calls
+
+
+def _changes(tenant: Tenant, provider: str) -> list[AuditEntry]:
+    """Entries about the provider itself, its credentials and its models."""
+    about = (
+        Q(object_type="provider", object_id=provider)
+        | Q(object_type="credential", object_label__startswith=f"{provider}: ")
+        | Q(object_type="model", object_label__startswith=f"{provider}/")
+    )
+    return list(tenant_queries.audit_entries(tenant=tenant).filter(about)[:CHANGES])

@@ -1,0 +1,214 @@
+"""What the overview page shows: four steps ticked by data, the health of the providers, recent problems, and calls of today.
+
+Each part is read for itself: one that cannot be read leaves a gap that the page names, and the other parts stand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from django.core.cache import cache
+from django.db.models import Exists, Value
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from core.error_codes import ErrorCode, describe
+from core.request_cache import once, reading_once
+from core.times import NEVER
+from models_catalog.models import DefaultModel
+from providers import ports
+from providers import queries as provider_queries
+from providers.cards import Card
+from providers.queries import State
+from quotas.models import CallRecord, RolledUntil, StaleHour
+from quotas.usage import call_list, charts, summaries
+from quotas.usage.summaries import SummaryRow
+from quotas.usage.totals import Standing
+from tenants import ports as hooks
+from tenants.auth.permissions import Action
+from tenants.models import AppKey, Tenant
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+PROBLEMS: Final = 5
+KEPT_SECONDS: Final = 60
+DAYS: Final = 14  # of the small chart
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do once. `action` is the right that it takes, `url_name` the page to do it on."""
+
+    title: Any
+    text: Any
+    button: Any
+    url_name: str
+    action: Action
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failed call, and its code in words."""
+
+    call: CallRecord
+    words: ErrorCode
+
+
+@dataclass(slots=True)
+class Overview:
+    """None: this part could not be read. example: a call that is answered now; None where nothing can be called."""
+
+    steps: list[Step] | None = None
+    cards: list[Card] | None = None  # of the providers that are set up
+    problems: list[Problem] | None = None
+    days: list[SummaryRow] | None = None
+    example: hooks.Example | None = None
+    counts: dict[str, int] = field(default_factory=dict)  # of models, by provider
+    unread: list[Any] = field(default_factory=list)  # names of the parts that could not be read
+
+    @property
+    def today(self) -> SummaryRow | None:
+        return self.days[-1] if self.days else None
+
+    @property
+    def chart(self) -> charts.Chart | None:
+        """None where there is nothing to draw."""
+        return charts.calls_per_day(self.days) if self.days and any(day.calls for day in self.days) else None
+
+    @property
+    def done(self) -> int:
+        return sum(step.done for step in self.steps or ())
+
+    @property
+    def next_step(self) -> Step | None:
+        return next((step for step in self.steps or () if not step.done), None)
+
+    @property
+    def broken(self) -> list[Card]:
+        return [card for card in self.cards or () if card.is_bad]
+
+    @property
+    def healthy(self) -> int:
+        return sum(card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED) for card in self.cards or ())
+
+    @property
+    def low_trials(self) -> list[Card]:
+        return [card for card in self.cards or () if card.trial_is_low]
+
+
+def overview(*, tenant: Tenant) -> Overview:
+    """Everything in a fixed number of queries, whatever the number of providers and calls. Raises nothing."""
+    found = Overview()
+    with reading_once():
+        statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()))
+        found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (None, {})
+        if statuses is not None:
+            found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
+            found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_past(tenant.pk).progress))
+        found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
+        found.days = _part(found, _("calls"), lambda: _days(tenant))
+    return found
+
+
+def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
+    """A part of the page, or None with its name noted."""
+    try:
+        return read()
+    except Exception:
+        # Whatever it is, it is in the log; the page says what is missing.
+        logger.exception("the overview's %s could not be read", name)
+        found.unread.append(name)
+        return None
+
+
+def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
+    """An example, and the number of models by provider. Looked for after each change of what can be called, and once a minute:
+    that takes as many queries as the other parts.
+    """
+    key = f"overview:{tenant.pk}:{tenant.config_version}:{get_language()}"
+    kept: tuple[hooks.Example | None, dict[str, int]] | None = cache.get(key)
+    if kept is None:
+        kept = (hooks.example(tenant.pk), dict(ports.model_counts(tenant.pk)))
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
+
+
+def _problems(tenant: Tenant) -> list[Problem]:
+    calls = call_list.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing)
+    return [Problem(call, describe(call.error_code)) for call in calls]
+
+
+def _days(tenant: Tenant) -> list[SummaryRow]:
+    return list(summaries.summary(tenant_id=tenant.pk, days=DAYS, seen=_past(tenant.pk).standing).rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """progress: which steps have been done. standing: how far the sums of usage reach; both lists of calls start from it."""
+
+    progress: dict[str, bool]
+    standing: Standing
+
+
+_DONE: Final = ("chosen", "keyed", "called")
+_UNTIL, _STALE = 3, 4
+
+
+@once
+def _past(tenant_id: UUID) -> Past:
+    """Five small questions in one query, whose rows are (number of the question, time)."""
+    asked = (
+        DefaultModel.objects.filter(tenant=tenant_id),
+        AppKey.objects.filter(tenant=tenant_id, revoked=None),
+        CallRecord.objects.filter(tenant=tenant_id, status=CallRecord.Status.OK),
+    )
+    row = Tenant.objects.filter(pk=tenant_id).order_by()
+    first, *others = (row.filter(Exists(rows)).values_list(Value(number), "created") for number, rows in enumerate(asked))
+    until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
+    stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
+    found = list(first.union(*others, until, stale))
+    reached = next((time for number, time in found if number == _UNTIL), NEVER)
+    standing = Standing(reached, frozenset(time for number, time in found if number == _STALE))
+    return Past({name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)}, standing)
+
+
+def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:
+    return [
+        Step(
+            _("Set up a provider"),
+            _("Enter a key once. Or start with the built-in demo, which needs none."),
+            _("Set up a provider"),
+            "provider-list",
+            Action.MANAGE_PROVIDERS,
+            connected,
+        ),
+        Step(
+            _("Choose the default model"),
+            _("For applications that do not name a model themselves."),
+            _("Choose the default model"),
+            "default-models",
+            Action.MANAGE_DEFAULTS,
+            chosen,
+        ),
+        Step(
+            _("Make an app key"),
+            _("Each application signs in with a key of its own. For a first try in the playground none is needed."),
+            _("Make an app key"),
+            "app-key-new",
+            Action.MANAGE_OWN_APP_KEYS,
+            keyed,
+        ),
+        Step(
+            _("Make the first call"),
+            _("In the playground, or with the command below. This step is ticked when an answer has arrived."),
+            _("Open the playground"),
+            "playground",
+            Action.USE_MODELS,
+            called,
+        ),
+    ]

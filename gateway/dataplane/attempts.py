@@ -1,0 +1,126 @@
+"""The state of one call: what was tried, what is held, what is answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.dataplane.requests.request import GatewayRequest
+from gateway.dataplane.routing.targets import Route, Source, Target
+from providers.transport.async_client import Progress
+from quotas.ledger.records import Record
+from quotas.ledger.states import HoldResult
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class CompleteResponse:
+    """An answer that is complete and recorded."""
+
+    headers: list[Header]
+    content_type: bytes
+    content: bytes
+
+
+@dataclass(slots=True)
+class StreamingResponse:
+    """An answer that has begun. Iterate `pieces` to its end: bytes of an event stream; aclose() where the client left."""
+
+    headers: list[Header]
+    pieces: AsyncGenerator[bytes, None]
+
+
+@dataclass(slots=True)
+class Call:
+    """One inquiry on its way: what was tried, what is held."""
+
+    inquiry: GatewayRequest
+    began: float  # time.monotonic()
+    deadline: float  # time.monotonic()
+    time: datetime
+    route: Route | None = None
+    target: Target | None = None
+    source: Source | None = None
+    held: HoldResult | None = None
+    progress: Progress = field(default_factory=Progress)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    holds: dict[int, int] = field(default_factory=dict)  # pool -> holds of this call so far
+    first_token: float | None = None
+    recorded: bool = False
+
+    @property
+    def attempts(self) -> int:
+        return len(self.log)
+
+    def milliseconds(self, until: float | None = None) -> int:
+        return int(((time.monotonic() if until is None else until) - self.began) * 1000)
+
+    def record(self, status: Any, http_status: int, error_code: str = "", **more: Any) -> Record:
+        inquiry, principal, target, source = self.inquiry, self.inquiry.principal, self.target, self.source
+        return Record(
+            tenant_id=principal.tenant_id,
+            request_id=inquiry.request_id,
+            operation=inquiry.operation.value,
+            status=status,
+            time=self.time,
+            app_key_id=principal.app_key_id,
+            app_key_name=principal.app_key_name,
+            user_id=principal.user_id,
+            scenario=self.route.scenario if self.route else "",
+            provider=target.provider.slug if target else "",
+            model=target.model if target else (inquiry.model or "")[:200],
+            source=source.label if source else "",
+            credential_id=source.credential_id if source else None,
+            stream=inquiry.stream,
+            http_status=http_status,
+            error_code=error_code[:40],
+            attempts=self.attempts,
+            attempt_log=self.log,
+            latency_ms=self.milliseconds(),
+            first_token_ms=None if self.first_token is None else self.milliseconds(self.first_token),
+            **more,
+        )
+
+
+def attempt_entry(target: Target, source: Source, failure: str, status: int | None, began: float) -> dict[str, Any]:
+    return {
+        "provider": target.provider.slug,
+        "model": target.model,
+        "source": source.label,
+        "failure": failure,
+        "status": status,
+        "ms": int((time.monotonic() - began) * 1000),
+    }
+
+
+def hold_facts(call: Call) -> dict[str, Any]:
+    """What the reaper's record says if this process dies."""
+    inquiry, principal, target, source = call.inquiry, call.inquiry.principal, call.target, call.source
+    return {
+        "operation": inquiry.operation.value,
+        "app_key_id": principal.app_key_id,
+        "app_key_name": principal.app_key_name,
+        "user_id": principal.user_id,
+        "scenario": call.route.scenario if call.route else "",
+        "provider": target.provider.slug if target else "",
+        "model": target.model if target else "",
+        "source": source.label if source else "",
+        "stream": inquiry.stream,
+    }
+
+
+def response_headers(call: Call) -> list[Header]:
+    headers: list[Header] = []
+    if call.target is not None:
+        headers = call.target.headers.copy()
+    if call.source is not None and call.attempts:
+        headers.append((b"x-modelkeep-source", call.source.header))
+    headers.append((b"x-modelkeep-attempts", b"%d" % call.attempts))
+    left = call.held.left if call.held is not None else call.progress.credits_left
+    if left is not None:
+        headers.append((b"x-modelkeep-credits-remaining", b"%d" % left))
+    return headers

@@ -1,0 +1,81 @@
+"""Why the relay refuses a call, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway import page_urls
+from gateway.dataplane.attempts import Call
+from gateway.dataplane.errors import Refusal
+from gateway.dataplane.routing.targets import Source, Target
+from quotas.ledger.states import HoldResult, HoldState
+
+
+class NoCredits(Exception):
+    """The trial cannot pay: the next source may."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def database_away() -> Refusal:
+    return Refusal(
+        "database_unavailable", "The server's database cannot be reached. Nothing was charged. Try again shortly.", retry_after=5
+    )
+
+
+def internal_error() -> Refusal:
+    return Refusal("internal_error", "The server made a mistake. Tell its operator the request id.")
+
+
+def refuse_many_answers(body: dict[str, Any]) -> None:
+    """A call on a trial costs what one answer costs: who asks for a thousand at once pays with the own key. Raises _NoCredits."""
+    for name in ("n", "best_of"):
+        if body.get(name) not in (None, 1):
+            message = f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
+            raise NoCredits(Refusal("invalid_request", message, param=name))
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
+        message = "A trial answers one prompt per call: send one, or add a key of your own."
+        raise NoCredits(Refusal("invalid_request", message, param="prompt"))
+
+
+def refuse_unheld(call: Call, held: HoldResult) -> None:
+    if held.state is HoldState.HELD:
+        return
+    if held.state is HoldState.EXHAUSTED:
+        raise NoCredits(trial_exhausted(call, held.left))
+    if held.state is HoldState.MISMATCH:
+        raise Refusal(
+            "idempotency_mismatch",
+            "This Idempotency-Key was used for another request. Use a new key for each request.",
+            param="Idempotency-Key",
+        )
+    if held.state is HoldState.IN_PROGRESS:
+        raise Refusal("in_progress", "A call with this Idempotency-Key is in progress. Wait for its answer.", retry_after=1)
+    raise Refusal(
+        "already_done", f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now."
+    )
+
+
+def trial_exhausted(call: Call, left: int) -> Refusal:
+    assert call.target is not None
+    assert call.source is not None
+    label = call.target.provider.label
+    address = page_urls.page("provider-credentials", workspace=call.inquiry.principal.tenant_slug, provider=call.target.provider.slug)
+    return Refusal(
+        "trial_exhausted",
+        f"The {label} trial of this workspace is used up. Add your own {label} key at {address} "
+        "or ask the operator of this server for more credits.",
+        headers=((b"x-modelkeep-credits-remaining", b"%d" % left),),
+    )
+
+
+def credential_unreadable(target: Target, source: Source) -> Refusal:
+    label = target.provider.label
+    if source.is_trial:
+        message = f"The operator's {label} key cannot be read, so the trial cannot be served. No credit was used."
+        return Refusal("trial_provider_unavailable", message)
+    message = f"The stored {label} credential cannot be read, so nothing was sent. Enter the key again on the provider's page."
+    return Refusal("credential_unreadable", message)

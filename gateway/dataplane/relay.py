@@ -1,0 +1,291 @@
+"""Serve one call: route, hold, send, settle or void, record."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from gateway.dataplane import metering
+from gateway.dataplane.attempts import Call, CompleteResponse, StreamingResponse, attempt_entry, hold_facts, response_headers
+from gateway.dataplane.errors import DatabaseAway, Refusal, from_provider
+from gateway.dataplane.refusals import (
+    NoCredits,
+    credential_unreadable,
+    database_away,
+    internal_error,
+    refuse_many_answers,
+    refuse_unheld,
+    trial_exhausted,
+)
+from gateway.dataplane.requests import schema
+from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
+from gateway.dataplane.routing.routes import Routes
+from gateway.dataplane.routing.targets import Route, Source, Target
+from gateway.dataplane.store.base import Finish, Store
+from providers.declaration.errors import ProviderError
+from providers.declaration.spec import Answer, Frame, Request
+from providers.transport.async_client import Progress, Stream, Upstream
+from providers.transport.steps import Steps, exchange_for
+from quotas.ledger.records import Record
+from quotas.ledger.states import HoldRequest, UnknownPool
+from tenants.crypto.keys import CredentialUnreadable
+
+logger = logging.getLogger(__name__)
+
+
+class Relay:
+    """Serves calls. One per process.
+
+    deadline: seconds a call may take in all.
+    """
+
+    def __init__(self, *, store: Store, upstream: Upstream, routes: Routes, deadline: float) -> None:
+        self._store = store
+        self._upstream = upstream
+        self._routes = routes
+        self._deadline = deadline
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def start(self, inquiry: GatewayRequest) -> CompleteResponse | StreamingResponse:
+        """The answer, or the stream once its first piece is there.
+
+        Raises Refusal; the call is recorded by then. Raises CancelledError where the client left.
+        """
+        began = time.monotonic()
+        call = Call(inquiry, began, began + self._deadline, datetime.now(UTC))
+        try:
+            call.route = await self._routes.find(inquiry.principal, inquiry.model, inquiry.operation)
+            return await self._first_answer(call, call.route)
+        except Refusal as refusal:
+            await self._end_refused(call, refusal)
+            refusal.headers += tuple(response_headers(call))
+            raise
+        except DatabaseAway:
+            away = database_away()
+            await self._void(call, away)
+            raise away from None
+        except asyncio.CancelledError:
+            await self._end_cancelled(call)
+            raise
+        except Exception:
+            await self._end_broken(call)
+            raise
+
+    async def wait(self) -> None:
+        """Let the notes that go on in the background come to their end."""
+        while self._background:
+            await asyncio.gather(*self._background, return_exceptions=True)
+
+    # -- attempts -----------------------------------------------------------------------------------------------------
+
+    async def _first_answer(self, call: Call, route: Route) -> CompleteResponse | StreamingResponse:
+        failure: Refusal | None = None
+        for target, source in route.attempts(time.monotonic()):
+            call.target, call.source, call.held, call.progress = target, source, None, Progress()
+            began = time.monotonic()
+            try:
+                return await self._attempt(call, target, source)
+            except NoCredits as none_left:
+                failure = failure or none_left.refusal
+            except CredentialUnreadable:
+                # The service that opens it has written the credential's state.
+                call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
+                failure = credential_unreadable(target, source)
+            except ProviderError as error:
+                call.log.append(attempt_entry(target, source, error.failure.value, error.status, began))
+                failure = from_provider(error, label=str(target.provider.label), trial=source.is_trial)
+                await self._void(call, failure)
+                self._note_failure(call, source, error)
+                if not error.retryable:
+                    break
+        raise failure or route.problem()
+
+    async def _attempt(self, call: Call, target: Target, source: Source) -> CompleteResponse | StreamingResponse:
+        inquiry = call.inquiry
+        began = time.monotonic()
+        access, secrets = source.opened or await source.open()
+        request = Request(inquiry.operation, target.model, inquiry.body, inquiry.stream, inquiry.upload)
+        steps: Steps[Any] = Steps(
+            exchange_for(target.provider, request, access, target.facts),
+            errors=target.provider.errors,
+            secrets=secrets,
+            deadline=call.deadline,
+        )
+        if source.is_trial:
+            await self._hold(call, source)
+        call.recorded = False
+        result = await self._upstream.run(steps, pool_key=source.pool_key, deadline=call.deadline, progress=call.progress)
+        if isinstance(result, Stream):
+            frames = await self._first_frames(call, result)
+            call.log.append(attempt_entry(target, source, "", 200, began))
+            return StreamingResponse(response_headers(call), self._pieces(call, result, frames))
+        call.log.append(attempt_entry(target, source, "", 200, began))
+        return await self._whole(call, result)
+
+    async def _hold(self, call: Call, source: Source) -> None:
+        """Reserve the credits and note that the request leaves. Raises _NoCredits, Refusal."""
+        assert source.pool_id is not None
+        inquiry = call.inquiry
+        refuse_many_answers(inquiry.body)
+        number = call.holds[source.pool_id] = call.holds.get(source.pool_id, 0) + 1
+        key = inquiry.key or inquiry.unit_key
+        request = HoldRequest(
+            tenant_id=inquiry.principal.tenant_id,
+            pool_id=source.pool_id,
+            # A second target of the same call in the same pool is no repeat.
+            key=key if number == 1 else f"{key[: KEY_LENGTH - 4]}~{number}",
+            fingerprint=inquiry.fingerprint(),
+            amount=source.credits,
+            model=call.target.model if call.target else "",
+            request_id=inquiry.request_id,
+            deadline_seconds=self._deadline,
+            facts=hold_facts(call),
+        )
+        with inquiry.presence:
+            try:
+                held = await self._store.hold(request)
+            except UnknownPool:
+                self._routes.forget(inquiry.principal.tenant_id)
+                raise NoCredits(trial_exhausted(call, 0)) from None
+            refuse_unheld(call, held)
+            call.held, call.recorded = held, False
+            sent = await self._store.mark_sent(tenant_id=inquiry.principal.tenant_id, hold_id=request.hold_id)
+        inquiry.presence.check()
+        if not sent:
+            call.held = None
+            raise Refusal("already_done", "This call was finished by the server while it waited. Send it again.")
+
+    async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
+        """Frames up to the first content: until then nothing went to the client, and another target may still answer."""
+        frames: list[Frame] = []
+        try:
+            while not stream.ended:
+                new = await stream.read()
+                frames += new
+                if any(frame.content for frame in new):
+                    call.first_token = time.monotonic()
+                    break
+        except BaseException:
+            stream.close()
+            raise
+        return frames
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    async def _whole(self, call: Call, answer: Answer) -> CompleteResponse:
+        assert call.target is not None
+        content = orjson.dumps(answer.body) if answer.content is None else answer.content
+        measured = metering.of_answer(call.inquiry, answer, call.target.price)
+        await self._finish(call, call.record("ok", 200, finish_reason=(answer.finish_reason or "")[:20], **measured))
+        self._note_success(call)
+        call.inquiry.presence.check()
+        return CompleteResponse(response_headers(call), answer.content_type.encode("latin-1", "replace"), content)
+
+    async def _pieces(self, call: Call, stream: Stream, frames: Sequence[Frame]) -> AsyncGenerator[bytes, None]:
+        """The event stream; settled and recorded before its last event."""
+        shows_usage = call.inquiry.include_usage
+        try:
+            while True:
+                piece = b"".join([b"data: %b\n\n" % frame.data for frame in frames if shows_usage or not frame.usage_only])
+                if stream.ended:
+                    break
+                if piece:
+                    yield piece
+                frames = await stream.read()
+            await self._end_stream(call, stream, "ok", 200)
+            self._note_success(call)
+            if last := piece + schema.ending(call.inquiry.operation):
+                yield last
+        except ProviderError as error:
+            assert call.target is not None
+            assert call.source is not None
+            failure = from_provider(error, label=str(call.target.provider.label), trial=call.source.is_trial)
+            call.log[-1]["failure"] = error.failure.value
+            await self._end_stream(call, stream, "error", 200, failure.code)
+            self._note_failure(call, call.source, error)
+            yield schema.error_event(failure, call.inquiry.request_id)
+        except Exception:
+            logger.exception("Call %s failed inside its stream", call.inquiry.request_id)
+            if not call.recorded:
+                await self._end_stream(call, stream, "error", 200, "internal_error")
+            yield schema.error_event(internal_error(), call.inquiry.request_id)
+        finally:
+            stream.close()
+            if not call.recorded:  # the client left, or the server stops
+                await self._end_stream(call, stream, "cancelled", 200)
+
+    async def _end_stream(self, call: Call, stream: Stream, status: str, http_status: int, code: str = "") -> None:
+        assert call.target is not None
+        measured = metering.of_stream(call.inquiry, stream.decoder, call.target.price)
+        finish_reason = (stream.decoder.finish_reason or "")[:20]
+        await self._finish(call, call.record(status, http_status, code, finish_reason=finish_reason, **measured))
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    async def _finish(self, call: Call, record: Record, *, voided: bool = False, reason: str = "") -> None:
+        """Write the end of the call or, on a trial, of one attempt: exactly one record per hold."""
+        held, call.held = call.held, None
+        call.recorded = True
+        with call.inquiry.presence:
+            result = await self._store.finish(Finish(record, held.hold_id if held else None, voided=voided, reason=reason))
+        if held is not None:
+            call.progress.credits_left = result.left if result is not None else held.left
+
+    async def _void(self, call: Call, failure: Refusal) -> None:
+        if call.held is not None:
+            record = call.record("error", failure.status, failure.code)
+            await self._finish(call, record, voided=True, reason=failure.code)
+
+    async def _end_refused(self, call: Call, refusal: Refusal) -> None:
+        """A call refused after authentication is in the ledger too, with no credits; unless its last attempt is already."""
+        if not call.recorded:
+            await self._finish(call, call.record("error", refusal.status, refusal.code))
+
+    async def _end_cancelled(self, call: Call) -> None:
+        """The client left before anything went to it: charged where the provider had accepted the call, else given back."""
+        if call.recorded:
+            return
+        accepted = call.progress.accepted
+        if call.target is not None and call.source is not None:
+            call.log.append(attempt_entry(call.target, call.source, "cancelled", 200 if accepted else None, call.began))
+        measured = metering.of_request(call.inquiry, call.target.price) if accepted and call.target else {}
+        record = call.record("cancelled", 0, "cancelled", **measured)
+        await self._finish(call, record, voided=call.held is not None and not accepted, reason="cancelled")
+
+    async def _end_broken(self, call: Call) -> None:
+        """Our own mistake: the credits go back, the call is recorded."""
+        try:
+            if not call.recorded:
+                await self._finish(call, call.record("error", 500, "internal_error"), voided=call.held is not None, reason="internal_error")
+        except Exception:
+            logger.exception("The end of call %s could not be written", call.inquiry.request_id)
+
+    # -- notes --------------------------------------------------------------------------------------------------------
+
+    def _note_failure(self, call: Call, source: Source, error: ProviderError) -> None:
+        if not source.is_trial:
+            note = self._routes.note_failure(call.inquiry.principal.tenant_id, source, error)
+            if note is not None:
+                self._note(note)
+
+    def _note_success(self, call: Call) -> None:
+        source = call.source
+        if source is not None and source.needs_success:
+            self._note(self._routes.note_success(call.inquiry.principal.tenant_id, source))
+
+    def _note(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it beside the answer; what fails there is logged and nothing else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A note about a credential could not be written", exc_info=task.exception())

@@ -1,0 +1,83 @@
+"""What a surface asks of the relay, and whether the one who asked is still there."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from gateway.dataplane.errors import bad_request
+from providers.declaration.spec import Operation, Upload
+from tenants.auth.principal import Principal
+
+KEY_LENGTH: Final = 255  # characters of an Idempotency-Key
+
+
+class Presence:
+    """Whether the client is still there. `leave` cancels the call's task, but never inside `with presence:`, where a statement
+    of the ledger is under way whose outcome must be known."""
+
+    __slots__ = ("_critical", "_task", "gone")
+
+    def __init__(self, task: asyncio.Task[Any] | None = None) -> None:
+        self._task = task
+        self._critical = False
+        self.gone = False
+
+    def leave(self) -> None:
+        self.gone = True
+        if not self._critical and self._task is not None:
+            self._task.cancel()
+
+    def release(self) -> None:
+        """The call is over: leaving has no meaning any more."""
+        self._task = None
+
+    def check(self) -> None:
+        """Raises CancelledError where the client left meanwhile."""
+        if self.gone:
+            raise asyncio.CancelledError
+
+    def __enter__(self) -> None:
+        self._critical = True
+
+    def __exit__(self, *_error: object) -> None:
+        self._critical = False
+
+
+@dataclass(slots=True)
+class GatewayRequest:
+    """What a surface asks for.
+
+    model: as the client wrote it, None for the scenario's default. body: OpenAI's JSON. key: the client's Idempotency-Key or "".
+    unit_key: what stands in for a missing one; unique for each call.
+    """
+
+    principal: Principal
+    operation: Operation
+    model: str | None
+    body: dict[str, Any]
+    request_id: str
+    stream: bool = False
+    include_usage: bool = False
+    upload: Upload | None = None
+    key: str = ""
+    unit_key: str = ""
+    presence: Presence = field(default_factory=Presence)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what was asked, whatever the order of keys or the boundary of a form.
+
+        Raises Refusal for a whole number of more than 64 bits: no provider would be sent it either.
+        """
+        digest = hashlib.sha256(self.operation.value.encode())
+        try:
+            digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
+        except TypeError:
+            raise bad_request("The body holds a number that is too large.") from None
+        if self.upload is not None:
+            digest.update(self.upload.data)
+        return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""What the calls of one process share: store, upstream, routes, relay, and the timers beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import random
+from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.relay import Relay
+from gateway.dataplane.routing.routes import Routes
+from gateway.dataplane.store.base import Store, make_database
+from gateway.dataplane.store.spool import Spool
+from gateway.dataplane.threads import in_thread
+from models_catalog.facts import refresh
+from providers.transport.async_client import Upstream
+from quotas.ledger import services as quota_services
+from quotas.usage import rollups
+
+logger = logging.getLogger(__name__)
+# New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in cycles.
+COLLECT_AFTER = 20_000
+ROLL_UP_SECONDS = 5.0  # of one look: what is left after an upgrade is done in pieces
+CATALOG_SECONDS = 5.0  # between two looks for a newer catalog
+DRAIN_SECONDS = 10.0  # notes that go on when the server stops
+
+
+class Runtime:
+    """Made once per process; everything that belongs to the event loop comes with start()."""
+
+    def __init__(self) -> None:
+        self.spool = Spool(Path(settings.DATA_DIR))
+        self.routes = Routes()
+        self.store: Store
+        self.upstream: Upstream
+        self.relay: Relay
+        self._started = False
+        self._starting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timers: tuple[asyncio.Task[None], ...] = ()
+
+    async def ready(self) -> None:
+        """Start where no server told us to (lifespan switched off)."""
+        if not self._started:
+            await self.start()
+
+    async def start(self) -> None:
+        async with self._starting:
+            if self._started:
+                return
+            self.store = Store(make_database(settings.DATABASES["default"]), self.spool)
+            await self.store.open()
+            self.upstream = Upstream(
+                allow=frozenset(settings.MODELKEEP_EGRESS_ALLOW),
+                connect_timeout=settings.MODELKEEP_CONNECT_TIMEOUT,
+                idle_timeout=settings.MODELKEEP_IDLE_TIMEOUT,
+            )
+            self.relay = Relay(store=self.store, upstream=self.upstream, routes=self.routes, deadline=settings.MODELKEEP_CALL_DEADLINE)
+            _spare_the_collector()
+            await self._once("read the catalog", self._reload_catalog())
+            loop = asyncio.get_running_loop()
+            self._timers = (loop.create_task(self._run_timer()), loop.create_task(self._run_catalog()))
+            self._started = True
+
+    async def stop(self) -> None:
+        """Let notes end, close pools and connections."""
+        if not self._started:
+            return
+        self._started = False
+        for timer in self._timers:
+            timer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await timer
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.relay.wait()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.close()
+        await self.store.close()
+
+    def note(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside a call; that the database is away is no news there."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._noted)
+
+    def _noted(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.warning("A note could not be written: %s", task.exception())
+
+    async def _run_timer(self) -> None:
+        """Replay the spool, reap holds and sum up usage, now and then for ever; every process does, and it does not matter which is first."""
+        while True:
+            await self._once("replay the spool", self._replay())
+            await self._once("reap holds", in_thread(quota_services.reap))
+            await self._once("sum up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS)))
+            self.routes.drop_expired()
+            await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+
+    async def _run_catalog(self) -> None:
+        """Notice what an operator loaded on any machine: one small query now and then, and none for a call."""
+        while True:
+            await asyncio.sleep(CATALOG_SECONDS)
+            await self._once("look for a newer catalog", self._reload_catalog())
+
+    async def _reload_catalog(self) -> None:
+        if await in_thread(refresh.reload):
+            self.routes.clear()
+
+    async def _replay(self) -> None:
+        count = await self.spool.replay(self.store.write)
+        if count:
+            logger.info("%d ends of calls came from the spool into the database", count)
+
+    async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except DatabaseAway as problem:
+            logger.warning("Cannot %s, the database is away: %s", what, problem)
+        except Exception:
+            logger.exception("Cannot %s", what)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded so far stays to the end: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)

@@ -1,0 +1,124 @@
+"""Runs the few statements of the hot path on connections of its own: PostgreSQL in pipelines, SQLite in one thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from core.db.steps import Steps
+from core.db.values import Dialect
+from gateway.dataplane.errors import DatabaseAway
+from quotas.ledger import holds, records
+from quotas.ledger.records import Record
+from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
+from tenants.auth.principal import PRINCIPAL_SQL, TOUCH_SQL, touch_parameters
+
+logger = logging.getLogger(__name__)
+R = TypeVar("R")
+
+
+class Database(Protocol):
+    """What a backend offers: reads, steps of the ledger, and the times and ids they want."""
+
+    dialect: Dialect
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None: ...
+
+    async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
+
+    async def run(self, make: Callable[[], Steps[R]], *, together: bool = False) -> R:
+        """Run a step. together: it waits for no lock, so it may share a transaction with others that say so too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of one call: its record and, for trials, what becomes of the hold. used None: all credits that were held."""
+
+    record: Record
+    hold_id: UUID | None = None
+    voided: bool = False
+    used: int | None = None
+    reason: str = ""
+
+    def steps(self, dialect: Dialect) -> Steps[FinishResult | None]:
+        """The statements that write it; running them twice is harmless."""
+        if self.hold_id is None:
+            yield from records.record_call(self.record, dialect)
+            return None
+        if self.voided:
+            return (yield from holds.void(hold_id=self.hold_id, record=self.record, reason=self.reason, dialect=dialect))
+        return (yield from holds.settle(hold_id=self.hold_id, record=self.record, used=self.used, reason=self.reason, dialect=dialect))
+
+
+class Spool(Protocol):
+    async def append(self, finish: Finish) -> None: ...
+
+
+class Store:
+    """The data plane's view of the database."""
+
+    def __init__(self, database: Database, spool: Spool) -> None:
+        self._database = database
+        self._spool = spool
+        self._dialect = database.dialect
+        self._principal_sql = PRINCIPAL_SQL.format(p=self._dialect.mark)
+        self._touch_sql = TOUCH_SQL.format(p=self._dialect.mark)
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def principal_row(self, digest: str) -> Sequence[Any] | None:
+        """PRINCIPAL_SQL's row. Raises DatabaseAway."""
+        return await self._database.fetch_one(self._principal_sql, (digest,))
+
+    async def touch(self, app_key_id: UUID) -> None:
+        """Write an app key's last use. Raises DatabaseAway."""
+        now = datetime.now(UTC)
+        await self._database.execute(self._touch_sql, touch_parameters(app_key_id, now, self._dialect))
+
+    async def hold(self, request: HoldRequest) -> HoldResult:
+        """Reserve credits. Raises DatabaseAway: nothing may be sent then."""
+        result = await self._database.run(lambda: holds.hold(request, self._dialect))
+        if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
+            # Our own insert, made before a connection broke and repeated on another one.
+            return HoldResult(HoldState.HELD, result.hold_id, result.settled, result.held, result.left)
+        return result
+
+    async def mark_sent(self, *, tenant_id: UUID, hold_id: UUID) -> bool:
+        """Note that the request is about to leave; False: the hold is finished, do not send. Raises DatabaseAway."""
+        return await self._database.run(lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect))
+
+    async def finish(self, finish: Finish) -> FinishResult | None:
+        """Settle or void and record, durably: in the database, or in the spool while the database is away."""
+        try:
+            return await self.write(finish)
+        except DatabaseAway:
+            logger.warning("The database is away: the end of call %s goes to the spool", finish.record.request_id)
+            await self._spool.append(finish)
+            return None
+
+    async def write(self, finish: Finish) -> FinishResult | None:
+        """`finish` without the spool. Raises DatabaseAway."""
+        return await self._database.run(lambda: finish.steps(self._dialect), together=finish.hold_id is None)
+
+
+def make_database(settings: dict[str, Any]) -> Database:
+    """The backend for Django's DATABASES["default"]."""
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        from gateway.dataplane.store.sqlite import SQLiteDatabase
+
+        return SQLiteDatabase(str(settings["NAME"]))
+    from gateway.dataplane.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(settings)

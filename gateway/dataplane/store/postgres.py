@@ -1,0 +1,356 @@
+"""The data plane's PostgreSQL connections: many callers share a few, in libpq's pipeline mode."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer
+
+from core.db.steps import Rows, Steps, run_async
+from core.db.values import POSTGRES
+from gateway.dataplane.errors import DatabaseAway
+
+logger = logging.getLogger(__name__)
+# Connections per process; one more serves the reads, which never wait for a commit.
+SHARED: Final = 2  # for records of own-key calls: where one waits for a lock, the other goes on
+ALONE: Final = 3  # for the ledger's steps
+BATCH: Final = 64  # statements that share one commit at most
+WAIT_SECONDS: Final = 15.0  # for one statement, the time in the queue included
+CONNECT_SECONDS: Final = 5
+_WORKING: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+class StatementFailed(Exception):
+    """PostgreSQL refused a statement. The text is its message."""
+
+
+@dataclass(slots=True)
+class _Statement:
+    sql: str
+    values: list[bytes | None]
+    future: asyncio.Future[Rows]
+    since: float  # the loop's time
+    rows: Rows = ()
+
+
+class _Batch:
+    """What is sent between two syncs: one transaction. Without statements it is a PREPARE."""
+
+    __slots__ = ("answered", "problem", "statements")
+
+    def __init__(self, statements: Sequence[_Statement]) -> None:
+        self.statements = statements
+        self.answered = 0
+        self.problem: DatabaseAway | StatementFailed | None = None
+
+    def fail(self, problem: Exception) -> None:
+        for statement in self.statements:
+            if not statement.future.done():
+                statement.future.set_exception(problem)
+
+
+class Connection:
+    """One connection in pipeline mode. A statement counts as done when its sync was answered: only then is it committed.
+
+    together: statements that wait at the same time share a transaction, one write to the socket and one commit; the next batch leaves
+    when the one before it is done. For statements that can never wait for one another's locks. Where one fails, each is made again
+    alone, so that it takes none of its neighbours with it. Else each is sent at once, as a transaction of its own.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], *, together: bool) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._transformer = Transformer(connection)
+        self._loop = asyncio.get_running_loop()
+        self._together = together
+        self._queue: deque[_Statement] = deque()
+        self._sent: deque[_Batch] = deque()
+        self._names: dict[str, bytes] = {}
+        self._prepared = 0
+        self._flushing = False
+        self._is_due = False  # the queue will be sent in this turn of the loop
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_open = True
+        self._pgconn.nonblocking = 1
+        self._pgconn.enter_pipeline_mode()
+        self._socket = self._pgconn.socket
+        self._loop.add_reader(self._socket, self._readable)
+
+    @property
+    def load(self) -> int:
+        """How many statements are on their way."""
+        return len(self._queue) + sum(len(batch.statements) for batch in self._sent)
+
+    def send(self, sql: str, params: tuple[Any, ...]) -> asyncio.Future[Rows]:
+        """Send one statement; the future brings its rows, or DatabaseAway where the connection breaks."""
+        statement = _Statement(sql, [_dump(value) for value in params], self._loop.create_future(), self._loop.time())
+        if self._timer is None:
+            self._timer = self._loop.call_later(WAIT_SECONDS, self._look_at_the_clock)
+        if not self._together:
+            self._guarded(self._send_batch, (statement,))
+            return statement.future
+        self._queue.append(statement)
+        if not self._sent and not self._is_due:
+            # What else is asked for in this turn of the loop goes with it.
+            self._is_due = True
+            self._loop.call_soon(self._guarded, self._send_queue)
+        return statement.future
+
+    def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:
+        try:
+            if self.is_open:
+                work(*arguments)
+        except psycopg.Error as problem:
+            self._break(problem)
+
+    def _send_queue(self) -> None:
+        self._is_due = False
+        if self._queue and not self._sent:
+            count = min(len(self._queue), BATCH)
+            self._send_batch([self._queue.popleft() for _number in range(count)])
+
+    def _send_batch(self, statements: Sequence[_Statement]) -> None:
+        batch = _Batch(statements)
+        names = [self._names.get(statement.sql) or self._prepare(statement.sql) for statement in statements]
+        self._sent.append(batch)
+        for name, statement in zip(names, statements, strict=True):
+            self._pgconn.send_query_prepared(name, statement.values)
+        self._pgconn.pipeline_sync()  # writes what was gathered
+        self._flush()
+
+    def _prepare(self, sql: str) -> bytes:
+        self._prepared += 1
+        name = self._names[sql] = b"m%d" % self._prepared
+        self._sent.append(_Batch(()))
+        self._pgconn.send_prepare(name, _numbered(sql))
+        self._pgconn.pipeline_sync()
+        return name
+
+    def _flush(self) -> None:
+        more = self._pgconn.flush() != 0
+        if more and not self._flushing:
+            self._loop.add_writer(self._socket, self._guarded, self._flush)
+        elif self._flushing and not more:
+            self._loop.remove_writer(self._socket)
+        self._flushing = more
+
+    def _readable(self) -> None:
+        self._guarded(self._read)
+
+    def _read(self) -> None:
+        self._pgconn.consume_input()
+        if self._flushing:
+            self._flush()
+        self._take_results()
+        if self._queue and not self._sent:
+            self._send_queue()
+
+    def _take_results(self) -> None:
+        pgconn = self._pgconn
+        while self._sent and not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                continue  # the end of one statement's results
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                self._end(self._sent.popleft())
+            else:
+                self._note(self._sent[0], result)
+
+    def _note(self, batch: _Batch, result: pq.abc.PGresult) -> None:
+        if result.status in _WORKING:
+            if batch.answered < len(batch.statements):
+                self._transformer.set_pgresult(result)
+                batch.statements[batch.answered].rows = self._transformer.load_rows(0, result.ntuples, tuple)
+                batch.answered += 1
+        elif batch.problem is None:  # what follows in the same batch was only left out
+            message = result.error_message.decode(errors="replace")
+            away = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (b"57", b"08", b"53")
+            batch.problem = DatabaseAway(message) if away else StatementFailed(message)
+
+    def _end(self, batch: _Batch) -> None:
+        if batch.problem is None:
+            for statement in batch.statements:
+                if not statement.future.done():
+                    statement.future.set_result(statement.rows)
+        elif not batch.statements:
+            # What was to run it fails next. Forgetting the names makes later ones prepare anew: a table may exist by then.
+            self._names.clear()
+            logger.error("PostgreSQL refused to prepare a statement: %s", batch.problem)
+        elif len(batch.statements) == 1 or isinstance(batch.problem, DatabaseAway):
+            batch.fail(batch.problem)
+        else:
+            for statement in batch.statements:
+                self._send_batch((statement,))
+
+    def _look_at_the_clock(self) -> None:
+        """One timer for all statements; the oldest decides."""
+        self._timer = None
+        since = [statement.since for batch in self._sent for statement in batch.statements[:1]]
+        since += [statement.since for statement in islice(self._queue, 1)]
+        if not since:
+            return
+        left = min(since) + WAIT_SECONDS - self._loop.time()
+        if left <= 0:
+            self._break(DatabaseAway("PostgreSQL did not answer in time."))
+        else:
+            self._timer = self._loop.call_later(left, self._look_at_the_clock)
+
+    def _break(self, problem: Exception) -> None:
+        """Nothing more comes: all who wait are told."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        if self._timer is not None:
+            self._timer.cancel()
+        for batch in (*self._sent, _Batch(tuple(self._queue))):
+            batch.fail(DatabaseAway(str(problem)))
+        self._sent.clear()
+        self._queue.clear()
+        self._pgconn.finish()
+
+    def close(self) -> None:
+        self._break(DatabaseAway("The connection was closed."))
+
+
+def _numbered(sql: str) -> bytes:
+    pieces = sql.split("%s")
+    return "".join(piece + (f"${number}" if number < len(pieces) else "") for number, piece in enumerate(pieces, 1)).encode()
+
+
+# A parameter in PostgreSQL's text form; the server knows the types from the statement.
+_TEXTS: Final[dict[type, Callable[[Any], bytes | None]]] = {
+    type(None): lambda _value: None,
+    str: str.encode,
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: b"%d" % value,
+    float: lambda value: repr(value).encode(),
+    Decimal: lambda value: str(value).encode(),
+    UUID: lambda value: b"%032x" % value.int,
+    datetime: lambda value: value.astimezone(UTC).isoformat().encode(),
+}
+
+
+def _dump(value: Any) -> bytes | None:
+    try:
+        return _TEXTS[type(value)](value)
+    except KeyError:
+        if isinstance(value, str):  # enumerations
+            return value.encode()
+        raise TypeError(f"no text form for {type(value).__name__}") from None
+
+
+class _Lane:
+    """One connection and the way to a new one when it breaks."""
+
+    def __init__(self, conninfo: dict[str, Any], *, together: bool = False) -> None:
+        self._conninfo = conninfo
+        self._together = together
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
+
+    @property
+    def load(self) -> int:
+        return self._connection.load if self._connection is not None and self._connection.is_open else 1_000
+
+    def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
+        """The rows, to be awaited. Raises DatabaseAway there, also where the answer takes too long."""
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            return connection.send(sql, params)
+        return self._send_on_new(sql, params)
+
+    async def _send_on_new(self, sql: str, params: tuple[Any, ...]) -> Rows:
+        connection = await self._reopened()
+        return await connection.send(sql, params)
+
+    async def _reopened(self) -> Connection:
+        """A new connection; all who want one at the same time wait for the same."""
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(self._connected)
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Connection:
+        try:
+            raw = await psycopg.AsyncConnection.connect(**self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        except (psycopg.Error, OSError) as problem:
+            raise DatabaseAway(str(problem)) from problem
+        self._connection = Connection(raw, together=self._together)
+        return self._connection
+
+    def _connected(self, task: asyncio.Task[Connection]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresDatabase:
+    """Reads go through one connection; records of own-key calls share transactions on others; the ledger's steps, which lock rows, go
+    each alone through the one that has least to do. All are opened when first used."""
+
+    dialect = POSTGRES
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        conninfo = _conninfo(settings)
+        self._reads = _Lane(conninfo, together=True)
+        self._shared = [_Lane(conninfo, together=True) for _number in range(SHARED)]
+        self._alone = [_Lane(conninfo) for _number in range(ALONE)]
+
+    async def open(self) -> None:
+        """The connections come with the first statements: a server starts while its database is still away."""
+
+    async def close(self) -> None:
+        for lane in (self._reads, *self._shared, *self._alone):
+            lane.close()
+
+    async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None:
+        rows = await _again(self._reads, sql, params)
+        return rows[0] if rows else None
+
+    async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
+        await self._write_alone(sql, params)
+
+    async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
+        return await run_async(make(), self._write_together if together else self._write_alone)
+
+    def _write_alone(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
+        return _again(min(self._alone, key=_load), sql, params)
+
+    def _write_together(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
+        return _again(min(self._shared, key=_load), sql, params)
+
+
+async def _again(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Rows:
+    """Every statement here may be made twice: one that met a broken connection is sent once more on a new one."""
+    try:
+        return await lane.send(sql, params)
+    except DatabaseAway:
+        return await lane.send(sql, params)
+
+
+def _load(lane: _Lane) -> int:
+    return lane.load
+
+
+def _conninfo(settings: dict[str, Any]) -> dict[str, Any]:
+    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    options = {name: value for name, value in settings.get("OPTIONS", {}).items() if isinstance(value, str | int)}
+    return options | {name: settings[key] for name, key in named.items() if settings.get(key)}

@@ -1,0 +1,31 @@
+"""Run Django's synchronous code from the data plane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import Error as DatabaseProblem
+from django.db import close_old_connections
+
+from gateway.dataplane.errors import DatabaseAway
+
+R = TypeVar("R")
+
+
+async def in_thread(work: Callable[[], R]) -> R:
+    """Run Django's side of the work in a thread. Raises what it raises; DatabaseAway for a database that is away."""
+    try:
+        return await asyncio.to_thread(_with_connection, work)
+    except DatabaseProblem as problem:
+        raise DatabaseAway(str(problem)) from problem
+
+
+def _with_connection(work: Callable[[], R]) -> R:
+    """Django's connections belong to threads: drop one that broke before, and after, as a request would."""
+    close_old_connections()
+    try:
+        return work()
+    finally:
+        close_old_connections()

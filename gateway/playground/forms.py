@@ -1,0 +1,251 @@
+"""Forms of the playground: the choice of models, a conversation, texts to embed, speak and order, a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from django import forms
+from django.utils.translation import gettext, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from core import strict_json
+from core.templatetags.ui import num
+from core.web.forms import PageForm
+from gateway.dataplane.requests.uploads import FILE_LIMIT
+from gateway.playground.choices import Offer, Parameter, labels, voices
+from models_catalog.forms.defaults import LongSelect, grouped
+from providers.declaration.spec import Upload
+from providers.operations.audio import is_audio
+
+MESSAGE_LENGTH: Final = 200_000
+LINES: Final = 5
+DOCUMENTS: Final = 20
+TURNS: Final = 200
+FORMATS: Final = ("mp3", "wav", "opus", "aac", "flac", "pcm")
+PREFIX: Final = "p-"  # of parameters
+
+
+class ModelChoice(PageForm):
+    """Which model, and which one beside it; a form of its own, sent by GET."""
+
+    def __init__(self, offer: Offer, *, name: str = "model", label: Any = "", beside: str | None = None) -> None:
+        """beside: the second model of a side-by-side view; None where there is no such view."""
+        chosen = {name: offer.model.id if offer.model else "", "beside": beside or ""}
+        super().__init__(initial=chosen, auto_id=f"pick-{name}-%s")
+        choices = grouped(offer.entries, labels())
+        self.fields[name] = forms.ChoiceField(label=label or _("Model"), choices=choices, widget=LongSelect)
+        if beside is not None:
+            none = ("", gettext("No other model"))
+            self.fields["beside"] = forms.ChoiceField(
+                label=_("Side by side with"), choices=[none, *choices], widget=LongSelect, required=False
+            )
+
+
+class _OfModel(PageForm):
+    """A form whose model is in the offer. It is shown beside, so here it is hidden."""
+
+    model = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, offer: Offer, parameters: Iterable[Parameter] = (), **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {}).setdefault("model", offer.model.id if offer.model else "")
+        super().__init__(*args, **kwargs)
+        self.offer = offer
+        self.parameter_names = []
+        for one in parameters:
+            self.parameter_names.append(PREFIX + one.name)
+            self.fields[PREFIX + one.name] = _field(one)
+
+    def clean_model(self) -> str:
+        name = self.cleaned_data["model"]
+        if self.offer.find(name) is None:
+            raise forms.ValidationError(_("This model cannot be called. Choose another one."))
+        return str(name)
+
+    @property
+    def parameter_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.parameter_names]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that were set."""
+        values = {name.removeprefix(PREFIX): self.cleaned_data.get(name) for name in self.parameter_names}
+        return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _field(one: Parameter) -> forms.Field:
+    if one.choices:
+        return forms.ChoiceField(label=one.label, required=False, choices=[("", pgettext("parameter", "Default")), *one.choices])
+    kind: Any = forms.IntegerField if one.whole else forms.FloatField
+    field: forms.Field = kind(label=one.label, required=False, min_value=_plain(one.minimum), max_value=_plain(one.maximum))
+    known = one.minimum is not None and one.maximum is not None
+    field.help_text = gettext("%(low)s to %(high)s") % {"low": _figure(one.minimum), "high": _figure(one.maximum)} if known else ""
+    # Empty is sent as nothing: what stands there in grey is what the model does then.
+    default = "" if one.default is None else str(one.default)
+    field.widget.attrs |= {"placeholder": default, "step": one.step, "inputmode": "numeric" if one.whole else "decimal"}
+    return field
+
+
+def _figure(value: Any) -> str:
+    """A bound for people to read: groups of three, and a minus rather than a hyphen."""
+    return num(value).replace("-", "−")
+
+
+def _plain(value: Any) -> float | int | None:
+    """Facts are exact decimals; fields compare floats."""
+    return value if value is None or isinstance(value, int) else float(value)
+
+
+# ---------------------------------------------------------------------------------------------------------------- chat
+
+
+class ChatForm(_OfModel):
+    beside = forms.CharField(widget=forms.HiddenInput, required=False)
+    history = forms.CharField(widget=forms.HiddenInput, required=False)
+    message = forms.CharField(
+        label=_("Your message"),
+        required=False,
+        max_length=MESSAGE_LENGTH,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+    )
+    system = forms.CharField(
+        label=_("System prompt"), required=False, max_length=MESSAGE_LENGTH, widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"})
+    )
+    tools = forms.CharField(
+        label=_("Tools"),
+        help_text=_("A JSON list as in the field “tools” of a request. Calls the model makes are shown, not carried out."),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "mono"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("system", "tools", *self.parameter_names):
+            self.fields[name].widget.attrs["form"] = "chat"  # they stand in the column beside the conversation
+
+    def clean_beside(self) -> str:
+        name = self.cleaned_data["beside"]
+        return name if self.offer.find(name) is not None and name != self.data.get("model") else ""
+
+    def clean_history(self) -> list[dict[str, Any]]:
+        return read_history(self.cleaned_data["history"])
+
+    def clean_tools(self) -> list[Any] | None:
+        text = self.cleaned_data["tools"].strip()
+        if not text:
+            return None
+        try:
+            tools = strict_json.loads(text.encode())
+        except ValueError:
+            tools = None
+        if not isinstance(tools, list):
+            raise forms.ValidationError(_("This is not a JSON list."))
+        return tools or None
+
+    def body(self, turns: list[dict[str, Any]], slot: int) -> dict[str, Any]:
+        """The request for one of the models: what it said before counts as its part of the conversation."""
+        values = self.cleaned_data
+        system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
+        tools = {"tools": values["tools"]} if values.get("tools") else {}
+        return {"messages": [*system, *messages_of(turns, slot)], **tools, **self.settings}
+
+
+def messages_of(turns: Iterable[Mapping[str, Any]], slot: int) -> list[dict[str, str]]:
+    found = []
+    for turn in turns:
+        found.append({"role": "user", "content": turn["user"]})
+        own = [one for one in turn["answers"] if one["slot"] == slot] or list(turn["answers"])
+        if own and own[-1]["text"]:
+            found.append({"role": "assistant", "content": own[-1]["text"]})
+    return found
+
+
+def read_history(text: str) -> list[dict[str, Any]]:
+    """The conversation so far as the browser sends it back: nothing of it is stored here. Raises ValidationError."""
+    try:
+        turns = strict_json.loads(text.encode()) if text else []
+        return [{"user": _text(turn["user"]), "answers": [_answer(one) for one in turn["answers"]]} for turn in turns[-TURNS:]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise forms.ValidationError(_("The conversation could not be read. Begin a new one.")) from None
+
+
+def _answer(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {"slot": int(one["slot"]), "model": _text(one["model"]), "text": _text(one["text"]), "footer": _text(one.get("footer", ""))}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+# -------------------------------------------------------------------------------------------------------------- others
+
+
+class EmbeddingsForm(_OfModel):
+    texts = forms.CharField(
+        label=_("Texts"),
+        help_text=_("One on each line, five at most."),
+        max_length=MESSAGE_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 5, "autocomplete": "off"}),
+    )
+
+    def clean_texts(self) -> list[str]:
+        lines = [line.strip() for line in self.cleaned_data["texts"].splitlines() if line.strip()]
+        if len(lines) > LINES:
+            raise forms.ValidationError(_("These are more than five lines. Take some away."))
+        return lines
+
+
+class RerankForm(_OfModel):
+    query = forms.CharField(label=_("Query"), max_length=4000, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    documents = forms.CharField(
+        label=_("Documents"),
+        help_text=_("One on each line, twenty at most."),
+        max_length=MESSAGE_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 6, "autocomplete": "off"}),
+    )
+
+    def clean_documents(self) -> list[str]:
+        lines = [line.strip() for line in self.cleaned_data["documents"].splitlines() if line.strip()]
+        if len(lines) > DOCUMENTS:
+            raise forms.ValidationError(_("These are more than twenty lines. Take some away."))
+        return lines
+
+
+class HearForm(_OfModel):
+    file = forms.FileField(
+        label=_("Sound file"),
+        help_text=_("wav, mp3, m4a, ogg, flac or webm, at most 25 MB."),
+        widget=forms.FileInput(attrs={"accept": "audio/*,.wav,.mp3,.m4a,.ogg,.flac,.webm", "capture": True}),
+    )
+
+    def clean_file(self) -> Upload:
+        found = self.cleaned_data["file"]
+        if found.size > FILE_LIMIT:
+            raise forms.ValidationError(_("The file is too large: at most 25 MB."))
+        data = found.read()
+        if not is_audio(data):
+            raise forms.ValidationError(_("This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or webm."))
+        return Upload(found.name or "audio", found.content_type or "application/octet-stream", data)
+
+
+class SpeakForm(_OfModel):
+    input = forms.CharField(label=_("Text"), max_length=20_000, widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}))
+    voice = forms.CharField(label=_("Voice"), required=False, max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    response_format = forms.ChoiceField(
+        label=pgettext_lazy("sound", "Format"), required=False, choices=[("", _("The model's own")), *((one, one) for one in FORMATS)]
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        model = self.offer.model
+        self.voices = list(voices(model)) if model else []
+        default = model.parameters.get("voice", {}).get("default") if model else None
+        known = gettext("The model's own: %(value)s") % {"value": default} if default else gettext("The model's own")
+        self.fields["voice"].widget.attrs |= {"placeholder": known} | ({"list": "voices"} if self.voices else {})
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("input", "voice", "response_format") if self.cleaned_data[name]}

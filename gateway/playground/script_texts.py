@@ -1,0 +1,64 @@
+"""What the playground's scripts say, in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from core import error_codes
+from gateway.dataplane.requests.uploads import FILE_LIMIT
+
+
+def _problem(title: str, message: str = "") -> dict[str, str]:
+    """What happened, and below it what it means and what to do."""
+    return {"title": title, "message": message}
+
+
+def texts() -> dict[str, Any]:
+    """By name; {n} and the like are filled in by the script."""
+    return {
+        "titles": {entry.code: str(entry.title) for entry in error_codes.CALLS},
+        "words": {entry.code: str(entry.help) for entry in error_codes.CALLS if entry.says_all},
+        "about_key": [entry.code for entry in error_codes.CALLS if entry.about_key],
+        "failed": _("The call failed."),
+        "broken": _problem(_("The connection broke before the answer was complete."), _("What had arrived stays. Ask again.")),
+        "offline": _problem(_("The server could not be reached. Nothing was changed.")),
+        "ended": _problem(_("Your session has ended."), _("Sign in again in another tab, then send this once more.")),
+        "forbidden": _problem(_("This was not allowed."), _("Reload the page: your role or your session may have changed.")),
+        "tokens": _("{asked} + {said} tokens"),
+        "total": _("{n} tokens"),
+        "seconds": _("{n} s"),
+        "trial": _("trial"),
+        "left": _("trial, {n} left"),
+        "stopped": _("stopped"),
+        "waiting": _("Waiting for the answer…"),
+        "writing": _("The answer is being written."),
+        "complete": _("The answer is complete."),
+        "halted": _("Stopped. What had arrived stays."),
+        "cut": _("cut off at the most tokens"),
+        "filtered": _("ended by the provider's content filter"),
+        "empty": _("The model answered with nothing."),
+        "json": _problem(_("The tools are not a JSON list."), _("Mend them, or empty the field.")),
+        "sign_in": _("Sign in"),
+        "copied": _("Copied"),
+        "unsafe": _("Recording needs HTTPS (or localhost). Upload a file instead."),
+        "unsupported": _("This browser cannot record. Upload a file instead."),
+        "refused": _("The browser was not allowed to use the microphone. Allow it in the address bar, or upload a file."),
+        "none": _("No microphone was found. Connect one, or upload a file."),
+        "busy": _("The microphone is used by another program. Close it, or upload a file."),
+        "listening": _("Listening… {time} · {level}"),
+        "level": _("level {n} %"),
+        "silent": _("nothing heard yet"),
+        "limit": FILE_LIMIT,
+        "too_large": _problem(
+            _("The file is larger than 25 MB."),
+            _("Nothing was sent. Choose a shorter recording, or cut it into parts."),
+        ),
+        "transcribed": _("The transcript is complete."),
+        "recorded": _("Recorded {time}. Sending {size} KB…"),
+        "hearing": _("The recording is being written down… {n} s"),
+        "speaking": _("The text is being spoken… {n} s"),
+        "spoken": _("Ready: {size} KB."),
+        "unplayable": _("This browser cannot play this format. Save the file instead."),
+    }

@@ -1,0 +1,41 @@
+"""The pages of the playground: one row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from providers.declaration.spec import ModelType
+from providers.operations.columns import complete
+from providers.operations.table import MODEL_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page, linked from the others.
+
+    type: of the models that `?model=` chooses from. optional: linked only if there is such a model.
+    """
+
+    slug: str
+    label: Any
+    type: ModelType
+    optional: bool = False
+
+    @property
+    def url_name(self) -> str:
+        return MODEL_TYPES[self.type].playground
+
+
+CHAT: Final = Tab("chat", _("Chat"), ModelType.REASONING)
+EMBEDDINGS: Final = Tab("embeddings", _("Embeddings"), ModelType.EMBEDDING)
+SPEECH: Final = Tab("speech", _("Speech"), ModelType.SPEECH_TO_TEXT)
+RERANK: Final = Tab("rerank", pgettext_lazy("playground", "Rerank"), ModelType.RERANK, optional=True)
+TABS: Final = complete(
+    "gateway/playground/tabs.py",
+    [row.model_type for row in MODEL_TYPES.values() if row.playground],
+    {tab.type: tab for tab in (CHAT, EMBEDDINGS, SPEECH, RERANK)},
+)

@@ -1,0 +1,302 @@
+"""Parse and validate facts on models, and write them as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import ServiceError
+from models_catalog.resolution.catalog import Facts, Price, Rates, Tier
+from providers.declaration.spec import ListedModel, ModelType
+
+MOST_MODELS = 5000  # of one provider
+LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
+RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
+FLAT_RATES = ("per_minute", "per_million_characters")
+FIELDS = frozenset(
+    {
+        "type",
+        "label",
+        "context_window",
+        "max_output",
+        "max_inputs",
+        "features",
+        "parameters",
+        "values",
+        "price",
+        "retired",
+        "successor",
+    }
+)
+
+# What a model can or must do, for pages and for wires that ask. A wire never guesses one of these from a name where facts are known.
+FEATURES: Mapping[str, str] = {
+    # what it takes and gives
+    "vision": "takes images in a chat message",
+    "video": "takes video in a chat message",
+    "audio": "takes audio in a chat message",
+    "pdf": "takes documents in a chat message",
+    "tools": "calls functions",
+    "json_schema": "answers by a JSON schema (response_format json_schema)",
+    "json_object": "answers with JSON (response_format json_object)",
+    "search": "searches the web by itself where asked to",
+    "reasoning": "may think before it answers",
+    # how its thinking is set
+    "thinking": "thinking is switched on and off by the request",
+    "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
+    "always_thinking": "thinks always: switching it off is refused",
+    "adaptive_thinking": "decides itself how long it thinks, told an effort",
+    "thinking_budget": "thinks up to a number of tokens",
+    "thinking_stream_only": "thinks in streamed answers only",
+    # how it must be called
+    "stream_only": "answers streamed only",
+    "no_system": "takes no system message",
+    "completion_only": "has no chat, only the completions endpoint",
+    "responses_only": "has no chat completions, only the Responses endpoint",
+    "tools_responses_only": "calls functions through the Responses endpoint only, unless reasoning is off",
+    "plan_only": "is for subscribers of a plan; keys that pay by use are refused",
+}
+# Texts that only a provider's own wire reads: where its hosts or paths differ from model to model.
+VALUES: Mapping[str, str] = {
+    "version": "spark: path of the HTTP service, v1 or v2",
+    "ws_path": "spark: path of the WebSocket service",
+    "domain": "spark: what the WebSocket service calls the model",
+    "endpoint": "wenxin: last part of the path of the older service (V1), such as completions_pro",
+    "route": "which of its provider's services answers: asr_chat (tongyi), legacy (minimax)",
+    "dimensions": "length of an embedding where none is asked for",
+}
+
+
+class BadFact(ServiceError):
+    """A fact that cannot be right; `field` says which."""
+
+    def __init__(self, field: str, message: Any) -> None:
+        super().__init__("invalid_value", message, field=field)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def expect_keys(name: str, value: Any, allowed: set[str]) -> None:
+    if not isinstance(value, Mapping):
+        raise BadFact(name, _("Must be an object."))
+    for key in value:
+        if key not in allowed:
+            raise BadFact(name, _("“%(key)s” does not belong here.") % {"key": str(key)[:60]})
+
+
+def parse(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Written facts to arguments of Facts. None is kept as None. Raises BadFact."""
+    for name in values:
+        if name not in FIELDS:
+            raise BadFact(str(name)[:60], _("There is no such fact."))
+    return {name: None if value is None else _PARSERS[name](name, value) for name, value in values.items()}
+
+
+def stored(values: Mapping[str, Any], *, source: str = "", as_of: date | None = None) -> Facts:
+    """Facts out of a row's JSON. What an older version wrote and this one cannot read is left out: a page is not to break."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            found |= parse({name: value})
+        except BadFact:
+            continue
+    return Facts(**found, source=source, as_of=as_of)
+
+
+def dump(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of Facts to plain JSON, as `parse` reads it."""
+    return {name: _plain(value) for name, value in facts.items() if value is not None}
+
+
+def of_listed(listed: ListedModel) -> dict[str, Any]:
+    """What a provider's list says of a model, as plain JSON; what it leaves open is absent."""
+    facts: dict[str, Any] = {
+        "type": listed.type.value if listed.type else None,
+        "label": listed.label[:200] or None,
+        "context_window": listed.context_window if _is_count(listed.context_window) else None,
+        "max_output": listed.max_output if _is_count(listed.max_output) else None,
+        "features": sorted(listed.features) if listed.features is not None else None,
+        "retired": listed.retires if _is_date(listed.retires) else None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def price_json(price: Price) -> dict[str, Any]:
+    """A price as the REST API shows and takes it: amounts are decimal strings per million tokens."""
+    found: dict[str, Any] = {"currency": price.currency, "free": price.is_free} if price.is_free else {"currency": price.currency}
+    found |= _rates_json(price.rates)
+    found |= {name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None}
+    if price.tiers:
+        found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
+    return found
+
+
+def _rates_json(rates: Rates) -> dict[str, str]:
+    return {name: f"{value:f}" for name in RATES if (value := getattr(rates, name)) is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Price):
+        return price_json(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def _type(name: str, value: Any) -> ModelType:
+    try:
+        return ModelType(value)
+    except (ValueError, TypeError):
+        raise BadFact(name, _("There is no such type of model.")) from None
+
+
+def parse_text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+        raise BadFact(name, _("Must be a text of 1 to 200 characters."))
+    return value.strip()
+
+
+def _count(name: str, value: Any) -> int:
+    if not _is_count(value):
+        raise BadFact(name, _("Must be a whole number above 0; leave it out where it is not known."))
+    return int(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
+
+
+def _is_date(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _features(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset) or len(value) > 40:
+        raise BadFact(name, _("Must be a list of feature names."))
+    return frozenset(parse_text(name, item) for item in value)
+
+
+def _values(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or len(value) > 20:
+        raise BadFact(name, _("Must be an object: name to a text."))
+    return {parse_text(name, key): parse_text(name, text) for key, text in value.items()}
+
+
+def parse_parameters(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or len(value) > 60:
+        raise BadFact(name, _("Must be an object: parameter name to its rule."))
+    return {parse_text(name, key): _rule(name, rule) for key, rule in value.items()}
+
+
+def _rule(name: str, rule: Any) -> dict[str, Any]:
+    allowed = {"min", "max", "default", "supported", "with_effort_none"}
+    if not isinstance(rule, Mapping) or set(rule) - allowed:
+        raise BadFact(name, _("A rule has min, max, default, supported or with_effort_none."))
+    for key in ("min", "max"):
+        if key in rule and not _is_number(rule[key]):
+            raise BadFact(name, _("min and max are numbers."))
+    if isinstance(rule.get("default"), str):
+        parse_text(name, rule["default"])
+    elif not isinstance(rule.get("default", True), bool) and not _is_number(rule["default"]):
+        raise BadFact(name, _("default is a number, true or false, or a text."))
+    for key in ("supported", "with_effort_none"):
+        if not isinstance(rule.get(key, True), bool):
+            raise BadFact(name, _("supported and with_effort_none are true or false."))
+    return {key: float(item) if isinstance(item, Decimal) else item for key, item in rule.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def day(name: str, value: Any) -> date:
+    """A date, or a text such as "2026-11-30". Raises BadFact."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not _is_date(value):
+        raise BadFact(name, _("Must be a date such as 2026-11-30."))
+    return date.fromisoformat(value)
+
+
+def _price(name: str, value: Any) -> Price:
+    allowed = {"currency", "tiers", "free", *RATES, *FLAT_RATES}
+    if not isinstance(value, Mapping) or set(value) - allowed:
+        raise BadFact(
+            name,
+            _(
+                "A price has currency and input, output, cached_input, cache_write, thinking_output, per_minute, per_million_characters, tiers or free."
+            ),
+        )
+    currency = value.get("currency")
+    if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
+    free = value.get("free", False)
+    price = Price(
+        currency=currency,
+        rates=_rates(name, value),
+        tiers=tuple(_tier(name, tier) for tier in _list(name, value.get("tiers", []))),
+        per_minute=_amount(name, value.get("per_minute")),
+        per_million_characters=_amount(name, value.get("per_million_characters")),
+        is_free=free is True,
+    )
+    known = price.rates != Rates() or any(getattr(price, flat) is not None for flat in FLAT_RATES)
+    if not isinstance(free, bool) or known == price.is_free:
+        raise BadFact(name, _("Give at least one amount above 0, or say that it is free; leave the price out where it is not known."))
+    if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
+        raise BadFact(name, _("Tiers rise by their number of tokens."))
+    return price
+
+
+def _tier(name: str, value: Any) -> Tier:
+    if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
+        raise BadFact(name, _("A tier has above and input, output, cached_input, cache_write or thinking_output."))
+    return Tier(_count(name, value.get("above")), _rates(name, value))
+
+
+def _rates(name: str, value: Mapping[str, Any]) -> Rates:
+    return Rates(**{rate: _amount(name, value.get(rate)) for rate in RATES})
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > 10:
+        raise BadFact(name, _("Tiers are a list of at most ten."))
+    return value
+
+
+def _amount(name: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".'))
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".')) from None
+    if not amount.is_finite() or not 0 < amount <= 1_000_000:
+        raise BadFact(name, _("An amount is above 0; leave it out where it is not known."))
+    return amount
+
+
+_PARSERS: Mapping[str, Any] = {
+    "type": _type,
+    "label": parse_text,
+    "context_window": _count,
+    "max_output": _count,
+    "max_inputs": _count,
+    "features": _features,
+    "parameters": parse_parameters,
+    "values": _values,
+    "price": _price,
+    "retired": day,
+    "successor": parse_text,
+}

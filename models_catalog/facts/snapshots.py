@@ -1,0 +1,159 @@
+"""Snapshots of the shipped facts of all providers: read, written and compared. Pure.
+
+One JSON object: {"format": "modelkeep-catalog/1", "date": "2026-11-22", "providers": {slug: part}}. A part has the tables of a data file
+(models_catalog/data/<slug>.toml) under the same names: sources, parameters, suggestions, model. Dates are texts such as "2026-11-22",
+amounts are decimal texts such as "2.50". A provider that is not named keeps what the release ships.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from models_catalog.facts import library, schema
+from models_catalog.facts.library import Shipped
+from models_catalog.facts.schema import FLAT_RATES, RATES, BadFact
+from models_catalog.resolution.catalog import Facts, Price
+from providers.declaration import files
+
+FORMAT: Final = "modelkeep-catalog/1"
+JUMP: Final = 2  # times dearer or cheaper: more than that is rather a slip than a new price
+# What a change is called, and whether it needs a second look before it is applied.
+ADDED, DROPPED, PRICE, PRICE_JUMP, PRICE_GONE, TYPE, RETIRED, OTHER = (
+    "added",
+    "dropped",
+    "price",
+    "price jump",
+    "price gone",
+    "type",
+    "retired",
+    "other",
+)
+GRAVE: Final = frozenset({DROPPED, PRICE_JUMP, PRICE_GONE, TYPE})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that can be used. skipped: providers that this release does not know, and whose part was not looked at."""
+
+    date: date
+    providers: Mapping[str, Shipped]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference of one model between two states of the catalog."""
+
+    kind: str
+    provider: str
+    model: str
+    detail: str = ""
+
+    @property
+    def is_grave(self) -> bool:
+        return self.kind in GRAVE
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.provider}/{self.model}{f' {self.detail}' if self.detail else ''}"
+
+
+def read(document: Any, known: Iterable[str]) -> Snapshot:
+    """A parsed snapshot. known: the slugs of this release's providers. Raises BadFact that names provider, model and fact."""
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+        raise BadFact("format", _("Must be “%(format)s”.") % {"format": FORMAT})
+    if unknown := set(document) - {"format", "date", "providers"}:
+        raise BadFact(sorted(unknown)[0][:60], _("Does not belong here."))
+    day = schema.day("date", document.get("date"))
+    parts = document.get("providers")
+    if not isinstance(parts, Mapping) or not parts:
+        raise BadFact("providers", _("Must be an object: a provider's slug to its models."))
+    slugs = set(known)
+    found = {slug: _part(slug, part) for slug, part in parts.items() if slug in slugs}
+    return Snapshot(day, found, tuple(sorted(slug[:60] for slug in parts if slug not in slugs)))
+
+
+def _part(slug: str, part: Any) -> Shipped:
+    try:
+        if isinstance(part, Mapping) and part.get("provider", slug) != slug:
+            raise BadFact("provider", gettext_lazy("Is another one's part."))
+        return library.read(part)
+    except BadFact as error:
+        raise BadFact(slug, str(error)) from error
+
+
+def export(day: date, loaded: Mapping[str, Any], slugs: Iterable[str]) -> dict[str, Any]:
+    """The snapshot of what is in effect. loaded: the parts of the snapshot that is; the other providers' files are read."""
+    parts = {slug: loaded[slug] if slug in loaded else _file(slug) for slug in sorted(slugs)}
+    return {"format": FORMAT, "date": day.isoformat(), "providers": parts}
+
+
+def _file(slug: str) -> dict[str, Any]:
+    document = files.read(slug) if slug in files.slugs() else {}
+    plain: dict[str, Any] = _plain({name: value for name, value in document.items() if name != "provider"})
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def compare(before: Mapping[str, Shipped], after: Mapping[str, Shipped]) -> list[Change]:
+    """What changes, grave changes first."""
+    found: list[Change] = []
+    for slug in sorted({*before, *after}):
+        old, new = before.get(slug, Shipped()).models, after.get(slug, Shipped()).models
+        found += [Change(DROPPED, slug, name) for name in old if name not in new]
+        for name, known in new.items():
+            found += [Change(ADDED, slug, name)] if name not in old else _changes(slug, name, old[name], known)
+    return sorted(found, key=lambda change: not change.is_grave)
+
+
+def _changes(slug: str, name: str, old: Facts, new: Facts) -> Iterator[Change]:
+    if old.type is not new.type:
+        yield Change(TYPE, slug, name, f"{old.type} -> {new.type}")
+    if old.price != new.price:
+        yield _price_change(slug, name, old.price, new.price)
+    if old.retired != new.retired:
+        yield Change(RETIRED, slug, name, f"{old.retired or '-'} -> {new.retired or '-'}")
+    others = schema.FIELDS - {"type", "price", "retired"}
+    if changed := sorted(other for other in others if getattr(old, other) != getattr(new, other)):
+        yield Change(OTHER, slug, name, ", ".join(changed))
+
+
+def _price_change(slug: str, name: str, old: Price | None, new: Price | None) -> Change:
+    if old is None or new is None:
+        return Change(PRICE if new else PRICE_GONE, slug, name)
+    if old.currency != new.currency or old.is_free is not new.is_free:
+        return Change(PRICE_JUMP, slug, name, f"{_words(old)} -> {_words(new)}")
+    was, now = _amounts(old), _amounts(new)
+    jumps = [key for key in was if key in now and not _is_near(was[key], now[key])]
+    detail = ", ".join(f"{key} {was.get(key, '-')} -> {now.get(key, '-')}" for key in {**was, **now} if was.get(key) != now.get(key))
+    return Change(PRICE_JUMP if jumps else PRICE, slug, name, detail)
+
+
+def _is_near(old: Decimal, new: Decimal) -> bool:
+    return old <= JUMP * new and new <= JUMP * old
+
+
+def _amounts(price: Price) -> dict[str, Decimal]:
+    found = {rate: getattr(price.rates, rate) for rate in RATES} | {rate: getattr(price, rate) for rate in FLAT_RATES}
+    for tier in price.tiers:
+        found |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _words(price: Price) -> str:
+    return f"{price.currency} free" if price.is_free else price.currency

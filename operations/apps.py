@@ -1,0 +1,13 @@
+"""The operators' admin site."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class OperatorAdminConfig(AdminConfig):
+    default_site = "operations.site.OperatorSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from operations import admin  # its models are ready only now
+
+        admin.register()

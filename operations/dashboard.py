@@ -1,0 +1,86 @@
+"""Six figures on the first page of the operators' site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, Q
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core.times import midnight
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    label: str
+    value: str
+    url: str
+    note: str = ""
+    is_bad: bool = False  # somebody should look at it
+
+
+def figures() -> list[Figure]:
+    """Six figures, one query each but the first, each leading to the list behind it."""
+    return [_tenants(), _providers(), *_calls(), _trials(), _key_pairs()]
+
+
+def _tenants() -> Figure:
+    from tenants.models import Membership, Tenant
+
+    count = Tenant.objects.filter(is_system=False).count()
+    active = Membership.objects.filter(last_active__gte=timezone.now() - timedelta(days=7)).values("tenant").distinct().count()
+    return Figure(_("Workspaces"), f"{count:,}", _list("tenants", "tenant"), _("%(count)d active in 7 days") % {"count": active})
+
+
+def _providers() -> Figure:
+    from providers.admin import in_trouble
+    from providers.models import ProviderCredential
+
+    count = ProviderCredential.objects.filter(in_trouble()).count()
+    return Figure(_("Providers in error"), f"{count:,}", _list("providers", "providercredential", "calls=fail"), is_bad=count > 0)
+
+
+def _calls() -> list[Figure]:
+    from core.ids import first_of
+    from quotas.models import CallRecord
+
+    day = midnight(timezone.localdate())
+    # An id sorts by time and is made after the call began: its index finds today's calls of all workspaces.
+    today = CallRecord.objects.filter(pk__gte=first_of(day), time__gte=day)
+    found = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
+    rate = f"{100 * found['errors'] / found['all']:.1f} %" if found["all"] else "–"
+    when = f"time__year={day.year}&time__month={day.month}&time__day={day.day}"
+    failed = ngettext("%(count)s call failed", "%(count)s calls failed", found["errors"]) % {"count": f"{found['errors']:,}"}
+    return [
+        Figure(_("Calls today"), f"{found['all']:,}", _list("quotas", "callrecord", when)),
+        Figure(_("Error rate today"), rate, _list("quotas", "callrecord", f"{when}&status__exact=error"), failed),
+    ]
+
+
+def _trials() -> Figure:
+    from quotas.admin.pools import nearly_used
+    from quotas.models import CreditPool
+
+    low = CreditPool.objects.filter(nearly_used()).count()
+    return Figure(_("Trials over 80 %"), f"{low:,}", _list("quotas", "creditpool", "use=nearly"), is_bad=low > 0)
+
+
+def _key_pairs() -> Figure:
+    from tenants.admin.key_pairs import due
+    from tenants.models import KeyPair
+
+    count = KeyPair.objects.filter(due()).count()
+    return Figure(_("Key pairs older than a year"), f"{count:,}", _list("tenants", "keypair", "age=due"), is_bad=count > 0)
+
+
+def _list(app: str, model: str, query: str = "") -> str:
+    """The list's address; the first page where a model has no list."""
+    try:
+        address = reverse(f"admin:{app}_{model}_changelist")
+    except NoReverseMatch:
+        return reverse("admin:index")
+    return f"{address}?{query}" if query else address

@@ -1,0 +1,1 @@
+"""What can be asked of models: one row for each operation and each model type."""

@@ -1,0 +1,229 @@
+"""Providers that are declared by the `[provider]` table of their file: a row instead of an adapter.
+
+A row is for a provider that speaks OpenAI's format. One that does something of its own besides names its quirks, or has a
+small adapter that calls `provider_of` with functions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from providers.adapters._shared import base_url_field
+from providers.declaration import files
+from providers.declaration.quirks import QUIRKS, Quirk
+from providers.declaration.spec import (
+    ORDER,
+    Access,
+    Field,
+    Kind,
+    MakeExchange,
+    ModelFacts,
+    ModelType,
+    Operation,
+    Provider,
+)
+from providers.declaration.tables import Table
+from providers.operations.columns import complete
+from providers.operations.table import OPERATIONS
+from providers.wire.audio.speech import openai_speech
+from providers.wire.audio.transcriptions import openai_audio
+from providers.wire.chat_answers import Tidy
+from providers.wire.http import bearer
+from providers.wire.model_names import guess_by_name
+from providers.wire.openai.chat import Adjust, openai_chat
+from providers.wire.openai.completions import openai_completions
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.errors import openai_errors
+from providers.wire.openai.model_list import check_by_list, list_models
+from providers.wire.openai.moderation import openai_moderations
+from providers.wire.rerank import rerank
+
+KEYS: Final = (
+    *("label", "description", "kind", "order", "key_url", "docs_url"),
+    *("base_url", "regions", "self_hosted", "version"),
+    *("operations", "quirks", "api_key", "model_fields"),
+)
+# The address is the provider's, one of several, or the workspace's own server; a server's key has no shape of its own.
+EXCLUDED: Final[Mapping[str, Sequence[str]]] = {
+    "self_hosted": ("base_url", "regions", "api_key"),
+    "regions": ("base_url",),
+}
+REGION_KEYS: Final = ("label", "base_url")
+KEY_KEYS: Final = ("prefix", "placeholder", "env")
+# What a row may ask for each model beside its name and type.
+MODEL_FIELDS: Final[Mapping[str, Field]] = {
+    "api_key": Field(
+        "api_key",
+        _("API key of this model"),
+        secret=True,
+        required=False,
+        advanced=True,
+        help_text=_("Where it differs from the server's."),
+    ),
+    "voice": Field(
+        "voice",
+        _("Voice"),
+        required=False,
+        advanced=True,
+        placeholder="alloy",
+        help_text=_("For text to speech: the voice of calls that name none, and of the test."),
+    ),
+}
+Region = tuple[str, Any, str]  # name, label, base URL
+auth = bearer("api_key")
+
+
+def provider_of(slug: str, *, adjust: Adjust | None = None, tidy: Tidy | None = None) -> Provider:
+    """Return the provider that a file's `[provider]` table declares.
+
+    Args:
+        slug: The file's name.
+        adjust: Changes chat requests in ways that no quirk has, after the quirks.
+        tidy: Changes chat answers in ways that no quirk has, after the quirks.
+
+    Raises:
+        BadFile: There is no such table, or something in it is wrong.
+    """
+    document = files.read(slug)
+    if "provider" not in document:
+        raise files.BadFile(slug, f"There is neither a [provider] table nor providers/adapters/{slug}.py.")
+    row = Table(slug, "provider", document["provider"], _keys_of(document["provider"]))
+    chat = _chat_options([QUIRKS[name] for name in row.choices("quirks", QUIRKS)], adjust, tidy)
+    return _provider(slug, row, chat)
+
+
+def _keys_of(table: Any) -> Sequence[str]:
+    """Return the keys that may stand beside those that are there."""
+    given = table if isinstance(table, dict) else {}
+    excluded = next((others for key, others in EXCLUDED.items() if key in given), ())
+    return [key for key in KEYS if key not in excluded]
+
+
+def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
+    version, regions = row.path("version", "/v1"), _regions(row)
+    self_hosted = row.flag("self_hosted")
+    operations = [Operation(name) for name in row.choices("operations", _MAKERS)]
+    types = {OPERATIONS[operation].model_type for operation in operations}
+    guess = guess_by_name(types)
+    return Provider(
+        slug=slug,
+        label=row.name("label"),
+        kind=Kind(row.choice("kind", list(Kind))),
+        order=row.number("order", ORDER),
+        model_types=tuple(kind for kind in ModelType if kind in types),
+        description=row.words("description"),
+        key_url=row.url("key_url", ""),
+        docs_url=row.url("docs_url", ""),
+        credential_fields=_own_server() if self_hosted else _credential_fields(row, regions),
+        model_fields=tuple(MODEL_FIELDS[name] for name in row.choices("model_fields", MODEL_FIELDS)),
+        default_base_url=regions[0][2] if regions else row.url("base_url", "" if self_hosted else None),
+        base_url_of=_address_by_region(regions) if regions else None,
+        operations={one: _exchange(one, version, chat) for one in operations},
+        errors=openai_errors(),
+        check=check_by_list(auth=auth, version=version),
+        list_models=list_models(auth=auth, guess=guess, version=version),
+        guess_type=guess,
+        allow_unchecked=self_hosted,
+    )
+
+
+# Credentials
+
+
+def _regions(row: Table) -> Sequence[Region]:
+    tables = row.tables("regions", REGION_KEYS)
+    return [(name, region.words("label"), region.url("base_url")) for name, region in tables]
+
+
+def _address_by_region(regions: Sequence[Region]) -> Callable[[Mapping[str, str]], str]:
+    addresses = {name: url for name, _label, url in regions[1:]}
+    return lambda values: addresses.get(values.get("region", ""), "")
+
+
+def _credential_fields(row: Table, regions: Sequence[Region]) -> tuple[Field, ...]:
+    key = row.table("api_key", KEY_KEYS)
+    api_key = Field(
+        "api_key",
+        _("API key"),
+        secret=True,
+        help_url=row.url("key_url", ""),
+        placeholder=key.text("placeholder", ""),
+        prefix=key.text("prefix", ""),
+        env=tuple(key.texts("env")),
+    )
+    return (api_key, *_region_field(regions), base_url_field())
+
+
+def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
+    choices = tuple((name, label) for name, label, _url in regions)
+    help_text = _("A key works in the region it was made in. Without a choice, the first one is called.")
+    return [Field("region", _("Region"), required=False, choices=choices, help_text=help_text)] if regions else []
+
+
+def _own_server() -> tuple[Field, ...]:
+    address = _("The address of the server's API.")
+    no_key = _("Leave empty where the server asks for none.")
+    return (
+        base_url_field(required=True, placeholder="https://models.example.com/v1", help_text=address),
+        Field("api_key", _("API key"), secret=True, required=False, help_text=no_key),
+    )
+
+
+# Operations
+
+
+def _chat_options(quirks: Sequence[Quirk], adjust: Adjust | None, tidy: Tidy | None) -> Mapping[str, Any]:
+    """Return the arguments for openai_chat that put quirks and a provider's own functions together."""
+    fits = [quirk.fit for quirk in quirks if quirk.fit is not None]
+    tidies = [one for one in (*(quirk.tidy for quirk in quirks), tidy) if one is not None]
+
+    def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+        for change in fits:
+            change(body)
+        if adjust is not None:
+            adjust(body, provider, access, facts)
+
+    return {
+        "adjust": fit if fits or adjust is not None else None,
+        "tidy": _one_after_the_other(tidies) if tidies else None,
+        "think_tags": any(quirk.think_tags for quirk in quirks),
+    }
+
+
+def _one_after_the_other(tidies: Sequence[Tidy]) -> Tidy:
+    def tidy_all(body: dict[str, Any]) -> bool:
+        changes = [tidy(body) for tidy in tidies]
+        return any(changes)
+
+    return tidies[0] if len(tidies) == 1 else tidy_all
+
+
+def _choose_voice(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """Voices have other names on every server."""
+    if not body.get("voice") and (voice := access.model_values.get("voice")):
+        body["voice"] = voice
+
+
+_MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = complete(
+    "providers/declaration/rows.py",
+    Operation,
+    {
+        Operation.CHAT: openai_chat,
+        Operation.COMPLETION: openai_completions,
+        Operation.EMBEDDINGS: openai_embeddings,
+        Operation.TRANSCRIPTION: partial(openai_audio, path="/audio/transcriptions"),
+        Operation.TRANSLATION: partial(openai_audio, path="/audio/translations"),
+        Operation.SPEECH: partial(openai_speech, adjust=_choose_voice),
+        Operation.RERANK: rerank,
+        Operation.MODERATION: openai_moderations,
+    },
+)
+
+
+def _exchange(operation: Operation, version: str, chat: Mapping[str, Any]) -> MakeExchange:
+    options = chat if operation is Operation.CHAT else {}
+    return _MAKERS[operation](auth=auth, version=version, **options)

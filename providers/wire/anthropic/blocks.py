@@ -1,0 +1,171 @@
+"""Messages of a neutral chat as Anthropic's turns of content blocks (https://docs.anthropic.com/en/api/messages)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from providers.declaration.errors import CannotExpress
+
+Block = dict[str, Any]
+
+REPLAYED = ("thinking", "redacted_thinking")
+
+
+def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
+    """All system and developer messages in one, and an instruction of ours; blocks where one is marked for caching, else a text."""
+    blocks = [
+        block
+        for message in messages
+        if isinstance(message, dict) and message.get("role") in ("system", "developer")
+        for block in content_blocks(message.get("content"))
+    ]
+    if any(block["type"] != "text" for block in blocks):
+        raise CannotExpress("A system message holds text only.", param="messages")
+    blocks += content_blocks(instruction)
+    if any("cache_control" in block for block in blocks):
+        return blocks
+    return "\n\n".join(block["text"] for block in blocks)
+
+
+def turns_of(messages: list[Any]) -> list[Block]:
+    """User and assistant turns; neighbours of one role in one, tool results first in theirs."""
+    turns: list[Block] = []
+    for message in messages:
+        if not isinstance(message, dict):
+            raise CannotExpress("Each message must be an object.", param="messages")
+        role, blocks = blocks_of(message)
+        if not blocks:
+            continue
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    if not turns:
+        raise CannotExpress("There is no message with text from the user.", param="messages")
+    for turn in turns:
+        if turn["role"] == "user":
+            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+    if turns[-1]["role"] == "assistant":
+        strip_end(turns[-1]["content"])
+    return turns
+
+
+def strip_end(blocks: list[Block]) -> None:
+    """A text that the model is to go on with must not end in blanks."""
+    if blocks[-1]["type"] == "text":
+        blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"].rstrip()}
+
+
+def blocks_of(message: Mapping[str, Any]) -> tuple[str, list[Block]]:
+    match message.get("role"):
+        case "system" | "developer":
+            return "system", []
+        case "user":
+            return "user", content_blocks(message.get("content"))
+        case "assistant":
+            return "assistant", assistant_blocks(message)
+        case "tool":
+            return "user", [tool_result(message)]
+    raise CannotExpress("A message has a role this provider does not know.", param="messages")
+
+
+def assistant_blocks(message: Mapping[str, Any]) -> list[Block]:
+    """Reasoning that must be replayed with its signature, then text, then tool calls."""
+    blocks = [block for block in message.get("provider_blocks") or () if isinstance(block, dict) and block.get("type") in REPLAYED]
+    blocks += content_blocks(message.get("content"))
+    return blocks + [tool_use(call) for call in message.get("tool_calls") or ()]
+
+
+def tool_use(call: Any) -> Block:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise CannotExpress("This provider takes tool calls of type function only.", param="messages")
+    try:
+        arguments = orjson.loads(function.get("arguments") or "{}")
+    except orjson.JSONDecodeError:
+        raise CannotExpress("A tool call's arguments are no JSON.", param="messages") from None
+    if not isinstance(arguments, dict):
+        raise CannotExpress("A tool call's arguments are no JSON object.", param="messages")
+    return {"type": "tool_use", "id": tool_id(call.get("id")), "name": function.get("name"), "input": arguments}
+
+
+def tool_result(message: Mapping[str, Any]) -> Block:
+    block: Block = {"type": "tool_result", "tool_use_id": tool_id(message.get("tool_call_id"))}
+    content = message.get("content")
+    if isinstance(content, str):
+        block["content"] = content
+    elif content:
+        block["content"] = content_blocks(content)
+    return block
+
+
+def tool_id(value: Any) -> str:
+    """Ids of other providers may hold characters that are refused here."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", str(value or "")) or "call_0"
+
+
+def content_blocks(content: Any) -> list[Block]:
+    """A message's content, a text or parts; texts of nothing but blanks are left out, they would be refused."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content.strip() else []
+    if content is None:
+        return []
+    if not isinstance(content, list):
+        raise CannotExpress("A message's content must be a text or a list of parts.", param="messages")
+    return [block for part in content for block in part_blocks(part)]
+
+
+def part_blocks(part: Any) -> Iterator[Block]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    match kind:
+        case "text" | "refusal":
+            block = {"type": "text", "text": str(part.get(kind) or "")}
+            if not block["text"].strip():
+                return
+        case "image_url":
+            block = image_block(part.get("image_url"))
+        case "file":
+            block = document_block(part.get("file"))
+        case _:
+            raise CannotExpress(f"This provider does not take content of type {str(kind)[:40]!r}.", param="messages")
+    yield {**block, "cache_control": part["cache_control"]} if isinstance(part.get("cache_control"), dict) else block
+
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)\Z", re.S)
+
+
+def image_block(image: Any) -> Block:
+    url = image.get("url") if isinstance(image, dict) else image
+    if not isinstance(url, str) or not url:
+        raise CannotExpress("An image has no url.", param="messages")
+    if match := _DATA_URL.match(url):
+        return {"type": "image", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
+    if url.startswith("https://"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    raise CannotExpress("An image must be an https address or a base64 data URL.", param="messages")
+
+
+def document_block(file: Any) -> Block:
+    """A PDF as it is, a text as text. Raises CannotExpress."""
+    data = file.get("file_data") if isinstance(file, dict) else None
+    match = _DATA_URL.match(data) if isinstance(data, str) else None
+    if match is None:
+        raise CannotExpress("A file must be given as file_data, a base64 data URL.", param="messages")
+    block: Block = {"type": "document", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
+    if match[1].startswith("text/"):
+        block["source"] = {"type": "text", "media_type": "text/plain", "data": decoded(match[2])}
+    if isinstance(file.get("filename"), str):
+        block["title"] = file["filename"]
+    return block
+
+
+def decoded(data: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except ValueError:
+        raise CannotExpress("A text file must be base64 of UTF-8.", param="messages") from None

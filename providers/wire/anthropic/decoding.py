@@ -1,0 +1,315 @@
+"""Anthropic's messages to neutral chat answers, whole and streamed; its errors and its list of models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import (
+    Answer,
+    ErrorMap,
+    Frame,
+    ListedModel,
+    ModelType,
+    Reply,
+    Usage,
+)
+from providers.failures.reasons import Reason
+from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
+from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
+
+FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+THINKING = ("thinking", "redacted_thinking")
+
+
+def finish_of(stop_reason: Any) -> str:
+    return FINISH.get(stop_reason, "stop")
+
+
+def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
+    """Neutral usage, for the ledger and for the client. Anthropic's input_tokens leave cached ones out; ours hold them."""
+    if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
+        return None, None
+    read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    prompt = _count(usage, "input_tokens") + read + written
+    details = usage.get("output_tokens_details")
+    thought = details.get("thinking_tokens") if isinstance(details, dict) else None
+    completion = _count(usage, "output_tokens")
+    shown: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+    }
+    if isinstance(thought, int):
+        shown["completion_tokens_details"] = {"reasoning_tokens": thought}
+    usage_told = Usage(prompt, completion, read, thought if isinstance(thought, int) else None, cache_write_tokens=written or None)
+    return usage_told, shown
+
+
+def _count(usage: dict[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def answer_of(body: dict[str, Any]) -> Answer:
+    """A whole answer. Raises ProviderError where the body is no message."""
+    blocks = body.get("content")
+    if body.get("type") != "message" or not isinstance(blocks, list):
+        raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
+    usage, shown = usage_of(body.get("usage"))
+    finish = finish_of(body.get("stop_reason"))
+    choice = {"index": 0, "message": message_of([b for b in blocks if isinstance(b, dict)]), "logprobs": None, "finish_reason": finish}
+    head = {"id": body.get("id"), "object": "chat.completion", "created": int(time.time()), "model": body.get("model")}
+    return Answer({**head, "choices": [choice]} | ({"usage": shown} if shown else {}), usage, finish_reason=finish)
+
+
+def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
+    thoughts = [block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"]
+    calls = [tool_call(block) for block in blocks if block.get("type") == "tool_use"]
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None if calls else "", "refusal": None}
+    if "".join(thoughts):
+        message["reasoning_content"] = "".join(thoughts)
+    if calls:
+        message["tool_calls"] = calls
+    if replay := [block for block in blocks if block.get("type") in THINKING]:
+        message["provider_blocks"] = replay
+    return message
+
+
+def tool_call(block: dict[str, Any]) -> dict[str, Any]:
+    arguments = orjson.dumps(block.get("input") or {}).decode()
+    return {"id": block.get("id"), "type": "function", "function": {"name": block.get("name"), "arguments": arguments}}
+
+
+class MessageDecoder(EventStream):
+    """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the text itself."""
+
+    def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
+        self._errors = errors
+        self._head: dict[str, Any] = {"id": "msg", "object": "chat.completion.chunk", "created": int(time.time()), "model": ""}
+        self._text_start = self._start_of_text()
+        self._tools: dict[int, int] = {}  # block's index -> tool's index
+        self._pending: dict[int, str] = {}  # tool blocks whose input came whole or not at all
+        self._thoughts: dict[int, dict[str, Any]] = {}
+        self._pieces: dict[int, list[str]] = {}  # of a thought's text; joined once, it may be long
+        self._reported: dict[str, Any] = {}
+
+    def _unended(self) -> Sequence[Frame]:
+        if self.finish_reason is None:
+            raise broken_off()
+        return self._end()
+
+    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        frames: list[Frame] = []
+        for _name, data in events:
+            frames += self._event(read_frame(data), data)
+            if self.done:
+                break
+        return frames
+
+    def _event(self, event: dict[str, Any], data: bytes) -> Sequence[Frame]:
+        match event.get("type"):
+            case "content_block_delta":
+                return self._delta(_part(event, "delta"), event.get("index", 0))
+            case "message_start":
+                return self._start(_part(event, "message"))
+            case "content_block_start":
+                return self._block_start(_part(event, "content_block"), event.get("index", 0))
+            case "content_block_stop":
+                return self._block_stop(event.get("index", 0))
+            case "message_delta":
+                self._note_usage(event.get("usage"))
+                if stop := _part(event, "delta").get("stop_reason"):
+                    self.finish_reason = finish_of(stop)
+            case "message_stop":
+                return self._end()
+            case "error":
+                raise error_in_stream(self._errors, data)
+        return ()  # pings and events that are yet to be invented
+
+    def _start(self, message: dict[str, Any]) -> Sequence[Frame]:
+        self._head |= {"id": message.get("id") or "msg", "model": message.get("model") or ""}
+        self._text_start = self._start_of_text()
+        self._note_usage(message.get("usage"))
+        return [self._frame({"role": "assistant", "content": ""})]
+
+    def _start_of_text(self) -> bytes:
+        return orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
+
+    def _note_usage(self, usage: Any) -> None:
+        """message_start knows the input, message_delta the output; the later figure is the whole."""
+        if isinstance(usage, dict):
+            self._reported |= {name: value for name, value in usage.items() if value is not None}
+            self.usage = usage_of(self._reported)[0] or self.usage
+
+    def _delta(self, delta: dict[str, Any], index: int) -> Sequence[Frame]:
+        match delta.get("type"):
+            case "text_delta":
+                return self._text(delta.get("text") or "")
+            case "thinking_delta":
+                thought = delta.get("thinking") or ""
+                if index in self._pieces:
+                    self._pieces[index].append(thought)
+                return self._piece({"reasoning_content": thought}, len(thought))
+            case "signature_delta":
+                if index in self._thoughts:
+                    self._thoughts[index]["signature"] = delta.get("signature")
+            case "input_json_delta":
+                piece = delta.get("partial_json") or ""
+                if piece and index in self._tools:
+                    self._pending.pop(index, None)
+                    return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": piece}}]}, len(piece))
+        return ()
+
+    def _text(self, text: str) -> Sequence[Frame]:
+        if not text:
+            return ()
+        self.output_characters += len(text)
+        return [Frame(self._text_start + orjson.dumps(text) + b'},"logprobs":null,"finish_reason":null}]}', True)]
+
+    def _block_start(self, block: dict[str, Any], index: int) -> Sequence[Frame]:
+        match block.get("type"):
+            case "tool_use":
+                self._tools[index] = len(self._tools)
+                self._pending[index] = orjson.dumps(block.get("input") or {}).decode()
+                function = {"name": block.get("name"), "arguments": ""}
+                call = {"index": self._tools[index], "id": block.get("id"), "type": "function", "function": function}
+                return self._piece({"tool_calls": [call]}, len(str(block.get("name"))))
+            case "thinking" | "redacted_thinking":
+                self._thoughts[index] = dict(block)
+                if block["type"] == "thinking":
+                    self._pieces[index] = [block.get("thinking") or ""]
+                return self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"])) if block.get("thinking") else ()
+            case "text":
+                return self._text(block.get("text") or "")
+        return ()
+
+    def _block_stop(self, index: int) -> Sequence[Frame]:
+        if index in self._pending:  # no piece of input came: "" means {}
+            arguments = self._pending.pop(index)
+            return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": arguments}}]}, len(arguments))
+        if index in self._thoughts:
+            thought = self._thoughts.pop(index)
+            if pieces := self._pieces.pop(index, None):
+                thought["thinking"] = "".join(pieces)
+            return [self._frame({"provider_blocks": [thought]})]
+        return ()
+
+    def _end(self) -> list[Frame]:
+        self.done = True
+        self.finish_reason = self.finish_reason or "stop"
+        frames = [self._frame({}, finish=self.finish_reason)]
+        shown = usage_of(self._reported)[1]
+        if shown:
+            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True))
+        return frames
+
+    def _piece(self, delta: dict[str, Any], characters: int) -> Sequence[Frame]:
+        self.output_characters += characters
+        return [self._frame(delta, content=True)]
+
+    def _frame(self, delta: dict[str, Any], *, finish: str | None = None, content: bool = False) -> Frame:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
+
+
+def _part(event: dict[str, Any], name: str) -> dict[str, Any]:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+# Errors: https://docs.anthropic.com/en/api/errors
+
+_TYPES = {
+    "invalid_request_error": Failure.BAD_REQUEST,
+    "authentication_error": Failure.AUTH,
+    "billing_error": Failure.NO_FUNDS,
+    "permission_error": Failure.PERMISSION,
+    "not_found_error": Failure.MODEL_NOT_FOUND,
+    "request_too_large": Failure.BAD_REQUEST,
+    "rate_limit_error": Failure.RATE_LIMIT,
+    "timeout_error": Failure.TIMEOUT,
+    "api_error": Failure.ERROR,
+    "overloaded_error": Failure.OVERLOADED,
+}
+_TEXTS = {
+    "invalid_request_error": (
+        ("prompt is too long", Failure.CONTEXT_LENGTH),
+        ("exceed context limit", Failure.CONTEXT_LENGTH),
+        ("credit balance is too low", Failure.NO_FUNDS),
+        ("output blocked by content filtering", Failure.CONTENT_FILTER),
+    ),
+    "rate_limit_error": (("spend_limit_reached", Failure.NO_FUNDS),),
+}
+
+
+def anthropic_errors(reply: Reply) -> ProviderError | None:
+    """ErrorMap for `{"type": "error", "error": {"type", "message"}}`."""
+    body = json_or_none(reply.body)
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return plain_error(reply) if reply.status >= 400 else None
+    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
+    searched = f"{message} {error.get('details') or ''}".lower()
+    failure = next((meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None) or _TYPES.get(kind)
+    if kind == "not_found_error" and not message.startswith("model"):
+        failure = Failure.NOT_AN_API
+    if failure is None:
+        failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
+    wait = wait_asked_for(reply)
+    return ProviderError(
+        failure, message or Reason("status_only", status=reply.status), status=reply.status, provider_code=kind, retry_after=wait
+    )
+
+
+def listed_model(row: dict[str, Any]) -> ListedModel:
+    """One row of GET /v1/models, which tells features, limits and dates."""
+    can = row.get("capabilities")
+    return ListedModel(
+        row["id"],
+        ModelType.REASONING,
+        label=str(row.get("display_name") or ""),
+        context_window=_positive(row.get("max_input_tokens")),
+        max_output=_positive(row.get("max_tokens")),
+        features=_features(can) if isinstance(can, dict) else None,
+        retires=str(row.get("retires_at") or "")[:10],
+    )
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+_ABILITIES = {
+    "vision": ("image_input",),
+    "pdf": ("pdf_input",),
+    "json_schema": ("structured_outputs",),
+    "reasoning": ("thinking",),
+    "adaptive_thinking": ("thinking", "types", "adaptive"),
+    "thinking_budget": ("thinking", "types", "enabled"),
+}
+
+
+def _features(can: dict[str, Any]) -> frozenset[str]:
+    return frozenset({"tools"} | {feature for feature, path in _ABILITIES.items() if _is_supported(can, path)})
+
+
+def _is_supported(can: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        can = can.get(name) if isinstance(can, dict) else None
+    return isinstance(can, dict) and can.get("supported") is True

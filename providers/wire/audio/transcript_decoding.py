@@ -1,0 +1,124 @@
+"""Decoders of transcripts that arrive in pieces: OpenAI's events, vLLM's chunks, and servers that answer all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
+from providers.wire.chat_answers import choices_of
+from providers.wire.decoding import EventStream, WholeStream, error_in_stream, read_frame
+from providers.wire.openai.errors import error_object
+
+
+def transcript_usage(usage: Any) -> Usage | None:
+    """Tokens or seconds, as the provider counts."""
+    if not isinstance(usage, dict):
+        return None
+    if usage.get("type") == "duration" or "seconds" in usage:
+        seconds = usage.get("seconds")
+        return Usage(audio_seconds=float(seconds)) if isinstance(seconds, int | float) else None
+    return Usage(usage.get("input_tokens") or usage.get("prompt_tokens"), usage.get("output_tokens") or usage.get("completion_tokens"))
+
+
+class EventDecoder(EventStream):
+    """Relays a stream of typed events, which ends with one that says so itself."""
+
+    last: str  # type of that event
+    piece: str  # field that holds a piece of the answer
+
+    def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
+        self._errors = errors
+
+    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        frames: list[Frame] = []
+        for _event, data in events:
+            text = data.strip()
+            if text and not self.done:
+                frames += self.closed() if text == b"[DONE]" else self._frame(data)
+        return frames
+
+    def _frame(self, data: bytes) -> Sequence[Frame]:
+        event = read_frame(data)
+        if error_object(event) is not None:
+            raise error_in_stream(self._errors, data)
+        if isinstance(event.get("choices"), list):
+            return self.translated(event)
+        if event.get("type") == self.last:
+            self.usage, self.finish_reason, self.done = transcript_usage(event.get("usage")), "stop", True
+        piece = event.get(self.piece)
+        self.output_characters += self.characters_in(piece)
+        return [Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))]
+
+    def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
+        """The events that a chunk of another format stands for."""
+        return ()
+
+    def closed(self) -> Sequence[Frame]:
+        """What is still to be said when the server says [DONE]."""
+        return ()
+
+    def characters_in(self, piece: Any) -> int:
+        return 0
+
+
+class TranscriptDecoder(EventDecoder):
+    """Relays `transcript.text.delta` and `.done` events, and makes them of vLLM's `transcription.chunk`."""
+
+    last = "transcript.text.done"
+    piece = "delta"
+
+    def __init__(self, errors: ErrorMap) -> None:
+        super().__init__(errors)
+        self._pieces: list[str] = []  # of chunks
+
+    def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
+        self.usage = transcript_usage(chunk.get("usage")) or self.usage
+        choices = choices_of(chunk)
+        if not choices:
+            return ()
+        self.finish_reason = choices[0].get("finish_reason") or self.finish_reason
+        piece = (choices[0].get("delta") or {}).get("content") or ""
+        self._pieces.append(piece)
+        self.output_characters += len(piece)
+        return [_delta(piece)] if piece else ()
+
+    def closed(self) -> Sequence[Frame]:
+        if not self._pieces:
+            return ()
+        self.finish_reason, self.done = self.finish_reason or "stop", True
+        return [_done("".join(self._pieces), None)]
+
+    def _unended(self) -> Sequence[Frame]:
+        if self._pieces and self.finish_reason is not None:  # no [DONE] came
+            return self.closed()
+        return super()._unended()
+
+    def characters_in(self, piece: Any) -> int:
+        return len(piece) if isinstance(piece, str) else 0
+
+
+def _delta(text: str) -> Frame:
+    return Frame(orjson.dumps({"type": "transcript.text.delta", "delta": text}), content=True)
+
+
+def _done(text: str, usage: Any) -> Frame:
+    return Frame(orjson.dumps({"type": "transcript.text.done", "text": text} | ({"usage": usage} if usage else {})))
+
+
+class WholeTranscript(WholeStream):
+    """Decoder for a server that was asked for events and answers all at once. read: its body -> the answer; may raise ProviderError."""
+
+    def __init__(self, reply: Reply, read: Callable[[Reply], Answer]) -> None:
+        super().__init__()
+        self._reply = reply
+        self._answer_of = read
+
+    def _read(self, data: bytes) -> Sequence[Frame]:
+        answer = self._answer_of(Reply(self._reply.status, self._reply.headers, data))
+        text = str((answer.body or {}).get("text") or "")
+        self.usage, self.finish_reason, self.output_characters, self.done = answer.usage, "stop", len(text), True
+        return [*([_delta(text)] if text else []), _done(text, (answer.body or {}).get("usage"))]

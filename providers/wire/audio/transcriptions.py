@@ -1,0 +1,156 @@
+"""OpenAI's transcriptions and translations: an upload as multipart, an answer as JSON, text or a stream."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import orjson
+
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import (
+    Access,
+    Answer,
+    Call,
+    Decoder,
+    ErrorMap,
+    Exchange,
+    MakeExchange,
+    ModelFacts,
+    Provider,
+    Reply,
+    Request,
+    Upload,
+    Usage,
+)
+from providers.failures.reasons import Reason
+from providers.wire.audio.transcript_decoding import TranscriptDecoder, WholeTranscript, transcript_usage
+from providers.wire.decoding import error_in_stream
+from providers.wire.http import Auth, is_web_page, json_or_none, media_type, read_object, unreadable, url_of
+from providers.wire.openai.errors import error_object
+
+TEXT_TYPES = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
+_EXTENSIONS = {
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "mp4",
+    "audio/m4a": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
+    "audio/wave": "wav",
+    "audio/x-wav": "wav",
+    "audio/webm": "webm",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+}
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]+')
+
+
+def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange:
+    """A MakeExchange for transcriptions or translations, which differ by their path only."""
+
+    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+        if request.upload is None:
+            raise CannotExpress("An audio file is missing.", param="file")
+        fields = {**request.body, "model": request.model}
+        fields.pop("stream", None)
+        if request.stream:
+            fields["stream"] = True
+        content_type, body = multipart(fields, request.upload)
+        accept = "text/event-stream" if request.stream else "*/*"
+        headers = {**auth(access), "Content-Type": content_type, "Accept": accept}
+        reply = yield Call("POST", url_of(provider, access, path, version=version), headers, body, request.stream)
+        if request.stream:
+            return transcript_stream(reply, provider.errors)
+        return transcript_answer(reply, str(request.body.get("response_format") or "json"))
+
+    return exchange
+
+
+def transcript_stream(reply: Reply, errors: ErrorMap) -> Decoder:
+    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+    kind = media_type(reply)
+    if kind == "text/html":
+        raise unreadable(reply)
+    return WholeTranscript(reply, partial(_whole, errors)) if kind == "application/json" else TranscriptDecoder(errors)
+
+
+def _whole(errors: ErrorMap, reply: Reply) -> Answer:
+    if error_object(json_or_none(reply.body)) is not None:
+        raise error_in_stream(errors, reply.body)
+    return transcript_answer(reply, "json")
+
+
+def filename_of(upload: Upload) -> str:
+    """A name that cannot break the multipart header and has an extension: servers tell the format by it."""
+    name = _UNSAFE.sub("_", upload.filename).strip() or "audio"
+    if "." in name.strip("."):
+        return name
+    kind = upload.content_type.split(";", 1)[0].strip().lower()
+    return f"{name.strip('.') or 'audio'}.{_EXTENSIONS.get(kind, 'wav')}"
+
+
+def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> tuple[str, bytes]:
+    """Content type and body of a form. A list becomes one field per item, named `name[]`. name: of the upload's field.
+
+    Raises CannotExpress for a field whose value is neither text, number, truth value nor a list of those.
+    """
+    boundary = secrets.token_hex(24)
+    parts: list[bytes] = []
+    for field, text in _form_fields(fields):
+        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode())
+    kind = upload.content_type if _MEDIA_TYPE.fullmatch(upload.content_type) else "application/octet-stream"
+    disposition = f'form-data; name="{name}"; filename="{filename_of(upload)}"'
+    head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
+    parts += [head.encode(), upload.data, f"\r\n--{boundary}--\r\n".encode()]
+    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
+
+
+def _form_fields(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in fields.items():
+        if value is None:
+            continue
+        several = isinstance(value, list)
+        safe = _UNSAFE.sub("_", name)
+        for item in value if several else [value]:
+            yield f"{safe.removesuffix('[]')}[]" if several else safe, _form_text(name, item)
+
+
+def _form_text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
+    raise CannotExpress("This field cannot be sent in a form.", param=name)
+
+
+def transcript_answer(reply: Reply, response_format: str) -> Answer:
+    """The answer in the form that was asked for. Raises ProviderError where it is something else."""
+    if response_format in TEXT_TYPES:
+        return _text_answer(reply, response_format)
+    body = read_object(reply)
+    if not isinstance(body.get("text"), str) and not isinstance(body.get("segments"), list):
+        raise ProviderError(Failure.ERROR, Reason("no_text"), status=reply.status)
+    usage = transcript_usage(body.get("usage"))
+    if usage is None and isinstance(body.get("duration"), int | float):
+        usage = Usage(audio_seconds=float(body["duration"]))
+    return Answer(body, usage)
+
+
+def _text_answer(reply: Reply, response_format: str) -> Answer:
+    if is_web_page(reply):
+        raise unreadable(reply)
+    text = reply.body
+    body = json_or_none(text)
+    if isinstance(body, dict) and isinstance(body.get("text"), str) and response_format == "text":
+        text = body["text"].encode()  # some servers know JSON only
+    return Answer(None, content=text, content_type=TEXT_TYPES[response_format])

@@ -1,0 +1,174 @@
+"""Hugging Face's own formats: vectors of feature extraction, transcripts of raw audio, errors in several dialects."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.spec import Answer, Call, Reply, Request, Upload
+from providers.failures.reasons import Reason
+from providers.wire.audio.transcriptions import TEXT_TYPES
+from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
+from providers.wire.openai.errors import OPENAI_CODES, error_object, failure_of, text_of
+
+# Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
+
+MAX_INPUTS = 32  # texts of one request: what text-embeddings-inference takes unless told otherwise
+MAX_DEPTH = 3  # lists inside of one text's answer: of tokens, of sentences
+OPTIONS = ("normalize", "prompt_name", "truncate", "truncation_direction")
+
+
+def vectors_of(answer: Any, count: int) -> list[list[float]]:
+    """One vector per text. A model that answers per token is averaged over them. Raises ProviderError."""
+    if isinstance(answer, dict):
+        answer = answer.get("embeddings")
+    if not isinstance(answer, list) or not answer:
+        raise _no_vectors()
+    if count == 1 and (len(answer) != 1 or not isinstance(answer[0], list)):
+        return [vector_of(answer)]
+    if len(answer) != count:
+        raise _no_vectors()
+    return [vector_of(one) for one in answer]
+
+
+def vector_of(value: Any, depth: int = 0) -> list[float]:
+    if not isinstance(value, list) or not value or depth > MAX_DEPTH:
+        raise _no_vectors()
+    if all(isinstance(number, int | float) and not isinstance(number, bool) for number in value):
+        return value
+    rows = [vector_of(row, depth + 1) for row in value]
+    return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def _no_vectors() -> ProviderError:
+    return ProviderError(Failure.ERROR, Reason("too_few_embeddings"), status=200)
+
+
+# Speech: https://huggingface.co/docs/inference-providers/tasks/automatic-speech-recognition
+
+_ENDINGS = {
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "mpga": "audio/mpeg",
+    "mpeg": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "oga": "audio/ogg",
+    "webm": "audio/webm",
+    "m4a": "audio/m4a",
+    "mp4": "audio/m4a",
+}
+_KNOWN = frozenset(_ENDINGS.values())
+
+
+def audio_type(upload: Upload) -> str:
+    """The media type to send audio with. Raises CannotExpress for files of another kind."""
+    kind = upload.content_type.split(";", 1)[0].strip().lower()
+    last = kind.rpartition("/")[2].removeprefix("x-")
+    ending = upload.filename.rpartition(".")[2].lower()
+    found = kind if kind in _KNOWN else _ENDINGS.get(last) or ("audio/wav" if last == "wave" else _ENDINGS.get(ending))
+    if found is None:
+        raise CannotExpress("This provider takes flac, wav, mp3, ogg, webm and m4a files.", param="file")
+    return found
+
+
+def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
+    """The audio as the body itself, or inside JSON where times are asked for. Raises CannotExpress."""
+    upload, wanted = request.upload, request.body.get("response_format") or "json"
+    if upload is None:
+        raise CannotExpress("An audio file is missing.", param="file")
+    if request.stream:
+        raise CannotExpress("This provider's transcripts come whole: leave stream out.", param="stream")
+    if wanted not in ("json", "text", "verbose_json"):
+        raise CannotExpress("This provider's transcripts come as json, text or verbose_json.", param="response_format")
+    kind = audio_type(upload)
+    if wanted == "verbose_json":
+        body = {"inputs": base64.b64encode(upload.data).decode(), "parameters": {"return_timestamps": True}}
+        return post_json(url, headers, body)
+    return Call("POST", url, {**headers, "Content-Type": kind, "Accept": "application/json"}, upload.data)
+
+
+def transcript_of(reply: Reply, request: Request) -> Answer:
+    """Raises ProviderError where the answer is no transcript."""
+    body = read_object(reply)
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise ProviderError(Failure.ERROR, Reason("no_text"), status=reply.status)
+    match request.body.get("response_format"):
+        case "text":
+            return Answer(None, content=text.encode(), content_type=TEXT_TYPES["text"])
+        case "verbose_json":
+            return Answer({"task": "transcribe", "text": text, "segments": _segments(body.get("chunks"))})
+    return Answer({"text": text})
+
+
+def _segments(chunks: Any) -> list[dict[str, Any]]:
+    """Whisper leaves the end of the last piece open where the audio stops inside it."""
+    rows = [(chunk.get("timestamp"), chunk.get("text")) for chunk in chunks or () if isinstance(chunk, dict)]
+    return [
+        {"id": number, "start": times[0], "end": times[0] if times[1] is None else times[1], "text": text}
+        for number, (times, text) in enumerate(rows)
+        if isinstance(times, list) and len(times) == 2
+    ]
+
+
+# Errors: the router, its providers, text-generation-inference and text-embeddings-inference each have a form of their own.
+
+CODES = {
+    **OPENAI_CODES,
+    "model_not_supported": Failure.MODEL_NOT_FOUND,
+    "overloaded": Failure.OVERLOADED,
+    "Overloaded": Failure.OVERLOADED,
+    "generation": Failure.ERROR,
+    "incomplete_generation": Failure.ERROR,
+}
+_TEXTS = (
+    (re.compile(r"tokens.*must be <=|must have less than \d+ tokens", re.I | re.S), Failure.CONTEXT_LENGTH),
+    (re.compile(r"sufficient permissions|gated repo|restricted.*must (have access|be authenticated)", re.I | re.S), Failure.PERMISSION),
+    (re.compile(r"exceeded your (monthly )?included credits|pre-paid credits", re.I), Failure.NO_FUNDS),
+    (re.compile(r"not supported by any provider", re.I), Failure.MODEL_NOT_FOUND),
+    (re.compile(r"currently loading", re.I), Failure.OVERLOADED),
+)
+
+
+def hugging_face_errors(reply: Reply) -> ProviderError | None:
+    """ErrorMap for `error` as text, list or object, `message` and `detail`."""
+    body = json_or_none(reply.body)
+    error = said_in(body, reply)
+    if error is None:
+        return plain_error(reply) if reply.status >= 400 else None
+    code, kind, message = text_of(error, "code"), text_of(error, "type") or text_of(error, "error_type"), text_of(error, "message")
+    failure = next((meaning for pattern, meaning in _TEXTS if pattern.search(message)), None)
+    failure = failure or failure_of(reply.status, code, kind, message, CODES)
+    asleep = reply.status == 503 and message.startswith("503 ")
+    return ProviderError(
+        failure,
+        Reason("asleep") if asleep else message or Reason("http_status", status=reply.status),
+        status=reply.status,
+        provider_code=kind if code in ("", str(reply.status)) else code,
+        retry_after=_estimated_time(body) or wait_asked_for(reply),
+    )
+
+
+def said_in(body: Any, reply: Reply) -> dict[str, Any] | None:
+    """The error in a body as one object; None where there is none."""
+    if not isinstance(body, dict):
+        text = reply.headers.get("x-error-message", "") if reply.status >= 400 else ""
+        return {"message": text} if text else None
+    error = body.get("error")
+    if isinstance(error, list) and error:
+        return {"message": "; ".join(str(one) for one in error[:5])}
+    if isinstance(error, str) and error:
+        return {"message": error, "type": body.get("error_type") or body.get("type"), "code": body.get("code")}
+    if (found := error_object(body)) is not None:
+        return found
+    return body if reply.status >= 400 and isinstance(body.get("message"), str) else None
+
+
+def _estimated_time(body: Any) -> float | None:
+    """Seconds until a model is loaded, as the older service said."""
+    seconds = body.get("estimated_time") if isinstance(body, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else None

@@ -1,0 +1,137 @@
+"""The operators' list of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core.admin import date_hierarchy as hierarchy
+from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.columns import coded, column, flag
+from core.ids import first_of
+from quotas.admin.plans import PROVIDER
+from quotas.admin.pools import COUNTED, CountedFilter, ProviderNameFilter
+from quotas.ledger import pricing
+from quotas.models import CallRecord
+from quotas.usage.presentation import source_name
+from tenants.admin.csv import as_csv
+
+# -- the ledger -------------------------------------------------------------------------------------------------------
+
+
+SOURCE = coded("source", gettext_lazy("served by"), source_name)
+
+
+@admin.register(CallRecord)
+class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
+    """Everything here goes by the primary key, which sorts by time: the table has no index for all workspaces' times."""
+
+    list_display = (
+        "time",
+        "tenant",
+        "model",
+        PROVIDER,
+        SOURCE,
+        "app_key_name",
+        column("prompt_tokens", gettext_lazy("tokens in")),
+        column("completion_tokens", gettext_lazy("tokens out")),
+        "credits",
+        "cost_text",
+        "status",
+        "error_code",
+        "latency_ms",
+    )
+    list_filter: ClassVar[tuple[Any, ...]] = ("status", ProviderNameFilter, CountedFilter)
+    list_select_related = ("tenant",)
+    search_fields = ("request_id__exact", "tenant__slug__exact", "model__exact")
+    search_help_text = gettext_lazy("A whole request id, workspace address or model name. The newest 10,000 that match are listed.")
+    date_hierarchy = "time"
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    fields = (
+        ("time", "tenant", "request_id"),
+        ("model", PROVIDER, column("operation", gettext_lazy("operation")), column("scenario", gettext_lazy("scenario"))),
+        (SOURCE, "app_key_name", column("user", gettext_lazy("user"))),
+        (
+            "status",
+            column("http_status", gettext_lazy("HTTP status")),
+            "error_code",
+            column("finish_reason", gettext_lazy("finish reason")),
+        ),
+        (
+            column("prompt_tokens", gettext_lazy("tokens in")),
+            column("completion_tokens", gettext_lazy("tokens out")),
+            column("cached_tokens", gettext_lazy("tokens from the cache")),
+            "counted",
+        ),
+        ("credits", "cost_text"),
+        ("latency_ms", column("first_token_ms", gettext_lazy("first piece, ms")), flag("stream", gettext_lazy("streamed"))),
+        "attempts",
+        column("attempt_log", gettext_lazy("all attempts")),
+    )
+    actions = ("export",)
+
+    @admin.display(description=gettext_lazy("cost"))
+    def cost_text(self, record: CallRecord) -> str:
+        return _("unpriced") if record.cost is None else f"{pricing.plain(record.cost)} {record.currency}".strip()
+
+    @admin.display(description=gettext_lazy("tokens are"))
+    def counted(self, record: CallRecord) -> str:
+        return str(dict(COUNTED).get(record.usage_source, record.usage_source))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallRecord]:
+        """A record's id is made after the call began: from a chosen year, month or day on, older ids need not be looked at."""
+        rows = super().get_queryset(request)
+        start = hierarchy.start(request.GET)
+        return rows.filter(pk__gte=first_of(start)) if start else rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        answer = super().changelist_view(request, extra_context)
+        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
+            answer.context_data["periods"] = hierarchy.offered(answer.context_data["cl"], CallRecord.objects.all())
+        return answer
+
+    @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
+    def export(self, request: HttpRequest, rows: QuerySet[CallRecord]) -> Any:
+        return as_csv(request, name="calls", header=EXPORTED, rows=_exported(rows))
+
+
+EXPORTED = (
+    "time",
+    "workspace",
+    "request_id",
+    "operation",
+    "scenario",
+    "provider",
+    "model",
+    "source",
+    "app_key",
+    "prompt_tokens",
+    "completion_tokens",
+    "usage_source",
+    "credits",
+    "cost",
+    "currency",
+    "status",
+    "http_status",
+    "error_code",
+    "attempts",
+    "latency_ms",
+    "first_token_ms",
+)
+
+
+def _exported(rows: QuerySet[CallRecord]) -> Iterator[tuple[Any, ...]]:
+    renamed = {"workspace": "tenant__slug", "app_key": "app_key_name"}
+    columns = [renamed.get(name, name) for name in EXPORTED]
+    cost = EXPORTED.index("cost")
+    for row in rows.values_list(*columns).iterator(chunk_size=1000):
+        amount = row[cost]
+        yield (row[0].isoformat(), *row[1:cost], "" if amount is None else pricing.plain(amount), *row[cost + 1 :])

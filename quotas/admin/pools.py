@@ -1,0 +1,222 @@
+"""The operators' list of each workspace's credits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.columns import column
+from core.admin.confirm import confirm_first
+from core.errors import ServiceError
+from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
+from quotas.trials import plans
+from tenants.audit.labels import actor_label
+from tenants.audit.trail import actor_of
+from tenants.models import Tenant
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+COUNTED = (("reported", gettext_lazy("reported")), ("estimated", gettext_lazy("estimated")), ("none", gettext_lazy("unknown")))
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(Hold.State.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+class CountedFilter(admin.SimpleListFilter):
+    title = gettext_lazy("tokens")
+    parameter_name = "tokens"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(COUNTED)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CallRecord]) -> QuerySet[CallRecord]:
+        return queryset.filter(usage_source=self.value()) if self.value() else queryset
+
+
+class ProviderNameFilter(admin.SimpleListFilter):
+    """Credits know no provider: their names are those of the trial plans; operations/admin.py puts the registry's here."""
+
+    title = gettext_lazy("provider")
+    parameter_name = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(slug, slug) for slug in TrialPlan.objects.order_by("provider").values_list("provider", flat=True).distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CallRecord]) -> QuerySet[CallRecord]:
+        return queryset.filter(provider=self.value()) if self.value() else queryset
+
+
+# -- credits ----------------------------------------------------------------------------------------------------------
+
+
+class GrantForm(forms.Form):
+    """How many credits, and why: both stand in the workspace's audit log."""
+
+    credits = forms.IntegerField(
+        label=gettext_lazy("Credits"), help_text=gettext_lazy("Below 0 takes credits back, at most what is left of them.")
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
+
+    def clean_credits(self) -> int:
+        if not self.cleaned_data["credits"]:
+            raise forms.ValidationError(_("Enter a number of credits other than 0."))
+        return int(self.cleaned_data["credits"])
+
+
+class TrialGrantForm(GrantForm):
+    """For workspaces, which may have several trials."""
+
+    plan = forms.ModelChoiceField(TrialPlan.objects.filter(is_on=True), label=gettext_lazy("Trial plan"))
+    field_order = ("plan", "credits", "reason")
+
+
+class ResetForm(forms.Form):
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
+
+
+def give(page: admin.ModelAdmin[Any], request: HttpRequest, pools: Iterable[CreditPool], *, credits: int | None, reason: str) -> None:
+    """Grant to each pool, and say to how many; a refusal is shown with the workspace it concerns. credits None: what a full plan lacks."""
+    given = 0
+    for pool in pools:
+        amount = pool.plan.limit - pool.left if credits is None else credits
+        try:
+            if amount:
+                plans.grant(actor=actor_of(request), pool=pool, amount=amount, reason=reason)
+                given += 1
+        except ServiceError as error:
+            page.message_user(request, f"{pool.tenant}: {error}", messages.ERROR)
+    text = ngettext("Credits of %(number)d workspace changed.", "Credits of %(number)d workspaces changed.", given)
+    page.message_user(request, text % {"number": given}, messages.SUCCESS if given else messages.WARNING)
+
+
+@admin.action(description=gettext_lazy("Grant trial credits…"), permissions=["change"])
+@confirm_first(
+    title=gettext_lazy("Grant trial credits"),
+    consequence=gettext_lazy("The credits are added to each of these workspaces at once. Everybody there sees them."),
+    button=gettext_lazy("Grant"),
+    form=TrialGrantForm,
+    dangerous=False,
+)
+def grant_trial(
+    page: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Tenant], *, plan: TrialPlan, credits: int, reason: str
+) -> None:
+    """An action of the list of workspaces."""
+    pools = CreditPool.objects.filter(plan=plan, tenant__in=rows.values("pk")).select_related("tenant", "plan")
+    give(page, request, pools, credits=credits, reason=reason)
+
+
+NEARLY_USED = 0.8  # share of a trial's credits
+
+
+def nearly_used() -> Q:
+    """Trials of which four fifths are used or held, in plans that are on."""
+    return Q(plan__is_on=True, limit__gt=0, settled__gte=F("limit") * NEARLY_USED - F("held"))
+
+
+class UseFilter(admin.SimpleListFilter):
+    title = gettext_lazy("use")
+    parameter_name = "use"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("nearly", gettext_lazy("80 % and more")), ("up", gettext_lazy("Used up")), ("none", gettext_lazy("Not used"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
+        wanted = {
+            "nearly": nearly_used(),
+            "up": Q(settled__gte=F("limit") - F("held")),
+            "none": Q(settled=0, held=0),
+        }.get(self.value() or "")
+        return queryset.filter(wanted) if wanted is not None else queryset
+
+
+class PlanFilter(admin.SimpleListFilter):
+    title = gettext_lazy("trial plan")
+    parameter_name = "plan__id__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(pk), label) for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
+        plan = self.value() or ""
+        return queryset.filter(plan=int(plan)) if plan.isdigit() else queryset
+
+
+MOST_GRANTS = 100  # that a page names
+
+
+def _when(grant: Grant) -> str:
+    return date_format(timezone.localtime(grant.created), "SHORT_DATETIME_FORMAT")
+
+
+PLAN = column("plan", gettext_lazy("trial plan"))
+
+
+@admin.register(CreditPool)
+class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
+    list_display = ("tenant", PLAN, "limit", "settled", "held", "left", "percent")
+    list_display_links = ("tenant", PLAN)
+    list_filter = (PlanFilter, UseFilter)
+    list_select_related = ("tenant", "plan")
+    search_fields = ("tenant__slug", "tenant__name")
+    fields = (("tenant", PLAN), ("limit", "plan_share"), ("settled", "held", "left"), "grants")
+    actions = ("grant_credits", "reset")
+
+    @admin.display(description=gettext_lazy("left"))
+    def left(self, pool: CreditPool) -> int:
+        return pool.left
+
+    @admin.display(description=gettext_lazy("grants"))
+    def grants(self, pool: CreditPool) -> Any:
+        """The newest first: when, how many, why, by whom."""
+        rows = pool.grants.all()[:MOST_GRANTS]
+        lines = ((_when(row), f"{row.amount:+,}", row.reason, actor_label(row.actor)) for row in rows)
+        return format_html_join(mark_safe("<br>"), "{} · {} · {} · {}", lines) or "-"
+
+    @admin.display(description="%")
+    def percent(self, pool: CreditPool) -> int:
+        return 100 if pool.left <= 0 else 100 * (pool.settled + pool.held) // pool.limit
+
+    @admin.action(description=gettext_lazy("Grant credits…"), permissions=["view"])
+    @confirm_first(
+        title=gettext_lazy("Grant trial credits"),
+        consequence=gettext_lazy("The credits are added to each of these workspaces at once. Everybody there sees them."),
+        button=gettext_lazy("Grant"),
+        form=GrantForm,
+        dangerous=False,
+    )
+    def grant_credits(self, request: HttpRequest, pools: QuerySet[CreditPool], *, credits: int, reason: str) -> None:
+        give(self, request, pools.select_related("tenant", "plan"), credits=credits, reason=reason)
+
+    @admin.action(description=gettext_lazy("Fill up to the plan's limit…"), permissions=["view"])
+    @confirm_first(
+        title=gettext_lazy("Fill trials up"),
+        consequence=gettext_lazy(
+            "Each of these workspaces has as many credits left afterwards as the plan gives to a new one, no more and no less. "
+            "What was used stays in the books."
+        ),
+        button=gettext_lazy("Fill up"),
+        form=ResetForm,
+        dangerous=False,
+    )
+    def reset(self, request: HttpRequest, pools: QuerySet[CreditPool], *, reason: str) -> None:
+        give(self, request, pools.select_related("tenant", "plan"), credits=None, reason=reason)

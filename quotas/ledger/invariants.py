@@ -1,0 +1,130 @@
+"""Proves the ledger's invariants, for each pool and in total. Used by tests after each step and by `manage.py audit_credits`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from core.db.connection import dialect, execute
+from core.db.values import read_uuid
+
+
+def grace_seconds() -> float:
+    """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and one may fail."""
+    period: float = settings.MODELKEEP_REAPER_PERIOD
+    return 2 * period
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken invariant (I1 to I6 of docs/credits.md) of one pool, or of all where pool_id is None."""
+
+    invariant: str
+    message: str
+    pool_id: int | None = None
+    tenant_id: UUID | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"tenant_id": self.tenant_id and str(self.tenant_id)}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSums:
+    """One pool beside what its holds, call records and grants add up to."""
+
+    pool_id: int
+    tenant_id: UUID
+    limit: int
+    settled: int
+    held: int
+    open_amount: int
+    used: int
+    finished: int
+    late: int
+    misfiled: int
+    records: int
+    record_credits: int
+    odd_records: int
+    granted: int
+
+
+# One statement, so that all numbers are of one moment while calls go on.
+SUMS = """
+SELECT pool.id, pool.tenant_id, pool."limit", pool.settled, pool.held,
+       COALESCE(holds.open_amount, 0), COALESCE(holds.used, 0), COALESCE(holds.finished, 0), COALESCE(holds.late, 0),
+       COALESCE(holds.misfiled, 0), COALESCE(records.number, 0), COALESCE(records.credits, 0), COALESCE(records.odd, 0),
+       COALESCE(grants.amount, 0)
+FROM quotas_creditpool AS pool
+LEFT JOIN (
+    SELECT hold.pool_id,
+           SUM(CASE WHEN hold.state = 'held' THEN hold.amount ELSE 0 END) AS open_amount,
+           SUM(hold.used) AS used,
+           SUM(CASE WHEN hold.state = 'held' THEN 0 ELSE 1 END) AS finished,
+           SUM(CASE WHEN hold.state = 'held' AND hold.expires < {late} THEN 1 ELSE 0 END) AS late,
+           SUM(CASE WHEN hold.tenant_id <> owner.tenant_id THEN 1 ELSE 0 END) AS misfiled
+    FROM quotas_hold AS hold JOIN quotas_creditpool AS owner ON owner.id = hold.pool_id
+    GROUP BY hold.pool_id
+) AS holds ON holds.pool_id = pool.id
+LEFT JOIN (
+    SELECT hold.pool_id, COUNT(*) AS number, SUM(record.credits) AS credits,
+           SUM(CASE WHEN record.credits <> hold.used OR record.tenant_id <> hold.tenant_id OR hold.state = 'held'
+               THEN 1 ELSE 0 END) AS odd
+    FROM quotas_callrecord AS record JOIN quotas_hold AS hold ON hold.id = record.hold_id
+    GROUP BY hold.pool_id
+) AS records ON records.pool_id = pool.id
+LEFT JOIN (SELECT pool_id, SUM(amount) AS amount FROM quotas_grant GROUP BY pool_id) AS grants ON grants.pool_id = pool.id
+ORDER BY pool.id
+"""
+ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_callrecord"
+
+
+def audit(*, now: datetime | None = None) -> list[Violation]:
+    """Every violation of every tenant's ledger; an empty list is the proof. `now` is the clock of tests."""
+    pools, credits, records = _read(now)
+    found = [violation for pool in pools for violation in _of_pool(pool)]
+    return found + list(_in_total(pools, credits, records))
+
+
+def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
+    sql = dialect()
+    late = sql.seconds(-grace_seconds())
+    both = f"WITH sums AS ({SUMS.format(late=sql.later)}), total AS ({ALL_CREDITS}) SELECT * FROM total LEFT JOIN sums ON TRUE"  # noqa: S608
+    rows = execute(both, (sql.value(now), late))
+    pools = [_sums(row[2:]) for row in rows if row[2] is not None]
+    return pools, int(rows[0][0]), int(rows[0][1])
+
+
+def _sums(row: Any) -> PoolSums:
+    pool_id, tenant_id, *numbers = row
+    return PoolSums(pool_id, read_uuid(tenant_id), *(int(number) for number in numbers))
+
+
+def _of_pool(pool: PoolSums) -> Iterator[Violation]:
+    checks = (
+        ("I1", pool.settled + pool.held <= pool.limit, f"used {pool.settled} + held {pool.held} > limit {pool.limit}"),
+        ("I1", pool.settled >= 0 and pool.held >= 0, f"used {pool.settled} or held {pool.held} is negative"),
+        ("I2", pool.held == pool.open_amount, f"held {pool.held}, open holds {pool.open_amount}"),
+        ("I3", pool.settled == pool.used, f"used {pool.settled}, holds say {pool.used}"),
+        ("I3", pool.settled == pool.record_credits, f"used {pool.settled}, call records say {pool.record_credits}"),
+        ("I3", pool.odd_records == 0, f"{pool.odd_records} call records do not agree with their hold"),
+        ("I3", pool.misfiled == 0, f"{pool.misfiled} holds belong to another workspace"),
+        ("I4", pool.records == pool.finished, f"{pool.records} call records, {pool.finished} finished holds"),
+        ("I5", pool.limit == pool.granted, f"limit {pool.limit}, grants {pool.granted}"),
+        ("I6", pool.late == 0, f"{pool.late} holds are open long after their expiry"),
+    )
+    for invariant, holds, message in checks:
+        if not holds:
+            yield Violation(invariant, message, pool.pool_id, pool.tenant_id)
+
+
+def _in_total(pools: list[PoolSums], credits: int, records: int) -> Iterator[Violation]:
+    settled, finished = sum(pool.settled for pool in pools), sum(pool.finished for pool in pools)
+    if credits != settled:
+        yield Violation("I3", f"in total: used {settled}, call records say {credits}")
+    if records != finished:
+        yield Violation("I4", f"in total: {records} call records of trials, {finished} finished holds")

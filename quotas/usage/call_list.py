@@ -1,0 +1,210 @@
+"""The log of calls: the newest first, filtered, page by page, and all of it for an export. All need an active scope.
+
+A filter that hardly any call fits would have to look through all of a tenant's records. The rollups know in which hours there are
+such calls, so that only those hours are looked through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from core.db.connection import dialect, execute, values
+from core.db.values import read_time
+from core.times import EPOCH, HOUR, floor_hour
+from quotas.models import CallRecord
+from quotas.usage import totals
+from quotas.usage.totals import Standing
+
+Calls = QuerySet[CallRecord, Any]
+BATCH: Final = 2000  # rows of one query of an export
+END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def of_tenant(tenant_id: UUID) -> Calls:
+    rows: Calls = CallRecord.objects.filter(tenant_id=tenant_id)
+    return rows
+
+
+def call(*, tenant_id: UUID, pk: UUID) -> CallRecord | None:
+    """One call record, None where this tenant has none of this id."""
+    return of_tenant(tenant_id).filter(pk=pk).select_related("hold").first()
+
+
+def calls(
+    *,
+    tenant_id: UUID,
+    after: UUID | None = None,
+    since: datetime | None = None,
+    before: datetime | None = None,
+    request_id: str | None = None,
+    limit: int = 50,
+    seen: Standing | None = None,
+    **wanted: str | None,
+) -> list[CallRecord]:
+    """Call records, newest first, at most `limit`; one query, up to three where something is wanted, and one for `after`.
+
+    after: the id of the last one seen; none of another tenant. since, before: of the call's time, before left out.
+    wanted: model (its name or "provider/model"), source ("trial" or "credential" for all of a kind, or one such as "trial:openai"),
+    provider, app_key (its name), status, error_code. seen: how far the sums reach, where it was read for the period already.
+    """
+    rows = _in_period(of_tenant(tenant_id), since, before)
+    cursor = None
+    if after is not None:
+        last = of_tenant(tenant_id).filter(pk=after).values_list("time", flat=True).first()
+        if last is None:
+            return []
+        cursor = (last, after)
+        rows = _beyond(rows, *cursor)
+    filters = filters_of(**wanted)
+    if request_id:
+        found = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
+        return sorted(found, key=lambda one: (one.time, one.pk), reverse=True)[:limit]
+    if filters:
+        return _newest(tenant_id, filters, (since or EPOCH, before or END), cursor, limit, seen)
+    return list(rows.order_by("-time", "-id")[:limit])
+
+
+def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
+    """Ids of the tenant's records of a request: a request's id may be the client's choice, and others may choose the same one."""
+    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {dialect().unindexed.format(column='tenant_id')} = %s"  # noqa: S608
+    return [found for (found,) in execute(sql, values([request_id, tenant_id]))]
+
+
+def filters_of(
+    *,
+    model: str | None = None,
+    source: str | None = None,
+    provider: str | None = None,
+    app_key: str | None = None,
+    status: str | None = None,
+    error_code: str | None = None,
+) -> dict[str, str]:
+    """What sums.where takes; what is empty is no filter."""
+    is_kind = source in ("trial", "credential")
+    given = {
+        "any_model": model,
+        "source_kind" if is_kind else "source": source,
+        "provider": provider,
+        "app_key_name": app_key,
+        "status": status,
+        "error_code": error_code,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _in_period(rows: Calls, since: datetime | None, before: datetime | None) -> Calls:
+    rows = rows if since is None else rows.filter(time__gte=since)
+    return rows if before is None else rows.filter(time__lt=before)
+
+
+def _beyond(rows: Calls, time: datetime, pk: UUID) -> Calls:
+    """What comes after a record in the log's order."""
+    return rows.filter(time__lte=time).filter(Q(time__lt=time) | Q(pk__lt=pk))
+
+
+def _matching(rows: Calls, filters: Mapping[str, str]) -> Calls:
+    for name, value in filters.items():
+        if name == "source_kind":
+            rows = rows.filter(source__startswith=f"{value}:")
+        elif name == "any_model":
+            owner, _slash, rest = value.partition("/")
+            rows = rows.filter(Q(model=value) | Q(provider=owner, model=rest))
+        else:
+            rows = rows.filter(**{name: value})
+    return rows
+
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+
+def _newest(
+    tenant_id: UUID,
+    filters: Mapping[str, str],
+    period: totals.Range,
+    cursor: tuple[datetime, UUID] | None,
+    limit: int,
+    seen: Standing | None,
+) -> list[CallRecord]:
+    """The newest records that fit. cursor: time and id of the last one seen."""
+    if totals.is_foreign(tenant_id):
+        return []
+    since, before = period
+    condition, params = totals.where(filters)
+    pieces: list[str] = []
+    given: list[Any] = []
+    ranges: list[totals.Range] = []
+    if cursor is not None:
+        # Part of what the sums of the cursor's own hour count was seen already: that hour is looked through in any case.
+        own = floor_hour(cursor[0])
+        ranges, before = [(max(since, own), min(before, own + HOUR))], min(before, own)
+    if since < before:
+        ranges += _where_to_look(tenant_id, filters, since, before, limit, seen)
+    for start, end in ranges:
+        piece = f"SELECT * FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"  # noqa: S608
+        given += [tenant_id, start, end, *params]
+        if cursor is not None and end > cursor[0]:
+            piece += " AND time <= %s AND (time < %s OR id < %s)"
+            given += [cursor[0], *cursor]
+        pieces.append(f"SELECT * FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece")  # noqa: S608
+    if not pieces:
+        return []
+    sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
+    found: list[CallRecord] = list(CallRecord.objects.raw(sql, values(given)))
+    return found
+
+
+def _where_to_look(
+    tenant_id: UUID, filters: Mapping[str, str], since: datetime, before: datetime, limit: int, seen: Standing | None
+) -> list[totals.Range]:
+    """Ranges of time that hold the newest `limit` records that fit."""
+    seen = seen or totals.standing(tenant_id=tenant_id, since=since, before=before)
+    plan = totals.plan(seen, since, before)
+    looked: list[totals.Range] = [(start, end or before) for start, end in plan.records]
+    if not plan.hours and not plan.days:
+        return looked
+    first = min(start for start, _end in (*plan.hours, *plan.days))
+    last = max(end for _start, end in (*plan.hours, *plan.days))
+    condition, params = totals.where(filters)
+    sql = (
+        "SELECT start, SUM(calls) FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s"  # noqa: S608
+        f"{condition} GROUP BY start ORDER BY start DESC LIMIT {limit + len(plan.apart):d}"
+    )
+    hours, found = set(), 0
+    for value, number in execute(sql, values([tenant_id, first, last, *params])):
+        start = read_time(value)
+        if start not in plan.apart:
+            hours.add(start)
+            found += int(number)
+        if found >= limit:
+            # Nothing older can be among them.
+            looked = [(max(begin, start), end) for begin, end in looked if end > start]
+            break
+    return [*looked, *totals.ranges(hours)]
+
+
+# -- everything -------------------------------------------------------------------------------------------------------
+
+
+def every_call(
+    *, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None, request_id: str | None = None, **wanted: str | None
+) -> Iterator[list[CallRecord]]:
+    """All call records that fit, newest first, in lists of at most BATCH. Each list is a query of its own: no transaction stays open
+    while a client reads slowly, and memory does not grow."""
+    rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
+    if request_id:
+        found = sorted(rows.filter(pk__in=_of_request(tenant_id, request_id)), key=lambda one: (one.time, one.pk), reverse=True)
+        if found:
+            yield found
+        return
+    rows = rows.order_by("-time", "-id")
+    batch = list(rows[:BATCH])
+    while batch:
+        yield batch
+        if len(batch) < BATCH:
+            return
+        batch = list(_beyond(rows, batch[-1].time, batch[-1].pk)[:BATCH])

@@ -1,0 +1,46 @@
+"""What CSV of usage holds: call records, piece by piece and never held in memory, and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import close_old_connections, connection
+
+from core.csv import text_of
+from quotas.ledger import pricing
+from quotas.models import CallRecord
+from quotas.usage.summaries import SummaryRow
+
+CALL_COLUMNS: Final = (
+    *("id", "request_id", "time", "operation", "model", "provider", "source", "scenario", "app_key", "stream", "prompt_tokens"),
+    *("completion_tokens", "cached_tokens", "usage_source", "credits", "cost", "currency", "status", "http_status", "error_code"),
+    *("finish_reason", "attempts", "latency_ms", "first_token_ms"),
+)
+SUMMARY_COLUMNS: Final = (
+    *("key", "calls", "errors", "cancelled", "trial_calls", "prompt_tokens", "completion_tokens", "credits", "costs", "unpriced"),
+)
+
+
+def of_calls(batches: Iterable[Sequence[CallRecord]]) -> Iterator[bytes]:
+    """The header, then a piece for each batch. Between two pieces no database connection is kept."""
+    yield text_of([CALL_COLUMNS]).encode()
+    for batch in batches:
+        yield text_of(call_row(one) for one in batch).encode()
+        if not connection.in_atomic_block:
+            close_old_connections()
+
+
+def call_row(one: CallRecord) -> list[Any]:
+    values = {"time": one.time.isoformat(), "app_key": one.app_key_name, "cost": None if one.cost is None else pricing.plain(one.cost)}
+    return [values[name] if name in values else getattr(one, name) for name in CALL_COLUMNS]
+
+
+def of_summary(rows: Iterable[SummaryRow]) -> Iterator[bytes]:
+    yield text_of([SUMMARY_COLUMNS, *map(summary_row, rows)]).encode()
+
+
+def summary_row(row: SummaryRow) -> list[Any]:
+    costs = " + ".join(f"{pricing.plain(Decimal(cost.amount))} {cost.currency}" for cost in row.costs)
+    return [costs if name == "costs" else getattr(row, name) for name in SUMMARY_COLUMNS]

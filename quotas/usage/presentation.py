@@ -1,0 +1,253 @@
+"""What the pages say of sums and of one call: values with their change, lines of a table with links, attempts with their words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
+
+from core import error_codes
+from core.templatetags.dates import seconds
+from core.templatetags.ui import num
+from quotas import ports
+from quotas.ledger import pricing
+from quotas.models import CallRecord
+from quotas.templatetags.usage_ui import change, compact, costs, money, provider_name, unbroken
+from quotas.usage.summaries import SummaryRow, Usage
+from tenants.models import User
+
+# How usage can be broken down, and the heading of each.
+BREAKDOWNS: Final[Mapping[str, Any]] = {
+    "model": gettext_lazy("Model"),
+    "provider": gettext_lazy("Provider"),
+    "app_key": gettext_lazy("App key"),
+    "member": gettext_lazy("Member"),
+    "source": pgettext_lazy("usage", "Served by"),
+}
+
+
+SHORT: Final = 7  # characters of a value in large letters
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One value. change: against the period before, "" where there is nothing to compare with. note: what else is to know."""
+
+    label: Any
+    value: str
+    change: str = ""
+    note: str = ""
+    parts: Sequence[str] = ()  # of a value in several currencies, each on a line of its own
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes smaller letters to stand on one line."""
+        return bool(self.parts) or len(self.value) > SHORT
+
+
+def of(usage: Usage) -> list[Figure]:
+    total, before = usage.total, usage.before
+    tokens, tokens_before = (row.prompt_tokens + row.completion_tokens for row in (total, before))
+    flows = {"tokens_in": unbroken(compact(total.prompt_tokens)), "tokens_out": unbroken(compact(total.completion_tokens))}
+    return [
+        Figure(_("Calls"), compact(total.calls), change(total.calls, before.calls)),
+        Figure(
+            _("Tokens"),
+            compact(tokens) if total.counted or not total.calls else "–",
+            change(tokens, tokens_before),
+            _("%(tokens_in)s in, %(tokens_out)s out") % flows if tokens else "",
+        ),
+        Figure(_("Errors"), _share(total), _points(total, before), _of_calls(total.errors)),
+        Figure(_("Median answer"), seconds(total.median_ms), change(total.median_ms or 0, before.median_ms or 0)),
+        Figure(_("Cost"), costs(total.costs), _cost_change(total, before), _unpriced(total.unpriced), _parts(total)),
+    ]
+
+
+def _parts(row: SummaryRow) -> list[str]:
+    return [costs([cost]) for cost in row.costs] if len(row.costs) > 1 else []
+
+
+def _share(row: SummaryRow) -> str:
+    return f"{100 * row.errors / row.calls:.1f} %" if row.calls else "–"
+
+
+def _points(now: SummaryRow, before: SummaryRow) -> str:
+    """The change of the share of errors, in percentage points."""
+    if not now.calls or not before.calls:
+        return ""
+    points = round(100 * now.errors / now.calls - 100 * before.errors / before.calls, 1)
+    return _("%(points)s points") % {"points": f"{'+' if points > 0 else '−' if points < 0 else '±'}{abs(points):.1f}"}
+
+
+def _of_calls(errors: int) -> str:
+    return ngettext("%(n)s call", "%(n)s calls", errors) % {"n": num(errors)} if errors else ""
+
+
+def _unpriced(calls: int) -> str:
+    return ngettext("%(n)s call unpriced", "%(n)s calls unpriced", calls) % {"n": num(calls)} if calls else ""
+
+
+def _cost_change(now: SummaryRow, before: SummaryRow) -> str:
+    """Only where both periods were paid in one and the same currency."""
+    if len(now.costs) != 1 or [cost.currency for cost in before.costs] != [now.costs[0].currency]:
+        return ""
+    return change(now.costs[0].amount, before.costs[0].amount)
+
+
+# -- lines of a breakdown ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a table of sums: its name for people, the filters that show its part alone ({}: there are none), and the query of
+    an address with them."""
+
+    name: str
+    row: SummaryRow
+    filters: Mapping[str, str]
+    query: str
+
+    @property
+    def share_of_errors(self) -> str:
+        return _share(self.row)
+
+    @property
+    def tokens(self) -> str:
+        if self.row.answered and not self.row.counted:
+            return "–"
+        return f"{compact(self.row.prompt_tokens)} + {compact(self.row.completion_tokens)}"
+
+
+def lines(by: str, rows: Iterable[SummaryRow], *, names: Mapping[str, str], asked: Mapping[str, str]) -> list[Line]:
+    """names: of people, by id. asked: the query of the page."""
+    found = []
+    for row in rows:
+        filters = _filters(by, row.key)
+        found.append(Line(_name(by, row.key, names), row, filters, urlencode({**asked, **filters})))
+    return found
+
+
+def _name(by: str, key: str, names: Mapping[str, str]) -> str:
+    if by == "member":
+        return names.get(key) or _("A former member (%(id)s)") % {"id": key}
+    if by == "provider":
+        return provider_name(key) or _("none")
+    if by == "source":
+        return source_name(key)
+    return key or (_("Playground or no app key") if by == "app_key" else _("none"))
+
+
+def source_name(source: str) -> str:
+    """A record's source for people."""
+    kind, _colon, name = source.partition(":")
+    if kind == "trial":
+        return _("Trial: %(name)s") % {"name": name}
+    return _("Own key: %(name)s") % {"name": name} if name else _("none")
+
+
+def _filters(by: str, key: str) -> dict[str, str]:
+    if by == "model":
+        provider, _slash, model = key.partition("/")
+        return {"provider": provider, "model": model} if model else {}
+    return {by: key} if by in ("provider", "app_key") and key else {}
+
+
+# -- one call ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a provider. words: what failed; None where it was answered."""
+
+    provider: str
+    model: str
+    source: str
+    status: int | None
+    ms: int | None
+    words: error_codes.ErrorCode | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a call's page shows beside the record itself. price: of the catalog of now, for the record keeps its cost and no price.
+
+    matches: that price gives the recorded cost. provider_label: "" where the provider is not there any more.
+    """
+
+    attempts: Sequence[Attempt]
+    words: error_codes.ErrorCode | None
+    provider_label: str
+    source: str
+    person: str
+    price: ports.ListPrice | None
+    rates: Sequence[tuple[Any, str]]
+    matches: bool
+
+
+def detail(call: CallRecord) -> Detail:
+    price = ports.price(call.tenant_id, call.provider, call.model) if call.provider and call.model else None
+    person = User.objects.filter(pk=call.user_id).first() if call.user_id else None
+    return Detail(
+        attempts=[_attempt(entry) for entry in call.attempt_log if isinstance(entry, Mapping)],
+        words=error_codes.describe(call.error_code) if call.error_code else None,
+        provider_label=str(ports.provider_label(call.provider) or ""),
+        source=source_name(call.source),
+        person=(person.name or person.email) if person else "",
+        price=price,
+        rates=_rates(price, call.prompt_tokens or 0) if price else [],
+        matches=price is not None and call.cost is not None and call.cost == _cost_by(price, call),
+    )
+
+
+def _attempt(entry: Mapping[str, Any]) -> Attempt:
+    failure = str(entry.get("failure") or "")
+    provider = str(entry.get("provider") or "")
+    return Attempt(
+        provider=str(ports.provider_label(provider) or provider),
+        model=str(entry.get("model") or ""),
+        source=source_name(str(entry.get("source") or "")),
+        status=entry.get("status"),
+        ms=entry.get("ms"),
+        words=error_codes.describe(failure) if failure else None,
+        code=failure,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A record as pricing wants usage. What is not kept (thinking, seconds, characters) is unknown."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_seconds: float | None = None
+    characters: int | None = None
+
+
+def _cost_by(price: ports.ListPrice, call: CallRecord) -> Decimal | None:
+    rates: Any = price.rates
+    return pricing.cost_of(_Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens), rates)
+
+
+def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
+    """The parts of a price that are known, with the rates of a prompt of so many tokens; what is free has no rate."""
+    listed: Any = price.rates
+    if listed.is_free:
+        return [(pgettext("price", "Free"), "")]
+    rates = listed.at(prompt_tokens)
+    parts = (
+        (_("Input, per million tokens"), rates.input),
+        (_("Cached input, per million tokens"), rates.cached_input),
+        (_("Output, per million tokens"), rates.output),
+        (_("Audio, per minute"), listed.per_minute),
+        (_("Text, per million characters"), listed.per_million_characters),
+    )
+    return [(label, money(pricing.plain(Decimal(value)), listed.currency)) for label, value in parts if value is not None]

@@ -1,0 +1,107 @@
+"""The operators' list of app keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.columns import coded, column
+from core.admin.confirm import confirm_first
+from core.errors import ServiceError
+from tenants import ports
+from tenants.admin.workspaces import counted
+from tenants.audit.labels import actor_label
+from tenants.audit.trail import actor_of
+from tenants.auth.permissions import SCOPE_LABELS, Scope
+from tenants.models import EXPIRES_SOON, AppKey
+from tenants.services import app_keys
+
+LONG_UNUSED = timedelta(days=90)
+
+
+# ---------------------------------------------------------------------------------------------------------- app keys
+
+
+class KeyUseFilter(admin.SimpleListFilter):
+    """What an operator looks for: keys that end soon, and keys that nobody seems to need."""
+
+    title = gettext_lazy("condition")
+    parameter_name = "condition"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("valid", gettext_lazy("Valid")),
+            ("expiring", gettext_lazy("Ends within 14 days")),
+            ("unused", gettext_lazy("Not used for 90 days")),
+            ("revoked", gettext_lazy("Revoked")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AppKey]) -> QuerySet[AppKey]:
+        now = timezone.now()
+        valid = Q(revoked=None) & (Q(expires=None) | Q(expires__gt=now))
+        long_ago = now - LONG_UNUSED
+        wanted = {
+            "valid": valid,
+            "expiring": valid & Q(expires__lte=now + EXPIRES_SOON),
+            "unused": valid & Q(created__lt=long_ago) & (Q(last_used=None) | Q(last_used__lt=long_ago)),
+            "revoked": Q(revoked__isnull=False),
+        }.get(self.value() or "")
+        return queryset.filter(wanted) if wanted is not None else queryset
+
+
+KEY_SCOPES = coded("scopes", gettext_lazy("may be used to"), lambda scope: SCOPE_LABELS[Scope(scope)])
+
+
+@admin.register(AppKey)
+class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
+    list_display = ("name", "tenant", "begins_with", KEY_SCOPES, "last_used", "expires", "revoked")
+    list_filter = (KeyUseFilter, "last_used")
+    search_fields = ("prefix", "name", "tenant__slug", "tenant__name")
+    list_select_related = ("tenant",)
+    fields = (
+        ("tenant", "name", "begins_with"),
+        KEY_SCOPES,
+        (
+            coded("allowed_providers", gettext_lazy("allowed providers"), partial(ports.label, "provider")),
+            column("allowed_models", gettext_lazy("allowed models")),
+            column("allowed_operations", gettext_lazy("allowed endpoints")),
+        ),
+        ("created", "maker"),
+        ("last_used", "expires", "revoked"),
+    )
+    actions = ("revoke",)
+
+    @admin.display(description=gettext_lazy("made by"))
+    def maker(self, key: AppKey) -> Any:
+        if key.created_by is None:
+            return actor_label("command") if key.made_by_command else gettext("somebody who has left")
+        return key.created_by
+
+    @admin.display(description=gettext_lazy("begins with"), ordering="prefix")
+    def begins_with(self, key: AppKey) -> str:
+        return f"{key.prefix}…"
+
+    @admin.action(description=gettext_lazy("Revoke…"), permissions=["view"])
+    @confirm_first(
+        title=gettext_lazy("Revoke app keys"),
+        consequence=gettext_lazy("Applications that use these keys are refused from the next request on. It cannot be undone."),
+        button=gettext_lazy("Revoke"),
+    )
+    def revoke(self, request: HttpRequest, rows: QuerySet[AppKey]) -> None:
+        done = 0
+        for row in rows.filter(revoked=None).select_related("tenant"):
+            try:
+                app_keys.revoke_app_key_as_operator(app_key=row, actor=actor_of(request))
+            except ServiceError as error:
+                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
+            else:
+                done += 1
+        self.message_user(request, counted(done, ngettext("%d app key revoked.", "%d app keys revoked.", done)))

@@ -1,0 +1,85 @@
+"""The operators' view of the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.translation import gettext_lazy
+
+from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.columns import coded, shown
+from tenants.admin.csv import as_csv
+from tenants.audit.labels import AUDIT_KINDS, actor_label
+from tenants.models import AuditEntry
+
+# ------------------------------------------------------------------------------------------------------- audit trail
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By what was done. The words are known: no list of distinct values is read from a long table."""
+
+    title = gettext_lazy("action")
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        kind = self.value()
+        return queryset.filter(action__startswith=kind) if kind else queryset
+
+
+AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    list_display = ("time", "tenant", AUDIT_ACTOR, "what", "about", "address")
+    list_filter = (KindFilter, "time")
+    search_fields = ("actor", "object_label", "action")
+    list_select_related = ("tenant",)
+    date_hierarchy = "time"
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER  # they would count a long table once for each choice
+    fields = (
+        ("time", "tenant"),
+        (AUDIT_ACTOR, "address"),
+        ("what", "about"),
+        "facts",
+        "code",
+    )
+    actions = ("export",)
+
+    @admin.display(description=gettext_lazy("action"), ordering="action")
+    def what(self, entry: AuditEntry) -> str:
+        return str(entry.sentence)
+
+    @admin.display(description=gettext_lazy("object"), ordering="object_label")
+    def about(self, entry: AuditEntry) -> str:
+        return str(entry.about) or "-"
+
+    @admin.display(description=gettext_lazy("code"))
+    def code(self, entry: AuditEntry) -> Any:
+        """For searching in logs and programs."""
+        codes = [text for text in (entry.action, entry.object_type, entry.object_id) if text]
+        return format_html_join(" ", "<code>{}</code>", ((text,) for text in codes))
+
+    @admin.display(description=gettext_lazy("details"))
+    def facts(self, entry: AuditEntry) -> Any:
+        return shown({str(label): value for label, value in entry.facts})
+
+    @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
+    def export(self, request: HttpRequest, rows: QuerySet[AuditEntry]) -> Any:
+        header = ("time", "workspace", "who", "action", "object_type", "object_id", "object", "ip_address", "details")
+        return as_csv(request, name="audit", header=header, rows=_audit_rows(rows))
+
+
+def _audit_rows(rows: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
+    columns = ("time", "tenant__slug", "actor", "action", "object_type", "object_id", "object_label", "address", "details")
+    for time, *others in rows.select_related(None).values_list(*columns).iterator(chunk_size=1000):
+        yield (time.isoformat(), *others)

@@ -1,0 +1,83 @@
+"""Base class of all REST views inside a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from django.http import Http404
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions, serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tenants.audit.trail import Actor, actor_of
+from tenants.auth.permissions import Action, Scope
+from tenants.auth.request import WorkspaceAPIRequest
+from tenants.models import Tenant
+
+if TYPE_CHECKING:
+    pass
+from core.api.serializers import NoQuery, StrictSerializer, read
+
+
+class ApiView(APIView):
+    """Base of every view: `required_actions` says by method what the key must be allowed to do."""
+
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    required_actions: ClassVar[dict[str, Action]] = {}
+    request: WorkspaceAPIRequest
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if any(isinstance(value, str) and not value.isprintable() for value in kwargs.values()):
+            raise Http404
+        handler = getattr(self, (request.method or "").lower(), None)
+        if handler is not None:
+            self.query = read(getattr(handler, "query_serializer", NoQuery), request.query_params)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response: Response = super().handle_exception(exc)
+        # An error is JSON, whatever the answer would have been.
+        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return response
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        try:
+            return super().perform_content_negotiation(request, force)
+        except Http404:  # what the query parameter names is not there
+            raise serializers.ValidationError({"format": [_("This form is not offered here.")]}) from None
+
+    def check_permissions(self, request: Request) -> None:
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            raise exceptions.MethodNotAllowed(method.upper())
+        super().check_permissions(request)
+
+    def permission_denied(self, request: Request, message: Any = None, code: str | None = None) -> NoReturn:
+        scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.MANAGE
+        text = _("This app key may not do this. It takes the scope “%(scope)s”, and an owner whose role allows it.")
+        raise exceptions.PermissionDenied(text % {"scope": scope.value})
+
+    def body(self, kind: type[StrictSerializer], *, partial: bool = False) -> dict[str, Any]:
+        """The request's body, validated."""
+        return read(kind, self.request.data, partial=partial)
+
+    @property
+    def paging(self) -> dict[str, Any]:
+        """Keyword arguments of page()."""
+        return {"after": self.query.get("after"), "limit": self.query["limit"]}
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.request.tenant
+
+    @property
+    def actor(self) -> Actor:
+        return actor_of(self.request)

@@ -1,0 +1,145 @@
+"""REST: members and invitations."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import get_script_prefix, reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.pagination import listed, listing, page
+from core.api.schema import operation
+from core.api.serializers import PageQuery, StrictSerializer, Text
+from core.errors import NotFound
+from tenants import queries
+from tenants.api.base import ApiView
+from tenants.api.workspace import creation_key
+from tenants.auth.permissions import Action, Role
+from tenants.services import invitations, members
+
+PEOPLE, KEYS = gettext_noop("Members"), gettext_noop("App keys")
+ROLES = [role.value for role in Role]
+
+
+# Members and invitations
+
+
+class MemberOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField(source="pk")
+    email = serializers.EmailField(source="user.email")
+    name = serializers.CharField(source="user.name")
+    role = serializers.ChoiceField(ROLES)
+    joined = serializers.DateTimeField(source="created")
+    last_active = serializers.DateTimeField(allow_null=True)
+    invited_by = serializers.CharField(source="invited_by.email", default=None, allow_null=True)
+    password_by_link = serializers.DateTimeField(
+        source="user.password_by_link",
+        allow_null=True,
+        help_text=_("When the password was set through an invitation's link, until it is changed."),
+    )
+
+
+class RoleIn(StrictSerializer):
+    role = serializers.ChoiceField(ROLES)
+
+
+class MembersView(ApiView):
+    required_actions = {"GET": Action.VIEW_MEMBERS}
+
+    @operation("members_list", _("List the members"), tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
+    def get(self, request: Request) -> Response:
+        rows, following = page(list(queries.members(tenant=self.tenant)), key=lambda row: f"{row.pk:012d}", **self.paging)
+        return listing(MemberOut, rows, following)
+
+
+class MemberView(ApiView):
+    required_actions = {"GET": Action.VIEW_MEMBERS, "PATCH": Action.MANAGE_MEMBERS, "DELETE": Action.MANAGE_MEMBERS}
+
+    @operation("members_get", _("Show a member"), tag=PEOPLE, answers={200: MemberOut})
+    def get(self, request: Request, pk: int) -> Response:
+        row = queries.members(tenant=self.tenant).filter(pk=pk).first()
+        if row is None:
+            raise NotFound("no_such_member", _("This person is not a member of this workspace."))
+        return Response(MemberOut(row).data)
+
+    @operation(
+        "members_set_role",
+        _("Change a member's role"),
+        tag=PEOPLE,
+        body=RoleIn,
+        answers={200: MemberOut},
+        description=_(
+            "Nobody gives or takes a role above the own one; an app key counts as an admin at most. A workspace keeps an owner (409)."
+        ),
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        given = self.body(RoleIn)
+        row = members.change_role(tenant=self.tenant, membership_id=pk, role=Role(given["role"]), actor=self.actor)
+        return Response(MemberOut(row).data)
+
+    @operation("members_remove", _("Remove a member"), tag=PEOPLE, description=_("The person's app keys stop with the membership."))
+    def delete(self, request: Request, pk: int) -> Response:
+        members.remove_member(tenant=self.tenant, membership_id=pk, actor=self.actor)
+        return Response(status=204)
+
+
+class InvitationOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField(source="pk")
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(ROLES)
+    created = serializers.DateTimeField()
+    expires = serializers.DateTimeField()
+
+
+class NewInvitationOut(InvitationOut):
+    url = serializers.URLField(help_text=_("The link for the invited person. It is shown now and never again."))
+
+
+class InvitationIn(StrictSerializer):
+    email = Text(max_length=254)
+    role = serializers.ChoiceField(ROLES)
+
+
+class InvitationsView(ApiView):
+    required_actions = {"GET": Action.VIEW_MEMBERS, "POST": Action.MANAGE_MEMBERS}
+
+    @operation(
+        "invitations_list",
+        _("List the open invitations"),
+        tag=PEOPLE,
+        query=PageQuery,
+        answers={200: listed(InvitationOut, "InvitationList")},
+    )
+    def get(self, request: Request) -> Response:
+        rows, following = page(list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging)
+        return listing(InvitationOut, rows, following)
+
+    @operation(
+        "invitations_create",
+        _("Invite a person"),
+        tag=PEOPLE,
+        body=InvitationIn,
+        answers={201: NewInvitationOut},
+        description=_("Inviting an address again ends the older link. An address that is a member answers 409."),
+    )
+    def post(self, request: Request) -> Response:
+        given = self.body(InvitationIn)
+        row, token = invitations.invite(tenant=self.tenant, email=given["email"], role=Role(given["role"]), actor=self.actor)
+        path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
+        url = f"{settings.SITE_URL}/{path}"  # which has the prefix
+        return Response({**InvitationOut(row).data, "url": url}, status=201)
+
+
+class InvitationView(ApiView):
+    required_actions = {"DELETE": Action.MANAGE_MEMBERS}
+
+    @operation("invitations_revoke", _("Withdraw an invitation"), tag=PEOPLE)
+    def delete(self, request: Request, pk: UUID) -> Response:
+        invitations.revoke_invitation(tenant=self.tenant, invitation_id=pk, actor=self.actor)
+        return Response(status=204)

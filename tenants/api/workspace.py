@@ -1,0 +1,78 @@
+"""REST: the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.schema import operation
+from core.api.serializers import StrictSerializer, Text
+from tenants.api.base import ApiView
+from tenants.auth.permissions import Action
+from tenants.models import Tenant
+from tenants.services import settings as workspace_settings
+
+AUDIT, WORKSPACE = gettext_noop("Audit trail"), gettext_noop("Workspace")
+
+
+def creation_key(row: Any) -> str:
+    """Cursor of lists in the order of creation."""
+    return f"{int(row.created.timestamp() * 1_000_000):017d}-{row.pk}"
+
+
+# Workspace
+
+
+class WorkspaceOut(serializers.Serializer[Any]):
+    slug = serializers.SlugField(help_text=_("The workspace's address."))
+    name = serializers.CharField()
+    default_language = serializers.CharField(help_text=_("Of people who are invited from now on; empty: their browser's."))
+    created = serializers.DateTimeField()
+
+
+class WorkspaceIn(StrictSerializer):
+    name = Text(max_length=120, required=False)
+    slug = Text(max_length=50, required=False, help_text=_("The address of before leads to the new one."))
+    default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Name at least one field to change."))
+        return attrs
+
+
+class WorkspaceView(ApiView):
+    required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_WORKSPACE}
+
+    @operation("workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut})
+    def get(self, request: Request) -> Response:
+        return Response(WorkspaceOut(self.tenant).data)
+
+    @operation(
+        "workspace_change",
+        _("Change the workspace's name, address or language"),
+        tag=WORKSPACE,
+        body=WorkspaceIn,
+        answers={200: WorkspaceOut},
+    )
+    def patch(self, request: Request) -> Response:
+        given = self.body(WorkspaceIn)
+        changes: dict[str, Callable[..., Tenant]] = {
+            "name": workspace_settings.rename_workspace,
+            "default_language": workspace_settings.set_default_language,
+            "slug": workspace_settings.move_workspace,
+        }
+        with transaction.atomic():
+            given_names = {"name": "name", "default_language": "language", "slug": "slug"}
+            for name, change in changes.items():
+                if name in given:
+                    change(tenant=self.tenant, actor=self.actor, **{given_names[name]: given[name]})
+        return Response(WorkspaceOut(self.tenant).data)

@@ -1,0 +1,208 @@
+"""Turn an app key or a session into a Principal: who calls, for which workspace, with which rights."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from core.db.values import DJANGO, Dialect, read_json, read_time, read_uuid
+from core.times import LAST_USED_INTERVAL
+from tenants.auth.headers import BadCredential, read_header
+from tenants.auth.key_format import digest
+from tenants.auth.permissions import Action, Role, Scope, actions_of
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is acting, in which workspace, with which rights. Everything that decides asks this object."""
+
+    kind: str  # "user" or "app_key"
+    tenant_id: UUID
+    tenant_slug: str
+    role: Role | None  # None: an app key that a command made
+    scopes: frozenset[Scope] | None  # None: a person
+    actions: frozenset[Action]
+    user_id: int | None
+    app_key_id: UUID | None
+    app_key_name: str
+    label: str
+    allowed_providers: frozenset[str]  # empty: all
+    allowed_models: frozenset[str]  # "provider/model"; empty: all
+    config_version: int
+    allowed_operations: frozenset[str] = frozenset()  # endpoints of /v1 such as "embeddings"; empty: all
+    # The key's last use lies more than LAST_USED_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
+    touch_due: bool = field(default=False, compare=False)
+
+    def can(self, action: Action) -> bool:
+        return action in self.actions
+
+    def may_ask(self, operation: str) -> bool:
+        """Whether this key's own limits let it use an endpoint of /v1, such as "chat.completions"."""
+        return not self.allowed_operations or operation in self.allowed_operations
+
+    def may_use(self, provider: str, model: str) -> bool:
+        """Whether this key's own limits let it use a model. `model` is the bare name, without the provider."""
+        if self.allowed_providers and provider not in self.allowed_providers:
+            return False
+        return not self.allowed_models or f"{provider}/{model}" in self.allowed_models
+
+
+# ---------------------------------------------------------------------------------------------- from row to principal
+
+# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter: digest(key).
+PRINCIPAL_SQL: Final = (
+    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, k.allowed_operations, k.expires, k.revoked, k.last_used,"
+    " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, t.config_version"
+    " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
+    " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
+    " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
+    " WHERE k.digest = {p}"
+)
+# Parameters: touch_parameters(...).
+TOUCH_SQL: Final = "UPDATE tenants_appkey SET last_used = {p} WHERE id = {p} AND (last_used IS NULL OR last_used < {p})"
+
+
+class _Row(NamedTuple):
+    """PRINCIPAL_SQL's columns, in its order, with the types of whichever driver fetched them."""
+
+    digest: str
+    key_id: Any
+    name: str
+    scopes: Any
+    allowed_providers: Any
+    allowed_models: Any
+    allowed_operations: Any
+    expires: Any
+    revoked: Any
+    last_used: Any
+    made_by_command: Any
+    created_by_id: int | None
+    is_active: Any
+    role: str | None
+    tenant_id: Any
+    tenant_slug: str
+    tenant_status: str
+    config_version: int
+
+
+MADE: Final = 1024  # principals kept per process
+_made: dict[str, tuple[_Row, Principal]] = {}
+
+
+def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | None = None) -> Principal:
+    """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in constant time once more.
+
+    Raises BadCredential: 401 for an unknown, revoked or expired key and for one whose owner left, 403 for a suspended workspace.
+    """
+    found = _Row(*row) if row is not None else None
+    if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
+        raise BadCredential("unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server."))
+    _refuse_dead_key(found, now)
+    touch_due = found.last_used is None or now - read_time(found.last_used) > LAST_USED_INTERVAL
+    return _principal_of(found, touch_due=touch_due)
+
+
+def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
+    """The same for the same row: made once while nothing in it changes. What depends on the time was looked at before."""
+    kept = _made.get(row.digest)
+    if kept is not None and kept[0] == row and kept[1].touch_due == touch_due:
+        return kept[1]
+    role = Role(row.role) if row.role else None
+    scopes = frozenset(Scope(one) for one in read_json(row.scopes))
+    principal = Principal(
+        kind="app_key",
+        tenant_id=read_uuid(row.tenant_id),
+        tenant_slug=row.tenant_slug,
+        role=role,
+        scopes=scopes,
+        actions=actions_of(role, scopes),
+        user_id=row.created_by_id,
+        app_key_id=read_uuid(row.key_id),
+        app_key_name=row.name,
+        label=f"app key {row.name}",
+        allowed_providers=frozenset(read_json(row.allowed_providers)),
+        allowed_models=frozenset(read_json(row.allowed_models)),
+        allowed_operations=frozenset(read_json(row.allowed_operations)),
+        config_version=row.config_version,
+        touch_due=touch_due,
+    )
+    if len(_made) >= MADE:
+        _made.clear()
+    _made[row.digest] = (row, principal)
+    return principal
+
+
+def _refuse_dead_key(row: _Row, now: datetime) -> None:
+    if row.revoked is not None:
+        raise BadCredential("revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
+    if row.expires is not None and read_time(row.expires) <= now:
+        raise BadCredential("expired_key", _("This app key has expired. Use another one or ask for a new one."))
+    if not _owner_stands(row):
+        raise BadCredential(
+            "owner_left",
+            _("This key's owner left the workspace, so the key does nothing any more. Ask a member for a new one."),
+        )
+    if row.tenant_status == "closed":
+        raise BadCredential("workspace_closed", _("This workspace was closed by its owner. Its models cannot be called any more."))
+    if row.tenant_status != "active":
+        raise BadCredential("workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
+
+
+def _owner_stands(row: _Row) -> bool:
+    """A person's key lives as long as the person is an active member; a command's key has no person behind it."""
+    if row.created_by_id is None:
+        return bool(row.made_by_command)
+    return bool(row.is_active) and row.role is not None
+
+
+def touch_parameters(key_id: UUID, now: datetime, dialect: Dialect) -> tuple[Any, ...]:
+    """Parameters of TOUCH_SQL."""
+    return tuple(map(dialect.value, (now, key_id, now - LAST_USED_INTERVAL)))
+
+
+# ------------------------------------------------------------------------------------------------------------ Django
+
+
+def find_principal(headers: Mapping[str, str]) -> Principal:
+    """Who sent these headers (lower-case names), through Django's connection; writes the key's last use when due.
+
+    Raises BadCredential.
+    """
+    from django.db import connection
+    from django.utils import timezone
+
+    key = read_header(headers)
+    now = timezone.now()
+    dialect = DJANGO[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(PRINCIPAL_SQL.format(p=dialect.mark), [digest(key)])
+        principal = principal_from_row(cursor.fetchone(), now, key=key)
+        if principal.touch_due and principal.app_key_id is not None:
+            cursor.execute(TOUCH_SQL.format(p=dialect.mark), touch_parameters(principal.app_key_id, now, dialect))
+    return principal
+
+
+def principal_of_member(membership: Any) -> Principal:
+    """The Principal of a person in a workspace. `membership` comes with its tenant and user loaded."""
+    role = Role(membership.role)
+    return Principal(
+        kind="user",
+        tenant_id=membership.tenant_id,
+        tenant_slug=membership.tenant.slug,
+        role=role,
+        scopes=None,
+        actions=actions_of(role),
+        user_id=membership.user_id,
+        app_key_id=None,
+        app_key_name="",
+        label=membership.user.email,
+        allowed_providers=frozenset(),
+        allowed_models=frozenset(),
+        config_version=membership.tenant.config_version,
+    )

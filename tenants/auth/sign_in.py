@@ -1,0 +1,66 @@
+"""Signing in by e-mail address and password, throttled wherever a password is typed: our page and the operators' site alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import authenticate as django_authenticate
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.core.exceptions import PermissionDenied
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import ServiceError
+from tenants.auth import throttle
+from tenants.auth.decorators import note_authenticated
+from tenants.models import User
+
+
+class TooManyAttempts(ServiceError):
+    """Nothing was tried. `wait` is in seconds."""
+
+    def __init__(self, wait: float) -> None:
+        message = _("Too many sign-ins failed. Wait a few minutes, then try again.")
+        super().__init__("too_many_attempts", message)
+        self.wait = wait
+
+
+class ThrottledBackend(ModelBackend):
+    """Django's own check of a password, behind the throttle. An unknown account costs the same time as a wrong password."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        account = username if username is not None else kwargs.get(User.USERNAME_FIELD)
+        if not account or password is None:
+            return None
+        if throttle.wait_before_sign_in(request, account):
+            raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
+        # Databases refuse NUL and lone surrogates; no account holds them.
+        return super().authenticate(request, username=account if account.isprintable() else "-", password=password)
+
+
+def authenticate(request: HttpRequest, *, email: str, password: str) -> User | None:
+    """The person, or None for an unknown address, a wrong password and a closed account alike.
+
+    Raises TooManyAttempts.
+    """
+    wait = throttle.wait_before_sign_in(request, email)
+    if wait:
+        raise TooManyAttempts(wait)
+    return django_authenticate(request, username=email, password=password)
+
+
+@receiver(user_login_failed)
+def _count_failure(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+    account = credentials.get("username") or credentials.get(User.USERNAME_FIELD) or ""
+    if not throttle.wait_before_sign_in(request, account):
+        throttle.count_failed_sign_in(request, account)
+
+
+@receiver(user_logged_in)
+def _note_success(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    throttle.forget_failed_sign_ins(request, user.email)
+    note_authenticated(request)

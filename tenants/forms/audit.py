@@ -1,0 +1,58 @@
+"""Filter of the audit log."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from core import times
+from core.web.forms import PageForm
+from tenants.audit.labels import AUDIT_KINDS, actor_label
+from tenants.forms.app_keys import DAY
+
+
+class AuditFilterForm(PageForm):
+    """`q` looks in who and what; `kind` is the start of an action; the days are of the reader's time zone, both included."""
+
+    q = forms.CharField(label=_("Object or person"), required=False, max_length=80, widget=forms.TextInput(attrs={"type": "search"}))
+    actor = forms.ChoiceField(label=pgettext_lazy("audit", "Person"), required=False)
+    kind = forms.ChoiceField(label=pgettext_lazy("audit", "Kind"), required=False, choices=lambda: [("", _("All")), *AUDIT_KINDS])
+    since = forms.DateField(label=pgettext_lazy("day", "From"), required=False, widget=DAY)
+    until = forms.DateField(label=pgettext_lazy("day", "To"), required=False, widget=DAY)
+
+    def __init__(self, *args: Any, actors: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.set_choices("actor", [("", _("Everybody")), *((name, actor_label(name)) for name in actors)])
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """What queries.audit_entries takes. A field that makes no sense filters nothing; the form says so beside it."""
+        self.is_valid()
+        data = getattr(self, "cleaned_data", {})
+        since, until = data.get("since"), data.get("until")
+        return {
+            "search": data.get("q", ""),
+            "actor": data.get("actor", ""),
+            "action": data.get("kind", ""),
+            "since": midnight(since),
+            "before": midnight(until, days=1),
+        }
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(self.filters.values())
+
+
+def midnight(day: date | None, *, days: int = 0) -> datetime | None:
+    """The beginning of a day in the active time zone, or of so many days later.
+
+    Years that no record has stand for the first and the last that any zone can turn into UTC.
+    """
+    if day is None:
+        return None
+    known = min(max(day, date(1970, 1, 2)), date(9999, 12, 28))
+    return times.midnight(known + timedelta(days=days))

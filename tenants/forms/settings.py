@@ -1,0 +1,52 @@
+"""Forms of the workspace's own settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from core.web.forms import PageForm
+
+
+class WorkspaceForm(PageForm):
+    """A workspace's name, address and language."""
+
+    unmarked = ("default_language",)  # one is always chosen
+    name = forms.CharField(label=pgettext_lazy("workspace", "Name"), max_length=120)
+    slug = forms.CharField(
+        label=pgettext_lazy("workspace", "Address"),
+        max_length=50,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}),
+        help_text=_("Part of the address of every page. The old address leads to the new one, so links keep working."),
+    )
+    default_language = forms.ChoiceField(
+        label=_("Default language"),
+        required=False,
+        choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
+        help_text=_("For people who are invited from now on. Everybody can choose another one in the profile."),
+    )
+
+
+class TypedForm(PageForm):
+    """What cannot be undone asks to type the workspace's address."""
+
+    typed = forms.CharField(
+        label=pgettext_lazy("workspace", "Address"),
+        max_length=60,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
+
+    def __init__(self, *args: Any, slug: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slug = slug
+        self.fields["typed"].label = _("Type %(slug)s to go on") % {"slug": slug}
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"].strip()
+        if typed != self.slug:
+            raise forms.ValidationError(_("This is not the workspace's address. Nothing was changed."))
+        return typed

@@ -1,0 +1,29 @@
+"""Workspaces, people, app keys, key pairs and the audit trail."""
+
+from __future__ import annotations
+
+from tenants.models.app_key import EXPIRES_SOON, AppKey
+from tenants.models.audit import AuditEntry
+from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
+from tenants.models.membership import Invitation, Membership
+from tenants.models.user import SignInFailures, User, UserManager
+from tenants.models.workspace import ForeignTenant, FormerAddress, Tenant, TenantOwned
+
+__all__ = [
+    "EXPIRES_SOON",
+    "AppKey",
+    "AuditEntry",
+    "ForeignTenant",
+    "FormerAddress",
+    "Invitation",
+    "KeyOpening",
+    "KeyPair",
+    "KeyPairManager",
+    "MasterKeyCheck",
+    "Membership",
+    "SignInFailures",
+    "Tenant",
+    "TenantOwned",
+    "User",
+    "UserManager",
+]

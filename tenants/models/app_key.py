@@ -1,0 +1,65 @@
+"""Keys of applications that call the gateway and the REST API."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.auth.permissions import SCOPE_SHORT, Scope
+from tenants.models.user import User
+from tenants.models.workspace import TenantOwned
+
+EXPIRES_SOON = timedelta(days=14)  # an app key that ends within so long is pointed at
+
+
+class AppKey(TenantOwned):
+    """A token of ours for applications: shown once, stored as SHA-256 and a public prefix."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=80)
+    prefix = models.CharField(_("prefix"), max_length=20, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(_("scopes"), default=list)  # list of tenants.auth.permissions.Scope values
+    allowed_providers = models.JSONField(_("allowed providers"), default=list, blank=True)  # slugs; empty means all
+    allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)  # "provider/model"; empty means all
+    # Endpoints of /v1, such as "embeddings"; empty means all.
+    allowed_operations = models.JSONField(_("allowed endpoints"), default=list, blank=True)
+    # None: made by a command, no person's rights bound it. A person who is gone is another matter: see creator_gone.
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    made_by_command = models.BooleanField(default=False, editable=False)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    expires = models.DateTimeField(_("expires"), null=True, blank=True)
+    revoked = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("app key")
+        verbose_name_plural = _("app keys")
+        ordering = ("-created",)
+        constraints = (models.UniqueConstraint(fields=("tenant", "name"), condition=models.Q(revoked=None), name="app_key_name_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires is not None and self.expires <= timezone.now()
+
+    @property
+    def expires_soon(self) -> bool:
+        return self.expires is not None and timezone.now() < self.expires <= timezone.now() + EXPIRES_SOON
+
+    @property
+    def uses(self) -> list[Any]:
+        """What it may be used for, in words."""
+        return [SCOPE_SHORT[scope] for scope in Scope if scope in self.scopes]
+
+    @property
+    def limits(self) -> list[str]:
+        """All that the key is limited to: providers, models and endpoints in one list."""
+        return [*self.allowed_providers, *self.allowed_models, *self.allowed_operations]

@@ -1,0 +1,65 @@
+"""Who belongs to a workspace, and who is invited."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.auth.permissions import ROLE_LABELS, Role
+from tenants.models.user import User
+from tenants.models.workspace import TenantOwned
+
+
+class Membership(TenantOwned):
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user"))
+    role = models.CharField(_("role"), max_length=8, choices=[(role.value, role.value) for role in Role])
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_active = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
+    invited_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+", verbose_name=_("invited by")
+    )
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = (models.UniqueConstraint(fields=("tenant", "user"), name="membership_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+    @property
+    def role_label(self) -> Any:
+        return ROLE_LABELS[Role(self.role)]
+
+
+class Invitation(TenantOwned):
+    """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it was sent by e-mail."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(_("e-mail address"))
+    role = models.CharField(_("role"), max_length=8, choices=[(role.value, role.value) for role in Role])
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    expires = models.DateTimeField(_("expires"))
+    accepted = models.DateTimeField(null=True, blank=True, editable=False)
+    by_email = models.BooleanField(_("sent by e-mail"), default=False, editable=False)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def role_label(self) -> Any:
+        return ROLE_LABELS[Role(self.role)]
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires <= timezone.now()

@@ -1,0 +1,83 @@
+"""The workspace, and the base class of every table that belongs to one."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.managers import TenantManager
+from tenants.scope import EVERYONE, active_tenant
+
+
+class ForeignTenant(RuntimeError):
+    """A row of one tenant was to be saved while another one is active."""
+
+
+class Tenant(models.Model):
+    """A workspace. `config_version` grows with every change that the data plane caches."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        CLOSED = "closed", _("Closed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(_("address"), max_length=50, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.ACTIVE)
+    # Of pages for people who chose none: those who are invited.
+    default_language = models.CharField(_("default language"), max_length=12, blank=True)
+    # The operators' own row: it holds the key pair that seals trial plans' credentials. Never listed, never entered.
+    is_system = models.BooleanField(default=False, editable=False)
+    config_version = models.PositiveBigIntegerField(default=1, editable=False)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("workspace")
+        verbose_name_plural = _("workspaces")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TenantOwned(models.Model):
+    """Abstract base of every table that belongs to a tenant: own column, scoped manager, guarded writes."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, verbose_name=_("workspace"), related_name="+")
+
+    objects = TenantManager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self._refuse_foreign_tenant()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self._refuse_foreign_tenant()
+        return super().delete(*args, **kwargs)
+
+    def _refuse_foreign_tenant(self) -> None:
+        active = active_tenant()
+        if active is not EVERYONE and self.tenant_id != active:
+            raise ForeignTenant(f"{type(self).__name__} of tenant {self.tenant_id} touched while {active} is active")
+
+
+class FormerAddress(TenantOwned):
+    """An address that a workspace had: it leads to the present one, and no other workspace gets it."""
+
+    slug = models.SlugField(_("address"), max_length=50, primary_key=True)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("former address")
+        verbose_name_plural = _("former addresses")
+
+    def __str__(self) -> str:
+        return self.slug

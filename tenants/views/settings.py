@@ -1,0 +1,142 @@
+"""The workspace's own page: name, address, language, key pair, leaving and closing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core.errors import ServiceError
+from core.web.forms import act, attempt, page_form
+from tenants import queries
+from tenants.audit.trail import actor_of
+from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.permissions import Action, Role
+from tenants.auth.request import WorkspaceRequest
+from tenants.crypto import keys
+from tenants.forms.settings import TypedForm, WorkspaceForm
+from tenants.models import AppKey, Membership, Tenant
+from tenants.services import members, settings
+
+
+@page(Action.VIEW_MODELS, post=Action.MANAGE_WORKSPACE)
+def workspace(request: WorkspaceRequest) -> HttpResponse:
+    tenant = request.tenant
+    initial = {"name": tenant.name, "slug": tenant.slug, "default_language": tenant.default_language}
+    form = WorkspaceForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid() and attempt(form, partial(_save, request, form.cleaned_data)) is not None:
+        messages.success(request, _("Workspace saved."))
+        return redirect("workspace", workspace=tenant.slug)
+    pair = queries.key_pair(tenant=tenant)
+    context = {"pair": pair, "progress": _progress(tenant), "fingerprint": _grouped(pair.fingerprint) if pair else ""}
+    return page_form(request, "tenants/workspace.html", form, context)
+
+
+@transaction.atomic
+def _save(request: WorkspaceRequest, given: dict[str, str]) -> Tenant:
+    """All of the form or nothing."""
+    actor = actor_of(request)
+    tenant = Tenant.objects.get(pk=request.tenant.pk)
+    settings.rename_workspace(tenant=tenant, name=given["name"], actor=actor)
+    settings.set_default_language(tenant=tenant, language=given["default_language"], actor=actor)
+    settings.move_workspace(tenant=tenant, slug=given["slug"].strip().lower(), actor=actor)
+    request.tenant.name, request.tenant.slug = tenant.name, tenant.slug
+    return tenant
+
+
+def _grouped(fingerprint: str) -> str:
+    """In groups of four, as people compare it."""
+    return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
+
+
+def _progress(tenant: Tenant) -> Any:
+    """None where the master keys are not in order: then nothing can be said about sealed texts."""
+    try:
+        return keys.progress(tenant=tenant)
+    except ServiceError:
+        return None
+
+
+@page(Action.MANAGE_WORKSPACE)
+@recently_authenticated
+def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
+    """Asks first, then gives the workspace a new pair; the texts are sealed anew on the page this leads to."""
+    form = TypedForm(request.POST or None, slug=request.tenant.slug)
+    begin = partial(keys.begin_rotation, tenant=request.tenant, actor=actor_of(request))
+    if request.method == "POST" and form.is_valid() and attempt(form, begin) is not None:
+        return redirect("key-pair-progress", workspace=request.tenant.slug)
+    context = {"progress": _progress(request.tenant), "pair": queries.key_pair(tenant=request.tenant)}
+    return page_form(request, "tenants/key_pair_rotate.html", form, context)
+
+
+@page(Action.MANAGE_WORKSPACE)
+def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
+    """How many texts are under the new pair. A POST seals for two seconds; with scripts the page goes on by itself."""
+    failed = 0
+    if request.method == "POST":
+        try:
+            report = keys.continue_rotation(tenant=request.tenant, actor=actor_of(request))
+        except ServiceError as error:
+            messages.error(request, str(error.message))
+            return redirect("workspace", workspace=request.tenant.slug)
+        failed = report.failed if report.complete else 0
+        if not request.htmx:
+            _tell(request, report.complete, failed)
+            return redirect("workspace" if report.complete else "key-pair-progress", workspace=request.tenant.slug)
+    progress = keys.progress(tenant=request.tenant)
+    context = {"progress": progress, "failed": failed, "pair": queries.key_pair(tenant=request.tenant)}
+    template = "tenants/_rotation.html" if request.htmx else "tenants/key_pair_progress.html"
+    response = render(request, template, context)
+    response["Vary"] = "HX-Request"
+    return response
+
+
+def _tell(request: WorkspaceRequest, complete: bool, failed: int) -> None:
+    if failed:
+        text = ngettext(
+            "%(n)s credential could not be opened, so it was not encrypted anew. Enter its key again on the provider's page.",
+            "%(n)s credentials could not be opened, so they were not encrypted anew. Enter their keys again on the providers' pages.",
+            failed,
+        )
+        messages.warning(request, text % {"n": failed})
+    elif complete:
+        messages.success(request, _("Everything is encrypted with the new key pair."))
+
+
+@page(Action.VIEW_MODELS)
+def workspace_leave(request: WorkspaceRequest) -> HttpResponse:
+    tenant = request.tenant
+    if request.method == "POST":
+        call = partial(members.leave_workspace, tenant=tenant, user=request.user, actor=actor_of(request))
+        if act(request, call, _("You have left %(name)s.") % {"name": tenant.name}):
+            return redirect("workspace-list")
+        return redirect("workspace-leave", workspace=tenant.slug)
+    is_owner = request.principal.role is Role.OWNER
+    owners = Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).count() if is_owner else 0
+    own_keys = AppKey.objects.filter(tenant=tenant, created_by=request.user, revoked=None).count()
+    return render(request, "tenants/workspace_leave.html", {"is_last_owner": owners == 1, "key_count": own_keys})
+
+
+@page(Action.OWN_WORKSPACE)
+@recently_authenticated
+def workspace_close(request: WorkspaceRequest) -> HttpResponse:
+    tenant = request.tenant
+    form = TypedForm(request.POST or None, slug=tenant.slug)
+    if request.method == "POST" and form.is_valid():
+        call = partial(settings.close_workspace, tenant=tenant, typed=form.cleaned_data["typed"], actor=actor_of(request))
+        attempt(form, call)
+        if tenant.status == Tenant.Status.CLOSED:
+            messages.success(request, _("%(name)s is closed. Its keys and credentials are destroyed.") % {"name": tenant.name})
+            return redirect("workspace-list")
+    counts = {
+        "key_count": AppKey.objects.filter(tenant=tenant, revoked=None).count(),
+        "member_count": Membership.objects.filter(tenant=tenant).count(),
+        "progress": _progress(tenant),
+    }
+    return page_form(request, "tenants/workspace_close.html", form, counts)

@@ -1,0 +1,69 @@
+"""The probes answer anybody, say what is wrong, and tell nothing else."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client, override_settings
+
+from config import health
+from tenants.crypto import keys
+from tests.factories import make_tenant
+
+pytestmark = pytest.mark.django_db
+OTHER_KEY = "m1:x8Ue0jS3v1bY2JwqYcN4oPz6rTg9hLkQmWdFaVuBiEs="
+
+
+def test_healthz_needs_no_database(client: Client, django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+def test_probes_come_by_address_and_without_https() -> None:
+    with override_settings(ALLOWED_HOSTS=["hub.example.org"], SECURE_SSL_REDIRECT=True):
+        for path in ("/healthz", "/readyz"):
+            answer = Client(HTTP_HOST="10.2.3.4:8000").get(path)
+            assert answer.status_code == 200
+            assert answer["Cache-Control"] == "no-store"
+            assert not answer.cookies
+
+
+def test_readyz_lists_its_checks(client: Client) -> None:
+    assert client.get("/readyz").json() == {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok"}}
+
+
+def test_readyz_names_a_missing_database_without_its_address(client: Client, monkeypatch, caplog) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise DatabaseError("connection to 10.9.8.7 as modelkeep failed")
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    with caplog.at_level(logging.WARNING):
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "10.9.8.7" not in answer.content.decode()
+    assert "10.9.8.7" in caplog.text
+
+
+def test_readyz_counts_migrations_that_are_missing(client: Client, monkeypatch) -> None:
+    monkeypatch.setattr(health, "_migrated", type(health._migrated)())
+    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *_args: [("one", False), ("two", False)])
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["migrations"].startswith("2 migrations")
+
+
+def test_readyz_notices_another_master_key(client: Client) -> None:
+    keys.make_key_pair(tenant=make_tenant("acme", with_keys=False))
+    assert client.get("/readyz").status_code == 200
+    with override_settings(MODELKEEP_MASTER_KEYS=OTHER_KEY):
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "master key" in answer.json()["checks"]["master_keys"].lower()
+    assert OTHER_KEY[3:] not in answer.content.decode()
+
+
+def test_probes_take_no_post(client: Client) -> None:
+    assert client.post("/healthz").status_code == 405

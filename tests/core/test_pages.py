@@ -1,0 +1,573 @@
+"""Pages without a browser: what every page holds, what never comes back, and how many queries it takes."""
+
+from __future__ import annotations
+
+import gettext
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import html5lib
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from config.settings import BASE_DIR
+from core.i18n.compile import read_po
+from models_catalog.models import DefaultModel
+from providers.declaration.spec import Reply
+from providers.models import ProviderCredential
+from providers.transport import sync_client as provider_client
+from tenants.config_version import bump_version
+from tenants.models import AppKey, KeyOpening
+from tenants.scope import all_tenants, tenant_scope
+from tests import factories
+from tests.browser.scene import furnish
+from tests.source import files, name_of
+
+pytestmark = pytest.mark.django_db
+
+SETTINGS = "/t/acme/settings"
+PROVIDERS = f"{SETTINGS}/model-providers"
+INSIDE = [
+    "/t/acme/",
+    f"{PROVIDERS}/",
+    f"{PROVIDERS}/?q=open&type=embedding",
+    f"{PROVIDERS}/?q=zzzz",
+    f"{PROVIDERS}/openai/",
+    f"{PROVIDERS}/openai/?q=gpt&state=off",
+    f"{PROVIDERS}/openai/setup/",
+    f"{PROVIDERS}/openai_compatible/setup/",
+    f"{PROVIDERS}/demo/setup/",
+    f"{PROVIDERS}/openai/credentials/",
+    f"{PROVIDERS}/openai/models/gpt-5.5/",
+    f"{PROVIDERS}/azure_openai/setup/",
+    f"{PROVIDERS}/import/",
+    f"{PROVIDERS}/openai_compatible/models/add/",
+    f"{SETTINGS}/default-models/",
+    f"{SETTINGS}/members/",
+    f"{SETTINGS}/members/invite/",
+    f"{SETTINGS}/app-keys/",
+    f"{SETTINGS}/app-keys/new/",
+    f"{SETTINGS}/audit/",
+    "/t/acme/usage/",
+    "/t/acme/usage/calls/",
+    "/workspaces/",
+    "/accounts/profile/",
+]
+MOST_QUERIES = 12
+
+
+@pytest.fixture
+def browser(acme: factories.Workspace) -> Client:
+    return signed_in(acme.owner)
+
+
+@pytest.fixture
+def furnished(acme: factories.Workspace) -> factories.Workspace:
+    furnish(acme)
+    return acme
+
+
+def signed_in(user: Any) -> Client:
+    """Through the form, so that cookies and the time of the sign-in are as they are for people."""
+    client = Client()
+    answer = client.post("/accounts/login/", {"username": user.email, "password": factories.PASSWORD})
+    assert answer.status_code == 302, answer.content[:300]
+    return client
+
+
+def parsed(answer: Any) -> Any:
+    return html5lib.parse(answer.content, namespaceHTMLElements=False)
+
+
+def refuse_with(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> list[Any]:
+    """Every provider answers so; the requests that were made."""
+    made: list[Any] = []
+
+    def send(call: Any, *args: Any, **kwargs: Any) -> Reply:
+        made.append(call)
+        return Reply(status, {"content-type": "application/json"}, body)
+
+    monkeypatch.setattr(provider_client, "send", send)
+    return made
+
+
+# ------------------------------------------------------------------------------------------------ every page
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: Client) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text), "nothing inline"
+    tree = parsed(answer)
+    assert tree.get("lang") == "en"
+    assert len(tree.findall(".//main")) == 1
+    assert (tree.findtext(".//title") or "").endswith("Modelkeep")
+    assert headings(tree) == sorted_without_gaps(headings(tree))
+    assert all(nav.get("aria-label") for nav in tree.iter("nav"))
+    ids = [one.get("id") for one in tree.iter() if isinstance(one.tag, str) and one.get("id")]
+    assert len(ids) == len(set(ids)), [one for one in ids if ids.count(one) > 1]
+    assert unlabelled(tree) == []
+    assert [one.get("class") for one in tree.iter("button") if one.get("type") not in ("submit", "button")] == []
+
+
+def headings(tree: Any) -> list[int]:
+    return [int(one.tag[1]) for one in tree.find("body").iter() if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)]
+
+
+def sorted_without_gaps(levels: list[int]) -> list[int]:
+    """The same list if there is one h1 and no level is skipped on the way down; else what was wrong."""
+    # The navigation's own heading stands before the page's h1.
+    body = levels[levels.index(1) :] if 1 in levels else []
+    fine = levels.count(1) == 1 and all(after - before <= 1 for before, after in itertools.pairwise(body))
+    return levels if fine else [-1]
+
+
+def unlabelled(tree: Any) -> list[str]:
+    labelled = {label.get("for") for label in tree.iter("label")} | {
+        inner.get("id") for label in tree.iter("label") for inner in label.iter("input")
+    }
+    inside = {id(inner) for label in tree.iter("label") for inner in label.iter("input")}
+    found = []
+    for tag in ("input", "select", "textarea"):
+        for one in tree.iter(tag):
+            named = one.get("id") in labelled or id(one) in inside or one.get("aria-label")
+            if one.get("type") not in ("hidden", "submit") and not named:
+                found.append(f"{tag} {one.get('name')}")
+    return found
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_page_takes_few_queries_and_opens_no_key(path: str, furnished: factories.Workspace, browser: Client) -> None:
+    browser.get(path)  # notes the visit, fills what is cached
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.get(path).status_code == 200
+    assert len(queries) <= MOST_QUERIES, "\n".join(query["sql"][:160] for query in queries)
+    with all_tenants():
+        assert not KeyOpening.objects.exists()
+
+
+@pytest.mark.parametrize("path", [f"{PROVIDERS}/", f"{PROVIDERS}/openai/credentials/", f"{SETTINGS}/app-keys/", f"{SETTINGS}/members/"])
+def test_more_rows_take_no_more_queries(path: str, acme: factories.Workspace, browser: Client) -> None:
+    _one_of_each(acme, "one")
+    browser.get(path)
+    with CaptureQueriesContext(connection) as few:
+        browser.get(path)
+    _one_of_each(acme, "two")
+    _one_of_each(acme, "three")
+    with CaptureQueriesContext(connection) as many:
+        browser.get(path)
+    assert len(many) == len(few)
+
+
+def _one_of_each(acme: factories.Workspace, name: str) -> None:
+    factories.make_credential(acme.tenant, provider="openai", name=name, is_active=name == "one")
+    factories.make_app_key(acme.tenant, name=name)
+    factories.make_member(acme.tenant, factories.Role.EDITOR, f"{name}@acme.test")
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
+    answer = browser.get(path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_htmx_settings_keep_masks_out_of_the_browsers_storage(browser: Client) -> None:
+    meta = next(one for one in parsed(browser.get("/t/acme/")).iter("meta") if one.get("name") == "htmx-config")
+    for rule in ('"allowEval":false', '"historyCacheSize":0', '"attributesToSettle":["class"]', '"selfRequestsOnly":true', '"code":"422"'):
+        assert rule in meta.get("content")
+
+
+def test_error_pages_say_the_request_id(browser: Client) -> None:
+    answer = browser.get("/t/nowhere/", headers={"X-Request-Id": "support-1234"})
+    assert answer.status_code == 404
+    assert b"support-1234" in answer.content
+
+
+def test_a_page_that_fails_shows_the_id_and_nothing_else(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.dashboard.views.read_overview", lambda **_: 1 / 0)
+    browser.raise_request_exception = False
+    answer = browser.get("/t/acme/", headers={"X-Request-Id": "support-5678"})
+    assert answer.status_code == 500
+    assert b"support-5678" in answer.content
+    assert b"ZeroDivision" not in answer.content
+
+
+# ------------------------------------------------------------------------------------------------ signing in, preferences
+
+
+def test_a_wrong_password_and_an_unknown_account_read_the_same(acme: factories.Workspace) -> None:
+    answers = [
+        Client().post("/accounts/login/", {"username": email, "password": "wrong"}) for email in (acme.owner.email, "nobody@nowhere.test")
+    ]
+    assert {answer.status_code for answer in answers} == {422}
+    words = {parsed(answer).findtext(".//strong") for answer in answers}
+    assert words == {"E-mail address or password is wrong."}
+
+
+def test_sign_in_is_throttled(acme: factories.Workspace) -> None:
+    client = Client()
+    for _attempt in range(5):
+        client.post("/accounts/login/", {"username": acme.owner.email, "password": "wrong"})
+    answer = client.post("/accounts/login/", {"username": acme.owner.email, "password": factories.PASSWORD})
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "_auth_user_id" not in client.session
+
+
+def test_the_theme_is_rendered_by_the_server(browser: Client, acme: factories.Workspace) -> None:
+    assert parsed(browser.get("/t/acme/")).get("data-theme") is None
+    browser.post("/accounts/theme/", {"theme": "dark", "next": "/t/acme/"})
+    assert parsed(browser.get("/t/acme/")).get("data-theme") == "dark"
+    acme.owner.refresh_from_db()
+    assert acme.owner.theme == "dark"
+
+
+def test_a_theme_form_leads_to_no_other_host(browser: Client) -> None:
+    answer = browser.post("/accounts/theme/", {"theme": "dark", "next": "https://evil.example/"})
+    assert answer.headers["Location"] == "/"
+
+
+def test_a_person_without_a_workspace_is_told_what_to_do(stranger: Any) -> None:
+    answer = signed_in(stranger).get("/", follow=True)
+    assert b"You are not a member of a workspace" in answer.content
+    assert stranger.email.encode() in answer.content
+
+
+def test_the_language_of_the_profile_is_served(browser: Client) -> None:
+    browser.post("/accounts/profile/", {"name": "Ada", "language": "zh-hans", "theme": ""})
+    assert parsed(browser.get("/t/acme/")).get("lang") == "zh-hans"
+
+
+# ------------------------------------------------------------------------------------------------ providers
+
+
+REFUSED = b'{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key", "type": "invalid_request_error"}}'
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "dialog"])
+def test_a_refused_key_is_explained_and_never_comes_back(htmx: bool, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = refuse_with(monkeypatch, 401, REFUSED)
+    secret = factories.marked_secret("typed into the setup form")
+    headers = {"HX-Request": "true"} if htmx else {}
+    answer = browser.post(f"{PROVIDERS}/openai/setup/", {"name": "Default", "values-api_key": secret}, headers=headers)
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert secret not in text
+    assert "OpenAI refused this key (401 invalid_api_key)." in text
+    assert "Nothing was saved." in text
+    assert "GET https://api.openai.com/v1/models" in text
+    assert answer.headers["X-Request-Id"] in text
+    assert "HX-Request" in answer.headers["Vary"]
+    assert made
+    with all_tenants():
+        assert not ProviderCredential.objects.exists()
+
+
+def test_a_key_without_money_is_saved_and_says_so_with_its_codes(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}'
+    refuse_with(monkeypatch, 429, body)
+    values = {"name": "Default", "values-api_key": factories.marked_secret("without money")}
+    answer = browser.post(f"{PROVIDERS}/openai/setup/", values, follow=True)
+    assert "the OpenAI account has no credit (429 insufficient_quota). Saved;" in answer.content.decode()
+
+
+def test_the_dialog_answers_with_the_new_list_and_closes(browser: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{PROVIDERS}/?q=demo"}
+    answer = browser.post(f"{PROVIDERS}/demo/setup/", {"name": "Default"}, headers=headers)
+    assert answer.status_code == 200, answer.content[:500]
+    assert answer.headers["HX-Reswap"] == "none"
+    assert answer.headers["HX-Trigger-After-Settle"] == "modelkeep:saved"
+    text = answer.content.decode()
+    assert text.count('hx-swap-oob="true"') == 2
+    assert 'id="provider-demo"' in text
+    assert 'id="provider-openai"' not in text, "the list keeps the filter it had"
+
+
+def test_providers_stand_worst_first(furnished: factories.Workspace, browser: Client) -> None:
+    text = browser.get(f"{PROVIDERS}/").content.decode()
+    places = [text.index(f'id="provider-{slug}"') for slug in ("openai", "anthropic", "demo", "openai_compatible")]
+    assert places == sorted(places)
+    assert 'role="meter"' in text
+    assert "120 of 1,000" in text
+
+
+def test_two_letters_stand_in_for_brands(settings: Any, browser: Client) -> None:
+    assert b"providers/openai.svg" in browser.get(f"{PROVIDERS}/").content
+    settings.MODELKEEP_BRAND_LOGOS = False
+    text = browser.get(f"{PROVIDERS}/").content
+    assert b"providers/openai.svg" not in text
+    assert b"monogram" in text
+
+
+def test_a_provider_that_is_not_there_is_404(browser: Client) -> None:
+    for path in (f"{PROVIDERS}/nothing/", f"{PROVIDERS}/nothing/setup/", f"{PROVIDERS}/nothing/credentials/"):
+        assert browser.get(path).status_code == 404
+
+
+def test_saving_unchecked_is_for_self_hosted_servers_only(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_with(monkeypatch, 503, b"{}")
+    form = {"name": "Default", "values-api_key": factories.marked_secret(), "unchecked": "1"}
+    assert browser.post(f"{PROVIDERS}/openai/setup/", form).status_code == 422
+    form = {"name": "Default", "values-base_url": "https://models.example.com/v1", "type": "reasoning", "model": "", "unchecked": "1"}
+    assert browser.post(f"{PROVIDERS}/openai_compatible/setup/", form).status_code == 302
+
+
+def test_a_hosting_provider_and_its_model_are_stored_together_or_not_at_all(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: Iterator[tuple[int, bytes]] = iter(
+        [(200, b'{"object": "list", "data": []}'), (404, b'{"error": {"message": "no such model"}}')]
+    )
+
+    def send(call: Any, *args: Any, **kwargs: Any) -> Reply:
+        status, body = next(answers)
+        return Reply(status, {"content-type": "application/json"}, body)
+
+    monkeypatch.setattr(provider_client, "send", send)
+    form = {"name": "Default", "values-base_url": "https://models.example.com/v1", "model": "llama", "type": "reasoning"}
+    answer = browser.post(f"{PROVIDERS}/openai_compatible/setup/", form)
+    assert answer.status_code == 422
+    with all_tenants():
+        assert not ProviderCredential.objects.exists()
+
+
+def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, browser: Client) -> None:
+    with tenant_scope(furnished.tenant):
+        row = ProviderCredential.objects.get(provider="demo")
+    text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
+    assert "6 models, the default reasoning model and the default embedding model use it. They stop at once." in text
+    assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302
+    with tenant_scope(furnished.tenant):
+        assert not ProviderCredential.objects.filter(provider="demo").exists()
+
+
+# ------------------------------------------------------------------------------------------------ models and defaults
+
+
+def test_a_switch_answers_itself_to_htmx_and_redirects_without(furnished: factories.Workspace, browser: Client) -> None:
+    path = f"{PROVIDERS}/demo/models/demo-chat/toggle/"
+    answer = browser.post(path, {"enabled": "0"}, headers={"HX-Request": "true"})
+    assert b'aria-checked="false"' in answer.content
+    assert b"<html" not in answer.content
+    answer = browser.post(path, {"enabled": "1", "back": "q=chat"})
+    assert answer.headers["Location"] == f"{PROVIDERS}/demo/?q=chat"
+
+
+def test_retired_models_are_struck_through_with_their_successor(furnished: factories.Workspace, browser: Client) -> None:
+    text = browser.get(f"{PROVIDERS}/openai/?q=text-davinci-003").content.decode()
+    assert re.search(r'class="model-name retired">text-davinci-003<', text)
+    assert "Retired on 2024-01-04." in text
+    assert "Successor:" in text
+
+
+def test_defaults_are_saved_with_fallbacks_and_cleared(furnished: factories.Workspace, browser: Client) -> None:
+    from models_catalog import queries
+
+    path = f"{SETTINGS}/default-models/"
+    form = {"reasoning-model": "demo/demo-chat", "reasoning-fallback0": "openai/gpt-4o-mini", "embedding-model": ""}
+    answer = browser.post(path, form, follow=True)
+    assert b"Default models saved." in answer.content
+    with tenant_scope(furnished.tenant):
+        chosen = queries.defaults(tenant_id=furnished.tenant.pk)
+    assert chosen["reasoning"].fallbacks == ("openai/gpt-4o-mini",)
+    assert chosen["embedding"].model == ""
+
+
+def test_a_model_named_twice_is_refused_beside_its_field(furnished: factories.Workspace, browser: Client) -> None:
+    form = {"reasoning-model": "demo/demo-chat", "reasoning-fallback0": "demo/demo-chat", "embedding-model": "demo/demo-embedding"}
+    answer = browser.post(f"{SETTINGS}/default-models/", form)
+    assert answer.status_code == 422
+    assert b"Name every model once." in answer.content
+
+
+def test_without_models_the_page_of_defaults_shows_one_way_out(acme: factories.Workspace, browser: Client) -> None:
+    path = f"{SETTINGS}/default-models/"
+    text = browser.get(path).content.decode()
+    assert "No model is enabled yet" in text
+    assert "Save defaults" not in text
+    assert f'class="btn primary" href="{PROVIDERS}/"' in text
+    viewer = signed_in(acme.viewer).get(path).content.decode()
+    assert "An owner or admin of this workspace can do that." in viewer
+    assert f'class="btn primary" href="{PROVIDERS}/"' not in viewer
+    furnish(acme)
+    assert "Save defaults" in browser.get(path).content.decode()
+
+
+def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser: Client) -> None:
+    answer = browser.post(f"{SETTINGS}/default-models/reasoning/test/", follow=True)
+    assert re.search(r"demo/demo-chat answered in \d+ ms", answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("scenario", "model"),
+    [
+        ("embedding", "demo-embedding"),
+        ("speech-to-text", "demo-transcribe"),
+        ("rerank", "demo-rerank"),
+        ("text-to-speech", "demo-speech"),
+        ("moderation", "demo-moderation"),
+    ],
+)
+def test_a_default_of_any_scenario_is_chosen_and_tested(furnished: factories.Workspace, browser: Client, scenario: str, model: str) -> None:
+    path = f"{SETTINGS}/default-models/"
+    assert browser.post(path, {f"{scenario}-model": f"demo/{model}"}).status_code == 302
+    answer = browser.post(f"{path}{scenario}/test/", follow=True)
+    assert re.search(rf"demo/{model} answered in \d+ ms", answer.content.decode())
+
+
+# ------------------------------------------------------------------------------------------------ app keys, members
+
+
+def test_an_app_key_is_shown_once_and_not_kept_by_anybody(browser: Client, acme: factories.Workspace) -> None:
+    factories.make_credential(acme.tenant, provider="demo", name="Demo")
+    limits = {"providers": ["demo"], "models": "demo/demo-chat"}
+    answer = browser.post(f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "90", **limits})
+    found = re.search(r"mk_live_\w{49}", answer.content.decode())
+    assert found
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert f"Bearer {found[0]}" in answer.content.decode(), "the command is ready to paste"
+    assert found[0] not in browser.get(f"{SETTINGS}/app-keys/").content.decode()
+    with tenant_scope(acme.tenant):
+        row = AppKey.objects.get(name="Bot")
+    assert (row.allowed_providers, row.allowed_models) == (["demo"], ["demo/demo-chat"])
+    assert row.expires is not None
+    assert row.expires > timezone.now() + timedelta(days=89)
+
+
+def test_changing_app_keys_asks_for_the_password_again(browser: Client) -> None:
+    session = browser.session
+    session["proven"] = 0
+    session.save()
+    answer = browser.get(f"{SETTINGS}/app-keys/new/")
+    assert answer.headers["Location"].startswith("/accounts/login/?next=")
+    assert b"Confirm it is you" in browser.get(answer.headers["Location"]).content
+
+
+def test_an_invited_person_makes_an_account_and_is_in(browser: Client, acme: factories.Workspace) -> None:
+    text = browser.post(f"{SETTINGS}/members/invite/", {"email": "new@acme.test", "role": "viewer"}).content.decode()
+    link = re.search(r"http://testserver(/accounts/invite/[\w-]+/)", text)
+    assert link
+    guest = Client()
+    assert b"Join Acme" in guest.get(link[1]).content
+    assert guest.post(link[1], {"name": "New", "password": "short"}).status_code == 422
+    answer = guest.post(link[1], {"name": "New", "password": factories.PASSWORD})
+    assert answer.headers["Location"] == "/t/acme/"
+    assert guest.get("/t/acme/").status_code == 200
+    assert Client().get(link[1]).status_code == 404, "a link works once"
+
+
+def test_a_viewer_sees_no_buttons_that_would_be_refused(furnished: factories.Workspace) -> None:
+    viewer = signed_in(furnished.viewer)
+    text = viewer.get(f"{PROVIDERS}/").content.decode()
+    assert "Set up" not in text.replace("Set up a provider below", "").replace("Not set up", "")
+    answer = viewer.get(f"{PROVIDERS}/openai/setup/")
+    assert answer.status_code == 403
+    assert "Your role (Viewer) cannot change providers." in answer.content.decode()
+
+
+def test_the_role_table_is_the_permission_table(browser: Client) -> None:
+    from tenants.auth.permissions import ROLE_ACTIONS, Action
+
+    tree = parsed(browser.get(f"{SETTINGS}/members/"))
+    table = next(one for one in tree.iter("table") if one.get("class") == "matrix")
+    rows = table.findall(".//tbody/tr")
+    assert len(rows) == len(Action)
+    ticks = sum("yes" in "".join(cell.itertext()) for row in rows for cell in row.findall("td"))
+    assert ticks == sum(len(actions) for actions in ROLE_ACTIONS.values())
+
+
+# ------------------------------------------------------------------------------------------------ overview, usage, operators
+
+
+def test_the_checklist_is_ticked_by_data(acme: factories.Workspace, browser: Client) -> None:
+    assert b"0 of 4 done" in browser.get("/t/acme/").content
+    factories.make_credential(acme.tenant, provider="demo")
+    factories.make_app_key(acme.tenant)
+    assert b"2 of 4 done" in browser.get("/t/acme/").content
+
+
+def test_the_example_names_a_model_that_answers(acme: factories.Workspace, browser: Client) -> None:
+    assert "No model can be called yet." in browser.get("/t/acme/").content.decode()
+    factories.make_credential(acme.tenant, provider="demo")
+    bump_version(acme.tenant.pk)  # as every change of what can be called does: the page keeps its example until then
+    text = html.unescape(browser.get("/t/acme/").content.decode())
+    assert '{"model": "demo/demo-chat",' in text
+    assert "No default model is chosen" in text
+    with tenant_scope(acme.tenant):
+        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="demo/demo-chat")
+    bump_version(acme.tenant.pk)
+    text = html.unescape(browser.get("/t/acme/").content.decode())
+    assert '{"model": "default",' in text
+    assert "No default model is chosen" not in text
+
+
+def test_usage_shows_sums_and_says_what_is_unpriced(furnished: factories.Workspace, browser: Client) -> None:
+    text = browser.get("/t/acme/usage/?days=90").content.decode()
+    assert "160" in text
+    assert "calls unpriced" in text
+    text = browser.get("/t/acme/usage/calls/?status=error").content.decode()
+    assert "provider_auth_failed" in text
+    assert browser.get("/t/acme/usage/calls/?after=nonsense&source=bad").status_code == 200
+
+
+def test_operators_see_figures_under_the_same_policy(furnished: factories.Workspace, operator: Any) -> None:
+    answer = signed_in(operator).get("/admin/")
+    assert answer.status_code == 200
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    text = answer.content.decode()
+    for label in ("Workspaces", "Providers in error", "Calls today", "Error rate today", "Trials over 80 %", "Key pairs older than a year"):
+        assert label in text
+
+
+# ------------------------------------------------------------------------------------------------ translation
+
+
+def test_the_chinese_texts_are_complete_and_compiled() -> None:
+    """An empty or fuzzy text would silently be English; the compiled file is what is served."""
+    source = (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.po").read_text(encoding="utf-8")
+    _head, *texts = source.split("\n\n")
+    assert texts
+    assert [text for text in texts if "#, fuzzy" in text] == []
+    assert [text for text in texts if re.search(r'^msgstr(\[0\])? ""$(?!\n")', text, re.MULTILINE)] == []
+    assert len(read_po(source)) == len(re.findall(r"^msgid ", source, re.MULTILINE)), "some are twice or cannot be read"
+    with (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.mo").open("rb") as compiled:
+        catalog = gettext.GNUTranslations(compiled)
+    assert catalog.gettext("Model providers") == "模型供应商"
+    assert catalog.ngettext("%(n)s model", "%(n)s models", 3) == "%(n)s 个模型"
+
+
+def test_every_text_goes_by_a_name_that_is_collected() -> None:
+    """makemessages knows the functions' own names and `_`; a text behind any other alias would stay English unnoticed."""
+    aliases = re.compile(r"import \w*gettext\w* as (?!_\n)\w+")
+    assert [name_of(path) for path in files() if aliases.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_what_a_field_asks_for_is_chinese_too(acme: factories.Workspace, browser: Client) -> None:
+    browser.post("/accounts/profile/", {"name": "", "language": "zh-hans", "theme": ""})
+    assert "以 sk- 开头" in browser.get(f"{PROVIDERS}/openai/setup/").content.decode()
+
+
+# Names and codes that are the same in every language.
+NAMES = re.compile(
+    r"Modelkeep|OpenAI|Anthropic|Demo|ChatGLM|GLM|Zhipu|Claude|GPT|API|REST|Embedding|vLLM|Ollama|LM Studio|llama\.cpp|Xinference|token|HTTP|English|Acme"
+)
+
+
+@pytest.mark.parametrize("path", ["/t/acme/", f"{PROVIDERS}/", f"{SETTINGS}/default-models/", f"{SETTINGS}/members/", "/t/acme/usage/"])
+def test_no_english_sentence_is_left_in_chinese(path: str, acme: factories.Workspace, browser: Client) -> None:
+    browser.post("/accounts/profile/", {"name": "", "language": "zh-hans", "theme": ""})
+    tree = parsed(browser.get(path))
+    assert tree.get("lang") == "zh-hans"
+    texts = [one.text or "" for one in tree.find("body").iter() if isinstance(one.tag, str) and one.tag not in ("code", "script", "option")]
+    left = [text.strip() for text in texts if re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", NAMES.sub("", text))]
+    assert left == []

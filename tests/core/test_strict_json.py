@@ -1,0 +1,141 @@
+"""The strict loader reads what json reads, or refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.strict_json import MOST_VALUES, BadJSON, loads
+
+_text = st.text(st.characters(exclude_categories=("Cs",)))
+_leaves = st.none() | st.booleans() | st.integers(-(2**100), 2**100) | st.floats(allow_nan=False, allow_infinity=False) | _text
+_values = st.recursive(_leaves, lambda inner: st.lists(inner) | st.dictionaries(_text, inner), max_leaves=30)
+
+# A machine that is busy with other things is no reason to fail.
+patient = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@patient
+@given(_values, st.booleans(), st.sampled_from([None, 2]))
+def test_everything_json_writes_is_read_back(value: Any, ascii_only: bool, indent: int | None) -> None:
+    data = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    assert loads(data) == value
+
+
+@patient
+@given(st.text(st.sampled_from('{}[]",:0123456789.eE+-\\u dtrufalsn\x00\ud83dNI\n')))
+def test_never_reads_more_or_other_than_json(text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    try:
+        ours = loads(data)
+    except BadJSON:
+        return
+    assert ours == json.loads(data)
+    assert json.dumps(ours, allow_nan=False, ensure_ascii=False).encode()
+
+
+@patient
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(BadJSON):
+        assert json.dumps(loads(data), allow_nan=False)
+
+
+@patient
+@given(st.dictionaries(_text, st.integers(), min_size=1), st.data())
+def test_a_key_that_stands_twice_is_refused_wherever_it_is(members: dict[str, int], data: st.DataObject) -> None:
+    again = data.draw(st.sampled_from(sorted(members)))
+    pairs = [*members.items(), (again, 0)]
+    text = "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in pairs) + "}"
+    for wrapped in (text, f"[{text}]", f'{{"outer": {text}}}'):
+        with pytest.raises(BadJSON, match="twice"):
+            loads(wrapped.encode())
+
+
+def test_the_same_key_spelled_with_an_escape_is_a_repeat_too() -> None:
+    with pytest.raises(BadJSON, match="twice"):
+        loads(rb'{"model": 1, "\u006dodel": 2}')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{'a': 1}",
+        b"[1,]",
+        b"1 2",
+        b"NaN",
+        b'{"a": Infinity}',
+        b"[-Infinity]",
+        b"1e400",
+        b"-1e400",
+        b"1" * 41,
+        b"0." + b"0" * 40,
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b'"\\ud800"',
+        b'"\\udc00\\ud800"',
+        b'"\x00"',
+        b"\xef\xbb\xbf{}",
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-32-le"),
+        b"\x80\x04K\x01.",
+    ],
+)
+def test_refused(data: bytes) -> None:
+    with pytest.raises(BadJSON):
+        loads(data)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth(opening: bytes, closing: bytes) -> None:
+    def nested(depth: int) -> bytes:
+        return opening * depth + (b"" if opening == b"[" else b"1") + closing * depth
+
+    assert loads(nested(64))
+    assert loads(nested(3), max_depth=3)
+    for depth, limit in ((65, 64), (4, 3), (900, 64), (200_000, 64)):
+        with pytest.raises(BadJSON, match="deep"):
+            loads(nested(depth), max_depth=limit)
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert loads(b"[" + b"[]," * 5000 + b"{}]") == [[]] * 5000 + [{}]
+
+
+@pytest.mark.parametrize("piece", [b"1,", b"[],", b"{},", b'"",', b'[1,"\\"",'])
+def test_a_flood_of_values_is_refused_before_they_are_made(piece: bytes) -> None:
+    with pytest.raises(BadJSON, match="values"):
+        loads(b"[" + piece * MOST_VALUES + b"1]")
+
+
+def test_commas_and_brackets_inside_of_strings_are_no_values() -> None:
+    text = '[{,"\\' * MOST_VALUES
+    assert loads(json.dumps([text, 1]).encode()) == [text, 1]
+    assert len(loads(b"[" + b"1," * (MOST_VALUES - 2) + b"1]")) == MOST_VALUES - 1
+
+
+def test_escaped_pairs_and_plain_characters_mean_the_same() -> None:
+    assert loads(rb'"\ud83d\ude00"') == loads('"\U0001f600"'.encode()) == "\U0001f600"
+
+
+def test_numbers_keep_their_kind() -> None:
+    one, whole, fraction = loads(b"[1, 1.0, 1e2]")
+    assert (type(one), type(whole), type(fraction)) == (int, float, float)
+    assert loads(str(2**128).encode()) == 2**128
+    assert math.isclose(loads(b"0.1"), 0.1)
+
+
+def test_the_message_quotes_nothing_of_the_body() -> None:
+    for data in (b'{"api_key": sk-secret}', b'"sk-secret', b'{"sk-secret": 1, "sk-secret": 2}'):
+        with pytest.raises(BadJSON) as caught:
+            loads(data)
+        assert "sk-secret" not in caught.value.message

@@ -1,0 +1,150 @@
+"""The database goes away while calls are under way, and comes back: nothing is lost, nothing is charged twice, nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from gateway.dataplane.store.spool import FILE
+from tests.fakes.provider import FakeProvider, Running
+from tests.gateway.conftest import KEY, Hub
+from tests.postgres import Postgres
+from tests.server import Server
+
+pytestmark = pytest.mark.slow
+MODEL = "openai/gpt-3.5-turbo"
+WITHIN = 20  # seconds
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(database: Postgres) -> Iterator[Hub]:
+    """A trial, and a server that looks at its spool every second."""
+    with Running(FakeProvider()) as fake:
+        environment = {"MODELKEEP_EGRESS_ALLOW": fake.url, "MODELKEEP_REAPER_PERIOD": "1", "MODELKEEP_CALL_DEADLINE": "5"}
+        with Server(env=environment, database_url=database.url) as server:
+            hub = Hub(server, fake)
+            values = {"api_key": KEY, "base_url": fake.url}
+            hub.seed(plan={"plan": "openai", "limit": 100, "models": {"gpt-3.5-turbo": 1}, "values": values})
+            yield hub
+            hub.close()
+
+
+@pytest.fixture
+def trial(shared: Hub, database: Postgres) -> Iterator[Hub]:
+    shared.fake.reset()
+    shared.fake.delay = 0.0
+    assert shared.chat(MODEL).status_code == 200
+    shared.fake.reset()
+    yield shared
+    shared.audit()
+    log = shared.server.log.read_text(errors="replace")
+    assert KEY not in log
+    assert "Traceback" not in log, log[-5000:]
+
+
+def spooled(hub: Hub) -> list[bytes]:
+    path = hub.server.data / FILE
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+class Caller(threading.Thread):
+    """One call beside the test."""
+
+    def __init__(self, hub: Hub, **options: object) -> None:
+        super().__init__()
+        self._hub, self._options = hub, options
+        self.response: requests.Response | None = None
+        self.start()
+
+    def run(self) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            self.response = session.post(
+                f"{self._hub.base}/chat/completions",
+                json={"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], **self._options},
+                headers={"Authorization": f"Bearer {self._hub.server.app_key}"},
+                timeout=60,
+            )
+
+    def answer(self) -> requests.Response:
+        self.join(WITHIN)
+        assert self.response is not None, "the client still waits"
+        return self.response
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_under_way_is_answered_and_its_end_is_written_later(trial: Hub, database: Postgres, stream: bool) -> None:
+    limit, settled, held = trial.pool()
+    if stream:
+        trial.fake.delay = 0.1
+    else:
+        trial.fake.mode = "slow:2"
+    caller = Caller(trial, stream=stream)
+    wait_until(lambda: trial.fake.count == 1, "the provider was not called")
+    database.stop()
+    try:
+        response = caller.answer()
+        assert response.status_code == 200
+        assert response.text.endswith("data: [DONE]\n\n") if stream else response.json()["choices"][0]["message"]["content"]
+        [line] = spooled(trial)
+        assert response.headers["x-request-id"].encode() in line
+    finally:
+        database.start()
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    [record] = trial.records(response.headers["x-request-id"])
+    assert (record["status"], record["credits"], record["source"]) == ("ok", 1, "trial:openai")
+    assert trial.pool() == (limit, settled + 1, held)
+
+
+def test_a_failure_under_way_gives_the_credit_back_later(trial: Hub, database: Postgres) -> None:
+    before = trial.pool()
+    trial.fake.mode = "hang"
+    caller = Caller(trial)
+    wait_until(lambda: trial.fake.count == 1, "the provider was not called")
+    database.stop()
+    try:
+        response = caller.answer()
+        assert (response.status_code, response.json()["error"]["code"]) == (504, "provider_timeout")
+        assert len(spooled(trial)) == 1
+    finally:
+        database.start()
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    [record] = trial.records(response.headers["x-request-id"])
+    assert (record["status"], record["credits"]) == ("error", 0)
+    assert trial.pool() == before
+
+
+def test_while_it_is_away_calls_are_refused_and_served_again_afterwards(trial: Hub, database: Postgres) -> None:
+    before = trial.pool()
+    database.stop()
+    try:
+        for path, body in (("/chat/completions", {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}), ("/models", None)):
+            began = time.monotonic()
+            headers = {"Authorization": f"Bearer {trial.server.app_key}"}
+            response = trial.session.request("POST" if body else "GET", trial.base + path, json=body, headers=headers, timeout=30)
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "database_unavailable"), path
+            assert response.headers["retry-after"]
+            assert time.monotonic() - began < 5
+        assert trial.fake.count == 0
+        assert not spooled(trial)
+    finally:
+        database.start()
+    wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
+    assert trial.pool() == (before[0], before[1] + 1, 0)

@@ -1,0 +1,152 @@
+"""Every row of the sitemap without a browser: the policy, what is private, how a page is built, and what stayed English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import html5lib
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests import factories
+from tests.browser import chinese
+from tests.browser.site import KINDS
+from tests.browser.sitemap import SITEMAP, Row
+from tests.browser.world import make
+from tests.core.test_headers import check_headers, check_html
+from tests.core.test_pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
+from tests.pairs import stored_pairs
+
+pytestmark = pytest.mark.django_db  # without it the test database is not made
+ROWS = [row for row in SITEMAP if not row.act]
+PERSONAL = ("/t/", "/workspaces/", "/accounts/profile/", "/admin/")
+OPERATORS = re.compile("^/admin/")
+# What is the reader's own language whatever the page's is.
+SILENT = {"code", "pre", "kbd", "samp", "script", "style", "svg", "noscript", "template"}
+SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-label", "data-busy")
+by_name = {"ids": lambda row: row.name}
+
+
+@pytest.fixture(scope="module")
+def worlds(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, dict[str, str]]]:
+    """The worlds of the sitemap, made once and rolled back at the end."""
+    with django_db_blocker.unblock(), stored_pairs(), transaction.atomic():
+        yield {slug: make(kind, slug) for slug, kind in KINDS.items()}
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def clients(worlds: dict[str, dict[str, str]]) -> dict[str, Client]:
+    """One signed-in browser for each person of the sitemap; their passwords were typed just now."""
+    found = {"": Client()}
+    for row in SITEMAP:
+        if row.space not in found:
+            email = worlds["acme"]["viewer"] if row.space == "viewer" else worlds[row.space]["owner"]
+            found[row.space] = Client()
+            answer = found[row.space].post("/accounts/login/", {"username": email, "password": factories.PASSWORD})
+            assert answer.status_code == 302, email
+    return found
+
+
+def opened(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], language: str = "en") -> Any:
+    ids = worlds.get(row.space) or worlds["acme"]
+    answer = clients[row.space].get(row.url(ids), headers={"Accept-Language": language})
+    assert answer.status_code == row.status
+    return answer
+
+
+def parsed(answer: Any) -> Any:
+    return html5lib.parse(answer.content.decode(), namespaceHTMLElements=False)
+
+
+def elements(tree: Any) -> Iterator[Any]:
+    return (one for one in tree.iter() if isinstance(one.tag, str))
+
+
+@pytest.mark.parametrize("row", ROWS, **by_name)
+def test_page_is_strict_and_well_made(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+    answer = opened(row, worlds, clients)
+    check_headers(answer)
+    check_html(answer.content.decode())
+    if row.path.startswith(PERSONAL) and row.status == 200 and row.space:
+        assert re.search("no-store|private", answer.headers.get("Cache-Control", "")), "a page of a person is not kept by others"
+    assert not row.secret or "no-store" in answer.headers["Cache-Control"]
+    tree = parsed(answer)
+    assert tree.get("lang") == "en"
+    assert len(tree.findall(".//main")) == 1
+    assert (tree.findtext(".//title") or "").strip()
+    if not OPERATORS.match(row.path):
+        check_structure(tree)
+
+
+def check_structure(tree: Any) -> None:
+    assert headings(tree) == sorted_without_gaps(headings(tree)), "one h1, no level skipped"
+    assert [nav.get("class") for nav in tree.iter("nav") if not (nav.get("aria-label") or nav.get("aria-labelledby"))] == []
+    ids = [one.get("id") for one in elements(tree) if one.get("id")]
+    assert sorted(set(ids)) == sorted(ids), [one for one in ids if ids.count(one) > 1]
+    assert unlabelled(tree) == []
+    assert [one.get("class") for one in tree.iter("button") if one.get("type") not in ("submit", "button")] == []
+    check_without_scripts(tree)
+
+
+def check_without_scripts(tree: Any) -> None:
+    """What htmx shortens is a link or a form, which also works without it; every form can be sent."""
+    shortened = [one for one in elements(tree) if any(str(name).startswith(("hx-get", "hx-post")) for name in one.attrib)]
+    assert [one.attrib for one in shortened if not (one.tag == "form" or (one.tag == "a" and one.get("href")))] == []
+    outside = {button.get("form") for button in tree.iter("button") if button.get("form")}
+    for form in tree.iter("form"):
+        buttons = [one for one in form.iter("button") if one.get("type") == "submit"]
+        assert buttons or form.get("id") in outside, f"nothing sends the form {form.attrib}"
+        if form.get("method", "get").lower() == "post":
+            assert any(one.get("name") == "csrfmiddlewaretoken" for one in form.iter("input"))
+
+
+@pytest.mark.parametrize("row", SITEMAP, **by_name)
+def test_page_takes_few_queries(
+    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], record_property: Callable[[str, str], None]
+) -> None:
+    """Cold, with an empty cache, and warm; the page of an act is counted before the act.
+
+    The first page of a visit also notes the visit, in the membership and in the session: at most two writes more, once in minutes.
+    """
+    for state in ("cold", "warm"):
+        with CaptureQueriesContext(connection) as queries:
+            opened(row, worlds, clients)
+        asked = [one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+        notes = [sql for sql in asked if re.match('UPDATE "(tenants_membership" SET "last_active|django_session)"', sql)]
+        record_property("the most of a page", f"queries, {state}|{len(asked)}|{row.name}")
+        assert len(asked) - len(notes) <= MOST_QUERIES, "\n".join([state, *(one[:160] for one in asked)])
+        assert len(notes) <= (2 if state == "cold" else 0), "a visit is noted once"
+
+
+@pytest.mark.parametrize("row", ROWS, **by_name)
+def test_nothing_stays_english(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+    tree = parsed(opened(row, worlds, clients, "zh-CN"))
+    assert tree.get("lang") == "zh-hans"
+    assert chinese.left(texts(tree)) == []
+
+
+def texts(node: Any) -> Iterator[str]:
+    """What is read and heard, without code; names of models and time zones in lists are nobody's language."""
+    if not isinstance(node.tag, str) or node.tag in SILENT or node.get("translate") == "no" or (node.tag != "html" and node.get("lang")):
+        return
+    if not (node.tag == "option" and "/" in (node.get("value") or "")):
+        yield from [node.text] if node.text and node.text.strip() else []
+    yield from (node.get(name) for name in SPOKEN if node.get(name))
+    for child in node:
+        yield from texts(child)
+        yield from [child.tail] if child.tail and child.tail.strip() else []
+
+
+def test_empty_pages_say_what_to_do(worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+    """P34: a sentence and a way out, wherever there is nothing."""
+    for row in ROWS:
+        if row.name.endswith((" empty", " none found")):
+            main = parsed(opened(row, worlds, clients)).find(".//main")
+            ways = [one for one in main.iter("a") if one.get("href")] + list(main.iter("button"))
+            assert ways, f"{row.name} is a dead end"
+            assert len("".join(main.itertext()).split()) > 8, f"{row.name} does not say why"

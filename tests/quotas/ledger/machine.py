@@ -1,0 +1,227 @@
+"""A model of the ledger in plain Python, driven beside the real one; rows and states are compared after each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import transaction
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from quotas.ledger import invariants, services
+from quotas.ledger.invariants import grace_seconds
+from quotas.ledger.states import HoldState, UnknownHold, UnknownPool
+from quotas.models import CallRecord, Grant, Hold
+from quotas.trials import plans
+from quotas.trials.plans import BelowUsed
+from tenants.audit.trail import COMMAND
+from tenants.scope import all_tenants
+from tests.factories import make_tenant
+from tests.quotas.conftest import make_plan, make_pool, record_for, request_for
+
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+MARGIN = timedelta(seconds=60)
+KEYS = st.sampled_from("abcdef")
+PICKS = st.integers(0, 5)  # which of the holds that are there
+POOLS = st.integers(0, 1)
+
+
+@dataclass
+class ModelHold:
+    """What a row of Hold must say."""
+
+    id: UUID
+    amount: int
+    fingerprint: str
+    expires: datetime
+    state: str = "held"
+    used: int = 0
+    reason: str = ""
+    sent: bool = False
+
+    def finish(self, state: str, used: int, reason: str) -> None:
+        self.state, self.used, self.reason = state, used, reason
+
+
+@dataclass
+class ModelPool:
+    """What a row of CreditPool, its grants and call records must say."""
+
+    limit: int
+    holds: dict[str, ModelHold] = field(default_factory=dict)
+    records: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # key -> credits, status, error code
+    grants: list[int] = field(default_factory=list)
+
+    @property
+    def settled(self) -> int:
+        return sum(hold.used for hold in self.holds.values())
+
+    @property
+    def held(self) -> int:
+        return sum(hold.amount for hold in self.holds.values() if hold.state == "held")
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.settled - self.held
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts: list[Any] = [transaction.atomic(), all_tenants()]
+        for context in self.contexts:
+            context.__enter__()
+        self.now = START
+        plan = make_plan(limit=5)
+        self.rows = [make_pool(make_tenant(slug, with_keys=False), limit=5, plan=plan) for slug in ("one", "two")]
+        self.models = [ModelPool(5, grants=[5]) for _row in self.rows]
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        for context in reversed(self.contexts):
+            context.__exit__(None, None, None)
+
+    def _picked(self, number: int, pick: int) -> tuple[str, ModelHold | None]:
+        """A hold of the pool and its key; None as long as there is none."""
+        holds = sorted(self.models[number].holds.items())
+        return holds[pick % len(holds)] if holds else ("a", None)
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    @rule(number=POOLS, key=KEYS, amount=st.integers(1, 4), fingerprint=st.sampled_from("xy"), seconds=st.sampled_from((5, 300)))
+    def hold(self, number: int, key: str, amount: int, fingerprint: str, seconds: int) -> None:
+        row, model = self.rows[number], self.models[number]
+        request = request_for(row, key, amount=amount, fingerprint=fingerprint, deadline_seconds=seconds)
+        result = services.hold(request, now=self.now)
+        known = model.holds.get(key)
+        if known is None and model.left >= amount:
+            expected, known = (
+                HoldState.HELD,
+                ModelHold(request.hold_id, amount, fingerprint, self.now + timedelta(seconds=seconds) + MARGIN),
+            )
+            model.holds[key] = known
+        elif known is None:
+            expected = HoldState.EXHAUSTED
+        elif known.fingerprint != fingerprint:
+            expected = HoldState.MISMATCH
+        else:
+            expected = HoldState.IN_PROGRESS if known.state == "held" else HoldState.DONE
+        assert result.state is expected
+        assert result.hold_id == (known and known.id)
+        assert (result.settled, result.held, result.left) == (model.settled, model.held, model.left)
+        if expected is HoldState.DONE:
+            assert result.used == (known and known.used)
+
+    @rule(number=POOLS, pick=PICKS)
+    def mark_sent(self, number: int, pick: int) -> None:
+        known = self._picked(number, pick)[1]
+        open_ = known is not None and known.state == "held"
+        hold_id = known.id if known else uuid4()
+        assert services.mark_sent(tenant_id=self.rows[number].tenant_id, hold_id=hold_id) is open_
+        if known and open_:
+            known.sent = True
+
+    @rule(number=POOLS, pick=PICKS, share=st.sampled_from((None, 0, 1)))
+    def settle(self, number: int, pick: int, share: int | None) -> None:
+        key, known = self._picked(number, pick)
+        used = None if share is None or known is None else min(share, known.amount)
+        charged = known.amount if known and used is None else used or 0
+        self._finish(number, key, "settled", charged, lambda given: services.settle(used=used, **given), ("ok", ""), "")
+
+    @rule(number=POOLS, pick=PICKS)
+    def void(self, number: int, pick: int) -> None:
+        key, _known = self._picked(number, pick)
+        self._finish(number, key, "voided", 0, lambda given: services.void(reason="broken", **given), ("error", "broken"), "broken")
+
+    def _finish(self, number: int, key: str, state: str, used: int, call: Any, outcome: tuple[str, str], reason: str) -> None:
+        row, model = self.rows[number], self.models[number]
+        known = model.holds.get(key)
+        record = record_for(row.tenant, status=outcome[0], error_code=outcome[1])
+        try:
+            result = call({"hold_id": known.id if known else uuid4(), "record": record})
+        except UnknownHold:
+            assert known is None
+            return
+        assert known is not None
+        assert result.applied is (known.state == "held")
+        if known.state == "held":
+            known.finish(state, used, reason)
+            model.records[key] = (used, *outcome)
+        assert (result.state, result.used) == (known.state, known.used)
+        assert (result.settled, result.held, result.left) == (model.settled, model.held, model.left)
+
+    @rule(seconds=st.sampled_from((1, 59, 61, 240, 400)))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def reap(self) -> None:
+        reaped = services.reap(now=self.now)
+        voided = settled = 0
+        for model in self.models:
+            for key, known in model.holds.items():
+                if known.state != "held" or known.expires >= self.now:
+                    continue
+                if known.sent:
+                    known.finish("settled", known.amount, "unknown")
+                    model.records[key] = (known.amount, "error", "unknown")
+                    settled += 1
+                else:
+                    known.finish("voided", 0, "not_sent")
+                    model.records[key] = (0, "error", "not_sent")
+                    voided += 1
+        assert (reaped.voided, reaped.settled) == (voided, settled)
+
+    @rule(number=POOLS, amount=st.sampled_from((-3, -1, 1, 4)))
+    def grant(self, number: int, amount: int) -> None:
+        model = self.models[number]
+        try:
+            plans.grant(actor=COMMAND, pool=self.rows[number], amount=amount, reason="test")
+        except BelowUsed:
+            assert model.left + amount < 0
+            return
+        assert model.left + amount >= 0
+        model.limit += amount
+        model.grants.append(amount)
+
+    @rule(number=POOLS, pick=PICKS)
+    def a_stranger_tries(self, number: int, pick: int) -> None:
+        """The other workspace, with this one's ids."""
+        row, foreign = self.rows[number], self.rows[1 - number].tenant
+        key, known = self._picked(number, pick)
+        with pytest.raises(UnknownPool):
+            services.hold(request_for(row, key, tenant_id=foreign.pk), now=self.now)
+        if known is None:
+            return
+        assert services.mark_sent(tenant_id=foreign.pk, hold_id=known.id) is False
+        with pytest.raises(UnknownHold):
+            services.settle(hold_id=known.id, record=record_for(foreign))
+
+    # -- comparison ---------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def rows_agree(self) -> None:
+        for row, model in zip(self.rows, self.models, strict=True):
+            row.refresh_from_db()
+            assert (row.limit, row.settled, row.held) == (model.limit, model.settled, model.held)
+            holds = {
+                hold.key: ModelHold(hold.pk, hold.amount, hold.fingerprint, hold.expires, hold.state, hold.used, hold.reason, hold.sent)
+                for hold in Hold.objects.filter(pool=row)
+            }
+            assert holds == model.holds
+            records = {
+                record.hold.key: (record.credits, record.status, record.error_code)
+                for record in CallRecord.objects.filter(tenant=row.tenant).select_related("hold")
+            }
+            assert records == model.records
+            assert sorted(Grant.objects.filter(pool=row).values_list("amount", flat=True)) == sorted(model.grants)
+
+    @invariant()
+    def audit_agrees(self) -> None:
+        grace = timedelta(seconds=grace_seconds())
+        late = any(hold.state == "held" and hold.expires + grace < self.now for model in self.models for hold in model.holds.values())
+        assert {violation.invariant for violation in invariants.audit(now=self.now)} == ({"I6"} if late else set())
