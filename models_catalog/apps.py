@@ -8,9 +8,8 @@ class ModelsCatalogConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from models_catalog import checks, queries, receivers  # noqa: F401  (checks and receivers register themselves)
+        from models_catalog import checks, receivers  # noqa: F401  (checks and receivers register themselves)
         from models_catalog.models import TenantModel
-        from providers import ports
         from providers.credentials import opening
         from tenants.crypto import keys
 
@@ -20,5 +19,3 @@ class ModelsCatalogConfig(AppConfig):
             provider="provider",
             base_url=lambda row: opening.effective_base_url(row.provider, row.base_url),
         )
-        ports.register_model_counts(queries.counts)
-        ports.register_dependents(queries.scenarios_of)

@@ -1,19 +1,19 @@
-"""What apps above this one know of a provider: they register a function, the queries here ask it."""
+"""What this app asks of the apps above it about a provider."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
+from core.ports import Port
 from core.request_cache import once
 
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
-    """One tenant's trial at one provider, in credits; `models` maps a model's name to its credits per call."""
+    """One tenant's trial at one provider. Amounts are credits; `models` maps names to credits per call."""
 
     plan: str
     limit: int
@@ -24,69 +24,34 @@ class TrialFacts:
     is_on: bool = True
 
 
-Trials = Callable[[UUID], Mapping[str, TrialFacts]]
-ModelCounts = Callable[[UUID], Mapping[str, int]]
-Dependents = Callable[[UUID, str], tuple[str, ...]]
 Model = tuple[str, str]  # provider's slug, model's name
-T = TypeVar("T")
-LatestCalls = Callable[[UUID, Collection[Model]], Mapping[Model, datetime]]
-
-_trials: list[Trials] = []
-_model_counts: list[ModelCounts] = []
-_dependents: list[Dependents] = []
-_latest_calls: list[LatestCalls] = []
 
 
-def register_trials(function: Trials) -> None:
-    """`function(tenant_id)` gives the trial of each provider (slug -> facts) that has one, in one or two queries."""
-    _add(_trials, function)
-
-
-def register_model_counts(function: ModelCounts) -> None:
-    """`function(tenant_id)` gives the number of models of each provider (slug -> count), in one query."""
-    _add(_model_counts, function)
-
-
-def register_dependents(function: Dependents) -> None:
-    """`function(tenant_id, provider)` names the scenarios whose default model is the provider's."""
-    _add(_dependents, function)
-
-
-def register_latest_calls(function: LatestCalls) -> None:
-    """`function(tenant_id, models)` gives when each of the models was called last, exact to the day, in one query or two."""
-    _add(_latest_calls, function)
+@Port
+def connected_trials(tenant_id: UUID) -> Mapping[str, TrialFacts]:
+    """Return the trial of each provider that has one, by slug; trials that are off say so."""
+    return {}
 
 
 @once
-def trials(tenant_id: UUID) -> dict[str, TrialFacts]:
-    """The trials of a tenant by provider; those switched off are included and say so."""
-    found: dict[str, TrialFacts] = {}
-    for function in _trials:
-        found.update(function(tenant_id))
-    return found
+def trials(tenant_id: UUID) -> Mapping[str, TrialFacts]:
+    """Return `connected_trials`, read once per page."""
+    return connected_trials(tenant_id)
 
 
-def model_counts(tenant_id: UUID) -> dict[str, int]:
-    """How many models the catalog knows of each provider."""
-    counts: dict[str, int] = {}
-    for function in _model_counts:
-        counts.update(function(tenant_id))
-    return counts
+@Port
+def model_counts(tenant_id: UUID) -> Mapping[str, int]:
+    """Return how many models the catalog has of each provider, by slug."""
+    return {}
 
 
+@Port
 def dependents(tenant_id: UUID, provider: str) -> tuple[str, ...]:
-    """The labels of what stops working when the provider's last credential goes, besides its models."""
-    return tuple(label for function in _dependents for label in function(tenant_id, provider))
+    """Return the labels of the default models that stop with the provider's last credential."""
+    return ()
 
 
-def latest_calls(tenant_id: UUID, models: Collection[Model]) -> dict[Model, datetime]:
-    """When each of the models was called last, exact to the day; those that never were are left out."""
-    found: dict[Model, datetime] = {}
-    for function in _latest_calls:
-        found.update(function(tenant_id, models))
-    return found
-
-
-def _add(registered: list[T], function: T) -> None:
-    if function not in registered:  # ready() may run twice in one process
-        registered.append(function)
+@Port
+def latest_calls(tenant_id: UUID, models: Collection[Model]) -> Mapping[Model, datetime]:
+    """Return when each model was last called, exact to the day; uncalled models are left out."""
+    return {}

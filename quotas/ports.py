@@ -1,11 +1,8 @@
-"""What this app has to ask of apps it may not import: plans' credentials, retired models, prices, names of providers.
-
-gateway/apps.py registers the answers. Until then a credential is kept as it was typed, every field but `base_url` as a secret.
-"""
+"""What this app asks of apps it must not import: plan credentials, retired models, prices, provider names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -14,6 +11,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from core.ports import Port
 from quotas.ledger import pricing
 
 
@@ -68,75 +66,50 @@ class ListPrice:
     is_own: bool = False
 
 
-# (tenant's id, provider's slug, model) -> its price in the catalog of now; None where the catalog knows none.
-FindPrice = Callable[[UUID, str, str], ListPrice | None]
-# provider's slug -> its name for people; None where there is no such provider.
-FindLabel = Callable[[str], Any]
-# provider's slug -> the inputs of its credential, base_url among them.
-CredentialFields = Callable[[str], Sequence[CredentialField]]
-# (provider's slug, typed values by field name, base_url among them) -> PlanCredential; raises ServiceError.
-CheckCredential = Callable[[str, Mapping[str, str]], PlanCredential]
-# (provider's slug, base URL or "") -> the base URL that calls really go to: what the sealed secrets are bound to.
-EffectiveURL = Callable[[str, str], str]
-# (provider's slug, models) -> those of them that are retired.
-FindRetired = Callable[[str, Collection[str]], list[RetiredModel]]
+@Port
+def check_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
+    """Check and split what an operator typed for a plan.
 
+    Until an answer is connected, every field but `base_url` counts as a secret.
 
-def _as_typed(provider: str, values: Mapping[str, str]) -> PlanCredential:
+    Args:
+        values: By field name, `base_url` among them.
+
+    Raises:
+        ServiceError: A value is invalid or missing.
+    """
     secret = {name: value for name, value in values.items() if name != "base_url"}
     return PlanCredential(public={}, secret=secret, base_url=values.get("base_url", ""))
 
 
-def _usual_fields(provider: str) -> Sequence[CredentialField]:
-    return (CredentialField("api_key", _("API key"), secret=True), CredentialField("base_url", _("Base URL")))
-
-
-@dataclass(slots=True)
-class _Registered:
-    check: CheckCredential = _as_typed
-    effective_url: EffectiveURL = lambda provider, base_url: base_url
-    retired: FindRetired = lambda provider, models: []
-    fields: CredentialFields = _usual_fields
-    price: FindPrice = lambda tenant_id, provider, model: None
-    label: FindLabel = lambda provider: None
-
-
-_registered = _Registered()
-
-
-def register_catalog(*, price: FindPrice, label: FindLabel) -> None:
-    """Called once, when the apps are ready."""
-    _registered.price, _registered.label = price, label
-
-
-def register(
-    *, check: CheckCredential, effective_url: EffectiveURL, retired: FindRetired, fields: CredentialFields = _usual_fields
-) -> None:
-    """Called once, when the apps are ready."""
-    _registered.check, _registered.effective_url, _registered.retired, _registered.fields = check, effective_url, retired, fields
-
-
-def check_credential(provider: str, values: Mapping[str, str]) -> PlanCredential:
-    """Check and split what was typed for `provider`. Raises ServiceError."""
-    return _registered.check(provider, values)
-
-
+@Port
 def credential_fields(provider: str) -> Sequence[CredentialField]:
-    """The inputs of the credential, for a form."""
-    return _registered.fields(provider)
+    """Return the inputs of a provider's credential, `base_url` among them."""
+    return (
+        CredentialField("api_key", _("API key"), secret=True),
+        CredentialField("base_url", _("Base URL")),
+    )
 
 
+@Port
 def effective_url(provider: str, base_url: str) -> str:
-    return _registered.effective_url(provider, base_url)
+    """Return the base URL that calls really go to, which is what sealed secrets are bound to."""
+    return base_url
 
 
+@Port
 def retired(provider: str, models: Collection[str]) -> list[RetiredModel]:
-    return _registered.retired(provider, models)
+    """Return those of the models that are retired or will be."""
+    return []
 
 
+@Port
 def price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
-    return _registered.price(tenant_id, provider, model)
+    """Return the model's current price in the catalog, or None if it has none."""
+    return None
 
 
+@Port
 def provider_label(provider: str) -> Any:
-    return _registered.label(provider)
+    """Return the provider's name for people, or None if the provider is unknown."""
+    return None

@@ -1,14 +1,13 @@
-"""What pages have to ask of apps that this one may not import: what an app key may call, and names for what the audit log holds as codes.
-
-gateway/apps.py registers the answers. Until then there is nothing to choose from, no example of a call, and codes stay codes.
-"""
+"""What this app asks of the apps above it: what an app key may call, and names for audited codes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+from core.ports import Port
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +32,26 @@ class Example:
 
 # What a key may use, as lists of allowed providers, models and operations; empty means all.
 Limits = tuple[Collection[str], Collection[str], Collection[str]]
-# code -> words for people, None where it is no such code.
-Label = Callable[[str], Any]
-_callables: list[Callable[[UUID], CallableModels]] = []
-_examples: list[Callable[[UUID, Limits], Example | None]] = []
-_labels: dict[str, Label] = {}
 
 
-def register(*, callables: Callable[[UUID], CallableModels], example: Callable[[UUID, Limits], Example | None]) -> None:
-    """Once, when the applications are ready."""
-    _callables[:], _examples[:] = [callables], [example]
-
-
+@Port
 def callables(tenant_id: UUID) -> CallableModels:
-    return _callables[0](tenant_id) if _callables else CallableModels()
+    """Return what the workspace has to call."""
+    return CallableModels()
 
 
+@Port
 def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
-    """A call that a key with these limits can make now; None where there is none."""
-    return _examples[0](tenant_id, limits) if _examples else None
+    """Return a call that a key with these limits can make now, or None if there is none."""
+    return None
 
 
-def register_labels(labels: Mapping[str, Label]) -> None:
-    """By the type of an audit entry's object, or the name of one of its details."""
-    _labels.update(labels)
-
-
+@Port
 def label(kind: str, code: str) -> Any:
-    """What people call it: a provider, a scenario. The code itself where nobody has words for it."""
-    found = _labels[kind](code) if kind in _labels and code else None
-    return code if found is None else found
+    """Return what people call something that is stored as a code.
+
+    Args:
+        kind: Type of an audit entry's object, or the name of one of its details.
+        code: For example a provider's slug.
+    """
+    return code

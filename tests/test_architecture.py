@@ -136,13 +136,20 @@ def test_every_page_of_a_workspace_names_the_action_it_needs(page) -> None:
         assert page.action is not None, f"{page.path}: decorate the view with @page(Action....)"
 
 
+def below_the_pages(path: Path) -> bool:
+    """Whether a file is a service, a query, a model or a manager."""
+    parts = path.relative_to(source.ROOT).with_suffix("").parts[1:]
+    layer = next((part for part in parts if part in {"views", "forms", "admin", "api", "services", "queries", "models", "managers"}), "")
+    return layer in {"services", "queries", "models", "managers"}
+
+
 def test_layers_below_the_pages_do_not_see_requests() -> None:
     """Services and queries take values, not a request; they know no HTTP status and render nothing."""
     forbidden = ("django.http", "django.shortcuts", "rest_framework", "django.contrib.messages")
     found = [
         f"{source.name_of(path)}:{line} {name}"
         for path in source.files(*source.APPS)
-        if path.name in {"services.py", "queries.py", "models.py", "managers.py"}
+        if below_the_pages(path)
         for line, name in source.imports(path)
         if name.startswith(forbidden)
     ]

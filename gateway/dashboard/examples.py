@@ -31,7 +31,7 @@ def callables(tenant_id: UUID) -> CallableModels:
         )
 
 
-def example(tenant_id: UUID, limits: Limits) -> Example | None:
+def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
     """A call of the workspace's default where it is answered, else of a model that can be called; None where there is none."""
     with reading_once():
         works = catalog.can_call(tenant_id=tenant_id)

@@ -20,7 +20,7 @@ from core.error_codes import ErrorCode, describe
 from core.request_cache import once, reading_once
 from core.times import NEVER
 from models_catalog.models import DefaultModel
-from providers import ports
+from providers import ports as provider_ports
 from providers import queries as provider_queries
 from providers.cards import Card
 from providers.queries import State
@@ -28,7 +28,7 @@ from quotas.models import CallRecord, RolledUntil, StaleHour
 from quotas.usage import call_list, charts, summaries
 from quotas.usage.summaries import SummaryRow
 from quotas.usage.totals import Standing
-from tenants import ports as hooks
+from tenants import ports as tenant_ports
 from tenants.auth.permissions import Action
 from tenants.models import AppKey, Tenant
 
@@ -67,7 +67,7 @@ class Overview:
     cards: list[Card] | None = None  # of the providers that are set up
     problems: list[Problem] | None = None
     days: list[SummaryRow] | None = None
-    example: hooks.Example | None = None
+    example: tenant_ports.Example | None = None
     counts: dict[str, int] = field(default_factory=dict)  # of models, by provider
     unread: list[Any] = field(default_factory=list)  # names of the parts that could not be read
 
@@ -126,14 +126,14 @@ def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
         return None
 
 
-def _kept(tenant: Tenant) -> tuple[hooks.Example | None, dict[str, int]]:
+def _kept(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int]]:
     """An example, and the number of models by provider. Looked for after each change of what can be called, and once a minute:
     that takes as many queries as the other parts.
     """
     key = f"overview:{tenant.pk}:{tenant.config_version}:{get_language()}"
-    kept: tuple[hooks.Example | None, dict[str, int]] | None = cache.get(key)
+    kept: tuple[tenant_ports.Example | None, dict[str, int]] | None = cache.get(key)
     if kept is None:
-        kept = (hooks.example(tenant.pk), dict(ports.model_counts(tenant.pk)))
+        kept = (tenant_ports.example(tenant.pk), dict(provider_ports.model_counts(tenant.pk)))
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 

@@ -24,11 +24,11 @@ Trial = Callable[..., None]
 @pytest.fixture
 def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
     """Registers one trial at OpenAI and nothing else."""
-    monkeypatch.setattr(ports, "_trials", [])
+    monkeypatch.setattr(ports.connected_trials, "_answer", lambda tenant_id: {})
 
     def register(**changes: Any) -> None:
         given = {"plan": "openai", "limit": 500, "settled": 462, "held": 0, "left": 38, "models": {"gpt-3.5-turbo": 1}} | changes
-        ports.register_trials(lambda tenant_id: {"openai": TrialFacts(**given)})
+        ports.connected_trials.connect(lambda tenant_id: {"openai": TrialFacts(**given)})
 
     return register
 
