@@ -8,7 +8,8 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] == ["init"]:
-        # The one command that may be an installation's first: every other one finds the secrets made, or says that they are missing.
+        # The one command that may be an installation's first: every other one finds the secrets
+        # made, or says that they are missing.
         from config import first_start
 
         first_start.main()

@@ -1,10 +1,12 @@
-"""`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow streams through one process; and
-of decoding a stream, by bench/decoding.py.
+"""`python -m bench [--quick] [--only NAME]`: CPU of the server's processes per call, and many slow
+streams through one process; and of decoding a stream, by bench/decoding.py.
 
-The server runs as an operator starts it (gunicorn, uvicorn worker, one process), the fake provider and the load generator in processes of
-their own. CPU is user and system time of the server's processes, gunicorn's own included, from /proc/<pid>/stat over all calls of a run,
-divided by their number. The median of the runs stands beside the best, because other programs on the machine can only add. PostgreSQL's
-processes are counted apart. A run takes RUN_SECONDS at most, so that all rows are there within six minutes.
+The server runs as an operator starts it (gunicorn, uvicorn worker, one process), the fake provider
+and the load generator in processes of their own. CPU is user and system time of the server's
+processes, gunicorn's own included, from /proc/<pid>/stat over all calls of a run, divided by their
+number. The median of the runs stands beside the best, because other programs on the machine can
+only add. PostgreSQL's processes are counted apart. A run takes RUN_SECONDS at most, so that all
+rows are there within six minutes.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ CASES = (
 
 
 def cpu_seconds(first: int | None) -> float:
-    """User and system time of a process and its children, those that have ended included (PostgreSQL's autovacuum comes and goes)."""
+    """User and system time of a process and its children, those that have ended included
+    (PostgreSQL's autovacuum comes and goes).
+    """
     if first is None:
         return 0.0
     ticks = sum(times(first))
@@ -68,7 +72,10 @@ def cpu_seconds(first: int | None) -> float:
 
 def times(pid: int) -> list[int]:
     """Ticks of a process: user, system, and both of its ended children."""
-    return [int(value) for value in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+    return [
+        int(value)
+        for value in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    ]
 
 
 def peak_megabytes(pid: int) -> float:
@@ -99,7 +106,16 @@ def postgres_pid(database_url: str) -> int | None:
 def fake_provider(*arguments: str) -> Iterator[str]:
     """The fake provider in a process of its own; its URL."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.fakes.provider", "--port", str(port), "--keep", "0", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fakes.provider",
+        "--port",
+        str(port),
+        "--keep",
+        "0",
+        *arguments,
+    ]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -122,7 +138,14 @@ def running(provider: str, database_url: str) -> Iterator[Server]:
                 "models": {"gpt-3.5-turbo": 1},
                 "values": {"api_key": KEY, "base_url": provider},
             },
-            "credentials": [{"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": provider}],
+            "credentials": [
+                {
+                    "provider": "openai",
+                    "name": "Main",
+                    "values": {"api_key": KEY},
+                    "base_url": provider,
+                }
+            ],
             "orders": {"openai": "trial_first"},
         }
         server._python("-m", "tests.gateway.seed", server.workspace, json.dumps(wanted))
@@ -133,13 +156,19 @@ def load(server: Server, **wanted: Any) -> dict[str, Any]:
     """One run of the load generator."""
     asked = {"port": server.port, "key": server.app_key} | wanted
     done = subprocess.run(
-        [sys.executable, "-m", "bench.client", json.dumps(asked)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "bench.client", json.dumps(asked)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)
     result: dict[str, Any] = json.loads(done.stdout)
     if result["bad"]:
-        raise SystemExit(f"{result['bad']} calls failed:\n{server.log.read_text(errors='replace')[-3000:]}")
+        raise SystemExit(
+            f"{result['bad']} calls failed:\n{server.log.read_text(errors='replace')[-3000:]}"
+        )
     return result
 
 
@@ -154,7 +183,11 @@ class Run:
 
 def measure(server: Server, database_url: str, case: Case, factor: float) -> list[Run]:
     """The runs of a case, cheapest first."""
-    options: dict[str, Any] = {"model": case.model, "stream": case.stream, "connections": case.connections}
+    options: dict[str, Any] = {
+        "model": case.model,
+        "stream": case.stream,
+        "connections": case.connections,
+    }
     warm = load(server, calls=WARM, **options)
     calls = max(WARM, int(factor * min(case.calls, RUN_SECONDS * warm["good"] / warm["seconds"])))
     ours, theirs = server.pid, postgres_pid(database_url)
@@ -187,19 +220,38 @@ def databases() -> Iterator[Callable[[str], str]]:
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    )
 
 
 def bench_calls(names: list[str], factor: float, only: str) -> None:
     rows: list[tuple[str, ...]] = [
-        ("call", "database", "CPU per call", "best run", "goal", "PostgreSQL's own CPU", "calls per second", "p50", "p99")
+        (
+            "call",
+            "database",
+            "CPU per call",
+            "best run",
+            "goal",
+            "PostgreSQL's own CPU",
+            "calls per second",
+            "p50",
+            "p99",
+        )
     ]
     with fake_provider("--frames", "100") as provider, databases() as fresh:
         for name in names:
             url = fresh(name)
             with running(provider, url) as server:
-                rows += [row_of(case, name, measure(server, url, case, factor)) for case in CASES if only in case.name]
+                rows += [
+                    row_of(case, name, measure(server, url, case, factor))
+                    for case in CASES
+                    if only in case.name
+                ]
     say(table(rows))
 
 
@@ -225,11 +277,28 @@ def bench_streams(name: str) -> None:
         running(provider, fresh(name)) as server,
     ):
         before, began = cpu_seconds(server.pid), time.monotonic()
-        seen = load(server, model=OWN, stream=True, connections=STREAMS, calls=STREAMS, late=RHYTHM, spread=5)
+        seen = load(
+            server,
+            model=OWN,
+            stream=True,
+            connections=STREAMS,
+            calls=STREAMS,
+            late=RHYTHM,
+            spread=5,
+        )
         cpu = (cpu_seconds(server.pid) - before) / (time.monotonic() - began)
         memory = sum(peak_megabytes(pid) for pid in (server.pid, *children(server.pid)))
     rows = [
-        ("streams at once", "pieces per second", "late p50", "late p99", "goal", "memory", "goal", "CPU of one core"),
+        (
+            "streams at once",
+            "pieces per second",
+            "late p50",
+            "late p99",
+            "goal",
+            "memory",
+            "goal",
+            "CPU of one core",
+        ),
         (
             str(STREAMS),
             str(int(STREAMS / RHYTHM)),
@@ -252,15 +321,34 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="fewer calls, for a first look")
-    parser.add_argument("--only", default="", help="a part of a row's name, “streams at once” or “decoding”")
+    parser.add_argument(
+        "--only", default="", help="a part of a row's name, “streams at once” or “decoding”"
+    )
     parser.add_argument("--database", choices=("SQLite", "PostgreSQL"), help="only this one")
     options = parser.parse_args()
-    if not os.environ.get("DATABASE_URL", "").startswith("postgres") and options.database != "SQLite" and options.only != "decoding":
+    if (
+        not os.environ.get("DATABASE_URL", "").startswith("postgres")
+        and options.database != "SQLite"
+        and options.only != "decoding"
+    ):
         # A PostgreSQL of our own, for as long as this takes.
         raise SystemExit(
-            subprocess.run([sys.executable, "-m", "tests.postgres", sys.executable, "-m", "bench", *sys.argv[1:]], check=False).returncode
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.postgres",
+                    sys.executable,
+                    "-m",
+                    "bench",
+                    *sys.argv[1:],
+                ],
+                check=False,
+            ).returncode
         )
-    say(f"{os.cpu_count()} processors, load average of the last minute before this began: {os.getloadavg()[0]:.1f}")
+    say(
+        f"{os.cpu_count()} processors, load average of the last minute before this began: {os.getloadavg()[0]:.1f}"
+    )
     if options.only in ("", "decoding"):
         say(table(decoding.rows(0.25 if options.quick else 1.0)))
     if options.only == "decoding":

@@ -1,8 +1,10 @@
-"""A load generator that costs little itself: raw sockets, requests made once, answers counted and not parsed.
+"""A load generator that costs little itself: raw sockets, requests made once, answers counted and
+not parsed.
 
-`python -m bench.client JSON` with {"port", "key", "model", "stream", "connections", "calls", "frames", "spread", "late"}; prints one line of
-JSON. calls: in all. late: seconds between a provider's pieces; how much longer clients wait between two is measured. spread: seconds over
-which the connections begin.
+`python -m bench.client JSON` with {"port", "key", "model", "stream", "connections", "calls",
+"frames", "spread", "late"}; prints one line of JSON. calls: in all. late: seconds between a
+provider's pieces; how much longer clients wait between two is measured. spread: seconds over which
+the connections begin.
 """
 
 from __future__ import annotations
@@ -44,13 +46,17 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.load.rhythm:
             self.note_lateness(data)
-        self.buffer = (self.buffer + data)[-self.load.keep :] if self.load.stream else self.buffer + data
+        self.buffer = (
+            (self.buffer + data)[-self.load.keep :] if self.load.stream else self.buffer + data
+        )
         if self.load.stream:
             if self.buffer.endswith(END):
                 self.done(b"[DONE]" in self.buffer)
             return
         head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if found and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+        if found and len(body) >= int(
+            head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        ):
             self.done(head.startswith(b"HTTP/1.1 200"))
 
     def note_lateness(self, data: bytes) -> None:
@@ -72,12 +78,18 @@ class Connection(asyncio.Protocol):
 
 class Load:
     def __init__(self, wanted: dict[str, Any]) -> None:
-        body: dict[str, Any] = {"model": wanted["model"], "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+        body: dict[str, Any] = {
+            "model": wanted["model"],
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        }
         if wanted.get("stream"):
             body["stream"] = True
         data = json.dumps(body).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {wanted['key']}\r\n"
-        self.request = f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+        self.request = (
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
         self.stream = bool(wanted.get("stream"))
         self.keep = 64
         self.left = wanted["calls"]
@@ -106,14 +118,21 @@ class Load:
                 await asyncio.sleep(self.spread / self.connections)
         await self.over.wait()
         seconds = time.perf_counter() - began
-        return {"good": self.good, "bad": self.bad, "seconds": seconds} | _spread("ms", self.times) | _spread("late", list(self.late))
+        return (
+            {"good": self.good, "bad": self.bad, "seconds": seconds}
+            | _spread("ms", self.times)
+            | _spread("late", list(self.late))
+        )
 
 
 def _spread(name: str, values: list[float]) -> dict[str, float]:
     if not values:
         return {}
     values.sort()
-    return {f"{name}_p{part}": 1000 * values[min(len(values) - 1, len(values) * part // 100)] for part in (50, 99)}
+    return {
+        f"{name}_p{part}": 1000 * values[min(len(values) - 1, len(values) * part // 100)]
+        for part in (50, 99)
+    }
 
 
 if __name__ == "__main__":

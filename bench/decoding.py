@@ -1,8 +1,10 @@
-"""CPU of turning a provider's stream of 100 pieces of text into OpenAI's chunks, without sockets: `python -m bench --only decoding`.
+"""CPU of turning a provider's stream of 100 pieces of text into OpenAI's chunks, without sockets:
+`python -m bench --only decoding`.
 
-Measured is the whole exchange of an adapter: making the request, starting the decoder, feeding it event by event, as they arrive. The
-streams of OpenAI's and Anthropic's formats come from the fake provider; for the others, the first piece of text in a stream of
-tests/providers/cases is there a hundred times.
+Measured is the whole exchange of an adapter: making the request, starting the decoder, feeding it
+event by event, as they arrive. The streams of OpenAI's and Anthropic's formats come from the fake
+provider; for the others, the first piece of text in a stream of tests/providers/cases is there a
+hundred times.
 """
 
 from __future__ import annotations
@@ -28,12 +30,21 @@ def rows(factor: float = 1.0) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [("stream of 100 pieces", "CPU", "best run", "goal")]
     for name, run, goal in _streams():
         spent = _spent(run, int(RUNS * factor))
-        found.append((name, f"{statistics.median(spent):.2f} ms", f"{spent[0]:.2f} ms", f"{goal} ms" if goal else "-"))
+        found.append(
+            (
+                name,
+                f"{statistics.median(spent):.2f} ms",
+                f"{spent[0]:.2f} ms",
+                f"{goal} ms" if goal else "-",
+            )
+        )
     return found
 
 
 def _spent(run: Callable[[], Any], runs: int) -> list[float]:
-    """Milliseconds of the process's CPU of each run, cheapest first; the collector of cycles is off, as in a call that makes none."""
+    """Milliseconds of the process's CPU of each run, cheapest first; the collector of cycles is
+    off, as in a call that makes none.
+    """
     run()
     gc.disable()
     try:
@@ -57,12 +68,28 @@ def _streams() -> Iterator[tuple[str, Callable[[], Any], float | None]]:
 
     made = {"openai": openai_frames("m", PIECES, True), "anthropic": anthropic_frames("m", PIECES)}
     for slug, frames in made.items():
-        told = {"model": "m", "stream": True, "body": {"messages": [{"role": "user", "content": "Hi"}]}}
-        case = Case(slug, told | {"replies": [{"events": [frame.decode() + "\n\n" for frame in frames]}]})
-        yield f"{slug}: the fake provider's", _decoding(case, events_of(stream_of(case))), GOALS[slug]
+        told = {
+            "model": "m",
+            "stream": True,
+            "body": {"messages": [{"role": "user", "content": "Hi"}]},
+        }
+        case = Case(
+            slug, told | {"replies": [{"events": [frame.decode() + "\n\n" for frame in frames]}]}
+        )
+        yield (
+            f"{slug}: the fake provider's",
+            _decoding(case, events_of(stream_of(case))),
+            GOALS[slug],
+        )
     seen = set()
     for case in PLAYED:
-        if case.stream and case.operation == "chat.completions" and "error" not in case.expect and stream_of(case) and not case.recorded:
+        if (
+            case.stream
+            and case.operation == "chat.completions"
+            and "error" not in case.expect
+            and stream_of(case)
+            and not case.recorded
+        ):
             made_calls: list[Any] = []
             play(case, made=made_calls)
             path = urlsplit(next(call.url for call in made_calls if call.stream)).path
@@ -88,13 +115,17 @@ def _decoding(case: Any, events: list[bytes]) -> Callable[[], Any]:
 
 
 def _lengthened(case: Any, events: list[bytes]) -> list[bytes]:
-    """The stream with its first piece of text a hundred times; empty where that cannot be, such as beside a sum of its pieces."""
+    """The stream with its first piece of text a hundred times; empty where that cannot be, such as
+    beside a sum of its pieces.
+    """
     from providers.declaration.errors import ProviderError
     from tests.providers.wire.test_contract import play
 
     def characters(told: list[bytes]) -> int:
         try:
-            return len(play(case, frame=lambda _stream: b"".join(told)).message.get("content") or "")
+            return len(
+                play(case, frame=lambda _stream: b"".join(told)).message.get("content") or ""
+            )
         except ProviderError:
             return 0
 

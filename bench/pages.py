@@ -1,7 +1,9 @@
-"""`python -m bench.pages`: server time, queries and opened keys of the settings pages, with a key for each provider and 500 models.
+"""`python -m bench.pages`: server time, queries and opened keys of the settings pages, with a key
+for each provider and 500 models.
 
-Django's test client calls the whole middleware in this process: what is measured is the server's work for a page, without the network.
-SQLite in a temporary folder, or the empty database that DATABASE_URL names.
+Django's test client calls the whole middleware in this process: what is measured is the server's
+work for a page, without the network. SQLite in a temporary folder, or the empty database that
+DATABASE_URL names.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def prepare() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     if "DATABASE_URL" not in os.environ:
         folder = tempfile.mkdtemp(prefix="bench-pages-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # ten million records are some gigabytes
+        atexit.register(
+            shutil.rmtree, folder, ignore_errors=True
+        )  # ten million records are some gigabytes
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/bench.sqlite3"
     import django
 
@@ -52,7 +56,9 @@ def prepare() -> None:
 
 
 def furnish() -> Any:
-    """A workspace with a credential at each provider, 500 rows of models, and some calls; its owner."""
+    """A workspace with a credential at each provider, 500 rows of models, and some calls; its
+    owner.
+    """
     from models_catalog.models import TenantModel
     from providers.declaration import registry
     from quotas.models import CallRecord
@@ -63,20 +69,42 @@ def furnish() -> Any:
     slugs = [provider.slug for provider in registry.all_providers()]
     with tenant_scope(space.tenant):
         for provider in registry.all_providers():
-            url = "" if provider.default_base_url or provider.local else "https://models.example.com/v1"
+            url = (
+                ""
+                if provider.default_base_url or provider.local
+                else "https://models.example.com/v1"
+            )
             secrets = [field for field in provider.credential_fields if field.secret]
-            chosen = [field for field in secrets if field.required] or [field for field in secrets if field.name in OPTIONAL][:1]
-            values = {field.name: factories.marked_secret(f"{provider.slug} {field.name}") for field in chosen}
-            factories.make_credential(space.tenant, provider=provider.slug, name="Bench", base_url=url, values=values)
+            chosen = [field for field in secrets if field.required] or [
+                field for field in secrets if field.name in OPTIONAL
+            ][:1]
+            values = {
+                field.name: factories.marked_secret(f"{provider.slug} {field.name}")
+                for field in chosen
+            }
+            factories.make_credential(
+                space.tenant, provider=provider.slug, name="Bench", base_url=url, values=values
+            )
         hosted = [slug for slug in slugs if slug not in ("demo", "anthropic", "chatglm")]
         TenantModel.objects.bulk_create(
             TenantModel(
-                tenant=space.tenant, provider=hosted[number % len(hosted)], model=f"model-{number}", type="reasoning", origin="added"
+                tenant=space.tenant,
+                provider=hosted[number % len(hosted)],
+                model=f"model-{number}",
+                type="reasoning",
+                origin="added",
             )
             for number in range(MODELS)
         )
         CallRecord.objects.bulk_create(
-            CallRecord(tenant=space.tenant, request_id=f"bench-{number}", provider="openai", model="gpt-5", operation="chat", status="ok")
+            CallRecord(
+                tenant=space.tenant,
+                request_id=f"bench-{number}",
+                provider="openai",
+                model="gpt-5",
+                operation="chat",
+                status="ok",
+            )
             for number in range(CALLS)
         )
     return space.owner

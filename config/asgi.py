@@ -26,7 +26,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 django_application = BodyLimit(ClientDisconnect(_django))
 service = Runtime()
 gateway = Gateway(service, request_id)
-playground = Playground(gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT))
+playground = Playground(
+    gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT)
+)
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:

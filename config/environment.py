@@ -1,4 +1,6 @@
-"""Reads the environment so that a value that cannot be used is named, in one line and without the value of a secret."""
+"""Reads the environment so that a value that cannot be used is named, in one line and without the
+value of a secret.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,20 @@ _KINDS = {int: "a whole number", float: "a number"}
 
 
 class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no types
-    """Each variable NAME may also come as NAME_FILE. Raises ImproperlyConfigured for what cannot be read or is of the wrong kind."""
+    """Each variable NAME may also come as NAME_FILE. Raises ImproperlyConfigured for what cannot be
+    read or is of the wrong kind.
+    """
 
     def get_value(self, var: str, cast: Any = None, *arguments: Any, **options: Any) -> Any:
         try:
             return super().get_value(var, cast, *arguments, **options)
         except OSError as error:
-            raise ImproperlyConfigured(f"{var}_FILE names a file that cannot be read: {error.filename}: {error.strerror}.") from None
+            raise ImproperlyConfigured(
+                f"{var}_FILE names a file that cannot be read: {error.filename}: {error.strerror}."
+            ) from None
         except UnicodeDecodeError:
             raise ImproperlyConfigured(f"{var}_FILE names a file that is no text.") from None
         except ValueError:
-            raise ImproperlyConfigured(f"{var} must be {_KINDS.get(cast, 'of another kind')}.") from None
+            raise ImproperlyConfigured(
+                f"{var} must be {_KINDS.get(cast, 'of another kind')}."
+            ) from None

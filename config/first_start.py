@@ -1,4 +1,5 @@
-"""The first start's secrets: made once in DATA_DIR with mode 0600, where the environment and .env give none.
+"""The first start's secrets: made once in DATA_DIR with mode 0600, where the environment and .env
+give none.
 
 Runs before Django loads: `python -m config.first_start`. What is there already is never changed.
 """
@@ -33,9 +34,16 @@ def main() -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not env.str("SECRET_KEY", default=""):
             write_once(folder / "secret_key", secrets.token_urlsafe(50))
-        if not env.str("MODELKEEP_MASTER_KEYS", default="") and not (folder / "master_keys").exists():
+        if (
+            not env.str("MODELKEEP_MASTER_KEYS", default="")
+            and not (folder / "master_keys").exists()
+        ):
             if has_sealed_keys(folder / "modelkeep.sqlite3"):
-                sys.exit(LOST_KEYS.format(keys=folder / "master_keys", database=folder / "modelkeep.sqlite3"))
+                sys.exit(
+                    LOST_KEYS.format(
+                        keys=folder / "master_keys", database=folder / "modelkeep.sqlite3"
+                    )
+                )
             write_once(folder / "master_keys", new_master_key())
     except ImproperlyConfigured as error:
         sys.exit(f"The settings cannot be used: {error}")
@@ -45,24 +53,33 @@ def main() -> None:
 
 LOST_KEYS = (
     "The master keys are missing: there is no {keys}, and MODELKEEP_MASTER_KEYS is not set.\n"
-    "{database} holds keys that were sealed with them, which no other master key opens; so none was made.\n"
-    "Put the file back from your copy, or set MODELKEEP_MASTER_KEYS. To begin anew, move the database away."
+    "{database} holds keys that were sealed with them, which no other master key opens; so none "
+    "was made.\n"
+    "Put the file back from your copy, or set MODELKEEP_MASTER_KEYS. To begin anew, move the "
+    "database away."
 )
 
 
 def has_sealed_keys(database: Path) -> bool:
-    """Whether a master key was ever used with this SQLite file. A file that cannot be read is left to the start's later steps."""
+    """Whether a master key was ever used with this SQLite file. A file that cannot be read is left
+    to the start's later steps.
+    """
     if not database.is_file():
         return False
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT 1 FROM tenants_masterkeycheck LIMIT 1").fetchone() is not None
+            return (
+                connection.execute("SELECT 1 FROM tenants_masterkeycheck LIMIT 1").fetchone()
+                is not None
+            )
     except sqlite3.Error:
         return False
 
 
 def write_once(path: Path, text: str) -> bool:
-    """Write a secret for the owner's eyes only; False where the file is there. Two starts at once keep the first one's."""
+    """Write a secret for the owner's eyes only; False where the file is there. Two starts at once
+    keep the first one's.
+    """
     if path.exists():
         return False
     partial = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,4 +1,6 @@
-"""gunicorn's settings, from the same place as Django's: where it listens, how many processes, how long they may take to stop."""
+"""gunicorn's settings, from the same place as Django's: where it listens, how many processes, how
+long they may take to stop.
+"""
 
 import os
 from typing import Any
@@ -9,14 +11,17 @@ from config import settings
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # the package has no types
-    """uvloop and httptools; the access log is ours (config/logs.py), because uvicorn's writes query strings."""
+    """uvloop and httptools; the access log is ours (config/logs.py), because uvicorn's writes query
+    strings.
+    """
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
         "http": "httptools",
         "access_log": False,
         "server_header": False,
-        # Seconds that streams under way get on a restart; below graceful_timeout, so that the worker ends by itself.
+        # Seconds that streams under way get on a restart; below graceful_timeout, so that the
+        # worker ends by itself.
         "timeout_graceful_shutdown": max(1, settings.GRACEFUL_TIMEOUT - 2),
     }
 
@@ -28,7 +33,8 @@ def _address(host: str, port: int) -> str:
 bind = [_address(settings.HOST, settings.PORT)]
 workers = settings.WEB_CONCURRENCY or min(os.cpu_count() or 1, 4)
 worker_class = Worker
-# A worker whose event loop says nothing for so many seconds is replaced; a long stream keeps saying something.
+# A worker whose event loop says nothing for so many seconds is replaced; a long stream keeps saying
+# something.
 timeout = 60
 graceful_timeout = settings.GRACEFUL_TIMEOUT
 keepalive = 75  # seconds; above the proxy's, so that the proxy is the one who closes
@@ -42,7 +48,10 @@ errorlog = "-"
 accesslog = None
 proc_name = "modelkeep"
 umask = 0o077
-# gunicorn's own lines, and uvicorn's, which are given the handlers of gunicorn.error, look like all others.
+# gunicorn's own lines, and uvicorn's, which are given the handlers of gunicorn.error, look like all
+# others.
 logconfig_dict = settings.LOGGING | {
-    "loggers": {"gunicorn.error": {"handlers": ["console"], "level": settings.LOG_LEVEL, "propagate": False}}
+    "loggers": {
+        "gunicorn.error": {"handlers": ["console"], "level": settings.LOG_LEVEL, "propagate": False}
+    }
 }

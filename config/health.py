@@ -1,4 +1,6 @@
-"""/healthz says that the process lives, /readyz that it can work. Both answer before hosts, sessions and people are looked at."""
+"""/healthz says that the process lives, /readyz that it can work. Both answer before hosts,
+sessions and people are looked at.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 {"status": "ok", "checks": {name: "ok"}}, or 503 with a reason in place of "ok" for each check that failed."""
+    """200 {"status": "ok", "checks": {name: "ok"}}, or 503 with a reason in place of "ok" for each
+    check that failed.
+    """
     checks: dict[str, str] = {}
     for name, check in CHECKS.items():
         checks[name] = check() or "ok"
@@ -31,7 +35,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
             log.warning("not ready: %s: %s", name, checks[name])
             break  # the later ones stand on the earlier ones
     ready = set(checks.values()) == {"ok"}
-    return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+    return JsonResponse(
+        {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
+    )
 
 
 def database_fault() -> str:
@@ -47,7 +53,9 @@ def database_fault() -> str:
 
 
 def migrations_fault() -> str:
-    """Looked up until it is well once: tables do not go back while a process lives, and loading the migrations costs 50 ms."""
+    """Looked up until it is well once: tables do not go back while a process lives, and loading the
+    migrations costs 50 ms.
+    """
     if _migrated.is_set():
         return ""
     executor = MigrationExecutor(connection)
@@ -70,7 +78,9 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 class ProbeMiddleware:
-    """Answers /healthz and /readyz first of all: balancers ask by address, over plain http, and without a session."""
+    """Answers /healthz and /readyz first of all: balancers ask by address, over plain http, and
+    without a session.
+    """
 
     PROBES = {"/healthz": health.healthz, "/readyz": health.readyz}
 
@@ -81,6 +91,10 @@ class ProbeMiddleware:
         probe = self.PROBES.get(request.path_info)
         if probe is None:
             return self.get_response(request)
-        response = probe(request) if request.method in ("GET", "HEAD") else HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        response = (
+            probe(request)
+            if request.method in ("GET", "HEAD")
+            else HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        )
         response["Cache-Control"] = "no-store"
         return response

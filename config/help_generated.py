@@ -1,4 +1,6 @@
-"""The help page of a provider that nobody has written one for, made from its declaration, in the active language."""
+"""The help page of a provider that nobody has written one for, made from its declaration, in the
+active language.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from providers.operations.table import OPERATIONS
 
 def markdown(provider: Provider) -> str:
     """Return the page with the headings and tables of the written ones."""
-    blocks = [f"# {provider.label}", str(provider.description), f"## {pgettext('help', 'Setup')}", *_setup(provider)]
+    blocks = [
+        f"# {provider.label}",
+        str(provider.description),
+        f"## {pgettext('help', 'Setup')}",
+        *_setup(provider),
+    ]
     if provider.model_fields:
         blocks += [_("For each model:"), _fields(provider.model_fields)]
     blocks += [f"## {_('What works')}", _operations(provider), _models(provider)]
@@ -30,8 +37,13 @@ def _setup(provider: Provider) -> Iterable[str]:
 
 
 def _fields(fields: Sequence[Field]) -> str:
-    rows = [(f"`{field.name}`", _about(field), _("yes") if field.secret else _("no")) for field in fields]
-    return _table((pgettext("help", "field"), pgettext("help", "what"), pgettext("help", "secret")), rows)
+    rows = [
+        (f"`{field.name}`", _about(field), _("yes") if field.secret else _("no"))
+        for field in fields
+    ]
+    return _table(
+        (pgettext("help", "field"), pgettext("help", "what"), pgettext("help", "secret")), rows
+    )
 
 
 def _about(field: Field) -> str:
@@ -44,7 +56,10 @@ def _about(field: Field) -> str:
 
 
 def _operations(provider: Provider) -> str:
-    rows = [(str(OPERATIONS[operation].label), f"`/v1/{operation.path}`") for operation in provider.operations]
+    rows = [
+        (str(OPERATIONS[operation].label), f"`/v1/{operation.path}`")
+        for operation in provider.operations
+    ]
     return _table((pgettext("help", "what"), pgettext("help", "endpoint")), rows)
 
 
@@ -55,5 +70,9 @@ def _models(provider: Provider) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [
+        head,
+        ["---"] * len(head),
+        *([cell.replace("|", "\\|") for cell in row] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

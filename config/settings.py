@@ -1,4 +1,5 @@
-"""Every setting of an installation, read from the environment or .env; each variable NAME may also come as NAME_FILE.
+"""Every setting of an installation, read from the environment or .env; each variable NAME may also
+come as NAME_FILE.
 
 .env.example lists them all; a test compares the two.
 """
@@ -22,7 +23,8 @@ if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", default="var")
 DEBUG = env.bool("DEBUG", default=False)
 
-# Secrets that were not given are made once by the first start (`manage.py init`, `make run`) in DATA_DIR, mode 0600.
+# Secrets that were not given are made once by the first start (`manage.py init`, `make run`) in
+# DATA_DIR, mode 0600.
 
 
 def _secret(name: str, filename: str) -> str:
@@ -36,22 +38,36 @@ def _secret(name: str, filename: str) -> str:
 SECRET_KEY = _secret("SECRET_KEY", "secret_key")
 MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 
-# Where gunicorn listens (config/gunicorn.conf.py), and with it where people find a server that has no other address.
+# Where gunicorn listens (config/gunicorn.conf.py), and with it where people find a server that has
+# no other address.
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
-_site = urlsplit(env.str("SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"))  # noqa: S104
-# The part of the path that a proxy puts in front; it may stand in SITE_URL as well. Known to everything by these two names.
-FORCE_SCRIPT_NAME = f"/{_prefix}" if (_prefix := env.str("SCRIPT_NAME", default=_site.path).strip("/")) else None
+_site = urlsplit(
+    env.str(
+        "SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"
+    )
+)  # noqa: S104
+# The part of the path that a proxy puts in front; it may stand in SITE_URL as well. Known to
+# everything by these two names.
+FORCE_SCRIPT_NAME = (
+    f"/{_prefix}" if (_prefix := env.str("SCRIPT_NAME", default=_site.path).strip("/")) else None
+)
 SITE_URL = f"{_site.scheme}://{_site.netloc}{FORCE_SCRIPT_NAME or ''}"
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname or "localhost"])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]", urlsplit(SITE_URL).hostname or "localhost"],
+)
 HTTPS = SITE_URL.startswith("https://")
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[f"https://{_site.netloc}"] if HTTPS else [])
+CSRF_TRUSTED_ORIGINS = env.list(
+    "CSRF_TRUSTED_ORIGINS", default=[f"https://{_site.netloc}"] if HTTPS else []
+)
 TRUSTED_PROXY_HEADER = env.bool("TRUST_X_FORWARDED_PROTO", default=False)
 
 MODELKEEP_EGRESS_ALLOW = env.list("MODELKEEP_EGRESS_ALLOW", default=[])
 MODELKEEP_DEMO_PROVIDER = env.bool("MODELKEEP_DEMO_PROVIDER", default=True)
 MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
-# Seconds: total deadline of one call at a provider, and silence allowed between two pieces of a stream.
+# Seconds: total deadline of one call at a provider, and silence allowed between two pieces of a
+# stream.
 MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
 MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=300)
 MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
@@ -117,15 +133,21 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'modelkeep.sqlite3'}")}
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'modelkeep.sqlite3'}")
+}
 _database = DATABASES["default"]
 if _database.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
-    raise ImproperlyConfigured("DATABASE_URL is written as postgresql://user:password@host:5432/name, or left empty for SQLite.")
+    raise ImproperlyConfigured(
+        "DATABASE_URL is written as postgresql://user:password@host:5432/name, or left empty for "
+        "SQLite."
+    )
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA "
+        "cache_size=-16000;",
     }
 else:
     # Threads come and go under ASGI: a pool keeps their connections.
@@ -133,7 +155,9 @@ else:
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=10), "timeout": 10},
         **_database.get("OPTIONS", {}),  # sslmode and the like, from the URL
     }
-    _database["HOST"] = unquote(_database["HOST"] or "")  # a socket's folder stands as %2Frun%2Fpostgresql in a URL
+    _database["HOST"] = unquote(
+        _database["HOST"] or ""
+    )  # a socket's folder stands as %2Frun%2Fpostgresql in a URL
     _database["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -144,8 +168,8 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# Sessions and cookies. The __Host- prefix needs https and the whole host; below a prefix the host's other applications are not
-# sent our cookies, and theirs may have the same names.
+# Sessions and cookies. The __Host- prefix needs https and the whole host; below a prefix the host's
+# other applications are not sent our cookies, and theirs may have the same names.
 COOKIE_PREFIX = "" if not HTTPS else "__Secure-" if FORCE_SCRIPT_NAME else "__Host-"
 SESSION_ENGINE = "tenants.auth.sessions"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
@@ -173,7 +197,8 @@ X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXY_HEADER:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src "
+    "'self'; connect-src 'self'; "
     "media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -183,7 +208,8 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"  # whole: a relative one would be completed once, by whoever asks first
+# whole: a relative one would be completed once, by whoever asks first
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
@@ -198,7 +224,8 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# How invitations are sent: smtp+tls://user:password@mail.example.org:587. Without it there are links to pass on.
+# How invitations are sent: smtp+tls://user:password@mail.example.org:587. Without it there are
+# links to pass on.
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"modelkeep@{_site.hostname or 'localhost'}")
 EMAIL_TIMEOUT = 10  # seconds
@@ -240,7 +267,11 @@ LOGGING = {
         "json": {"()": "core.logging.JsonFormatter"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "json" if LOG_FORMAT == "json" else "text"}
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id"],
+            "formatter": "json" if LOG_FORMAT == "json" else "text",
+        }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
@@ -248,6 +279,12 @@ LOGGING = {
 FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_KEY)
 # Tests switch this off: there a key pair is made when it is first needed.
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)  # processes; 0 is one per processor, at most 4
-GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)  # seconds that running answers get when the server stops
-FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])  # proxies whose X-Forwarded-For counts
+WEB_CONCURRENCY = env.int(
+    "WEB_CONCURRENCY", default=0
+)  # processes; 0 is one per processor, at most 4
+GRACEFUL_TIMEOUT = env.int(
+    "GRACEFUL_TIMEOUT", default=30
+)  # seconds that running answers get when the server stops
+FORWARDED_ALLOW_IPS = env.list(
+    "FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"]
+)  # proxies whose X-Forwarded-For counts

@@ -1,6 +1,8 @@
-"""What `make run` does before the server starts: secrets, tables, static files, the first workspace. --serve goes on to serve.
+"""What `make run` does before the server starts: secrets, tables, static files, the first
+workspace. --serve goes on to serve.
 
-One process for all of it, because each start of Django costs a second; what is done already is noticed and skipped.
+One process for all of it, because each start of Django costs a second; what is done already is
+noticed and skipped.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ def compile_translations() -> None:
 
 
 def first_workspace() -> None:
-    """Make the first workspace, its owner, an operator and an app key, and print them once; nothing where people exist."""
+    """Make the first workspace, its owner, an operator and an app key, and print them once; nothing
+    where people exist.
+    """
     from django.core.management import call_command
 
     from tenants.models import User
@@ -74,7 +78,9 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """What cannot be used is said in a line: a settings' mistake, a database that does not answer, a full or read-only disk."""
+    """What cannot be used is said in a line: a settings' mistake, a database that does not answer,
+    a full or read-only disk.
+    """
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -93,7 +99,9 @@ def prepare() -> None:
         collect_static()
         first_workspace()
     except OperationalError as error:
-        sys.exit(f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used.")
+        sys.exit(
+            f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used."
+        )
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
 
@@ -109,16 +117,24 @@ def load_providers() -> None:
 
 
 def report_master_keys() -> None:
-    """One line of the log where the master keys are not the database's: pages go on, calls do not, and /readyz answers 503."""
+    """One line of the log where the master keys are not the database's: pages go on, calls do not,
+    and /readyz answers 503.
+    """
     from tenants.crypto.keys import master_key_problems
 
     problems = master_key_problems()
     if problems:
-        log.error("%s Stored keys cannot be opened, and none are sealed, until MODELKEEP_MASTER_KEYS is corrected.", " ".join(problems))
+        log.error(
+            "%s Stored keys cannot be opened, and none are sealed, until MODELKEEP_MASTER_KEYS is "
+            "corrected.",
+            " ".join(problems),
+        )
 
 
 def serve() -> None:
-    """Become gunicorn, in this process: Django is loaded already, and with --preload the workers inherit it by forking."""
+    """Become gunicorn, in this process: Django is loaded already, and with --preload the workers
+    inherit it by forking.
+    """
     from django.db import connections
 
     for connection in connections.all():
@@ -127,7 +143,13 @@ def serve() -> None:
             connection.close_pool()  # its threads do not survive a fork
     from gunicorn.app.wsgiapp import run
 
-    sys.argv = ["gunicorn", "--config", "config/gunicorn.conf.py", "--preload", "config.asgi:application"]
+    sys.argv = [
+        "gunicorn",
+        "--config",
+        "config/gunicorn.conf.py",
+        "--preload",
+        "config.asgi:application",
+    ]
     run()
 
 

@@ -1,4 +1,6 @@
-"""Tables as CSV downloads of any length: never a formula, never held in memory, and sent while they are made."""
+"""Tables as CSV downloads of any length: never a formula, never held in memory, and sent while they
+are made.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
-# How a cell begins that a spreadsheet would run. Where Chinese or Japanese is written, the wide signs are taken for the narrow ones.
+# How a cell begins that a spreadsheet would run. Where Chinese or Japanese is written, the wide
+# signs are taken for the narrow ones.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 PIECE: Final = 500  # lines that are sent at once
 BOM: Final = "\ufeff"  # by which spreadsheets know UTF-8
@@ -42,7 +45,9 @@ def text_of(rows: Iterable[Sequence[Any]]) -> str:
 def csv_file(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> HttpResponse:
     """A short file that is sent at once."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return HttpResponse(text_of([header, *rows]), content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(
+        text_of([header, *rows]), content_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
@@ -54,9 +59,11 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[byte
 
 
 def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
-    """A file that is sent while it is made. Under ASGI the pieces have to come asynchronously: Django would collect them all first.
+    """A file that is sent while it is made. Under ASGI the pieces have to come asynchronously:
+    Django would collect them all first.
 
-    It is not compressed: Django's middleware makes an archive of each piece, and Chromium takes the first for the whole file.
+    It is not compressed: Django's middleware makes an archive of each piece, and Chromium takes the
+    first for the whole file.
     """
     content: Any = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
     headers = {

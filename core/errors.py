@@ -22,7 +22,9 @@ class ServiceError(Exception):
 
     usual_status: ClassVar[int | None] = None
 
-    def __init__(self, code: str, message: Any, field: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: Any, field: str | None = None, status: int | None = None
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message

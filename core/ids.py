@@ -14,9 +14,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def uuid7() -> UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, then random bits.
+    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, then random
+    bits.
 
-    Ids made one after the other in a process sort in that order, as far as its clock tells them apart (a quarter of a microsecond).
+    Ids made one after the other in a process sort in that order, as far as its clock tells them
+    apart (a quarter of a microsecond).
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
@@ -25,7 +27,9 @@ def uuid7() -> UUID:
 
 
 def first_of(moment: datetime) -> UUID:
-    """The smallest id that `uuid7` can make at or after this moment: what a range of ids begins with."""
+    """The smallest id that `uuid7` can make at or after this moment: what a range of ids begins
+    with.
+    """
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 

@@ -1,4 +1,6 @@
-"""Log lines with the request's id: text for people, JSON for collectors; and one line for each request."""
+"""Log lines with the request's id: text for people, JSON for collectors; and one line for each
+request.
+"""
 
 from __future__ import annotations
 
@@ -27,28 +29,40 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def one_line(text: str) -> str:
-    """`text` with line ends and other control characters escaped: nobody may write a log line of their own."""
+    """`text` with line ends and other control characters escaped: nobody may write a log line of
+    their own.
+    """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def loggable_path(path: str) -> str:
-    """A path as the log may show it: tokens are replaced, ids stay, the length is limited. Query strings never get here."""
-    return one_line(_TOKEN.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else "***", path))[:300]
+    """A path as the log may show it: tokens are replaced, ids stay, the length is limited. Query
+    strings never get here.
+    """
+    return one_line(
+        _TOKEN.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else "***", path)
+    )[:300]
 
 
 class RequestIdFilter(logging.Filter):
-    """Every line carries its request's id; Django's own lines about refused requests are held to the same rules as ours.
+    """Every line carries its request's id; Django's own lines about refused requests are held to
+    the same rules as ours.
 
-    Django writes those (“Not Found: /path”) when our middleware has ended, with the path as it came, and with a traceback
-    where a permission was missing.
+    Django writes those (“Not Found: /path”) when our middleware has ended, with the path as it
+    came, and with a traceback where a permission was missing.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
-        record.request_id = getattr(record, "request_id", None) or getattr(request, "id", None) or request_id.get()
+        record.request_id = (
+            getattr(record, "request_id", None) or getattr(request, "id", None) or request_id.get()
+        )
         if record.name.startswith("django."):
             if isinstance(record.args, tuple):
-                record.args = tuple(loggable_path(arg) if isinstance(arg, str) and arg.startswith("/") else arg for arg in record.args)
+                record.args = tuple(
+                    loggable_path(arg) if isinstance(arg, str) and arg.startswith("/") else arg
+                    for arg in record.args
+                )
             if record.levelno < logging.ERROR:
                 record.exc_info = record.exc_text = None
         return True
@@ -73,7 +87,8 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
             "request_id": getattr(record, "request_id", "-"),
@@ -86,16 +101,22 @@ class JsonFormatter(logging.Formatter):
 
 
 class AccessLog:
-    """ASGI middleware around the whole server: one line per request once its answer is complete; probes are left out.
+    """ASGI middleware around the whole server: one line per request once its answer is complete;
+    probes are left out.
 
-    The line has method, path, status, milliseconds, bytes sent and the client's address. It has no query string and no header.
+    The line has method, path, status, milliseconds, bytes sent and the client's address. It has no
+    query string and no header.
     """
 
     def __init__(self, application: Application) -> None:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in PROBES or not access.isEnabledFor(logging.INFO):
+        if (
+            scope["type"] != "http"
+            or scope["path"] in PROBES
+            or not access.isEnabledFor(logging.INFO)
+        ):
             await self.application(scope, receive, send)
             return
         line = _Line(scope)
@@ -124,14 +145,37 @@ class _Line:
             self.sent += len(message.get("body", b""))
         elif kind == "http.response.start":
             self.status = message["status"]
-            self.request_id = next((value.decode("latin-1") for name, value in message["headers"] if name.lower() == b"x-request-id"), "-")
+            self.request_id = next(
+                (
+                    value.decode("latin-1")
+                    for name, value in message["headers"]
+                    if name.lower() == b"x-request-id"
+                ),
+                "-",
+            )
 
     def write(self) -> None:
         path = loggable_path(self.scope["path"])
         took = round((time.perf_counter() - self.began) * 1000, 1)
         address = (self.scope.get("client") or ("-",))[0]
-        fields = {"method": self.scope["method"], "path": path, "status": self.status, "ms": took, "bytes": self.sent, "address": address}
-        # Made by hand: `access.info` would walk the stack for the line of code, which is always this one.
-        line = logging.LogRecord(access.name, logging.INFO, "", 0, "%s %s %s %s ms %s bytes %s", tuple(fields.values()), None)
+        fields = {
+            "method": self.scope["method"],
+            "path": path,
+            "status": self.status,
+            "ms": took,
+            "bytes": self.sent,
+            "address": address,
+        }
+        # Made by hand: `access.info` would walk the stack for the line of code, which is always
+        # this one.
+        line = logging.LogRecord(
+            access.name,
+            logging.INFO,
+            "",
+            0,
+            "%s %s %s %s ms %s bytes %s",
+            tuple(fields.values()),
+            None,
+        )
         line.request_id, line.fields = self.request_id, fields
         access.handle(line)

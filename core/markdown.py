@@ -16,11 +16,29 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 LONGEST: Final = 200_000  # characters; what is longer is shown as it was typed
-# Characters of all addresses together. An address that is written once can be used by thousands of links: three letters each, and
-# the HTML would be longer than the memory.
+# Characters of all addresses together. An address that is written once can be used by thousands of
+# links: three letters each, and the HTML would be longer than the memory.
 MOST_ADDRESSES: Final = 500_000
 FIRST_HEADING: Final = 3  # what `#` becomes: the page has the levels above
-_TEXT: Final = ("a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h3", "h4", "h5", "h6")
+_TEXT: Final = (
+    "a",
+    "p",
+    "br",
+    "hr",
+    "em",
+    "strong",
+    "s",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+)
 _TABLE: Final = ("div", "table", "thead", "tbody", "tr", "th", "td")
 _ATTRIBUTES: Final[dict[str, set[str]]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
 # Alignment of columns comes as a class: a style would be blocked by the content security policy.
@@ -29,8 +47,9 @@ _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
 
 def answer_html(text: str) -> SafeString:
-    """What a model wrote, as HTML. Nothing in it loads anything: an image becomes a link, markup is shown as text, a link leads
-    to http, https or mail and opens a new tab."""
+    """What a model wrote, as HTML. Nothing in it loads anything: an image becomes a link, markup is
+    shown as text, a link leads to http, https or mail and opens a new tab.
+    """
     env: dict[str, Any] = {}
     tokens = _parser().parse(text, env) if len(text) <= LONGEST else None
     if tokens is None or _addresses(tokens) > MOST_ADDRESSES:
@@ -44,7 +63,11 @@ def answer_html(text: str) -> SafeString:
         url_relative="deny",
         link_rel="noopener noreferrer nofollow",
         # What scrolls by itself can be reached by Tab.
-        set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},
+        set_tag_attribute_values={
+            "a": {"target": "_blank"},
+            "pre": {"tabindex": "0"},
+            "div": {"tabindex": "0"},
+        },
     )
     return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
 
@@ -55,7 +78,12 @@ def plain_html(text: str) -> SafeString:
 
 
 def _addresses(tokens: Sequence[Token]) -> int:
-    return sum(len(str(value)) for token in tokens for part in token.children or () for value in part.attrs.values())
+    return sum(
+        len(str(value))
+        for token in tokens
+        for part in token.children or ()
+        for value in part.attrs.values()
+    )
 
 
 CODE = ("\ue000", "\ue001")  # around code in a section's text
@@ -63,7 +91,8 @@ CODE = ("\ue000", "\ue001")  # around code in a section's text
 
 @dataclass(slots=True)
 class Section:
-    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of the heading.
+    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of
+    the heading.
 
     text: without markup, but code stands between CODE and its end.
     """
@@ -76,7 +105,9 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """A page of our own. title: its first heading, which is not part of the HTML; sections: for a table of contents and a search."""
+    """A page of our own. title: its first heading, which is not part of the HTML; sections: for a
+    table of contents and a search.
+    """
 
     title: str
     html: SafeString
@@ -84,11 +115,14 @@ class Document:
 
 
 def document(text: str, *, link: Callable[[str], str]) -> Document:
-    """A page that ships with the product. Its headings keep their level and are anchors. link: from an address in the text to that of
-    the page; one to another host opens a new tab."""
+    """A page that ships with the product. Its headings keep their level and are anchors. link: from
+    an address in the text to that of the page; one to another host opens a new tab.
+    """
     env: dict[str, Any] = {"first_heading": 1}
     tokens = _parser().parse(text, env)
-    title, tokens = (tokens[1].content, tokens[3:]) if tokens and tokens[0].tag == "h1" else ("", tokens)
+    title, tokens = (
+        (tokens[1].content, tokens[3:]) if tokens and tokens[0].tag == "h1" else ("", tokens)
+    )
     sections = _sections(tokens)
     for token in tokens:
         for inner in token.children or ():
@@ -97,10 +131,15 @@ def document(text: str, *, link: Callable[[str], str]) -> Document:
     clean = nh3.clean(
         _parser().renderer.render(tokens, _parser().options, env),
         tags={*_TEXT, *_TABLE, "h2"},
-        attributes=_ATTRIBUTES | {"a": {"href", "target", "rel"}} | {f"h{level}": {"id"} for level in range(2, 7)},
+        attributes=_ATTRIBUTES
+        | {"a": {"href", "target", "rel"}}
+        | {f"h{level}": {"id"} for level in range(2, 7)},
         allowed_classes=_CLASSES,
         url_schemes=set(_SCHEMES),
-        set_tag_attribute_values={"pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},  # what scrolls is reached by Tab
+        set_tag_attribute_values={
+            "pre": {"tabindex": "0"},
+            "div": {"tabindex": "0"},
+        },  # what scrolls is reached by Tab
         link_rel=None,
     )
     return Document(title, mark_safe(clean), sections)  # noqa: S308 - by the sanitiser just now
@@ -143,7 +182,15 @@ def _lead(token: Token, address: str) -> None:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": False})
     parser.enable(["table", "strikethrough"])
-    for rule in ("image", "heading_open", "heading_close", "table_open", "table_close", "th_open", "td_open"):
+    for rule in (
+        "image",
+        "heading_open",
+        "heading_close",
+        "table_open",
+        "table_close",
+        "th_open",
+        "td_open",
+    ):
         parser.add_render_rule(rule, _RULES[rule])
     return parser
 

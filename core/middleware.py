@@ -34,7 +34,9 @@ class RequestIdMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """The policy for every answer; and no cache keeps what a workspace, the REST API or the operators' site shows."""
+    """The policy for every answer; and no cache keeps what a workspace, the REST API or the
+    operators' site shows.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -44,7 +46,9 @@ class ContentSecurityPolicyMiddleware:
         if _is_private(request):
             response.setdefault("Cache-Control", "no-store")
         response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
-        response.setdefault("Permissions-Policy", "camera=(), geolocation=(), payment=(), usb=(), microphone=(self)")
+        response.setdefault(
+            "Permissions-Policy", "camera=(), geolocation=(), payment=(), usb=(), microphone=(self)"
+        )
         return response
 
 
@@ -53,4 +57,9 @@ def _is_private(request: HttpRequest) -> bool:
     if match is None:
         return request.path_info.startswith("/api/")
     of_person = match.url_name in PAGES_OF_A_PERSON and not match.app_names
-    return request.path_info.startswith("/api/") or of_person or "workspace" in match.kwargs or "admin" in match.app_names
+    return (
+        request.path_info.startswith("/api/")
+        or of_person
+        or "workspace" in match.kwargs
+        or "admin" in match.app_names
+    )

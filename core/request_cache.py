@@ -1,4 +1,6 @@
-"""Reads the same thing once while a page is put together: pages ask several parts, and each part asks what it needs."""
+"""Reads the same thing once while a page is put together: pages ask several parts, and each part
+asks what it needs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _known: ContextVar[dict[Any, Any] | None] = ContextVar("modelkeep_read", default
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Inside, functions marked with `once` ask the database once per arguments. For reading only: writes are not noticed.
+    """Inside, functions marked with `once` ask the database once per arguments. For reading only:
+    writes are not noticed.
 
     Within another: what that one knows is known here too.
     """
@@ -30,7 +33,9 @@ def reading_once() -> Iterator[None]:
 
 
 def once(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember the result inside `reading_once`; everywhere else the function is as it was. Results must not be changed."""
+    """Remember the result inside `reading_once`; everywhere else the function is as it was. Results
+    must not be changed.
+    """
 
     @wraps(function)
     def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,6 +52,10 @@ def once(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def known(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
-    """What a function marked with `once` gave for these arguments inside `reading_once`; None where it was not asked yet."""
-    found: R | None = (_known.get() or {}).get((inspect.unwrap(function), args, tuple(sorted(kwargs.items()))))
+    """What a function marked with `once` gave for these arguments inside `reading_once`; None where
+    it was not asked yet.
+    """
+    found: R | None = (_known.get() or {}).get(
+        (inspect.unwrap(function), args, tuple(sorted(kwargs.items())))
+    )
     return found

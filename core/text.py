@@ -8,7 +8,9 @@ _FULL_WIDTH: Final = "。！？；，：）"
 
 
 def joined(*sentences: str) -> str:
-    """Sentences one after the other, as their language writes them: no blank after a full-width mark. Empty ones are left out."""
+    """Sentences one after the other, as their language writes them: no blank after a full-width
+    mark. Empty ones are left out.
+    """
     text = ""
     for sentence in sentences:
         if sentence:

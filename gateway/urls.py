@@ -7,7 +7,11 @@ from gateway.playground import views as playground
 
 urlpatterns = [
     path("", views.overview, name="overview"),
-    path("settings/model-providers/<slug:provider>/activity/", views.provider_activity, name="provider-activity"),
+    path(
+        "settings/model-providers/<slug:provider>/activity/",
+        views.provider_activity,
+        name="provider-activity",
+    ),
     path("playground/", playground.chat, name="playground"),
     path("playground/embeddings/", playground.embeddings, name="playground-embeddings"),
     path("playground/speech/", playground.speech, name="playground-speech"),

@@ -1,4 +1,6 @@
-"""Connect the apps that must not import each other: each port gets its answer here, and nowhere else."""
+"""Connect the apps that must not import each other: each port gets its answer here, and nowhere
+else.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def connect() -> None:
 
 def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:
     """Return the trial of each provider; of several plans, the one with the most credits left."""
-    views = sorted(trial_queries.trials(tenant_id=tenant_id), key=lambda view: (view.is_on, view.left))
+    views = sorted(
+        trial_queries.trials(tenant_id=tenant_id), key=lambda view: (view.is_on, view.left)
+    )
     return {
         view.provider: TrialFacts(
             plan=view.plan,
@@ -63,7 +67,9 @@ def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:
     }
 
 
-def latest_calls(tenant_id: UUID, models: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], datetime]:
+def latest_calls(
+    tenant_id: UUID, models: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], datetime]:
     """Return when models were last called, for the pages of models."""
     return last_used.latest_calls(tenant_id=tenant_id, models=models)
 
@@ -73,12 +79,18 @@ def check_plan_credential(provider: str, values: Mapping[str, str]) -> PlanCrede
     try:
         declared = registry.get(provider)
     except registry.UnknownProvider:
-        raise ServiceError("unknown_provider", _("There is no such provider."), field="provider", status=400) from None
+        raise ServiceError(
+            "unknown_provider", _("There is no such provider."), field="provider", status=400
+        ) from None
     typed = dict(values)
     base_url = typed.pop(validation.BASE_URL, "") or ""
-    cleaned = validation.clean([field for field in declared.credential_fields if field.name != validation.BASE_URL], typed)
+    cleaned = validation.clean(
+        [field for field in declared.credential_fields if field.name != validation.BASE_URL], typed
+    )
     validation.require_complete(declared, cleaned)
-    return PlanCredential(cleaned.public, cleaned.secret, validation.address(declared, cleaned.public, base_url))
+    return PlanCredential(
+        cleaned.public, cleaned.secret, validation.address(declared, cleaned.public, base_url)
+    )
 
 
 def plan_fields(provider: str) -> list[CredentialField]:
@@ -87,19 +99,30 @@ def plan_fields(provider: str) -> list[CredentialField]:
         declared = registry.get(provider).credential_fields
     except registry.UnknownProvider:
         return []
-    return [CredentialField(field.name, field.label, field.secret, field.help_text) for field in declared]
+    return [
+        CredentialField(field.name, field.label, field.secret, field.help_text)
+        for field in declared
+    ]
 
 
 def retired_models(provider: str, models: Collection[str]) -> list[RetiredModel]:
     """Return those of a plan's models that the provider has retired or will retire."""
     shipped = library.shipped(provider).models
     known = ((model, shipped[model]) for model in models if model in shipped)
-    return [RetiredModel(model, fact.retired, fact.successor or "") for model, fact in known if fact.retired is not None]
+    return [
+        RetiredModel(model, fact.retired, fact.successor or "")
+        for model, fact in known
+        if fact.retired is not None
+    ]
 
 
 def list_price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
     """Return a model's current price in the catalog, for the page of a call."""
-    entry = catalog.entry(tenant_id=tenant_id, provider=provider, model=model) if provider_label(provider) else None
+    entry = (
+        catalog.entry(tenant_id=tenant_id, provider=provider, model=model)
+        if provider_label(provider)
+        else None
+    )
     if entry is None or entry.price is None:
         return None
     return ListPrice(entry.price, entry.as_of, entry.source, is_own="price" in entry.overrides)

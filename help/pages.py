@@ -24,14 +24,33 @@ from providers.declaration.spec import Provider
 from tenants.auth import permissions
 
 DOCS: Final[Path] = settings.BASE_DIR / "docs"
-TOPICS: Final = ("start", "keys", "models", "api", "playground", "usage", "trials", "roles", "errors")
-# Language -> where its pages are, below docs/. The providers' English pages are those that everybody reads in the repository.
+TOPICS: Final = (
+    "start",
+    "keys",
+    "models",
+    "api",
+    "playground",
+    "usage",
+    "trials",
+    "roles",
+    "errors",
+)
+# Language -> where its pages are, below docs/. The providers' English pages are those that
+# everybody reads in the repository.
 TOPIC_FOLDERS: Final = {"en": "help/en", "zh-hans": "help/zh-hans"}
 PROVIDER_FOLDERS: Final = {"en": "providers", "zh-hans": "help/zh-hans/providers"}
-ROLES: Final = "<!-- roles -->"  # where the table of roles stands, which is made from the permissions
-ERRORS: Final = re.compile(r"<!-- errors ([a-z-]+) -->")  # where the table of a group of error codes stands
-EXAMPLE_ADDRESS: Final = "https://hub.example.org"  # in the pages' examples; the reader sees the server's own
-_CHINESE_LINES: Final = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
+ROLES: Final = (
+    "<!-- roles -->"  # where the table of roles stands, which is made from the permissions
+)
+ERRORS: Final = re.compile(
+    r"<!-- errors ([a-z-]+) -->"
+)  # where the table of a group of error codes stands
+EXAMPLE_ADDRESS: Final = (
+    "https://hub.example.org"  # in the pages' examples; the reader sees the server's own
+)
+_CHINESE_LINES: Final = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,10 @@ def topics(in_language: str | None = None) -> list[Page]:
 
 
 def provider_pages(in_language: str | None = None) -> list[Page]:
-    return [of_provider(provider.slug, in_language or language()) for provider in registry.all_providers()]
+    return [
+        of_provider(provider.slug, in_language or language())
+        for provider in registry.all_providers()
+    ]
 
 
 def provider(slug: str) -> Provider | None:
@@ -88,18 +110,24 @@ def of_provider(slug: str, in_language: str) -> Page:
     folder = PROVIDER_FOLDERS[in_language]
     path = f"{folder}/{slug}.md"
     with override(in_language):
-        text = _read(path) if (DOCS / path).is_file() else help_generated.markdown(registry.get(slug))
+        text = (
+            _read(path) if (DOCS / path).is_file() else help_generated.markdown(registry.get(slug))
+        )
     return _page(slug, text, folder, is_provider=True)
 
 
 def _read(path: str) -> str:
-    """The text; Chinese lines are joined without the blank that a browser would show for the end of a line."""
+    """The text; Chinese lines are joined without the blank that a browser would show for the end of
+    a line.
+    """
     return _CHINESE_LINES.sub("", (DOCS / path).read_text(encoding="utf-8"))
 
 
 def _page(slug: str, text: str, folder: str, *, is_provider: bool) -> Page:
     made = document(text, link=lambda target: _address(target, folder))
-    return Page(slug, is_provider, made.title, _first_paragraph(text), made.html, tuple(made.sections))
+    return Page(
+        slug, is_provider, made.title, _first_paragraph(text), made.html, tuple(made.sections)
+    )
 
 
 def _first_paragraph(text: str) -> str:
@@ -126,7 +154,12 @@ def _roles() -> str:
     head = [_("may"), *(str(permissions.ROLE_LABELS[role]) for role in roles)]
     lines = [head, ["---", *[":-:"] * len(roles)]]
     for action, label in permissions.ACTION_LABELS.items():
-        lines.append([str(label), *("✓" if action in permissions.ROLE_ACTIONS[role] else "–" for role in roles)])
+        lines.append(
+            [
+                str(label),
+                *("✓" if action in permissions.ROLE_ACTIONS[role] else "–" for role in roles),
+            ]
+        )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -134,7 +167,9 @@ def _errors(group: str) -> str:
     """The table of a group of error codes, in the active language."""
     lines = [[_("code"), _("status"), _("meaning"), _("what to do")], ["---"] * 4]
     for entry in error_codes.GROUPS[group]:
-        statuses = ", ".join(str(status) if status != error_codes.RECORDED else "–" for status in entry.statuses)
+        statuses = ", ".join(
+            str(status) if status != error_codes.RECORDED else "–" for status in entry.statuses
+        )
         lines.append([f"`{entry.code}`", statuses, str(entry.title), str(entry.help)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -20,12 +20,14 @@ _ENDING: Final = re.compile(r"(?<=[a-z]{4})(?:ing|ed|es|s|e)$")
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
 
 
-# ------------------------------------------------------------------------------------------------------------ search
+# ------------------------------------------------------------------------------------------- search
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A place that fits: the page, the section's heading ("" for the page's beginning), its address, and words around what was found."""
+    """A place that fits: the page, the section's heading ("" for the page's beginning), its
+    address, and words around what was found.
+    """
 
     page: Page
     title: str
@@ -34,15 +36,21 @@ class Found:
 
 
 def search(query: str) -> list[Found]:
-    """Places that hold every word of the query, the best first; where there is none, those that hold the most of them."""
+    """Places that hold every word of the query, the best first; where there is none, those that
+    hold the most of them.
+    """
     words = list(dict.fromkeys(word.casefold() for word in query[:LONGEST_QUERY].split()))
-    places = [(page, section) for page in [*topics(), *provider_pages()] for section in page.sections]
-    return _best(places, words, every=True) or _best(places, list(dict.fromkeys(_parts(words))), every=False)
+    places = [
+        (page, section) for page in [*topics(), *provider_pages()] for section in page.sections
+    ]
+    return _best(places, words, every=True) or _best(
+        places, list(dict.fromkeys(_parts(words))), every=False
+    )
 
 
 def _parts(words: Iterable[str]) -> Iterator[str]:
-    """The words, English ones without their ending: who looks for `rotate` means `Rotating` too. Of Chinese every two characters that
-    stand together: `怎么设置密钥` has no blanks to part it at.
+    """The words, English ones without their ending: who looks for `rotate` means `Rotating` too. Of
+    Chinese every two characters that stand together: `怎么设置密钥` has no blanks to part it at.
     """
     for word in words:
         if _CHINESE.search(word):
@@ -62,11 +70,15 @@ def _best(places: list[tuple[Page, Section]], words: list[str], *, every: bool) 
 
 
 def _points(page: Page, section: Section, word: str) -> int:
-    """What one word counts: most in a page's title, which finds the page's beginning only; then in a heading; codes on the page of errors."""
+    """What one word counts: most in a page's title, which finds the page's beginning only; then in
+    a heading; codes on the page of errors.
+    """
     in_title = 20 if not section.id and word in page.title.casefold() else 0
     in_heading = 10 if word in section.title.casefold() else 0
     in_text = min(5, section.text.casefold().count(word))
-    is_code = 20 if in_text and "_" in word and page.slug == "errors" and not page.is_provider else 0
+    is_code = (
+        20 if in_text and "_" in word and page.slug == "errors" and not page.is_provider else 0
+    )
     return in_title + in_heading + in_text + is_code
 
 
@@ -88,12 +100,16 @@ def _excerpt(text: str, words: list[str]) -> SafeString:
             parts.append("<code>" if is_code else "</code>")
         else:
             parts.append(_marked(piece, words))
-    return mark_safe("".join(parts) + ("</code>" if is_code else "") + (" …" if end < len(text) else ""))  # noqa: S308 - escaped piece by piece
+    return mark_safe(
+        "".join(parts) + ("</code>" if is_code else "") + (" …" if end < len(text) else "")
+    )  # noqa: S308 - escaped piece by piece
 
 
 def _marked(piece: str, words: list[str]) -> str:
     """Escaped, with the words that were looked for marked."""
-    marked = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
+    marked = re.compile(
+        "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE
+    )
     parts, last = [], 0
     for hit in marked.finditer(piece):
         parts.append(format_html("{}<mark>{}</mark>", piece[last : hit.start()], hit.group()))

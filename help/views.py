@@ -1,4 +1,6 @@
-"""The pages of the help. They tell nothing about an installation, so whoever reaches the server may read them."""
+"""The pages of the help. They tell nothing about an installation, so whoever reaches the server may
+read them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
     if slug not in pages.TOPICS:
         raise Http404
     page = pages.topic(slug, pages.language())
-    return _render(request, "help/page.html", {"page": page, "html": pages.with_address(page.html, settings.SITE_URL)})
+    return _render(
+        request,
+        "help/page.html",
+        {"page": page, "html": pages.with_address(page.html, settings.SITE_URL)},
+    )
 
 
 @require_safe

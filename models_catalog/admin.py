@@ -1,4 +1,6 @@
-"""The workspaces' catalogs in the operators' site: switches by the same services as the pages, never a key."""
+"""The workspaces' catalogs in the operators' site: switches by the same services as the pages,
+never a key.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class TypeFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(one.value, row.label) for one, row in MODEL_TYPES.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[TenantModel]) -> QuerySet[TenantModel]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[TenantModel]
+    ) -> QuerySet[TenantModel]:
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
@@ -57,7 +61,10 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         (TYPE, "origin", ENABLED),
         column("facts", gettext_lazy("what the provider says")),
         column("overrides", gettext_lazy("changed by the workspace")),
-        (column("base_url", gettext_lazy("base URL")), column("mask", gettext_lazy("key of its own"))),
+        (
+            column("base_url", gettext_lazy("base URL")),
+            column("mask", gettext_lazy("key of its own")),
+        ),
         (SYNCED, column("missing_since", gettext_lazy("gone from the provider's list since"))),
     )
     actions = ("enable", "disable", "make_default")
@@ -67,7 +74,9 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
 
     @admin.display(description=gettext_lazy("context"))
     def context(self, row: TenantModel) -> str:
-        """As the workspace sees it where it was changed, else as the provider said; what only the release knows is not looked up."""
+        """As the workspace sees it where it was changed, else as the provider said; what only the
+        release knows is not looked up.
+        """
         window = row.overrides.get("context_window") or row.facts.get("context_window")
         return f"{window:,}" if window else "–"
 
@@ -79,7 +88,8 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     @confirm_first(
         title=gettext_lazy("Switch models off"),
         consequence=gettext_lazy(
-            "Calls of these models are refused from now on, in the workspaces that are named. Where one of them is a default model, "
+            "Calls of these models are refused from now on, in the workspaces that are named. "
+            "Where one of them is a default model, "
             "its fallbacks answer, or nobody."
         ),
         button=gettext_lazy("Switch off"),
@@ -91,8 +101,10 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     @confirm_first(
         title=gettext_lazy("Set default models"),
         consequence=gettext_lazy(
-            "Each of these models becomes its workspace's default for its own type, in place of the one of today; that one's fallbacks go. "
-            "Vectors of different embedding models cannot be compared: what was indexed has to be indexed anew."
+            "Each of these models becomes its workspace's default for its own type, in place of "
+            "the one of today; that one's fallbacks go. "
+            "Vectors of different embedding models cannot be compared: what was indexed has to be "
+            "indexed anew."
         ),
         button=gettext_lazy("Set as default"),
     )
@@ -105,23 +117,39 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
             except ServiceError as error:
                 self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
         if done:
-            self.message_user(request, ngettext("%d default model set.", "%d default models set.", done) % done)
+            self.message_user(
+                request, ngettext("%d default model set.", "%d default models set.", done) % done
+            )
 
     def _switch(self, request: HttpRequest, rows: QuerySet[TenantModel], enabled: bool) -> None:
         actor, number = actor_of(request), 0
         for row in rows.select_related("tenant"):
             try:
-                model_services.set_enabled(tenant=row.tenant, actor=actor, provider=row.provider, model=row.model, enabled=enabled)
+                model_services.set_enabled(
+                    tenant=row.tenant,
+                    actor=actor,
+                    provider=row.provider,
+                    model=row.model,
+                    enabled=enabled,
+                )
                 number += 1
             except ServiceError as error:
                 self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
-        self.message_user(request, ngettext("%d model switched.", "%d models switched.", number) % number)
+        self.message_user(
+            request, ngettext("%d model switched.", "%d models switched.", number) % number
+        )
 
 
 def _make_default(row: TenantModel, request: HttpRequest) -> None:
-    entry = queries.entry(tenant_id=row.tenant_id, provider=row.provider, model=row.model)  # a row may leave the type to the catalog
-    scenario = next((one.slug for one in SCENARIOS if entry is not None and one.type == entry.type), "")
-    defaults.set_default(tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row))
+    entry = queries.entry(
+        tenant_id=row.tenant_id, provider=row.provider, model=row.model
+    )  # a row may leave the type to the catalog
+    scenario = next(
+        (one.slug for one in SCENARIOS if entry is not None and one.type == entry.type), ""
+    )
+    defaults.set_default(
+        tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row)
+    )
 
 
 class ScenarioFilter(admin.SimpleListFilter):
@@ -131,28 +159,49 @@ class ScenarioFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(one.slug, one.label) for one in SCENARIOS]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[DefaultModel]) -> QuerySet[DefaultModel]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[DefaultModel]
+    ) -> QuerySet[DefaultModel]:
         return queryset.filter(scenario=self.value()) if self.value() else queryset
 
 
 @admin.register(DefaultModel)
 class DefaultModelAdmin(ReadOnlyAdmin[DefaultModel]):
     list_select_related = ("tenant",)
-    list_display = ("tenant", SCENARIO, "model", column("fallbacks", gettext_lazy("fallbacks")), "updated")
+    list_display = (
+        "tenant",
+        SCENARIO,
+        "model",
+        column("fallbacks", gettext_lazy("fallbacks")),
+        "updated",
+    )
     list_display_links = (SCENARIO,)
     list_filter = (ScenarioFilter,)
-    fields = (("tenant", SCENARIO), "model", column("fallbacks", gettext_lazy("fallbacks")), "updated")
+    fields = (
+        ("tenant", SCENARIO),
+        "model",
+        column("fallbacks", gettext_lazy("fallbacks")),
+        "updated",
+    )
     search_fields = ("model", "tenant__name", "tenant__slug")
     ordering = ("tenant__name", "scenario")
 
 
 @admin.register(CatalogSnapshot)
 class CatalogSnapshotAdmin(ReadOnlyAdmin[CatalogSnapshot]):
-    """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is in effect."""
+    """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is
+    in effect.
+    """
 
     list_select_related = ("previous",)
     list_display = ("date", "counts", "loaded", "actor", "differences")
-    fields = (("date", "counts", "models"), ("loaded", "actor"), "digest", "differences", "previous")
+    fields = (
+        ("date", "counts", "models"),
+        ("loaded", "actor"),
+        "digest",
+        "differences",
+        "previous",
+    )
     readonly_fields = ("counts", "models", "differences")
     ordering = ("-loaded",)
 
@@ -161,8 +210,14 @@ class CatalogSnapshotAdmin(ReadOnlyAdmin[CatalogSnapshot]):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         row = refresh.in_effect()
-        of_release = gettext("In effect: the facts of this release, as of %(date)s") % {"date": refresh.shipped_on()}
-        title = gettext("In effect: the snapshot of %(date)s") % {"date": row.date} if row else of_release
+        of_release = gettext("In effect: the facts of this release, as of %(date)s") % {
+            "date": refresh.shipped_on()
+        }
+        title = (
+            gettext("In effect: the snapshot of %(date)s") % {"date": row.date}
+            if row
+            else of_release
+        )
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
     @admin.display(description=gettext_lazy("in effect"), boolean=True)

@@ -47,7 +47,9 @@ TRUTH = {"true": True, "false": False}
 
 
 class TierOut(serializers.Serializer[Any]):
-    above = serializers.IntegerField(help_text=_("Prompt tokens from which on these amounts hold for the whole request."))
+    above = serializers.IntegerField(
+        help_text=_("Prompt tokens from which on these amounts hold for the whole request.")
+    )
     input = serializers.CharField(required=False)
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
@@ -55,7 +57,11 @@ class TierOut(serializers.Serializer[Any]):
     thinking_output = serializers.CharField(required=False)
 
 
-@extend_schema_serializer(description=_("Amounts are decimal strings per million tokens; what is not known is absent, never 0."))
+@extend_schema_serializer(
+    description=_(
+        "Amounts are decimal strings per million tokens; what is not known is absent, never 0."
+    )
+)
 class PriceOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
     free = serializers.BooleanField(required=False)
@@ -63,7 +69,9 @@ class PriceOut(serializers.Serializer[Any]):
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
-    thinking_output = serializers.CharField(required=False, help_text=_("Of all output where the model thought."))
+    thinking_output = serializers.CharField(
+        required=False, help_text=_("Of all output where the model thought.")
+    )
     per_minute = serializers.CharField(required=False, help_text=_("Of audio."))
     per_million_characters = serializers.CharField(required=False, help_text=_("Of text to speak."))
     tiers = TierOut(many=True, required=False)
@@ -84,7 +92,9 @@ class RuleOut(serializers.Serializer[Any]):
 
 
 class ModelOut(serializers.Serializer[Entry]):
-    id = serializers.CharField(help_text=_('"provider/model": what the /v1 endpoints take as `model`.'))
+    id = serializers.CharField(
+        help_text=_('"provider/model": what the /v1 endpoints take as `model`.')
+    )
     provider = serializers.CharField()
     model = serializers.CharField()
     type = serializers.ChoiceField(TYPES, allow_null=True, help_text=_("null: not known."))
@@ -92,16 +102,23 @@ class ModelOut(serializers.Serializer[Entry]):
     enabled = serializers.BooleanField()
     callable = serializers.SerializerMethodField(
         help_text=_(
-            "Whether calls would be served if it is enabled: by a credential, a trial that has this model, or its own key or address."
+            "Whether calls would be served if it is enabled: by a credential, a trial that has "
+            "this model, or its own key or address."
         )
     )
     origin = serializers.ChoiceField(
-        TenantModel.Origin.values, help_text=_("Shipped with Modelkeep, from the provider's list, or added by hand.")
+        TenantModel.Origin.values,
+        help_text=_("Shipped with Modelkeep, from the provider's list, or added by hand."),
     )
-    context_window = serializers.IntegerField(allow_null=True, help_text=_("Tokens; null is not known."))
-    max_output = serializers.IntegerField(allow_null=True, help_text=_("Tokens; null is not known."))
+    context_window = serializers.IntegerField(
+        allow_null=True, help_text=_("Tokens; null is not known.")
+    )
+    max_output = serializers.IntegerField(
+        allow_null=True, help_text=_("Tokens; null is not known.")
+    )
     max_inputs = serializers.IntegerField(
-        allow_null=True, help_text=_("Texts that the provider takes in one embedding request; null is not known.")
+        allow_null=True,
+        help_text=_("Texts that the provider takes in one embedding request; null is not known."),
     )
     features = serializers.SerializerMethodField()
     parameters = serializers.DictField(child=RuleOut())
@@ -111,10 +128,17 @@ class ModelOut(serializers.Serializer[Entry]):
     successor = serializers.CharField(help_text=_("A model of the same provider, or empty."))
     missing = serializers.BooleanField(help_text=_("The provider's last list did not have it."))
     added = serializers.BooleanField(help_text=_("Added by hand: can be deleted."))
-    values = serializers.DictField(child=serializers.CharField(), help_text=_("Fields of a model added by hand that are not secret."))
+    values = serializers.DictField(
+        child=serializers.CharField(),
+        help_text=_("Fields of a model added by hand that are not secret."),
+    )
     base_url = serializers.CharField(help_text=_("Its own address, or empty."))
-    masked = serializers.CharField(source="mask", help_text=_("Its own key, masked; empty without one."))
-    overrides = serializers.DictField(child=serializers.JSONField(), help_text=_("Facts that this workspace set itself."))
+    masked = serializers.CharField(
+        source="mask", help_text=_("Its own key, masked; empty without one.")
+    )
+    overrides = serializers.DictField(
+        child=serializers.JSONField(), help_text=_("Facts that this workspace set itself.")
+    )
     source: ShadowingField = serializers.CharField(help_text=_("Where the facts come from."))
     as_of = serializers.DateField(allow_null=True)
 
@@ -128,10 +152,19 @@ class ModelOut(serializers.Serializer[Entry]):
 class DefaultOut(serializers.Serializer[DefaultChoice]):
     scenario = serializers.ChoiceField(SLUGS, source="scenario.slug")
     label: ShadowingField = serializers.CharField(source="scenario.label")
-    type = serializers.ChoiceField(TYPES, source="scenario.type", help_text=_("Models of this type fit."))
-    model = serializers.SerializerMethodField(help_text=_('"provider/model"; null where nothing is chosen.'))
-    fallbacks = serializers.ListField(child=serializers.CharField(), help_text=_("Tried in this order where the model before fails."))
-    usable = serializers.BooleanField(source="is_usable", help_text=_("The chosen model is in the catalog and switched on."))
+    type = serializers.ChoiceField(
+        TYPES, source="scenario.type", help_text=_("Models of this type fit.")
+    )
+    model = serializers.SerializerMethodField(
+        help_text=_('"provider/model"; null where nothing is chosen.')
+    )
+    fallbacks = serializers.ListField(
+        child=serializers.CharField(),
+        help_text=_("Tried in this order where the model before fails."),
+    )
+    usable = serializers.BooleanField(
+        source="is_usable", help_text=_("The chosen model is in the catalog and switched on.")
+    )
 
     def get_model(self, choice: DefaultChoice) -> str | None:
         return choice.model or None
@@ -139,9 +172,15 @@ class DefaultOut(serializers.Serializer[DefaultChoice]):
 
 class RefreshOut(serializers.Serializer[Any]):
     provider = serializers.CharField()
-    models = serializers.IntegerField(help_text=_("How many models of the provider the catalog knows now."))
+    models = serializers.IntegerField(
+        help_text=_("How many models of the provider the catalog knows now.")
+    )
     fetched = serializers.DateTimeField(allow_null=True)
-    error = FailureWords(help_text=_("Why the provider's list could not be fetched, or empty; the older list stays then."))
+    error = FailureWords(
+        help_text=_(
+            "Why the provider's list could not be fetched, or empty; the older list stays then."
+        )
+    )
 
 
 # Input
@@ -152,7 +191,9 @@ class ModelQuery(PageQuery):
     provider = serializers.CharField(required=False, max_length=40)
     enabled = serializers.ChoiceField(["true", "false"], required=False)
     callable = serializers.ChoiceField(["true", "false"], required=False)
-    search = serializers.CharField(required=False, max_length=200, help_text=_("Part of a name or label."))
+    search = serializers.CharField(
+        required=False, max_length=200, help_text=_("Part of a name or label.")
+    )
 
 
 class ModelIn(StrictSerializer):
@@ -163,10 +204,17 @@ class ModelIn(StrictSerializer):
         default=dict,
         help_text=_("By field name; the provider's `model_fields` says which there are."),
     )
-    check = Flag(default=True, help_text=_("Ask the model something first; nothing is stored where it fails."))
+    check = Flag(
+        default=True,
+        help_text=_("Ask the model something first; nothing is stored where it fails."),
+    )
 
 
-@extend_schema_serializer(description=_("`enabled` switches; every other field overrides a fact, and null takes the override back."))
+@extend_schema_serializer(
+    description=_(
+        "`enabled` switches; every other field overrides a fact, and null takes the override back."
+    )
+)
 class ModelChange(StrictSerializer):
     enabled = Flag(required=False)
     type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
@@ -174,9 +222,14 @@ class ModelChange(StrictSerializer):
     context_window = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
     max_output = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
     max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
-    features = serializers.ListField(child=Text(max_length=200), required=False, allow_null=True, max_length=40)
+    features = serializers.ListField(
+        child=Text(max_length=200), required=False, allow_null=True, max_length=40
+    )
     parameters = serializers.DictField(
-        child=serializers.JSONField(), required=False, allow_null=True, help_text=_("Name -> {min, max, default, supported}.")
+        child=serializers.JSONField(),
+        required=False,
+        allow_null=True,
+        help_text=_("Name -> {min, max, default, supported}."),
     )
     price = serializers.DictField(
         child=serializers.JSONField(),
@@ -191,7 +244,9 @@ class ModelChange(StrictSerializer):
 
 
 class DefaultIn(StrictSerializer):
-    model = Text(max_length=241, help_text=_('"provider/model", switched on and of the scenario\'s type.'))
+    model = Text(
+        max_length=241, help_text=_('"provider/model", switched on and of the scenario\'s type.')
+    )
     fallbacks = serializers.ListField(child=Text(max_length=241), default=list, max_length=20)
 
 
@@ -202,7 +257,9 @@ class ModelApiView(ApiView):
     """Views that show entries of the catalog."""
 
     def shown(self, entry: Entry) -> Any:
-        return ModelOut(entry, context={"can_call": queries.can_call(tenant_id=self.tenant.pk)}).data
+        return ModelOut(
+            entry, context={"can_call": queries.can_call(tenant_id=self.tenant.pk)}
+        ).data
 
 
 class ModelsView(ModelApiView):
@@ -215,8 +272,10 @@ class ModelsView(ModelApiView):
         query=ModelQuery,
         answers={200: listed(ModelOut, "ModelList")},
         description=_(
-            "The models of every provider that is set up: by a credential, a trial that is on, or a model added by hand. "
-            "`callable` says which of them calls can reach: of a trial it is the trial's own models only. /v1/models lists those."
+            "The models of every provider that is set up: by a credential, a trial that is on, or "
+            "a model added by hand. "
+            "`callable` says which of them calls can reach: of a trial it is the trial's own "
+            "models only. /v1/models lists those."
         ),
     )
     def get(self, request: Request) -> Response:
@@ -227,7 +286,10 @@ class ModelsView(ModelApiView):
             enabled=TRUTH.get(self.query.get("enabled", "")),
             search=self.query.get("search", ""),
         )
-        can_call, wanted = queries.can_call(tenant_id=self.tenant.pk), TRUTH.get(self.query.get("callable", ""))
+        can_call, wanted = (
+            queries.can_call(tenant_id=self.tenant.pk),
+            TRUTH.get(self.query.get("callable", "")),
+        )
         if wanted is not None:
             found = [entry for entry in found if can_call(entry) is wanted]
         rows, following = page(found, key=lambda entry: entry.id, **self.paging)
@@ -235,7 +297,11 @@ class ModelsView(ModelApiView):
 
 
 class ModelView(ModelApiView):
-    required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_MODELS, "DELETE": Action.MANAGE_MODELS}
+    required_actions = {
+        "GET": Action.VIEW_MODELS,
+        "PATCH": Action.MANAGE_MODELS,
+        "DELETE": Action.MANAGE_MODELS,
+    }
 
     def entry(self, provider: str, model: str) -> Entry:
         found = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=model)
@@ -253,23 +319,38 @@ class ModelView(ModelApiView):
         tag=TAG,
         body=ModelChange,
         answers={200: ModelOut},
-        description=_("A fact that is null goes back to what is shipped or what the provider says. Importing again keeps overrides."),
+        description=_(
+            "A fact that is null goes back to what is shipped or what the provider says. "
+            "Importing again keeps overrides."
+        ),
     )
     def patch(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
         given = self.body(ModelChange)
-        entry = model_services.change_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given)
+        entry = model_services.change_model(
+            tenant=self.tenant, actor=self.actor, provider=provider, model=model, **given
+        )
         return Response(self.shown(entry))
 
     @operation(
         "models_delete",
         _("Delete a model that was added by hand"),
         tag=TAG,
-        answers={204: None, 409: refused(_("The model is shipped or the provider's own: it can be switched off, not deleted."))},
+        answers={
+            204: None,
+            409: refused(
+                _(
+                    "The model is shipped or the provider's own: it can be switched off, not "
+                    "deleted."
+                )
+            ),
+        },
     )
     def delete(self, request: Request, provider: str, model: str) -> Response:
         self.entry(provider, model)
-        model_services.remove_model(tenant=self.tenant, actor=self.actor, provider=provider, model=model)
+        model_services.remove_model(
+            tenant=self.tenant, actor=self.actor, provider=provider, model=model
+        )
         return Response(status=204)
 
 
@@ -281,9 +362,14 @@ class ProviderModelsView(ModelApiView):
         _("Add a model"),
         tag=TAG,
         body=ModelIn,
-        answers={201: ModelOut, 409: refused(_("The model is there already.")), 422: refused(_("The provider refused the model."))},
+        answers={
+            201: ModelOut,
+            409: refused(_("The model is there already.")),
+            422: refused(_("The provider refused the model.")),
+        },
         description=_(
-            "For hosting providers, or one more model of any other. `base_url` may be among `values` where the provider says so."
+            "For hosting providers, or one more model of any other. `base_url` may be among "
+            "`values` where the provider says so."
         ),
     )
     def post(self, request: Request, provider: str) -> Response:
@@ -303,21 +389,30 @@ class RefreshView(ApiView):
         _("Import the provider's models again"),
         tag=TAG,
         answers={200: RefreshOut, 409: refused(_("The provider has no credential yet."))},
-        description=_("Where the list cannot be fetched the older one stays, and `error` says why."),
+        description=_(
+            "Where the list cannot be fetched the older one stays, and `error` says why."
+        ),
     )
     def post(self, request: Request, provider: str) -> Response:
         self.body(NoBody)
         known_provider(self, provider)
         setup.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
         status = known_provider(self, provider)
-        shown = {"provider": provider, "models": status.models, "fetched": status.models_fetched, "error": status.list_failure}
+        shown = {
+            "provider": provider,
+            "models": status.models,
+            "fetched": status.models_fetched,
+            "error": status.list_failure,
+        }
         return Response(RefreshOut(shown).data)
 
 
 def known_provider(view: ApiView, slug: str) -> provider_queries.ProviderStatus:
     status = provider_queries.status(tenant_id=view.tenant.pk, provider=slug)
     if status is None:
-        raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]})
+        raise NotFound(
+            "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
+        )
     return status
 
 
@@ -334,34 +429,59 @@ class DefaultsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         found = list(queries.defaults(tenant_id=self.tenant.pk).values())
-        rows, following = page(found, key=lambda choice: f"{SLUGS.index(choice.scenario.slug):02d}", **self.paging)
+        rows, following = page(
+            found, key=lambda choice: f"{SLUGS.index(choice.scenario.slug):02d}", **self.paging
+        )
         return listing(DefaultOut, rows, following)
 
 
 class DefaultView(ApiView):
-    required_actions = {"GET": Action.VIEW_DEFAULTS, "PUT": Action.MANAGE_DEFAULTS, "DELETE": Action.MANAGE_DEFAULTS}
+    required_actions = {
+        "GET": Action.VIEW_DEFAULTS,
+        "PUT": Action.MANAGE_DEFAULTS,
+        "DELETE": Action.MANAGE_DEFAULTS,
+    }
 
     def choice(self, scenario: str) -> DefaultChoice:
         """The choice of a scenario's slug; aliases are for callers of /v1 only."""
         if scenario not in SLUGS:
-            raise NotFound("unknown_scenario", _("There is no such scenario. Scenarios are: %(names)s.") % {"names": ", ".join(SLUGS)})
+            raise NotFound(
+                "unknown_scenario",
+                _("There is no such scenario. Scenarios are: %(names)s.")
+                % {"names": ", ".join(SLUGS)},
+            )
         return queries.defaults(tenant_id=self.tenant.pk)[scenario]
 
-    @operation("default_models_get", _("Show a scenario's default model"), tag=DEFAULTS, answers={200: DefaultOut})
+    @operation(
+        "default_models_get",
+        _("Show a scenario's default model"),
+        tag=DEFAULTS,
+        answers={200: DefaultOut},
+    )
     def get(self, request: Request, scenario: str) -> Response:
         return Response(DefaultOut(self.choice(scenario)).data)
 
-    @operation("default_models_set", _("Set a scenario's default model"), tag=DEFAULTS, body=DefaultIn, answers={200: DefaultOut})
+    @operation(
+        "default_models_set",
+        _("Set a scenario's default model"),
+        tag=DEFAULTS,
+        body=DefaultIn,
+        answers={200: DefaultOut},
+    )
     def put(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)
-        defaults.set_default(tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn))
+        defaults.set_default(
+            tenant=self.tenant, actor=self.actor, scenario=scenario, **self.body(DefaultIn)
+        )
         return Response(DefaultOut(self.choice(scenario)).data)
 
     @operation(
         "default_models_clear",
         _("Clear a scenario's default model"),
         tag=DEFAULTS,
-        description=_("Calls that name no model answer 424 from then on. Clearing what is clear is no error."),
+        description=_(
+            "Calls that name no model answer 424 from then on. Clearing what is clear is no error."
+        ),
     )
     def delete(self, request: Request, scenario: str) -> Response:
         self.choice(scenario)

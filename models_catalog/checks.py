@@ -28,5 +28,7 @@ def shipped_facts_are_sound(app_configs: Any, **_options: Any) -> list[CheckMess
 
 
 @register(Tags.database)
-def stored_providers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+def stored_providers_are_known(
+    app_configs: Any, databases: Sequence[str] | None = None, **_options: Any
+) -> list[CheckMessage]:
     return unknown_slugs(databases, (TenantModel,), "modelkeep.W111")

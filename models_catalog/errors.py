@@ -14,14 +14,21 @@ class ModelNotFound(NotFound):
     """No model of this name is in the tenant's catalog."""
 
     def __init__(self, name: str, message: Any = None) -> None:
-        super().__init__("model_not_found", message or _fill(_("There is no model “{name}” in this workspace."), name=name), field="model")
+        super().__init__(
+            "model_not_found",
+            message or _fill(_("There is no model “{name}” in this workspace."), name=name),
+            field="model",
+        )
 
 
 class ModelDisabled(ModelNotFound):
     """The model is there, but switched off."""
 
     def __init__(self, name: str) -> None:
-        text = _("The model {name} is switched off in this workspace. Switch it on under Settings > Model providers.")
+        text = _(
+            "The model {name} is switched off in this workspace. Switch it on under Settings > "
+            "Model providers."
+        )
         super().__init__(name, _fill(text, name=name))
 
 
@@ -30,7 +37,9 @@ class AmbiguousModel(ServiceError):
 
     def __init__(self, name: str, ids: tuple[str, ...]) -> None:
         text = _("Several providers have a model “{name}”. Say which one you mean: {ids}.")
-        super().__init__("ambiguous_model", _fill(text, name=name, ids=", ".join(ids)), field="model")
+        super().__init__(
+            "ambiguous_model", _fill(text, name=name, ids=", ".join(ids)), field="model"
+        )
         self.ids = ids
 
 
@@ -42,11 +51,21 @@ class WrongType(ServiceError):
 
 
 class NotConfigured(ServiceError):
-    """Something has to be set first; the message names the page. scenario or provider: what is not set, or None."""
+    """Something has to be set first; the message names the page. scenario or provider: what is not
+    set, or None.
+    """
 
-    def __init__(self, scenario: Any = None, *, provider: str | None = None, message: Any = None) -> None:
+    def __init__(
+        self, scenario: Any = None, *, provider: str | None = None, message: Any = None
+    ) -> None:
         if message is None and scenario is not None:
-            message = _fill(_("No default model is set for “{label}”. Choose one under Settings > Default models."), label=scenario.label)
+            message = _fill(
+                _(
+                    "No default model is set for “{label}”. Choose one under Settings > Default "
+                    "models."
+                ),
+                label=scenario.label,
+            )
         super().__init__("not_configured", message, field="model")
         self.scenario: str | None = scenario.slug if scenario is not None else None
         self.provider = provider
@@ -58,7 +77,10 @@ def provider_not_set_up(slug: str, label: Any) -> NotConfigured:
 
 
 def default_unusable(scenario: Any, name: str) -> NotConfigured:
-    text = _("The default model for “{label}”, {name}, is switched off or gone. Choose another one under Settings > Default models.")
+    text = _(
+        "The default model for “{label}”, {name}, is switched off or gone. Choose another one "
+        "under Settings > Default models."
+    )
     return NotConfigured(scenario, message=_fill(text, label=scenario.label, name=name))
 
 

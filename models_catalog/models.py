@@ -12,7 +12,8 @@ from tenants.models import TenantOwned
 
 
 class TenantModel(TenantOwned):
-    """What one tenant knows or decided of one model: synced from its provider, added by hand, switched, overridden.
+    """What one tenant knows or decided of one model: synced from its provider, added by hand,
+    switched, overridden.
 
     A shipped model needs no row; reading never makes one.
     """
@@ -29,9 +30,13 @@ class TenantModel(TenantOwned):
     origin = models.CharField(_("source"), max_length=8, choices=Origin, default=Origin.SHIPPED)
     enabled = models.BooleanField(_("enabled"), default=True)
     facts = models.JSONField(default=dict, blank=True, editable=False)  # synced layer
-    overrides = models.JSONField(default=dict, blank=True)  # tenant's layer; a sync never touches it
+    overrides = models.JSONField(
+        default=dict, blank=True
+    )  # tenant's layer; a sync never touches it
     base_url = models.CharField(max_length=300, blank=True)
-    values = models.JSONField(default=dict, blank=True, editable=False)  # fields of a hosted model, not secret
+    values = models.JSONField(
+        default=dict, blank=True, editable=False
+    )  # fields of a hosted model, not secret
     sealed = models.TextField(blank=True, editable=False)  # a hosted model's own key
     version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(max_length=40, blank=True, editable=False)
@@ -44,7 +49,11 @@ class TenantModel(TenantOwned):
         verbose_name = _("model")
         verbose_name_plural = _("models")
         ordering = ("provider", "model")
-        constraints = (models.UniqueConstraint(fields=("tenant", "provider", "model"), name="tenant_model_once"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "provider", "model"), name="tenant_model_once"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
@@ -55,36 +64,54 @@ class DefaultModel(TenantOwned):
 
     scenario = models.CharField(_("scenario"), max_length=20)
     model = models.CharField(_("model"), max_length=241)  # "provider/model"
-    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True)  # list of "provider/model"
+    fallbacks = models.JSONField(
+        _("fallbacks"), default=list, blank=True
+    )  # list of "provider/model"
     updated = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:
         verbose_name = _("default model")
         verbose_name_plural = _("default models")
-        constraints = (models.UniqueConstraint(fields=("tenant", "scenario"), name="default_model_once"),)
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "scenario"), name="default_model_once"),
+        )
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.model}"
 
 
 class CatalogSnapshot(models.Model):
-    """A newer state of the shipped facts that an operator loaded, for all workspaces; without one the release's own files count."""
+    """A newer state of the shipped facts that an operator loaded, for all workspaces; without one
+    the release's own files count.
+    """
 
     date = models.DateField(_("as of"), editable=False)
-    document = models.JSONField(editable=False)  # the file as it was loaded: models_catalog.facts.snapshots says its format
+    document = models.JSONField(
+        editable=False
+    )  # the file as it was loaded: models_catalog.facts.snapshots says its format
     digest = models.CharField(_("SHA-256"), max_length=64, editable=False)
-    summary = models.JSONField(_("differences"), default=dict, editable=False)  # to what was in effect before: kind -> number
+    summary = models.JSONField(
+        _("differences"), default=dict, editable=False
+    )  # to what was in effect before: kind -> number
     loaded = models.DateTimeField(_("loaded"), default=timezone.now, editable=False)
     actor = models.CharField(_("who"), max_length=160, editable=False)
     in_effect = models.BooleanField(_("in effect"), default=False, editable=False)
     # What comes back with `refresh_catalog --previous`; None: the release's own files.
-    previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False)
+    previous = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
 
     class Meta:
         verbose_name = _("catalog snapshot")
         verbose_name_plural = _("catalog snapshots")
         ordering = ("-loaded",)
-        constraints = (models.UniqueConstraint(fields=("in_effect",), condition=models.Q(in_effect=True), name="one_snapshot_in_effect"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("in_effect",),
+                condition=models.Q(in_effect=True),
+                name="one_snapshot_in_effect",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.date}"

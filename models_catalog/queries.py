@@ -1,4 +1,6 @@
-"""The catalog of one tenant, and which model a request means. Reads only: looking never makes a row."""
+"""The catalog of one tenant, and which model a request means. Reads only: looking never makes a
+row.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Trials = Mapping[str, Collection[str]]  # provider's slug -> the models of the t
 
 @dataclass(frozen=True, slots=True)
 class DefaultChoice:
-    """A scenario with its default model. entry is None where nothing is set or the model is gone from the catalog."""
+    """A scenario with its default model. entry is None where nothing is set or the model is gone
+    from the catalog.
+    """
 
     scenario: Scenario
     model: str  # "provider/model", "" where nothing is set
@@ -39,7 +43,7 @@ class DefaultChoice:
         return self.entry is not None and self.entry.enabled
 
 
-# ------------------------------------------------------------------------------------------------ the catalog
+# -------------------------------------------------------------------------------------- the catalog
 
 
 def entries(
@@ -51,9 +55,11 @@ def entries(
     search: str = "",
     retired: bool | None = None,
 ) -> list[Entry]:
-    """The models of the providers that are set up (by a credential, a trial, or a model of their own), in a stable order.
+    """The models of the providers that are set up (by a credential, a trial, or a model of their
+    own), in a stable order.
 
-    search: part of a name or label. retired: whether there is a day of shutdown, past or to come. A fixed number of queries, whatever the number of models.
+    search: part of a name or label. retired: whether there is a day of shutdown, past or to come. A
+    fixed number of queries, whatever the number of models.
     """
     by_provider: dict[str, dict[str, TenantModel]] = {}
     for one in keyless_providers(tenant_id, provider):
@@ -64,7 +70,12 @@ def entries(
     for offered in registry.offered():
         slug = offered.slug
         if provider in (None, slug):
-            found += _of_provider(offered, by_provider.get(slug, {}), missing.get(slug, frozenset()), whole=slug in ready)
+            found += _of_provider(
+                offered,
+                by_provider.get(slug, {}),
+                missing.get(slug, frozenset()),
+                whole=slug in ready,
+            )
     return matching(found, type=type, enabled=enabled, search=search, retired=retired)
 
 
@@ -82,7 +93,9 @@ def matching(
 
 
 def entry(*, tenant_id: UUID, provider: str, model: str) -> Entry | None:
-    """One model of the catalog, or None. The provider need not be set up: its shipped models are known all the same."""
+    """One model of the catalog, or None. The provider need not be set up: its shipped models are
+    known all the same.
+    """
     if not model.isprintable():  # such as NUL, which PostgreSQL answers with an error
         return None
     return find_entry(tenant_id, [(provider, model)]).get((provider, model))
@@ -99,14 +112,18 @@ class Layers:
 
 
 def layers(*, tenant_id: UUID, provider: str, model: str) -> Layers | None:
-    """A model of the catalog, taken apart into the shipped facts, the provider's list, and the workspace's own values."""
+    """A model of the catalog, taken apart into the shipped facts, the provider's list, and the
+    workspace's own values.
+    """
     if not model.isprintable():
         return None
     one = model_rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
     offered = is_offered(provider)
     if offered is None or (one is None and model not in shipped_names(offered)):
         return None
-    found = merged_facts(provider, model, one, missing_requirements(tenant_id).get(provider, frozenset()))
+    found = merged_facts(
+        provider, model, one, missing_requirements(tenant_id).get(provider, frozenset())
+    )
     layer = _layer(one) if one is not None else None
     own = layer.overrides if layer is not None and layer.stored_overrides else None
     return Layers(found, _shipped(provider, model, one), layer.synced if layer else None, own)
@@ -127,12 +144,15 @@ def facts_of(row: TenantModel) -> ModelFacts:
 def set_up(*, tenant_id: UUID) -> frozenset[str]:
     """The providers whose whole catalog is shown: with a credential, or a trial that is on."""
     trials = ports.trials(tenant_id)
-    return provider_queries.has_credential(tenant_id=tenant_id) | {slug for slug, trial in trials.items() if trial.is_on}
+    return provider_queries.has_credential(tenant_id=tenant_id) | {
+        slug for slug, trial in trials.items() if trial.is_on
+    }
 
 
 def can_call(*, tenant_id: UUID, trials: Trials | None = None) -> Callable[[Entry], bool]:
-    """A test of entries: whether anything serves calls of the model. That is a credential of its provider, a trial that has this
-    very model, the model's own key or address, or nothing where the provider needs nothing.
+    """A test of entries: whether anything serves calls of the model. That is a credential of its
+    provider, a trial that has this very model, the model's own key or address, or nothing where the
+    provider needs nothing.
 
     trials: as `resolve` takes them. Three queries at most, and none for each entry.
     """
@@ -165,15 +185,21 @@ def counts(tenant_id: UUID) -> dict[str, int]:
 
 def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
     """The scenarios whose default model is this provider's, as a sentence names them."""
-    chosen = DefaultModel.objects.filter(tenant_id=tenant_id, model__startswith=f"{provider}/").values_list("scenario", flat=True)
-    return tuple(str(scenario.default_name) for slug in chosen if (scenario := scenarios.find(slug)))
+    chosen = DefaultModel.objects.filter(
+        tenant_id=tenant_id, model__startswith=f"{provider}/"
+    ).values_list("scenario", flat=True)
+    return tuple(
+        str(scenario.default_name) for slug in chosen if (scenario := scenarios.find(slug))
+    )
 
 
-# ------------------------------------------------------------------------------------------------ default models
+# ----------------------------------------------------------------------------------- default models
 
 
 def chosen(*, tenant_id: UUID) -> dict[str, DefaultModel]:
-    """The names that are chosen, by the slug of their scenario, whether or not the catalog has them; one query."""
+    """The names that are chosen, by the slug of their scenario, whether or not the catalog has
+    them; one query.
+    """
     return {one.scenario: one for one in DefaultModel.objects.filter(tenant_id=tenant_id)}
 
 
@@ -181,11 +207,17 @@ def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
     """Every scenario with what is chosen for it, by slug, in the order of the page."""
     rows = chosen(tenant_id=tenant_id)
     found = find_entry(tenant_id, [split(one.model) for one in rows.values()])
-    return {scenario.slug: _choice(scenario, rows.get(scenario.slug), found) for scenario in scenarios.SCENARIOS}
+    return {
+        scenario.slug: _choice(scenario, rows.get(scenario.slug), found)
+        for scenario in scenarios.SCENARIOS
+    }
 
 
-def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Entry] | None = None) -> Entry | None:
-    """A fitting model to offer on the page, never used by itself: current, switched on, own key before trial.
+def suggestion(
+    *, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Entry] | None = None
+) -> Entry | None:
+    """A fitting model to offer on the page, never used by itself: current, switched on, own key
+    before trial.
 
     among: the tenant's enabled entries where the caller has them already.
     """
@@ -193,7 +225,11 @@ def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Ent
     if wanted is None:
         return None
     own = provider_queries.has_credential(tenant_id=tenant_id)
-    trials = {slug: trial.models for slug, trial in ports.trials(tenant_id).items() if trial.is_on and trial.left > 0}
+    trials = {
+        slug: trial.models
+        for slug, trial in ports.trials(tenant_id).items()
+        if trial.is_on and trial.left > 0
+    }
 
     def rank(one: Entry) -> tuple[bool, bool, bool, int]:
         named = list(library.shipped(one.provider).suggestions.get(wanted.slug, ()))
@@ -202,7 +238,9 @@ def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Ent
 
     usable = [
         one
-        for one in (entries(tenant_id=tenant_id, type=wanted.type, enabled=True) if among is None else among)
+        for one in (
+            entries(tenant_id=tenant_id, type=wanted.type, enabled=True) if among is None else among
+        )
         if one.type is wanted.type
         and (one.provider in own or one.added or one.model in trials.get(one.provider, ()))
         and not one.is_retired
@@ -210,7 +248,7 @@ def suggestion(*, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Ent
     return min(usable, key=rank, default=None)
 
 
-# ------------------------------------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------------------------------ helpers
 
 
 def split(name: str) -> tuple[str, str]:
@@ -243,20 +281,35 @@ def has_credential(tenant_id: UUID, provider: str) -> bool:
 
 
 def missing_requirements(tenant_id: UUID) -> dict[str, frozenset[str]]:
-    return {slug: frozenset(choice.models_missing) for slug, choice in provider_queries.choices(tenant_id=tenant_id).items()}
+    return {
+        slug: frozenset(choice.models_missing)
+        for slug, choice in provider_queries.choices(tenant_id=tenant_id).items()
+    }
 
 
-def _of_provider(provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool) -> list[Entry]:
-    """A provider's entries: the shipped ones in their order, then the others by name; the retired ones last."""
+def _of_provider(
+    provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool
+) -> list[Entry]:
+    """A provider's entries: the shipped ones in their order, then the others by name; the retired
+    ones last.
+    """
     known = library.own(provider)
-    names = [*shipped_names(provider), *sorted(name for name in rows if name not in known)] if whole else _added(rows)
+    names = (
+        [*shipped_names(provider), *sorted(name for name in rows if name not in known)]
+        if whole
+        else _added(rows)
+    )
     merged = [merged_facts(provider.slug, name, rows.get(name), missing) for name in names]
     return sorted(merged, key=lambda one: one.is_retired)
 
 
 def shipped_names(provider: Provider) -> list[str]:
-    """The shipped models that can be called: a type that the adapter does not serve yet is not shown."""
-    return [name for name, known in library.own(provider).items() if known.type in provider.model_types]
+    """The shipped models that can be called: a type that the adapter does not serve yet is not
+    shown.
+    """
+    return [
+        name for name, known in library.own(provider).items() if known.type in provider.model_types
+    ]
 
 
 def _added(rows: Mapping[str, TenantModel]) -> list[str]:
@@ -271,7 +324,9 @@ def merged_facts(slug: str, name: str, one: TenantModel | None, missing: Collect
 
 
 def _shipped(slug: str, name: str, one: TenantModel | None) -> Facts | None:
-    """What is shipped of a model. List prices are those of the provider's own address: a server of one's own is paid otherwise."""
+    """What is shipped of a model. List prices are those of the provider's own address: a server of
+    one's own is paid otherwise.
+    """
     if one is None:
         return library.of_row(slug, name)
     known = library.of_row(slug, name, one.values.get(BASE_MODEL, ""))
@@ -282,7 +337,11 @@ def _shipped(slug: str, name: str, one: TenantModel | None) -> Facts | None:
 def _layer(one: TenantModel) -> TenantLayer:
     synced = None
     if one.facts:
-        synced = schema.stored(one.facts, source=f"{one.provider}: list of models", as_of=one.synced.date() if one.synced else None)
+        synced = schema.stored(
+            one.facts,
+            source=f"{one.provider}: list of models",
+            as_of=one.synced.date() if one.synced else None,
+        )
     overrides = dict(one.overrides)
     if one.origin == TenantModel.Origin.ADDED and one.type:
         overrides.setdefault("type", one.type)
@@ -300,14 +359,19 @@ def _layer(one: TenantModel) -> TenantLayer:
 
 
 def find_entry(tenant_id: UUID, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
-    """The entries of these (provider, model), in one query for their rows and one for what lists lack."""
+    """The entries of these (provider, model), in one query for their rows and one for what lists
+    lack.
+    """
     if not pairs:
         return {}
     wanted = Q()
     for model in {model for _slug, model in pairs}:
         wanted |= Q(model=model, provider__in=[slug for slug, other in pairs if other == model])
     read = known_rows(keyless_providers, tenant_id, None)
-    rows = {(one.provider, one.model): one for one in (model_rows(tenant_id).filter(wanted).defer("sealed") if read is None else read)}
+    rows = {
+        (one.provider, one.model): one
+        for one in (model_rows(tenant_id).filter(wanted).defer("sealed") if read is None else read)
+    }
     missing = missing_requirements(tenant_id)
     found: dict[tuple[str, str], Entry] = {}
     for slug, model in dict.fromkeys(pairs):
@@ -326,7 +390,9 @@ def _fits(one: Entry, type: ModelType | str | None, enabled: bool | None, search
     return not search or search in one.model.lower() or search in one.label.lower()
 
 
-def _choice(scenario: Scenario, one: DefaultModel | None, found: Mapping[tuple[str, str], Entry]) -> DefaultChoice:
+def _choice(
+    scenario: Scenario, one: DefaultModel | None, found: Mapping[tuple[str, str], Entry]
+) -> DefaultChoice:
     if one is None:
         return DefaultChoice(scenario, "", (), None)
     return DefaultChoice(scenario, one.model, tuple(one.fallbacks), found.get(split(one.model)))

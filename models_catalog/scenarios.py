@@ -15,7 +15,8 @@ from providers.operations.table import OPERATIONS
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients may send.
+    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients
+    may send.
 
     default_name: the scenario's default model within a sentence.
     """
@@ -53,7 +54,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         ModelType.SPEECH_TO_TEXT,
         ("speech_to_text", "stt"),
     ),
-    Scenario("rerank", _("Rerank model"), _("the default rerank model"), _("Ordering of search results."), ModelType.RERANK),
+    Scenario(
+        "rerank",
+        _("Rerank model"),
+        _("the default rerank model"),
+        _("Ordering of search results."),
+        ModelType.RERANK,
+    ),
     Scenario(
         "text-to-speech",
         _("Text-to-speech model"),
@@ -73,7 +80,9 @@ SCENARIOS: tuple[Scenario, ...] = (
 # Means the scenario of whatever is being asked: reasoning for a chat, embedding for a vector.
 ANY_DEFAULT = "default"
 
-_BY_NAME: dict[str, Scenario] = {name: scenario for scenario in SCENARIOS for name in (scenario.slug, *scenario.aliases)}
+_BY_NAME: dict[str, Scenario] = {
+    name: scenario for scenario in SCENARIOS for name in (scenario.slug, *scenario.aliases)
+}
 _BY_TYPE = complete("SCENARIOS", ModelType, {scenario.type: scenario for scenario in SCENARIOS})
 
 

@@ -20,5 +20,7 @@ urlpatterns = [
     path("models/", listing_views.models, name="models"),
     path("settings/model-providers/<slug:provider>/", include(provider_patterns)),
     path("settings/default-models/", defaults.default_models, name="default-models"),
-    path("settings/default-models/<slug:scenario>/test/", defaults.default_test, name="default-test"),
+    path(
+        "settings/default-models/<slug:scenario>/test/", defaults.default_test, name="default-test"
+    ),
 ]

@@ -1,4 +1,6 @@
-"""The operators' pages that take several apps: the list of workspaces with what each has and uses, the ledger by provider."""
+"""The operators' pages that take several apps: the list of workspaces with what each has and uses,
+the ledger by provider.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class InUse:
 def in_use(tenants: Collection[UUID]) -> dict[UUID, InUse]:
     """Of each of these workspaces; four queries, however many they are."""
     found = {tenant: InUse() for tenant in tenants}
-    for tenant, number in _per_tenant(ProviderCredential.objects.filter(tenant__in=tenants), Count("provider", distinct=True)):
+    for tenant, number in _per_tenant(
+        ProviderCredential.objects.filter(tenant__in=tenants), Count("provider", distinct=True)
+    ):
         found[tenant].providers = number
     for tenant, limit, used in (
         CreditPool.objects.filter(tenant__in=tenants, plan__is_on=True)
@@ -66,11 +70,15 @@ def in_use(tenants: Collection[UUID]) -> dict[UUID, InUse]:
 
 
 def _per_tenant(rows: QuerySet[Any], number: Any) -> Iterator[tuple[UUID, int]]:
-    yield from rows.order_by().values("tenant").annotate(number=number).values_list("tenant", "number")
+    yield from (
+        rows.order_by().values("tenant").annotate(number=number).values_list("tenant", "number")
+    )
 
 
 def _calls_of_a_week(tenants: Collection[UUID]) -> Iterator[tuple[UUID, int]]:
-    """Sums of hours where they are made, records from there on: a list must not count millions of rows."""
+    """Sums of hours where they are made, records from there on: a list must not count millions of
+    rows.
+    """
     since = timezone.now() - WEEK
     hours = UsageRollup.objects.filter(tenant__in=tenants, span=Span.HOUR, start__gte=since)
     yield from _per_tenant(hours, Sum("calls"))
@@ -86,11 +94,22 @@ class ActiveFilter(admin.SimpleListFilter):
     parameter_name = "active"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("week", gettext_lazy("In the last 7 days")), ("no", gettext_lazy("Not in the last 7 days"))]
+        return [
+            ("week", gettext_lazy("In the last 7 days")),
+            ("no", gettext_lazy("Not in the last 7 days")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
-        there = Q(pk__in=Membership.objects.filter(last_active__gte=timezone.now() - WEEK).values("tenant"))
-        return queryset.filter({"week": there, "no": ~there}[self.value() or ""]) if self.value() in ("week", "no") else queryset
+        there = Q(
+            pk__in=Membership.objects.filter(last_active__gte=timezone.now() - WEEK).values(
+                "tenant"
+            )
+        )
+        return (
+            queryset.filter({"week": there, "no": ~there}[self.value() or ""])
+            if self.value() in ("week", "no")
+            else queryset
+        )
 
 
 class PlanFilter(admin.SimpleListFilter):
@@ -101,11 +120,26 @@ class PlanFilter(admin.SimpleListFilter):
         return list(TrialPlan.objects.order_by("label").values_list("slug", "label"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
-        return queryset.filter(pk__in=CreditPool.objects.filter(plan__slug=self.value()).values("tenant")) if self.value() else queryset
+        return (
+            queryset.filter(
+                pk__in=CreditPool.objects.filter(plan__slug=self.value()).values("tenant")
+            )
+            if self.value()
+            else queryset
+        )
 
 
 class WorkspaceAdmin(TenantAdmin):
-    list_display = ("name", "slug", "status", "member_count", "providers", "calls", "trial_used", "created")
+    list_display = (
+        "name",
+        "slug",
+        "status",
+        "member_count",
+        "providers",
+        "calls",
+        "trial_used",
+        "created",
+    )
     list_filter = ("status", ActiveFilter, PlanFilter, "created")
     actions = (*TenantAdmin.actions, grant_trial, "export")
 
@@ -134,7 +168,17 @@ class WorkspaceAdmin(TenantAdmin):
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[Tenant]) -> Any:
-        header = ("workspace", "name", "status", "created", "members", "providers", "calls_7_days", "trial_credits", "trial_credits_used")
+        header = (
+            "workspace",
+            "name",
+            "status",
+            "created",
+            "members",
+            "providers",
+            "calls_7_days",
+            "trial_credits",
+            "trial_credits_used",
+        )
         return as_csv(request, name="workspaces", header=header, rows=_exported(rows))
 
 
@@ -143,7 +187,13 @@ def _exported(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
     found = in_use([tenant.pk for tenant in tenants])
     for tenant in tenants:
         has = found[tenant.pk]
-        about = (tenant.slug, tenant.name, tenant.status, tenant.created.isoformat(), tenant.member_count)
+        about = (
+            tenant.slug,
+            tenant.name,
+            tenant.status,
+            tenant.created.isoformat(),
+            tenant.member_count,
+        )
         yield (*about, has.providers, has.calls, has.limit, has.used)
 
 
@@ -163,7 +213,11 @@ class LedgerAdmin(CallRecordAdmin):
 
 def register() -> None:
     """In place of what the apps registered. Called once, when their modules are loaded."""
-    pages: dict[type[Model], type[ModelAdmin[Any]]] = {Tenant: WorkspaceAdmin, CallRecord: LedgerAdmin, TrialPlan: PlanAdmin}
+    pages: dict[type[Model], type[ModelAdmin[Any]]] = {
+        Tenant: WorkspaceAdmin,
+        CallRecord: LedgerAdmin,
+        TrialPlan: PlanAdmin,
+    }
     for model, page in pages.items():
         admin.site.unregister(model)
         admin.site.register(model, page)

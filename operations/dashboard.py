@@ -32,8 +32,18 @@ def _tenants() -> Figure:
     from tenants.models import Membership, Tenant
 
     count = Tenant.objects.filter(is_system=False).count()
-    active = Membership.objects.filter(last_active__gte=timezone.now() - timedelta(days=7)).values("tenant").distinct().count()
-    return Figure(_("Workspaces"), f"{count:,}", _list("tenants", "tenant"), _("%(count)d active in 7 days") % {"count": active})
+    active = (
+        Membership.objects.filter(last_active__gte=timezone.now() - timedelta(days=7))
+        .values("tenant")
+        .distinct()
+        .count()
+    )
+    return Figure(
+        _("Workspaces"),
+        f"{count:,}",
+        _list("tenants", "tenant"),
+        _("%(count)d active in 7 days") % {"count": active},
+    )
 
 
 def _providers() -> Figure:
@@ -41,7 +51,12 @@ def _providers() -> Figure:
     from providers.models import ProviderCredential
 
     count = ProviderCredential.objects.filter(in_trouble()).count()
-    return Figure(_("Providers in error"), f"{count:,}", _list("providers", "providercredential", "calls=fail"), is_bad=count > 0)
+    return Figure(
+        _("Providers in error"),
+        f"{count:,}",
+        _list("providers", "providercredential", "calls=fail"),
+        is_bad=count > 0,
+    )
 
 
 def _calls() -> list[Figure]:
@@ -49,15 +64,23 @@ def _calls() -> list[Figure]:
     from quotas.models import CallRecord
 
     day = midnight(timezone.localdate())
-    # An id sorts by time and is made after the call began: its index finds today's calls of all workspaces.
+    # An id sorts by time and is made after the call began: its index finds today's calls of all
+    # workspaces.
     today = CallRecord.objects.filter(pk__gte=first_of(day), time__gte=day)
     found = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
     rate = f"{100 * found['errors'] / found['all']:.1f} %" if found["all"] else "–"
     when = f"time__year={day.year}&time__month={day.month}&time__day={day.day}"
-    failed = ngettext("%(count)s call failed", "%(count)s calls failed", found["errors"]) % {"count": f"{found['errors']:,}"}
+    failed = ngettext("%(count)s call failed", "%(count)s calls failed", found["errors"]) % {
+        "count": f"{found['errors']:,}"
+    }
     return [
         Figure(_("Calls today"), f"{found['all']:,}", _list("quotas", "callrecord", when)),
-        Figure(_("Error rate today"), rate, _list("quotas", "callrecord", f"{when}&status__exact=error"), failed),
+        Figure(
+            _("Error rate today"),
+            rate,
+            _list("quotas", "callrecord", f"{when}&status__exact=error"),
+            failed,
+        ),
     ]
 
 
@@ -66,7 +89,12 @@ def _trials() -> Figure:
     from quotas.models import CreditPool
 
     low = CreditPool.objects.filter(nearly_used()).count()
-    return Figure(_("Trials over 80 %"), f"{low:,}", _list("quotas", "creditpool", "use=nearly"), is_bad=low > 0)
+    return Figure(
+        _("Trials over 80 %"),
+        f"{low:,}",
+        _list("quotas", "creditpool", "use=nearly"),
+        is_bad=low > 0,
+    )
 
 
 def _key_pairs() -> Figure:
@@ -74,7 +102,12 @@ def _key_pairs() -> Figure:
     from tenants.models import KeyPair
 
     count = KeyPair.objects.filter(due()).count()
-    return Figure(_("Key pairs older than a year"), f"{count:,}", _list("tenants", "keypair", "age=due"), is_bad=count > 0)
+    return Figure(
+        _("Key pairs older than a year"),
+        f"{count:,}",
+        _list("tenants", "keypair", "age=due"),
+        is_bad=count > 0,
+    )
 
 
 def _list(app: str, model: str, query: str = "") -> str:

@@ -19,5 +19,7 @@ class OperatorSite(AdminSite):
     site_title = site_header = gettext_lazy("Modelkeep operations")
     index_title = gettext_lazy("Operations")
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
         return super().index(request, {**(extra_context or {}), "figures": figures()})

@@ -1,4 +1,6 @@
-"""Credentials in the operators' site: masks only. Operators check and deactivate; they never see, add or edit a key."""
+"""Credentials in the operators' site: masks only. Operators check and deactivate; they never see,
+add or edit a key.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class TroubleFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("fail", gettext_lazy("Fail"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[ProviderCredential]) -> QuerySet[ProviderCredential]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ProviderCredential]
+    ) -> QuerySet[ProviderCredential]:
         return queryset.filter(in_trouble()) if self.value() == "fail" else queryset
 
 
@@ -95,15 +99,21 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
 
     @admin.action(description=gettext_lazy("Check again at the provider"), permissions=["view"])
     def check_again(self, request: HttpRequest, rows: QuerySet[ProviderCredential]) -> None:
-        checked = [services.check_credential(tenant=row.tenant, actor=actor_of(request), credential=row) for row in rows]
+        checked = [
+            services.check_credential(tenant=row.tenant, actor=actor_of(request), credential=row)
+            for row in rows
+        ]
         number = len(checked)
-        self.message_user(request, ngettext("%d credential checked.", "%d credentials checked.", number) % number)
+        self.message_user(
+            request, ngettext("%d credential checked.", "%d credentials checked.", number) % number
+        )
 
     @admin.action(description=gettext_lazy("Deactivate…"), permissions=["view"])
     @confirm_first(
         title=gettext_lazy("Deactivate credentials"),
         consequence=gettext_lazy(
-            "The next standby credential of the same provider takes over at once and pays for the calls. "
+            "The next standby credential of the same provider takes over at once and pays for the "
+            "calls. "
             "A provider's only credential stays: the workspace's own people delete it."
         ),
         button=gettext_lazy("Deactivate"),
@@ -112,9 +122,18 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
         done = 0
         for row in rows:
             try:
-                services.deactivate_credential(tenant=row.tenant, actor=actor_of(request), credential=row)
+                services.deactivate_credential(
+                    tenant=row.tenant, actor=actor_of(request), credential=row
+                )
                 done += 1
             except ServiceError as error:
-                self.message_user(request, _("%(row)s: %(why)s") % {"row": row, "why": error.message}, messages.WARNING)
+                self.message_user(
+                    request,
+                    _("%(row)s: %(why)s") % {"row": row, "why": error.message},
+                    messages.WARNING,
+                )
         if done:
-            self.message_user(request, ngettext("%d credential deactivated.", "%d credentials deactivated.", done) % done)
+            self.message_user(
+                request,
+                ngettext("%d credential deactivated.", "%d credentials deactivated.", done) % done,
+            )

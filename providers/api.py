@@ -52,14 +52,28 @@ class FieldOut(serializers.Serializer[Field]):
     help_url = serializers.CharField(help_text=_("Where the value is got."))
     placeholder = serializers.CharField()
     advanced = serializers.BooleanField()
-    group = serializers.CharField(required=False, help_text=_("Heading of an alternative: of the groups of a provider one is filled in."))
+    group = serializers.CharField(
+        required=False,
+        help_text=_("Heading of an alternative: of the groups of a provider one is filled in."),
+    )
     choices = ChoiceOut(many=True, required=False, help_text=_("The only values there are."))
 
     def to_representation(self, instance: Field) -> dict[str, Any]:
         choices = [{"value": value, "label": str(label)} for value, label in instance.choices]
-        names = ("name", "label", "secret", "required", "help_text", "help_url", "placeholder", "advanced")
+        names = (
+            "name",
+            "label",
+            "secret",
+            "required",
+            "help_text",
+            "help_url",
+            "placeholder",
+            "advanced",
+        )
         shown = {name: getattr(instance, name) for name in names}
-        plain = {name: value if isinstance(value, bool) else str(value) for name, value in shown.items()}
+        plain = {
+            name: value if isinstance(value, bool) else str(value) for name, value in shown.items()
+        }
         grouped = {"group": str(instance.group)} if instance.group else {}
         return plain | grouped | ({"choices": choices} if choices else {})
 
@@ -94,32 +108,49 @@ class ProviderOut(serializers.Serializer[ProviderStatus]):
         [kind.value for kind in Kind],
         source="provider.kind",
         default=Kind.HOSTING.value,
-        help_text=_("own: all models are imported at once. hosting: each model is added with its fields."),
+        help_text=_(
+            "own: all models are imported at once. hosting: each model is added with its fields."
+        ),
     )
     model_types = serializers.ListField(
-        child=serializers.ChoiceField([one.value for one in ModelType]), source="provider.model_types", default=[]
+        child=serializers.ChoiceField([one.value for one in ModelType]),
+        source="provider.model_types",
+        default=[],
     )
     description = serializers.CharField(source="provider.description", default="")
-    key_url = serializers.CharField(source="provider.key_url", default="", help_text=_("Where a key is got."))
+    key_url = serializers.CharField(
+        source="provider.key_url", default="", help_text=_("Where a key is got.")
+    )
     docs_url = serializers.CharField(source="provider.docs_url", default="")
     credential_fields = FieldOut(many=True, source="provider.credential_fields", default=())
     model_fields = FieldOut(many=True, source="provider.model_fields", default=())
     check_is_billed = serializers.BooleanField(
-        source="provider.check_is_billed", default=False, help_text=_("Checking a credential costs a call of one token.")
+        source="provider.check_is_billed",
+        default=False,
+        help_text=_("Checking a credential costs a call of one token."),
     )
     allow_unchecked = serializers.BooleanField(
-        source="provider.allow_unchecked", default=False, help_text=_('Whether `"check": false` is allowed.')
+        source="provider.allow_unchecked",
+        default=False,
+        help_text=_('Whether `"check": false` is allowed.'),
     )
     state = serializers.ChoiceField([state.value for state in State])
     since = serializers.DateTimeField(allow_null=True)
-    message = FailureWords(source="failure", help_text=_("The provider's last words where something is wrong."))
+    message = FailureWords(
+        source="failure", help_text=_("The provider's last words where something is wrong.")
+    )
     credentials = serializers.IntegerField(help_text=_("How many are stored."))
     active_credential = ActiveCredentialOut(source="active", allow_null=True)
     models = serializers.IntegerField(help_text=_("How many models the catalog knows."))
     models_fetched = serializers.DateTimeField(allow_null=True)
-    models_error = FailureWords(source="list_failure", help_text=_("Why the list of models could not be fetched the last time."))
+    models_error = FailureWords(
+        source="list_failure",
+        help_text=_("Why the list of models could not be fetched the last time."),
+    )
     trial = TrialFactsOut(allow_null=True)
-    order = serializers.SerializerMethodField(help_text=_("Which source serves a call first where both exist."))
+    order = serializers.SerializerMethodField(
+        help_text=_("Which source serves a call first where both exist.")
+    )
 
     def get_order(self, status: ProviderStatus) -> list[str]:
         return source_order(status.trial_first)
@@ -129,14 +160,20 @@ class CredentialOut(serializers.Serializer[ProviderCredential]):
     id = serializers.UUIDField(source="pk")
     provider = serializers.CharField()
     name = serializers.CharField()
-    masked = serializers.CharField(source="mask", help_text=_("All that is ever shown of the secret fields."))
-    values = serializers.DictField(child=serializers.CharField(), help_text=_("The fields that are not secret."))
+    masked = serializers.CharField(
+        source="mask", help_text=_("All that is ever shown of the secret fields.")
+    )
+    values = serializers.DictField(
+        child=serializers.CharField(), help_text=_("The fields that are not secret.")
+    )
     base_url = serializers.CharField(help_text=_("Empty for the provider's own address."))
     is_active = serializers.BooleanField(help_text=_("Calls use it first; the others stand by."))
     position = serializers.IntegerField(help_text=_("Place among those that stand by."))
     state = serializers.ChoiceField(CredentialState.values)
     since = serializers.DateTimeField(source="state_since")
-    message = FailureWords(source="failure", help_text=_("The provider's last words where something is wrong."))
+    message = FailureWords(
+        source="failure", help_text=_("The provider's last words where something is wrong.")
+    )
     resting_until = serializers.DateTimeField(allow_null=True)
     checked = serializers.DateTimeField(allow_null=True)
     last_used = serializers.DateTimeField(allow_null=True)
@@ -155,12 +192,22 @@ class CredentialOrderOut(serializers.Serializer[Any]):
 
 
 class CredentialIn(StrictSerializer):
-    name = Text(max_length=NAME_LENGTH, default="Default", help_text=_("Unique among the provider's credentials."))
+    name = Text(
+        max_length=NAME_LENGTH,
+        default="Default",
+        help_text=_("Unique among the provider's credentials."),
+    )
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
-        help_text=_("By field name; the provider's `credential_fields` says which there are. `base_url` is among them."),
+        help_text=_(
+            "By field name; the provider's `credential_fields` says which there are. `base_url` "
+            "is among them."
+        ),
     )
-    check = Flag(default=True, help_text=_("false stores without asking the provider, where `allow_unchecked` says so."))
+    check = Flag(
+        default=True,
+        help_text=_("false stores without asking the provider, where `allow_unchecked` says so."),
+    )
 
 
 class CredentialChange(StrictSerializer):
@@ -168,17 +215,24 @@ class CredentialChange(StrictSerializer):
     values = serializers.DictField(
         child=Text(allow_blank=True, max_length=4000, trim_whitespace=False),
         required=False,
-        help_text=_("Fields to change. A secret that is left out stays, unless `base_url` changes: then it must be sent again."),
+        help_text=_(
+            "Fields to change. A secret that is left out stays, unless `base_url` changes: then "
+            "it must be sent again."
+        ),
     )
     check = Flag(default=True)
 
 
 class OrderIn(StrictSerializer):
-    order = serializers.ListField(child=serializers.ChoiceField([CREDENTIAL, TRIAL]), min_length=2, max_length=2)
+    order = serializers.ListField(
+        child=serializers.ChoiceField([CREDENTIAL, TRIAL]), min_length=2, max_length=2
+    )
 
     def validate_order(self, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):
-            raise serializers.ValidationError(_("Name both sources once: the first one is used first."))
+            raise serializers.ValidationError(
+                _("Name both sources once: the first one is used first.")
+            )
         return value
 
 
@@ -199,13 +253,18 @@ class ProviderApiView(ApiView):
     def provider_status(self, provider: str) -> ProviderStatus:
         status = queries.status(tenant_id=self.tenant.pk, provider=provider)
         if status is None:
-            raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": provider[:60]})
+            raise NotFound(
+                "unknown_provider",
+                _("There is no provider “%(slug)s” here.") % {"slug": provider[:60]},
+            )
         return status
 
     def credential(self, provider: str, pk: UUID) -> ProviderCredential:
         row = queries.credential(tenant_id=self.tenant.pk, provider=provider, pk=pk)
         if row is None:
-            raise NotFound("no_such_credential", _("There is no such credential in this workspace."))
+            raise NotFound(
+                "no_such_credential", _("There is no such credential in this workspace.")
+            )
         return row
 
 
@@ -218,12 +277,17 @@ class ProvidersView(ApiView):
         tag=TAG,
         query=PageQuery,
         answers={200: listed(ProviderOut, "ProviderList")},
-        description=_("Every provider of this installation with its forms as data and its state in this workspace."),
+        description=_(
+            "Every provider of this installation with its forms as data and its state in this "
+            "workspace."
+        ),
     )
     def get(self, request: Request) -> Response:
         found = list(queries.statuses(tenant_id=self.tenant.pk).values())
         places = {status.slug: number for number, status in enumerate(found)}
-        rows, following = page(found, key=lambda status: f"{places[status.slug]:04d}-{status.slug}", **self.paging)
+        rows, following = page(
+            found, key=lambda status: f"{places[status.slug]:04d}-{status.slug}", **self.paging
+        )
         return listing(ProviderOut, rows, following)
 
 
@@ -238,7 +302,12 @@ class ProviderView(ProviderApiView):
 class SourceOrderView(ProviderApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS, "PUT": Action.MANAGE_PROVIDERS}
 
-    @operation("providers_get_source_order", _("Show which source serves first"), tag=TAG, answers={200: OrderOut})
+    @operation(
+        "providers_get_source_order",
+        _("Show which source serves first"),
+        tag=TAG,
+        answers={200: OrderOut},
+    )
     def get(self, request: Request, provider: str) -> Response:
         return Response({"order": source_order(self.provider_status(provider).trial_first)})
 
@@ -248,12 +317,17 @@ class SourceOrderView(ProviderApiView):
         tag=TAG,
         body=OrderIn,
         answers={200: OrderOut},
-        description=_("The own credential or the trial, where both exist. Every call says which one served it."),
+        description=_(
+            "The own credential or the trial, where both exist. Every call says which one served "
+            "it."
+        ),
     )
     def put(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)
         order = self.body(OrderIn)["order"]
-        services.set_source_order(tenant=self.tenant, actor=self.actor, provider=provider, trial_first=order[0] == TRIAL)
+        services.set_source_order(
+            tenant=self.tenant, actor=self.actor, provider=provider, trial_first=order[0] == TRIAL
+        )
         return Response({"order": order})
 
 
@@ -287,23 +361,34 @@ class CredentialsView(ProviderApiView):
         },
         description=(
             _(
-                "The first one becomes active. The provider is asked before anything is stored; what it refuses answers 422 with the "
-                "reason as `code` (provider_auth_failed, provider_wrong_url, provider_unreachable, provider_timeout, "
-                "provider_permission_denied, provider_rate_limited, provider_error) and `what_we_sent`. An account without money is "
+                "The first one becomes active. The provider is asked before anything is stored; "
+                "what it refuses answers 422 with the "
+                "reason as `code` (provider_auth_failed, provider_wrong_url, "
+                "provider_unreachable, provider_timeout, "
+                "provider_permission_denied, provider_rate_limited, provider_error) and "
+                "`what_we_sent`. An account without money is "
                 "stored with the state `no_funds`."
             )
         ),
     )
     def post(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)
-        row = services.add_credential(tenant=self.tenant, actor=self.actor, provider=provider, **self.body(CredentialIn))
+        row = services.add_credential(
+            tenant=self.tenant, actor=self.actor, provider=provider, **self.body(CredentialIn)
+        )
         return Response(CredentialOut(row).data, status=201)
 
 
 class CredentialView(ProviderApiView):
-    required_actions = {"GET": Action.VIEW_PROVIDERS, "PATCH": Action.MANAGE_PROVIDERS, "DELETE": Action.MANAGE_PROVIDERS}
+    required_actions = {
+        "GET": Action.VIEW_PROVIDERS,
+        "PATCH": Action.MANAGE_PROVIDERS,
+        "DELETE": Action.MANAGE_PROVIDERS,
+    }
 
-    @operation("credentials_get", _("Show a credential"), tag=CREDENTIALS, answers={200: CredentialOut})
+    @operation(
+        "credentials_get", _("Show a credential"), tag=CREDENTIALS, answers={200: CredentialOut}
+    )
     def get(self, request: Request, provider: str, pk: UUID) -> Response:
         return Response(CredentialOut(self.credential(provider, pk)).data)
 
@@ -317,13 +402,18 @@ class CredentialView(ProviderApiView):
             409: refused(_("The name is taken, or somebody else changed the row meanwhile.")),
             422: refused(_("The provider refused it.")),
         },
-        description=_("New values are checked as a whole before anything is stored; `check` counts only together with `values`."),
+        description=_(
+            "New values are checked as a whole before anything is stored; `check` counts only "
+            "together with `values`."
+        ),
     )
     def patch(self, request: Request, provider: str, pk: UUID) -> Response:
         row, given = self.credential(provider, pk), self.body(CredentialChange)
         common: dict[str, Any] = {"tenant": self.tenant, "actor": self.actor, "credential": row}
         if "values" in given:
-            row = services.replace_credential(**common, values=given["values"], name=given.get("name"), check=given["check"])
+            row = services.replace_credential(
+                **common, values=given["values"], name=given.get("name"), check=given["check"]
+            )
         elif given.get("name", row.name) != row.name:
             row = services.rename_credential(**common, name=given["name"])
         return Response(CredentialOut(row).data)
@@ -332,10 +422,15 @@ class CredentialView(ProviderApiView):
         "credentials_delete",
         _("Delete a credential"),
         tag=CREDENTIALS,
-        description=_("A standby one takes over where there is one. Works for credentials that cannot be read any more, too."),
+        description=_(
+            "A standby one takes over where there is one. Works for credentials that cannot be "
+            "read any more, too."
+        ),
     )
     def delete(self, request: Request, provider: str, pk: UUID) -> Response:
-        services.delete_credential(tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk))
+        services.delete_credential(
+            tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk)
+        )
         return Response(status=204)
 
 
@@ -348,21 +443,32 @@ class CredentialCheckView(ProviderApiView):
         tag=CREDENTIALS,
         body=None,
         answers={200: CredentialOut},
-        description=_("Answers 200 whatever the provider says: `state` and `message` are the result."),
+        description=_(
+            "Answers 200 whatever the provider says: `state` and `message` are the result."
+        ),
     )
     def post(self, request: Request, provider: str, pk: UUID) -> Response:
         self.body(NoBody)
-        row = services.check_credential(tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk))
+        row = services.check_credential(
+            tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk)
+        )
         return Response(CredentialOut(row).data)
 
 
 class CredentialActivateView(ProviderApiView):
     required_actions = {"POST": Action.MANAGE_PROVIDERS}
 
-    @operation("credentials_activate", _("Make a credential the active one"), tag=CREDENTIALS, answers={200: CredentialOut})
+    @operation(
+        "credentials_activate",
+        _("Make a credential the active one"),
+        tag=CREDENTIALS,
+        answers={200: CredentialOut},
+    )
     def post(self, request: Request, provider: str, pk: UUID) -> Response:
         self.body(NoBody)
-        row = services.activate_credential(tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk))
+        row = services.activate_credential(
+            tenant=self.tenant, actor=self.actor, credential=self.credential(provider, pk)
+        )
         return Response(CredentialOut(row).data)
 
 
@@ -375,10 +481,14 @@ class CredentialOrderView(ProviderApiView):
         tag=CREDENTIALS,
         body=CredentialOrderIn,
         answers={200: CredentialOrderOut},
-        description=_("The first one becomes active. Every credential of the provider must be named once."),
+        description=_(
+            "The first one becomes active. Every credential of the provider must be named once."
+        ),
     )
     def put(self, request: Request, provider: str) -> Response:
         self.provider_status(provider)
         order = self.body(CredentialOrderIn)["order"]
-        services.order_credentials(tenant=self.tenant, actor=self.actor, provider=provider, ids=order)
+        services.order_credentials(
+            tenant=self.tenant, actor=self.actor, provider=provider, ids=order
+        )
         return Response({"order": order})

@@ -1,4 +1,6 @@
-"""How pages show a provider: words, tone and order of its states. No rule about providers is decided here."""
+"""How pages show a provider: words, tone and order of its states. No rule about providers is
+decided here.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,14 @@ STATE_LABELS: dict[State, Any] = {
     State.UNREADABLE: _("Cannot be read"),
     State.DISABLED: pgettext_lazy("provider state", "Disabled"),
 }
-BAD = (State.UNREADABLE, State.REJECTED, State.NOT_ALLOWED, State.WRONG_URL, State.UNREACHABLE, State.NO_FUNDS)
+BAD = (
+    State.UNREADABLE,
+    State.REJECTED,
+    State.NOT_ALLOWED,
+    State.WRONG_URL,
+    State.UNREACHABLE,
+    State.NO_FUNDS,
+)
 TONES: dict[State, str] = {
     **dict.fromkeys(BAD, "bad"),
     State.RESTING: "warn",
@@ -48,7 +57,9 @@ REMEDIES: dict[State, Any] = {
     State.WRONG_URL: _("Correct the base URL."),
     State.NOT_ALLOWED: _("Check what the key and the account may use at the provider."),
     State.UNREADABLE: _("This workspace's key pair cannot open it. Enter the key again."),
-    State.RESTING: _("The provider limits requests. Calls use the next credential until the rest is over."),
+    State.RESTING: _(
+        "The provider limits requests. Calls use the next credential until the rest is over."
+    ),
     State.DISABLED: _("This server does not offer it. Stored credentials are kept."),
 }
 # What is wrong, where the state says it all; the provider's own words stand beside the credential.
@@ -145,7 +156,9 @@ class Card:
 
     @property
     def headline(self) -> Any:
-        """What is wrong in one line, in our words where they say it all; else the provider's last words, else the state's."""
+        """What is wrong in one line, in our words where they say it all; else the provider's last
+        words, else the state's.
+        """
         known = HEADLINES.get(self.status.state)
         if _lacks_key(self.status.state, self.status.active):
             known = _("%(provider)s asks for a key%(code)s.")
@@ -154,21 +167,33 @@ class Card:
         return known % {"provider": self.label, "code": self.status.failure.in_brackets(gettext)}
 
     def problem_with(self, model: str) -> str:
-        """What keeps a model of this provider from being called where there is only a trial; "" where nothing does."""
+        """What keeps a model of this provider from being called where there is only a trial; ""
+        where nothing does.
+        """
         trial = self.status.trial
         if self.status.credentials or trial is None or not trial.is_on:
             return ""
         if model not in trial.models:
             return gettext("The trial does not include this model: calls fail until you add a key.")
-        return gettext("The trial is used up: calls fail until you add a key.") if trial.left <= 0 else ""
+        return (
+            gettext("The trial is used up: calls fail until you add a key.")
+            if trial.left <= 0
+            else ""
+        )
 
     @property
     def list_failed(self) -> str:
         """That the list of models could not be fetched, and which one is used."""
         code = {"code": self.status.list_failure.in_brackets(gettext)}
         if self.status.models_fetched:
-            return gettext("The model list could not be fetched%(code)s; the older list is used.") % code
-        return gettext("The model list could not be fetched%(code)s; the built-in list is used.") % code
+            return (
+                gettext("The model list could not be fetched%(code)s; the older list is used.")
+                % code
+            )
+        return (
+            gettext("The model list could not be fetched%(code)s; the built-in list is used.")
+            % code
+        )
 
     @property
     def list_failure(self) -> str:
@@ -177,7 +202,11 @@ class Card:
 
     @property
     def types(self) -> list[Any]:
-        return [MODEL_TYPES[one].label for one in self.status.provider.model_types] if self.status.provider else []
+        return (
+            [MODEL_TYPES[one].label for one in self.status.provider.model_types]
+            if self.status.provider
+            else []
+        )
 
     def offers(self, model_type: str) -> bool:
         return self.status.provider is not None and model_type in self.status.provider.model_types
@@ -192,7 +221,9 @@ class Card:
 
     @property
     def can_refresh(self) -> bool:
-        """Whether the provider has a list of models to ask for. (A template would call `list_models` itself.)"""
+        """Whether the provider has a list of models to ask for. (A template would call
+        `list_models` itself.)
+        """
         return self.status.provider is not None and self.status.provider.list_models is not None
 
     @property
@@ -203,11 +234,20 @@ class Card:
     @property
     def trial_is_low(self) -> bool:
         trial = self.status.trial
-        return trial is not None and trial.is_on and trial.limit > 0 and self.trial_percent >= TRIAL_WARNING
+        return (
+            trial is not None
+            and trial.is_on
+            and trial.limit > 0
+            and self.trial_percent >= TRIAL_WARNING
+        )
 
     @property
     def shows_trial(self) -> bool:
-        return self.status.trial is not None and self.status.trial.is_on and self.status.trial.limit > 0
+        return (
+            self.status.trial is not None
+            and self.status.trial.is_on
+            and self.status.trial.limit > 0
+        )
 
     @property
     def urgency(self) -> tuple[int, int]:
@@ -258,7 +298,9 @@ def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[C
     """(configured, the worst state first; available, in the order of the registry)."""
     cards = [Card(status) for status in statuses]
     configured = [card for card in cards if card.status.is_set_up]
-    return sorted(configured, key=lambda card: card.urgency), [card for card in cards if not card.status.is_set_up]
+    return sorted(configured, key=lambda card: card.urgency), [
+        card for card in cards if not card.status.is_set_up
+    ]
 
 
 def matching(cards: Sequence[Card], search: str, model_type: str, state: str = "") -> list[Card]:

@@ -24,28 +24,43 @@ def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
     except Exception as error:  # any mistake in a declaration is a finding here, not a traceback
         return [Error(f"A provider cannot be loaded: {error}", id="modelkeep.E101")]
     hint = "Add one; it may be without models."
-    return [Error(f"{name_of(slug)} is missing.", hint=hint, id="modelkeep.E111") for slug in missing]
+    return [
+        Error(f"{name_of(slug)} is missing.", hint=hint, id="modelkeep.E111") for slug in missing
+    ]
 
 
 @register(Tags.security)
 def allowed_origins_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
-    """Each entry of MODELKEEP_EGRESS_ALLOW is one origin; any other lets nothing through, or more than it seems."""
-    hint = "Write scheme, host and port of one server, such as http://127.0.0.1:11434, and separate several by commas."
+    """Each entry of MODELKEEP_EGRESS_ALLOW is one origin; any other lets nothing through, or more
+    than it seems.
+    """
+    hint = (
+        "Write scheme, host and port of one server, such as http://127.0.0.1:11434, and "
+        "separate several by commas."
+    )
     return [
-        Warning(f"MODELKEEP_EGRESS_ALLOW holds “{entry}”: {problem}.", hint=hint, id="modelkeep.W102")
+        Warning(
+            f"MODELKEEP_EGRESS_ALLOW holds “{entry}”: {problem}.", hint=hint, id="modelkeep.W102"
+        )
         for entry in settings.MODELKEEP_EGRESS_ALLOW
         if (problem := egress.entry_problem(entry.strip()))
     ]
 
 
 @register(Tags.database)
-def stored_providers_are_known(app_configs: Any, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+def stored_providers_are_known(
+    app_configs: Any, databases: Sequence[str] | None = None, **_options: Any
+) -> list[CheckMessage]:
     """Rows name providers by slug; one whose adapter is gone cannot be used any more."""
     return unknown_slugs(databases, (ProviderCredential, ProviderChoice), "modelkeep.W101")
 
 
-def unknown_slugs(databases: Sequence[str] | None, models: Sequence[Any], id: str) -> list[CheckMessage]:
-    """A warning for each table with rows of providers that there is no adapter for. Looks at slugs only."""
+def unknown_slugs(
+    databases: Sequence[str] | None, models: Sequence[Any], id: str
+) -> list[CheckMessage]:
+    """A warning for each table with rows of providers that there is no adapter for. Looks at slugs
+    only.
+    """
     known = {provider.slug for provider in registry.all_providers()}
     found: list[CheckMessage] = []
     for alias in databases or ():
@@ -61,5 +76,9 @@ def unknown_slugs(databases: Sequence[str] | None, models: Sequence[Any], id: st
                 unknown = sorted({slug for (slug,) in cursor.fetchall()} - known)
             if unknown:
                 hint = "Bring the adapter back, or delete these rows in the operators' site."
-                found.append(Warning(f"{table} names unknown providers: {', '.join(unknown)}", hint=hint, id=id))
+                found.append(
+                    Warning(
+                        f"{table} names unknown providers: {', '.join(unknown)}", hint=hint, id=id
+                    )
+                )
     return found

@@ -28,25 +28,39 @@ class CredentialState(models.TextChoices):
 
 
 class ProviderCredential(TenantOwned):
-    """One named set of a provider's keys. All secret fields are one sealed envelope; `mask` is all that is shown."""
+    """One named set of a provider's keys. All secret fields are one sealed envelope; `mask` is all
+    that is shown.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.CharField(_("provider"), max_length=40)
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
-    base_url = models.CharField(_("base URL"), max_length=300, blank=True)  # normalised; "" is the provider's own
-    values = models.JSONField(default=dict, blank=True, editable=False)  # fields that are not secret
-    sealed = models.TextField(blank=True, editable=False)  # tenants.crypto.keys token; "" where no field is secret
-    version = models.PositiveIntegerField(default=1, editable=False)  # grows with each sealing; part of its context
+    base_url = models.CharField(
+        _("base URL"), max_length=300, blank=True
+    )  # normalised; "" is the provider's own
+    values = models.JSONField(
+        default=dict, blank=True, editable=False
+    )  # fields that are not secret
+    sealed = models.TextField(
+        blank=True, editable=False
+    )  # tenants.crypto.keys token; "" where no field is secret
+    version = models.PositiveIntegerField(
+        default=1, editable=False
+    )  # grows with each sealing; part of its context
     mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
     is_active = models.BooleanField(_("active"), default=False)
     position = models.PositiveIntegerField(default=0)  # order of the standby ones
-    state = models.CharField(_("state"), max_length=12, choices=CredentialState, default=CredentialState.UNCHECKED)
+    state = models.CharField(
+        _("state"), max_length=12, choices=CredentialState, default=CredentialState.UNCHECKED
+    )
     state_since = models.DateTimeField(_("since"), default=timezone.now)
     state_detail = models.JSONField(default=dict, blank=True, editable=False)  # of a FailureDetail
     resting_until = models.DateTimeField(null=True, blank=True, editable=False)
     checked = models.DateTimeField(_("last check"), null=True, blank=True, editable=False)
     last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -54,8 +68,14 @@ class ProviderCredential(TenantOwned):
         verbose_name_plural = _("credentials")
         ordering = ("provider", "-is_active", "position", "created")
         constraints = (
-            models.UniqueConstraint(fields=("tenant", "provider", "name"), name="credential_name_once"),
-            models.UniqueConstraint(fields=("tenant", "provider"), condition=models.Q(is_active=True), name="credential_one_active"),
+            models.UniqueConstraint(
+                fields=("tenant", "provider", "name"), name="credential_name_once"
+            ),
+            models.UniqueConstraint(
+                fields=("tenant", "provider"),
+                condition=models.Q(is_active=True),
+                name="credential_one_active",
+            ),
         )
 
     def __str__(self) -> str:
@@ -85,7 +105,9 @@ class ProviderChoice(TenantOwned):
     class Meta:
         verbose_name = _("provider choice")
         verbose_name_plural = _("provider choices")
-        constraints = (models.UniqueConstraint(fields=("tenant", "provider"), name="provider_choice_once"),)
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "provider"), name="provider_choice_once"),
+        )
 
     def __str__(self) -> str:
         return self.provider

@@ -13,7 +13,9 @@ from core.request_cache import once
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
-    """One tenant's trial at one provider. Amounts are credits; `models` maps names to credits per call."""
+    """One tenant's trial at one provider. Amounts are credits; `models` maps names to credits per
+    call.
+    """
 
     plan: str
     limit: int

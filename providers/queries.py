@@ -1,4 +1,6 @@
-"""What is known of a tenant's credentials and of each provider's state. Reads only, and never opens a sealed value."""
+"""What is known of a tenant's credentials and of each provider's state. Reads only, and never opens
+a sealed value.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ _WORKING = (CredentialState.CONNECTED, CredentialState.UNCHECKED, CredentialStat
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """One provider as one tenant sees it. `provider` is None where rows name one that this version does not know."""
+    """One provider as one tenant sees it. `provider` is None where rows name one that this version
+    does not know.
+    """
 
     slug: str
     provider: Provider | None
@@ -58,7 +62,9 @@ class ProviderStatus:
     trial_first: bool
     models_fetched: datetime | None
     list_failure: FailureDetail
-    has_working: bool = False  # some credential, be it on standby, is in no state that calls fail with
+    has_working: bool = (
+        False  # some credential, be it on standby, is in no state that calls fail with
+    )
 
     @property
     def is_set_up(self) -> bool:
@@ -77,26 +83,42 @@ class Consequences:
 
 
 def credentials(*, tenant_id: UUID, provider: str | None = None) -> QuerySet[ProviderCredential]:
-    """A tenant's credentials, the active one of each provider first; sealed values are left in the database."""
-    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id).defer("sealed")
+    """A tenant's credentials, the active one of each provider first; sealed values are left in the
+    database.
+    """
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
+        tenant_id=tenant_id
+    ).defer("sealed")
     return rows if provider is None else rows.filter(provider=provider)
 
 
 def credential(*, tenant_id: UUID, provider: str, pk: UUID | str) -> ProviderCredential | None:
     """One credential of this tenant and provider, or None."""
-    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id, provider=provider, pk=pk)
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
+        tenant_id=tenant_id, provider=provider, pk=pk
+    )
     return rows.first()
 
 
-def routable_credentials(*, tenant_id: UUID, provider: str, now: datetime) -> list[ProviderCredential]:
-    """The credentials to try, in order: the active one, the standby ones, and last those that still rest."""
-    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(tenant_id=tenant_id, provider=provider)
+def routable_credentials(
+    *, tenant_id: UUID, provider: str, now: datetime
+) -> list[ProviderCredential]:
+    """The credentials to try, in order: the active one, the standby ones, and last those that still
+    rest.
+    """
+    rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
+        tenant_id=tenant_id, provider=provider
+    )
     return sorted(rows, key=lambda row: is_resting(row, now))
 
 
 def is_resting(row: ProviderCredential, now: datetime) -> bool:
-    """Whether a credential is left alone for now: throttled, refused a short while ago, or unreadable."""
-    return row.state == CredentialState.UNREADABLE or (row.resting_until is not None and row.resting_until > now)
+    """Whether a credential is left alone for now: throttled, refused a short while ago, or
+    unreadable.
+    """
+    return row.state == CredentialState.UNREADABLE or (
+        row.resting_until is not None and row.resting_until > now
+    )
 
 
 @once
@@ -111,7 +133,9 @@ def has_credential(*, tenant_id: UUID) -> frozenset[str]:
 
 def trial_first(*, tenant_id: UUID, provider: str) -> bool:
     """Whether the trial is to be used before the tenant's own credential."""
-    rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(tenant_id=tenant_id, provider=provider)
+    rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(
+        tenant_id=tenant_id, provider=provider
+    )
     return rows.filter(trial_first=True).exists()
 
 
@@ -123,7 +147,8 @@ def choices(*, tenant_id: UUID) -> dict[str, ProviderChoice]:
 
 
 def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, ProviderStatus]:
-    """The state of every provider that is offered or has rows: a fixed number of queries, however many there are.
+    """The state of every provider that is offered or has rows: a fixed number of queries, however
+    many there are.
 
     with_counts: False leaves the numbers of models out (0), and their query.
     """
@@ -138,7 +163,14 @@ def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, Provider
     now = timezone.now()
     return {
         slug: _status(
-            slug, known.get(slug), slug in offered, by_provider.get(slug, ()), chosen.get(slug), trials.get(slug), counts.get(slug, 0), now
+            slug,
+            known.get(slug),
+            slug in offered,
+            by_provider.get(slug, ()),
+            chosen.get(slug),
+            trials.get(slug),
+            counts.get(slug, 0),
+            now,
         )
         for slug in [*offered, *(slug for slug in by_provider if slug not in offered)]
     }
@@ -151,12 +183,18 @@ def status(*, tenant_id: UUID, provider: str) -> ProviderStatus | None:
 
 def consequences(*, credential: ProviderCredential) -> Consequences:
     """What stops when this credential is deleted."""
-    others = [row for row in _all_credentials(credential.tenant_id) if row.provider == credential.provider and row.pk != credential.pk]
+    others = [
+        row
+        for row in _all_credentials(credential.tenant_id)
+        if row.provider == credential.provider and row.pk != credential.pk
+    ]
     trial = ports.trials(credential.tenant_id).get(credential.provider)
     if others:
         return Consequences(others[0], trial, 0, ())
     count = ports.model_counts(credential.tenant_id).get(credential.provider, 0)
-    return Consequences(None, trial, count, ports.dependents(credential.tenant_id, credential.provider))
+    return Consequences(
+        None, trial, count, ports.dependents(credential.tenant_id, credential.provider)
+    )
 
 
 def _status(
@@ -187,7 +225,9 @@ def _status(
     )
 
 
-def _state(is_offered: bool, active: ProviderCredential | None, trial: TrialFacts | None, now: datetime) -> State:
+def _state(
+    is_offered: bool, active: ProviderCredential | None, trial: TrialFacts | None, now: datetime
+) -> State:
     if not is_offered:
         return State.DISABLED
     if active is None:

@@ -17,6 +17,8 @@ credential_patterns = [
 ]
 urlpatterns = [
     path("settings/model-providers/", views.provider_list, name="provider-list"),
-    path("settings/model-providers/import/", import_views.credential_import, name="credential-import"),
+    path(
+        "settings/model-providers/import/", import_views.credential_import, name="credential-import"
+    ),
     path("settings/model-providers/<slug:provider>/credentials/", include(credential_patterns)),
 ]

@@ -42,7 +42,10 @@ def list_context(request: WorkspaceRequest, typed: Any) -> dict[str, Any]:
     form = FilterForm(typed)
     chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": "", "state": ""}
     configured, available = sorted_cards(queries.statuses(tenant_id=request.tenant.pk).values())
-    found = [matching(cards, chosen["q"], chosen["type"], chosen["state"]) for cards in (configured, available)]
+    found = [
+        matching(cards, chosen["q"], chosen["type"], chosen["state"])
+        for cards in (configured, available)
+    ]
     return {
         "filters": form,
         "configured": found[0],
@@ -70,7 +73,9 @@ def known_provider(provider: str) -> Provider:
         raise Http404 from None
 
 
-def _credential(request: WorkspaceRequest, provider: str, credential_id: UUID) -> ProviderCredential:
+def _credential(
+    request: WorkspaceRequest, provider: str, credential_id: UUID
+) -> ProviderCredential:
     found = queries.credential(tenant_id=request.tenant.pk, provider=provider, pk=credential_id)
     if found is None:
         raise Http404
@@ -80,7 +85,9 @@ def _credential(request: WorkspaceRequest, provider: str, credential_id: UUID) -
 @page(Action.VIEW_PROVIDERS)
 def provider_credentials(request: WorkspaceRequest, provider: str) -> HttpResponse:
     status = known_status(request, provider)
-    rows = queries.credentials(tenant_id=request.tenant.pk, provider=provider).select_related("created_by")
+    rows = queries.credentials(tenant_id=request.tenant.pk, provider=provider).select_related(
+        "created_by"
+    )
     context = {"card": Card(status), "credentials": [CredentialCard(row) for row in rows]}
     return render(request, "providers/credentials.html", context)
 
@@ -92,14 +99,24 @@ def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUI
     form = ReplaceForm(request.POST or None, provider=declared, credential=row)
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
-        call = partial(services.replace_credential, tenant=request.tenant, actor=actor_of(request), credential=row, check=check)
+        call = partial(
+            services.replace_credential,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            credential=row,
+            check=check,
+        )
         if attempt(form, partial(call, values=form.values("values"), still_wanted=stays(request))):
             messages.success(request, _("“%(name)s” was replaced.") % {"name": row.name})
-            return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
+            return redirect(
+                "provider-credentials", workspace=request.tenant.slug, provider=provider
+            )
     return credential_page(request, declared, row, form)
 
 
-def credential_page(request: WorkspaceRequest, declared: Provider, row: ProviderCredential, form: Any, **more: Any) -> HttpResponse:
+def credential_page(
+    request: WorkspaceRequest, declared: Provider, row: ProviderCredential, form: Any, **more: Any
+) -> HttpResponse:
     rename = more.pop("rename", None) or RenameForm(initial={"name": row.name})
     context = {"provider": declared, "credential": row, "rename": rename, **more}
     response = page_form(request, "providers/credential_edit.html", form, context)
@@ -110,23 +127,43 @@ def credential_page(request: WorkspaceRequest, declared: Provider, row: Provider
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_rename(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_rename(
+    request: WorkspaceRequest, provider: str, credential_id: UUID
+) -> HttpResponse:
     declared, row = known_provider(provider), _credential(request, provider, credential_id)
     rename = RenameForm(request.POST)
     if rename.is_valid():
         name = rename.cleaned_data["name"]
-        call = partial(services.rename_credential, tenant=request.tenant, actor=actor_of(request), credential=row, name=name)
+        call = partial(
+            services.rename_credential,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            credential=row,
+            name=name,
+        )
         if attempt(rename, call):
             messages.success(request, _("Renamed."))
-            return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
-    return credential_page(request, declared, row, ReplaceForm(provider=declared, credential=row), rename=rename)
+            return redirect(
+                "provider-credentials", workspace=request.tenant.slug, provider=provider
+            )
+    return credential_page(
+        request, declared, row, ReplaceForm(provider=declared, credential=row), rename=rename
+    )
 
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
 def credential_test(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)
-    if act(request, partial(services.check_credential, tenant=request.tenant, actor=actor_of(request), credential=row)):
+    if act(
+        request,
+        partial(
+            services.check_credential,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            credential=row,
+        ),
+    ):
         row.refresh_from_db()
         _tell_state(request, CredentialCard(row))
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
@@ -142,9 +179,13 @@ def _tell_state(request: WorkspaceRequest, card: CredentialCard) -> None:
 
 @page(Action.MANAGE_PROVIDERS)
 @require_POST
-def credential_activate(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_activate(
+    request: WorkspaceRequest, provider: str, credential_id: UUID
+) -> HttpResponse:
     row = _credential(request, provider, credential_id)
-    call = partial(services.activate_credential, tenant=request.tenant, actor=actor_of(request), credential=row)
+    call = partial(
+        services.activate_credential, tenant=request.tenant, actor=actor_of(request), credential=row
+    )
     act(request, call, _("“%(name)s” serves the calls now.") % {"name": row.name})
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 
@@ -155,25 +196,50 @@ def credential_move(request: WorkspaceRequest, provider: str, credential_id: UUI
     """Change the order in which the standby keys are tried."""
     row = _credential(request, provider, credential_id)
     up = request.POST.get("direction") == "up"
-    call = partial(services.move_standby, tenant=request.tenant, actor=actor_of(request), credential=row, up=up)
+    call = partial(
+        services.move_standby, tenant=request.tenant, actor=actor_of(request), credential=row, up=up
+    )
     act(request, call)
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 
 
 @page(Action.MANAGE_PROVIDERS)
-def credential_delete(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
+def credential_delete(
+    request: WorkspaceRequest, provider: str, credential_id: UUID
+) -> HttpResponse:
     row = _credential(request, provider, credential_id)
-    others = [one for one in queries.credentials(tenant_id=request.tenant.pk, provider=provider) if one.pk != row.pk]
+    others = [
+        one
+        for one in queries.credentials(tenant_id=request.tenant.pk, provider=provider)
+        if one.pk != row.pk
+    ]
     if request.method != "POST":
         with reading_once():
             what = queries.consequences(credential=row)
-            context = {"card": Card(known_status(request, provider)), "credential": row, "what": what}
-        context |= {"stops": what_stops(what.models, what.scenarios), "defaults": listed(what.scenarios)}
+            context = {
+                "card": Card(known_status(request, provider)),
+                "credential": row,
+                "what": what,
+            }
+        context |= {
+            "stops": what_stops(what.models, what.scenarios),
+            "defaults": listed(what.scenarios),
+        }
         cards = [CredentialCard(other) for other in others]
         proposed = next((card for card in cards if card.tone == "ok"), cards[0] if cards else None)
-        return render(request, "providers/credential_delete.html", {**context, "others": cards, "proposed": proposed})
+        return render(
+            request,
+            "providers/credential_delete.html",
+            {**context, "others": cards, "proposed": proposed},
+        )
     chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
-    call = partial(services.delete_credential, tenant=request.tenant, actor=actor_of(request), credential=row, successor=chosen)
+    call = partial(
+        services.delete_credential,
+        tenant=request.tenant,
+        actor=actor_of(request),
+        credential=row,
+        successor=chosen,
+    )
     act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 
@@ -182,6 +248,16 @@ def credential_delete(request: WorkspaceRequest, provider: str, credential_id: U
 @require_POST
 def source_order(request: WorkspaceRequest, provider: str) -> HttpResponse:
     first = request.POST.get("first") == "trial"
-    call = partial(services.set_source_order, tenant=request.tenant, actor=actor_of(request), provider=provider, trial_first=first)
-    act(request, call, _("The trial is used first now.") if first else _("Your own key is used first now."))
+    call = partial(
+        services.set_source_order,
+        tenant=request.tenant,
+        actor=actor_of(request),
+        provider=provider,
+        trial_first=first,
+    )
+    act(
+        request,
+        call,
+        _("The trial is used first now.") if first else _("Your own key is used first now."),
+    )
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)

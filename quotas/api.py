@@ -59,10 +59,18 @@ class TrialsView(ApiView):
     required_actions = {"GET": Action.VIEW_USAGE}
 
     @operation(
-        "trials_list", _("List the trials with their credits"), tag=TAG, query=PageQuery, answers={200: listed(TrialOut, "TrialList")}
+        "trials_list",
+        _("List the trials with their credits"),
+        tag=TAG,
+        query=PageQuery,
+        answers={200: listed(TrialOut, "TrialList")},
     )
     def get(self, request: Request) -> Response:
-        rows, following = page(queries.trials(tenant_id=self.tenant.pk), key=lambda trial: f"{trial.plan_id:012d}", **self.paging)
+        rows, following = page(
+            queries.trials(tenant_id=self.tenant.pk),
+            key=lambda trial: f"{trial.plan_id:012d}",
+            **self.paging,
+        )
         return listing(TrialOut, rows, following)
 
 
@@ -74,11 +82,20 @@ class Amount(serializers.CharField):
 
 
 class CallOut(serializers.ModelSerializer[CallRecord]):
-    app_key = serializers.CharField(source="app_key_name", help_text=_("Its name; empty where no app key made the call."))
-    cost = Amount(allow_null=True, help_text=_('A decimal number such as "0.00042"; null is not priced, which is not free.'))
+    app_key = serializers.CharField(
+        source="app_key_name", help_text=_("Its name; empty where no app key made the call.")
+    )
+    cost = Amount(
+        allow_null=True,
+        help_text=_('A decimal number such as "0.00042"; null is not priced, which is not free.'),
+    )
     status = serializers.ChoiceField(CallRecord.Status.values)
-    usage_source = serializers.ChoiceField(["reported", "estimated", "none"], help_text=_("Where the numbers of tokens come from."))
-    source: ShadowingField = serializers.CharField(help_text=_('What served it: "credential:NAME" or "trial:PLAN".'))
+    usage_source = serializers.ChoiceField(
+        ["reported", "estimated", "none"], help_text=_("Where the numbers of tokens come from.")
+    )
+    source: ShadowingField = serializers.CharField(
+        help_text=_('What served it: "credential:NAME" or "trial:PLAN".')
+    )
     attempts = serializers.IntegerField()
     credits = serializers.IntegerField(help_text=_("Trial credits charged."))
     prompt_tokens = serializers.IntegerField(allow_null=True)
@@ -94,20 +111,37 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
 
 
 class CallQuery(PageQuery):
-    after = serializers.UUIDField(required=False, help_text=_("Cursor: the `next` of the page before."))
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=PAGE_LIMIT, help_text=_("100 by default; 1000 for CSV."))
-    model = serializers.CharField(required=False, max_length=241, help_text=_('The model\'s name, or "provider/model".'))
+    after = serializers.UUIDField(
+        required=False, help_text=_("Cursor: the `next` of the page before.")
+    )
+    limit = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=PAGE_LIMIT,
+        help_text=_("100 by default; 1000 for CSV."),
+    )
+    model = serializers.CharField(
+        required=False, max_length=241, help_text=_('The model\'s name, or "provider/model".')
+    )
     source: ShadowingField = serializers.CharField(
-        required=False, max_length=100, help_text=_('"credential" or "trial" for all of a kind, or one such as "trial:openai".')
+        required=False,
+        max_length=100,
+        help_text=_('"credential" or "trial" for all of a kind, or one such as "trial:openai".'),
     )
     provider = serializers.CharField(required=False, max_length=40)
     app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
     status = serializers.ChoiceField(CallRecord.Status.values, required=False)
     error_code = serializers.CharField(required=False, max_length=40)
     request_id = serializers.CharField(required=False, max_length=64)
-    since = serializers.DateTimeField(required=False, help_text=_("Calls that came in at this time or later."))
-    before = serializers.DateTimeField(required=False, help_text=_("Calls that came in earlier than this."))
-    format = serializers.ChoiceField(["json", "csv"], required=False, help_text=_("Also chosen by the Accept header."))
+    since = serializers.DateTimeField(
+        required=False, help_text=_("Calls that came in at this time or later.")
+    )
+    before = serializers.DateTimeField(
+        required=False, help_text=_("Calls that came in earlier than this.")
+    )
+    format = serializers.ChoiceField(
+        ["json", "csv"], required=False, help_text=_("Also chosen by the Accept header.")
+    )
 
 
 class CSVRenderer(BaseRenderer):
@@ -132,14 +166,17 @@ class CallsView(ApiView):
             (200, "text/csv"): OpenApiTypes.STR,
         },
         description=_(
-            "One immutable record per finished call. With `Accept: text/csv` or `format=csv` it is a CSV file "
+            "One immutable record per finished call. With `Accept: text/csv` or `format=csv` it "
+            "is a CSV file "
             "whose header `X-Next-Cursor` holds `next`."
         ),
     )
     def get(self, request: Request) -> Response | HttpResponse:
         as_csv = request.accepted_renderer.format == "csv"
         limit = self.query.get("limit") or (PAGE_LIMIT if as_csv else 100)
-        wanted = {name: value for name, value in self.query.items() if name not in ("limit", "format")}
+        wanted = {
+            name: value for name, value in self.query.items() if name not in ("limit", "format")
+        }
         found = call_list.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
         rows, more = found[:limit], len(found) > limit
         following = str(rows[-1].pk) if more else None
@@ -165,12 +202,22 @@ class CallView(ApiView):
 
 
 class SummaryQuery(StrictSerializer):
-    days = serializers.IntegerField(required=False, min_value=1, max_value=366, default=30, help_text=_("How far back, today included."))
+    days = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=366,
+        default=30,
+        help_text=_("How far back, today included."),
+    )
     by = serializers.ChoiceField(GROUPS, required=False, default="day")
     provider = serializers.CharField(required=False, max_length=40)
-    model = serializers.CharField(required=False, max_length=200, help_text=_("The model's name without its provider."))
+    model = serializers.CharField(
+        required=False, max_length=200, help_text=_("The model's name without its provider.")
+    )
     app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
-    format = serializers.ChoiceField(["json", "csv"], required=False, help_text=_("Also chosen by the Accept header."))
+    format = serializers.ChoiceField(
+        ["json", "csv"], required=False, help_text=_("Also chosen by the Accept header.")
+    )
 
 
 class CostOut(serializers.Serializer[Any]):
@@ -179,7 +226,9 @@ class CostOut(serializers.Serializer[Any]):
 
 
 class SummaryRowOut(serializers.Serializer[Any]):
-    key = serializers.CharField(help_text=_('The day (2026-11-22), "provider/model", provider, name of the app key ...'))
+    key = serializers.CharField(
+        help_text=_('The day (2026-11-22), "provider/model", provider, name of the app key ...')
+    )
     calls = serializers.IntegerField()
     errors: ShadowingField = serializers.IntegerField()
     cancelled = serializers.IntegerField(help_text=_("The client left."))
@@ -188,7 +237,9 @@ class SummaryRowOut(serializers.Serializer[Any]):
     completion_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))
     credits = serializers.IntegerField()
     costs = CostOut(many=True, help_text=_("One sum per currency."))
-    unpriced = serializers.IntegerField(help_text=_("Answered calls without a known price: they are in no cost."))
+    unpriced = serializers.IntegerField(
+        help_text=_("Answered calls without a known price: they are in no cost.")
+    )
 
 
 class SummaryOut(serializers.Serializer[Any]):
@@ -221,5 +272,7 @@ class SummaryView(ApiView):
         wanted = {name: value for name, value in self.query.items() if name != "format"}
         found = summaries.summary(tenant_id=self.tenant.pk, **wanted)
         if request.accepted_renderer.format == "csv":
-            return csv_file("usage.csv", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows))
+            return csv_file(
+                "usage.csv", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows)
+            )
         return Response(SummaryOut(found).data)

@@ -15,7 +15,12 @@ from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import provider_name
 from tenants.forms.audit import midnight
 
-PERIODS: Final = ((1, pgettext_lazy("period", "Today")), (7, _("Last 7 days")), (30, _("Last 30 days")), (90, _("Last 90 days")))
+PERIODS: Final = (
+    (1, pgettext_lazy("period", "Today")),
+    (7, _("Last 7 days")),
+    (30, _("Last 30 days")),
+    (90, _("Last 90 days")),
+)
 ALL: Final = ("", pgettext_lazy("calls", "All"))
 SOURCES: Final = (ALL, ("credential", _("Own key")), ("trial", pgettext_lazy("calls", "Trial")))
 MOST_CHOICES: Final = 60  # of one list; what is asked for is always among them
@@ -23,7 +28,9 @@ DAYS: Final = 30
 
 
 class LenientForm(PageForm):
-    """Filters of an address: what cannot be read is left out, so that every address that somebody kept still opens."""
+    """Filters of an address: what cannot be read is left out, so that every address that somebody
+    kept still opens.
+    """
 
     def readable(self) -> dict[str, Any]:
         self.is_valid()
@@ -34,10 +41,16 @@ class LenientForm(PageForm):
         for name, found in choices.items():
             asked = self.data.get(name, "")
             shown = list(dict.fromkeys([*([asked] if asked else []), *found]))[:MOST_CHOICES]
-            self.fields[name].widget.choices = [ALL, *((value, self.label_of(name, value)) for value in sorted(shown))]
+            self.fields[name].widget.choices = [
+                ALL,
+                *((value, self.label_of(name, value)) for value in sorted(shown)),
+            ]
 
     def label_of(self, name: str, value: str) -> Any:
-        known = {"error_code": lambda code: error_codes.describe(code).title, "provider": provider_name}
+        known = {
+            "error_code": lambda code: error_codes.describe(code).title,
+            "provider": provider_name,
+        }
         return known[name](value) if name in known else value
 
     @property
@@ -62,7 +75,9 @@ class UsageFilters(TypedDict):
 
 class UsageForm(LenientForm):
     FILTERS = ("provider", "model", "app_key")
-    days = forms.TypedChoiceField(label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False)
+    days = forms.TypedChoiceField(
+        label=pgettext_lazy("usage", "Period"), choices=PERIODS, coerce=int, required=False
+    )
     provider = _choice(_("Provider"), 40)
     model = _choice(_("Model"), 200)
     app_key = _choice(_("App key"), 80)
@@ -74,7 +89,11 @@ class UsageForm(LenientForm):
     @property
     def wanted(self) -> UsageFilters:
         readable = self.readable()
-        return {"provider": readable.get("provider", ""), "model": readable.get("model", ""), "app_key": readable.get("app_key", "")}
+        return {
+            "provider": readable.get("provider", ""),
+            "model": readable.get("model", ""),
+            "app_key": readable.get("app_key", ""),
+        }
 
     @property
     def chosen_filters(self) -> dict[str, str]:
@@ -83,10 +102,26 @@ class UsageForm(LenientForm):
 
 
 class CallFilterForm(LenientForm):
-    FILTERS = ("since", "until", "provider", "model", "app_key", "source", "status", "error_code", "request_id")
-    since = forms.DateField(label=pgettext_lazy("filter", "From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    FILTERS = (
+        "since",
+        "until",
+        "provider",
+        "model",
+        "app_key",
+        "source",
+        "status",
+        "error_code",
+        "request_id",
+    )
+    since = forms.DateField(
+        label=pgettext_lazy("filter", "From"),
+        required=False,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
+    )
     until = forms.DateField(
-        label=pgettext_lazy("filter", "To, included"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        label=pgettext_lazy("filter", "To, included"),
+        required=False,
+        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
     )
     provider = _choice(_("Provider"), 40)
     model = _choice(_("Model"), 241)
@@ -94,7 +129,12 @@ class CallFilterForm(LenientForm):
     source = forms.ChoiceField(label=_("Served by"), required=False, choices=SOURCES)
     status = forms.ChoiceField(label=_("Result"), required=False)
     error_code = _choice(_("Kind of error"), 40)
-    request_id = forms.CharField(label=_("Request id"), required=False, max_length=64, widget=forms.TextInput({"spellcheck": "false"}))
+    request_id = forms.CharField(
+        label=_("Request id"),
+        required=False,
+        max_length=64,
+        widget=forms.TextInput({"spellcheck": "false"}),
+    )
     after = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -104,7 +144,11 @@ class CallFilterForm(LenientForm):
     @property
     def query(self) -> dict[str, Any]:
         """Keyword arguments of queries.calls and queries.every_call."""
-        values = {name: value or None for name, value in self.readable().items() if name not in ("since", "until")}
+        values = {
+            name: value or None
+            for name, value in self.readable().items()
+            if name not in ("since", "until")
+        }
         values["since"] = midnight(self.readable().get("since"))
         values["before"] = midnight(self.readable().get("until"), days=1)
         return values

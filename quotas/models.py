@@ -15,7 +15,9 @@ from tenants.models import TenantOwned, User
 
 
 class TrialPlan(models.Model):
-    """Free calls at one provider, paid with the operator's own credential. Operators' data, no tenant's."""
+    """Free calls at one provider, paid with the operator's own credential. Operators' data, no
+    tenant's.
+    """
 
     slug = models.SlugField(_("plan"), max_length=40, unique=True)
     label = models.CharField(_("label"), max_length=80)
@@ -24,7 +26,9 @@ class TrialPlan(models.Model):
     is_on = models.BooleanField(_("switched on"), default=False)
     base_url = models.CharField(_("base URL"), max_length=300, blank=True)
     values = models.JSONField(default=dict, blank=True, editable=False)
-    sealed = models.TextField(blank=True, editable=False)  # sealed for the operators' own row in Tenant
+    sealed = models.TextField(
+        blank=True, editable=False
+    )  # sealed for the operators' own row in Tenant
     version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -64,7 +68,8 @@ class CreditPool(TenantOwned):
 
     plan = models.ForeignKey(TrialPlan, on_delete=models.PROTECT, related_name="pools")
     limit = models.PositiveBigIntegerField(_("limit"), default=0)
-    # The part of the limit that came from the plan, not from single grants: what a change of the plan's limit is measured by.
+    # The part of the limit that came from the plan, not from single grants: what a change of the
+    # plan's limit is measured by.
     plan_share = models.PositiveBigIntegerField(_("from the plan"), default=0)
     settled = models.PositiveBigIntegerField(_("used"), default=0)
     held = models.PositiveBigIntegerField(_("held"), default=0)
@@ -75,7 +80,8 @@ class CreditPool(TenantOwned):
         constraints = (
             models.UniqueConstraint(fields=("tenant", "plan"), name="credit_pool_once"),
             models.CheckConstraint(
-                condition=Q(settled__gte=0, held__gte=0, limit__gte=F("settled") + F("held")), name="credit_pool_at_most_limit"
+                condition=Q(settled__gte=0, held__gte=0, limit__gte=F("settled") + F("held")),
+                name="credit_pool_at_most_limit",
             ),
         )
 
@@ -103,10 +109,14 @@ class Hold(TenantOwned):
     used = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State, default=State.HELD)
     reason = models.CharField(max_length=60, blank=True)
-    sent = models.BooleanField(default=False)  # set before the request leaves; tells the reaper what to charge
+    sent = models.BooleanField(
+        default=False
+    )  # set before the request leaves; tells the reaper what to charge
     model = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64)
-    facts = models.JSONField(default=dict, blank=True)  # what the call record says if the process dies: operation, app_key_id, ...
+    facts = models.JSONField(
+        default=dict, blank=True
+    )  # what the call record says if the process dies: operation, app_key_id, ...
     created = models.DateTimeField(default=timezone.now)
     expires = models.DateTimeField()
 
@@ -115,13 +125,21 @@ class Hold(TenantOwned):
         verbose_name_plural = _("holds")
         constraints = (
             models.UniqueConstraint(fields=("pool", "key"), name="hold_key_once"),
-            models.CheckConstraint(condition=Q(amount__gt=0, used__gte=0, used__lte=F("amount")), name="hold_used_at_most_amount"),
             models.CheckConstraint(
-                condition=Q(state="settled") | Q(state__in=("held", "voided"), used=0), name="hold_uses_credits_only_when_settled"
+                condition=Q(amount__gt=0, used__gte=0, used__lte=F("amount")),
+                name="hold_used_at_most_amount",
             ),
-            models.CheckConstraint(condition=Q(expires__gt=F("created")), name="hold_expires_later"),
+            models.CheckConstraint(
+                condition=Q(state="settled") | Q(state__in=("held", "voided"), used=0),
+                name="hold_uses_credits_only_when_settled",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires__gt=F("created")), name="hold_expires_later"
+            ),
         )
-        indexes = (models.Index(fields=("expires",), condition=Q(state="held"), name="hold_open_expires"),)
+        indexes = (
+            models.Index(fields=("expires",), condition=Q(state="held"), name="hold_open_expires"),
+        )
 
     def __str__(self) -> str:
         return f"{self.key} ({self.state})"
@@ -140,7 +158,9 @@ class Grant(TenantOwned):
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
         ordering = ("-created", "-id")
-        constraints = (models.CheckConstraint(condition=~Q(amount=0), name="grant_changes_something"),)
+        constraints = (
+            models.CheckConstraint(condition=~Q(amount=0), name="grant_changes_something"),
+        )
 
     def __str__(self) -> str:
         return f"{self.amount:+d} ({self.reason})"
@@ -149,7 +169,8 @@ class Grant(TenantOwned):
 class CallRecord(TenantOwned):
     """One finished call, own key or trial. Never changed, never deleted: triggers refuse both.
 
-    A migration that alters this table has to make the triggers again afterwards: SQLite rebuilds the table without them.
+    A migration that alters this table has to make the triggers again afterwards: SQLite rebuilds
+    the table without them.
     """
 
     class Status(models.TextChoices):
@@ -161,33 +182,55 @@ class CallRecord(TenantOwned):
     request_id = models.CharField(_("request"), max_length=64)
     time = models.DateTimeField(_("time"), default=timezone.now)
     # No index of its own: both indexes below start with it.
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, verbose_name=_("workspace"), related_name="+", db_index=False)
-    app_key_id = models.UUIDField(null=True, blank=True)  # no foreign keys: a record outlives what it names
+    tenant = models.ForeignKey(
+        "tenants.Tenant",
+        on_delete=models.PROTECT,
+        verbose_name=_("workspace"),
+        related_name="+",
+        db_index=False,
+    )
+    app_key_id = models.UUIDField(
+        null=True, blank=True
+    )  # no foreign keys: a record outlives what it names
     app_key_name = models.CharField(_("app key"), max_length=80, blank=True)
     user = models.ForeignKey(
-        User, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, blank=True, related_name="+"
+        User,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="+",
     )
     operation = models.CharField(max_length=24)  # providers.declaration.spec.Operation
     scenario = models.CharField(_("scenario"), max_length=20, blank=True)
     provider = models.CharField(_("provider"), max_length=40, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True)
-    source = models.CharField(_("served by"), max_length=100, blank=True)  # "credential:<name>" or "trial:<plan>"
+    source = models.CharField(
+        _("served by"), max_length=100, blank=True
+    )  # "credential:<name>" or "trial:<plan>"
     credential_id = models.UUIDField(null=True, blank=True)
-    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="record")
+    hold = models.OneToOneField(
+        Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="record"
+    )
     stream = models.BooleanField(default=False)
     prompt_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     cached_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
     credits = models.PositiveIntegerField(_("credits"), default=0)
-    cost = models.DecimalField(_("cost"), max_digits=20, decimal_places=10, null=True, blank=True)  # None is unpriced
+    cost = models.DecimalField(
+        _("cost"), max_digits=20, decimal_places=10, null=True, blank=True
+    )  # None is unpriced
     currency = models.CharField(max_length=3, blank=True)
     status = models.CharField(_("status"), max_length=9, choices=Status)
     http_status = models.PositiveSmallIntegerField(default=200)  # what the client was answered
     error_code = models.CharField(_("error"), max_length=40, blank=True)
     finish_reason = models.CharField(max_length=20, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
-    attempt_log = models.JSONField(default=list, blank=True)  # [{provider, model, source, failure, status, ms}]
+    attempt_log = models.JSONField(
+        default=list, blank=True
+    )  # [{provider, model, source, failure, status, ms}]
     latency_ms = models.PositiveIntegerField(_("latency, ms"), default=0)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
 
@@ -201,15 +244,20 @@ class CallRecord(TenantOwned):
             models.Index(fields=("request_id",), name="call_request"),
         )
         constraints = (
-            models.CheckConstraint(condition=Q(hold__isnull=False) | Q(credits=0), name="call_credits_need_a_hold"),
-            models.CheckConstraint(condition=Q(cost=None) | ~Q(currency=""), name="call_cost_has_a_currency"),
+            models.CheckConstraint(
+                condition=Q(hold__isnull=False) | Q(credits=0), name="call_credits_need_a_hold"
+            ),
+            models.CheckConstraint(
+                condition=Q(cost=None) | ~Q(currency=""), name="call_cost_has_a_currency"
+            ),
         )
 
     def __str__(self) -> str:
         return self.request_id
 
 
-# -- sums that were made already --------------------------------------------------------------------------------------
+# -- sums that were made already
+# --------------------------------------------------------------------------------------
 
 
 class Span(models.IntegerChoices):
@@ -220,16 +268,27 @@ class Span(models.IntegerChoices):
 
 
 class UsageRollup(TenantOwned):
-    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by quotas/usage/rollups.py alone."""
+    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by
+    quotas/usage/rollups.py alone.
+    """
 
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     span = models.PositiveSmallIntegerField(choices=Span)
     start = models.DateTimeField()
     provider = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
     source = models.CharField(max_length=100)
     app_key_name = models.CharField(max_length=80)
-    user = models.ForeignKey(User, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+")
+    user = models.ForeignKey(
+        User,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+    )
     scenario = models.CharField(max_length=20)
     status = models.CharField(max_length=9)
     error_code = models.CharField(max_length=40)
@@ -249,7 +308,9 @@ class UsageRollup(TenantOwned):
         verbose_name_plural = _("sums of hours")
         indexes = (
             models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),
-            models.Index(fields=("tenant", "provider", "model", "span", "start"), name="rollup_of_model"),  # when it was called last
+            models.Index(
+                fields=("tenant", "provider", "model", "span", "start"), name="rollup_of_model"
+            ),  # when it was called last
         )
 
     def __str__(self) -> str:
@@ -261,7 +322,9 @@ for _column in latency_buckets.COLUMNS:
 
 
 class RolledUntil(TenantOwned):
-    """Every hour of a tenant before this moment has its sums in UsageRollup, but for those in StaleHour."""
+    """Every hour of a tenant before this moment has its sums in UsageRollup, but for those in
+    StaleHour.
+    """
 
     until = models.DateTimeField()
 
@@ -273,10 +336,14 @@ class RolledUntil(TenantOwned):
 
 
 class StaleHour(TenantOwned):
-    """A call record came late: more than an hour after its call. A trigger on call records writes a row for each, in the same
-    transaction; whoever makes the hour's sums deletes the rows that it saw before it summed. So rows are never shared or updated."""
+    """A call record came late: more than an hour after its call. A trigger on call records writes a
+    row for each, in the same transaction; whoever makes the hour's sums deletes the rows that it
+    saw before it summed. So rows are never shared or updated.
+    """
 
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     start = models.DateTimeField()
 
     class Meta:

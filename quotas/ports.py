@@ -1,4 +1,6 @@
-"""What this app asks of apps it must not import: plan credentials, retired models, prices, provider names."""
+"""What this app asks of apps it must not import: plan credentials, retired models, prices, provider
+names.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from quotas.ledger import pricing
 
 @dataclass(frozen=True, slots=True)
 class PlanCredential:
-    """A checked credential: `public` is stored as it is, `secret` sealed, `base_url` normalised ("" is the provider's own)."""
+    """A checked credential: `public` is stored as it is, `secret` sealed, `base_url` normalised (""
+    is the provider's own).
+    """
 
     public: Mapping[str, str]
     secret: Mapping[str, str] = field(repr=False)
@@ -26,7 +30,9 @@ class PlanCredential:
 
 @dataclass(frozen=True, slots=True)
 class RetiredModel:
-    """A model that its provider has switched off or will: since when, and what to use instead ("" where nothing is known)."""
+    """A model that its provider has switched off or will: since when, and what to use instead (""
+    where nothing is known).
+    """
 
     model: str
     since: date | None = None
@@ -35,7 +41,9 @@ class RetiredModel:
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One input of a provider's credential, for the operator's form. label, help_text: lazy strings."""
+    """One input of a provider's credential, for the operator's form. label, help_text: lazy
+    strings.
+    """
 
     name: str
     label: Any
@@ -58,7 +66,9 @@ class Rates(pricing.Price, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListPrice:
-    """What a model costs now. as_of: the day the price was read at its source; is_own: the workspace entered it itself."""
+    """What a model costs now. as_of: the day the price was read at its source; is_own: the
+    workspace entered it itself.
+    """
 
     rates: Rates
     as_of: date | None = None

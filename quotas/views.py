@@ -33,31 +33,43 @@ CHOICE_DAYS = 30  # what can be filtered by is what was used in so many days
 def usage(request: WorkspaceRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     days, tenant_id = form.chosen, request.tenant.pk
-    seen = totals.standing(tenant_id=tenant_id, since=summaries.start_of(2 * max(days, queries.FORECAST_DAYS)))
+    seen = totals.standing(
+        tenant_id=tenant_id, since=summaries.start_of(2 * max(days, queries.FORECAST_DAYS))
+    )
     found = summaries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
     form.offer(found.choices)
     by = request.GET.get("by", "")
     by = by if by in presentation.BREAKDOWNS else "model"
     shown = found.by[by][:MOST_ROWS]
     trials = [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit]
-    is_needed = bool(trials) and (found.total.calls > 0 or days < queries.FORECAST_DAYS)  # a longer time without calls tells it too
+    is_needed = bool(trials) and (
+        found.total.calls > 0 or days < queries.FORECAST_DAYS
+    )  # a longer time without calls tells it too
     context = {
         "form": form,
         "days": days,
         "trials": trials,
-        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen) if is_needed else {},
+        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen)
+        if is_needed
+        else {},
         "usage": found,
         "figures": presentation.of(found),
         "chart": calls_per_day(found.days),
         "by": by,
         "tabs": presentation.BREAKDOWNS,
-        "rows": presentation.lines(by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()),
+        "rows": presentation.lines(
+            by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()
+        ),
         "further": max(0, len(found.by[by]) - len(shown)),
-        "problems": [row for row in found.by["error_code"] if row.errors],  # not what somebody stopped
+        "problems": [
+            row for row in found.by["error_code"] if row.errors
+        ],  # not what somebody stopped
         "calls_query": urlencode(form.chosen_filters | {"since": found.since.date().isoformat()}),
         "uncounted": any(row.counted < row.answered for row in shown),
     }
-    return render(request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls))
+    return render(
+        request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls)
+    )
 
 
 def _names(rows: Iterable[summaries.SummaryRow]) -> Mapping[str, str]:
@@ -98,7 +110,11 @@ def usage_calls(request: WorkspaceRequest) -> HttpResponse:
 
 def _first_call(request: WorkspaceRequest, *, needed: bool) -> dict[str, Any]:
     """What a page without calls shows instead: a command that is answered now, where there is one."""
-    return {"base_url": endpoint(request), "example": ports.example(request.tenant.pk)} if needed else {}
+    return (
+        {"base_url": endpoint(request), "example": ports.example(request.tenant.pk)}
+        if needed
+        else {}
+    )
 
 
 @page(Action.VIEW_USAGE)

@@ -1,4 +1,6 @@
-"""What `manage.py check` says about an installation: every message has an id and a hint that can be followed."""
+"""What `manage.py check` says about an installation: every message has an id and a hint that can be
+followed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from tenants.crypto import key_pairs, master_keys
 from tenants.crypto.master_keys import MasterKeyError
 
 _MAKE_KEY: Final = (
-    "Make one with `python -m config.first_start --print-master-key` and set MODELKEEP_MASTER_KEYS or MODELKEEP_MASTER_KEYS_FILE."
+    "Make one with `python -m config.first_start --print-master-key` and set "
+    "MODELKEEP_MASTER_KEYS or MODELKEEP_MASTER_KEYS_FILE."
 )
 MASTER_KEY_IDS: Final = {
     "missing": "modelkeep.E001",
@@ -42,7 +45,9 @@ def check_secrets(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 @register(Tags.database)
-def check_master_keys_fit(app_configs: Any, databases: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+def check_master_keys_fit(
+    app_configs: Any, databases: Any = None, **kwargs: Any
+) -> Sequence[CheckMessage]:
     """Only with `check --database default` and before migrations: it asks the database."""
     if not databases:
         return []
@@ -50,7 +55,10 @@ def check_master_keys_fit(app_configs: Any, databases: Any = None, **kwargs: Any
         problems = key_pairs.master_key_problems()
     except DatabaseError:
         return []  # there are no tables yet
-    hint = "Set MODELKEEP_MASTER_KEYS to the keys that this database was written with; nothing is written until then."
+    hint = (
+        "Set MODELKEEP_MASTER_KEYS to the keys that this database was written with; nothing "
+        "is written until then."
+    )
     return [Error(problem, hint=hint, id="modelkeep.E009") for problem in problems]
 
 
@@ -60,7 +68,13 @@ def check_site_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if host and validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
         return []
     message = f"The host of SITE_URL ({host or 'none'}) is not in ALLOWED_HOSTS: every request to it is refused."
-    return [Error(message, hint=f"Add {host or 'the host'} to ALLOWED_HOSTS, or correct SITE_URL.", id="modelkeep.E002")]
+    return [
+        Error(
+            message,
+            hint=f"Add {host or 'the host'} to ALLOWED_HOSTS, or correct SITE_URL.",
+            id="modelkeep.E002",
+        )
+    ]
 
 
 @register(Tags.security)
@@ -68,7 +82,11 @@ def check_debug(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not settings.DEBUG or not is_public():
         return []
     hint = "Set DEBUG=0: error pages show settings and source to everybody."
-    return [Warning("DEBUG is on although others can reach this server.", hint=hint, id="modelkeep.W001")]
+    return [
+        Warning(
+            "DEBUG is on although others can reach this server.", hint=hint, id="modelkeep.W001"
+        )
+    ]
 
 
 @register(Tags.security)
@@ -78,14 +96,23 @@ def check_content_security_policy(app_configs: Any, **kwargs: Any) -> Sequence[C
     if "default-src 'none'" in policy and "unsafe-" not in policy and set_by in settings.MIDDLEWARE:
         return []
     hint = f"Keep {set_by} in MIDDLEWARE and default-src 'none' without unsafe-* in CONTENT_SECURITY_POLICY."
-    return [Warning("The content security policy is off or contains unsafe-*.", hint=hint, id="modelkeep.W004")]
+    return [
+        Warning(
+            "The content security policy is off or contains unsafe-*.",
+            hint=hint,
+            id="modelkeep.W004",
+        )
+    ]
 
 
 @register(deploy=True)
 def check_sqlite(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not is_public() or connection.vendor != "sqlite":
         return []
-    hint = "Set DATABASE_URL to a PostgreSQL database; with SQLite, one machine and a few calls at a time are the limit."
+    hint = (
+        "Set DATABASE_URL to a PostgreSQL database; with SQLite, one machine and a few calls "
+        "at a time are the limit."
+    )
     return [Warning("A public server runs on SQLite.", hint=hint, id="modelkeep.W002")]
 
 
@@ -101,12 +128,21 @@ def check_demo_provider(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessag
 def check_time_zone(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if settings.USE_TZ:
         return []
-    return [Warning("USE_TZ is off: times of calls are ambiguous.", hint="Set USE_TZ = True.", id="modelkeep.W006")]
+    return [
+        Warning(
+            "USE_TZ is off: times of calls are ambiguous.",
+            hint="Set USE_TZ = True.",
+            id="modelkeep.W006",
+        )
+    ]
 
 
 def is_public() -> bool:
     """Whether SITE_URL or ALLOWED_HOSTS name anything but this machine."""
-    hosts = {urlsplit(settings.SITE_URL).hostname or "", *(host.strip("[]") for host in settings.ALLOWED_HOSTS)}
+    hosts = {
+        urlsplit(settings.SITE_URL).hostname or "",
+        *(host.strip("[]") for host in settings.ALLOWED_HOSTS),
+    }
     return any(not _is_local(host) for host in hosts)
 
 

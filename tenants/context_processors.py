@@ -1,4 +1,6 @@
-"""What every template knows: the workspace, the reader's rights in it, and the way to the reader's other workspaces."""
+"""What every template knows: the workspace, the reader's rights in it, and the way to the reader's
+other workspaces.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from tenants.models import Membership
 
 
 def workspace(request: HttpRequest) -> dict[str, Any]:
-    """`tenant`, `principal`, `role_label`, `can` ({"manage_providers": True, ...}) and, asked for only where it is shown,
-    `memberships` (with their `tenant`).
+    """`tenant`, `principal`, `role_label`, `can` ({"manage_providers": True, ...}) and, asked for
+    only where it is shown, `memberships` (with their `tenant`).
     """
     principal = principal_of(request)
     return {

@@ -1,4 +1,6 @@
-"""The only HTTP entry into a workspace: session or app key plus URL become tenant, principal and scope, else 401 or 404."""
+"""The only HTTP entry into a workspace: session or app key plus URL become tenant, principal and
+scope, else 401 or 404.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class TenantMiddleware:
     def _workspace(self, request: TenantRequest, slug: str) -> HttpResponseBase:
         if not request.user.is_authenticated:
             # The same answer for every address: whether a workspace exists is told to members only.
-            return _for_htmx(request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL)))
+            return _for_htmx(
+                request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL))
+            )
         # All of the person's workspaces in one query: the page's switcher shows them.
         request.memberships = queries.workspaces_of(request.user)
         member = next((one for one in request.memberships if one.tenant.slug == slug), None)
@@ -70,10 +74,14 @@ class TenantMiddleware:
             return _for_htmx(request, self._run(request))
 
     def _api(self, request: TenantRequest) -> HttpResponseBase:
-        """The REST API knows app keys only. A bad one is refused by AppKeyAuthentication; no scope is entered for it."""
+        """The REST API knows app keys only. A bad one is refused by AppKeyAuthentication; no scope
+        is entered for it.
+        """
         request.bad_credential = None
         try:
-            request.principal = find_principal({name.lower(): value for name, value in request.headers.items()})
+            request.principal = find_principal(
+                {name.lower(): value for name, value in request.headers.items()}
+            )
         except BadCredential as error:
             request.bad_credential = error
             return self.get_response(request)
@@ -98,27 +106,40 @@ class TenantMiddleware:
         response = self.get_response(request)
         if isinstance(response, StreamingHttpResponse):
             pieces = response.streaming_content
-            response.streaming_content = abound(pieces) if isinstance(pieces, AsyncIterator) else bound(pieces)
+            response.streaming_content = (
+                abound(pieces) if isinstance(pieces, AsyncIterator) else bound(pieces)
+            )
         return response
 
 
 def _refuse_inactive(tenant: Tenant) -> None:
     if tenant.status == Tenant.Status.CLOSED:
         raise PermissionDenied(
-            _("This workspace was closed by an owner. Its keys are destroyed. An operator of this server can reopen it.")
+            _(
+                "This workspace was closed by an owner. Its keys are destroyed. An operator of "
+                "this server can reopen it."
+            )
         )
     if tenant.status != Tenant.Status.ACTIVE:
-        raise PermissionDenied(_("This workspace is suspended. Nothing was deleted. Ask the operator of this server."))
+        raise PermissionDenied(
+            _("This workspace is suspended. Nothing was deleted. Ask the operator of this server.")
+        )
 
 
 def _moved(request: TenantRequest, slug: str) -> HttpResponse:
-    """To where a workspace of the person is now that had this address. For everybody else there is nothing here. Raises Http404."""
+    """To where a workspace of the person is now that had this address. For everybody else there is
+    nothing here. Raises Http404.
+    """
     member = queries.moved_to(slug, request.memberships)
     if member is None:
         raise Http404
     path = request.get_full_path().replace(f"/t/{slug}/", f"/t/{member.tenant.slug}/", 1)
-    # A form that was opened before is sent once more, as it was; nothing is kept, for the address may be taken back.
-    return HttpResponse(status=302 if request.method in ("GET", "HEAD") else 307, headers={"Location": path, "Cache-Control": "no-store"})
+    # A form that was opened before is sent once more, as it was; nothing is kept, for the address
+    # may be taken back.
+    return HttpResponse(
+        status=302 if request.method in ("GET", "HEAD") else 307,
+        headers={"Location": path, "Cache-Control": "no-store"},
+    )
 
 
 def _in_own_time(request: HttpRequest) -> None:
@@ -138,7 +159,9 @@ def _match(request: HttpRequest) -> ResolverMatch | None:
 
 
 def _end_stale_session(request: HttpRequest) -> None:
-    """Sessions end after SESSION_IDLE_LIMIT without a request and SESSION_COOKIE_AGE after the sign-in, whatever happens."""
+    """Sessions end after SESSION_IDLE_LIMIT without a request and SESSION_COOKIE_AGE after the
+    sign-in, whatever happens.
+    """
     if not request.user.is_authenticated:
         return
     now = int(time.time())
@@ -157,9 +180,13 @@ def _note_activity(member: Membership) -> None:
 
 
 def _for_htmx(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """A redirect to the login page would land inside the fragment that htmx replaces: let the whole page go there."""
+    """A redirect to the login page would land inside the fragment that htmx replaces: let the whole
+    page go there.
+    """
     target = response.headers.get("Location", "")
-    if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(settings.LOGIN_URL):
+    if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(
+        settings.LOGIN_URL
+    ):
         return HttpResponse(status=204, headers={"HX-Redirect": target, "Vary": "HX-Request"})
     return response
 

@@ -12,8 +12,8 @@ from core.ports import Port
 
 @dataclass(frozen=True, slots=True)
 class CallableModels:
-    """What a workspace has to call. providers: (slug, label) of those that are set up. models: ids "provider/model" of all
-    that it has. operations: (value, label) of the endpoints of /v1.
+    """What a workspace has to call. providers: (slug, label) of those that are set up. models: ids
+    "provider/model" of all that it has. operations: (value, label) of the endpoints of /v1.
     """
 
     providers: list[tuple[str, Any]] = field(default_factory=list)
@@ -23,7 +23,9 @@ class CallableModels:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A call that is answered. path: below /v1, such as "chat/completions". body: JSON. model: a name, or "default"."""
+    """A call that is answered. path: below /v1, such as "chat/completions". body: JSON. model: a
+    name, or "default".
+    """
 
     path: str
     body: str

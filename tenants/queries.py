@@ -8,17 +8,30 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from tenants.auth.permissions import Action, Role, actions_of
-from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyPair, Membership, Tenant, User
+from tenants.models import (
+    AppKey,
+    AuditEntry,
+    FormerAddress,
+    Invitation,
+    KeyPair,
+    Membership,
+    Tenant,
+    User,
+)
 from tenants.scope import all_tenants
 
 BATCH = 1000  # rows that an export reads at once
 
 
 def workspaces_of(user: User) -> list[Membership]:
-    """The person's memberships with their workspaces, by name. Suspended ones are among them; their pages refuse."""
+    """The person's memberships with their workspaces, by name. Suspended ones are among them; their
+    pages refuse.
+    """
     with all_tenants():
         return list(
-            Membership.objects.select_related("tenant").filter(user=user, tenant__is_system=False).order_by("tenant__name", "tenant__slug")
+            Membership.objects.select_related("tenant")
+            .filter(user=user, tenant__is_system=False)
+            .order_by("tenant__name", "tenant__slug")
         )
 
 
@@ -38,16 +51,26 @@ def moved_to(slug: str, among: list[Membership]) -> Membership | None:
 
 
 def members(*, tenant: Tenant) -> QuerySet[Membership]:
-    return Membership.objects.select_related("user", "invited_by").filter(tenant=tenant).order_by("user__email")
+    return (
+        Membership.objects.select_related("user", "invited_by")
+        .filter(tenant=tenant)
+        .order_by("user__email")
+    )
 
 
 def open_invitations(*, tenant: Tenant) -> QuerySet[Invitation]:
     """Sent and not accepted, expired ones included: they can be withdrawn or sent anew."""
-    return Invitation.objects.select_related("created_by").filter(tenant=tenant, accepted=None).order_by("-created")
+    return (
+        Invitation.objects.select_related("created_by")
+        .filter(tenant=tenant, accepted=None)
+        .order_by("-created")
+    )
 
 
 def app_keys(*, tenant: Tenant, created_by: int | None = None) -> QuerySet[AppKey]:
-    """Keys that are not revoked, newest first; of one person if `created_by` (a user's id) is given."""
+    """Keys that are not revoked, newest first; of one person if `created_by` (a user's id) is
+    given.
+    """
     rows = AppKey.objects.select_related("created_by").filter(tenant=tenant, revoked=None)
     return rows.filter(created_by=created_by) if created_by is not None else rows
 
@@ -61,16 +84,22 @@ def audit_entries(
     since: datetime | None = None,
     before: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
-    """Newest first. `search` is looked for in actor and object; `action` is the start of an action, such as "member."."""
+    """Newest first. `search` is looked for in actor and object; `action` is the start of an action,
+    such as "member.".
+    """
     rows = AuditEntry.objects.filter(tenant=tenant)
     if search:
         rows = rows.filter(Q(actor__icontains=search) | Q(object_label__icontains=search))
     given = {"action__startswith": action, "actor": actor, "time__gte": since, "time__lt": before}
-    return rows.filter(**{name: value for name, value in given.items() if value}).order_by("-time", "-pk")
+    return rows.filter(**{name: value for name, value in given.items() if value}).order_by(
+        "-time", "-pk"
+    )
 
 
 def every_audit_entry(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
-    """Every one of `audit_entries`. Each batch is a query of its own: nothing stays open while a client reads slowly."""
+    """Every one of `audit_entries`. Each batch is a query of its own: nothing stays open while a
+    client reads slowly.
+    """
     batch = list(rows[:BATCH])
     while batch:
         yield from batch
@@ -81,7 +110,12 @@ def every_audit_entry(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
 
 def audit_actors(*, tenant: Tenant) -> list[str]:
     """Everybody whom the audit trail names, by name."""
-    return list(AuditEntry.objects.filter(tenant=tenant).order_by("actor").values_list("actor", flat=True).distinct())
+    return list(
+        AuditEntry.objects.filter(tenant=tenant)
+        .order_by("actor")
+        .values_list("actor", flat=True)
+        .distinct()
+    )
 
 
 def key_pair(*, tenant: Tenant) -> KeyPair | None:
@@ -92,5 +126,9 @@ def key_pair(*, tenant: Tenant) -> KeyPair | None:
 def people_who_can(*, tenant: Tenant, action: Action, limit: int = 3) -> list[str]:
     """Names of members who may do this, owners last: somebody to ask."""
     roles = [role.value for role in Role if action in actions_of(role)]
-    rows = Membership.objects.select_related("user").filter(tenant=tenant, role__in=roles, user__is_active=True).order_by("role", "pk")
+    rows = (
+        Membership.objects.select_related("user")
+        .filter(tenant=tenant, role__in=roles, user__is_active=True)
+        .order_by("role", "pk")
+    )
     return [row.user.name or row.user.email for row in rows[:limit]]

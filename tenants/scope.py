@@ -32,7 +32,8 @@ def active_tenant() -> UUID | _Everyone:
     active = _active.get()
     if active is None:
         raise NoActiveTenant(
-            "No tenant is active. Enter tenant_scope(tenant) first; the request middleware does so for URLs of a workspace."
+            "No tenant is active. Enter tenant_scope(tenant) first; the request middleware does "
+            "so for URLs of a workspace."
         )
     return active
 
@@ -49,7 +50,9 @@ def tenant_scope(tenant: Any) -> Iterator[None]:
 
 @contextmanager
 def all_tenants() -> Iterator[None]:
-    """See every tenant: for operators, commands and migrations only (listed in the architecture tests)."""
+    """See every tenant: for operators, commands and migrations only (listed in the architecture
+    tests).
+    """
     token = _active.set(EVERYONE)
     try:
         yield
@@ -58,7 +61,9 @@ def all_tenants() -> Iterator[None]:
 
 
 def bound(items: Iterable[T]) -> Iterator[T]:
-    """Carry the scope of now into an iterator that is consumed after the scope was left (streamed answers)."""
+    """Carry the scope of now into an iterator that is consumed after the scope was left (streamed
+    answers).
+    """
     return _bound(iter(items), active_tenant())
 
 

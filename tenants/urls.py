@@ -8,7 +8,11 @@ from tenants.views import account, app_keys, audit, members, settings
 settings_patterns = [
     path("members/", members.members, name="members"),
     path("members/invite/", members.member_invite, name="member-invite"),
-    path("members/invitations/<uuid:invitation_id>/revoke/", members.invitation_revoke, name="invitation-revoke"),
+    path(
+        "members/invitations/<uuid:invitation_id>/revoke/",
+        members.invitation_revoke,
+        name="invitation-revoke",
+    ),
     path("members/<int:membership_id>/role/", members.member_role, name="member-role"),
     path("members/<int:membership_id>/remove/", members.member_remove, name="member-remove"),
     path("app-keys/", app_keys.app_keys, name="app-keys"),

@@ -1,4 +1,6 @@
-"""Stands in for the network below `providers.transport.sync_client.perform`: answers are told beforehand, calls are kept."""
+"""Stands in for the network below `providers.transport.sync_client.perform`: answers are told
+beforehand, calls are kept.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,18 @@ def reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> R
 
 def model_list(*rows: str | Mapping[str, Any]) -> Reply:
     """A list of models in OpenAI's shape."""
-    return reply(200, {"object": "list", "data": [{"id": row} if isinstance(row, str) else dict(row) for row in rows]})
+    return reply(
+        200,
+        {
+            "object": "list",
+            "data": [{"id": row} if isinstance(row, str) else dict(row) for row in rows],
+        },
+    )
 
 
-def openai_error(status: int, code: str, message: str = "No.", kind: str = "invalid_request_error") -> Reply:
+def openai_error(
+    status: int, code: str, message: str = "No.", kind: str = "invalid_request_error"
+) -> Reply:
     return reply(status, {"error": {"message": message, "type": kind, "code": code, "param": None}})
 
 
@@ -59,4 +69,7 @@ class Answers:
     @property
     def keys(self) -> list[str]:
         """The Authorization headers that were sent."""
-        return [call.headers.get("Authorization", call.headers.get("authorization", "")) for call in self.calls]
+        return [
+            call.headers.get("Authorization", call.headers.get("authorization", ""))
+            for call in self.calls
+        ]

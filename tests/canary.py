@@ -1,6 +1,8 @@
-"""Looks for secrets where none may be: in plain sight, reversed, and as base64, hex or URL-encoded text.
+"""Looks for secrets where none may be: in plain sight, reversed, and as base64, hex or URL-encoded
+text.
 
-Secrets of tests hold factories.MARK, so one search finds all of them; other secrets are searched for by themselves.
+Secrets of tests hold factories.MARK, so one search finds all of them; other secrets are searched
+for by themselves.
 """
 
 from __future__ import annotations
@@ -23,12 +25,20 @@ from tests import factories
 def traces(secret: str) -> dict[bytes, str]:
     """Every form of `secret` that is searched for, with the form's name.
 
-    base64 looks different by where the secret begins within a group of three bytes; what depends on the neighbours is cut off.
+    base64 looks different by where the secret begins within a group of three bytes; what depends on
+    the neighbours is cut off.
     """
     plain = secret.encode()
-    found = {plain: "as it is", plain[::-1]: "reversed", plain.hex().encode(): "hex", plain.hex().upper().encode(): "hex"}
+    found = {
+        plain: "as it is",
+        plain[::-1]: "reversed",
+        plain.hex().encode(): "hex",
+        plain.hex().upper().encode(): "hex",
+    }
     found["".join(f"%{byte:02X}" for byte in plain).encode()] = "URL-encoded"
-    found[quote(secret, safe="").encode()] = "URL-encoded" if quote(secret, safe="") != secret else "as it is"
+    found[quote(secret, safe="").encode()] = (
+        "URL-encoded" if quote(secret, safe="") != secret else "as it is"
+    )
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + plain).rstrip(b"=")
         start = -(-shift * 4 // 3)
@@ -40,7 +50,9 @@ def traces(secret: str) -> dict[bytes, str]:
 
 
 def find(data: bytes | str, secrets: Iterable[str] = (factories.MARK,)) -> list[str]:
-    """How each secret appears in `data`; empty where none does. The secrets themselves are not named."""
+    """How each secret appears in `data`; empty where none does. The secrets themselves are not
+    named.
+    """
     text = data.encode("utf-8", "replace") if isinstance(data, str) else data
     return [form for secret in secrets for trace, form in traces(secret).items() if trace in text]
 
@@ -63,16 +75,22 @@ class Listener(logging.Handler):
 
 @contextmanager
 def watching() -> Iterator[list[str]]:
-    """Within: log lines and answers of Django's test client are searched; what was found is in the list."""
+    """Within: log lines and answers of Django's test client are searched; what was found is in the
+    list.
+    """
     listener = Listener()
     request = Client.request
 
     def searched(self: Client, **environ: Any) -> Any:
         answer = request(self, **environ)
         if not getattr(answer, "streaming", False):
-            forms = find(answer.content + str(answer.headers).encode(), [factories.MARK, *factories.app_keys])
+            forms = find(
+                answer.content + str(answer.headers).encode(), [factories.MARK, *factories.app_keys]
+            )
             if forms:
-                listener.found.append(f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')} ({', '.join(forms)})")
+                listener.found.append(
+                    f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')} ({', '.join(forms)})"
+                )
         return answer
 
     factories.app_keys.clear()

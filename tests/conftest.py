@@ -1,4 +1,6 @@
-"""What every test gets: no network but loopback, no tenant left active, and on request two workspaces and a stranger."""
+"""What every test gets: no network but loopback, no tenant left active, and on request two
+workspaces and a stranger.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tables that tests recorded stand at the end, wherever the tests ran."""
     seen: list[str] = []
     most: list[str] = []
-    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+    for report in (
+        *terminalreporter.stats.get("passed", ()),
+        *terminalreporter.stats.get("failed", ()),
+    ):
         for title, text in getattr(report, "user_properties", ()):
             if title == SEEN:
                 seen.append(str(text))
@@ -124,7 +129,9 @@ def _write_seen(terminalreporter: Any, seen: list[str]) -> None:
 
 
 def _write_most(terminalreporter: Any, most: list[str]) -> None:
-    """The greatest of each quantity and the page that it is of; each text is "quantity|number|page"."""
+    """The greatest of each quantity and the page that it is of; each text is
+    "quantity|number|page".
+    """
     greatest: dict[str, tuple[int, str]] = {}
     for text in most:
         what, number, where = text.split("|", 2)
@@ -137,14 +144,19 @@ def _write_most(terminalreporter: Any, most: list[str]) -> None:
 def find_chromium() -> str | None:
     """Where the browser that the browser tests drive is; None where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
+    return os.environ.get("CHROMIUM") or next(
+        (found for name in names if (found := shutil.which(name))), None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a browser its tests are skipped with a reason; in CI they fail (browser_is_there)."""
     if IN_CI or find_chromium() is not None:
         return
-    reason = "There is no Chromium; the browser tests did not run. deploy/install-chromium installs one as root."
+    reason = (
+        "There is no Chromium; the browser tests did not run. deploy/install-chromium "
+        "installs one as root."
+    )
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,6 +1,8 @@
-"""Rows for tests: workspaces with people of every role, app keys and credentials; a stranger; secrets that can be searched for.
+"""Rows for tests: workspaces with people of every role, app keys and credentials; a stranger;
+secrets that can be searched for.
 
-Every secret made here is marked and unique, so that `tests/isolation/test_canary.py` can look for it where no secret may be.
+Every secret made here is marked and unique, so that `tests/isolation/test_canary.py` can look for
+it where no secret may be.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from tenants.scope import tenant_scope
 PASSWORD = "correct horse battery staple"
 MARK = "canary7f3a"
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
-# Texts of the app keys of the running test; tests/canary.py looks for them and for MARK in every answer and log line.
+# Texts of the app keys of the running test; tests/canary.py looks for them and for MARK in every
+# answer and log line.
 app_keys: list[str] = []
 
 
 def marked_secret(what: str = "secret", *, prefix: str = "sk-") -> str:
-    """A unique secret of printable ASCII that the canary looks for everywhere. `what` is for the reader of the test."""
+    """A unique secret of printable ASCII that the canary looks for everywhere. `what` is for the
+    reader of the test.
+    """
     return f"{prefix}{MARK}{secrets.token_hex(16)}"
 
 
@@ -56,7 +61,9 @@ def make_call(tenant: Tenant, **changes: Any) -> Any:
 
 
 def make_tenant(slug: str, *, name: str = "", with_keys: bool = True) -> Tenant:
-    """A workspace's row and, unless told otherwise, its key pair (from the store of tests/pairs.py)."""
+    """A workspace's row and, unless told otherwise, its key pair (from the store of
+    tests/pairs.py).
+    """
     tenant = Tenant.objects.create(slug=slug, name=name or slug.title())
     if with_keys:
         make_key_pair(tenant)
@@ -89,7 +96,9 @@ def make_app_key(
     from tenants.services import app_keys as app_key_services
 
     with tenant_scope(tenant):
-        row, text = app_key_services.create_app_key(tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits)
+        row, text = app_key_services.create_app_key(
+            tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits
+        )
     app_keys.append(text)
     return row, text
 
@@ -104,7 +113,9 @@ def make_credential(
     is_active: bool = True,
     **fields: Any,
 ) -> Any:
-    """A credential that was connected; nothing is sent. Without `values` every secret field gets a marked secret."""
+    """A credential that was connected; nothing is sent. Without `values` every secret field gets a
+    marked secret.
+    """
     from providers.credentials import drafts
     from providers.declaration import registry
     from providers.models import CredentialState, ProviderCredential
@@ -118,7 +129,14 @@ def make_credential(
             if one.required and one.name != "base_url"
         }
     with tenant_scope(tenant):
-        row = drafts.store_unchecked(tenant=tenant, actor=COMMAND, provider=provider, name=name, values=dict(values), base_url=base_url)
+        row = drafts.store_unchecked(
+            tenant=tenant,
+            actor=COMMAND,
+            provider=provider,
+            name=name,
+            values=dict(values),
+            base_url=base_url,
+        )
         fields = {"state": CredentialState.CONNECTED, "is_active": is_active} | fields
         ProviderCredential.objects.filter(pk=row.pk).update(**fields)
         row.refresh_from_db()
@@ -127,7 +145,9 @@ def make_credential(
 
 @dataclass
 class Workspace:
-    """One tenant of a test with a person of every role. App keys and credentials are made when first asked for."""
+    """One tenant of a test with a person of every role. App keys and credentials are made when
+    first asked for.
+    """
 
     tenant: Tenant
     people: dict[Role, User] = field(default_factory=dict)
@@ -160,14 +180,18 @@ class Workspace:
     @cached_property
     def narrow_key(self) -> tuple[AppKey, str]:
         """A key that may only call one model."""
-        return make_app_key(self.tenant, name="Narrow", scopes=[Scope.USE], allowed_models=["demo/demo-chat"])
+        return make_app_key(
+            self.tenant, name="Narrow", scopes=[Scope.USE], allowed_models=["demo/demo-chat"]
+        )
 
     @cached_property
     def credential(self) -> Any:
         return make_credential(self.tenant)
 
     def headers(self, text: str = "") -> dict[str, str]:
-        """Keyword arguments of Django's test client: the Authorization header of `text` or of the key with all scopes."""
+        """Keyword arguments of Django's test client: the Authorization header of `text` or of the
+        key with all scopes.
+        """
         return {"HTTP_AUTHORIZATION": f"Bearer {text or self.app_key[1]}"}
 
 

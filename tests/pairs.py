@@ -1,4 +1,6 @@
-"""RSA pairs for tests: making one takes a second or two, so each is made once per run and kept in DATA_DIR."""
+"""RSA pairs for tests: making one takes a second or two, so each is made once per run and kept in
+DATA_DIR.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def pair(name: str) -> RSA.RsaKey:
 
 @contextmanager
 def stored_pairs() -> Iterator[None]:
-    """Within: pycryptodome gives the first pair of the store, then the second, and so on, instead of making new ones.
+    """Within: pycryptodome gives the first pair of the store, then the second, and so on, instead
+    of making new ones.
 
     All pairs of one test differ; the next test gets the same ones again.
     """
@@ -42,7 +45,9 @@ def stored_pairs() -> Iterator[None]:
 
     def given(bits: int, *args: object, **kwargs: object) -> RSA.RsaKey:
         if bits != BITS:
-            raise AssertionError(f"a pair of {bits} bits was asked for; the product makes pairs of {BITS} bits")
+            raise AssertionError(
+                f"a pair of {bits} bits was asked for; the product makes pairs of {BITS} bits"
+            )
         return pair(str(next(numbers)))
 
     with mock.patch.object(RSA, "generate", given):

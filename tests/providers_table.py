@@ -19,7 +19,9 @@ def table() -> str:
     lines = ["| provider | slug | models | added | needs |", "|---|---|---|---|---|"]
     with translation.override("en"):
         for provider in registry.all_providers():
-            kinds = ", ".join(str(operation_of(kind).label).lower() for kind in provider.model_types)
+            kinds = ", ".join(
+                str(operation_of(kind).label).lower() for kind in provider.model_types
+            )
             added = "all at once" if provider.kind is Kind.OWN else "one by one"
             needs = ", ".join(str(one.label) for one in provider.credential_fields if one.required)
             needs = needs or ("one of its keys" if provider.complete else "nothing")

@@ -1,4 +1,6 @@
-"""Every route of the server, found in Django's URL patterns and in the gateway, for tests that open all of them."""
+"""Every route of the server, found in Django's URL patterns and in the gateway, for tests that open
+all of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from django.urls import URLPattern, URLResolver
 
 @dataclass(frozen=True)
 class Route:
-    """One URL pattern. `path` is the template with {name} for each parameter, starting with a slash."""
+    """One URL pattern. `path` is the template with {name} for each parameter, starting with a
+    slash.
+    """
 
     path: str
     name: str
@@ -35,7 +39,11 @@ class Route:
 
 def _template(pattern: str) -> str:
     """`t/<slug:workspace>/` and `(?P<id>[^/]+)/$` both become `.../{name}/`."""
-    text = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", pattern))
+    text = re.sub(
+        r"<(?:\w+:)?(\w+)>",
+        r"{\1}",
+        re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", pattern),
+    )
     return text.replace("^", "").replace("$", "").replace("\\Z", "").replace("\\", "")
 
 
@@ -50,7 +58,11 @@ def routes(resolver: URLResolver, prefix: str = "/") -> Iterator[Route]:
 
 def pages(resolver: URLResolver) -> list[Route]:
     """What people open in a browser: everything but the REST API and the operators' site."""
-    return [route for route in routes(resolver) if not route.path.startswith(("/api/", "/admin/", "/static/"))]
+    return [
+        route
+        for route in routes(resolver)
+        if not route.path.startswith(("/api/", "/admin/", "/static/"))
+    ]
 
 
 def operations(resolver: URLResolver) -> list[Route]:

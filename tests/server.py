@@ -1,4 +1,6 @@
-"""A whole server of the product, as `make run` starts it, in a data folder of its own: for tests that are programs outside."""
+"""A whole server of the product, as `make run` starts it, in a data folder of its own: for tests
+that are programs outside.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,11 @@ def free_port() -> int:
 
 
 class Server:
-    """`with Server(env={...}) as server:` - `server.url`, `server.owner`, `server.password`, `server.app_key`, `server.manage(...)`.
+    """`with Server(env={...}) as server:` - `server.url`, `server.owner`, `server.password`,
+    `server.app_key`, `server.manage(...)`.
 
-    database_url: another database than a fresh SQLite file; it must exist and be empty. workers: gunicorn's processes.
-    application: what gunicorn runs.
+    database_url: another database than a fresh SQLite file; it must exist and be empty. workers:
+    gunicorn's processes. application: what gunicorn runs.
     """
 
     def __init__(
@@ -76,9 +79,18 @@ class Server:
         self._python("-m", "config.first_start")
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--noinput", "--verbosity", "0")
-        self.first = json.loads(self.manage("init", "--workspace", self.workspace, "--owner", "owner@example.test", "--json"))
+        self.first = json.loads(
+            self.manage(
+                "init", "--workspace", self.workspace, "--owner", "owner@example.test", "--json"
+            )
+        )
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
         self._folder.cleanup()
 
@@ -130,10 +142,18 @@ class Server:
 
     def _python(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=REPOSITORY, env=self.env, capture_output=True, text=True, check=False, timeout=120
+            [sys.executable, *arguments],
+            cwd=REPOSITORY,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         if check and done.returncode:
-            raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(
+                f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done.stdout
 
     def _wait(self) -> None:
@@ -145,7 +165,9 @@ class Server:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise AssertionError(f"the server did not get ready:\n{self.log.read_text(errors='replace')[-4000:]}")
+        raise AssertionError(
+            f"the server did not get ready:\n{self.log.read_text(errors='replace')[-4000:]}"
+        )
 
 
 # What the test process was started with must not leak into the server under test.

@@ -21,7 +21,8 @@ STORAGES = {
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file, because the gateway opens it from threads of its own and the canary test reads it; it need not outlive a power cut.
+    # A file, because the gateway opens it from threads of its own and the canary test reads it; it
+    # need not outlive a power cut.
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = False

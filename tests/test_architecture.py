@@ -44,16 +44,32 @@ def test_the_import_ladders_hold() -> None:
 
 
 def test_types_are_strict_without_exceptions() -> None:
-    """Only packages without stubs are left out; a line that mypy is told to ignore says of what kind and why."""
+    """Only packages without stubs are left out; a line that mypy is told to ignore says of what
+    kind and why.
+    """
     settings = tomllib.loads((source.ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert settings["strict"] is True
     assert set(source.PACKAGES) <= set(settings["files"])
-    assert not settings.keys() & {"disable_error_code", "follow_imports", "ignore_errors", "ignore_missing_imports"}
-    assert all(override.keys() == {"module", "ignore_missing_imports"} for override in settings["overrides"])
-    lines = ((path, number, line) for path in source.files() for number, line in enumerate(path.read_text().splitlines(), 1))
+    assert not settings.keys() & {
+        "disable_error_code",
+        "follow_imports",
+        "ignore_errors",
+        "ignore_missing_imports",
+    }
+    assert all(
+        override.keys() == {"module", "ignore_missing_imports"}
+        for override in settings["overrides"]
+    )
+    lines = (
+        (path, number, line)
+        for path in source.files()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+    )
     ignored = [(path, number, line) for path, number, line in lines if "type: ignore" in line]
     assert not [
-        f"{source.name_of(path)}:{number}" for path, number, line in ignored if not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line)
+        f"{source.name_of(path)}:{number}"
+        for path, number, line in ignored
+        if not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line)
     ]
 
 
@@ -81,23 +97,33 @@ def test_adapters_know_of_django_the_translation_only() -> None:
 def test_a_table_that_points_at_a_tenant_is_guarded(model: type[models.Model]) -> None:
     points = [field.name for field in model._meta.fields if field.related_model is Tenant]
     if points:
-        assert issubclass(model, TenantOwned), f"{model.__name__} has a foreign key to Tenant and must subclass TenantOwned"
+        assert issubclass(model, TenantOwned), (
+            f"{model.__name__} has a foreign key to Tenant and must subclass TenantOwned"
+        )
 
 
 @pytest.mark.parametrize("model", TENANTS_MODELS, ids=lambda model: model.__name__)
 def test_a_tenants_table_has_no_manager_that_sees_everyone(model: type[models.Model]) -> None:
-    assert [manager.name for manager in model._meta.managers if not isinstance(manager, TenantManager)] == []
+    assert [
+        manager.name for manager in model._meta.managers if not isinstance(manager, TenantManager)
+    ] == []
 
 
 @pytest.mark.parametrize("model", TENANTS_MODELS, ids=lambda model: model.__name__)
 def test_unique_constraints_start_with_the_tenant(model: type[models.Model]) -> None:
-    """Or with something that belongs to one tenant already, or with what is unique in the world by being random."""
+    """Or with something that belongs to one tenant already, or with what is unique in the world by
+    being random.
+    """
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint):
             first = model._meta.get_field(constraint.fields[0])
-            assert first.name == "tenant" or (first.related_model and issubclass(first.related_model, TenantOwned)), constraint.name
+            assert first.name == "tenant" or (
+                first.related_model and issubclass(first.related_model, TenantOwned)
+            ), constraint.name
     alone = {
-        field.name for field in model._meta.fields if field.unique and not field.primary_key and not isinstance(field, models.OneToOneField)
+        field.name
+        for field in model._meta.fields
+        if field.unique and not field.primary_key and not isinstance(field, models.OneToOneField)
     }
     assert alone <= {"digest", "kid"}
 
@@ -106,26 +132,45 @@ def test_unique_constraints_start_with_the_tenant(model: type[models.Model]) -> 
 def test_no_provider_stands_in_the_schema(model: type[models.Model]) -> None:
     for field in model._meta.fields:
         if field.name == "provider" or field.name.startswith("provider_"):
-            assert not field.choices, f"{model.__name__}.{field.name}: providers are the registry's business"
+            assert not field.choices, (
+                f"{model.__name__}.{field.name}: providers are the registry's business"
+            )
 
 
 def uses(path: Path, names: set[str]) -> list[str]:
-    """Names and attributes of `names` that `path` uses; words in comments and docstrings do not count."""
+    """Names and attributes of `names` that `path` uses; words in comments and docstrings do not
+    count.
+    """
     found = []
     for node in ast.walk(source.tree(path)):
-        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+        name = (
+            node.id
+            if isinstance(node, ast.Name)
+            else node.attr
+            if isinstance(node, ast.Attribute)
+            else None
+        )
         if name in names:
             found.append(f"{name} (line {node.lineno})")
     return found
 
 
 def test_only_listed_files_look_at_every_tenant() -> None:
-    found = {source.name_of(path): uses(path, {"all_tenants", "EVERYONE"}) for path in source.files()}
+    found = {
+        source.name_of(path): uses(path, {"all_tenants", "EVERYONE"}) for path in source.files()
+    }
     assert {name for name, lines in found.items() if lines} == set(ALL_TENANTS)
 
 
 def test_only_listed_files_go_around_the_guard() -> None:
-    around = {"_base_manager", "_default_manager", "bulk_create", "bulk_update", "save_base", "_raw_delete"}
+    around = {
+        "_base_manager",
+        "_default_manager",
+        "bulk_create",
+        "bulk_update",
+        "save_base",
+        "_raw_delete",
+    }
     found = {source.name_of(path): uses(path, around) for path in source.files()}
     assert {name for name, lines in found.items() if lines} == set(UNGUARDED)
 
@@ -139,7 +184,15 @@ def test_every_page_of_a_workspace_names_the_action_it_needs(page) -> None:
 def below_the_pages(path: Path) -> bool:
     """Whether a file is a service, a query, a model or a manager."""
     parts = path.relative_to(source.ROOT).with_suffix("").parts[1:]
-    layer = next((part for part in parts if part in {"views", "forms", "admin", "api", "services", "queries", "models", "managers"}), "")
+    layer = next(
+        (
+            part
+            for part in parts
+            if part
+            in {"views", "forms", "admin", "api", "services", "queries", "models", "managers"}
+        ),
+        "",
+    )
     return layer in {"services", "queries", "models", "managers"}
 
 
@@ -162,7 +215,9 @@ def test_queries_do_not_write() -> None:
         source.name_of(path): [
             f"{node.func.attr} (line {node.lineno})"
             for node in ast.walk(source.tree(path))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in writing
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in writing
         ]
         for path in source.files(*source.APPS)
         if path.name == "queries.py"

@@ -1,4 +1,6 @@
-"""The documents agree with the code: tables, links, commands, and examples that are run as they stand."""
+"""The documents agree with the code: tables, links, commands, and examples that are run as they
+stand.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def test_the_readmes_table_of_providers_is_the_registry() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    missing = [link for link in LINK.findall(document.read_text(encoding="utf-8")) if not (document.parent / link).exists()]
+    missing = [
+        link
+        for link in LINK.findall(document.read_text(encoding="utf-8"))
+        if not (document.parent / link).exists()
+    ]
     assert not missing
 
 
@@ -38,14 +44,17 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_commands_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands())
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
 def test_files_that_documents_name_exist() -> None:
     for document in DOCUMENTS:
         for name in re.findall(
-            r"`((?:config|core|tenants|providers|models_catalog|quotas|gateway|tests|deploy|docs)/[\w./-]+)`", document.read_text("utf-8")
+            r"`((?:config|core|tenants|providers|models_catalog|quotas|gateway|tests|deploy|docs)/[\w./-]+)`",
+            document.read_text("utf-8"),
         ):
             assert (ROOT / name).exists() or "example" in name, f"{document.name} names {name}"
 
@@ -75,10 +84,19 @@ def examples(language: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", [one for block in examples("sh") for one in block.strip().split("\n\n")])
+@pytest.mark.parametrize(
+    "example", [one for block in examples("sh") for one in block.strip().split("\n\n")]
+)
 def test_examples_with_curl_work(environment: dict[str, str], example: str) -> None:
     strict = example.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
-    done = subprocess.run(["bash", "-c", strict], env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        ["bash", "-c", strict],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     json.loads(done.stdout)
 
@@ -86,7 +104,14 @@ def test_examples_with_curl_work(environment: dict[str, str], example: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("example", examples("python"))
 def test_examples_with_the_official_client_work(environment: dict[str, str], example: str) -> None:
-    done = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert "Demo answer" in done.stdout
     assert "demo/demo-chat" in done.stdout

@@ -1,4 +1,6 @@
-"""The table of error codes: nothing outside it can be sent, and everything in it is written somewhere."""
+"""The table of error codes: nothing outside it can be sent, and everything in it is written
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from tests.source import ROOT, files, name_of, tree
 
 SENDERS = {"Refusal", "error_body", "_respond"}
 # These take the code first.
-CODE_FIRST = {"ServiceError", "NotFound", "Conflict", "NotAllowed", "BadCredential", "Refusal", "error_body"}
+CODE_FIRST = {
+    "ServiceError",
+    "NotFound",
+    "Conflict",
+    "NotAllowed",
+    "BadCredential",
+    "Refusal",
+    "error_body",
+}
 
 
 def test_a_code_that_is_not_in_the_table_fails_at_once() -> None:
@@ -36,9 +46,18 @@ def test_a_status_that_is_not_in_the_table_fails_at_once() -> None:
 
 
 def test_status_and_type_come_from_the_table() -> None:
-    assert (ServiceError("too_many_emails", "").status, Conflict("name_taken", "").status) == (429, 409)
-    assert (Refusal("trial_exhausted", "").status, Refusal("trial_exhausted", "").type) == (402, "insufficient_quota")
-    assert errors.error_body("provider_timeout", "", status=422)["error"]["type"] == "invalid_request_error"
+    assert (ServiceError("too_many_emails", "").status, Conflict("name_taken", "").status) == (
+        429,
+        409,
+    )
+    assert (Refusal("trial_exhausted", "").status, Refusal("trial_exhausted", "").type) == (
+        402,
+        "insufficient_quota",
+    )
+    assert (
+        errors.error_body("provider_timeout", "", status=422)["error"]["type"]
+        == "invalid_request_error"
+    )
 
 
 def test_every_code_that_is_written_is_in_the_table() -> None:
@@ -72,17 +91,29 @@ def sent_codes() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and node.args:
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                inside = name == "__init__" and isinstance(node.func, ast.Attribute) and "super()" in ast.unparse(node.func)
+                inside = (
+                    name == "__init__"
+                    and isinstance(node.func, ast.Attribute)
+                    and "super()" in ast.unparse(node.func)
+                )
                 if name in senders or inside:
                     yield from ((name_of(path), one.value) for one in node.args[:2] if is_code(one))
 
 
 def is_code(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in error_codes.CODES
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value in error_codes.CODES
+    )
 
 
 def test_every_code_is_written_somewhere() -> None:
-    written = {code for _file, code in sent_codes()} | {str(failure) for failure in Failure} | {code for _kind, code in errors.CODES}
+    written = (
+        {code for _file, code in sent_codes()}
+        | {str(failure) for failure in Failure}
+        | {code for _kind, code in errors.CODES}
+    )
     recorded = {entry.code for entry in error_codes.CODES.values() if entry.statuses == (RECORDED,)}
     assert error_codes.CODES.keys() - written - recorded == set()
 
@@ -94,17 +125,29 @@ def test_every_failure_of_a_provider_is_in_the_table() -> None:
 
 def test_calls_have_help_without_markup() -> None:
     """Lists of calls and the playground show it as it is."""
-    shown = [entry for group in ("model", "trial", "provider", "outcome") for entry in error_codes.GROUPS[group]]
-    shown += [entry for entry in error_codes.CALLS if entry.says_all or "idempotency" in str(entry.help)]
+    shown = [
+        entry
+        for group in ("model", "trial", "provider", "outcome")
+        for entry in error_codes.GROUPS[group]
+    ]
+    shown += [
+        entry for entry in error_codes.CALLS if entry.says_all or "idempotency" in str(entry.help)
+    ]
     assert [entry.code for entry in shown if "`" in str(entry.help)] == []
 
 
 def test_the_guide_for_integrators_names_codes_and_statuses_that_there_are() -> None:
     text = (ROOT / "docs" / "integrators.md").read_text("utf-8")
     section = text.partition("## Errors")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in section.splitlines() if line.startswith("| ") and "`" in line]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:3]]
+        for line in section.splitlines()
+        if line.startswith("| ") and "`" in line
+    ]
     assert rows
     for statuses, codes in rows:
         for code in codes.replace("`", "").split(","):
             if code.strip() != "provider_...":
-                assert {int(one) for one in statuses.split(",")} <= set(error_codes.find(code.strip()).statuses), code
+                assert {int(one) for one in statuses.split(",")} <= set(
+                    error_codes.find(code.strip()).statuses
+                ), code

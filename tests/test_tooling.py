@@ -12,7 +12,9 @@ import yaml
 from tests.source import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
+FORMS = sorted(
+    path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"
+)
 
 
 def test_pre_commit_runs_the_checks_of_make_lint() -> None:
@@ -20,7 +22,9 @@ def test_pre_commit_runs_the_checks_of_make_lint() -> None:
     [local] = config["repos"]
     assert local["repo"] == "local"  # hooks from elsewhere would bring versions of their own
     [checks] = re.findall(r"^CHECKS := (.+)$", MAKEFILE, re.MULTILINE)
-    assert [hook["entry"] for hook in local["hooks"]] == [f"make {check}" for check in checks.split()]
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        f"make {check}" for check in checks.split()
+    ]
 
 
 def test_the_dev_container_calls_targets_that_exist() -> None:

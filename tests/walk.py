@@ -1,6 +1,8 @@
-"""What every route takes, so that the isolation walker, the role matrix and the mass-assignment test can open all of them.
+"""What every route takes, so that the isolation walker, the role matrix and the mass-assignment
+test can open all of them.
 
-A new route needs a line in PAGES or API below; without one tests/isolation/test_isolation.py fails and names the route.
+A new route needs a line in PAGES or API below; without one tests/isolation/test_isolation.py fails
+and names the route.
 """
 
 from __future__ import annotations
@@ -26,19 +28,31 @@ from providers.models import ProviderChoice, ProviderCredential
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from quotas.usage import rollups
 from tenants.auth.permissions import Action, Role
-from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyOpening, Membership, Tenant, TenantOwned, User
+from tenants.models import (
+    AppKey,
+    AuditEntry,
+    FormerAddress,
+    Invitation,
+    KeyOpening,
+    Membership,
+    Tenant,
+    TenantOwned,
+    User,
+)
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories, routes
 
 PROVIDER = "openai"
 HOSTING = "openai_compatible"
 
-# ------------------------------------------------------------------------------------------------------- the world
+# ---------------------------------------------------------------------------------------- the world
 
 
 @dataclass
 class Side:
-    """One workspace with one object of every model. Everything it has bears `mark`, which nobody else may ever see."""
+    """One workspace with one object of every model. Everything it has bears `mark`, which nobody
+    else may ever see.
+    """
 
     workspace: factories.Workspace
     mark: str
@@ -81,19 +95,39 @@ def _people(side: Side) -> None:
         created_by=side.workspace.owner,
         expires=timezone.now() + timedelta(days=7),
     )
-    side.objects["audit"] = AuditEntry.objects.create(tenant=tenant, actor=side.mark, action="member.added", object_label=side.mark)
-    KeyOpening.objects.create(tenant=tenant, day=timezone.now().date(), purpose="check", subject=f"credential:{side.mark}", count=1)
+    side.objects["audit"] = AuditEntry.objects.create(
+        tenant=tenant, actor=side.mark, action="member.added", object_label=side.mark
+    )
+    KeyOpening.objects.create(
+        tenant=tenant,
+        day=timezone.now().date(),
+        purpose="check",
+        subject=f"credential:{side.mark}",
+        count=1,
+    )
 
 
 def _providers(side: Side) -> None:
     tenant = side.tenant
-    side.objects["credential"] = factories.make_credential(tenant, provider=PROVIDER, name=f"{side.mark} credential")
-    side.objects["standby"] = factories.make_credential(tenant, provider=PROVIDER, name=f"{side.mark} standby", is_active=False)
-    ProviderChoice.objects.update_or_create(tenant=tenant, provider=PROVIDER, defaults={"models_fetched": timezone.now()})
-    side.objects["model"] = TenantModel.objects.create(
-        tenant=tenant, provider=PROVIDER, model=side.model, type="reasoning", origin=TenantModel.Origin.ADDED
+    side.objects["credential"] = factories.make_credential(
+        tenant, provider=PROVIDER, name=f"{side.mark} credential"
     )
-    side.objects["default"] = DefaultModel.objects.create(tenant=tenant, scenario="reasoning", model=f"{PROVIDER}/{side.model}")
+    side.objects["standby"] = factories.make_credential(
+        tenant, provider=PROVIDER, name=f"{side.mark} standby", is_active=False
+    )
+    ProviderChoice.objects.update_or_create(
+        tenant=tenant, provider=PROVIDER, defaults={"models_fetched": timezone.now()}
+    )
+    side.objects["model"] = TenantModel.objects.create(
+        tenant=tenant,
+        provider=PROVIDER,
+        model=side.model,
+        type="reasoning",
+        origin=TenantModel.Origin.ADDED,
+    )
+    side.objects["default"] = DefaultModel.objects.create(
+        tenant=tenant, scenario="reasoning", model=f"{PROVIDER}/{side.model}"
+    )
 
 
 def _credits(side: Side) -> None:
@@ -150,7 +184,11 @@ class World:
 
 
 def make_world() -> World:
-    world = World(make_side("acme", "acmark"), make_side("globex", "glomark"), factories.make_user("stranger@nowhere.test"))
+    world = World(
+        make_side("acme", "acmark"),
+        make_side("globex", "glomark"),
+        factories.make_user("stranger@nowhere.test"),
+    )
     for side in (world.acme, world.globex):
         _early_call(side)
     rollups.roll_up()
@@ -163,7 +201,9 @@ _CHAT = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "model": "new-model",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    ],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }
 _LIST = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
@@ -171,7 +211,11 @@ _LIST = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
 
 def friendly_provider(call: Call, **_context: Any) -> Reply:
     """In place of providers.transport.sync_client.send: whoever is asked answers that all is well."""
-    return Reply(200, {"content-type": "application/json"}, json.dumps(_LIST if call.method == "GET" else _CHAT).encode())
+    return Reply(
+        200,
+        {"content-type": "application/json"},
+        json.dumps(_LIST if call.method == "GET" else _CHAT).encode(),
+    )
 
 
 OWNED: list[type[Model]] = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
@@ -180,11 +224,15 @@ LOOKED_AT = {"last_active", "last_used"}
 
 
 def rows_digest(tenant: Tenant) -> str:
-    """A hash over every row of a tenant, in every table that belongs to tenants, and over its own row."""
+    """A hash over every row of a tenant, in every table that belongs to tenants, and over its own
+    row.
+    """
     digest = hashlib.sha256()
     with all_tenants():
         for model in OWNED:
-            names = sorted(one.attname for one in model._meta.concrete_fields if one.attname not in LOOKED_AT)
+            names = sorted(
+                one.attname for one in model._meta.concrete_fields if one.attname not in LOOKED_AT
+            )
             for row in sorted(map(repr, model.objects.filter(tenant=tenant).values_list(*names))):
                 digest.update(f"{model.__name__}:{row}\n".encode())
     digest.update(repr(Tenant.objects.filter(pk=tenant.pk).values_list()).encode())
@@ -192,7 +240,9 @@ def rows_digest(tenant: Tenant) -> str:
 
 
 def people_digest() -> str:
-    values = User.objects.order_by("pk").values_list("email", "name", "password", "is_active", "is_staff", "is_superuser", "language")
+    values = User.objects.order_by("pk").values_list(
+        "email", "name", "password", "is_active", "is_staff", "is_superuser", "language"
+    )
     return hashlib.sha256(repr(list(values)).encode()).hexdigest()
 
 
@@ -207,7 +257,7 @@ def browser(user: User | None) -> Client:
     return client
 
 
-# ----------------------------------------------------------------------------------------------------- the routes
+# --------------------------------------------------------------------------------------- the routes
 
 Value = Callable[[Side], Any]
 
@@ -224,10 +274,11 @@ def pk(name: str) -> Value:
 class Entry:
     """What one route takes.
 
-    own: parameters of the path (besides the workspace) that name a tenant's object; another tenant's are 404.
-    fixed: parameters that mean the same in every workspace. bodies: what a method sends, by side; GET sends nothing.
-    borrowed: bodies that name the *side's* objects, to be sent by somebody else: refused, nothing changes.
-    optional: fields besides those of `bodies` that the route takes on purpose and that bear the name of a column.
+    own: parameters of the path (besides the workspace) that name a tenant's object; another
+    tenant's are 404. fixed: parameters that mean the same in every workspace. bodies: what a method
+    sends, by side; GET sends nothing. borrowed: bodies that name the *side's* objects, to be sent
+    by somebody else: refused, nothing changes. optional: fields besides those of `bodies` that the
+    route takes on purpose and that bear the name of a column.
     """
 
     own: Mapping[str, Value] = field(default_factory=dict)
@@ -237,7 +288,9 @@ class Entry:
     optional: frozenset[str] = frozenset()
 
     def values(self, side: Side, *, objects_of: Side | None = None) -> dict[str, str]:
-        """The path's parameters in `side`'s workspace; with `objects_of`, another side's objects in them."""
+        """The path's parameters in `side`'s workspace; with `objects_of`, another side's objects in
+        them.
+        """
         own = {name: str(value(objects_of or side)) for name, value in self.own.items()}
         return {"workspace": side.tenant.slug, **self.fixed, **own}
 
@@ -276,25 +329,52 @@ def _chat_form(side: Side) -> dict[str, Any]:
     return {"model": f"{PROVIDER}/{side.model}", "message": "Hello"}
 
 
-OWN_FACTS = frozenset({"label", "context_window", "max_output", "features", "currency", "input", "output", "cached_input"})
+OWN_FACTS = frozenset(
+    {
+        "label",
+        "context_window",
+        "max_output",
+        "features",
+        "currency",
+        "input",
+        "output",
+        "cached_input",
+    }
+)
 
 # Pages of a workspace, by path.
 PAGES: dict[str, Entry] = {
     f"{SETTINGS}members/": Entry(),
-    f"{SETTINGS}members/invite/": Entry(bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}),
+    f"{SETTINGS}members/invite/": Entry(
+        bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
+    ),
     f"{SETTINGS}members/invitations/{{invitation_id}}/revoke/": Entry(own=INVITATION),
-    f"{SETTINGS}members/{{membership_id}}/role/": Entry(own=MEMBER, bodies={"POST": lambda side: {"role": "editor"}}),
+    f"{SETTINGS}members/{{membership_id}}/role/": Entry(
+        own=MEMBER, bodies={"POST": lambda side: {"role": "editor"}}
+    ),
     f"{SETTINGS}members/{{membership_id}}/remove/": Entry(own=MEMBER),
     f"{SETTINGS}app-keys/": Entry(),
-    f"{SETTINGS}app-keys/new/": Entry(bodies={"POST": lambda side: {"name": "New", "scopes": ["use"]}}),
+    f"{SETTINGS}app-keys/new/": Entry(
+        bodies={"POST": lambda side: {"name": "New", "scopes": ["use"]}}
+    ),
     f"{SETTINGS}app-keys/{{app_key_id}}/revoke/": Entry(own=APP_KEY),
-    f"{SETTINGS}app-keys/{{app_key_id}}/rotate/": Entry(own=APP_KEY, bodies={"POST": lambda side: {"overlap": "0"}}),
+    f"{SETTINGS}app-keys/{{app_key_id}}/rotate/": Entry(
+        own=APP_KEY, bodies={"POST": lambda side: {"overlap": "0"}}
+    ),
     f"{SETTINGS}audit/": Entry(),
     f"{SETTINGS}audit/export.csv": Entry(),
     f"{SETTINGS}workspace/": Entry(
-        bodies={"POST": lambda side: {"name": "Renamed", "slug": side.tenant.slug, "default_language": ""}},
+        bodies={
+            "POST": lambda side: {
+                "name": "Renamed",
+                "slug": side.tenant.slug,
+                "default_language": "",
+            }
+        },
     ),
-    f"{SETTINGS}workspace/key-pair/rotate/": Entry(bodies={"POST": lambda side: {"typed": side.tenant.slug}}),
+    f"{SETTINGS}workspace/key-pair/rotate/": Entry(
+        bodies={"POST": lambda side: {"typed": side.tenant.slug}}
+    ),
     f"{SETTINGS}workspace/key-pair/progress/": Entry(),
     f"{SETTINGS}workspace/leave/": Entry(),
     f"{SETTINGS}workspace/close/": Entry(bodies={"POST": lambda side: {"typed": side.tenant.slug}}),
@@ -303,16 +383,28 @@ PAGES: dict[str, Entry] = {
     f"{PROVIDERS}{{provider}}/activity/": Entry(fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/setup/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_credential}),
     f"{PROVIDERS}{{provider}}/credentials/": Entry(fixed=OF_PROVIDER),
-    f"{PROVIDERS}{{provider}}/credentials/order/": Entry(fixed=OF_PROVIDER, bodies={"POST": lambda side: {"first": "trial"}}),
-    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/edit/": Entry(own=STORED, fixed=OF_PROVIDER, bodies={"POST": _new_credential}),
+    f"{PROVIDERS}{{provider}}/credentials/order/": Entry(
+        fixed=OF_PROVIDER, bodies={"POST": lambda side: {"first": "trial"}}
+    ),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/edit/": Entry(
+        own=STORED, fixed=OF_PROVIDER, bodies={"POST": _new_credential}
+    ),
     f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/rename/": Entry(
         own=STORED, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"name": "Other"}}
     ),
-    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/test/": Entry(own=STORED, fixed=OF_PROVIDER),
-    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/activate/": Entry(own={"credential_id": pk("standby")}, fixed=OF_PROVIDER),
-    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/delete/": Entry(own=STORED, fixed=OF_PROVIDER),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/test/": Entry(
+        own=STORED, fixed=OF_PROVIDER
+    ),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/activate/": Entry(
+        own={"credential_id": pk("standby")}, fixed=OF_PROVIDER
+    ),
+    f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/delete/": Entry(
+        own=STORED, fixed=OF_PROVIDER
+    ),
     f"{PROVIDERS}{{provider}}/credentials/{{credential_id}}/move/": Entry(
-        own={"credential_id": pk("standby")}, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"direction": "up"}}
+        own={"credential_id": pk("standby")},
+        fixed=OF_PROVIDER,
+        bodies={"POST": lambda side: {"direction": "up"}},
     ),
     f"{PROVIDERS}import/": Entry(bodies={"POST": _pasted_lines}),
     f"{PROVIDERS}{{provider}}/models/add/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}),
@@ -328,17 +420,34 @@ PAGES: dict[str, Entry] = {
     f"{PROVIDERS}{{provider}}/models/{{model}}/test/": Entry(own=MODEL, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/models/{{model}}/delete/": Entry(own=MODEL, fixed=OF_PROVIDER),
     f"{PROVIDERS}{{provider}}/models/{{model}}/": Entry(
-        own=MODEL, fixed=OF_PROVIDER, bodies={"POST": lambda side: {"label": "Renamed"}}, optional=OWN_FACTS
+        own=MODEL,
+        fixed=OF_PROVIDER,
+        bodies={"POST": lambda side: {"label": "Renamed"}},
+        optional=OWN_FACTS,
     ),
     "/t/{workspace}/": Entry(),
     "/t/{workspace}/models/": Entry(),
     "/t/{workspace}/playground/": Entry(bodies={"POST": _chat_form}, borrowed={"POST": _chat_form}),
-    "/t/{workspace}/playground/embeddings/": Entry(bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "texts": "Hello"}}),
+    "/t/{workspace}/playground/embeddings/": Entry(
+        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "texts": "Hello"}}
+    ),
     "/t/{workspace}/playground/speech/": Entry(
-        bodies={"POST": lambda side: {"action": "speak", "model": f"{PROVIDER}/{side.model}", "input": "Hello"}}
+        bodies={
+            "POST": lambda side: {
+                "action": "speak",
+                "model": f"{PROVIDER}/{side.model}",
+                "input": "Hello",
+            }
+        }
     ),
     "/t/{workspace}/playground/rerank/": Entry(
-        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "query": "Hello", "documents": "Hello"}}
+        bodies={
+            "POST": lambda side: {
+                "model": f"{PROVIDER}/{side.model}",
+                "query": "Hello",
+                "documents": "Hello",
+            }
+        }
     ),
     "/t/{workspace}/playground/render/": Entry(bodies={"POST": lambda side: {"text": "**Hello**"}}),
     "/t/{workspace}/playground/call/{operation}/": Entry(fixed={"operation": "chat.completions"}),
@@ -347,7 +456,9 @@ PAGES: dict[str, Entry] = {
     "/t/{workspace}/usage/calls/{call_id}/": Entry(own={"call_id": pk("call")}),
     "/t/{workspace}/usage/calls/export.csv": Entry(),
     "/t/{workspace}/usage/export.csv": Entry(),
-    f"{SETTINGS}default-models/": Entry(bodies={"POST": _default_form}, borrowed={"POST": _default_form}),
+    f"{SETTINGS}default-models/": Entry(
+        bodies={"POST": _default_form}, borrowed={"POST": _default_form}
+    ),
     f"{SETTINGS}default-models/{{scenario}}/test/": Entry(fixed=OF_SCENARIO),
 }
 # Pages that belong to no workspace, each with the reason why it needs no action.
@@ -379,23 +490,40 @@ def _credential(side: Side) -> dict[str, Any]:
 API: dict[str, Entry] = {
     f"{V1}providers/": Entry(),
     f"{V1}providers/{{provider}}/": Entry(fixed=OF_PROVIDER),
-    f"{V1}providers/{{provider}}/source-order/": Entry(fixed=OF_PROVIDER, bodies={"PUT": lambda side: {"order": ["trial", "credential"]}}),
-    f"{V1}providers/{{provider}}/credentials/": Entry(fixed=OF_PROVIDER, bodies={"POST": _credential}),
+    f"{V1}providers/{{provider}}/source-order/": Entry(
+        fixed=OF_PROVIDER, bodies={"PUT": lambda side: {"order": ["trial", "credential"]}}
+    ),
+    f"{V1}providers/{{provider}}/credentials/": Entry(
+        fixed=OF_PROVIDER, bodies={"POST": _credential}
+    ),
     f"{V1}providers/{{provider}}/credential-order/": Entry(
         fixed=OF_PROVIDER,
-        bodies={"PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}},
-        borrowed={"PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}},
+        bodies={
+            "PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}
+        },
+        borrowed={
+            "PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}
+        },
     ),
     f"{V1}providers/{{provider}}/credentials/{{pk}}/": Entry(
         own=CREDENTIAL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"name": "Other"}}
     ),
-    f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(own=CREDENTIAL, fixed=OF_PROVIDER),
-    f"{V1}providers/{{provider}}/credentials/{{pk}}/activate/": Entry(own={"pk": pk("standby")}, fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(
+        own=CREDENTIAL, fixed=OF_PROVIDER
+    ),
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/activate/": Entry(
+        own={"pk": pk("standby")}, fixed=OF_PROVIDER
+    ),
     f"{V1}providers/{{provider}}/refresh/": Entry(fixed=OF_PROVIDER),
-    f"{V1}providers/{{provider}}/models/": Entry(fixed=OF_PROVIDER, bodies={"POST": _new_model}, optional=frozenset({"values"})),
+    f"{V1}providers/{{provider}}/models/": Entry(
+        fixed=OF_PROVIDER, bodies={"POST": _new_model}, optional=frozenset({"values"})
+    ),
     f"{V1}models/": Entry(),
     f"{V1}models/{{provider}}/{{model}}/": Entry(
-        own=MODEL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"enabled": False}}, optional=frozenset({"type", "label"})
+        own=MODEL,
+        fixed=OF_PROVIDER,
+        bodies={"PATCH": lambda side: {"enabled": False}},
+        optional=frozenset({"type", "label"}),
     ),
     f"{V1}default-models/": Entry(),
     f"{V1}default-models/{{scenario}}/": Entry(
@@ -407,10 +535,17 @@ API: dict[str, Entry] = {
     f"{V1}usage/calls/": Entry(),
     f"{V1}usage/calls/{{pk}}/": Entry(own={"pk": pk("call")}),
     f"{V1}usage/summary/": Entry(),
-    f"{V1}workspace/": Entry(bodies={"PATCH": lambda side: {"name": "Renamed"}}, optional=frozenset({"slug", "default_language"})),
+    f"{V1}workspace/": Entry(
+        bodies={"PATCH": lambda side: {"name": "Renamed"}},
+        optional=frozenset({"slug", "default_language"}),
+    ),
     f"{V1}members/": Entry(),
-    f"{V1}members/{{pk}}/": Entry(own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}),
-    f"{V1}invitations/": Entry(bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}),
+    f"{V1}members/{{pk}}/": Entry(
+        own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}
+    ),
+    f"{V1}invitations/": Entry(
+        bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
+    ),
     f"{V1}invitations/{{pk}}/": Entry(own={"pk": pk("invitation")}),
     f"{V1}app-keys/": Entry(bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}}),
     f"{V1}app-keys/{{pk}}/": Entry(own={"pk": pk("app_key")}),
@@ -436,7 +571,9 @@ def api_routes() -> list[routes.Route]:
 
 
 def page_entry(route: routes.Route) -> Entry:
-    """Without a line in PAGES an empty one: test_every_page_has_an_entry fails for it, and so does filling its parameters."""
+    """Without a line in PAGES an empty one: test_every_page_has_an_entry fails for it, and so does
+    filling its parameters.
+    """
     return PAGES.get(route.path, Entry())
 
 
@@ -445,7 +582,9 @@ def api_entry(route: routes.Route) -> Entry:
 
 
 def page_actions(route: routes.Route) -> dict[str, Action]:
-    """{"GET": action, "POST": action} of a page; a method that the view does not take is answered 405."""
+    """{"GET": action, "POST": action} of a page; a method that the view does not take is answered
+    405.
+    """
     table: dict[str, Action] = getattr(route.view, "required_actions", {})
     return table
 
@@ -458,7 +597,9 @@ def api_actions(route: routes.Route) -> dict[str, Action]:
 def call(client: Client, key: str | None, method: str, url: str, body: Any) -> Any:
     """One request to the REST API; `key` is an app key's text."""
     headers = {"HTTP_AUTHORIZATION": f"Bearer {key}"} if key else {}
-    content = {} if method == "GET" else {"data": json.dumps(body), "content_type": "application/json"}
+    content = (
+        {} if method == "GET" else {"data": json.dumps(body), "content_type": "application/json"}
+    )
     return client.generic(method, url, **content, **headers)
 
 

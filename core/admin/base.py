@@ -17,7 +17,9 @@ MOST_COUNTED: Final = 10_000
 
 
 class CappedPaginator(Paginator[Any]):
-    """Counts no further than MOST_COUNTED: in a log of millions, people filter and do not turn pages."""
+    """Counts no further than MOST_COUNTED: in a log of millions, people filter and do not turn
+    pages.
+    """
 
     @cached_property
     def count(self) -> int:
@@ -27,7 +29,9 @@ class CappedPaginator(Paginator[Any]):
 
 
 class LightAdmin(ModelAdmin[M]):
-    """Without the scripts that fill a slug in while a title is typed: no page here does that, and they are half of a first visit."""
+    """Without the scripts that fill a slug in while a title is typed: no page here does that, and
+    they are half of a first visit.
+    """
 
     @property
     def media(self) -> forms.Media:
@@ -37,7 +41,9 @@ class LightAdmin(ModelAdmin[M]):
 
 
 class ReadOnlyAdmin(LightAdmin[M]):
-    """Rows that the product makes: operators look at them; what they may change is an action that calls a service."""
+    """Rows that the product makes: operators look at them; what they may change is an action that
+    calls a service.
+    """
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.ALLOW

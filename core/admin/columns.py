@@ -10,12 +10,15 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-# A function of a row. Django takes them in `fields` and `readonly_fields` too; its type stubs know names only.
+# A function of a row. Django takes them in `fields` and `readonly_fields` too; its type stubs know
+# names only.
 Column = Any
 
 
 def column(name: str, label: Any, *, boolean: bool = False) -> Column:
-    """A field of a row under a label of ours, for `list_display` and `fields`. label: a lazy string."""
+    """A field of a row under a label of ours, for `list_display` and `fields`. label: a lazy
+    string.
+    """
 
     @admin.display(description=label, ordering=name, boolean=boolean)
     def value(row: Any) -> Any:
@@ -32,23 +35,39 @@ def flag(name: str, label: Any) -> Column:
 
 
 def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Column:
-    """A field that holds a code, or a list of codes, in the words that people have for it. words: of one code."""
+    """A field that holds a code, or a list of codes, in the words that people have for it. words:
+    of one code.
+    """
 
     @admin.display(description=label, ordering=name)
     def value(row: Any) -> Any:
         found = getattr(row, name)
-        return shown([words(one) for one in found] if isinstance(found, list) else found if found in (None, "") else words(found))
+        return shown(
+            [words(one) for one in found]
+            if isinstance(found, list)
+            else found
+            if found in (None, "")
+            else words(found)
+        )
 
     value.__name__ = name
     return value
 
 
 def shown(value: Any) -> Any:
-    """A list as a sentence has it, a table as lines; a hyphen for nothing, as Django's own columns have it."""
+    """A list as a sentence has it, a table as lines; a hyphen for nothing, as Django's own columns
+    have it.
+    """
     if value is None or value in ("", [], {}):
         return "-"
     if isinstance(value, dict):
-        return format_html_join(mark_safe("<br>"), "{}: {}", ((name, shown(one)) for name, one in value.items()))
+        return format_html_join(
+            mark_safe("<br>"), "{}: {}", ((name, shown(one)) for name, one in value.items())
+        )
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return format_html_join(mark_safe("<br>"), "{}", ((" · ".join(f"{name}: {one}" for name, one in row.items()),) for row in value))
+        return format_html_join(
+            mark_safe("<br>"),
+            "{}",
+            ((" · ".join(f"{name}: {one}" for name, one in row.items()),) for row in value),
+        )
     return ", ".join(str(one) for one in value) if isinstance(value, list) else value

@@ -16,18 +16,25 @@ from django.template.response import TemplateResponse
 MOST_NAMED: Final = 50  # rows that a page names before it asks
 
 
-# ------------------------------------------------------------------------------------------------------ asking first
+# ------------------------------------------------------------------------------------- asking first
 
 
 Action = Callable[..., Any]
 
 
 def confirm_first(
-    *, title: Any, consequence: Any, button: Any, form: type[forms.Form] | None = None, dangerous: bool = True
+    *,
+    title: Any,
+    consequence: Any,
+    button: Any,
+    form: type[forms.Form] | None = None,
+    dangerous: bool = True,
 ) -> Callable[[Action], Action]:
-    """An action of a list that first shows a page: which rows are meant, what will happen to them, and the button that does it.
+    """An action of a list that first shows a page: which rows are meant, what will happen to them,
+    and the button that does it.
 
-    title, consequence, button: lazy strings. form: further input; its cleaned values are passed to the action by name.
+    title, consequence, button: lazy strings. form: further input; its cleaned values are passed to
+    the action by name.
     """
 
     def decorate(action: Action) -> Action:
@@ -37,7 +44,12 @@ def confirm_first(
             filled = form(request.POST if confirmed else None) if form else None
             if confirmed and (filled is None or filled.is_valid()):
                 return action(self, request, rows, **(filled.cleaned_data if filled else {}))
-            texts = {"title": title, "consequence": consequence, "button": button, "dangerous": dangerous}
+            texts = {
+                "title": title,
+                "consequence": consequence,
+                "button": button,
+                "dangerous": dangerous,
+            }
             return _page(self, request, rows, filled, texts)
 
         return asking
@@ -45,7 +57,13 @@ def confirm_first(
     return decorate
 
 
-def _page(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], form: Any, texts: dict[str, Any]) -> Any:
+def _page(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    form: Any,
+    texts: dict[str, Any],
+) -> Any:
     number = rows.count()
     context = {
         **model_admin.admin_site.each_context(request),
@@ -61,7 +79,12 @@ def _page(model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QueryS
         "form": form,
         "media": model_admin.media + form.media if form else model_admin.media,
     }
-    return TemplateResponse(request, "admin/confirm_first.html", context, status=422 if form is not None and form.errors else 200)
+    return TemplateResponse(
+        request,
+        "admin/confirm_first.html",
+        context,
+        status=422 if form is not None and form.errors else 200,
+    )
 
 
 def _named(row: Model) -> str:

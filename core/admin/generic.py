@@ -1,4 +1,6 @@
-"""Django's classes that its type stubs declare generic, made to take their parameter at run time too."""
+"""Django's classes that its type stubs declare generic, made to take their parameter at run time
+too.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ else:
     def _subscriptable(kind: type) -> type:
         """A subclass that stays itself when a parameter is given, as in `ModelAdmin[Tenant]`."""
         itself: Any = classmethod(lambda cls, parameter: cls)
-        return type(kind)(kind.__name__, (kind,), {"__class_getitem__": itself, "__module__": kind.__module__})
+        return type(kind)(
+            kind.__name__, (kind,), {"__class_getitem__": itself, "__module__": kind.__module__}
+        )
 
     AdminUserCreationForm = _subscriptable(auth_forms.AdminUserCreationForm)
     ModelAdmin = _subscriptable(admin.ModelAdmin)

@@ -1,4 +1,6 @@
-"""Turns the OpenAPI document into what the documentation page shows: dictionaries in, dataclasses out."""
+"""Turns the OpenAPI document into what the documentation page shows: dictionaries in, dataclasses
+out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,17 @@ from django.utils.translation import gettext as _
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # In the order in which somebody who starts needs them; others follow.
-CHAPTERS = ("Providers", "Credentials", "Models", "Default models", "Usage and trials", "App keys", "Members", "Workspace", "Audit trail")
+CHAPTERS = (
+    "Providers",
+    "Credentials",
+    "Models",
+    "Default models",
+    "Usage and trials",
+    "App keys",
+    "Members",
+    "Workspace",
+    "Audit trail",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,9 @@ class Chapter:
 
 
 def chapters(document: Mapping[str, Any]) -> list[Chapter]:
-    """The operations of the document by tag, in the order of CHAPTERS and within one in the document's."""
+    """The operations of the document by tag, in the order of CHAPTERS and within one in the
+    document's.
+    """
     found: dict[str, Chapter] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
@@ -78,13 +92,22 @@ def chapters(document: Mapping[str, Any]) -> list[Chapter]:
                 title = item[method].get("tags", ["Other"])[0]
                 chapter = found.setdefault(title, Chapter(title, _anchor(title)))
                 chapter.operations.append(_operation(document, path, method, item[method]))
-    return sorted(found.values(), key=lambda chapter: CHAPTERS.index(chapter.title) if chapter.title in CHAPTERS else len(CHAPTERS))
+    return sorted(
+        found.values(),
+        key=lambda chapter: (
+            CHAPTERS.index(chapter.title) if chapter.title in CHAPTERS else len(CHAPTERS)
+        ),
+    )
 
 
 def paragraphs(text: str) -> list[list[Piece]]:
     """A description's paragraphs, with what stands between backticks told apart."""
     return [
-        [Piece(piece, code=number % 2 == 1) for number, piece in enumerate(paragraph.replace("\n", " ").split("`")) if piece]
+        [
+            Piece(piece, code=number % 2 == 1)
+            for number, piece in enumerate(paragraph.replace("\n", " ").split("`"))
+            if piece
+        ]
         for paragraph in text.strip().split("\n\n")
     ]
 
@@ -93,7 +116,9 @@ def _anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Operation:
+def _operation(
+    document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]
+) -> Operation:
     body = _content(operation.get("requestBody", {}))
     example = _json(_example(document, body)) if body else ""
     return Operation(
@@ -103,16 +128,22 @@ def _operation(document: Mapping[str, Any], path: str, method: str, operation: M
         summary=operation.get("summary", ""),
         description=paragraphs(operation.get("description", "")),
         scope="read" if method == "get" else "manage",
-        parameters=tuple(_parameter(document, parameter) for parameter in operation.get("parameters", ())),
+        parameters=tuple(
+            _parameter(document, parameter) for parameter in operation.get("parameters", ())
+        ),
         body=tuple(_rows(document, body)),
         body_example=example,
         curl=_curl(method.upper(), path, example),
-        answers=tuple(_answer(document, status, answer) for status, answer in operation["responses"].items()),
+        answers=tuple(
+            _answer(document, status, answer) for status, answer in operation["responses"].items()
+        ),
     )
 
 
 def _content(holder: Mapping[str, Any]) -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = holder.get("content", {}).get("application/json", {}).get("schema", {})
+    schema: Mapping[str, Any] = (
+        holder.get("content", {}).get("application/json", {}).get("schema", {})
+    )
     return schema
 
 
@@ -121,7 +152,9 @@ def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row
     kind = _type(document, schema)
     return Row(
         name=parameter["name"],
-        type=paragraphs(_("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind)[0],
+        type=paragraphs(
+            _("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind
+        )[0],
         required=parameter.get("required", False),
         description=_said(parameter.get("description", "")),
         choices=_choices(schema),
@@ -137,18 +170,33 @@ def _answer(document: Mapping[str, Any], status: str, answer: Mapping[str, Any])
     schema = _content(answer)
     if status >= "400" or not schema:
         return Answer(status, answer.get("description", ""))
-    return Answer(status, answer.get("description", ""), tuple(_rows(document, schema)), _json(_example(document, schema)))
+    return Answer(
+        status,
+        answer.get("description", ""),
+        tuple(_rows(document, schema)),
+        _json(_example(document, schema)),
+    )
 
 
 def _resolve(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema behind references and around null, with the outer description kept."""
     for key in ("allOf", "oneOf", "anyOf"):
-        branches = [branch for branch in schema.get(key, ()) if branch.get("type") != "null" and branch.get("enum") != [None]]
+        branches = [
+            branch
+            for branch in schema.get(key, ())
+            if branch.get("type") != "null" and branch.get("enum") != [None]
+        ]
         if branches:
-            return {**_resolve(document, branches[0]), **{name: value for name, value in schema.items() if name != key}}
+            return {
+                **_resolve(document, branches[0]),
+                **{name: value for name, value in schema.items() if name != key},
+            }
     if "$ref" in schema:
         target = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        return {**_resolve(document, target), **{name: value for name, value in schema.items() if name != "$ref"}}
+        return {
+            **_resolve(document, target),
+            **{name: value for name, value in schema.items() if name != "$ref"},
+        }
     return schema
 
 
@@ -157,11 +205,18 @@ def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     names = [name for name in (kind if isinstance(kind, list) else [kind]) if name != "null"]
     name = names[0] if names else "null"
     if name == "array":
-        return _("list of %(type)s") % {"type": _type(document, _resolve(document, schema.get("items", {})))}
+        return _("list of %(type)s") % {
+            "type": _type(document, _resolve(document, schema.get("items", {})))
+        }
     more = schema.get("additionalProperties")
     if name == "object" and isinstance(more, Mapping) and more:
         return _("map to %(type)s") % {"type": _type(document, _resolve(document, more))}
-    words = {"date-time": _("date and time"), "uuid": "UUID", "date": _("date"), "decimal": _("decimal as string")}
+    words = {
+        "date-time": _("date and time"),
+        "uuid": "UUID",
+        "date": _("date"),
+        "decimal": _("decimal as string"),
+    }
     return words.get(schema.get("format", ""), f"`{name}`")
 
 
@@ -172,7 +227,9 @@ def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
 def _nullable(schema: Mapping[str, Any]) -> bool:
     kind = schema.get("type")
     branches = (*schema.get("oneOf", ()), *schema.get("anyOf", ()))
-    return (isinstance(kind, list) and "null" in kind) or any(branch.get("type") == "null" for branch in branches)
+    return (isinstance(kind, list) and "null" in kind) or any(
+        branch.get("type") == "null" for branch in branches
+    )
 
 
 def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0) -> Iterator[Row]:
@@ -183,10 +240,16 @@ def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0
         description = found.get("description", "")
         yield Row(
             name=name,
-            type=paragraphs(_("%(type)s or `null`") % {"type": _type(document, found)} if _nullable(inner) else _type(document, found))[0],
+            type=paragraphs(
+                _("%(type)s or `null`") % {"type": _type(document, found)}
+                if _nullable(inner)
+                else _type(document, found)
+            )[0],
             required=name in required,
             description=_said(description),
-            choices=_choices(found if "enum" in found else _resolve(document, found.get("items", {}))),
+            choices=_choices(
+                found if "enum" in found else _resolve(document, found.get("items", {}))
+            ),
             level=level,
         )
         if level < 3:
@@ -203,7 +266,10 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int 
     if _choices(schema):
         return _choices(schema)[0]
     if "properties" in schema and depth < 6:
-        return {name: _example(document, inner, depth + 1) for name, inner in schema["properties"].items()}
+        return {
+            name: _example(document, inner, depth + 1)
+            for name, inner in schema["properties"].items()
+        }
     kind = schema.get("type")
     kind = next((name for name in kind if name != "null"), None) if isinstance(kind, list) else kind
     if kind == "array":
@@ -237,5 +303,8 @@ def _curl(method: str, path: str, body: str) -> str:
     if method != "GET":
         lines[0] = lines[0].replace("curl ", f"curl -X {method} ", 1)
     if body:
-        lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(json.loads(body), ensure_ascii=False)}'"]
+        lines += [
+            '-H "Content-Type: application/json"',
+            f"-d '{json.dumps(json.loads(body), ensure_ascii=False)}'",
+        ]
     return " \\\n  ".join(lines)

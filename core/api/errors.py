@@ -39,7 +39,9 @@ def error_body(
     request_id: str = "",
     **more: Any,
 ) -> dict[str, dict[str, Any]]:
-    """The one shape of an error, the same as under /v1. status: where it is not the code's usual one."""
+    """The one shape of an error, the same as under /v1. status: where it is not the code's usual
+    one.
+    """
     return {
         "error": {
             "message": str(message),
@@ -67,7 +69,13 @@ def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str]]:
     """(path, message) of each error inside a ValidationError's detail."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            here = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            here = (
+                path
+                if name == api_settings.NON_FIELD_ERRORS_KEY
+                else f"{path}.{name}"
+                if path
+                else str(name)
+            )
             yield from _flatten(inner, here)
     elif isinstance(detail, list | tuple):
         for number, inner in enumerate(detail):
@@ -93,13 +101,17 @@ def _as_api_exception(error: Exception) -> Exception:
     return error
 
 
-def _respond(request_id: str, code: str, message: Any, *, status: int | None = None, **more: Any) -> Response:
+def _respond(
+    request_id: str, code: str, message: Any, *, status: int | None = None, **more: Any
+) -> Response:
     body = error_body(code, message, status=status, request_id=request_id, **more)
     return Response(body, status=error_codes.status_of(code, status))
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """Every exception of a view as the one error body. What nobody expected is logged and answered without details."""
+    """Every exception of a view as the one error body. What nobody expected is logged and answered
+    without details.
+    """
     request = getattr(context.get("request"), "_request", None)
     request_id = getattr(request, "id", "")
     error = _as_api_exception(error)
@@ -113,18 +125,30 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _respond(request_id, code, error.detail)
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The database could not be used: %s", type(error).__name__)
-        response = _respond(request_id, "database_unavailable", _("The database cannot be reached at the moment. Try again."))
+        response = _respond(
+            request_id,
+            "database_unavailable",
+            _("The database cannot be reached at the moment. Try again."),
+        )
         response["Retry-After"] = "2"
         return response
     return _unexpected(error, request, request_id)
 
 
 def _service_error(error: ServiceError, request_id: str) -> Response:
-    sent = getattr(error, "what_we_sent", None)  # a check that a provider refused says what it tried
-    more: dict[str, Any] = {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}} if sent else {}
+    sent = getattr(
+        error, "what_we_sent", None
+    )  # a check that a provider refused says what it tried
+    more: dict[str, Any] = (
+        {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}}
+        if sent
+        else {}
+    )
     if hint := getattr(error, "hint", ""):  # such as a key that looks like another provider's
         more["hint"] = str(hint)
-    response = _respond(request_id, error.code, error.message, status=error.status, param=error.field, **more)
+    response = _respond(
+        request_id, error.code, error.message, status=error.status, param=error.field, **more
+    )
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -132,5 +156,11 @@ def _service_error(error: ServiceError, request_id: str) -> Response:
 
 def _unexpected(error: Exception, request: HttpRequest | None, request_id: str) -> Response:
     logger.error("Unexpected %s", type(error).__name__, exc_info=error)
-    got_request_exception.send(sender=APIView, request=request)  # so that whoever collects errors hears of it
-    return _respond(request_id, "internal_error", _("Something went wrong on this server. The log has the details."))
+    got_request_exception.send(
+        sender=APIView, request=request
+    )  # so that whoever collects errors hears of it
+    return _respond(
+        request_id,
+        "internal_error",
+        _("Something went wrong on this server. The log has the details."),
+    )

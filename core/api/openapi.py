@@ -44,12 +44,26 @@ _ERROR_SCHEMA: dict[str, Any] = {
             "type": "object",
             "required": ["message", "type", "code", "param", "request_id"],
             "properties": {
-                "message": {"type": "string", "description": _("What happened, what it means, what to do.")},
+                "message": {
+                    "type": "string",
+                    "description": _("What happened, what it means, what to do."),
+                },
                 "type": {"type": "string"},
                 "code": {"type": "string", "description": _("For programs; it does not change.")},
-                "param": {"type": ["string", "null"], "description": _("The field that must change.")},
-                "request_id": {"type": "string", "description": _("Also in the header X-Request-Id and in the server's log.")},
-                "hint": {"type": "string", "description": _("A guess at the cause, such as a key that looks like another provider's.")},
+                "param": {
+                    "type": ["string", "null"],
+                    "description": _("The field that must change."),
+                },
+                "request_id": {
+                    "type": "string",
+                    "description": _("Also in the header X-Request-Id and in the server's log."),
+                },
+                "hint": {
+                    "type": "string",
+                    "description": _(
+                        "A guess at the cause, such as a key that looks like another provider's."
+                    ),
+                },
                 "what_we_sent": {
                     "type": "object",
                     "description": _("Where a provider was asked: the request, without the key."),
@@ -60,7 +74,10 @@ _ERROR_SCHEMA: dict[str, Any] = {
     },
 }
 _ERROR_EXAMPLE = error_body(
-    "model_not_found", "There is no such model in this workspace.", param="model", request_id="7f3c9a51d2e84b6f90a1c2d3"
+    "model_not_found",
+    "There is no such model in this workspace.",
+    param="model",
+    request_id="7f3c9a51d2e84b6f90a1c2d3",
 )
 # Answers that any operation may give, besides its own.
 _COMMON = {
@@ -71,7 +88,10 @@ _COMMON = {
     "503": _("The database or the workspace's key cannot be used at the moment."),
 }
 _WITH_PATH = {"404": _("There is no such object in this workspace.")}
-_WITH_BODY = {"413": _("The body is larger than 256 KiB."), "415": _("The body is not JSON in UTF-8.")}
+_WITH_BODY = {
+    "413": _("The body is larger than 256 KiB."),
+    "415": _("The body is not JSON in UTF-8."),
+}
 
 
 class AppKeyScheme(OpenApiAuthenticationExtension):
@@ -79,7 +99,12 @@ class AppKeyScheme(OpenApiAuthenticationExtension):
     name = "appKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "mk_live_...", "description": gettext("An app key of the workspace.")}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "mk_live_...",
+            "description": gettext("An app key of the workspace."),
+        }
 
 
 class Generator(SchemaGenerator):
@@ -149,4 +174,6 @@ def docs(request: HttpRequest) -> HttpResponse:
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """The API's own 404, as JSON; a forgotten slash at the end is the usual reason."""
     message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
-    return JsonResponse(error_body("unknown_path", message, request_id=getattr(request, "id", "")), status=404)
+    return JsonResponse(
+        error_body("unknown_path", message, request_id=getattr(request, "id", "")), status=404
+    )

@@ -22,16 +22,23 @@ PAGE_LIMIT = 1000  # rows
 # Lists
 
 
-def page(items: Sequence[T], *, key: Callable[[T], str], after: str | None, limit: int) -> tuple[list[T], str | None]:
-    """One page of a list that is in memory. Rows are ordered by `key`, which is the cursor too, so that a row that was
-    added or removed between two pages shifts nothing.
+def page(
+    items: Sequence[T], *, key: Callable[[T], str], after: str | None, limit: int
+) -> tuple[list[T], str | None]:
+    """One page of a list that is in memory. Rows are ordered by `key`, which is the cursor too, so
+    that a row that was added or removed between two pages shifts nothing.
     """
     rest = [item for item in sorted(items, key=key) if after is None or key(item) > after]
     found = rest[:limit]
     return found, key(found[-1]) if len(rest) > limit else None
 
 
-def listing(kind: type[serializers.Serializer[Any]], rows: Iterable[Any], following: str | None, **context: Any) -> Response:
+def listing(
+    kind: type[serializers.Serializer[Any]],
+    rows: Iterable[Any],
+    following: str | None,
+    **context: Any,
+) -> Response:
     return Response({"results": kind(rows, many=True, context=context).data, "next": following})
 
 
@@ -41,6 +48,9 @@ def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:
         name,
         {
             "results": row(many=True),
-            "next": serializers.CharField(allow_null=True, help_text=_("Send it as `after` for the page that follows; null is the end.")),
+            "next": serializers.CharField(
+                allow_null=True,
+                help_text=_("Send it as `after` for the page that follows; null is the end."),
+            ),
         },
     )

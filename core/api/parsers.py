@@ -1,4 +1,6 @@
-"""The REST API's parser. It stands alone because Django REST framework loads it while its own views are being defined."""
+"""The REST API's parser. It stands alone because Django REST framework loads it while its own views
+are being defined.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,12 @@ class TooLarge(exceptions.APIException):
 class StrictJSONParser(JSONParser):
     """JSON as core.strict_json reads it; nothing but UTF-8, at most BODY_LIMIT bytes."""
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
         charset = parse_header_parameters(media_type or "")[1].get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8"):
             raise exceptions.UnsupportedMediaType(media_type or "", _("The body must be UTF-8."))

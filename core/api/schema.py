@@ -32,7 +32,8 @@ def operation(
 ) -> Callable[[T], T]:
     """Describe a view's method for the OpenAPI document, and say which query parameters it knows.
 
-    name: the operation's id. answers: HTTP status (or status and media type) -> serializer or OpenApiResponse.
+    name: the operation's id. answers: HTTP status (or status and media type) -> serializer or
+    OpenApiResponse.
     """
 
     def describe(method: Any) -> Any:

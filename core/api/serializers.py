@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     pass
 from core.api.pagination import PAGE_LIMIT
 
-# A serializer's field whose name DRF's own classes use as well. DRF takes fields out of the class, so nothing is replaced.
+# A serializer's field whose name DRF's own classes use as well. DRF takes fields out of the class,
+# so nothing is replaced.
 ShadowingField = Any
 
 
@@ -54,7 +55,9 @@ class StrictSerializer(serializers.Serializer[Any]):
             known = {name for name, field in self.fields.items() if not field.read_only}
             unknown = sorted(str(name) for name in data if name not in known)
             if unknown:
-                raise serializers.ValidationError({name: [_("There is no such field.")] for name in unknown}, code="unknown_field")
+                raise serializers.ValidationError(
+                    {name: [_("There is no such field.")] for name in unknown}, code="unknown_field"
+                )
         return super().to_internal_value(data)
 
 
@@ -62,10 +65,16 @@ class PageQuery(StrictSerializer):
     """Query of every list."""
 
     after: serializers.Field[Any, Any, Any, Any] = serializers.CharField(
-        required=False, max_length=300, help_text=_("Cursor: the `next` of the page before. Leave it out for the first page.")
+        required=False,
+        max_length=300,
+        help_text=_("Cursor: the `next` of the page before. Leave it out for the first page."),
     )
     limit = serializers.IntegerField(
-        required=False, min_value=1, max_value=PAGE_LIMIT, default=PAGE_LIMIT, help_text=_("Rows of one page at most.")
+        required=False,
+        min_value=1,
+        max_value=PAGE_LIMIT,
+        default=PAGE_LIMIT,
+        help_text=_("Rows of one page at most."),
     )
 
 
@@ -77,8 +86,12 @@ class NoBody(StrictSerializer):
     """Endpoints that take no field: nothing, or an empty object."""
 
 
-def read(kind: type[StrictSerializer], data: Any, *, partial: bool = False, **context: Any) -> dict[str, Any]:
+def read(
+    kind: type[StrictSerializer], data: Any, *, partial: bool = False, **context: Any
+) -> dict[str, Any]:
     """The validated data of a body or query; raises DRF's ValidationError."""
-    serializer = kind(data=data.dict() if hasattr(data, "dict") else data, partial=partial, context=context)
+    serializer = kind(
+        data=data.dict() if hasattr(data, "dict") else data, partial=partial, context=context
+    )
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)

@@ -1,4 +1,6 @@
-"""A limit for the bodies that Django gets: it reads each one to its end, into a file, before it looks at who sends it."""
+"""A limit for the bodies that Django gets: it reads each one to its end, into a file, before it
+looks at who sends it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from core.asgi.paths import path_of
 from core.ids import new_request_id
 from core.logging import Application, Message, Receive, Scope, Send
 
-# Bytes. Above what pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and the REST API take, which say more about it.
+# Bytes. Above what pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and the REST API take, which say more about
+# it.
 BODY_LIMIT: Final = 2 * 1024 * 1024
 
 
@@ -21,7 +24,9 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: a longer body is answered 413, by what its Content-Length says or as soon as it is too much."""
+    """ASGI middleware: a longer body is answered 413, by what its Content-Length says or as soon as
+    it is too much.
+    """
 
     def __init__(self, application: Application, limit: int = BODY_LIMIT) -> None:
         self.application = application
@@ -58,7 +63,11 @@ async def _refuse(scope: Scope, send: Send) -> None:
     request_id = new_request_id()
     message = _("The request body is too large.")
     is_api = path_of(scope).startswith("/api/")
-    body: Any = json.dumps(error_body("too_large", message, request_id=request_id)) if is_api else f"{message}\n"
+    body: Any = (
+        json.dumps(error_body("too_large", message, request_id=request_id))
+        if is_api
+        else f"{message}\n"
+    )
     headers = [
         (b"content-type", b"application/json" if is_api else b"text/plain; charset=utf-8"),
         (b"connection", b"close"),  # what is left of the body is not read

@@ -13,7 +13,9 @@ from core.logging import Application, Message, Receive, Scope, Send
 
 
 class ClientDisconnect:
-    """ASGI middleware: puts an event into the scope of each request, and sets it as soon as the client is gone."""
+    """ASGI middleware: puts an event into the scope of each request, and sets it as soon as the
+    client is gone.
+    """
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -33,11 +35,13 @@ class ClientDisconnect:
         await self.application({**scope, LEFT: left}, noticed, send)
 
 
-LEFT: Final = "modelkeep.left"  # in the ASGI scope: an event that is set when the browser hangs up (core/asgi/client_disconnect.py)
+# in the ASGI scope: an event that is set when the browser hangs up (core/asgi/client_disconnect.py)
+LEFT: Final = "modelkeep.left"
 
 
 def stays(request: Any) -> Callable[[], None]:
-    """For `still_wanted` of a service: raises ServiceError once the browser has given the request up.
+    """For `still_wanted` of a service: raises ServiceError once the browser has given the request
+    up.
 
     Where the server does not notice that (WSGI, tests), everybody stays.
     """
@@ -45,6 +49,8 @@ def stays(request: Any) -> Callable[[], None]:
 
     def still_wanted() -> None:
         if left is not None and left.is_set():
-            raise ServiceError("cancelled", _("The page was left before the check had ended. Nothing was saved."))
+            raise ServiceError(
+                "cancelled", _("The page was left before the check had ended. Nothing was saved.")
+            )
 
     return still_wanted

@@ -71,7 +71,9 @@ def _alone(part: Part, columns: str, dialect: Dialect) -> str:
     return _text(part, row + part.sql, dialect)
 
 
-def together(parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, ...], dialect: Dialect) -> Steps[Sequence[Any] | None]:
+def together(
+    parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, ...], dialect: Dialect
+) -> Steps[Sequence[Any] | None]:
     """Run the parts of a step.
 
     A part that reads an earlier one does nothing where that one returned no row. No part may return
@@ -116,7 +118,9 @@ def run(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
         return result
 
 
-async def run_async(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]) -> R:
+async def run_async(
+    steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]
+) -> R:
     """`run` for an `execute` that is awaited."""
     try:
         query = next(steps)

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import orjson
 
-# Values that every driver takes as they are; recognised by type alone, because a call record has 27 values.
+# Values that every driver takes as they are; recognised by type alone, because a call record has 27
+# values.
 _PLAIN = frozenset({str, int, bool, float, type(None)})
 
 

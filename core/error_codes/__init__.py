@@ -13,7 +13,17 @@ from typing import Final
 from core.error_codes import calls, people, settings
 from core.error_codes.code import RECORDED, ErrorCode, error_type
 
-__all__ = ["CALLS", "CODES", "GROUPS", "RECORDED", "ErrorCode", "describe", "error_type", "find", "status_of"]
+__all__ = [
+    "CALLS",
+    "CODES",
+    "GROUPS",
+    "RECORDED",
+    "ErrorCode",
+    "describe",
+    "error_type",
+    "find",
+    "status_of",
+]
 
 # Name -> codes; the help page shows each group under a heading of its own.
 GROUPS: Final[Mapping[str, tuple[ErrorCode, ...]]] = {
@@ -30,7 +40,9 @@ GROUPS: Final[Mapping[str, tuple[ErrorCode, ...]]] = {
     "operators": people.OPERATORS,
 }
 # What a call of a model can end with.
-CALLS: Final = tuple(chain(calls.REQUEST, calls.APP_KEY, calls.MODEL, calls.TRIAL, calls.PROVIDER, calls.SERVER))
+CALLS: Final = tuple(
+    chain(calls.REQUEST, calls.APP_KEY, calls.MODEL, calls.TRIAL, calls.PROVIDER, calls.SERVER)
+)
 
 
 class UnknownErrorCode(LookupError):

@@ -8,19 +8,26 @@ from django.utils.translation import gettext_lazy as _
 
 from core.error_codes.code import RECORDED, ErrorCode
 
-# The failures of providers are also sent with 422: a check in the settings failed, nothing was saved.
+# The failures of providers are also sent with 422: a check in the settings failed, nothing was
+# saved.
 REQUEST: Final = (
     ErrorCode(
         "invalid_request",
         (400, 422),
         _("Invalid request"),
-        _("A field is wrong, or the provider does not support it. The answer names the field: correct it, then send the request again."),
+        _(
+            "A field is wrong, or the provider does not support it. The answer names the field: "
+            "correct it, then send the request again."
+        ),
     ),
     ErrorCode(
         "context_length_exceeded",
         (400, 422),
         _("Prompt too long"),
-        _("The prompt does not fit the model's context window. Shorten it, or choose a model with a larger one."),
+        _(
+            "The prompt does not fit the model's context window. Shorten it, or choose a model "
+            "with a larger one."
+        ),
     ),
     ErrorCode(
         "content_filter",
@@ -32,7 +39,10 @@ REQUEST: Final = (
         "too_large",
         (413,),
         _("Too large"),
-        _("The request or file is larger than this server accepts. Send less; files may have up to 25 MiB."),
+        _(
+            "The request or file is larger than this server accepts. Send less; files may have up "
+            "to 25 MiB."
+        ),
         says_all=True,
     ),
     ErrorCode(
@@ -49,7 +59,10 @@ REQUEST: Final = (
         "not_found",
         (404,),
         _("Not found"),
-        _("There is nothing at this path, or nothing of this workspace. Check the path: calls go to `/v1/`, settings to `/api/v1/`."),
+        _(
+            "There is nothing at this path, or nothing of this workspace. Check the path: calls "
+            "go to `/v1/`, settings to `/api/v1/`."
+        ),
     ),
     ErrorCode(
         "method_not_allowed",
@@ -73,7 +86,10 @@ REQUEST: Final = (
         "already_done",
         (409,),
         _("Repeat of a finished call"),
-        _("The first call with this idempotency key has finished. Nothing was charged again; use a new key to send the request again."),
+        _(
+            "The first call with this idempotency key has finished. Nothing was charged again; "
+            "use a new key to send the request again."
+        ),
     ),
 )
 APP_KEY: Final = (
@@ -87,16 +103,26 @@ APP_KEY: Final = (
         "malformed_key",
         (401,),
         _("Not an app key"),
-        _("This is not a Modelkeep app key, or part of it is missing. Copy the whole key, starting with `mk_live_`."),
+        _(
+            "This is not a Modelkeep app key, or part of it is missing. Copy the whole key, "
+            "starting with `mk_live_`."
+        ),
     ),
     ErrorCode(
         "unknown_key",
         (401,),
         _("Unknown app key"),
-        _("This server does not know the key. Check that it was made on this server, or make a new one."),
+        _(
+            "This server does not know the key. Check that it was made on this server, or make a "
+            "new one."
+        ),
     ),
-    ErrorCode("revoked_key", (401,), _("App key revoked"), _("The key was revoked. Use another key.")),
-    ErrorCode("expired_key", (401, 409), _("App key expired"), _("The key has expired. Make a new one.")),
+    ErrorCode(
+        "revoked_key", (401,), _("App key revoked"), _("The key was revoked. Use another key.")
+    ),
+    ErrorCode(
+        "expired_key", (401, 409), _("App key expired"), _("The key has expired. Make a new one.")
+    ),
     ErrorCode(
         "owner_left",
         (401,),
@@ -125,7 +151,10 @@ APP_KEY: Final = (
         "workspace_closed",
         (403,),
         _("Workspace closed"),
-        _("The workspace's owner has closed it. Use another workspace; only an operator can reopen this one."),
+        _(
+            "The workspace's owner has closed it. Use another workspace; only an operator can "
+            "reopen this one."
+        ),
     ),
 )
 MODEL: Final = (
@@ -177,7 +206,10 @@ TRIAL: Final = (
         "trial_provider_unavailable",
         (503,),
         _("Trial out of order"),
-        _("The provider refuses or limits the operator's account. You were not charged. Try again later, or add your own key."),
+        _(
+            "The provider refuses or limits the operator's account. You were not charged. Try "
+            "again later, or add your own key."
+        ),
         says_all=True,
     ),
 )
@@ -193,7 +225,10 @@ PROVIDER: Final = (
         "provider_permission_denied",
         (502, 422),
         _("Not permitted"),
-        _("The key is valid, but may not do this. Grant the permission at the provider, or use another model."),
+        _(
+            "The key is valid, but may not do this. Grant the permission at the provider, or use "
+            "another model."
+        ),
     ),
     ErrorCode(
         "provider_out_of_funds",
@@ -221,7 +256,10 @@ PROVIDER: Final = (
         "provider_timeout",
         (504, 422),
         _("Too slow"),
-        _("The provider did not answer in time. Try again; for models that think for long, ask the operator to raise the timeout."),
+        _(
+            "The provider did not answer in time. Try again; for models that think for long, ask "
+            "the operator to raise the timeout."
+        ),
     ),
     ErrorCode(
         "provider_unreachable",
@@ -247,7 +285,10 @@ SERVER: Final = (
         "credential_unreadable",
         (503,),
         _("Credential unreadable"),
-        _("The stored key cannot be opened, so nothing was sent. Enter it again on the provider's page."),
+        _(
+            "The stored key cannot be opened, so nothing was sent. Enter it again on the "
+            "provider's page."
+        ),
         says_all=True,
         about_key=True,
     ),
@@ -283,7 +324,10 @@ OUTCOME: Final = (
         "unknown",
         (RECORDED,),
         _("Outcome unknown"),
-        _("The server stopped while the provider worked. One call was charged; ask the operator for a grant."),
+        _(
+            "The server stopped while the provider worked. One call was charged; ask the operator "
+            "for a grant."
+        ),
     ),
     ErrorCode(
         "not_sent",

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as Promise
 
-RECORDED: Final = 0  # in place of a status: nobody was left to answer, the code is only in call records
+RECORDED: Final = (
+    0  # in place of a status: nobody was left to answer, the code is only in call records
+)
 _TYPES: Final = {
     401: "authentication_error",
     402: "insufficient_quota",

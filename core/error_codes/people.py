@@ -49,7 +49,10 @@ PEOPLE: Final = (
         "too_many_emails",
         (429,),
         _("Too many invitations"),
-        _("The workspace has sent a hundred invitations by e-mail within a day. Pass the link on yourself, or wait until tomorrow."),
+        _(
+            "The workspace has sent a hundred invitations by e-mail within a day. Pass the link "
+            "on yourself, or wait until tomorrow."
+        ),
     ),
     ErrorCode(
         "mail_not_sent",
@@ -123,7 +126,10 @@ APP_KEYS: Final = (
         "scope_too_wide",
         (403,),
         _("Scopes too wide"),
-        _("The key would have more rights than its owner, or than the key that makes it. Choose fewer scopes."),
+        _(
+            "The key would have more rights than its owner, or than the key that makes it. Choose "
+            "fewer scopes."
+        ),
     ),
     ErrorCode(
         "limits_too_wide",
@@ -227,7 +233,10 @@ OPERATORS: Final = (
         "needs_accept",
         (409,),
         _("Changes to accept"),
-        _("The catalog snapshot has changes that look like mistakes. Read what `refresh_catalog` prints, then accept them."),
+        _(
+            "The catalog snapshot has changes that look like mistakes. Read what "
+            "`refresh_catalog` prints, then accept them."
+        ),
     ),
     ErrorCode(
         "busy",

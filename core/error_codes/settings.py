@@ -13,7 +13,10 @@ PATHS: Final = (
         "unknown_path",
         (404,),
         _("Unknown path"),
-        _("The REST API has no such path. Check it: paths end with a slash, and the API reference lists them."),
+        _(
+            "The REST API has no such path. Check it: paths end with a slash, and the API "
+            "reference lists them."
+        ),
     ),
     ErrorCode(
         "not_acceptable",
@@ -57,7 +60,10 @@ VALUES: Final = (
         "bad_slug",
         (400,),
         _("Invalid workspace address"),
-        _("The workspace's address is invalid. Choose another one, of lower-case letters, digits and hyphens."),
+        _(
+            "The workspace's address is invalid. Choose another one, of lower-case letters, "
+            "digits and hyphens."
+        ),
     ),
     ErrorCode(
         "slug_taken",
@@ -69,7 +75,10 @@ VALUES: Final = (
         "moved_too_often",
         (409,),
         _("Too many addresses"),
-        _("The workspace has had ten addresses, and all stay reserved for it. Go back to one of them."),
+        _(
+            "The workspace has had ten addresses, and all stay reserved for it. Go back to one of "
+            "them."
+        ),
     ),
     ErrorCode(
         "bad_language",
@@ -131,13 +140,19 @@ PROVIDERS: Final = (
         "check_required",
         (400,),
         _("Check required"),
-        _("Keys and models of this provider must be checked before they are saved. Leave the check on."),
+        _(
+            "Keys and models of this provider must be checked before they are saved. Leave the "
+            "check on."
+        ),
     ),
     ErrorCode(
         "keys_not_ready",
         (503,),
         _("Master keys not ready"),
-        _("This server's master keys are not in order, so no key can be stored. Tell the operator."),
+        _(
+            "This server's master keys are not in order, so no key can be stored. Tell the "
+            "operator."
+        ),
     ),
     ErrorCode(
         "invalid_order",

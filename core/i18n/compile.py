@@ -1,7 +1,9 @@
-"""`python -m core.i18n.compile`: compile locale/**/*.po to the .mo files that gettext reads, where they are out of date.
+"""`python -m core.i18n.compile`: compile locale/**/*.po to the .mo files that gettext reads, where
+they are out of date.
 
-The .mo files are built and never committed. This needs nothing but Python, because a bare machine has no msgfmt.
-Formats: https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html and MO-Files.html.
+The .mo files are built and never committed. This needs nothing but Python, because a bare machine
+has no msgfmt. Formats: https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html and
+MO-Files.html.
 """
 
 from __future__ import annotations
@@ -46,13 +48,17 @@ def _is_outdated(source: Path) -> bool:
 
 def _compile(source: Path) -> Path:
     compiled = source.with_suffix(".mo")
-    unfinished = source.with_suffix(f".{os.getpid()}.tmp")  # tests and servers may start side by side
+    unfinished = source.with_suffix(
+        f".{os.getpid()}.tmp"
+    )  # tests and servers may start side by side
     unfinished.write_bytes(mo_bytes(read_po(source.read_text(encoding="utf-8"))))
     return unfinished.replace(compiled)
 
 
 def read_po(text: str) -> dict[str, str]:
-    """Return the translations of a .po file under the keys of a .mo file; fuzzy and empty ones are left out."""
+    """Return the translations of a .po file under the keys of a .mo file; fuzzy and empty ones are
+    left out.
+    """
     translations: dict[str, str] = {}
     for comments, context, singular, plural, translated in _ENTRY.findall(text):
         forms = [_unquote(form) for form in _FORM.findall(translated)]
@@ -73,7 +79,9 @@ def _unquote(lines: str) -> str:
 
 
 def mo_bytes(translations: dict[str, str]) -> bytes:
-    """Return a .mo file: a header, two tables of (length, offset) sorted by key, and the texts, each ended by NUL."""
+    """Return a .mo file: a header, two tables of (length, offset) sorted by key, and the texts,
+    each ended by NUL.
+    """
     pairs = sorted((key.encode(), value.encode()) for key, value in translations.items())
     texts = [key for key, _value in pairs] + [value for _key, value in pairs]
     table: list[int] = []
@@ -82,7 +90,9 @@ def mo_bytes(translations: dict[str, str]) -> bytes:
         table += [len(text), offset]
         offset += len(text) + 1
     header = (_MAGIC, 0, len(pairs), _HEADER_SIZE, _HEADER_SIZE + 8 * len(pairs), 0, 0)
-    return struct.pack(f"<{len(header) + len(table)}I", *header, *table) + b"".join(text + b"\0" for text in texts)
+    return struct.pack(f"<{len(header) + len(table)}I", *header, *table) + b"".join(
+        text + b"\0" for text in texts
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Texts that bring their translations along, for declarations that the message catalog does not know."""
+"""Texts that bring their translations along, for declarations that the message catalog does not
+know.
+"""
 
 from __future__ import annotations
 

@@ -11,9 +11,13 @@ register = template.Library()
 
 SECTIONS = {
     **dict.fromkeys(("usage-calls", "usage-call"), "usage"),
-    **dict.fromkeys(("playground-embeddings", "playground-speech", "playground-rerank"), "playground"),
+    **dict.fromkeys(
+        ("playground-embeddings", "playground-speech", "playground-rerank"), "playground"
+    ),
     **dict.fromkeys(("member-invite", "member-remove"), "members"),
-    **dict.fromkeys(("key-pair-rotate", "key-pair-progress", "workspace-leave", "workspace-close"), "workspace"),
+    **dict.fromkeys(
+        ("key-pair-rotate", "key-pair-progress", "workspace-leave", "workspace-close"), "workspace"
+    ),
     **dict.fromkeys(("app-key-new", "app-key-revoke", "app-key-rotate"), "app-keys"),
     **dict.fromkeys(
         (

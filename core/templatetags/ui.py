@@ -34,13 +34,21 @@ def get(mapping: Any, key: Any) -> Any:
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """A decorative icon of the sprite; the words beside it carry the meaning."""
-    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', static("icons.svg"), name)
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        static("icons.svg"),
+        name,
+    )
 
 
 @register.simple_tag
 def icon_inline(name: str) -> SafeString:
     """An icon inside running text."""
-    return format_html('<svg class="icon inline" aria-hidden="true"><use href="{}#{}"></use></svg>', static("icons.svg"), name)
+    return format_html(
+        '<svg class="icon inline" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        static("icons.svg"),
+        name,
+    )
 
 
 @register.inclusion_tag("components/meter.html")
@@ -75,4 +83,9 @@ def note(tone: str, title: Any, text: Any = "", icon: str = "") -> dict[str, Any
 
 @register.inclusion_tag("components/field.html")
 def field(bound: Any, link: str = "", link_text: Any = "") -> dict[str, Any]:
-    return {"field": bound, "kind": getattr(bound.field.widget, "input_type", ""), "link": link, "link_text": link_text}
+    return {
+        "field": bound,
+        "kind": getattr(bound.field.widget, "input_type", ""),
+        "link": link,
+        "link_text": link_text,
+    }

@@ -9,5 +9,7 @@ from django.urls import get_script_prefix
 
 def server_error(request: HttpRequest) -> HttpResponseServerError:
     return HttpResponseServerError(
-        loader.render_to_string("500.html", {"request_id": getattr(request, "id", ""), "home": get_script_prefix()})
+        loader.render_to_string(
+            "500.html", {"request_id": getattr(request, "id", ""), "home": get_script_prefix()}
+        )
     )

@@ -1,4 +1,6 @@
-"""What views of all apps share: the one translator of refused services into pages, and answers to forms."""
+"""What views of all apps share: the one translator of refused services into pages, and answers to
+forms.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ T = TypeVar("T")
 
 
 class PageForm(forms.Form):
-    """A form of a page. It validates; a service decides, and `attempt` brings the service's refusal back to it."""
+    """A form of a page. It validates; a service decides, and `attempt` brings the service's refusal
+    back to it.
+    """
 
     # Where the service's words for an input belong, if not to the field of that name.
     names: Mapping[str, str] = {}
@@ -40,12 +44,16 @@ def endpoint(request: HttpRequest) -> str:
     return request.build_absolute_uri(f"{get_script_prefix()}v1")
 
 
-def page_form(request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None) -> HttpResponse:
+def page_form(
+    request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None
+) -> HttpResponse:
     """A page with a form; 422 when the form holds errors, with the focus on the first wrong field."""
     wrong = form.is_bound and bool(form.errors)
     if wrong:
         focus_first_error(form)
-    response = render(request, template, {"form": form, **(context or {})}, status=422 if wrong else 200)
+    response = render(
+        request, template, {"form": form, **(context or {})}, status=422 if wrong else 200
+    )
     patch_vary_headers(response, ["HX-Request"])
     return response
 
@@ -65,7 +73,9 @@ def tell(form: PageForm, error: ServiceError) -> None:
 
 
 def attempt(form: PageForm, call: Callable[[], T]) -> T | None:
-    """The service's result, or None with the refusal told on the form; the view may ask `form.refusal` for more."""
+    """The service's result, or None with the refusal told on the form; the view may ask
+    `form.refusal` for more.
+    """
     try:
         return call()
     except ServiceError as error:
@@ -75,7 +85,9 @@ def attempt(form: PageForm, call: Callable[[], T]) -> T | None:
 
 
 def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
-    """Run a service behind a button; what came of it is a message on the next page. False when it was refused."""
+    """Run a service behind a button; what came of it is a message on the next page. False when it
+    was refused.
+    """
     try:
         call()
     except NotFound:
@@ -88,6 +100,8 @@ def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
     return True
 
 
-def paginate(request: HttpRequest, rows: Sequence[T] | QuerySet[Any, T], per_page: int = PER_PAGE) -> Page[T]:
+def paginate(
+    request: HttpRequest, rows: Sequence[T] | QuerySet[Any, T], per_page: int = PER_PAGE
+) -> Page[T]:
     """The page that `?page=` names; the nearest one for anything else."""
     return Paginator(rows, per_page).get_page(request.GET.get("page"))

@@ -1,4 +1,6 @@
-"""What the page of a provider's activity shows: its figures of a week, its last calls, and the last changes of its settings."""
+"""What the page of a provider's activity shows: its figures of a week, its last calls, and the last
+changes of its settings.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ CHANGES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """week: None where there are no calls at all. changes: empty too for those who may not read the audit log."""
+    """week: None where there are no calls at all. changes: empty too for those who may not read the
+    audit log.
+    """
 
     week: SummaryRow | None = None
     calls: list[CallRecord] = field(default_factory=list)
@@ -29,7 +33,9 @@ class Activity:
 
 
 def activity(*, tenant: Tenant, provider: str, with_calls: bool, with_changes: bool) -> Activity:
-    """Everything in at most five queries, whatever the number of calls. with_calls, with_changes: what the reader may see."""
+    """Everything in at most five queries, whatever the number of calls. with_calls, with_changes:
+    what the reader may see.
+    """
     week, calls = _calls(tenant.pk, provider) if with_calls else (None, [])
     return Activity(week, calls, _changes(tenant, provider) if with_changes else [])
 
@@ -37,7 +43,11 @@ def activity(*, tenant: Tenant, provider: str, with_calls: bool, with_changes: b
 def _calls(tenant_id: UUID, provider: str) -> tuple[SummaryRow | None, list[CallRecord]]:
     seen = totals.standing(tenant_id=tenant_id)
     calls = call_list.calls(tenant_id=tenant_id, provider=provider, limit=CALLS, seen=seen)
-    return (summaries.totals(tenant_id=tenant_id, days=DAYS, provider=provider, seen=seen) if calls else None), calls
+    return (
+        summaries.totals(tenant_id=tenant_id, days=DAYS, provider=provider, seen=seen)
+        if calls
+        else None
+    ), calls
 
 
 def _changes(tenant: Tenant, provider: str) -> list[AuditEntry]:

@@ -1,6 +1,8 @@
-"""What the overview page shows: four steps ticked by data, the health of the providers, recent problems, and calls of today.
+"""What the overview page shows: four steps ticked by data, the health of the providers, recent
+problems, and calls of today.
 
-Each part is read for itself: one that cannot be read leaves a gap that the page names, and the other parts stand.
+Each part is read for itself: one that cannot be read leaves a gap that the page names, and the
+other parts stand.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ class Problem:
 
 @dataclass(slots=True)
 class Overview:
-    """None: this part could not be read. example: a call that is answered now; None where nothing can be called."""
+    """None: this part could not be read. example: a call that is answered now; None where nothing
+    can be called.
+    """
 
     steps: list[Step] | None = None
     cards: list[Card] | None = None  # of the providers that are set up
@@ -78,7 +82,11 @@ class Overview:
     @property
     def chart(self) -> charts.Chart | None:
         """None where there is nothing to draw."""
-        return charts.calls_per_day(self.days) if self.days and any(day.calls for day in self.days) else None
+        return (
+            charts.calls_per_day(self.days)
+            if self.days and any(day.calls for day in self.days)
+            else None
+        )
 
     @property
     def done(self) -> int:
@@ -94,7 +102,10 @@ class Overview:
 
     @property
     def healthy(self) -> int:
-        return sum(card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED) for card in self.cards or ())
+        return sum(
+            card.status.state in (State.CONNECTED, State.TRIAL, State.UNCHECKED)
+            for card in self.cards or ()
+        )
 
     @property
     def low_trials(self) -> list[Card]:
@@ -102,14 +113,32 @@ class Overview:
 
 
 def overview(*, tenant: Tenant) -> Overview:
-    """Everything in a fixed number of queries, whatever the number of providers and calls. Raises nothing."""
+    """Everything in a fixed number of queries, whatever the number of providers and calls. Raises
+    nothing.
+    """
     found = Overview()
     with reading_once():
-        statuses = _part(found, _("providers"), lambda: list(provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()))
-        found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (None, {})
+        statuses = _part(
+            found,
+            _("providers"),
+            lambda: list(
+                provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()
+            ),
+        )
+        found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (
+            None,
+            {},
+        )
         if statuses is not None:
-            found.cards = sorted((Card(status) for status in statuses if status.is_set_up), key=lambda card: card.urgency)
-            found.steps = _part(found, _("first steps"), lambda: _steps(connected=bool(found.cards), **_past(tenant.pk).progress))
+            found.cards = sorted(
+                (Card(status) for status in statuses if status.is_set_up),
+                key=lambda card: card.urgency,
+            )
+            found.steps = _part(
+                found,
+                _("first steps"),
+                lambda: _steps(connected=bool(found.cards), **_past(tenant.pk).progress),
+            )
         found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
         found.days = _part(found, _("calls"), lambda: _days(tenant))
     return found
@@ -127,8 +156,8 @@ def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
 
 
 def _kept(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int]]:
-    """An example, and the number of models by provider. Looked for after each change of what can be called, and once a minute:
-    that takes as many queries as the other parts.
+    """An example, and the number of models by provider. Looked for after each change of what can be
+    called, and once a minute: that takes as many queries as the other parts.
     """
     key = f"overview:{tenant.pk}:{tenant.config_version}:{get_language()}"
     kept: tuple[tenant_ports.Example | None, dict[str, int]] | None = cache.get(key)
@@ -139,17 +168,23 @@ def _kept(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int]]:
 
 
 def _problems(tenant: Tenant) -> list[Problem]:
-    calls = call_list.calls(tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing)
+    calls = call_list.calls(
+        tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing
+    )
     return [Problem(call, describe(call.error_code)) for call in calls]
 
 
 def _days(tenant: Tenant) -> list[SummaryRow]:
-    return list(summaries.summary(tenant_id=tenant.pk, days=DAYS, seen=_past(tenant.pk).standing).rows)
+    return list(
+        summaries.summary(tenant_id=tenant.pk, days=DAYS, seen=_past(tenant.pk).standing).rows
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """progress: which steps have been done. standing: how far the sums of usage reach; both lists of calls start from it."""
+    """progress: which steps have been done. standing: how far the sums of usage reach; both lists
+    of calls start from it.
+    """
 
     progress: dict[str, bool]
     standing: Standing
@@ -168,13 +203,19 @@ def _past(tenant_id: UUID) -> Past:
         CallRecord.objects.filter(tenant=tenant_id, status=CallRecord.Status.OK),
     )
     row = Tenant.objects.filter(pk=tenant_id).order_by()
-    first, *others = (row.filter(Exists(rows)).values_list(Value(number), "created") for number, rows in enumerate(asked))
+    first, *others = (
+        row.filter(Exists(rows)).values_list(Value(number), "created")
+        for number, rows in enumerate(asked)
+    )
     until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
     stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
     found = list(first.union(*others, until, stale))
     reached = next((time for number, time in found if number == _UNTIL), NEVER)
     standing = Standing(reached, frozenset(time for number, time in found if number == _STALE))
-    return Past({name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)}, standing)
+    return Past(
+        {name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)},
+        standing,
+    )
 
 
 def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:
@@ -197,7 +238,10 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         ),
         Step(
             _("Make an app key"),
-            _("Each application signs in with a key of its own. For a first try in the playground none is needed."),
+            _(
+                "Each application signs in with a key of its own. For a first try in the "
+                "playground none is needed."
+            ),
             _("Make an app key"),
             "app-key-new",
             Action.MANAGE_OWN_APP_KEYS,
@@ -205,7 +249,10 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         ),
         Step(
             _("Make the first call"),
-            _("In the playground, or with the command below. This step is ticked when an answer has arrived."),
+            _(
+                "In the playground, or with the command below. This step is ticked when an answer "
+                "has arrived."
+            ),
             _("Open the playground"),
             "playground",
             Action.USE_MODELS,

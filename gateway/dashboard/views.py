@@ -31,5 +31,12 @@ def provider_activity(request: WorkspaceRequest, provider: str) -> HttpResponse:
     with reading_once():
         card = Card(known_status(request, provider))
     may = request.principal.can
-    found = read_activity(tenant=request.tenant, provider=provider, with_calls=may(Action.VIEW_USAGE), with_changes=may(Action.VIEW_AUDIT))
-    return render(request, "gateway/provider_activity.html", {"card": card, "activity": found, "days": DAYS})
+    found = read_activity(
+        tenant=request.tenant,
+        provider=provider,
+        with_calls=may(Action.VIEW_USAGE),
+        with_changes=may(Action.VIEW_AUDIT),
+    )
+    return render(
+        request, "gateway/provider_activity.html", {"card": card, "activity": found, "days": DAYS}
+    )

@@ -80,7 +80,13 @@ class _Exchange:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
-        all_headers = [*_ALWAYS, *self.more, *headers, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.request_id.encode())]
+        all_headers = [
+            *_ALWAYS,
+            *self.more,
+            *headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id.encode()),
+        ]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -102,13 +108,24 @@ class Gateway:
         self._touched: dict[UUID, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
-        """Answer one request. path: the path without the prefix the server is mounted under, beginning with /v1."""
+        """Answer one request. path: the path without the prefix the server is mounted under,
+        beginning with /v1.
+        """
         await self._guarded(_exchange(scope, receive, send, path.rstrip("/")), self._answer)
 
     async def call_as(
-        self, principal: Principal, operation: Operation, scope: Scope, receive: Receive, send: Send, *, more: Headers | None = None
+        self,
+        principal: Principal,
+        operation: Operation,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        more: Headers | None = None,
     ) -> None:
-        """One call of somebody who is known already, such as a signed-in person. more: headers of every answer."""
+        """One call of somebody who is known already, such as a signed-in person. more: headers of
+        every answer.
+        """
 
         async def answer(exchange: _Exchange) -> None:
             await self._service.ready()
@@ -116,7 +133,9 @@ class Gateway:
 
         await self._guarded(_exchange(scope, receive, send, operation.value, more or []), answer)
 
-    async def _guarded(self, exchange: _Exchange, answer: Callable[[_Exchange], Awaitable[None]]) -> None:
+    async def _guarded(
+        self, exchange: _Exchange, answer: Callable[[_Exchange], Awaitable[None]]
+    ) -> None:
         """Let `answer` do it, and answer what it raises."""
         token = self._log_id.set(exchange.request_id)
         try:
@@ -139,14 +158,22 @@ class Gateway:
     async def _answer(self, exchange: _Exchange) -> None:
         operation = PATHS.get(exchange.path)
         method = exchange.scope["method"]
-        if operation is None and exchange.path != MODELS and not exchange.path.startswith(MODELS + "/"):
+        if (
+            operation is None
+            and exchange.path != MODELS
+            and not exchange.path.startswith(MODELS + "/")
+        ):
             raise Refusal("not_found", "There is no such endpoint here.")
         allowed = b"POST, OPTIONS" if operation else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             # Not answered as a preflight: app keys do not belong into pages of other origins.
             await exchange.answer(204, [(b"allow", allowed)], b"")
         elif method.encode() not in allowed.split(b", "):
-            raise Refusal("method_not_allowed", f"{method} is not possible here.", headers=((b"allow", allowed),))
+            raise Refusal(
+                "method_not_allowed",
+                f"{method} is not possible here.",
+                headers=((b"allow", allowed),),
+            )
         else:
             await self._service.ready()
             principal = await self._authenticate(exchange)
@@ -163,7 +190,9 @@ class Gateway:
             principal = principal_from_row(row, datetime.now(UTC), key=key)
         except BadCredential as error:
             headers = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
-            raise Refusal(error.code, str(error.message), status=error.status, headers=headers) from None
+            raise Refusal(
+                error.code, str(error.message), status=error.status, headers=headers
+            ) from None
         if not principal.can(Action.USE_MODELS):
             raise Refusal("key_scope", "This app key may not use models: it lacks the scope “use”.")
         if principal.touch_due:
@@ -180,7 +209,8 @@ class Gateway:
         self._touched[key_id] = now
         self._service.note(self._service.store.touch(key_id))
 
-    # -- calls --------------------------------------------------------------------------------------------------------
+    # -- calls
+    # ----------------------------------------------------------------------------------------------
 
     async def _call(self, exchange: _Exchange, principal: Principal, operation: Operation) -> None:
         inquiry = await _read_inquiry(exchange, principal, operation)
@@ -192,7 +222,9 @@ class Gateway:
         try:
             answer = await self._service.relay.start(inquiry)
             if isinstance(answer, CompleteResponse):
-                await exchange.answer(200, [(b"content-type", answer.content_type), *answer.headers], answer.content)
+                await exchange.answer(
+                    200, [(b"content-type", answer.content_type), *answer.headers], answer.content
+                )
             else:
                 await self._stream(exchange, answer)
         except asyncio.CancelledError:
@@ -204,7 +236,12 @@ class Gateway:
             watch.cancel()
 
     async def _stream(self, exchange: _Exchange, answer: StreamingResponse) -> None:
-        headers = [*_EVENTS, *exchange.more, *answer.headers, (b"x-request-id", exchange.request_id.encode())]
+        headers = [
+            *_EVENTS,
+            *exchange.more,
+            *answer.headers,
+            (b"x-request-id", exchange.request_id.encode()),
+        ]
         send = exchange.send
         exchange.started = True
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -213,7 +250,8 @@ class Gateway:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    # -- models -------------------------------------------------------------------------------------------------------
+    # -- models
+    # ----------------------------------------------------------------------------------------------
 
     async def _models(self, exchange: _Exchange, principal: Principal) -> None:
         entries = await self._service.routes.entries(principal)
@@ -222,24 +260,49 @@ class Gateway:
             objects = [schema.model_object(entry.id, entry.provider) for entry in entries]
             await exchange.answer(200, [_JSON], schema.model_list(objects))
             return
-        found = [entry for entry in entries if entry.id == wanted] or [entry for entry in entries if entry.model == wanted]
+        found = [entry for entry in entries if entry.id == wanted] or [
+            entry for entry in entries if entry.model == wanted
+        ]
         if not found:
-            raise Refusal("model_not_found", f"There is no model “{wanted[:120]}” in this workspace.", param="model")
+            raise Refusal(
+                "model_not_found",
+                f"There is no model “{wanted[:120]}” in this workspace.",
+                param="model",
+            )
         if len(found) > 1:
             names = ", ".join(entry.id for entry in found)
-            raise Refusal("ambiguous_model", f"Several providers have a model “{wanted}”. Say which one you mean: {names}.", param="model")
-        await exchange.answer(200, [_JSON], orjson.dumps(schema.model_object(found[0].id, found[0].provider)))
+            raise Refusal(
+                "ambiguous_model",
+                f"Several providers have a model “{wanted}”. Say which one you mean: {names}.",
+                param="model",
+            )
+        await exchange.answer(
+            200, [_JSON], orjson.dumps(schema.model_object(found[0].id, found[0].provider))
+        )
 
 
-def _exchange(scope: Scope, receive: Receive, send: Send, path: str, more: Headers | None = None) -> _Exchange:
+def _exchange(
+    scope: Scope, receive: Receive, send: Send, path: str, more: Headers | None = None
+) -> _Exchange:
     headers = _read_headers(scope["headers"])
     given = headers.get("x-request-id", "")
     taken_over = is_request_id(given)
-    return _Exchange(scope, receive, send, path, headers, given if taken_over else new_request_id(), taken_over, more or [])
+    return _Exchange(
+        scope,
+        receive,
+        send,
+        path,
+        headers,
+        given if taken_over else new_request_id(),
+        taken_over,
+        more or [],
+    )
 
 
 def _read_headers(raw: Headers) -> dict[str, str]:
-    """The headers that count here. One that is there twice is joined: a second key must not pass unseen."""
+    """The headers that count here. One that is there twice is joined: a second key must not pass
+    unseen.
+    """
     headers: dict[str, str] = {}
     for name, value in raw:
         if name in _WANTED:
@@ -248,10 +311,15 @@ def _read_headers(raw: Headers) -> dict[str, str]:
     return headers
 
 
-async def _read_inquiry(exchange: _Exchange, principal: Principal, operation: Operation) -> GatewayRequest:
+async def _read_inquiry(
+    exchange: _Exchange, principal: Principal, operation: Operation
+) -> GatewayRequest:
     key = exchange.headers.get("idempotency-key", "")
     if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
-        raise bad_request(f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.", "Idempotency-Key")
+        raise bad_request(
+            f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.",
+            "Idempotency-Key",
+        )
     if exchange.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
     upload = None
@@ -276,7 +344,9 @@ async def _read_inquiry(exchange: _Exchange, principal: Principal, operation: Op
         upload=upload,
         key=key,
         # An id that a client or proxy chose may come twice; a hold's key must not.
-        unit_key=f"{exchange.request_id}.{secrets.token_hex(6)}" if exchange.taken_over else exchange.request_id,
+        unit_key=f"{exchange.request_id}.{secrets.token_hex(6)}"
+        if exchange.taken_over
+        else exchange.request_id,
     )
 
 
@@ -284,7 +354,11 @@ def _is_json(content_type: str) -> bool:
     kind, _semicolon, options = content_type.lower().partition(";")
     kind = kind.strip()
     charset = options.partition("charset=")[2].strip(' "')
-    return (kind == "application/json" or kind.endswith("+json")) and charset in ("", "utf-8", "utf8")
+    return (kind == "application/json" or kind.endswith("+json")) and charset in (
+        "",
+        "utf-8",
+        "utf8",
+    )
 
 
 def _read_json(data: bytes) -> Any:
@@ -295,7 +369,9 @@ def _read_json(data: bytes) -> Any:
 
 
 async def _read_body(exchange: _Exchange, limit: int) -> bytes:
-    """The body, as long as it is within the limit. Raises Refusal (413), ConnectionError where the client left."""
+    """The body, as long as it is within the limit. Raises Refusal (413), ConnectionError where the
+    client left.
+    """
     length = exchange.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)

@@ -28,7 +28,9 @@ class CompleteResponse:
 
 @dataclass(slots=True)
 class StreamingResponse:
-    """An answer that has begun. Iterate `pieces` to its end: bytes of an event stream; aclose() where the client left."""
+    """An answer that has begun. Iterate `pieces` to its end: bytes of an event stream; aclose()
+    where the client left.
+    """
 
     headers: list[Header]
     pieces: AsyncGenerator[bytes, None]
@@ -60,7 +62,12 @@ class Call:
         return int(((time.monotonic() if until is None else until) - self.began) * 1000)
 
     def record(self, status: Any, http_status: int, error_code: str = "", **more: Any) -> Record:
-        inquiry, principal, target, source = self.inquiry, self.inquiry.principal, self.target, self.source
+        inquiry, principal, target, source = (
+            self.inquiry,
+            self.inquiry.principal,
+            self.target,
+            self.source,
+        )
         return Record(
             tenant_id=principal.tenant_id,
             request_id=inquiry.request_id,
@@ -81,12 +88,16 @@ class Call:
             attempts=self.attempts,
             attempt_log=self.log,
             latency_ms=self.milliseconds(),
-            first_token_ms=None if self.first_token is None else self.milliseconds(self.first_token),
+            first_token_ms=None
+            if self.first_token is None
+            else self.milliseconds(self.first_token),
             **more,
         )
 
 
-def attempt_entry(target: Target, source: Source, failure: str, status: int | None, began: float) -> dict[str, Any]:
+def attempt_entry(
+    target: Target, source: Source, failure: str, status: int | None, began: float
+) -> dict[str, Any]:
     return {
         "provider": target.provider.slug,
         "model": target.model,
@@ -99,7 +110,12 @@ def attempt_entry(target: Target, source: Source, failure: str, status: int | No
 
 def hold_facts(call: Call) -> dict[str, Any]:
     """What the reaper's record says if this process dies."""
-    inquiry, principal, target, source = call.inquiry, call.inquiry.principal, call.target, call.source
+    inquiry, principal, target, source = (
+        call.inquiry,
+        call.inquiry.principal,
+        call.target,
+        call.source,
+    )
     return {
         "operation": inquiry.operation.value,
         "app_key_id": principal.app_key_id,

@@ -20,7 +20,9 @@ def of_answer(inquiry: GatewayRequest, answer: Answer, price: Price | None) -> d
     """Fields of the call record for a whole answer."""
     if _is_reported(answer.usage):
         return _fields(answer.usage, "reported", price)
-    return _estimated(inquiry, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price)
+    return _estimated(
+        inquiry, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price
+    )
 
 
 def of_stream(inquiry: GatewayRequest, decoder: Decoder, price: Price | None) -> dict[str, Any]:
@@ -37,11 +39,19 @@ def of_request(inquiry: GatewayRequest, price: Price | None) -> dict[str, Any]:
 
 def _is_reported(usage: Usage | None) -> bool:
     return usage is not None and any(
-        amount is not None for amount in (usage.prompt_tokens, usage.completion_tokens, usage.audio_seconds, usage.characters)
+        amount is not None
+        for amount in (
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.audio_seconds,
+            usage.characters,
+        )
     )
 
 
-def _estimated(inquiry: GatewayRequest, usage: Usage | None, output_characters: int, price: Price | None) -> dict[str, Any]:
+def _estimated(
+    inquiry: GatewayRequest, usage: Usage | None, output_characters: int, price: Price | None
+) -> dict[str, Any]:
     size = OPERATIONS[inquiry.operation].size
     values = [inquiry.body.get(name) for name in size.fields] if size else []
     characters = sum(map(_length, values))
@@ -58,7 +68,9 @@ def _numbers(value: Any) -> int:
     """Tokens that were sent as numbers: one list of them, or several."""
     if not isinstance(value, list):
         return 0
-    return sum(1 if isinstance(item, int) else len(item) if isinstance(item, list) else 0 for item in value)
+    return sum(
+        1 if isinstance(item, int) else len(item) if isinstance(item, list) else 0 for item in value
+    )
 
 
 def _tokens(characters: int) -> int:
@@ -66,7 +78,9 @@ def _tokens(characters: int) -> int:
 
 
 def _length(value: Any) -> int:
-    """Characters of all texts in a JSON value, data URLs left out: an image's tokens do not follow its bytes."""
+    """Characters of all texts in a JSON value, data URLs left out: an image's tokens do not follow
+    its bytes.
+    """
     return sum(len(text) for text in _texts(value) if not text.startswith("data:"))
 
 

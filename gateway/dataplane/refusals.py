@@ -21,7 +21,9 @@ class NoCredits(Exception):
 
 def database_away() -> Refusal:
     return Refusal(
-        "database_unavailable", "The server's database cannot be reached. Nothing was charged. Try again shortly.", retry_after=5
+        "database_unavailable",
+        "The server's database cannot be reached. Nothing was charged. Try again shortly.",
+        retry_after=5,
     )
 
 
@@ -30,10 +32,14 @@ def internal_error() -> Refusal:
 
 
 def refuse_many_answers(body: dict[str, Any]) -> None:
-    """A call on a trial costs what one answer costs: who asks for a thousand at once pays with the own key. Raises _NoCredits."""
+    """A call on a trial costs what one answer costs: who asks for a thousand at once pays with the
+    own key. Raises _NoCredits.
+    """
     for name in ("n", "best_of"):
         if body.get(name) not in (None, 1):
-            message = f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
+            message = (
+                f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
+            )
             raise NoCredits(Refusal("invalid_request", message, param=name))
     prompt = body.get("prompt")
     if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
@@ -53,9 +59,14 @@ def refuse_unheld(call: Call, held: HoldResult) -> None:
             param="Idempotency-Key",
         )
     if held.state is HoldState.IN_PROGRESS:
-        raise Refusal("in_progress", "A call with this Idempotency-Key is in progress. Wait for its answer.", retry_after=1)
+        raise Refusal(
+            "in_progress",
+            "A call with this Idempotency-Key is in progress. Wait for its answer.",
+            retry_after=1,
+        )
     raise Refusal(
-        "already_done", f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now."
+        "already_done",
+        f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now.",
     )
 
 
@@ -63,7 +74,11 @@ def trial_exhausted(call: Call, left: int) -> Refusal:
     assert call.target is not None
     assert call.source is not None
     label = call.target.provider.label
-    address = page_urls.page("provider-credentials", workspace=call.inquiry.principal.tenant_slug, provider=call.target.provider.slug)
+    address = page_urls.page(
+        "provider-credentials",
+        workspace=call.inquiry.principal.tenant_slug,
+        provider=call.target.provider.slug,
+    )
     return Refusal(
         "trial_exhausted",
         f"The {label} trial of this workspace is used up. Add your own {label} key at {address} "

@@ -12,7 +12,14 @@ from typing import Any
 import orjson
 
 from gateway.dataplane import metering
-from gateway.dataplane.attempts import Call, CompleteResponse, StreamingResponse, attempt_entry, hold_facts, response_headers
+from gateway.dataplane.attempts import (
+    Call,
+    CompleteResponse,
+    StreamingResponse,
+    attempt_entry,
+    hold_facts,
+    response_headers,
+)
 from gateway.dataplane.errors import DatabaseAway, Refusal, from_provider
 from gateway.dataplane.refusals import (
     NoCredits,
@@ -45,7 +52,9 @@ class Relay:
     deadline: seconds a call may take in all.
     """
 
-    def __init__(self, *, store: Store, upstream: Upstream, routes: Routes, deadline: float) -> None:
+    def __init__(
+        self, *, store: Store, upstream: Upstream, routes: Routes, deadline: float
+    ) -> None:
         self._store = store
         self._upstream = upstream
         self._routes = routes
@@ -60,7 +69,9 @@ class Relay:
         began = time.monotonic()
         call = Call(inquiry, began, began + self._deadline, datetime.now(UTC))
         try:
-            call.route = await self._routes.find(inquiry.principal, inquiry.model, inquiry.operation)
+            call.route = await self._routes.find(
+                inquiry.principal, inquiry.model, inquiry.operation
+            )
             return await self._first_answer(call, call.route)
         except Refusal as refusal:
             await self._end_refused(call, refusal)
@@ -82,7 +93,8 @@ class Relay:
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
 
-    # -- attempts -----------------------------------------------------------------------------------------------------
+    # -- attempts
+    # ----------------------------------------------------------------------------------------------
 
     async def _first_answer(self, call: Call, route: Route) -> CompleteResponse | StreamingResponse:
         failure: Refusal | None = None
@@ -98,19 +110,27 @@ class Relay:
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
                 failure = credential_unreadable(target, source)
             except ProviderError as error:
-                call.log.append(attempt_entry(target, source, error.failure.value, error.status, began))
-                failure = from_provider(error, label=str(target.provider.label), trial=source.is_trial)
+                call.log.append(
+                    attempt_entry(target, source, error.failure.value, error.status, began)
+                )
+                failure = from_provider(
+                    error, label=str(target.provider.label), trial=source.is_trial
+                )
                 await self._void(call, failure)
                 self._note_failure(call, source, error)
                 if not error.retryable:
                     break
         raise failure or route.problem()
 
-    async def _attempt(self, call: Call, target: Target, source: Source) -> CompleteResponse | StreamingResponse:
+    async def _attempt(
+        self, call: Call, target: Target, source: Source
+    ) -> CompleteResponse | StreamingResponse:
         inquiry = call.inquiry
         began = time.monotonic()
         access, secrets = source.opened or await source.open()
-        request = Request(inquiry.operation, target.model, inquiry.body, inquiry.stream, inquiry.upload)
+        request = Request(
+            inquiry.operation, target.model, inquiry.body, inquiry.stream, inquiry.upload
+        )
         steps: Steps[Any] = Steps(
             exchange_for(target.provider, request, access, target.facts),
             errors=target.provider.errors,
@@ -120,7 +140,9 @@ class Relay:
         if source.is_trial:
             await self._hold(call, source)
         call.recorded = False
-        result = await self._upstream.run(steps, pool_key=source.pool_key, deadline=call.deadline, progress=call.progress)
+        result = await self._upstream.run(
+            steps, pool_key=source.pool_key, deadline=call.deadline, progress=call.progress
+        )
         if isinstance(result, Stream):
             frames = await self._first_frames(call, result)
             call.log.append(attempt_entry(target, source, "", 200, began))
@@ -155,14 +177,21 @@ class Relay:
                 raise NoCredits(trial_exhausted(call, 0)) from None
             refuse_unheld(call, held)
             call.held, call.recorded = held, False
-            sent = await self._store.mark_sent(tenant_id=inquiry.principal.tenant_id, hold_id=request.hold_id)
+            sent = await self._store.mark_sent(
+                tenant_id=inquiry.principal.tenant_id, hold_id=request.hold_id
+            )
         inquiry.presence.check()
         if not sent:
             call.held = None
-            raise Refusal("already_done", "This call was finished by the server while it waited. Send it again.")
+            raise Refusal(
+                "already_done",
+                "This call was finished by the server while it waited. Send it again.",
+            )
 
     async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
-        """Frames up to the first content: until then nothing went to the client, and another target may still answer."""
+        """Frames up to the first content: until then nothing went to the client, and another target
+        may still answer.
+        """
         frames: list[Frame] = []
         try:
             while not stream.ended:
@@ -176,23 +205,37 @@ class Relay:
             raise
         return frames
 
-    # -- answers ------------------------------------------------------------------------------------------------------
+    # -- answers
+    # ----------------------------------------------------------------------------------------------
 
     async def _whole(self, call: Call, answer: Answer) -> CompleteResponse:
         assert call.target is not None
         content = orjson.dumps(answer.body) if answer.content is None else answer.content
         measured = metering.of_answer(call.inquiry, answer, call.target.price)
-        await self._finish(call, call.record("ok", 200, finish_reason=(answer.finish_reason or "")[:20], **measured))
+        await self._finish(
+            call,
+            call.record("ok", 200, finish_reason=(answer.finish_reason or "")[:20], **measured),
+        )
         self._note_success(call)
         call.inquiry.presence.check()
-        return CompleteResponse(response_headers(call), answer.content_type.encode("latin-1", "replace"), content)
+        return CompleteResponse(
+            response_headers(call), answer.content_type.encode("latin-1", "replace"), content
+        )
 
-    async def _pieces(self, call: Call, stream: Stream, frames: Sequence[Frame]) -> AsyncGenerator[bytes, None]:
+    async def _pieces(
+        self, call: Call, stream: Stream, frames: Sequence[Frame]
+    ) -> AsyncGenerator[bytes, None]:
         """The event stream; settled and recorded before its last event."""
         shows_usage = call.inquiry.include_usage
         try:
             while True:
-                piece = b"".join([b"data: %b\n\n" % frame.data for frame in frames if shows_usage or not frame.usage_only])
+                piece = b"".join(
+                    [
+                        b"data: %b\n\n" % frame.data
+                        for frame in frames
+                        if shows_usage or not frame.usage_only
+                    ]
+                )
                 if stream.ended:
                     break
                 if piece:
@@ -205,7 +248,9 @@ class Relay:
         except ProviderError as error:
             assert call.target is not None
             assert call.source is not None
-            failure = from_provider(error, label=str(call.target.provider.label), trial=call.source.is_trial)
+            failure = from_provider(
+                error, label=str(call.target.provider.label), trial=call.source.is_trial
+            )
             call.log[-1]["failure"] = error.failure.value
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
@@ -220,20 +265,29 @@ class Relay:
             if not call.recorded:  # the client left, or the server stops
                 await self._end_stream(call, stream, "cancelled", 200)
 
-    async def _end_stream(self, call: Call, stream: Stream, status: str, http_status: int, code: str = "") -> None:
+    async def _end_stream(
+        self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
+    ) -> None:
         assert call.target is not None
         measured = metering.of_stream(call.inquiry, stream.decoder, call.target.price)
         finish_reason = (stream.decoder.finish_reason or "")[:20]
-        await self._finish(call, call.record(status, http_status, code, finish_reason=finish_reason, **measured))
+        await self._finish(
+            call, call.record(status, http_status, code, finish_reason=finish_reason, **measured)
+        )
 
-    # -- ends ---------------------------------------------------------------------------------------------------------
+    # -- ends
+    # ----------------------------------------------------------------------------------------------
 
-    async def _finish(self, call: Call, record: Record, *, voided: bool = False, reason: str = "") -> None:
+    async def _finish(
+        self, call: Call, record: Record, *, voided: bool = False, reason: str = ""
+    ) -> None:
         """Write the end of the call or, on a trial, of one attempt: exactly one record per hold."""
         held, call.held = call.held, None
         call.recorded = True
         with call.inquiry.presence:
-            result = await self._store.finish(Finish(record, held.hold_id if held else None, voided=voided, reason=reason))
+            result = await self._store.finish(
+                Finish(record, held.hold_id if held else None, voided=voided, reason=reason)
+            )
         if held is not None:
             call.progress.credits_left = result.left if result is not None else held.left
 
@@ -243,30 +297,48 @@ class Relay:
             await self._finish(call, record, voided=True, reason=failure.code)
 
     async def _end_refused(self, call: Call, refusal: Refusal) -> None:
-        """A call refused after authentication is in the ledger too, with no credits; unless its last attempt is already."""
+        """A call refused after authentication is in the ledger too, with no credits; unless its
+        last attempt is already.
+        """
         if not call.recorded:
             await self._finish(call, call.record("error", refusal.status, refusal.code))
 
     async def _end_cancelled(self, call: Call) -> None:
-        """The client left before anything went to it: charged where the provider had accepted the call, else given back."""
+        """The client left before anything went to it: charged where the provider had accepted the
+        call, else given back.
+        """
         if call.recorded:
             return
         accepted = call.progress.accepted
         if call.target is not None and call.source is not None:
-            call.log.append(attempt_entry(call.target, call.source, "cancelled", 200 if accepted else None, call.began))
-        measured = metering.of_request(call.inquiry, call.target.price) if accepted and call.target else {}
+            call.log.append(
+                attempt_entry(
+                    call.target, call.source, "cancelled", 200 if accepted else None, call.began
+                )
+            )
+        measured = (
+            metering.of_request(call.inquiry, call.target.price) if accepted and call.target else {}
+        )
         record = call.record("cancelled", 0, "cancelled", **measured)
-        await self._finish(call, record, voided=call.held is not None and not accepted, reason="cancelled")
+        await self._finish(
+            call, record, voided=call.held is not None and not accepted, reason="cancelled"
+        )
 
     async def _end_broken(self, call: Call) -> None:
         """Our own mistake: the credits go back, the call is recorded."""
         try:
             if not call.recorded:
-                await self._finish(call, call.record("error", 500, "internal_error"), voided=call.held is not None, reason="internal_error")
+                await self._finish(
+                    call,
+                    call.record("error", 500, "internal_error"),
+                    voided=call.held is not None,
+                    reason="internal_error",
+                )
         except Exception:
             logger.exception("The end of call %s could not be written", call.inquiry.request_id)
 
-    # -- notes --------------------------------------------------------------------------------------------------------
+    # -- notes
+    # ----------------------------------------------------------------------------------------------
 
     def _note_failure(self, call: Call, source: Source, error: ProviderError) -> None:
         if not source.is_trial:
@@ -288,4 +360,6 @@ class Relay:
     def _noted(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A note about a credential could not be written", exc_info=task.exception())
+            logger.error(
+                "A note about a credential could not be written", exc_info=task.exception()
+            )

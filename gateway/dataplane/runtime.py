@@ -26,7 +26,8 @@ from quotas.ledger import services as quota_services
 from quotas.usage import rollups
 
 logger = logging.getLogger(__name__)
-# New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in cycles.
+# New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in
+# cycles.
 COLLECT_AFTER = 20_000
 ROLL_UP_SECONDS = 5.0  # of one look: what is left after an upgrade is done in pieces
 CATALOG_SECONDS = 5.0  # between two looks for a newer catalog
@@ -63,11 +64,19 @@ class Runtime:
                 connect_timeout=settings.MODELKEEP_CONNECT_TIMEOUT,
                 idle_timeout=settings.MODELKEEP_IDLE_TIMEOUT,
             )
-            self.relay = Relay(store=self.store, upstream=self.upstream, routes=self.routes, deadline=settings.MODELKEEP_CALL_DEADLINE)
+            self.relay = Relay(
+                store=self.store,
+                upstream=self.upstream,
+                routes=self.routes,
+                deadline=settings.MODELKEEP_CALL_DEADLINE,
+            )
             _spare_the_collector()
             await self._once("read the catalog", self._reload_catalog())
             loop = asyncio.get_running_loop()
-            self._timers = (loop.create_task(self._run_timer()), loop.create_task(self._run_catalog()))
+            self._timers = (
+                loop.create_task(self._run_timer()),
+                loop.create_task(self._run_catalog()),
+            )
             self._started = True
 
     async def stop(self) -> None:
@@ -98,16 +107,22 @@ class Runtime:
             logger.warning("A note could not be written: %s", task.exception())
 
     async def _run_timer(self) -> None:
-        """Replay the spool, reap holds and sum up usage, now and then for ever; every process does, and it does not matter which is first."""
+        """Replay the spool, reap holds and sum up usage, now and then for ever; every process does,
+        and it does not matter which is first.
+        """
         while True:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(quota_services.reap))
-            await self._once("sum up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS)))
+            await self._once(
+                "sum up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
+            )
             self.routes.drop_expired()
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
 
     async def _run_catalog(self) -> None:
-        """Notice what an operator loaded on any machine: one small query now and then, and none for a call."""
+        """Notice what an operator loaded on any machine: one small query now and then, and none for
+        a call.
+        """
         while True:
             await asyncio.sleep(CATALOG_SECONDS)
             await self._once("look for a newer catalog", self._reload_catalog())
@@ -131,7 +146,9 @@ class Runtime:
 
 
 def _spare_the_collector() -> None:
-    """What was loaded so far stays to the end: the collector need not walk through it again and again."""
+    """What was loaded so far stays to the end: the collector need not walk through it again and
+    again.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 20)

@@ -15,7 +15,9 @@ R = TypeVar("R")
 
 
 async def in_thread(work: Callable[[], R]) -> R:
-    """Run Django's side of the work in a thread. Raises what it raises; DatabaseAway for a database that is away."""
+    """Run Django's side of the work in a thread. Raises what it raises; DatabaseAway for a database
+    that is away.
+    """
     try:
         return await asyncio.to_thread(_with_connection, work)
     except DatabaseProblem as problem:
@@ -23,7 +25,9 @@ async def in_thread(work: Callable[[], R]) -> R:
 
 
 def _with_connection(work: Callable[[], R]) -> R:
-    """Django's connections belong to threads: drop one that broke before, and after, as a request would."""
+    """Django's connections belong to threads: drop one that broke before, and after, as a request
+    would.
+    """
     close_old_connections()
     try:
         return work()

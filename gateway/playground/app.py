@@ -1,4 +1,6 @@
-"""The playground's way to the models: Django says who is asking, the gateway answers as it answers applications."""
+"""The playground's way to the models: Django says who is asking, the gateway answers as it answers
+applications.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +22,25 @@ from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
 
-SERVICE: Final = "modelkeep.service"  # in the scope of the playground's pages: what answers forms that are sent without scripts
+# in the scope of the playground's pages: what answers forms that are sent without scripts
+SERVICE: Final = "modelkeep.service"
 ADMISSION: Final = "modelkeep.admission"  # in the scope of a request that only asks who is there
 _PAGE: Final = re.compile(r"/t/[^/]+/playground/(?P<rest>.*)")
 _CALL: Final = re.compile(r"call/(?P<operation>[a-z.]+)/")
 _UPLOAD: Final = "speech/"
 # What tells of a body: the request that asks who is there has none.
-_OF_BODIES: Final = frozenset({b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"})
+_OF_BODIES: Final = frozenset(
+    {b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
+)
 # Whatever compresses on the way would wait for more of a stream before it passes anything on.
 _UNCHANGED: Final[Headers] = [(b"content-encoding", b"identity")]
 
 
 @dataclass(slots=True)
 class Admission:
-    """Filled in by the view behind a call's address, once session, token, membership and role have been looked at."""
+    """Filled in by the view behind a call's address, once session, token, membership and role have
+    been looked at.
+    """
 
     principal: Principal | None = None
 
@@ -51,9 +58,10 @@ class _Kept:
 class Playground:
     """ASGI application in front of Django's, for the playground's addresses.
 
-    A call goes to Django without its body first: the same middleware and the same view decorator that guard every page say
-    who it is. Then the gateway takes over, so that streams, holds, records and a client that leaves are as they are under
-    /v1. django: for everything else. uploads: the same for forms with a recording, which are longer than other forms.
+    A call goes to Django without its body first: the same middleware and the same view decorator
+    that guard every page say who it is. Then the gateway takes over, so that streams, holds,
+    records and a client that leaves are as they are under /v1. django: for everything else.
+    uploads: the same for forms with a recording, which are longer than other forms.
     """
 
     def __init__(self, gateway: Gateway, service: Runtime, *, django: Any, uploads: Any) -> None:
@@ -89,19 +97,30 @@ class Playground:
             await self._gateway.call_as(principal, operation, scope, receive, send, more=_UNCHANGED)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A long body is read only of somebody who may send it. The form's token is Django's to check, after that."""
+        """A long body is read only of somebody who may send it. The form's token is Django's to
+        check, after that.
+        """
         path = f"{scope['path'].removesuffix(_UPLOAD)}call/{Operation.TRANSCRIPTION.value}/"
-        principal, _answer = await self._ask({**scope, "method": "GET", "path": path, "raw_path": path.encode()})
+        principal, _answer = await self._ask(
+            {**scope, "method": "GET", "path": path, "raw_path": path.encode()}
+        )
         if principal is None:
-            # What the page itself says to who opens it: it may lead to the login, and from there back to the page.
-            await self._django({**scope, "method": "GET", "headers": _without_body(scope)}, _no_body(), send)
+            # What the page itself says to who opens it: it may lead to the login, and from there
+            # back to the page.
+            await self._django(
+                {**scope, "method": "GET", "headers": _without_body(scope)}, _no_body(), send
+            )
         else:
             await self._uploads(scope, receive, send)
 
     async def _ask(self, scope: Scope) -> tuple[Principal | None, _Kept]:
-        """Who sent this, in Django's eyes; None where it must not be answered, with what Django says to it."""
+        """Who sent this, in Django's eyes; None where it must not be answered, with what Django
+        says to it.
+        """
         admission, kept = Admission(), _Kept()
-        await self._django({**scope, "headers": _without_body(scope), ADMISSION: admission}, _no_body(), kept.send)
+        await self._django(
+            {**scope, "headers": _without_body(scope), ADMISSION: admission}, _no_body(), kept.send
+        )
         return admission.principal, kept
 
 
@@ -115,7 +134,9 @@ def _no_body() -> Receive:
     async def receive() -> Message:
         nonlocal sent
         if sent:
-            await asyncio.get_running_loop().create_future()  # nobody leaves here: the real connection is watched later
+            await (
+                asyncio.get_running_loop().create_future()
+            )  # nobody leaves here: the real connection is watched later
         sent = True
         return {"type": "http.request", "body": b"", "more_body": False}
 

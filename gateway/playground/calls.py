@@ -46,7 +46,9 @@ class Problem:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this server says what it means; other messages are mostly the provider's own words."""
+        """Whether this server says what it means; other messages are mostly the provider's own
+        words.
+        """
         return error_codes.find(self.code).says_all
 
     @property
@@ -84,7 +86,13 @@ class Outcome:
     @property
     def text(self) -> str:
         content = self.message.get("content", self.body.get("text"))
-        return content if isinstance(content, str) else "" if content is None else json.dumps(content, ensure_ascii=False)
+        return (
+            content
+            if isinstance(content, str)
+            else ""
+            if content is None
+            else json.dumps(content, ensure_ascii=False)
+        )
 
     @property
     def thought(self) -> str:
@@ -99,7 +107,11 @@ class Outcome:
     @property
     def footer(self) -> str:
         """ "12 + 40 tokens · 0.8 s · trial, 37 left"."""
-        parts = [_tokens(self.body.get("usage")), _("%(seconds)s s") % {"seconds": f"{self.seconds:.1f}"}, _source(self.headers)]
+        parts = [
+            _tokens(self.body.get("usage")),
+            _("%(seconds)s s") % {"seconds": f"{self.seconds:.1f}"},
+            _source(self.headers),
+        ]
         return " · ".join(part for part in parts if part)
 
 
@@ -110,7 +122,11 @@ def _tokens(usage: Any) -> str:
     if isinstance(asked, int) and isinstance(said, int):
         return _("%(asked)s + %(said)s tokens") % {"asked": asked, "said": said}
     total = asked if isinstance(asked, int) else usage.get("total_tokens")
-    return ngettext("%(n)s token", "%(n)s tokens", total) % {"n": total} if isinstance(total, int) else ""
+    return (
+        ngettext("%(n)s token", "%(n)s tokens", total) % {"n": total}
+        if isinstance(total, int)
+        else ""
+    )
 
 
 def _source(headers: Mapping[str, str]) -> str:
@@ -132,17 +148,24 @@ class Question:
 
 
 def ask(request: Any, questions: Sequence[Question]) -> list[Outcome]:
-    """Make the calls side by side, each through the relay as any other call; whatever happens is in the outcomes."""
+    """Make the calls side by side, each through the relay as any other call; whatever happens is in
+    the outcomes.
+    """
     service: Runtime | None = getattr(request, "scope", {}).get(SERVICE)
     if service is None:
         # Django runs by itself, without the server that makes calls.
-        refusal = Refusal("unavailable", _("Calls are made by the server that `make run` starts. This one only shows pages."))
+        refusal = Refusal(
+            "unavailable",
+            _("Calls are made by the server that `make run` starts. This one only shows pages."),
+        )
         return [Outcome(one.model, problem=_problem(refusal, request.id)) for one in questions]
     found: list[Outcome] = async_to_sync(_ask_all)(service, request.principal, questions)
     return found
 
 
-async def _ask_all(service: Runtime, principal: Principal, questions: Sequence[Question]) -> list[Outcome]:
+async def _ask_all(
+    service: Runtime, principal: Principal, questions: Sequence[Question]
+) -> list[Outcome]:
     return list(await asyncio.gather(*(_ask(service, principal, one) for one in questions)))
 
 
@@ -152,11 +175,19 @@ async def _ask(service: Runtime, principal: Principal, question: Question) -> Ou
     try:
         asked = schema.read(question.operation, {**question.body, "model": question.model})
         inquiry = GatewayRequest(
-            principal, question.operation, asked.model, asked.body, request_id, upload=question.upload, unit_key=request_id
+            principal,
+            question.operation,
+            asked.model,
+            asked.body,
+            request_id,
+            upload=question.upload,
+            unit_key=request_id,
         )
         answer = await service.relay.start(inquiry)
     except Refusal as refusal:
-        return Outcome(question.model, headers=_headers(refusal.headers), problem=_problem(refusal, request_id))
+        return Outcome(
+            question.model, headers=_headers(refusal.headers), problem=_problem(refusal, request_id)
+        )
     except Exception:
         logger.exception("Call %s of the playground failed by a mistake of ours", request_id)
         return Outcome(question.model, problem=_problem(internal_error(), request_id))
@@ -180,7 +211,7 @@ def _problem(refusal: Refusal, request_id: str) -> Problem:
     return Problem(refusal.code, refusal.message, refusal.status, request_id)
 
 
-# -------------------------------------------------------------------------------------------------- embeddings, rerank
+# ------------------------------------------------------------------------------- embeddings, rerank
 
 FIRST_VALUES: Final = 3
 
@@ -196,13 +227,20 @@ class Vector:
 
     @property
     def first(self) -> str:
-        return ", ".join(f"{value:.4f}" for value in self.values[:FIRST_VALUES]) + (" …" if self.length > FIRST_VALUES else "")
+        return ", ".join(f"{value:.4f}" for value in self.values[:FIRST_VALUES]) + (
+            " …" if self.length > FIRST_VALUES else ""
+        )
 
 
 def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
-    """The vectors of an embedding's answer beside their lines; what is no list of numbers is left empty."""
+    """The vectors of an embedding's answer beside their lines; what is no list of numbers is left
+    empty.
+    """
     rows = enumerate(_rows(body.get("data")))
-    found = {row["index"] if isinstance(row.get("index"), int) else number: row.get("embedding") for number, row in rows}
+    found = {
+        row["index"] if isinstance(row.get("index"), int) else number: row.get("embedding")
+        for number, row in rows
+    }
     return [Vector(line, _numbers(found.get(number))) for number, line in enumerate(lines)]
 
 
@@ -237,7 +275,9 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> str:
         return "–"
     # Made short first: the squares of great numbers are beyond all numbers.
     near, far = (max(map(abs, values)) for values in (one, other))
-    near_size, far_size = (math.hypot(*(a / most for a in values)) for values, most in ((one, near), (other, far)))
+    near_size, far_size = (
+        math.hypot(*(a / most for a in values)) for values, most in ((one, near), (other, far))
+    )
     return f"{math.fsum(a / near * (b / far) for a, b in zip(one, other, strict=True)) / (near_size * far_size):.3f}"
 
 
@@ -252,6 +292,13 @@ class Ranked:
 def ranking(documents: Sequence[str], body: Mapping[str, Any]) -> list[Ranked]:
     """The documents in the order of a rerank's answer."""
     rows = [row for row in _rows(body.get("results")) if isinstance(row.get("index"), int)]
-    known = {row["index"]: _number(row.get("relevance_score")) or 0.0 for row in rows if 0 <= row["index"] < len(documents)}
+    known = {
+        row["index"]: _number(row.get("relevance_score")) or 0.0
+        for row in rows
+        if 0 <= row["index"] < len(documents)
+    }
     ordered = sorted(known.items(), key=lambda one: -one[1])
-    return [Ranked(place, index + 1, documents[index], f"{score:.4f}") for place, (index, score) in enumerate(ordered, start=1)]
+    return [
+        Ranked(place, index + 1, documents[index], f"{score:.4f}")
+        for place, (index, score) in enumerate(ordered, start=1)
+    ]

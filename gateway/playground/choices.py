@@ -22,7 +22,9 @@ _SCENARIO_OF: Final = {scenario.type: scenario.slug for scenario in SCENARIOS}
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models of one type that can be called now. model: the one to begin with. lost: the one asked for, where it is not among them."""
+    """The models of one type that can be called now. model: the one to begin with. lost: the one
+    asked for, where it is not among them.
+    """
 
     type: ModelType
     entries: tuple[Entry, ...]
@@ -39,9 +41,15 @@ def labels() -> dict[str, Any]:
 
 
 def offers(*, tenant: Tenant, wanted: Mapping[ModelType, str]) -> dict[ModelType, Offer]:
-    """What can be called, by type, in a fixed number of queries. wanted: the model that somebody asked for, by type."""
+    """What can be called, by type, in a fixed number of queries. wanted: the model that somebody
+    asked for, by type.
+    """
     works = catalog.can_call(tenant_id=tenant.pk)
-    usable = [one for one in catalog.entries(tenant_id=tenant.pk, enabled=True) if works(one) and one.features.isdisjoint(ONLY_FEATURES)]
+    usable = [
+        one
+        for one in catalog.entries(tenant_id=tenant.pk, enabled=True)
+        if works(one) and one.features.isdisjoint(ONLY_FEATURES)
+    ]
     defaults = catalog.defaults(tenant_id=tenant.pk)
     found: dict[ModelType, Offer] = {}
     for type_, scenario in _SCENARIO_OF.items():
@@ -61,7 +69,7 @@ def _first(tenant: Tenant, scenario: str, entries: tuple[Entry, ...], default: s
     return catalog.suggestion(tenant_id=tenant.pk, scenario=scenario, among=entries) or entries[0]
 
 
-# ---------------------------------------------------------------------------------------------------------- parameters
+# --------------------------------------------------------------------------------------- parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +111,35 @@ _RARER: Final = ("presence_penalty", "frequency_penalty")
 def chat_parameters(entry: Entry) -> list[Parameter]:
     """What a chat with this model may set: by its rules, without what it does not take."""
     rules = entry.parameters
-    names = [name for name in _COMMON if _taken(rules, name)] + [name for name in _RARER if name in rules and _taken(rules, name)]
+    names = [name for name in _COMMON if _taken(rules, name)] + [
+        name for name in _RARER if name in rules and _taken(rules, name)
+    ]
     found = [_number(name, rules.get(name, {})) for name in names]
     if _taken(rules, "max_tokens"):
-        found.insert(min(1, len(found)), Parameter("max_tokens", _LABELS["max_tokens"], 1, entry.max_output, whole=True, step="1"))
+        found.insert(
+            min(1, len(found)),
+            Parameter(
+                "max_tokens", _LABELS["max_tokens"], 1, entry.max_output, whole=True, step="1"
+            ),
+        )
     if "reasoning" in entry.features and _taken(rules, "reasoning_effort"):
         off = (("none", pgettext_lazy("effort", "None")),) if _can_be_off(entry) else ()
-        found.append(Parameter("reasoning_effort", _LABELS["reasoning_effort"], choices=(*off, *EFFORTS)))
+        found.append(
+            Parameter("reasoning_effort", _LABELS["reasoning_effort"], choices=(*off, *EFFORTS))
+        )
     return found
 
 
 def _can_be_off(entry: Entry) -> bool:
-    """Whether the model can be told not to reason: one that takes no temperature even then always does, unless it decides by itself."""
+    """Whether the model can be told not to reason: one that takes no temperature even then always
+    does, unless it decides by itself.
+    """
     rule = entry.parameters.get("temperature", {})
-    is_bound = rule.get("supported") is False and not rule.get("with_effort_none") and "adaptive_thinking" not in entry.features
+    is_bound = (
+        rule.get("supported") is False
+        and not rule.get("with_effort_none")
+        and "adaptive_thinking" not in entry.features
+    )
     return "always_thinking" not in entry.features and not is_bound
 
 
@@ -124,7 +147,17 @@ def embedding_parameters(entry: Entry) -> list[Parameter]:
     rule = entry.parameters.get("dimensions", {})
     if "dimensions" not in entry.parameters or rule.get("supported") is False:
         return []
-    return [Parameter("dimensions", _LABELS["dimensions"], rule.get("min", 1), rule.get("max"), rule.get("default"), whole=True, step="1")]
+    return [
+        Parameter(
+            "dimensions",
+            _LABELS["dimensions"],
+            rule.get("min", 1),
+            rule.get("max"),
+            rule.get("default"),
+            whole=True,
+            step="1",
+        )
+    ]
 
 
 def _taken(rules: Mapping[str, Any], name: str) -> bool:
@@ -132,9 +165,12 @@ def _taken(rules: Mapping[str, Any], name: str) -> bool:
 
 
 def _number(name: str, rule: Mapping[str, Any]) -> Parameter:
-    # No provider takes less than nothing here; a greater maximum than the known one is the provider's to refuse.
+    # No provider takes less than nothing here; a greater maximum than the known one is the
+    # provider's to refuse.
     floor = 0 if name in _COMMON else None
-    return Parameter(name, _LABELS[name], rule.get("min", floor), rule.get("max"), rule.get("default"))
+    return Parameter(
+        name, _LABELS[name], rule.get("min", floor), rule.get("max"), rule.get("default")
+    )
 
 
 def voices(entry: Entry) -> Iterable[str]:

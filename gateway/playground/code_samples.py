@@ -1,4 +1,6 @@
-"""Programs that call the chosen model, ready to be copied: curl, Python with requests, Python with OpenAI's library, JavaScript."""
+"""Programs that call the chosen model, ready to be copied: curl, Python with requests, Python with
+OpenAI's library, JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """How OpenAI's Python library is called. shown: what is done with the answer. more: a further argument."""
+    """How OpenAI's Python library is called. shown: what is done with the answer. more: a further
+    argument.
+    """
 
     shown: str
     more: str = ""
@@ -117,7 +121,9 @@ def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
     sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n  body: JSON.stringify({_json(body)}),\n'
     if spec.file:
         start = 'import { readFile } from "node:fs/promises";\n\nconst form = new FormData();\n'
-        start += "".join(f"form.append({_json(name)}, {_json(value)});\n" for name, value in body.items())
+        start += "".join(
+            f"form.append({_json(name)}, {_json(value)});\n" for name, value in body.items()
+        )
         start += f'form.append("{spec.file.name}", new Blob([await readFile("{spec.file.example}")]), "{spec.file.example}");\n'
         sent = f"  headers: {{ {key} }},\n  body: form,\n"
     shown = "console.log(JSON.stringify(await response.json(), null, 2));"

@@ -1,4 +1,6 @@
-"""Forms of the playground: the choice of models, a conversation, texts to embed, speak and order, a recording."""
+"""Forms of the playground: the choice of models, a conversation, texts to embed, speak and order, a
+recording.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +31,23 @@ PREFIX: Final = "p-"  # of parameters
 class ModelChoice(PageForm):
     """Which model, and which one beside it; a form of its own, sent by GET."""
 
-    def __init__(self, offer: Offer, *, name: str = "model", label: Any = "", beside: str | None = None) -> None:
+    def __init__(
+        self, offer: Offer, *, name: str = "model", label: Any = "", beside: str | None = None
+    ) -> None:
         """beside: the second model of a side-by-side view; None where there is no such view."""
         chosen = {name: offer.model.id if offer.model else "", "beside": beside or ""}
         super().__init__(initial=chosen, auto_id=f"pick-{name}-%s")
         choices = grouped(offer.entries, labels())
-        self.fields[name] = forms.ChoiceField(label=label or _("Model"), choices=choices, widget=LongSelect)
+        self.fields[name] = forms.ChoiceField(
+            label=label or _("Model"), choices=choices, widget=LongSelect
+        )
         if beside is not None:
             none = ("", gettext("No other model"))
             self.fields["beside"] = forms.ChoiceField(
-                label=_("Side by side with"), choices=[none, *choices], widget=LongSelect, required=False
+                label=_("Side by side with"),
+                choices=[none, *choices],
+                widget=LongSelect,
+                required=False,
             )
 
 
@@ -47,7 +56,9 @@ class _OfModel(PageForm):
 
     model = forms.CharField(widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, offer: Offer, parameters: Iterable[Parameter] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, offer: Offer, parameters: Iterable[Parameter] = (), **kwargs: Any
+    ) -> None:
         kwargs.setdefault("initial", {}).setdefault("model", offer.model.id if offer.model else "")
         super().__init__(*args, **kwargs)
         self.offer = offer
@@ -69,20 +80,39 @@ class _OfModel(PageForm):
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters that were set."""
-        values = {name.removeprefix(PREFIX): self.cleaned_data.get(name) for name in self.parameter_names}
+        values = {
+            name.removeprefix(PREFIX): self.cleaned_data.get(name) for name in self.parameter_names
+        }
         return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def _field(one: Parameter) -> forms.Field:
     if one.choices:
-        return forms.ChoiceField(label=one.label, required=False, choices=[("", pgettext("parameter", "Default")), *one.choices])
+        return forms.ChoiceField(
+            label=one.label,
+            required=False,
+            choices=[("", pgettext("parameter", "Default")), *one.choices],
+        )
     kind: Any = forms.IntegerField if one.whole else forms.FloatField
-    field: forms.Field = kind(label=one.label, required=False, min_value=_plain(one.minimum), max_value=_plain(one.maximum))
+    field: forms.Field = kind(
+        label=one.label,
+        required=False,
+        min_value=_plain(one.minimum),
+        max_value=_plain(one.maximum),
+    )
     known = one.minimum is not None and one.maximum is not None
-    field.help_text = gettext("%(low)s to %(high)s") % {"low": _figure(one.minimum), "high": _figure(one.maximum)} if known else ""
+    field.help_text = (
+        gettext("%(low)s to %(high)s") % {"low": _figure(one.minimum), "high": _figure(one.maximum)}
+        if known
+        else ""
+    )
     # Empty is sent as nothing: what stands there in grey is what the model does then.
     default = "" if one.default is None else str(one.default)
-    field.widget.attrs |= {"placeholder": default, "step": one.step, "inputmode": "numeric" if one.whole else "decimal"}
+    field.widget.attrs |= {
+        "placeholder": default,
+        "step": one.step,
+        "inputmode": "numeric" if one.whole else "decimal",
+    }
     return field
 
 
@@ -96,7 +126,7 @@ def _plain(value: Any) -> float | int | None:
     return value if value is None or isinstance(value, int) else float(value)
 
 
-# ---------------------------------------------------------------------------------------------------------------- chat
+# --------------------------------------------------------------------------------------------- chat
 
 
 class ChatForm(_OfModel):
@@ -110,19 +140,29 @@ class ChatForm(_OfModel):
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
     )
     system = forms.CharField(
-        label=_("System prompt"), required=False, max_length=MESSAGE_LENGTH, widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"})
+        label=_("System prompt"),
+        required=False,
+        max_length=MESSAGE_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}),
     )
     tools = forms.CharField(
         label=_("Tools"),
-        help_text=_("A JSON list as in the field “tools” of a request. Calls the model makes are shown, not carried out."),
+        help_text=_(
+            "A JSON list as in the field “tools” of a request. Calls the model makes are shown, "
+            "not carried out."
+        ),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "mono"}),
+        widget=forms.Textarea(
+            attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "mono"}
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("system", "tools", *self.parameter_names):
-            self.fields[name].widget.attrs["form"] = "chat"  # they stand in the column beside the conversation
+            self.fields[name].widget.attrs["form"] = (
+                "chat"  # they stand in the column beside the conversation
+            )
 
     def clean_beside(self) -> str:
         name = self.cleaned_data["beside"]
@@ -144,7 +184,9 @@ class ChatForm(_OfModel):
         return tools or None
 
     def body(self, turns: list[dict[str, Any]], slot: int) -> dict[str, Any]:
-        """The request for one of the models: what it said before counts as its part of the conversation."""
+        """The request for one of the models: what it said before counts as its part of the
+        conversation.
+        """
         values = self.cleaned_data
         system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
         tools = {"tools": values["tools"]} if values.get("tools") else {}
@@ -162,16 +204,28 @@ def messages_of(turns: Iterable[Mapping[str, Any]], slot: int) -> list[dict[str,
 
 
 def read_history(text: str) -> list[dict[str, Any]]:
-    """The conversation so far as the browser sends it back: nothing of it is stored here. Raises ValidationError."""
+    """The conversation so far as the browser sends it back: nothing of it is stored here. Raises
+    ValidationError.
+    """
     try:
         turns = strict_json.loads(text.encode()) if text else []
-        return [{"user": _text(turn["user"]), "answers": [_answer(one) for one in turn["answers"]]} for turn in turns[-TURNS:]]
+        return [
+            {"user": _text(turn["user"]), "answers": [_answer(one) for one in turn["answers"]]}
+            for turn in turns[-TURNS:]
+        ]
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise forms.ValidationError(_("The conversation could not be read. Begin a new one.")) from None
+        raise forms.ValidationError(
+            _("The conversation could not be read. Begin a new one.")
+        ) from None
 
 
 def _answer(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {"slot": int(one["slot"]), "model": _text(one["model"]), "text": _text(one["text"]), "footer": _text(one.get("footer", ""))}
+    return {
+        "slot": int(one["slot"]),
+        "model": _text(one["model"]),
+        "text": _text(one["text"]),
+        "footer": _text(one.get("footer", "")),
+    }
 
 
 def _text(value: Any) -> str:
@@ -180,7 +234,7 @@ def _text(value: Any) -> str:
     return value
 
 
-# -------------------------------------------------------------------------------------------------------------- others
+# ------------------------------------------------------------------------------------------- others
 
 
 class EmbeddingsForm(_OfModel):
@@ -199,7 +253,9 @@ class EmbeddingsForm(_OfModel):
 
 
 class RerankForm(_OfModel):
-    query = forms.CharField(label=_("Query"), max_length=4000, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    query = forms.CharField(
+        label=_("Query"), max_length=4000, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
     documents = forms.CharField(
         label=_("Documents"),
         help_text=_("One on each line, twenty at most."),
@@ -208,7 +264,9 @@ class RerankForm(_OfModel):
     )
 
     def clean_documents(self) -> list[str]:
-        lines = [line.strip() for line in self.cleaned_data["documents"].splitlines() if line.strip()]
+        lines = [
+            line.strip() for line in self.cleaned_data["documents"].splitlines() if line.strip()
+        ]
         if len(lines) > DOCUMENTS:
             raise forms.ValidationError(_("These are more than twenty lines. Take some away."))
         return lines
@@ -218,7 +276,9 @@ class HearForm(_OfModel):
     file = forms.FileField(
         label=_("Sound file"),
         help_text=_("wav, mp3, m4a, ogg, flac or webm, at most 25 MB."),
-        widget=forms.FileInput(attrs={"accept": "audio/*,.wav,.mp3,.m4a,.ogg,.flac,.webm", "capture": True}),
+        widget=forms.FileInput(
+            attrs={"accept": "audio/*,.wav,.mp3,.m4a,.ogg,.flac,.webm", "capture": True}
+        ),
     )
 
     def clean_file(self) -> Upload:
@@ -227,15 +287,31 @@ class HearForm(_OfModel):
             raise forms.ValidationError(_("The file is too large: at most 25 MB."))
         data = found.read()
         if not is_audio(data):
-            raise forms.ValidationError(_("This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or webm."))
+            raise forms.ValidationError(
+                _(
+                    "This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or "
+                    "webm."
+                )
+            )
         return Upload(found.name or "audio", found.content_type or "application/octet-stream", data)
 
 
 class SpeakForm(_OfModel):
-    input = forms.CharField(label=_("Text"), max_length=20_000, widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}))
-    voice = forms.CharField(label=_("Voice"), required=False, max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    input = forms.CharField(
+        label=_("Text"),
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}),
+    )
+    voice = forms.CharField(
+        label=_("Voice"),
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
     response_format = forms.ChoiceField(
-        label=pgettext_lazy("sound", "Format"), required=False, choices=[("", _("The model's own")), *((one, one) for one in FORMATS)]
+        label=pgettext_lazy("sound", "Format"),
+        required=False,
+        choices=[("", _("The model's own")), *((one, one) for one in FORMATS)],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -243,9 +319,19 @@ class SpeakForm(_OfModel):
         model = self.offer.model
         self.voices = list(voices(model)) if model else []
         default = model.parameters.get("voice", {}).get("default") if model else None
-        known = gettext("The model's own: %(value)s") % {"value": default} if default else gettext("The model's own")
-        self.fields["voice"].widget.attrs |= {"placeholder": known} | ({"list": "voices"} if self.voices else {})
+        known = (
+            gettext("The model's own: %(value)s") % {"value": default}
+            if default
+            else gettext("The model's own")
+        )
+        self.fields["voice"].widget.attrs |= {"placeholder": known} | (
+            {"list": "voices"} if self.voices else {}
+        )
 
     @property
     def body(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("input", "voice", "response_format") if self.cleaned_data[name]}
+        return {
+            name: self.cleaned_data[name]
+            for name in ("input", "voice", "response_format")
+            if self.cleaned_data[name]
+        }

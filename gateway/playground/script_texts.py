@@ -22,10 +22,19 @@ def texts() -> dict[str, Any]:
         "words": {entry.code: str(entry.help) for entry in error_codes.CALLS if entry.says_all},
         "about_key": [entry.code for entry in error_codes.CALLS if entry.about_key],
         "failed": _("The call failed."),
-        "broken": _problem(_("The connection broke before the answer was complete."), _("What had arrived stays. Ask again.")),
+        "broken": _problem(
+            _("The connection broke before the answer was complete."),
+            _("What had arrived stays. Ask again."),
+        ),
         "offline": _problem(_("The server could not be reached. Nothing was changed.")),
-        "ended": _problem(_("Your session has ended."), _("Sign in again in another tab, then send this once more.")),
-        "forbidden": _problem(_("This was not allowed."), _("Reload the page: your role or your session may have changed.")),
+        "ended": _problem(
+            _("Your session has ended."),
+            _("Sign in again in another tab, then send this once more."),
+        ),
+        "forbidden": _problem(
+            _("This was not allowed."),
+            _("Reload the page: your role or your session may have changed."),
+        ),
         "tokens": _("{asked} + {said} tokens"),
         "total": _("{n} tokens"),
         "seconds": _("{n} s"),
@@ -44,7 +53,10 @@ def texts() -> dict[str, Any]:
         "copied": _("Copied"),
         "unsafe": _("Recording needs HTTPS (or localhost). Upload a file instead."),
         "unsupported": _("This browser cannot record. Upload a file instead."),
-        "refused": _("The browser was not allowed to use the microphone. Allow it in the address bar, or upload a file."),
+        "refused": _(
+            "The browser was not allowed to use the microphone. Allow it in the address bar, or "
+            "upload a file."
+        ),
         "none": _("No microphone was found. Connect one, or upload a file."),
         "busy": _("The microphone is used by another program. Close it, or upload a file."),
         "listening": _("Listening… {time} · {level}"),

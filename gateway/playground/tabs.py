@@ -33,7 +33,9 @@ class Tab:
 CHAT: Final = Tab("chat", _("Chat"), ModelType.REASONING)
 EMBEDDINGS: Final = Tab("embeddings", _("Embeddings"), ModelType.EMBEDDING)
 SPEECH: Final = Tab("speech", _("Speech"), ModelType.SPEECH_TO_TEXT)
-RERANK: Final = Tab("rerank", pgettext_lazy("playground", "Rerank"), ModelType.RERANK, optional=True)
+RERANK: Final = Tab(
+    "rerank", pgettext_lazy("playground", "Rerank"), ModelType.RERANK, optional=True
+)
 TABS: Final = complete(
     "gateway/playground/tabs.py",
     [row.model_type for row in MODEL_TYPES.values() if row.playground],

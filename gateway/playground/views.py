@@ -1,4 +1,6 @@
-"""Pages of the playground. With scripts a browser asks the models through `call`; without, the pages' own forms do."""
+"""Pages of the playground. With scripts a browser asks the models through `call`; without, the
+pages' own forms do.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,14 @@ from tenants.auth.request import WorkspaceRequest
 _SOUNDS: Final = ("audio/",)
 
 
-# --------------------------------------------------------------------------------------------------- calls by scripts
+# --------------------------------------------------------------------------------- calls by scripts
 
 
 @page(Action.USE_MODELS)
 def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
-    """Who may call: the server in front asks this with every call of a script, and makes the call itself where it may."""
+    """Who may call: the server in front asks this with every call of a script, and makes the call
+    itself where it may.
+    """
     if operation not in OPERATIONS:
         raise Http404
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
@@ -67,7 +71,7 @@ def render_answer(request: WorkspaceRequest) -> HttpResponse:
     return HttpResponse(answer_html(text))
 
 
-# --------------------------------------------------------------------------------------------------------------- pages
+# -------------------------------------------------------------------------------------------- pages
 
 
 class _Page:
@@ -78,9 +82,15 @@ class _Page:
         given = request.POST if request.method == "POST" else request.GET
         wanted = {tab.type: given.get("model", "")}
         if tab is tabs.SPEECH:
-            wanted = {ModelType.SPEECH_TO_TEXT: given.get("model", ""), ModelType.TEXT_TO_SPEECH: given.get("voice_model", "")}
+            wanted = {
+                ModelType.SPEECH_TO_TEXT: given.get("model", ""),
+                ModelType.TEXT_TO_SPEECH: given.get("voice_model", ""),
+            }
             if request.POST.get("action") == "speak":
-                wanted = {ModelType.SPEECH_TO_TEXT: "", ModelType.TEXT_TO_SPEECH: given.get("model", "")}
+                wanted = {
+                    ModelType.SPEECH_TO_TEXT: "",
+                    ModelType.TEXT_TO_SPEECH: given.get("model", ""),
+                }
         with reading_once():
             self.offers = offers(tenant=request.tenant, wanted=wanted)
 
@@ -89,20 +99,35 @@ class _Page:
         return self.offers[self.tab.type]
 
     def code(self, operation: Operation, offer: Offer) -> list[code_samples.Sample]:
-        return code_samples.samples(operation, base_url=endpoint(self.request), model=offer.model.id) if offer.model else []
+        return (
+            code_samples.samples(operation, base_url=endpoint(self.request), model=offer.model.id)
+            if offer.model
+            else []
+        )
 
     def show(self, context: dict[str, Any], *forms: Form) -> HttpResponse:
-        """forms: those of the page; one with something wrong in it makes the answer 422, and its first wrong field has the focus."""
+        """forms: those of the page; one with something wrong in it makes the answer 422, and its
+        first wrong field has the focus.
+        """
         wrong = [form for form in forms if form.is_bound and not form.is_valid()]
         for form in wrong:
             focus_first_error(form)
         shared = {
             "tab": self.tab,
             "offer": self.offer,
-            "tabs": [tab for tab in TABS.values() if tab is self.tab or not tab.optional or self.offers[tab.type].entries],
+            "tabs": [
+                tab
+                for tab in TABS.values()
+                if tab is self.tab or not tab.optional or self.offers[tab.type].entries
+            ],
             "texts": json.dumps(texts(), ensure_ascii=False),
         }
-        answer = render(self.request, f"gateway/playground_{self.tab.slug}.html", shared | context, status=422 if wrong else 200)
+        answer = render(
+            self.request,
+            f"gateway/playground_{self.tab.slug}.html",
+            shared | context,
+            status=422 if wrong else 200,
+        )
         answer["Vary"] = "HX-Request"
         return answer
 
@@ -129,15 +154,27 @@ def chat(request: WorkspaceRequest) -> HttpResponse:
 
 def _beside(request: WorkspaceRequest, offer: Offer) -> str:
     name = (request.POST if request.method == "POST" else request.GET).get("beside", "")
-    return name if offer.find(name) is not None and (offer.model is None or name != offer.model.id) else ""
+    return (
+        name
+        if offer.find(name) is not None and (offer.model is None or name != offer.model.id)
+        else ""
+    )
 
 
-def _converse(request: WorkspaceRequest, offer: Offer, parameters: Any, context: dict[str, Any]) -> ChatForm:
-    """One more turn of a conversation that came with the form: the form to go on with, or the one with something wrong in it."""
+def _converse(
+    request: WorkspaceRequest, offer: Offer, parameters: Any, context: dict[str, Any]
+) -> ChatForm:
+    """One more turn of a conversation that came with the form: the form to go on with, or the one
+    with something wrong in it.
+    """
     action = request.POST.get("action", "send")
     if action in ("draft", "clear"):  # "draft": a text that another page hands over
         draft = request.POST.get("message", "") if action == "draft" else ""
-        return ChatForm(offer=offer, parameters=parameters, initial={"message": draft, "beside": context["beside"]})
+        return ChatForm(
+            offer=offer,
+            parameters=parameters,
+            initial={"message": draft, "beside": context["beside"]},
+        )
     form = ChatForm(request.POST, offer=offer, parameters=parameters)
     if not form.is_valid():
         return form
@@ -152,13 +189,21 @@ def _converse(request: WorkspaceRequest, offer: Offer, parameters: Any, context:
         return form
     _answer_turn(request, form, turns)
     context["turns"] = _shown(turns)
-    kept = {name: value for name, value in request.POST.items() if name in form.fields and name not in ("message", "history")}
-    return ChatForm(offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))})
+    kept = {
+        name: value
+        for name, value in request.POST.items()
+        if name in form.fields and name not in ("message", "history")
+    }
+    return ChatForm(
+        offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))}
+    )
 
 
 def _answer_turn(request: WorkspaceRequest, form: ChatForm, turns: list[dict[str, Any]]) -> None:
     models = [form.cleaned_data["model"], *filter(None, [form.cleaned_data["beside"]])]
-    questions = [Question(Operation.CHAT, model, form.body(turns, slot)) for slot, model in enumerate(models)]
+    questions = [
+        Question(Operation.CHAT, model, form.body(turns, slot)) for slot, model in enumerate(models)
+    ]
     for slot, outcome in enumerate(calls.ask(request, questions)):
         turns[-1]["answers"].append(
             {
@@ -172,17 +217,25 @@ def _answer_turn(request: WorkspaceRequest, form: ChatForm, turns: list[dict[str
 
 
 def _history(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the browser keeps for the next turn: failed answers are left out, and so is a turn without any."""
+    """What the browser keeps for the next turn: failed answers are left out, and so is a turn
+    without any.
+    """
     kept = []
     for turn in turns:
-        answers = [{name: one[name] for name in ("slot", "model", "text", "footer")} for one in turn["answers"] if one["text"]]
+        answers = [
+            {name: one[name] for name in ("slot", "model", "text", "footer")}
+            for one in turn["answers"]
+            if one["text"]
+        ]
         if answers:
             kept.append({"user": turn["user"], "answers": answers})
     return kept
 
 
 def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With HTML of the answers: of the last ones, for the conversation is made anew with each turn, and its length is the sender's."""
+    """With HTML of the answers: of the last ones, for the conversation is made anew with each turn,
+    and its length is the sender's.
+    """
     left = LONGEST
     for turn in reversed(turns):
         for one in turn["answers"]:
@@ -200,13 +253,23 @@ def embeddings(request: WorkspaceRequest) -> HttpResponse:
     offer = shown.offer
     parameters = embedding_parameters(offer.model) if offer.model else []
     form = EmbeddingsForm(request.POST or None, offer=offer, parameters=parameters)
-    context: dict[str, Any] = {"form": form, "choice": ModelChoice(offer), "code": shown.code(Operation.EMBEDDINGS, offer)}
+    context: dict[str, Any] = {
+        "form": form,
+        "choice": ModelChoice(offer),
+        "code": shown.code(Operation.EMBEDDINGS, offer),
+    }
     if request.method == "POST" and form.is_valid():
         lines = form.cleaned_data["texts"]
         body = {"input": lines, "encoding_format": "float", **form.settings}
-        (outcome,) = calls.ask(request, [Question(Operation.EMBEDDINGS, form.cleaned_data["model"], body)])
+        (outcome,) = calls.ask(
+            request, [Question(Operation.EMBEDDINGS, form.cleaned_data["model"], body)]
+        )
         found = calls.vectors(lines, outcome.body)
-        context |= {"outcome": outcome, "vectors": found, "rows": list(zip(found, calls.similarities(found), strict=True))}
+        context |= {
+            "outcome": outcome,
+            "vectors": found,
+            "rows": list(zip(found, calls.similarities(found), strict=True)),
+        }
     return shown.show(context, form)
 
 
@@ -216,11 +279,17 @@ def rerank(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, tabs.RERANK)
     offer = shown.offer
     form = RerankForm(request.POST or None, offer=offer)
-    context: dict[str, Any] = {"form": form, "choice": ModelChoice(offer), "code": shown.code(Operation.RERANK, offer)}
+    context: dict[str, Any] = {
+        "form": form,
+        "choice": ModelChoice(offer),
+        "code": shown.code(Operation.RERANK, offer),
+    }
     if request.method == "POST" and form.is_valid():
         documents = form.cleaned_data["documents"]
         body = {"query": form.cleaned_data["query"], "documents": documents}
-        (outcome,) = calls.ask(request, [Question(Operation.RERANK, form.cleaned_data["model"], body)])
+        (outcome,) = calls.ask(
+            request, [Question(Operation.RERANK, form.cleaned_data["model"], body)]
+        )
         context |= {"outcome": outcome, "ranked": calls.ranking(documents, outcome.body)}
     return shown.show(context, form)
 
@@ -231,8 +300,12 @@ def speech(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, tabs.SPEECH)
     heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
     action = request.POST.get("action", "hear") if request.method == "POST" else ""
-    hear = HearForm(*((request.POST, request.FILES) if action == "hear" else ()), offer=heard, auto_id="hear_%s")
-    speak = SpeakForm(*((request.POST,) if action == "speak" else ()), offer=spoken, auto_id="speak_%s")
+    hear = HearForm(
+        *((request.POST, request.FILES) if action == "hear" else ()), offer=heard, auto_id="hear_%s"
+    )
+    speak = SpeakForm(
+        *((request.POST,) if action == "speak" else ()), offer=spoken, auto_id="speak_%s"
+    )
     context: dict[str, Any] = {
         "hear": hear,
         "speak": speak,
@@ -243,10 +316,14 @@ def speech(request: WorkspaceRequest) -> HttpResponse:
         "speak_code": shown.code(Operation.SPEECH, spoken),
     }
     if action == "hear" and hear.is_valid():
-        question = Question(Operation.TRANSCRIPTION, hear.cleaned_data["model"], {}, hear.cleaned_data["file"])
+        question = Question(
+            Operation.TRANSCRIPTION, hear.cleaned_data["model"], {}, hear.cleaned_data["file"]
+        )
         (context["heard"],) = calls.ask(request, [question])
     elif action == "speak" and speak.is_valid():
-        (outcome,) = calls.ask(request, [Question(Operation.SPEECH, speak.cleaned_data["model"], speak.body)])
+        (outcome,) = calls.ask(
+            request, [Question(Operation.SPEECH, speak.cleaned_data["model"], speak.body)]
+        )
         if outcome.problem is None:
             return _sound(outcome)
         context["unspoken"] = outcome
@@ -254,10 +331,14 @@ def speech(request: WorkspaceRequest) -> HttpResponse:
 
 
 def _sound(outcome: Outcome) -> HttpResponse:
-    """The spoken text itself: the browser plays it. A provider's word on what it is counts only where it is a sound."""
+    """The spoken text itself: the browser plays it. A provider's word on what it is counts only
+    where it is a sound.
+    """
     kind = outcome.content_type.partition(";")[0].strip().lower()
     is_sound = kind.startswith(_SOUNDS)
-    answer = HttpResponse(outcome.content, content_type=kind if is_sound else "application/octet-stream")
+    answer = HttpResponse(
+        outcome.content, content_type=kind if is_sound else "application/octet-stream"
+    )
     answer["Content-Disposition"] = "inline" if is_sound else 'attachment; filename="speech"'
     answer["Content-Encoding"] = "identity"
     return answer

@@ -10,7 +10,15 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog.facts.schema import MOST_MODELS, BadFact, day, expect_keys, parse, parse_parameters, parse_text
+from models_catalog.facts.schema import (
+    MOST_MODELS,
+    BadFact,
+    day,
+    expect_keys,
+    parse,
+    parse_parameters,
+    parse_text,
+)
 from models_catalog.resolution.catalog import Facts
 from providers.declaration import files
 from providers.declaration.spec import Kind, Provider
@@ -24,11 +32,15 @@ class Shipped:
     suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-_snapshot: Mapping[str, Shipped] = {}  # what operators loaded; it counts before the files, provider by provider
+_snapshot: Mapping[
+    str, Shipped
+] = {}  # what operators loaded; it counts before the files, provider by provider
 
 
 def shipped(provider: str) -> Shipped:
-    """The shipped facts of a provider: of the snapshot that is in effect, else of its data file; empty for one without."""
+    """The shipped facts of a provider: of the snapshot that is in effect, else of its data file;
+    empty for one without.
+    """
     return _snapshot.get(provider) or from_file(provider)
 
 
@@ -45,22 +57,33 @@ def from_file(provider: str) -> Shipped:
 
 
 def own(provider: Provider) -> Mapping[str, Facts]:
-    """The shipped models that are in a catalog without being added: a hosting provider's are known, but nobody has them yet."""
+    """The shipped models that are in a catalog without being added: a hosting provider's are known,
+    but nobody has them yet.
+    """
     return {} if provider.kind is Kind.HOSTING else shipped(provider.slug).models
 
 
 def of_row(provider: str, model: str, base_model: str = "") -> Facts | None:
-    """The shipped facts of a model. base_model: what a hosted one runs; its facts count then, all but its label."""
+    """The shipped facts of a model. base_model: what a hosted one runs; its facts count then, all
+    but its label.
+    """
     known = shipped(provider).models
     base = known.get(base_model) if base_model else None
     return known.get(model) if base is None else replace(base, label=None)
 
 
 def read(document: Any) -> Shipped:
-    """A parsed data file, or one provider's part of a snapshot. Raises BadFact with the model's name where a row is wrong."""
+    """A parsed data file, or one provider's part of a snapshot. Raises BadFact with the model's
+    name where a row is wrong.
+    """
     expect_keys("file", document, {"provider", "sources", "parameters", "suggestions", "model"})
-    sources = {name: _source(f"sources.{name}", one) for name, one in _table("sources", document).items()}
-    sets = {name: parse_parameters(f"parameters.{name}", one) for name, one in _table("parameters", document).items()}
+    sources = {
+        name: _source(f"sources.{name}", one) for name, one in _table("sources", document).items()
+    }
+    sets = {
+        name: parse_parameters(f"parameters.{name}", one)
+        for name, one in _table("parameters", document).items()
+    }
     models: dict[str, Facts] = {}
     for row in _rows(document.get("model", [])):
         name = _name(row)
@@ -73,22 +96,35 @@ def read(document: Any) -> Shipped:
     for name, known in models.items():
         if known.successor is not None and known.successor not in models:
             raise BadFact(name, _("successor: No model of this provider has this name."))
-    suggestions = {name: _names(f"suggestions.{name}", one, models) for name, one in _table("suggestions", document).items()}
+    suggestions = {
+        name: _names(f"suggestions.{name}", one, models)
+        for name, one in _table("suggestions", document).items()
+    }
     return Shipped(models, suggestions)
 
 
-def _shipped_row(row: Mapping[str, Any], sources: Mapping[str, tuple[str, date]], sets: Mapping[str, Any]) -> Facts:
-    facts = {key: value for key, value in row.items() if key not in ("name", "source", "as_of", "parameters")}
+def _shipped_row(
+    row: Mapping[str, Any], sources: Mapping[str, tuple[str, date]], sets: Mapping[str, Any]
+) -> Facts:
+    facts = {
+        key: value
+        for key, value in row.items()
+        if key not in ("name", "source", "as_of", "parameters")
+    }
     if not isinstance(source := row.get("source"), str) or source not in sources:
         raise BadFact("source", _("Must be one of the file's sources."))
-    if (given := row.get("parameters")) is not None and not (isinstance(given, str) and given in sets):
+    if (given := row.get("parameters")) is not None and not (
+        isinstance(given, str) and given in sets
+    ):
         raise BadFact("parameters", _("Must be one of the file's sets of parameters."))
     parsed = parse(facts)
     if parsed.get("type") is None:
         raise BadFact("type", _("Is missing."))
     title, dated = sources[source]
     as_of = day("as_of", row["as_of"]) if "as_of" in row else dated
-    return Facts(**parsed, parameters=sets[given] if given is not None else None, source=title, as_of=as_of)
+    return Facts(
+        **parsed, parameters=sets[given] if given is not None else None, source=title, as_of=as_of
+    )
 
 
 def _table(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +153,8 @@ def _name(row: Any) -> str:
 
 
 def _names(name: str, value: Any, models: Collection[str]) -> list[str]:
-    if not isinstance(value, list) or any(not isinstance(one, str) or one not in models for one in value):
+    if not isinstance(value, list) or any(
+        not isinstance(one, str) or one not in models for one in value
+    ):
         raise BadFact(name, _("Must be a list of the file's models."))
     return value

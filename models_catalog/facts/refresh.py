@@ -1,4 +1,6 @@
-"""Operators load a newer state of the shipped facts, and take it back; every process notices within seconds."""
+"""Operators load a newer state of the shipped facts, and take it back; every process notices within
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _loaded: int | None = None  # the snapshot whose facts this process uses
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a refresh changes, or would. date: of the facts that are in effect after it; skipped: providers unknown here."""
+    """What a refresh changes, or would. date: of the facts that are in effect after it; skipped:
+    providers unknown here.
+    """
 
     date: date
     changes: tuple[Change, ...]
@@ -52,29 +56,41 @@ class NeedsSecondLook(Conflict):
     """Changes that are rather slips than facts. outcome: all that would change."""
 
     def __init__(self, outcome: Outcome) -> None:
-        text = _("%(number)d models vanish, change their type or lose their price, or cost more than twice or less than half of before.")
+        text = _(
+            "%(number)d models vanish, change their type or lose their price, or cost more than "
+            "twice or less than half of before."
+        )
         super().__init__("needs_accept", text % {"number": len(outcome.grave)})
         self.outcome = outcome
 
 
-# ------------------------------------------------------------------------------------------------ what is in effect
+# -------------------------------------------------------------------------------- what is in effect
 
 
 @cache
 def shipped_on() -> date:
     """The newest day of the facts that this release ships."""
-    days = [known.as_of for slug in _slugs() for known in library.from_file(slug).models.values() if known.as_of]
+    days = [
+        known.as_of
+        for slug in _slugs()
+        for known in library.from_file(slug).models.values()
+        if known.as_of
+    ]
     return max(days, default=date.min)
 
 
 def in_effect() -> CatalogSnapshot | None:
-    """The snapshot whose facts count; None for the release's own, also where a later release has outdated the snapshot."""
+    """The snapshot whose facts count; None for the release's own, also where a later release has
+    outdated the snapshot.
+    """
     row = CatalogSnapshot.objects.filter(in_effect=True).first()
     return row if row is not None and row.date >= shipped_on() else None
 
 
 def reload() -> bool:
-    """Take over what is in effect; one small query where nothing is new. Returns whether this process's facts changed."""
+    """Take over what is in effect; one small query where nothing is new. Returns whether this
+    process's facts changed.
+    """
     global _loaded
     row = CatalogSnapshot.objects.filter(in_effect=True, date__gte=shipped_on()).only("pk").first()
     key = row.pk if row is not None else None
@@ -91,7 +107,11 @@ def _parts(row: CatalogSnapshot | None) -> Mapping[str, Shipped]:
     try:
         return snapshots.read(row.document, _slugs()).providers
     except BadFact as error:  # written by another release
-        logger.error("The catalog snapshot of %s cannot be read, the release's own facts count: %s", row.date, error)
+        logger.error(
+            "The catalog snapshot of %s cannot be read, the release's own facts count: %s",
+            row.date,
+            error,
+        )
         return {}
 
 
@@ -103,7 +123,7 @@ def _all(parts: Mapping[str, Shipped]) -> dict[str, Shipped]:
     return {slug: parts[slug] if slug in parts else library.from_file(slug) for slug in _slugs()}
 
 
-# ------------------------------------------------------------------------------------------------ changing it
+# -------------------------------------------------------------------------------------- changing it
 
 
 def export() -> dict[str, Any]:
@@ -116,8 +136,9 @@ def export() -> dict[str, Any]:
 def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = False) -> Outcome:
     """Let a snapshot be in effect for all workspaces, at once or not at all.
 
-    data: a file as models_catalog.facts.snapshots describes it. accept: grave changes too. dry_run: only say what would change.
-    Raises BadFact for what cannot be read, Conflict for what is older, NeedsSecondLook for grave changes.
+    data: a file as models_catalog.facts.snapshots describes it. accept: grave changes too. dry_run:
+    only say what would change. Raises BadFact for what cannot be read, Conflict for what is older,
+    NeedsSecondLook for grave changes.
     """
     document = _parsed(data)
     snapshot = snapshots.read(document, _slugs())
@@ -125,26 +146,39 @@ def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = Fal
     newest = current.date if current is not None else shipped_on()
     if snapshot.date < newest:
         values = {"date": snapshot.date, "newest": newest}
-        raise Conflict("older", _("The snapshot is of %(date)s, and what is in effect of %(newest)s.") % values)
+        raise Conflict(
+            "older", _("The snapshot is of %(date)s, and what is in effect of %(newest)s.") % values
+        )
     changes = snapshots.compare(_all(_parts(current)), _all(snapshot.providers))
     outcome = Outcome(snapshot.date, tuple(changes), snapshot.skipped)
     if dry_run:
         return outcome
     if outcome.grave and not accept:
         raise NeedsSecondLook(outcome)
-    row = CatalogSnapshot(date=snapshot.date, document=document, digest=hashlib.sha256(data).hexdigest(), previous=current)
+    row = CatalogSnapshot(
+        date=snapshot.date,
+        document=document,
+        digest=hashlib.sha256(data).hexdigest(),
+        previous=current,
+    )
     _put(row, actor, "catalog.refreshed", outcome)
     return outcome
 
 
 def restore_previous(*, actor: Actor, dry_run: bool = False) -> Outcome:
-    """Bring back what was in effect before the snapshot that is. Raises Conflict where there is none."""
+    """Bring back what was in effect before the snapshot that is. Raises Conflict where there is
+    none.
+    """
     current = in_effect()
     if current is None:
-        raise Conflict("no_snapshot", _("No snapshot is in effect: the facts are those of the release."))
+        raise Conflict(
+            "no_snapshot", _("No snapshot is in effect: the facts are those of the release.")
+        )
     previous = current.previous
     before, after = _all(_parts(current)), _all(_parts(previous))
-    outcome = Outcome(previous.date if previous else shipped_on(), tuple(snapshots.compare(before, after)))
+    outcome = Outcome(
+        previous.date if previous else shipped_on(), tuple(snapshots.compare(before, after))
+    )
     if not dry_run:
         _put(previous, actor, "catalog.restored", outcome)
     return outcome
@@ -152,7 +186,10 @@ def restore_previous(*, actor: Actor, dry_run: bool = False) -> Outcome:
 
 def _parsed(data: bytes) -> Any:
     if len(data) > MOST_BYTES:
-        raise ServiceError("too_large", _("The file is larger than %(most)d MB.") % {"most": MOST_BYTES // 1024 // 1024})
+        raise ServiceError(
+            "too_large",
+            _("The file is larger than %(most)d MB.") % {"most": MOST_BYTES // 1024 // 1024},
+        )
     try:
         return strict_json.loads(data)
     except strict_json.BadJSON as error:
@@ -174,13 +211,22 @@ def _put(row: CatalogSnapshot | None, actor: Actor, action: str, outcome: Outcom
             _prune()
             transaction.on_commit(reload)
     except IntegrityError:
-        raise Conflict("busy", _("Another refresh came first. Look at its differences and try again.")) from None
+        raise Conflict(
+            "busy", _("Another refresh came first. Look at its differences and try again.")
+        ) from None
 
 
 def _record(actor: Actor, action: str, outcome: Outcome, numbers: Mapping[str, int]) -> None:
     tenant = system_tenant()
     with tenant_scope(tenant):
-        trail.record(tenant=tenant, actor=actor, action=action, object_type="catalog", object_label=str(outcome.date), details=numbers)
+        trail.record(
+            tenant=tenant,
+            actor=actor,
+            action=action,
+            object_type="catalog",
+            object_label=str(outcome.date),
+            details=numbers,
+        )
 
 
 def _prune() -> None:

@@ -33,7 +33,8 @@ FIELDS = frozenset(
     }
 )
 
-# What a model can or must do, for pages and for wires that ask. A wire never guesses one of these from a name where facts are known.
+# What a model can or must do, for pages and for wires that ask. A wire never guesses one of these
+# from a name where facts are known.
 FEATURES: Mapping[str, str] = {
     # what it takes and gives
     "vision": "takes images in a chat message",
@@ -94,11 +95,16 @@ def parse(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in FIELDS:
             raise BadFact(str(name)[:60], _("There is no such fact."))
-    return {name: None if value is None else _PARSERS[name](name, value) for name, value in values.items()}
+    return {
+        name: None if value is None else _PARSERS[name](name, value)
+        for name, value in values.items()
+    }
 
 
 def stored(values: Mapping[str, Any], *, source: str = "", as_of: date | None = None) -> Facts:
-    """Facts out of a row's JSON. What an older version wrote and this one cannot read is left out: a page is not to break."""
+    """Facts out of a row's JSON. What an older version wrote and this one cannot read is left out:
+    a page is not to break.
+    """
     found: dict[str, Any] = {}
     for name, value in values.items():
         try:
@@ -128,9 +134,15 @@ def of_listed(listed: ListedModel) -> dict[str, Any]:
 
 def price_json(price: Price) -> dict[str, Any]:
     """A price as the REST API shows and takes it: amounts are decimal strings per million tokens."""
-    found: dict[str, Any] = {"currency": price.currency, "free": price.is_free} if price.is_free else {"currency": price.currency}
+    found: dict[str, Any] = (
+        {"currency": price.currency, "free": price.is_free}
+        if price.is_free
+        else {"currency": price.currency}
+    )
     found |= _rates_json(price.rates)
-    found |= {name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None}
+    found |= {
+        name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None
+    }
     if price.tiers:
         found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
     return found
@@ -158,14 +170,21 @@ def _type(name: str, value: Any) -> ModelType:
 
 
 def parse_text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not value.strip()
+        or len(value) > 200
+        or not value.isprintable()
+    ):
         raise BadFact(name, _("Must be a text of 1 to 200 characters."))
     return value.strip()
 
 
 def _count(name: str, value: Any) -> int:
     if not _is_count(value):
-        raise BadFact(name, _("Must be a whole number above 0; leave it out where it is not known."))
+        raise BadFact(
+            name, _("Must be a whole number above 0; leave it out where it is not known.")
+        )
     return int(value)
 
 
@@ -216,7 +235,11 @@ def _rule(name: str, rule: Any) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+    return (
+        isinstance(value, int | float | Decimal)
+        and not isinstance(value, bool)
+        and -LARGEST <= value <= LARGEST
+    )
 
 
 def day(name: str, value: Any) -> date:
@@ -234,11 +257,16 @@ def _price(name: str, value: Any) -> Price:
         raise BadFact(
             name,
             _(
-                "A price has currency and input, output, cached_input, cache_write, thinking_output, per_minute, per_million_characters, tiers or free."
+                "A price has currency and input, output, cached_input, cache_write, "
+                "thinking_output, per_minute, per_million_characters, tiers or free."
             ),
         )
     currency = value.get("currency")
-    if not isinstance(currency, str) or len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+    if (
+        not isinstance(currency, str)
+        or len(currency) != 3
+        or not (currency.isascii() and currency.isalpha() and currency.isupper())
+    ):
         raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
     free = value.get("free", False)
     price = Price(
@@ -251,7 +279,13 @@ def _price(name: str, value: Any) -> Price:
     )
     known = price.rates != Rates() or any(getattr(price, flat) is not None for flat in FLAT_RATES)
     if not isinstance(free, bool) or known == price.is_free:
-        raise BadFact(name, _("Give at least one amount above 0, or say that it is free; leave the price out where it is not known."))
+        raise BadFact(
+            name,
+            _(
+                "Give at least one amount above 0, or say that it is free; leave the price out "
+                "where it is not known."
+            ),
+        )
     if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
         raise BadFact(name, _("Tiers rise by their number of tokens."))
     return price
@@ -259,7 +293,10 @@ def _price(name: str, value: Any) -> Price:
 
 def _tier(name: str, value: Any) -> Tier:
     if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
-        raise BadFact(name, _("A tier has above and input, output, cached_input, cache_write or thinking_output."))
+        raise BadFact(
+            name,
+            _("A tier has above and input, output, cached_input, cache_write or thinking_output."),
+        )
     return Tier(_count(name, value.get("above")), _rates(name, value))
 
 

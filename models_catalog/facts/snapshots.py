@@ -1,8 +1,9 @@
 """Snapshots of the shipped facts of all providers: read, written and compared. Pure.
 
-One JSON object: {"format": "modelkeep-catalog/1", "date": "2026-11-22", "providers": {slug: part}}. A part has the tables of a data file
-(models_catalog/data/<slug>.toml) under the same names: sources, parameters, suggestions, model. Dates are texts such as "2026-11-22",
-amounts are decimal texts such as "2.50". A provider that is not named keeps what the release ships.
+One JSON object: {"format": "modelkeep-catalog/1", "date": "2026-11-22", "providers": {slug: part}}.
+A part has the tables of a data file (models_catalog/data/<slug>.toml) under the same names:
+sources, parameters, suggestions, model. Dates are texts such as "2026-11-22", amounts are decimal
+texts such as "2.50". A provider that is not named keeps what the release ships.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ GRAVE: Final = frozenset({DROPPED, PRICE_JUMP, PRICE_GONE, TYPE})
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot that can be used. skipped: providers that this release does not know, and whose part was not looked at."""
+    """A snapshot that can be used. skipped: providers that this release does not know, and whose
+    part was not looked at.
+    """
 
     date: date
     providers: Mapping[str, Shipped]
@@ -61,11 +64,15 @@ class Change:
         return self.kind in GRAVE
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.provider}/{self.model}{f' {self.detail}' if self.detail else ''}"
+        return (
+            f"{self.kind}: {self.provider}/{self.model}{f' {self.detail}' if self.detail else ''}"
+        )
 
 
 def read(document: Any, known: Iterable[str]) -> Snapshot:
-    """A parsed snapshot. known: the slugs of this release's providers. Raises BadFact that names provider, model and fact."""
+    """A parsed snapshot. known: the slugs of this release's providers. Raises BadFact that names
+    provider, model and fact.
+    """
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise BadFact("format", _("Must be “%(format)s”.") % {"format": FORMAT})
     if unknown := set(document) - {"format", "date", "providers"}:
@@ -89,14 +96,18 @@ def _part(slug: str, part: Any) -> Shipped:
 
 
 def export(day: date, loaded: Mapping[str, Any], slugs: Iterable[str]) -> dict[str, Any]:
-    """The snapshot of what is in effect. loaded: the parts of the snapshot that is; the other providers' files are read."""
+    """The snapshot of what is in effect. loaded: the parts of the snapshot that is; the other
+    providers' files are read.
+    """
     parts = {slug: loaded[slug] if slug in loaded else _file(slug) for slug in sorted(slugs)}
     return {"format": FORMAT, "date": day.isoformat(), "providers": parts}
 
 
 def _file(slug: str) -> dict[str, Any]:
     document = files.read(slug) if slug in files.slugs() else {}
-    plain: dict[str, Any] = _plain({name: value for name, value in document.items() if name != "provider"})
+    plain: dict[str, Any] = _plain(
+        {name: value for name, value in document.items() if name != "provider"}
+    )
     return plain
 
 
@@ -117,7 +128,11 @@ def compare(before: Mapping[str, Shipped], after: Mapping[str, Shipped]) -> list
         old, new = before.get(slug, Shipped()).models, after.get(slug, Shipped()).models
         found += [Change(DROPPED, slug, name) for name in old if name not in new]
         for name, known in new.items():
-            found += [Change(ADDED, slug, name)] if name not in old else _changes(slug, name, old[name], known)
+            found += (
+                [Change(ADDED, slug, name)]
+                if name not in old
+                else _changes(slug, name, old[name], known)
+            )
     return sorted(found, key=lambda change: not change.is_grave)
 
 
@@ -140,7 +155,11 @@ def _price_change(slug: str, name: str, old: Price | None, new: Price | None) ->
         return Change(PRICE_JUMP, slug, name, f"{_words(old)} -> {_words(new)}")
     was, now = _amounts(old), _amounts(new)
     jumps = [key for key in was if key in now and not _is_near(was[key], now[key])]
-    detail = ", ".join(f"{key} {was.get(key, '-')} -> {now.get(key, '-')}" for key in {**was, **now} if was.get(key) != now.get(key))
+    detail = ", ".join(
+        f"{key} {was.get(key, '-')} -> {now.get(key, '-')}"
+        for key in {**was, **now}
+        if was.get(key) != now.get(key)
+    )
     return Change(PRICE_JUMP if jumps else PRICE, slug, name, detail)
 
 
@@ -149,7 +168,9 @@ def _is_near(old: Decimal, new: Decimal) -> bool:
 
 
 def _amounts(price: Price) -> dict[str, Decimal]:
-    found = {rate: getattr(price.rates, rate) for rate in RATES} | {rate: getattr(price, rate) for rate in FLAT_RATES}
+    found = {rate: getattr(price.rates, rate) for rate in RATES} | {
+        rate: getattr(price, rate) for rate in FLAT_RATES
+    }
     for tier in price.tiers:
         found |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
     return {key: value for key, value in found.items() if value is not None}

@@ -1,4 +1,6 @@
-"""What is known of one model, taken apart for its page: each value, what is in effect, and where it comes from."""
+"""What is known of one model, taken apart for its page: each value, what is in effect, and where it
+comes from.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ SOURCES = {"own": _("Your own value"), "synced": _("The provider's list"), "ship
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One fact. value: as it is in effect. source: whose word that is. instead: what is shipped where another value is in effect."""
+    """One fact. value: as it is in effect. source: whose word that is. instead: what is shipped
+    where another value is in effect.
+    """
 
     label: Any
     value: str
@@ -28,26 +32,42 @@ class Known:
 
 
 def facts_table(layers: Layers) -> list[Known]:
-    """The facts in the order of the page; those that no source knows are shown as a dash, and left out where the type has none."""
+    """The facts in the order of the page; those that no source knows are shown as a dash, and left
+    out where the type has none.
+    """
     found = []
     kind = layers.entry.type
     for name, label, show in _SHOWN:
-        said = {slug: getattr(facts, name) for slug, facts in _in_order(layers, name) if facts is not None}
+        said = {
+            slug: getattr(facts, name)
+            for slug, facts in _in_order(layers, name)
+            if facts is not None
+        }
         slug = next((slug for slug, value in said.items() if value is not None), None)
         shipped = said.get("shipped")
-        instead = show(shipped) if slug not in (None, "shipped") and shipped is not None and shipped != said[slug or ""] else ""
+        instead = (
+            show(shipped)
+            if slug not in (None, "shipped") and shipped is not None and shipped != said[slug or ""]
+            else ""
+        )
         if slug is None and name in facts_of_other_types(kind):
             continue
         value = show(said[slug]) if slug else "–"
         if name == "type" and slug is None and kind is not None:
-            value = show(kind)  # of a model added by hand: no fact, but what was said when it was added
+            value = show(
+                kind
+            )  # of a model added by hand: no fact, but what was said when it was added
         found.append(Known(label, value, SOURCES[slug] if slug else "", slug == "own", instead))
     return found
 
 
 def _in_order(layers: Layers, name: str) -> tuple[tuple[str, Facts | None], ...]:
     """As catalog.merge: a list often only guesses the type, so what is shipped counts more there."""
-    own, synced, shipped = ("own", layers.own), ("synced", layers.synced), ("shipped", layers.shipped)
+    own, synced, shipped = (
+        ("own", layers.own),
+        ("synced", layers.synced),
+        ("shipped", layers.shipped),
+    )
     return (own, shipped, synced) if name == "type" else (own, synced, shipped)
 
 

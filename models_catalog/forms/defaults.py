@@ -21,11 +21,17 @@ from models_catalog.services.defaults import MOST_FALLBACKS
 
 
 class LongSelect(forms.Select):
-    """A select of many options. Django renders a template for each option, which took a third of a second for 500 models."""
+    """A select of many options. Django renders a template for each option, which took a third of a
+    second for 500 models.
+    """
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         chosen = set(self.format_value(value))
-        pieces: list[str] = [format_html("<select{}>", flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name})))]
+        pieces: list[str] = [
+            format_html(
+                "<select{}>", flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name}))
+            )
+        ]
         for key, label in self.choices:
             if isinstance(label, list | tuple):
                 pieces.append(f'<optgroup label="{escape(key)}">')
@@ -63,14 +69,19 @@ class FallbackPlace:
 
 
 def rearranged(posted: QueryDict) -> QueryDict:
-    """The form of default models after one of its buttons, which save as well: "up:<scenario>:<place>", "down:...", "remove:...",
-    and "use:<scenario>:<model>" for a model that the page suggested.
+    """The form of default models after one of its buttons, which save as well:
+    "up:<scenario>:<place>", "down:...", "remove:...", and "use:<scenario>:<model>" for a model that
+    the page suggested.
     """
     what, _colon, rest = posted.get("do", "").partition(":")
     if what == "use":
         return _with_suggestion(posted, *rest.partition(":")[::2])
     scenario, _colon, place = rest.rpartition(":")
-    if what not in ("up", "down", "remove") or not place.isdecimal() or int(place) >= MOST_FALLBACKS:
+    if (
+        what not in ("up", "down", "remove")
+        or not place.isdecimal()
+        or int(place) >= MOST_FALLBACKS
+    ):
         return posted
     changed = posted.copy()
     names = _fallback_names(scenario)
@@ -78,7 +89,10 @@ def rearranged(posted: QueryDict) -> QueryDict:
     if what == "remove":
         changed[names[here]] = ""
     elif 0 <= there < MOST_FALLBACKS and posted.get(names[there]):
-        changed[names[here]], changed[names[there]] = posted.get(names[there], ""), posted.get(names[here], "")
+        changed[names[here]], changed[names[there]] = (
+            posted.get(names[there], ""),
+            posted.get(names[here], ""),
+        )
     return changed
 
 
@@ -101,9 +115,18 @@ class DefaultForm(PageForm):
 
     model = forms.ChoiceField(required=False, widget=LongSelect)
 
-    def __init__(self, *args: Any, choice: DefaultChoice, entries: Iterable[Entry], labels: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        choice: DefaultChoice,
+        entries: Iterable[Entry],
+        labels: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("prefix", choice.scenario.slug)
-        initial = {"model": choice.model} | {f"fallback{place}": name for place, name in enumerate(choice.fallbacks)}
+        initial = {"model": choice.model} | {
+            f"fallback{place}": name for place, name in enumerate(choice.fallbacks)
+        }
         kwargs["initial"] = initial
         super().__init__(*args, **kwargs)
         self.scenario = choice.scenario
@@ -117,17 +140,27 @@ class DefaultForm(PageForm):
         self.places = min(len(choice.fallbacks) + 1, MOST_FALLBACKS)
         for place in range(self.places):
             chosen = initial.get(f"fallback{place}", "")
-            label = gettext("%(number)d. fallback") % {"number": place + 1} if chosen else gettext("Add a fallback")
+            label = (
+                gettext("%(number)d. fallback") % {"number": place + 1}
+                if chosen
+                else gettext("Add a fallback")
+            )
             choices = [("", "–"), *_with(groups, chosen)]
-            self.fields[f"fallback{place}"] = forms.ChoiceField(label=label, required=False, choices=choices, widget=LongSelect)
+            self.fields[f"fallback{place}"] = forms.ChoiceField(
+                label=label, required=False, choices=choices, widget=LongSelect
+            )
         self.names = {"fallbacks": "fallback0"}
         for field in self.fields.values():
-            field.widget.attrs["form"] = "defaults"  # the page has small forms of its own beside each select
+            field.widget.attrs["form"] = (
+                "defaults"  # the page has small forms of its own beside each select
+            )
 
     @property
     def fallback_fields(self) -> list[FallbackPlace]:
         taken = sum(1 for place in range(self.places) if self.initial.get(f"fallback{place}"))
-        return [FallbackPlace(self[f"fallback{place}"], place, taken) for place in range(self.places)]
+        return [
+            FallbackPlace(self[f"fallback{place}"], place, taken) for place in range(self.places)
+        ]
 
     @property
     def chosen_fallbacks(self) -> list[str]:
@@ -135,7 +168,9 @@ class DefaultForm(PageForm):
         return [name for name in names if name]
 
 
-def grouped(entries: Iterable[Entry], labels: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+def grouped(
+    entries: Iterable[Entry], labels: Mapping[str, Any]
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """Choices in groups by provider, as <optgroup>."""
     groups = groupby(entries, key=lambda one: one.provider)
     named = [(str(labels.get(slug, slug)), list(rows)) for slug, rows in groups]
@@ -149,7 +184,9 @@ def _option(entry: Entry, provider: str) -> str:
 
 
 def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[Any]:
-    """The groups, with a chosen model that is no longer offered on top: saving something else must not lose it silently."""
+    """The groups, with a chosen model that is no longer offered on top: saving something else must
+    not lose it silently.
+    """
     known = {name for _label, options in groups for name, _text in options}
     return (
         [(chosen, gettext("%(model)s (switched off or gone)") % {"model": chosen}), *groups]

@@ -19,21 +19,34 @@ CURRENCIES = ("USD", "CNY", "EUR")
 
 
 class FactsForm(PageForm):
-    """The workspace's own values of one model. An empty input leaves the shipped or listed value in effect."""
+    """The workspace's own values of one model. An empty input leaves the shipped or listed value in
+    effect.
+    """
 
     label = forms.CharField(label=_("Name that is shown"), max_length=200, required=False)
-    context_window = forms.IntegerField(label=_("Context window (tokens)"), min_value=1, max_value=2**31 - 1, required=False)
-    max_output = forms.IntegerField(label=_("Longest answer (tokens)"), min_value=1, max_value=2**31 - 1, required=False)
-    max_inputs = forms.IntegerField(label=_("Texts in one request"), min_value=1, max_value=2**31 - 1, required=False)
+    context_window = forms.IntegerField(
+        label=_("Context window (tokens)"), min_value=1, max_value=2**31 - 1, required=False
+    )
+    max_output = forms.IntegerField(
+        label=_("Longest answer (tokens)"), min_value=1, max_value=2**31 - 1, required=False
+    )
+    max_inputs = forms.IntegerField(
+        label=_("Texts in one request"), min_value=1, max_value=2**31 - 1, required=False
+    )
     features = forms.CharField(
-        label=_("Features"), max_length=1000, required=False, help_text=_("Separated by commas, such as vision, tools, json_schema.")
+        label=_("Features"),
+        max_length=1000,
+        required=False,
+        help_text=_("Separated by commas, such as vision, tools, json_schema."),
     )
     currency = forms.ChoiceField(label=_("Currency"), required=False)
     input = forms.DecimalField(label=_("Input, per million tokens"), required=False)
     output = forms.DecimalField(label=_("Output, per million tokens"), required=False)
     cached_input = forms.DecimalField(label=_("Cached input, per million tokens"), required=False)
     per_minute = forms.DecimalField(label=_("Audio, per minute"), required=False)
-    per_million_characters = forms.DecimalField(label=_("Text to speak, per million characters"), required=False)
+    per_million_characters = forms.DecimalField(
+        label=_("Text to speak, per million characters"), required=False
+    )
 
     def __init__(self, *args: Any, layers: Layers, **kwargs: Any) -> None:
         own = layers.own or Facts()
@@ -48,7 +61,11 @@ class FactsForm(PageForm):
         inherited = _typed_facts(_inherited(layers))
         self.unmarked = tuple(self.fields)  # all are optional: the page says so once
         for name, field in self.fields.items():
-            field.widget.attrs |= {"autocomplete": "off", "placeholder": inherited.get(name, "")} if name != "currency" else {}
+            field.widget.attrs |= (
+                {"autocomplete": "off", "placeholder": inherited.get(name, "")}
+                if name != "currency"
+                else {}
+            )
             if isinstance(field, forms.DecimalField):
                 field.widget.attrs |= {"step": "any", "min": "0"}
 
@@ -71,7 +88,9 @@ class FactsForm(PageForm):
 
     @property
     def changed_facts(self) -> dict[str, Any]:
-        """Arguments of services.override: what differs from the stored values; None takes a value back."""
+        """Arguments of services.override: what differs from the stored values; None takes a value
+        back.
+        """
         values, stored = self.cleaned_data, _typed_facts(self.own)
         found: dict[str, Any] = {}
         for name in ("label", "context_window", "max_output", "max_inputs", "features"):
@@ -93,7 +112,11 @@ def _fact(name: str, text: str, value: Any) -> Any:
 
 
 def _currencies(layers: Layers) -> list[str]:
-    known = [one.price.currency for one in (layers.own, layers.synced, layers.shipped) if one is not None and one.price is not None]
+    known = [
+        one.price.currency
+        for one in (layers.own, layers.synced, layers.shipped)
+        if one is not None and one.price is not None
+    ]
     return list(dict.fromkeys([*known, *CURRENCIES]))
 
 
@@ -102,19 +125,28 @@ def _inherited(layers: Layers) -> Facts:
     under = [layer for layer in (layers.synced, layers.shipped) if layer is not None]
     names = ("label", "context_window", "max_output", "max_inputs", "features", "price")
     effective: dict[str, Any] = {
-        name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None) for name in names
+        name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None)
+        for name in names
     }
     return Facts(**effective)
 
 
 def _typed_facts(facts: Facts) -> dict[str, str]:
     """Facts as they are typed into the form's inputs; what is not known is left out."""
-    plain = {name: str(value) for name in ("label", "context_window", "max_output", "max_inputs") if (value := getattr(facts, name))}
+    plain = {
+        name: str(value)
+        for name in ("label", "context_window", "max_output", "max_inputs")
+        if (value := getattr(facts, name))
+    }
     if facts.features:
         plain["features"] = ", ".join(sorted(facts.features))
-    return plain | (_typed_price(facts.price) if facts.price is not None and not facts.price.is_free else {})
+    return plain | (
+        _typed_price(facts.price) if facts.price is not None and not facts.price.is_free else {}
+    )
 
 
 def _typed_price(price: Price) -> dict[str, str]:
     amounts: dict[str, Decimal | None] = {name: getattr(price, name) for name in AMOUNTS}
-    return {name: f"{amount:f}" for name, amount in amounts.items() if amount is not None} | {"currency": price.currency}
+    return {name: f"{amount:f}" for name, amount in amounts.items() if amount is not None} | {
+        "currency": price.currency
+    }

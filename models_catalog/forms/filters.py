@@ -30,11 +30,15 @@ CATALOG_STATES = (
 class ModelFilterForm(PageForm):
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
     type = forms.ChoiceField(label=_("Model type"), required=False)
-    state = forms.ChoiceField(label=pgettext_lazy("models", "State"), required=False, choices=STATES)
+    state = forms.ChoiceField(
+        label=pgettext_lazy("models", "State"), required=False, choices=STATES
+    )
 
     def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.set_choices("type", [("", pgettext_lazy("model type", "All")), *type_choices(provider)])
+        self.set_choices(
+            "type", [("", pgettext_lazy("model type", "All")), *type_choices(provider)]
+        )
 
     @property
     def query(self) -> dict[str, Any]:
@@ -44,7 +48,12 @@ class ModelFilterForm(PageForm):
         values = self.cleaned_data
         enabled = {"on": True, "off": False}.get(values["state"])
         retired = True if values["state"] == "retired" else None
-        return {"search": values["q"], "type": values["type"] or None, "enabled": enabled, "retired": retired}
+        return {
+            "search": values["q"],
+            "type": values["type"] or None,
+            "enabled": enabled,
+            "retired": retired,
+        }
 
 
 class CatalogFilterForm(PageForm):
@@ -53,7 +62,9 @@ class CatalogFilterForm(PageForm):
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
     type = forms.ChoiceField(label=_("Model type"), required=False)
     provider = forms.ChoiceField(label=_("Provider"), required=False)
-    state = forms.ChoiceField(label=pgettext_lazy("models", "State"), required=False, choices=CATALOG_STATES)
+    state = forms.ChoiceField(
+        label=pgettext_lazy("models", "State"), required=False, choices=CATALOG_STATES
+    )
 
     def __init__(self, *args: Any, providers: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -20,7 +20,9 @@ from providers.forms import CredentialForm, DeclaredForm, Section
 
 
 class ModelForm(DeclaredForm):
-    """One more model of a provider: name, type, and the fields that the adapter declares for a model."""
+    """One more model of a provider: name, type, and the fields that the adapter declares for a
+    model.
+    """
 
     model = forms.CharField(label=_("Model name"), max_length=200)
     type = forms.ChoiceField(label=_("Model type"))
@@ -43,7 +45,11 @@ class ModelForm(DeclaredForm):
 
 
 def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
-    form.fields["model"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+    form.fields["model"].widget.attrs |= {
+        "autocomplete": "off",
+        "spellcheck": "false",
+        "autocapitalize": "none",
+    }
     form.set_choices("type", type_choices(provider))
     if provider.model_label:
         form.fields["model"].label = provider.model_label
@@ -55,10 +61,16 @@ def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
 
 
 def current_names(provider: Provider) -> list[str]:
-    """The shipped models of a hosting provider that are not retired: what somebody may want to add, or to run."""
+    """The shipped models of a hosting provider that are not retired: what somebody may want to add,
+    or to run.
+    """
     today = date.today()
     known = library.shipped(provider.slug).models.items()
-    return [name for name, one in known if one.type in provider.model_types and not (one.retired and one.retired <= today)]
+    return [
+        name
+        for name, one in known
+        if one.type in provider.model_types and not (one.retired and one.retired <= today)
+    ]
 
 
 class SuggestingInput(forms.TextInput):
@@ -76,7 +88,9 @@ class SuggestingInput(forms.TextInput):
 
 
 class SetupForm(CredentialForm):
-    """A credential, and for hosting providers the first model with it; optional where the server lists its models itself."""
+    """A credential, and for hosting providers the first model with it; optional where the server
+    lists its models itself.
+    """
 
     def __init__(self, *args: Any, provider: Provider, with_model: bool, **kwargs: Any) -> None:
         super().__init__(*args, provider=provider, **kwargs)
@@ -85,7 +99,9 @@ class SetupForm(CredentialForm):
             return
         listed = provider.list_models is not None
         text = gettext("Leave empty to add models later.") if listed else ""
-        self.fields["model"] = forms.CharField(label=_("Model name"), max_length=200, required=not listed, help_text=text)
+        self.fields["model"] = forms.CharField(
+            label=_("Model name"), max_length=200, required=not listed, help_text=text
+        )
         self.fields["type"] = forms.ChoiceField(label=_("Model type"))
         add_model_fields(self, provider)
 
@@ -105,4 +121,8 @@ class SetupForm(CredentialForm):
     def first_model(self) -> dict[str, Any] | None:
         """Keyword arguments of add_model, None where no model was typed."""
         name = self.cleaned_data.get("model", "") if self.with_model else ""
-        return {"model": name, "type": self.cleaned_data["type"], "values": self.values("model")} if name else None
+        return (
+            {"model": name, "type": self.cleaned_data["type"], "values": self.values("model")}
+            if name
+            else None
+        )

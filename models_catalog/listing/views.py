@@ -24,7 +24,9 @@ def models(request: WorkspaceRequest) -> HttpResponse:
         "rows": rows,
         "filters": form,
         "has_models": bool(known),
-        "latest": services.latest_calls(tenant_id=request.tenant.pk, entries=[row.entry for row in rows]),
+        "latest": services.latest_calls(
+            tenant_id=request.tenant.pk, entries=[row.entry for row in rows]
+        ),
         "back": request.GET.urlencode(),
         "on_all_models": True,
     }

@@ -1,4 +1,6 @@
-"""Shipped facts, what the provider's list said, and what the tenant decided, put together to one entry per model. Pure."""
+"""Shipped facts, what the provider's list said, and what the tenant decided, put together to one
+entry per model. Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,16 @@ class Rates:
     output: Decimal | None = None
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
-    thinking_output: Decimal | None = None  # of all output of an answer that thought, where that is dearer
+    thinking_output: Decimal | None = (
+        None  # of all output of an answer that thought, where that is dearer
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rates of the whole request once its prompt is longer than `above` tokens; without any: there it is dearer, by how much is not known."""
+    """Rates of the whole request once its prompt is longer than `above` tokens; without any: there
+    it is dearer, by how much is not known.
+    """
 
     above: int
     rates: Rates
@@ -34,7 +40,9 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A list price. per_minute: of audio. per_million_characters: of text to speak. is_free: costs nothing; no rate is given then."""
+    """A list price. per_minute: of audio. per_million_characters: of text to speak. is_free: costs
+    nothing; no rate is given then.
+    """
 
     currency: str  # ISO 4217
     rates: Rates = Rates()
@@ -85,7 +93,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of one tenant's catalog, as it is in effect. Unknown is None, or absent, and never 0."""
+    """One model of one tenant's catalog, as it is in effect. Unknown is None, or absent, and never
+    0.
+    """
 
     provider: str
     model: str
@@ -97,8 +107,12 @@ class Entry:
     max_output: int | None = None  # tokens
     max_inputs: int | None = None  # texts in one embedding request
     features: frozenset[str] = frozenset()
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # name -> {"min", "max", "default", "supported"}
-    hints: Mapping[str, str] = field(default_factory=dict)  # what only the provider's wire reads: facts.VALUES
+    parameters: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # name -> {"min", "max", "default", "supported"}
+    hints: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what only the provider's wire reads: facts.VALUES
     price: Price | None = None
     retired: date | None = None  # the day it is or was shut down
     successor: str = ""  # a model of the same provider
@@ -106,7 +120,9 @@ class Entry:
     as_of: date | None = None
     added: bool = False  # by hand: can be removed
     missing: bool = False  # the provider's last list did not have it
-    values: Mapping[str, str] = field(default_factory=dict)  # fields of a hosted model that are not secret
+    values: Mapping[str, str] = field(
+        default_factory=dict
+    )  # fields of a hosted model that are not secret
     base_url: str = ""
     mask: str = ""  # of a hosted model's own key
     overrides: Mapping[str, Any] = field(default_factory=dict)  # as stored
@@ -117,7 +133,9 @@ class Entry:
 
     @property
     def brings_access(self) -> bool:
-        """Whether it has a key or an address of its own, and so needs no credential of its provider."""
+        """Whether it has a key or an address of its own, and so needs no credential of its
+        provider.
+        """
         return bool(self.mask or self.base_url)
 
     @property
@@ -142,7 +160,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TenantLayer:
-    """A tenant's row of one model: `synced` is what its provider's list said, `overrides` what the tenant decided."""
+    """A tenant's row of one model: `synced` is what its provider's list said, `overrides` what the
+    tenant decided.
+    """
 
     origin: str
     enabled: bool = True
@@ -155,8 +175,11 @@ class TenantLayer:
     stored_overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-def merge(provider: str, model: str, *, shipped: Facts | None, tenant: TenantLayer | None = None) -> Entry:
-    """One entry out of three layers: the tenant's word counts before the provider's list, the list before what is shipped.
+def merge(
+    provider: str, model: str, *, shipped: Facts | None, tenant: TenantLayer | None = None
+) -> Entry:
+    """One entry out of three layers: the tenant's word counts before the provider's list, the list
+    before what is shipped.
 
     The type is the exception: a list often only guesses it, so what is shipped counts more.
     """
@@ -164,7 +187,9 @@ def merge(provider: str, model: str, *, shipped: Facts | None, tenant: TenantLay
     own = tenant.overrides if tenant else None
     layers = [layer for layer in (own, synced, shipped) if layer is not None]
     typed = [layer for layer in (own, shipped, synced) if layer is not None]
-    dated = next((layer for layer in (synced, shipped) if layer is not None and layer.source), Facts())
+    dated = next(
+        (layer for layer in (synced, shipped) if layer is not None and layer.source), Facts()
+    )
     return Entry(
         provider=provider,
         model=model,

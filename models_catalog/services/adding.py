@@ -32,7 +32,7 @@ from tenants.audit.trail import Actor
 from tenants.config_version import bump_version
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------------ added by hand
+# ------------------------------------------------------------------------------------ added by hand
 
 
 def add_model(
@@ -46,13 +46,17 @@ def add_model(
     base_url: str = "",
     check: bool = True,
 ) -> TenantModel:
-    """Add one model: a hosted one with its own fields, or one more of any provider. It is tried first, as a call would.
+    """Add one model: a hosted one with its own fields, or one more of any provider. It is tried
+    first, as a call would.
 
-    values: the provider's model fields; a key or base URL of the model's own where it differs from the credential's.
-    Raises Conflict for a model that is there, CredentialRefused where the try failed, ServiceError for wrong values, and
-    CredentialUnreadable; nothing is stored then. check=False only where the provider allows it.
+    values: the provider's model fields; a key or base URL of the model's own where it differs from
+    the credential's. Raises Conflict for a model that is there, CredentialRefused where the try
+    failed, ServiceError for wrong values, and CredentialUnreadable; nothing is stored then.
+    check=False only where the provider allows it.
     """
-    credential = next(iter(provider_queries.credentials(tenant_id=tenant.pk, provider=provider)), None)
+    credential = next(
+        iter(provider_queries.credentials(tenant_id=tenant.pk, provider=provider)), None
+    )
     draft = draft_model(tenant, provider, model, type, values or {}, base_url, credential, check)
     if check:
         try_draft(draft)
@@ -83,7 +87,10 @@ def draft_model(
     declared = offered_provider(provider)
     name, kind = clean_model_name(model), clean_type(declared, type)
     if not check and not declared.allow_unchecked:
-        raise ServiceError("check_required", _("%(provider)s models are checked before they are added.") % provider_label(declared))
+        raise ServiceError(
+            "check_required",
+            _("%(provider)s models are checked before they are added.") % provider_label(declared),
+        )
     refuse_known(tenant, declared, name)
     cleaned, url = model_values(declared, values, base_url, credential)
     row = TenantModel(
@@ -105,9 +112,15 @@ def try_draft(draft: _Draft) -> None:
     opened = opening.open_access(credential=credential, purpose="check", model_row=row)
     # The row is not sealed yet: its secrets are laid over what the credential gave.
     access = Access(
-        values=dict(opened.values) | draft.secret, base_url=opened.base_url, model_values=dict(opened.model_values) | draft.secret
+        values=dict(opened.values) | draft.secret,
+        base_url=opened.base_url,
+        model_values=dict(opened.model_values) | draft.secret,
     )
-    pool_key = str(credential.pk) if credential is not None and not row.base_url else f"{row.tenant_id}:new"
+    pool_key = (
+        str(credential.pk)
+        if credential is not None and not row.base_url
+        else f"{row.tenant_id}:new"
+    )
     probe = Probe(row.model, ModelType(row.type), queries.facts_of(row))
     checking.check_access(provider=draft.provider, access=access, pool_key=pool_key, model=probe)
 
@@ -127,7 +140,14 @@ def store_model(draft: _Draft, actor: Actor) -> TenantModel:
         with transaction.atomic():
             bump_version(row.tenant_id)
             row.save(force_insert=True)
-            record_model_change(row.tenant, actor, "model.added", row.provider, row.model, {"type": row.type, "base_url": row.base_url})
+            record_model_change(
+                row.tenant,
+                actor,
+                "model.added",
+                row.provider,
+                row.model,
+                {"type": row.type, "base_url": row.base_url},
+            )
     except IntegrityError:
         raise already_there(row.model) from None
     return row

@@ -20,14 +20,22 @@ from tenants.models import Tenant
 MOST_FALLBACKS = 10
 
 
-# ------------------------------------------------------------------------------------------------ default models
+# ----------------------------------------------------------------------------------- default models
 
 
-def set_default(*, tenant: Tenant, actor: Actor, scenario: str, model: str, fallbacks: Sequence[str] = ()) -> DefaultModel:
-    """Choose the model of a scenario, and what to try in order when it fails: enabled models of the fitting type only."""
+def set_default(
+    *, tenant: Tenant, actor: Actor, scenario: str, model: str, fallbacks: Sequence[str] = ()
+) -> DefaultModel:
+    """Choose the model of a scenario, and what to try in order when it fails: enabled models of the
+    fitting type only.
+    """
     wanted = _scenario(scenario)
     if len(fallbacks) > MOST_FALLBACKS:
-        raise ServiceError("invalid_value", _("Name at most %(most)s fallbacks.") % {"most": MOST_FALLBACKS}, field="fallbacks")
+        raise ServiceError(
+            "invalid_value",
+            _("Name at most %(most)s fallbacks.") % {"most": MOST_FALLBACKS},
+            field="fallbacks",
+        )
     names = [model, *fallbacks]
     if len(set(names)) != len(names):
         raise ServiceError("invalid_value", _("Name every model once."), field="fallbacks")
@@ -37,9 +45,13 @@ def set_default(*, tenant: Tenant, actor: Actor, scenario: str, model: str, fall
     with transaction.atomic():
         bump_version(tenant.pk)
         row, _made = DefaultModel.objects.update_or_create(
-            tenant=tenant, scenario=wanted.slug, defaults={"model": model, "fallbacks": list(fallbacks)}
+            tenant=tenant,
+            scenario=wanted.slug,
+            defaults={"model": model, "fallbacks": list(fallbacks)},
         )
-        _audit_default(tenant, actor, "default.set", wanted, {"model": model, "fallbacks": list(fallbacks)})
+        _audit_default(
+            tenant, actor, "default.set", wanted, {"model": model, "fallbacks": list(fallbacks)}
+        )
     chosen: DefaultModel = row
     return chosen
 
@@ -49,7 +61,9 @@ def clear_default(*, tenant: Tenant, actor: Actor, scenario: str) -> None:
     wanted = _scenario(scenario)
     with transaction.atomic():
         bump_version(tenant.pk)
-        deleted, _each = DefaultModel.objects.filter(tenant_id=tenant.pk, scenario=wanted.slug).delete()
+        deleted, _each = DefaultModel.objects.filter(
+            tenant_id=tenant.pk, scenario=wanted.slug
+        ).delete()
         if deleted:
             _audit_default(tenant, actor, "default.cleared", wanted)
 
@@ -57,11 +71,24 @@ def clear_default(*, tenant: Tenant, actor: Actor, scenario: str) -> None:
 def _check_fits(wanted: Scenario, name: str, entry: Entry | None, field: str) -> None:
     values = {"model": str(name)[:241], "label": wanted.label}
     if entry is None:
-        raise ServiceError("model_not_found", _("There is no model “%(model)s” in this workspace.") % values, field, 400)
+        raise ServiceError(
+            "model_not_found",
+            _("There is no model “%(model)s” in this workspace.") % values,
+            field,
+            400,
+        )
     if not entry.enabled:
-        raise ServiceError("model_disabled", _("%(model)s is switched off. Switch it on first.") % values, field=field)
+        raise ServiceError(
+            "model_disabled",
+            _("%(model)s is switched off. Switch it on first.") % values,
+            field=field,
+        )
     if entry.type is not wanted.type:
-        raise ServiceError("wrong_type", _("%(model)s is of another type than “%(label)s” needs.") % values, field=field)
+        raise ServiceError(
+            "wrong_type",
+            _("%(model)s is of another type than “%(label)s” needs.") % values,
+            field=field,
+        )
 
 
 def drop_from_defaults(tenant: Tenant, name: str) -> tuple[str, ...]:
@@ -79,11 +106,21 @@ def drop_from_defaults(tenant: Tenant, name: str) -> tuple[str, ...]:
 def _scenario(slug: str) -> Scenario:
     found = scenarios.find(slug)
     if found is None:
-        raise NotFound("unknown_scenario", _("There is no scenario “%(slug)s”.") % {"slug": slug[:40]}, field="scenario")
+        raise NotFound(
+            "unknown_scenario",
+            _("There is no scenario “%(slug)s”.") % {"slug": slug[:40]},
+            field="scenario",
+        )
     return found
 
 
-def _audit_default(tenant: Tenant, actor: Actor, action: str, scenario: Scenario, details: Mapping[str, Any] | None = None) -> None:
+def _audit_default(
+    tenant: Tenant,
+    actor: Actor,
+    action: str,
+    scenario: Scenario,
+    details: Mapping[str, Any] | None = None,
+) -> None:
     record(
         tenant=tenant,
         actor=actor,

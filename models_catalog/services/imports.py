@@ -34,7 +34,9 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import found. failure: why there was no list, or an empty one; the older list is kept then."""
+    """What an import found. failure: why there was no list, or an empty one; the older list is kept
+    then.
+    """
 
     listed: int = 0
     new: int = 0
@@ -43,12 +45,16 @@ class ImportResult:
 
 
 def import_list(tenant: Tenant, slug: str) -> ImportResult:
-    """Ask the provider for its models with the active credential, and store the difference to what is shipped.
+    """Ask the provider for its models with the active credential, and store the difference to what
+    is shipped.
 
-    Hosting providers and those without a list or credential have nothing to import. Failing is an answer, not an error.
+    Hosting providers and those without a list or credential have nothing to import. Failing is an
+    answer, not an error.
     """
     provider = registry.get(slug)
-    credential = provider_queries.routable_credentials(tenant_id=tenant.pk, provider=slug, now=timezone.now())[:1]
+    credential = provider_queries.routable_credentials(
+        tenant_id=tenant.pk, provider=slug, now=timezone.now()
+    )[:1]
     if provider.list_models is None or not credential:
         return ImportResult()
     try:
@@ -67,37 +73,63 @@ def _fetch(provider: Provider, credential: ProviderCredential) -> list[ListedMod
     access = opening.open_access(credential=credential, purpose="import")
     ask = provider.list_models
     assert ask is not None, "the caller looked"
-    return checking.run(provider, lambda: ask(provider, access), access, str(credential.pk), deadline=checking.LIST_DEADLINE)
+    return checking.run(
+        provider,
+        lambda: ask(provider, access),
+        access,
+        str(credential.pk),
+        deadline=checking.LIST_DEADLINE,
+    )
 
 
 def _failed(tenant: Tenant, slug: str, failure: FailureDetail) -> ImportResult:
-    ProviderChoice.objects.update_or_create(tenant=tenant, provider=slug, defaults={"models_failure": failure.stored()})
+    ProviderChoice.objects.update_or_create(
+        tenant=tenant, provider=slug, defaults={"models_failure": failure.stored()}
+    )
     return ImportResult(failure=failure)
 
 
 def store(tenant: Tenant, provider: Provider, found: Iterable[ListedModel]) -> ImportResult:
-    """Write what the list says beyond the shipped facts; rows that it no longer has are flagged. Overrides stay as they are."""
+    """Write what the list says beyond the shipped facts; rows that it no longer has are flagged.
+    Overrides stay as they are.
+    """
     now = timezone.now()
     listed = {one.name: one for one in found if _is_name(one.name)}
     shipped = library.own(provider)
     with transaction.atomic():
         bump_version(tenant.pk)  # locks the tenant's row: two imports take turns
         rows: dict[str, TenantModel] = {
-            row.model: row for row in TenantModel.objects.filter(tenant_id=tenant.pk, provider=provider.slug).defer("sealed")
+            row.model: row
+            for row in TenantModel.objects.filter(
+                tenant_id=tenant.pk, provider=provider.slug
+            ).defer("sealed")
         }
-        wanted = _rows_to_write(tenant, provider, dict(list(listed.items())[:MOST]), shipped, rows, now)
+        wanted = _rows_to_write(
+            tenant, provider, dict(list(listed.items())[:MOST]), shipped, rows, now
+        )
         _write(wanted)
         gone = _flag_missing(tenant, provider.slug, listed, rows, now)
-        unlisted = sorted(name for name, known in shipped.items() if name not in listed and name not in rows and not _is_over(known, now))
+        unlisted = sorted(
+            name
+            for name, known in shipped.items()
+            if name not in listed and name not in rows and not _is_over(known, now)
+        )
         ProviderChoice.objects.update_or_create(
-            tenant=tenant, provider=provider.slug, defaults={"models_fetched": now, "models_failure": {}, "models_missing": unlisted}
+            tenant=tenant,
+            provider=provider.slug,
+            defaults={"models_fetched": now, "models_failure": {}, "models_missing": unlisted},
         )
     new = sum(1 for row in wanted if row.model not in rows)
     return ImportResult(listed=len(listed), new=new, missing=gone + len(unlisted))
 
 
 def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() and name == name.strip()
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= 200
+        and name.isprintable()
+        and name == name.strip()
+    )
 
 
 def _rows_to_write(
@@ -120,22 +152,32 @@ def _rows_to_write(
             if guess is None:
                 continue  # none of the types we serve, such as images or video
             said["type"] = guess.value
-        row = rows.get(name) or TenantModel(tenant=tenant, provider=provider.slug, model=name, type=said.get("type", ""))
+        row = rows.get(name) or TenantModel(
+            tenant=tenant, provider=provider.slug, model=name, type=said.get("type", "")
+        )
         if row.model not in rows:
-            row.origin = TenantModel.Origin.SHIPPED if name in shipped else TenantModel.Origin.SYNCED
+            row.origin = (
+                TenantModel.Origin.SHIPPED if name in shipped else TenantModel.Origin.SYNCED
+            )
         row.facts, row.synced, row.missing_since = said, now, None
         wanted.append(row)
     return wanted
 
 
 def _beyond(said: Mapping[str, Any], known: Facts) -> dict[str, Any]:
-    """What the list says that the shipped facts do not; a type of a list is often a guess and never counts here."""
+    """What the list says that the shipped facts do not; a type of a list is often a guess and never
+    counts here.
+    """
     shipped = schema.dump({name: getattr(known, name) for name in schema.FIELDS})
-    return {name: value for name, value in said.items() if name != "type" and shipped.get(name) != value}
+    return {
+        name: value for name, value in said.items() if name != "type" and shipped.get(name) != value
+    }
 
 
 def _guess(provider: Provider, name: str) -> ModelType | None:
-    known = library.shipped(provider.slug).models.get(name)  # a hosting provider's, which are not its own ones
+    known = library.shipped(provider.slug).models.get(
+        name
+    )  # a hosting provider's, which are not its own ones
     if known is not None:
         return known.type if known.type in provider.model_types else None
     if provider.guess_type is not None:
@@ -144,7 +186,9 @@ def _guess(provider: Provider, name: str) -> ModelType | None:
 
 
 def _write(rows: list[TenantModel]) -> None:
-    """Insert or refresh the synced layer only: of a row that is there, nothing of the tenant's is touched."""
+    """Insert or refresh the synced layer only: of a row that is there, nothing of the tenant's is
+    touched.
+    """
     TenantModel.objects.bulk_create(
         rows,
         batch_size=BATCH,
@@ -154,10 +198,24 @@ def _write(rows: list[TenantModel]) -> None:
     )
 
 
-def _flag_missing(tenant: Tenant, slug: str, listed: Mapping[str, ListedModel], rows: Mapping[str, TenantModel], now: datetime) -> int:
-    """Flag the rows that the provider's list does not have; what was added by hand is the tenant's own word."""
-    gone = [row.pk for name, row in rows.items() if name not in listed and row.origin != TenantModel.Origin.ADDED]
-    TenantModel.objects.filter(tenant_id=tenant.pk, pk__in=gone, missing_since=None).update(missing_since=now)
+def _flag_missing(
+    tenant: Tenant,
+    slug: str,
+    listed: Mapping[str, ListedModel],
+    rows: Mapping[str, TenantModel],
+    now: datetime,
+) -> int:
+    """Flag the rows that the provider's list does not have; what was added by hand is the tenant's
+    own word.
+    """
+    gone = [
+        row.pk
+        for name, row in rows.items()
+        if name not in listed and row.origin != TenantModel.Origin.ADDED
+    ]
+    TenantModel.objects.filter(tenant_id=tenant.pk, pk__in=gone, missing_since=None).update(
+        missing_since=now
+    )
     return len(gone)
 
 

@@ -1,4 +1,6 @@
-"""Asks one model for the smallest answer, with the workspace's own credential: the test behind a button."""
+"""Asks one model for the smallest answer, with the workspace's own credential: the test behind a
+button.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from tenants.models import Tenant
 def try_model(*, tenant: Tenant, name: str) -> int:
     """Call "provider/model" as an application would and return how long it took, in milliseconds.
 
-    A trial is never spent on it. Raises ModelNotFound, ModelDisabled, Conflict (no own credential), CredentialRefused, CredentialUnreadable.
+    A trial is never spent on it. Raises ModelNotFound, ModelDisabled, Conflict (no own credential),
+    CredentialRefused, CredentialUnreadable.
     """
     slug, model = queries.split(name)
     entry = queries.entry(tenant_id=tenant.pk, provider=slug, model=model)
@@ -37,13 +40,20 @@ def try_model(*, tenant: Tenant, name: str) -> int:
 
 def _ask(tenant: Tenant, entry: Entry) -> None:
     provider = registry.get(entry.provider)
-    ready = provider_queries.routable_credentials(tenant_id=tenant.pk, provider=entry.provider, now=timezone.now())
+    ready = provider_queries.routable_credentials(
+        tenant_id=tenant.pk, provider=entry.provider, now=timezone.now()
+    )
     row = queries.row(tenant_id=tenant.pk, provider=entry.provider, model=entry.model)
     if not ready and not entry.added:
-        text = _("%(provider)s has no key of your own, and a test does not spend trial calls. Add a key to test the model.")
+        text = _(
+            "%(provider)s has no key of your own, and a test does not spend trial calls. Add a "
+            "key to test the model."
+        )
         raise Conflict("no_credential", text % {"provider": provider.label})
     credential = ready[0] if ready else None
     access = opening.open_access(credential=credential, purpose="check", model_row=row)
     probe = Probe(entry.model, entry.type or ModelType.REASONING, entry.facts)
     pool_key = str(credential.pk) if credential is not None else f"{tenant.pk}:new"
-    checking.check_access(provider=provider, access=access, pool_key=pool_key, model=probe, storing=False)
+    checking.check_access(
+        provider=provider, access=access, pool_key=pool_key, model=probe, storing=False
+    )

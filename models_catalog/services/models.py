@@ -21,21 +21,28 @@ from tenants.models import Tenant
 
 
 def remove_model(*, tenant: Tenant, actor: Actor, provider: str, model: str) -> tuple[str, ...]:
-    """Remove a model that was added by hand. Returns the scenarios whose default it was: they have none now."""
+    """Remove a model that was added by hand. Returns the scenarios whose default it was: they have
+    none now.
+    """
     row = queries.row(tenant_id=tenant.pk, provider=provider, model=model)
     if row is None or row.origin != TenantModel.Origin.ADDED:
         if queries.entry(tenant_id=tenant.pk, provider=provider, model=model) is None:
             raise ModelNotFound(f"{provider}/{model}")
-        raise Conflict("not_added", _("This model is the provider's own: switch it off instead of deleting it."))
+        raise Conflict(
+            "not_added",
+            _("This model is the provider's own: switch it off instead of deleting it."),
+        )
     with transaction.atomic():
         bump_version(tenant.pk)
         row.delete()
         stopped = drop_from_defaults(tenant, f"{provider}/{model}")
-        record_model_change(tenant, actor, "model.removed", provider, model, {"defaults_cleared": list(stopped)})
+        record_model_change(
+            tenant, actor, "model.removed", provider, model, {"defaults_cleared": list(stopped)}
+        )
     return stopped
 
 
-# ------------------------------------------------------------------------------------------------ switches and overrides
+# --------------------------------------------------------------------------- switches and overrides
 
 
 def set_enabled(*, tenant: Tenant, actor: Actor, provider: str, model: str, enabled: bool) -> Entry:
@@ -43,20 +50,36 @@ def set_enabled(*, tenant: Tenant, actor: Actor, provider: str, model: str, enab
     return change_model(tenant=tenant, actor=actor, provider=provider, model=model, enabled=enabled)
 
 
-def set_many_enabled(*, tenant: Tenant, actor: Actor, provider: str, models: Sequence[str], enabled: bool) -> int:
-    """Switch several models of a provider; all are known or none is switched. Returns how many there were."""
+def set_many_enabled(
+    *, tenant: Tenant, actor: Actor, provider: str, models: Sequence[str], enabled: bool
+) -> int:
+    """Switch several models of a provider; all are known or none is switched. Returns how many
+    there were.
+    """
     with transaction.atomic():
         for model in dict.fromkeys(models):
             set_enabled(tenant=tenant, actor=actor, provider=provider, model=model, enabled=enabled)
     return len(set(models))
 
 
-def override(*, tenant: Tenant, actor: Actor, provider: str, model: str, overrides: Mapping[str, Any]) -> Entry:
-    """Set the tenant's own facts of a model; None takes one back. Raises ModelNotFound, and BadFact for what cannot be."""
+def override(
+    *, tenant: Tenant, actor: Actor, provider: str, model: str, overrides: Mapping[str, Any]
+) -> Entry:
+    """Set the tenant's own facts of a model; None takes one back. Raises ModelNotFound, and BadFact
+    for what cannot be.
+    """
     return change_model(tenant=tenant, actor=actor, provider=provider, model=model, **overrides)
 
 
-def change_model(*, tenant: Tenant, actor: Actor, provider: str, model: str, enabled: bool | None = None, **overrides: Any) -> Entry:
+def change_model(
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    provider: str,
+    model: str,
+    enabled: bool | None = None,
+    **overrides: Any,
+) -> Entry:
     """Switch a model and override facts at once: the row is made where there is none yet."""
     parsed = schema.parse(overrides)
     with transaction.atomic():
@@ -70,9 +93,13 @@ def change_model(*, tenant: Tenant, actor: Actor, provider: str, model: str, ena
             setattr(row, name, value)
         row.save(update_fields=list(changed)) if changed else None
         if enabled is not None:
-            record_model_change(tenant, actor, "model.enabled" if enabled else "model.disabled", provider, model)
+            record_model_change(
+                tenant, actor, "model.enabled" if enabled else "model.disabled", provider, model
+            )
         if parsed:
-            record_model_change(tenant, actor, "model.overridden", provider, model, {"facts": sorted(parsed)})
+            record_model_change(
+                tenant, actor, "model.overridden", provider, model, {"facts": sorted(parsed)}
+            )
     found = queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
     assert found is not None, "its row was just written"
     return found
@@ -90,7 +117,20 @@ def _own_row(tenant: Tenant, provider: str, model: str) -> TenantModel:
 
 
 def record_model_change(
-    tenant: Tenant, actor: Actor, action: str, provider: str, model: str, details: Mapping[str, Any] | None = None
+    tenant: Tenant,
+    actor: Actor,
+    action: str,
+    provider: str,
+    model: str,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     name = f"{provider}/{model}"
-    record(tenant=tenant, actor=actor, action=action, object_type="model", object_id=name[:80], object_label=name[:160], details=details)
+    record(
+        tenant=tenant,
+        actor=actor,
+        action=action,
+        object_type="model",
+        object_id=name[:80],
+        object_label=name[:160],
+        details=details,
+    )

@@ -18,23 +18,37 @@ from providers.models import ProviderCredential
 from tenants.audit.trail import Actor, record
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------------ import
+# ------------------------------------------------------------------------------------------- import
 
 
 def import_models(*, tenant: Tenant, provider: str) -> ImportResult:
-    """Fetch the provider's own list and merge it into the catalog. A list that cannot be had leaves the older one."""
+    """Fetch the provider's own list and merge it into the catalog. A list that cannot be had leaves
+    the older one.
+    """
     return import_list(tenant, offered_provider(provider).slug)
 
 
 def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
-    """`import_models` because a person asked for it. Raises Conflict where there is no credential to ask with."""
+    """`import_models` because a person asked for it. Raises Conflict where there is no credential
+    to ask with.
+    """
     declared = offered_provider(provider)
-    if declared.list_models is not None and not provider_queries.credentials(tenant_id=tenant.pk, provider=provider).exists():
+    if (
+        declared.list_models is not None
+        and not provider_queries.credentials(tenant_id=tenant.pk, provider=provider).exists()
+    ):
         raise Conflict(
-            "no_credential", _("%(provider)s has no credential yet, so it cannot be asked for its models.") % provider_label(declared)
+            "no_credential",
+            _("%(provider)s has no credential yet, so it cannot be asked for its models.")
+            % provider_label(declared),
         )
     result = import_list(tenant, provider)
-    details = {"listed": result.listed, "new": result.new, "missing": result.missing, "error": result.failure.code}
+    details = {
+        "listed": result.listed,
+        "new": result.new,
+        "missing": result.missing,
+        "error": result.failure.code,
+    }
     record(
         tenant=tenant,
         actor=actor,
@@ -59,17 +73,28 @@ def set_up_provider(
     model: Mapping[str, Any] | None = None,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
-    """Store a credential together with the first model of a hosting provider: both are checked first, then both are stored.
+    """Store a credential together with the first model of a hosting provider: both are checked
+    first, then both are stored.
 
-    model: {"model", "type", "values"} as `add_model` takes them, None for none. The model is tried with the credential, which is
-    often the only check there is. still_wanted: called between the checks and the storing; raises where nobody waits any more.
-    Raises what add_credential, add_model and `still_wanted` raise; nothing is stored then.
+    model: {"model", "type", "values"} as `add_model` takes them, None for none. The model is tried
+    with the credential, which is often the only check there is. still_wanted: called between the
+    checks and the storing; raises where nobody waits any more. Raises what add_credential,
+    add_model and `still_wanted` raise; nothing is stored then.
     """
-    drafted = drafts.draft_credential(tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check)
+    drafted = drafts.draft_credential(
+        tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check
+    )
     draft = None
     if model is not None:
         draft = draft_model(
-            tenant, provider, model["model"], model["type"], model.get("values") or {}, model.get("base_url", ""), drafted.row, check
+            tenant,
+            provider,
+            model["model"],
+            model["type"],
+            model.get("values") or {},
+            model.get("base_url", ""),
+            drafted.row,
+            check,
         )
     if check:
         drafts.check_draft(drafted)

@@ -16,14 +16,16 @@ from providers.declaration.spec import Field, ModelType, Provider
 from providers.models import ProviderCredential
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------------------------------ helpers
 
 
 def offered_provider(slug: str) -> Provider:
     for provider in registry.offered():
         if provider.slug == slug:
             return provider
-    raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]})
+    raise NotFound(
+        "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
+    )
 
 
 def provider_label(provider: Provider) -> dict[str, Any]:
@@ -33,7 +35,11 @@ def provider_label(provider: Provider) -> dict[str, Any]:
 def clean_model_name(text: Any) -> str:
     name = text.strip() if isinstance(text, str) else ""
     if not name or len(name) > 200 or not name.isprintable() or " " in name:
-        raise ServiceError("invalid_value", _("A model's name has 1 to 200 characters and no blanks."), field="model")
+        raise ServiceError(
+            "invalid_value",
+            _("A model's name has 1 to 200 characters and no blanks."),
+            field="model",
+        )
     return name
 
 
@@ -41,10 +47,14 @@ def clean_type(provider: Provider, value: Any) -> ModelType:
     try:
         kind = ModelType(value)
     except ValueError:
-        raise ServiceError("invalid_value", _("There is no such type of model."), field="type") from None
+        raise ServiceError(
+            "invalid_value", _("There is no such type of model."), field="type"
+        ) from None
     if kind not in provider.model_types:
         raise ServiceError(
-            "invalid_value", _("%(provider)s models of this type cannot be called.") % provider_label(provider), field="type"
+            "invalid_value",
+            _("%(provider)s models of this type cannot be called.") % provider_label(provider),
+            field="type",
         )
     return kind
 
@@ -55,29 +65,54 @@ def refuse_known(tenant: Tenant, provider: Provider, name: str) -> None:
 
 
 def already_there(name: str) -> Conflict:
-    return Conflict("model_exists", _("The model “%(model)s” is there already.") % {"model": name}, field="model")
+    return Conflict(
+        "model_exists",
+        _("The model “%(model)s” is there already.") % {"model": name},
+        field="model",
+    )
 
 
 def model_fields(provider: Provider) -> tuple[Field, ...]:
-    """What a model may bring along: the fields declared for models, and secrets of the credential as its own ones."""
+    """What a model may bring along: the fields declared for models, and secrets of the credential
+    as its own ones.
+    """
     own = tuple(field for field in provider.model_fields if field.name != BASE_URL)
     names = {field.name for field in own}
-    return own + tuple(field for field in provider.credential_fields if field.secret and field.name not in names)
+    return own + tuple(
+        field for field in provider.credential_fields if field.secret and field.name not in names
+    )
 
 
-def model_values(provider: Provider, values: Mapping[str, Any], base_url: str, credential: ProviderCredential | None) -> tuple[Values, str]:
+def model_values(
+    provider: Provider,
+    values: Mapping[str, Any],
+    base_url: str,
+    credential: ProviderCredential | None,
+) -> tuple[Values, str]:
     typed = dict(values)
     among = typed.pop(BASE_URL, "")
     url = base_url or (among if isinstance(among, str) else "")
     declared = {field.name for field in provider.model_fields}
     cleaned = provider_fields.clean(
-        tuple(field for field in model_fields(provider) if field.name in declared or typed.get(field.name)), typed
+        tuple(
+            field
+            for field in model_fields(provider)
+            if field.name in declared or typed.get(field.name)
+        ),
+        typed,
     )
     if url:
         return cleaned, provider_fields.clean_base_url(provider, url)
-    if credential is None and (not cleaned.secret or not provider.default_base_url) and not provider.local:
+    if (
+        credential is None
+        and (not cleaned.secret or not provider.default_base_url)
+        and not provider.local
+    ):
         raise Conflict(
-            "no_credential", _("Set up %(provider)s first, or give the model a key and a base URL of its own.") % provider_label(provider)
+            "no_credential",
+            _("Set up %(provider)s first, or give the model a key and a base URL of its own.")
+            % provider_label(provider),
         )
-    # A key of the model's own is bound to the address it is used with, so that address is written down with it.
+    # A key of the model's own is bound to the address it is used with, so that address is written
+    # down with it.
     return cleaned, credential.base_url if credential is not None and cleaned.secret else ""

@@ -28,7 +28,7 @@ from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
 
-# ------------------------------------------------------------------------------------------------ default models
+# ----------------------------------------------------------------------------------- default models
 
 
 @page(Action.VIEW_DEFAULTS, post=Action.MANAGE_DEFAULTS)
@@ -38,60 +38,114 @@ def default_models(request: WorkspaceRequest) -> HttpResponse:
         entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
         forms = [_default_form(request, choice, entries) for choice in choices]
         rows = _default_rows(request, choices, forms, entries)
-    # Lists, not generators: every scenario is checked and saved, and every refusal is shown at once.
+    # Lists, not generators: every scenario is checked and saved, and every refusal is shown at
+    # once.
     valid = [form.is_valid() for form in forms]
     if request.method == "POST" and all(valid):
         changed = [form for form in forms if form.has_changed()]
         saved = [_save_default(request, form) for form in changed]
         if all(saved):
-            messages.success(request, _("Default models saved.") if changed else _("Nothing was changed."))
+            messages.success(
+                request, _("Default models saved.") if changed else _("Nothing was changed.")
+            )
             return redirect("default-models", workspace=request.tenant.slug)
     wrong = any(form.is_bound and form.errors for form in forms)
     context = {"rows": rows, "has_models": any(form.has_models for form in forms)}
-    return render(request, "models_catalog/default_models.html", context, status=422 if wrong else 200)
+    return render(
+        request, "models_catalog/default_models.html", context, status=422 if wrong else 200
+    )
 
 
-def _default_form(request: WorkspaceRequest, choice: DefaultChoice, entries: list[Entry]) -> DefaultForm:
+def _default_form(
+    request: WorkspaceRequest, choice: DefaultChoice, entries: list[Entry]
+) -> DefaultForm:
     labels = {one.slug: one.label for one in registry.all_providers()}
     fitting = [entry for entry in entries if entry.type is choice.scenario.type]
-    return DefaultForm(rearranged(request.POST) or None, choice=choice, entries=fitting, labels=labels)
+    return DefaultForm(
+        rearranged(request.POST) or None, choice=choice, entries=fitting, labels=labels
+    )
 
 
 def _save_default(request: WorkspaceRequest, form: DefaultForm) -> bool:
-    tenant, actor, scenario, model = request.tenant, actor_of(request), form.scenario.slug, form.cleaned_data["model"]
+    tenant, actor, scenario, model = (
+        request.tenant,
+        actor_of(request),
+        form.scenario.slug,
+        form.cleaned_data["model"],
+    )
     if not model:
-        attempt(form, partial(defaults.clear_default, tenant=tenant, actor=actor, scenario=scenario))
+        attempt(
+            form, partial(defaults.clear_default, tenant=tenant, actor=actor, scenario=scenario)
+        )
     else:
         fallbacks = form.chosen_fallbacks
-        attempt(form, partial(defaults.set_default, tenant=tenant, actor=actor, scenario=scenario, model=model, fallbacks=fallbacks))
+        attempt(
+            form,
+            partial(
+                defaults.set_default,
+                tenant=tenant,
+                actor=actor,
+                scenario=scenario,
+                model=model,
+                fallbacks=fallbacks,
+            ),
+        )
     return not form.errors
 
 
 def _default_rows(
-    request: WorkspaceRequest, choices: list[DefaultChoice], forms: list[DefaultForm], entries: list[Entry]
+    request: WorkspaceRequest,
+    choices: list[DefaultChoice],
+    forms: list[DefaultForm],
+    entries: list[Entry],
 ) -> list[dict[str, Any]]:
-    """Each scenario with its form, the state of what serves it, and a suggestion where nothing is set."""
-    cards = {slug: Card(status) for slug, status in provider_queries.statuses(tenant_id=request.tenant.pk, with_counts=False).items()}
+    """Each scenario with its form, the state of what serves it, and a suggestion where nothing is
+    set.
+    """
+    cards = {
+        slug: Card(status)
+        for slug, status in provider_queries.statuses(
+            tenant_id=request.tenant.pk, with_counts=False
+        ).items()
+    }
     rows = []
     for choice, form in zip(choices, forms, strict=True):
         slug, model = queries.split(choice.model)
-        offering = [card for card in cards.values() if card.tone != "off" and card.offers(choice.scenario.type)]
+        offering = [
+            card
+            for card in cards.values()
+            if card.tone != "off" and card.offers(choice.scenario.type)
+        ]
         card = cards.get(slug)
         rows.append(
-            {"choice": choice, "form": form, "card": card, "offering": offering, "problem": card.problem_with(model) if card else ""}
+            {
+                "choice": choice,
+                "form": form,
+                "card": card,
+                "offering": offering,
+                "problem": card.problem_with(model) if card else "",
+            }
         )
     return _with_suggestions(request, rows, entries)
 
 
-def _with_suggestions(request: WorkspaceRequest, rows: list[dict[str, Any]], entries: list[Entry]) -> list[dict[str, Any]]:
+def _with_suggestions(
+    request: WorkspaceRequest, rows: list[dict[str, Any]], entries: list[Entry]
+) -> list[dict[str, Any]]:
     known = {one.id: one for one in entries}
     for row in rows:
         choice = row["choice"]
         if not choice.model and row["form"].has_models:
-            row["suggestion"] = queries.suggestion(tenant_id=request.tenant.pk, scenario=choice.scenario, among=entries)
+            row["suggestion"] = queries.suggestion(
+                tenant_id=request.tenant.pk, scenario=choice.scenario, among=entries
+            )
         elif choice.entry is not None and choice.entry.retired and choice.entry.successor:
             successor = known.get(f"{choice.entry.provider}/{choice.entry.successor}")
-            row["suggestion"] = successor if successor is not None and successor.type is choice.scenario.type else None
+            row["suggestion"] = (
+                successor
+                if successor is not None and successor.type is choice.scenario.type
+                else None
+            )
     return rows
 
 
@@ -106,10 +160,14 @@ def default_test(request: WorkspaceRequest, scenario: str) -> HttpResponse:
 
 
 def test_model(request: WorkspaceRequest, model: str) -> None:
-    """Ask "provider/model" as an application would; what came of it is a message, also that it is switched off or gone."""
+    """Ask "provider/model" as an application would; what came of it is a message, also that it is
+    switched off or gone.
+    """
     try:
         took = try_model(tenant=request.tenant, name=model)
     except ServiceError as error:
         messages.error(request, str(error.message))
     else:
-        messages.success(request, _("%(model)s answered in %(ms)d ms.") % {"model": model, "ms": took})
+        messages.success(
+            request, _("%(model)s answered in %(ms)d ms.") % {"model": model, "ms": took}
+        )

@@ -40,7 +40,9 @@ def provider_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
     form = ModelFilterForm(request.GET, provider=declared)
     with reading_once():
         status = known_status(request, provider)
-        rows = paginate(request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query))
+        rows = paginate(
+            request, queries.entries(tenant_id=request.tenant.pk, provider=provider, **form.query)
+        )
     context = {
         "card": Card(status),
         "rows": rows,
@@ -63,7 +65,13 @@ def model_detail(request: WorkspaceRequest, provider: str, model: str) -> HttpRe
         used = _scenarios_with(request, layers.entry.id)
     form = FactsForm(request.POST if request.method == "POST" else None, layers=layers)
     if request.method == "POST" and form.is_valid():
-        call = partial(models.override, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
+        call = partial(
+            models.override,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            provider=provider,
+            model=model,
+        )
         if not form.changed_facts:
             messages.info(request, _("Nothing was changed."))
             return redirect(request.path)
@@ -71,22 +79,44 @@ def model_detail(request: WorkspaceRequest, provider: str, model: str) -> HttpRe
             messages.success(request, _("Your values of %(model)s were saved.") % {"model": model})
             return redirect(request.path)
     latest = latest_calls(tenant_id=request.tenant.pk, entries=[layers.entry]).get(layers.entry.id)
-    context = {"card": Card(status), "entry": layers.entry, "rows": facts_table(layers), "used": used, "layers": layers, "latest": latest}
+    context = {
+        "card": Card(status),
+        "entry": layers.entry,
+        "rows": facts_table(layers),
+        "used": used,
+        "layers": layers,
+        "latest": latest,
+    }
     return page_form(request, "models_catalog/model_detail.html", form, context)
 
 
 def _scenarios_with(request: WorkspaceRequest, model: str) -> list[Any]:
     """The scenarios whose default or fallback a model is."""
     chosen = queries.chosen(tenant_id=request.tenant.pk)
-    return [one.label for one in SCENARIOS if one.slug in chosen and model in (chosen[one.slug].model, *chosen[one.slug].fallbacks)]
+    return [
+        one.label
+        for one in SCENARIOS
+        if one.slug in chosen and model in (chosen[one.slug].model, *chosen[one.slug].fallbacks)
+    ]
 
 
 @page(Action.MANAGE_MODELS)
 @require_POST
 def model_toggle(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     enabled = request.POST.get("enabled") == "1"
-    call = partial(models.set_enabled, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model, enabled=enabled)
-    changed = act(request, call, "" if request.htmx else (_("Switched on.") if enabled else _("Switched off.")))
+    call = partial(
+        models.set_enabled,
+        tenant=request.tenant,
+        actor=actor_of(request),
+        provider=provider,
+        model=model,
+        enabled=enabled,
+    )
+    changed = act(
+        request,
+        call,
+        "" if request.htmx else (_("Switched on.") if enabled else _("Switched off.")),
+    )
     if not request.htmx or not changed:
         return _to_models(request, provider)
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
@@ -100,15 +130,23 @@ def _to_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
     """Back to the page of the list that the button stood on."""
     names = {"workspace": request.tenant.slug}
     address = (
-        reverse("models", kwargs=names) if "all" in request.POST else reverse("provider-models", kwargs={**names, "provider": provider})
+        reverse("models", kwargs=names)
+        if "all" in request.POST
+        else reverse("provider-models", kwargs={**names, "provider": provider})
     )
     typed = _typed(request)
     target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
-    return HttpResponse(status=204, headers={"HX-Redirect": target}) if request.htmx else redirect(target)
+    return (
+        HttpResponse(status=204, headers={"HX-Redirect": target})
+        if request.htmx
+        else redirect(target)
+    )
 
 
 def _typed(request: WorkspaceRequest) -> str:
-    """The filters of the list that a button stood on: "all" of the page of all models, "back" of a provider's."""
+    """The filters of the list that a button stood on: "all" of the page of all models, "back" of a
+    provider's.
+    """
     return request.POST.get("all") or request.POST.get("back", "")
 
 
@@ -119,9 +157,16 @@ def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
     if not chosen:
         messages.warning(request, _("Choose models first."))
         return _to_models(request, provider)
-    words = ngettext("%(count)d model switched.", "%(count)d models switched.", len(chosen)) % {"count": len(chosen)}
+    words = ngettext("%(count)d model switched.", "%(count)d models switched.", len(chosen)) % {
+        "count": len(chosen)
+    }
     call = partial(
-        models.set_many_enabled, tenant=request.tenant, actor=actor_of(request), provider=provider, models=chosen, enabled=enabled
+        models.set_many_enabled,
+        tenant=request.tenant,
+        actor=actor_of(request),
+        provider=provider,
+        models=chosen,
+        enabled=enabled,
     )
     act(request, call, words)
     return _to_models(request, provider)
@@ -132,15 +177,27 @@ def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
 def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
     known_provider(provider)
     found: list[ImportResult] = []
-    act(request, lambda: found.append(setup.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)))
+    act(
+        request,
+        lambda: found.append(
+            setup.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)
+        ),
+    )
     if found and found[0].failure:
         messages.warning(
-            request, _("The list could not be fetched: %(error)s The older list stays.") % {"error": found[0].failure.in_words(_)}
+            request,
+            _("The list could not be fetched: %(error)s The older list stays.")
+            % {"error": found[0].failure.in_words(_)},
         )
     elif found:
         messages.success(
             request,
-            ngettext("List refreshed: %(new)d new model.", "List refreshed: %(new)d new models.", found[0].new) % {"new": found[0].new},
+            ngettext(
+                "List refreshed: %(new)d new model.",
+                "List refreshed: %(new)d new models.",
+                found[0].new,
+            )
+            % {"new": found[0].new},
         )
     return _to_models(request, provider)
 
@@ -151,12 +208,27 @@ def model_add(request: WorkspaceRequest, provider: str) -> HttpResponse:
     form = ModelForm(request.POST or None, provider=declared)
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
-        typed = {"model": form.cleaned_data["model"], "type": form.cleaned_data["type"], "values": form.values("model")}
-        call = partial(adding.add_model, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check, **typed)
+        typed = {
+            "model": form.cleaned_data["model"],
+            "type": form.cleaned_data["type"],
+            "values": form.values("model"),
+        }
+        call = partial(
+            adding.add_model,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            provider=provider,
+            check=check,
+            **typed,
+        )
         if attempt(form, call):
             messages.success(request, _("%(model)s was added.") % {"model": typed["model"]})
             again = "again" in request.POST
-            return redirect("model-add" if again else "provider-models", workspace=request.tenant.slug, provider=provider)
+            return redirect(
+                "model-add" if again else "provider-models",
+                workspace=request.tenant.slug,
+                provider=provider,
+            )
     return page_form(request, "models_catalog/model_add.html", form, {"provider": declared})
 
 
@@ -175,8 +247,22 @@ def model_delete(request: WorkspaceRequest, provider: str, model: str) -> HttpRe
     if entry is None:
         raise Http404
     if request.method != "POST":
-        used = [choice.scenario.label for choice in queries.defaults(tenant_id=request.tenant.pk).values() if choice.model == entry.id]
-        return render(request, "models_catalog/model_delete.html", {"entry": entry, "provider": known_provider(provider), "used": used})
-    call = partial(models.remove_model, tenant=request.tenant, actor=actor_of(request), provider=provider, model=model)
+        used = [
+            choice.scenario.label
+            for choice in queries.defaults(tenant_id=request.tenant.pk).values()
+            if choice.model == entry.id
+        ]
+        return render(
+            request,
+            "models_catalog/model_delete.html",
+            {"entry": entry, "provider": known_provider(provider), "used": used},
+        )
+    call = partial(
+        models.remove_model,
+        tenant=request.tenant,
+        actor=actor_of(request),
+        provider=provider,
+        model=model,
+    )
     act(request, call, _("%(model)s was removed.") % {"model": model})
     return _to_models(request, provider)

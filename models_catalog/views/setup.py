@@ -31,7 +31,8 @@ def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
     """A page, and the same form in a dialog."""
     declared = offered_provider(provider)
     status = known_status(request, provider)
-    # In the dialog the form stands on the page of the list, whose filters have ids of the plain kind.
+    # In the dialog the form stands on the page of the list, whose filters have ids of the plain
+    # kind.
     form = SetupForm(
         request.POST or None,
         provider=declared,
@@ -41,12 +42,24 @@ def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
-        call = partial(setup.set_up_provider, tenant=request.tenant, actor=actor_of(request), provider=provider, check=check)
-        typed = {"name": form.cleaned_data["name"], "values": form.values("values"), "model": form.first_model}
+        call = partial(
+            setup.set_up_provider,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            provider=provider,
+            check=check,
+        )
+        typed = {
+            "name": form.cleaned_data["name"],
+            "values": form.values("values"),
+            "model": form.first_model,
+        }
         saved = attempt(form, partial(call, **typed, still_wanted=stays(request)))
         if saved:
             return _saved(request, declared, saved)
-    return page_form(request, "providers/setup.html", form, {"provider": declared, "status": status})
+    return page_form(
+        request, "providers/setup.html", form, {"provider": declared, "status": status}
+    )
 
 
 def offered_provider(slug: str) -> Provider:
@@ -57,7 +70,11 @@ def offered_provider(slug: str) -> Provider:
 
 
 def _free_name(request: WorkspaceRequest, provider: str) -> str:
-    taken = set(provider_queries.credentials(tenant_id=request.tenant.pk, provider=provider).values_list("name", flat=True))
+    taken = set(
+        provider_queries.credentials(tenant_id=request.tenant.pk, provider=provider).values_list(
+            "name", flat=True
+        )
+    )
     number = next(number for number in range(1, len(taken) + 2) if _numbered(number) not in taken)
     return _numbered(number)
 
@@ -67,18 +84,28 @@ def _numbered(number: int) -> str:
 
 
 def _saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> HttpResponse:
-    """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that the dialog may close."""
+    """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that
+    the dialog may close.
+    """
     _tell_saved(request, provider, row)
     home = reverse("provider-list", kwargs={"workspace": request.tenant.slug})
     if "again" in request.POST and provider.kind is Kind.HOSTING:
-        home = reverse("model-add", kwargs={"workspace": request.tenant.slug, "provider": provider.slug})
+        home = reverse(
+            "model-add", kwargs={"workspace": request.tenant.slug, "provider": provider.slug}
+        )
     if not request.htmx:
         return redirect(home)
     here, _mark, typed = (request.htmx.current_url_abs_path or "").partition("?")
     if here != home:
         return HttpResponse(status=204, headers={"HX-Redirect": home})
-    response = render(request, "providers/_saved.html", {**list_context(request, QueryDict(typed)), "oob": True})
-    for name, value in (("HX-Reswap", "none"), ("HX-Trigger-After-Settle", "modelkeep:saved"), ("Vary", "HX-Request")):
+    response = render(
+        request, "providers/_saved.html", {**list_context(request, QueryDict(typed)), "oob": True}
+    )
+    for name, value in (
+        ("HX-Reswap", "none"),
+        ("HX-Trigger-After-Settle", "modelkeep:saved"),
+        ("Vary", "HX-Request"),
+    ):
         response[name] = value
     return response
 
@@ -88,16 +115,25 @@ def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCred
     status = known_status(request, provider.slug)
     if row.state == CredentialState.NO_FUNDS:
         text = _(
-            "The key is valid, but the %(provider)s account has no credit%(code)s. Saved; calls will fail until the account is topped up."
+            "The key is valid, but the %(provider)s account has no credit%(code)s. Saved; calls "
+            "will fail until the account is topped up."
         )
         messages.warning(request, text % {**values, "code": row.failure.in_brackets(_)})
     elif status.list_failure:
-        text = _("Key saved. The model list could not be fetched%(code)s; the built-in list is used.")
+        text = _(
+            "Key saved. The model list could not be fetched%(code)s; the built-in list is used."
+        )
         told = text % {"code": status.list_failure.in_brackets(_)}
         # The button belongs to the form on the provider's card, which the list shows below.
-        button = format_html('<button type="submit" form="retry-{}" class="link">{}</button>', provider.slug, _("Retry"))
+        button = format_html(
+            '<button type="submit" form="retry-{}" class="link">{}</button>',
+            provider.slug,
+            _("Retry"),
+        )
         messages.warning(request, format_html("{} {}", told, button))
     elif row.state == CredentialState.UNCHECKED and not status.models:
         messages.success(request, _("%(provider)s is saved. Add its models next.") % values)
     else:
-        messages.success(request, _("%(provider)s is set up. Its models are in the catalog.") % values)
+        messages.success(
+            request, _("%(provider)s is set up. Its models are in the catalog.") % values
+        )

@@ -1,7 +1,9 @@
-"""One file per provider; each ends in PROVIDER = Provider(...). Modules whose name begins with an underscore are shared.
+"""One file per provider; each ends in PROVIDER = Provider(...). Modules whose name begins with an
+underscore are shared.
 
-Adapters are data and small pure functions. The one thing of Django they import is `gettext_lazy` for labels and help
-texts (`django.utils.translation` needs no settings and no app to be imported, and a lazy text is translated when a page
-is rendered). providers.wire, providers.transport.steps and providers.transport.egress import nothing of Django at all. The import
-contract "pure" says the same.
+Adapters are data and small pure functions. The one thing of Django they import is `gettext_lazy`
+for labels and help texts (`django.utils.translation` needs no settings and no app to be imported,
+and a lazy text is translated when a page is rendered). providers.wire, providers.transport.steps
+and providers.transport.egress import nothing of Django at all. The import contract "pure" says the
+same.
 """

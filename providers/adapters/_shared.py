@@ -9,17 +9,26 @@ from django.utils.translation import gettext_lazy as _
 from providers.declaration.spec import Field
 
 
-def base_url_field(*, help_text: Any = None, placeholder: str = "", required: bool = False, env: tuple[str, ...] = ()) -> Field:
+def base_url_field(
+    *,
+    help_text: Any = None,
+    placeholder: str = "",
+    required: bool = False,
+    env: tuple[str, ...] = (),
+) -> Field:
     """The address of the API: optional and advanced, but where a server is the tenant's own."""
     return Field(
         "base_url",
         _("Base URL"),
         required=required,
         advanced=not required,
-        # `is None`: a lazy text must not be evaluated, not even for its truth, before Django is set up.
+        # `is None`: a lazy text must not be evaluated, not even for its truth, before Django is set
+        # up.
         help_text=help_text
         if help_text is not None
-        else _("Leave empty for the provider's own address. Set it for a regional host or a relay."),
+        else _(
+            "Leave empty for the provider's own address. Set it for a regional host or a relay."
+        ),
         placeholder=placeholder,
         env=env,
     )

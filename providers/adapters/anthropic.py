@@ -29,8 +29,9 @@ from providers.wire.openai.model_list import MAX_MODELS, rows_of
 
 KEY_URL = "https://platform.claude.com/settings/keys"
 
-# For models that no fact knows, https://platform.claude.com/docs/en/about-claude/models/overview: up to 4.6 sampling is taken
-# (from 4.5 on temperature or top_p, not both), up to 4.6 a budget of thinking, from 4.6 on an effort. Other names are newer.
+# For models that no fact knows, https://platform.claude.com/docs/en/about-claude/models/overview:
+# up to 4.6 sampling is taken (from 4.5 on temperature or top_p, not both), up to 4.6 a budget of
+# thinking, from 4.6 on an effort. Other names are newer.
 _OLD = re.compile(r"claude-(?:instant|v?[12](?!\d)|3-|(?:opus|sonnet)-4(?:-[01])?(?:-\d{8})?$)")
 _4_5 = re.compile(r"claude-(?:haiku|sonnet|opus)-4-5(?:-\d{8})?$")
 _4_6 = re.compile(r"claude-(?:sonnet|opus)-4-6(?:-\d{8})?$")
@@ -44,7 +45,9 @@ def rules_of(model: str, facts: ModelFacts) -> Rules:
     sampling = facts.parameters.get("temperature", {}).get("supported")
     adaptive, budget = thinking_of(model, features)
     return Rules(
-        sampling=sampling if isinstance(sampling, bool) else bool(old or _4_5.match(model) or _4_6.match(model)),
+        sampling=sampling
+        if isinstance(sampling, bool)
+        else bool(old or _4_5.match(model) or _4_6.match(model)),
         both_samplings=old,
         adaptive=adaptive,
         budget=budget,
@@ -70,7 +73,9 @@ def auth(access: Access) -> dict[str, str]:
 
 def check(provider: Provider, access: Access) -> CheckExchange:
     """Free. A key without credit passes and fails with the first message."""
-    reply = yield get(url_of(provider, access, "/models?limit=1"), {**auth(access), "anthropic-version": VERSION})
+    reply = yield get(
+        url_of(provider, access, "/models?limit=1"), {**auth(access), "anthropic-version": VERSION}
+    )
     rows_of(reply)
 
 
@@ -79,10 +84,17 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
     after = ""
     while len(found) < MAX_MODELS:
         query = urlencode({"limit": 1000, **({"after_id": after} if after else {})})
-        reply = yield get(url_of(provider, access, f"/models?{query}"), {**auth(access), "anthropic-version": VERSION})
+        reply = yield get(
+            url_of(provider, access, f"/models?{query}"),
+            {**auth(access), "anthropic-version": VERSION},
+        )
         rows = rows_of(reply)
         found += (of_row(row) for row in rows)
-        if not rows or b'"has_more":true' not in reply.body.replace(b" ", b"") or rows[-1]["id"] == after:
+        if (
+            not rows
+            or b'"has_more":true' not in reply.body.replace(b" ", b"")
+            or rows[-1]["id"] == after
+        ):
             break
         after = rows[-1]["id"]
     return found
@@ -93,7 +105,10 @@ def of_row(row: dict[str, Any]) -> ListedModel:
     model = listed_model(row)
     if model.features is None or "reasoning" not in model.features:
         return model
-    return replace(model, features=model.features | {"always_thinking" if _ALWAYS.match(model.name) else "thinking"})
+    return replace(
+        model,
+        features=model.features | {"always_thinking" if _ALWAYS.match(model.name) else "thinking"},
+    )
 
 
 def guess_type(model: str) -> ModelType | None:

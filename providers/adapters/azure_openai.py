@@ -1,4 +1,6 @@
-"""Azure OpenAI in Microsoft Foundry (https://learn.microsoft.com/azure/ai-foundry/openai/): deployments, under names of the customer's."""
+"""Azure OpenAI in Microsoft Foundry (https://learn.microsoft.com/azure/ai-foundry/openai/):
+deployments, under names of the customer's.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,14 @@ _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 def deployed(ask: MakeExchange) -> MakeExchange:
     """The same exchange with the customer's deployment."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-        return (yield from with_account(provider, access, request.model, lambda there: ask(provider, request, there, facts)))
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
+        return (
+            yield from with_account(
+                provider, access, request.model, lambda there: ask(provider, request, there, facts)
+            )
+        )
 
     return exchange
 
@@ -68,7 +76,11 @@ def model_of(deployment: str, access: Access) -> str:
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
-    if "reasoning" in facts.features and "max_tokens" in body and _OPENAI.match(model_of(body["model"], access)):
+    if (
+        "reasoning" in facts.features
+        and "max_tokens" in body
+        and _OPENAI.match(model_of(body["model"], access))
+    ):
         limit = body.pop("max_tokens")
         body.setdefault("max_completion_tokens", limit)
     elif facts.features and "reasoning" not in facts.features:
@@ -76,7 +88,9 @@ def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFa
     fit_version(body, provider, access, facts)
 
 
-def fit_version(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+def fit_version(
+    body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
+) -> None:
     if is_before(access.values.get("api_version", ""), USAGE_SINCE):
         body.pop("stream_options", None)
 
@@ -84,7 +98,11 @@ def fit_version(body: dict[str, Any], provider: Provider, access: Access, facts:
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     """The name of a deployment says nothing: its base model does, and what the first answer says."""
     model = model_of(request.model, access)
-    ask = chat_or_responses(chat=CHAT, responses=RESPONSES, needs=lambda one, _access, known: needs_responses(model, one.body, known))
+    ask = chat_or_responses(
+        chat=CHAT,
+        responses=RESPONSES,
+        needs=lambda one, _access, known: needs_responses(model, one.body, known),
+    )
     return (yield from deployed(ask)(provider, request, access, facts))
 
 
@@ -93,7 +111,9 @@ RESPONSES = openai_responses(auth=auth)
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: reads the resource's base models, which proves endpoint and key. Deployments are tried as they are added."""
+    """Free: reads the resource's base models, which proves endpoint and key. Deployments are tried
+    as they are added.
+    """
 
     def ask(there: Access) -> Generator[Call, Reply, Reply]:
         return (yield get(url_of(provider, there, "/models"), auth(there), accept=frozenset({404})))
@@ -113,8 +133,15 @@ PROVIDER = Provider(
     label="Azure OpenAI Service",
     kind=Kind.HOSTING,
     order=2,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH),
-    description=_("Models deployed in your own Azure resource, added by the name of their deployment."),
+    model_types=(
+        ModelType.REASONING,
+        ModelType.EMBEDDING,
+        ModelType.SPEECH_TO_TEXT,
+        ModelType.TEXT_TO_SPEECH,
+    ),
+    description=_(
+        "Models deployed in your own Azure resource, added by the name of their deployment."
+    ),
     key_url="https://portal.azure.com/#view/HubsExtension/BrowseResource/resourceType/Microsoft.CognitiveServices%2Faccounts",
     docs_url="https://learn.microsoft.com/azure/ai-foundry/openai/",
     credential_fields=(
@@ -122,7 +149,10 @@ PROVIDER = Provider(
             required=True,
             placeholder="https://my-resource.openai.azure.com",
             env=("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"),
-            help_text=_("The resource's endpoint, from “Keys and Endpoint” in the Azure portal. A pasted address of a deployment is fine."),
+            help_text=_(
+                "The resource's endpoint, from “Keys and Endpoint” in the Azure portal. A pasted "
+                "address of a deployment is fine."
+            ),
         ),
         Field(
             "api_key",
@@ -141,7 +171,13 @@ PROVIDER = Provider(
             env=("AZURE_TENANT_ID",),
             help_text=_("Both IDs stand on the overview page of the app registration."),
         ),
-        Field("client_id", _("Application (client) ID"), required=False, group=BY_ENTRA, env=("AZURE_CLIENT_ID",)),
+        Field(
+            "client_id",
+            _("Application (client) ID"),
+            required=False,
+            group=BY_ENTRA,
+            env=("AZURE_CLIENT_ID",),
+        ),
         Field(
             "client_secret",
             _("Client secret"),
@@ -149,7 +185,10 @@ PROVIDER = Provider(
             required=False,
             group=BY_ENTRA,
             env=("AZURE_CLIENT_SECRET",),
-            help_text=_("Its value, not its ID. The application needs the role Cognitive Services OpenAI User."),
+            help_text=_(
+                "Its value, not its ID. The application needs the role Cognitive Services OpenAI "
+                "User."
+            ),
         ),
         Field(
             "api_version",
@@ -158,7 +197,9 @@ PROVIDER = Provider(
             advanced=True,
             placeholder="2024-10-21",
             env=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
-            help_text=_("Leave empty for Azure's v1 API. A date asks the older route of each deployment."),
+            help_text=_(
+                "Leave empty for Azure's v1 API. A date asks the older route of each deployment."
+            ),
         ),
     ),
     model_label=_("Name of the deployment"),
@@ -168,14 +209,21 @@ PROVIDER = Provider(
             _("Base model"),
             required=False,
             placeholder="gpt-5.6-luna",
-            help_text=_("Which model the deployment runs: its name does not say. Limits and features follow from it."),
+            help_text=_(
+                "Which model the deployment runs: its name does not say. Limits and features "
+                "follow from it."
+            ),
         ),
-        Field("api_version", _("API version"), required=False, advanced=True, placeholder="2024-10-21"),
+        Field(
+            "api_version", _("API version"), required=False, advanced=True, placeholder="2024-10-21"
+        ),
     ),
     read_base_url=read_base_url,
     operations={
         Operation.CHAT: chat,
-        Operation.COMPLETION: deployed(openai_completions(auth=auth, adjust=fit_version, tidy=tidy)),
+        Operation.COMPLETION: deployed(
+            openai_completions(auth=auth, adjust=fit_version, tidy=tidy)
+        ),
         Operation.EMBEDDINGS: deployed(openai_embeddings(auth=auth, max_inputs=MAX_INPUTS)),
         Operation.TRANSCRIPTION: deployed(openai_audio(auth=auth, path="/audio/transcriptions")),
         Operation.TRANSLATION: deployed(openai_audio(auth=auth, path="/audio/translations")),

@@ -1,4 +1,6 @@
-"""ChatGLM: self-hosted servers of four kinds under one name, and the vendor's hosted service (Zhipu, Z.ai)."""
+"""ChatGLM: self-hosted servers of four kinds under one name, and the vendor's hosted service
+(Zhipu, Z.ai).
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     else:
         fit_served(body)
     accept = NO_ROUTE if is_first_generation(request.model) and not hosted else frozenset()
-    call = post_json(url_of(provider, access, "/chat/completions"), auth(access), body, stream=request.stream)
+    call = post_json(
+        url_of(provider, access, "/chat/completions"), auth(access), body, stream=request.stream
+    )
     call.accept = accept
     reply = yield call
     if reply.status in accept:
@@ -81,7 +85,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     return answer_of(read_object(reply), tidy)
 
 
-def plain_chat(provider: Provider, request: Request, access: Access) -> Generator[Call, Reply, Answer | ReadyAnswer]:
+def plain_chat(
+    provider: Provider, request: Request, access: Access
+) -> Generator[Call, Reply, Answer | ReadyAnswer]:
     reply = yield post_json(root_of(provider, access), auth(access), old.prompt_body(request))
     answer = old.prompt_answer(reply, request.model)
     assert answer.body is not None
@@ -90,7 +96,9 @@ def plain_chat(provider: Provider, request: Request, access: Access) -> Generato
 
 
 def fit_first_generation(body: dict[str, Any]) -> None:
-    """ChatGLM2's and ChatGLM3's own servers: they know neither stream_options nor the newer name of max_tokens."""
+    """ChatGLM2's and ChatGLM3's own servers: they know neither stream_options nor the newer name of
+    max_tokens.
+    """
     body.pop("stream_options", None)
     use_max_tokens(body)
     use_system_role(body)
@@ -99,12 +107,17 @@ def fit_first_generation(body: dict[str, Any]) -> None:
 
 
 def fit_served(body: dict[str, Any]) -> None:
-    """GLM-4 and later, served by vLLM or SGLang: OpenAI's format. Thinking is switched off in the model's own template."""
+    """GLM-4 and later, served by vLLM or SGLang: OpenAI's format. Thinking is switched off in the
+    model's own template.
+    """
     if body.get("stream"):
         ask_for_usage(body)
     if body.get("reasoning_effort") == "none":
         del body["reasoning_effort"]
-        body["chat_template_kwargs"] = {"enable_thinking": False, **(body.get("chat_template_kwargs") or {})}
+        body["chat_template_kwargs"] = {
+            "enable_thinking": False,
+            **(body.get("chat_template_kwargs") or {}),
+        }
 
 
 _FINISH = {"sensitive": "content_filter", "model_context_window_exceeded": "length"}
@@ -115,19 +128,27 @@ def tidy(body: dict[str, Any]) -> bool:
     for choice in choices_of(body):
         finish = choice.get("finish_reason")
         if finish == "network_error":
-            raise ProviderError(Failure.ERROR, Reason("network_error"), status=200, provider_code=finish)
+            raise ProviderError(
+                Failure.ERROR, Reason("network_error"), status=200, provider_code=finish
+            )
         if finish in _FINISH:
             choice["finish_reason"] = _FINISH[finish]
             changed = True
         part = choice.get("message") or choice.get("delta")
-        if isinstance(part, dict) and isinstance(part.get("reasoning"), str) and "reasoning_content" not in part:
+        if (
+            isinstance(part, dict)
+            and isinstance(part.get("reasoning"), str)
+            and "reasoning_content" not in part
+        ):
             part["reasoning_content"] = part.pop("reasoning")
             changed = True
     return changed
 
 
 _served_embeddings = openai_embeddings(auth=auth)
-_hosted_embeddings = openai_embeddings(auth=auth, adjust=lambda body: body.pop("encoding_format", None), max_inputs=64)
+_hosted_embeddings = openai_embeddings(
+    auth=auth, adjust=lambda body: body.pop("encoding_format", None), max_inputs=64
+)
 _transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
 
 
@@ -136,13 +157,26 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     return (yield from exchange(provider, request, access, facts))
 
 
-def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+def transcriptions(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts
+) -> Exchange:
     """OpenAI's form; the hosted service knows a few of its fields and always answers with JSON."""
     if not is_hosted(provider, access):
         return (yield from _transcriptions(provider, request, access, facts))
-    answer = yield from _transcriptions(provider, replace(request, body=hosted_transcription(request.body)), access, facts)
-    if isinstance(answer, Answer) and answer.body is not None and request.body.get("response_format") == "text":
-        return Answer(None, answer.usage, content=str(answer.body.get("text") or "").encode(), content_type=TEXT_TYPES["text"])
+    answer = yield from _transcriptions(
+        provider, replace(request, body=hosted_transcription(request.body)), access, facts
+    )
+    if (
+        isinstance(answer, Answer)
+        and answer.body is not None
+        and request.body.get("response_format") == "text"
+    ):
+        return Answer(
+            None,
+            answer.usage,
+            content=str(answer.body.get("text") or "").encode(),
+            content_type=TEXT_TYPES["text"],
+        )
     return answer
 
 
@@ -154,7 +188,9 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     elif is_hosted(provider, access):
         raise error_or(reply, provider)
     else:
-        reply = yield post_json(root_of(provider, access), auth(access), {"prompt": "ping", "history": []})
+        reply = yield post_json(
+            root_of(provider, access), auth(access), {"prompt": "ping", "history": []}
+        )
         old.prompt_answer(reply, "")
 
 
@@ -163,16 +199,27 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
     if reply.status in NO_ROUTE:
         return []
-    rows = [{**row, "id": "chatglm2-6b"} if row["id"] == "gpt-3.5-turbo" else row for row in rows_of(reply)]
+    rows = [
+        {**row, "id": "chatglm2-6b"} if row["id"] == "gpt-3.5-turbo" else row
+        for row in rows_of(reply)
+    ]
     models = (listed(row, guess_type) for row in rows)
     return [model for model in models if model is not None]
 
 
 def guess_type(model: str) -> ModelType | None:
     name = model.lower()
-    kinds = ((r"rerank", ModelType.RERANK), (r"embedding|bge-|m3e", ModelType.EMBEDDING), (r"asr|whisper", ModelType.SPEECH_TO_TEXT))
+    kinds = (
+        (r"rerank", ModelType.RERANK),
+        (r"embedding|bge-|m3e", ModelType.EMBEDDING),
+        (r"asr|whisper", ModelType.SPEECH_TO_TEXT),
+    )
     found = next((kind for pattern, kind in kinds if re.search(pattern, name)), None)
-    return found or (None if re.search(r"cogview|cogvideo|image|tts|vidu|voice|realtime|ocr", name) else ModelType.REASONING)
+    return found or (
+        None
+        if re.search(r"cogview|cogvideo|image|tts|vidu|voice|realtime|ocr", name)
+        else ModelType.REASONING
+    )
 
 
 PROVIDER = Provider(
@@ -180,8 +227,15 @@ PROVIDER = Provider(
     label="ChatGLM",
     kind=Kind.OWN,
     order=10,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
-    description=_("ChatGLM and GLM models on your own server, or hosted by Zhipu (bigmodel.cn) or Z.ai."),
+    model_types=(
+        ModelType.REASONING,
+        ModelType.EMBEDDING,
+        ModelType.SPEECH_TO_TEXT,
+        ModelType.RERANK,
+    ),
+    description=_(
+        "ChatGLM and GLM models on your own server, or hosted by Zhipu (bigmodel.cn) or Z.ai."
+    ),
     key_url=KEY_URL,
     docs_url="https://github.com/THUDM/ChatGLM3",
     credential_fields=(
@@ -190,7 +244,8 @@ PROVIDER = Provider(
             placeholder="http://127.0.0.1:8000",
             env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "CHATGLM_BASE_URL", "GLM_BASE_URL"),
             help_text=_(
-                "The address of your server. For the hosted service: https://open.bigmodel.cn/api/paas/v4 or https://api.z.ai/api/paas/v4."
+                "The address of your server. For the hosted service: "
+                "https://open.bigmodel.cn/api/paas/v4 or https://api.z.ai/api/paas/v4."
             ),
         ),
         Field(

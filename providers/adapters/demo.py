@@ -1,4 +1,6 @@
-"""Demo: answers locally, without key or network, so that everything can be tried before a key is there."""
+"""Demo: answers locally, without key or network, so that everything can be tried before a key is
+there.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ _TYPES = {
 
 def must_be(request: Request, model: str) -> None:
     if request.model != model:
-        raise ProviderError(Failure.MODEL_NOT_FOUND, Reason("no_demo_model", model=repr(request.model)), status=404, sent=False)
+        raise ProviderError(
+            Failure.MODEL_NOT_FOUND,
+            Reason("no_demo_model", model=repr(request.model)),
+            status=404,
+            sent=False,
+        )
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -54,7 +61,11 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     text, usage, finish = demo.reply_to(request)
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
-    body = {**demo.head_of(request, "chat.completion"), "choices": [choice], "usage": demo.usage_json(usage)}
+    body = {
+        **demo.head_of(request, "chat.completion"),
+        "choices": [choice],
+        "usage": demo.usage_json(usage),
+    }
     return Answer(body, usage, finish_reason=finish)
 
 
@@ -64,8 +75,15 @@ def complete(provider: Provider, request: Request, access: Access, facts: ModelF
     if request.stream:
         return demo.EchoDecoder(request)
     echoes, usage = demo.completed(request)
-    choices = [{"text": text, "index": number, "logprobs": None, "finish_reason": end} for number, (text, end) in enumerate(echoes)]
-    body = {**demo.head_of(request, "text_completion"), "choices": choices, "usage": demo.usage_json(usage)}
+    choices = [
+        {"text": text, "index": number, "logprobs": None, "finish_reason": end}
+        for number, (text, end) in enumerate(echoes)
+    ]
+    body = {
+        **demo.head_of(request, "text_completion"),
+        "choices": choices,
+        "usage": demo.usage_json(usage),
+    }
     return Answer(body, usage, finish_reason=echoes[0][1])
 
 
@@ -74,8 +92,13 @@ def embed(provider: Provider, request: Request, access: Access, facts: ModelFact
     yield from ()
     texts = demo.texts_in(request, "input")
     wanted = request.body.get("dimensions")
-    dimensions = wanted if isinstance(wanted, int) and 1 <= wanted <= demo.DIMENSIONS else demo.DIMENSIONS
-    return joined([([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))], request)
+    dimensions = (
+        wanted if isinstance(wanted, int) and 1 <= wanted <= demo.DIMENSIONS else demo.DIMENSIONS
+    )
+    return joined(
+        [([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))],
+        request,
+    )
 
 
 def transcribe(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -84,7 +107,9 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
     if request.upload is None or not request.upload.data:
         raise CannotExpress("An audio file is missing.", param="file")
     if request.body.get("response_format") == "text":
-        return Answer(None, content=f"{demo.TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8")
+        return Answer(
+            None, content=f"{demo.TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8"
+        )
     return Answer({"text": demo.TRANSCRIPT})
 
 
@@ -100,15 +125,24 @@ def speak(provider: Provider, request: Request, access: Access, facts: ModelFact
         raise CannotExpress("input must be the text to speak.", param="input")
     samples = demo.tone_of(text, min(4.0, max(0.25, float(speed or 1.0))))
     audio = samples if wanted == "pcm" else demo.wav_of(samples)
-    return ReadySpeech(audio) if request.stream else Answer(None, content=audio, content_type=AUDIO_TYPES[wanted])
+    return (
+        ReadySpeech(audio)
+        if request.stream
+        else Answer(None, content=audio, content_type=AUDIO_TYPES[wanted])
+    )
 
 
 def order(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     must_be(request, RERANK)
     yield from ()
     question = question_of(request)
-    scores = [(number, demo.overlap(question.query, text)) for number, text in enumerate(question.documents)]
-    answer = rerank_answer(question, Ranking(scores, sum(map(demo.tokens_in, (question.query, *question.documents)))))
+    scores = [
+        (number, demo.overlap(question.query, text))
+        for number, text in enumerate(question.documents)
+    ]
+    answer = rerank_answer(
+        question, Ranking(scores, sum(map(demo.tokens_in, (question.query, *question.documents))))
+    )
     assert answer.body is not None
     answer.body["note"] = demo.RANK_NOTE
     return answer
@@ -122,7 +156,12 @@ def judge(provider: Provider, request: Request, access: Access, facts: ModelFact
     texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
     texts = texts or [demo.text_in(given)]
     results = [demo.judgement() for _text in texts]
-    body = {"id": f"modr-demo-{uuid.uuid4().hex}", "model": request.model, "results": results, "note": demo.JUDGE_NOTE}
+    body = {
+        "id": f"modr-demo-{uuid.uuid4().hex}",
+        "model": request.model,
+        "results": results,
+        "note": demo.JUDGE_NOTE,
+    }
     return Answer(body, Usage(sum(map(demo.tokens_in, texts))))
 
 
@@ -146,7 +185,9 @@ PROVIDER = Provider(
     kind=Kind.OWN,
     order=1000,
     model_types=tuple(_TYPES.values()),
-    description=_("Answers locally with made-up texts: for trying things out, without key, network or cost."),
+    description=_(
+        "Answers locally with made-up texts: for trying things out, without key, network or cost."
+    ),
     credential_fields=(),
     operations={
         Operation.CHAT: chat,

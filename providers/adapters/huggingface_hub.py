@@ -74,8 +74,12 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def is_endpoint(provider: Provider, access: Access) -> bool:
-    """Whether a server of the tenant's own is called. Raises CannotExpress for an endpoint without an address."""
-    mode = access.model_values.get("mode") or ("endpoint" if is_host(provider, access, "endpoints.huggingface.cloud") else "router")
+    """Whether a server of the tenant's own is called. Raises CannotExpress for an endpoint without
+    an address.
+    """
+    mode = access.model_values.get("mode") or (
+        "endpoint" if is_host(provider, access, "endpoints.huggingface.cloud") else "router"
+    )
     if mode == "endpoint" and is_host(provider, access, "router.huggingface.co"):
         raise CannotExpress("An Inference Endpoint needs its own base URL.", param="base_url")
     return mode == "endpoint"
@@ -87,10 +91,14 @@ def at_root(provider: Provider, access: Access) -> Access:
 
 
 def task_url(provider: Provider, access: Access, model: str, task: str = "") -> str:
-    """Address of a model at Hugging Face's own service, the only one that knows these tasks in its own format."""
+    """Address of a model at Hugging Face's own service, the only one that knows these tasks in its
+    own format.
+    """
     name, _colon, server = model.partition(":")
     if server not in ("", "hf-inference"):
-        raise CannotExpress("Through the router, only hf-inference offers models of this type here.", param="model")
+        raise CannotExpress(
+            "Through the router, only hf-inference offers models of this type here.", param="model"
+        )
     return f"{at_root(provider, access).base_url}/hf-inference/models/{path_segments(name)}{task}"
 
 
@@ -120,8 +128,15 @@ def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFa
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
     wanted = body.get("response_format")
-    if str(body["model"]).endswith(":hf-inference") and isinstance(wanted, dict) and wanted.get("type") == "json_schema":
-        body["response_format"] = {"type": "json_object", "value": (wanted.get("json_schema") or {}).get("schema")}
+    if (
+        str(body["model"]).endswith(":hf-inference")
+        and isinstance(wanted, dict)
+        and wanted.get("type") == "json_schema"
+    ):
+        body["response_format"] = {
+            "type": "json_object",
+            "value": (wanted.get("json_schema") or {}).get("schema"),
+        }
 
 
 _FINISH = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop"}
@@ -134,7 +149,9 @@ def tidy(body: dict[str, Any]) -> bool:
         finish = choice.get("finish_reason")
         if finish in _FINISH or finish == "":
             # Inside a stream an empty reason stands in every chunk.
-            choice["finish_reason"] = _FINISH.get(finish) or ("stop" if "message" in choice else None)
+            choice["finish_reason"] = _FINISH.get(finish) or (
+                "stop" if "message" in choice else None
+            )
             changed = True
         part = choice.get("delta") or choice.get("message")
         if isinstance(part, dict):
@@ -157,7 +174,11 @@ def tidy_message(part: dict[str, Any]) -> bool:
 
 def tidy_usage(usage: Any) -> bool:
     """Some providers count cached tokens beside the others, not in their details."""
-    if not isinstance(usage, dict) or not isinstance(usage.get("cached_tokens"), int) or usage.get("prompt_tokens_details"):
+    if (
+        not isinstance(usage, dict)
+        or not isinstance(usage.get("cached_tokens"), int)
+        or usage.get("prompt_tokens_details")
+    ):
         return False
     usage["prompt_tokens_details"] = {"cached_tokens": usage.pop("cached_tokens")}
     return True
@@ -166,9 +187,14 @@ def tidy_usage(usage: Any) -> bool:
 _openai_completions = openai_completions(auth=auth, tidy=tidy)
 
 
-def completions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+def completions(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts
+) -> Exchange:
     if not is_endpoint(provider, access):
-        raise CannotExpress("The router knows chats only; text completions need an Inference Endpoint.", param="model")
+        raise CannotExpress(
+            "The router knows chats only; text completions need an Inference Endpoint.",
+            param="model",
+        )
     return (yield from _openai_completions(provider, request, access, facts))
 
 
@@ -183,12 +209,17 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
         url = task_url(provider, access, request.model, "/pipeline/feature-extraction")
         return (yield from extract(url, request, access, facts))
     by_hand = extract(f"{at_root(provider, access).base_url}/", request, access, facts)
-    return (yield from unless_unknown(_openai_embeddings(provider, request, access, facts), by_hand))
+    return (
+        yield from unless_unknown(_openai_embeddings(provider, request, access, facts), by_hand)
+    )
 
 
 def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     if request.body.get("dimensions") is not None:
-        raise CannotExpress("This provider's vectors are of one size only: leave dimensions out.", param="dimensions")
+        raise CannotExpress(
+            "This provider's vectors are of one size only: leave dimensions out.",
+            param="dimensions",
+        )
     options = {name: request.body[name] for name in OPTIONS if name in request.body}
     parts = []
     for texts in batches(texts_of(request), facts.max_inputs or MAX_INPUTS):
@@ -205,12 +236,16 @@ def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Ex
 _openai_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
 
 
-def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+def transcriptions(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts
+) -> Exchange:
     """The audio as it is; at endpoints OpenAI's route, where the server has it."""
     if not is_endpoint(provider, access):
         return (yield from transcribe(task_url(provider, access, request.model), request, access))
     by_hand = transcribe(f"{at_root(provider, access).base_url}/", request, access)
-    return (yield from unless_unknown(_openai_transcriptions(provider, request, access, facts), by_hand))
+    return (
+        yield from unless_unknown(_openai_transcriptions(provider, request, access, facts), by_hand)
+    )
 
 
 def transcribe(url: str, request: Request, access: Access) -> Exchange:
@@ -228,7 +263,9 @@ _rerank = rerank(auth=auth, path="/rerank", version="", build=ranked_texts)
 def ranking(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     """text-embeddings-inference: https://huggingface.github.io/text-embeddings-inference"""
     if not is_endpoint(provider, access):
-        raise CannotExpress("The router ranks no documents; add the model as an Inference Endpoint.", param="model")
+        raise CannotExpress(
+            "The router ranks no documents; add the model as an Inference Endpoint.", param="model"
+        )
     return (yield from _rerank(provider, request, at_root(provider, access), facts))
 
 
@@ -256,7 +293,11 @@ def may_call(reply: Reply) -> bool:
     if not isinstance(token, dict) or token.get("role") != "fineGrained":
         return True
     grants = token.get("fineGrained") or {}
-    scoped = [permission for entity in grants.get("scoped") or () for permission in entity.get("permissions") or ()]
+    scoped = [
+        permission
+        for entity in grants.get("scoped") or ()
+        for permission in entity.get("permissions") or ()
+    ]
     return MAY_CALL in (*(grants.get("global") or ()), *scoped)
 
 
@@ -265,7 +306,12 @@ PROVIDER = Provider(
     label="Hugging Face Hub",
     kind=Kind.HOSTING,
     order=4,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
+    model_types=(
+        ModelType.REASONING,
+        ModelType.EMBEDDING,
+        ModelType.SPEECH_TO_TEXT,
+        ModelType.RERANK,
+    ),
     description=_("Open models through Inference Providers, and Inference Endpoints of your own."),
     key_url=KEY_URL,
     docs_url="https://huggingface.co/docs/inference-providers",
@@ -274,18 +320,27 @@ PROVIDER = Provider(
             "api_token",
             _("Access token"),
             secret=True,
-            help_text=_("A fine-grained token with the permission “Make calls to Inference Providers”."),
+            help_text=_(
+                "A fine-grained token with the permission “Make calls to Inference Providers”."
+            ),
             help_url=KEY_URL,
             placeholder="hf_...",
             prefix="hf_",
-            env=("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_API_KEY"),
+            env=(
+                "HF_TOKEN",
+                "HUGGINGFACEHUB_API_TOKEN",
+                "HUGGING_FACE_HUB_TOKEN",
+                "HUGGINGFACE_API_KEY",
+            ),
         ),
         Field(
             "bill_to",
             _("Organization to bill"),
             required=False,
             advanced=True,
-            help_text=_("Name of an organization that pays for the calls instead of the token's owner."),
+            help_text=_(
+                "Name of an organization that pays for the calls instead of the token's owner."
+            ),
         ),
         base_url_field(),
     ),
@@ -295,10 +350,13 @@ PROVIDER = Provider(
             _("Served by"),
             required=False,
             choices=(("router", _("Inference Providers")), ("endpoint", _("Inference Endpoint"))),
-            help_text=_("Inference Providers if left empty. An endpoint needs its base URL and a token."),
+            help_text=_(
+                "Inference Providers if left empty. An endpoint needs its base URL and a token."
+            ),
         ),
         base_url_field(
-            help_text=_("Address of the Inference Endpoint."), placeholder="https://name.us-east-1.aws.endpoints.huggingface.cloud"
+            help_text=_("Address of the Inference Endpoint."),
+            placeholder="https://name.us-east-1.aws.endpoints.huggingface.cloud",
         ),
         Field(
             "api_token",
@@ -306,7 +364,10 @@ PROVIDER = Provider(
             secret=True,
             required=False,
             advanced=True,
-            help_text=_("The token above is not sent to other addresses: an endpoint needs one of its own, unless it is public."),
+            help_text=_(
+                "The token above is not sent to other addresses: an endpoint needs one of its "
+                "own, unless it is public."
+            ),
             placeholder="hf_...",
             prefix="hf_",
         ),
@@ -316,7 +377,10 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             placeholder="openai/gpt-oss-120b",
-            help_text=_("Which model the endpoint runs, where its name does not say. Limits and features follow from it."),
+            help_text=_(
+                "Which model the endpoint runs, where its name does not say. Limits and features "
+                "follow from it."
+            ),
         ),
     ),
     operations={

@@ -79,7 +79,11 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     checked_body(request, facts)  # refuses a size that the model cannot give
     parts = []
     for texts in batches(texts_of(request), facts.max_inputs or MAX_TEXTS):
-        call = post_json(grouped(url_of(provider, access, "/embeddings"), access), auth(access), embedding_body(request, texts))
+        call = post_json(
+            grouped(url_of(provider, access, "/embeddings"), access),
+            auth(access),
+            embedding_body(request, texts),
+        )
         body = read_object((yield call))
         vectors = vectors_of(body)
         check_count(len(vectors), texts)
@@ -88,7 +92,9 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
 
 
 def speech(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    call = post_json(grouped(url_of(provider, access, "/t2a_v2"), access), auth(access), speech_body(request))
+    call = post_json(
+        grouped(url_of(provider, access, "/t2a_v2"), access), auth(access), speech_body(request)
+    )
     audio = audio_of(read_object((yield call)))
     if request.stream:
         return ReadySpeech(audio)
@@ -101,8 +107,16 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     if reply.status not in NO_ROUTE:
         rows_of(reply)
         return
-    body = {"model": CHECK_MODEL, "messages": [{"role": "user", "content": "ping"}], "max_completion_tokens": 1}
-    answer_of(read_object((yield post_json(url_of(provider, access, "/chat/completions"), auth(access), body))))
+    body = {
+        "model": CHECK_MODEL,
+        "messages": [{"role": "user", "content": "ping"}],
+        "max_completion_tokens": 1,
+    }
+    answer_of(
+        read_object(
+            (yield post_json(url_of(provider, access, "/chat/completions"), auth(access), body))
+        )
+    )
 
 
 def guess_type(model: str) -> ModelType | None:
@@ -121,7 +135,9 @@ PROVIDER = Provider(
     kind=Kind.OWN,
     order=9,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
-    description=_("Models for conversations and code with long contexts, embeddings and spoken voices."),
+    description=_(
+        "Models for conversations and code with long contexts, embeddings and spoken voices."
+    ),
     key_url=KEY_URL,
     docs_url="https://platform.minimax.io/docs",
     credential_fields=(
@@ -131,7 +147,10 @@ PROVIDER = Provider(
             _("Platform"),
             required=False,
             choices=(("intl", _("International (minimax.io)")), ("cn", _("China (minimaxi.com)"))),
-            help_text=_("A key works at the platform it was made at. Without a choice, the international one is called."),
+            help_text=_(
+                "A key works at the platform it was made at. Without a choice, the international "
+                "one is called."
+            ),
         ),
         Field(
             "group_id",
@@ -139,7 +158,10 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             env=("MINIMAX_GROUP_ID",),
-            help_text=_("For embeddings and older speech models only. Found beside the key on the account's page."),
+            help_text=_(
+                "For embeddings and older speech models only. Found beside the key on the "
+                "account's page."
+            ),
         ),
         base_url_field(),
     ),

@@ -36,8 +36,10 @@ from providers.wire.openai.responses_decoding import RESPONSE_CODES
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 KEY_URL = "https://platform.openai.com/api-keys"
-MAX_INPUTS = 2048  # of one embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
-CHECK_MODEL = "gpt-6-luna"  # the cheapest; asked for a few tokens only where a restricted key cannot read the list
+# of one embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
+MAX_INPUTS = 2048
+# the cheapest; asked for a few tokens only where a restricted key cannot read the list
+CHECK_MODEL = "gpt-6-luna"
 
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
     (r"realtime|-live\b|^sora|^dall-e|image|^computer-use", None),
@@ -63,17 +65,25 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """max_tokens is refused by reasoning models and deprecated for the others; reasoning texts are another format's."""
+    """max_tokens is refused by reasoning models and deprecated for the others; reasoning texts are
+    another format's.
+    """
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
     if facts.features and "reasoning" not in facts.features:
-        body.pop("reasoning_effort", None)  # refused by models that do not reason; a default model may be any
-    if "max_tokens" in body and (is_host(provider, access, "api.openai.com") or "reasoning" in facts.features):
+        body.pop(
+            "reasoning_effort", None
+        )  # refused by models that do not reason; a default model may be any
+    if "max_tokens" in body and (
+        is_host(provider, access, "api.openai.com") or "reasoning" in facts.features
+    ):
         limit = body.pop("max_tokens")
         body.setdefault("max_completion_tokens", limit)
 
 
-def choose_voice(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+def choose_voice(
+    body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
+) -> None:
     """A voice must be named."""
     body.setdefault("voice", "alloy")
 
@@ -94,7 +104,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 
 
 def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    if is_host(provider, access, "api.openai.com") and not knows_completions_only(request.model, facts):
+    if is_host(provider, access, "api.openai.com") and not knows_completions_only(
+        request.model, facts
+    ):
         message = f"{request.model} chats and does not complete texts: ask it at /v1/chat/completions, with messages."
         raise CannotExpress(message, param="model")
     return (yield from COMPLETION(provider, request, access, facts))
@@ -113,7 +125,9 @@ def lacks_scope(reply: Reply) -> bool:
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: reads the list of models. A key that may chat but not read the list is tried with a chat of a few tokens."""
+    """Free: reads the list of models. A key that may chat but not read the list is tried with a
+    chat of a few tokens.
+    """
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=frozenset({403}))
     if reply.status != 403:
         rows_of(reply)
@@ -134,13 +148,25 @@ PROVIDER = Provider(
     label="OpenAI",
     kind=Kind.OWN,
     order=1,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.TEXT_TO_SPEECH, ModelType.MODERATION),
+    model_types=(
+        ModelType.REASONING,
+        ModelType.EMBEDDING,
+        ModelType.SPEECH_TO_TEXT,
+        ModelType.TEXT_TO_SPEECH,
+        ModelType.MODERATION,
+    ),
     description=_("GPT models, embeddings, transcription, speech and moderation."),
     key_url=KEY_URL,
     docs_url="https://platform.openai.com/docs",
     credential_fields=(
         Field(
-            "api_key", _("API key"), secret=True, help_url=KEY_URL, placeholder="sk-...", prefix="sk-", env=("OPENAI_API_KEY", "OPENAI_KEY")
+            "api_key",
+            _("API key"),
+            secret=True,
+            help_url=KEY_URL,
+            placeholder="sk-...",
+            prefix="sk-",
+            env=("OPENAI_API_KEY", "OPENAI_KEY"),
         ),
         Field(
             "organization",
@@ -151,9 +177,16 @@ PROVIDER = Provider(
             env=("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
         ),
         Field(
-            "project", _("Project ID"), required=False, advanced=True, placeholder="proj_...", env=("OPENAI_PROJECT_ID", "OPENAI_PROJECT")
+            "project",
+            _("Project ID"),
+            required=False,
+            advanced=True,
+            placeholder="proj_...",
+            env=("OPENAI_PROJECT_ID", "OPENAI_PROJECT"),
         ),
-        base_url_field(placeholder="https://eu.api.openai.com/v1", env=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
+        base_url_field(
+            placeholder="https://eu.api.openai.com/v1", env=("OPENAI_BASE_URL", "OPENAI_API_BASE")
+        ),
     ),
     default_base_url="https://api.openai.com/v1",
     operations={
@@ -165,7 +198,13 @@ PROVIDER = Provider(
         Operation.SPEECH: openai_speech(auth=auth, adjust=choose_voice),
         Operation.MODERATION: openai_moderations(auth=auth),
     },
-    errors=openai_errors({**RESPONSE_CODES, "invalid_organization": Failure.AUTH, "mismatched_organization": Failure.AUTH}),
+    errors=openai_errors(
+        {
+            **RESPONSE_CODES,
+            "invalid_organization": Failure.AUTH,
+            "mismatched_organization": Failure.AUTH,
+        }
+    ),
     check=check,
     list_models=list_models(auth=auth, guess=guess_type),
     guess_type=guess_type,

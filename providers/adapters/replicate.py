@@ -66,10 +66,14 @@ KEY_URL = "https://replicate.com/account/api-tokens"
 KEY_FIELD = "replicate_api_token"
 VERSION_FIELD = "model_version"
 SHAPE_LIVES = 3600.0  # seconds in which a new latest version may go unnoticed
-UNDESCRIBED = frozenset({403, 404, 405})  # a relay may have no such route; the prediction's own answer decides then
+UNDESCRIBED = frozenset(
+    {403, 404, 405}
+)  # a relay may have no such route; the prediction's own answer decides then
 LARGEST_DATA_URI = 256 * 1024  # characters; what is larger becomes a file that lives for a day
 NOT_FINISHED = 202  # the wait was over first
-REFUSED = frozenset({422, 503})  # answers to a start that are never repeated: it might be paid twice
+REFUSED = frozenset(
+    {422, 503}
+)  # answers to a start that are never repeated: it might be paid twice
 
 auth = bearer(KEY_FIELD)
 
@@ -78,7 +82,9 @@ auth = bearer(KEY_FIELD)
 
 
 def name_and_version(model: str, access: Access) -> tuple[str, str]:
-    """`owner/name` and the version that was chosen, by its own field or behind a colon; "" for the latest. Raises CannotExpress."""
+    """`owner/name` and the version that was chosen, by its own field or behind a colon; "" for the
+    latest. Raises CannotExpress.
+    """
     name, _colon, typed = model.partition(":")
     owner, _slash, rest = name.partition("/")
     if not owner or not rest or "/" in rest:
@@ -92,18 +98,29 @@ def model_url(provider: Provider, access: Access, model: str) -> str:
     return url_of(provider, access, f"/models/{path_segment(owner)}/{path_segment(name)}")
 
 
-def description(provider: Provider, access: Access, model: str, *, accept: frozenset[int] = frozenset()) -> Call:
+def description(
+    provider: Provider, access: Access, model: str, *, accept: frozenset[int] = frozenset()
+) -> Call:
     version = name_and_version(model, access)[1]
     url = model_url(provider, access, model)
-    return get(f"{url}/versions/{path_segment(version)}" if version else url, auth(access), accept=accept)
+    return get(
+        f"{url}/versions/{path_segment(version)}" if version else url, auth(access), accept=accept
+    )
 
 
 def _shape_key(provider: Provider, access: Access, model: str) -> tuple[str, ...]:
-    return ("replicate shape", url_of(provider, access, ""), *name_and_version(model, access), access.values.get(KEY_FIELD, ""))
+    return (
+        "replicate shape",
+        url_of(provider, access, ""),
+        *name_and_version(model, access),
+        access.values.get(KEY_FIELD, ""),
+    )
 
 
 def shape_of(provider: Provider, access: Access, model: str) -> Generator[Call, Reply, Shape]:
-    """What the model takes, asked for once an hour and kept like a fetched token: bound to the account that may see it."""
+    """What the model takes, asked for once an hour and kept like a fetched token: bound to the
+    account that may see it.
+    """
     version = name_and_version(model, access)[1]
 
     def read(reply: Reply) -> tuple[str, float]:
@@ -117,9 +134,17 @@ def shape_of(provider: Provider, access: Access, model: str) -> Generator[Call, 
 
 
 def started(
-    provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any], *, stream: bool = False
+    provider: Provider,
+    access: Access,
+    model: str,
+    shape: Shape,
+    inputs: Mapping[str, Any],
+    *,
+    stream: bool = False,
 ) -> Generator[Call, Reply, tuple[Prediction, bool]]:
-    """Creates a prediction; whether it was waited for to its end. It is not repeated unless it was throttled: each one is paid for."""
+    """Creates a prediction; whether it was waited for to its end. It is not repeated unless it was
+    throttled: each one is paid for.
+    """
     body: dict[str, Any] = {"input": inputs}
     url = f"{model_url(provider, access, model)}/predictions"
     if shape.version:
@@ -130,12 +155,16 @@ def started(
     call.accept = REFUSED
     reply = yield call
     if reply.status in REFUSED:
-        forget_token(_shape_key(provider, access, model))  # perhaps the model takes something else by now
+        forget_token(
+            _shape_key(provider, access, model)
+        )  # perhaps the model takes something else by now
         raise error_or(reply, provider)
     return read_object(reply), not stream and reply.status != NOT_FINISHED
 
 
-def run(provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any]) -> Generator[Call, Reply, Prediction]:
+def run(
+    provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any]
+) -> Generator[Call, Reply, Prediction]:
     """A prediction from its start to its end. Raises ProviderError where it failed."""
     prediction, waited = yield from started(provider, access, model, shape, inputs)
     if prediction.get("status") in ENDED:
@@ -159,8 +188,12 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 def streamed(
     provider: Provider, request: Request, access: Access, shape: Shape, inputs: Mapping[str, Any]
 ) -> Generator[Call, Reply, Answer | Decoder]:
-    """By the prediction's event stream; by looking again and again where it has none, or none that may be opened."""
-    prediction, _waited = yield from started(provider, access, request.model, shape, inputs, stream=True)
+    """By the prediction's event stream; by looking again and again where it has none, or none that
+    may be opened.
+    """
+    prediction, _waited = yield from started(
+        provider, access, request.model, shape, inputs, stream=True
+    )
     raise_if_failed(prediction)
     if prediction.get("status") == "succeeded":
         return ReadyAnswer(chat_answer(prediction, request.model))
@@ -178,7 +211,10 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     extra = {}
     if request.body.get("dimensions") is not None:
         if not shape.takes("dimensions"):
-            raise CannotExpress("This model's vectors are of one size only: leave dimensions out.", param="dimensions")
+            raise CannotExpress(
+                "This model's vectors are of one size only: leave dimensions out.",
+                param="dimensions",
+            )
         extra["dimensions"] = request.body["dimensions"]
     parts = []
     for batch, inputs in embedding_inputs(texts, shape, facts.max_inputs):
@@ -204,7 +240,9 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
 
 
 def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[Call, Reply, str]:
-    """An address for a model's input: a data URI, or that of a file that is stored first. https://replicate.com/docs/topics/predictions/input-files"""
+    """An address for a model's input: a data URI, or that of a file that is stored first.
+    https://replicate.com/docs/topics/predictions/input-files
+    """
     kind = upload.content_type.split(";", 1)[0].strip() or "application/octet-stream"
     if len(upload.data) * 4 / 3 + len(kind) + 16 <= LARGEST_DATA_URI:
         return f"data:{kind};base64,{base64.b64encode(upload.data).decode()}"
@@ -221,26 +259,40 @@ def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[
 _DATA_URI = re.compile(r"data:([\w.+/-]+);base64,")
 
 
-def replace_large(provider: Provider, access: Access, inputs: dict[str, Any]) -> Generator[Call, Reply, None]:
+def replace_large(
+    provider: Provider, access: Access, inputs: dict[str, Any]
+) -> Generator[Call, Reply, None]:
     """Stores images that are too large for a data URI, in place."""
     for name, value in inputs.items():
         found = value if isinstance(value, list) else [value]
         if any(_is_large(one) for one in found):
             kept = []
             for one in found:
-                kept.append((yield from address_of(provider, access, _decoded(one))) if _is_large(one) else one)
+                kept.append(
+                    (yield from address_of(provider, access, _decoded(one)))
+                    if _is_large(one)
+                    else one
+                )
             inputs[name] = kept if isinstance(value, list) else kept[0]
 
 
 def _is_large(value: Any) -> bool:
-    return isinstance(value, str) and len(value) > LARGEST_DATA_URI and _DATA_URI.match(value) is not None
+    return (
+        isinstance(value, str)
+        and len(value) > LARGEST_DATA_URI
+        and _DATA_URI.match(value) is not None
+    )
 
 
 def _decoded(uri: str) -> Upload:
     match = _DATA_URI.match(uri)
     assert match is not None
     try:
-        return Upload(f"image.{match[1].rpartition('/')[2]}", match[1], base64.b64decode(uri[match.end() :], validate=True))
+        return Upload(
+            f"image.{match[1].rpartition('/')[2]}",
+            match[1],
+            base64.b64decode(uri[match.end() :], validate=True),
+        )
     except ValueError:
         raise CannotExpress("An image's data URI is not valid base64.", param="messages") from None
 
@@ -256,7 +308,9 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def check_model(provider: Provider, access: Access, model: str, kind: ModelType) -> CheckExchange:
-    """Free: whether the model is there, and its schema is one of such a model. A prediction would cost, and may boot for minutes."""
+    """Free: whether the model is there, and its schema is one of such a model. A prediction would
+    cost, and may boot for minutes.
+    """
     version = name_and_version(model, access)[1]
     reply = yield description(provider, access, model)
     read_object(reply)
@@ -267,7 +321,11 @@ def guess_type(model: str) -> ModelType | None:
     name = model.lower()
     if re.search(r"embed|mpnet|\bbge-|[-/]e5-|\bgte-", name):
         return ModelType.EMBEDDING
-    return ModelType.SPEECH_TO_TEXT if re.search(r"whisper|transcri|speech-to-text", name) else ModelType.REASONING
+    return (
+        ModelType.SPEECH_TO_TEXT
+        if re.search(r"whisper|transcri|speech-to-text", name)
+        else ModelType.REASONING
+    )
 
 
 PROVIDER = Provider(
@@ -297,7 +355,10 @@ PROVIDER = Provider(
             VERSION_FIELD,
             _("Version"),
             required=False,
-            help_text=_("64 characters, from the model's page. Leave empty for the latest one, and for official models."),
+            help_text=_(
+                "64 characters, from the model's page. Leave empty for the latest one, and for "
+                "official models."
+            ),
         ),
     ),
     default_base_url="https://api.replicate.com/v1",

@@ -47,7 +47,8 @@ VENDOR = "xf-yun.com"
 EMBEDDING_URL = "https://emb-cn-huabei-1.xf-yun.com/"
 SMALLEST_TEMPERATURE = 0.01  # 0 is outside of the range
 
-# For names that no shipped fact knows: the X models answer below /v2 only, and X2.5 counts max_completion_tokens.
+# For names that no shipped fact knows: the X models answer below /v2 only, and X2.5 counts
+# max_completion_tokens.
 _V2 = re.compile(r"(spark-)?x\d?\b")
 _X2_5 = re.compile(r"spark-x2\.5\b")
 
@@ -56,7 +57,9 @@ _X2_5 = re.compile(r"spark-x2\.5\b")
 
 
 def bearer_of(access: Access) -> str:
-    """A model's own key, else the credential's: the APIPassword, or `APIKey:APISecret`; "" where there is neither."""
+    """A model's own key, else the credential's: the APIPassword, or `APIKey:APISecret`; "" where
+    there is neither.
+    """
     for values in (access.model_values, access.values):
         if values.get("api_password"):
             return values["api_password"]
@@ -121,8 +124,14 @@ def fitted(given: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str,
 
 def rename_limit(body: dict[str, Any], model: str, facts: ModelFacts) -> None:
     """X2.5 counts max_completion_tokens, the models before it max_tokens."""
-    is_new = facts.parameters.get("max_tokens", {}).get("supported") is False or bool(_X2_5.match(model))
-    wanted, other = ("max_completion_tokens", "max_tokens") if is_new else ("max_tokens", "max_completion_tokens")
+    is_new = facts.parameters.get("max_tokens", {}).get("supported") is False or bool(
+        _X2_5.match(model)
+    )
+    wanted, other = (
+        ("max_completion_tokens", "max_tokens")
+        if is_new
+        else ("max_tokens", "max_completion_tokens")
+    )
     if other in body:
         limit = body.pop(other)
         body.setdefault(wanted, limit)
@@ -159,9 +168,13 @@ PAUSE = 1.0  # seconds before the next of them
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """One text per call, one call after the other: the host allows two per second unless the account has more."""
+    """One text per call, one call after the other: the host allows two per second unless the
+    account has more.
+    """
     if unknown := request.body.keys() & {"dimensions"}:
-        raise CannotExpress("This model's vectors are of one size only: leave dimensions out.", param=unknown.pop())
+        raise CannotExpress(
+            "This model's vectors are of one size only: leave dimensions out.", param=unknown.pop()
+        )
     domain = "query" if request.body.get("input_type") in ("query", "search_query") else "para"
     vectors: list[tuple[list[str], int | None]] = []
     for text in texts_of(request):
@@ -169,7 +182,9 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     return joined(vectors, request)
 
 
-def embedded(provider: Provider, access: Access, text: str, domain: str) -> Generator[Call, Reply, str]:
+def embedded(
+    provider: Provider, access: Access, text: str, domain: str
+) -> Generator[Call, Reply, str]:
     tries = 0
     while True:
         call = embedding_call(provider, access, text, domain)
@@ -185,31 +200,52 @@ def embedded(provider: Provider, access: Access, text: str, domain: str) -> Gene
 
 def embedding_call(provider: Provider, access: Access, text: str, domain: str) -> Call:
     """Raises ProviderError where the credential has no key that can sign."""
-    app_id, key, secret = (access.values.get(name, "") for name in ("app_id", "api_key", "api_secret"))
+    app_id, key, secret = (
+        access.values.get(name, "") for name in ("app_id", "api_key", "api_secret")
+    )
     if not (app_id and key and secret):
         raise ProviderError(Failure.PERMISSION, Reason("three_keys_needed"), sent=False)
     # A relay is asked itself; the vendor has a host of its own for this.
     url = EMBEDDING_URL if is_host(provider, access, VENDOR) else base_of(provider, access) + "/"
-    call = post_json(signed(url, key, secret, time.time()), {}, embedding_body(text, app_id, domain))
-    call.accept = frozenset({200})  # a failure has this status as well, and one kind of it is tried again
+    call = post_json(
+        signed(url, key, secret, time.time()), {}, embedding_body(text, app_id, domain)
+    )
+    call.accept = frozenset(
+        {200}
+    )  # a failure has this status as well, and one kind of it is tried again
     return call
 
 
 # Checking
 
-# The free one first. An APIPassword belongs to one version, so that "not opened" says nothing of the key.
-VERSIONS = ("lite", "spark-x", "spark-x2.5", "4.0Ultra", "generalv3.5", "generalv3", "max-32k", "pro-128k")
+# The free one first. An APIPassword belongs to one version, so that "not opened" says nothing of
+# the key.
+VERSIONS = (
+    "lite",
+    "spark-x",
+    "spark-x2.5",
+    "4.0Ultra",
+    "generalv3.5",
+    "generalv3",
+    "max-32k",
+    "pro-128k",
+)
 ANSWERS = frozenset({200, 400, 401, 403, 404, 500})
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
     """One token of the first version that is opened for this key.
 
-    A key that opens none of them is good where it can embed, or at another address (models of one's own have other names).
+    A key that opens none of them is good where it can embed, or at another address (models of one's
+    own have other names).
     """
     first: ProviderError | None = None
     for model in VERSIONS if bearer_of(access) else ():
-        request = Request(Operation.CHAT, model, {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1})
+        request = Request(
+            Operation.CHAT,
+            model,
+            {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1},
+        )
         exchange = chat(provider, request, access, ModelFacts())
         call = next(exchange)
         call.accept = ANSWERS
@@ -249,7 +285,10 @@ PROVIDER = Provider(
             help_url=KEY_URL,
             group=BY_PASSWORD,
             env=("SPARK_API_PASSWORD", "SPARKAI_API_PASSWORD", "XFYUN_API_PASSWORD"),
-            help_text=_("Shown on the page of each version under “HTTP”. It opens that version; APIKey and APISecret open all of an app."),
+            help_text=_(
+                "Shown on the page of each version under “HTTP”. It opens that version; APIKey "
+                "and APISecret open all of an app."
+            ),
         ),
         Field(
             "api_key",
@@ -276,7 +315,10 @@ PROVIDER = Provider(
             env=("SPARK_APP_ID", "SPARKAI_APP_ID", "XFYUN_APP_ID"),
             help_text=_("For embeddings."),
         ),
-        base_url_field(placeholder="https://spark-api-open.xf-yun.com", help_text=_("Leave empty for the provider's own address.")),
+        base_url_field(
+            placeholder="https://spark-api-open.xf-yun.com",
+            help_text=_("Leave empty for the provider's own address."),
+        ),
     ),
     model_fields=(
         Field(
@@ -289,7 +331,10 @@ PROVIDER = Provider(
         ),
         base_url_field(
             placeholder="https://maas-api.cn-huabei-1.xf-yun.com/v2",
-            help_text=_("For a model on MaaS: the address on its page. The model's name is its service's id there."),
+            help_text=_(
+                "For a model on MaaS: the address on its page. The model's name is its service's "
+                "id there."
+            ),
         ),
     ),
     complete=complete,

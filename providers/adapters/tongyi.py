@@ -1,4 +1,6 @@
-"""TONGYI, Alibaba's DashScope / Model Studio (https://www.alibabacloud.com/help/en/model-studio), by its OpenAI-compatible API."""
+"""TONGYI, Alibaba's DashScope / Model Studio (https://www.alibabacloud.com/help/en/model-studio),
+by its OpenAI-compatible API.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ from providers.wire.vendor.dashscope import dashscope_errors, ranking_of_output,
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"
 CHECK_MODEL = "qwen-flash"  # asked for one token only where a region has no list of models
-MAX_AUDIO = 10 * 1024 * 1024  # bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
+MAX_AUDIO = (
+    10 * 1024 * 1024
+)  # bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
 MAX_TEXTS = 10  # in one embedding request; the facts say where it is more
 auth = bearer("api_key")
 
@@ -62,19 +66,27 @@ _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 def base_url_of(values: Mapping[str, str]) -> str:
-    """The gateway of a region, or of a workspace there. Raises ValueError with a message for the form."""
+    """The gateway of a region, or of a workspace there. Raises ValueError with a message for the
+    form.
+    """
     region, workspace = values.get("region") or "cn-beijing", values.get("workspace_id", "")
     if region not in dict(REGIONS):
         raise ValueError(_("There is no such region."))
     if workspace and not _WORKSPACE.fullmatch(workspace):
-        raise ValueError(_("A workspace ID has letters, digits, hyphens and underscores only, such as llm-0123456789abcdef."))
+        raise ValueError(
+            _(
+                "A workspace ID has letters, digits, hyphens and underscores only, such as "
+                "llm-0123456789abcdef."
+            )
+        )
     if not workspace and region not in _SHARED:
         raise ValueError(_("This region has no shared gateway: enter the ID of your workspace."))
     host = f"{workspace.lower()}.{region}.maas.aliyuncs.com" if workspace else _SHARED[region]
     return f"https://{host}{COMPATIBLE}"
 
 
-# For models that no fact knows. The open models of Qwen3 think unless told otherwise, and then stream only.
+# For models that no fact knows. The open models of Qwen3 think unless told otherwise, and then
+# stream only.
 _NAMES = {
     "stream_only": re.compile(r"omni"),
     "always_thinking": re.compile(r"^qwq|^qvq|-thinking"),
@@ -85,7 +97,9 @@ _TAKES_EFFORT = re.compile(r"^deepseek-v4")  # high and max: https://models.dev
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """One call. A model that answers in streams only, or that thinks, is asked for a stream whatever the client wants."""
+    """One call. A model that answers in streams only, or that thinks, is asked for a stream
+    whatever the client wants.
+    """
     body = neutral_body(request, facts)
     fit(body, facts)
     collect = not request.stream and needs_stream(body, facts)
@@ -94,10 +108,19 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         body["stream"] = True
     if body.get("stream"):
         ask_for_usage(body)
-    reply = yield post_json(url_of(provider, access, "/chat/completions", version=COMPATIBLE), auth(access), body, stream=request.stream)
+    reply = yield post_json(
+        url_of(provider, access, "/chat/completions", version=COMPATIBLE),
+        auth(access),
+        body,
+        stream=request.stream,
+    )
     if request.stream:
         return stream_of(reply, provider.errors, tidy)
-    return collected_answer(reply, provider.errors, tidy) if collect else answer_of(read_object(reply), tidy)
+    return (
+        collected_answer(reply, provider.errors, tidy)
+        if collect
+        else answer_of(read_object(reply), tidy)
+    )
 
 
 def is_(feature: str, model: str, facts: ModelFacts) -> bool:
@@ -109,16 +132,25 @@ def needs_stream(body: dict[str, Any], facts: ModelFacts) -> bool:
     model, thinking = str(body["model"]), body.get("enable_thinking")
     if is_("stream_only", model, facts) or is_("always_thinking", model, facts) or thinking is True:
         return True
-    return thinking is not False and is_("thinking_by_default", model, facts) and is_("thinking_stream_only", model, facts)
+    return (
+        thinking is not False
+        and is_("thinking_by_default", model, facts)
+        and is_("thinking_stream_only", model, facts)
+    )
 
 
 def refuse_audio_output(body: dict[str, Any]) -> None:
     if "audio" in (body.get("modalities") or ()):
-        raise CannotExpress("This model speaks in streams only: ask for a stream, or for text alone.", param="modalities")
+        raise CannotExpress(
+            "This model speaks in streams only: ask for a stream, or for text alone.",
+            param="modalities",
+        )
 
 
 def fit(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions: OpenAI's body with limits of its own."""
+    """https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions:
+    OpenAI's body with limits of its own.
+    """
     use_max_tokens(body)
     use_system_role(body)
     body.pop("frequency_penalty", None)
@@ -132,7 +164,9 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
-    """`reasoning_effort` becomes enable_thinking and thinking_budget; a client's own ones are left as they are."""
+    """`reasoning_effort` becomes enable_thinking and thinking_budget; a client's own ones are left
+    as they are.
+    """
     effort = body.get("reasoning_effort")
     if not isinstance(effort, str) or "enable_thinking" in body:
         return
@@ -153,17 +187,28 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
-    """A tool can be named, but not while a model thinks; `required` is not known, and with a single tool it means that one."""
+    """A tool can be named, but not while a model thinks; `required` is not known, and with a single
+    tool it means that one.
+    """
     choice, model = body.get("tool_choice"), str(body["model"])
     if choice in (None, "auto", "none"):
         return
     if choice == "required":
         tools = body.get("tools") or []
         if len(tools) != 1:
-            raise CannotExpress('This provider does not take tool_choice "required": name the tool, or use "auto".', param="tool_choice")
-        body["tool_choice"] = {"type": "function", "function": {"name": tools[0]["function"]["name"]}}
+            raise CannotExpress(
+                'This provider does not take tool_choice "required": name the tool, or use "auto".',
+                param="tool_choice",
+            )
+        body["tool_choice"] = {
+            "type": "function",
+            "function": {"name": tools[0]["function"]["name"]},
+        }
     if body.get("enable_thinking") is True or is_("always_thinking", model, facts):
-        raise CannotExpress("A model that thinks chooses its tools itself: tool_choice can be auto or none.", param="tool_choice")
+        raise CannotExpress(
+            "A model that thinks chooses its tools itself: tool_choice can be auto or none.",
+            param="tool_choice",
+        )
     if is_("thinking_by_default", model, facts):
         body["enable_thinking"] = False
 
@@ -171,14 +216,24 @@ def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
 def fit_audio_input(body: dict[str, Any]) -> None:
     """Encoded audio stands in a data URL here."""
     if isinstance(messages := body.get("messages"), list):
-        body["messages"] = [_with_data_urls(message) if isinstance(message, dict) else message for message in messages]
+        body["messages"] = [
+            _with_data_urls(message) if isinstance(message, dict) else message
+            for message in messages
+        ]
 
 
 def _with_data_urls(message: dict[str, Any]) -> dict[str, Any]:
     parts = message.get("content")
-    if not isinstance(parts, list) or not any(isinstance(part, dict) and part.get("type") == "input_audio" for part in parts):
+    if not isinstance(parts, list) or not any(
+        isinstance(part, dict) and part.get("type") == "input_audio" for part in parts
+    ):
         return message
-    return {**message, "content": [_with_data_url(part) if part.get("type") == "input_audio" else part for part in parts]}
+    return {
+        **message,
+        "content": [
+            _with_data_url(part) if part.get("type") == "input_audio" else part for part in parts
+        ],
+    }
 
 
 def _with_data_url(part: dict[str, Any]) -> dict[str, Any]:
@@ -197,27 +252,45 @@ def asr_options(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("prompt"):
         raise CannotExpress("This model takes no prompt beside the audio.", param="prompt")
     language = {"language": body["language"]} if body.get("language") else {}
-    return {"asr_options": {**language, **(body.get("asr_options") or {})}} if language or body.get("asr_options") else {}
+    return (
+        {"asr_options": {**language, **(body.get("asr_options") or {})}}
+        if language or body.get("asr_options")
+        else {}
+    )
 
 
-_chat_transcriptions = chat_transcriptions(auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options)
+_chat_transcriptions = chat_transcriptions(
+    auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options
+)
 
 
-def transcriptions(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """Models that fetch long files, or listen live, want a public address of the file or a WebSocket."""
+def transcriptions(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts
+) -> Exchange:
+    """Models that fetch long files, or listen live, want a public address of the file or a
+    WebSocket.
+    """
     if guess_type(request.model) is not ModelType.SPEECH_TO_TEXT:
-        raise CannotExpress("Only qwen3-asr-flash transcribes files that are sent along.", param="model")
+        raise CannotExpress(
+            "Only qwen3-asr-flash transcribes files that are sent along.", param="model"
+        )
     return (yield from _chat_transcriptions(provider, request, access, facts))
 
 
 _compatible_rerank = rerank(auth=auth, path="/compatible-api/v1/reranks", version="")
 _native_rerank = rerank(
-    auth=auth, path="/api/v1/services/rerank/text-rerank/text-rerank", version="", build=rerank_body, read=ranking_of_output
+    auth=auth,
+    path="/api/v1/services/rerank/text-rerank/text-rerank",
+    version="",
+    build=rerank_body,
+    read=ranking_of_output,
 )
 
 
 def ranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """Only qwen3-rerank is documented at the compatible address, which lies beside the one of all else."""
+    """Only qwen3-rerank is documented at the compatible address, which lies beside the one of all
+    else.
+    """
     root = re.sub(r"/compatible-mode(?:/v1)?$|/v1$", "", base_of(provider, access))
     exchange = _compatible_rerank if request.model == "qwen3-rerank" else _native_rerank
     return (yield from exchange(provider, request, replace(access, base_url=root), facts))
@@ -225,16 +298,28 @@ def ranked(provider: Provider, request: Request, access: Access, facts: ModelFac
 
 def check(provider: Provider, access: Access) -> CheckExchange:
     """Free where the region lists its models; else a chat of one token."""
-    reply = yield get(url_of(provider, access, "/models", version=COMPATIBLE), auth(access), accept=frozenset({404}))
+    reply = yield get(
+        url_of(provider, access, "/models", version=COMPATIBLE),
+        auth(access),
+        accept=frozenset({404}),
+    )
     if reply.status != 404:
         rows_of(reply)
         return
-    body = {"model": CHECK_MODEL, "messages": [{"role": "user", "content": "ping"}], "max_tokens": 1, "enable_thinking": False}
-    reply = yield post_json(url_of(provider, access, "/chat/completions", version=COMPATIBLE), auth(access), body)
+    body = {
+        "model": CHECK_MODEL,
+        "messages": [{"role": "user", "content": "ping"}],
+        "max_tokens": 1,
+        "enable_thinking": False,
+    }
+    reply = yield post_json(
+        url_of(provider, access, "/chat/completions", version=COMPATIBLE), auth(access), body
+    )
     answer_of(read_object(reply))
 
 
-# The list says nothing of types. Speech recognition that is not a chat (files to fetch later, realtime) is left out.
+# The list says nothing of types. Speech recognition that is not a chat (files to fetch later,
+# realtime) is left out.
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
     (r"rerank", ModelType.RERANK),
     (r"multimodal-embedding|vl-embedding|vision", None),
@@ -257,7 +342,12 @@ PROVIDER = Provider(
     label="TONGYI",
     kind=Kind.OWN,
     order=8,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT, ModelType.RERANK),
+    model_types=(
+        ModelType.REASONING,
+        ModelType.EMBEDDING,
+        ModelType.SPEECH_TO_TEXT,
+        ModelType.RERANK,
+    ),
     description=_("Qwen and other models of Alibaba Cloud Model Studio (DashScope)."),
     key_url=KEY_URL,
     docs_url="https://www.alibabacloud.com/help/en/model-studio",
@@ -276,7 +366,9 @@ PROVIDER = Provider(
             _("Region"),
             required=False,
             choices=REGIONS,
-            help_text=_("A key works in the region it was made in. Without a choice, Beijing is called."),
+            help_text=_(
+                "A key works in the region it was made in. Without a choice, Beijing is called."
+            ),
         ),
         Field(
             "workspace_id",
@@ -292,7 +384,9 @@ PROVIDER = Provider(
     base_url_of=base_url_of,
     operations={
         Operation.CHAT: chat,
-        Operation.EMBEDDINGS: openai_embeddings(auth=auth, version=COMPATIBLE, adjust=fit_embedding, max_inputs=MAX_TEXTS),
+        Operation.EMBEDDINGS: openai_embeddings(
+            auth=auth, version=COMPATIBLE, adjust=fit_embedding, max_inputs=MAX_TEXTS
+        ),
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranked,
     },

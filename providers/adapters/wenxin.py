@@ -1,4 +1,6 @@
-"""WENXINYIYAN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and the first one for older application keys."""
+"""WENXINYIYAN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and
+the first one for older application keys.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,17 @@ SMALLEST_LIMIT = 2  # tokens
 
 def is_first(access: Access) -> bool:
     """Whether these are an application's two keys, which only the first API takes."""
-    return bool(access.values.get("secret_key")) and not access.values.get("api_key", "").startswith(PREFIX)
+    return bool(access.values.get("secret_key")) and not access.values.get(
+        "api_key", ""
+    ).startswith(PREFIX)
 
 
 def auth(access: Access) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {access.values['api_key']}"} if access.values.get("api_key") else {}
+    headers = (
+        {"Authorization": f"Bearer {access.values['api_key']}"}
+        if access.values.get("api_key")
+        else {}
+    )
     return headers | ({"appid": access.values["app_id"]} if access.values.get("app_id") else {})
 
 
@@ -68,14 +76,21 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     if request.stream:
         ask_for_usage(body)
     fit(body, facts)
-    reply = yield post_json(url_of(provider, access, "/chat/completions", version=VERSION), auth(access), body, stream=request.stream)
+    reply = yield post_json(
+        url_of(provider, access, "/chat/completions", version=VERSION),
+        auth(access),
+        body,
+        stream=request.stream,
+    )
     if request.stream:
         return stream_of(reply, provider.errors, Tidy())
     return answer_of(read_object(reply), Tidy())
 
 
 def fit(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://cloud.baidu.com/doc/qianfan-api/s/3m7of64lb: OpenAI's parameters in ranges of its own. Raises CannotExpress."""
+    """https://cloud.baidu.com/doc/qianfan-api/s/3m7of64lb: OpenAI's parameters in ranges of its
+    own. Raises CannotExpress.
+    """
     use_system_role(body)
     if isinstance(count := body.pop("n", None), int) and count > 1:
         raise CannotExpress("This provider gives one choice per call.", param="n")
@@ -93,7 +108,9 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 class Tidy:
-    """Puts the finish reasons of one answer, or of one stream, into OpenAI's words; a `flag` is the safety check's."""
+    """Puts the finish reasons of one answer, or of one stream, into OpenAI's words; a `flag` is the
+    safety check's.
+    """
 
     def __init__(self) -> None:
         self._flagged = False
@@ -153,7 +170,9 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def list_models(provider: Provider, access: Access) -> ListExchange:
-    """Names and types; the list's sizes contradict the vendor's own pages, so the shipped ones count."""
+    """Names and types; the list's sizes contradict the vendor's own pages, so the shipped ones
+    count.
+    """
     if is_first(access):
         raise ProviderError(Failure.BAD_REQUEST, Reason("cannot_list"), sent=False)
     reply = yield get(url_of(provider, access, "/models", version=VERSION), auth(access))
@@ -161,7 +180,9 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
     return [ListedModel(name, kind) for name, kind in types.items() if kind is not None]
 
 
-_NEITHER = re.compile(r"image|irag|flux|stable-diffusion|video|musesteamer|wan-?\d|ocr|asr|tts|speech|audio", re.I)
+_NEITHER = re.compile(
+    r"image|irag|flux|stable-diffusion|video|musesteamer|wan-?\d|ocr|asr|tts|speech|audio", re.I
+)
 
 
 def guess_type(model: str) -> ModelType | None:
@@ -175,7 +196,8 @@ def guess_type(model: str) -> ModelType | None:
 
 # Errors
 
-# https://cloud.baidu.com/doc/qianfan-api/s/rmwbl43x7; an unknown model comes with status 401, an empty account with 403.
+# https://cloud.baidu.com/doc/qianfan-api/s/rmwbl43x7; an unknown model comes with status 401, an
+# empty account with 403.
 CODES = {
     "invalid_iam_token": Failure.AUTH,
     "account_overdue": Failure.NO_FUNDS,
@@ -211,7 +233,10 @@ PROVIDER = Provider(
             help_url=KEY_URL,
             env=("QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN", "WENXIN_API_KEY", "QIANFAN_AK"),
             placeholder="bce-v3/ALTAK-...",
-            help_text=_("Of Qianfan, starting with bce-v3/. Of an older application, together with its Secret Key."),
+            help_text=_(
+                "Of Qianfan, starting with bce-v3/. Of an older application, together with its "
+                "Secret Key."
+            ),
         ),
         Field(
             "secret_key",
@@ -224,7 +249,12 @@ PROVIDER = Provider(
             help_text=_("Only with the API Key of an older application."),
         ),
         Field(
-            "app_id", _("Application ID"), required=False, advanced=True, placeholder="app-...", help_text=_("Sent along with each call.")
+            "app_id",
+            _("Application ID"),
+            required=False,
+            advanced=True,
+            placeholder="app-...",
+            help_text=_("Sent along with each call."),
         ),
         base_url_field(),
     ),

@@ -1,4 +1,6 @@
-"""Tries an account at a provider, by the same exchange as a call, and says in words what came of it."""
+"""Tries an account at a provider, by the same exchange as a call, and says in words what came of
+it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ R = TypeVar("R")
 _NOTHING_KNOWN = ModelFacts()
 DEADLINE = 25.0  # seconds, for one check with all its requests
 LIST_DEADLINE = 40.0  # seconds, for a whole list of models
-FEW_TOKENS = 16  # for models that think before they say the first word: some refuse to be given less
+FEW_TOKENS = (
+    16  # for models that think before they say the first word: some refuse to be given less
+)
 
 STATE_OF: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
@@ -55,7 +59,9 @@ STATE_OF: dict[Failure, CredentialState] = {
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A model to be tried with the smallest request of its type. facts: what the catalog knows of it."""
+    """A model to be tried with the smallest request of its type. facts: what the catalog knows of
+    it.
+    """
 
     model: str
     type: ModelType
@@ -65,8 +71,9 @@ class Probe:
 class CredentialRefused(ServiceError):
     """A check failed and nothing was stored.
 
-    error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a guess at the cause, or "".
-    keyless: no key was typed. own_address: the provider's own address was called, which nobody typed.
+    error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a
+    guess at the cause, or "". keyless: no key was typed. own_address: the provider's own address
+    was called, which nobody typed.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class CredentialRefused(ServiceError):
         own_address: bool = False,
     ) -> None:
         saved = False if storing else None
-        message = message_for(provider, error, what_we_sent, saved=saved, keyless=keyless, own_address=own_address)
+        message = message_for(
+            provider, error, what_we_sent, saved=saved, keyless=keyless, own_address=own_address
+        )
         super().__init__(error.failure.value, message, status=422)
         self.error = error
         self.what_we_sent = what_we_sent
@@ -89,8 +98,14 @@ class CredentialRefused(ServiceError):
 
     @property
     def answer(self) -> str:
-        """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from coming where there was none."""
-        none = _("none (%(reason)s)") % {"reason": self.error.transport} if self.error.transport else ""
+        """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from
+        coming where there was none.
+        """
+        none = (
+            _("none (%(reason)s)") % {"reason": self.error.transport}
+            if self.error.transport
+            else ""
+        )
         return FailureDetail.of(self.error).codes or none
 
 
@@ -104,13 +119,27 @@ class CheckFailed(Exception):
 
 
 def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None = None) -> None:
-    """Ask the provider whether this account works, or whether a model does; once, because a person waits. Raises CheckFailed."""
+    """Ask the provider whether this account works, or whether a model does; once, because a person
+    waits. Raises CheckFailed.
+    """
     if probe is not None and provider.check_model is not None:
         look = provider.check_model
-        run(provider, lambda: look(provider, access, probe.model, probe.type), access, pool_key, retries=0)
+        run(
+            provider,
+            lambda: look(provider, access, probe.model, probe.type),
+            access,
+            pool_key,
+            retries=0,
+        )
     elif probe is not None:
         facts = replace(probe.facts, name=probe.model, type=probe.type)
-        run(provider, exchange_for(provider, _smallest_request(probe), access, facts), access, pool_key, retries=0)
+        run(
+            provider,
+            exchange_for(provider, _smallest_request(probe), access, facts),
+            access,
+            pool_key,
+            retries=0,
+        )
     elif provider.check is not None:
         ask = provider.check
         try:
@@ -122,7 +151,11 @@ def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None
 def _without_a_model(failed: CheckFailed) -> CheckFailed:
     """Where a list was asked for and no model named, "not found" is said of the address."""
     error = failed.error
-    if error.failure is Failure.MODEL_NOT_FOUND and failed.sent is not None and failed.sent.method == "GET":
+    if (
+        error.failure is Failure.MODEL_NOT_FOUND
+        and failed.sent is not None
+        and failed.sent.method == "GET"
+    ):
         error.failure = Failure.NOT_AN_API
     return failed
 
@@ -134,7 +167,11 @@ def is_own_address(access: Access) -> bool:
 
 def is_keyless(provider: Provider, access: Access) -> bool:
     """Whether none of the fields that hold a key is filled."""
-    names = {field.name for field in (*provider.credential_fields, *provider.model_fields) if field.secret}
+    names = {
+        field.name
+        for field in (*provider.credential_fields, *provider.model_fields)
+        if field.secret
+    }
     return not any(access.values.get(name) or access.model_values.get(name) for name in names)
 
 
@@ -149,7 +186,8 @@ def run(
 ) -> R:
     """Run one exchange over our transport and keep what was last sent. Raises CheckFailed.
 
-    The thread's database connection goes back to the pool first: a few hosts that never answer must not keep all of them.
+    The thread's database connection goes back to the pool first: a few hosts that never answer must
+    not keep all of them.
     """
     if not connection.in_atomic_block:
         connection.close()
@@ -197,23 +235,42 @@ def _smallest_request(probe: Probe) -> Request:
     return Request(operation.operation, probe.model, body, upload=upload)
 
 
-# ------------------------------------------------------------------------------------------------ check
+# -------------------------------------------------------------------------------------------- check
 
 
-def check_access(*, provider: Provider, access: Access, pool_key: str, model: Probe | None = None, storing: bool = True) -> None:
-    """Ask the provider whether an account works, or with `model` whether that model does: the same code as a call.
+def check_access(
+    *,
+    provider: Provider,
+    access: Access,
+    pool_key: str,
+    model: Probe | None = None,
+    storing: bool = True,
+) -> None:
+    """Ask the provider whether an account works, or with `model` whether that model does: the same
+    code as a call.
 
-    pool_key: keeps connections of different tenants and credentials apart. storing: whether something was to be saved after it,
-    so that a refusal says it was not. Raises CredentialRefused; its hint says that a key looks wrong, whatever else went wrong.
-    A key that is surely another vendor's is not sent to this one, unless to an address that was typed: a relay may want it.
+    pool_key: keeps connections of different tenants and credentials apart. storing: whether
+    something was to be saved after it, so that a refusal says it was not. Raises CredentialRefused;
+    its hint says that a key looks wrong, whatever else went wrong. A key that is surely another
+    vendor's is not sent to this one, unless to an address that was typed: a relay may want it.
     """
     foreign = validation.foreign_key(provider, access.values, registry.all_providers())
     if foreign and checking.is_own_address(access):
-        unsent = _("%(hint)s It was not sent to %(provider)s.") % {"hint": foreign, "provider": provider.label}
-        raise CredentialRefused(provider, ProviderError(Failure.BAD_REQUEST, unsent, sent=False), None, storing=storing)
+        unsent = _("%(hint)s It was not sent to %(provider)s.") % {
+            "hint": foreign,
+            "provider": provider.label,
+        }
+        raise CredentialRefused(
+            provider, ProviderError(Failure.BAD_REQUEST, unsent, sent=False), None, storing=storing
+        )
     hint = validation.shape_hint(provider, access.values, registry.all_providers())
     try:
         checking.check(provider, access, pool_key, model)
     except CheckFailed as failed:
-        about = {"keyless": checking.is_keyless(provider, access), "own_address": checking.is_own_address(access)}
-        raise CredentialRefused(provider, failed.error, failed.sent, hint, storing=storing, **about) from None
+        about = {
+            "keyless": checking.is_keyless(provider, access),
+            "own_address": checking.is_own_address(access),
+        }
+        raise CredentialRefused(
+            provider, failed.error, failed.sent, hint, storing=storing, **about
+        ) from None

@@ -18,7 +18,9 @@ from tenants.scope import tenant_scope
 
 COOL_DOWN = timedelta(seconds=60)  # after a 429 that does not say how long
 LONGEST_COOL_DOWN = timedelta(hours=1)
-REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a refused key or an empty account: no use in asking at every call
+REST_AFTER_REFUSAL = timedelta(
+    minutes=5
+)  # after a refused key or an empty account: no use in asking at every call
 NO_FAILURE = FailureDetail()
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
 # A call that fails for one model or one request says nothing of the credential.
@@ -32,9 +34,11 @@ _CALL_STATES: dict[Failure, CredentialState] = {
 
 
 def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) -> None:
-    """Remember that a call failed because of the credential. Writes only where that changes its state.
+    """Remember that a call failed because of the credential. Writes only where that changes its
+    state.
 
-    A throttled one rests as long as the provider asks (60 s where it does not say), a refused or empty one for five minutes.
+    A throttled one rests as long as the provider asks (60 s where it does not say), a refused or
+    empty one for five minutes.
     """
     state = _CALL_STATES.get(error.failure)
     if state is None:
@@ -48,7 +52,9 @@ def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) 
 
 
 def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
-    """Remember that a call went through. Writes where that changes the state, and the last use at most once a minute."""
+    """Remember that a call went through. Writes where that changes the state, and the last use at
+    most once a minute.
+    """
     now = timezone.now()
     with tenant_scope(tenant_id):
         row = _own(tenant_id).filter(pk=credential_id).defer("sealed").first()
@@ -71,10 +77,18 @@ def mark_unreadable(credential: ProviderCredential) -> None:
             bump_version(credential.tenant_id)
 
 
-def set_state(row: ProviderCredential, state: CredentialState, failure: FailureDetail, until: datetime | None) -> bool:
-    """Write a state that differs from the stored one; `state_since` stays where only the words or the rest changed."""
+def set_state(
+    row: ProviderCredential, state: CredentialState, failure: FailureDetail, until: datetime | None
+) -> bool:
+    """Write a state that differs from the stored one; `state_since` stays where only the words or
+    the rest changed.
+    """
     now = timezone.now()
-    changes: dict[str, Any] = {"state": state, "state_detail": failure.stored(), "resting_until": until}
+    changes: dict[str, Any] = {
+        "state": state,
+        "state_detail": failure.stored(),
+        "resting_until": until,
+    }
     if row.state != state:
         changes["state_since"] = now
     elif row.state_detail == failure.stored() and row.resting_until == until:
@@ -87,13 +101,21 @@ def rest_until(state: CredentialState, retry_after: float | None) -> datetime | 
         return None
     rest = REST_AFTER_REFUSAL
     if state == CredentialState.COOLING:
-        rest = COOL_DOWN if retry_after is None else min(timedelta(seconds=max(retry_after, 1.0)), LONGEST_COOL_DOWN)
+        rest = (
+            COOL_DOWN
+            if retry_after is None
+            else min(timedelta(seconds=max(retry_after, 1.0)), LONGEST_COOL_DOWN)
+        )
     return timezone.now() + rest
 
 
 def _is_over(row: ProviderCredential) -> bool:
-    """Whether the rest of a resting credential has ended, so that a further failure starts a new one."""
-    return row.state in RESTING and (row.resting_until is None or row.resting_until <= timezone.now())
+    """Whether the rest of a resting credential has ended, so that a further failure starts a new
+    one.
+    """
+    return row.state in RESTING and (
+        row.resting_until is None or row.resting_until <= timezone.now()
+    )
 
 
 def _own(tenant_id: UUID) -> Any:

@@ -43,13 +43,17 @@ def message_for(
     keyless: bool = False,
     own_address: bool = False,
 ) -> str:
-    """What happened, what it means, what to do; the provider's status and code stand in brackets for searching.
+    """What happened, what it means, what to do; the provider's status and code stand in brackets
+    for searching.
 
-    saved: whether the message speaks of a credential that was (True) or was not (False) stored; None where nothing was to be.
-    keyless: no key was typed, so that a refusal asks for one. own_address: nobody typed the address, so that no mistake is looked for.
+    saved: whether the message speaks of a credential that was (True) or was not (False) stored;
+    None where nothing was to be. keyless: no key was typed, so that a refusal asks for one.
+    own_address: nobody typed the address, so that no mistake is looked for.
     """
     if keyless and error.failure is Failure.AUTH:
-        template = _("%(host)s asks for a key%(code)s%(end)s Enter the key that this server gave you.")
+        template = _(
+            "%(host)s asks for a key%(code)s%(end)s Enter the key that this server gave you."
+        )
     else:
         template = _template(provider, error, sent, own_address)
     detail = FailureDetail.of(error)
@@ -65,7 +69,11 @@ def message_for(
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "ending": _usual_ending(provider),
         "region": _region(provider).lower(),
-        "end": {True: _(". Saved."), False: _(". Nothing was saved."), None: pgettext("end of a sentence", ".")}[saved],
+        "end": {
+            True: _(". Saved."),
+            False: _(". Nothing was saved."),
+            None: pgettext("end of a sentence", "."),
+        }[saved],
     }
     return told if "%(end)s" in template or "%(message)s" in template else joined(told, done)
 
@@ -82,17 +90,25 @@ def _usual_ending(provider: Provider) -> str:
 
 
 def _region(provider: Provider) -> str:
-    """What the provider calls the choice that its address follows from; "" where it has one address only."""
-    return next((str(field.label) for field in provider.credential_fields if field.name == REGION), "")
+    """What the provider calls the choice that its address follows from; "" where it has one address
+    only.
+    """
+    return next(
+        (str(field.label) for field in provider.credential_fields if field.name == REGION), ""
+    )
 
 
 def _template(provider: Provider, error: ProviderError, sent: Sent | None, is_own: bool) -> str:
     match error.failure:
         case Failure.AUTH:
-            return _("%(provider)s refused this key%(code)s%(end)s Check that you copied the whole key and that it has not been revoked.")
+            return _(
+                "%(provider)s refused this key%(code)s%(end)s Check that you copied the whole key "
+                "and that it has not been revoked."
+            )
         case Failure.NO_FUNDS:
             return _(
-                "The key is valid, but the %(provider)s account has no credit%(code)s%(end)s Calls will fail until the account is topped up."
+                "The key is valid, but the %(provider)s account has no credit%(code)s%(end)s "
+                "Calls will fail until the account is topped up."
             )
         case Failure.UNREACHABLE:
             return _unreachable(error.transport, bool(_region(provider)), is_own)
@@ -102,15 +118,23 @@ def _template(provider: Provider, error: ProviderError, sent: Sent | None, is_ow
             return _wrong_url(provider, error, sent)
         case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
             return _(
-                "%(provider)s knows this key, but does not allow what was asked%(code)s: %(message)s "
+                "%(provider)s knows this key, but does not allow what was asked%(code)s: "
+                "%(message)s "
                 "Check the key's permissions and which models the account may use."
             )
         case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
-            return _("%(provider)s did not accept the test request%(code)s: %(message)s Check what was entered.")
-        case Failure.BAD_REQUEST if sent is None:  # nobody was asked: what was typed cannot be right
+            return _(
+                "%(provider)s did not accept the test request%(code)s: %(message)s Check what was "
+                "entered."
+            )
+        case Failure.BAD_REQUEST if (
+            sent is None
+        ):  # nobody was asked: what was typed cannot be right
             return "%(message)s"
         case Failure.RATE_LIMIT:
-            return _("%(provider)s is limiting requests just now%(code)s%(end)s Try again in a minute.")
+            return _(
+                "%(provider)s is limiting requests just now%(code)s%(end)s Try again in a minute."
+            )
         case _:
             return _("%(provider)s could not check this key%(code)s: %(message)s Try again later.")
 
@@ -128,31 +152,50 @@ def _wrong_url(provider: Provider, error: ProviderError, sent: Sent | None) -> s
 def _unreachable(transport: str, has_regions: bool, is_own: bool) -> str:
     match transport:
         case "dns" if has_regions:
-            return _("This server could not look up the host name %(host)s. Check the %(region)s and the API base URL%(end)s")
+            return _(
+                "This server could not look up the host name %(host)s. Check the %(region)s and "
+                "the API base URL%(end)s"
+            )
         case "dns" if is_own:
-            return _("This server could not look up the host name %(host)s. Check the network and the name service%(end)s")
+            return _(
+                "This server could not look up the host name %(host)s. Check the network and the "
+                "name service%(end)s"
+            )
         case "dns":
-            return _("This server could not look up the host name %(host)s. Check the API base URL for a typing mistake%(end)s")
+            return _(
+                "This server could not look up the host name %(host)s. Check the API base URL for "
+                "a typing mistake%(end)s"
+            )
         case "connect" if has_regions:
             return _(
-                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
+                "This server could not connect to %(host)s: nothing answers there, or a firewall "
+                "is in between. "
                 "Check the %(region)s and the API base URL%(end)s"
             )
         case "connect" if is_own:
             return _(
-                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
+                "This server could not connect to %(host)s: nothing answers there, or a firewall "
+                "is in between. "
                 "Check the network or the API base URL%(end)s"
             )
         case "connect":
             return _(
-                "This server could not connect to %(host)s: nothing answers there, or a firewall is in between. "
+                "This server could not connect to %(host)s: nothing answers there, or a firewall "
+                "is in between. "
                 "Check the API base URL, and that the server there runs%(end)s"
             )
         case "tls":
-            return _("No trusted TLS connection to %(host)s could be made. Check its certificate or the API base URL%(end)s")
+            return _(
+                "No trusted TLS connection to %(host)s could be made. Check its certificate or "
+                "the API base URL%(end)s"
+            )
         case _ if has_regions:
             return _(
-                "This server could not reach %(host)s within %(seconds)s s. Check the network, the %(region)s or the API base URL%(end)s"
+                "This server could not reach %(host)s within %(seconds)s s. Check the network, "
+                "the %(region)s or the API base URL%(end)s"
             )
         case _:
-            return _("This server could not reach %(host)s within %(seconds)s s. Check the network or the API base URL%(end)s")
+            return _(
+                "This server could not reach %(host)s within %(seconds)s s. Check the network or "
+                "the API base URL%(end)s"
+            )

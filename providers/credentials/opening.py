@@ -21,7 +21,9 @@ MODEL_ENVELOPE = "model"
 
 
 class HostedModel(Protocol):
-    """The row of one model that may bring its own address, fields and key (models_catalog.TenantModel)."""
+    """The row of one model that may bring its own address, fields and key
+    (models_catalog.TenantModel).
+    """
 
     pk: Any
     tenant_id: UUID
@@ -32,13 +34,16 @@ class HostedModel(Protocol):
     version: int
 
 
-def open_access(*, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None) -> Access:
+def open_access(
+    *, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None
+) -> Access:
     """Open what a call needs. purpose: call, check or import.
 
-    A hosted model may bring its own address and key. Secrets never go to another origin than the one they were sealed for: with
-    a foreign address only the model's own values are used, and a model with a key of its own stays at its own address ("" is the
-    provider's) when the credential's changes.
-    Raises CredentialUnreadable; the credential's state says so then, and nothing else is changed.
+    A hosted model may bring its own address and key. Secrets never go to another origin than the
+    one they were sealed for: with a foreign address only the model's own values are used, and a
+    model with a key of its own stays at its own address ("" is the provider's) when the
+    credential's changes. Raises CredentialUnreadable; the credential's state says so then, and
+    nothing else is changed.
     """
     values: dict[str, str] = {}
     base_url = credential.base_url if credential is not None else ""
@@ -53,14 +58,22 @@ def open_access(*, credential: ProviderCredential | None, purpose: str, model_ro
 
 
 def secret_texts(provider: Provider, access: Access) -> tuple[str, ...]:
-    """The opened values of secret fields, which no text may show. A region or an id is none: masking it would eat words."""
-    names = [one.name for one in (*provider.credential_fields, *provider.model_fields) if one.secret]
-    values = [source.get(name, "") for source in (access.values, access.model_values) for name in names]
+    """The opened values of secret fields, which no text may show. A region or an id is none:
+    masking it would eat words.
+    """
+    names = [
+        one.name for one in (*provider.credential_fields, *provider.model_fields) if one.secret
+    ]
+    values = [
+        source.get(name, "") for source in (access.values, access.model_values) for name in names
+    ]
     return tuple(dict.fromkeys(value for value in values if value))
 
 
 def effective_base_url(provider: str, base_url: str) -> str:
-    """The address that calls go to and that secrets are bound to; "" for an unknown provider without an own one."""
+    """The address that calls go to and that secrets are bound to; "" for an unknown provider
+    without an own one.
+    """
     if base_url:
         return base_url
     try:
@@ -69,7 +82,16 @@ def effective_base_url(provider: str, base_url: str) -> str:
         return ""
 
 
-def seal_values(*, tenant_id: UUID, provider: str, base_url: str, name: str, row_id: Any, version: int, secret: Mapping[str, str]) -> str:
+def seal_values(
+    *,
+    tenant_id: UUID,
+    provider: str,
+    base_url: str,
+    name: str,
+    row_id: Any,
+    version: int,
+    secret: Mapping[str, str],
+) -> str:
     """One sealed envelope of all secret values; "" where there are none."""
     if not secret:
         return ""
@@ -87,7 +109,14 @@ def seal_values(*, tenant_id: UUID, provider: str, base_url: str, name: str, row
 
 def mask_of(declared: Sequence[Field], secret: Mapping[str, str]) -> str:
     """The mask of the first secret field that has a value."""
-    return next((keys.mask(secret[field.name]) for field in declared if field.secret and secret.get(field.name)), "")
+    return next(
+        (
+            keys.mask(secret[field.name])
+            for field in declared
+            if field.secret and secret.get(field.name)
+        ),
+        "",
+    )
 
 
 def open_credential(credential: ProviderCredential, purpose: str) -> dict[str, str]:
@@ -102,7 +131,9 @@ def _opened_model(row: HostedModel, purpose: str) -> dict[str, str]:
     return _open(row, MODEL_ENVELOPE, "model", purpose)
 
 
-def _open(row: ProviderCredential | HostedModel, envelope: str, kind: str, purpose: str) -> dict[str, str]:
+def _open(
+    row: ProviderCredential | HostedModel, envelope: str, kind: str, purpose: str
+) -> dict[str, str]:
     if not row.sealed:
         return {}
     text = keys.open_sealed(
@@ -124,5 +155,7 @@ def _is_elsewhere(credential: ProviderCredential, base_url: str) -> bool:
     """Whether calls to `base_url` leave the origin that the credential's secrets are sealed for."""
     if base_url == credential.base_url:
         return False
-    own, there = (effective_base_url(credential.provider, url) for url in (credential.base_url, base_url))
+    own, there = (
+        effective_base_url(credential.provider, url) for url in (credential.base_url, base_url)
+    )
     return not own or not there or egress.origin(there) != egress.origin(own)

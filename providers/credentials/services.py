@@ -1,4 +1,6 @@
-"""Everything that changes a tenant's credentials. What calls need and tell is in access.py and health.py, named here as well."""
+"""Everything that changes a tenant's credentials. What calls need and tell is in access.py and
+health.py, named here as well.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ from tenants.config_version import bump_version
 from tenants.crypto.keys import CredentialUnreadable
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------------ add, replace, rename
+# ----------------------------------------------------------------------------- add, replace, rename
 
 
 def add_credential(
@@ -60,13 +62,17 @@ def add_credential(
     base_url: str = "",
     check: bool = True,
 ) -> ProviderCredential:
-    """Check a set of keys at the provider and store it sealed; a tenant's first one becomes the active one.
+    """Check a set of keys at the provider and store it sealed; a tenant's first one becomes the
+    active one.
 
-    An account without money is stored, with that state. Raises CredentialRefused where the check failed, ServiceError for
-    values that cannot be right, Conflict for a name that is taken; nothing is stored then.
-    check=False is refused but for providers that allow it (self-hosted servers that are down).
+    An account without money is stored, with that state. Raises CredentialRefused where the check
+    failed, ServiceError for values that cannot be right, Conflict for a name that is taken; nothing
+    is stored then. check=False is refused but for providers that allow it (self-hosted servers that
+    are down).
     """
-    draft = draft_credential(tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check)
+    draft = draft_credential(
+        tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check
+    )
     if check:
         check_draft(draft)
     return store_draft(draft, actor=actor)
@@ -83,26 +89,36 @@ def replace_credential(
     check: bool = True,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
-    """Replace keys, other fields or the base URL of a credential, and its name with them, after a check of the whole.
+    """Replace keys, other fields or the base URL of a credential, and its name with them, after a
+    check of the whole.
 
-    A secret that is left out or empty keeps its value, unless the base URL changes: a stored key is never sent to a new
-    address, it must be typed again. base_url None keeps the address, name None the name. still_wanted: called between the check
-    and the writing; raises where nobody waits any more. Raises as add_credential does, and CredentialUnreadable where a kept value
-    cannot be opened; nothing is changed then.
+    A secret that is left out or empty keeps its value, unless the base URL changes: a stored key is
+    never sent to a new address, it must be typed again. base_url None keeps the address, name None
+    the name. still_wanted: called between the check and the writing; raises where nobody waits any
+    more. Raises as add_credential does, and CredentialUnreadable where a kept value cannot be
+    opened; nothing is changed then.
     """
     declared = offered(credential.provider)
     if not check and not declared.allow_unchecked:
         raise ServiceError(
-            "check_required", _("%(provider)s credentials are checked before they are saved.") % {"provider": declared.label}
+            "check_required",
+            _("%(provider)s credentials are checked before they are saved.")
+            % {"provider": declared.label},
         )
     renamed = name is not None and name != credential.name
     if renamed:
         free_name(tenant, credential.provider, name, but=credential)
     typed, typed_url = split_base_url(declared, values, base_url)
-    stored = tuple(field.name for field in declared.credential_fields if field.secret) if credential.sealed else ()
+    stored = (
+        tuple(field.name for field in declared.credential_fields if field.secret)
+        if credential.sealed
+        else ()
+    )
     cleaned = validation.clean(typed_fields(declared), typed, kept=stored)
     # A field that is not mentioned stays; one that is sent empty is cleared.
-    public = {name: value for name, value in credential.values.items() if name not in typed} | cleaned.public
+    public = {
+        name: value for name, value in credential.values.items() if name not in typed
+    } | cleaned.public
     if typed_url is None:
         typed_url = validation.typed_base_url(declared, credential.values, credential.base_url)
     url = validation.address(declared, public, typed_url)
@@ -124,7 +140,9 @@ def replace_credential(
     return row
 
 
-def rename_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential, name: str) -> ProviderCredential:
+def rename_credential(
+    *, tenant: Tenant, actor: Actor, credential: ProviderCredential, name: str
+) -> ProviderCredential:
     """Give a credential another name. Raises Conflict for one that is taken."""
     name = free_name(tenant, credential.provider, name, but=credential)
     before = credential.name
@@ -140,8 +158,12 @@ def rename_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCrede
     return credential
 
 
-def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:
-    """Ask the provider again and store what it said as the credential's state; failing is an answer, not an error."""
+def check_credential(
+    *, tenant: Tenant, actor: Actor, credential: ProviderCredential
+) -> ProviderCredential:
+    """Ask the provider again and store what it said as the credential's state; failing is an
+    answer, not an error.
+    """
     declared = known_provider(credential.provider)
     state, failure = CredentialState.CONNECTED, NO_FAILURE
     try:
@@ -161,32 +183,57 @@ def check_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCreden
     return credential
 
 
-# ------------------------------------------------------------------------------------------------ order, delete
+# ------------------------------------------------------------------------------------ order, delete
 
 
-def activate_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:
+def activate_credential(
+    *, tenant: Tenant, actor: Actor, credential: ProviderCredential
+) -> ProviderCredential:
     """Make this the provider's active credential; the one that was active stands by first."""
     with transaction.atomic():
         bump_version(tenant.pk)
-        order = [row.pk for row in credential_rows(tenant.pk).filter(provider=credential.provider).defer("sealed")]
+        order = [
+            row.pk
+            for row in credential_rows(tenant.pk)
+            .filter(provider=credential.provider)
+            .defer("sealed")
+        ]
         if credential.pk not in order:
             raise credential_gone()
-        _arrange(tenant.pk, [credential.pk, *(pk for pk in order if pk != credential.pk)], active=credential.pk)
+        _arrange(
+            tenant.pk,
+            [credential.pk, *(pk for pk in order if pk != credential.pk)],
+            active=credential.pk,
+        )
         record_change(tenant, actor, "credential.activated", credential)
         announce(credential, actor)
     credential.refresh_from_db()
     return credential
 
 
-def deactivate_credential(*, tenant: Tenant, actor: Actor, credential: ProviderCredential) -> ProviderCredential:
-    """Let a standby credential take over, and this one stand by last; the only one cannot be deactivated."""
+def deactivate_credential(
+    *, tenant: Tenant, actor: Actor, credential: ProviderCredential
+) -> ProviderCredential:
+    """Let a standby credential take over, and this one stand by last; the only one cannot be
+    deactivated.
+    """
     with transaction.atomic():
         bump_version(tenant.pk)
         others = [
-            row.pk for row in credential_rows(tenant.pk).filter(provider=credential.provider).defer("sealed") if row.pk != credential.pk
+            row.pk
+            for row in credential_rows(tenant.pk)
+            .filter(provider=credential.provider)
+            .defer("sealed")
+            if row.pk != credential.pk
         ]
         if not others:
-            raise Conflict("only_credential", _("This is the only credential of its provider. Delete it, or add another one first."))
+            raise Conflict(
+                "only_credential",
+                _(
+                    "This is the only credential of its provider. Delete it, or add another one "
+                    "first."
+                ),
+            )
         _arrange(tenant.pk, [*others, credential.pk], active=others[0])
         record_change(tenant, actor, "credential.deactivated", credential)
     credential.refresh_from_db()
@@ -194,18 +241,29 @@ def deactivate_credential(*, tenant: Tenant, actor: Actor, credential: ProviderC
 
 
 def order_credentials(*, tenant: Tenant, actor: Actor, provider: str, ids: Sequence[UUID]) -> None:
-    """Set the order in which a provider's credentials are tried: the first is the active one. All must be named once."""
+    """Set the order in which a provider's credentials are tried: the first is the active one. All
+    must be named once.
+    """
     with transaction.atomic():
         bump_version(tenant.pk)
-        rows = {row.pk: row for row in credential_rows(tenant.pk).filter(provider=provider).defer("sealed")}
+        rows = {
+            row.pk: row
+            for row in credential_rows(tenant.pk).filter(provider=provider).defer("sealed")
+        }
         if len(ids) != len(rows) or set(ids) != set(rows) or not ids:
-            raise ServiceError("invalid_order", _("Name every credential of the provider exactly once."), field="order")
+            raise ServiceError(
+                "invalid_order",
+                _("Name every credential of the provider exactly once."),
+                field="order",
+            )
         _arrange(tenant.pk, ids, active=ids[0])
         record_change(tenant, actor, "credential.ordered", rows[ids[0]])
 
 
 def move_standby(*, tenant: Tenant, actor: Actor, credential: ProviderCredential, up: bool) -> None:
-    """Try a standby credential one place earlier or later; at either end, and for the active one, nothing changes."""
+    """Try a standby credential one place earlier or later; at either end, and for the active one,
+    nothing changes.
+    """
     with transaction.atomic():
         bump_version(tenant.pk)
         rows = list(credential_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
@@ -223,7 +281,11 @@ def move_standby(*, tenant: Tenant, actor: Actor, credential: ProviderCredential
 
 
 def delete_credential(
-    *, tenant: Tenant, actor: Actor, credential: ProviderCredential, successor: ProviderCredential | None = None
+    *,
+    tenant: Tenant,
+    actor: Actor,
+    credential: ProviderCredential,
+    successor: ProviderCredential | None = None,
 ) -> ProviderCredential | None:
     """Delete a credential, readable or not. Returns the standby one that took over, or None.
 
@@ -252,7 +314,9 @@ def set_source_order(*, tenant: Tenant, actor: Actor, provider: str, trial_first
     known_provider(provider)
     with transaction.atomic():
         bump_version(tenant.pk)
-        ProviderChoice.objects.update_or_create(tenant=tenant, provider=provider, defaults={"trial_first": trial_first})
+        ProviderChoice.objects.update_or_create(
+            tenant=tenant, provider=provider, defaults={"trial_first": trial_first}
+        )
         record(
             tenant=tenant,
             actor=actor,
@@ -277,7 +341,13 @@ def _restore(
     """Write new values over a row that is still the one that was read."""
     now, version = timezone.now(), row.version + 1
     sealed = seal_values(
-        tenant_id=tenant.pk, provider=provider.slug, base_url=base_url, name=ENVELOPE, row_id=row.pk, version=version, secret=values.secret
+        tenant_id=tenant.pk,
+        provider=provider.slug,
+        base_url=base_url,
+        name=ENVELOPE,
+        row_id=row.pk,
+        version=version,
+        secret=values.secret,
     )
     with transaction.atomic():
         bump_version(tenant.pk)
@@ -298,8 +368,16 @@ def _restore(
             )
         )
         if not changed:
-            raise Conflict("changed_meanwhile", _("This credential was changed by someone else meanwhile. Reload the page and try again."))
-        record_change(tenant, actor, "credential.replaced", row, {"state": str(state), "base_url": base_url})
+            raise Conflict(
+                "changed_meanwhile",
+                _(
+                    "This credential was changed by someone else meanwhile. Reload the page and "
+                    "try again."
+                ),
+            )
+        record_change(
+            tenant, actor, "credential.replaced", row, {"state": str(state), "base_url": base_url}
+        )
         row.refresh_from_db()
         announce(row, actor)
     return row

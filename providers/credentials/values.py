@@ -26,21 +26,25 @@ from providers.models import CredentialState, ProviderCredential
 from tenants.audit.trail import Actor, record
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------------------------------ helpers
 
 
 def offered(slug: str) -> Provider:
     for provider in registry.offered():
         if provider.slug == slug:
             return provider
-    raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]})
+    raise NotFound(
+        "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
+    )
 
 
 def known_provider(slug: str) -> Provider:
     try:
         return registry.get(slug)
     except registry.UnknownProvider:
-        raise NotFound("unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}) from None
+        raise NotFound(
+            "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
+        ) from None
 
 
 def credential_rows(tenant_id: UUID) -> QuerySet[ProviderCredential]:
@@ -49,7 +53,9 @@ def credential_rows(tenant_id: UUID) -> QuerySet[ProviderCredential]:
 
 
 def name_taken(name: str) -> Conflict:
-    text = _("A credential named “%(name)s” is there already. Choose another name.") % {"name": name}
+    text = _("A credential named “%(name)s” is there already. Choose another name.") % {
+        "name": name
+    }
     return Conflict("name_taken", text, field="name")
 
 
@@ -57,10 +63,14 @@ def credential_gone() -> NotFound:
     return NotFound("no_such_credential", _("There is no such credential in this workspace."))
 
 
-def free_name(tenant: Tenant, provider: str, name: Any, but: ProviderCredential | None = None) -> str:
+def free_name(
+    tenant: Tenant, provider: str, name: Any, but: ProviderCredential | None = None
+) -> str:
     text = name.strip() if isinstance(name, str) else ""
     if not text or len(text) > 80 or not text.isprintable():
-        raise ServiceError("invalid_value", _("Give the credential a name of at most 80 characters."), field="name")
+        raise ServiceError(
+            "invalid_value", _("Give the credential a name of at most 80 characters."), field="name"
+        )
     taken = credential_rows(tenant.pk).filter(provider=provider, name=text)
     if but is not None:
         taken = taken.exclude(pk=but.pk)
@@ -69,8 +79,12 @@ def free_name(tenant: Tenant, provider: str, name: Any, but: ProviderCredential 
     return text
 
 
-def split_base_url(provider: Provider, values: Mapping[str, Any], base_url: str | None) -> tuple[dict[str, Any], str | None]:
-    """The base URL may come as an argument or among the values, as forms and API clients send it; a pasted one may tell more."""
+def split_base_url(
+    provider: Provider, values: Mapping[str, Any], base_url: str | None
+) -> tuple[dict[str, Any], str | None]:
+    """The base URL may come as an argument or among the values, as forms and API clients send it; a
+    pasted one may tell more.
+    """
     typed = dict(values)
     among = typed.pop(BASE_URL, None)
     url = base_url if base_url or among is None else among
@@ -86,7 +100,9 @@ def typed_fields(provider: Provider) -> tuple[Field, ...]:
     return tuple(field for field in provider.credential_fields if field.name != BASE_URL)
 
 
-def cleaned_values(provider: Provider, values: Mapping[str, Any], base_url: str) -> tuple[Values, str]:
+def cleaned_values(
+    provider: Provider, values: Mapping[str, Any], base_url: str
+) -> tuple[Values, str]:
     typed, url = split_base_url(provider, values, base_url)
     cleaned = validation.clean(typed_fields(provider), typed)
     validation.require_complete(provider, cleaned)
@@ -97,7 +113,9 @@ def access_from(provider: Provider, values: Values, base_url: str) -> Access:
     return Access(values=values.public | values.secret, base_url=base_url)
 
 
-def checked(provider: Provider, access: Access, pool_key: str) -> tuple[CredentialState, ProviderError | None]:
+def checked(
+    provider: Provider, access: Access, pool_key: str
+) -> tuple[CredentialState, ProviderError | None]:
     """The state to store a credential with. Raises CredentialRefused where it is not to be stored."""
     if provider.check is None:
         return CredentialState.UNCHECKED, None
@@ -110,7 +128,9 @@ def checked(provider: Provider, access: Access, pool_key: str) -> tuple[Credenti
     return CredentialState.CONNECTED, None
 
 
-def require_typed_again(provider: Provider, stored: Sequence[str], typed: Mapping[str, Any]) -> None:
+def require_typed_again(
+    provider: Provider, stored: Sequence[str], typed: Mapping[str, Any]
+) -> None:
     missing = [name for name in stored if not str(typed.get(name) or "").strip()]
     required = {field.name for field in provider.credential_fields if field.required}
     if missing and (required & set(missing) or len(missing) == len(stored)):
@@ -130,7 +150,13 @@ def seal_into(row: ProviderCredential, values: Values) -> str:
     )
 
 
-def record_change(tenant: Tenant, actor: Actor, action: str, row: ProviderCredential, details: Mapping[str, Any] | None = None) -> None:
+def record_change(
+    tenant: Tenant,
+    actor: Actor,
+    action: str,
+    row: ProviderCredential,
+    details: Mapping[str, Any] | None = None,
+) -> None:
     record(
         tenant=tenant,
         actor=actor,
@@ -144,4 +170,7 @@ def record_change(tenant: Tenant, actor: Actor, action: str, row: ProviderCreden
 
 def announce(row: ProviderCredential, actor: Actor) -> None:
     if row.is_active:
-        transaction.on_commit(lambda: credential_saved.send(sender=ProviderCredential, credential=row, actor=actor), robust=True)
+        transaction.on_commit(
+            lambda: credential_saved.send(sender=ProviderCredential, credential=row, actor=actor),
+            robust=True,
+        )

@@ -21,7 +21,8 @@ class Failure(StrEnum):
     BAD_REQUEST = "invalid_request"
     TIMEOUT = "provider_timeout"
     UNREACHABLE = "provider_unreachable"  # shown to API clients as provider_error
-    NOT_AN_API = "provider_wrong_url"  # a 404 or a web page where an API was expected; to clients provider_error
+    # a 404 or a web page where an API was expected; to clients provider_error
+    NOT_AN_API = "provider_wrong_url"
     ERROR = "provider_error"
 
 
@@ -44,11 +45,11 @@ FALLBACK: frozenset[Failure] = frozenset(
 class ProviderError(Exception):
     """A provider's failure in our words.
 
-    failure: the meaning. message: the provider's words, or a Reason with ours; safe to show (cut, escaped by whoever
-    renders it, never holding a key).
-    status: the provider's HTTP status, None where no answer came. provider_code: the provider's own code.
-    retry_after: seconds, where the provider said so. sent: False only where the request surely was not processed.
-    transport: what kept an answer from coming (a kind of TransportFailure), "" where one came.
+    failure: the meaning. message: the provider's words, or a Reason with ours; safe to show (cut,
+    escaped by whoever renders it, never holding a key). status: the provider's HTTP status, None
+    where no answer came. provider_code: the provider's own code. retry_after: seconds, where the
+    provider said so. sent: False only where the request surely was not processed. transport: what
+    kept an answer from coming (a kind of TransportFailure), "" where one came.
     """
 
     def __init__(

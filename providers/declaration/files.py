@@ -1,7 +1,8 @@
 """The TOML file of each provider: where it is, and how it is read.
 
-A file is read by two apps: `[provider]`, which declares a provider without an adapter, by providers; the models, which are
-facts, by models_catalog. It is one file so that everything about a provider stands in one place.
+A file is read by two apps: `[provider]`, which declares a provider without an adapter, by
+providers; the models, which are facts, by models_catalog. It is one file so that everything about a
+provider stands in one place.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "models_catalog" / "data"
 
 
 class BadFile(RuntimeError):
-    """A provider's file that cannot be used. The message names the file, what is wrong, and what is allowed."""
+    """A provider's file that cannot be used. The message names the file, what is wrong, and what is
+    allowed.
+    """
 
     def __init__(self, slug: str, problem: str) -> None:
         super().__init__(f"{name_of(slug)}: {problem}")

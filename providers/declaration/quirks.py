@@ -1,4 +1,6 @@
-"""The quirks that a provider's row may name: a closed list of what servers of OpenAI's format do differently in chats."""
+"""The quirks that a provider's row may name: a closed list of what servers of OpenAI's format do
+differently in chats.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ class Quirk:
 QUIRKS: Final[Mapping[str, Quirk]] = {
     "json_object": Quirk(fit=use_json_object),  # there is no response_format json_schema
     "max_tokens": Quirk(fit=use_max_tokens),  # there is no max_completion_tokens
-    "reasoning": Quirk(tidy=rename_reasoning),  # the reasoning text is called `reasoning`, as newer vLLM does
+    "reasoning": Quirk(
+        tidy=rename_reasoning
+    ),  # the reasoning text is called `reasoning`, as newer vLLM does
     "system_role": Quirk(fit=use_system_role),  # there is no role `developer`
-    "think_tags": Quirk(think_tags=True),  # the reasoning may stand inside the text, between <think> tags
+    "think_tags": Quirk(
+        think_tags=True
+    ),  # the reasoning may stand inside the text, between <think> tags
 }

@@ -20,7 +20,9 @@ class UnknownProvider(KeyError):
 
 @cache
 def _registry() -> dict[str, Provider]:
-    providers = sorted(map(load, files.slugs()), key=lambda provider: (provider.order, provider.slug))
+    providers = sorted(
+        map(load, files.slugs()), key=lambda provider: (provider.order, provider.slug)
+    )
     return {provider.slug: provider for provider in providers}
 
 
@@ -44,14 +46,17 @@ def without_file() -> list[str]:
     """Return the slugs of adapters that have no file of facts: they are not offered."""
     known = files.slugs()
     names = [module.name for module in iter_modules(adapters.__path__) if module.name not in known]
-    return [name for name in names if hasattr(import_module(f"{adapters.__name__}.{name}"), "PROVIDER")]
+    return [
+        name for name in names if hasattr(import_module(f"{adapters.__name__}.{name}"), "PROVIDER")
+    ]
 
 
 def problems_of(provider: Provider, slug: str) -> list[str]:
     """What is wrong with a declaration; empty where nothing is."""
     names = [field.name for field in provider.credential_fields]
     rules = {
-        f"slug is {provider.slug!r}, the file's name is {slug!r}": provider.slug != slug or not re.fullmatch(r"[a-z][a-z0-9_]*", slug),
+        f"slug is {provider.slug!r}, the file's name is {slug!r}": provider.slug != slug
+        or not re.fullmatch(r"[a-z][a-z0-9_]*", slug),
         "no operation": not provider.operations,
         "a credential field is named twice": len(set(names)) != len(names),
         "no base_url field": not provider.local and "base_url" not in names,
@@ -61,7 +66,9 @@ def problems_of(provider: Provider, slug: str) -> list[str]:
         "an operation's type is not among model_types": any(
             OPERATIONS[one].model_type not in provider.model_types for one in provider.operations
         ),
-        "own models need a check": provider.kind is Kind.OWN and not provider.local and provider.check is None,
+        "own models need a check": provider.kind is Kind.OWN
+        and not provider.local
+        and provider.check is None,
     }
     return [text for text, broken in rules.items() if broken]
 
@@ -86,4 +93,8 @@ def offered() -> tuple[Provider, ...]:
     """What tenants may set up: the built-in demonstration only where the setting allows it."""
     from django.conf import settings
 
-    return tuple(provider for provider in all_providers() if not provider.local or settings.MODELKEEP_DEMO_PROVIDER)
+    return tuple(
+        provider
+        for provider in all_providers()
+        if not provider.local or settings.MODELKEEP_DEMO_PROVIDER
+    )

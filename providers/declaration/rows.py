@@ -1,7 +1,7 @@
 """Providers that are declared by the `[provider]` table of their file: a row instead of an adapter.
 
-A row is for a provider that speaks OpenAI's format. One that does something of its own besides names its quirks, or has a
-small adapter that calls `provider_of` with functions of its own.
+A row is for a provider that speaks OpenAI's format. One that does something of its own besides
+names its quirks, or has a small adapter that calls `provider_of` with functions of its own.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ KEYS: Final = (
     *("base_url", "regions", "self_hosted", "version"),
     *("operations", "quirks", "api_key", "model_fields"),
 )
-# The address is the provider's, one of several, or the workspace's own server; a server's key has no shape of its own.
+# The address is the provider's, one of several, or the workspace's own server; a server's key has
+# no shape of its own.
 EXCLUDED: Final[Mapping[str, Sequence[str]]] = {
     "self_hosted": ("base_url", "regions", "api_key"),
     "regions": ("base_url",),
@@ -90,7 +91,9 @@ def provider_of(slug: str, *, adjust: Adjust | None = None, tidy: Tidy | None = 
     """
     document = files.read(slug)
     if "provider" not in document:
-        raise files.BadFile(slug, f"There is neither a [provider] table nor providers/adapters/{slug}.py.")
+        raise files.BadFile(
+            slug, f"There is neither a [provider] table nor providers/adapters/{slug}.py."
+        )
     row = Table(slug, "provider", document["provider"], _keys_of(document["provider"]))
     chat = _chat_options([QUIRKS[name] for name in row.choices("quirks", QUIRKS)], adjust, tidy)
     return _provider(slug, row, chat)
@@ -119,8 +122,12 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         key_url=row.url("key_url", ""),
         docs_url=row.url("docs_url", ""),
         credential_fields=_own_server() if self_hosted else _credential_fields(row, regions),
-        model_fields=tuple(MODEL_FIELDS[name] for name in row.choices("model_fields", MODEL_FIELDS)),
-        default_base_url=regions[0][2] if regions else row.url("base_url", "" if self_hosted else None),
+        model_fields=tuple(
+            MODEL_FIELDS[name] for name in row.choices("model_fields", MODEL_FIELDS)
+        ),
+        default_base_url=regions[0][2]
+        if regions
+        else row.url("base_url", "" if self_hosted else None),
         base_url_of=_address_by_region(regions) if regions else None,
         operations={one: _exchange(one, version, chat) for one in operations},
         errors=openai_errors(),
@@ -160,15 +167,23 @@ def _credential_fields(row: Table, regions: Sequence[Region]) -> tuple[Field, ..
 
 def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
     choices = tuple((name, label) for name, label, _url in regions)
-    help_text = _("A key works in the region it was made in. Without a choice, the first one is called.")
-    return [Field("region", _("Region"), required=False, choices=choices, help_text=help_text)] if regions else []
+    help_text = _(
+        "A key works in the region it was made in. Without a choice, the first one is called."
+    )
+    return (
+        [Field("region", _("Region"), required=False, choices=choices, help_text=help_text)]
+        if regions
+        else []
+    )
 
 
 def _own_server() -> tuple[Field, ...]:
     address = _("The address of the server's API.")
     no_key = _("Leave empty where the server asks for none.")
     return (
-        base_url_field(required=True, placeholder="https://models.example.com/v1", help_text=address),
+        base_url_field(
+            required=True, placeholder="https://models.example.com/v1", help_text=address
+        ),
         Field("api_key", _("API key"), secret=True, required=False, help_text=no_key),
     )
 
@@ -176,7 +191,9 @@ def _own_server() -> tuple[Field, ...]:
 # Operations
 
 
-def _chat_options(quirks: Sequence[Quirk], adjust: Adjust | None, tidy: Tidy | None) -> Mapping[str, Any]:
+def _chat_options(
+    quirks: Sequence[Quirk], adjust: Adjust | None, tidy: Tidy | None
+) -> Mapping[str, Any]:
     """Return the arguments for openai_chat that put quirks and a provider's own functions together."""
     fits = [quirk.fit for quirk in quirks if quirk.fit is not None]
     tidies = [one for one in (*(quirk.tidy for quirk in quirks), tidy) if one is not None]
@@ -202,7 +219,9 @@ def _one_after_the_other(tidies: Sequence[Tidy]) -> Tidy:
     return tidies[0] if len(tidies) == 1 else tidy_all
 
 
-def _choose_voice(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+def _choose_voice(
+    body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
+) -> None:
     """Voices have other names on every server."""
     if not body.get("voice") and (voice := access.model_values.get("voice")):
         body["voice"] = voice

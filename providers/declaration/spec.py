@@ -1,4 +1,6 @@
-"""What an adapter declares, and the neutral forms that wires, transports and the gateway exchange. Pure."""
+"""What an adapter declares, and the neutral forms that wires, transports and the gateway exchange.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,10 @@ class Operation(StrEnum):
 class Field:
     """One input of a credential or of a hosted model.
 
-    name: key in `values`. label, help_text: lazy strings. prefix: how such a key usually starts, for the hint only.
-    group: heading of an alternative; of the groups of a form one is filled in, such as a key or a sign-in.
-    env: names of environment variables that usually hold the value, for the import of pasted lines.
+    name: key in `values`. label, help_text: lazy strings. prefix: how such a key usually starts,
+    for the hint only. group: heading of an alternative; of the groups of a form one is filled in,
+    such as a key or a sign-in. env: names of environment variables that usually hold the value, for
+    the import of pasted lines.
     """
 
     name: str
@@ -93,7 +96,9 @@ class Access:
 
     values: Mapping[str, str] = field(repr=False)
     base_url: str = ""  # normalised origin with optional path prefix; "" is the provider's own
-    model_values: Mapping[str, str] = field(default_factory=dict, repr=False)  # fields of a hosted model
+    model_values: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # fields of a hosted model
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,16 @@ class ModelFacts:
     type: ModelType = ModelType.REASONING
     context_window: int | None = None
     max_output: int | None = None
-    features: frozenset[str] = frozenset()  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
+    features: frozenset[str] = (
+        frozenset()
+    )  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
     max_inputs: int | None = None  # texts in one embedding request
-    # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter that is not supported is
-    # left out, unless it is allowed while reasoning is off (reasoning_effort "none").
+    # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter
+    # that is not supported is left out, unless it is allowed while reasoning is off
+    # (reasoning_effort "none").
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    # Texts that only the provider's own wire reads, such as a path that differs from model to model (models_catalog.facts.schema.VALUES).
+    # Texts that only the provider's own wire reads, such as a path that differs from model to model
+    # (models_catalog.facts.schema.VALUES).
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,13 +128,14 @@ MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that is read whole
 
 @dataclass(slots=True)
 class Call:
-    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer open.
+    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer
+    open.
 
-    accept: statuses that are an answer to the wire although they are 400 or above; all others end the exchange.
-    delay: seconds to wait before it is made; a polling wire does not wait by itself.
-    undo: what ends the work at the provider; made beside if the exchange is given up while this call is the last one.
-    secrets: texts that this call brought along, such as a fetched token; no error shows them.
-    limit: bytes of the answer where it is read whole.
+    accept: statuses that are an answer to the wire although they are 400 or above; all others end
+    the exchange. delay: seconds to wait before it is made; a polling wire does not wait by itself.
+    undo: what ends the work at the provider; made beside if the exchange is given up while this
+    call is the last one. secrets: texts that this call brought along, such as a fetched token; no
+    error shows them. limit: bytes of the answer where it is read whole.
     """
 
     method: str
@@ -142,7 +152,9 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer to a Call: header names in lower case; body empty where the stream was left open (status 2xx)."""
+    """The answer to a Call: header names in lower case; body empty where the stream was left open
+    (status 2xx).
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -152,7 +164,9 @@ class Reply:
 
 @dataclass(slots=True)
 class Usage:
-    """What the provider reported, in tokens (or seconds of audio, or characters of text to speak); None where it said nothing."""
+    """What the provider reported, in tokens (or seconds of audio, or characters of text to speak);
+    None where it said nothing.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -165,7 +179,9 @@ class Usage:
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer in the neutral form: `body` is OpenAI's JSON, or raw `content` for audio and plain text."""
+    """A whole answer in the neutral form: `body` is OpenAI's JSON, or raw `content` for audio and
+    plain text.
+    """
 
     body: dict[str, Any] | None
     usage: Usage | None = None
@@ -176,20 +192,25 @@ class Answer:
 
 @dataclass(slots=True)
 class Frame:
-    """One `data:` payload for the client's event stream: JSON of an OpenAI chunk, without `data: ` and line ends.
+    """One `data:` payload for the client's event stream: JSON of an OpenAI chunk, without `data: `
+    and line ends.
 
     usage_only: the frame carries usage and no choices; shown to clients that asked for it only.
     """
 
     data: bytes
-    content: bool = False  # holds the first or a further piece of the answer (text, reasoning, tool call)
+    content: bool = (
+        False  # holds the first or a further piece of the answer (text, reasoning, tool call)
+    )
     usage_only: bool = False
 
 
 class Decoder(Protocol):
-    """Turns a provider's stream into frames. Keeps usage, finish_reason and output size for the ledger.
+    """Turns a provider's stream into frames. Keeps usage, finish_reason and output size for the
+    ledger.
 
-    feed and finish raise ProviderError when the provider reports an error inside the stream or breaks its format.
+    feed and finish raise ProviderError when the provider reports an error inside the stream or
+    breaks its format.
     """
 
     @property
@@ -212,10 +233,12 @@ class Decoder(Protocol):
 
 
 class Continued(Decoder, Protocol):
-    """A Decoder that needs more requests: to poll for further pieces, or to fetch what its stream did not say, such as usage.
+    """A Decoder that needs more requests: to poll for further pieces, or to fetch what its stream
+    did not say, such as usage.
 
-    next_call: made once the open body (if any) has ended and finish() was asked, or as soon as `done` is set; its whole reply goes
-    to `answered`, which sets the next one or None. An error in the reply ends the stream.
+    next_call: made once the open body (if any) has ended and finish() was asked, or as soon as
+    `done` is set; its whole reply goes to `answered`, which sets the next one or None. An error in
+    the reply ends the stream.
     """
 
     @property
@@ -224,15 +247,16 @@ class Continued(Decoder, Protocol):
     def answered(self, reply: Reply) -> Sequence[Frame]: ...
 
 
-# A wire that needs several requests yields one Call after the other and is sent each Reply. It returns an Answer,
-# or, for a streamed request, the Decoder of the body that the last Call left open (a wire without a network returns a
-# Decoder whose finish() yields everything).
+# A wire that needs several requests yields one Call after the other and is sent each Reply. It
+# returns an Answer, or, for a streamed request, the Decoder of the body that the last Call left
+# open (a wire without a network returns a Decoder whose finish() yields everything).
 Exchange = Generator[Call, Reply, "Answer | Decoder"]
 MakeExchange = Callable[["Provider", Request, Access, ModelFacts], Exchange]
 # For checks and imports.
 CheckExchange = Generator[Call, Reply, None]
 ListExchange = Generator[Call, Reply, "list[ListedModel]"]
-# Reply (status >= 400, or 2xx holding an error) -> the error, or None where it is none the adapter knows.
+# Reply (status >= 400, or 2xx holding an error) -> the error, or None where it is none the adapter
+# knows.
 ErrorMap = Callable[[Reply], ProviderError | None]
 
 
@@ -263,23 +287,30 @@ class Provider:
     errors: ErrorMap
     # Default origin with path prefix; "" where the tenant must type a base URL.
     default_base_url: str = ""
-    # The address that follows from the credential's other values (a region, a workspace), where the tenant typed none; "" for the
-    # default. Raises ValueError, with a message for the form, for values that make no address.
+    # The address that follows from the credential's other values (a region, a workspace), where the
+    # tenant typed none; "" for the default. Raises ValueError, with a message for the form, for
+    # values that make no address.
     base_url_of: Callable[[Mapping[str, str]], str] | None = None
-    # A pasted address -> the base URL in it, and values of other fields that it tells (an API version); typed values win.
+    # A pasted address -> the base URL in it, and values of other fields that it tells (an API
+    # version); typed values win.
     read_base_url: Callable[[str], tuple[str, Mapping[str, str]]] | None = None
-    # What is missing among a credential's values, secret ones included, in words for the form ("one of these two"); "" for nothing.
+    # What is missing among a credential's values, secret ones included, in words for the form ("one
+    # of these two"); "" for nothing.
     complete: Callable[[Mapping[str, str]], str] | None = None
     model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
     model_label: Any = ""  # what a model's name is called there, where it is not simply that
-    # None: there is nothing to check without a model (hosting); the model's own check is made when it is added.
+    # None: there is nothing to check without a model (hosting); the model's own check is made when
+    # it is added.
     check: Callable[[Provider, Access], CheckExchange] | None = None
-    # A free check of one hosted model (by its name, for this type), where the provider has one; else its smallest request is made.
+    # A free check of one hosted model (by its name, for this type), where the provider has one;
+    # else its smallest request is made.
     check_model: Callable[[Provider, Access, str, ModelType], CheckExchange] | None = None
     # True where the check costs money (a call of one token); the page says so first.
     check_is_billed: bool = False
     list_models: Callable[[Provider, Access], ListExchange] | None = None
-    guess_type: Callable[[str], ModelType | None] | None = None  # for models that no shipped fact knows
+    guess_type: Callable[[str], ModelType | None] | None = (
+        None  # for models that no shipped fact knows
+    )
     description: Any = ""
     key_url: str = ""
     docs_url: str = ""

@@ -1,4 +1,6 @@
-"""Reading a TOML table key by key, so that every mistake is answered with file, key and what is allowed."""
+"""Reading a TOML table key by key, so that every mistake is answered with file, key and what is
+allowed.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ class FailureDetail:
     def read(cls, stored: Mapping[str, Any]) -> FailureDetail:
         """What `stored` gave."""
         reason = Reason.read(stored["reason"]) if "reason" in stored else None
-        return cls(stored.get("text", ""), reason, stored.get("status"), stored.get("provider_code", ""))
+        return cls(
+            stored.get("text", ""), reason, stored.get("status"), stored.get("provider_code", "")
+        )
 
     def stored(self) -> dict[str, Any]:
         """Plain JSON without what is empty; {} for no failure."""
@@ -62,7 +64,9 @@ class FailureDetail:
 
     @property
     def code(self) -> str:
-        """What identifies it in the audit trail: the provider's status and code, or the code of our reason."""
+        """What identifies it in the audit trail: the provider's status and code, or the code of our
+        reason.
+        """
         return self.codes or (self.reason.code if self.reason else "")
 
     def in_brackets(self, translate: Callable[[str], str]) -> str:

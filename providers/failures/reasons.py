@@ -17,12 +17,18 @@ def gettext_noop(text: str) -> str:
     return text
 
 
-_ALLOW: Final = gettext_noop("The operator can allow this server by adding %(origin)s to MODELKEEP_EGRESS_ALLOW.")
+_ALLOW: Final = gettext_noop(
+    "The operator can allow this server by adding %(origin)s to MODELKEEP_EGRESS_ALLOW."
+)
 TEMPLATES: Final[Mapping[str, str]] = {
     # Base URLs that cannot be used
     "url_length": gettext_noop("A base URL has 1 to %(most)s characters."),
-    "url_characters": gettext_noop("A base URL holds no blanks, backslashes or control characters."),
-    "url_scheme": gettext_noop("A base URL starts with https:// (or http:// for a server the operator has allowed)."),
+    "url_characters": gettext_noop(
+        "A base URL holds no blanks, backslashes or control characters."
+    ),
+    "url_scheme": gettext_noop(
+        "A base URL starts with https:// (or http:// for a server the operator has allowed)."
+    ),
     "url_login": gettext_noop("A base URL holds no user name or password."),
     "url_query": gettext_noop("A base URL holds no query and no fragment."),
     "url_invalid": gettext_noop("This is no valid URL."),
@@ -64,13 +70,17 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "no_capacity": gettext_noop("The provider broke off the answer: it has no capacity left."),
     "network_error": gettext_noop("The provider broke off the answer (network_error)."),
     "unreadable": gettext_noop("The provider's answer could not be read."),
-    "piece_unreadable": gettext_noop("The provider sent a piece of the answer that could not be read."),
+    "piece_unreadable": gettext_noop(
+        "The provider sent a piece of the answer that could not be read."
+    ),
     "embeddings_unreadable": gettext_noop("The provider's embeddings could not be read."),
     "web_page": gettext_noop("The address answered with a web page, not with an API."),
     "not_a_list": gettext_noop("The address answered, but not with a list of models."),
     "not_chatglm": gettext_noop("The address answered, but not as a ChatGLM server does."),
     "not_replicate": gettext_noop("The address answered, but not with an account of Replicate."),
-    "no_api": gettext_noop("The address answered with HTTP status %(status)s: there is no such API at this address."),
+    "no_api": gettext_noop(
+        "The address answered with HTTP status %(status)s: there is no such API at this address."
+    ),
     "http_status": gettext_noop("The provider answered with HTTP status %(status)s."),
     "status_only": gettext_noop("HTTP status %(status)s"),
     "error_code": gettext_noop("The provider answered with error %(number)s."),
@@ -84,7 +94,9 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "no_result": gettext_noop("The provider's answer holds no result."),
     "no_embedding": gettext_noop("The provider's answer holds no embedding."),
     "no_embeddings": gettext_noop("The provider's answer holds no embeddings."),
-    "too_few_embeddings": gettext_noop("The provider's answer holds not one embedding for each input."),
+    "too_few_embeddings": gettext_noop(
+        "The provider's answer holds not one embedding for each input."
+    ),
     "no_ranking": gettext_noop("The provider's answer holds no ranking."),
     "no_judgement": gettext_noop("The provider's answer holds no judgement."),
     "no_audio": gettext_noop("The provider's answer holds no audio."),
@@ -96,16 +108,27 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "output_no_text": gettext_noop("The model's output is no text."),
     "output_no_embeddings": gettext_noop("The model's output holds no embeddings."),
     # What the account or the model cannot do
-    "other_type": gettext_noop("The inputs and outputs of this model are not those of type %(type)s."),
-    "no_demo_model": gettext_noop("The demonstration has no model %(model)s for this."),
-    "three_keys_needed": gettext_noop("Embeddings need APPID, APIKey and APISecret in the credential."),
-    "cannot_list": gettext_noop("An application's keys cannot list models: the shipped ones are shown."),
-    "may_not_call": gettext_noop(
-        "The token lacks the permission “Make calls to Inference Providers”. Give it that permission in the settings of the token."
+    "other_type": gettext_noop(
+        "The inputs and outputs of this model are not those of type %(type)s."
     ),
-    "asleep": gettext_noop("The endpoint is scaled to zero or starting, which takes some minutes. Try again then."),
+    "no_demo_model": gettext_noop("The demonstration has no model %(model)s for this."),
+    "three_keys_needed": gettext_noop(
+        "Embeddings need APPID, APIKey and APISecret in the credential."
+    ),
+    "cannot_list": gettext_noop(
+        "An application's keys cannot list models: the shipped ones are shown."
+    ),
+    "may_not_call": gettext_noop(
+        "The token lacks the permission “Make calls to Inference Providers”. Give it that "
+        "permission in the settings of the token."
+    ),
+    "asleep": gettext_noop(
+        "The endpoint is scaled to zero or starting, which takes some minutes. Try again then."
+    ),
     # Ours
-    "credential_unreadable": gettext_noop("The stored key cannot be read. Nothing was sent to the provider. Enter the key again."),
+    "credential_unreadable": gettext_noop(
+        "The stored key cannot be read. Nothing was sent to the provider. Enter the key again."
+    ),
 }
 
 
@@ -147,7 +170,10 @@ class Reason:
         """The same reason with every text among its values made fit to be shown."""
         if not self.values:
             return self
-        values = {name: clean(value) if isinstance(value, str) else value for name, value in self.values.items()}
+        values = {
+            name: clean(value) if isinstance(value, str) else value
+            for name, value in self.values.items()
+        }
         return Reason(self.code, allow=self.allow, **values)
 
     def stored(self) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Reads pasted lines of an environment file, and guesses which provider each value belongs to. Nothing is sent, nothing is stored."""
+"""Reads pasted lines of an environment file, and guesses which provider each value belongs to.
+Nothing is sent, nothing is stored.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ MOST_LINES = 50  # that hold a value
 MOST_CHARACTERS = 64 * 1024
 SHORTEST_KEY = 16  # characters of a value that could be a key
 LONGEST_NAME = 60  # characters of a variable's name that is shown
-_LINE = re.compile(r"\s*(?:export\s+|set\s+|-\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\s*(?:=|:\s)\s*(?P<value>.*)\Z")
+_LINE = re.compile(
+    r"\s*(?:export\s+|set\s+|-\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\s*(?:=|:\s)\s*(?P<value>.*)\Z"
+)
 
 
 class How(StrEnum):
@@ -44,7 +48,8 @@ class Line:
 class Candidate:
     """What may become one credential: the values of one provider that belong together.
 
-    provider: its slug, "" where it is not known. values: by field of the provider; by "" where the provider is not known.
+    provider: its slug, "" where it is not known. values: by field of the provider; by "" where the
+    provider is not known.
     """
 
     lines: tuple[int, ...]
@@ -58,13 +63,26 @@ class Candidate:
 def read(text: str) -> list[Line]:
     """The lines with a value. Raises ServiceError where there is none, or more than MOST_LINES."""
     if len(text) > MOST_CHARACTERS:
-        raise ServiceError("too_long", _("That is more than 64 KiB of text. Import it in parts."), field="text")
-    found = [line for number, row in enumerate(text.lstrip("\ufeff").splitlines(), 1) if (line := _line(number, row)) is not None]
+        raise ServiceError(
+            "too_long", _("That is more than 64 KiB of text. Import it in parts."), field="text"
+        )
+    found = [
+        line
+        for number, row in enumerate(text.lstrip("\ufeff").splitlines(), 1)
+        if (line := _line(number, row)) is not None
+    ]
     if not found:
-        raise ServiceError("nothing_found", _("No line of the form NAME=value was found."), field="text")
+        raise ServiceError(
+            "nothing_found", _("No line of the form NAME=value was found."), field="text"
+        )
     if len(found) > MOST_LINES:
-        message = _("There are %(count)s lines with a value; at most %(most)s are imported at once. Import them in parts.")
-        raise ServiceError("too_many", message % {"count": len(found), "most": MOST_LINES}, field="text")
+        message = _(
+            "There are %(count)s lines with a value; at most %(most)s are imported at once. "
+            "Import them in parts."
+        )
+        raise ServiceError(
+            "too_many", message % {"count": len(found), "most": MOST_LINES}, field="text"
+        )
     return found
 
 
@@ -73,7 +91,9 @@ def _line(number: int, row: str) -> Line | None:
     if not row or row.startswith(("#", ";", "//")):
         return None
     parts = _LINE.match(row)
-    if parts is None or (not parts["value"].strip("=") and not _is_plain_name(parts["name"])):  # a key may end with "=="
+    if parts is None or (
+        not parts["value"].strip("=") and not _is_plain_name(parts["name"])
+    ):  # a key may end with "=="
         alone = _unquoted(row)
         return Line(number, "", alone) if _may_be_key(alone) else None
     value = _unquoted(parts["value"])
@@ -81,8 +101,12 @@ def _line(number: int, row: str) -> Line | None:
 
 
 def _is_plain_name(name: str) -> bool:
-    """Whether a text is surely a variable's name and no key: written large with underscores, or short."""
-    return len(name) < SHORTEST_KEY or bool(re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", name) and len(name) <= LONGEST_NAME)
+    """Whether a text is surely a variable's name and no key: written large with underscores, or
+    short.
+    """
+    return len(name) < SHORTEST_KEY or bool(
+        re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", name) and len(name) <= LONGEST_NAME
+    )
 
 
 def shown(name: str) -> str:
@@ -95,16 +119,23 @@ def _unquoted(value: str) -> str:
     value = value.strip()
     if value[:1] in ("'", '"') and value.find(value[0], 1) > 0:
         return value[1 : value.find(value[0], 1)].strip()
-    # A run of blanks is looked at from its beginning only: from each of its places, a long one would take minutes.
+    # A run of blanks is looked at from its beginning only: from each of its places, a long one
+    # would take minutes.
     return re.split(r"(?<!\s)\s+#", value, maxsplit=1)[0].strip().rstrip(",")
 
 
 def _may_be_key(value: str) -> bool:
-    return SHORTEST_KEY <= len(value) <= MAX_LENGTH and all("!" <= one <= "~" for one in value) and "://" not in value
+    return (
+        SHORTEST_KEY <= len(value) <= MAX_LENGTH
+        and all("!" <= one <= "~" for one in value)
+        and "://" not in value
+    )
 
 
 def recognise(lines: Sequence[Line]) -> list[Candidate]:
-    """The credentials that the lines make, in their order. Values of one provider with the same ending of their names go together."""
+    """The credentials that the lines make, in their order. Values of one provider with the same
+    ending of their names go together.
+    """
     grouped: dict[tuple[str, str], list[tuple[Line, str]]] = {}
     others: list[Candidate] = []
     for line in lines:
@@ -114,10 +145,14 @@ def recognise(lines: Sequence[Line]) -> list[Candidate]:
             continue
         provider, name, ending = known
         place = (provider.slug, ending)
-        while any(own == name for _line, own in grouped.get(place, ())):  # the same variable twice: two credentials
+        while any(
+            own == name for _line, own in grouped.get(place, ())
+        ):  # the same variable twice: two credentials
             place = (place[0], f"{place[1]}*")
         grouped.setdefault(place, []).append((line, name))
-    named = [_grouped(slug, ending.rstrip("*"), members) for (slug, ending), members in grouped.items()]
+    named = [
+        _grouped(slug, ending.rstrip("*"), members) for (slug, ending), members in grouped.items()
+    ]
     return sorted([*named, *others], key=lambda one: one.lines)
 
 
@@ -126,13 +161,20 @@ def _by_name(variable: str) -> tuple[Provider, str, str] | None:
     wanted = variable.upper().replace("-", "_").replace(".", "_")
     best: tuple[int, Provider, str, str] | None = None
     for provider, one, known in _variables(registry.offered()):
-        if (wanted == known or wanted.startswith(f"{known}_")) and (best is None or len(known) > best[0]):
+        if (wanted == known or wanted.startswith(f"{known}_")) and (
+            best is None or len(known) > best[0]
+        ):
             best = (len(known), provider, one.name, wanted[len(known) + 1 :])
     return best[1:] if best is not None else None
 
 
 def _variables(providers: Iterable[Provider]) -> list[tuple[Provider, Field, str]]:
-    return [(provider, one, known) for provider in providers for one in provider.credential_fields for known in one.env]
+    return [
+        (provider, one, known)
+        for provider in providers
+        for one in provider.credential_fields
+        for known in one.env
+    ]
 
 
 def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candidate:
@@ -154,7 +196,9 @@ def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candida
 
 
 def _by_shape(line: Line) -> Candidate:
-    """A key that only one provider's keys start like; of two prefixes that fit, the longer one counts."""
+    """A key that only one provider's keys start like; of two prefixes that fit, the longer one
+    counts.
+    """
     names = (shown(line.name),) if line.name else ()
     fitting = sorted(
         (
@@ -167,20 +211,32 @@ def _by_shape(line: Line) -> Candidate:
     )
     longest = [one for one in fitting if one[0] == fitting[0][0]]
     if len(longest) == 1:
-        return Candidate((line.number,), names, How.SHAPE, longest[0][1], _("Imported"), {longest[0][2]: line.value})
+        return Candidate(
+            (line.number,),
+            names,
+            How.SHAPE,
+            longest[0][1],
+            _("Imported"),
+            {longest[0][2]: line.value},
+        )
     if fitting or (_may_be_key(line.value) and _sounds_like_a_key(line)):
         return Candidate((line.number,), names, How.UNKNOWN, "", _("Imported"), {"": line.value})
     return Candidate((line.number,), names, How.NO_KEY, "", "", {})
 
 
 def _fits(one: Field, line: Line) -> bool:
-    return bool(one.secret and one.prefix and line.value.startswith(one.prefix) and _may_be_key(line.value))
+    return bool(
+        one.secret and one.prefix and line.value.startswith(one.prefix) and _may_be_key(line.value)
+    )
 
 
 def _sounds_like_a_key(line: Line) -> bool:
-    """A name that says so, or a text of letters and digits as nobody writes by hand. Passwords of other things are not asked about."""
+    """A name that says so, or a text of letters and digits as nobody writes by hand. Passwords of
+    other things are not asked about.
+    """
     if re.search(
-        r"(?i)(?:database|postgres|mysql|redis|django|flask|jwt|session|smtp|mail|aws|gcp|stripe|github|gitlab|sentry)", line.name
+        r"(?i)(?:database|postgres|mysql|redis|django|flask|jwt|session|smtp|mail|aws|gcp|stripe|github|gitlab|sentry)",
+        line.name,
     ):
         return False
     return not line.name or bool(re.search(r"(?i)(?:api_?key|token|_key$|^key)", line.name))

@@ -1,4 +1,6 @@
-"""The page that imports many keys at once. Between its steps the keys are kept sealed in the session; a page never holds them."""
+"""The page that imports many keys at once. Between its steps the keys are kept sealed in the
+session; a page never holds them.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ def credential_import(request: WorkspaceRequest) -> HttpResponse:
         return redirect(request.path)
     if request.method == "POST" and request.POST.get("do") == "save":
         return _save(request, kept)
-    form = PasteForm(request.POST or None, request.FILES or None) if request.method == "POST" else PasteForm()
+    form = (
+        PasteForm(request.POST or None, request.FILES or None)
+        if request.method == "POST"
+        else PasteForm()
+    )
     if request.method == "POST" and form.is_valid() and _read(request, form):
         return redirect(request.path)
     return _shown(request, form, kept if request.method != "POST" else None)
@@ -60,22 +66,52 @@ def _shown(request: WorkspaceRequest, form: PasteForm, kept: dict[str, Any] | No
 def _for_page(row: dict[str, Any]) -> dict[str, Any]:
     provider = next((one for one in registry.all_providers() if one.slug == row["provider"]), None)
     can_be_saved = row["how"] != How.NO_KEY
-    chosen = can_be_saved and bool(row["provider"]) and not row["stored_as"] and row["state"] != "saved" and not row.get("was_left")
-    return {**row, "provider_label": provider.label if provider else "", "can_be_saved": can_be_saved, "is_chosen": chosen}
+    chosen = (
+        can_be_saved
+        and bool(row["provider"])
+        and not row["stored_as"]
+        and row["state"] != "saved"
+        and not row.get("was_left")
+    )
+    return {
+        **row,
+        "provider_label": provider.label if provider else "",
+        "can_be_saved": can_be_saved,
+        "is_chosen": chosen,
+    }
 
 
-# ------------------------------------------------------------------------------------------------ steps
+# -------------------------------------------------------------------------------------------- steps
 
 
 def _read(request: WorkspaceRequest, form: PasteForm) -> bool:
     nonce = secrets.token_urlsafe(12)
-    found = attempt(form, lambda: services.preview(tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce))
+    found = attempt(
+        form,
+        lambda: services.preview(
+            tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce
+        ),
+    )
     if found is None:
         return False
     rows = [
-        {**asdict(row), "how": row.how.value, "state": "", "message": "", "hint": "", "sent": "", "was_left": False} for row in found.rows
+        {
+            **asdict(row),
+            "how": row.how.value,
+            "state": "",
+            "message": "",
+            "hint": "",
+            "sent": "",
+            "was_left": False,
+        }
+        for row in found.rows
     ]
-    request.session[_key(request)] = {"nonce": nonce, "token": found.token, "rows": rows, "until": time.time() + services.KEPT_FOR}
+    request.session[_key(request)] = {
+        "nonce": nonce,
+        "token": found.token,
+        "rows": rows,
+        "until": time.time() + services.KEPT_FOR,
+    }
     return True
 
 
@@ -89,7 +125,13 @@ def _save(request: WorkspaceRequest, kept: dict[str, Any] | None) -> HttpRespons
         return redirect(request.path)
     done: list[tuple[list[Result], str]] = []
     call = lambda: done.append(  # noqa: E731
-        services.save(tenant=request.tenant, actor=actor_of(request), token=kept["token"], nonce=kept["nonce"], chosen=chosen)
+        services.save(
+            tenant=request.tenant,
+            actor=actor_of(request),
+            token=kept["token"],
+            nonce=kept["nonce"],
+            chosen=chosen,
+        )
     )
     if not act(request, call):
         _forget(request)
@@ -108,7 +150,13 @@ def _note(kept: dict[str, Any], results: list[Result], chosen: set[int]) -> None
         row["was_left"] = row["number"] not in chosen
     for one in results:
         state = {True: "saved", False: "failed", None: "waiting"}[one.is_saved]
-        told = {"message": one.message, "hint": one.hint, "sent": one.sent, "provider": one.provider, "label": one.name}
+        told = {
+            "message": one.message,
+            "hint": one.hint,
+            "sent": one.sent,
+            "provider": one.provider,
+            "label": one.name,
+        }
         rows[one.number].update(told, state=state)
 
 
@@ -117,12 +165,20 @@ def _tell(request: WorkspaceRequest, results: list[Result]) -> None:
     failed = sum(1 for one in results if one.is_saved is False)
     waiting = sum(1 for one in results if one.is_saved is None)
     if failed:
-        text = ngettext("%(n)d key was not saved: its line says why.", "%(n)d keys were not saved: their lines say why.", failed)
+        text = ngettext(
+            "%(n)d key was not saved: its line says why.",
+            "%(n)d keys were not saved: their lines say why.",
+            failed,
+        )
         messages.error(request, text % {"n": failed})
     if saved:
-        messages.success(request, ngettext("%(n)d key saved.", "%(n)d keys saved.", saved) % {"n": saved})
+        messages.success(
+            request, ngettext("%(n)d key saved.", "%(n)d keys saved.", saved) % {"n": saved}
+        )
     if waiting:
-        text = ngettext("%(n)d key was not reached in time.", "%(n)d keys were not reached in time.", waiting) % {"n": waiting}
+        text = ngettext(
+            "%(n)d key was not reached in time.", "%(n)d keys were not reached in time.", waiting
+        ) % {"n": waiting}
         go_on = _("Check and save again to go on.")
         messages.warning(request, f"{text} {go_on}")
 
@@ -132,7 +188,11 @@ def _chosen(request: WorkspaceRequest, rows: list[dict[str, Any]]) -> list[Chose
     found = []
     for row in rows:
         number = row["number"]
-        if row["state"] == "saved" or row["how"] == How.NO_KEY or f"take-{number}" not in request.POST:
+        if (
+            row["state"] == "saved"
+            or row["how"] == How.NO_KEY
+            or f"take-{number}" not in request.POST
+        ):
             continue
         typed = request.POST.get(f"provider-{number}", "")
         provider = typed if row["how"] == How.UNKNOWN and typed in known else row["provider"]
@@ -142,7 +202,7 @@ def _chosen(request: WorkspaceRequest, rows: list[dict[str, Any]]) -> list[Chose
     return found
 
 
-# ------------------------------------------------------------------------------------------------ what is kept
+# ------------------------------------------------------------------------------------- what is kept
 
 
 def _key(request: WorkspaceRequest) -> str:

@@ -29,10 +29,14 @@ _known: dict[str, bool] = {}
 
 @register.inclusion_tag("components/logo.html")
 def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
-    """Show the provider's logo on a light tile; without one, or with brand logos switched off, two letters of its name."""
+    """Show the provider's logo on a light tile; without one, or with brand logos switched off, two
+    letters of its name.
+    """
     own = slug in ("demo", "openai_compatible")
     return {
-        "path": f"providers/{slug}.svg" if (settings.MODELKEEP_BRAND_LOGOS or own) and _has_logo(slug) else "",
+        "path": f"providers/{slug}.svg"
+        if (settings.MODELKEEP_BRAND_LOGOS or own) and _has_logo(slug)
+        else "",
         "letters": _letters(str(label)),
         "size": size,
     }
@@ -40,13 +44,18 @@ def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
 
 def _has_logo(slug: str) -> bool:
     if slug not in _known:
-        found = finders.find(f"providers/{slug}.svg") or Path(settings.STATIC_ROOT, f"providers/{slug}.svg").is_file()
+        found = (
+            finders.find(f"providers/{slug}.svg")
+            or Path(settings.STATIC_ROOT, f"providers/{slug}.svg").is_file()
+        )
         _known[slug] = bool(found)
     return _known[slug]
 
 
 def _letters(label: str) -> str:
-    words = [word for word in label.replace("(", " ").replace("-", " ").split() if word[:1].isalnum()]
+    words = [
+        word for word in label.replace("(", " ").replace("-", " ").split() if word[:1].isalnum()
+    ]
     return (words[0][0] + words[1][0] if len(words) > 1 else label[:2]).upper() if words else "–"
 
 
@@ -86,7 +95,9 @@ def lasting(moment: datetime | None) -> str:
 
 @register.filter
 def used_on(moment: datetime | None) -> str:
-    """The day of a last use in the reader's time zone: "today", "yesterday", "12 Nov", "12 Nov 2025", "never"."""
+    """The day of a last use in the reader's time zone: "today", "yesterday", "12 Nov", "12 Nov
+    2025", "never".
+    """
     if moment is None:
         return pgettext("last used", "never")
     day, today = timezone.localdate(moment), timezone.localdate()
@@ -95,7 +106,12 @@ def used_on(moment: datetime | None) -> str:
     if day == today - timedelta(days=1):
         return pgettext("last used", "yesterday")
     short = day.year == today.year
-    return date_format(day, pgettext("format of a day in this year", "j M") if short else pgettext("format of a day", "j M Y"))
+    return date_format(
+        day,
+        pgettext("format of a day in this year", "j M")
+        if short
+        else pgettext("format of a day", "j M Y"),
+    )
 
 
 _FEATURE_LABELS: dict[str, Any] = {
@@ -109,7 +125,9 @@ _FEATURE_LABELS: dict[str, Any] = {
 
 @register.filter
 def feature_list(features: Any) -> str:
-    """The features that matter to people who choose a model, in words; what only wires want to know is left out."""
+    """The features that matter to people who choose a model, in words; what only wires want to know
+    is left out.
+    """
     return ", ".join(str(label) for name, label in _FEATURE_LABELS.items() if name in features)
 
 
@@ -124,9 +142,14 @@ def price(value: Any) -> str:
     if value.per_minute is not None:
         return _("%(amount)s a minute") % {"amount": money(value.per_minute)}
     if value.per_million_characters is not None:
-        return _("%(amount)s for a million characters") % {"amount": money(value.per_million_characters)}
+        return _("%(amount)s for a million characters") % {
+            "amount": money(value.per_million_characters)
+        }
     if value.input is not None and value.output is not None:
-        text = _("%(input)s in, %(output)s out") % {"input": money(value.input), "output": money(value.output)}
+        text = _("%(input)s in, %(output)s out") % {
+            "input": money(value.input),
+            "output": money(value.output),
+        }
         return _INNER_SPACE.sub("\u00a0", text)  # breaks between the two only
     known = value.input if value.input is not None else value.output
     return money(known) if known is not None else "–"

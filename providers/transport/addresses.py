@@ -6,8 +6,9 @@ import ipaddress
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Everything that IANA lists as special, and what clouds use inside although it looks public. Our own list: Python 3.11
-# takes 192.0.0.192, 64:ff9b::/96 and 2002::/16 for global. https://www.iana.org/assignments/iana-ipv4-special-registry
+# Everything that IANA lists as special, and what clouds use inside although it looks public. Our
+# own list: Python 3.11 takes 192.0.0.192, 64:ff9b::/96 and 2002::/16 for global.
+# https://www.iana.org/assignments/iana-ipv4-special-registry
 _SPECIAL_4 = tuple(
     ipaddress.IPv4Network(net)
     for net in (
@@ -32,7 +33,8 @@ _SPECIAL_4 = tuple(
         "240.0.0.0/4",
     )
 )
-# Of IPv6 only 2000::/3 is in use; so mapped, translated, local and multicast addresses need no line of their own.
+# Of IPv6 only 2000::/3 is in use; so mapped, translated, local and multicast addresses need no line
+# of their own.
 _UNICAST_6 = ipaddress.IPv6Network("2000::/3")
 _SPECIAL_6 = tuple(
     ipaddress.IPv6Network(net)
@@ -44,7 +46,8 @@ _SPECIAL_6 = tuple(
         "3fff::/20",
     )
 )
-# Never a model server, even under an origin the operator allowed: a name that was allowed may be pointed anywhere.
+# Never a model server, even under an origin the operator allowed: a name that was allowed may be
+# pointed anywhere.
 _NEVER = tuple(
     ipaddress.ip_network(net)
     for net in (
@@ -72,7 +75,11 @@ def is_public(address: IPAddress) -> bool:
     """Whether an address belongs to the public internet, by our own list."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in net for net in _SPECIAL_4)
-    return address.scope_id is None and address in _UNICAST_6 and not any(address in net for net in _SPECIAL_6)
+    return (
+        address.scope_id is None
+        and address in _UNICAST_6
+        and not any(address in net for net in _SPECIAL_6)
+    )
 
 
 def is_never(address: IPAddress) -> bool:

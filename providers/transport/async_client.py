@@ -1,4 +1,6 @@
-"""Asynchronous transport of the wires' exchanges: sockets under the egress rule, pools, deadlines and caps."""
+"""Asynchronous transport of the wires' exchanges: sockets under the egress rule, pools, deadlines
+and caps.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,17 @@ from providers.transport.steps import (
 logger = logging.getLogger(__name__)
 
 SESSIONS: Final = 512  # pools kept open, one per tenant, credential and origin
-# Seconds a connection may rest. Small model servers (uvicorn and its kin) close theirs after five: a request must not meet that.
+# Seconds a connection may rest. Small model servers (uvicorn and its kin) close theirs after five:
+# a request must not meet that.
 KEEP_ALIVE: Final = {"https": 15.0, "http": 4.0}
 UNDO_SECONDS: Final = 10.0  # for ending at the provider what was given up here
 _IDENTITY: Final = ("", "identity")
 
 
 class _Refused(OSError):
-    """The egress rule refused an address; raised where the connection is made, so it travels as an OSError."""
+    """The egress rule refused an address; raised where the connection is made, so it travels as an
+    OSError.
+    """
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(str(reason))
@@ -54,7 +59,9 @@ class _Resolver(AbstractResolver):
         self._origin = origin
         self._allow = allow
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
         try:
@@ -86,7 +93,9 @@ def _check(address: str, origin: str, allow: frozenset[str]) -> None:
 
 @lru_cache(maxsize=4096)
 def _checked(text: str, allow: frozenset[str]) -> tuple[URL, str]:
-    """(URL as the HTTP library wants it, its origin). Raises TransportFailure for what may not be called."""
+    """(URL as the HTTP library wants it, its origin). Raises TransportFailure for what may not be
+    called.
+    """
     egress.check_url(text, allow=allow, tenant_typed=True)
     return URL(text, encoded=True), egress.origin(text)
 
@@ -95,7 +104,8 @@ def _checked(text: str, allow: frozenset[str]) -> tuple[URL, str]:
 class Progress:
     """How far a call came, for those who have to charge it when it is cut short.
 
-    accepted: the provider answered with a 2xx. credits_left: of the trial, once the call was settled.
+    accepted: the provider answered with a 2xx. credits_left: of the trial, once the call was
+    settled.
     """
 
     accepted: bool = False
@@ -140,9 +150,11 @@ class _Pool:
 
 
 class Stream:
-    """An open answer: read() gives frames until `ended` is true. close() cancels it at the provider.
+    """An open answer: read() gives frames until `ended` is true. close() cancels it at the
+    provider.
 
-    follow: makes one more call that the decoder asks for. abandon: what close() does before the end.
+    follow: makes one more call that the decoder asks for. abandon: what close() does before the
+    end.
     """
 
     __slots__ = ("_abandon", "_follow", "_pool", "_response", "_steps", "decoder", "ended")
@@ -167,7 +179,9 @@ class Stream:
         self._response, self._pool = response, pool
 
     async def read(self) -> Sequence[Frame]:
-        """The frames of the next bytes. Raises ProviderError for errors in the stream, a break, silence, the cap."""
+        """The frames of the next bytes. Raises ProviderError for errors in the stream, a break,
+        silence, the cap.
+        """
         if self.ended:
             return ()
         decoder = self.decoder
@@ -177,7 +191,9 @@ class Stream:
             if not data or decoder.done:
                 self.ended = decoder.next_call is None
                 if not self.ended:
-                    self._give_back()  # else close() does so: until then the end of the body has come, and the connection can be kept
+                    # else close() does so: until then the end of the body has come, and the
+                    # connection can be kept
+                    self._give_back()
             return frames
         if (call := decoder.next_call) is not None:
             frames = decoder.answered(await self._follow(call))
@@ -195,7 +211,8 @@ class Stream:
     def _give_back(self) -> None:
         """The connection, if the answer was read to its end; else it is cut."""
         if self._response is not None:
-            # A body that has come to its end gave its connection back by itself; what is left of any other is not waited for.
+            # A body that has come to its end gave its connection back by itself; what is left of
+            # any other is not waited for.
             self._response.release() if self._response.content.is_eof() else self._response.close()
             self._response = None
         if self._pool is not None:
@@ -213,11 +230,13 @@ class Stream:
 class Upstream:
     """Runs exchanges. One per process, made and closed inside the event loop.
 
-    allow: origins that may be reached although they are private or plain http. Time limits in seconds: connect for a connection,
-    idle for the silence between two pieces of an answer.
+    allow: origins that may be reached although they are private or plain http. Time limits in
+    seconds: connect for a connection, idle for the silence between two pieces of an answer.
     """
 
-    def __init__(self, *, allow: frozenset[str], connect_timeout: float, idle_timeout: float) -> None:
+    def __init__(
+        self, *, allow: frozenset[str], connect_timeout: float, idle_timeout: float
+    ) -> None:
         self._allow = allow
         self._connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
@@ -225,12 +244,14 @@ class Upstream:
         self._tls = ssl.create_default_context()
         self._closing: set[asyncio.Future[None]] = set()
 
-    async def run(self, steps: Steps[Any], *, pool_key: str, deadline: float, progress: Progress) -> Answer | Stream:
+    async def run(
+        self, steps: Steps[Any], *, pool_key: str, deadline: float, progress: Progress
+    ) -> Answer | Stream:
         """Drive an exchange to its answer, or to an open stream.
 
-        steps: the exchange. pool_key: tenant and credential; connections are never shared beyond it. deadline: time.monotonic().
-        progress: written to as the call goes on.
-        Raises ProviderError.
+        steps: the exchange. pool_key: tenant and credential; connections are never shared beyond
+        it. deadline: time.monotonic(). progress: written to as the call goes on. Raises
+        ProviderError.
         """
         way = _Way(pool_key, deadline, progress)
         try:
@@ -261,7 +282,11 @@ class Upstream:
         if steps.undo is None:
             return
         call, steps.undo = steps.undo, None
-        task = asyncio.ensure_future(self._end_there(steps.following(call), _Way(pool_key, time.monotonic() + UNDO_SECONDS, Progress())))
+        task = asyncio.ensure_future(
+            self._end_there(
+                steps.following(call), _Way(pool_key, time.monotonic() + UNDO_SECONDS, Progress())
+            )
+        )
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -292,14 +317,18 @@ class Upstream:
                 return Done(stream)
             return step
         except (aiohttp.ClientError, OSError, TimeoutError, TransportFailure) as problem:
-            return steps.failed(problem if isinstance(problem, TransportFailure) else _failure_of(problem))
+            return steps.failed(
+                problem if isinstance(problem, TransportFailure) else _failure_of(problem)
+            )
         finally:
             if not handed_over:
                 pool.active -= 1
                 if response is not None:
                     response.release() if response.content.is_eof() else response.close()
 
-    async def _send(self, pool: _Pool, url: URL, call: Call, deadline: float) -> aiohttp.ClientResponse:
+    async def _send(
+        self, pool: _Pool, url: URL, call: Call, deadline: float
+    ) -> aiohttp.ClientResponse:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TransportFailure("timeout", Reason("no_time_left"), sent=False)
@@ -309,7 +338,9 @@ class Upstream:
             data=call.body,
             headers=call.headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=left, sock_connect=self._connect_timeout, sock_read=self._idle_timeout),
+            timeout=aiohttp.ClientTimeout(
+                total=left, sock_connect=self._connect_timeout, sock_read=self._idle_timeout
+            ),
         )
 
     def _pool(self, pool_key: str, origin: str) -> _Pool:
@@ -322,7 +353,9 @@ class Upstream:
         return pool
 
     def _drop_resting(self) -> None:
-        for key in [key for key, pool in self._pools.items() if not pool.active][: len(self._pools) - SESSIONS]:
+        for key in [key for key, pool in self._pools.items() if not pool.active][
+            : len(self._pools) - SESSIONS
+        ]:
             task = asyncio.ensure_future(self._pools.pop(key).session.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
@@ -362,7 +395,9 @@ def _too_large(limit: int) -> TransportFailure:
 
 
 def _failure_of(problem: Exception) -> TransportFailure:
-    """Our words for a failure of the HTTP library, whose own texts may hold header values and are never passed on."""
+    """Our words for a failure of the HTTP library, whose own texts may hold header values and are
+    never passed on.
+    """
     if isinstance(problem, aiohttp.ClientConnectorError) and isinstance(problem.os_error, _Refused):
         return TransportFailure("refused_address", problem.os_error.reason, sent=False)
     for kinds, kind, reason, sent in _FAILURES:
@@ -374,7 +409,11 @@ def _failure_of(problem: Exception) -> TransportFailure:
 _FAILURES: Final[tuple[tuple[Any, Any, Reason, bool], ...]] = (
     (aiohttp.ClientConnectorDNSError, "dns", Reason("dns"), False),
     (
-        (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch),
+        (
+            aiohttp.ClientSSLError,
+            aiohttp.ClientConnectorCertificateError,
+            aiohttp.ServerFingerprintMismatch,
+        ),
         "tls",
         Reason("tls"),
         False,

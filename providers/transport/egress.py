@@ -1,7 +1,9 @@
-"""The rule of outbound calls: which addresses may be reached, and one spelling for what people type. Pure.
+"""The rule of outbound calls: which addresses may be reached, and one spelling for what people
+type. Pure.
 
-Both transports ask it twice: `check_url` before a request, `check_address` inside their connect, on the very address the
-socket will use. `allow` holds exact origins ("http://127.0.0.1:9001") that the operator lets through.
+Both transports ask it twice: `check_url` before a request, `check_address` inside their connect, on
+the very address the socket will use. `allow` holds exact origins ("http://127.0.0.1:9001") that the
+operator lets through.
 """
 
 from __future__ import annotations
@@ -42,15 +44,21 @@ class Refused(TransportFailure, ValueError):
     """An address or URL that may not be used; nothing was sent."""
 
     def __init__(self, code: str, *, allow: str = "", **values: str | int) -> None:
-        """code: of the Reason. allow: the origin that the operator may let through, named in a hint."""
-        TransportFailure.__init__(self, "refused_address", Reason(code, allow=allow, **values), sent=False)
+        """code: of the Reason. allow: the origin that the operator may let through, named in a
+        hint.
+        """
+        TransportFailure.__init__(
+            self, "refused_address", Reason(code, allow=allow, **values), sent=False
+        )
 
 
 def normalise_base_url(text: str) -> str:
-    """One spelling of a typed base URL: lower case, ASCII host, no default port, no slash at its end.
+    """One spelling of a typed base URL: lower case, ASCII host, no default port, no slash at its
+    end.
 
-    text: what a person typed; without a scheme, https is meant. Raises Refused (a ValueError) for what is no plain
-    http(s) URL: credentials, query, fragment, odd characters, dot segments, IP addresses in odd spellings.
+    text: what a person typed; without a scheme, https is meant. Raises Refused (a ValueError) for
+    what is no plain http(s) URL: credentials, query, fragment, odd characters, dot segments, IP
+    addresses in odd spellings.
     """
     text = unicodedata.normalize("NFKC", text.strip())
     if not text or len(text) > MAX_URL:
@@ -101,13 +109,19 @@ def _port_of(parts: SplitResult) -> int:
 def _path_of(path: str) -> str:
     path = quote(path, safe="/%-._~!$&'()*+,;=:")
     plain = unquote(path)
-    if not _PATH.match(path) or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain)) or "//" in path:
+    if (
+        not _PATH.match(path)
+        or any(segment in (".", "..") for segment in re.split(r"[/\\]", plain))
+        or "//" in path
+    ):
         raise Refused("url_segments")
     return path.rstrip("/")
 
 
 def normalise_host(host: str) -> str:
-    """Lower case, ASCII. Raises Refused for names that cannot be one, and for numbers that are no plain IPv4 address."""
+    """Lower case, ASCII. Raises Refused for names that cannot be one, and for numbers that are no
+    plain IPv4 address.
+    """
     if host.startswith("["):
         return _bracketed(host[1:-1])
     try:
@@ -142,7 +156,9 @@ def _plain_ipv4(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def origin(url: str) -> str:
-    """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s) URL."""
+    """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s)
+    URL.
+    """
     parts = _split(url)
     if parts.scheme not in PORTS:
         raise Refused("other_scheme")
@@ -161,7 +177,9 @@ def _origins(allow: frozenset[str]) -> frozenset[str]:
 
 
 def entry_problem(entry: str) -> str:
-    """What is wrong with an entry of the operator's list, in English, "" where it is one origin such as http://127.0.0.1:11434."""
+    """What is wrong with an entry of the operator's list, in English, "" where it is one origin
+    such as http://127.0.0.1:11434.
+    """
     if "://" not in entry:
         return "it has no scheme"
     if "*" in entry:
@@ -184,7 +202,8 @@ def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
 def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
     """Refuses what may not even be looked up.
 
-    tenant_typed: the URL came from a tenant, so only https on port 443 to a public name. Raises Refused.
+    tenant_typed: the URL came from a tenant, so only https on port 443 to a public name. Raises
+    Refused.
     """
     where = origin(url)
     if "@" in _split(url).netloc:
@@ -205,7 +224,9 @@ def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
 
 
 def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -> None:
-    """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives it. Raises Refused."""
+    """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives
+    it. Raises Refused.
+    """
     address = parse_address(ip) if isinstance(ip, str) else ip
     if address is None:
         raise Refused("no_ip_address")
@@ -223,7 +244,9 @@ def _is_literal(origin_of_call: str, address: IPAddress) -> bool:
 
 
 def check_answers(answers: Sequence[Any], *, origin: str, allow: Collection[str]) -> None:
-    """Refuses a whole look-up where one of its addresses may not be reached (getaddrinfo's tuples). Raises Refused."""
+    """Refuses a whole look-up where one of its addresses may not be reached (getaddrinfo's tuples).
+    Raises Refused.
+    """
     if not answers:
         raise TransportFailure("dns", Reason("dns_empty"), sent=False)
     for *_rest, address in answers:
@@ -231,9 +254,15 @@ def check_answers(answers: Sequence[Any], *, origin: str, allow: Collection[str]
 
 
 def resolve_checked(
-    host: str, port: int, *, origin: str, allow: Collection[str], look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo
+    host: str,
+    port: int,
+    *,
+    origin: str,
+    allow: Collection[str],
+    look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo,
 ) -> Sequence[Any]:
-    """One look-up, every answer checked: getaddrinfo's tuples, to be used as they are and never looked up again.
+    """One look-up, every answer checked: getaddrinfo's tuples, to be used as they are and never
+    looked up again.
 
     Raises Refused, or TransportFailure "dns" where the name is not known.
     """

@@ -1,4 +1,6 @@
-"""Runs a wire's exchange step by step, without sockets: retries, error mapping and cleaning for both transports."""
+"""Runs a wire's exchange step by step, without sockets: retries, error mapping and cleaning for
+both transports.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,16 @@ RETRIED_STATUSES = frozenset({429, 503})
 RETRIED_FAILURES = frozenset({Failure.RATE_LIMIT, Failure.OVERLOADED})
 
 FailureKind = Literal[
-    "dns", "refused_address", "connect", "connect_timeout", "tls", "timeout", "broken", "too_large", "encoding", "redirect"
+    "dns",
+    "refused_address",
+    "connect",
+    "connect_timeout",
+    "tls",
+    "timeout",
+    "broken",
+    "too_large",
+    "encoding",
+    "redirect",
 ]
 
 
@@ -63,7 +74,9 @@ class Pause:
 
 
 class TransportFailure(Exception):
-    """No whole answer came. reason: in our words, never the HTTP library's. sent: the request may have been processed."""
+    """No whole answer came. reason: in our words, never the HTTP library's. sent: the request may
+    have been processed.
+    """
 
     def __init__(self, kind: FailureKind, reason: Reason, *, sent: bool) -> None:
         super().__init__(str(reason))
@@ -86,15 +99,21 @@ _OF_KIND: dict[str, Failure] = {
 }
 
 
-# What wires run into when JSON is well formed and of another shape than agreed (a number where an object is due).
+# What wires run into when JSON is well formed and of another shape than agreed (a number where an
+# object is due).
 MISSHAPEN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
 
 
 def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError:
-    """Not a crash of ours: JSON of a shape that nobody agreed on. The log says where, and holds no value."""
+    """Not a crash of ours: JSON of a shape that nobody agreed on. The log says where, and holds no
+    value.
+    """
     frames = traceback.extract_tb(problem.__traceback__)
     logger.warning(
-        "misshapen %s: %s in %s", "request" if is_request else "answer", type(problem).__name__, frames[-1].name if frames else "?"
+        "misshapen %s: %s in %s",
+        "request" if is_request else "answer",
+        type(problem).__name__,
+        frames[-1].name if frames else "?",
     )
     if is_request:
         return CannotExpress("A part of the request is of the wrong type.")
@@ -102,15 +121,18 @@ def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError
 
 
 def error_of(failure: TransportFailure) -> ProviderError:
-    return ProviderError(_OF_KIND[failure.kind], failure.reason, sent=failure.sent, transport=failure.kind)
+    return ProviderError(
+        _OF_KIND[failure.kind], failure.reason, sent=failure.sent, transport=failure.kind
+    )
 
 
 class Steps(Generic[R]):
-    """Drives one exchange. The transport makes each Call it is given and reports `answered` or `failed`.
+    """Drives one exchange. The transport makes each Call it is given and reports `answered` or
+    `failed`.
 
-    make: starts the exchange anew (it is started once; wires are cheap to make lazily).
-    errors: the provider's ErrorMap. secrets: opened key texts, never to be seen in an error.
-    retries: how often a call is repeated at most, over the whole exchange. deadline: on `clock`, in seconds.
+    make: starts the exchange anew (it is started once; wires are cheap to make lazily). errors: the
+    provider's ErrorMap. secrets: opened key texts, never to be seen in an error. retries: how often
+    a call is repeated at most, over the whole exchange. deadline: on `clock`, in seconds.
     Everything raised is a ProviderError with a cleaned message.
     """
 
@@ -137,7 +159,9 @@ class Steps(Generic[R]):
         self._tries = 0
         self.sent = False
         self.attempts = 0
-        self.undo: Call | None = None  # to be made where the exchange, or the stream it led to, is given up now
+        self.undo: Call | None = (
+            None  # to be made where the exchange, or the stream it led to, is given up now
+        )
 
     def begin(self) -> Call | Pause | Done[R]:
         """The first call, or the result of a wire that needs none."""
@@ -145,7 +169,9 @@ class Steps(Generic[R]):
         return self._resume(None)
 
     def following(self, call: Call) -> Steps[Reply]:
-        """The exchange of one more call that a Continued decoder asks for; its result is the whole reply."""
+        """The exchange of one more call that a Continued decoder asks for; its result is the whole
+        reply.
+        """
         self.undo = call.undo
         return Steps(
             lambda: _once(call),
@@ -171,7 +197,9 @@ class Steps(Generic[R]):
         return pause
 
     def failed(self, failure: TransportFailure) -> Call | Pause:
-        """Takes a failure to get an answer: repeats what surely was not sent, else raises ProviderError."""
+        """Takes a failure to get an answer: repeats what surely was not sent, else raises
+        ProviderError.
+        """
         self.sent = self.sent or failure.sent
         if not failure.sent and failure.kind in ("connect", "tls"):
             pause = self._pause(FIRST_PAUSE * 2**self._tries)
@@ -246,7 +274,9 @@ class Steps(Generic[R]):
         return None if wanted is None or wanted > LONGEST_PAUSE else self._pause(wanted)
 
     def _pause(self, seconds: float) -> Pause | None:
-        """A pause of so many seconds and up to a quarter more, where a try and the time for it are left."""
+        """A pause of so many seconds and up to a quarter more, where a try and the time for it are
+        left.
+        """
         seconds += self._random() * max(seconds, 0.1) / 4
         if self._tries >= self._retries or self._clock() + seconds >= self._deadline:
             return None
@@ -290,7 +320,9 @@ class Guarded:
     def feed(self, data: bytes) -> Sequence[Frame]:
         self._left -= len(data)
         if self._left < 0:
-            raise ProviderError(Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024))
+            raise ProviderError(
+                Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024)
+            )
         try:
             return self._decoder.feed(data)
         except ProviderError as error:
@@ -319,11 +351,17 @@ def _once(call: Call) -> Generator[Call, Reply, Reply]:
     return (yield call)
 
 
-def exchange_for(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Callable[[], Exchange]:
-    """What Steps takes as `make`. Raises CannotExpress where the provider does not offer the operation."""
+def exchange_for(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts
+) -> Callable[[], Exchange]:
+    """What Steps takes as `make`. Raises CannotExpress where the provider does not offer the
+    operation.
+    """
     make = provider.operations.get(request.operation)
     if make is None:
-        raise CannotExpress(f"{provider.slug} does not offer {request.operation.value}.", param="model")
+        raise CannotExpress(
+            f"{provider.slug} does not offer {request.operation.value}.", param="model"
+        )
     return lambda: make(provider, request, access, facts)
 
 
@@ -332,9 +370,11 @@ _PART = 8  # characters of a key in a row that count as the key
 
 
 def clean(text: str, secrets: Sequence[str] = ()) -> str:
-    """A provider's text made fit to be shown: no key, no control characters, at most about 300 characters.
+    """A provider's text made fit to be shown: no key, no control characters, at most about 300
+    characters.
 
-    The key is looked for as it is, URL-encoded and in base64, and any eight of its characters in a row.
+    The key is looked for as it is, URL-encoded and in base64, and any eight of its characters in a
+    row.
     """
     text = text[: 20 * SHOWN_CHARACTERS]
     for secret in secrets:

@@ -1,4 +1,6 @@
-"""The synchronous transport, for checks, imports and commands. `perform` is the seam that tests replace."""
+"""The synchronous transport, for checks, imports and commands. `perform` is the seam that tests
+replace.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,9 @@ def perform(
 ) -> R:
     """Runs one exchange to its end and returns the wire's result.
 
-    make: starts the exchange. pool_key: tenant and credential; connections are never shared beyond it.
-    secrets: opened key texts, which no error will show. deadline: on time.monotonic().
-    retries: how often a call is repeated at most. Raises ProviderError.
+    make: starts the exchange. pool_key: tenant and credential; connections are never shared beyond
+    it. secrets: opened key texts, which no error will show. deadline: on time.monotonic(). retries:
+    how often a call is repeated at most. Raises ProviderError.
     """
     steps = Steps(make, errors=provider.errors, secrets=secrets, retries=retries, deadline=deadline)
     try:
@@ -73,7 +75,9 @@ def _drive(steps: Steps[R], pool_key: str, deadline: float) -> R:
 
 
 def _undo(steps: Steps[Any], pool_key: str) -> None:
-    """Ends what goes on at the provider for an exchange that was given up; that it could not be ended is only logged."""
+    """Ends what goes on at the provider for an exchange that was given up; that it could not be
+    ended is only logged.
+    """
     if steps.undo is None:
         return
     try:
@@ -95,7 +99,12 @@ def send(call: Call, *, pool_key: str, deadline: float) -> Reply:
             return _exchange(call, pool_key, left, watch)
         except TransportFailure:  # first: a refused address is a ValueError too
             raise
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as problem:
             raise _failure_of(problem, watch) from None
 
 
@@ -107,7 +116,10 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
         headers={"User-Agent": "modelkeep", **call.headers, "Accept-Encoding": "identity"},
         stream=True,
         allow_redirects=False,
-        timeout=(min(settings.MODELKEEP_CONNECT_TIMEOUT, left), min(settings.MODELKEEP_IDLE_TIMEOUT, left)),
+        timeout=(
+            min(settings.MODELKEEP_CONNECT_TIMEOUT, left),
+            min(settings.MODELKEEP_IDLE_TIMEOUT, left),
+        ),
     )
     with response:
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -119,7 +131,9 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
 
 def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, limit: int) -> bytes:
     """The body, undecoded, up to the cap."""
-    too_large = TransportFailure("too_large", Reason("too_long", most=limit // (1024 * 1024)), sent=True)
+    too_large = TransportFailure(
+        "too_large", Reason("too_long", most=limit // (1024 * 1024)), sent=True
+    )
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -141,12 +155,18 @@ def _failure_of(problem: Exception, watch: _Watch) -> TransportFailure:
         return TransportFailure("broken", Reason("broken"), sent=True)
     if isinstance(problem, requests.exceptions.SSLError):
         return TransportFailure("tls", Reason("tls"), sent=False)
-    return _too_slow() if _is_timeout(problem) else TransportFailure("connect", Reason("connect"), sent=False)
+    return (
+        _too_slow()
+        if _is_timeout(problem)
+        else TransportFailure("connect", Reason("connect"), sent=False)
+    )
 
 
 def _is_timeout(problem: Exception) -> bool:
     kinds = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    return isinstance(problem, kinds) or any(isinstance(argument, kinds) for argument in problem.args)
+    return isinstance(problem, kinds) or any(
+        isinstance(argument, kinds) for argument in problem.args
+    )
 
 
 def _allow() -> frozenset[str]:
@@ -154,13 +174,16 @@ def _allow() -> frozenset[str]:
 
 
 class _Watch:
-    """Cuts the connection when the total time is over, whatever keeps dripping in; knows whether anything was sent."""
+    """Cuts the connection when the total time is over, whatever keeps dripping in; knows whether
+    anything was sent.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.ends = time.monotonic() + seconds
         self.expired = False
         self.sent = False
-        # Kept here: http.client lets go of it once the head of an answer that ends with its connection is read.
+        # Kept here: http.client lets go of it once the head of an answer that ends with its
+        # connection is read.
         self.sock: Any = None
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
@@ -190,10 +213,16 @@ _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
     """A socket to an address that was looked up once and checked."""
     host, port = connection._dns_host, connection.port
-    timeout = connection.timeout if isinstance(connection.timeout, int | float) else settings.MODELKEEP_CONNECT_TIMEOUT
+    timeout = (
+        connection.timeout
+        if isinstance(connection.timeout, int | float)
+        else settings.MODELKEEP_CONNECT_TIMEOUT
+    )
     ends = time.monotonic() + timeout
     where = egress.origin(f"{scheme}://{_bracket(host)}:{port}")
-    answers = egress.resolve_checked(host, port, origin=where, allow=_allow(), look_up=_look_up_within(timeout))
+    answers = egress.resolve_checked(
+        host, port, origin=where, allow=_allow(), look_up=_look_up_within(timeout)
+    )
     for family, kind, protocol, _name, address in answers:
         sock = socket.socket(family, kind, protocol)
         try:
@@ -205,7 +234,11 @@ def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
             continue
         sock.settimeout(timeout)
         return sock
-    raise _too_slow() if time.monotonic() >= ends else TransportFailure("connect", Reason("connect"), sent=False)
+    raise (
+        _too_slow()
+        if time.monotonic() >= ends
+        else TransportFailure("connect", Reason("connect"), sent=False)
+    )
 
 
 def _too_slow() -> TransportFailure:
@@ -281,7 +314,9 @@ _lock = threading.Lock()
 
 
 def _session(pool_key: str) -> requests.Session:
-    """The session of one tenant and credential; the one that rested longest is closed when there are many."""
+    """The session of one tenant and credential; the one that rested longest is closed when there
+    are many.
+    """
     with _lock:
         session = _sessions.pop(pool_key, None) or _new_session()
         _sessions[pool_key] = session

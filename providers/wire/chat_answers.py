@@ -22,7 +22,11 @@ def rename_reasoning(body: dict[str, Any]) -> bool:
     changed = False
     for choice in choices_of(body):
         part = choice.get("delta") or choice.get("message")
-        if isinstance(part, dict) and isinstance(part.get("reasoning"), str) and "reasoning_content" not in part:
+        if (
+            isinstance(part, dict)
+            and isinstance(part.get("reasoning"), str)
+            and "reasoning_content" not in part
+        ):
             part["reasoning_content"] = part.pop("reasoning")
             changed = True
     return changed
@@ -32,7 +36,10 @@ def usage_of(usage: Any) -> Usage | None:
     """OpenAI's usage object; None where there is none."""
     if not isinstance(usage, dict):
         return None
-    prompt, completion = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
+    prompt, completion = (
+        _details(usage, "prompt_tokens_details"),
+        _details(usage, "completion_tokens_details"),
+    )
     cached = _count(prompt, "cached_tokens")
     if cached is None:
         cached = _count(usage, "prompt_cache_hit_tokens")
@@ -57,7 +64,11 @@ def _count(holder: dict[str, Any], name: str) -> int | None:
 
 def choices_of(body: Any) -> list[dict[str, Any]]:
     choices = body.get("choices") if isinstance(body, dict) else None
-    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return (
+        [choice for choice in choices if isinstance(choice, dict)]
+        if isinstance(choices, list)
+        else []
+    )
 
 
 def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
@@ -69,11 +80,15 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     if tidy is not None:
         tidy(body)
     finish = choices[0].get("finish_reason")
-    return Answer(body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None)
+    return Answer(
+        body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None
+    )
 
 
 def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
-    """Puts in what every client expects and some servers leave out; True where something was missing."""
+    """Puts in what every client expects and some servers leave out; True where something was
+    missing.
+    """
     missing = [name for name in ("id", "object", "created") if not body.get(name)]
     if missing:
         fill = {"id": identity or new_id(), "object": kind, "created": int(time.time())}
@@ -87,7 +102,11 @@ def new_id() -> str:
 
 def characters_of(part: dict[str, Any]) -> int:
     """Characters of text, reasoning and tool arguments in a message or delta."""
-    total = sum(len(value) for name in ("content", "reasoning_content", "reasoning", "refusal") if isinstance(value := part.get(name), str))
+    total = sum(
+        len(value)
+        for name in ("content", "reasoning_content", "reasoning", "refusal")
+        if isinstance(value := part.get(name), str)
+    )
     for call in part.get("tool_calls") or ():
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
@@ -98,7 +117,12 @@ def characters_of(part: dict[str, Any]) -> int:
 def frames_of(body: dict[str, Any]) -> list[Frame]:
     """A whole chat answer told as a stream: one chunk with all of it, one with usage."""
     complete_head(body, "chat.completion")
-    head = {"id": body["id"], "object": "chat.completion.chunk", "created": body["created"], "model": body.get("model") or ""}
+    head = {
+        "id": body["id"],
+        "object": "chat.completion.chunk",
+        "created": body["created"],
+        "model": body.get("model") or "",
+    }
     choices = [
         {
             "index": choice.get("index", number),
@@ -109,7 +133,9 @@ def frames_of(body: dict[str, Any]) -> list[Frame]:
     ]
     frames = [Frame(orjson.dumps({**head, "choices": choices}), content=True)]
     if isinstance(body.get("usage"), dict):
-        frames.append(Frame(orjson.dumps({**head, "choices": [], "usage": body["usage"]}), usage_only=True))
+        frames.append(
+            Frame(orjson.dumps({**head, "choices": [], "usage": body["usage"]}), usage_only=True)
+        )
     return frames
 
 
@@ -117,4 +143,7 @@ def _delta_of(message: dict[str, Any]) -> dict[str, Any]:
     calls = message.get("tool_calls")
     if not calls:
         return message
-    return {**message, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]}
+    return {
+        **message,
+        "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)],
+    }

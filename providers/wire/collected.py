@@ -1,4 +1,6 @@
-"""A whole answer out of a stream, for models that answer in streams only. The inverse of chat_answers.frames_of."""
+"""A whole answer out of a stream, for models that answer in streams only. The inverse of
+chat_answers.frames_of.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _APPENDED = frozenset({"content", "reasoning_content", "refusal"})
 
 
 def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Answer:
-    """The answer of a chat that was asked for as a stream and read to its end: `reply.body` holds all of it.
+    """The answer of a chat that was asked for as a stream and read to its end: `reply.body` holds
+    all of it.
 
     Raises ProviderError for an error inside the stream, and for a stream that broke off.
     """
@@ -41,7 +44,12 @@ def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _new_choice(index: int) -> dict[str, Any]:
-    return {"index": index, "message": {"role": "assistant", "content": None}, "logprobs": None, "finish_reason": None}
+    return {
+        "index": index,
+        "message": {"role": "assistant", "content": None},
+        "logprobs": None,
+        "finish_reason": None,
+    }
 
 
 def _extend_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:

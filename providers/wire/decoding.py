@@ -1,4 +1,6 @@
-"""What the decoders of streams share: what they keep for the ledger, bytes to events, and bodies that come at once after all."""
+"""What the decoders of streams share: what they keep for the ledger, bytes to events, and bodies
+that come at once after all.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def read_frame(data: bytes) -> dict[str, Any]:
 
 def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
     """The error that came as a frame after status 200."""
-    return errors(Reply(200, {}, data)) or ProviderError(Failure.ERROR, Reason("stream_error"), status=200)
+    return errors(Reply(200, {}, data)) or ProviderError(
+        Failure.ERROR, Reason("stream_error"), status=200
+    )
 
 
 def broken_off() -> ProviderError:
@@ -42,7 +46,8 @@ class Decoding:
 
 
 class EventStream(Decoding):
-    """Decoder of an event stream. A subclass turns events into frames, and sets `done` with the one that ends the answer.
+    """Decoder of an event stream. A subclass turns events into frames, and sets `done` with the one
+    that ends the answer.
 
     bare_objects: lines of JSON without `data:` are events too.
     """
@@ -66,7 +71,9 @@ class EventStream(Decoding):
         raise NotImplementedError
 
     def _unended(self) -> Sequence[Frame]:
-        """What ends a stream that stopped without saying that it is complete; sets `done`, or raises as most have to."""
+        """What ends a stream that stopped without saying that it is complete; sets `done`, or
+        raises as most have to.
+        """
         raise broken_off()
 
 
@@ -80,7 +87,9 @@ class ReadyStream(Decoding):
 
 
 class WholeStream(Decoding):
-    """Decoder for a service that was asked for a stream and answers at once. A subclass reads the body and sets what is kept."""
+    """Decoder for a service that was asked for a stream and answers at once. A subclass reads the
+    body and sets what is kept.
+    """
 
     __slots__ = ("_limit", "_parts", "_size")
 
@@ -93,7 +102,9 @@ class WholeStream(Decoding):
     def feed(self, data: bytes) -> Sequence[Frame]:
         self._size += len(data)
         if self._size > self._limit:
-            raise ProviderError(Failure.ERROR, Reason("too_long", most=self._limit // 1024 // 1024), status=200)
+            raise ProviderError(
+                Failure.ERROR, Reason("too_long", most=self._limit // 1024 // 1024), status=200
+            )
         self._parts.append(data)
         return ()
 

@@ -47,7 +47,8 @@ def base_of(provider: Provider, access: Access) -> str:
 def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1") -> str:
     """Address of one endpoint.
 
-    People type a base URL with or without the API's version; it is put in where no segment of the path looks like one.
+    People type a base URL with or without the API's version; it is put in where no segment of the
+    path looks like one.
     """
     base = base_of(provider, access)
     segments = urlsplit(base).path.split("/")
@@ -56,7 +57,9 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
 
 
 def path_segment(text: str) -> str:
-    """A name as one segment of a URL's path. Raises CannotExpress for what would be another path: empty, "." and ".."."""
+    """A name as one segment of a URL's path. Raises CannotExpress for what would be another path:
+    empty, "." and "..".
+    """
     if text in ("", ".", "..") or not text.isprintable():
         raise CannotExpress("This model's name cannot be part of an address.", param="model")
     return quote(text, safe=":@")
@@ -73,14 +76,22 @@ def is_host(provider: Provider, access: Access, host: str) -> bool:
     return name == host or name.endswith("." + host)
 
 
-def post_json(url: str, headers: Mapping[str, str], body: Mapping[str, Any], *, stream: bool = False) -> Call:
-    """A POST of `body`. Raises CannotExpress for what JSON cannot hold (numbers beyond 64 bits, lone surrogates)."""
+def post_json(
+    url: str, headers: Mapping[str, str], body: Mapping[str, Any], *, stream: bool = False
+) -> Call:
+    """A POST of `body`. Raises CannotExpress for what JSON cannot hold (numbers beyond 64 bits,
+    lone surrogates).
+    """
     try:
         data = orjson.dumps(body)
     except (TypeError, ValueError) as problem:
-        raise CannotExpress("The request holds a value that cannot be written as JSON.") from problem
+        raise CannotExpress(
+            "The request holds a value that cannot be written as JSON."
+        ) from problem
     accept = "text/event-stream" if stream else "application/json"
-    return Call("POST", url, {**headers, "Content-Type": "application/json", "Accept": accept}, data, stream)
+    return Call(
+        "POST", url, {**headers, "Content-Type": "application/json", "Accept": accept}, data, stream
+    )
 
 
 def get(url: str, headers: Mapping[str, str], *, accept: frozenset[int] = frozenset()) -> Call:
@@ -93,7 +104,9 @@ def media_type(reply: Reply) -> str:
 
 def is_web_page(reply: Reply) -> bool:
     start = reply.body[:200].lstrip().lower()
-    return media_type(reply) in ("text/html", "application/xhtml+xml") or start.startswith((b"<!doctype", b"<html"))
+    return media_type(reply) in ("text/html", "application/xhtml+xml") or start.startswith(
+        (b"<!doctype", b"<html")
+    )
 
 
 def json_or_none(body: bytes) -> Any:
@@ -127,17 +140,21 @@ def not_a_list() -> ProviderError:
 
 LONGEST_WAIT = 24 * 3600.0  # seconds; who asks for more gets another look after a day
 _RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:reset(?:-[a-z-]+)?|[a-z-]+-reset)")
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_DURATION = re.compile(
+    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
 _UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
 _EPOCH = 1_000_000_000  # a number beyond it is no duration but a point in time
 
 
 def seconds_until_retry(headers: Mapping[str, str], *, throttled: bool = False) -> float | None:
-    """Seconds the provider asks to wait, a day at most; None where it does not say, or means a time that is over.
+    """Seconds the provider asks to wait, a day at most; None where it does not say, or means a time
+    that is over.
 
-    Read are `retry-after-ms` and `retry-after` (seconds or a date), else the `-reset` headers of rate limits whose `-remaining`
-    header says that nothing is left. throttled: the answer was a 429, so that one limit is spent even if none says so: then the
-    one that resets first counts. Points in time are compared with the answer's own Date: clocks differ.
+    Read are `retry-after-ms` and `retry-after` (seconds or a date), else the `-reset` headers of
+    rate limits whose `-remaining` header says that nothing is left. throttled: the answer was a
+    429, so that one limit is spent even if none says so: then the one that resets first counts.
+    Points in time are compared with the answer's own Date: clocks differ.
     """
     now = _timestamp(headers.get("date", "")) or time.time()
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -151,7 +168,11 @@ def seconds_until_retry(headers: Mapping[str, str], *, throttled: bool = False) 
     spent = [seconds for remaining, seconds in resets if remaining == "0"]
     if spent:
         return min(max(spent), LONGEST_WAIT)
-    return min(*(seconds for _remaining, seconds in resets), LONGEST_WAIT) if throttled and resets else None
+    return (
+        min(*(seconds for _remaining, seconds in resets), LONGEST_WAIT)
+        if throttled and resets
+        else None
+    )
 
 
 def wait_asked_for(reply: Reply) -> float | None:
@@ -160,7 +181,9 @@ def wait_asked_for(reply: Reply) -> float | None:
 
 
 def _seconds(text: str, now: float) -> float | None:
-    """A header's value as seconds from now: a number, a duration such as 6m0s or 120ms, a point in time."""
+    """A header's value as seconds from now: a number, a duration such as 6m0s or 120ms, a point in
+    time.
+    """
     text = text.strip()
     if not text:
         return None
@@ -170,7 +193,11 @@ def _seconds(text: str, now: float) -> float | None:
             seconds = (seconds / 1000 if seconds > 1000 * _EPOCH else seconds) - now
     except ValueError:
         if match := _DURATION.fullmatch(text):
-            seconds = sum(float(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part)
+            seconds = sum(
+                float(part) * unit
+                for part, unit in zip(match.groups(), _UNITS, strict=True)
+                if part
+            )
         else:
             then = _timestamp(text)
             seconds = -1.0 if then is None else then - now
@@ -220,5 +247,7 @@ def plain_error(reply: Reply) -> ProviderError:
     A page or a text of a proxy is not repeated: it may be long, and it is not the provider's word.
     """
     failure = failure_of_status(reply.status)
-    reason = Reason("no_api" if failure is Failure.NOT_AN_API else "http_status", status=reply.status)
+    reason = Reason(
+        "no_api" if failure is Failure.NOT_AN_API else "http_status", status=reply.status
+    )
     return ProviderError(failure, reason, status=reply.status, retry_after=wait_asked_for(reply))

@@ -12,7 +12,10 @@ _HINTS: Final[tuple[tuple[ModelType | None, tuple[str, ...]], ...]] = (
     (ModelType.RERANK, ("rerank", "ranker")),
     (ModelType.EMBEDDING, ("embed", "bge-", "e5-", "gte-", "minilm")),
     (ModelType.SPEECH_TO_TEXT, ("whisper", "sensevoice", "asr", "transcribe")),
-    (ModelType.TEXT_TO_SPEECH, ("tts", "kokoro", "cosyvoice", "parler", "fish-speech", "orpheus", "piper")),
+    (
+        ModelType.TEXT_TO_SPEECH,
+        ("tts", "kokoro", "cosyvoice", "parler", "fish-speech", "orpheus", "piper"),
+    ),
     (ModelType.MODERATION, ("moderation",)),
     (None, ("dall-e", "stable-diffusion", "sdxl", "flux", "sora", "gpt-image")),
 )

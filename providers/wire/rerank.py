@@ -1,7 +1,8 @@
-"""Ordering documents by how well they answer a query, in the form that Jina, Cohere and vLLM share; hooks for others.
+"""Ordering documents by how well they answer a query, in the form that Jina, Cohere and vLLM share;
+hooks for others.
 
-Neutral request: {model, query, documents: [text or {"text"}], top_n, return_documents}. Neutral answer: {id, object, model,
-results: [{index, relevance_score, document?}], usage?}, the best first.
+Neutral request: {model, query, documents: [text or {"text"}], top_n, return_documents}. Neutral
+answer: {id, object, model, results: [{index, relevance_score, document?}], usage?}, the best first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _OURS = frozenset({"model", "query", "documents", "top_n", "return_documents", "
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A neutral request, read. others: fields that the neutral form does not know, to be passed through."""
+    """A neutral request, read. others: fields that the neutral form does not know, to be passed
+    through.
+    """
 
     model: str
     query: str
@@ -43,7 +46,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a provider answered: (index of the document, score) in any order, and tokens where it counted them."""
+    """What a provider answered: (index of the document, score) in any order, and tokens where it
+    counted them.
+    """
 
     scores: list[tuple[int, float]]
     tokens: int | None = None
@@ -51,15 +56,24 @@ class Ranking:
 
 
 Build = Callable[[Question, ModelFacts], dict[str, Any]]  # the body to send
-Read = Callable[[Any], Ranking]  # the parsed JSON of the answer -> its ranking; may raise ProviderError
+Read = Callable[
+    [Any], Ranking
+]  # the parsed JSON of the answer -> its ranking; may raise ProviderError
 
 
 def rerank(
-    *, auth: Auth, path: str = "/rerank", version: str = "/v1", build: Build | None = None, read: Read | None = None
+    *,
+    auth: Auth,
+    path: str = "/rerank",
+    version: str = "/v1",
+    build: Build | None = None,
+    read: Read | None = None,
 ) -> MakeExchange:
     """A MakeExchange for rerank. build, read: for providers whose body or answer has another shape."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         question = question_of(request)
         body = (build or plain_body)(question, facts)
         reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body)
@@ -74,37 +88,61 @@ def rerank(
 def question_of(request: Request) -> Question:
     """Raises CannotExpress for a document without text."""
     body = request.body
-    documents = [_text(document, number) for number, document in enumerate(body.get("documents") or ())]
+    documents = [
+        _text(document, number) for number, document in enumerate(body.get("documents") or ())
+    ]
     others = {name: value for name, value in body.items() if name not in _OURS}
-    return Question(request.model, body["query"], documents, body.get("top_n"), body.get("return_documents") is True, others)
+    return Question(
+        request.model,
+        body["query"],
+        documents,
+        body.get("top_n"),
+        body.get("return_documents") is True,
+        others,
+    )
 
 
 def _text(document: Any, number: int) -> str:
     text = document.get("text") if isinstance(document, dict) else document
     if not isinstance(text, str):
-        raise CannotExpress("A document must be a text, or an object with a text.", param=f"documents[{number}]")
+        raise CannotExpress(
+            "A document must be a text, or an object with a text.", param=f"documents[{number}]"
+        )
     return text
 
 
 def plain_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
-    """The shared form. The documents are not asked back: they are known here, and servers differ in how they give them."""
-    body = {**question.others, "model": question.model, "query": question.query, "documents": question.documents}
+    """The shared form. The documents are not asked back: they are known here, and servers differ in
+    how they give them.
+    """
+    body = {
+        **question.others,
+        "model": question.model,
+        "query": question.query,
+        "documents": question.documents,
+    }
     return body if question.top_n is None else {**body, "top_n": question.top_n}
 
 
 def ranking_of(answer: Any) -> Ranking:
-    """`results`, `data` (Voyage) or a bare list (TEI) of {index, relevance_score or score}. Raises ProviderError."""
+    """`results`, `data` (Voyage) or a bare list (TEI) of {index, relevance_score or score}. Raises
+    ProviderError.
+    """
     rows = answer if isinstance(answer, list) else answer.get("results", answer.get("data"))
     if not isinstance(rows, list):
         raise _no_ranking()
     scores: list[Any] = [
-        (row["index"], row.get("relevance_score", row.get("score"))) for row in rows if isinstance(row, dict) and "index" in row
+        (row["index"], row.get("relevance_score", row.get("score")))
+        for row in rows
+        if isinstance(row, dict) and "index" in row
     ]
     if len(scores) != len(rows):
         raise _no_ranking()
     if isinstance(answer, list):
         return Ranking(scores)
-    return Ranking(scores, _tokens(answer), answer["id"] if isinstance(answer.get("id"), str) else "")
+    return Ranking(
+        scores, _tokens(answer), answer["id"] if isinstance(answer.get("id"), str) else ""
+    )
 
 
 def _tokens(answer: dict[str, Any]) -> int | None:
@@ -123,10 +161,17 @@ def _no_ranking() -> ProviderError:
 
 
 def rerank_answer(question: Question, ranking: Ranking) -> Answer:
-    """The neutral answer: the best first, at most top_n. Raises ProviderError for indexes and scores that cannot be."""
+    """The neutral answer: the best first, at most top_n. Raises ProviderError for indexes and
+    scores that cannot be.
+    """
     seen: set[int] = set()
     for index, score in ranking.scores:
-        if not _is_number(score) or not isinstance(index, int) or not 0 <= index < len(question.documents) or index in seen:
+        if (
+            not _is_number(score)
+            or not isinstance(index, int)
+            or not 0 <= index < len(question.documents)
+            or index in seen
+        ):
             raise _no_ranking()
         seen.add(index)
     best = sorted(ranking.scores, key=lambda one: -one[1])[: question.top_n]
@@ -138,7 +183,10 @@ def rerank_answer(question: Question, ranking: Ranking) -> Answer:
     }
     if ranking.tokens is None:
         return Answer(body)
-    return Answer({**body, "usage": {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}}, Usage(prompt_tokens=ranking.tokens))
+    return Answer(
+        {**body, "usage": {"prompt_tokens": ranking.tokens, "total_tokens": ranking.tokens}},
+        Usage(prompt_tokens=ranking.tokens),
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -147,4 +195,6 @@ def _is_number(value: Any) -> bool:
 
 def _result(question: Question, index: int, score: float) -> dict[str, Any]:
     result: dict[str, Any] = {"index": index, "relevance_score": score}
-    return result | ({"document": {"text": question.documents[index]}} if question.return_documents else {})
+    return result | (
+        {"document": {"text": question.documents[index]}} if question.return_documents else {}
+    )

@@ -1,4 +1,6 @@
-"""Incremental parser of event streams: bytes in, (event, data) out, whatever the bytes are cut into."""
+"""Incremental parser of event streams: bytes in, (event, data) out, whatever the bytes are cut
+into.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,29 @@ def too_long() -> ProviderError:
 
 
 class EventParser:
-    """Follows the WHATWG rules for event streams, with one difference: an event whose last blank line is missing
-    when the stream ends is still given out (some servers forget it).
+    """Follows the WHATWG rules for event streams, with one difference: an event whose last blank
+    line is missing when the stream ends is still given out (some servers forget it).
 
-    Lines end in LF, CRLF or CR; comments and unknown fields are left out; several data lines are joined by LF.
-    bare_objects: a line that is a JSON object without `data:` counts as an event of its own.
+    Lines end in LF, CRLF or CR; comments and unknown fields are left out; several data lines are
+    joined by LF. bare_objects: a line that is a JSON object without `data:` counts as an event of
+    its own.
     """
 
-    __slots__ = ("_after_cr", "_bare_objects", "_begun", "_begun_size", "_data", "_event", "_size", "_started")
+    __slots__ = (
+        "_after_cr",
+        "_bare_objects",
+        "_begun",
+        "_begun_size",
+        "_data",
+        "_event",
+        "_size",
+        "_started",
+    )
 
     def __init__(self, *, bare_objects: bool = False) -> None:
         self._bare_objects = bare_objects
-        # Pieces of a line that has not ended. Joined once: a line that arrives byte by byte must not cost its square.
+        # Pieces of a line that has not ended. Joined once: a line that arrives byte by byte must
+        # not cost its square.
         self._begun: list[bytes] = []
         self._begun_size = 0
         self._data: list[bytes] = []
@@ -46,8 +59,16 @@ class EventParser:
         return self._plain(chunk) or list(self._events(self._lines(chunk)))
 
     def _plain(self, chunk: bytes) -> list[tuple[bytes, bytes]] | None:
-        """The events of a chunk that holds nothing but whole events of one data line each, which is how most arrive."""
-        if self._begun or self._data or self._event or not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n"):
+        """The events of a chunk that holds nothing but whole events of one data line each, which is
+        how most arrive.
+        """
+        if (
+            self._begun
+            or self._data
+            or self._event
+            or not chunk.startswith(b"data: ")
+            or not chunk.endswith(b"\n\n")
+        ):
             return None
         if len(chunk) > MAX_LINE or b"\r" in chunk:
             return None
@@ -91,7 +112,10 @@ class EventParser:
         for line in lines:
             if not line:
                 if self._data:
-                    yield self._event, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                    yield (
+                        self._event,
+                        self._data[0] if len(self._data) == 1 else b"\n".join(self._data),
+                    )
                 self._data, self._size, self._event = [], 0, b""
             elif line.startswith(b"data:"):
                 self._add(line[6:] if line.startswith(b"data: ") else line[5:])

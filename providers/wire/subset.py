@@ -1,4 +1,6 @@
-"""Fitting OpenAI's chat requests to services that know a part of them. Each function changes a fresh copy of the body."""
+"""Fitting OpenAI's chat requests to services that know a part of them. Each function changes a
+fresh copy of the body.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,17 @@ def use_system_role(body: dict[str, Any]) -> None:
     """`developer` is OpenAI's newer name of `system`."""
     if isinstance(messages := body.get("messages"), list):
         body["messages"] = [
-            {**message, "role": "system"} if isinstance(message, dict) and message.get("role") == "developer" else message
+            {**message, "role": "system"}
+            if isinstance(message, dict) and message.get("role") == "developer"
+            else message
             for message in messages
         ]
 
 
 def use_json_object(body: dict[str, Any]) -> None:
-    """There is no json_schema: JSON is asked for, and the schema stands in a system message. It guides and does not bind."""
+    """There is no json_schema: JSON is asked for, and the schema stands in a system message. It
+    guides and does not bind.
+    """
     wanted = body.get("response_format")
     if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
         return

@@ -1,4 +1,6 @@
-"""Reasoning that a server leaves inside the text, between <think> and </think>: taken out, whole and streamed."""
+"""Reasoning that a server leaves inside the text, between <think> and </think>: taken out, whole
+and streamed.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ class _State(Enum):
 class ThinkSplitter:
     """Parts the pieces of one text into reasoning and text, wherever they are cut.
 
-    Only a tag at the very beginning counts: later ones are what the model says. Blanks next to the opening tag and after
-    the closing one are left out.
+    Only a tag at the very beginning counts: later ones are what the model says. Blanks next to the
+    opening tag and after the closing one are left out.
     """
 
     __slots__ = ("_held", "_state", "_thought")
@@ -108,11 +110,17 @@ def split_thinking(text: str) -> tuple[str, str]:
 
 
 def tidy_thinking(body: dict[str, Any]) -> bool:
-    """Moves reasoning out of a whole answer's texts into `reasoning_content`; True where there was some."""
+    """Moves reasoning out of a whole answer's texts into `reasoning_content`; True where there was
+    some.
+    """
     changed = False
     for choice in choices_of(body):
         message = choice.get("message")
-        if not isinstance(message, dict) or message.get("reasoning_content") or not isinstance(message.get("content"), str):
+        if (
+            not isinstance(message, dict)
+            or message.get("reasoning_content")
+            or not isinstance(message.get("content"), str)
+        ):
             continue
         reasoning, text = split_thinking(message["content"])
         if text != message["content"]:
@@ -124,7 +132,9 @@ def tidy_thinking(body: dict[str, Any]) -> bool:
 
 
 def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """As openai_stream's stream_of, with reasoning taken out of the text. tidy: the provider's own repairs, made before."""
+    """As openai_stream's stream_of, with reasoning taken out of the text. tidy: the provider's own
+    repairs, made before.
+    """
 
     def tidy_whole(body: dict[str, Any]) -> bool:
         changed = tidy(body) if tidy is not None else False
@@ -152,7 +162,10 @@ class ThinkTagDecoder(ChatDecoder):
             index, delta = choice.get("index", 0), choice.get("delta")
             if isinstance(delta, dict) and isinstance(index, int):
                 splitter = self._splitters.setdefault(index, ThinkSplitter())
-                changed = split_delta(splitter, delta, is_last=bool(choice.get("finish_reason"))) or changed
+                changed = (
+                    split_delta(splitter, delta, is_last=bool(choice.get("finish_reason")))
+                    or changed
+                )
         first = self._splitters.get(0)
         self._tidy_all = first is None or not first.settled
         return changed

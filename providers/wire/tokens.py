@@ -1,4 +1,6 @@
-"""Access tokens that are fetched with a credential (OAuth client credentials): kept in this process until shortly before they expire."""
+"""Access tokens that are fetched with a credential (OAuth client credentials): kept in this process
+until shortly before they expire.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from providers.declaration.spec import Call, Reply
 
 KEPT = 1024  # tokens of one process
 MARGIN = 60.0  # seconds before its end in which a token is no longer used
-LONGEST = 24 * 3600.0  # seconds; a token is fetched anew each day even where the provider lets it live for a month
+LONGEST = (
+    24 * 3600.0
+)  # seconds; a token is fetched anew each day even where the provider lets it live for a month
 
 _tokens: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 _lock = threading.Lock()
@@ -27,8 +31,9 @@ def fetched_token(
 ) -> Generator[Call, Reply, str]:
     """The token that belongs to `parts`, from memory or by one call. Use with `yield from`.
 
-    parts: everything that decides which token it is: the address, the id, and the secret itself, so that nobody gets a token who
-    could not have fetched it. read: the reply -> (token, seconds it lives); raises ProviderError.
+    parts: everything that decides which token it is: the address, the id, and the secret itself, so
+    that nobody gets a token who could not have fetched it. read: the reply -> (token, seconds it
+    lives); raises ProviderError.
     """
     key = _key(parts)
     with _lock:

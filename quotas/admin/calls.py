@@ -23,7 +23,8 @@ from quotas.models import CallRecord
 from quotas.usage.presentation import source_name
 from tenants.admin.csv import as_csv
 
-# -- the ledger -------------------------------------------------------------------------------------------------------
+# -- the ledger
+# --------------------------------------------------------------------------------------------------
 
 
 SOURCE = coded("source", gettext_lazy("served by"), source_name)
@@ -31,7 +32,9 @@ SOURCE = coded("source", gettext_lazy("served by"), source_name)
 
 @admin.register(CallRecord)
 class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
-    """Everything here goes by the primary key, which sorts by time: the table has no index for all workspaces' times."""
+    """Everything here goes by the primary key, which sorts by time: the table has no index for all
+    workspaces' times.
+    """
 
     list_display = (
         "time",
@@ -51,13 +54,21 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
     list_filter: ClassVar[tuple[Any, ...]] = ("status", ProviderNameFilter, CountedFilter)
     list_select_related = ("tenant",)
     search_fields = ("request_id__exact", "tenant__slug__exact", "model__exact")
-    search_help_text = gettext_lazy("A whole request id, workspace address or model name. The newest 10,000 that match are listed.")
+    search_help_text = gettext_lazy(
+        "A whole request id, workspace address or model name. The newest 10,000 that match are "
+        "listed."
+    )
     date_hierarchy = "time"
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER
     fields = (
         ("time", "tenant", "request_id"),
-        ("model", PROVIDER, column("operation", gettext_lazy("operation")), column("scenario", gettext_lazy("scenario"))),
+        (
+            "model",
+            PROVIDER,
+            column("operation", gettext_lazy("operation")),
+            column("scenario", gettext_lazy("scenario")),
+        ),
         (SOURCE, "app_key_name", column("user", gettext_lazy("user"))),
         (
             "status",
@@ -72,7 +83,11 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
             "counted",
         ),
         ("credits", "cost_text"),
-        ("latency_ms", column("first_token_ms", gettext_lazy("first piece, ms")), flag("stream", gettext_lazy("streamed"))),
+        (
+            "latency_ms",
+            column("first_token_ms", gettext_lazy("first piece, ms")),
+            flag("stream", gettext_lazy("streamed")),
+        ),
         "attempts",
         column("attempt_log", gettext_lazy("all attempts")),
     )
@@ -80,22 +95,34 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
 
     @admin.display(description=gettext_lazy("cost"))
     def cost_text(self, record: CallRecord) -> str:
-        return _("unpriced") if record.cost is None else f"{pricing.plain(record.cost)} {record.currency}".strip()
+        return (
+            _("unpriced")
+            if record.cost is None
+            else f"{pricing.plain(record.cost)} {record.currency}".strip()
+        )
 
     @admin.display(description=gettext_lazy("tokens are"))
     def counted(self, record: CallRecord) -> str:
         return str(dict(COUNTED).get(record.usage_source, record.usage_source))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallRecord]:
-        """A record's id is made after the call began: from a chosen year, month or day on, older ids need not be looked at."""
+        """A record's id is made after the call began: from a chosen year, month or day on, older
+        ids need not be looked at.
+        """
         rows = super().get_queryset(request)
         start = hierarchy.start(request.GET)
         return rows.filter(pk__gte=first_of(start)) if start else rows
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         answer = super().changelist_view(request, extra_context)
-        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
-            answer.context_data["periods"] = hierarchy.offered(answer.context_data["cl"], CallRecord.objects.all())
+        if (
+            isinstance(answer, TemplateResponse)
+            and answer.context_data
+            and "cl" in answer.context_data
+        ):
+            answer.context_data["periods"] = hierarchy.offered(
+                answer.context_data["cl"], CallRecord.objects.all()
+            )
         return answer
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
@@ -134,4 +161,9 @@ def _exported(rows: QuerySet[CallRecord]) -> Iterator[tuple[Any, ...]]:
     cost = EXPORTED.index("cost")
     for row in rows.values_list(*columns).iterator(chunk_size=1000):
         amount = row[cost]
-        yield (row[0].isoformat(), *row[1:cost], "" if amount is None else pricing.plain(amount), *row[cost + 1 :])
+        yield (
+            row[0].isoformat(),
+            *row[1:cost],
+            "" if amount is None else pricing.plain(amount),
+            *row[cost + 1 :],
+        )

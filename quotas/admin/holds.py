@@ -35,9 +35,20 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     show_facets = admin.ShowFacets.NEVER
     fields = (
         ("tenant", column("pool", gettext_lazy("trial credits"))),
-        ("shown_state", column("reason", gettext_lazy("reason")), flag("sent", gettext_lazy("sent"))),
-        (column("amount", gettext_lazy("credits held")), column("used", gettext_lazy("credits used"))),
-        (column("model", gettext_lazy("model")), column("request_id", gettext_lazy("request")), column("key", "Idempotency-Key")),
+        (
+            "shown_state",
+            column("reason", gettext_lazy("reason")),
+            flag("sent", gettext_lazy("sent")),
+        ),
+        (
+            column("amount", gettext_lazy("credits held")),
+            column("used", gettext_lazy("credits used")),
+        ),
+        (
+            column("model", gettext_lazy("model")),
+            column("request_id", gettext_lazy("request")),
+            column("key", "Idempotency-Key"),
+        ),
         (column("created", gettext_lazy("time")), column("expires", gettext_lazy("expires"))),
     )
 

@@ -25,14 +25,19 @@ from quotas.trials import plans
 from tenants.audit.trail import actor_of
 
 CREDENTIAL = "credential_"
-PROVIDER = coded("provider", gettext_lazy("provider"), lambda slug: ports.provider_label(slug) or slug)
+PROVIDER = coded(
+    "provider", gettext_lazy("provider"), lambda slug: ports.provider_label(slug) or slug
+)
 
 
-# -- plans ------------------------------------------------------------------------------------------------------------
+# -- plans
+# --------------------------------------------------------------------------------------------------
 
 
 class TrialPlanForm(ModelForm[TrialPlan]):
-    """A plan with its models as text and, once the provider is known, the inputs of its credential (empty: as it is)."""
+    """A plan with its models as text and, once the provider is known, the inputs of its credential
+    (empty: as it is).
+    """
 
     models = forms.CharField(
         label=gettext_lazy("Models"),
@@ -43,7 +48,10 @@ class TrialPlanForm(ModelForm[TrialPlan]):
     successors = forms.BooleanField(
         label=gettext_lazy("Replace retired models by their successors"),
         required=False,
-        help_text=gettext_lazy("In the list above, when you save: each keeps its credits. Retired models without a known successor stay."),
+        help_text=gettext_lazy(
+            "In the list above, when you save: each keeps its credits. Retired models without a "
+            "known successor stay."
+        ),
     )
 
     class Meta:
@@ -54,7 +62,9 @@ class TrialPlanForm(ModelForm[TrialPlan]):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             rows = self.instance.models.order_by("pk")
-            self.initial["models"] = "\n".join(row.model if row.credits == 1 else f"{row.model}={row.credits}" for row in rows)
+            self.initial["models"] = "\n".join(
+                row.model if row.credits == 1 else f"{row.model}={row.credits}" for row in rows
+            )
 
     def clean_models(self) -> dict[str, int]:
         models: dict[str, int] = {}
@@ -63,13 +73,17 @@ class TrialPlanForm(ModelForm[TrialPlan]):
             if not equals:
                 name, credits = line, "1"
             if not name or not (credits.isascii() and credits.isdigit() and int(credits)):
-                raise forms.ValidationError(_("“%(line)s” is neither MODEL nor MODEL=CREDITS.") % {"line": line})
+                raise forms.ValidationError(
+                    _("“%(line)s” is neither MODEL nor MODEL=CREDITS.") % {"line": line}
+                )
             models[name] = int(credits)
         return models
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("successors") and "models" in self.cleaned_data:
-            self.cleaned_data["models"] = with_successors(self.instance.provider, self.cleaned_data["models"])
+            self.cleaned_data["models"] = with_successors(
+                self.instance.provider, self.cleaned_data["models"]
+            )
         values = self.credential_values()
         if values:
             try:
@@ -81,13 +95,21 @@ class TrialPlanForm(ModelForm[TrialPlan]):
 
     def credential_values(self) -> dict[str, str]:
         """What was typed, by the provider's field names; empty where the credential stays."""
-        typed = ((name.removeprefix(CREDENTIAL), value) for name, value in self.cleaned_data.items() if name.startswith(CREDENTIAL))
+        typed = (
+            (name.removeprefix(CREDENTIAL), value)
+            for name, value in self.cleaned_data.items()
+            if name.startswith(CREDENTIAL)
+        )
         return {name: value for name, value in typed if value}
 
 
 def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
-    """The same models and credits, with the successor in place of each retired one; one that is there already keeps its own credits."""
-    successor = {one.model: one.successor for one in ports.retired(provider, models) if one.successor}
+    """The same models and credits, with the successor in place of each retired one; one that is
+    there already keeps its own credits.
+    """
+    successor = {
+        one.model: one.successor for one in ports.retired(provider, models) if one.successor
+    }
     renamed = {successor.get(model, model): credits for model, credits in models.items()}
     return renamed | {model: credits for model, credits in models.items() if model not in successor}
 
@@ -99,7 +121,9 @@ def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
             required=False,
             strip=True,
             help_text=one.help_text,
-            widget=forms.PasswordInput(attrs={"autocomplete": "off"}) if one.secret else forms.TextInput(attrs={"size": 60}),
+            widget=forms.PasswordInput(attrs={"autocomplete": "off"})
+            if one.secret
+            else forms.TextInput(attrs={"size": 60}),
         )
         for one in ports.credential_fields(plan.provider)
     }
@@ -122,7 +146,13 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
     show_facets = admin.ShowFacets.ALLOW
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrialPlan]:
-        count = CreditPool.objects.filter(plan=OuterRef("pk")).order_by().values("plan").annotate(number=Count("pk")).values("number")
+        count = (
+            CreditPool.objects.filter(plan=OuterRef("pk"))
+            .order_by()
+            .values("plan")
+            .annotate(number=Count("pk"))
+            .values("number")
+        )
         rows = super().get_queryset(request).defer("sealed", "values").prefetch_related("models")
         return rows.annotate(pool_count=Coalesce(Subquery(count, output_field=IntegerField()), 0))
 
@@ -130,8 +160,18 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
         # The credential is sealed for the provider, and the name is part of every record.
         return ("slug", "provider", PROVIDER, "base_url", "mask", "retired") if obj else ()
 
-    def get_form(self, request: HttpRequest, obj: TrialPlan | None = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["fields"] = [name for name in TrialPlanForm.Meta.fields if name not in self.get_readonly_fields(request, obj)] + [
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: TrialPlan | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        kwargs["fields"] = [
+            name
+            for name in TrialPlanForm.Meta.fields
+            if name not in self.get_readonly_fields(request, obj)
+        ] + [
             "models",
             "successors",
         ]
@@ -141,11 +181,31 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
     def get_fieldsets(self, request: HttpRequest, obj: TrialPlan | None = None) -> Any:
         if obj is None:
             return ((None, {"fields": ("slug", "label", "provider", "limit", "models")}),)
-        inputs, offered = tuple(_credential_inputs(obj)), ("successors",) if any(one.successor for one in _retired_of(obj)) else ()
+        inputs, offered = (
+            tuple(_credential_inputs(obj)),
+            ("successors",) if any(one.successor for one in _retired_of(obj)) else (),
+        )
         note = _("Enter all fields to replace the credential; leave all empty to keep it.")
         return (
-            (None, {"fields": ("slug", "label", PROVIDER, "limit", "is_on", "models", "retired", *offered)}),
-            (_("Credential that pays for the calls"), {"fields": ("mask", "base_url", *inputs), "description": note}),
+            (
+                None,
+                {
+                    "fields": (
+                        "slug",
+                        "label",
+                        PROVIDER,
+                        "limit",
+                        "is_on",
+                        "models",
+                        "retired",
+                        *offered,
+                    )
+                },
+            ),
+            (
+                _("Credential that pays for the calls"),
+                {"fields": ("mask", "base_url", *inputs), "description": note},
+            ),
         )
 
     @admin.display(description=gettext_lazy("workspaces"), ordering="pool_count")
@@ -174,7 +234,11 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
         plans.update_plan(actor=actor, plan=obj, **wanted)
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -192,4 +256,8 @@ def _retired_of(plan: TrialPlan) -> list[ports.RetiredModel]:
 
 def _retired_text(model: ports.RetiredModel) -> str:
     text = f"{model.model} ({model.since})" if model.since else model.model
-    return _("%(model)s: use %(successor)s") % {"model": text, "successor": model.successor} if model.successor else text
+    return (
+        _("%(model)s: use %(successor)s") % {"model": text, "successor": model.successor}
+        if model.successor
+        else text
+    )

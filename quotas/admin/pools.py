@@ -26,9 +26,14 @@ from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.models import Tenant
 
-# -- filters ----------------------------------------------------------------------------------------------------------
+# -- filters
+# --------------------------------------------------------------------------------------------------
 
-COUNTED = (("reported", gettext_lazy("reported")), ("estimated", gettext_lazy("estimated")), ("none", gettext_lazy("unknown")))
+COUNTED = (
+    ("reported", gettext_lazy("reported")),
+    ("estimated", gettext_lazy("estimated")),
+    ("none", gettext_lazy("unknown")),
+)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -49,31 +54,44 @@ class CountedFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(COUNTED)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[CallRecord]) -> QuerySet[CallRecord]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CallRecord]
+    ) -> QuerySet[CallRecord]:
         return queryset.filter(usage_source=self.value()) if self.value() else queryset
 
 
 class ProviderNameFilter(admin.SimpleListFilter):
-    """Credits know no provider: their names are those of the trial plans; operations/admin.py puts the registry's here."""
+    """Credits know no provider: their names are those of the trial plans; operations/admin.py puts
+    the registry's here.
+    """
 
     title = gettext_lazy("provider")
     parameter_name = "provider"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(slug, slug) for slug in TrialPlan.objects.order_by("provider").values_list("provider", flat=True).distinct()]
+        return [
+            (slug, slug)
+            for slug in TrialPlan.objects.order_by("provider")
+            .values_list("provider", flat=True)
+            .distinct()
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[CallRecord]) -> QuerySet[CallRecord]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CallRecord]
+    ) -> QuerySet[CallRecord]:
         return queryset.filter(provider=self.value()) if self.value() else queryset
 
 
-# -- credits ----------------------------------------------------------------------------------------------------------
+# -- credits
+# --------------------------------------------------------------------------------------------------
 
 
 class GrantForm(forms.Form):
     """How many credits, and why: both stand in the workspace's audit log."""
 
     credits = forms.IntegerField(
-        label=gettext_lazy("Credits"), help_text=gettext_lazy("Below 0 takes credits back, at most what is left of them.")
+        label=gettext_lazy("Credits"),
+        help_text=gettext_lazy("Below 0 takes credits back, at most what is left of them."),
     )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
@@ -86,7 +104,9 @@ class GrantForm(forms.Form):
 class TrialGrantForm(GrantForm):
     """For workspaces, which may have several trials."""
 
-    plan = forms.ModelChoiceField(TrialPlan.objects.filter(is_on=True), label=gettext_lazy("Trial plan"))
+    plan = forms.ModelChoiceField(
+        TrialPlan.objects.filter(is_on=True), label=gettext_lazy("Trial plan")
+    )
     field_order = ("plan", "credits", "reason")
 
 
@@ -94,8 +114,17 @@ class ResetForm(forms.Form):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
 
-def give(page: admin.ModelAdmin[Any], request: HttpRequest, pools: Iterable[CreditPool], *, credits: int | None, reason: str) -> None:
-    """Grant to each pool, and say to how many; a refusal is shown with the workspace it concerns. credits None: what a full plan lacks."""
+def give(
+    page: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    pools: Iterable[CreditPool],
+    *,
+    credits: int | None,
+    reason: str,
+) -> None:
+    """Grant to each pool, and say to how many; a refusal is shown with the workspace it concerns.
+    credits None: what a full plan lacks.
+    """
     given = 0
     for pool in pools:
         amount = pool.plan.limit - pool.left if credits is None else credits
@@ -105,23 +134,39 @@ def give(page: admin.ModelAdmin[Any], request: HttpRequest, pools: Iterable[Cred
                 given += 1
         except ServiceError as error:
             page.message_user(request, f"{pool.tenant}: {error}", messages.ERROR)
-    text = ngettext("Credits of %(number)d workspace changed.", "Credits of %(number)d workspaces changed.", given)
-    page.message_user(request, text % {"number": given}, messages.SUCCESS if given else messages.WARNING)
+    text = ngettext(
+        "Credits of %(number)d workspace changed.",
+        "Credits of %(number)d workspaces changed.",
+        given,
+    )
+    page.message_user(
+        request, text % {"number": given}, messages.SUCCESS if given else messages.WARNING
+    )
 
 
 @admin.action(description=gettext_lazy("Grant trial credits…"), permissions=["change"])
 @confirm_first(
     title=gettext_lazy("Grant trial credits"),
-    consequence=gettext_lazy("The credits are added to each of these workspaces at once. Everybody there sees them."),
+    consequence=gettext_lazy(
+        "The credits are added to each of these workspaces at once. Everybody there sees them."
+    ),
     button=gettext_lazy("Grant"),
     form=TrialGrantForm,
     dangerous=False,
 )
 def grant_trial(
-    page: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Tenant], *, plan: TrialPlan, credits: int, reason: str
+    page: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    rows: QuerySet[Tenant],
+    *,
+    plan: TrialPlan,
+    credits: int,
+    reason: str,
 ) -> None:
     """An action of the list of workspaces."""
-    pools = CreditPool.objects.filter(plan=plan, tenant__in=rows.values("pk")).select_related("tenant", "plan")
+    pools = CreditPool.objects.filter(plan=plan, tenant__in=rows.values("pk")).select_related(
+        "tenant", "plan"
+    )
     give(page, request, pools, credits=credits, reason=reason)
 
 
@@ -138,9 +183,15 @@ class UseFilter(admin.SimpleListFilter):
     parameter_name = "use"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("nearly", gettext_lazy("80 % and more")), ("up", gettext_lazy("Used up")), ("none", gettext_lazy("Not used"))]
+        return [
+            ("nearly", gettext_lazy("80 % and more")),
+            ("up", gettext_lazy("Used up")),
+            ("none", gettext_lazy("Not used")),
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CreditPool]
+    ) -> QuerySet[CreditPool]:
         wanted = {
             "nearly": nearly_used(),
             "up": Q(settled__gte=F("limit") - F("held")),
@@ -154,9 +205,14 @@ class PlanFilter(admin.SimpleListFilter):
     parameter_name = "plan__id__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(str(pk), label) for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")]
+        return [
+            (str(pk), label)
+            for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditPool]) -> QuerySet[CreditPool]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CreditPool]
+    ) -> QuerySet[CreditPool]:
         plan = self.value() or ""
         return queryset.filter(plan=int(plan)) if plan.isdigit() else queryset
 
@@ -189,7 +245,9 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     def grants(self, pool: CreditPool) -> Any:
         """The newest first: when, how many, why, by whom."""
         rows = pool.grants.all()[:MOST_GRANTS]
-        lines = ((_when(row), f"{row.amount:+,}", row.reason, actor_label(row.actor)) for row in rows)
+        lines = (
+            (_when(row), f"{row.amount:+,}", row.reason, actor_label(row.actor)) for row in rows
+        )
         return format_html_join(mark_safe("<br>"), "{} · {} · {} · {}", lines) or "-"
 
     @admin.display(description="%")
@@ -199,19 +257,24 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     @admin.action(description=gettext_lazy("Grant credits…"), permissions=["view"])
     @confirm_first(
         title=gettext_lazy("Grant trial credits"),
-        consequence=gettext_lazy("The credits are added to each of these workspaces at once. Everybody there sees them."),
+        consequence=gettext_lazy(
+            "The credits are added to each of these workspaces at once. Everybody there sees them."
+        ),
         button=gettext_lazy("Grant"),
         form=GrantForm,
         dangerous=False,
     )
-    def grant_credits(self, request: HttpRequest, pools: QuerySet[CreditPool], *, credits: int, reason: str) -> None:
+    def grant_credits(
+        self, request: HttpRequest, pools: QuerySet[CreditPool], *, credits: int, reason: str
+    ) -> None:
         give(self, request, pools.select_related("tenant", "plan"), credits=credits, reason=reason)
 
     @admin.action(description=gettext_lazy("Fill up to the plan's limit…"), permissions=["view"])
     @confirm_first(
         title=gettext_lazy("Fill trials up"),
         consequence=gettext_lazy(
-            "Each of these workspaces has as many credits left afterwards as the plan gives to a new one, no more and no less. "
+            "Each of these workspaces has as many credits left afterwards as the plan gives to a "
+            "new one, no more and no less. "
             "What was used stays in the books."
         ),
         button=gettext_lazy("Fill up"),

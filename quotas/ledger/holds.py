@@ -1,4 +1,6 @@
-"""The ledger's steps for held credits: hold, mark as sent, settle, void, reap. Pure; one SQL text for both databases."""
+"""The ledger's steps for held credits: hold, mark as sent, settle, void, reap. Pure; one SQL text
+for both databases.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,12 @@ from quotas.ledger.states import (
     UnknownPool,
 )
 
-# -- parts of steps ---------------------------------------------------------------------------------------------------
+# -- parts of steps
+# --------------------------------------------------------------------------------------------------
 
 
-# The guard is checked under the row's lock and before the hold is written, so that a refusal leaves nothing to roll back.
+# The guard is checked under the row's lock and before the hold is written, so that a refusal leaves
+# nothing to roll back.
 POOL = Part(
     "pool",
     'SELECT id, tenant_id FROM quotas_creditpool WHERE id = {p} AND tenant_id = {p} AND settled + held + {p} <= "limit" {lock}',
@@ -30,15 +34,18 @@ POOL = Part(
 )
 NEW = Part(
     "new",
-    "INSERT INTO quotas_hold (id, tenant_id, pool_id, key, fingerprint, amount, used, state, reason, sent, model, request_id, facts, "
-    "created, expires) SELECT {p}, pool.tenant_id, pool.id, {p}, {p}, {p}, 0, 'held', '', FALSE, {p}, {p}, {p}, {now}, {later} "
+    "INSERT INTO quotas_hold (id, tenant_id, pool_id, key, fingerprint, amount, used, state, "
+    "reason, sent, model, request_id, facts, "
+    "created, expires) SELECT {p}, pool.tenant_id, pool.id, {p}, {p}, {p}, 0, 'held', '', FALSE, "
+    "{p}, {p}, {p}, {now}, {later} "
     "FROM pool WHERE TRUE ON CONFLICT (pool_id, key) DO NOTHING RETURNING pool_id, amount",
     reads="pool",
     returns="pool_id, amount",
 )
 TAKEN = Part(
     "taken",
-    "UPDATE quotas_creditpool SET held = held + new.amount FROM new WHERE quotas_creditpool.id = new.pool_id "
+    "UPDATE quotas_creditpool SET held = held + new.amount FROM new WHERE quotas_creditpool.id = "
+    "new.pool_id "
     'RETURNING settled, held, "limit"',
     reads="new",
     returns='settled, held, "limit"',
@@ -46,18 +53,25 @@ TAKEN = Part(
 EXISTING = Part(
     "existing",
     'SELECT pool.settled, pool.held, pool."limit", hold.id, hold.fingerprint, hold.state, hold.used FROM quotas_creditpool AS pool '
-    "LEFT JOIN quotas_hold AS hold ON hold.pool_id = pool.id AND hold.key = {p} WHERE pool.id = {p} AND pool.tenant_id = {p}",
+    "LEFT JOIN quotas_hold AS hold ON hold.pool_id = pool.id AND hold.key = {p} WHERE pool.id = "
+    "{p} AND pool.tenant_id = {p}",
 )
-SENT = Part("sent", "UPDATE quotas_hold SET sent = TRUE WHERE id = {p} AND tenant_id = {p} AND state = 'held' RETURNING id")
+SENT = Part(
+    "sent",
+    "UPDATE quotas_hold SET sent = TRUE WHERE id = {p} AND tenant_id = {p} AND state = 'held' "
+    "RETURNING id",
+)
 DONE = Part(
     "done",
     "UPDATE quotas_hold SET state = {p}, used = COALESCE({p}, amount), reason = {p} "
-    "WHERE id = {p} AND tenant_id = {p} AND state = 'held' RETURNING id, tenant_id, pool_id, amount, used",
+    "WHERE id = {p} AND tenant_id = {p} AND state = 'held' RETURNING id, tenant_id, pool_id, "
+    "amount, used",
     returns="id, tenant_id, pool_id, amount, used",
 )
 CHARGED = Part(
     "charged",
-    "UPDATE quotas_creditpool SET held = held - done.amount, settled = settled + done.used FROM done "
+    "UPDATE quotas_creditpool SET held = held - done.amount, settled = settled + done.used FROM "
+    "done "
     'WHERE quotas_creditpool.id = done.pool_id RETURNING settled, held, "limit"',
     reads="done",
     returns='settled, held, "limit"',
@@ -65,22 +79,29 @@ CHARGED = Part(
 CURRENT = Part(
     "standing",
     'SELECT hold.state, hold.used, pool.settled, pool.held, pool."limit" FROM quotas_hold AS hold '
-    "JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id WHERE hold.id = {p} AND hold.tenant_id = {p}",
+    "JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id WHERE hold.id = {p} AND "
+    "hold.tenant_id = {p}",
 )
 
 EXPIRED = Part(
     "expired",
-    "SELECT hold.id, hold.tenant_id, hold.sent, hold.model, hold.request_id, hold.facts, hold.created, plan.slug, plan.provider "
-    "FROM quotas_hold AS hold JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id JOIN quotas_trialplan AS plan ON plan.id = pool.plan_id "
-    "WHERE hold.state = 'held' AND hold.expires < {now} ORDER BY hold.expires LIMIT 1 {skip_locked}",
+    "SELECT hold.id, hold.tenant_id, hold.sent, hold.model, hold.request_id, hold.facts, "
+    "hold.created, plan.slug, plan.provider "
+    "FROM quotas_hold AS hold JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id JOIN "
+    "quotas_trialplan AS plan ON plan.id = pool.plan_id "
+    "WHERE hold.state = 'held' AND hold.expires < {now} ORDER BY hold.expires LIMIT 1 "
+    "{skip_locked}",
     table="hold",
 )
 
 
-# -- steps ------------------------------------------------------------------------------------------------------------
+# -- steps
+# --------------------------------------------------------------------------------------------------
 
 
-def hold(request: HoldRequest, dialect: Dialect, *, now: datetime | None = None) -> Steps[HoldResult]:
+def hold(
+    request: HoldRequest, dialect: Dialect, *, now: datetime | None = None
+) -> Steps[HoldResult]:
     """Reserve credits. `now` is the clock of tests; without it the database's own counts.
 
     Raises UnknownPool.
@@ -94,12 +115,19 @@ def hold(request: HoldRequest, dialect: Dialect, *, now: datetime | None = None)
         (NEW, (request.hold_id, request.key, *names, now, now, expiry)),
         (TAKEN, ()),
     )
-    for _attempt in range(3):  # again where credits came free between the refusal and the look at the pool
+    for _attempt in range(
+        3
+    ):  # again where credits came free between the refusal and the look at the pool
         taken = yield from together(parts, ("taken",), dialect)
         if taken:
             settled, held, limit = taken
-            return HoldResult(HoldState.HELD, request.hold_id, settled, held, limit - settled - held)
-        refusal = _refusal((yield single(EXISTING, (request.key, request.pool_id, request.tenant_id), dialect)), request)
+            return HoldResult(
+                HoldState.HELD, request.hold_id, settled, held, limit - settled - held
+            )
+        refusal = _refusal(
+            (yield single(EXISTING, (request.key, request.pool_id, request.tenant_id), dialect)),
+            request,
+        )
         if refusal.state is not HoldState.EXHAUSTED or refusal.left < request.amount:
             break
     return refusal
@@ -119,12 +147,17 @@ def _refusal(rows: Rows, request: HoldRequest) -> HoldResult:
 
 
 def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool]:
-    """Note, before the request leaves, that it may be processed. False: the hold is finished already, do not send."""
+    """Note, before the request leaves, that it may be processed. False: the hold is finished
+    already, do not send.
+    """
     return bool((yield single(SENT, (hold_id, tenant_id), dialect)))
 
 
-def settle(*, hold_id: UUID, record: Record, used: int | None = None, reason: str = "", dialect: Dialect) -> Steps[FinishResult]:
-    """Charge `used` credits (None: all that were held), give the rest back and write the record. Done before: nothing happens.
+def settle(
+    *, hold_id: UUID, record: Record, used: int | None = None, reason: str = "", dialect: Dialect
+) -> Steps[FinishResult]:
+    """Charge `used` credits (None: all that were held), give the rest back and write the record.
+    Done before: nothing happens.
 
     Raises UnknownHold; the database refuses more than was held.
     """
@@ -132,11 +165,15 @@ def settle(*, hold_id: UUID, record: Record, used: int | None = None, reason: st
 
 
 def void(*, hold_id: UUID, record: Record, reason: str, dialect: Dialect) -> Steps[FinishResult]:
-    """Give all credits back and write the record of the failed call. Done before: nothing happens. Raises UnknownHold."""
+    """Give all credits back and write the record of the failed call. Done before: nothing happens.
+    Raises UnknownHold.
+    """
     return (yield from _finish("voided", 0, hold_id, record, reason, dialect))
 
 
-def _finish(state: str, used: int | None, hold_id: UUID, record: Record, reason: str, dialect: Dialect) -> Steps[FinishResult]:
+def _finish(
+    state: str, used: int | None, hold_id: UUID, record: Record, reason: str, dialect: Dialect
+) -> Steps[FinishResult]:
     parts = (
         (DONE, (state, used, reason[:60], hold_id, record.tenant_id)),
         (CHARGED, ()),
@@ -154,8 +191,9 @@ def _finish(state: str, used: int | None, hold_id: UUID, record: Record, reason:
 
 
 def next_expired(dialect: Dialect, *, now: datetime | None = None) -> Steps[ExpiredHold | None]:
-    """The hold that expired first, locked. It has to be finished in the same transaction, on PostgreSQL too: between the two a
-    worker that woke up again could mark it as sent."""
+    """The hold that expired first, locked. It has to be finished in the same transaction, on
+    PostgreSQL too: between the two a worker that woke up again could mark it as sent.
+    """
     rows = yield single(EXPIRED, (now,), dialect)
     if not rows:
         return None

@@ -1,4 +1,6 @@
-"""Proves the ledger's invariants, for each pool and in total. Used by tests after each step and by `manage.py audit_credits`."""
+"""Proves the ledger's invariants, for each pool and in total. Used by tests after each step and by
+`manage.py audit_credits`.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,18 @@ from core.db.values import read_uuid
 
 
 def grace_seconds() -> float:
-    """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and one may fail."""
+    """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and
+    one may fail.
+    """
     period: float = settings.MODELKEEP_REAPER_PERIOD
     return 2 * period
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken invariant (I1 to I6 of docs/credits.md) of one pool, or of all where pool_id is None."""
+    """One broken invariant (I1 to I6 of docs/credits.md) of one pool, or of all where pool_id is
+    None.
+    """
 
     invariant: str
     message: str
@@ -84,7 +90,9 @@ ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_call
 
 
 def audit(*, now: datetime | None = None) -> list[Violation]:
-    """Every violation of every tenant's ledger; an empty list is the proof. `now` is the clock of tests."""
+    """Every violation of every tenant's ledger; an empty list is the proof. `now` is the clock of
+    tests.
+    """
     pools, credits, records = _read(now)
     found = [violation for pool in pools for violation in _of_pool(pool)]
     return found + list(_in_total(pools, credits, records))
@@ -106,14 +114,34 @@ def _sums(row: Any) -> PoolSums:
 
 def _of_pool(pool: PoolSums) -> Iterator[Violation]:
     checks = (
-        ("I1", pool.settled + pool.held <= pool.limit, f"used {pool.settled} + held {pool.held} > limit {pool.limit}"),
-        ("I1", pool.settled >= 0 and pool.held >= 0, f"used {pool.settled} or held {pool.held} is negative"),
+        (
+            "I1",
+            pool.settled + pool.held <= pool.limit,
+            f"used {pool.settled} + held {pool.held} > limit {pool.limit}",
+        ),
+        (
+            "I1",
+            pool.settled >= 0 and pool.held >= 0,
+            f"used {pool.settled} or held {pool.held} is negative",
+        ),
         ("I2", pool.held == pool.open_amount, f"held {pool.held}, open holds {pool.open_amount}"),
         ("I3", pool.settled == pool.used, f"used {pool.settled}, holds say {pool.used}"),
-        ("I3", pool.settled == pool.record_credits, f"used {pool.settled}, call records say {pool.record_credits}"),
-        ("I3", pool.odd_records == 0, f"{pool.odd_records} call records do not agree with their hold"),
+        (
+            "I3",
+            pool.settled == pool.record_credits,
+            f"used {pool.settled}, call records say {pool.record_credits}",
+        ),
+        (
+            "I3",
+            pool.odd_records == 0,
+            f"{pool.odd_records} call records do not agree with their hold",
+        ),
         ("I3", pool.misfiled == 0, f"{pool.misfiled} holds belong to another workspace"),
-        ("I4", pool.records == pool.finished, f"{pool.records} call records, {pool.finished} finished holds"),
+        (
+            "I4",
+            pool.records == pool.finished,
+            f"{pool.records} call records, {pool.finished} finished holds",
+        ),
         ("I5", pool.limit == pool.granted, f"limit {pool.limit}, grants {pool.granted}"),
         ("I6", pool.late == 0, f"{pool.late} holds are open long after their expiry"),
     )
@@ -127,4 +155,6 @@ def _in_total(pools: list[PoolSums], credits: int, records: int) -> Iterator[Vio
     if credits != settled:
         yield Violation("I3", f"in total: used {settled}, call records say {credits}")
     if records != finished:
-        yield Violation("I4", f"in total: {records} call records of trials, {finished} finished holds")
+        yield Violation(
+            "I4", f"in total: {records} call records of trials, {finished} finished holds"
+        )

@@ -1,6 +1,7 @@
 """What a call costs: usage times price, in Decimal. Pure. Unknown is None, never 0.
 
-Usage and prices come from apps that this one does not import; the protocols below say what is read of them.
+Usage and prices come from apps that this one does not import; the protocols below say what is read
+of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ SECONDS_PER_MINUTE: Final = 60
 
 
 class Rates(Protocol):
-    """Prices per million tokens; None is unknown or does not apply. thinking_output: of all output, where the model thought."""
+    """Prices per million tokens; None is unknown or does not apply. thinking_output: of all output,
+    where the model thought.
+    """
 
     @property
     def input(self) -> Decimal | None: ...
@@ -30,7 +33,9 @@ class Rates(Protocol):
 
 
 class Price(Protocol):
-    """A list price in one currency. per_minute: of audio. at: the rates for a prompt of so many tokens (tiers)."""
+    """A list price in one currency. per_minute: of audio. at: the rates for a prompt of so many
+    tokens (tiers).
+    """
 
     @property
     def per_minute(self) -> Decimal | None: ...
@@ -42,7 +47,9 @@ class Price(Protocol):
 
 
 class Usage(Protocol):
-    """Tokens, seconds of audio, characters of text to speak. cached_tokens and cache_write_tokens are parts of prompt_tokens, reasoning_tokens of completion_tokens."""
+    """Tokens, seconds of audio, characters of text to speak. cached_tokens and cache_write_tokens
+    are parts of prompt_tokens, reasoning_tokens of completion_tokens.
+    """
 
     @property
     def prompt_tokens(self) -> int | None: ...
@@ -61,12 +68,16 @@ class Usage(Protocol):
 
 
 def plain(amount: Decimal) -> str:
-    """An amount as people write it: without exponent and trailing zeros, such as "0", "0.00042" and "100"."""
+    """An amount as people write it: without exponent and trailing zeros, such as "0", "0.00042" and
+    "100".
+    """
     return f"{amount.normalize():f}"
 
 
 def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
-    """The cost in the price's currency, rounded to 10 places; None (unpriced) where a used part has no known price or amount."""
+    """The cost in the price's currency, rounded to 10 places; None (unpriced) where a used part has
+    no known price or amount.
+    """
     if price is None:
         return None
     if price.is_free:
@@ -77,7 +88,9 @@ def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
         cost = price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE
         return cost.quantize(STEP, ROUND_HALF_UP)
     if price.per_million_characters is not None and usage.characters is not None:
-        return (price.per_million_characters * usage.characters / MILLION).quantize(STEP, ROUND_HALF_UP)
+        return (price.per_million_characters * usage.characters / MILLION).quantize(
+            STEP, ROUND_HALF_UP
+        )
     return _cost_of_tokens(usage, price)
 
 

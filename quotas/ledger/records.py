@@ -17,10 +17,12 @@ from core.ids import uuid7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One finished call, as the ledger keeps it: the columns of CallRecord but `hold` and `credits`, which the step itself fills in.
+    """One finished call, as the ledger keeps it: the columns of CallRecord but `hold` and
+    `credits`, which the step itself fills in.
 
-    time: when the call came in, aware. Tokens None: not known. cost None: unpriced, never 0. latency_ms, first_token_ms: milliseconds.
-    http_status: what the client was answered, 0 where that is not known. id makes writing twice harmless.
+    time: when the call came in, aware. Tokens None: not known. cost None: unpriced, never 0.
+    latency_ms, first_token_ms: milliseconds. http_status: what the client was answered, 0 where
+    that is not known. id makes writing twice harmless.
     """
 
     tenant_id: UUID
@@ -53,7 +55,8 @@ class Record:
     first_token_ms: int | None = None
 
 
-# Columns of a record in the order of their parameters; tenant, hold and credits come from the hold itself where there is one.
+# Columns of a record in the order of their parameters; tenant, hold and credits come from the hold
+# itself where there is one.
 RECORD_COLUMNS = tuple(name for name in Record.__dataclass_fields__ if name != "tenant_id")
 record_values = attrgetter(*RECORD_COLUMNS)
 _COLUMNS = ", ".join(RECORD_COLUMNS)

@@ -23,7 +23,8 @@ def _run(steps: Steps[R]) -> R:
         return run(steps, _execute)
 
 
-# -- one call ---------------------------------------------------------------------------------------------------------
+# -- one call
+# --------------------------------------------------------------------------------------------------
 
 
 def hold(request: HoldRequest, *, now: datetime | None = None) -> HoldResult:
@@ -36,9 +37,15 @@ def mark_sent(*, tenant_id: UUID, hold_id: UUID) -> bool:
     return _run(holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=dialect()))
 
 
-def settle(*, hold_id: UUID, record: Record, used: int | None = None, reason: str = "") -> FinishResult:
-    """Charge a finished call, `used` credits or all that were held, and write its record. Repeating it changes nothing."""
-    return _run(holds.settle(hold_id=hold_id, record=record, used=used, reason=reason, dialect=dialect()))
+def settle(
+    *, hold_id: UUID, record: Record, used: int | None = None, reason: str = ""
+) -> FinishResult:
+    """Charge a finished call, `used` credits or all that were held, and write its record. Repeating
+    it changes nothing.
+    """
+    return _run(
+        holds.settle(hold_id=hold_id, record=record, used=used, reason=reason, dialect=dialect())
+    )
 
 
 def void(*, hold_id: UUID, record: Record, reason: str) -> FinishResult:
@@ -51,21 +58,26 @@ def record_call(record: Record) -> bool:
     return _run(records.record_call(record, dialect()))
 
 
-# -- calls that nobody finished ---------------------------------------------------------------------------------------
+# -- calls that nobody finished
+# ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """How many expired holds were finished: given back because nothing was sent, or charged because it is not known."""
+    """How many expired holds were finished: given back because nothing was sent, or charged because
+    it is not known.
+    """
 
     voided: int = 0
     settled: int = 0
 
 
 def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
-    """Finish up to `limit` holds past their expiry: their worker died. Any number of reapers may run at the same time.
+    """Finish up to `limit` holds past their expiry: their worker died. Any number of reapers may
+    run at the same time.
 
-    Each hold has a transaction of its own, so that no reaper waits for a second pool while it has locked a first one.
+    Each hold has a transaction of its own, so that no reaper waits for a second pool while it has
+    locked a first one.
     """
     counts = {"voided": 0, "settled": 0}
     for _number in range(limit):
@@ -78,7 +90,9 @@ def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
 
 @transaction.atomic
 def _reap_one(now: datetime | None) -> str | None:
-    """The state that the longest expired hold got; None where there is none that no other reaper has locked."""
+    """The state that the longest expired hold got; None where there is none that no other reaper
+    has locked.
+    """
     expired = run(holds.next_expired(dialect(), now=now), _execute)
     if expired is None:
         return None
@@ -107,4 +121,10 @@ def _record_of(expired: ExpiredHold) -> Record:
     return Record(**values)
 
 
-_FACTS = frozenset(one.name for one in fields(Record)) - {"id", "tenant_id", "time", "cost", "attempt_log"}
+_FACTS = frozenset(one.name for one in fields(Record)) - {
+    "id",
+    "tenant_id",
+    "time",
+    "cost",
+    "attempt_log",
+}

@@ -11,12 +11,14 @@ from uuid import UUID, uuid4
 
 EXPIRY_MARGIN_SECONDS = 60  # a hold expires this long after the call's total deadline
 
-# -- what goes in and comes out ---------------------------------------------------------------------------------------
+# -- what goes in and comes out
+# ---------------------------------------------------------------------------------------
 
 
 class HoldState(StrEnum):
     HELD = "held"  # the credits are reserved; call the provider
-    IN_PROGRESS = "repeat_in_progress"  # the same request under the same key is being worked on: 409 in_progress
+    # the same request under the same key is being worked on: 409 in_progress
+    IN_PROGRESS = "repeat_in_progress"
     DONE = "repeat_done"  # ... is finished: 409 already_done, `used` says what it cost
     MISMATCH = "mismatch"  # the key was used for another request: 422
     EXHAUSTED = "exhausted"  # too few credits left: 402 trial_exhausted
@@ -26,9 +28,10 @@ class HoldState(StrEnum):
 class HoldRequest:
     """Credits to reserve for one call.
 
-    key: the client's Idempotency-Key (at most 255 characters) or the request id. fingerprint: SHA-256 of the request, hex; a repeat
-    has the same one. amount: credits, at least 1. deadline_seconds: total time the call may take.
-    facts: what the call record shall say if this process dies (fields of `Record`: operation, app_key_id, ...).
+    key: the client's Idempotency-Key (at most 255 characters) or the request id. fingerprint:
+    SHA-256 of the request, hex; a repeat has the same one. amount: credits, at least 1.
+    deadline_seconds: total time the call may take. facts: what the call record shall say if this
+    process dies (fields of `Record`: operation, app_key_id, ...).
     """
 
     tenant_id: UUID
@@ -45,7 +48,9 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class HoldResult:
-    """What became of a hold: the state, the hold's id (None when exhausted), the pool's credits, what a finished repeat cost."""
+    """What became of a hold: the state, the hold's id (None when exhausted), the pool's credits,
+    what a finished repeat cost.
+    """
 
     state: HoldState
     hold_id: UUID | None
@@ -59,8 +64,8 @@ class HoldResult:
 class FinishResult:
     """What settling or voiding did.
 
-    applied: False where the hold was finished already (nothing was written); state, used: how the hold stands now;
-    settled, held, left: the pool's credits.
+    applied: False where the hold was finished already (nothing was written); state, used: how the
+    hold stands now; settled, held, left: the pool's credits.
     """
 
     applied: bool

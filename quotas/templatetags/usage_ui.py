@@ -23,17 +23,25 @@ MOST_PERCENT = 999  # more than this compares with a start, not with a period
 
 @register.filter
 def compact(value: int) -> str:
-    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M; where people count in ten thousands 12.3 万, 4.1 亿."""
+    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M; where people count in ten thousands
+    12.3 万, 4.1 亿.
+    """
     if value >= 100_000:
         for size, sign in MYRIADS if (get_language() or "").startswith("zh") else THOUSANDS:
             if value >= size:
-                return f"{value / size:.1f} {sign}" if value < 10 * size else f"{value / size:.0f} {sign}"
+                return (
+                    f"{value / size:.1f} {sign}"
+                    if value < 10 * size
+                    else f"{value / size:.0f} {sign}"
+                )
     return num(value)
 
 
 @register.simple_tag
 def change(now: int | Decimal, before: int | Decimal) -> str:
-    """The change against the period before, in percent; empty where there is little to compare with."""
+    """The change against the period before, in percent; empty where there is little to compare
+    with.
+    """
     if not before:
         return ""
     percent = round(100 * (now - before) / before)
@@ -60,7 +68,9 @@ def price(value: Decimal, currency: str) -> str:
 
 
 def money(figure: str, currency: str) -> str:
-    """An amount with its currency as the reader's language writes it. The code stays where there is no word for it."""
+    """An amount with its currency as the reader's language writes it. The code stays where there is
+    no word for it.
+    """
     if currency == "USD":
         return pgettext("currency", "%(amount)s USD") % {"amount": figure}
     if currency == "CNY":
@@ -69,7 +79,9 @@ def money(figure: str, currency: str) -> str:
 
 
 def _rounded(value: Decimal) -> str:
-    """Cents from 1 on; below it three digits that count, so that what a short call costs is not shown as nothing."""
+    """Cents from 1 on; below it three digits that count, so that what a short call costs is not
+    shown as nothing.
+    """
     if not value:
         return "0"
     if value >= 1:
@@ -91,12 +103,18 @@ def tokens(record: Any) -> str:
     if record.prompt_tokens is None and record.completion_tokens is None:
         return "–"
     text = f"{num(record.prompt_tokens)} + {num(record.completion_tokens)}"
-    return _("%(tokens)s (estimated)") % {"tokens": text} if record.usage_source == "estimated" else text
+    return (
+        _("%(tokens)s (estimated)") % {"tokens": text}
+        if record.usage_source == "estimated"
+        else text
+    )
 
 
 @register.filter
 def unbroken(text: str) -> str:
-    """Numbers stay beside what they count: a line is broken only around the plus between two of them, and before a bracket."""
+    """Numbers stay beside what they count: a line is broken only around the plus between two of
+    them, and before a bracket.
+    """
     return text.replace(" ", NBSP).replace(f"{NBSP}+{NBSP}", " + ").replace(f"{NBSP}(", " (")
 
 

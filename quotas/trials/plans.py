@@ -29,12 +29,17 @@ class BelowUsed(ServiceError):
     """A limit would fall below what is used and held."""
 
     def __init__(self) -> None:
-        message = _("The limit cannot fall below the credits that are used or under way. Take away fewer credits.")
+        message = _(
+            "The limit cannot fall below the credits that are used or under way. Take away fewer "
+            "credits."
+        )
         super().__init__("below_used", message, "amount")
 
 
 class PlanAccess(NamedTuple):
-    """The operator's account that a plan is paid with: opened values by field name, base URL ("" is the provider's own)."""
+    """The operator's account that a plan is paid with: opened values by field name, base URL ("" is
+    the provider's own).
+    """
 
     values: Mapping[str, str]
     base_url: str
@@ -43,18 +48,28 @@ class PlanAccess(NamedTuple):
         return f"PlanAccess(********, {self.base_url!r})"
 
 
-# -- plans ------------------------------------------------------------------------------------------------------------
+# -- plans
+# --------------------------------------------------------------------------------------------------
 
 
-def create_plan(*, actor: Actor, slug: str, label: str, provider: str, limit: int, models: Mapping[str, int]) -> TrialPlan:
+def create_plan(
+    *, actor: Actor, slug: str, label: str, provider: str, limit: int, models: Mapping[str, int]
+) -> TrialPlan:
     """A new plan, switched off. models: credits per call by model. Raises Conflict, ServiceError."""
     _check(limit, models)
     with transaction.atomic():
-        plan, is_new = TrialPlan.objects.get_or_create(slug=slug, defaults={"label": label, "provider": provider, "limit": limit})
+        plan, is_new = TrialPlan.objects.get_or_create(
+            slug=slug, defaults={"label": label, "provider": provider, "limit": limit}
+        )
         if not is_new:
             raise Conflict("plan_exists", _("There is a plan of this name already."), "slug")
         _set_models(plan, models)
-        _log(plan, actor, "trial_plan.created", {"provider": provider, "limit": limit, "models": dict(models)})
+        _log(
+            plan,
+            actor,
+            "trial_plan.created",
+            {"provider": provider, "limit": limit, "models": dict(models)},
+        )
     return plan
 
 
@@ -69,16 +84,23 @@ def update_plan(
 ) -> TrialPlan:
     """Change what is given and bring all workspaces' credits in line; None leaves a thing as it is.
 
-    A changed limit grants or takes back the difference, at most what is left. Switching on gives every workspace its credits.
-    Workspaces follow one by one, each in a short transaction of its own: a run that was interrupted is finished by the next one.
+    A changed limit grants or takes back the difference, at most what is left. Switching on gives
+    every workspace its credits. Workspaces follow one by one, each in a short transaction of its
+    own: a run that was interrupted is finished by the next one.
     """
     _check(plan.limit if limit is None else limit, models)
-    wanted = {name: value for name, value in {"label": label, "limit": limit, "is_on": is_on}.items() if value is not None}
+    wanted = {
+        name: value
+        for name, value in {"label": label, "limit": limit, "is_on": is_on}.items()
+        if value is not None
+    }
     with transaction.atomic():
         plan = TrialPlan.objects.select_for_update(no_key=True).get(pk=plan.pk)
         if is_on and not plan.is_on:
             _check_can_start(plan)
-        changed: dict[str, Any] = {name: value for name, value in wanted.items() if getattr(plan, name) != value}
+        changed: dict[str, Any] = {
+            name: value for name, value in wanted.items() if getattr(plan, name) != value
+        }
         for name, value in changed.items():
             setattr(plan, name, value)
         if changed:
@@ -97,19 +119,25 @@ def _check(limit: int, models: Mapping[str, int] | None) -> None:
         raise ServiceError("bad_limit", _("A limit is 0 to 2,000,000,000 credits."), "limit")
     for model, credits in (models or {}).items():
         if not model or len(model) > 200 or not model.isprintable():
-            raise ServiceError("bad_model", _("A model's name has 1 to 200 printable characters."), "models")
+            raise ServiceError(
+                "bad_model", _("A model's name has 1 to 200 printable characters."), "models"
+            )
         if not 1 <= credits <= 1_000_000:
             raise ServiceError("bad_credits", _("A call costs 1 to 1,000,000 credits."), "models")
 
 
 def _check_can_start(plan: TrialPlan) -> None:
-    """Without an account to pay with, every call would fail; a provider that needs none accepts no values at all."""
+    """Without an account to pay with, every call would fail; a provider that needs none accepts no
+    values at all.
+    """
     if plan.has_credential:
         return
     try:
         ports.check_credential(plan.provider, {})
     except ServiceError:
-        message = _("Enter the provider credential that pays for this plan before you switch it on.")
+        message = _(
+            "Enter the provider credential that pays for this plan before you switch it on."
+        )
         raise ServiceError("no_credential", message, "is_on") from None
 
 
@@ -119,7 +147,9 @@ def _set_models(plan: TrialPlan, models: Mapping[str, int]) -> bool:
     plan.models.exclude(model__in=models).delete()
     for model, credits in models.items():
         if before.get(model) != credits:
-            TrialPlanModel.objects.update_or_create(plan=plan, model=model, defaults={"credits": credits})
+            TrialPlanModel.objects.update_or_create(
+                plan=plan, model=model, defaults={"credits": credits}
+            )
     return before != dict(models)
 
 
@@ -142,11 +172,14 @@ def _bump_all() -> None:
     Tenant.objects.filter(is_system=False).update(config_version=F("config_version") + 1)
 
 
-# -- the operator's credential ----------------------------------------------------------------------------------------
+# -- the operator's credential
+# ----------------------------------------------------------------------------------------
 
 
 def set_plan_credential(*, actor: Actor, plan: TrialPlan, values: Mapping[str, str]) -> TrialPlan:
-    """Seal the account that pays for the plan; `values` by field name, base_url among them. Raises ServiceError, KeysNotReady."""
+    """Seal the account that pays for the plan; `values` by field name, base_url among them. Raises
+    ServiceError, KeysNotReady.
+    """
     checked = ports.check_credential(plan.provider, values)
     with transaction.atomic():
         plan = TrialPlan.objects.select_for_update(no_key=True).get(pk=plan.pk)
@@ -156,13 +189,20 @@ def set_plan_credential(*, actor: Actor, plan: TrialPlan, values: Mapping[str, s
         plan.sealed = _seal(plan, checked.secret) if checked.secret else ""
         plan.mask = keys.mask(next(iter(checked.secret.values()))) if checked.secret else ""
         plan.save(update_fields=["version", "base_url", "values", "sealed", "mask"])
-        _log(plan, actor, "trial_plan.credential_set", {"base_url": plan.base_url, "fields": sorted([*checked.public, *checked.secret])})
+        _log(
+            plan,
+            actor,
+            "trial_plan.credential_set",
+            {"base_url": plan.base_url, "fields": sorted([*checked.public, *checked.secret])},
+        )
         _bump_all()
     return plan
 
 
 def _seal(plan: TrialPlan, secret: Mapping[str, str]) -> str:
-    return keys.seal(**_binding(plan), version=plan.version, text=json.dumps(dict(secret), ensure_ascii=False))
+    return keys.seal(
+        **_binding(plan), version=plan.version, text=json.dumps(dict(secret), ensure_ascii=False)
+    )
 
 
 def _binding(plan: TrialPlan) -> dict[str, Any]:
@@ -181,20 +221,31 @@ def effective_base_url(plan: TrialPlan) -> str:
 
 
 def open_plan_credential(*, plan_id: int, purpose: str = "call") -> PlanAccess:
-    """The opened account of a plan, right before it is used. Raises CredentialUnreadable, TrialPlan.DoesNotExist."""
+    """The opened account of a plan, right before it is used. Raises CredentialUnreadable,
+    TrialPlan.DoesNotExist.
+    """
     plan = TrialPlan.objects.get(pk=plan_id)
     values = dict(plan.values)
     if plan.sealed:
-        text = keys.open_sealed(**_binding(plan), version=plan.version, token=plan.sealed, purpose=purpose, subject=f"plan:{plan.slug}")
+        text = keys.open_sealed(
+            **_binding(plan),
+            version=plan.version,
+            token=plan.sealed,
+            purpose=purpose,
+            subject=f"plan:{plan.slug}",
+        )
         values |= json.loads(text)
     return PlanAccess(values, plan.base_url)
 
 
-# -- credits ----------------------------------------------------------------------------------------------------------
+# -- credits
+# --------------------------------------------------------------------------------------------------
 
 
 def give_pools(tenant: Tenant) -> None:
-    """Give a new workspace the credits of every plan that is on. Inside the transaction that makes the workspace."""
+    """Give a new workspace the credits of every plan that is on. Inside the transaction that makes
+    the workspace.
+    """
     if tenant.is_system:
         return
     # Locked, so that a plan that is being switched on either is seen here or sees this workspace.
@@ -204,10 +255,14 @@ def give_pools(tenant: Tenant) -> None:
 
 
 def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
-    """Add credits to one workspace's trial, or take some back (negative). Raises ServiceError, BelowUsed."""
+    """Add credits to one workspace's trial, or take some back (negative). Raises ServiceError,
+    BelowUsed.
+    """
     reason = reason.strip()
     if not reason or len(reason) > 200:
-        raise ServiceError("reason_required", _("Say in up to 200 characters why the credits change."), "reason")
+        raise ServiceError(
+            "reason_required", _("Say in up to 200 characters why the credits change."), "reason"
+        )
     if not amount or abs(amount) > 2_000_000_000:
         raise ServiceError("bad_amount", _("Enter a number of credits other than 0."), "amount")
     with tenant_scope(pool.tenant_id), transaction.atomic():
@@ -225,26 +280,38 @@ def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
     return made
 
 
-def _change_limit(pool: CreditPool, amount: int, *, reason: str, actor: Actor, share: int = 0) -> Grant:
-    """The only place where a limit changes: together with its grant, and never below what is used and held."""
+def _change_limit(
+    pool: CreditPool, amount: int, *, reason: str, actor: Actor, share: int = 0
+) -> Grant:
+    """The only place where a limit changes: together with its grant, and never below what is used
+    and held.
+    """
     enough = CreditPool.objects.filter(pk=pool.pk, limit__gte=F("settled") + F("held") - amount)
     if not enough.update(limit=F("limit") + amount, plan_share=F("plan_share") + share):
         raise BelowUsed
-    return Grant.objects.create(tenant_id=pool.tenant_id, pool=pool, amount=amount, reason=reason, actor=actor.label[:160])
+    return Grant.objects.create(
+        tenant_id=pool.tenant_id, pool=pool, amount=amount, reason=reason, actor=actor.label[:160]
+    )
 
 
 def _align_all(plan: TrialPlan, actor: Actor) -> None:
-    for tenant_id in Tenant.objects.filter(is_system=False).order_by("created").values_list("pk", flat=True):
+    for tenant_id in (
+        Tenant.objects.filter(is_system=False).order_by("created").values_list("pk", flat=True)
+    ):
         _align(plan, tenant_id, actor)
 
 
 def _align(plan: TrialPlan, tenant_id: UUID, actor: Actor) -> None:
-    """Bring one workspace's credits in line with the plan: the plan's share of its limit becomes the plan's limit.
+    """Bring one workspace's credits in line with the plan: the plan's share of its limit becomes
+    the plan's limit.
 
-    Single grants stay. Where more is used or held than the new limit allows, the share stays that much higher.
+    Single grants stay. Where more is used or held than the new limit allows, the share stays that
+    much higher.
     """
     with tenant_scope(tenant_id), transaction.atomic():
-        pools = CreditPool.objects.select_for_update(no_key=True).filter(tenant_id=tenant_id, plan=plan)
+        pools = CreditPool.objects.select_for_update(no_key=True).filter(
+            tenant_id=tenant_id, plan=plan
+        )
         pool = pools.first()
         if pool is None and plan.is_on:
             CreditPool.objects.get_or_create(tenant_id=tenant_id, plan=plan)

@@ -21,7 +21,8 @@ from quotas.usage.totals import Standing
 FORECAST_DAYS = 7  # a trial's pace is that of so many days
 
 
-# -- trials -----------------------------------------------------------------------------------------------------------
+# -- trials
+# --------------------------------------------------------------------------------------------------
 
 
 class Level(StrEnum):
@@ -35,7 +36,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """One trial of a tenant. limit, settled (used), held (under way), left: credits. models: credits per call of each model."""
+    """One trial of a tenant. limit, settled (used), held (under way), left: credits. models:
+    credits per call of each model.
+    """
 
     pool_id: int
     plan_id: int
@@ -72,8 +75,14 @@ class TrialView:
 
 def trials(*, tenant_id: UUID) -> list[TrialView]:
     """The tenant's trials in the order of their plans, those switched off too; one query."""
-    pools = CreditPool.objects.filter(tenant_id=tenant_id).select_related("plan").order_by("plan_id", "plan__models__id")
-    rows = pools.annotate(model=F("plan__models__model"), credits=F("plan__models__credits"))  # a row for each model of a plan
+    pools = (
+        CreditPool.objects.filter(tenant_id=tenant_id)
+        .select_related("plan")
+        .order_by("plan_id", "plan__models__id")
+    )
+    rows = pools.annotate(
+        model=F("plan__models__model"), credits=F("plan__models__credits")
+    )  # a row for each model of a plan
     return [_trial(list(found)) for _plan, found in groupby(rows, key=lambda row: row.plan_id)]
 
 
@@ -89,24 +98,38 @@ def _trial(rows: Sequence[Any]) -> TrialView:
         settled=pool.settled,
         held=pool.held,
         is_on=plan.is_on,
-        has_credential=plan.has_credential or plan.is_on,  # no plan is switched on without one, where its provider needs one
+        has_credential=plan.has_credential
+        or plan.is_on,  # no plan is switched on without one, where its provider needs one
         models={row.model: row.credits for row in rows if row.model is not None},
     )
 
 
 def forecast(
-    *, tenant_id: UUID, now: datetime | None = None, known: Sequence[TrialView] | None = None, seen: Standing | None = None
+    *,
+    tenant_id: UUID,
+    now: datetime | None = None,
+    known: Sequence[TrialView] | None = None,
+    seen: Standing | None = None,
 ) -> dict[str, int | None]:
-    """By plan: in how many days its credits end at the pace of the last 7; None where none were used. Two queries more than trials.
+    """By plan: in how many days its credits end at the pace of the last 7; None where none were
+    used. Two queries more than trials.
 
-    known: the trials, where they were read already. seen: how far the sums reach, where that was read for 7 days at least.
+    known: the trials, where they were read already. seen: how far the sums reach, where that was
+    read for 7 days at least.
     """
     since = (now or timezone.now()) - timedelta(days=FORECAST_DAYS)
     plan = usage_totals.plan(seen or usage_totals.standing(tenant_id=tenant_id, since=since), since)
-    recent = usage_totals.add_up(tenant_id=tenant_id, of=plan, by=("source",), numbers=("credits",), filters={"source_kind": "trial"})
+    recent = usage_totals.add_up(
+        tenant_id=tenant_id,
+        of=plan,
+        by=("source",),
+        numbers=("credits",),
+        filters={"source_kind": "trial"},
+    )
     used = {row["source"].removeprefix("trial:"): row["credits"] for row in recent}
     return {
-        trial.plan: _days_left(trial.left, used.get(trial.plan, 0)) for trial in (trials(tenant_id=tenant_id) if known is None else known)
+        trial.plan: _days_left(trial.left, used.get(trial.plan, 0))
+        for trial in (trials(tenant_id=tenant_id) if known is None else known)
     }
 
 

@@ -1,7 +1,8 @@
-"""The log of calls: the newest first, filtered, page by page, and all of it for an export. All need an active scope.
+"""The log of calls: the newest first, filtered, page by page, and all of it for an export. All need
+an active scope.
 
-A filter that hardly any call fits would have to look through all of a tenant's records. The rollups know in which hours there are
-such calls, so that only those hours are looked through.
+A filter that hardly any call fits would have to look through all of a tenant's records. The rollups
+know in which hours there are such calls, so that only those hours are looked through.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ def calls(
     seen: Standing | None = None,
     **wanted: str | None,
 ) -> list[CallRecord]:
-    """Call records, newest first, at most `limit`; one query, up to three where something is wanted, and one for `after`.
+    """Call records, newest first, at most `limit`; one query, up to three where something is
+    wanted, and one for `after`.
 
-    after: the id of the last one seen; none of another tenant. since, before: of the call's time, before left out.
-    wanted: model (its name or "provider/model"), source ("trial" or "credential" for all of a kind, or one such as "trial:openai"),
-    provider, app_key (its name), status, error_code. seen: how far the sums reach, where it was read for the period already.
+    after: the id of the last one seen; none of another tenant. since, before: of the call's time,
+    before left out. wanted: model (its name or "provider/model"), source ("trial" or "credential"
+    for all of a kind, or one such as "trial:openai"), provider, app_key (its name), status,
+    error_code. seen: how far the sums reach, where it was read for the period already.
     """
     rows = _in_period(of_tenant(tenant_id), since, before)
     cursor = None
@@ -70,7 +73,9 @@ def calls(
 
 
 def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
-    """Ids of the tenant's records of a request: a request's id may be the client's choice, and others may choose the same one."""
+    """Ids of the tenant's records of a request: a request's id may be the client's choice, and
+    others may choose the same one.
+    """
     sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {dialect().unindexed.format(column='tenant_id')} = %s"  # noqa: S608
     return [found for (found,) in execute(sql, values([request_id, tenant_id]))]
 
@@ -119,7 +124,8 @@ def _matching(rows: Calls, filters: Mapping[str, str]) -> Calls:
     return rows
 
 
-# -- filters ----------------------------------------------------------------------------------------------------------
+# -- filters
+# --------------------------------------------------------------------------------------------------
 
 
 def _newest(
@@ -139,7 +145,8 @@ def _newest(
     given: list[Any] = []
     ranges: list[totals.Range] = []
     if cursor is not None:
-        # Part of what the sums of the cursor's own hour count was seen already: that hour is looked through in any case.
+        # Part of what the sums of the cursor's own hour count was seen already: that hour is looked
+        # through in any case.
         own = floor_hour(cursor[0])
         ranges, before = [(max(since, own), min(before, own + HOUR))], min(before, own)
     if since < before:
@@ -150,7 +157,9 @@ def _newest(
         if cursor is not None and end > cursor[0]:
             piece += " AND time <= %s AND (time < %s OR id < %s)"
             given += [cursor[0], *cursor]
-        pieces.append(f"SELECT * FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece")  # noqa: S608
+        pieces.append(
+            f"SELECT * FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece"
+        )  # noqa: S608
     if not pieces:
         return []
     sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
@@ -159,7 +168,12 @@ def _newest(
 
 
 def _where_to_look(
-    tenant_id: UUID, filters: Mapping[str, str], since: datetime, before: datetime, limit: int, seen: Standing | None
+    tenant_id: UUID,
+    filters: Mapping[str, str],
+    since: datetime,
+    before: datetime,
+    limit: int,
+    seen: Standing | None,
 ) -> list[totals.Range]:
     """Ranges of time that hold the newest `limit` records that fit."""
     seen = seen or totals.standing(tenant_id=tenant_id, since=since, before=before)
@@ -171,7 +185,8 @@ def _where_to_look(
     last = max(end for _start, end in (*plan.hours, *plan.days))
     condition, params = totals.where(filters)
     sql = (
-        "SELECT start, SUM(calls) FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s"  # noqa: S608
+        "SELECT start, SUM(calls) FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND "
+        "start >= %s AND start < %s"  # noqa: S608
         f"{condition} GROUP BY start ORDER BY start DESC LIMIT {limit + len(plan.apart):d}"
     )
     hours, found = set(), 0
@@ -187,17 +202,28 @@ def _where_to_look(
     return [*looked, *totals.ranges(hours)]
 
 
-# -- everything -------------------------------------------------------------------------------------------------------
+# -- everything
+# --------------------------------------------------------------------------------------------------
 
 
 def every_call(
-    *, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None, request_id: str | None = None, **wanted: str | None
+    *,
+    tenant_id: UUID,
+    since: datetime | None = None,
+    before: datetime | None = None,
+    request_id: str | None = None,
+    **wanted: str | None,
 ) -> Iterator[list[CallRecord]]:
-    """All call records that fit, newest first, in lists of at most BATCH. Each list is a query of its own: no transaction stays open
-    while a client reads slowly, and memory does not grow."""
+    """All call records that fit, newest first, in lists of at most BATCH. Each list is a query of
+    its own: no transaction stays open while a client reads slowly, and memory does not grow.
+    """
     rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
     if request_id:
-        found = sorted(rows.filter(pk__in=_of_request(tenant_id, request_id)), key=lambda one: (one.time, one.pk), reverse=True)
+        found = sorted(
+            rows.filter(pk__in=_of_request(tenant_id, request_id)),
+            key=lambda one: (one.time, one.pk),
+            reverse=True,
+        )
         if found:
             yield found
         return

@@ -45,14 +45,22 @@ class Chart:
 def calls_per_day(days: Sequence[SummaryRow]) -> Chart:
     most = max((row.calls for row in days), default=0)
     top = nice(most)
-    bars = [_bar(row, number, top, is_today=number == len(days) - 1) for number, row in enumerate(days)]
+    bars = [
+        _bar(row, number, top, is_today=number == len(days) - 1) for number, row in enumerate(days)
+    ]
     return Chart(bars, max(1, len(bars)) * STEP, most, top)
 
 
 def _bar(row: SummaryRow, number: int, top: int, *, is_today: bool) -> Bar:
     ok, bad = (HEIGHT * part / top for part in (row.answered, row.errors))
     return Bar(
-        row, number * STEP + (STEP - WIDTH) // 2, f"{ok:.2f}", f"{HEIGHT - ok:.2f}", f"{bad:.2f}", f"{HEIGHT - ok - bad:.2f}", is_today
+        row,
+        number * STEP + (STEP - WIDTH) // 2,
+        f"{ok:.2f}",
+        f"{HEIGHT - ok:.2f}",
+        f"{bad:.2f}",
+        f"{HEIGHT - ok - bad:.2f}",
+        is_today,
     )
 
 

@@ -1,4 +1,6 @@
-"""What sums of usage are grouped by and consist of, and how each is read from call records and from rollups. Pure."""
+"""What sums of usage are grouped by and consist of, and how each is read from call records and from
+rollups. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,17 @@ from quotas.ledger.pricing import PLACES
 from quotas.usage import latency_buckets
 
 # Columns that call records and rollups have alike.
-GROUPS: Final = ("provider", "model", "source", "app_key_name", "user_id", "scenario", "status", "error_code", "currency")
+GROUPS: Final = (
+    "provider",
+    "model",
+    "source",
+    "app_key_name",
+    "user_id",
+    "scenario",
+    "status",
+    "error_code",
+    "currency",
+)
 
 
 def _latency(number: int) -> str:
@@ -18,7 +30,8 @@ def _latency(number: int) -> str:
     return f"CASE WHEN {' AND '.join(above + below)} THEN 1 ELSE 0 END"
 
 
-# A rollup's column -> its value for one call record. Costs are whole steps of the last place: SQLite would add up floats.
+# A rollup's column -> its value for one call record. Costs are whole steps of the last place:
+# SQLite would add up floats.
 NUMBERS: Final = {
     "calls": "1",
     "priced": "CASE WHEN cost IS NULL THEN 0 ELSE 1 END",
@@ -34,6 +47,8 @@ ALL: Final = NUMBERS | LATENCY | EXTREMES
 
 
 def total(column: str, of: str = "") -> str:
-    """The aggregate that puts a column's values together. of: the expression, where it is not the column itself."""
+    """The aggregate that puts a column's values together. of: the expression, where it is not the
+    column itself.
+    """
     function = {"latency_min": "MIN", "latency_max": "MAX"}.get(column, "SUM")
     return f"{function}({of or column})"

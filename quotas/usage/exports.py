@@ -14,12 +14,45 @@ from quotas.models import CallRecord
 from quotas.usage.summaries import SummaryRow
 
 CALL_COLUMNS: Final = (
-    *("id", "request_id", "time", "operation", "model", "provider", "source", "scenario", "app_key", "stream", "prompt_tokens"),
-    *("completion_tokens", "cached_tokens", "usage_source", "credits", "cost", "currency", "status", "http_status", "error_code"),
+    *(
+        "id",
+        "request_id",
+        "time",
+        "operation",
+        "model",
+        "provider",
+        "source",
+        "scenario",
+        "app_key",
+        "stream",
+        "prompt_tokens",
+    ),
+    *(
+        "completion_tokens",
+        "cached_tokens",
+        "usage_source",
+        "credits",
+        "cost",
+        "currency",
+        "status",
+        "http_status",
+        "error_code",
+    ),
     *("finish_reason", "attempts", "latency_ms", "first_token_ms"),
 )
 SUMMARY_COLUMNS: Final = (
-    *("key", "calls", "errors", "cancelled", "trial_calls", "prompt_tokens", "completion_tokens", "credits", "costs", "unpriced"),
+    *(
+        "key",
+        "calls",
+        "errors",
+        "cancelled",
+        "trial_calls",
+        "prompt_tokens",
+        "completion_tokens",
+        "credits",
+        "costs",
+        "unpriced",
+    ),
 )
 
 
@@ -33,7 +66,11 @@ def of_calls(batches: Iterable[Sequence[CallRecord]]) -> Iterator[bytes]:
 
 
 def call_row(one: CallRecord) -> list[Any]:
-    values = {"time": one.time.isoformat(), "app_key": one.app_key_name, "cost": None if one.cost is None else pricing.plain(one.cost)}
+    values = {
+        "time": one.time.isoformat(),
+        "app_key": one.app_key_name,
+        "cost": None if one.cost is None else pricing.plain(one.cost),
+    }
     return [values[name] if name in values else getattr(one, name) for name in CALL_COLUMNS]
 
 
@@ -42,5 +79,7 @@ def of_summary(rows: Iterable[SummaryRow]) -> Iterator[bytes]:
 
 
 def summary_row(row: SummaryRow) -> list[Any]:
-    costs = " + ".join(f"{pricing.plain(Decimal(cost.amount))} {cost.currency}" for cost in row.costs)
+    costs = " + ".join(
+        f"{pricing.plain(Decimal(cost.amount))} {cost.currency}" for cost in row.costs
+    )
     return [costs if name == "costs" else getattr(row, name) for name in SUMMARY_COLUMNS]

@@ -7,10 +7,34 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
-# Upper bounds in milliseconds; what takes longer than the last is in one more bucket. A bound is at most a third above the one before
-# from 150 ms to 20 s, so the median between two of them is at most about a sixth off, and mostly far less.
+# Upper bounds in milliseconds; what takes longer than the last is in one more bucket. A bound is at
+# most a third above the one before from 150 ms to 20 s, so the median between two of them is at
+# most about a sixth off, and mostly far less.
 BOUNDS: Final = (
-    *(50, 100, 150, 200, 260, 330, 420, 520, 650, 800, 1000, 1300, 1600, 2000, 2500, 3200, 4000, 5000, 6500, 8000, 10_000, 13_000),
+    *(
+        50,
+        100,
+        150,
+        200,
+        260,
+        330,
+        420,
+        520,
+        650,
+        800,
+        1000,
+        1300,
+        1600,
+        2000,
+        2500,
+        3200,
+        4000,
+        5000,
+        6500,
+        8000,
+        10_000,
+        13_000,
+    ),
     *(16_000, 20_000, 30_000, 45_000, 60_000, 120_000, 300_000),
 )
 COLUMNS: Final = tuple(f"latency_{number}" for number in range(len(BOUNDS) + 1))
@@ -24,7 +48,8 @@ def bounds_of(number: int) -> tuple[int, int | None]:
 def median(counts: Sequence[int], least: int, most: int) -> int | None:
     """The median in milliseconds, evenly spread inside its bucket; None where nothing was counted.
 
-    counts: by bucket. least, most: the shortest and longest duration that were counted; no estimate is outside of them.
+    counts: by bucket. least, most: the shortest and longest duration that were counted; no estimate
+    is outside of them.
     """
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:

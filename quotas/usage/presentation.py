@@ -1,4 +1,6 @@
-"""What the pages say of sums and of one call: values with their change, lines of a table with links, attempts with their words."""
+"""What the pages say of sums and of one call: values with their change, lines of a table with
+links, attempts with their words.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ SHORT: Final = 7  # characters of a value in large letters
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One value. change: against the period before, "" where there is nothing to compare with. note: what else is to know."""
+    """One value. change: against the period before, "" where there is nothing to compare with.
+    note: what else is to know.
+    """
 
     label: Any
     value: str
@@ -53,7 +57,10 @@ class Figure:
 def of(usage: Usage) -> list[Figure]:
     total, before = usage.total, usage.before
     tokens, tokens_before = (row.prompt_tokens + row.completion_tokens for row in (total, before))
-    flows = {"tokens_in": unbroken(compact(total.prompt_tokens)), "tokens_out": unbroken(compact(total.completion_tokens))}
+    flows = {
+        "tokens_in": unbroken(compact(total.prompt_tokens)),
+        "tokens_out": unbroken(compact(total.completion_tokens)),
+    }
     return [
         Figure(_("Calls"), compact(total.calls), change(total.calls, before.calls)),
         Figure(
@@ -63,8 +70,18 @@ def of(usage: Usage) -> list[Figure]:
             _("%(tokens_in)s in, %(tokens_out)s out") % flows if tokens else "",
         ),
         Figure(_("Errors"), _share(total), _points(total, before), _of_calls(total.errors)),
-        Figure(_("Median answer"), seconds(total.median_ms), change(total.median_ms or 0, before.median_ms or 0)),
-        Figure(_("Cost"), costs(total.costs), _cost_change(total, before), _unpriced(total.unpriced), _parts(total)),
+        Figure(
+            _("Median answer"),
+            seconds(total.median_ms),
+            change(total.median_ms or 0, before.median_ms or 0),
+        ),
+        Figure(
+            _("Cost"),
+            costs(total.costs),
+            _cost_change(total, before),
+            _unpriced(total.unpriced),
+            _parts(total),
+        ),
     ]
 
 
@@ -81,7 +98,9 @@ def _points(now: SummaryRow, before: SummaryRow) -> str:
     if not now.calls or not before.calls:
         return ""
     points = round(100 * now.errors / now.calls - 100 * before.errors / before.calls, 1)
-    return _("%(points)s points") % {"points": f"{'+' if points > 0 else '−' if points < 0 else '±'}{abs(points):.1f}"}
+    return _("%(points)s points") % {
+        "points": f"{'+' if points > 0 else '−' if points < 0 else '±'}{abs(points):.1f}"
+    }
 
 
 def _of_calls(errors: int) -> str:
@@ -89,7 +108,11 @@ def _of_calls(errors: int) -> str:
 
 
 def _unpriced(calls: int) -> str:
-    return ngettext("%(n)s call unpriced", "%(n)s calls unpriced", calls) % {"n": num(calls)} if calls else ""
+    return (
+        ngettext("%(n)s call unpriced", "%(n)s calls unpriced", calls) % {"n": num(calls)}
+        if calls
+        else ""
+    )
 
 
 def _cost_change(now: SummaryRow, before: SummaryRow) -> str:
@@ -99,13 +122,15 @@ def _cost_change(now: SummaryRow, before: SummaryRow) -> str:
     return change(now.costs[0].amount, before.costs[0].amount)
 
 
-# -- lines of a breakdown ---------------------------------------------------------------------------------------------
+# -- lines of a breakdown
+# ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a table of sums: its name for people, the filters that show its part alone ({}: there are none), and the query of
-    an address with them."""
+    """One row of a table of sums: its name for people, the filters that show its part alone ({}:
+    there are none), and the query of an address with them.
+    """
 
     name: str
     row: SummaryRow
@@ -123,7 +148,9 @@ class Line:
         return f"{compact(self.row.prompt_tokens)} + {compact(self.row.completion_tokens)}"
 
 
-def lines(by: str, rows: Iterable[SummaryRow], *, names: Mapping[str, str], asked: Mapping[str, str]) -> list[Line]:
+def lines(
+    by: str, rows: Iterable[SummaryRow], *, names: Mapping[str, str], asked: Mapping[str, str]
+) -> list[Line]:
     """names: of people, by id. asked: the query of the page."""
     found = []
     for row in rows:
@@ -157,7 +184,8 @@ def _filters(by: str, key: str) -> dict[str, str]:
     return {by: key} if by in ("provider", "app_key") and key else {}
 
 
-# -- one call ---------------------------------------------------------------------------------------------------------
+# -- one call
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +203,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a call's page shows beside the record itself. price: of the catalog of now, for the record keeps its cost and no price.
+    """What a call's page shows beside the record itself. price: of the catalog of now, for the
+    record keeps its cost and no price.
 
-    matches: that price gives the recorded cost. provider_label: "" where the provider is not there any more.
+    matches: that price gives the recorded cost. provider_label: "" where the provider is not there
+    any more.
     """
 
     attempts: Sequence[Attempt]
@@ -191,7 +221,11 @@ class Detail:
 
 
 def detail(call: CallRecord) -> Detail:
-    price = ports.price(call.tenant_id, call.provider, call.model) if call.provider and call.model else None
+    price = (
+        ports.price(call.tenant_id, call.provider, call.model)
+        if call.provider and call.model
+        else None
+    )
     person = User.objects.filter(pk=call.user_id).first() if call.user_id else None
     return Detail(
         attempts=[_attempt(entry) for entry in call.attempt_log if isinstance(entry, Mapping)],
@@ -234,11 +268,15 @@ class _Recorded:
 
 def _cost_by(price: ports.ListPrice, call: CallRecord) -> Decimal | None:
     rates: Any = price.rates
-    return pricing.cost_of(_Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens), rates)
+    return pricing.cost_of(
+        _Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens), rates
+    )
 
 
 def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
-    """The parts of a price that are known, with the rates of a prompt of so many tokens; what is free has no rate."""
+    """The parts of a price that are known, with the rates of a prompt of so many tokens; what is
+    free has no rate.
+    """
     listed: Any = price.rates
     if listed.is_free:
         return [(pgettext("price", "Free"), "")]
@@ -250,4 +288,8 @@ def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
         (_("Audio, per minute"), listed.per_minute),
         (_("Text, per million characters"), listed.per_million_characters),
     )
-    return [(label, money(pricing.plain(Decimal(value)), listed.currency)) for label, value in parts if value is not None]
+    return [
+        (label, money(pricing.plain(Decimal(value)), listed.currency))
+        for label, value in parts
+        if value is not None
+    ]

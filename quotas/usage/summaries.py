@@ -1,4 +1,6 @@
-"""Figures of usage: totals, sums by day, model and so on, and the median of the answers' time. All need an active scope."""
+"""Figures of usage: totals, sums by day, model and so on, and the median of the answers' time. All
+need an active scope.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "error_code": ("error_code",),
     "member": ("user_id",),
 }
-# What every sum needs to be told apart: errors from answers, trials from own keys, one currency from the other.
+# What every sum needs to be told apart: errors from answers, trials from own keys, one currency
+# from the other.
 _APART: Final = ("status", "source", "currency")
 
 
@@ -42,10 +45,12 @@ class Cost:
 
 @dataclass(slots=True)
 class SummaryRow:
-    """Sums of some calls. key: the day as ISO date, "provider/model", the app key's name ...; "" where a call has none.
+    """Sums of some calls. key: the day as ISO date, "provider/model", the app key's name ...; ""
+    where a call has none.
 
-    prompt_tokens, completion_tokens: of calls whose tokens are known; counted: how many of the answered ones these are.
-    costs: one per currency. unpriced: answered calls without a known price; they are in no cost.
+    prompt_tokens, completion_tokens: of calls whose tokens are known; counted: how many of the
+    answered ones these are. costs: one per currency. unpriced: answered calls without a known
+    price; they are in no cost.
     """
 
     key: str
@@ -59,7 +64,9 @@ class SummaryRow:
     credits: int = 0
     unpriced: int = 0
     costs: list[Cost] = field(default_factory=list)
-    latencies: list[int] = field(default_factory=lambda: [0] * len(latency_buckets.COLUMNS), repr=False)
+    latencies: list[int] = field(
+        default_factory=lambda: [0] * len(latency_buckets.COLUMNS), repr=False
+    )
     fastest: int | None = None  # ms
     slowest: int = 0
 
@@ -99,8 +106,13 @@ class SummaryRow:
         self.costs = [Cost(*item) for item in sorted(known.items())]
 
     def _add_latencies(self, group: Mapping[str, Any]) -> None:
-        self.latencies = [old + group[name] for old, name in zip(self.latencies, latency_buckets.COLUMNS, strict=True)]
-        self.fastest = min(group["latency_min"], group["latency_min"] if self.fastest is None else self.fastest)
+        self.latencies = [
+            old + group[name]
+            for old, name in zip(self.latencies, latency_buckets.COLUMNS, strict=True)
+        ]
+        self.fastest = min(
+            group["latency_min"], group["latency_min"] if self.fastest is None else self.fastest
+        )
         self.slowest = max(group["latency_max"], self.slowest)
 
 
@@ -125,9 +137,11 @@ def summary(
     now: datetime | None = None,
     seen: Standing | None = None,
 ) -> Summary:
-    """Sums of the last `days` days, today included, days being those of the active time zone; two queries.
+    """Sums of the last `days` days, today included, days being those of the active time zone; two
+    queries.
 
-    by: one of GROUPS (ValueError otherwise). Days without a call have a row too. model: without its provider. seen: read already.
+    by: one of GROUPS (ValueError otherwise). Days without a call have a row too. model: without its
+    provider. seen: read already.
     """
     if by not in GROUPS:
         raise ValueError(f"usage is not grouped by {by!r}")
@@ -157,7 +171,9 @@ def totals(
     now: datetime | None = None,
     seen: Standing | None = None,
 ) -> SummaryRow:
-    """All calls of `days` days in one row: the last ones, or as many days `periods_back` times earlier (to compare with)."""
+    """All calls of `days` days in one row: the last ones, or as many days `periods_back` times
+    earlier (to compare with).
+    """
     since = start_of(days * (periods_back + 1), now)
     before = start_of(days * periods_back, now) if periods_back else None
     seen = seen or usage_totals.standing(tenant_id=tenant_id, since=since, before=before)
@@ -173,7 +189,9 @@ def totals(
     return row
 
 
-def filters_of(*, provider: str | None = None, model: str | None = None, app_key: str | None = None) -> dict[str, str]:
+def filters_of(
+    *, provider: str | None = None, model: str | None = None, app_key: str | None = None
+) -> dict[str, str]:
     """What sums.where takes; what is empty is no filter."""
     given = {"provider": provider, "model": model, "app_key_name": app_key}
     return {name: value for name, value in given.items() if value}
@@ -193,15 +211,22 @@ def daily(groups: Iterable[Mapping[str, Any]], since: datetime, days: int) -> li
 
 
 def grouped(groups: Iterable[Mapping[str, Any]], by: str) -> list[SummaryRow]:
-    """A row for each key, the most called first. Calls without an error are in no row of errors, those of nobody in none of members."""
+    """A row for each key, the most called first. Calls without an error are in no row of errors,
+    those of nobody in none of members.
+    """
     names = GROUPS[by]
-    found = _folded(groups, lambda group: "/".join(str(group[name]) for name in names if group[name] not in ("", None)))
+    found = _folded(
+        groups,
+        lambda group: "/".join(str(group[name]) for name in names if group[name] not in ("", None)),
+    )
     if by in ("error_code", "member"):
         found.pop("", None)
     return sorted(found.values(), key=lambda row: (-row.calls, row.key))
 
 
-def _folded(groups: Iterable[Mapping[str, Any]], key_of: Callable[[Mapping[str, Any]], str]) -> dict[str, SummaryRow]:
+def _folded(
+    groups: Iterable[Mapping[str, Any]], key_of: Callable[[Mapping[str, Any]], str]
+) -> dict[str, SummaryRow]:
     rows: dict[str, SummaryRow] = {}
     for group in groups:
         key = key_of(group)
@@ -209,15 +234,27 @@ def _folded(groups: Iterable[Mapping[str, Any]], key_of: Callable[[Mapping[str, 
     return rows
 
 
-# -- all figures of the page ------------------------------------------------------------------------------------------
+# -- all figures of the page
+# ------------------------------------------------------------------------------------------
 
 BREAKDOWNS: Final = ("model", "provider", "app_key", "member", "source", "error_code")
-_ALL_GROUPS: Final = ("provider", "model", "source", "app_key_name", "user_id", "status", "error_code", "currency")
+_ALL_GROUPS: Final = (
+    "provider",
+    "model",
+    "source",
+    "app_key_name",
+    "user_id",
+    "status",
+    "error_code",
+    "currency",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the page shows of a period. choices: what can be filtered by, by the names of `filters_of`, filters left aside."""
+    """What the page shows of a period. choices: what can be filtered by, by the names of
+    `filters_of`, filters left aside.
+    """
 
     since: datetime
     total: SummaryRow
@@ -227,18 +264,40 @@ class Usage:
     choices: Mapping[str, Sequence[str]]
 
 
-def usage(*, tenant_id: UUID, days: int, now: datetime | None = None, seen: Standing | None = None, **wanted: str | None) -> Usage:
+def usage(
+    *,
+    tenant_id: UUID,
+    days: int,
+    now: datetime | None = None,
+    seen: Standing | None = None,
+    **wanted: str | None,
+) -> Usage:
     """Everything in four queries, whatever the number of calls. wanted: as for filters_of."""
     filters = filters_of(**wanted)
     since = start_of(days, now)
     seen = seen or usage_totals.standing(tenant_id=tenant_id, since=start_of(2 * days, now))
-    everything = usage_totals.add_up(tenant_id=tenant_id, of=usage_totals.plan(seen, since), by=_ALL_GROUPS, numbers=tuple(columns.ALL))
-    groups = [group for group in everything if all(group[name] == value for name, value in filters.items())]
+    everything = usage_totals.add_up(
+        tenant_id=tenant_id,
+        of=usage_totals.plan(seen, since),
+        by=_ALL_GROUPS,
+        numbers=tuple(columns.ALL),
+    )
+    groups = [
+        group
+        for group in everything
+        if all(group[name] == value for name, value in filters.items())
+    ]
     total = SummaryRow("")
     for group in groups:
         total.add(group)
     by_day = usage_totals.plan(seen, since, by_day=True)
-    by_start = usage_totals.add_up(tenant_id=tenant_id, of=by_day, by=_APART, filters=filters, by_start=True) if total.calls else []
+    by_start = (
+        usage_totals.add_up(
+            tenant_id=tenant_id, of=by_day, by=_APART, filters=filters, by_start=True
+        )
+        if total.calls
+        else []
+    )
     return Usage(
         since=since,
         total=total,
@@ -249,14 +308,26 @@ def usage(*, tenant_id: UUID, days: int, now: datetime | None = None, seen: Stan
     )
 
 
-_CHOICES: Final = {"provider": "provider", "model": "model", "app_key": "app_key_name", "error_code": "error_code"}
+_CHOICES: Final = {
+    "provider": "provider",
+    "model": "model",
+    "app_key": "app_key_name",
+    "error_code": "error_code",
+}
 
 
 def choices(*, tenant_id: UUID, days: int, now: datetime | None = None) -> dict[str, list[str]]:
-    """What the log can be filtered by: what there was in so many days, the most used first; two queries."""
+    """What the log can be filtered by: what there was in so many days, the most used first; two
+    queries.
+    """
     since = start_of(days, now)
     plan = usage_totals.plan(usage_totals.standing(tenant_id=tenant_id, since=since), since)
-    return _choices(usage_totals.add_up(tenant_id=tenant_id, of=plan, by=tuple(_CHOICES.values()), numbers=("calls",)), tuple(_CHOICES))
+    return _choices(
+        usage_totals.add_up(
+            tenant_id=tenant_id, of=plan, by=tuple(_CHOICES.values()), numbers=("calls",)
+        ),
+        tuple(_CHOICES),
+    )
 
 
 def _choices(groups: Iterable[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[str]]:
@@ -266,4 +337,6 @@ def _choices(groups: Iterable[Mapping[str, Any]], names: Sequence[str]) -> dict[
             value = group[_CHOICES[name]]
             if value:
                 found[name][value] = found[name].get(value, 0) + group["calls"]
-    return {name: sorted(used, key=lambda value: (-used[value], value)) for name, used in found.items()}
+    return {
+        name: sorted(used, key=lambda value: (-used[value], value)) for name, used in found.items()
+    }

@@ -1,7 +1,9 @@
-"""Adds up usage: rollups where an hour is closed and not stale, call records everywhere else. Exact, like a sum over all records.
+"""Adds up usage: rollups where an hour is closed and not stale, call records everywhere else.
+Exact, like a sum over all records.
 
-A plan is read first (how far the sums reach, which hours are stale), then every hour of the period is taken from one place. Both
-places are right at the time they are read and no hour is in two of them, so nothing is counted twice while sums are being made.
+A plan is read first (how far the sums reach, which hours are stale), then every hour of the period
+is taken from one place. Both places are right at the time they are read and no hour is in two of
+them, so nothing is counted twice while sums are being made.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ from core.times import DAY, HOUR, NEVER, floor_day, floor_hour, midnight
 from quotas.usage import columns
 from tenants.scope import active_tenant
 
-MOST_GAPS: Final = 100  # single stale ranges; where there are more, all between the first and the last is read from the records
+# single stale ranges; where there are more, all between the first and the last is read from the
+# records
+MOST_GAPS: Final = 100
 Range = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where each hour of [since, before) is read: days and hours from rollups, without those that start at `apart`; the rest from records.
+    """Where each hour of [since, before) is read: days and hours from rollups, without those that
+    start at `apart`; the rest from records.
 
     before None: without end. An end of None in `records` likewise.
     """
@@ -45,9 +50,14 @@ class Standing:
     stale: frozenset[datetime]
 
 
-def standing(*, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None) -> Standing:
+def standing(
+    *, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None
+) -> Standing:
     """How far the sums reach, and the stale hours of a period; one query."""
-    sql = "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 2, start FROM quotas_stalehour WHERE tenant_id = %s"
+    sql = (
+        "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 2, start "
+        "FROM quotas_stalehour WHERE tenant_id = %s"
+    )
     params: list[Any] = [tenant_id, tenant_id]
     for sign, bound in ((">=", since and floor_hour(since)), ("<", before)):
         if bound is not None:
@@ -57,8 +67,12 @@ def standing(*, tenant_id: UUID, since: datetime | None = None, before: datetime
     return Standing(until, frozenset(value for kind, value in rows if kind == 2))
 
 
-def plan(seen: Standing, since: datetime, before: datetime | None = None, *, by_day: bool = False) -> Plan:
-    """How to read [since, before). by_day: no piece may reach over a midnight of the active time zone."""
+def plan(
+    seen: Standing, since: datetime, before: datetime | None = None, *, by_day: bool = False
+) -> Plan:
+    """How to read [since, before). by_day: no piece may reach over a midnight of the active time
+    zone.
+    """
     first = _ceil_hour(since)
     last = min(seen.until, floor_hour(before)) if before is not None else seen.until
     if last <= first:
@@ -122,10 +136,15 @@ def _astride(start: datetime, end: datetime) -> set[datetime]:
 
 
 def _is_utc(start: datetime, end: datetime) -> bool:
-    return all(begin == floor_day(begin) for begin in [*_midnights(start, end), *_midnights(start - DAY, start + HOUR)])
+    return all(
+        begin == floor_day(begin)
+        for begin in [*_midnights(start, end), *_midnights(start - DAY, start + HOUR)]
+    )
 
 
-def _days_and_hours(first: datetime, last: datetime, stale: set[datetime], *, allowed: bool) -> tuple[list[Range], list[Range]]:
+def _days_and_hours(
+    first: datetime, last: datetime, stale: set[datetime], *, allowed: bool
+) -> tuple[list[Range], list[Range]]:
     """Whole days that have sums of their own and no stale hour, and what is left of [first, last)."""
     begin = floor_day(first) if floor_day(first) == first else floor_day(first) + DAY
     end = floor_day(last)
@@ -137,7 +156,9 @@ def _days_and_hours(first: datetime, last: datetime, stale: set[datetime], *, al
     return ranges(whole, DAY), [(start, end) for start, end in hours if start < end]
 
 
-def _cut(ranges: Iterable[tuple[datetime, datetime | None]], by_day: bool) -> list[tuple[datetime, datetime | None]]:
+def _cut(
+    ranges: Iterable[tuple[datetime, datetime | None]], by_day: bool
+) -> list[tuple[datetime, datetime | None]]:
     """The ranges, cut at midnights where days are wanted; an open end is cut until tomorrow."""
     if not by_day:
         return list(ranges)
@@ -148,7 +169,8 @@ def _cut(ranges: Iterable[tuple[datetime, datetime | None]], by_day: bool) -> li
     return found
 
 
-# -- statements -------------------------------------------------------------------------------------------------------
+# -- statements
+# --------------------------------------------------------------------------------------------------
 
 
 def add_up(
@@ -160,7 +182,8 @@ def add_up(
     filters: Mapping[str, Any] | None = None,
     by_start: bool = False,
 ) -> list[dict[str, Any]]:
-    """Sums of a period in one statement, one dict per group: `by` are columns of columns.GROUPS, `numbers` of columns.ALL.
+    """Sums of a period in one statement, one dict per group: `by` are columns of columns.GROUPS,
+    `numbers` of columns.ALL.
 
     filters: as for `where`. by_start: grouped by the piece of the plan as well, as "start".
     """
@@ -183,16 +206,19 @@ def add_up(
 
 
 def _pieces(
-    tenant_id: UUID, of: Plan, by: Sequence[str], numbers: Sequence[str], filters: Mapping[str, Any], by_start: bool
+    tenant_id: UUID,
+    of: Plan,
+    by: Sequence[str],
+    numbers: Sequence[str],
+    filters: Mapping[str, Any],
+    by_start: bool,
 ) -> tuple[list[str], list[Any]]:
     condition, matched = where(filters)
     pieces, params = [], []
     rolled = ", ".join([*by, *numbers, *(["start"] if by_start else [])])
     for span, ranges in ((24, of.days), (1, of.hours)):
         for start, end in ranges:
-            sql = (
-                f"SELECT {rolled} FROM quotas_usagerollup WHERE tenant_id = %s AND span = {span} AND start >= %s AND start < %s{condition}"  # noqa: S608
-            )
+            sql = f"SELECT {rolled} FROM quotas_usagerollup WHERE tenant_id = %s AND span = {span} AND start >= %s AND start < %s{condition}"  # noqa: S608
             apart = sorted(one for one in of.apart if span == 1 and start <= one < end)
             if apart:
                 sql += f" AND start NOT IN ({', '.join(['%s'] * len(apart))})"
@@ -203,12 +229,20 @@ def _pieces(
     for start, until in of.records:
         sql = f"SELECT {record} FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s"  # noqa: S608
         pieces.append(f"{sql}{' AND time < %s' if until is not None else ''}{condition}")
-        params += [*([start] if by_start else []), tenant_id, start, *([until] if until is not None else []), *matched]
+        params += [
+            *([start] if by_start else []),
+            tenant_id,
+            start,
+            *([until] if until is not None else []),
+            *matched,
+        ]
     return pieces, params
 
 
 def is_foreign(tenant_id: UUID) -> bool:
-    """The net that the tables' managers are for the ORM: another tenant is active. Raises NoActiveTenant where none is."""
+    """The net that the tables' managers are for the ORM: another tenant is active. Raises
+    NoActiveTenant where none is.
+    """
     active = active_tenant()
     return isinstance(active, UUID) and active != tenant_id
 
@@ -216,16 +250,23 @@ def is_foreign(tenant_id: UUID) -> bool:
 def where(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """A condition on columns that records and rollups have alike, and its parameters.
 
-    filters: column -> value; "source_kind" is "trial" or "credential", "any_model" a model's name or "provider/model".
+    filters: column -> value; "source_kind" is "trial" or "credential", "any_model" a model's name
+    or "provider/model".
     """
     condition = ""
     params: list[Any] = []
     for name, value in filters.items():
         if name == "source_kind":
-            condition, params = f"{condition} AND substr(source, 1, {len(value) + 1}) = %s", [*params, f"{value}:"]
+            condition, params = (
+                f"{condition} AND substr(source, 1, {len(value) + 1}) = %s",
+                [*params, f"{value}:"],
+            )
         elif name == "any_model":
             owner, _slash, rest = value.partition("/")
-            condition, params = f"{condition} AND (model = %s OR (provider = %s AND model = %s))", [*params, value, owner, rest]
+            condition, params = (
+                f"{condition} AND (model = %s OR (provider = %s AND model = %s))",
+                [*params, value, owner, rest],
+            )
         else:
             assert name in columns.GROUPS
             condition, params = f"{condition} AND {name} = %s", [*params, value]

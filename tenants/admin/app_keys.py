@@ -27,7 +27,7 @@ from tenants.services import app_keys
 LONG_UNUSED = timedelta(days=90)
 
 
-# ---------------------------------------------------------------------------------------------------------- app keys
+# ----------------------------------------------------------------------------------------- app keys
 
 
 class KeyUseFilter(admin.SimpleListFilter):
@@ -51,13 +51,17 @@ class KeyUseFilter(admin.SimpleListFilter):
         wanted = {
             "valid": valid,
             "expiring": valid & Q(expires__lte=now + EXPIRES_SOON),
-            "unused": valid & Q(created__lt=long_ago) & (Q(last_used=None) | Q(last_used__lt=long_ago)),
+            "unused": valid
+            & Q(created__lt=long_ago)
+            & (Q(last_used=None) | Q(last_used__lt=long_ago)),
             "revoked": Q(revoked__isnull=False),
         }.get(self.value() or "")
         return queryset.filter(wanted) if wanted is not None else queryset
 
 
-KEY_SCOPES = coded("scopes", gettext_lazy("may be used to"), lambda scope: SCOPE_LABELS[Scope(scope)])
+KEY_SCOPES = coded(
+    "scopes", gettext_lazy("may be used to"), lambda scope: SCOPE_LABELS[Scope(scope)]
+)
 
 
 @admin.register(AppKey)
@@ -70,7 +74,11 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
         ("tenant", "name", "begins_with"),
         KEY_SCOPES,
         (
-            coded("allowed_providers", gettext_lazy("allowed providers"), partial(ports.label, "provider")),
+            coded(
+                "allowed_providers",
+                gettext_lazy("allowed providers"),
+                partial(ports.label, "provider"),
+            ),
             column("allowed_models", gettext_lazy("allowed models")),
             column("allowed_operations", gettext_lazy("allowed endpoints")),
         ),
@@ -82,7 +90,9 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     @admin.display(description=gettext_lazy("made by"))
     def maker(self, key: AppKey) -> Any:
         if key.created_by is None:
-            return actor_label("command") if key.made_by_command else gettext("somebody who has left")
+            return (
+                actor_label("command") if key.made_by_command else gettext("somebody who has left")
+            )
         return key.created_by
 
     @admin.display(description=gettext_lazy("begins with"), ordering="prefix")
@@ -92,7 +102,10 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     @admin.action(description=gettext_lazy("Revoke…"), permissions=["view"])
     @confirm_first(
         title=gettext_lazy("Revoke app keys"),
-        consequence=gettext_lazy("Applications that use these keys are refused from the next request on. It cannot be undone."),
+        consequence=gettext_lazy(
+            "Applications that use these keys are refused from the next request on. It cannot be "
+            "undone."
+        ),
         button=gettext_lazy("Revoke"),
     )
     def revoke(self, request: HttpRequest, rows: QuerySet[AppKey]) -> None:
@@ -104,4 +117,6 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
                 self.message_user(request, f"{row}: {error.message}", messages.ERROR)
             else:
                 done += 1
-        self.message_user(request, counted(done, ngettext("%d app key revoked.", "%d app keys revoked.", done)))
+        self.message_user(
+            request, counted(done, ngettext("%d app key revoked.", "%d app keys revoked.", done))
+        )

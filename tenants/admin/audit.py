@@ -17,7 +17,7 @@ from tenants.admin.csv import as_csv
 from tenants.audit.labels import AUDIT_KINDS, actor_label
 from tenants.models import AuditEntry
 
-# ------------------------------------------------------------------------------------------------------- audit trail
+# -------------------------------------------------------------------------------------- audit trail
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -29,7 +29,9 @@ class KindFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry]
+    ) -> QuerySet[AuditEntry]:
         kind = self.value()
         return queryset.filter(action__startswith=kind) if kind else queryset
 
@@ -75,11 +77,31 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[AuditEntry]) -> Any:
-        header = ("time", "workspace", "who", "action", "object_type", "object_id", "object", "ip_address", "details")
+        header = (
+            "time",
+            "workspace",
+            "who",
+            "action",
+            "object_type",
+            "object_id",
+            "object",
+            "ip_address",
+            "details",
+        )
         return as_csv(request, name="audit", header=header, rows=_audit_rows(rows))
 
 
 def _audit_rows(rows: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
-    columns = ("time", "tenant__slug", "actor", "action", "object_type", "object_id", "object_label", "address", "details")
+    columns = (
+        "time",
+        "tenant__slug",
+        "actor",
+        "action",
+        "object_type",
+        "object_id",
+        "object_label",
+        "address",
+        "details",
+    )
     for time, *others in rows.select_related(None).values_list(*columns).iterator(chunk_size=1000):
         yield (time.isoformat(), *others)

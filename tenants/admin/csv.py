@@ -13,11 +13,23 @@ from tenants.audit.trail import actor_of, record
 from tenants.scope import tenant_scope
 from tenants.services.workspaces import system_tenant
 
-# --------------------------------------------------------------------------------------------------------------- CSV
+# ---------------------------------------------------------------------------------------------- CSV
 
 
-def as_csv(request: HttpRequest, *, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """A table as a download, line by line. name: of the file, without its end. That it was taken is in the operators' audit trail."""
+def as_csv(
+    request: HttpRequest, *, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]
+) -> StreamingHttpResponse:
+    """A table as a download, line by line. name: of the file, without its end. That it was taken is
+    in the operators' audit trail.
+    """
     with tenant_scope(system_tenant()):
-        record(tenant=system_tenant(), actor=actor_of(request), action="operations.exported", object_type="csv", object_label=name)
-    return download(request, table(header, rows), name=f"{name}-{timezone.localdate():%Y-%m-%d}.csv")
+        record(
+            tenant=system_tenant(),
+            actor=actor_of(request),
+            action="operations.exported",
+            object_type="csv",
+            object_label=name,
+        )
+    return download(
+        request, table(header, rows), name=f"{name}-{timezone.localdate():%Y-%m-%d}.csv"
+    )

@@ -15,7 +15,7 @@ from core.admin.columns import coded, shown
 from tenants.admin.workspaces import KEY_PAIR_AGE, confirm_rotation, rotate_key_pairs
 from tenants.models import KeyPair, Tenant
 
-# --------------------------------------------------------------------------------------------------------- key pairs
+# ---------------------------------------------------------------------------------------- key pairs
 
 
 class PairStateFilter(admin.SimpleListFilter):

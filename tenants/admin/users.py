@@ -23,7 +23,9 @@ from tenants.auth.request import SignedInRequest
 from tenants.models import Membership, User
 from tenants.services import accounts
 
-admin.site.unregister(Group)  # rights come from memberships and from being an operator; groups would give none
+admin.site.unregister(
+    Group
+)  # rights come from memberships and from being an operator; groups would give none
 
 
 class PasswordSet(ReadOnlyPasswordHashWidget):
@@ -44,7 +46,9 @@ class NewPersonForm(AdminUserCreationForm[User]):
 
 class PersonForm(UserChangeForm[User]):
     password = ReadOnlyPasswordHashField(
-        label=gettext_lazy("Password"), widget=PasswordSet, help_text=gettext_lazy("It is stored so that nobody can read it.")
+        label=gettext_lazy("Password"),
+        widget=PasswordSet,
+        help_text=gettext_lazy("It is stored so that nobody can read it."),
     )
 
     class Meta:
@@ -75,15 +79,34 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
     form = PersonForm
     add_form = NewPersonForm
     ordering = ("email",)
-    list_display = ("email", "name", "workspaces", ACTIVE, flag("is_staff", gettext_lazy("operator")), "last_login", "date_joined")
-    list_filter = ("is_active", "is_staff", RoleFilter, "last_login", ("password_by_link", admin.EmptyFieldListFilter))
+    list_display = (
+        "email",
+        "name",
+        "workspaces",
+        ACTIVE,
+        flag("is_staff", gettext_lazy("operator")),
+        "last_login",
+        "date_joined",
+    )
+    list_filter = (
+        "is_active",
+        "is_staff",
+        RoleFilter,
+        "last_login",
+        ("password_by_link", admin.EmptyFieldListFilter),
+    )
     search_fields = ("email", "name")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Rights"), {"fields": (ACTIVE, "is_staff", "is_superuser")}),
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined", "password_by_link")}),
     )
-    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")}),)
+    add_fieldsets = (
+        (
+            None,
+            {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")},
+        ),
+    )
     # Whether somebody may sign in changes through the actions, which ask first and leave a trace.
     readonly_fields = (ACTIVE, "last_login", "date_joined", "password_by_link")
     filter_horizontal = ()
@@ -93,15 +116,27 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        count = Membership.objects.filter(user=OuterRef("pk")).order_by().values("user").annotate(number=Count("pk")).values("number")
-        return super().get_queryset(request).annotate(workspace_count=Coalesce(Subquery(count, output_field=IntegerField()), 0))
+        count = (
+            Membership.objects.filter(user=OuterRef("pk"))
+            .order_by()
+            .values("user")
+            .annotate(number=Count("pk"))
+            .values("number")
+        )
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(workspace_count=Coalesce(Subquery(count, output_field=IntegerField()), 0))
+        )
 
     @admin.display(description=gettext_lazy("workspaces"), ordering="workspace_count")
     def workspaces(self, user: Any) -> int:
         number: int = user.workspace_count
         return number
 
-    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[MembershipInline], ...]:
+    def get_inlines(
+        self, request: HttpRequest, obj: User | None
+    ) -> tuple[type[MembershipInline], ...]:
         return (MembershipInline,) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -111,16 +146,29 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
     @confirm_first(
         title=gettext_lazy("Deactivate people"),
         consequence=gettext_lazy(
-            "These people cannot sign in any more, and app keys that they made refuse from the next request on. "
+            "These people cannot sign in any more, and app keys that they made refuse from the "
+            "next request on. "
             "Nothing is deleted. Your own account is left out."
         ),
         button=gettext_lazy("Deactivate"),
     )
     def deactivate(self, request: SignedInRequest, rows: QuerySet[User]) -> None:
-        number = sum(accounts.deactivate(user=user, actor=actor_of(request)) for user in rows.exclude(pk=request.user.pk))
-        self.message_user(request, counted(number, ngettext("%d person deactivated.", "%d people deactivated.", number)))
+        number = sum(
+            accounts.deactivate(user=user, actor=actor_of(request))
+            for user in rows.exclude(pk=request.user.pk)
+        )
+        self.message_user(
+            request,
+            counted(number, ngettext("%d person deactivated.", "%d people deactivated.", number)),
+        )
 
     @admin.action(description=gettext_lazy("Let sign in again"), permissions=["change"])
     def reactivate(self, request: HttpRequest, rows: QuerySet[User]) -> None:
         number = sum(accounts.reactivate(user=user, actor=actor_of(request)) for user in rows)
-        self.message_user(request, counted(number, ngettext("%d person may sign in again.", "%d people may sign in again.", number)))
+        self.message_user(
+            request,
+            counted(
+                number,
+                ngettext("%d person may sign in again.", "%d people may sign in again.", number),
+            ),
+        )

@@ -33,10 +33,15 @@ class AppKeyOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     prefix = serializers.CharField(help_text=_("How the key starts; the rest is not stored."))
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
-    allowed_providers = serializers.ListField(child=serializers.CharField(), help_text=_("Empty means all."))
-    allowed_models = serializers.ListField(child=serializers.CharField(), help_text=_('"provider/model"; empty means all.'))
+    allowed_providers = serializers.ListField(
+        child=serializers.CharField(), help_text=_("Empty means all.")
+    )
+    allowed_models = serializers.ListField(
+        child=serializers.CharField(), help_text=_('"provider/model"; empty means all.')
+    )
     allowed_operations = serializers.ListField(
-        child=serializers.CharField(), help_text=_('Endpoints of /v1, such as "chat.completions"; empty means all.')
+        child=serializers.CharField(),
+        help_text=_('Endpoints of /v1, such as "chat.completions"; empty means all.'),
     )
     created_by = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     created = serializers.DateTimeField()
@@ -52,33 +57,64 @@ class NewAppKeyOut(AppKeyOut):
 class AppKeyIn(StrictSerializer):
     name = Text(max_length=80)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(SCOPES), min_length=1, max_length=len(SCOPES), help_text=_("Not wider than what your own key may do.")
+        child=serializers.ChoiceField(SCOPES),
+        min_length=1,
+        max_length=len(SCOPES),
+        help_text=_("Not wider than what your own key may do."),
     )
-    allowed_providers = serializers.ListField(child=Text(max_length=40), default=list, max_length=200, help_text=_("Empty means all."))
+    allowed_providers = serializers.ListField(
+        child=Text(max_length=40), default=list, max_length=200, help_text=_("Empty means all.")
+    )
     allowed_models = serializers.ListField(
-        child=Text(max_length=241), default=list, max_length=200, help_text=_('"provider/model"; empty means all.')
+        child=Text(max_length=241),
+        default=list,
+        max_length=200,
+        help_text=_('"provider/model"; empty means all.'),
     )
     allowed_operations = serializers.ListField(
-        child=Text(max_length=40), default=list, max_length=20, help_text=_('Endpoints of /v1, such as "embeddings"; empty means all.')
+        child=Text(max_length=40),
+        default=list,
+        max_length=20,
+        help_text=_('Endpoints of /v1, such as "embeddings"; empty means all.'),
     )
     expires = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
 class RotationIn(StrictSerializer):
-    overlap_hours = Whole(default=0, min_value=0, max_value=168, help_text=_("How long the old key stays valid."))
+    overlap_hours = Whole(
+        default=0, min_value=0, max_value=168, help_text=_("How long the old key stays valid.")
+    )
 
 
 class AppKeysView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "POST": Action.MANAGE_OWN_APP_KEYS}
 
-    @operation("app_keys_list", _("List the app keys"), tag=KEYS, query=PageQuery, answers={200: listed(AppKeyOut, "AppKeyList")})
+    @operation(
+        "app_keys_list",
+        _("List the app keys"),
+        tag=KEYS,
+        query=PageQuery,
+        answers={200: listed(AppKeyOut, "AppKeyList")},
+    )
     def get(self, request: Request) -> Response:
-        rows, following = page(list(queries.app_keys(tenant=self.tenant).defer("digest")), key=creation_key, **self.paging)
+        rows, following = page(
+            list(queries.app_keys(tenant=self.tenant).defer("digest")),
+            key=creation_key,
+            **self.paging,
+        )
         return listing(AppKeyOut, rows, following)
 
-    @operation("app_keys_create", _("Make an app key"), tag=KEYS, body=AppKeyIn, answers={201: NewAppKeyOut})
+    @operation(
+        "app_keys_create",
+        _("Make an app key"),
+        tag=KEYS,
+        body=AppKeyIn,
+        answers={201: NewAppKeyOut},
+    )
     def post(self, request: Request) -> Response:
-        row, text = app_keys.create_app_key(tenant=self.tenant, actor=self.actor, **self.body(AppKeyIn))
+        row, text = app_keys.create_app_key(
+            tenant=self.tenant, actor=self.actor, **self.body(AppKeyIn)
+        )
         return Response({**AppKeyOut(row).data, "key": text}, status=201)
 
 
@@ -92,7 +128,12 @@ class AppKeyView(ApiView):
             raise NotFound("no_such_key", _("There is no such app key."))
         return Response(AppKeyOut(row).data)
 
-    @operation("app_keys_revoke", _("Revoke an app key"), tag=KEYS, description=_("It does nothing from the next request on."))
+    @operation(
+        "app_keys_revoke",
+        _("Revoke an app key"),
+        tag=KEYS,
+        description=_("It does nothing from the next request on."),
+    )
     def delete(self, request: Request, pk: UUID) -> Response:
         app_keys.revoke_app_key(tenant=self.tenant, app_key_id=pk, actor=self.actor)
         return Response(status=204)
@@ -107,9 +148,13 @@ class AppKeyRotateView(ApiView):
         tag=KEYS,
         body=RotationIn,
         answers={201: NewAppKeyOut},
-        description=_("The new key takes name and rights over; the old one works for `overlap_hours` more."),
+        description=_(
+            "The new key takes name and rights over; the old one works for `overlap_hours` more."
+        ),
     )
     def post(self, request: Request, pk: UUID) -> Response:
         overlap = timedelta(hours=self.body(RotationIn)["overlap_hours"])
-        row, text = app_keys.rotate_app_key(tenant=self.tenant, app_key_id=pk, actor=self.actor, overlap=overlap)
+        row, text = app_keys.rotate_app_key(
+            tenant=self.tenant, app_key_id=pk, actor=self.actor, overlap=overlap
+        )
         return Response({**AppKeyOut(row).data, "key": text}, status=201)

@@ -28,17 +28,41 @@ class AuditEntryOut(serializers.ModelSerializer[AuditEntry]):
 
     class Meta:
         model = AuditEntry
-        fields = ("id", "time", "actor", "action", "object_type", "object_id", "object_label", "address", "details")
+        fields = (
+            "id",
+            "time",
+            "actor",
+            "action",
+            "object_type",
+            "object_id",
+            "object_label",
+            "address",
+            "details",
+        )
 
 
 class AuditQuery(PageQuery):
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=1000, default=100, help_text=_("Rows of one page at most."))
-    action = serializers.CharField(
-        required=False, max_length=48, help_text=_('How the action starts: "credential." or "credential.added".')
+    limit = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=1000,
+        default=100,
+        help_text=_("Rows of one page at most."),
     )
-    search = serializers.CharField(required=False, max_length=160, help_text=_("Part of who acted or of what was acted on."))
-    actor = serializers.CharField(required=False, max_length=160, help_text=_("Who acted, as the entries name it."))
-    since = serializers.DateTimeField(required=False, help_text=_("Entries of this moment and later."))
+    action = serializers.CharField(
+        required=False,
+        max_length=48,
+        help_text=_('How the action starts: "credential." or "credential.added".'),
+    )
+    search = serializers.CharField(
+        required=False, max_length=160, help_text=_("Part of who acted or of what was acted on.")
+    )
+    actor = serializers.CharField(
+        required=False, max_length=160, help_text=_("Who acted, as the entries name it.")
+    )
+    since = serializers.DateTimeField(
+        required=False, help_text=_("Entries of this moment and later.")
+    )
     before = serializers.DateTimeField(required=False, help_text=_("Entries before this moment."))
 
 
@@ -46,10 +70,18 @@ class AuditView(ApiView):
     required_actions = {"GET": Action.VIEW_AUDIT}
 
     @operation(
-        "audit_list", _("Who did what, newest first"), tag=AUDIT, query=AuditQuery, answers={200: listed(AuditEntryOut, "AuditList")}
+        "audit_list",
+        _("Who did what, newest first"),
+        tag=AUDIT,
+        query=AuditQuery,
+        answers={200: listed(AuditEntryOut, "AuditList")},
     )
     def get(self, request: Request) -> Response:
-        given = {name: self.query[name] for name in ("action", "search", "actor", "since", "before") if name in self.query}
+        given = {
+            name: self.query[name]
+            for name in ("action", "search", "actor", "since", "before")
+            if name in self.query
+        }
         rows = queries.audit_entries(tenant=self.tenant, **given)
         if "after" in self.query:
             rows = rows.filter(_older_than(self.query["after"]))
@@ -68,5 +100,7 @@ def _older_than(cursor: str) -> Q:
         when, _separator, pk = cursor.partition("-")
         time, row = datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), UUID(pk)
     except ValueError:
-        raise serializers.ValidationError({"after": [_("This is no cursor of this list.")]}) from None
+        raise serializers.ValidationError(
+            {"after": [_("This is no cursor of this list.")]}
+        ) from None
     return Q(time__lt=time) | Q(time=time, pk__lt=row)

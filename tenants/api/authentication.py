@@ -31,7 +31,9 @@ class AppKeyUser:
 
 
 class AppKeyAuthentication(BaseAuthentication):
-    """Takes over what the middleware found in the headers; sessions and cookies count for nothing here."""
+    """Takes over what the middleware found in the headers; sessions and cookies count for nothing
+    here.
+    """
 
     def authenticate(self, request: Request) -> tuple[AppKeyUser, Principal]:
         """Raises BadCredential (401, 400 or 403)."""
@@ -46,7 +48,8 @@ class AppKeyAuthentication(BaseAuthentication):
 
 
 class ActionPermission(BasePermission):
-    """The view says per method which Action it is: `required_actions = {"GET": Action.X, "POST": Action.Y}`.
+    """The view says per method which Action it is: `required_actions = {"GET": Action.X, "POST":
+    Action.Y}`.
 
     A method that is not in the table is not allowed: a forgotten line refuses.
     """

@@ -40,10 +40,15 @@ class ApiView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         response: Response = super().handle_exception(exc)
         # An error is JSON, whatever the answer would have been.
-        self.request.accepted_renderer, self.request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        self.request.accepted_renderer, self.request.accepted_media_type = (
+            JSONRenderer(),
+            JSONRenderer.media_type,
+        )
         return response
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
@@ -52,7 +57,9 @@ class ApiView(APIView):
         try:
             return super().perform_content_negotiation(request, force)
         except Http404:  # what the query parameter names is not there
-            raise serializers.ValidationError({"format": [_("This form is not offered here.")]}) from None
+            raise serializers.ValidationError(
+                {"format": [_("This form is not offered here.")]}
+            ) from None
 
     def check_permissions(self, request: Request) -> None:
         method = (request.method or "").lower()
@@ -60,9 +67,14 @@ class ApiView(APIView):
             raise exceptions.MethodNotAllowed(method.upper())
         super().check_permissions(request)
 
-    def permission_denied(self, request: Request, message: Any = None, code: str | None = None) -> NoReturn:
+    def permission_denied(
+        self, request: Request, message: Any = None, code: str | None = None
+    ) -> NoReturn:
         scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.MANAGE
-        text = _("This app key may not do this. It takes the scope “%(scope)s”, and an owner whose role allows it.")
+        text = _(
+            "This app key may not do this. It takes the scope “%(scope)s”, and an owner whose "
+            "role allows it."
+        )
         raise exceptions.PermissionDenied(text % {"scope": scope.value})
 
     def body(self, kind: type[StrictSerializer], *, partial: bool = False) -> dict[str, Any]:

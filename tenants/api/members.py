@@ -52,14 +52,28 @@ class RoleIn(StrictSerializer):
 class MembersView(ApiView):
     required_actions = {"GET": Action.VIEW_MEMBERS}
 
-    @operation("members_list", _("List the members"), tag=PEOPLE, query=PageQuery, answers={200: listed(MemberOut, "MemberList")})
+    @operation(
+        "members_list",
+        _("List the members"),
+        tag=PEOPLE,
+        query=PageQuery,
+        answers={200: listed(MemberOut, "MemberList")},
+    )
     def get(self, request: Request) -> Response:
-        rows, following = page(list(queries.members(tenant=self.tenant)), key=lambda row: f"{row.pk:012d}", **self.paging)
+        rows, following = page(
+            list(queries.members(tenant=self.tenant)),
+            key=lambda row: f"{row.pk:012d}",
+            **self.paging,
+        )
         return listing(MemberOut, rows, following)
 
 
 class MemberView(ApiView):
-    required_actions = {"GET": Action.VIEW_MEMBERS, "PATCH": Action.MANAGE_MEMBERS, "DELETE": Action.MANAGE_MEMBERS}
+    required_actions = {
+        "GET": Action.VIEW_MEMBERS,
+        "PATCH": Action.MANAGE_MEMBERS,
+        "DELETE": Action.MANAGE_MEMBERS,
+    }
 
     @operation("members_get", _("Show a member"), tag=PEOPLE, answers={200: MemberOut})
     def get(self, request: Request, pk: int) -> Response:
@@ -75,15 +89,23 @@ class MemberView(ApiView):
         body=RoleIn,
         answers={200: MemberOut},
         description=_(
-            "Nobody gives or takes a role above the own one; an app key counts as an admin at most. A workspace keeps an owner (409)."
+            "Nobody gives or takes a role above the own one; an app key counts as an admin at "
+            "most. A workspace keeps an owner (409)."
         ),
     )
     def patch(self, request: Request, pk: int) -> Response:
         given = self.body(RoleIn)
-        row = members.change_role(tenant=self.tenant, membership_id=pk, role=Role(given["role"]), actor=self.actor)
+        row = members.change_role(
+            tenant=self.tenant, membership_id=pk, role=Role(given["role"]), actor=self.actor
+        )
         return Response(MemberOut(row).data)
 
-    @operation("members_remove", _("Remove a member"), tag=PEOPLE, description=_("The person's app keys stop with the membership."))
+    @operation(
+        "members_remove",
+        _("Remove a member"),
+        tag=PEOPLE,
+        description=_("The person's app keys stop with the membership."),
+    )
     def delete(self, request: Request, pk: int) -> Response:
         members.remove_member(tenant=self.tenant, membership_id=pk, actor=self.actor)
         return Response(status=204)
@@ -98,7 +120,9 @@ class InvitationOut(serializers.Serializer[Any]):
 
 
 class NewInvitationOut(InvitationOut):
-    url = serializers.URLField(help_text=_("The link for the invited person. It is shown now and never again."))
+    url = serializers.URLField(
+        help_text=_("The link for the invited person. It is shown now and never again.")
+    )
 
 
 class InvitationIn(StrictSerializer):
@@ -117,7 +141,9 @@ class InvitationsView(ApiView):
         answers={200: listed(InvitationOut, "InvitationList")},
     )
     def get(self, request: Request) -> Response:
-        rows, following = page(list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging)
+        rows, following = page(
+            list(queries.open_invitations(tenant=self.tenant)), key=creation_key, **self.paging
+        )
         return listing(InvitationOut, rows, following)
 
     @operation(
@@ -126,11 +152,16 @@ class InvitationsView(ApiView):
         tag=PEOPLE,
         body=InvitationIn,
         answers={201: NewInvitationOut},
-        description=_("Inviting an address again ends the older link. An address that is a member answers 409."),
+        description=_(
+            "Inviting an address again ends the older link. An address that is a member answers "
+            "409."
+        ),
     )
     def post(self, request: Request) -> Response:
         given = self.body(InvitationIn)
-        row, token = invitations.invite(tenant=self.tenant, email=given["email"], role=Role(given["role"]), actor=self.actor)
+        row, token = invitations.invite(
+            tenant=self.tenant, email=given["email"], role=Role(given["role"]), actor=self.actor
+        )
         path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
         url = f"{settings.SITE_URL}/{path}"  # which has the prefix
         return Response({**InvitationOut(row).data, "url": url}, status=201)

@@ -34,13 +34,17 @@ def creation_key(row: Any) -> str:
 class WorkspaceOut(serializers.Serializer[Any]):
     slug = serializers.SlugField(help_text=_("The workspace's address."))
     name = serializers.CharField()
-    default_language = serializers.CharField(help_text=_("Of people who are invited from now on; empty: their browser's."))
+    default_language = serializers.CharField(
+        help_text=_("Of people who are invited from now on; empty: their browser's.")
+    )
     created = serializers.DateTimeField()
 
 
 class WorkspaceIn(StrictSerializer):
     name = Text(max_length=120, required=False)
-    slug = Text(max_length=50, required=False, help_text=_("The address of before leads to the new one."))
+    slug = Text(
+        max_length=50, required=False, help_text=_("The address of before leads to the new one.")
+    )
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +56,9 @@ class WorkspaceIn(StrictSerializer):
 class WorkspaceView(ApiView):
     required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_WORKSPACE}
 
-    @operation("workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut})
+    @operation(
+        "workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut}
+    )
     def get(self, request: Request) -> Response:
         return Response(WorkspaceOut(self.tenant).data)
 

@@ -141,13 +141,21 @@ def actor_label(actor: str) -> Any:
 
 
 def details(entry: Any) -> list[tuple[Any, str]]:
-    """(label, value) of what an audit entry holds beside its object; what has no words keeps its name. Empty values are left out."""
+    """(label, value) of what an audit entry holds beside its object; what has no words keeps its
+    name. Empty values are left out.
+    """
     found = {
-        name: value for name, value in entry.details.items() if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
+        name: value
+        for name, value in entry.details.items()
+        if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
     }
     words = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
     return [
-        (capfirst(DETAILS.get(name, name.replace("_", " "))), _value(name, value, words.get(name, {}))) for name, value in found.items()
+        (
+            capfirst(DETAILS.get(name, name.replace("_", " "))),
+            _value(name, value, words.get(name, {})),
+        )
+        for name, value in found.items()
     ]
 
 
@@ -157,7 +165,11 @@ def object_label(entry: Any) -> Any:
 
 
 def _value(name: str, value: Any, words: dict[str, Any]) -> str:
-    return str(ports.label(name, value)) if isinstance(value, str) and value not in words else _text(value, words)
+    return (
+        str(ports.label(name, value))
+        if isinstance(value, str) and value not in words
+        else _text(value, words)
+    )
 
 
 def _text(value: Any, words: dict[str, Any]) -> str:

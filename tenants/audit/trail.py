@@ -22,7 +22,9 @@ class Actor:
     user_id: int | None = None
     address: str | None = None
     role: Role | None = None
-    principal: Principal | None = None  # set where an app key acts: what it makes is never wider than itself
+    principal: Principal | None = (
+        None  # set where an app key acts: what it makes is never wider than itself
+    )
 
 
 COMMAND: Final = Actor("command", role=Role.OWNER)
@@ -36,7 +38,8 @@ def actor_of(request: HttpRequest) -> Actor:
     if principal is None:
         return Actor(label=str(request.user), user_id=request.user.pk, address=address)
     if principal.kind == "app_key":
-        # A command's key has no person behind it; owning a workspace needs one, so it acts as an admin at most.
+        # A command's key has no person behind it; owning a workspace needs one, so it acts as an
+        # admin at most.
         role = Role.ADMIN if principal.role in (None, Role.OWNER) else principal.role
         return Actor(principal.label, principal.user_id, address, role, principal)
     return Actor(principal.label, principal.user_id, address, principal.role)
@@ -52,7 +55,9 @@ def record(
     object_label: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
-    """Write one entry. `action` is "<thing>.<past participle>"; `details` is plain JSON and never holds a secret."""
+    """Write one entry. `action` is "<thing>.<past participle>"; `details` is plain JSON and never
+    holds a secret.
+    """
     return AuditEntry.objects.create(
         tenant=tenant,
         actor=actor.label[:160],

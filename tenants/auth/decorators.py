@@ -1,4 +1,6 @@
-"""Decorators of the pages inside a workspace: which Action a view is, and which need a fresh sign-in."""
+"""Decorators of the pages inside a workspace: which Action a view is, and which need a fresh
+sign-in.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,22 @@ GRACE_SECONDS: Final = 15 * 60
 def page(
     action: Action, *, post: Action | None = None
 ) -> Callable[[Callable[Concatenate[WorkspaceRequest, P], Response]], Callable[..., Response]]:
-    """A view of a workspace. `action` is what it takes to open it; `post`, if given, what every other method takes.
+    """A view of a workspace. `action` is what it takes to open it; `post`, if given, what every
+    other method takes.
 
-    Who may not gets the 403 page that names the role and somebody to ask. The walker reads `required_actions`
-    ({"GET": ..., "POST": ...}) from the view.
+    Who may not gets the 403 page that names the role and somebody to ask. The walker reads
+    `required_actions` ({"GET": ..., "POST": ...}) from the view.
     """
     table = {"GET": action, "POST": post or action}
 
-    def decorate(view: Callable[Concatenate[WorkspaceRequest, P], Response]) -> Callable[..., Response]:
+    def decorate(
+        view: Callable[Concatenate[WorkspaceRequest, P], Response],
+    ) -> Callable[..., Response]:
         @wraps(view)
         def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Response:
-            member_request = require(request, table["GET" if request.method in ("GET", "HEAD", "OPTIONS") else "POST"])
+            member_request = require(
+                request, table["GET" if request.method in ("GET", "HEAD", "OPTIONS") else "POST"]
+            )
             kwargs.pop("workspace", None)  # the middleware has made request.tenant of it
             return view(member_request, *args, **kwargs)
 
@@ -52,7 +59,9 @@ def page(
 
 
 def require(request: HttpRequest, action: Action) -> WorkspaceRequest:
-    """The request of a member who may do this. Raises PermissionDenied, with words for the person, for everybody else."""
+    """The request of a member who may do this. Raises PermissionDenied, with words for the person,
+    for everybody else.
+    """
     if not in_workspace(request) or not request.principal.can(action):
         raise PermissionDenied(forbidden_text(request, action))
     return request
@@ -72,9 +81,11 @@ def forbidden_text(request: HttpRequest, action: Action) -> str:
 def recently_authenticated(
     view: Callable[Concatenate[Request, P], HttpResponseBase],
 ) -> Callable[Concatenate[Request, P], HttpResponseBase]:
-    """For replacing keys and base URLs, roles and app keys: who signed in long ago does it again first.
+    """For replacing keys and base URLs, roles and app keys: who signed in long ago does it again
+    first.
 
-    A form that was opened in time may still be sent for GRACE_SECONDS. What leads to the login page returns to the page.
+    A form that was opened in time may still be sent for GRACE_SECONDS. What leads to the login page
+    returns to the page.
     """
 
     @wraps(view)
@@ -94,7 +105,9 @@ def is_recent(request: HttpRequest, seconds: float = FRESH_SECONDS) -> bool:
 
 
 def note_authenticated(request: HttpRequest) -> None:
-    """The password was typed just now. Called at each sign-in, and by a page that asks for the password again."""
+    """The password was typed just now. Called at each sign-in, and by a page that asks for the
+    password again.
+    """
     now = int(time.time())
     request.session.update({"proven": now, "seen": now, "signed_in": now})
 

@@ -16,7 +16,9 @@ _BEARER: Final = re.compile(r"bearer +(\S.*)", re.IGNORECASE | re.ASCII)
 
 
 class BadCredential(ServiceError):
-    """The request's credential is no good: 401, 403 for a suspended workspace, 400 for two different ones at once."""
+    """The request's credential is no good: 401, 403 for a suspended workspace, 400 for two
+    different ones at once.
+    """
 
     def __init__(self, code: str, message: Any) -> None:
         super().__init__(code, message)
@@ -29,12 +31,22 @@ def read_header(headers: Mapping[str, str]) -> str:
     """
     found = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
     if not found:
-        raise BadCredential("missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”."))
+        raise BadCredential(
+            "missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”.")
+        )
     if len(found) > 1:
-        raise BadCredential("two_keys", _("Two different keys were sent. Send one app key, in one header."))
+        raise BadCredential(
+            "two_keys", _("Two different keys were sent. Send one app key, in one header.")
+        )
     key = found.pop()
     if not is_well_formed(key):
-        raise BadCredential("malformed_key", _("This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ on."))
+        raise BadCredential(
+            "malformed_key",
+            _(
+                "This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ "
+                "on."
+            ),
+        )
     return key
 
 
@@ -48,5 +60,6 @@ def _keys_in(name: str, value: str) -> list[str]:
 
 def _bearer(value: str) -> str:
     match = _BEARER.fullmatch(value)
-    # Any other scheme counts as a key that is none: it must not be skipped in favour of another header.
+    # Any other scheme counts as a key that is none: it must not be skipped in favour of another
+    # header.
     return match.group(1).strip() if match else f"not a bearer: {value}"

@@ -18,7 +18,7 @@ _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY: Final = re.compile(rf"{KEY_START}[0-9A-Za-z]{{{BODY_LENGTH + CHECK_LENGTH}}}", re.ASCII)
 
 
-# ------------------------------------------------------------------------------------------------ the text of a key
+# -------------------------------------------------------------------------------- the text of a key
 
 
 def new_key() -> str:

@@ -7,7 +7,9 @@ from django.utils.translation import ngettext
 
 
 class LongEnough(MinimumLengthValidator):
-    """Django's rule. Its message has another msgid since 5.2 than its catalogs, so that Chinese pages would say it in English."""
+    """Django's rule. Its message has another msgid since 5.2 than its catalogs, so that Chinese
+    pages would say it in English.
+    """
 
     def get_error_message(self) -> str:
         text = ngettext(

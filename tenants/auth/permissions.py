@@ -1,4 +1,6 @@
-"""Who may do what: one table of actions by role and by app-key scope, and the predicates built on it."""
+"""Who may do what: one table of actions by role and by app-key scope, and the predicates built on
+it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,13 @@ class Action(StrEnum):
     OWN_WORKSPACE = "own_workspace"
 
 
-_VIEWER = {Action.VIEW_MODELS, Action.VIEW_DEFAULTS, Action.VIEW_USAGE, Action.VIEW_PROVIDERS, Action.VIEW_MEMBERS}
+_VIEWER = {
+    Action.VIEW_MODELS,
+    Action.VIEW_DEFAULTS,
+    Action.VIEW_USAGE,
+    Action.VIEW_PROVIDERS,
+    Action.VIEW_MEMBERS,
+}
 _EDITOR = _VIEWER | {Action.USE_MODELS, Action.VIEW_APP_KEYS, Action.MANAGE_OWN_APP_KEYS}
 _ADMIN = _EDITOR | {
     Action.MANAGE_PROVIDERS,
@@ -64,7 +72,8 @@ _READ = {action for action in Action if action.startswith("view_")}
 SCOPE_ACTIONS: dict[Scope, frozenset[Action]] = {
     Scope.USE: frozenset({Action.USE_MODELS}),
     Scope.READ: frozenset(_READ),
-    # Reading comes with managing, so that an answer to a write may show the row; owning a workspace needs a person.
+    # Reading comes with managing, so that an answer to a write may show the row; owning a workspace
+    # needs a person.
     Scope.MANAGE: frozenset(set(Action) - {Action.USE_MODELS, Action.OWN_WORKSPACE}),
 }
 # How pages name a role, and what somebody "cannot" do without an action.
@@ -117,11 +126,21 @@ def actions_of(role: Role | None, scopes: frozenset[Scope] | None = None) -> fro
 
 
 def scopes_of(role: Role) -> frozenset[Scope]:
-    """The scopes that a person of this role may give to an app key: those of which the role holds the very point."""
-    needed = {Scope.USE: Action.USE_MODELS, Scope.READ: Action.VIEW_MODELS, Scope.MANAGE: Action.MANAGE_PROVIDERS}
+    """The scopes that a person of this role may give to an app key: those of which the role holds
+    the very point.
+    """
+    needed = {
+        Scope.USE: Action.USE_MODELS,
+        Scope.READ: Action.VIEW_MODELS,
+        Scope.MANAGE: Action.MANAGE_PROVIDERS,
+    }
     return frozenset(scope for scope, action in needed.items() if action in ROLE_ACTIONS[role])
 
 
 def can_change_role(*, actor: Role, current: Role, new: Role) -> bool:
     """Nobody gives or takes a role above the own one."""
-    return actor in (Role.OWNER, Role.ADMIN) and RANK[current] <= RANK[actor] and RANK[new] <= RANK[actor]
+    return (
+        actor in (Role.OWNER, Role.ADMIN)
+        and RANK[current] <= RANK[actor]
+        and RANK[new] <= RANK[actor]
+    )

@@ -20,7 +20,9 @@ from tenants.auth.permissions import Action, Role, Scope, actions_of
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is acting, in which workspace, with which rights. Everything that decides asks this object."""
+    """Who is acting, in which workspace, with which rights. Everything that decides asks this
+    object.
+    """
 
     kind: str  # "user" or "app_key"
     tenant_id: UUID
@@ -35,8 +37,11 @@ class Principal:
     allowed_providers: frozenset[str]  # empty: all
     allowed_models: frozenset[str]  # "provider/model"; empty: all
     config_version: int
-    allowed_operations: frozenset[str] = frozenset()  # endpoints of /v1 such as "embeddings"; empty: all
-    # The key's last use lies more than LAST_USED_INTERVAL back: whoever serves the request writes it (TOUCH_SQL).
+    allowed_operations: frozenset[str] = (
+        frozenset()
+    )  # endpoints of /v1 such as "embeddings"; empty: all
+    # The key's last use lies more than LAST_USED_INTERVAL back: whoever serves the request writes
+    # it (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
     def can(self, action: Action) -> bool:
@@ -47,25 +52,33 @@ class Principal:
         return not self.allowed_operations or operation in self.allowed_operations
 
     def may_use(self, provider: str, model: str) -> bool:
-        """Whether this key's own limits let it use a model. `model` is the bare name, without the provider."""
+        """Whether this key's own limits let it use a model. `model` is the bare name, without the
+        provider.
+        """
         if self.allowed_providers and provider not in self.allowed_providers:
             return False
         return not self.allowed_models or f"{provider}/{model}" in self.allowed_models
 
 
-# ---------------------------------------------------------------------------------------------- from row to principal
+# ---------------------------------------------------------------------------- from row to principal
 
-# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter: digest(key).
+# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter:
+# digest(key).
 PRINCIPAL_SQL: Final = (
-    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, k.allowed_operations, k.expires, k.revoked, k.last_used,"
-    " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, t.config_version"
+    "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, "
+    "k.allowed_operations, k.expires, k.revoked, k.last_used,"
+    " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, "
+    "t.config_version"
     " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
     " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
     " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
     " WHERE k.digest = {p}"
 )
 # Parameters: touch_parameters(...).
-TOUCH_SQL: Final = "UPDATE tenants_appkey SET last_used = {p} WHERE id = {p} AND (last_used IS NULL OR last_used < {p})"
+TOUCH_SQL: Final = (
+    "UPDATE tenants_appkey SET last_used = {p} WHERE id = {p} AND (last_used IS NULL OR "
+    "last_used < {p})"
+)
 
 
 class _Row(NamedTuple):
@@ -95,21 +108,33 @@ MADE: Final = 1024  # principals kept per process
 _made: dict[str, tuple[_Row, Principal]] = {}
 
 
-def principal_from_row(row: Sequence[Any] | None, now: datetime, *, key: str | None = None) -> Principal:
-    """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in constant time once more.
+def principal_from_row(
+    row: Sequence[Any] | None, now: datetime, *, key: str | None = None
+) -> Principal:
+    """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in
+    constant time once more.
 
-    Raises BadCredential: 401 for an unknown, revoked or expired key and for one whose owner left, 403 for a suspended workspace.
+    Raises BadCredential: 401 for an unknown, revoked or expired key and for one whose owner left,
+    403 for a suspended workspace.
     """
     found = _Row(*row) if row is not None else None
     if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
-        raise BadCredential("unknown_key", _("This app key is not known here. It may have been deleted, or belongs to another server."))
+        raise BadCredential(
+            "unknown_key",
+            _(
+                "This app key is not known here. It may have been deleted, or belongs to another "
+                "server."
+            ),
+        )
     _refuse_dead_key(found, now)
     touch_due = found.last_used is None or now - read_time(found.last_used) > LAST_USED_INTERVAL
     return _principal_of(found, touch_due=touch_due)
 
 
 def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
-    """The same for the same row: made once while nothing in it changes. What depends on the time was looked at before."""
+    """The same for the same row: made once while nothing in it changes. What depends on the time
+    was looked at before.
+    """
     kept = _made.get(row.digest)
     if kept is not None and kept[0] == row and kept[1].touch_due == touch_due:
         return kept[1]
@@ -140,22 +165,37 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
 
 def _refuse_dead_key(row: _Row, now: datetime) -> None:
     if row.revoked is not None:
-        raise BadCredential("revoked_key", _("This app key was revoked. Use another one or ask for a new one."))
+        raise BadCredential(
+            "revoked_key", _("This app key was revoked. Use another one or ask for a new one.")
+        )
     if row.expires is not None and read_time(row.expires) <= now:
-        raise BadCredential("expired_key", _("This app key has expired. Use another one or ask for a new one."))
+        raise BadCredential(
+            "expired_key", _("This app key has expired. Use another one or ask for a new one.")
+        )
     if not _owner_stands(row):
         raise BadCredential(
             "owner_left",
-            _("This key's owner left the workspace, so the key does nothing any more. Ask a member for a new one."),
+            _(
+                "This key's owner left the workspace, so the key does nothing any more. Ask a "
+                "member for a new one."
+            ),
         )
     if row.tenant_status == "closed":
-        raise BadCredential("workspace_closed", _("This workspace was closed by its owner. Its models cannot be called any more."))
+        raise BadCredential(
+            "workspace_closed",
+            _("This workspace was closed by its owner. Its models cannot be called any more."),
+        )
     if row.tenant_status != "active":
-        raise BadCredential("workspace_suspended", _("This workspace is suspended. Ask the operator of this server."))
+        raise BadCredential(
+            "workspace_suspended",
+            _("This workspace is suspended. Ask the operator of this server."),
+        )
 
 
 def _owner_stands(row: _Row) -> bool:
-    """A person's key lives as long as the person is an active member; a command's key has no person behind it."""
+    """A person's key lives as long as the person is an active member; a command's key has no person
+    behind it.
+    """
     if row.created_by_id is None:
         return bool(row.made_by_command)
     return bool(row.is_active) and row.role is not None
@@ -166,11 +206,12 @@ def touch_parameters(key_id: UUID, now: datetime, dialect: Dialect) -> tuple[Any
     return tuple(map(dialect.value, (now, key_id, now - LAST_USED_INTERVAL)))
 
 
-# ------------------------------------------------------------------------------------------------------------ Django
+# ------------------------------------------------------------------------------------------- Django
 
 
 def find_principal(headers: Mapping[str, str]) -> Principal:
-    """Who sent these headers (lower-case names), through Django's connection; writes the key's last use when due.
+    """Who sent these headers (lower-case names), through Django's connection; writes the key's last
+    use when due.
 
     Raises BadCredential.
     """
@@ -184,7 +225,10 @@ def find_principal(headers: Mapping[str, str]) -> Principal:
         cursor.execute(PRINCIPAL_SQL.format(p=dialect.mark), [digest(key)])
         principal = principal_from_row(cursor.fetchone(), now, key=key)
         if principal.touch_due and principal.app_key_id is not None:
-            cursor.execute(TOUCH_SQL.format(p=dialect.mark), touch_parameters(principal.app_key_id, now, dialect))
+            cursor.execute(
+                TOUCH_SQL.format(p=dialect.mark),
+                touch_parameters(principal.app_key_id, now, dialect),
+            )
     return principal
 
 

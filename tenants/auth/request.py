@@ -1,4 +1,6 @@
-"""Requests of which it is known who sends them. These are types only: TenantMiddleware adds what is named here."""
+"""Requests of which it is known who sends them. These are types only: TenantMiddleware adds what is
+named here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class TenantRequest(PageRequest):
     tenant: Tenant | None
     principal: Principal | None
     membership: Membership | None  # None for an app key
-    memberships: list[Membership]  # the person's, with their tenants; set on the pages of a workspace only
+    memberships: list[
+        Membership
+    ]  # the person's, with their tenants; set on the pages of a workspace only
     bad_credential: BadCredential | None  # set on the REST API only
 
 
@@ -30,7 +34,9 @@ class SignedInRequest(PageRequest):
 
 
 class WorkspaceAPIRequest(Request):
-    """An app key's request to the REST API, once authenticated. DRF passes on what Django's request has."""
+    """An app key's request to the REST API, once authenticated. DRF passes on what Django's request
+    has.
+    """
 
     tenant: Tenant
     principal: Principal
@@ -46,7 +52,9 @@ class WorkspaceRequest(SignedInRequest):
 
 
 def in_workspace(request: HttpRequest) -> TypeGuard[WorkspaceRequest]:
-    """Whether the middleware has found the sender to be a member of the workspace that the URL names."""
+    """Whether the middleware has found the sender to be a member of the workspace that the URL
+    names.
+    """
     return getattr(request, "membership", None) is not None
 
 

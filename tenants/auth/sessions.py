@@ -11,7 +11,9 @@ _KEY: Final = re.compile(r"[a-z0-9]{8,40}", re.ASCII)
 
 
 class SessionStore(DatabaseStore):
-    """A cookie is anybody's text: PostgreSQL answers one with a NUL in it, which a quoted cookie can spell, with an error."""
+    """A cookie is anybody's text: PostgreSQL answers one with a NUL in it, which a quoted cookie
+    can spell, with an error.
+    """
 
     def _validate_session_key(self, key: Any) -> bool:
         return isinstance(key, str) and _KEY.fullmatch(key) is not None

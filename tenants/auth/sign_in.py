@@ -1,4 +1,6 @@
-"""Signing in by e-mail address and password, throttled wherever a password is typed: our page and the operators' site alike."""
+"""Signing in by e-mail address and password, throttled wherever a password is typed: our page and
+the operators' site alike.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,16 @@ class TooManyAttempts(ServiceError):
 
 
 class ThrottledBackend(ModelBackend):
-    """Django's own check of a password, behind the throttle. An unknown account costs the same time as a wrong password."""
+    """Django's own check of a password, behind the throttle. An unknown account costs the same time
+    as a wrong password.
+    """
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> User | None:
         account = username if username is not None else kwargs.get(User.USERNAME_FIELD)
         if not account or password is None:
@@ -39,7 +47,9 @@ class ThrottledBackend(ModelBackend):
         if throttle.wait_before_sign_in(request, account):
             raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
         # Databases refuse NUL and lone surrogates; no account holds them.
-        return super().authenticate(request, username=account if account.isprintable() else "-", password=password)
+        return super().authenticate(
+            request, username=account if account.isprintable() else "-", password=password
+        )
 
 
 def authenticate(request: HttpRequest, *, email: str, password: str) -> User | None:
@@ -54,7 +64,9 @@ def authenticate(request: HttpRequest, *, email: str, password: str) -> User | N
 
 
 @receiver(user_login_failed)
-def _count_failure(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+def _count_failure(
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
     account = credentials.get("username") or credentials.get(User.USERNAME_FIELD) or ""
     if not throttle.wait_before_sign_in(request, account):
         throttle.count_failed_sign_in(request, account)

@@ -1,4 +1,6 @@
-"""How often a sign-in may fail: by account, by address, and by both. Counted in the database, so all processes agree."""
+"""How often a sign-in may fail: by account, by address, and by both. Counted in the database, so
+all processes agree.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ LIMITS: Final = (
     Limit(("account", "address"), 5),
     # Guessing from many addresses. Higher, because it locks the owner out too.
     Limit(("account",), 20),
-    # Trying one password on many accounts; an office behind one address makes some mistakes as well.
+    # Trying one password on many accounts; an office behind one address makes some mistakes as
+    # well.
     Limit(("address",), 50),
 )
 
@@ -43,7 +46,9 @@ def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
     now = timezone.now()
     failures = {key: limit.failures for key, limit in _keys(request, account)}
     rows = SignInFailures.objects.filter(key__in=failures, since__gt=now - WINDOW)
-    waits = [(row.since + WINDOW - now).total_seconds() for row in rows if row.count >= failures[row.key]]
+    waits = [
+        (row.since + WINDOW - now).total_seconds() for row in rows if row.count >= failures[row.key]
+    ]
     return max(waits, default=0.0)
 
 
@@ -66,13 +71,18 @@ def _count(key: str, now: datetime) -> None:
 
 
 def forget_failed_sign_ins(request: HttpRequest | None, account: str) -> None:
-    """After a sign-in that succeeded. The address keeps its count: one's own account must not cover for guessing at others."""
+    """After a sign-in that succeeded. The address keeps its count: one's own account must not cover
+    for guessing at others.
+    """
     keys = [key for key, limit in _keys(request, account) if "account" in limit.by]
     SignInFailures.objects.filter(key__in=keys).delete()
 
 
 def _keys(request: HttpRequest | None, account: str) -> Iterator[tuple[str, Limit]]:
-    values = {"account": account.strip().lower(), "address": (request.META.get("REMOTE_ADDR") or "") if request else ""}
+    values = {
+        "account": account.strip().lower(),
+        "address": (request.META.get("REMOTE_ADDR") or "") if request else "",
+    }
     for limit in LIMITS:
         text = "\0".join(f"{part}={values[part]}" for part in limit.by)
         yield hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), limit

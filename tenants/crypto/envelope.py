@@ -1,4 +1,5 @@
-"""Sealing and opening of one secret text for one tenant: RSA-OAEP around a data key, AES-256-GCM around the text. Pure.
+"""Sealing and opening of one secret text for one tenant: RSA-OAEP around a data key, AES-256-GCM
+around the text. Pure.
 
     token   = "c1." kid "." mkid "." b64u(wrapped) "." b64u(nonce) "." b64u(ciphertext || tag)
     context = length-prefixed: "c1", tenant, provider, endpoint origin, name, row id, row version, kid, mkid
@@ -7,7 +8,8 @@
     key     = HKDF-SHA256(dek, salt = pepper[mkid], info = context)
     text    = AES-256-GCM(key, nonce, aad = context, plaintext)
 
-RSA alone tells nothing of who encrypted; the pepper, derived from a master key that the database does not hold, does.
+RSA alone tells nothing of who encrypted; the pepper, derived from a master key that the database
+does not hold, does.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ RSA_BITS: Final = 3072
 DEK_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
-LONGEST_TEXT: Final = 64 * 1024  # bytes of plaintext; provider keys and service account files are far shorter
+LONGEST_TEXT: Final = (
+    64 * 1024
+)  # bytes of plaintext; provider keys and service account files are far shorter
 TOKEN_START: Final = "c1"  # noqa: S105
 PRIVATE_START: Final = "k1"
 
@@ -41,7 +45,9 @@ _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class EnvelopeError(ValueError):
-    """The envelope does not open: damaged, for another row, tenant, origin or key, or no envelope at all."""
+    """The envelope does not open: damaged, for another row, tenant, origin or key, or no envelope
+    at all.
+    """
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,20 @@ class Binding:
     version: int
 
     def context(self, kid: str, mkid: str) -> bytes:
-        """OAEP label, HKDF info and AAD alike. Every part carries its length: no two bindings share one encoding."""
-        parts = (TOKEN_START, str(self.tenant), self.provider, self.origin, self.name, self.row, str(self.version), kid, mkid)
+        """OAEP label, HKDF info and AAD alike. Every part carries its length: no two bindings share
+        one encoding.
+        """
+        parts = (
+            TOKEN_START,
+            str(self.tenant),
+            self.provider,
+            self.origin,
+            self.name,
+            self.row,
+            str(self.version),
+            kid,
+            mkid,
+        )
         return _prefixed(*parts)
 
 
@@ -72,8 +90,11 @@ class Token:
     sealed: bytes
 
 
-def seal(text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, binding: Binding) -> str:
-    """A token that only the private half of `public` opens, with the same pepper (32 bytes) and binding.
+def seal(
+    text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, binding: Binding
+) -> str:
+    """A token that only the private half of `public` opens, with the same pepper (32 bytes) and
+    binding.
 
     Raises EnvelopeError for a text that is too long.
     """
@@ -86,33 +107,50 @@ def seal(text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, b
     cipher = _gcm(derive(dek, context, salt=pepper), nonce, context)
     ciphertext, tag = cipher.encrypt_and_digest(plain)
     wrapped = _oaep(public, context).encrypt(dek)
-    return ".".join((TOKEN_START, kid, mkid, _encode(wrapped), _encode(nonce), _encode(ciphertext + tag)))
+    return ".".join(
+        (TOKEN_START, kid, mkid, _encode(wrapped), _encode(nonce), _encode(ciphertext + tag))
+    )
 
 
 def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Binding) -> str:
-    """The text. Raises EnvelopeError, always with the same words: what exactly was wrong is nobody's business."""
+    """The text. Raises EnvelopeError, always with the same words: what exactly was wrong is
+    nobody's business.
+    """
     context = binding.context(token.kid, token.mkid)
     try:
         dek = _oaep(private, context).decrypt(token.wrapped)
         cipher = _gcm(derive(dek, context, salt=pepper), token.nonce, context)
-        plain: bytes = cipher.decrypt_and_verify(token.sealed[:-TAG_BYTES], token.sealed[-TAG_BYTES:])
+        plain: bytes = cipher.decrypt_and_verify(
+            token.sealed[:-TAG_BYTES], token.sealed[-TAG_BYTES:]
+        )
         return plain.decode("utf-8")
     except (ValueError, TypeError):
         raise EnvelopeError("the envelope does not open") from None
 
 
 def parse(text: str) -> Token:
-    """Take a token apart. Raises EnvelopeError for anything that `seal` would not have written, byte for byte."""
+    """Take a token apart. Raises EnvelopeError for anything that `seal` would not have written,
+    byte for byte.
+    """
     parts = text.split(".")
-    if len(parts) != 6 or parts[0] != TOKEN_START or not KEY_ID.fullmatch(parts[1]) or not KEY_ID.fullmatch(parts[2]):
+    if (
+        len(parts) != 6
+        or parts[0] != TOKEN_START
+        or not KEY_ID.fullmatch(parts[1])
+        or not KEY_ID.fullmatch(parts[2])
+    ):
         raise EnvelopeError("not a sealed text")
     wrapped, nonce, sealed = (_decode(part) for part in parts[3:])
-    if len(wrapped) != RSA_BITS // 8 or len(nonce) != NONCE_BYTES or not TAG_BYTES <= len(sealed) <= LONGEST_TEXT + TAG_BYTES:
+    if (
+        len(wrapped) != RSA_BITS // 8
+        or len(nonce) != NONCE_BYTES
+        or not TAG_BYTES <= len(sealed) <= LONGEST_TEXT + TAG_BYTES
+    ):
         raise EnvelopeError("not a sealed text")
     return Token(parts[1], parts[2], wrapped, nonce, sealed)
 
 
-# -------------------------------------------------------------------------------------------- a tenant's private key
+# --------------------------------------------------------------------------- a tenant's private key
 
 
 def fingerprint(key: RSA.RsaKey) -> str:
@@ -121,11 +159,17 @@ def fingerprint(key: RSA.RsaKey) -> str:
 
 
 def seal_private(key: RSA.RsaKey, *, tenant: UUID, kid: str, mkid: str, master: bytes) -> str:
-    """ "k1.mkid.nonce.ciphertext": the private key under a master key, bound to tenant, kid and fingerprint."""
+    """ "k1.mkid.nonce.ciphertext": the private key under a master key, bound to tenant, kid and
+    fingerprint.
+    """
     context = _prefixed(PRIVATE_START, str(tenant), kid, fingerprint(key), mkid)
-    numbers = json.dumps([format(int(part), "x") for part in (key.n, key.e, key.d, key.p, key.q, key.u)])
+    numbers = json.dumps(
+        [format(int(part), "x") for part in (key.n, key.e, key.d, key.p, key.q, key.u)]
+    )
     nonce = secrets.token_bytes(NONCE_BYTES)
-    ciphertext, tag = _gcm(_private_key_key(master, context), nonce, context).encrypt_and_digest(numbers.encode("ascii"))
+    ciphertext, tag = _gcm(_private_key_key(master, context), nonce, context).encrypt_and_digest(
+        numbers.encode("ascii")
+    )
     return ".".join((PRIVATE_START, mkid, _encode(nonce), _encode(ciphertext + tag)))
 
 
@@ -137,8 +181,11 @@ def private_mkid(sealed: str) -> str:
     return parts[1]
 
 
-def open_private(sealed: str, *, tenant: UUID, kid: str, fingerprint: str, master: bytes) -> RSA.RsaKey:
-    """The key pair. Its numbers are authenticated, so they are not checked again (that costs 34 ms).
+def open_private(
+    sealed: str, *, tenant: UUID, kid: str, fingerprint: str, master: bytes
+) -> RSA.RsaKey:
+    """The key pair. Its numbers are authenticated, so they are not checked again (that costs 34
+    ms).
 
     Raises EnvelopeError.
     """
@@ -147,7 +194,9 @@ def open_private(sealed: str, *, tenant: UUID, kid: str, fingerprint: str, maste
     nonce, body = (_decode(part) for part in sealed.split(".")[2:])
     try:
         cipher = _gcm(_private_key_key(master, context), nonce, context)
-        numbers: list[Any] = json.loads(cipher.decrypt_and_verify(body[:-TAG_BYTES], body[-TAG_BYTES:]))
+        numbers: list[Any] = json.loads(
+            cipher.decrypt_and_verify(body[:-TAG_BYTES], body[-TAG_BYTES:])
+        )
     except ValueError:
         raise EnvelopeError("the private key does not open") from None
     n, e, d, p, q, u = (int(number, 16) for number in numbers)
@@ -158,7 +207,7 @@ def _private_key_key(master: bytes, context: bytes) -> bytes:
     return derive(master, b"modelkeep/private-key/v1" + context)
 
 
-# --------------------------------------------------------------------------------------------------------------- parts
+# -------------------------------------------------------------------------------------------- parts
 
 
 def _prefixed(*parts: str) -> bytes:
@@ -167,7 +216,9 @@ def _prefixed(*parts: str) -> bytes:
 
 
 def _oaep(key: RSA.RsaKey, label: bytes) -> Any:
-    return PKCS1_OAEP.new(key, hashAlgo=SHA256, mgfunc=lambda seed, length: MGF1(seed, length, SHA256), label=label)
+    return PKCS1_OAEP.new(
+        key, hashAlgo=SHA256, mgfunc=lambda seed, length: MGF1(seed, length, SHA256), label=label
+    )
 
 
 def _gcm(key: bytes, nonce: bytes, aad: bytes) -> Any:

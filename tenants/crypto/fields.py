@@ -1,8 +1,9 @@
 """The one encrypted column type: django-encrypted-model-fields made strict.
 
-Release 0.6.5 of the package is unsafe as it comes (tests/tenants/crypto/test_fields.py shows each trap): bulk_update writes every
-row's plaintext into every row, a wrong key is silent and the next save encrypts twice, input that looks like a token is
-decrypted, look-ups find nothing, dumpdata and forms print plaintext. Used for KeyPair.private_sealed only.
+Release 0.6.5 of the package is unsafe as it comes (tests/tenants/crypto/test_fields.py shows each
+trap): bulk_update writes every row's plaintext into every row, a wrong key is silent and the next
+save encrypts twice, input that looks like a token is decrypted, look-ups find nothing, dumpdata and
+forms print plaintext. Used for KeyPair.private_sealed only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def _crypter(master_keys: str, secret_key: str) -> MultiFernet:
 
 
 def crypter() -> MultiFernet:
-    """The keys of now, not those of the import. Raises MasterKeyError where there is no usable master key."""
+    """The keys of now, not those of the import. Raises MasterKeyError where there is no usable
+    master key.
+    """
     return _crypter(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
 
 
@@ -44,13 +47,17 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
             return value
         raise TypeError(f"{self.name} takes text, not {type(value).__name__}")
 
-    def from_db_value(self, value: Any, expression: Any = None, connection: Any = None) -> str | None:
+    def from_db_value(
+        self, value: Any, expression: Any = None, connection: Any = None
+    ) -> str | None:
         if value is None:
             return None
         try:
             return crypter().decrypt(value.encode("ascii")).decode("utf-8")
         except (InvalidToken, UnicodeEncodeError):
-            raise FieldUnreadable(f"{self.model._meta.label}.{self.name} does not open with this installation's master keys") from None
+            raise FieldUnreadable(
+                f"{self.model._meta.label}.{self.name} does not open with this installation's master keys"
+            ) from None
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> str | None:
         return self.get_db_prep_save(value, connection)
@@ -59,13 +66,18 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
         if value is None:
             return None
         if not isinstance(value, str):
-            # Expressions come from update(F()), Value() and bulk_update(); their text would be encrypted.
-            raise TypeError(f"{self.name} takes text, not {type(value).__name__}; use save(update_fields=...)")
+            # Expressions come from update(F()), Value() and bulk_update(); their text would be
+            # encrypted.
+            raise TypeError(
+                f"{self.name} takes text, not {type(value).__name__}; use save(update_fields=...)"
+            )
         return crypter().encrypt(value.encode("utf-8")).decode("ascii")
 
     def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
         if lookup_name not in ALLOWED_LOOKUPS:
-            raise FieldError(f"{self.name} is encrypted: it can be looked up by isnull only, not by {lookup_name}")
+            raise FieldError(
+                f"{self.name} is encrypted: it can be looked up by isnull only, not by {lookup_name}"
+            )
         found: type[Lookup[Any]] | None = super().get_lookup(lookup_name)
         return found
 
@@ -73,7 +85,9 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
         raise FieldError(f"{self.name} is encrypted: nothing can be computed from it")
 
     def value_to_string(self, obj: Any) -> NoReturn:
-        raise TypeError(f"{self.name} is encrypted and is not written out; exclude {self.model._meta.label} from dumpdata")
+        raise TypeError(
+            f"{self.name} is encrypted and is not written out; exclude {self.model._meta.label} from dumpdata"
+        )
 
     def formfield(self, **kwargs: Any) -> None:
         """No form shows it."""

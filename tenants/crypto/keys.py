@@ -1,7 +1,15 @@
-"""Tenants' keys: the only door to sealing, opening, rotation and verification for every other module."""
+"""Tenants' keys: the only door to sealing, opening, rotation and verification for every other
+module.
+"""
 
 from tenants.crypto.envelope import RSA_BITS
-from tenants.crypto.key_pairs import CredentialUnreadable, KeysNotReady, make_key_pair, master_key_problems, prepare_key_pair
+from tenants.crypto.key_pairs import (
+    CredentialUnreadable,
+    KeysNotReady,
+    make_key_pair,
+    master_key_problems,
+    prepare_key_pair,
+)
 from tenants.crypto.rotation import (
     Progress,
     RotationReport,

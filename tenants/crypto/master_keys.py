@@ -1,4 +1,6 @@
-"""Master keys: parsed, refused when weak, and everything that is derived from them. Pure; settings.py imports it."""
+"""Master keys: parsed, refused when weak, and everything that is derived from them. Pure;
+settings.py imports it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ _HINT: Final = "Make one with: python -m config.first_start --print-master-key"
 
 
 class MasterKeyError(ValueError):
-    """The master keys cannot be used. `code` is missing, malformed, short, repeated, example or secret_key."""
+    """The master keys cannot be used. `code` is missing, malformed, short, repeated, example or
+    secret_key.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -60,7 +64,8 @@ class MasterKeys:
 
 @lru_cache(maxsize=8)
 def parse(text: str, secret_key: str = "") -> MasterKeys:
-    """Read "m2:<base64 of 32 bytes>,m1:<...>". `secret_key` is Django's, which no master key may equal.
+    """Read "m2:<base64 of 32 bytes>,m1:<...>". `secret_key` is Django's, which no master key may
+    equal.
 
     Raises MasterKeyError.
     """
@@ -70,7 +75,10 @@ def parse(text: str, secret_key: str = "") -> MasterKeys:
     for entry in text.split(","):
         mkid, separator, encoded = entry.strip().partition(":")
         if not separator or not KEY_ID.fullmatch(mkid):
-            raise MasterKeyError("malformed", f"A master key is written as id:base64, with an id of small letters and digits. {_HINT}")
+            raise MasterKeyError(
+                "malformed",
+                f"A master key is written as id:base64, with an id of small letters and digits. {_HINT}",
+            )
         key = _decode(mkid, encoded)
         if mkid in found or key in found.values():
             raise MasterKeyError("repeated", f"Master key {mkid} is there twice.")
@@ -85,15 +93,24 @@ def _decode(mkid: str, encoded: str) -> bytes:
     except binascii.Error:
         raise MasterKeyError("malformed", f"Master key {mkid} is not base64. {_HINT}") from None
     if len(key) != KEY_BYTES:
-        raise MasterKeyError("short", f"Master key {mkid} has {len(key)} bytes; {KEY_BYTES} random bytes are needed. {_HINT}")
+        raise MasterKeyError(
+            "short",
+            f"Master key {mkid} has {len(key)} bytes; {KEY_BYTES} random bytes are needed. {_HINT}",
+        )
     return key
 
 
 def _refuse_weak(mkid: str, key: bytes, encoded: str, secret_key: str) -> None:
-    if secret_key and (encoded in secret_key or key == secret_key.encode() or key == _decoded(secret_key)):
-        raise MasterKeyError("secret_key", f"Master key {mkid} equals SECRET_KEY. Use a key of its own. {_HINT}")
+    if secret_key and (
+        encoded in secret_key or key == secret_key.encode() or key == _decoded(secret_key)
+    ):
+        raise MasterKeyError(
+            "secret_key", f"Master key {mkid} equals SECRET_KEY. Use a key of its own. {_HINT}"
+        )
     if key in EXAMPLES:
-        raise MasterKeyError("example", f"Master key {mkid} is the one of the documentation. {_HINT}")
+        raise MasterKeyError(
+            "example", f"Master key {mkid} is the one of the documentation. {_HINT}"
+        )
     # 32 random bytes are never all printable; a typed sentence is.
     if len(set(key)) < LEAST_DIFFERENT or all(32 <= byte < 127 for byte in key):
         raise MasterKeyError("example", f"Master key {mkid} is not random. {_HINT}")
@@ -114,12 +131,16 @@ def derive(master: bytes, info: bytes, *, salt: bytes = b"") -> bytes:
 
 
 def pepper(master: bytes) -> bytes:
-    """What every envelope's key needs besides the RSA pair: without it a writer of the database forges nothing."""
+    """What every envelope's key needs besides the RSA pair: without it a writer of the database
+    forges nothing.
+    """
     return derive(master, b"modelkeep/pepper/v1")
 
 
 def check_value(master: bytes) -> str:
-    """64 hex digits that tell whether this is the same master key as before, and nothing else about it."""
+    """64 hex digits that tell whether this is the same master key as before, and nothing else about
+    it.
+    """
     return derive(master, b"modelkeep/check/v1").hex()
 
 
@@ -138,12 +159,18 @@ def field_keys(keys: MasterKeys) -> list[str]:
 
 
 def field_keys_or_placeholder(text: str, secret_key: str) -> list[str]:
-    """FIELD_ENCRYPTION_KEY for settings.py, which must load even where the master keys are not usable.
+    """FIELD_ENCRYPTION_KEY for settings.py, which must load even where the master keys are not
+    usable.
 
-    The package wants a key at import. The placeholder is a hash of nothing secret and is used for nothing: our only
-    encrypted column asks for the real keys each time and raises where there are none.
+    The package wants a key at import. The placeholder is a hash of nothing secret and is used for
+    nothing: our only encrypted column asks for the real keys each time and raises where there are
+    none.
     """
     try:
         return field_keys(parse(text, secret_key))
     except MasterKeyError:
-        return [base64.urlsafe_b64encode(hashlib.sha256(b"modelkeep: no master key").digest()).decode("ascii")]
+        return [
+            base64.urlsafe_b64encode(hashlib.sha256(b"modelkeep: no master key").digest()).decode(
+                "ascii"
+            )
+        ]

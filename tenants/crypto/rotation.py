@@ -1,4 +1,6 @@
-"""Key rotation without downtime, and `verify`, which opens everything. Used through tenants.crypto.keys."""
+"""Key rotation without downtime, and `verify`, which opens everything. Used through
+tenants.crypto.keys.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,13 @@ class SealedColumn:
         }
 
     def open(self, row: Any, purpose: str) -> str:
-        return sealing.open_sealed(**self.binding(row), version=row.version, token=row.sealed, purpose=purpose, subject=self.subject(row))
+        return sealing.open_sealed(
+            **self.binding(row),
+            version=row.version,
+            token=row.sealed,
+            purpose=purpose,
+            subject=self.subject(row),
+        )
 
 
 _columns: dict[type[models.Model], SealedColumn] = {}
@@ -81,13 +89,20 @@ def register_sealed(
     tenant_id: str | Getter = "tenant_id",
     subject: str | Getter | None = None,
 ) -> None:
-    """Let rotation re-seal and `verify` open this model's `sealed` column. Called in AppConfig.ready().
+    """Let rotation re-seal and `verify` open this model's `sealed` column. Called in
+    AppConfig.ready().
 
-    `name` is what `seal` is called with. The others are functions of a row, or names of its attributes; `base_url` gives the
-    effective one. `subject` names a row in counts ("credential:<id>"); without it the name and the primary key do.
+    `name` is what `seal` is called with. The others are functions of a row, or names of its
+    attributes; `base_url` gives the effective one. `subject` names a row in counts
+    ("credential:<id>"); without it the name and the primary key do.
     """
     _columns[model] = SealedColumn(
-        model, name, _getter(provider), _getter(base_url), _getter(tenant_id), _getter(subject or (lambda row: f"{name}:{row.pk}"))
+        model,
+        name,
+        _getter(provider),
+        _getter(base_url),
+        _getter(tenant_id),
+        _getter(subject or (lambda row: f"{name}:{row.pk}")),
     )
 
 
@@ -101,7 +116,9 @@ def _getter(what: str | Getter) -> Getter:
 
 @dataclass
 class RotationReport:
-    """Counts of sealed texts and key pairs: what was looked at, what was sealed anew, what could not be."""
+    """Counts of sealed texts and key pairs: what was looked at, what was sealed anew, what could
+    not be.
+    """
 
     kid: str = ""
     processed: int = 0
@@ -138,21 +155,23 @@ class VerifyReport:
         return self.key_pairs_failed + self.sealed_failed
 
 
-# ------------------------------------------------------------------------------------------------------------ rotation
+# ----------------------------------------------------------------------------------------- rotation
 
 
 def rotate(*, tenant: Tenant, actor: Actor, new_pair: bool = True) -> RotationReport:
-    """Give a tenant a new key pair and seal everything anew under it and under the newest master key.
+    """Give a tenant a new key pair and seal everything anew under it and under the newest master
+    key.
 
-    Calls go on meanwhile: old texts open with the retired pair until they are sealed anew. A run that was interrupted is
-    finished by the next one, which then makes no further pair. With `new_pair` False only the master key is renewed.
-    Raises KeysNotReady before anything is changed.
+    Calls go on meanwhile: old texts open with the retired pair until they are sealed anew. A run
+    that was interrupted is finished by the next one, which then makes no further pair. With
+    `new_pair` False only the master key is renewed. Raises KeysNotReady before anything is changed.
     """
     key_pair_store.sealing_master()
     report = RotationReport()
     with tenant_scope(tenant):
         _rewrap_pairs(tenant, report)
-        # What an earlier run left over is done first. Where there was something, this run is that one's end.
+        # What an earlier run left over is done first. Where there was something, this run is that
+        # one's end.
         rest = reseal(tenant)
         report.add(rest)
         started = KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.NEXT).exists()
@@ -169,7 +188,11 @@ def rotate(*, tenant: Tenant, actor: Actor, new_pair: bool = True) -> RotationRe
             action="key_pair.rotated" if new_pair else "master_key.renewed",
             object_type="key_pair",
             object_id=current.kid,
-            details={"processed": report.processed, "succeeded": report.succeeded, "failed": report.failed},
+            details={
+                "processed": report.processed,
+                "succeeded": report.succeeded,
+                "failed": report.failed,
+            },
         )
     bump_version(tenant.pk)
     sealing.forget()
@@ -178,7 +201,9 @@ def rotate(*, tenant: Tenant, actor: Actor, new_pair: bool = True) -> RotationRe
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a tenant's sealed texts are: `done` of `total` are under the current pair and the newest master key."""
+    """How far a tenant's sealed texts are: `done` of `total` are under the current pair and the
+    newest master key.
+    """
 
     total: int
     done: int
@@ -189,7 +214,9 @@ class Progress:
 
 
 def progress(*, tenant: Tenant) -> Progress:
-    """Read from the texts themselves, so that it is right after an interruption too. One query for each sealed column and one more."""
+    """Read from the texts themselves, so that it is right after an interruption too. One query for
+    each sealed column and one more.
+    """
     row = KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.CURRENT).first()
     kid, mkid = (row.kid if row else ""), key_pair_store.master_keys().newest
     tokens = [token for column in sealed_columns() for token in column.tokens_of(tenant.pk)]
@@ -197,9 +224,11 @@ def progress(*, tenant: Tenant) -> Progress:
 
 
 def begin_rotation(*, tenant: Tenant, actor: Actor) -> Progress:
-    """Give a tenant a new key pair; `continue_rotation` seals the texts anew. Where an earlier rotation is under way, nothing changes.
+    """Give a tenant a new key pair; `continue_rotation` seals the texts anew. Where an earlier
+    rotation is under way, nothing changes.
 
-    Texts that no longer open, and those that only wait for a newer master key, keep nobody from getting a new pair.
+    Texts that no longer open, and those that only wait for a newer master key, keep nobody from
+    getting a new pair.
 
     Making a pair takes 1 to 2 s. Raises KeysNotReady before anything is changed.
     """
@@ -232,19 +261,36 @@ def _is_under_way(tenant: Tenant) -> bool:
 
 
 def continue_rotation(*, tenant: Tenant, actor: Actor, seconds: float = 2.0) -> RotationReport:
-    """Seal anew what is left, for so many seconds at most; calls go on meanwhile. Raises KeysNotReady."""
+    """Seal anew what is left, for so many seconds at most; calls go on meanwhile. Raises
+    KeysNotReady.
+    """
     report = reseal(tenant, until=time.monotonic() + seconds)
     sealing.forget()
     if report.succeeded:
         bump_version(tenant.pk)
     if report.complete and report.succeeded:
         kid = key_pair_store.current_pair(tenant.pk).kid
-        _record(tenant, actor, "key_pair.resealed", kid, succeeded=report.succeeded, failed=report.failed)
+        _record(
+            tenant,
+            actor,
+            "key_pair.resealed",
+            kid,
+            succeeded=report.succeeded,
+            failed=report.failed,
+        )
     return report
 
 
 def _record(tenant: Tenant, actor: Actor, action: str, kid: str, **counts: int) -> None:
-    record(tenant=tenant, actor=actor, action=action, object_type="key_pair", object_id=kid, object_label=kid, details=counts)
+    record(
+        tenant=tenant,
+        actor=actor,
+        action=action,
+        object_type="key_pair",
+        object_id=kid,
+        object_label=kid,
+        details=counts,
+    )
 
 
 def _rewrap_pairs(tenant: Tenant, report: RotationReport) -> None:
@@ -253,15 +299,18 @@ def _rewrap_pairs(tenant: Tenant, report: RotationReport) -> None:
         try:
             report.succeeded += key_pair_store.rewrap(row)
         except CredentialUnreadable as error:
-            # A lost pair that is retired was replaced long ago; texts under it are counted where they are.
+            # A lost pair that is retired was replaced long ago; texts under it are counted where
+            # they are.
             if row.state != KeyPair.State.RETIRED:
                 report.fail(f"key pair {row.kid}", error.reason)
 
 
 def reseal(tenant: Tenant, *, until: float | None = None) -> RotationReport:
-    """Seal anew what is not under the tenant's current pair and the newest master key. Inside the tenant's scope.
+    """Seal anew what is not under the tenant's current pair and the newest master key. Inside the
+    tenant's scope.
 
-    until: of the monotonic clock; what is not done by then is left to the next run (`complete` is False).
+    until: of the monotonic clock; what is not done by then is left to the next run (`complete` is
+    False).
     """
     report = RotationReport()
     pair = key_pair_store.current_pair(tenant.pk)
@@ -278,7 +327,9 @@ def reseal(tenant: Tenant, *, until: float | None = None) -> RotationReport:
         except ServiceError as error:
             reason = getattr(error, "reason", error.code)
             report.fail(f"{column.name} {pk}", reason)
-            logger.error("%s %s of %s was not sealed anew: %s", column.name, pk, tenant.slug, reason)
+            logger.error(
+                "%s %s of %s was not sealed anew: %s", column.name, pk, tenant.slug, reason
+            )
     return report
 
 
@@ -314,7 +365,9 @@ def _is_under(token: str, kid: str, mkid: str) -> bool:
 
 
 def retire_master_keys() -> list[str]:
-    """After a rotation of every tenant without failures: older master keys are not needed any more. Returns their ids."""
+    """After a rotation of every tenant without failures: older master keys are not needed any more.
+    Returns their ids.
+    """
     newest, _master = key_pair_store.sealing_master()
     old = MasterKeyCheck.objects.exclude(mkid=newest)
     ids = list(old.values_list("mkid", flat=True))
@@ -322,11 +375,13 @@ def retire_master_keys() -> list[str]:
     return ids
 
 
-# -------------------------------------------------------------------------------------------------------------- verify
+# ------------------------------------------------------------------------------------------- verify
 
 
 def verify(*, tenant: Tenant | None = None) -> VerifyReport:
-    """Open every key pair and every sealed text of one tenant or of all, and count. Changes nothing but the count of openings."""
+    """Open every key pair and every sealed text of one tenant or of all, and count. Changes nothing
+    but the count of openings.
+    """
     report = VerifyReport()
     sealing.forget()
     for one in [tenant] if tenant is not None else Tenant.objects.order_by("slug"):
@@ -343,7 +398,9 @@ def _verify_pairs(tenant: Tenant, report: VerifyReport) -> None:
             key_pair_store.check_pair(row)
         except (ServiceError, ValueError) as error:
             report.key_pairs_failed += 1
-            report.failures.append(f"{tenant.slug}: key pair {row.kid} ({row.state}): {getattr(error, 'reason', 'damaged')}")
+            report.failures.append(
+                f"{tenant.slug}: key pair {row.kid} ({row.state}): {getattr(error, 'reason', 'damaged')}"
+            )
 
 
 def _verify_sealed(tenant: Tenant, report: VerifyReport) -> None:
@@ -356,4 +413,6 @@ def _verify_sealed(tenant: Tenant, report: VerifyReport) -> None:
             column.open(row, "verify")
         except ServiceError as error:
             report.sealed_failed += 1
-            report.failures.append(f"{tenant.slug}: {column.name} {pk}: {getattr(error, 'reason', error.code)}")
+            report.failures.append(
+                f"{tenant.slug}: {column.name} {pk}: {getattr(error, 'reason', error.code)}"
+            )

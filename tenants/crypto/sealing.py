@@ -1,4 +1,6 @@
-"""Seal a tenant's secret text, open it in one place only, and show a mask of it. Used through tenants.crypto.keys."""
+"""Seal a tenant's secret text, open it in one place only, and show a mask of it. Used through
+tenants.crypto.keys.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,33 @@ def forget() -> None:
     key_pairs.forget_pairs()
 
 
-def seal(*, tenant_id: UUID, provider: str, base_url: str, name: str, row_id: str, version: int, text: str) -> str:
-    """A token that opens only for the same tenant, provider, endpoint origin, column, row and version.
+def seal(
+    *,
+    tenant_id: UUID,
+    provider: str,
+    base_url: str,
+    name: str,
+    row_id: str,
+    version: int,
+    text: str,
+) -> str:
+    """A token that opens only for the same tenant, provider, endpoint origin, column, row and
+    version.
 
-    `base_url` is the effective one: the provider's own where the tenant typed none. Raises KeysNotReady.
+    `base_url` is the effective one: the provider's own where the tenant typed none. Raises
+    KeysNotReady.
     """
     mkid, master = key_pairs.sealing_master()
     pair = key_pairs.current_pair(tenant_id)
     binding = _binding(tenant_id, provider, base_url, name, row_id, version)
-    return envelope.seal(text, public=pair.key, kid=pair.kid, mkid=mkid, pepper=master_keys.pepper(master), binding=binding)
+    return envelope.seal(
+        text,
+        public=pair.key,
+        kid=pair.kid,
+        mkid=mkid,
+        pepper=master_keys.pepper(master),
+        binding=binding,
+    )
 
 
 def open_sealed(
@@ -64,7 +84,8 @@ def open_sealed(
     purpose: str,
     subject: str,
 ) -> Secret:
-    """The text: called right before it is used, and nowhere else. Each real opening is counted in KeyOpening.
+    """The text: called right before it is used, and nowhere else. Each real opening is counted in
+    KeyOpening.
 
     `purpose` is one of PURPOSES; `subject` names the row for the count, such as "credential:<id>".
     Raises CredentialUnreadable; a text that does not open is never returned, whole or in part.
@@ -72,7 +93,8 @@ def open_sealed(
     if purpose not in PURPOSES:
         raise ValueError(f"purpose {purpose!r} is none of {sorted(PURPOSES)}")
     binding = _binding(tenant_id, provider, base_url, name, row_id, version)
-    # The token itself is part of the key, and so are the master keys: whatever changes, the cache misses.
+    # The token itself is part of the key, and so are the master keys: whatever changes, the cache
+    # misses.
     cache_key = (settings.MODELKEEP_MASTER_KEYS, binding, token)
     found = None if purpose in UNCACHED else _opened.get(cache_key)
     if found is not None:
@@ -92,17 +114,23 @@ def _open(token: str, binding: Binding) -> str:
         if master is None:
             raise CredentialUnreadable("master_key")
         pair = key_pairs.pair_of(binding.tenant, parsed.kid)
-        return envelope.open_token(parsed, private=pair.key, pepper=master_keys.pepper(master), binding=binding)
+        return envelope.open_token(
+            parsed, private=pair.key, pepper=master_keys.pepper(master), binding=binding
+        )
     except EnvelopeError:
         raise CredentialUnreadable("damaged") from None
 
 
-def _binding(tenant_id: UUID, provider: str, base_url: str, name: str, row_id: str, version: int) -> Binding:
+def _binding(
+    tenant_id: UUID, provider: str, base_url: str, name: str, row_id: str, version: int
+) -> Binding:
     return Binding(tenant_id, provider, origin_of(base_url), name, str(row_id), version)
 
 
 def origin_of(url: str) -> str:
-    """ "scheme://host:port", in small letters, the port always written; "" for no URL. Raises ValueError for none that is one."""
+    """ "scheme://host:port", in small letters, the port always written; "" for no URL. Raises
+    ValueError for none that is one.
+    """
     if not url:
         return ""
     parts = urlsplit(url)
@@ -114,16 +142,26 @@ def origin_of(url: str) -> str:
 
 def _count(tenant_id: UUID, purpose: str, subject: str) -> None:
     with tenant_scope(tenant_id):
-        same = KeyOpening.objects.filter(tenant=tenant_id, day=timezone.now().date(), purpose=purpose, subject=subject)
+        same = KeyOpening.objects.filter(
+            tenant=tenant_id, day=timezone.now().date(), purpose=purpose, subject=subject
+        )
         if same.update(count=F("count") + 1):
             return
         try:
             with transaction.atomic():
-                KeyOpening.objects.create(tenant_id=tenant_id, day=timezone.now().date(), purpose=purpose, subject=subject, count=1)
+                KeyOpening.objects.create(
+                    tenant_id=tenant_id,
+                    day=timezone.now().date(),
+                    purpose=purpose,
+                    subject=subject,
+                    count=1,
+                )
         except IntegrityError:
             same.update(count=F("count") + 1)
 
 
 def mask(secret: str) -> str:
-    """Eight dots, whatever the length, and the last 4 characters of a key of 20 or more: never more than a fifth of it."""
+    """Eight dots, whatever the length, and the last 4 characters of a key of 20 or more: never more
+    than a fifth of it.
+    """
     return DOTS + (secret[-4:] if len(secret) >= 20 else "")

@@ -14,37 +14,62 @@ from django.utils.translation import gettext_lazy as _
 from core.web.forms import PageForm
 
 THEMES = (("", _("Same as the system")), ("light", _("Light")), ("dark", _("Dark")))
-PASSWORD_RULES = _("At least 10 characters; not a common password, not only digits, not like your name or address.")
+PASSWORD_RULES = _(
+    "At least 10 characters; not a common password, not only digits, not like your name or address."
+)
 
 
 class SignInForm(AuthenticationForm):
     """One text for every failure: whether an account exists is nobody's business."""
 
-    error_messages = {"invalid_login": _("E-mail address or password is wrong."), "inactive": _("E-mail address or password is wrong.")}
+    error_messages = {
+        "invalid_login": _("E-mail address or password is wrong."),
+        "inactive": _("E-mail address or password is wrong."),
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("E-mail address")
-        self.fields["username"].widget.attrs |= {"autocomplete": "username", "inputmode": "email", "spellcheck": "false"}
+        self.fields["username"].widget.attrs |= {
+            "autocomplete": "username",
+            "inputmode": "email",
+            "spellcheck": "false",
+        }
         self.fields["password"].widget.attrs |= {"autocomplete": "current-password"}
 
 
 def time_zones() -> list[tuple[str, Any]]:
     """All zones by region: what a person may choose, the server's own first."""
-    names = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/")))
+    names = sorted(
+        name
+        for name in available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
+    )
     regions = groupby(names, key=lambda name: name.partition("/")[0])
-    groups = [(region, [(name, name.partition("/")[2].replace("_", " ")) for name in members]) for region, members in regions]
+    groups = [
+        (region, [(name, name.partition("/")[2].replace("_", " ")) for name in members])
+        for region, members in regions
+    ]
     first = _("Same as the server (%(zone)s)") % {"zone": settings.TIME_ZONE}
     return [("", first), ("UTC", "UTC"), *groups]
 
 
 class ProfileForm(PageForm):
     unmarked = ("language", "theme", "time_zone")  # one is always chosen
-    name = forms.CharField(label=_("Name"), max_length=120, required=False, help_text=_("Shown to the other members."))
-    language = forms.ChoiceField(label=_("Language"), required=False, choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES])
+    name = forms.CharField(
+        label=_("Name"), max_length=120, required=False, help_text=_("Shown to the other members.")
+    )
+    language = forms.ChoiceField(
+        label=_("Language"),
+        required=False,
+        choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
+    )
     theme = forms.ChoiceField(label=_("Theme"), required=False, choices=THEMES)
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), required=False, choices=time_zones, help_text=_("For times and dates on your pages. Downloads use UTC.")
+        label=_("Time zone"),
+        required=False,
+        choices=time_zones,
+        help_text=_("For times and dates on your pages. Downloads use UTC."),
     )
 
 
@@ -65,7 +90,9 @@ class ThemeForm(PageForm):
 class JoinForm(PageForm):
     """A new account for an invited address."""
 
-    name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
     password = forms.CharField(
         label=_("Password"),
         strip=False,

@@ -20,7 +20,12 @@ SCOPE_LABELS = {
     Scope.READ: _("Read settings and usage: GET of the REST API"),
     Scope.MANAGE: _("Change settings: all of the REST API"),
 }
-DAYS = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, pgettext_lazy("expiry", "Never")))
+DAYS = (
+    (30, _("30 days")),
+    (90, _("90 days")),
+    (365, _("1 year")),
+    (0, pgettext_lazy("expiry", "Never")),
+)
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
 
@@ -28,37 +33,65 @@ OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 
 class AppKeyForm(PageForm):
     """A new app key. Limits are optional: nothing chosen means everything the workspace has."""
 
-    names = {"expires": "days", "allowed_providers": "providers", "allowed_models": "models", "allowed_operations": "operations"}
+    names = {
+        "expires": "days",
+        "allowed_providers": "providers",
+        "allowed_models": "models",
+        "allowed_operations": "operations",
+    }
     name = forms.CharField(
-        label=pgettext_lazy("app key", "Name"), max_length=80, help_text=_("The application that will use it, such as “Support bot”.")
+        label=pgettext_lazy("app key", "Name"),
+        max_length=80,
+        help_text=_("The application that will use it, such as “Support bot”."),
     )
-    scopes = forms.MultipleChoiceField(label=_("May be used to"), widget=forms.CheckboxSelectMultiple)
+    scopes = forms.MultipleChoiceField(
+        label=_("May be used to"), widget=forms.CheckboxSelectMultiple
+    )
     days = forms.TypedChoiceField(label=_("Expires after"), choices=DAYS, coerce=int, initial=90)
     providers = forms.MultipleChoiceField(
-        label=_("Providers"), required=False, widget=forms.CheckboxSelectMultiple, help_text=_("None ticked: all, later ones too.")
+        label=_("Providers"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("None ticked: all, later ones too."),
     )
     models = forms.CharField(
         label=_("Models"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono", "placeholder": "openai/gpt-4o-mini"}),
+        widget=forms.Textarea(
+            attrs={
+                "rows": 3,
+                "spellcheck": "false",
+                "class": "mono",
+                "placeholder": "openai/gpt-4o-mini",
+            }
+        ),
         help_text=_("One a line, as provider/model. Empty: all of these providers."),
     )
     operations = forms.MultipleChoiceField(
-        label=_("Endpoints"), required=False, widget=forms.CheckboxSelectMultiple, help_text=_("None ticked: all.")
+        label=_("Endpoints"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("None ticked: all."),
     )
 
-    def __init__(self, *args: Any, role: Role | None, offered: CallableModels, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, role: Role | None, offered: CallableModels, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         allowed = scopes_of(role) if role else frozenset()
         self.offered = offered
-        self.set_choices("scopes", [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed])
+        self.set_choices(
+            "scopes", [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed]
+        )
         self.fields["scopes"].initial = [Scope.USE.value]
         self.set_choices("providers", offered.providers)
         self.set_choices("operations", offered.operations)
 
     def clean_models(self) -> list[str]:
         """Names that are in the catalog: a mistyped one would make a key that may call nothing."""
-        names = sorted({line.strip() for line in self.cleaned_data["models"].splitlines() if line.strip()})
+        names = sorted(
+            {line.strip() for line in self.cleaned_data["models"].splitlines() if line.strip()}
+        )
         unknown = [name for name in names if name not in self.offered.models]
         if unknown:
             raise forms.ValidationError([self._unknown(name) for name in unknown[:5]])
@@ -67,8 +100,13 @@ class AppKeyForm(PageForm):
     def _unknown(self, name: str) -> str:
         near = get_close_matches(name, self.offered.models, n=1)
         if near:
-            return _("“%(name)s” is no model of this workspace. Is “%(near)s” meant?") % {"name": name[:120], "near": near[0]}
-        return _("“%(name)s” is no model of this workspace. Write provider/model as on the Models page.") % {"name": name[:120]}
+            return _("“%(name)s” is no model of this workspace. Is “%(near)s” meant?") % {
+                "name": name[:120],
+                "near": near[0],
+            }
+        return _(
+            "“%(name)s” is no model of this workspace. Write provider/model as on the Models page."
+        ) % {"name": name[:120]}
 
     @property
     def limits(self) -> dict[str, list[str]]:
@@ -81,8 +119,13 @@ class AppKeyForm(PageForm):
 
     @property
     def is_limited(self) -> bool:
-        """Whether the form comes back with limits, or with an error in them: they are to be seen then."""
-        return any(self[name].errors or self[name].value() for name in ("providers", "models", "operations"))
+        """Whether the form comes back with limits, or with an error in them: they are to be seen
+        then.
+        """
+        return any(
+            self[name].errors or self[name].value()
+            for name in ("providers", "models", "operations")
+        )
 
     @property
     def expires(self) -> datetime | None:
@@ -91,7 +134,9 @@ class AppKeyForm(PageForm):
 
 
 class RotateForm(PageForm):
-    overlap = forms.TypedChoiceField(label=_("The old key"), choices=OVERLAPS, coerce=int, initial=1, widget=forms.RadioSelect)
+    overlap = forms.TypedChoiceField(
+        label=_("The old key"), choices=OVERLAPS, coerce=int, initial=1, widget=forms.RadioSelect
+    )
 
     @property
     def duration(self) -> timedelta:

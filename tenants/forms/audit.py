@@ -16,21 +16,36 @@ from tenants.forms.app_keys import DAY
 
 
 class AuditFilterForm(PageForm):
-    """`q` looks in who and what; `kind` is the start of an action; the days are of the reader's time zone, both included."""
+    """`q` looks in who and what; `kind` is the start of an action; the days are of the reader's
+    time zone, both included.
+    """
 
-    q = forms.CharField(label=_("Object or person"), required=False, max_length=80, widget=forms.TextInput(attrs={"type": "search"}))
+    q = forms.CharField(
+        label=_("Object or person"),
+        required=False,
+        max_length=80,
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
     actor = forms.ChoiceField(label=pgettext_lazy("audit", "Person"), required=False)
-    kind = forms.ChoiceField(label=pgettext_lazy("audit", "Kind"), required=False, choices=lambda: [("", _("All")), *AUDIT_KINDS])
+    kind = forms.ChoiceField(
+        label=pgettext_lazy("audit", "Kind"),
+        required=False,
+        choices=lambda: [("", _("All")), *AUDIT_KINDS],
+    )
     since = forms.DateField(label=pgettext_lazy("day", "From"), required=False, widget=DAY)
     until = forms.DateField(label=pgettext_lazy("day", "To"), required=False, widget=DAY)
 
     def __init__(self, *args: Any, actors: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.set_choices("actor", [("", _("Everybody")), *((name, actor_label(name)) for name in actors)])
+        self.set_choices(
+            "actor", [("", _("Everybody")), *((name, actor_label(name)) for name in actors)]
+        )
 
     @property
     def filters(self) -> dict[str, Any]:
-        """What queries.audit_entries takes. A field that makes no sense filters nothing; the form says so beside it."""
+        """What queries.audit_entries takes. A field that makes no sense filters nothing; the form
+        says so beside it.
+        """
         self.is_valid()
         data = getattr(self, "cleaned_data", {})
         since, until = data.get("since"), data.get("until")

@@ -15,11 +15,17 @@ from tenants.auth.permissions import RANK, ROLE_LABELS, Role
 def role_choices(role: Role | None) -> list[tuple[str, Any]]:
     """The roles that somebody of this role may give, the lowest first."""
     top = RANK[role] if role else -1
-    return [(one.value, ROLE_LABELS[one]) for one in sorted(RANK, key=lambda each: RANK[each]) if RANK[one] <= top]
+    return [
+        (one.value, ROLE_LABELS[one])
+        for one in sorted(RANK, key=lambda each: RANK[each])
+        if RANK[one] <= top
+    ]
 
 
 class InviteForm(PageForm):
-    email = forms.EmailField(label=_("E-mail address"), widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    email = forms.EmailField(
+        label=_("E-mail address"), widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
     role = forms.ChoiceField(label=pgettext_lazy("member", "Role"))
 
     def __init__(self, *args: Any, role: Role | None, **kwargs: Any) -> None:
@@ -34,7 +40,13 @@ class MailInviteForm(InviteForm):
         label=_("The link"),
         choices=(
             ("1", _("Send it by e-mail: only the invited person gets it")),
-            ("", _("Show it to me: I pass it on. Until the person signs in, whoever has it can set the first password")),
+            (
+                "",
+                _(
+                    "Show it to me: I pass it on. Until the person signs in, whoever has it can "
+                    "set the first password"
+                ),
+            ),
         ),
         coerce=bool,
         required=False,
@@ -44,4 +56,7 @@ class MailInviteForm(InviteForm):
 
 
 class RoleForm(PageForm):
-    role = forms.ChoiceField(label=pgettext_lazy("member", "Role"), choices=[(role.value, label) for role, label in ROLE_LABELS.items()])
+    role = forms.ChoiceField(
+        label=pgettext_lazy("member", "Role"),
+        choices=[(role.value, label) for role, label in ROLE_LABELS.items()],
+    )

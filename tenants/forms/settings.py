@@ -20,14 +20,22 @@ class WorkspaceForm(PageForm):
     slug = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
         max_length=50,
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}),
-        help_text=_("Part of the address of every page. The old address leads to the new one, so links keep working."),
+        widget=forms.TextInput(
+            attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+        ),
+        help_text=_(
+            "Part of the address of every page. The old address leads to the new one, so links "
+            "keep working."
+        ),
     )
     default_language = forms.ChoiceField(
         label=_("Default language"),
         required=False,
         choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
-        help_text=_("For people who are invited from now on. Everybody can choose another one in the profile."),
+        help_text=_(
+            "For people who are invited from now on. Everybody can choose another one in the "
+            "profile."
+        ),
     )
 
 
@@ -37,7 +45,9 @@ class TypedForm(PageForm):
     typed = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
         max_length=60,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
     )
 
     def __init__(self, *args: Any, slug: str, **kwargs: Any) -> None:
@@ -48,5 +58,7 @@ class TypedForm(PageForm):
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"].strip()
         if typed != self.slug:
-            raise forms.ValidationError(_("This is not the workspace's address. Nothing was changed."))
+            raise forms.ValidationError(
+                _("This is not the workspace's address. Nothing was changed.")
+            )
         return typed

@@ -23,7 +23,9 @@ class ServiceCommand(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def answer(self, options: Mapping[str, Any], values: Mapping[str, Any], lines: list[str]) -> None:
+    def answer(
+        self, options: Mapping[str, Any], values: Mapping[str, Any], lines: list[str]
+    ) -> None:
         self.stdout.write(json.dumps(values) if options["json"] else "\n".join(lines))
 
     def workspace(self, slug: str) -> Tenant:
@@ -34,7 +36,11 @@ class ServiceCommand(BaseCommand):
 
     def workspaces(self, slugs: list[str] | None) -> list[Tenant]:
         """The named workspaces, or all of them, the operators' own row included."""
-        return [self.workspace(slug) for slug in slugs] if slugs else list(Tenant.objects.order_by("slug"))
+        return (
+            [self.workspace(slug) for slug in slugs]
+            if slugs
+            else list(Tenant.objects.order_by("slug"))
+        )
 
 
 @contextmanager

@@ -24,13 +24,22 @@ class AppKey(TenantOwned):
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(_("prefix"), max_length=20, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(_("scopes"), default=list)  # list of tenants.auth.permissions.Scope values
-    allowed_providers = models.JSONField(_("allowed providers"), default=list, blank=True)  # slugs; empty means all
-    allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)  # "provider/model"; empty means all
+    scopes = models.JSONField(
+        _("scopes"), default=list
+    )  # list of tenants.auth.permissions.Scope values
+    allowed_providers = models.JSONField(
+        _("allowed providers"), default=list, blank=True
+    )  # slugs; empty means all
+    allowed_models = models.JSONField(
+        _("allowed models"), default=list, blank=True
+    )  # "provider/model"; empty means all
     # Endpoints of /v1, such as "embeddings"; empty means all.
     allowed_operations = models.JSONField(_("allowed endpoints"), default=list, blank=True)
-    # None: made by a command, no person's rights bound it. A person who is gone is another matter: see creator_gone.
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    # None: made by a command, no person's rights bound it. A person who is gone is another matter:
+    # see creator_gone.
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     made_by_command = models.BooleanField(default=False, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     expires = models.DateTimeField(_("expires"), null=True, blank=True)
@@ -41,7 +50,13 @@ class AppKey(TenantOwned):
         verbose_name = _("app key")
         verbose_name_plural = _("app keys")
         ordering = ("-created",)
-        constraints = (models.UniqueConstraint(fields=("tenant", "name"), condition=models.Q(revoked=None), name="app_key_name_once"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "name"),
+                condition=models.Q(revoked=None),
+                name="app_key_name_once",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -52,7 +67,10 @@ class AppKey(TenantOwned):
 
     @property
     def expires_soon(self) -> bool:
-        return self.expires is not None and timezone.now() < self.expires <= timezone.now() + EXPIRES_SOON
+        return (
+            self.expires is not None
+            and timezone.now() < self.expires <= timezone.now() + EXPIRES_SOON
+        )
 
     @property
     def uses(self) -> list[Any]:

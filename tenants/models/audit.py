@@ -19,9 +19,15 @@ class AuditEntry(TenantOwned):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     time = models.DateTimeField(_("time"), default=timezone.now, editable=False, db_index=True)
-    actor = models.CharField(_("who"), max_length=160)  # an e-mail address, "app key <name>", "command", "system"
-    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    action = models.CharField(_("action"), max_length=48)  # "credential.added", "member.removed", ...
+    actor = models.CharField(
+        _("who"), max_length=160
+    )  # an e-mail address, "app key <name>", "command", "system"
+    user = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    action = models.CharField(
+        _("action"), max_length=48
+    )  # "credential.added", "member.removed", ...
     object_type = models.CharField(max_length=32, blank=True)
     object_id = models.CharField(max_length=80, blank=True)
     object_label = models.CharField(_("object"), max_length=160, blank=True)

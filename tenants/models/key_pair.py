@@ -21,7 +21,9 @@ class KeyPairManager(TenantManager["KeyPair"]):
 
 
 class KeyPair(TenantOwned):
-    """A tenant's RSA key pair; the private half is sealed twice and read only by tenants.crypto.keys."""
+    """A tenant's RSA key pair; the private half is sealed twice and read only by
+    tenants.crypto.keys.
+    """
 
     class State(models.TextChoices):
         NEXT = "next", _("Next")
@@ -31,7 +33,9 @@ class KeyPair(TenantOwned):
     kid = models.CharField(max_length=16, unique=True, editable=False)
     state = models.CharField(max_length=8, choices=State)
     public_pem = models.TextField(editable=False)
-    fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)  # SHA-256 of the public key, DER
+    fingerprint = models.CharField(
+        _("fingerprint"), max_length=64, editable=False
+    )  # SHA-256 of the public key, DER
     private_sealed: Any = StrictEncryptedTextField(editable=False)  # str; the package has no types
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     retired = models.DateTimeField(null=True, blank=True, editable=False)
@@ -41,7 +45,11 @@ class KeyPair(TenantOwned):
     class Meta:
         verbose_name = _("key pair")
         verbose_name_plural = _("key pairs")
-        constraints = (models.UniqueConstraint(fields=("tenant",), condition=models.Q(state="current"), name="key_pair_one_current"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant",), condition=models.Q(state="current"), name="key_pair_one_current"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.kid} ({self.get_state_display()})"
@@ -58,7 +66,11 @@ class KeyOpening(TenantOwned):
     class Meta:
         verbose_name = _("key opening")
         verbose_name_plural = _("key openings")
-        constraints = (models.UniqueConstraint(fields=("tenant", "day", "purpose", "subject"), name="key_opening_once"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "day", "purpose", "subject"), name="key_opening_once"
+            ),
+        )
 
 
 class MasterKeyCheck(models.Model):

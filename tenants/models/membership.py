@@ -15,12 +15,22 @@ from tenants.models.workspace import TenantOwned
 
 
 class Membership(TenantOwned):
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user"))
-    role = models.CharField(_("role"), max_length=8, choices=[(role.value, role.value) for role in Role])
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user")
+    )
+    role = models.CharField(
+        _("role"), max_length=8, choices=[(role.value, role.value) for role in Role]
+    )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_active = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
     invited_by = models.ForeignKey(
-        User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+", verbose_name=_("invited by")
+        User,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("invited by"),
     )
 
     class Meta:
@@ -37,11 +47,15 @@ class Membership(TenantOwned):
 
 
 class Invitation(TenantOwned):
-    """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it was sent by e-mail."""
+    """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it
+    was sent by e-mail.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(_("e-mail address"))
-    role = models.CharField(_("role"), max_length=8, choices=[(role.value, role.value) for role in Role])
+    role = models.CharField(
+        _("role"), max_length=8, choices=[(role.value, role.value) for role in Role]
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created = models.DateTimeField(default=timezone.now, editable=False)

@@ -31,9 +31,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=120, blank=True)
     language = models.CharField(_("language"), max_length=12, blank=True)
     theme = models.CharField(_("theme"), max_length=8, blank=True)
-    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)  # a name of the IANA database; "" is the server's
-    # When the password was chosen through an invitation's link, which others had seen before. Ends with the next password.
-    password_by_link = models.DateTimeField(_("password set through a link"), null=True, blank=True, editable=False)
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, blank=True
+    )  # a name of the IANA database; "" is the server's
+    # When the password was chosen through an invitation's link, which others had seen before. Ends
+    # with the next password.
+    password_by_link = models.DateTimeField(
+        _("password set through a link"), null=True, blank=True, editable=False
+    )
     # Part of what signs a session: one more ends all sessions but those that are told.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
@@ -65,7 +70,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class SignInFailures(models.Model):
-    """Failed sign-ins within one window. `key` is a hash of account, address or both; tenants.auth.throttle knows which."""
+    """Failed sign-ins within one window. `key` is a hash of account, address or both;
+    tenants.auth.throttle knows which.
+    """
 
     key = models.CharField(max_length=64, unique=True)
     count = models.PositiveIntegerField(default=0)

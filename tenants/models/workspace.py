@@ -31,7 +31,8 @@ class Tenant(models.Model):
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.ACTIVE)
     # Of pages for people who chose none: those who are invited.
     default_language = models.CharField(_("default language"), max_length=12, blank=True)
-    # The operators' own row: it holds the key pair that seals trial plans' credentials. Never listed, never entered.
+    # The operators' own row: it holds the key pair that seals trial plans' credentials. Never
+    # listed, never entered.
     is_system = models.BooleanField(default=False, editable=False)
     config_version = models.PositiveBigIntegerField(default=1, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -46,9 +47,13 @@ class Tenant(models.Model):
 
 
 class TenantOwned(models.Model):
-    """Abstract base of every table that belongs to a tenant: own column, scoped manager, guarded writes."""
+    """Abstract base of every table that belongs to a tenant: own column, scoped manager, guarded
+    writes.
+    """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, verbose_name=_("workspace"), related_name="+")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, verbose_name=_("workspace"), related_name="+"
+    )
 
     objects = TenantManager()
 
@@ -66,7 +71,9 @@ class TenantOwned(models.Model):
     def _refuse_foreign_tenant(self) -> None:
         active = active_tenant()
         if active is not EVERYONE and self.tenant_id != active:
-            raise ForeignTenant(f"{type(self).__name__} of tenant {self.tenant_id} touched while {active} is active")
+            raise ForeignTenant(
+                f"{type(self).__name__} of tenant {self.tenant_id} touched while {active} is active"
+            )
 
 
 class FormerAddress(TenantOwned):

@@ -24,7 +24,8 @@ class MailNotSent(ServiceError):
 
     def __init__(self) -> None:
         message = gettext_lazy(
-            "The e-mail could not be sent. Nobody was invited. Choose the link instead, or tell the operator of this server."
+            "The e-mail could not be sent. Nobody was invited. Choose the link instead, or tell "
+            "the operator of this server."
         )
         super().__init__("mail_not_sent", message)
 
@@ -32,9 +33,18 @@ class MailNotSent(ServiceError):
 def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
     """In the workspace's language. Raises MailNotSent."""
     with override(invitation.tenant.default_language or None):
-        context = {"invitation": invitation, "link": link, "by": by, "role": ROLE_LABELS[Role(invitation.role)]}
-        # A name with a line break in it would be a header of its own; Django refuses those, and so do our names.
-        subject = _("%(who)s invites you to %(workspace)s") % {"who": by.get_short_name(), "workspace": invitation.tenant.name}
+        context = {
+            "invitation": invitation,
+            "link": link,
+            "by": by,
+            "role": ROLE_LABELS[Role(invitation.role)],
+        }
+        # A name with a line break in it would be a header of its own; Django refuses those, and so
+        # do our names.
+        subject = _("%(who)s invites you to %(workspace)s") % {
+            "who": by.get_short_name(),
+            "workspace": invitation.tenant.name,
+        }
         body = render_to_string("tenants/invitation_mail.txt", context)
     try:
         EmailMessage(subject, body, settings.DEFAULT_FROM_EMAIL, [invitation.email]).send()

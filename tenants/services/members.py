@@ -14,7 +14,9 @@ from tenants.models import Membership, Tenant, User
 
 @transaction.atomic
 def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membership:
-    """Make a person a member without an invitation (commands, operators). Raises Conflict for a member."""
+    """Make a person a member without an invitation (commands, operators). Raises Conflict for a
+    member.
+    """
     _check_may_give(actor, role)
     if Membership.objects.filter(tenant=tenant, user=user).exists():
         raise Conflict("already_member", _("This person is a member already."), field="email")
@@ -29,7 +31,9 @@ def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor)
     member = _member_for_change(tenant, membership_id)
     before = Role(member.role)
     if actor.role is None or not can_change_role(actor=actor.role, current=before, new=role):
-        raise NotAllowed("role_too_high", _("Nobody gives or takes a role above the own one. Ask an owner."))
+        raise NotAllowed(
+            "role_too_high", _("Nobody gives or takes a role above the own one. Ask an owner.")
+        )
     if before == role:
         return member
     if before is Role.OWNER:
@@ -43,12 +47,19 @@ def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor)
 
 @transaction.atomic
 def remove_member(*, tenant: Tenant, membership_id: int, actor: Actor) -> None:
-    """The person's app keys stop with the membership. Raises NotFound, NotAllowed, Conflict (the last owner)."""
+    """The person's app keys stop with the membership. Raises NotFound, NotAllowed, Conflict (the
+    last owner).
+    """
     member = _member_for_change(tenant, membership_id)
     role = Role(member.role)
     themselves = actor.principal is None and actor.user_id == member.user_id
-    if not themselves and (actor.role is None or not can_change_role(actor=actor.role, current=role, new=role)):
-        raise NotAllowed("role_too_high", _("Nobody removes a member with a role above the own one. Ask an owner."))
+    if not themselves and (
+        actor.role is None or not can_change_role(actor=actor.role, current=role, new=role)
+    ):
+        raise NotAllowed(
+            "role_too_high",
+            _("Nobody removes a member with a role above the own one. Ask an owner."),
+        )
     if role is Role.OWNER:
         _keep_an_owner(tenant, member)
     _record_member(tenant, actor, "member.left" if themselves else "member.removed", member)
@@ -66,25 +77,37 @@ def leave_workspace(*, tenant: Tenant, user: User, actor: Actor) -> None:
 
 def _check_may_give(actor: Actor, role: Role) -> None:
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
-        raise NotAllowed("role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role")
+        raise NotAllowed(
+            "role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role"
+        )
 
 
 def _member_for_change(tenant: Tenant, membership_id: int) -> Membership:
     # The workspace's row is locked first: two owners who leave at the same moment take turns.
     Tenant.objects.select_for_update().get(pk=tenant.pk)
-    member: Membership | None = Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()
+    member: Membership | None = (
+        Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()
+    )
     if member is None:
         raise NotFound("no_such_member", _("This person is not a member of this workspace."))
     return member
 
 
 def _keep_an_owner(tenant: Tenant, member: Membership) -> None:
-    others = Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).exclude(pk=member.pk)
+    others = Membership.objects.filter(
+        tenant=tenant, role=Role.OWNER, user__is_active=True
+    ).exclude(pk=member.pk)
     if not others.exists():
-        raise Conflict("last_owner", _("A workspace needs an owner. Make someone else owner first."), field="role")
+        raise Conflict(
+            "last_owner",
+            _("A workspace needs an owner. Make someone else owner first."),
+            field="role",
+        )
 
 
-def _record_member(tenant: Tenant, actor: Actor, action: str, member: Membership, **details: str) -> None:
+def _record_member(
+    tenant: Tenant, actor: Actor, action: str, member: Membership, **details: str
+) -> None:
     record(
         tenant=tenant,
         actor=actor,

@@ -18,12 +18,13 @@ from tenants.services.settings import (
 )
 from tenants.signals import workspace_created
 
-# ---------------------------------------------------------------------------------------------------------- workspaces
+# --------------------------------------------------------------------------------------- workspaces
 
 
 @transaction.atomic
 def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) -> Tenant:
-    """Make a workspace with its owner; its key pair follows after the commit, outside of the request.
+    """Make a workspace with its owner; its key pair follows after the commit, outside of the
+    request.
 
     Raises ServiceError (slug) and Conflict (slug taken).
     """
@@ -33,13 +34,22 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
     with tenant_scope(tenant):
         if owner is not None:
             Membership.objects.create(tenant=tenant, user=owner, role=Role.OWNER)
-        record(tenant=tenant, actor=actor, action="workspace.created", object_type="workspace", object_id=tenant.pk, object_label=slug)
+        record(
+            tenant=tenant,
+            actor=actor,
+            action="workspace.created",
+            object_type="workspace",
+            object_id=tenant.pk,
+            object_label=slug,
+        )
         workspace_created.send(sender=Tenant, tenant=tenant)
     keys.prepare_key_pair(tenant.pk)
     return tenant
 
 
 def system_tenant() -> Tenant:
-    """The operators' own row, whose key pair seals the credentials of trial plans. Made when first asked for."""
+    """The operators' own row, whose key pair seals the credentials of trial plans. Made when first
+    asked for.
+    """
     values: dict[str, Any] = {"name": "Operator", "is_system": True}
     return Tenant.objects.get_or_create(slug=SYSTEM_SLUG, defaults=values)[0]

@@ -39,7 +39,9 @@ LAST_WORKSPACE = "last_workspace"
 
 
 class SignIn(LoginView):
-    """Throttled by account and address; the answer to a wrong password never says whether the account exists."""
+    """Throttled by account and address; the answer to a wrong password never says whether the
+    account exists.
+    """
 
     template_name = "tenants/sign_in.html"
     authentication_form = SignInForm
@@ -53,7 +55,9 @@ class SignIn(LoginView):
         wait = throttle.wait_before_sign_in(request, request.POST.get("username", ""))
         if not wait:
             return super().post(request, *args, **kwargs)
-        context = self.get_context_data(form=SignInForm(request, initial=self._typed()), wait=math.ceil(wait / 60))
+        context = self.get_context_data(
+            form=SignInForm(request, initial=self._typed()), wait=math.ceil(wait / 60)
+        )
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = str(math.ceil(wait))
         return response
@@ -78,7 +82,9 @@ class SignIn(LoginView):
 
 
 def with_preferences(response: HttpResponse, user: User) -> HttpResponse:
-    """Language and theme of the person as cookies, so that the first byte of every page is right without a script."""
+    """Language and theme of the person as cookies, so that the first byte of every page is right
+    without a script.
+    """
     _set_cookie(response, settings.LANGUAGE_COOKIE_NAME, user.language)
     _set_cookie(response, THEME_COOKIE, user.theme)
     return response
@@ -87,7 +93,15 @@ def with_preferences(response: HttpResponse, user: User) -> HttpResponse:
 def _set_cookie(response: HttpResponse, name: str, value: str) -> None:
     path = settings.LANGUAGE_COOKIE_PATH
     if value:
-        response.set_cookie(name, value, max_age=YEAR, path=path, samesite="Lax", secure=settings.HTTPS, httponly=True)
+        response.set_cookie(
+            name,
+            value,
+            max_age=YEAR,
+            path=path,
+            samesite="Lax",
+            secure=settings.HTTPS,
+            httponly=True,
+        )
     else:
         response.delete_cookie(name, path=path, samesite="Lax")
 
@@ -111,7 +125,9 @@ def profile(request: SignedInRequest) -> HttpResponse:
     user = request.user
     form = ProfileForm(request.POST or None, initial=_preferences(user))
     if not (request.method == "POST" and form.is_valid()):
-        return page_form(request, "tenants/profile.html", form, {"password_form": PasswordForm(user)})
+        return page_form(
+            request, "tenants/profile.html", form, {"password_form": PasswordForm(user)}
+        )
     for name, value in form.cleaned_data.items():
         setattr(user, name, value)
     user.save(update_fields=list(form.cleaned_data))
@@ -121,7 +137,12 @@ def profile(request: SignedInRequest) -> HttpResponse:
 
 
 def _preferences(user: User) -> dict[str, str]:
-    return {"name": user.name, "language": user.language, "theme": user.theme, "time_zone": user.time_zone}
+    return {
+        "name": user.name,
+        "language": user.language,
+        "theme": user.theme,
+        "time_zone": user.time_zone,
+    }
 
 
 @login_required
@@ -149,7 +170,9 @@ def sign_out_elsewhere(request: SignedInRequest) -> HttpResponse:
 
 
 def change_language(request: HttpRequest) -> HttpResponseBase:
-    """Django's own view, but for those who come from nowhere: "/" is another site where this one is below a prefix."""
+    """Django's own view, but for those who come from nowhere: "/" is another site where this one is
+    below a prefix.
+    """
     answer = set_language(request)
     if answer.get("Location") == "/":
         answer["Location"] = reverse("home")
@@ -158,7 +181,9 @@ def change_language(request: HttpRequest) -> HttpResponseBase:
 
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
-    """Works signed out as well: the choice is a cookie, and part of the profile for whoever has one."""
+    """Works signed out as well: the choice is a cookie, and part of the profile for whoever has
+    one.
+    """
     form = ThemeForm(request.POST)
     theme = form.cleaned_data["theme"] if form.is_valid() else ""
     if request.user.is_authenticated:
@@ -171,7 +196,9 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 def _safe_next(request: HttpRequest) -> str:
     target = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        target, {request.get_host()}, require_https=request.is_secure()
+    )
     return target if safe else reverse("home")
 
 
@@ -181,8 +208,14 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
     try:
         invitation = invitations.find_invitation(token)
     except NotFound as error:
-        return render(request, "tenants/invitation_gone.html", {"message": error.message}, status=404)
-    context = {"invitation": invitation, "role": ROLE_LABELS[Role(invitation.role)], "has_account": _has_account(invitation)}
+        return render(
+            request, "tenants/invitation_gone.html", {"message": error.message}, status=404
+        )
+    context = {
+        "invitation": invitation,
+        "role": ROLE_LABELS[Role(invitation.role)],
+        "has_account": _has_account(invitation),
+    }
     if request.user.is_authenticated or context["has_account"]:
         return _accept_as_member(request, token, context)
     return _accept_with_account(request, token, context)
@@ -195,9 +228,16 @@ def _has_account(invitation: Invitation) -> bool:
 def _accept_as_member(request: HttpRequest, token: str, context: dict[str, Any]) -> HttpResponse:
     if request.method == "POST" and request.user.is_authenticated:
         try:
-            invitations.accept_invitation(token=token, user=request.user, address=actor_of(request).address)
+            invitations.accept_invitation(
+                token=token, user=request.user, address=actor_of(request).address
+            )
         except ServiceError as error:
-            return render(request, "tenants/invitation.html", {**context, "error": error.message}, status=error.status)
+            return render(
+                request,
+                "tenants/invitation.html",
+                {**context, "error": error.message},
+                status=error.status,
+            )
         return redirect("overview", workspace=context["invitation"].tenant.slug)
     return render(request, "tenants/invitation.html", context)
 
@@ -206,8 +246,15 @@ def _accept_with_account(request: HttpRequest, token: str, context: dict[str, An
     form = JoinForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         address = request.META.get("REMOTE_ADDR")
-        member = attempt(form, lambda: invitations.accept_invitation(token=token, **form.cleaned_data, address=address))
+        member = attempt(
+            form,
+            lambda: invitations.accept_invitation(
+                token=token, **form.cleaned_data, address=address
+            ),
+        )
         if member is not None:
             login(request, member.user)
-            return with_preferences(redirect("overview", workspace=context["invitation"].tenant.slug), member.user)
+            return with_preferences(
+                redirect("overview", workspace=context["invitation"].tenant.slug), member.user
+            )
     return page_form(request, "tenants/invitation.html", form, context)

@@ -36,10 +36,20 @@ def app_keys(request: WorkspaceRequest) -> HttpResponse:
 @recently_authenticated
 @never_cache
 def app_key_new(request: WorkspaceRequest) -> HttpResponse:
-    form = AppKeyForm(request.POST or None, role=request.principal.role, offered=ports.callables(request.tenant.pk))
+    form = AppKeyForm(
+        request.POST or None,
+        role=request.principal.role,
+        offered=ports.callables(request.tenant.pk),
+    )
     if request.method == "POST" and form.is_valid():
         chosen = {name: form.cleaned_data[name] for name in ("name", "scopes")} | form.limits
-        call = partial(app_key_services.create_app_key, tenant=request.tenant, actor=actor_of(request), expires=form.expires, **chosen)
+        call = partial(
+            app_key_services.create_app_key,
+            tenant=request.tenant,
+            actor=actor_of(request),
+            expires=form.expires,
+            **chosen,
+        )
         made = attempt(form, call)
         if made:
             return _reveal(request, *made)
@@ -47,12 +57,24 @@ def app_key_new(request: WorkspaceRequest) -> HttpResponse:
 
 
 def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
-    """The one answer that holds the key's text. It is the answer to a POST and never stored: a reload does not show it again."""
+    """The one answer that holds the key's text. It is the answer to a POST and never stored: a
+    reload does not show it again.
+    """
     limits = (key.allowed_providers, key.allowed_models, key.allowed_operations)
     example = ports.example(request.tenant.pk, limits) if Scope.USE in key.scopes else None
     api = request.build_absolute_uri(f"{get_script_prefix()}api/v1/")
-    context = {"key": key, "text": text, "note": note, "base_url": endpoint(request), "example": example, "api": api}
-    context |= {"uses": Scope.USE in key.scopes, "reads": Scope.READ in key.scopes or Scope.MANAGE in key.scopes}
+    context = {
+        "key": key,
+        "text": text,
+        "note": note,
+        "base_url": endpoint(request),
+        "example": example,
+        "api": api,
+    }
+    context |= {
+        "uses": Scope.USE in key.scopes,
+        "reads": Scope.READ in key.scopes or Scope.MANAGE in key.scopes,
+    }
     response = render(request, "tenants/app_key_shown.html", context)
     response["Cache-Control"] = "no-store"
     return response
@@ -63,8 +85,17 @@ def app_key_revoke(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
     if request.method != "POST":
         return render(request, "tenants/app_key_revoke.html", {"key": key})
-    call = partial(app_key_services.revoke_app_key, tenant=request.tenant, app_key_id=app_key_id, actor=actor_of(request))
-    act(request, call, _("“%(name)s” is revoked. Calls with it are refused from now on.") % {"name": key.name})
+    call = partial(
+        app_key_services.revoke_app_key,
+        tenant=request.tenant,
+        app_key_id=app_key_id,
+        actor=actor_of(request),
+    )
+    act(
+        request,
+        call,
+        _("“%(name)s” is revoked. Calls with it are refused from now on.") % {"name": key.name},
+    )
     return redirect("app-keys", workspace=request.tenant.slug)
 
 
@@ -76,7 +107,11 @@ def app_key_rotate(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     form = RotateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         call = partial(
-            app_key_services.rotate_app_key, tenant=request.tenant, app_key_id=app_key_id, actor=actor_of(request), overlap=form.duration
+            app_key_services.rotate_app_key,
+            tenant=request.tenant,
+            app_key_id=app_key_id,
+            actor=actor_of(request),
+            overlap=form.duration,
         )
         made = attempt(form, call)
         if made:

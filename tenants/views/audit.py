@@ -29,19 +29,40 @@ def audit(request: WorkspaceRequest) -> HttpResponse:
 
 def _list(request: WorkspaceRequest, form: AuditFilterForm) -> HttpResponse:
     entries = paginate(request, queries.audit_entries(tenant=request.tenant, **form.filters))
-    return render(request, "tenants/audit.html", {"entries": entries, "form": form}, status=422 if form.errors else 200)
+    return render(
+        request,
+        "tenants/audit.html",
+        {"entries": entries, "form": form},
+        status=422 if form.errors else 200,
+    )
 
 
 @page(Action.VIEW_AUDIT)
 def audit_export(request: WorkspaceRequest) -> HttpResponseBase:
-    """What the filters leave, oldest page last. That it was taken stands in the log itself, and in the file."""
+    """What the filters leave, oldest page last. That it was taken stands in the log itself, and in
+    the file.
+    """
     form = _form(request)
     if form.errors:
         return _list(request, form)
     chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
-    record(tenant=request.tenant, actor=actor_of(request), action="audit.exported", object_type="audit", details=chosen)
+    record(
+        tenant=request.tenant,
+        actor=actor_of(request),
+        action="audit.exported",
+        object_type="audit",
+        details=chosen,
+    )
     rows = queries.audit_entries(tenant=request.tenant, **form.filters)
-    header = [_("Time (UTC)"), _("Who"), _("What"), _("Object"), _("IP address"), _("Details"), _("Action")]
+    header = [
+        _("Time (UTC)"),
+        _("Who"),
+        _("What"),
+        _("Object"),
+        _("IP address"),
+        _("Details"),
+        _("Action"),
+    ]
     name = f"audit-{request.tenant.slug}-{timezone.localdate():%Y-%m-%d}.csv"
     return download(request, table(header, map(_cells, queries.every_audit_entry(rows))), name=name)
 

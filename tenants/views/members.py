@@ -36,7 +36,9 @@ from tenants.services import invitations
 from tenants.services import members as member_services
 from tenants.services.mail import send_invitation
 
-MEMBERS_PER_PAGE = 40  # a row has a form of its own, which makes it twice as heavy as the rows of other lists
+MEMBERS_PER_PAGE = (
+    40  # a row has a form of its own, which makes it twice as heavy as the rows of other lists
+)
 
 
 @page(Action.VIEW_MEMBERS)
@@ -47,7 +49,11 @@ def members(request: WorkspaceRequest) -> HttpResponse:
     context = {
         "members": paginate(request, rows, MEMBERS_PER_PAGE),
         "last_owner": owners[0] if len(owners) == 1 else None,
-        "changeable_roles": [role for role in Role if own_role and can_change_role(actor=own_role, current=role, new=role)],
+        "changeable_roles": [
+            role
+            for role in Role
+            if own_role and can_change_role(actor=own_role, current=role, new=role)
+        ],
         "roles": role_choices(own_role),
         "role_names": [label for _role, label in _roles_down()],
         "matrix": _role_matrix(),
@@ -62,7 +68,10 @@ def _roles_down() -> list[tuple[Role, Any]]:
 
 def _role_matrix() -> list[tuple[Any, list[bool]]]:
     """The permission table itself, one row an action: what the page says is what the code decides."""
-    return [(ACTION_LABELS[action], [action in ROLE_ACTIONS[role] for role, _label in _roles_down()]) for action in Action]
+    return [
+        (ACTION_LABELS[action], [action in ROLE_ACTIONS[role] for role, _label in _roles_down()])
+        for action in Action
+    ]
 
 
 @page(Action.MANAGE_MEMBERS)
@@ -70,24 +79,38 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 @never_cache
 def member_invite(request: WorkspaceRequest) -> HttpResponse:
     kind = MailInviteForm if settings.EMAIL_URL else InviteForm
-    form = kind(request.POST or None, role=request.principal.role, initial={"role": Role.EDITOR.value, "send": "1"})
+    form = kind(
+        request.POST or None,
+        role=request.principal.role,
+        initial={"role": Role.EDITOR.value, "send": "1"},
+    )
     if request.method == "POST" and form.is_valid():
         by_email = bool(form.cleaned_data.get("send"))
         made = attempt(form, partial(_invite, request, form.cleaned_data, by_email=by_email))
         if made and by_email:
-            text = _("An invitation was sent to %(email)s. Nobody else sees its link.") % {"email": made[0].email}
+            text = _("An invitation was sent to %(email)s. Nobody else sees its link.") % {
+                "email": made[0].email
+            }
             messages.success(request, text)
             return redirect("members", workspace=request.tenant.slug)
         if made:
             return _show_link(request, *made)
-    return page_form(request, "tenants/member_invite.html", form, {"by_email": bool(settings.EMAIL_URL)})
+    return page_form(
+        request, "tenants/member_invite.html", form, {"by_email": bool(settings.EMAIL_URL)}
+    )
 
 
-def _invite(request: WorkspaceRequest, given: dict[str, str], *, by_email: bool) -> tuple[Invitation, str]:
+def _invite(
+    request: WorkspaceRequest, given: dict[str, str], *, by_email: bool
+) -> tuple[Invitation, str]:
     """The invitation is there only when its e-mail is on its way."""
     with transaction.atomic():
         invitation, token = invitations.invite(
-            tenant=request.tenant, email=given["email"], role=Role(given["role"]), actor=actor_of(request), by_email=by_email
+            tenant=request.tenant,
+            email=given["email"],
+            role=Role(given["role"]),
+            actor=actor_of(request),
+            by_email=by_email,
         )
         if by_email:
             send_invitation(invitation, link=_invitation_link(request, token), by=request.user)
@@ -96,7 +119,11 @@ def _invite(request: WorkspaceRequest, given: dict[str, str], *, by_email: bool)
 
 def _show_link(request: WorkspaceRequest, invitation: Invitation, token: str) -> HttpResponse:
     has_account = User.objects.filter(email=invitation.email).exists()
-    context = {"invitation": invitation, "link": _invitation_link(request, token), "has_account": has_account}
+    context = {
+        "invitation": invitation,
+        "link": _invitation_link(request, token),
+        "has_account": has_account,
+    }
     response = render(request, "tenants/member_invited.html", context)
     response["Cache-Control"] = "no-store"
     return response
@@ -109,7 +136,12 @@ def _invitation_link(request: WorkspaceRequest, token: str) -> str:
 @page(Action.MANAGE_MEMBERS)
 @require_POST
 def invitation_revoke(request: WorkspaceRequest, invitation_id: UUID) -> HttpResponse:
-    call = partial(invitations.revoke_invitation, tenant=request.tenant, invitation_id=invitation_id, actor=actor_of(request))
+    call = partial(
+        invitations.revoke_invitation,
+        tenant=request.tenant,
+        invitation_id=invitation_id,
+        actor=actor_of(request),
+    )
     act(request, call, _("Invitation withdrawn. Its link no longer works."))
     return redirect("members", workspace=request.tenant.slug)
 
@@ -122,7 +154,13 @@ def member_role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     form = RoleForm(request.POST)
     if form.is_valid():
         role = Role(form.cleaned_data["role"])
-        call = partial(member_services.change_role, tenant=request.tenant, membership_id=membership_id, role=role, actor=actor_of(request))
+        call = partial(
+            member_services.change_role,
+            tenant=request.tenant,
+            membership_id=membership_id,
+            role=role,
+            actor=actor_of(request),
+        )
         act(request, call, _("Role changed."))
     else:
         messages.error(request, _("There is no such role. Nothing was changed."))
@@ -137,7 +175,14 @@ def member_remove(request: WorkspaceRequest, membership_id: int) -> HttpResponse
             return redirect("workspace-leave", workspace=request.tenant.slug)
         keys = AppKey.objects.filter(created_by=member.user, revoked=None).count()
         return render(request, "tenants/member_remove.html", {"member": member, "key_count": keys})
-    call = partial(member_services.remove_member, tenant=request.tenant, membership_id=membership_id, actor=actor_of(request))
+    call = partial(
+        member_services.remove_member,
+        tenant=request.tenant,
+        membership_id=membership_id,
+        actor=actor_of(request),
+    )
     removed = act(request, call, _("%(who)s is no longer a member.") % {"who": member.user.email})
     left = removed and member.user_id == request.user.pk
-    return redirect("workspace-list") if left else redirect("members", workspace=request.tenant.slug)
+    return (
+        redirect("workspace-list") if left else redirect("members", workspace=request.tenant.slug)
+    )

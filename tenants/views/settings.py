@@ -28,13 +28,25 @@ from tenants.services import members, settings
 @page(Action.VIEW_MODELS, post=Action.MANAGE_WORKSPACE)
 def workspace(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
-    initial = {"name": tenant.name, "slug": tenant.slug, "default_language": tenant.default_language}
+    initial = {
+        "name": tenant.name,
+        "slug": tenant.slug,
+        "default_language": tenant.default_language,
+    }
     form = WorkspaceForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid() and attempt(form, partial(_save, request, form.cleaned_data)) is not None:
+    if (
+        request.method == "POST"
+        and form.is_valid()
+        and attempt(form, partial(_save, request, form.cleaned_data)) is not None
+    ):
         messages.success(request, _("Workspace saved."))
         return redirect("workspace", workspace=tenant.slug)
     pair = queries.key_pair(tenant=tenant)
-    context = {"pair": pair, "progress": _progress(tenant), "fingerprint": _grouped(pair.fingerprint) if pair else ""}
+    context = {
+        "pair": pair,
+        "progress": _progress(tenant),
+        "fingerprint": _grouped(pair.fingerprint) if pair else "",
+    }
     return page_form(request, "tenants/workspace.html", form, context)
 
 
@@ -66,18 +78,25 @@ def _progress(tenant: Tenant) -> Any:
 @page(Action.MANAGE_WORKSPACE)
 @recently_authenticated
 def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
-    """Asks first, then gives the workspace a new pair; the texts are sealed anew on the page this leads to."""
+    """Asks first, then gives the workspace a new pair; the texts are sealed anew on the page this
+    leads to.
+    """
     form = TypedForm(request.POST or None, slug=request.tenant.slug)
     begin = partial(keys.begin_rotation, tenant=request.tenant, actor=actor_of(request))
     if request.method == "POST" and form.is_valid() and attempt(form, begin) is not None:
         return redirect("key-pair-progress", workspace=request.tenant.slug)
-    context = {"progress": _progress(request.tenant), "pair": queries.key_pair(tenant=request.tenant)}
+    context = {
+        "progress": _progress(request.tenant),
+        "pair": queries.key_pair(tenant=request.tenant),
+    }
     return page_form(request, "tenants/key_pair_rotate.html", form, context)
 
 
 @page(Action.MANAGE_WORKSPACE)
 def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
-    """How many texts are under the new pair. A POST seals for two seconds; with scripts the page goes on by itself."""
+    """How many texts are under the new pair. A POST seals for two seconds; with scripts the page
+    goes on by itself.
+    """
     failed = 0
     if request.method == "POST":
         try:
@@ -88,9 +107,16 @@ def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
         failed = report.failed if report.complete else 0
         if not request.htmx:
             _tell(request, report.complete, failed)
-            return redirect("workspace" if report.complete else "key-pair-progress", workspace=request.tenant.slug)
+            return redirect(
+                "workspace" if report.complete else "key-pair-progress",
+                workspace=request.tenant.slug,
+            )
     progress = keys.progress(tenant=request.tenant)
-    context = {"progress": progress, "failed": failed, "pair": queries.key_pair(tenant=request.tenant)}
+    context = {
+        "progress": progress,
+        "failed": failed,
+        "pair": queries.key_pair(tenant=request.tenant),
+    }
     template = "tenants/_rotation.html" if request.htmx else "tenants/key_pair_progress.html"
     response = render(request, template, context)
     response["Vary"] = "HX-Request"
@@ -100,8 +126,10 @@ def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
 def _tell(request: WorkspaceRequest, complete: bool, failed: int) -> None:
     if failed:
         text = ngettext(
-            "%(n)s credential could not be opened, so it was not encrypted anew. Enter its key again on the provider's page.",
-            "%(n)s credentials could not be opened, so they were not encrypted anew. Enter their keys again on the providers' pages.",
+            "%(n)s credential could not be opened, so it was not encrypted anew. Enter its key "
+            "again on the provider's page.",
+            "%(n)s credentials could not be opened, so they were not encrypted anew. Enter their "
+            "keys again on the providers' pages.",
             failed,
         )
         messages.warning(request, text % {"n": failed})
@@ -113,14 +141,24 @@ def _tell(request: WorkspaceRequest, complete: bool, failed: int) -> None:
 def workspace_leave(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     if request.method == "POST":
-        call = partial(members.leave_workspace, tenant=tenant, user=request.user, actor=actor_of(request))
+        call = partial(
+            members.leave_workspace, tenant=tenant, user=request.user, actor=actor_of(request)
+        )
         if act(request, call, _("You have left %(name)s.") % {"name": tenant.name}):
             return redirect("workspace-list")
         return redirect("workspace-leave", workspace=tenant.slug)
     is_owner = request.principal.role is Role.OWNER
-    owners = Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).count() if is_owner else 0
+    owners = (
+        Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).count()
+        if is_owner
+        else 0
+    )
     own_keys = AppKey.objects.filter(tenant=tenant, created_by=request.user, revoked=None).count()
-    return render(request, "tenants/workspace_leave.html", {"is_last_owner": owners == 1, "key_count": own_keys})
+    return render(
+        request,
+        "tenants/workspace_leave.html",
+        {"is_last_owner": owners == 1, "key_count": own_keys},
+    )
 
 
 @page(Action.OWN_WORKSPACE)
@@ -129,10 +167,19 @@ def workspace_close(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     form = TypedForm(request.POST or None, slug=tenant.slug)
     if request.method == "POST" and form.is_valid():
-        call = partial(settings.close_workspace, tenant=tenant, typed=form.cleaned_data["typed"], actor=actor_of(request))
+        call = partial(
+            settings.close_workspace,
+            tenant=tenant,
+            typed=form.cleaned_data["typed"],
+            actor=actor_of(request),
+        )
         attempt(form, call)
         if tenant.status == Tenant.Status.CLOSED:
-            messages.success(request, _("%(name)s is closed. Its keys and credentials are destroyed.") % {"name": tenant.name})
+            messages.success(
+                request,
+                _("%(name)s is closed. Its keys and credentials are destroyed.")
+                % {"name": tenant.name},
+            )
             return redirect("workspace-list")
     counts = {
         "key_count": AppKey.objects.filter(tenant=tenant, revoked=None).count(),

@@ -46,10 +46,18 @@ class Api:
         self.client = Client()
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def call(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
+    ) -> Any:
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         content_type = headers.pop("content_type", "application/json")
-        return self.client.generic(method, f"/api/v1{path}", data, content_type=content_type, headers=self.headers | headers)
+        return self.client.generic(
+            method,
+            f"/api/v1{path}",
+            data,
+            content_type=content_type,
+            headers=self.headers | headers,
+        )
 
     def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, **headers)

@@ -58,7 +58,10 @@ def test_two_different_keys_at_once(api: Api, other: Api) -> None:
 
 def test_scopes(api: Api, reader: Api, narrow: Api) -> None:
     assert reader.get("/workspace/").status_code == 200
-    assert error(reader.patch("/workspace/", {"name": "New"}), 403, "key_scope")["type"] == "permission_error"
+    assert (
+        error(reader.patch("/workspace/", {"name": "New"}), 403, "key_scope")["type"]
+        == "permission_error"
+    )
     error(narrow.get("/workspace/"), 403, "key_scope")
     assert api.patch("/workspace/", {"name": "New"}).json()["name"] == "New"
 
@@ -68,7 +71,9 @@ def test_a_key_is_refused_before_its_body_is_read(nobody: Api, narrow: Api) -> N
     assert narrow.call("PATCH", "/workspace/", raw=b"{").status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing/", "/providers", "/models/openai", "/members/x/", "/usage/calls/1/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing/", "/providers", "/models/openai", "/members/x/", "/usage/calls/1/"]
+)
 def test_unknown_paths_are_json_too(api: Api, path: str) -> None:
     error(api.get(path), 404, "unknown_path")
 
@@ -101,7 +106,9 @@ def test_only_json_is_answered(api: Api) -> None:
         (b'{"name": "A", "is_active": false}', "invalid_request"),
     ],
 )
-def test_bodies_that_are_refused(api: Api, acme: factories.Workspace, raw: bytes, code: str) -> None:
+def test_bodies_that_are_refused(
+    api: Api, acme: factories.Workspace, raw: bytes, code: str
+) -> None:
     error(api.call("PATCH", "/workspace/", raw=raw), 400, code)
     acme.tenant.refresh_from_db()
     assert acme.tenant.name == "Acme"
@@ -119,14 +126,28 @@ def test_an_unknown_query_parameter_is_named(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=bz2_codec", "application/json; charset=utf-16"],
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=bz2_codec",
+        "application/json; charset=utf-16",
+    ],
 )
 def test_other_media_types(api: Api, content_type: str) -> None:
-    error(api.call("PATCH", "/workspace/", {"name": "A"}, content_type=content_type), 415, "unsupported_media_type")
+    error(
+        api.call("PATCH", "/workspace/", {"name": "A"}, content_type=content_type),
+        415,
+        "unsupported_media_type",
+    )
 
 
 def test_utf8_may_be_said(api: Api) -> None:
-    assert api.call("PATCH", "/workspace/", {"name": "é"}, content_type="application/json; charset=UTF-8").status_code == 200
+    assert (
+        api.call(
+            "PATCH", "/workspace/", {"name": "é"}, content_type="application/json; charset=UTF-8"
+        ).status_code
+        == 200
+    )
 
 
 def test_a_large_body(api: Api) -> None:
@@ -136,18 +157,29 @@ def test_a_large_body(api: Api) -> None:
 
 
 def test_the_request_id_is_taken_over(api: Api) -> None:
-    assert api.get("/workspace/", **{"X-Request-Id": "my-request-1"})["X-Request-Id"] == "my-request-1"
-    assert error(api.get("/nothing/", **{"X-Request-Id": "my-request-1"}), 404, "unknown_path")["request_id"] == "my-request-1"
+    assert (
+        api.get("/workspace/", **{"X-Request-Id": "my-request-1"})["X-Request-Id"] == "my-request-1"
+    )
+    assert (
+        error(api.get("/nothing/", **{"X-Request-Id": "my-request-1"}), 404, "unknown_path")[
+            "request_id"
+        ]
+        == "my-request-1"
+    )
 
 
 def test_a_lost_database_is_503(api: Api) -> None:
-    with mock.patch("tenants.queries.members", side_effect=OperationalError("connection refused at 10.0.0.1")):
+    with mock.patch(
+        "tenants.queries.members", side_effect=OperationalError("connection refused at 10.0.0.1")
+    ):
         response = api.get("/members/")
     assert "10.0.0.1" not in error(response, 503, "database_unavailable")["message"]
     assert response["Retry-After"]
 
 
-def test_what_nobody_expected_is_500_without_details(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_nobody_expected_is_500_without_details(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     api.client.raise_request_exception = False
     with mock.patch("tenants.queries.members", side_effect=RuntimeError("secret detail")):
         response = api.get("/members/")

@@ -1,4 +1,6 @@
-"""A program outside that knows only the promised names: commands, REST paths and the OpenAI SDK, against a whole server."""
+"""A program outside that knows only the promised names: commands, REST paths and the OpenAI SDK,
+against a whole server.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,16 @@ class Script:
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {server.app_key}"
-        self.sdk = openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.app_key, max_retries=0, timeout=30)
+        self.sdk = openai.OpenAI(
+            base_url=f"{server.url}/v1", api_key=server.app_key, max_retries=0, timeout=30
+        )
 
-    def call(self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any) -> Any:
-        answer = self.session.request(method, f"{self.server.url}/api/v1{path}", json=body, timeout=60, **options)
+    def call(
+        self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any
+    ) -> Any:
+        answer = self.session.request(
+            method, f"{self.server.url}/api/v1{path}", json=body, timeout=60, **options
+        )
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
@@ -54,22 +62,37 @@ class Script:
         return record
 
     def use_everything(self, provider: str, *, speech: bool = True) -> None:
-        """Whole and streamed chat, vectors and a transcript; each call's record says what the answer said."""
+        """Whole and streamed chat, vectors and a transcript; each call's record says what the
+        answer said.
+        """
         whole = self.sdk.chat.completions.create(model="default", messages=HELLO)
         assert whole.choices[0].message.content
         self.compare(provider, "reasoning", whole.usage)
         chunks = list(
-            self.sdk.chat.completions.create(model="reasoning", messages=HELLO, stream=True, stream_options={"include_usage": True})
+            self.sdk.chat.completions.create(
+                model="reasoning",
+                messages=HELLO,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
         )
-        assert len("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)) > 5
+        assert (
+            len("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
+            > 5
+        )
         self.compare(provider, "reasoning", chunks[-1].usage)
         assert self.newest(provider)["first_token_ms"] is not None
         vectors = self.sdk.embeddings.create(model="embedding", input=["one", "two"])
         assert len(vectors.data) == 2
         record = self.newest(provider)
-        assert (record["scenario"], record["prompt_tokens"]) == ("embedding", vectors.usage.prompt_tokens)
+        assert (record["scenario"], record["prompt_tokens"]) == (
+            "embedding",
+            vectors.usage.prompt_tokens,
+        )
         if speech:
-            heard = self.sdk.audio.transcriptions.create(model="speech-to-text", file=("voice.wav", silence()))
+            heard = self.sdk.audio.transcriptions.create(
+                model="speech-to-text", file=("voice.wav", silence())
+            )
             assert heard.text
             assert self.newest(provider)["scenario"] == "speech-to-text"
 
@@ -78,7 +101,10 @@ class Script:
         assert record["status"] == "ok"
         assert record["scenario"] == scenario
         assert record["usage_source"] == "reported"
-        assert (record["prompt_tokens"], record["completion_tokens"]) == (usage.prompt_tokens, usage.completion_tokens)
+        assert (record["prompt_tokens"], record["completion_tokens"]) == (
+            usage.prompt_tokens,
+            usage.completion_tokens,
+        )
         assert record["attempts"] == 1
         assert record["credits"] == 0
 
@@ -95,7 +121,10 @@ def silence() -> bytes:
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[Script]:
-    with Running(FakeProvider()) as fake, Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url, "MODELKEEP_DEMO_PROVIDER": "1"}) as server:
+    with (
+        Running(FakeProvider()) as fake,
+        Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url, "MODELKEEP_DEMO_PROVIDER": "1"}) as server,
+    ):
         found = Script(server, fake)
         yield found
         found.sdk.close()
@@ -105,18 +134,37 @@ def script() -> Iterator[Script]:
 def test_the_first_start_gives_a_key_once(script: Script) -> None:
     assert set(script.server.first) >= {"workspace", "owner", "password", "app_key"}
     assert script.server.first["workspace"] == "main"
-    again = json.loads(script.server.manage("init", "--workspace", "main", "--owner", "owner@example.test", "--json"))
+    again = json.loads(
+        script.server.manage(
+            "init", "--workspace", "main", "--owner", "owner@example.test", "--json"
+        )
+    )
     assert again["workspace"] == "main"
     assert not again.get("password")
     assert not again.get("app_key")
-    made = json.loads(script.server.manage("app_key", "main", "--name", "Reader", "--scopes", "read", "--json"))
+    made = json.loads(
+        script.server.manage("app_key", "main", "--name", "Reader", "--scopes", "read", "--json")
+    )
     headers = {"Authorization": f"Bearer {made['app_key']}"}
-    assert requests.get(f"{script.server.url}/api/v1/providers/", headers=headers, timeout=30).status_code == 200
+    assert (
+        requests.get(
+            f"{script.server.url}/api/v1/providers/", headers=headers, timeout=30
+        ).status_code
+        == 200
+    )
 
 
 def test_providers_are_described_as_data(script: Script) -> None:
     for row in script.rows("/providers/"):
-        assert set(row) >= {"slug", "label", "kind", "model_types", "credential_fields", "model_fields", "state"}
+        assert set(row) >= {
+            "slug",
+            "label",
+            "kind",
+            "model_types",
+            "credential_fields",
+            "model_fields",
+            "state",
+        }
         assert row["kind"] in ("own", "hosting")
         for field in [*row["credential_fields"], *row["model_fields"]]:
             assert set(field) >= {"name", "label", "secret", "required", "help_url"}
@@ -126,29 +174,57 @@ def test_providers_are_described_as_data(script: Script) -> None:
 
 def test_an_openai_compatible_server(script: Script) -> None:
     values = {"base_url": f"{script.fake.url}/v1", "api_key": "sk-canary7f3a-contract-0123456789"}
-    made = script.call("POST", "/providers/openai_compatible/credentials/", {"name": "Lab", "values": values, "check": True}, status=201)
+    made = script.call(
+        "POST",
+        "/providers/openai_compatible/credentials/",
+        {"name": "Lab", "values": values, "check": True},
+        status=201,
+    )
     assert set(made) >= {"id", "name", "masked", "state", "since"}
     assert made["state"] == "connected"
     assert values["api_key"] not in json.dumps(made)
-    for model, kind in (("owner/chat", "reasoning"), ("vectors", "embedding"), ("ears", "speech-to-text")):
+    for model, kind in (
+        ("owner/chat", "reasoning"),
+        ("vectors", "embedding"),
+        ("ears", "speech-to-text"),
+    ):
         body = {"model": model, "type": kind, "values": {}, "check": True}
-        assert script.call("POST", "/providers/openai_compatible/models/", body, status=201)["id"] == f"openai_compatible/{model}"
+        assert (
+            script.call("POST", "/providers/openai_compatible/models/", body, status=201)["id"]
+            == f"openai_compatible/{model}"
+        )
         script.call("POST", "/providers/openai_compatible/models/", body, status=409)
-    assert "openai_compatible/owner/chat" in {row["id"] for row in script.rows("/models/?type=reasoning&enabled=true")}
+    assert "openai_compatible/owner/chat" in {
+        row["id"] for row in script.rows("/models/?type=reasoning&enabled=true")
+    }
     script.set_defaults(
-        reasoning="openai_compatible/owner/chat", embedding="openai_compatible/vectors", speech_to_text="openai_compatible/ears"
+        reasoning="openai_compatible/owner/chat",
+        embedding="openai_compatible/vectors",
+        speech_to_text="openai_compatible/ears",
     )
     assert [row["scenario"] for row in script.rows("/default-models/")] == SCENARIOS
     script.use_everything("openai_compatible")
-    assert {row["source"] for row in script.rows("/usage/calls/?model=owner/chat")} == {"credential:Lab"}
+    assert {row["source"] for row in script.rows("/usage/calls/?model=owner/chat")} == {
+        "credential:Lab"
+    }
     assert script.rows("/usage/calls/?source=trial:openai") == []
 
 
 def test_a_chatglm_server_without_a_key(script: Script) -> None:
     body = {"name": "GLM", "values": {"base_url": script.fake.url}, "check": True}
-    assert script.call("POST", "/providers/chatglm/credentials/", body, status=201)["state"] == "connected"
-    script.call("POST", "/providers/chatglm/models/", {"model": "our-glm", "type": "reasoning"}, status=201)
-    script.call("POST", "/providers/chatglm/models/", {"model": "our-vectors", "type": "embedding"}, status=201)
+    assert (
+        script.call("POST", "/providers/chatglm/credentials/", body, status=201)["state"]
+        == "connected"
+    )
+    script.call(
+        "POST", "/providers/chatglm/models/", {"model": "our-glm", "type": "reasoning"}, status=201
+    )
+    script.call(
+        "POST",
+        "/providers/chatglm/models/",
+        {"model": "our-vectors", "type": "embedding"},
+        status=201,
+    )
     script.set_defaults(reasoning="chatglm/our-glm", embedding="chatglm/our-vectors")
     script.use_everything("chatglm", speech=False)
 
@@ -156,11 +232,20 @@ def test_a_chatglm_server_without_a_key(script: Script) -> None:
 def test_demo_without_any_key(script: Script) -> None:
     before = script.fake.count
     assert (
-        script.call("POST", "/providers/demo/credentials/", {"name": "Demo", "values": {}, "check": True}, status=201)["state"]
+        script.call(
+            "POST",
+            "/providers/demo/credentials/",
+            {"name": "Demo", "values": {}, "check": True},
+            status=201,
+        )["state"]
         == "connected"
     )
     models = {row["type"]: row["id"] for row in script.rows("/models/?provider=demo")}
-    script.set_defaults(reasoning=models["reasoning"], embedding=models["embedding"], speech_to_text=models["speech-to-text"])
+    script.set_defaults(
+        reasoning=models["reasoning"],
+        embedding=models["embedding"],
+        speech_to_text=models["speech-to-text"],
+    )
     script.use_everything("demo")
     assert script.fake.count == before
 
@@ -170,7 +255,10 @@ def test_a_refused_key_is_not_stored(script: Script) -> None:
     try:
         body = {
             "name": "Wrong",
-            "values": {"api_key": "sk-canary7f3a-wrong-0123456789", "base_url": f"{script.fake.url}/v1"},
+            "values": {
+                "api_key": "sk-canary7f3a-wrong-0123456789",
+                "base_url": f"{script.fake.url}/v1",
+            },
             "check": True,
         }
         refused = script.call("POST", "/providers/openai/credentials/", body, status=422)["error"]
@@ -187,8 +275,13 @@ def test_switching_off_and_clearing(script: Script) -> None:
     assert script.call("PATCH", path, {"enabled": False})["enabled"] is False
     with pytest.raises(openai.NotFoundError):
         script.sdk.chat.completions.create(model="openai_compatible/owner/chat", messages=HELLO)
-    assert script.call("PATCH", path, {"enabled": True, "context_window": 8192})["context_window"] == 8192
-    assert script.sdk.chat.completions.create(model="openai_compatible/owner/chat", messages=HELLO).choices
+    assert (
+        script.call("PATCH", path, {"enabled": True, "context_window": 8192})["context_window"]
+        == 8192
+    )
+    assert script.sdk.chat.completions.create(
+        model="openai_compatible/owner/chat", messages=HELLO
+    ).choices
     script.call("DELETE", "/default-models/reasoning/", status=204)
     with pytest.raises(openai.APIStatusError) as caught:
         script.sdk.chat.completions.create(model="default", messages=HELLO)
@@ -207,11 +300,28 @@ def test_trials_and_sums(script: Script) -> None:
         "--credential",
         f"base_url={script.fake.url}/v1",
     ]
-    script.server.manage(*command, "--model", "gpt-3.5-turbo", "--model", "gpt-3.5-turbo-16k=2", "--limit", "500", "--on")
+    script.server.manage(
+        *command,
+        "--model",
+        "gpt-3.5-turbo",
+        "--model",
+        "gpt-3.5-turbo-16k=2",
+        "--limit",
+        "500",
+        "--on",
+    )
     found = {row["plan"]: row for row in script.rows("/trials/")}["openai"]
-    assert (found["provider"], found["limit"], found["settled"], found["held"], found["left"]) == ("openai", 500, 0, 0, 500)
+    assert (found["provider"], found["limit"], found["settled"], found["held"], found["left"]) == (
+        "openai",
+        500,
+        0,
+        0,
+        500,
+    )
     assert {"model": "gpt-3.5-turbo-16k", "credits": 2} in found["models"]
-    assert script.sdk.chat.completions.create(model="openai/gpt-3.5-turbo-16k", messages=HELLO).choices
+    assert script.sdk.chat.completions.create(
+        model="openai/gpt-3.5-turbo-16k", messages=HELLO
+    ).choices
     record = script.newest("openai")
     assert (record["source"], record["credits"]) == ("trial:openai", 2)
     assert {row["plan"]: row["left"] for row in script.rows("/trials/")}["openai"] == 498

@@ -33,12 +33,26 @@ def page(db: None) -> str:
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(path, method, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item]
+    return [
+        (path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
 
 
 def test_every_view_of_the_api_is_in_the_document(document: dict[str, Any]) -> None:
-    views = {route.path: route.api_view for route in routes.operations(get_resolver()) if route.api_view is not None}
-    declared = {(path.replace("{pk}", "{id}"), method) for path, view in views.items() for method in METHODS if hasattr(view, method)}
+    views = {
+        route.path: route.api_view
+        for route in routes.operations(get_resolver())
+        if route.api_view is not None
+    }
+    declared = {
+        (path.replace("{pk}", "{id}"), method)
+        for path, view in views.items()
+        for method in METHODS
+        if hasattr(view, method)
+    }
     assert {(path, method) for path, method, _operation in operations(document)} == declared
     assert len(declared) > 35
 
@@ -59,7 +73,9 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         successes = [code for code in operation["responses"] if code < "300"]
         assert len(successes) == 1, where
         if successes != ["204"]:
-            assert operation["responses"][successes[0]]["content"]["application/json"]["schema"], where
+            assert operation["responses"][successes[0]]["content"]["application/json"]["schema"], (
+                where
+            )
         assert {"400", "401", "403", "503"} <= set(operation["responses"]), where
         assert ("404" in operation["responses"]) == ("{" in path), where
         if method in ("put", "patch"):
@@ -112,8 +128,14 @@ class Resources(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = dict(attributes)
-        self.loaded += [str(values[name]) for name in ("src", "href") if name in values and tag not in ("a",)]
-        if tag in ("script", "style", "iframe") or "style" in values or any(name.startswith("on") for name in values):
+        self.loaded += [
+            str(values[name]) for name in ("src", "href") if name in values and tag not in ("a",)
+        ]
+        if (
+            tag in ("script", "style", "iframe")
+            or "style" in values
+            or any(name.startswith("on") for name in values)
+        ):
             self.inline.append(tag)
         if "id" in values:
             self.ids.append(str(values["id"]))
@@ -142,7 +164,9 @@ def test_the_examples_match_their_own_schemas(document: dict[str, Any]) -> None:
     for chapter in chapters(document):
         for operation in chapter.operations:
             if operation.body_example:
-                schema = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
+                schema = document["paths"][operation.path][operation.method.lower()]["requestBody"][
+                    "content"
+                ]["application/json"]["schema"]
                 whole = {**schema, "components": document["components"]}
                 Draft202012Validator(whole).validate(json.loads(operation.body_example))
 
@@ -178,8 +202,17 @@ def test_every_chapter_is_translated() -> None:
 def test_the_page_and_the_document_speak_chinese(db: None, document: dict[str, Any]) -> None:
     chinese = {"Accept-Language": "zh-hans"}
     page = Client().get("/api/docs/", headers=chinese).content.decode()
-    for english in ("List the providers", "Everything that a workspace", "Audit trail", "list of string", "The app key may not do this."):
+    for english in (
+        "List the providers",
+        "Everything that a workspace",
+        "Audit trail",
+        "list of string",
+        "The app key may not do this.",
+    ):
         assert english not in page
     found = Client().get(reverse("api-schema"), headers=chinese).json()
     assert found["paths"].keys() == document["paths"].keys()
-    assert found["paths"]["/api/v1/providers/"]["get"]["summary"] != document["paths"]["/api/v1/providers/"]["get"]["summary"]
+    assert (
+        found["paths"]["/api/v1/providers/"]["get"]["summary"]
+        != document["paths"]["/api/v1/providers/"]["get"]["summary"]
+    )

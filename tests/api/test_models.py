@@ -17,9 +17,13 @@ from tests.fakes.provider import FakeProvider
 def hosted(api: Api, fake_provider: FakeProvider) -> dict[str, Any]:
     """A model of a server of the workspace's own, with a slash in its name."""
     url = fake_provider.url + "/v1"
-    response = api.post("/providers/openai_compatible/credentials/", {"name": "Lab", "values": {"base_url": url}})
+    response = api.post(
+        "/providers/openai_compatible/credentials/", {"name": "Lab", "values": {"base_url": url}}
+    )
     assert response.status_code == 201, response.content
-    response = api.post("/providers/openai_compatible/models/", {"model": "owner/llama@ok", "type": "reasoning"})
+    response = api.post(
+        "/providers/openai_compatible/models/", {"model": "owner/llama@ok", "type": "reasoning"}
+    )
     assert response.status_code == 201, response.content
     found: dict[str, Any] = response.json()
     return found
@@ -39,7 +43,9 @@ def test_a_model_is_added_once(api: Api, hosted: dict[str, Any]) -> None:
 
 
 def test_a_model_that_its_server_refuses(api: Api, hosted: dict[str, Any]) -> None:
-    response = api.post("/providers/openai_compatible/models/", {"model": "lost@status:404", "type": "reasoning"})
+    response = api.post(
+        "/providers/openai_compatible/models/", {"model": "lost@status:404", "type": "reasoning"}
+    )
     found = error(response, 422, "model_not_found")
     assert found["what_we_sent"]["path"] == "/v1/chat/completions"
     assert api.get("/models/?provider=openai_compatible").json()["results"] == [hosted]
@@ -47,13 +53,23 @@ def test_a_model_that_its_server_refuses(api: Api, hosted: dict[str, Any]) -> No
 
 def test_switch_override_and_take_back(api: Api, hosted: dict[str, Any]) -> None:
     changed = api.patch(
-        PATH, {"enabled": False, "context_window": 8192, "price": {"currency": "EUR", "input": "0.25", "output": "1"}}
+        PATH,
+        {
+            "enabled": False,
+            "context_window": 8192,
+            "price": {"currency": "EUR", "input": "0.25", "output": "1"},
+        },
     ).json()
     assert changed["enabled"] is False
     assert changed["context_window"] == 8192
     assert changed["price"] == {"currency": "EUR", "input": "0.25", "output": "1"}
-    assert api.patch(PATH, {"price": {"currency": "EUR", "input": "1e2"}}).json()["price"] == {"currency": "EUR", "input": "100"}
-    assert api.patch(PATH, {"enabled": True, "context_window": None}).json()["context_window"] is None
+    assert api.patch(PATH, {"price": {"currency": "EUR", "input": "1e2"}}).json()["price"] == {
+        "currency": "EUR",
+        "input": "100",
+    }
+    assert (
+        api.patch(PATH, {"enabled": True, "context_window": None}).json()["context_window"] is None
+    )
     assert api.get("/models/?enabled=false&provider=openai_compatible").json()["results"] == []
 
 
@@ -74,7 +90,9 @@ def test_switch_override_and_take_back(api: Api, hosted: dict[str, Any]) -> None
         ({"tenant": "x"}, "tenant"),
     ],
 )
-def test_facts_that_cannot_be(api: Api, hosted: dict[str, Any], body: dict[str, Any], param: str) -> None:
+def test_facts_that_cannot_be(
+    api: Api, hosted: dict[str, Any], body: dict[str, Any], param: str
+) -> None:
     response = api.patch(PATH, body)
     assert response.status_code == 400, response.content
     assert response.json()["error"]["param"] == param
@@ -100,7 +118,9 @@ def test_the_list_is_filtered_and_paged(api: Api, acme: factories.Workspace) -> 
     first = api.get("/models/?limit=4").json()
     second = api.get(f"/models/?limit=4&after={first['next']}").json()
     assert first["results"] + second["results"] == every[:8]
-    assert [row["id"] for row in api.get("/models/?search=3-small").json()["results"]] == ["openai/text-embedding-3-small"]
+    assert [row["id"] for row in api.get("/models/?search=3-small").json()["results"]] == [
+        "openai/text-embedding-3-small"
+    ]
     for wrong in ("type=poetry", "enabled=1", "limit=x"):
         error(api.get(f"/models/?{wrong}"), 400, "invalid_request")
 
@@ -130,7 +150,14 @@ def test_refresh(api: Api, fake_provider: FakeProvider) -> None:
 
 def test_default_models(api: Api, hosted: dict[str, Any]) -> None:
     listed = api.get("/default-models/").json()["results"]
-    assert [row["scenario"] for row in listed] == ["reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"]
+    assert [row["scenario"] for row in listed] == [
+        "reasoning",
+        "embedding",
+        "speech-to-text",
+        "rerank",
+        "text-to-speech",
+        "moderation",
+    ]
     assert {row["model"] for row in listed} == {None}
     path = "/default-models/reasoning/"
     for _time in range(2):
@@ -149,24 +176,38 @@ def test_default_models(api: Api, hosted: dict[str, Any]) -> None:
     [
         ("embedding", {"model": "openai_compatible/owner/llama@ok"}, "model"),
         ("reasoning", {"model": "openai_compatible/none"}, "model"),
-        ("reasoning", {"model": "openai_compatible/owner/llama@ok", "fallbacks": ["openai_compatible/owner/llama@ok"]}, "fallbacks"),
+        (
+            "reasoning",
+            {
+                "model": "openai_compatible/owner/llama@ok",
+                "fallbacks": ["openai_compatible/owner/llama@ok"],
+            },
+            "fallbacks",
+        ),
         ("reasoning", {}, "model"),
         ("reasoning", {"model": None}, "model"),
         ("reasoning", {"model": "openai_compatible/owner/llama@ok", "fallbacks": "x"}, "fallbacks"),
     ],
 )
-def test_defaults_that_do_not_fit(api: Api, hosted: dict[str, Any], scenario: str, body: dict[str, Any], param: str) -> None:
+def test_defaults_that_do_not_fit(
+    api: Api, hosted: dict[str, Any], scenario: str, body: dict[str, Any], param: str
+) -> None:
     response = api.put(f"/default-models/{scenario}/", body)
     assert response.status_code in (400, 404), response.content
     assert response.json()["error"]["param"] == param
     assert api.get(f"/default-models/{scenario}/").json()["model"] is None
 
 
-def test_another_workspace_has_its_own_catalog(other: Api, api: Api, hosted: dict[str, Any]) -> None:
+def test_another_workspace_has_its_own_catalog(
+    other: Api, api: Api, hosted: dict[str, Any]
+) -> None:
     error(other.get(PATH), 404, "model_not_found")
     error(other.patch(PATH, {"enabled": False}), 404, "model_not_found")
     error(other.delete(PATH), 404, "model_not_found")
-    assert other.put("/default-models/reasoning/", {"model": hosted["id"]}).status_code in (400, 404)
+    assert other.put("/default-models/reasoning/", {"model": hosted["id"]}).status_code in (
+        400,
+        404,
+    )
     assert api.get(PATH).json() == hosted
 
 
@@ -178,7 +219,13 @@ def test_queries_do_not_grow_with_models(api: Api, acme: factories.Workspace) ->
     counts = []
     for number in range(3):
         with tenant_scope(acme.tenant):
-            TenantModel.objects.create(tenant=acme.tenant, provider="openai", model=f"own-{number}", type="reasoning", origin="added")
+            TenantModel.objects.create(
+                tenant=acme.tenant,
+                provider="openai",
+                model=f"own-{number}",
+                type="reasoning",
+                origin="added",
+            )
         api.get("/models/")
         found = []
         for path in ("/models/", "/default-models/", "/providers/"):

@@ -32,7 +32,11 @@ SLUGS = [
 
 
 def credential_body(fake: FakeProvider, **more: Any) -> dict[str, Any]:
-    return {"name": "Main", "values": {"api_key": factories.marked_secret(), "base_url": fake.url + "/v1"}, **more}
+    return {
+        "name": "Main",
+        "values": {"api_key": factories.marked_secret(), "base_url": fake.url + "/v1"},
+        **more,
+    }
 
 
 @pytest.fixture
@@ -83,12 +87,18 @@ def test_a_credential_is_checked_stored_and_masked(api: Api, fake_provider: Fake
     assert api.get("/providers/openai/").json()["active_credential"]["id"] == found["id"]
 
 
-def test_a_refused_key_is_422_and_says_what_was_sent(api: Api, acme: factories.Workspace, fake_provider: FakeProvider) -> None:
+def test_a_refused_key_is_422_and_says_what_was_sent(
+    api: Api, acme: factories.Workspace, fake_provider: FakeProvider
+) -> None:
     fake_provider.mode = "status:401:invalid_api_key"
     body = credential_body(fake_provider)
     response = api.post("/providers/openai/credentials/", body)
     found = error(response, 422, "provider_auth_failed")
-    assert found["what_we_sent"] == {"method": "GET", "host": f"127.0.0.1:{fake_provider.port}", "path": "/v1/models"}
+    assert found["what_we_sent"] == {
+        "method": "GET",
+        "host": f"127.0.0.1:{fake_provider.port}",
+        "path": "/v1/models",
+    }
     assert body["values"]["api_key"] not in response.content.decode()
     with tenant_scope(acme.tenant):
         assert not ProviderCredential.objects.exists()
@@ -100,7 +110,11 @@ def test_a_refused_key_is_422_and_says_what_was_sent(api: Api, acme: factories.W
         ({"values": {}}, "invalid_value", "api_key"),
         ({"values": {"api_key": "with blank"}}, "invalid_value", "api_key"),
         ({"values": {"api_key": "k" * 40, "colour": "red"}}, "unknown_field", "colour"),
-        ({"values": {"api_key": "k" * 40, "base_url": "http://10.0.0.1/"}}, "invalid_value", "base_url"),
+        (
+            {"values": {"api_key": "k" * 40, "base_url": "http://10.0.0.1/"}},
+            "invalid_value",
+            "base_url",
+        ),
         ({"values": {"api_key": 5}}, "invalid_request", "values.api_key"),
         ({"values": "x"}, "invalid_request", "values"),
         ({"values": {"api_key": "k" * 40}, "name": ""}, "invalid_request", "name"),
@@ -109,13 +123,21 @@ def test_a_refused_key_is_422_and_says_what_was_sent(api: Api, acme: factories.W
         ({"values": {"api_key": "k" * 40}, "is_active": True}, "invalid_request", "is_active"),
     ],
 )
-def test_values_that_are_refused(api: Api, change: dict[str, Any], code: str, param: str | None) -> None:
+def test_values_that_are_refused(
+    api: Api, change: dict[str, Any], code: str, param: str | None
+) -> None:
     found = error(api.post("/providers/openai/credentials/", {"name": "Main"} | change), 400, code)
     assert found["param"] == param
 
 
-def test_a_name_that_is_taken(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
-    error(api.post("/providers/openai/credentials/", credential_body(fake_provider)), 409, "name_taken")
+def test_a_name_that_is_taken(
+    api: Api, stored: dict[str, Any], fake_provider: FakeProvider
+) -> None:
+    error(
+        api.post("/providers/openai/credentials/", credential_body(fake_provider)),
+        409,
+        "name_taken",
+    )
 
 
 def test_rename_and_replace(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
@@ -126,25 +148,47 @@ def test_rename_and_replace(api: Api, stored: dict[str, Any], fake_provider: Fak
     assert found["masked"].endswith(key[-4:])
     assert found["name"] == "Renamed"
     fake_provider.mode = "status:401:invalid_api_key"
-    error(api.patch(path, {"values": {"api_key": factories.marked_secret()}}), 422, "provider_auth_failed")
+    error(
+        api.patch(path, {"values": {"api_key": factories.marked_secret()}}),
+        422,
+        "provider_auth_failed",
+    )
     assert api.get(path).json()["masked"] == found["masked"]
 
 
-def test_a_name_that_is_taken_leaves_the_keys_as_they_were(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
-    assert api.post("/providers/openai/credentials/", credential_body(fake_provider, name="Other")).status_code == 201
+def test_a_name_that_is_taken_leaves_the_keys_as_they_were(
+    api: Api, stored: dict[str, Any], fake_provider: FakeProvider
+) -> None:
+    assert (
+        api.post(
+            "/providers/openai/credentials/", credential_body(fake_provider, name="Other")
+        ).status_code
+        == 201
+    )
     path = f"/providers/openai/credentials/{stored['id']}/"
     before = api.get(path).json()
-    error(api.patch(path, {"values": {"api_key": factories.marked_secret()}, "name": "Other"}), 409, "name_taken")
+    error(
+        api.patch(path, {"values": {"api_key": factories.marked_secret()}, "name": "Other"}),
+        409,
+        "name_taken",
+    )
     assert api.get(path).json() == before
-    both = api.patch(path, {"values": {"api_key": factories.marked_secret(prefix="sk-other")}, "name": "Renamed"}).json()
+    both = api.patch(
+        path, {"values": {"api_key": factories.marked_secret(prefix="sk-other")}, "name": "Renamed"}
+    ).json()
     assert both["name"] == "Renamed"
     assert both["masked"] != before["masked"]
 
 
-def test_a_stored_key_never_goes_to_a_new_address(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
+def test_a_stored_key_never_goes_to_a_new_address(
+    api: Api, stored: dict[str, Any], fake_provider: FakeProvider
+) -> None:
     before = len(fake_provider.calls)
     found = error(
-        api.patch(f"/providers/openai/credentials/{stored['id']}/", {"values": {"base_url": "https://elsewhere.example"}}),
+        api.patch(
+            f"/providers/openai/credentials/{stored['id']}/",
+            {"values": {"base_url": "https://elsewhere.example"}},
+        ),
         400,
         "key_required",
     )
@@ -152,7 +196,9 @@ def test_a_stored_key_never_goes_to_a_new_address(api: Api, stored: dict[str, An
     assert len(fake_provider.calls) == before
 
 
-def test_check_answers_with_the_state(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
+def test_check_answers_with_the_state(
+    api: Api, stored: dict[str, Any], fake_provider: FakeProvider
+) -> None:
     path = f"/providers/openai/credentials/{stored['id']}/check/"
     assert api.post(path).json()["state"] == "connected"
     fake_provider.mode = "status:401:invalid_api_key"
@@ -162,17 +208,28 @@ def test_check_answers_with_the_state(api: Api, stored: dict[str, Any], fake_pro
     error(api.post(path, {"force": True}), 400, "invalid_request")
 
 
-def test_activate_order_and_delete(api: Api, stored: dict[str, Any], fake_provider: FakeProvider) -> None:
-    second = api.post("/providers/openai/credentials/", credential_body(fake_provider, name="Second")).json()
+def test_activate_order_and_delete(
+    api: Api, stored: dict[str, Any], fake_provider: FakeProvider
+) -> None:
+    second = api.post(
+        "/providers/openai/credentials/", credential_body(fake_provider, name="Second")
+    ).json()
     assert second["is_active"] is False
-    assert api.post(f"/providers/openai/credentials/{second['id']}/activate/").json()["is_active"] is True
+    assert (
+        api.post(f"/providers/openai/credentials/{second['id']}/activate/").json()["is_active"]
+        is True
+    )
     names = [row["name"] for row in api.get("/providers/openai/credentials/").json()["results"]]
     assert names == ["Second", "Main"]
     order = {"order": [stored["id"], second["id"]]}
     for _time in range(2):
         assert api.put("/providers/openai/credential-order/", order).json() == order
     assert api.get("/providers/openai/").json()["active_credential"]["name"] == "Main"
-    error(api.put("/providers/openai/credential-order/", {"order": [stored["id"]]}), 400, "invalid_order")
+    error(
+        api.put("/providers/openai/credential-order/", {"order": [stored["id"]]}),
+        400,
+        "invalid_order",
+    )
     assert api.delete(f"/providers/openai/credentials/{stored['id']}/").status_code == 204
     error(api.delete(f"/providers/openai/credentials/{stored['id']}/"), 404, "no_such_credential")
     assert api.get("/providers/openai/").json()["active_credential"]["name"] == "Second"
@@ -182,7 +239,9 @@ def test_the_order_of_sources_is_put_idempotently(api: Api) -> None:
     path = "/providers/openai/source-order/"
     assert api.get(path).json() == {"order": ["credential", "trial"]}
     for _time in range(2):
-        assert api.put(path, {"order": ["trial", "credential"]}).json() == {"order": ["trial", "credential"]}
+        assert api.put(path, {"order": ["trial", "credential"]}).json() == {
+            "order": ["trial", "credential"]
+        }
     assert api.get("/providers/openai/").json()["order"] == ["trial", "credential"]
     for wrong in (["trial"], ["trial", "trial"], ["x", "trial"], "trial"):
         error(api.put(path, {"order": wrong}), 400, "invalid_request")
@@ -190,13 +249,20 @@ def test_the_order_of_sources_is_put_idempotently(api: Api) -> None:
 
 def test_another_workspaces_credential_is_not_there(other: Api, stored: dict[str, Any]) -> None:
     path = f"/providers/openai/credentials/{stored['id']}/"
-    for response in (other.get(path), other.patch(path, {"name": "Mine"}), other.post(path + "check/"), other.delete(path)):
+    for response in (
+        other.get(path),
+        other.patch(path, {"name": "Mine"}),
+        other.post(path + "check/"),
+        other.delete(path),
+    ):
         error(response, 404, "no_such_credential")
     error(other.get(f"/providers/openai/credentials/{uuid.uuid4()}/"), 404, "no_such_credential")
     assert other.get("/providers/openai/credentials/").json()["results"] == []
 
 
-def test_changes_are_in_the_audit_trail_with_the_key_as_actor(api: Api, acme: factories.Workspace, stored: dict[str, Any]) -> None:
+def test_changes_are_in_the_audit_trail_with_the_key_as_actor(
+    api: Api, acme: factories.Workspace, stored: dict[str, Any]
+) -> None:
     with tenant_scope(acme.tenant):
         entry = AuditEntry.objects.get(action="credential.added")
     assert entry.actor == "app key Everything"

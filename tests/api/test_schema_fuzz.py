@@ -1,4 +1,6 @@
-"""schemathesis over our own OpenAPI document with each kind of caller: no 5xx, and every answer is one that it describes."""
+"""schemathesis over our own OpenAPI document with each kind of caller: no 5xx, and every answer is
+one that it describes.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +42,19 @@ CONFORMANCE = [
 DOCUMENT = json.loads(json.dumps(openapi.document()))
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
-_NOT_SENT = {"content-type", "content-length", "accept-encoding"}  # the test client sets the first two; nothing is compressed
+_NOT_SENT = {
+    "content-type",
+    "content-length",
+    "accept-encoding",
+}  # the test client sets the first two; nothing is compressed
 BUDGET = 40.0  # seconds of this file; what is left of the examples then is left out
 
 
 @dataclass
 class Caller:
-    """Sends what schemathesis made with one app key, or none; keeps the rows of the workspace as they were."""
+    """Sends what schemathesis made with one app key, or none; keeps the rows of the workspace as
+    they were.
+    """
 
     name: str
     key: str | None
@@ -54,13 +62,21 @@ class Caller:
 
     def send(self, case: Any) -> None:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        request = requests.Request(**case.as_transport_kwargs(base_url="http://testserver", headers=headers)).prepare()
+        request = requests.Request(
+            **case.as_transport_kwargs(base_url="http://testserver", headers=headers)
+        ).prepare()
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
-        sent = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_SENT}
+        sent = {
+            name: value for name, value in request.headers.items() if name.lower() not in _NOT_SENT
+        }
         point = transaction.savepoint()
         try:
             answer = Client(raise_request_exception=False).generic(
-                request.method, request.path_url, body, content_type=request.headers.get("Content-Type", ""), headers=sent
+                request.method,
+                request.path_url,
+                body,
+                content_type=request.headers.get("Content-Type", ""),
+                headers=sent,
             )
         finally:
             transaction.savepoint_rollback(point)
@@ -76,15 +92,23 @@ class Caller:
 
 def as_response(answer: Any, request: requests.PreparedRequest) -> schemathesis.Response:
     headers = {name.lower(): [value] for name, value in answer.items()}
-    return schemathesis.Response(answer.status_code, headers, answer.content, request, elapsed=0.0, verify=False)
+    return schemathesis.Response(
+        answer.status_code, headers, answer.content, request, elapsed=0.0, verify=False
+    )
 
 
 @pytest.fixture
 def side(db: None, monkeypatch: pytest.MonkeyPatch) -> walk.Side:
-    """A workspace with one object of everything; whichever provider is asked answers that all is well."""
+    """A workspace with one object of everything; whichever provider is asked answers that all is
+    well.
+    """
 
     def answer(call: Call, **_context: Any) -> Reply:
-        return Reply(200, {"content-type": "application/json"}, b'{"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}')
+        return Reply(
+            200,
+            {"content-type": "application/json"},
+            b'{"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}',
+        )
 
     monkeypatch.setattr(provider_client, "send", answer)
     return walk.make_side("acme", "acmark")
@@ -104,13 +128,26 @@ def keys(side: walk.Side) -> Iterator[tuple[str, str | None, int]]:
 
 def known(side: walk.Side, path: str) -> dict[str, Any]:
     """Path parameters that lead to something of the workspace."""
-    objects = {"members": "member", "invitations": "invitation", "app-keys": "app_key", "usage": "call", "providers": "credential"}
+    objects = {
+        "members": "member",
+        "invitations": "invitation",
+        "app-keys": "app_key",
+        "usage": "call",
+        "providers": "credential",
+    }
     row = side[objects.get(path.split("/")[3], "credential")]
-    values = {"provider": walk.PROVIDER, "model": side.model, "scenario": "reasoning", "id": str(row.pk)}
+    values = {
+        "provider": walk.PROVIDER,
+        "model": side.model,
+        "scenario": "reasoning",
+        "id": str(row.pk),
+    }
     return {name: value for name, value in values.items() if f"{{{name}}}" in path}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method.upper()} {one.path}")
+@pytest.mark.parametrize(
+    "operation", OPERATIONS, ids=lambda one: f"{one.method.upper()} {one.path}"
+)
 def test_answers_are_as_described(operation: Any, side: walk.Side, until: float) -> None:
     seen: dict[str, set[int]] = {}
     real = known(side, operation.path)
@@ -122,11 +159,23 @@ def test_answers_are_as_described(operation: Any, side: walk.Side, until: float)
     assert seen["narrow"] == {403}
     assert seen["owner"]
     if real:  # and once more with ids that were made up
-        explore(operation, Caller("owner", side.workspace.app_key[1], set()), GenerationMode.POSITIVE, None, 3, until)
+        explore(
+            operation,
+            Caller("owner", side.workspace.app_key[1], set()),
+            GenerationMode.POSITIVE,
+            None,
+            3,
+            until,
+        )
 
 
 def explore(
-    operation: Any, caller: Caller, mode: GenerationMode, path_parameters: dict[str, Any] | None, examples: int, until: float
+    operation: Any,
+    caller: Caller,
+    mode: GenerationMode,
+    path_parameters: dict[str, Any] | None,
+    examples: int,
+    until: float,
 ) -> None:
     strategy = operation.as_strategy(generation_mode=mode, path_parameters=path_parameters or None)
 

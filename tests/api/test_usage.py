@@ -21,7 +21,9 @@ from tests.api.conftest import CALL_FIELDS, Api, error
 
 
 def record(workspace: factories.Workspace, **changes: Any) -> Any:
-    return factories.make_call(workspace.tenant, **{"cost": Decimal("0.00043"), "currency": "USD"} | changes)
+    return factories.make_call(
+        workspace.tenant, **{"cost": Decimal("0.00043"), "currency": "USD"} | changes
+    )
 
 
 def test_calls_have_the_promised_fields(api: Api, acme: factories.Workspace) -> None:
@@ -31,26 +33,44 @@ def test_calls_have_the_promised_fields(api: Api, acme: factories.Workspace) -> 
     [found] = body["results"]
     assert set(found) >= CALL_FIELDS
     assert found["id"] == str(made.pk)
-    assert (found["prompt_tokens"], found["completion_tokens"], found["usage_source"]) == (12, 40, "reported")
+    assert (found["prompt_tokens"], found["completion_tokens"], found["usage_source"]) == (
+        12,
+        40,
+        "reported",
+    )
     assert Decimal(found["cost"]) == Decimal("0.00043")
     assert found["app_key"] == "CI"
     assert api.get(f"/usage/calls/{made.pk}/").json() == found
 
 
 def test_what_is_not_known_is_null(api: Api, acme: factories.Workspace) -> None:
-    record(acme, cost=None, currency="", prompt_tokens=None, completion_tokens=None, usage_source="none")
+    record(
+        acme,
+        cost=None,
+        currency="",
+        prompt_tokens=None,
+        completion_tokens=None,
+        usage_source="none",
+    )
     [found] = api.get("/usage/calls/").json()["results"]
     assert found["cost"] is None
     assert found["prompt_tokens"] is None
 
 
-@pytest.mark.parametrize(("cost", "shown"), [("0", "0"), ("0.00042", "0.00042"), ("0.0000000001", "0.0000000001"), ("100", "100")])
-def test_amounts_are_plain_decimals_everywhere(api: Api, acme: factories.Workspace, cost: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [("0", "0"), ("0.00042", "0.00042"), ("0.0000000001", "0.0000000001"), ("100", "100")],
+)
+def test_amounts_are_plain_decimals_everywhere(
+    api: Api, acme: factories.Workspace, cost: str, shown: str
+) -> None:
     record(acme, cost=Decimal(cost))
     assert api.get("/usage/calls/").json()["results"][0]["cost"] == shown
     [row] = csv.DictReader(io.StringIO(api.get("/usage/calls/?format=csv").content.decode()))
     assert row["cost"] == shown
-    assert api.get("/usage/summary/?by=model").json()["results"][0]["costs"] == [{"currency": "USD", "amount": shown}]
+    assert api.get("/usage/summary/?by=model").json()["results"][0]["costs"] == [
+        {"currency": "USD", "amount": shown}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +95,14 @@ def test_calls_are_newest_first_filtered_and_paged(api: Api, acme: factories.Wor
         record(acme, request_id=f"own-{number}", pk=uuid.UUID(int=number))
     record(acme, request_id="trial", source="trial:openai", model="gpt-3.5-turbo")
     rows = api.get("/usage/calls/").json()["results"]
-    assert [row["request_id"] for row in rows] == ["trial", "own-4", "own-3", "own-2", "own-1", "own-0"]
+    assert [row["request_id"] for row in rows] == [
+        "trial",
+        "own-4",
+        "own-3",
+        "own-2",
+        "own-1",
+        "own-0",
+    ]
     first = api.get("/usage/calls/?limit=4").json()
     second = api.get(f"/usage/calls/?limit=4&after={first['next']}").json()
     assert first["results"] + second["results"] == rows
@@ -140,16 +167,31 @@ def test_another_workspaces_calls_are_not_there(other: Api, acme: factories.Work
 @pytest.mark.parametrize("by", ["day", "model", "provider", "app_key"])
 def test_sums(api: Api, acme: factories.Workspace, by: str) -> None:
     record(acme)
-    record(acme, cost=None, currency="", status="error", error_code="provider_error", prompt_tokens=None, completion_tokens=None)
+    record(
+        acme,
+        cost=None,
+        currency="",
+        status="error",
+        error_code="provider_error",
+        prompt_tokens=None,
+        completion_tokens=None,
+    )
     body = api.get(f"/usage/summary/?days=7&by={by}").json()
     assert body["days"] == 7
     assert body["by"] == by
     assert body["next"] is None
     row = body["results"][-1]
-    assert (row["calls"], row["errors"], row["prompt_tokens"], row["completion_tokens"]) == (2, 1, 12, 40)
+    assert (row["calls"], row["errors"], row["prompt_tokens"], row["completion_tokens"]) == (
+        2,
+        1,
+        12,
+        40,
+    )
     assert [cost["currency"] for cost in row["costs"]] == ["USD"]
     assert Decimal(row["costs"][0]["amount"]) == Decimal("0.00043")
-    assert {"model": "openai/gpt-4o", "provider": "openai", "app_key": "CI"}.get(by, row["key"]) == row["key"]
+    assert {"model": "openai/gpt-4o", "provider": "openai", "app_key": "CI"}.get(
+        by, row["key"]
+    ) == row["key"]
 
 
 def test_sums_that_are_refused(api: Api) -> None:
@@ -160,9 +202,17 @@ def test_sums_that_are_refused(api: Api) -> None:
 def test_trials(api: Api, other: Api, acme: factories.Workspace) -> None:
     plan = TrialPlan.objects.get(slug="openai")
     with tenant_scope(acme.tenant):
-        CreditPool.objects.update_or_create(tenant=acme.tenant, plan=plan, defaults={"limit": 500, "settled": 120, "held": 1})
+        CreditPool.objects.update_or_create(
+            tenant=acme.tenant, plan=plan, defaults={"limit": 500, "settled": 120, "held": 1}
+        )
     found = {row["plan"]: row for row in api.get("/trials/").json()["results"]}["openai"]
-    assert (found["provider"], found["limit"], found["settled"], found["held"], found["left"]) == ("openai", 500, 120, 1, 379)
+    assert (found["provider"], found["limit"], found["settled"], found["held"], found["left"]) == (
+        "openai",
+        500,
+        120,
+        1,
+        379,
+    )
     assert {"model": "gpt-3.5-turbo", "credits": 1} in found["models"]
     assert "379" not in other.get("/trials/").content.decode()
 

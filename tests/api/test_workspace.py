@@ -39,14 +39,26 @@ def test_members(api: Api, acme: factories.Workspace) -> None:
 
 
 def test_a_key_gives_and_takes_no_role_above_its_own(api: Api, acme: factories.Workspace) -> None:
-    error(api.patch(f"/members/{member_id(acme, Role.VIEWER)}/", {"role": "owner"}), 403, "role_too_high")
+    error(
+        api.patch(f"/members/{member_id(acme, Role.VIEWER)}/", {"role": "owner"}),
+        403,
+        "role_too_high",
+    )
     error(api.delete(f"/members/{member_id(acme, Role.OWNER)}/"), 403, "role_too_high")
-    error(api.patch(f"/members/{member_id(acme, Role.VIEWER)}/", {"role": "emperor"}), 400, "invalid_request")
+    error(
+        api.patch(f"/members/{member_id(acme, Role.VIEWER)}/", {"role": "emperor"}),
+        400,
+        "invalid_request",
+    )
 
 
 def test_another_workspaces_members_are_not_there(other: Api, acme: factories.Workspace) -> None:
     pk = member_id(acme, Role.VIEWER)
-    for response in (other.get(f"/members/{pk}/"), other.patch(f"/members/{pk}/", {"role": "editor"}), other.delete(f"/members/{pk}/")):
+    for response in (
+        other.get(f"/members/{pk}/"),
+        other.patch(f"/members/{pk}/", {"role": "editor"}),
+        other.delete(f"/members/{pk}/"),
+    ):
         error(response, 404, "no_such_member")
     error(other.get(f"/members/{10**30}/"), 404, "no_such_member")
 
@@ -59,7 +71,11 @@ def test_invitations(api: Api, other: Api, acme: factories.Workspace) -> None:
     listed = api.get("/invitations/").json()["results"]
     assert [row["email"] for row in listed] == ["new@example.test"]
     assert "url" not in listed[0]
-    error(api.post("/invitations/", {"email": "viewer@acme.test", "role": "viewer"}), 409, "already_member")
+    error(
+        api.post("/invitations/", {"email": "viewer@acme.test", "role": "viewer"}),
+        409,
+        "already_member",
+    )
     error(api.post("/invitations/", {"email": "no address", "role": "viewer"}), 400, "bad_email")
     error(other.delete(f"/invitations/{found['id']}/"), 404, "no_such_invitation")
     assert api.delete(f"/invitations/{found['id']}/").status_code == 204
@@ -67,7 +83,9 @@ def test_invitations(api: Api, other: Api, acme: factories.Workspace) -> None:
 
 
 def test_an_app_key_is_shown_once(api: Api) -> None:
-    response = api.post("/app-keys/", {"name": "CI", "scopes": ["read"], "allowed_providers": ["openai"]})
+    response = api.post(
+        "/app-keys/", {"name": "CI", "scopes": ["read"], "allowed_providers": ["openai"]}
+    )
     assert response.status_code == 201, response.content
     made = response.json()
     assert Api(made["key"]).get("/workspace/").status_code == 200
@@ -100,7 +118,9 @@ def test_app_keys_that_are_refused(api: Api, change: dict[str, object], param: s
 
 
 def test_a_key_makes_no_wider_key(acme: factories.Workspace) -> None:
-    manager = Api(factories.make_app_key(acme.tenant, name="Manager", scopes=[Scope.MANAGE, Scope.READ])[1])
+    manager = Api(
+        factories.make_app_key(acme.tenant, name="Manager", scopes=[Scope.MANAGE, Scope.READ])[1]
+    )
     error(manager.post("/app-keys/", {"name": "Wide", "scopes": ["use"]}), 403, "scope_too_wide")
 
 
@@ -113,10 +133,16 @@ def test_rotation_keeps_the_old_key_for_a_while(api: Api) -> None:
     newest = api.post(f"/app-keys/{new['id']}/rotate/").json()
     error(Api(new["key"]).get("/workspace/"), 401, "revoked_key")
     assert Api(newest["key"]).get("/workspace/").status_code == 200
-    error(api.post(f"/app-keys/{newest['id']}/rotate/", {"overlap_hours": 169}), 400, "invalid_request")
+    error(
+        api.post(f"/app-keys/{newest['id']}/rotate/", {"overlap_hours": 169}),
+        400,
+        "invalid_request",
+    )
 
 
-def test_another_workspaces_keys_are_not_there(other: Api, api: Api, acme: factories.Workspace) -> None:
+def test_another_workspaces_keys_are_not_there(
+    other: Api, api: Api, acme: factories.Workspace
+) -> None:
     path = f"/app-keys/{acme.app_key[0].pk}/"
     assert other.get(path).status_code == 404
     assert other.delete(path).status_code == 404
@@ -150,7 +176,9 @@ def test_the_audit_trail_of_others_is_not_shown(api: Api, other: Api) -> None:
 
 def test_who_may_read_what(acme: factories.Workspace) -> None:
     """A person's key is bound by the person's role."""
-    viewer = factories.make_app_key(acme.tenant, name="Editor's", scopes=[Scope.READ], user=acme.editor)[1]
+    viewer = factories.make_app_key(
+        acme.tenant, name="Editor's", scopes=[Scope.READ], user=acme.editor
+    )[1]
     error(Api(viewer).get("/audit/"), 403, "key_scope")
     assert Api(viewer).get("/members/").status_code == 200
 
@@ -158,7 +186,9 @@ def test_who_may_read_what(acme: factories.Workspace) -> None:
 def test_queries_do_not_grow(api: Api, acme: factories.Workspace) -> None:
     counts = []
     for number in range(3):
-        factories.make_app_key(acme.tenant, name=f"Key {number}", expires=timezone.now() + timedelta(days=1))
+        factories.make_app_key(
+            acme.tenant, name=f"Key {number}", expires=timezone.now() + timedelta(days=1)
+        )
         factories.make_member(acme.tenant, Role.VIEWER, f"person{number}@acme.test")
         api.post("/invitations/", {"email": f"guest{number}@example.test", "role": "viewer"})
         found = []

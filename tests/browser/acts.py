@@ -1,4 +1,6 @@
-"""What is done on a page before it is looked at: the states that come right after a mistake, and the dialog."""
+"""What is done on a page before it is looked at: the states that come right after a mistake, and
+the dialog.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tests import factories
 
 def submit_empty(page: Page) -> None:
     """Past the browser's own checks, as an old browser or a program sends it."""
-    page.evaluate("document.querySelectorAll('main form').forEach((form) => { form.noValidate = true; })")
+    page.evaluate(
+        "document.querySelectorAll('main form').forEach((form) => { form.noValidate = true; })"
+    )
     _send(page)
 
 
@@ -36,7 +40,9 @@ def submit_wrong_passwords(page: Page) -> None:
 
 
 def sign_in_too_often(page: Page) -> None:
-    """An account of nobody, so that no other page waits. Where it is paused already, one try shows that."""
+    """An account of nobody, so that no other page waits. Where it is paused already, one try shows
+    that.
+    """
     for _attempt in range(7):
         page.locator("input[name=username]").fill("throttled@nowhere.test")
         page.locator("input[name=password]").fill(factories.marked_secret("wrong password"))
@@ -47,7 +53,10 @@ def sign_in_too_often(page: Page) -> None:
 
 def lose_token(page: Page) -> None:
     """As a form that was open for very long, or on a site whose cookies are refused."""
-    page.evaluate("document.querySelectorAll('main [name=csrfmiddlewaretoken]').forEach((field) => field.remove())")
+    page.evaluate(
+        "document.querySelectorAll('main [name=csrfmiddlewaretoken]').forEach((field) => "
+        "field.remove())"
+    )
     page.locator("input[name=username]").fill("nobody@nowhere.test")
     page.locator("input[name=password]").fill(factories.marked_secret("any password"))
     _send(page)
@@ -79,7 +88,9 @@ def type_wrong_name(page: Page) -> None:
 
 
 def asks(action: str) -> Callable[[Page], None]:
-    """Of an operators' list: the page that an action of its first row shows before it does anything."""
+    """Of an operators' list: the page that an action of its first row shows before it does
+    anything.
+    """
 
     def act(page: Page) -> None:
         page.locator("#result_list input.action-select").first.check()
@@ -93,7 +104,9 @@ def asks(action: str) -> Callable[[Page], None]:
 
 def type_foreign_key(page: Page) -> None:
     """A key of another provider: refused before anything is sent."""
-    page.locator("input[name=values-api_key]").fill(factories.marked_secret("foreign key", prefix="sk-ant-"))
+    page.locator("input[name=values-api_key]").fill(
+        factories.marked_secret("foreign key", prefix="sk-ant-")
+    )
     _send(page)
 
 
@@ -165,7 +178,11 @@ def _ask(page: Page) -> None:
 
 
 def hear(page: Page) -> None:
-    silence = {"name": "recording.wav", "mimeType": "audio/wav", "buffer": b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30)}
+    silence = {
+        "name": "recording.wav",
+        "mimeType": "audio/wav",
+        "buffer": b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30),
+    }
     page.locator("#hear input[type=file]").set_input_files([silence])
     page.locator("#hear button[value=hear]").click()
     page.locator("#transcript").wait_for()
@@ -182,7 +199,9 @@ def preview_import(page: Page) -> None:
     if again.count():  # the session keeps what was pasted before
         with page.expect_navigation():
             again.click()
-    page.locator("textarea").fill(f"ANTHROPIC_API_KEY={key}\nOPENAI_API_KEY={factories.marked_secret('pasted key')}\nNOTHING=known")
+    page.locator("textarea").fill(
+        f"ANTHROPIC_API_KEY={key}\nOPENAI_API_KEY={factories.marked_secret('pasted key')}\nNOTHING=known"
+    )
     _send(page)
     page.locator("table.import").wait_for()
 
@@ -222,5 +241,15 @@ ACTS: dict[str, Callable[[Page], None]] = {
     )
 } | {
     f"ask_{action}": asks(action)
-    for action in ("suspend", "rotate_key_pair", "grant_trial", "deactivate", "revoke", "grant_credits", "reset", "disable", "make_default")
+    for action in (
+        "suspend",
+        "rotate_key_pair",
+        "grant_trial",
+        "deactivate",
+        "revoke",
+        "grant_credits",
+        "reset",
+        "disable",
+        "make_default",
+    )
 }

@@ -1,4 +1,6 @@
-"""What every page must be, found in one load: `look` gives the faults of a page, each beginning with the property's number."""
+"""What every page must be, found in one load: `look` gives the faults of a page, each beginning
+with the property's number.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,23 @@ from tests.browser.sitemap import Row
 HERE = Path(__file__).parent
 AXE = (HERE / "axe.min.js").read_text(encoding="utf-8")
 PROBE = (HERE / "probe.js").read_text(encoding="utf-8")
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "preload": False}
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "preload": False,
+}
 # What depends on colours alone.
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}, "preload": False}
-# Django's own pages for operators: lists with many small links, and fields that only their titles name.
-OPERATORS = RULES | {"rules": {rule: {"enabled": False} for rule in ("target-size", "label-title-only", "link-in-text-block")}}
+COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "preload": False,
+}
+# Django's own pages for operators: lists with many small links, and fields that only their titles
+# name.
+OPERATORS = RULES | {
+    "rules": {
+        rule: {"enabled": False}
+        for rule in ("target-size", "label-title-only", "link-in-text-block")
+    }
+}
 OPERATORS_BYTES = 80 * 1024  # jQuery, half of that, comes with them
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 320, "height": 640}
@@ -33,8 +47,18 @@ FEWEST = {
     "x-frame-options": "",
     "permissions-policy": "",
 }
-INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|<[^>]+\s(?:style|on[a-z]+)=", re.IGNORECASE)
-POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors")
+INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|<[^>]+\s(?:style|on[a-z]+)=",
+    re.IGNORECASE,
+)
+POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors",
+)
 
 
 def violations(page: Page, rules: Any = RULES) -> list[str]:
@@ -50,8 +74,14 @@ def headers(answer: Response, row: Row) -> list[str]:
     given = answer.headers
     policy = given.get("content-security-policy", "")
     found = [f"P03 {part} is missing" for part in POLICY if part not in policy]
-    found += [f"P03 {word} in the policy" for word in ("unsafe", "*", "http:", "https:") if word in policy]
-    found += [f"P08 {name}: {given.get(name)}" for name, wanted in FEWEST.items() if wanted not in given.get(name, "!")]
+    found += [
+        f"P03 {word} in the policy" for word in ("unsafe", "*", "http:", "https:") if word in policy
+    ]
+    found += [
+        f"P08 {name}: {given.get(name)}"
+        for name, wanted in FEWEST.items()
+        if wanted not in given.get(name, "!")
+    ]
     if (
         row.path.startswith("/t/")
         and row.space
@@ -93,7 +123,9 @@ def tab(page: Page) -> list[str]:
     for _stop in range(count + 8):
         page.keyboard.press("Tab")
     given = page.evaluate("probe.endWalk()")
-    page.evaluate("document.activeElement.blur()")  # the skip link covers the header while it has the focus
+    page.evaluate(
+        "document.activeElement.blur()"
+    )  # the skip link covers the header while it has the focus
     found = [] if "skip" in given["first"] else [f"P19 the first stop is {given['first']}"]
     found += [f"P20 not reached: {one}" for one in given["missed"]]
     found += [f"P21 no ring: {one}" for one in given["rings"]]
@@ -111,7 +143,10 @@ def dark(page: Page) -> list[str]:
 
 def _settle(page: Page) -> None:
     """Colours that change step by step have to arrive before they are measured."""
-    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null))).then(() => null)")
+    page.evaluate(
+        "Promise.all(document.getAnimations().map((one) => one.finished.catch(() => "
+        "null))).then(() => null)"
+    )
 
 
 def forced(page: Page) -> list[str]:

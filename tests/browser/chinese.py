@@ -1,4 +1,6 @@
-"""P35: which English is left on a Chinese page. Names, codes and what people typed are the same in every language."""
+"""P35: which English is left on a Chinese page. Names, codes and what people typed are the same in
+every language.
+"""
 
 from __future__ import annotations
 
@@ -231,12 +233,17 @@ OURS = frozenset(
 )
 # Names of more than one word, voices, and fields and values that are typed or sent as they stand.
 PHRASES = re.compile(
-    r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference Endpoints?|MaaS|alloy|Omni Moderation"
-    r"|Make calls to Inference Providers|Realtime API|\bResponses\b|\bTop P\b|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 (?:use|read|manage)$"
-    r"|Demo answer \(no model was called\)\. You wrote: |Say hello"  # what a model answered and what was typed
+    r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference "
+    r"Endpoints?|MaaS|alloy|Omni Moderation"
+    r"|Make calls to Inference Providers|Realtime API|\bResponses\b|\bTop P\b|Python · "
+    r"requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 "
+    r"(?:use|read|manage)$"
+    # what a model answered and what was typed
+    r"|Demo answer \(no model was called\)\. You wrote: |Say hello"
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z']*")
-# Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or hyphens in it.
+# Identifiers, addresses, model names, codes: anything with digits, dots, slashes, underscores, @ or
+# hyphens in it.
 CODE = re.compile(r"\S*[\d@/_\\.:$<>{}=#%+*-]\S*|…\S*|\S*…|•+\w*")
 
 
@@ -248,12 +255,21 @@ def left(texts: Iterable[str]) -> list[str]:
 def words(text: str) -> list[str]:
     text = PHRASES.sub(" ", text)
     plain = CODE.sub(
-        lambda found: " " if re.search(r"[A-Za-z0-9]", found[0]) and not re.search(r"[\u4e00-\u9fff]", found[0]) else found[0], text
+        lambda found: (
+            " "
+            if re.search(r"[A-Za-z0-9]", found[0]) and not re.search(r"[\u4e00-\u9fff]", found[0])
+            else found[0]
+        ),
+        text,
     )
     plain = re.sub(r"[A-Za-z0-9]*[\d@/_\\.:$<>{}=#-]+[A-Za-z0-9._/:-]+", " ", plain)
     found = [word for word in WORD.findall(plain) if len(word) > 1 and word not in provider_names()]
     return [
-        word for word in found if word.lower().rstrip("'s") not in NAMES | OURS and word.lower() not in NAMES | OURS and not _typed(word)
+        word
+        for word in found
+        if word.lower().rstrip("'s") not in NAMES | OURS
+        and word.lower() not in NAMES | OURS
+        and not _typed(word)
     ]
 
 

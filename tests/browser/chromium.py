@@ -20,19 +20,26 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A microphone that beeps and that nobody has to be asked about, and a name that is no secure origin.
+    # A microphone that beeps and that nobody has to be asked about, and a name that is no secure
+    # origin.
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--host-resolver-rules=MAP host.test 127.0.0.1",
 )
-# Answers that are part of a flow: wrong input, conflicts, throttling. Chromium prints them as failed resources.
+# Answers that are part of a flow: wrong input, conflicts, throttling. Chromium prints them as
+# failed resources.
 EXPECTED = ("status of 422", "status of 409", "status of 429", "status of 403", "status of 404")
-WATCH = "addEventListener('securitypolicyviolation', (e) => console.error('CSP ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile));"
+WATCH = (
+    "addEventListener('securitypolicyviolation', (e) => console.error('CSP ' + "
+    "e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile));"
+)
 
 
 @dataclass
 class Watch:
-    """What went wrong on a page: console errors with violations of the policy, requests to other hosts, parts that failed."""
+    """What went wrong on a page: console errors with violations of the policy, requests to other
+    hosts, parts that failed.
+    """
 
     console: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -54,11 +61,17 @@ class Watch:
 
     def _on_response(self, answer: Any) -> None:
         """A part of the page that is not there; the page itself may well be an error page."""
-        if answer.status >= 400 and answer.request.resource_type not in ("document", "xhr", "fetch"):
+        if answer.status >= 400 and answer.request.resource_type not in (
+            "document",
+            "xhr",
+            "fetch",
+        ):
             self.failed.append(f"{answer.status} {answer.url}")
 
     def _on_console(self, message: Any) -> None:
-        if message.type in ("error", "warning") and not any(text in message.text for text in EXPECTED):
+        if message.type in ("error", "warning") and not any(
+            text in message.text for text in EXPECTED
+        ):
             self.console.append(f"{message.location.get('url', '')}: {message.text}")
 
     def _on_request(self, url: str, host: str) -> None:
@@ -70,7 +83,9 @@ class Watch:
 def browser() -> Iterator[Browser]:
     """Skips nothing: whoever calls this wants a browser, and its absence is an error that says so."""
     if not CHROMIUM.exists():
-        raise RuntimeError(f"{CHROMIUM} is not installed: the browser tests need Debian's chromium package")
+        raise RuntimeError(
+            f"{CHROMIUM} is not installed: the browser tests need Debian's chromium package"
+        )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         try:

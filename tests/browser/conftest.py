@@ -26,7 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not CHROMIUM.exists():
         for item in items:
             if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=f"{CHROMIUM} is not installed: no page was opened in a browser"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason=f"{CHROMIUM} is not installed: no page was opened in a browser"
+                    )
+                )
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +48,9 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def windows(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
-    """`windows(row, **options)`: the window of the row's person, opened once; nothing is cached in it."""
+    """`windows(row, **options)`: the window of the row's person, opened once; nothing is cached in
+    it.
+    """
     with ExitStack() as opened:
         kept: dict[str, Window] = {}
 
@@ -59,7 +65,9 @@ def windows(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
 
 @pytest.fixture
 def person(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
-    """`person(email, **options)`: a window of somebody who is signed in, or of nobody; what it noticed fails the test."""
+    """`person(email, **options)`: a window of somebody who is signed in, or of nobody; what it
+    noticed fails the test.
+    """
     with ExitStack() as opened:
         made: list[Window] = []
 
@@ -99,7 +107,9 @@ def fresh(transactional_db: None) -> factories.Workspace:
 
 
 class Visitor:
-    """One person's browser window, watched for violations of the policy, console errors and requests to other hosts."""
+    """One person's browser window, watched for violations of the policy, console errors and
+    requests to other hosts.
+    """
 
     def __init__(self, chromium: Browser, address: str, **options: Any) -> None:
         self.address = address
@@ -124,7 +134,9 @@ class Visitor:
 
 @pytest.fixture
 def visit(chromium: Browser, live_server: Any) -> Iterator[Any]:
-    """`visit(javascript=..., width=...)` opens a window; each is closed, and what it noticed fails the test."""
+    """`visit(javascript=..., width=...)` opens a window; each is closed, and what it noticed fails
+    the test.
+    """
     visitors: list[Visitor] = []
 
     def start(**options: Any) -> Visitor:

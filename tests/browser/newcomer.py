@@ -1,7 +1,8 @@
-"""How far it is from signing in to the first streamed answer, in clicks and seconds: `python -m tests.browser.newcomer`.
+"""How far it is from signing in to the first streamed answer, in clicks and seconds: `python -m
+tests.browser.newcomer`.
 
-Two ways, each by mouse and by keyboard alone: the demo provider, and an own key that is pasted. Seconds are those of a script that never
-hesitates: what the pages and the server take.
+Two ways, each by mouse and by keyboard alone: the demo provider, and an own key that is pasted.
+Seconds are those of a script that never hesitates: what the pages and the server take.
 """
 
 from __future__ import annotations
@@ -83,8 +84,19 @@ class Keyboard(Mouse):
         raise AssertionError(f"{target} cannot be reached by Tab")
 
 
-def travel(page: Page, address: str, email: str, password: str, *, way: str, hand: type[Mouse], fake_url: str = "") -> Journey:
-    """From the login page to the end of the first answer. fake_url: of the provider whose key is pasted; without one it is the demo."""
+def travel(
+    page: Page,
+    address: str,
+    email: str,
+    password: str,
+    *,
+    way: str,
+    hand: type[Mouse],
+    fake_url: str = "",
+) -> Journey:
+    """From the login page to the end of the first answer. fake_url: of the provider whose key is
+    pasted; without one it is the demo.
+    """
     journey = Journey(way)
     page.on("framenavigated", lambda frame: journey.pages.append(frame.url))
     one = hand(page, journey)
@@ -115,7 +127,10 @@ def _set_up(page: Page, one: Mouse, fake_url: str) -> None:
 def _paste_key(dialog: Locator, one: Mouse) -> None:
     from tests import factories
 
-    one.fill(dialog.locator("input[name=values-api_key]"), factories.marked_secret("pasted by a newcomer"))
+    one.fill(
+        dialog.locator("input[name=values-api_key]"),
+        factories.marked_secret("pasted by a newcomer"),
+    )
 
 
 def _ask(page: Page, one: Mouse, journey: Journey, started: float) -> None:
@@ -142,7 +157,17 @@ def journeys(site: Any, open_window: Callable[[], Any]) -> list[Journey]:
     result = []
     for way, hand, fake_url in ways:
         space, window = site.make(), open_window()
-        result.append(travel(window.page, site.url, space["owner"], factories.PASSWORD, way=way, hand=hand, fake_url=fake_url))
+        result.append(
+            travel(
+                window.page,
+                site.url,
+                space["owner"],
+                factories.PASSWORD,
+                way=way,
+                hand=hand,
+                fake_url=fake_url,
+            )
+        )
     return result
 
 

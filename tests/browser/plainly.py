@@ -1,7 +1,9 @@
-"""A person without scripts, and the table of what they do: AREAS, filled by plainly_settings.py and plainly_work.py.
+"""A person without scripts, and the table of what they do: AREAS, filled by plainly_settings.py and
+plainly_work.py.
 
-Only recording and an answer that arrives piece by piece need a script. Each area has a workspace of its own; its functions follow each
-other in one window. `Walk.sent` notes every form that was sent, so that a test can say which one nobody tried.
+Only recording and an answer that arrives piece by piece need a script. Each area has a workspace of
+its own; its functions follow each other in one window. `Walk.sent` notes every form that was sent,
+so that a test can say which one nobody tried.
 """
 
 from __future__ import annotations
@@ -71,12 +73,16 @@ class Walk:
         return download.value.path().read_text(encoding="utf-8-sig")
 
     def credential(self, name: str) -> Locator:
-        return self.page.locator("li.credential", has=self.page.locator(f"strong:text-is('{name}')"))
+        return self.page.locator(
+            "li.credential", has=self.page.locator(f"strong:text-is('{name}')")
+        )
 
     def set_up(self, provider: str = "openai", name: str = "Default") -> None:
         """Store a key that the fake provider takes."""
         self.open(f"{PROVIDERS}{provider}/setup/")
-        secret = factories.marked_secret("typed without scripts", prefix="sk-ant-" if provider == "anthropic" else "sk-")
+        secret = factories.marked_secret(
+            "typed without scripts", prefix="sk-ant-" if provider == "anthropic" else "sk-"
+        )
         self.fill(values__api_key=secret, name=name, values__base_url=self.site.fake.url)
         self.press("Check and save")
         self.says("is set up")
@@ -113,7 +119,12 @@ def walking(site: Site, running: Browser, area: str) -> Iterator[Walk]:
         def window(email: str = "") -> Page:
             page = opened.enter_context(site.window(running, email, java_script_enabled=False)).page
             page.set_default_timeout(30_000)  # a new key pair takes its time
-            page.on("request", lambda request: sent.add(urlsplit(request.url).path) if request.method == "POST" else None)
+            page.on(
+                "request",
+                lambda request: (
+                    sent.add(urlsplit(request.url).path) if request.method == "POST" else None
+                ),
+            )
             return page
 
         site.fake.reset()
@@ -121,7 +132,9 @@ def walking(site: Site, running: Browser, area: str) -> Iterator[Walk]:
 
 
 def run(walk: Walk, area: str) -> dict[str, Any]:
-    """What each function of an area came to: None, or what went wrong; after a failure the rest of the area is not tried."""
+    """What each function of an area came to: None, or what went wrong; after a failure the rest of
+    the area is not tried.
+    """
     found: dict[str, Any] = {}
     for what, done in AREAS[area]:
         try:

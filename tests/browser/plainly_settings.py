@@ -14,7 +14,7 @@ OPENAI = f"{PROVIDERS}openai/"
 HOSTING = f"{PROVIDERS}openai_compatible/"
 
 
-# ------------------------------------------------------------------------------------------------ at the door
+# -------------------------------------------------------------------------------------- at the door
 
 
 @function("door", "wrong password refused")
@@ -43,7 +43,11 @@ def _(walk: Walk) -> None:
 @function("door", "switch of workspaces")
 def _(walk: Walk) -> None:
     walk.page.locator("header details.menu summary").first.click()
-    expect(walk.page.locator("header").get_by_role("link", name=re.compile(walk.space["slug"], re.IGNORECASE)).first).to_be_visible()
+    expect(
+        walk.page.locator("header")
+        .get_by_role("link", name=re.compile(walk.space["slug"], re.IGNORECASE))
+        .first
+    ).to_be_visible()
     walk.open("/workspaces/")
     walk.leave_by(walk.page.locator(f"main a[href='{walk.base}']").first)
     assert walk.page.url.endswith(walk.base)
@@ -73,7 +77,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("html")).to_have_attribute("lang", "zh-hans")
 
 
-# ------------------------------------------------------------------------------------------------ setup
+# -------------------------------------------------------------------------------------------- setup
 
 
 @function("setup", "search of providers")
@@ -107,7 +111,9 @@ def refuse(walk: Walk, mode: str, prefix: str, said: str) -> None:
     secret = factories.marked_secret("refused", prefix=prefix) if prefix else ""
     walk.fill(values__api_key=secret, values__base_url=walk.site.fake.url)
     if not prefix:
-        walk.page.locator("main [name='values-api_key']").evaluate("one => { one.form.noValidate = true; }")
+        walk.page.locator("main [name='values-api_key']").evaluate(
+            "one => { one.form.noValidate = true; }"
+        )
     walk.press("Check and save")
     walk.says(said)
     text = walk.page.content()
@@ -136,7 +142,9 @@ def _(walk: Walk) -> None:
 def _(walk: Walk) -> None:
     walk.open(f"{PROVIDERS}deepseek/setup/")
     walk.site.fake.mode = "status:429::insufficient_quota"
-    walk.fill(values__api_key=factories.marked_secret("no money"), values__base_url=walk.site.fake.url)
+    walk.fill(
+        values__api_key=factories.marked_secret("no money"), values__base_url=walk.site.fake.url
+    )
     walk.press("Check and save")
     walk.says("has no credit")
     walk.site.fake.reset()
@@ -171,7 +179,7 @@ def _(walk: Walk) -> None:
     walk.says("Second")
 
 
-# ------------------------------------------------------------------------------------------------ credentials
+# -------------------------------------------------------------------------------------- credentials
 
 
 @function("credentials", "several keys of one provider")
@@ -214,7 +222,11 @@ def _(walk: Walk) -> None:
 def _(walk: Walk) -> None:
     before = walk.page.locator("li.credential strong").all_inner_texts()
     walk.press(f"Try {before[2]} earlier")
-    assert walk.page.locator("li.credential strong").all_inner_texts() == [before[0], before[2], before[1]]
+    assert walk.page.locator("li.credential strong").all_inner_texts() == [
+        before[0],
+        before[2],
+        before[1],
+    ]
 
 
 @function("credentials", "another key is active")
@@ -251,7 +263,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.get_by_label("Trial first")).to_be_checked()
 
 
-# ------------------------------------------------------------------------------------------------ models
+# ------------------------------------------------------------------------------------------- models
 
 
 @function("models", "the list is fetched with the key")
@@ -356,7 +368,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("main tbody tr")).to_have_count(0)
 
 
-# ------------------------------------------------------------------------------------------------ defaults
+# ----------------------------------------------------------------------------------------- defaults
 
 
 @function("defaults", "the suggestion")
@@ -369,7 +381,9 @@ def _(walk: Walk) -> None:
     walk.press("Use it Embedding model")
     walk.says("Default models saved.")
     expect(walk.page.locator("select[name='embedding-model']")).not_to_have_value("")
-    expect(walk.page.locator("select[name='speech-to-text-model']")).to_have_value("openai/whisper-1")  # chosen, and not lost
+    expect(walk.page.locator("select[name='speech-to-text-model']")).to_have_value(
+        "openai/whisper-1"
+    )  # chosen, and not lost
 
 
 @function("defaults", "choose and save")
@@ -393,7 +407,9 @@ def _(walk: Walk) -> None:
 
 
 def fallbacks(walk: Walk) -> list[str]:
-    return [one.input_value() for one in walk.page.locator("select[name^='reasoning-fallback']").all()]
+    return [
+        one.input_value() for one in walk.page.locator("select[name^='reasoning-fallback']").all()
+    ]
 
 
 @function("defaults", "test")
@@ -402,7 +418,7 @@ def _(walk: Walk) -> None:
     walk.says("answered in")
 
 
-# ------------------------------------------------------------------------------------------------ import
+# ------------------------------------------------------------------------------------------- import
 
 
 @function("import", "paste, look, save")

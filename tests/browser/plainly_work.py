@@ -1,4 +1,6 @@
-"""Without scripts: people, app keys, the workspace, usage, the playground, a person's own, operators."""
+"""Without scripts: people, app keys, the workspace, usage, the playground, a person's own,
+operators.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from tests.browser.site import sign_in
 SOUND = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30)
 
 
-# ------------------------------------------------------------------------------------------------ members
+# ------------------------------------------------------------------------------------------ members
 
 
 @function("members", "invite: refused, then made")
@@ -22,7 +24,9 @@ def _(walk: Walk) -> None:
     walk.follow("Invite")
     walk.fill(email=walk.space["viewer"])
     walk.page.locator("main button.primary").click()
-    expect(walk.page.get_by_role("alert").or_(walk.page.locator("[aria-invalid=true]")).first).to_be_visible()
+    expect(
+        walk.page.get_by_role("alert").or_(walk.page.locator("[aria-invalid=true]")).first
+    ).to_be_visible()
     walk.fill(email="newcomer@example.org")
     walk.page.locator("main button.primary").click()
     walk.says("Send this link")
@@ -45,7 +49,9 @@ def _(walk: Walk) -> None:
     row = walk.page.locator("main tr", has_text="newcomer@example.org")
     row.locator("select").select_option("admin")
     row.locator("form.role-form button").click()
-    expect(walk.page.locator("main tr", has_text="newcomer@example.org").locator("select")).to_have_value("admin")
+    expect(
+        walk.page.locator("main tr", has_text="newcomer@example.org").locator("select")
+    ).to_have_value("admin")
 
 
 @function("members", "remove")
@@ -66,7 +72,7 @@ def _(walk: Walk) -> None:
     expect(row).to_have_count(0)
 
 
-# ------------------------------------------------------------------------------------------------ app keys
+# ----------------------------------------------------------------------------------------- app keys
 
 
 @function("app keys", "made: refused without a name, then shown once")
@@ -102,7 +108,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.get_by_role("link", name="Revoke Plain")).to_have_count(count - 1)
 
 
-# ------------------------------------------------------------------------------------------------ audit
+# -------------------------------------------------------------------------------------------- audit
 
 
 @function("audit", "filter", "furnished")
@@ -123,7 +129,7 @@ def _(walk: Walk) -> None:
     assert "grace@example.org" in walk.saved_file("Download CSV")
 
 
-# ------------------------------------------------------------------------------------------------ workspace
+# ---------------------------------------------------------------------------------------- workspace
 
 
 @function("workspace", "name, address, language", "furnished")
@@ -135,7 +141,9 @@ def _(walk: Walk) -> None:
     walk.press("Save")
     walk.says("Renamed")
     walk.open(before + "settings/workspace/")
-    assert walk.page.url.endswith(walk.base + "settings/workspace/"), "the address of before leads on"
+    assert walk.page.url.endswith(walk.base + "settings/workspace/"), (
+        "the address of before leads on"
+    )
     expect(walk.page.locator("main select[name=default_language]")).to_have_value("zh-hans")
 
 
@@ -176,7 +184,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("body")).not_to_contain_text("Getting started")
 
 
-# ------------------------------------------------------------------------------------------------ usage
+# -------------------------------------------------------------------------------------------- usage
 
 
 @function("usage", "period and filters", "furnished")
@@ -214,7 +222,11 @@ def _(walk: Walk) -> None:
     walk.follow("Newest")
     walk.choose("status", "error")
     walk.press("Filter")
-    assert walk.page.locator("main tbody .state.bad").count() == walk.page.locator("main tbody tr").count() > 0
+    assert (
+        walk.page.locator("main tbody .state.bad").count()
+        == walk.page.locator("main tbody tr").count()
+        > 0
+    )
 
 
 @function("usage", "CSV of the log")
@@ -230,7 +242,7 @@ def _(walk: Walk) -> None:
     walk.says("provider_auth_failed")
 
 
-# ------------------------------------------------------------------------------------------------ playground
+# --------------------------------------------------------------------------------------- playground
 
 
 @function("playground", "a question and another one", "furnished")
@@ -294,7 +306,9 @@ def _(walk: Walk) -> None:
 def _(walk: Walk) -> None:
     walk.open("playground/speech/?model=demo/demo-transcribe&voice_model=demo/demo-speech")
     expect(walk.page.locator("#recorder")).to_be_hidden()
-    walk.page.locator("#hear input[type=file]").set_input_files({"name": "sound.wav", "mimeType": "audio/wav", "buffer": SOUND})
+    walk.page.locator("#hear input[type=file]").set_input_files(
+        {"name": "sound.wav", "mimeType": "audio/wav", "buffer": SOUND}
+    )
     walk.leave_by(walk.page.locator("#hear button[name=action]"))
     text = walk.page.locator("#transcript-text").inner_text()
     assert text
@@ -312,7 +326,7 @@ def _(walk: Walk) -> None:
     assert answered.value.headers["content-type"].startswith("audio/")
 
 
-# ------------------------------------------------------------------------------------------------ profile
+# ------------------------------------------------------------------------------------------ profile
 
 
 @function("profile", "name, language, theme, time zone")
@@ -338,7 +352,9 @@ def _(walk: Walk) -> None:
         walk.fill(old_password=old, new_password1=new, new_password2=new)
         walk.press("Change password")
         if said:
-            expect(walk.page.locator("[name=old_password]")).to_have_attribute("aria-invalid", "true")
+            expect(walk.page.locator("[name=old_password]")).to_have_attribute(
+                "aria-invalid", "true"
+            )
     expect(walk.page.locator("#messages .note.ok, .note.ok").first).to_be_visible()
     other = walk.visitor()
     sign_in(other, walk.site.url, walk.space["owner"], new)
@@ -356,7 +372,7 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("nav.side")).to_be_visible()
 
 
-# ------------------------------------------------------------------------------------------------ operators
+# ---------------------------------------------------------------------------------------- operators
 
 
 @function("operators", "suspend and resume a workspace", "furnished")

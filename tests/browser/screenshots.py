@@ -1,8 +1,10 @@
-"""Pictures of every row of the sitemap in light, dark, Chinese and at 320 pixels, and a page that shows them all:
+"""Pictures of every row of the sitemap in light, dark, Chinese and at 320 pixels, and a page that
+shows them all:
 
     python -m tests.browser.screenshots FOLDER [NAME ...] [--docs]
 
-NAME: only the rows whose name begins so. --docs: also write the pictures that the README shows, to docs/images.
+NAME: only the rows whose name begins so. --docs: also write the pictures that the README shows, to
+docs/images.
 """
 
 from __future__ import annotations
@@ -59,12 +61,16 @@ def take(site: Site, running: Browser, rows: list[Row], look: str, folder: Path)
         windows: dict[str, Window] = {}
         for row in rows:
             if row.space not in windows:
-                windows[row.space] = opened.enter_context(sweep.window_of(site, running, row, **LOOKS[look]))
+                windows[row.space] = opened.enter_context(
+                    sweep.window_of(site, running, row, **LOOKS[look])
+                )
             try:
                 picture(windows[row.space], row, folder / file_name(row, look))
             except BrowserError as error:
                 yield f"{row.name} {look}: {str(error).splitlines()[0]}"
-            yield from (f"{row.name} {look}: {line}" for line in windows[row.space].watch.everything())
+            yield from (
+                f"{row.name} {look}: {line}" for line in windows[row.space].watch.everything()
+            )
             windows[row.space].watch.forget()
 
 
@@ -79,7 +85,9 @@ def for_readme(site: Site, running: Browser) -> None:
     rows = {row.name: row for row in SITEMAP}
     for name, (row, look, height) in README.items():
         size = {"width": DESK["width"], "height": height}
-        with sweep.window_of(site, running, rows[row], **LOOKS[look] | {"viewport": size}) as window:
+        with sweep.window_of(
+            site, running, rows[row], **LOOKS[look] | {"viewport": size}
+        ) as window:
             picture(window, rows[row], REPOSITORY / "docs" / "images" / name, full_page=False)
 
 
@@ -89,9 +97,17 @@ def gallery(rows: list[Row], folder: Path) -> str:
     lines = []
     for row in rows:
         cells = "".join(_cell(folder, file_name(row, look)) for look in LOOKS)
-        lines.append(f"<tr><th scope=row>{escape(row.name)}<br><code>{escape(row.path)}</code></th>{cells}</tr>")
-    style = "body{font:14px system-ui;margin:1rem}td{vertical-align:top}img{width:18rem;border:1px solid #ccc}td:last-child img{width:8rem}"
-    table = f"<table><thead><tr><th>Page</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        lines.append(
+            f"<tr><th scope=row>{escape(row.name)}<br><code>{escape(row.path)}</code></th>{cells}</tr>"
+        )
+    style = (
+        "body{font:14px "
+        "system-ui;margin:1rem}td{vertical-align:top}img{width:18rem;border:1px solid "
+        "#ccc}td:last-child img{width:8rem}"
+    )
+    table = (
+        f"<table><thead><tr><th>Page</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    )
     return f"<!doctype html><meta charset=utf-8><title>Pages of Modelkeep</title><style>{style}</style>{table}"
 
 
@@ -102,7 +118,9 @@ def _cell(folder: Path, name: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--docs", action="store_true")
@@ -114,7 +132,11 @@ def main() -> int:
             for_readme(site, running)
         faults = [line for look in LOOKS for line in take(site, running, rows, look, wanted.folder)]
     (wanted.folder / "index.html").write_text(gallery(rows, wanted.folder), encoding="utf-8")
-    print(f"{wanted.folder}/index.html shows {len(rows)} pages in {len(LOOKS)} looks", *faults, sep="\n")
+    print(
+        f"{wanted.folder}/index.html shows {len(rows)} pages in {len(LOOKS)} looks",
+        *faults,
+        sep="\n",
+    )
     return 1 if faults else 0
 
 

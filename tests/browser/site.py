@@ -16,12 +16,21 @@ from tests.browser.world import Keeper
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
 
-KINDS = {"fresh": "fresh", "huge": "huge", "acme": "furnished", "long": "long", "states": "states", "spent": "spent"}
+KINDS = {
+    "fresh": "fresh",
+    "huge": "huge",
+    "acme": "furnished",
+    "long": "long",
+    "states": "states",
+    "spent": "spent",
+}
 
 
 @dataclass
 class Site:
-    """`window(space)` opens a browser window of that workspace's owner; `make()` gives a workspace nobody else uses."""
+    """`window(space)` opens a browser window of that workspace's owner; `make()` gives a workspace
+    nobody else uses.
+    """
 
     server: Server
     keeper: Keeper
@@ -93,7 +102,11 @@ def sign_in(page: Page, address: str, email: str, password: str = factories.PASS
 
 @contextmanager
 def running_site(furnish: bool = True) -> Iterator[Site]:
-    with Running(FakeProvider()) as fake, Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url}) as server, Keeper(server) as keeper:
+    with (
+        Running(FakeProvider()) as fake,
+        Server(env={"MODELKEEP_EGRESS_ALLOW": fake.url}) as server,
+        Keeper(server) as keeper,
+    ):
         site = Site(server, keeper, fake)
         if furnish:
             site.furnish()

@@ -1,6 +1,8 @@
-"""Every page in every state worth looking at: one line each. The browser sweep, the fast layer and the pictures read this table.
+"""Every page in every state worth looking at: one line each. The browser sweep, the fast layer and
+the pictures read this table.
 
-A new route needs a line here, or a reason in NO_PAGE; tests/browser/test_sitemap.py names the routes that have neither.
+A new route needs a line here, or a reason in NO_PAGE; tests/browser/test_sitemap.py names the
+routes that have neither.
 """
 
 from __future__ import annotations
@@ -9,7 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ACME, FRESH, LONG, HUGE, STATES, SPENT = "/t/acme", "/t/fresh", "/t/long", "/t/huge", "/t/states", "/t/spent"
+ACME, FRESH, LONG, HUGE, STATES, SPENT = (
+    "/t/acme",
+    "/t/fresh",
+    "/t/long",
+    "/t/huge",
+    "/t/states",
+    "/t/spent",
+)
 PROVIDERS = "settings/model-providers"
 
 
@@ -17,9 +26,10 @@ PROVIDERS = "settings/model-providers"
 class Row:
     """One page in one state.
 
-    path: may hold {names} of ids that world.Keeper.make gave for `space`. space: whose owner looks; "" is nobody, "viewer" a viewer
-    of acme. act: what is done on the page before it is looked at (tests/browser/acts.py). status: what the page answers.
-    elements: the most that the page may have. walk: whether the way through it by Tab is walked. secret: no cache may keep it.
+    path: may hold {names} of ids that world.Keeper.make gave for `space`. space: whose owner looks;
+    "" is nobody, "viewer" a viewer of acme. act: what is done on the page before it is looked at
+    (tests/browser/acts.py). status: what the page answers. elements: the most that the page may
+    have. walk: whether the way through it by Tab is walked. secret: no cache may keep it.
     """
 
     name: str
@@ -76,7 +86,11 @@ SITEMAP: tuple[Row, ...] = (
     Row("setup own refused", f"{FRESH}/{PROVIDERS}/openai/setup/", act="type_foreign_key"),
     Row("setup own unsent", f"{FRESH}/{PROVIDERS}/openai/setup/", act="submit_empty"),
     page("setup hosting", f"{FRESH}/{PROVIDERS}/openai_compatible/setup/"),
-    Row("setup hosting refused", f"{FRESH}/{PROVIDERS}/openai_compatible/setup/", act="type_private_address"),
+    Row(
+        "setup hosting refused",
+        f"{FRESH}/{PROVIDERS}/openai_compatible/setup/",
+        act="type_private_address",
+    ),
     Row("setup demo", f"{FRESH}/{PROVIDERS}/demo/setup/"),
     Row("setup azure", f"{FRESH}/{PROVIDERS}/azure_openai/setup/"),
     Row("setup hugging face", f"{FRESH}/{PROVIDERS}/huggingface_hub/setup/"),
@@ -96,11 +110,32 @@ SITEMAP: tuple[Row, ...] = (
     Row("credentials many", f"{HUGE}/{PROVIDERS}/openai/credentials/", space="huge"),
     Row("credentials spent", f"{SPENT}/{PROVIDERS}/deepseek/credentials/", space="spent"),
     Row("credentials of a spent trial", f"{SPENT}/{PROVIDERS}/openai/credentials/", space="spent"),
-    page("credential edit", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/", secret=True),
-    Row("credential edit wrong", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/", act="take_a_name", secret=True),
-    Row("credential delete last", f"{ACME}/{PROVIDERS}/demo/credentials/{{only}}/delete/", secret=True),
-    page("credential delete", f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", secret=True),
-    Row("credential delete long", f"{LONG}/{PROVIDERS}/openai/credentials/{{credential}}/delete/", space="long"),
+    page(
+        "credential edit",
+        f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/",
+        secret=True,
+    ),
+    Row(
+        "credential edit wrong",
+        f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/edit/",
+        act="take_a_name",
+        secret=True,
+    ),
+    Row(
+        "credential delete last",
+        f"{ACME}/{PROVIDERS}/demo/credentials/{{only}}/delete/",
+        secret=True,
+    ),
+    page(
+        "credential delete",
+        f"{ACME}/{PROVIDERS}/openai/credentials/{{credential}}/delete/",
+        secret=True,
+    ),
+    Row(
+        "credential delete long",
+        f"{LONG}/{PROVIDERS}/openai/credentials/{{credential}}/delete/",
+        space="long",
+    ),
     # Models.
     page("models", f"{ACME}/{PROVIDERS}/openai/", secret=True),
     Row("models empty", f"{FRESH}/{PROVIDERS}/openai_compatible/"),
@@ -114,10 +149,16 @@ SITEMAP: tuple[Row, ...] = (
     Row("activity 500", f"{HUGE}/{PROVIDERS}/openai_compatible/activity/", space="huge"),
     Row("activity viewer", f"{ACME}/{PROVIDERS}/demo/activity/", space="viewer"),
     page("model add", f"{ACME}/{PROVIDERS}/openai_compatible/models/add/"),
-    Row("model add unsent", f"{ACME}/{PROVIDERS}/openai_compatible/models/add/", act="submit_empty"),
+    Row(
+        "model add unsent", f"{ACME}/{PROVIDERS}/openai_compatible/models/add/", act="submit_empty"
+    ),
     page("model", f"{ACME}/{PROVIDERS}/openai/models/gpt-4o-mini/"),
     Row("model long", f"{LONG}/{PROVIDERS}/openai_compatible/models/{{model}}/", space="long"),
-    page("model delete", f"{HUGE}/{PROVIDERS}/openai_compatible/models/family-1/model-001-instruct/delete/", space="huge"),
+    page(
+        "model delete",
+        f"{HUGE}/{PROVIDERS}/openai_compatible/models/family-1/model-001-instruct/delete/",
+        space="huge",
+    ),
     page("all models", f"{ACME}/models/", secret=True),
     Row("all models empty", f"{FRESH}/models/"),
     Row("all models none found", f"{ACME}/models/?q=zzzz"),
@@ -189,7 +230,11 @@ SITEMAP: tuple[Row, ...] = (
     Row("playground wrong tools", f"{ACME}/playground/?model=demo/demo-chat", act="mistype_tools"),
     page("embeddings", f"{ACME}/playground/embeddings/"),
     Row("embeddings empty", f"{FRESH}/playground/embeddings/"),
-    Row("embeddings answered", f"{ACME}/playground/embeddings/?model=demo/demo-embedding", act="embed"),
+    Row(
+        "embeddings answered",
+        f"{ACME}/playground/embeddings/?model=demo/demo-embedding",
+        act="embed",
+    ),
     page("speech", f"{ACME}/playground/speech/"),
     Row("speech empty", f"{FRESH}/playground/speech/"),
     Row("speech answered", f"{ACME}/playground/speech/?model=demo/demo-transcribe", act="hear"),

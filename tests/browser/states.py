@@ -1,4 +1,6 @@
-"""A workspace of its own for the states that pass: keys that end, invitations that ended, a rotation that was interrupted."""
+"""A workspace of its own for the states that pass: keys that end, invitations that ended, a
+rotation that was interrupted.
+"""
 
 from __future__ import annotations
 
@@ -39,30 +41,51 @@ def _providers(space: factories.Workspace, owner: Actor) -> None:
 
 
 def _app_keys(space: factories.Workspace, owner: Actor) -> None:
-    """Rotated with overlap, ended, ending soon, limited, of somebody who left, and one that is revoked and not listed."""
+    """Rotated with overlap, ended, ending soon, limited, of somebody who left, and one that is
+    revoked and not listed.
+    """
     now = timezone.now()
 
     def made(name: str, **fields: object) -> AppKey:
-        row, _text = app_keys.create_app_key(tenant=space.tenant, actor=owner, name=name, scopes=[Scope.USE], user=space.owner)
+        row, _text = app_keys.create_app_key(
+            tenant=space.tenant, actor=owner, name=name, scopes=[Scope.USE], user=space.owner
+        )
         AppKey.objects.filter(pk=row.pk).update(**fields)
         return row
 
     made("Old import", expires=now - timedelta(days=3), last_used=now - timedelta(days=40))
     made("Demonstration", expires=now + timedelta(days=5))
-    made("Search index", allowed_providers=["demo", "openai"], allowed_models=["demo/demo-embedding"], allowed_operations=["embeddings"])
+    made(
+        "Search index",
+        allowed_providers=["demo", "openai"],
+        allowed_models=["demo/demo-embedding"],
+        allowed_operations=["embeddings"],
+    )
     made("Left behind", created_by=None)
     app_keys.revoke_app_key(tenant=space.tenant, app_key_id=made("Revoked").pk, actor=owner)
     website = made("Website", last_used=now - timedelta(minutes=2))
-    app_keys.rotate_app_key(tenant=space.tenant, app_key_id=website.pk, actor=owner, overlap=timedelta(days=7))
+    app_keys.rotate_app_key(
+        tenant=space.tenant, app_key_id=website.pk, actor=owner, overlap=timedelta(days=7)
+    )
 
 
 def _people(space: factories.Workspace, owner: Actor) -> None:
     """Invitations by link, by e-mail and too old; somebody whose password came through a link."""
-    for email, by_email, days in (("grace@example.org", False, 7), ("linus@example.org", True, 7), ("barbara@example.org", False, -2)):
-        row, _token = invitations.invite(tenant=space.tenant, email=email, role=Role.EDITOR, actor=owner, by_email=by_email)
+    for email, by_email, days in (
+        ("grace@example.org", False, 7),
+        ("linus@example.org", True, 7),
+        ("barbara@example.org", False, -2),
+    ):
+        row, _token = invitations.invite(
+            tenant=space.tenant, email=email, role=Role.EDITOR, actor=owner, by_email=by_email
+        )
         Invitation.objects.filter(pk=row.pk).update(expires=timezone.now() + timedelta(days=days))
-    User.objects.filter(pk=space.editor.pk).update(password_by_link=timezone.now() - timedelta(days=1))
-    Membership.objects.filter(user=space.editor).update(invited_by=space.owner, last_active=timezone.now() - timedelta(hours=5))
+    User.objects.filter(pk=space.editor.pk).update(
+        password_by_link=timezone.now() - timedelta(days=1)
+    )
+    Membership.objects.filter(user=space.editor).update(
+        invited_by=space.owner, last_active=timezone.now() - timedelta(hours=5)
+    )
     member = Membership.objects.get(user=space.viewer)
     members.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.EDITOR, actor=owner)
     members.change_role(tenant=space.tenant, membership_id=member.pk, role=Role.VIEWER, actor=owner)

@@ -13,7 +13,15 @@ from tests.browser.sitemap import SITEMAP, Row
 
 ENGLISH = ("light", "dark", "320 px", "text spacing", "forced colours", "reduced motion")
 CHINESE = ("Chinese", "Chinese 320 px")
-KINDS = (("door", ""), ("viewer", "viewer"), ("acme", "acme"), ("long", "long"), ("huge", "huge"), ("states", "states"), ("spent", "spent"))
+KINDS = (
+    ("door", ""),
+    ("viewer", "viewer"),
+    ("acme", "acme"),
+    ("long", "long"),
+    ("huge", "huge"),
+    ("states", "states"),
+    ("spent", "spent"),
+)
 
 
 def rows(part: int, parts: int) -> list[Row]:
@@ -48,15 +56,28 @@ def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     act(window, row)
     heavy, numbers = checks.weight(page, row)
     found += heavy
-    found += [f"P24 lang is {page.evaluate('document.documentElement.lang')}"] if page.locator("html[lang=en]").count() != 1 else []
+    found += (
+        [f"P24 lang is {page.evaluate('document.documentElement.lang')}"]
+        if page.locator("html[lang=en]").count() != 1
+        else []
+    )
     found += _theirs(page) if row.is_operators else _ours(page, row)
     return found + _noticed(window), numbers
 
 
 def measured(row: Row, numbers: dict[str, Any]) -> dict[str, int]:
-    """What a page weighs by what it is called in the tests' summary; the operators' pages are Django's and have limits of their own."""
-    names = {"bytes": "bytes of a first visit", "requests": "requests of a first visit", "elements": "elements"}
-    return {name + (", operators" if row.is_operators else ""): int(numbers[key]) for key, name in names.items()}
+    """What a page weighs by what it is called in the tests' summary; the operators' pages are
+    Django's and have limits of their own.
+    """
+    names = {
+        "bytes": "bytes of a first visit",
+        "requests": "requests of a first visit",
+        "elements": "elements",
+    }
+    return {
+        name + (", operators" if row.is_operators else ""): int(numbers[key])
+        for key, name in names.items()
+    }
 
 
 def _ours(page: Page, row: Row) -> list[str]:

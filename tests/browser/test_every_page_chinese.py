@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("row", rows(0, 1), ids=lambda row: row.name)
-def test_page(row: Row, windows: Callable[..., Window], record_property: Callable[..., None]) -> None:
+def test_page(
+    row: Row, windows: Callable[..., Window], record_property: Callable[..., None]
+) -> None:
     found = look_chinese(windows(row, locale="zh-CN"), row)
     record_property("seen in a browser", f"{row.name}: {', '.join(CHINESE)}")
     assert found == []

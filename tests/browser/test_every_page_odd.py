@@ -1,4 +1,6 @@
-"""Every odd row of the sitemap in English: light, dark, 320 pixels, wide text, forced colours, reduced motion."""
+"""Every odd row of the sitemap in English: light, dark, 320 pixels, wide text, forced colours,
+reduced motion.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("row", rows(1, 2), ids=lambda row: row.name)
-def test_page(row: Row, windows: Callable[..., Window], record_property: Callable[..., None]) -> None:
+def test_page(
+    row: Row, windows: Callable[..., Window], record_property: Callable[..., None]
+) -> None:
     found, numbers = look(windows(row), row)
     record_property("seen in a browser", f"{row.name}: {', '.join(ENGLISH)}")
     for what, number in measured(row, numbers).items():

@@ -1,4 +1,6 @@
-"""What people do on the pages, one after the other: dialogs, mistakes, a lost network, two clicks, no scripts, the keyboard alone."""
+"""What people do on the pages, one after the other: dialogs, mistakes, a lost network, two clicks,
+no scripts, the keyboard alone.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,12 @@ def hosting(dialog: Any, site: Site, model: str = "gpt-4o-mini") -> None:
 
 def forgive(window: Window, *texts: str) -> None:
     """Chromium and htmx log a lost request themselves; nothing else may be there."""
-    window.watch.console[:] = [line for line in window.watch.console if not any(text in line for text in texts)]
+    window.watch.console[:] = [
+        line for line in window.watch.console if not any(text in line for text in texts)
+    ]
 
 
-# ------------------------------------------------------------------------------------------------ dialog
+# ------------------------------------------------------------------------------------------- dialog
 
 
 def test_the_dialog_reads_sensibly(window: Window) -> None:
@@ -87,10 +91,14 @@ def test_a_refused_dialog_reads_sensibly(window: Window, site: Site) -> None:
     assert violations(window.page) == []
 
 
-def test_a_refusal_stays_in_the_dialog_and_the_secret_is_gone(window: Window, site: Site, space: dict[str, str]) -> None:
+def test_a_refusal_stays_in_the_dialog_and_the_secret_is_gone(
+    window: Window, site: Site, space: dict[str, str]
+) -> None:
     page = window.page
     dialog = open_dialog(page, "openai_compatible")
-    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)"), "the focus is inside"
+    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)"), (
+        "the focus is inside"
+    )
     secret = factories.marked_secret("typed in a browser")
     site.fake.script("status:401")
     hosting(dialog, site)
@@ -100,9 +108,13 @@ def test_a_refusal_stays_in_the_dialog_and_the_secret_is_gone(window: Window, si
     key.fill(secret)
     key.press("Enter")  # runs the primary action, not Cancel
     expect(dialog.get_by_role("alert")).to_be_visible()
-    assert any(secret in str(call.headers) for call in site.fake.calls), "the provider never saw the key, so nothing was tried"
+    assert any(secret in str(call.headers) for call in site.fake.calls), (
+        "the provider never saw the key, so nothing was tried"
+    )
     assert secret not in page.content()
-    assert secret not in page.evaluate("[...document.querySelectorAll('input')].map((one) => one.value).join()")
+    assert secret not in page.evaluate(
+        "[...document.querySelectorAll('input')].map((one) => one.value).join()"
+    )
     assert site.keeper.read(space["slug"])["ProviderCredential"] == "0"
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -118,10 +130,15 @@ def test_tab_stays_in_the_dialog(window: Window) -> None:
     walked = page.evaluate("probe.endWalk()")
     assert walked["missed"] == []
     assert walked["rings"] == []
-    assert page.evaluate("document.activeElement === document.body || document.querySelector('dialog').contains(document.activeElement)")
+    assert page.evaluate(
+        "document.activeElement === document.body || "
+        "document.querySelector('dialog').contains(document.activeElement)"
+    )
 
 
-def test_a_wrong_field_is_marked_linked_and_focused(site: Site, space: dict[str, str], person: Person) -> None:
+def test_a_wrong_field_is_marked_linked_and_focused(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
     page = person(space["owner"]).open(f"/t/{space['slug']}/settings/members/invite/")
     page.evaluate("document.querySelector('main form').noValidate = true")
     field = page.locator("input[name=email]")
@@ -130,10 +147,14 @@ def test_a_wrong_field_is_marked_linked_and_focused(site: Site, space: dict[str,
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
     described = (field.get_attribute("aria-describedby") or "").split()
-    assert any(page.locator(f"#{one}").inner_text().strip() for one in described), "the error is named by the field"
+    assert any(page.locator(f"#{one}").inner_text().strip() for one in described), (
+        "the error is named by the field"
+    )
 
 
-def test_a_wrong_field_far_down_has_the_focus(site: Site, space: dict[str, str], person: Person) -> None:
+def test_a_wrong_field_far_down_has_the_focus(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
     """One that no page focuses by itself when it is opened."""
     page = person(space["owner"]).open("/accounts/profile/")
     for name in ("old_password", "new_password1", "new_password2"):
@@ -142,7 +163,7 @@ def test_a_wrong_field_far_down_has_the_focus(site: Site, space: dict[str, str],
     expect(page.locator("main [aria-invalid=true]").first).to_be_focused()
 
 
-# ------------------------------------------------------------------------------------------------ mistakes and accidents
+# --------------------------------------------------------------------------- mistakes and accidents
 
 
 def test_a_lost_network_is_said_and_nothing_stays_stuck(window: Window) -> None:
@@ -150,7 +171,9 @@ def test_a_lost_network_is_said_and_nothing_stays_stuck(window: Window) -> None:
     dialog = open_dialog(page, "demo")
     window.context.set_offline(True)
     dialog.locator("button.primary").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("The server could not be reached. Nothing was changed.")
+    expect(dialog.get_by_role("alert")).to_contain_text(
+        "The server could not be reached. Nothing was changed."
+    )
     expect(dialog.locator("button.primary")).to_be_enabled()
     window.context.set_offline(False)
     dialog.locator("button.primary").click()
@@ -198,17 +221,24 @@ def test_a_double_click_is_one_request(window: Window, site: Site, space: dict[s
     page = window.page
     dialog = open_dialog(page, "demo")
     posts: list[str] = []
-    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.on(
+        "request", lambda request: posts.append(request.url) if request.method == "POST" else None
+    )
     dialog.locator("button.primary").dblclick()
     expect(page.locator("#provider-demo").get_by_text("Connected")).to_be_visible()
     assert len(posts) == 1
     assert site.keeper.read(space["slug"])["ProviderCredential"] == "1"
 
 
-def test_a_double_click_on_a_plain_form_is_one_request(site: Site, space: dict[str, str], person: Person) -> None:
+def test_a_double_click_on_a_plain_form_is_one_request(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
     page = person(space["owner"]).open(f"/t/{space['slug']}/settings/app-keys/new/")
     posts: list[Any] = []
-    page.route("**/app-keys/new/", lambda route: posts.append(route) if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/app-keys/new/",
+        lambda route: posts.append(route) if route.request.method == "POST" else route.continue_(),
+    )
     page.locator("input[name=name]").fill("Twice")
     place = page.locator("main button.primary").bounding_box()
     assert place is not None
@@ -264,7 +294,7 @@ def test_a_key_is_shown_once(site: Site, space: dict[str, str], person: Person) 
     assert shown not in page.content()
 
 
-# ------------------------------------------------------------------------------------------------ search, switches, theme
+# -------------------------------------------------------------------------- search, switches, theme
 
 
 def test_search_is_live_and_the_address_keeps_it(window: Window) -> None:
@@ -298,7 +328,9 @@ def test_a_switch_works_by_keyboard_and_keeps_the_focus(site: Site, person: Pers
     expect(switch).to_have_attribute("aria-checked", "false")
 
 
-def test_a_theme_stays_and_is_there_at_once(site: Site, space: dict[str, str], person: Person) -> None:
+def test_a_theme_stays_and_is_there_at_once(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
     one = person()
     sign_in(one.page, site.url, space["owner"])
     page = one.page
@@ -330,7 +362,13 @@ def test_a_menu_opens_and_closes_by_keyboard(window: Window) -> None:
     expect(menu).to_be_focused()
 
 
-def test_motion_can_be_seen_where_it_is_wanted(site: Site, space: dict[str, str], person: Person) -> None:
-    """The counterpart of P29: what is looked for on every page is there without the wish for reduced motion."""
-    page = person(space["owner"], reduced_motion="no-preference").open(f"/t/{space['slug']}/{PROVIDERS}")
+def test_motion_can_be_seen_where_it_is_wanted(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
+    """The counterpart of P29: what is looked for on every page is there without the wish for
+    reduced motion.
+    """
+    page = person(space["owner"], reduced_motion="no-preference").open(
+        f"/t/{space['slug']}/{PROVIDERS}"
+    )
     assert page.evaluate("probe.moving()") != []

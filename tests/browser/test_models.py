@@ -1,4 +1,6 @@
-"""The page of all models as it is used: searched while one types, narrowed, switched, and a model tested on its own page."""
+"""The page of all models as it is used: searched while one types, narrowed, switched, and a model
+tested on its own page.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +53,17 @@ def test_a_switch_stays_where_it_is(page: Page) -> None:
     expect(switch).to_be_visible()
 
 
-def test_without_scripts_a_switch_leads_back_to_the_list(space: dict[str, str], person: Person) -> None:
-    page = person(space["owner"], java_script_enabled=False).open(f"/t/{space['slug']}/models/?q=demo-chat")
+def test_without_scripts_a_switch_leads_back_to_the_list(
+    space: dict[str, str], person: Person
+) -> None:
+    page = person(space["owner"], java_script_enabled=False).open(
+        f"/t/{space['slug']}/models/?q=demo-chat"
+    )
     page.get_by_role("switch", name="demo-chat enabled").click()
     assert page.url.endswith("/models/?q=demo-chat")
-    expect(page.get_by_role("switch", name="demo-chat enabled")).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_role("switch", name="demo-chat enabled")).to_have_attribute(
+        "aria-checked", "false"
+    )
     expect(page.get_by_text("Switched off.")).to_be_visible()
 
 

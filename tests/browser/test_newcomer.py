@@ -15,14 +15,27 @@ from tests.browser.site import Site, Window, sign_in
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_few_clicks_lead_to_the_first_answer(site: Site, person: Callable[..., Window], record_property: Callable[..., None]) -> None:
+def test_few_clicks_lead_to_the_first_answer(
+    site: Site, person: Callable[..., Window], record_property: Callable[..., None]
+) -> None:
     taken = journeys(site, person)
-    record_property("from signing in to the first answer", "\n".join(journey.line() for journey in taken))
-    assert {journey.way: journey.clicks for journey in taken if journey.clicks > MOST_CLICKS.get(journey.way, 0)} == {}
+    record_property(
+        "from signing in to the first answer", "\n".join(journey.line() for journey in taken)
+    )
+    assert {
+        journey.way: journey.clicks
+        for journey in taken
+        if journey.clicks > MOST_CLICKS.get(journey.way, 0)
+    } == {}
     assert all(len(journey.answer) > 10 for journey in taken), [journey.answer for journey in taken]
     assert all("Default" in journey.served_by for journey in taken), "the new credential answered"
-    assert {journey.way for journey in taken if not journey.clicks} == {"demo by keyboard", "key by keyboard"}
-    assert sum(factories.MARK in str(call.headers) for call in site.fake.calls) >= 2, "the pasted keys reached their provider"
+    assert {journey.way for journey in taken if not journey.clicks} == {
+        "demo by keyboard",
+        "key by keyboard",
+    }
+    assert sum(factories.MARK in str(call.headers) for call in site.fake.calls) >= 2, (
+        "the pasted keys reached their provider"
+    )
     assert max(journey.first_word for journey in taken) < 60
 
 
@@ -31,7 +44,9 @@ def test_few_clicks_lead_to_the_first_answer(site: Site, person: Callable[..., W
     [{}, {"java_script_enabled": False}, {"viewport": PHONE}, {"color_scheme": "dark"}],
     ids=["plain", "without scripts", "narrow", "dark"],
 )
-def test_from_sign_in_to_an_app_key(options: dict[str, object], site: Site, person: Callable[..., Window]) -> None:
+def test_from_sign_in_to_an_app_key(
+    options: dict[str, object], site: Site, person: Callable[..., Window]
+) -> None:
     space, window = site.make(), person(**options)
     page, base = window.page, f"/t/{space['slug']}"
     sign_in(page, site.url, space["owner"])

@@ -1,4 +1,6 @@
-"""The playground in a browser, on a whole server with a fake provider: streams, Stop, hostile answers, a microphone."""
+"""The playground in a browser, on a whole server with a fake provider: streams, Stop, hostile
+answers, a microphone.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def violations(page: Page) -> list[str]:
 
 
 def too_wide(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    return int(
+        page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    )
 
 
 class Talker(FakeProvider):
@@ -56,13 +60,27 @@ class Talker(FakeProvider):
     deltas: list[dict[str, Any]] | None = None
 
     def _reply(self, seen: Any, body: dict[str, Any]) -> Any:
-        if self.deltas is None or not body.get("stream") or not seen.path.endswith("/chat/completions"):
+        if (
+            self.deltas is None
+            or not body.get("stream")
+            or not seen.path.endswith("/chat/completions")
+        ):
             return super()._reply(seen, body)
-        head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1790000000, "model": body["model"]}
-        chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in self.deltas]
+        head = {
+            "id": "chatcmpl-fake",
+            "object": "chat.completion.chunk",
+            "created": 1790000000,
+            "model": body["model"],
+        }
+        chunks = [
+            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+            for delta in self.deltas
+        ]
         chunks += [{**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
         usage = {"prompt_tokens": 12, "completion_tokens": 40, "total_tokens": 52}
-        frames = [b"data: " + compact(one) for one in [*chunks, {**head, "choices": [], "usage": usage}]]
+        frames = [
+            b"data: " + compact(one) for one in [*chunks, {**head, "choices": [], "usage": usage}]
+        ]
         return fakes.Reply(content_type="text/event-stream", frames=[*frames, b"data: [DONE]"])
 
     def says(self, text: str, piece: int = 7) -> None:
@@ -72,10 +90,17 @@ class Talker(FakeProvider):
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Hub]:
     with Running(Talker()) as fake:
-        for hub in running_hub(fake, MODELKEEP_IDLE_TIMEOUT="20", ALLOWED_HOSTS="127.0.0.1,host.test"):
+        for hub in running_hub(
+            fake, MODELKEEP_IDLE_TIMEOUT="20", ALLOWED_HOSTS="127.0.0.1,host.test"
+        ):
             hub.seed(
                 credentials=[
-                    {"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {
+                        "provider": "openai",
+                        "name": "Main",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    },
                     {"provider": "demo", "name": "Demo", "values": {}},
                 ],
                 models=[
@@ -130,7 +155,7 @@ def done(page: Page) -> None:
     expect(page.locator("#status")).to_have_text("The answer is complete.", timeout=15000)
 
 
-# ---------------------------------------------------------------------------------------------------------------- chat
+# --------------------------------------------------------------------------------------------- chat
 
 
 def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> None:
@@ -146,7 +171,9 @@ def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> Non
     assert 0 < early < len(answer.inner_text()), "the text grew"
     assert "word29" not in answer.inner_text()
     done(page)
-    expect(page.locator(".answer [data-footer]")).to_have_text(re.compile(r"^9 \+ 30 tokens · \d+\.\d s · Main$"))
+    expect(page.locator(".answer [data-footer]")).to_have_text(
+        re.compile(r"^9 \+ 30 tokens · \d+\.\d s · Main$")
+    )
     expect(answer.locator("p")).to_contain_text("word29")
     assert page.locator(".answer").get_attribute("aria-busy") is None
     expect(page.get_by_label("Your message")).to_be_focused()
@@ -163,11 +190,17 @@ def test_stop_ends_the_call_at_the_provider(enter: Any, stage: Hub) -> None:
     expect(page.locator(".answer [data-text]")).to_contain_text("word2")
     page.wait_for_timeout(1500)
     assert stage.fake.open_streams == 0
-    assert stage.rows("SELECT status FROM quotas_callrecord ORDER BY id DESC LIMIT 1") == [("cancelled",)]
+    assert stage.rows("SELECT status FROM quotas_callrecord ORDER BY id DESC LIMIT 1") == [
+        ("cancelled",)
+    ]
     stage.fake.delay, stage.fake.frames = 0.0, 3
     say(page, "Go on")
     done(page)
-    assert [one["role"] for one in stage.fake.calls[-1].json()["messages"]] == ["user", "assistant", "user"]
+    assert [one["role"] for one in stage.fake.calls[-1].json()["messages"]] == [
+        "user",
+        "assistant",
+        "user",
+    ]
 
 
 def test_keys(enter: Any, stage: Hub) -> None:
@@ -195,8 +228,12 @@ def test_a_hostile_answer_runs_and_fetches_nothing(enter: Any, stage: Hub) -> No
     expect(prose.locator("table td").nth(1)).to_have_text("2")
     expect(prose).to_contain_text("<script>")
     assert page.title().startswith("Chat")
-    assert prose.locator("script, img, iframe, style, [onerror], [onmouseover], [style]").count() == 0
-    links = prose.locator("a").evaluate_all("all => all.map((one) => [one.getAttribute('href'), one.rel, one.target])")
+    assert (
+        prose.locator("script, img, iframe, style, [onerror], [onmouseover], [style]").count() == 0
+    )
+    links = prose.locator("a").evaluate_all(
+        "all => all.map((one) => [one.getAttribute('href'), one.rel, one.target])"
+    )
     assert [one[0] for one in links] == ["https://evil.test/pixel.png", "https://evil.test/page"]
     assert all(one[1:] == ["noopener noreferrer nofollow", "_blank"] for one in links)
     assert "stolen" not in page.title()
@@ -207,13 +244,24 @@ def test_thoughts_are_folded_and_tool_calls_shown(enter: Any, stage: Hub) -> Non
         {"reasoning_content": "Let me "},
         {"reasoning_content": "think <b>hard</b>."},
         {"content": "I look it up."},
-        {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}]},
+        {
+            "tool_calls": [
+                {
+                    "index": 0,
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": ""},
+                }
+            ]
+        },
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"city": '}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '"Oslo"}'}}]},
     ]
     page = enter()
     page.locator("#beside summary", has_text="Tools").click()
-    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    tools = [
+        {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    ]
     page.get_by_label("Tools", exact=False).last.fill("{}")
     say(page)
     expect(page.locator("#status")).to_contain_text("The tools are not a JSON list.")
@@ -247,9 +295,13 @@ def test_two_models_side_by_side_and_another_try(enter: Any, stage: Hub) -> None
     page.locator("[data-again-model]").select_option("openai/gpt@status:401")
     page.locator("[data-again] button").click()
     expect(page.locator(".answer .note.bad")).to_contain_text("The provider refused the key.")
-    expect(page.locator(".answer .note.bad a")).to_have_attribute("href", "/t/main/settings/model-providers/openai/credentials/")
+    expect(page.locator(".answer .note.bad a")).to_have_attribute(
+        "href", "/t/main/settings/model-providers/openai/credentials/"
+    )
     page.locator(".answer .note.bad summary").click()
-    expect(page.locator(".answer .note.bad code")).to_contain_text(re.compile(r"HTTP 502 provider_auth_failed · request [0-9a-f]{24}"))
+    expect(page.locator(".answer .note.bad code")).to_contain_text(
+        re.compile(r"HTTP 502 provider_auth_failed · request [0-9a-f]{24}")
+    )
     assert violations(page) == []
     assert KEY not in page.content()
 
@@ -269,7 +321,8 @@ def test_parameters_follow_the_model(enter: Any, stage: Hub) -> None:
     say(page)
     assert len(stage.fake.calls) == 1, "9 is beyond the model's range"
     page.get_by_label("Temperature").fill("0.4")
-    # In the very moment in which the new column is there, what was typed is in it: whoever goes on typing would lose it otherwise.
+    # In the very moment in which the new column is there, what was typed is in it: whoever goes on
+    # typing would lose it otherwise.
     page.evaluate(
         """() => document.addEventListener("htmx:afterSwap", () => {
             window.atOnce = [...document.querySelectorAll("#beside [name=system], #beside [name=p-temperature]")].map((one) => one.value);
@@ -302,7 +355,9 @@ def test_offline(enter: Any) -> None:
 
 
 def test_a_conversation_outlives_its_session(enter: Any, stage: Hub) -> None:
-    """Signing in again changes the token of forms too: the page reads the new one by itself, and the conversation goes on."""
+    """Signing in again changes the token of forms too: the page reads the new one by itself, and
+    the conversation goes on.
+    """
     page = enter()
     say(page, "First")
     done(page)
@@ -319,7 +374,9 @@ def test_a_conversation_outlives_its_session(enter: Any, stage: Hub) -> None:
     expect(page.locator(".turn").last.locator(".answer")).to_have_count(2)
     done(page)
     assert problem.count() == 1, "the second try was answered"
-    assert [one["content"] for one in stage.fake.calls[-1].json()["messages"] if one["role"] == "user"] == ["First", "Second"]
+    assert [
+        one["content"] for one in stage.fake.calls[-1].json()["messages"] if one["role"] == "user"
+    ] == ["First", "Second"]
 
 
 def test_what_is_wrong_in_a_folded_part_is_unfolded(enter: Any, stage: Hub) -> None:
@@ -353,7 +410,7 @@ def test_nothing_is_kept(enter: Any) -> None:
     assert "my secret question" not in page.content()
 
 
-# ------------------------------------------------------------------------------------------------------- without scripts
+# ---------------------------------------------------------------------------------- without scripts
 
 
 def test_without_scripts(enter: Any, stage: Hub) -> None:
@@ -373,7 +430,7 @@ def test_without_scripts(enter: Any, stage: Hub) -> None:
         assert page.locator("#recorder").is_hidden()
 
 
-# ------------------------------------------------------------------------------------------------------- the other tabs
+# ----------------------------------------------------------------------------------- the other tabs
 
 
 def test_embeddings(enter: Any) -> None:
@@ -401,7 +458,9 @@ def test_rerank(enter: Any) -> None:
 def test_a_recording_becomes_text_and_goes_to_the_chat(enter: Any, stage: Hub) -> None:
     page = enter(f"{CHAT}speech/?model=openai/whisper-1")
     page.get_by_role("button", name="Record").click()
-    expect(page.locator("#record-status")).to_have_text(re.compile(r"Listening… 0:0[1-9] · (level \d+ %|nothing heard yet)"))
+    expect(page.locator("#record-status")).to_have_text(
+        re.compile(r"Listening… 0:0[1-9] · (level \d+ %|nothing heard yet)")
+    )
     expect(page.get_by_role("button", name="Transcribe")).to_be_disabled()
     page.get_by_role("button", name="Stop and send").click()
     expect(page.locator("#transcript-text")).to_have_text("What the fake provider heard.")
@@ -436,7 +495,9 @@ def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
     large.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(25 * 1024 * 1024))
     page.locator("#hear input[type=file]").set_input_files(large)
     page.get_by_role("button", name="Transcribe").click()
-    expect(page.locator("#hear-problem")).to_contain_text("The file is larger than 25 MB. Nothing was sent.", use_inner_text=True)
+    expect(page.locator("#hear-problem")).to_contain_text(
+        "The file is larger than 25 MB. Nothing was sent.", use_inner_text=True
+    )
     right = tmp_path / "sound.wav"
     right.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30))
     page.locator("#hear input[type=file]").set_input_files(right)
@@ -447,14 +508,23 @@ def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
 def test_no_microphone_on_plain_http(enter: Any, stage: Hub) -> None:
     address = f"http://host.test:{stage.server.port}"
     page = enter(f"{CHAT}speech/", address=address)
-    expect(page.get_by_text("Recording needs HTTPS (or localhost). Upload a file instead.")).to_be_visible()
+    expect(
+        page.get_by_text("Recording needs HTTPS (or localhost). Upload a file instead.")
+    ).to_be_visible()
     expect(page.get_by_role("button", name="Record")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("name", "said"), [("NotAllowedError", "was not allowed"), ("NotFoundError", "No microphone was found")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("NotAllowedError", "was not allowed"), ("NotFoundError", "No microphone was found")],
+)
 def test_a_microphone_that_is_refused_or_missing(enter: Any, name: str, said: str) -> None:
     page = enter(f"{CHAT}speech/")
-    page.evaluate("name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('x', name)); }", name)
+    page.evaluate(
+        "name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new "
+        "DOMException('x', name)); }",
+        name,
+    )
     page.get_by_role("button", name="Record").click()
     expect(page.locator("#no-recorder")).to_contain_text(said)
     expect(page.get_by_role("button", name="Record")).to_be_visible()
@@ -469,21 +539,27 @@ def test_a_text_is_spoken(enter: Any) -> None:
     expect(page.locator("#speak-status")).to_contain_text("Ready")
     assert (
         page.locator("#player").evaluate(
-            "one => new Promise((done) => one.readyState > 0 ? done(one.duration) : (one.onloadedmetadata = () => done(one.duration)))"
+            "one => new Promise((done) => one.readyState > 0 ? done(one.duration) : "
+            "(one.onloadedmetadata = () => done(one.duration)))"
         )
         > 0
     )
     assert violations(page) == []
 
 
-# ------------------------------------------------------------------------------------------------------- below a prefix
+# ----------------------------------------------------------------------------------- below a prefix
 
 
 def test_below_a_prefix(chromium: Browser) -> None:
-    """Every request of the playground's scripts stays below the prefix that the server is mounted under."""
+    """Every request of the playground's scripts stays below the prefix that the server is mounted
+    under.
+    """
     with Running(Talker()) as fake:
         for hub in running_hub(fake, SCRIPT_NAME="/hub"):
-            hub.seed(credentials=[{"provider": "demo", "name": "Demo", "values": {}}], defaults={"reasoning": ["demo/demo-chat"]})
+            hub.seed(
+                credentials=[{"provider": "demo", "name": "Demo", "values": {}}],
+                defaults={"reasoning": ["demo/demo-chat"]},
+            )
             address, watch = f"{hub.server.url}/hub", Watch()
             page = chromium.new_context(locale="en-GB").new_page()
             page.set_default_timeout(8000)
@@ -501,7 +577,9 @@ def test_below_a_prefix(chromium: Browser) -> None:
             page.get_by_role("button", name="Embed").click()
             expect(page.locator("#result tbody tr")).to_have_count(4)
             page.goto(f"{address}{CHAT}speech/")
-            expect(page.locator("#code-hear-curl")).to_contain_text(f"{address}/v1/audio/transcriptions", use_inner_text=False)
+            expect(page.locator("#code-hear-curl")).to_contain_text(
+                f"{address}/v1/audio/transcriptions", use_inner_text=False
+            )
             page.get_by_label("Text", exact=True).fill("Hello there")
             page.get_by_role("button", name="Speak").click()
             expect(page.locator("#player")).to_be_visible()
@@ -509,10 +587,14 @@ def test_below_a_prefix(chromium: Browser) -> None:
             assert watch.everything() == []
 
 
-# ------------------------------------------------------------------------------------------------------- looks
+# -------------------------------------------------------------------------------------------- looks
 
 
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, NARROW, {"locale": "zh-CN"}], ids=["light", "dark", "narrow", "chinese"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"color_scheme": "dark"}, NARROW, {"locale": "zh-CN"}],
+    ids=["light", "dark", "narrow", "chinese"],
+)
 def test_accessible_and_not_too_wide(options: dict[str, Any], enter: Any, stage: Hub) -> None:
     stage.fake.says(
         "# Title\n\n"

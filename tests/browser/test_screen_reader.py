@@ -1,4 +1,5 @@
-"""What a screen reader is told: the tree of roles and names that Chromium makes of a page, in both languages.
+"""What a screen reader is told: the tree of roles and names that Chromium makes of a page, in both
+languages.
 
 A snapshot here names what must be there, in its order; what stands between may grow.
 """
@@ -135,7 +136,9 @@ def reader(site: Site, person: Callable[..., Window]) -> Callable[..., Page]:
 
 
 @both
-def test_the_dialog_before_and_after_a_refused_key(words: Words, reader: Callable[..., Page], site: Site) -> None:
+def test_the_dialog_before_and_after_a_refused_key(
+    words: Words, reader: Callable[..., Page], site: Site
+) -> None:
     page = reader(words, f"{PROVIDERS}/", "fresh")
     open_dialog(page)
     dialog = page.locator("dialog:modal")
@@ -172,7 +175,9 @@ def test_the_dialog_before_and_after_a_refused_key(words: Words, reader: Callabl
         - link "{words.cancel}"
         - button "{words.save}"
     """)
-    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)"), "who hears the alert is still in the dialog"
+    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)"), (
+        "who hears the alert is still in the dialog"
+    )
     page.keyboard.press("Escape")
 
 
@@ -220,7 +225,10 @@ def test_a_card_of_the_list_of_providers(words: Words, reader: Callable[..., Pag
         - meter "{words.trial}"
     """)
     meter = trial.get_by_role("meter")
-    assert (meter.get_attribute("aria-valuenow"), meter.get_attribute("aria-valuemax")) == ("880", "1000")
+    assert (meter.get_attribute("aria-valuenow"), meter.get_attribute("aria-valuemax")) == (
+        "880",
+        "1000",
+    )
 
 
 @both
@@ -299,7 +307,10 @@ def test_the_chart_of_the_usage(words: Words, reader: Callable[..., Page]) -> No
             - rowheader
             - cell
     """)
-    numbers = [int(re.sub(r"\D", "", text) or 0) for text in rows.locator("td:nth-of-type(1)").all_inner_texts()]
+    numbers = [
+        int(re.sub(r"\D", "", text) or 0)
+        for text in rows.locator("td:nth-of-type(1)").all_inner_texts()
+    ]
     most = re.search(r"\d+", chart.get_by_role("img").get_attribute("aria-label") or "")
     assert most is not None
     assert max(numbers) == int(most[0]), "the picture tells what the table says"

@@ -1,4 +1,6 @@
-"""A key that is being checked: what is said meanwhile, what Cancel does, and a list that can be fetched again."""
+"""A key that is being checked: what is said meanwhile, what Cancel does, and a list that can be
+fetched again.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def asked(site: Site) -> bool:
     return bool(site.fake.calls)
 
 
-def test_a_check_says_how_long_it_takes_and_a_cancelled_one_saves_nothing(window: Window, site: Site, space: dict[str, str]) -> None:
+def test_a_check_says_how_long_it_takes_and_a_cancelled_one_saves_nothing(
+    window: Window, site: Site, space: dict[str, str]
+) -> None:
     page = window.page
     page.locator("#provider-openai a[href$='/setup/']").click()
     dialog = page.locator("dialog:modal")
@@ -60,7 +64,9 @@ def test_a_check_says_how_long_it_takes_and_a_cancelled_one_saves_nothing(window
     window.watch.console[:] = [line for line in window.watch.console if "htmx:" not in line]
 
 
-def test_a_check_that_is_not_cancelled_saves(window: Window, site: Site, space: dict[str, str]) -> None:
+def test_a_check_that_is_not_cancelled_saves(
+    window: Window, site: Site, space: dict[str, str]
+) -> None:
     """The counterpart: what the test above misses would be saved."""
     page = window.page
     page.locator("#provider-openai a[href$='/setup/']").click()
@@ -72,13 +78,17 @@ def test_a_check_that_is_not_cancelled_saves(window: Window, site: Site, space: 
     assert stored(site, space) == "1"
 
 
-def test_who_leaves_the_page_during_a_check_saves_nothing(site: Site, space: dict[str, str], person: Person) -> None:
+def test_who_leaves_the_page_during_a_check_saves_nothing(
+    site: Site, space: dict[str, str], person: Person
+) -> None:
     page = person(space["owner"]).open(f"/t/{space['slug']}/{PROVIDERS}openai/setup/")
     typed(page.locator("main"), site)
     site.fake.mode = f"slow:{SLOW}"
     page.get_by_role("button", name="Check and save").click(no_wait_after=True)
     assert asked(site)
-    page.goto(f"{site.url}/t/{space['slug']}/{PROVIDERS}")  # where Cancel leads; Playwright would wait before it clicks
+    page.goto(
+        f"{site.url}/t/{space['slug']}/{PROVIDERS}"
+    )  # where Cancel leads; Playwright would wait before it clicks
     time.sleep(SLOW)
     assert stored(site, space) == "0"
 

@@ -1,4 +1,6 @@
-"""The table of pages is whole: every route that people open stands in it or says why it has no page."""
+"""The table of pages is whole: every route that people open stands in it or says why it has no
+page.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ PAGES = routes.pages(get_resolver())
 @pytest.mark.parametrize("route", PAGES, ids=lambda route: route.path)
 def test_every_route_is_in_the_table(route: routes.Route) -> None:
     covered = any(pattern(route).fullmatch(row.path) for row in SITEMAP if row.status == 200)
-    assert covered or route.path in NO_PAGE, f"tests/browser/sitemap.py lacks a row for {route.path}"
+    assert covered or route.path in NO_PAGE, (
+        f"tests/browser/sitemap.py lacks a row for {route.path}"
+    )
 
 
 def test_what_has_no_page_is_still_a_route() -> None:

@@ -1,4 +1,6 @@
-"""How fast pages are there on a slow machine, and that what never changes is fetched once, compressed."""
+"""How fast pages are there on a slow machine, and that what never changes is fetched once,
+compressed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ PAGES = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_slow_machine_shows_the_page_soon(name: str, site: Site, person: Callable[..., Window]) -> None:
+def test_a_slow_machine_shows_the_page_soon(
+    name: str, site: Site, person: Callable[..., Window]
+) -> None:
     space = "huge" if "/huge/" in PAGES[name] else "acme"
     window = person(site.worlds[space]["owner"])
     session = no_cache(window.page)
@@ -48,10 +52,14 @@ def test_a_slow_machine_shows_the_page_soon(name: str, site: Site, person: Calla
 
 
 def fetch(url: str, encoding: str) -> urllib.request.addinfourl:
-    return urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": encoding}), timeout=20)
+    return urllib.request.urlopen(
+        urllib.request.Request(url, headers={"Accept-Encoding": encoding}), timeout=20
+    )
 
 
-def test_pages_and_static_files_come_compressed_and_files_for_good(site: Site, person: Callable[..., Window]) -> None:
+def test_pages_and_static_files_come_compressed_and_files_for_good(
+    site: Site, person: Callable[..., Window]
+) -> None:
     page = person().open("/accounts/login/")
     with fetch(f"{site.url}/accounts/login/", "gzip") as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
@@ -62,4 +70,7 @@ def test_pages_and_static_files_come_compressed_and_files_for_good(site: Site, p
         with fetch(url, "gzip, br") as answer:
             assert answer.headers["Content-Encoding"] in ("gzip", "br"), url
             assert "immutable" in answer.headers["Cache-Control"], url
-            assert int(answer.headers["Cache-Control"].partition("max-age=")[2].partition(",")[0]) >= 365 * 24 * 3600, url
+            assert (
+                int(answer.headers["Cache-Control"].partition("max-age=")[2].partition(",")[0])
+                >= 365 * 24 * 3600
+            ), url

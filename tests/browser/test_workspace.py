@@ -1,4 +1,6 @@
-"""The workspace's pages in a browser: what a script shortens, what leaving asks, and what the back button does not show."""
+"""The workspace's pages in a browser: what a script shortens, what leaving asks, and what the back
+button does not show.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ pytestmark = pytest.mark.browser
 SETTINGS = "/t/acme/settings"
 
 
-def test_a_rotation_goes_on_by_itself_and_says_how_far(visit: Any, furnished: factories.Workspace) -> None:
+def test_a_rotation_goes_on_by_itself_and_says_how_far(
+    visit: Any, furnished: factories.Workspace
+) -> None:
     visitor = visit()
     page = visitor.sign_in(furnished.owner)
     visitor.open(f"{SETTINGS}/workspace/key-pair/rotate/")
@@ -22,7 +26,9 @@ def test_a_rotation_goes_on_by_itself_and_says_how_far(visit: Any, furnished: fa
     assert "2 of 2" in page.locator("#rotation").inner_text()
 
 
-def test_a_rotation_without_scripts_takes_a_button(visit: Any, furnished: factories.Workspace) -> None:
+def test_a_rotation_without_scripts_takes_a_button(
+    visit: Any, furnished: factories.Workspace
+) -> None:
     visitor = visit(java_script_enabled=False)
     page = visitor.sign_in(furnished.owner)
     visitor.open(f"{SETTINGS}/workspace/key-pair/rotate/")
@@ -56,7 +62,9 @@ def test_leaving_without_the_key_asks_first(visit: Any, furnished: factories.Wor
     assert asked == ["beforeunload"]
 
 
-def test_the_back_button_shows_nothing_after_signing_out(visit: Any, furnished: factories.Workspace) -> None:
+def test_the_back_button_shows_nothing_after_signing_out(
+    visit: Any, furnished: factories.Workspace
+) -> None:
     visitor = visit()
     page = visitor.sign_in(furnished.owner)
     visitor.open(f"{SETTINGS}/members/")
@@ -68,7 +76,9 @@ def test_the_back_button_shows_nothing_after_signing_out(visit: Any, furnished: 
     assert "grace@example.org" not in page.content()
 
 
-def test_the_command_of_a_new_key_holds_the_key_and_the_default(visit: Any, furnished: factories.Workspace) -> None:
+def test_the_command_of_a_new_key_holds_the_key_and_the_default(
+    visit: Any, furnished: factories.Workspace
+) -> None:
     visitor = visit()
     page = visitor.sign_in(furnished.owner)
     visitor.open(f"{SETTINGS}/app-keys/new/")
@@ -76,6 +86,8 @@ def test_the_command_of_a_new_key_holds_the_key_and_the_default(visit: Any, furn
     page.locator("main button.primary").click()
     command = page.locator("#curl").inner_text()
     assert page.locator("#app-key").inner_text() in command
-    assert '"model": "default"' in command  # the furnished workspace has a default, which the demo answers
+    assert (
+        '"model": "default"' in command
+    )  # the furnished workspace has a default, which the demo answers
     page.locator("[data-stored]").click()
     page.wait_for_url("**/app-keys/")

@@ -1,9 +1,11 @@
-"""Fills a running server with workspaces for the browser tests: whoever needs one asks for it by kind.
+"""Fills a running server with workspaces for the browser tests: whoever needs one asks for it by
+kind.
 
-`with Keeper(server) as keeper: keeper.make("furnished", "acme")` - a process beside the server, with the server's own settings,
-because the tests' process has another database. Kinds: fresh (nothing in it), furnished (every page has something to show),
-long (names as long as the fields allow), huge (500 models, 400 calls, 60 of what is listed elsewhere), states (what passes: keys
-that end, invitations that ended, a rotation that was interrupted).
+`with Keeper(server) as keeper: keeper.make("furnished", "acme")` - a process beside the server,
+with the server's own settings, because the tests' process has another database. Kinds: fresh
+(nothing in it), furnished (every page has something to show), long (names as long as the fields
+allow), huge (500 models, 400 calls, 60 of what is listed elsewhere), states (what passes: keys that
+end, invitations that ended, a rotation that was interrupted).
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ LISTED = 60
 
 
 class Keeper:
-    """Makes workspaces on the server's database; `make` answers a dict of what a page's address may need."""
+    """Makes workspaces on the server's database; `make` answers a dict of what a page's address may
+    need.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -41,12 +45,19 @@ class Keeper:
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._process is not None
         self._process.communicate()
 
     def make(self, kind: str, slug: str) -> dict[str, str]:
-        """slug, owner and viewer (e-mail addresses), and the ids of one credential, call, key, member and invitation."""
+        """slug, owner and viewer (e-mail addresses), and the ids of one credential, call, key,
+        member and invitation.
+        """
         return self._ask(kind=kind, slug=slug)
 
     def read(self, slug: str) -> dict[str, str]:
@@ -70,7 +81,9 @@ def long(length: int) -> str:
 
 
 def main() -> None:
-    """Answer one line of JSON for each line of JSON. What takes long is cut short: key pairs, passwords' hashes, lists of models."""
+    """Answer one line of JSON for each line of JSON. What takes long is cut short: key pairs,
+    passwords' hashes, lists of models.
+    """
     import django
 
     django.setup()
@@ -101,7 +114,10 @@ def _counts(slug: str) -> dict[str, str]:
 
     tenant = Tenant.objects.get(slug=slug)
     with tenant_scope(tenant):
-        return {model.__name__: str(model.objects.count()) for model in (ProviderCredential, AppKey, DefaultModel)}
+        return {
+            model.__name__: str(model.objects.count())
+            for model in (ProviderCredential, AppKey, DefaultModel)
+        }
 
 
 def make(kind: str, slug: str) -> dict[str, str]:
@@ -155,8 +171,20 @@ def _long(space: Any) -> None:
     )
     factories.make_app_key(tenant, name=long(80))
     _scoped(tenant, lambda: _add_models(tenant, [f"{long(190)}/{number}" for number in range(3)]))
-    _scoped(tenant, lambda: _defaults(tenant, "reasoning", f"openai_compatible/{TenantModel.objects.order_by('model')[0].model}"))
-    _scoped(tenant, lambda: _calls(CallRecord, tenant, [f"{long(190)}/{number}" for number in range(3)], long(80)))
+    _scoped(
+        tenant,
+        lambda: _defaults(
+            tenant,
+            "reasoning",
+            f"openai_compatible/{TenantModel.objects.order_by('model')[0].model}",
+        ),
+    )
+    _scoped(
+        tenant,
+        lambda: _calls(
+            CallRecord, tenant, [f"{long(190)}/{number}" for number in range(3)], long(80)
+        ),
+    )
 
 
 def _huge(space: Any) -> None:
@@ -164,8 +192,13 @@ def _huge(space: Any) -> None:
     from tenants.auth.permissions import Role
     from tests import factories
 
-    tenant, names = space.tenant, [f"family-{number % 7}/model-{number:03}-instruct" for number in range(MODELS)]
-    factories.make_credential(tenant, provider="openai_compatible", name="Main", base_url="https://models.example.com/v1")
+    tenant, names = (
+        space.tenant,
+        [f"family-{number % 7}/model-{number:03}-instruct" for number in range(MODELS)],
+    )
+    factories.make_credential(
+        tenant, provider="openai_compatible", name="Main", base_url="https://models.example.com/v1"
+    )
     _scoped(tenant, lambda: _add_models(tenant, names))
     _scoped(tenant, lambda: _defaults(tenant, "reasoning", f"openai_compatible/{names[0]}"))
     _scoped(tenant, lambda: _calls(CallRecord, tenant, names[:400], "Batch job"))
@@ -173,7 +206,9 @@ def _huge(space: Any) -> None:
         factories.make_member(tenant, Role.VIEWER, f"person{number}@{tenant.slug}.test")
         factories.make_app_key(tenant, name=f"Application {number}")
         if number < 20:
-            factories.make_credential(tenant, provider="openai", name=f"Key {number}", is_active=number == 0)
+            factories.make_credential(
+                tenant, provider="openai", name=f"Key {number}", is_active=number == 0
+            )
 
 
 def _states(space: Any) -> None:
@@ -188,7 +223,14 @@ def _spent(space: Any) -> None:
     spent.show(space)
 
 
-FILL = {"fresh": _fresh, "furnished": _furnished, "long": _long, "huge": _huge, "states": _states, "spent": _spent}
+FILL = {
+    "fresh": _fresh,
+    "furnished": _furnished,
+    "long": _long,
+    "huge": _huge,
+    "states": _states,
+    "spent": _spent,
+}
 
 
 def _scoped(tenant: Any, work: Any) -> None:
@@ -203,7 +245,11 @@ def _add_models(tenant: Any, names: list[str]) -> None:
 
     for name in names:
         TenantModel.objects.create(
-            tenant=tenant, provider="openai_compatible", model=name, type="reasoning", origin=TenantModel.Origin.ADDED
+            tenant=tenant,
+            provider="openai_compatible",
+            model=name,
+            type="reasoning",
+            origin=TenantModel.Origin.ADDED,
         )
 
 
@@ -239,7 +285,9 @@ def _calls(record: Any, tenant: Any, models: list[str], name: str) -> None:
 
 
 def _ids(space: Any) -> dict[str, str]:
-    """The id of one object of every kind that a page's address names; what the workspace has none of is left out."""
+    """The id of one object of every kind that a page's address names; what the workspace has none
+    of is left out.
+    """
     from models_catalog.models import TenantModel
     from providers.models import ProviderCredential
     from quotas.models import CallRecord, CreditPool, TrialPlan
@@ -248,7 +296,9 @@ def _ids(space: Any) -> dict[str, str]:
 
     with tenant_scope(space.tenant):
         found = {
-            "credential": ProviderCredential.objects.order_by("-is_active", "provider").filter(provider="openai").first(),
+            "credential": ProviderCredential.objects.order_by("-is_active", "provider")
+            .filter(provider="openai")
+            .first(),
             "standby": ProviderCredential.objects.filter(is_active=False).first(),
             "only": ProviderCredential.objects.filter(provider="demo").first(),
             "call": CallRecord.objects.filter(status="ok").first(),
@@ -277,7 +327,9 @@ def _invitation(space: Any) -> str:
     from tenants.services import invitations
 
     actor = Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
-    _row, token = invitations.invite(tenant=space.tenant, email="newcomer@example.org", role=Role.VIEWER, actor=actor)
+    _row, token = invitations.invite(
+        tenant=space.tenant, email="newcomer@example.org", role=Role.VIEWER, actor=actor
+    )
     return str(token)
 
 

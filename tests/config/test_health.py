@@ -32,10 +32,15 @@ def test_probes_come_by_address_and_without_https() -> None:
 
 
 def test_readyz_lists_its_checks(client: Client) -> None:
-    assert client.get("/readyz").json() == {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok"}}
+    assert client.get("/readyz").json() == {
+        "status": "ok",
+        "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok"},
+    }
 
 
-def test_readyz_names_a_missing_database_without_its_address(client: Client, monkeypatch, caplog) -> None:
+def test_readyz_names_a_missing_database_without_its_address(
+    client: Client, monkeypatch, caplog
+) -> None:
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise DatabaseError("connection to 10.9.8.7 as modelkeep failed")
 
@@ -49,7 +54,9 @@ def test_readyz_names_a_missing_database_without_its_address(client: Client, mon
 
 def test_readyz_counts_migrations_that_are_missing(client: Client, monkeypatch) -> None:
     monkeypatch.setattr(health, "_migrated", type(health._migrated)())
-    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *_args: [("one", False), ("two", False)])
+    monkeypatch.setattr(
+        health.MigrationExecutor, "migration_plan", lambda *_args: [("one", False), ("two", False)]
+    )
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"]["migrations"].startswith("2 migrations")

@@ -1,4 +1,6 @@
-"""What a first start relies on: settings that are listed, locks that agree, and a start that can be repeated."""
+"""What a first start relies on: settings that are listed, locks that agree, and a start that can be
+repeated.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,33 @@ from config import first_start
 from tests.server import free_port
 from tests.source import ROOT, tree
 
-READS = {"env.str", "env.bool", "env.int", "env.list", "env.float", "env.db_url", "_secret", "os.environ.get"}
+READS = {
+    "env.str",
+    "env.bool",
+    "env.int",
+    "env.list",
+    "env.float",
+    "env.db_url",
+    "_secret",
+    "os.environ.get",
+}
 
 
 def variables_read(path: Path) -> set[str]:
-    """Names of environment variables that a file reads by env.str("NAME"), _secret("NAME", ...) or os.environ.get("NAME")."""
+    """Names of environment variables that a file reads by env.str("NAME"), _secret("NAME", ...) or
+    os.environ.get("NAME").
+    """
     calls = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and node.args)
-    names = (ast.unparse(node.args[0]).strip("\"'") for node in calls if ast.unparse(node.func) in READS)
+    names = (
+        ast.unparse(node.args[0]).strip("\"'") for node in calls if ast.unparse(node.func) in READS
+    )
     return {name for name in names if re.fullmatch(r"[A-Z][A-Z0-9_]+", name)}
 
 
 def test_every_setting_stands_in_the_example() -> None:
-    listed = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(
+        r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(listed) == len(set(listed))
     assert variables_read(ROOT / "config" / "settings.py") == set(listed)
 
@@ -60,7 +77,16 @@ def test_the_locks_agree_and_name_no_index() -> None:
 
 def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return keep | {"MODELKEEP_READ_DOTENV": "0", "DATA_DIR": str(folder), "HOST": "127.0.0.1", "PORT": str(port)} | more
+    return (
+        keep
+        | {
+            "MODELKEEP_READ_DOTENV": "0",
+            "DATA_DIR": str(folder),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        }
+        | more
+    )
 
 
 def run_start(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -98,7 +124,9 @@ def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: 
     for path in folder.glob("*"):
         if path.is_file():
             assert key[0].encode() not in path.read_bytes(), f"{path.name} holds the app key"
-            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path.name} can be read by others"
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, (
+                f"{path.name} can be read by others"
+            )
 
 
 @pytest.mark.slow
@@ -118,7 +146,11 @@ def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) ->
     done = run_start(tmp_path / "a-file")
     assert done.returncode == 1
     assert re.fullmatch(r"DATA_DIR cannot be used: .*a-file'\n", done.stderr)
-    for address in ("postgresql://ada:pass-word@127.0.0.1:1/x", "nonsense", "mysql://ada:pass-word@db/x"):
+    for address in (
+        "postgresql://ada:pass-word@127.0.0.1:1/x",
+        "nonsense",
+        "mysql://ada:pass-word@db/x",
+    ):
         done = run_start(tmp_path / "data", DATABASE_URL=address)
         assert done.returncode == 1
         assert "DATABASE_URL" in done.stderr
@@ -130,20 +162,36 @@ def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) ->
     ("variable", "value", "words"),
     [
         ("PORT", "abc", "PORT must be a whole number."),
-        ("SECRET_KEY_FILE", "/no/such/file", "SECRET_KEY_FILE names a file that cannot be read: /no/such/file: No such file or directory."),
+        (
+            "SECRET_KEY_FILE",
+            "/no/such/file",
+            "SECRET_KEY_FILE names a file that cannot be read: /no/such/file: No such file or "
+            "directory.",
+        ),
         (
             "DATABASE_URL_FILE",
             "/no/such/file",
-            "DATABASE_URL_FILE names a file that cannot be read: /no/such/file: No such file or directory.",
+            "DATABASE_URL_FILE names a file that cannot be read: /no/such/file: No such file or "
+            "directory.",
         ),
     ],
 )
-@pytest.mark.parametrize("command", [["-m", "config.start"], ["manage.py", "migrate"]], ids=["start", "manage"])
+@pytest.mark.parametrize(
+    "command", [["-m", "config.start"], ["manage.py", "migrate"]], ids=["start", "manage"]
+)
 def test_a_setting_that_cannot_be_used_is_named_in_a_line(
     tmp_path: Path, command: list[str], variable: str, value: str, words: str
 ) -> None:
     environment = clean_environment(tmp_path / "data", 8000, **{variable: value})
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 1
     assert done.stderr == f"The settings cannot be used: {words}\n"
 
@@ -167,13 +215,17 @@ def test_the_server_starts_answers_and_stops(tmp_path: Path) -> None:
         server = subprocess.Popen(
             [sys.executable, "-m", "config.start", "--serve"],
             cwd=ROOT,
-            env=clean_environment(tmp_path / "data", port, WEB_CONCURRENCY="1", GRACEFUL_TIMEOUT="5"),
+            env=clean_environment(
+                tmp_path / "data", port, WEB_CONCURRENCY="1", GRACEFUL_TIMEOUT="5"
+            ),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/readyz", seconds=60)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/accounts/login/?next=/secret-in-the-query", timeout=10) as page:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/accounts/login/?next=/secret-in-the-query", timeout=10
+        ) as page:
             assert page.status == 200
     finally:
         server.terminate()
@@ -200,9 +252,28 @@ def wait_until_ready(url: str, *, seconds: float) -> None:
 
 def test_init_alone_makes_an_installation_and_repeats_harmlessly(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data", free_port())
-    command = [sys.executable, "manage.py", "init", "--workspace", "first", "--owner", "owner@example.test", "--json"]
+    command = [
+        sys.executable,
+        "manage.py",
+        "init",
+        "--workspace",
+        "first",
+        "--owner",
+        "owner@example.test",
+        "--json",
+    ]
     answers = [
-        json.loads(subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout)
+        json.loads(
+            subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            ).stdout
+        )
         for _ in range(2)
     ]
     assert answers[0].keys() >= {"workspace", "owner", "password", "app_key"}

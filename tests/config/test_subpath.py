@@ -1,4 +1,6 @@
-"""Mounted below a part of the path, everything still finds itself: pages, static files, redirects, cookies, examples, the endpoint."""
+"""Mounted below a part of the path, everything still finds itself: pages, static files, redirects,
+cookies, examples, the endpoint.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,15 @@ def text_of(answer: object) -> str:
     return unescape(answer.content.decode())  # type: ignore[attr-defined]
 
 
-def test_examples_of_commands_name_the_endpoint_where_it_is(browser: Client, acme: factories.Workspace) -> None:
+def test_examples_of_commands_name_the_endpoint_where_it_is(
+    browser: Client, acme: factories.Workspace
+) -> None:
     factories.make_credential(acme.tenant, provider="demo")
     assert "curl http://testserver/hub/v1/chat/completions" in text_of(browser.get("/t/acme/"))
     assert "http://testserver/hub/v1" in text_of(browser.get("/t/acme/settings/app-keys/"))
-    made = browser.post("/t/acme/settings/app-keys/new/", {"name": "CI", "scopes": ["use"], "days": "90"})
+    made = browser.post(
+        "/t/acme/settings/app-keys/new/", {"name": "CI", "scopes": ["use"], "days": "90"}
+    )
     assert "http://testserver/hub/v1" in text_of(made)
     assert 'MODELKEEP_URL="http://testserver/hub"' in text_of(browser.get("/api/docs/"))
     assert browser.get("/api/schema/").json()["servers"] == [{"url": "/hub"}]
@@ -66,10 +72,15 @@ def test_the_page_of_a_mistake_leads_back_here(mounted: None) -> None:
     assert 'href="/hub/"' in server_error(RequestFactory().get("/")).content.decode()
 
 
-def test_an_invitation_has_the_prefix_once(acme: factories.Workspace, mounted: None, settings: object) -> None:
+def test_an_invitation_has_the_prefix_once(
+    acme: factories.Workspace, mounted: None, settings: object
+) -> None:
     settings.SITE_URL = "https://example.org/hub"  # type: ignore[attr-defined]
     answer = Client().post(
-        "/api/v1/invitations/", {"email": "new@acme.test", "role": "viewer"}, content_type="application/json", **acme.headers()
+        "/api/v1/invitations/",
+        {"email": "new@acme.test", "role": "viewer"},
+        content_type="application/json",
+        **acme.headers(),
     )
     assert answer.status_code == 201, answer.content
     assert answer.json()["url"].startswith("https://example.org/hub/accounts/invite/")
@@ -104,18 +115,33 @@ def test_the_prefix_comes_from_either_setting(given: dict[str, str]) -> None:
 
 def test_at_the_root_cookies_are_bound_to_the_host() -> None:
     found = read_settings({"SITE_URL": "https://example.org/"})
-    assert (found["SITE_URL"], found["FORCE_SCRIPT_NAME"], found["STATIC_URL"]) == ("https://example.org", None, "/static/")
+    assert (found["SITE_URL"], found["FORCE_SCRIPT_NAME"], found["STATIC_URL"]) == (
+        "https://example.org",
+        None,
+        "/static/",
+    )
     assert (found["SESSION_COOKIE_NAME"], found["SESSION_COOKIE_PATH"]) == ("__Host-session", "/")
 
 
 def read_settings(given: dict[str, str]) -> dict[str, object]:
-    environment = {"PATH": "/usr/bin:/bin", "MODELKEEP_READ_DOTENV": "0", "SECRET_KEY": "x" * 50} | given
-    done = subprocess.run([sys.executable, "-c", SETTINGS], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "MODELKEEP_READ_DOTENV": "0",
+        "SECRET_KEY": "x" * 50,
+    } | given
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
 
-# ------------------------------------------------------------------------------------------------ a server below a prefix
+# -------------------------------------------------------------------------- a server below a prefix
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +154,17 @@ def sign_in(server: Server) -> tuple[requests.Session, str]:
     session = requests.Session()
     session.trust_env = False
     page = session.get(f"{server.url}{PREFIX}/t/{server.workspace}/", timeout=30)
-    assert urlsplit(page.url).path == f"{PREFIX}/accounts/login/", "a redirect to the login page, below the prefix"
+    assert urlsplit(page.url).path == f"{PREFIX}/accounts/login/", (
+        "a redirect to the login page, below the prefix"
+    )
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token
     form = {"username": server.owner, "password": server.password, "csrfmiddlewaretoken": token[1]}
     home = session.post(page.url, data=form, headers={"Referer": page.url}, timeout=30)
-    assert (home.status_code, urlsplit(home.url).path) == (200, f"{PREFIX}/t/{server.workspace}/"), home.text[:500]
+    assert (home.status_code, urlsplit(home.url).path) == (
+        200,
+        f"{PREFIX}/t/{server.workspace}/",
+    ), home.text[:500]
     return session, home.text
 
 
@@ -162,7 +193,10 @@ def test_every_address_on_the_pages_is_below_the_prefix_and_answers(server: Serv
             waiting |= addresses_of(answer.text, address)
     paths = {urlsplit(one).path.removeprefix(PREFIX) for one in seen}
     assert any(path.startswith("/static/") and path.endswith(".css") for path in paths)
-    assert {f"/t/{server.workspace}/settings/model-providers/", f"/t/{server.workspace}/settings/default-models/"} <= paths
+    assert {
+        f"/t/{server.workspace}/settings/model-providers/",
+        f"/t/{server.workspace}/settings/default-models/",
+    } <= paths
 
 
 @pytest.mark.slow
@@ -179,7 +213,12 @@ def test_the_endpoint_and_the_rest_api_answer_below_the_prefix(server: Server, p
         timeout=30,
     )
     assert refused.status_code == 424
-    large = requests.post(f"{server.url}{prefix}/api/v1/providers/", headers=headers, data=b"x" * (3 * 1024 * 1024), timeout=30)
+    large = requests.post(
+        f"{server.url}{prefix}/api/v1/providers/",
+        headers=headers,
+        data=b"x" * (3 * 1024 * 1024),
+        timeout=30,
+    )
     assert (large.status_code, large.json()["error"]["code"]) == (413, "too_large")
 
 
@@ -189,4 +228,7 @@ def test_htmx_is_sent_to_the_login_page_below_the_prefix(server: Server) -> None
     headers = {"HX-Request": "true", "HX-Current-URL": page}
     answer = requests.get(page, headers=headers, timeout=30, allow_redirects=False)
     assert answer.status_code == 204
-    assert answer.headers["hx-redirect"] == f"{PREFIX}/accounts/login/?next={PREFIX}/t/{server.workspace}/settings/model-providers/"
+    assert (
+        answer.headers["hx-redirect"]
+        == f"{PREFIX}/accounts/login/?next={PREFIX}/t/{server.workspace}/settings/model-providers/"
+    )

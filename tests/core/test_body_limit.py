@@ -14,8 +14,15 @@ from core.asgi.body_limit import BODY_LIMIT, BodyLimit
 PIECE = bytes(64 * 1024)
 
 
-def post(pieces: Iterable[bytes], *, path: str = "/accounts/login/", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Any:
-    """(bytes that were taken from the client, bytes the application got, status or None, body of the answer)."""
+def post(
+    pieces: Iterable[bytes],
+    *,
+    path: str = "/accounts/login/",
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Any:
+    """(bytes that were taken from the client, bytes the application got, status or None, body of
+    the answer).
+    """
     waiting = iter(pieces)
     taken = got = 0
     sent: list[Any] = []
@@ -34,7 +41,9 @@ def post(pieces: Iterable[bytes], *, path: str = "/accounts/login/", headers: tu
         while (message := await receive())["more_body"]:
             got += len(message["body"])
 
-    asyncio.run(BodyLimit(application)({"type": "http", "path": path, "headers": headers}, receive, send))
+    asyncio.run(
+        BodyLimit(application)({"type": "http", "path": path, "headers": headers}, receive, send)
+    )
     return taken, got, sent[0]["status"] if sent else None, sent[1]["body"] if sent else b""
 
 
@@ -52,7 +61,13 @@ def test_an_endless_body_is_left_at_the_limit() -> None:
 
 @pytest.mark.parametrize("length", [b"2097153", b"9" * 400])
 def test_a_body_that_is_announced_too_long_is_not_read_at_all(length: bytes) -> None:
-    taken, _got, status, body = post([PIECE], path="/api/v1/workspace/", headers=((b"content-length", length),))
+    taken, _got, status, body = post(
+        [PIECE], path="/api/v1/workspace/", headers=((b"content-length", length),)
+    )
     assert (taken, status) == (0, 413)
     error = json.loads(body)["error"]
-    assert (error["code"], error["type"], len(error["request_id"])) == ("too_large", "invalid_request_error", 24)
+    assert (error["code"], error["type"], len(error["request_id"])) == (
+        "too_large",
+        "invalid_request_error",
+        24,
+    )

@@ -1,4 +1,6 @@
-"""Every page comes with a strict policy, loads nothing from elsewhere, and is not kept by caches where it shows masks."""
+"""Every page comes with a strict policy, loads nothing from elsewhere, and is not kept by caches
+where it shows masks.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,17 @@ PAGES = walk.page_routes()
 by_path = {"ids": lambda route: route.path}
 OUTSIDE = re.compile(r"^(https?:)?//", re.IGNORECASE)
 # Attributes that make a browser fetch something by itself.
-FETCHING = {"src", "srcset", "poster", "data", "action", "formaction", "background", "ping", "manifest"}
+FETCHING = {
+    "src",
+    "srcset",
+    "poster",
+    "data",
+    "action",
+    "formaction",
+    "background",
+    "ping",
+    "manifest",
+}
 
 
 @pytest.fixture
@@ -29,7 +41,9 @@ def side() -> walk.Side:
 
 
 def policy(answer) -> dict[str, str]:
-    parts = (part.strip().partition(" ") for part in answer.headers["Content-Security-Policy"].split(";"))
+    parts = (
+        part.strip().partition(" ") for part in answer.headers["Content-Security-Policy"].split(";")
+    )
     return {name: value for name, _space, value in parts if name}
 
 
@@ -49,25 +63,41 @@ def check_headers(answer) -> None:
 
 
 def check_html(text: str) -> None:
-    """No inline script or style, no handler, and nothing that a browser would fetch from another host."""
+    """No inline script or style, no handler, and nothing that a browser would fetch from another
+    host.
+    """
     for node in html5lib.parse(text, namespaceHTMLElements=False).iter():
         if not isinstance(node.tag, str):
             continue
-        inline_script = node.tag == "script" and "src" not in node.attrib and node.attrib.get("type") not in ("application/json",)
+        inline_script = (
+            node.tag == "script"
+            and "src" not in node.attrib
+            and node.attrib.get("type") not in ("application/json",)
+        )
         assert not inline_script, "an inline script"
         assert node.tag != "style", "an inline style sheet"
         for name, value in node.attrib.items():
             assert name != "style", f"<{node.tag} style=...>"
             assert not str(name).startswith("on"), f"<{node.tag} {name}=...>"
-            fetches = name in FETCHING or (name == "href" and node.tag in ("link", "use", "image", "base"))
+            fetches = name in FETCHING or (
+                name == "href" and node.tag in ("link", "use", "image", "base")
+            )
             assert not (fetches and OUTSIDE.match(value.strip())), f"<{node.tag} {name}={value}>"
 
 
 @pytest.mark.parametrize("route", PAGES, **by_path)
-def test_a_page_is_strict_and_loads_nothing_from_elsewhere(route: routes.Route, side: walk.Side) -> None:
-    answer = walk.browser(side.workspace.owner).get(route.url(walk.page_entry(route).values(side)), follow=True)
+def test_a_page_is_strict_and_loads_nothing_from_elsewhere(
+    route: routes.Route, side: walk.Side
+) -> None:
+    answer = walk.browser(side.workspace.owner).get(
+        route.url(walk.page_entry(route).values(side)), follow=True
+    )
     check_headers(answer)
-    if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html") and not answer.streaming:
+    if (
+        answer.status_code == 200
+        and answer.headers["Content-Type"].startswith("text/html")
+        and not answer.streaming
+    ):
         check_html(answer.content.decode())
 
 
@@ -75,10 +105,13 @@ def test_a_page_is_strict_and_loads_nothing_from_elsewhere(route: routes.Route, 
 def test_a_page_with_masks_is_not_kept(route: routes.Route, side: walk.Side) -> None:
     answer = walk.browser(side.workspace.owner).get(route.url(walk.page_entry(route).values(side)))
     shows_mask = not answer.streaming and (
-        side["credential"].mask in answer.content.decode() or side["app_key"].prefix in answer.content.decode()
+        side["credential"].mask in answer.content.decode()
+        or side["app_key"].prefix in answer.content.decode()
     )
     if shows_mask:
-        assert "no-store" in answer.headers.get("Cache-Control", ""), "a page with masked keys must be no-store"
+        assert "no-store" in answer.headers.get("Cache-Control", ""), (
+            "a page with masked keys must be no-store"
+        )
 
 
 @pytest.mark.parametrize("path", ["/accounts/profile/", "/workspaces/", "/t/acme/"])
@@ -98,15 +131,24 @@ def test_pages_for_everybody_are_strict_too(path: str, client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/providers/", "/api/v1/no-such/"])
 def test_the_api_is_never_kept(path: str, client: Client, side: walk.Side) -> None:
-    for answer in (client.get(path), walk.call(client, side.workspace.app_key[1], "GET", path, None)):
+    for answer in (
+        client.get(path),
+        walk.call(client, side.workspace.app_key[1], "GET", path, None),
+    ):
         check_headers(answer)
         assert "no-store" in answer.headers["Cache-Control"]
 
 
 def test_a_request_id_of_a_proxy_is_kept_and_a_strange_one_is_not(client: Client) -> None:
-    assert client.get("/accounts/login/", HTTP_X_REQUEST_ID="proxy-0123456789").headers["X-Request-Id"] == "proxy-0123456789"
+    assert (
+        client.get("/accounts/login/", HTTP_X_REQUEST_ID="proxy-0123456789").headers["X-Request-Id"]
+        == "proxy-0123456789"
+    )
     for strange in ("short", "x" * 65, "with blank 123", 'quote"12345'):
-        assert client.get("/accounts/login/", HTTP_X_REQUEST_ID=strange).headers["X-Request-Id"] != strange
+        assert (
+            client.get("/accounts/login/", HTTP_X_REQUEST_ID=strange).headers["X-Request-Id"]
+            != strange
+        )
 
 
 PRODUCTION = {
@@ -123,8 +165,17 @@ PRODUCTION = {
 def in_production(tmp_path: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment = keep | PRODUCTION | {"DATA_DIR": str(tmp_path)} | more
-    subprocess.run([sys.executable, "-m", "config.first_start"], cwd=ROOT, env=environment, check=True)
-    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    subprocess.run(
+        [sys.executable, "-m", "config.first_start"], cwd=ROOT, env=environment, check=True
+    )
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -149,6 +200,17 @@ assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax" a
 print("strict")
 """
     database = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-    assert in_production(tmp_path, "manage.py", "collectstatic", "--noinput", "--verbosity", "0", DATABASE_URL=database).returncode == 0
+    assert (
+        in_production(
+            tmp_path,
+            "manage.py",
+            "collectstatic",
+            "--noinput",
+            "--verbosity",
+            "0",
+            DATABASE_URL=database,
+        ).returncode
+        == 0
+    )
     done = in_production(tmp_path, "-c", script, DATABASE_URL=database)
     assert done.stdout.strip() == "strict", done.stdout + done.stderr

@@ -30,19 +30,27 @@ def console() -> Iterator[io.StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def test_no_line_about_a_refused_request_shows_a_token(console: io.StringIO, client: Client) -> None:
-    """A password that is too short leaves the invitation open: whoever reads the log must not be able to take it."""
+def test_no_line_about_a_refused_request_shows_a_token(
+    console: io.StringIO, client: Client
+) -> None:
+    """A password that is too short leaves the invitation open: whoever reads the log must not be
+    able to take it.
+    """
     space = factories.make_workspace("acme")
     actor = Actor(space.owner.email, space.owner.pk, role=Role.OWNER)
     with tenant_scope(space.tenant):
-        _row, token = invitations.invite(tenant=space.tenant, email="grace@example.org", role=Role.EDITOR, actor=actor)
+        _row, token = invitations.invite(
+            tenant=space.tenant, email="grace@example.org", role=Role.EDITOR, actor=actor
+        )
     answer = client.post(f"/accounts/invite/{token}/", {"name": "Grace", "password": "short"})
     assert answer.status_code == 422
     client.get(f"/accounts/invite/{token[::-1]}/")
     written = console.getvalue()
     assert token not in written
     assert token[::-1] not in written
-    assert f"[{answer.headers['X-Request-Id']}] Unprocessable Entity: /accounts/invite/***/" in written
+    assert (
+        f"[{answer.headers['X-Request-Id']}] Unprocessable Entity: /accounts/invite/***/" in written
+    )
     assert "Not Found: /accounts/invite/***/" in written
 
 
@@ -50,6 +58,10 @@ def test_a_missing_permission_is_one_line(console: io.StringIO, client: Client) 
     space = factories.make_workspace("acme")
     client.force_login(space.viewer)
     assert client.get("/t/acme/settings/audit/").status_code == 403
-    lines = [line for line in console.getvalue().splitlines() if "django.request" in line or "Traceback" in line]
+    lines = [
+        line
+        for line in console.getvalue().splitlines()
+        if "django.request" in line or "Traceback" in line
+    ]
     assert len(lines) == 1
     assert "Forbidden" in lines[0]

@@ -35,12 +35,29 @@ ALLOWED = {"href", "rel", "target", "class", "start", "tabindex"}
 
 def elements(text: str) -> list[tuple[str, dict[str, str]]]:
     tree = html5lib.parseFragment(str(answer_html(text)), namespaceHTMLElements=False)
-    return [(one.tag, dict(one.attrib)) for one in tree.iter() if isinstance(one.tag, str) and one.tag != "DOCUMENT_FRAGMENT"]
+    return [
+        (one.tag, dict(one.attrib))
+        for one in tree.iter()
+        if isinstance(one.tag, str) and one.tag != "DOCUMENT_FRAGMENT"
+    ]
 
 
 def check(text: str) -> None:
     for tag, attributes in elements(text):
-        assert tag not in {"script", "style", "img", "iframe", "svg", "form", "input", "object", "embed", "link", "meta", "base"}
+        assert tag not in {
+            "script",
+            "style",
+            "img",
+            "iframe",
+            "svg",
+            "form",
+            "input",
+            "object",
+            "embed",
+            "link",
+            "meta",
+            "base",
+        }
         assert set(attributes) <= ALLOWED
         if "href" in attributes:
             assert attributes["href"].lower().startswith(("http://", "https://", "mailto:"))
@@ -54,7 +71,14 @@ def test_hostile(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from([*HOSTILE, "\n", "\n\n", "> ", "- ", "`", "**", "| ", "&", "a", "😀", "\x00"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(
+            [*HOSTILE, "\n", "\n\n", "> ", "- ", "`", "**", "| ", "&", "a", "😀", "\x00"]
+        ),
+        max_size=12,
+    )
+)
 def test_hostile_pieces_in_any_order(pieces: list[str]) -> None:
     check("".join(pieces))
 
@@ -64,7 +88,10 @@ def test_markup_is_shown_as_it_was_written() -> None:
 
 
 def test_what_models_write() -> None:
-    html = answer_html("# Title\n\nSome **bold** `code`\n\n1. one\n2. two\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```py\nprint(1)\n```\n")
+    html = answer_html(
+        "# Title\n\nSome **bold** `code`\n\n1. one\n2. two\n\n| a | b |\n|---|--:|\n| 1 | 2 "
+        "|\n\n```py\nprint(1)\n```\n"
+    )
     assert "<h3>Title</h3>" in html
     assert "<strong>bold</strong>" in html
     assert '<div class="scroll" tabindex="0"><table>' in html
@@ -82,7 +109,9 @@ def test_what_is_too_long_is_not_parsed() -> None:
     assert str(answer_html("*" * (LONGEST + 1))).startswith("<pre>***")
 
 
-@pytest.mark.parametrize("piece", ["[", "![", "*a ", "> ", "- ", "`", "<a ", "_", "|", "[a](", "\\", "&"])
+@pytest.mark.parametrize(
+    "piece", ["[", "![", "*a ", "> ", "- ", "`", "<a ", "_", "|", "[a](", "\\", "&"]
+)
 def test_long_repeats_take_no_time(piece: str) -> None:
     answer_html(piece * (20_000 // len(piece)))
 

@@ -1,4 +1,6 @@
-"""Pages without a browser: what every page holds, what never comes back, and how many queries it takes."""
+"""Pages without a browser: what every page holds, what never comes back, and how many queries it
+takes.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def furnished(acme: factories.Workspace) -> factories.Workspace:
 def signed_in(user: Any) -> Client:
     """Through the form, so that cookies and the time of the sign-in are as they are for people."""
     client = Client()
-    answer = client.post("/accounts/login/", {"username": user.email, "password": factories.PASSWORD})
+    answer = client.post(
+        "/accounts/login/", {"username": user.email, "password": factories.PASSWORD}
+    )
     assert answer.status_code == 302, answer.content[:300]
     return client
 
@@ -98,7 +102,7 @@ def refuse_with(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> li
     return made
 
 
-# ------------------------------------------------------------------------------------------------ every page
+# --------------------------------------------------------------------------------------- every page
 
 
 @pytest.mark.parametrize("path", INSIDE)
@@ -106,7 +110,9 @@ def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: C
     answer = browser.get(path)
     assert answer.status_code == 200
     text = answer.content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text), "nothing inline"
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text), (
+        "nothing inline"
+    )
     tree = parsed(answer)
     assert tree.get("lang") == "en"
     assert len(tree.findall(".//main")) == 1
@@ -116,18 +122,30 @@ def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: C
     ids = [one.get("id") for one in tree.iter() if isinstance(one.tag, str) and one.get("id")]
     assert len(ids) == len(set(ids)), [one for one in ids if ids.count(one) > 1]
     assert unlabelled(tree) == []
-    assert [one.get("class") for one in tree.iter("button") if one.get("type") not in ("submit", "button")] == []
+    assert [
+        one.get("class")
+        for one in tree.iter("button")
+        if one.get("type") not in ("submit", "button")
+    ] == []
 
 
 def headings(tree: Any) -> list[int]:
-    return [int(one.tag[1]) for one in tree.find("body").iter() if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)]
+    return [
+        int(one.tag[1])
+        for one in tree.find("body").iter()
+        if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)
+    ]
 
 
 def sorted_without_gaps(levels: list[int]) -> list[int]:
-    """The same list if there is one h1 and no level is skipped on the way down; else what was wrong."""
+    """The same list if there is one h1 and no level is skipped on the way down; else what was
+    wrong.
+    """
     # The navigation's own heading stands before the page's h1.
     body = levels[levels.index(1) :] if 1 in levels else []
-    fine = levels.count(1) == 1 and all(after - before <= 1 for before, after in itertools.pairwise(body))
+    fine = levels.count(1) == 1 and all(
+        after - before <= 1 for before, after in itertools.pairwise(body)
+    )
     return levels if fine else [-1]
 
 
@@ -146,7 +164,9 @@ def unlabelled(tree: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", INSIDE)
-def test_page_takes_few_queries_and_opens_no_key(path: str, furnished: factories.Workspace, browser: Client) -> None:
+def test_page_takes_few_queries_and_opens_no_key(
+    path: str, furnished: factories.Workspace, browser: Client
+) -> None:
     browser.get(path)  # notes the visit, fills what is cached
     with CaptureQueriesContext(connection) as queries:
         assert browser.get(path).status_code == 200
@@ -155,8 +175,18 @@ def test_page_takes_few_queries_and_opens_no_key(path: str, furnished: factories
         assert not KeyOpening.objects.exists()
 
 
-@pytest.mark.parametrize("path", [f"{PROVIDERS}/", f"{PROVIDERS}/openai/credentials/", f"{SETTINGS}/app-keys/", f"{SETTINGS}/members/"])
-def test_more_rows_take_no_more_queries(path: str, acme: factories.Workspace, browser: Client) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PROVIDERS}/",
+        f"{PROVIDERS}/openai/credentials/",
+        f"{SETTINGS}/app-keys/",
+        f"{SETTINGS}/members/",
+    ],
+)
+def test_more_rows_take_no_more_queries(
+    path: str, acme: factories.Workspace, browser: Client
+) -> None:
     _one_of_each(acme, "one")
     browser.get(path)
     with CaptureQueriesContext(connection) as few:
@@ -184,8 +214,18 @@ def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
 
 
 def test_the_htmx_settings_keep_masks_out_of_the_browsers_storage(browser: Client) -> None:
-    meta = next(one for one in parsed(browser.get("/t/acme/")).iter("meta") if one.get("name") == "htmx-config")
-    for rule in ('"allowEval":false', '"historyCacheSize":0', '"attributesToSettle":["class"]', '"selfRequestsOnly":true', '"code":"422"'):
+    meta = next(
+        one
+        for one in parsed(browser.get("/t/acme/")).iter("meta")
+        if one.get("name") == "htmx-config"
+    )
+    for rule in (
+        '"allowEval":false',
+        '"historyCacheSize":0',
+        '"attributesToSettle":["class"]',
+        '"selfRequestsOnly":true',
+        '"code":"422"',
+    ):
         assert rule in meta.get("content")
 
 
@@ -195,7 +235,9 @@ def test_error_pages_say_the_request_id(browser: Client) -> None:
     assert b"support-1234" in answer.content
 
 
-def test_a_page_that_fails_shows_the_id_and_nothing_else(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_fails_shows_the_id_and_nothing_else(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.dashboard.views.read_overview", lambda **_: 1 / 0)
     browser.raise_request_exception = False
     answer = browser.get("/t/acme/", headers={"X-Request-Id": "support-5678"})
@@ -204,12 +246,13 @@ def test_a_page_that_fails_shows_the_id_and_nothing_else(browser: Client, monkey
     assert b"ZeroDivision" not in answer.content
 
 
-# ------------------------------------------------------------------------------------------------ signing in, preferences
+# -------------------------------------------------------------------------- signing in, preferences
 
 
 def test_a_wrong_password_and_an_unknown_account_read_the_same(acme: factories.Workspace) -> None:
     answers = [
-        Client().post("/accounts/login/", {"username": email, "password": "wrong"}) for email in (acme.owner.email, "nobody@nowhere.test")
+        Client().post("/accounts/login/", {"username": email, "password": "wrong"})
+        for email in (acme.owner.email, "nobody@nowhere.test")
     ]
     assert {answer.status_code for answer in answers} == {422}
     words = {parsed(answer).findtext(".//strong") for answer in answers}
@@ -220,7 +263,9 @@ def test_sign_in_is_throttled(acme: factories.Workspace) -> None:
     client = Client()
     for _attempt in range(5):
         client.post("/accounts/login/", {"username": acme.owner.email, "password": "wrong"})
-    answer = client.post("/accounts/login/", {"username": acme.owner.email, "password": factories.PASSWORD})
+    answer = client.post(
+        "/accounts/login/", {"username": acme.owner.email, "password": factories.PASSWORD}
+    )
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
     assert "_auth_user_id" not in client.session
@@ -250,18 +295,22 @@ def test_the_language_of_the_profile_is_served(browser: Client) -> None:
     assert parsed(browser.get("/t/acme/")).get("lang") == "zh-hans"
 
 
-# ------------------------------------------------------------------------------------------------ providers
+# ---------------------------------------------------------------------------------------- providers
 
 
 REFUSED = b'{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key", "type": "invalid_request_error"}}'
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "dialog"])
-def test_a_refused_key_is_explained_and_never_comes_back(htmx: bool, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_key_is_explained_and_never_comes_back(
+    htmx: bool, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = refuse_with(monkeypatch, 401, REFUSED)
     secret = factories.marked_secret("typed into the setup form")
     headers = {"HX-Request": "true"} if htmx else {}
-    answer = browser.post(f"{PROVIDERS}/openai/setup/", {"name": "Default", "values-api_key": secret}, headers=headers)
+    answer = browser.post(
+        f"{PROVIDERS}/openai/setup/", {"name": "Default", "values-api_key": secret}, headers=headers
+    )
     assert answer.status_code == 422
     text = answer.content.decode()
     assert secret not in text
@@ -275,12 +324,17 @@ def test_a_refused_key_is_explained_and_never_comes_back(htmx: bool, browser: Cl
         assert not ProviderCredential.objects.exists()
 
 
-def test_a_key_without_money_is_saved_and_says_so_with_its_codes(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_without_money_is_saved_and_says_so_with_its_codes(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}'
     refuse_with(monkeypatch, 429, body)
     values = {"name": "Default", "values-api_key": factories.marked_secret("without money")}
     answer = browser.post(f"{PROVIDERS}/openai/setup/", values, follow=True)
-    assert "the OpenAI account has no credit (429 insufficient_quota). Saved;" in answer.content.decode()
+    assert (
+        "the OpenAI account has no credit (429 insufficient_quota). Saved;"
+        in answer.content.decode()
+    )
 
 
 def test_the_dialog_answers_with_the_new_list_and_closes(browser: Client) -> None:
@@ -297,7 +351,10 @@ def test_the_dialog_answers_with_the_new_list_and_closes(browser: Client) -> Non
 
 def test_providers_stand_worst_first(furnished: factories.Workspace, browser: Client) -> None:
     text = browser.get(f"{PROVIDERS}/").content.decode()
-    places = [text.index(f'id="provider-{slug}"') for slug in ("openai", "anthropic", "demo", "openai_compatible")]
+    places = [
+        text.index(f'id="provider-{slug}"')
+        for slug in ("openai", "anthropic", "demo", "openai_compatible")
+    ]
     assert places == sorted(places)
     assert 'role="meter"' in text
     assert "120 of 1,000" in text
@@ -312,21 +369,38 @@ def test_two_letters_stand_in_for_brands(settings: Any, browser: Client) -> None
 
 
 def test_a_provider_that_is_not_there_is_404(browser: Client) -> None:
-    for path in (f"{PROVIDERS}/nothing/", f"{PROVIDERS}/nothing/setup/", f"{PROVIDERS}/nothing/credentials/"):
+    for path in (
+        f"{PROVIDERS}/nothing/",
+        f"{PROVIDERS}/nothing/setup/",
+        f"{PROVIDERS}/nothing/credentials/",
+    ):
         assert browser.get(path).status_code == 404
 
 
-def test_saving_unchecked_is_for_self_hosted_servers_only(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_unchecked_is_for_self_hosted_servers_only(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refuse_with(monkeypatch, 503, b"{}")
     form = {"name": "Default", "values-api_key": factories.marked_secret(), "unchecked": "1"}
     assert browser.post(f"{PROVIDERS}/openai/setup/", form).status_code == 422
-    form = {"name": "Default", "values-base_url": "https://models.example.com/v1", "type": "reasoning", "model": "", "unchecked": "1"}
+    form = {
+        "name": "Default",
+        "values-base_url": "https://models.example.com/v1",
+        "type": "reasoning",
+        "model": "",
+        "unchecked": "1",
+    }
     assert browser.post(f"{PROVIDERS}/openai_compatible/setup/", form).status_code == 302
 
 
-def test_a_hosting_provider_and_its_model_are_stored_together_or_not_at_all(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hosting_provider_and_its_model_are_stored_together_or_not_at_all(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers: Iterator[tuple[int, bytes]] = iter(
-        [(200, b'{"object": "list", "data": []}'), (404, b'{"error": {"message": "no such model"}}')]
+        [
+            (200, b'{"object": "list", "data": []}'),
+            (404, b'{"error": {"message": "no such model"}}'),
+        ]
     )
 
     def send(call: Any, *args: Any, **kwargs: Any) -> Reply:
@@ -334,7 +408,12 @@ def test_a_hosting_provider_and_its_model_are_stored_together_or_not_at_all(brow
         return Reply(status, {"content-type": "application/json"}, body)
 
     monkeypatch.setattr(provider_client, "send", send)
-    form = {"name": "Default", "values-base_url": "https://models.example.com/v1", "model": "llama", "type": "reasoning"}
+    form = {
+        "name": "Default",
+        "values-base_url": "https://models.example.com/v1",
+        "model": "llama",
+        "type": "reasoning",
+    }
     answer = browser.post(f"{PROVIDERS}/openai_compatible/setup/", form)
     assert answer.status_code == 422
     with all_tenants():
@@ -345,16 +424,21 @@ def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, brows
     with tenant_scope(furnished.tenant):
         row = ProviderCredential.objects.get(provider="demo")
     text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
-    assert "6 models, the default reasoning model and the default embedding model use it. They stop at once." in text
+    assert (
+        "6 models, the default reasoning model and the default embedding model use it. They stop "
+        "at once." in text
+    )
     assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302
     with tenant_scope(furnished.tenant):
         assert not ProviderCredential.objects.filter(provider="demo").exists()
 
 
-# ------------------------------------------------------------------------------------------------ models and defaults
+# ------------------------------------------------------------------------------ models and defaults
 
 
-def test_a_switch_answers_itself_to_htmx_and_redirects_without(furnished: factories.Workspace, browser: Client) -> None:
+def test_a_switch_answers_itself_to_htmx_and_redirects_without(
+    furnished: factories.Workspace, browser: Client
+) -> None:
     path = f"{PROVIDERS}/demo/models/demo-chat/toggle/"
     answer = browser.post(path, {"enabled": "0"}, headers={"HX-Request": "true"})
     assert b'aria-checked="false"' in answer.content
@@ -363,18 +447,26 @@ def test_a_switch_answers_itself_to_htmx_and_redirects_without(furnished: factor
     assert answer.headers["Location"] == f"{PROVIDERS}/demo/?q=chat"
 
 
-def test_retired_models_are_struck_through_with_their_successor(furnished: factories.Workspace, browser: Client) -> None:
+def test_retired_models_are_struck_through_with_their_successor(
+    furnished: factories.Workspace, browser: Client
+) -> None:
     text = browser.get(f"{PROVIDERS}/openai/?q=text-davinci-003").content.decode()
     assert re.search(r'class="model-name retired">text-davinci-003<', text)
     assert "Retired on 2024-01-04." in text
     assert "Successor:" in text
 
 
-def test_defaults_are_saved_with_fallbacks_and_cleared(furnished: factories.Workspace, browser: Client) -> None:
+def test_defaults_are_saved_with_fallbacks_and_cleared(
+    furnished: factories.Workspace, browser: Client
+) -> None:
     from models_catalog import queries
 
     path = f"{SETTINGS}/default-models/"
-    form = {"reasoning-model": "demo/demo-chat", "reasoning-fallback0": "openai/gpt-4o-mini", "embedding-model": ""}
+    form = {
+        "reasoning-model": "demo/demo-chat",
+        "reasoning-fallback0": "openai/gpt-4o-mini",
+        "embedding-model": "",
+    }
     answer = browser.post(path, form, follow=True)
     assert b"Default models saved." in answer.content
     with tenant_scope(furnished.tenant):
@@ -383,14 +475,22 @@ def test_defaults_are_saved_with_fallbacks_and_cleared(furnished: factories.Work
     assert chosen["embedding"].model == ""
 
 
-def test_a_model_named_twice_is_refused_beside_its_field(furnished: factories.Workspace, browser: Client) -> None:
-    form = {"reasoning-model": "demo/demo-chat", "reasoning-fallback0": "demo/demo-chat", "embedding-model": "demo/demo-embedding"}
+def test_a_model_named_twice_is_refused_beside_its_field(
+    furnished: factories.Workspace, browser: Client
+) -> None:
+    form = {
+        "reasoning-model": "demo/demo-chat",
+        "reasoning-fallback0": "demo/demo-chat",
+        "embedding-model": "demo/demo-embedding",
+    }
     answer = browser.post(f"{SETTINGS}/default-models/", form)
     assert answer.status_code == 422
     assert b"Name every model once." in answer.content
 
 
-def test_without_models_the_page_of_defaults_shows_one_way_out(acme: factories.Workspace, browser: Client) -> None:
+def test_without_models_the_page_of_defaults_shows_one_way_out(
+    acme: factories.Workspace, browser: Client
+) -> None:
     path = f"{SETTINGS}/default-models/"
     text = browser.get(path).content.decode()
     assert "No model is enabled yet" in text
@@ -418,20 +518,26 @@ def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser
         ("moderation", "demo-moderation"),
     ],
 )
-def test_a_default_of_any_scenario_is_chosen_and_tested(furnished: factories.Workspace, browser: Client, scenario: str, model: str) -> None:
+def test_a_default_of_any_scenario_is_chosen_and_tested(
+    furnished: factories.Workspace, browser: Client, scenario: str, model: str
+) -> None:
     path = f"{SETTINGS}/default-models/"
     assert browser.post(path, {f"{scenario}-model": f"demo/{model}"}).status_code == 302
     answer = browser.post(f"{path}{scenario}/test/", follow=True)
     assert re.search(rf"demo/{model} answered in \d+ ms", answer.content.decode())
 
 
-# ------------------------------------------------------------------------------------------------ app keys, members
+# -------------------------------------------------------------------------------- app keys, members
 
 
-def test_an_app_key_is_shown_once_and_not_kept_by_anybody(browser: Client, acme: factories.Workspace) -> None:
+def test_an_app_key_is_shown_once_and_not_kept_by_anybody(
+    browser: Client, acme: factories.Workspace
+) -> None:
     factories.make_credential(acme.tenant, provider="demo", name="Demo")
     limits = {"providers": ["demo"], "models": "demo/demo-chat"}
-    answer = browser.post(f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "90", **limits})
+    answer = browser.post(
+        f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "90", **limits}
+    )
     found = re.search(r"mk_live_\w{49}", answer.content.decode())
     assert found
     assert "no-store" in answer.headers["Cache-Control"]
@@ -453,8 +559,12 @@ def test_changing_app_keys_asks_for_the_password_again(browser: Client) -> None:
     assert b"Confirm it is you" in browser.get(answer.headers["Location"]).content
 
 
-def test_an_invited_person_makes_an_account_and_is_in(browser: Client, acme: factories.Workspace) -> None:
-    text = browser.post(f"{SETTINGS}/members/invite/", {"email": "new@acme.test", "role": "viewer"}).content.decode()
+def test_an_invited_person_makes_an_account_and_is_in(
+    browser: Client, acme: factories.Workspace
+) -> None:
+    text = browser.post(
+        f"{SETTINGS}/members/invite/", {"email": "new@acme.test", "role": "viewer"}
+    ).content.decode()
     link = re.search(r"http://testserver(/accounts/invite/[\w-]+/)", text)
     assert link
     guest = Client()
@@ -486,7 +596,7 @@ def test_the_role_table_is_the_permission_table(browser: Client) -> None:
     assert ticks == sum(len(actions) for actions in ROLE_ACTIONS.values())
 
 
-# ------------------------------------------------------------------------------------------------ overview, usage, operators
+# ----------------------------------------------------------------------- overview, usage, operators
 
 
 def test_the_checklist_is_ticked_by_data(acme: factories.Workspace, browser: Client) -> None:
@@ -499,19 +609,25 @@ def test_the_checklist_is_ticked_by_data(acme: factories.Workspace, browser: Cli
 def test_the_example_names_a_model_that_answers(acme: factories.Workspace, browser: Client) -> None:
     assert "No model can be called yet." in browser.get("/t/acme/").content.decode()
     factories.make_credential(acme.tenant, provider="demo")
-    bump_version(acme.tenant.pk)  # as every change of what can be called does: the page keeps its example until then
+    bump_version(
+        acme.tenant.pk
+    )  # as every change of what can be called does: the page keeps its example until then
     text = html.unescape(browser.get("/t/acme/").content.decode())
     assert '{"model": "demo/demo-chat",' in text
     assert "No default model is chosen" in text
     with tenant_scope(acme.tenant):
-        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="demo/demo-chat")
+        DefaultModel.objects.create(
+            tenant=acme.tenant, scenario="reasoning", model="demo/demo-chat"
+        )
     bump_version(acme.tenant.pk)
     text = html.unescape(browser.get("/t/acme/").content.decode())
     assert '{"model": "default",' in text
     assert "No default model is chosen" not in text
 
 
-def test_usage_shows_sums_and_says_what_is_unpriced(furnished: factories.Workspace, browser: Client) -> None:
+def test_usage_shows_sums_and_says_what_is_unpriced(
+    furnished: factories.Workspace, browser: Client
+) -> None:
     text = browser.get("/t/acme/usage/?days=90").content.decode()
     assert "160" in text
     assert "calls unpriced" in text
@@ -520,16 +636,25 @@ def test_usage_shows_sums_and_says_what_is_unpriced(furnished: factories.Workspa
     assert browser.get("/t/acme/usage/calls/?after=nonsense&source=bad").status_code == 200
 
 
-def test_operators_see_figures_under_the_same_policy(furnished: factories.Workspace, operator: Any) -> None:
+def test_operators_see_figures_under_the_same_policy(
+    furnished: factories.Workspace, operator: Any
+) -> None:
     answer = signed_in(operator).get("/admin/")
     assert answer.status_code == 200
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     text = answer.content.decode()
-    for label in ("Workspaces", "Providers in error", "Calls today", "Error rate today", "Trials over 80 %", "Key pairs older than a year"):
+    for label in (
+        "Workspaces",
+        "Providers in error",
+        "Calls today",
+        "Error rate today",
+        "Trials over 80 %",
+        "Key pairs older than a year",
+    ):
         assert label in text
 
 
-# ------------------------------------------------------------------------------------------------ translation
+# -------------------------------------------------------------------------------------- translation
 
 
 def test_the_chinese_texts_are_complete_and_compiled() -> None:
@@ -538,8 +663,12 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
     _head, *texts = source.split("\n\n")
     assert texts
     assert [text for text in texts if "#, fuzzy" in text] == []
-    assert [text for text in texts if re.search(r'^msgstr(\[0\])? ""$(?!\n")', text, re.MULTILINE)] == []
-    assert len(read_po(source)) == len(re.findall(r"^msgid ", source, re.MULTILINE)), "some are twice or cannot be read"
+    assert [
+        text for text in texts if re.search(r'^msgstr(\[0\])? ""$(?!\n")', text, re.MULTILINE)
+    ] == []
+    assert len(read_po(source)) == len(re.findall(r"^msgid ", source, re.MULTILINE)), (
+        "some are twice or cannot be read"
+    )
     with (BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.mo").open("rb") as compiled:
         catalog = gettext.GNUTranslations(compiled)
     assert catalog.gettext("Model providers") == "模型供应商"
@@ -547,9 +676,13 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
 
 
 def test_every_text_goes_by_a_name_that_is_collected() -> None:
-    """makemessages knows the functions' own names and `_`; a text behind any other alias would stay English unnoticed."""
+    """makemessages knows the functions' own names and `_`; a text behind any other alias would stay
+    English unnoticed.
+    """
     aliases = re.compile(r"import \w*gettext\w* as (?!_\n)\w+")
-    assert [name_of(path) for path in files() if aliases.search(path.read_text(encoding="utf-8"))] == []
+    assert [
+        name_of(path) for path in files() if aliases.search(path.read_text(encoding="utf-8"))
+    ] == []
 
 
 def test_what_a_field_asks_for_is_chinese_too(acme: factories.Workspace, browser: Client) -> None:
@@ -563,11 +696,30 @@ NAMES = re.compile(
 )
 
 
-@pytest.mark.parametrize("path", ["/t/acme/", f"{PROVIDERS}/", f"{SETTINGS}/default-models/", f"{SETTINGS}/members/", "/t/acme/usage/"])
-def test_no_english_sentence_is_left_in_chinese(path: str, acme: factories.Workspace, browser: Client) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/t/acme/",
+        f"{PROVIDERS}/",
+        f"{SETTINGS}/default-models/",
+        f"{SETTINGS}/members/",
+        "/t/acme/usage/",
+    ],
+)
+def test_no_english_sentence_is_left_in_chinese(
+    path: str, acme: factories.Workspace, browser: Client
+) -> None:
     browser.post("/accounts/profile/", {"name": "", "language": "zh-hans", "theme": ""})
     tree = parsed(browser.get(path))
     assert tree.get("lang") == "zh-hans"
-    texts = [one.text or "" for one in tree.find("body").iter() if isinstance(one.tag, str) and one.tag not in ("code", "script", "option")]
-    left = [text.strip() for text in texts if re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", NAMES.sub("", text))]
+    texts = [
+        one.text or ""
+        for one in tree.find("body").iter()
+        if isinstance(one.tag, str) and one.tag not in ("code", "script", "option")
+    ]
+    left = [
+        text.strip()
+        for text in texts
+        if re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", NAMES.sub("", text))
+    ]
     assert left == []

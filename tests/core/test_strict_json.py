@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from core.strict_json import MOST_VALUES, BadJSON, loads
 
 _text = st.text(st.characters(exclude_categories=("Cs",)))
-_leaves = st.none() | st.booleans() | st.integers(-(2**100), 2**100) | st.floats(allow_nan=False, allow_infinity=False) | _text
-_values = st.recursive(_leaves, lambda inner: st.lists(inner) | st.dictionaries(_text, inner), max_leaves=30)
+_leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**100), 2**100)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _text
+)
+_values = st.recursive(
+    _leaves, lambda inner: st.lists(inner) | st.dictionaries(_text, inner), max_leaves=30
+)
 
 # A machine that is busy with other things is no reason to fail.
 patient = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,7 +31,9 @@ patient = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 
 @patient
 @given(_values, st.booleans(), st.sampled_from([None, 2]))
-def test_everything_json_writes_is_read_back(value: Any, ascii_only: bool, indent: int | None) -> None:
+def test_everything_json_writes_is_read_back(
+    value: Any, ascii_only: bool, indent: int | None
+) -> None:
     data = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
     assert loads(data) == value
 
@@ -49,7 +59,9 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 @patient
 @given(st.dictionaries(_text, st.integers(), min_size=1), st.data())
-def test_a_key_that_stands_twice_is_refused_wherever_it_is(members: dict[str, int], data: st.DataObject) -> None:
+def test_a_key_that_stands_twice_is_refused_wherever_it_is(
+    members: dict[str, int], data: st.DataObject
+) -> None:
     again = data.draw(st.sampled_from(sorted(members)))
     pairs = [*members.items(), (again, 0)]
     text = "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in pairs) + "}"

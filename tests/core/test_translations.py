@@ -61,7 +61,9 @@ def test_a_compiled_file_holds_what_is_translated() -> None:
     assert german.gettext("Save") == "Speichern"
     assert german.pgettext("provider state", "Trial") == "Probe"
     assert german.gettext("Trial") == "Trial"
-    assert german.gettext('Two lines, "quoted",\nand a tab\t.') == "Zwei Zeilen, „so“,\nund ein Tab\t."
+    assert (
+        german.gettext('Two lines, "quoted",\nand a tab\t.') == "Zwei Zeilen, „so“,\nund ein Tab\t."
+    )
     assert german.gettext("Without a blank line before") == "Ohne Leerzeile davor"
     plural = [german.ngettext("%(n)s key", "%(n)s keys", number) for number in (1, 2)]
     assert plural == ["%(n)s Schlüssel", "%(n)s Schlüssel!"]

@@ -1,5 +1,7 @@
-"""The product's application, its calls to providers led to the playback server at MODELKEEP_PLAYBACK: what adapters decide by the
-host of an address stays as it is, and nothing leaves the machine. Waiting (for polls, after limits) is cut short. Run as `gunicorn tests.fakes.detour:application`.
+"""The product's application, its calls to providers led to the playback server at
+MODELKEEP_PLAYBACK: what adapters decide by the host of an address stays as it is, and nothing
+leaves the machine. Waiting (for polls, after limits) is cut short. Run as `gunicorn
+tests.fakes.detour:application`.
 """
 
 from __future__ import annotations

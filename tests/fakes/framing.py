@@ -1,4 +1,6 @@
-"""Ways in which a well-meant event stream can look. Every function takes a stream's bytes and gives other bytes of the same meaning."""
+"""Ways in which a well-meant event stream can look. Every function takes a stream's bytes and gives
+other bytes of the same meaning.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def no_blank_line(stream: bytes) -> bytes:
 
 def several_lines(stream: bytes) -> bytes:
     """JSON on several data lines, wherever blanks may stand."""
-    return b"".join(_broken(line) if line.startswith((b"data: {", b"data:{")) else line for line in stream.splitlines(keepends=True))
+    return b"".join(
+        _broken(line) if line.startswith((b"data: {", b"data:{")) else line
+        for line in stream.splitlines(keepends=True)
+    )
 
 
 def _broken(line: bytes) -> bytes:
@@ -52,7 +57,16 @@ def _broken(line: bytes) -> bytes:
     return prefix + _STRING.sub(breaks, b"{" + data)
 
 
-HOSTILE: tuple[Frame, ...] = (bytes, crlf, carriage_returns, comments, byte_order_mark, no_blank, no_blank_line, several_lines)
+HOSTILE: tuple[Frame, ...] = (
+    bytes,
+    crlf,
+    carriage_returns,
+    comments,
+    byte_order_mark,
+    no_blank,
+    no_blank_line,
+    several_lines,
+)
 
 
 # How the bytes are cut.
@@ -79,13 +93,21 @@ def in_sevens(data: bytes) -> list[bytes]:
 
 def events_of(stream: bytes) -> list[bytes]:
     """The events with their blank line."""
-    return [event + b"\n\n" for event in _EVENT.split(stream.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n")) if event]
+    return [
+        event + b"\n\n"
+        for event in _EVENT.split(stream.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n"))
+        if event
+    ]
 
 
 def data_of(stream: bytes) -> list[bytes]:
     """The data of every event that is JSON."""
     found = [
-        b"\n".join(re.sub(rb"^data: ?", b"", line) for line in event.splitlines() if line.startswith(b"data"))
+        b"\n".join(
+            re.sub(rb"^data: ?", b"", line)
+            for line in event.splitlines()
+            if line.startswith(b"data")
+        )
         for event in events_of(stream)
     ]
     return [data for data in found if data.startswith(b"{")]
@@ -102,16 +124,31 @@ def chunk_of(event: bytes) -> dict[str, Any] | None:
 
 def usage_of(stream: bytes) -> dict[str, Any] | None:
     """What the stream says at last, where it is in OpenAI's format."""
-    found = [chunk["usage"] for event in events_of(stream) if (chunk := chunk_of(event)) and chunk.get("usage")]
+    found = [
+        chunk["usage"]
+        for event in events_of(stream)
+        if (chunk := chunk_of(event)) and chunk.get("usage")
+    ]
     return found[-1] if found else None
 
 
-def with_usage(stream: bytes, usage: dict[str, Any], *, everywhere: bool = False, at_finish: bool = False, alone: bool = False) -> bytes:
-    """The same pieces, usage being told elsewhere: in every chunk (growing), with the finish, in a chunk of its own."""
+def with_usage(
+    stream: bytes,
+    usage: dict[str, Any],
+    *,
+    everywhere: bool = False,
+    at_finish: bool = False,
+    alone: bool = False,
+) -> bytes:
+    """The same pieces, usage being told elsewhere: in every chunk (growing), with the finish, in a
+    chunk of its own.
+    """
     return b"".join(_moved(events_of(stream), usage, everywhere, at_finish, alone))
 
 
-def _moved(events: list[bytes], usage: dict[str, Any], everywhere: bool, at_finish: bool, alone: bool) -> Iterator[bytes]:
+def _moved(
+    events: list[bytes], usage: dict[str, Any], everywhere: bool, at_finish: bool, alone: bool
+) -> Iterator[bytes]:
     chunks = [(chunk_of(event), event) for event in events]
     spoken = [number for number, (chunk, _event) in enumerate(chunks) if chunk and chunk["choices"]]
     for number, (chunk, event) in enumerate(chunks):
@@ -120,7 +157,12 @@ def _moved(events: list[bytes], usage: dict[str, Any], everywhere: bool, at_fini
             continue
         chunk.pop("usage", None)
         if number in spoken and (everywhere or (at_finish and number == spoken[-1])):
-            yield _event({**chunk, "usage": usage if number == spoken[-1] else {**usage, "completion_tokens": 1}})
+            yield _event(
+                {
+                    **chunk,
+                    "usage": usage if number == spoken[-1] else {**usage, "completion_tokens": 1},
+                }
+            )
         elif number in spoken:
             yield _event(chunk)
         if number == spoken[-1] and alone:
@@ -128,4 +170,6 @@ def _moved(events: list[bytes], usage: dict[str, Any], everywhere: bool, at_fini
 
 
 def _event(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+    return (
+        b"data: " + json.dumps(chunk, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+    )

@@ -1,7 +1,9 @@
-"""A server that plays the provider of one case after the other: its replies in order, to the calls that the case makes and no others.
+"""A server that plays the provider of one case after the other: its replies in order, to the calls
+that the case makes and no others.
 
-The server under test runs `tests.fakes.detour:application`, which sends every call here, whatever host it is meant for, the address being
-the path: `/https/api.example.com/v1/chat`. `POST /_case/<name>` says which case is next, for programs outside of this process.
+The server under test runs `tests.fakes.detour:application`, which sends every call here, whatever
+host it is meant for, the address being the path: `/https/api.example.com/v1/chat`. `POST
+/_case/<name>` says which case is next, for programs outside of this process.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"
 
 @dataclass
 class Scene:
-    """calls: (method, URL) as the adapter makes them. replies: what they are answered. slowly: a stream byte by byte."""
+    """calls: (method, URL) as the adapter makes them. replies: what they are answered. slowly: a
+    stream byte by byte.
+    """
 
     calls: list[tuple[str, str]]
     replies: list[Reply]
@@ -29,7 +33,9 @@ class Scene:
 
 @dataclass
 class Playback(FakeProvider):
-    """`complaints`: what was asked that the scene does not know. `played`: calls answered since it began."""
+    """`complaints`: what was asked that the scene does not know. `played`: calls answered since it
+    began.
+    """
 
     scenes: Mapping[str, Scene] = field(default_factory=dict)
     scene: Scene = field(default_factory=lambda: Scene([], []))
@@ -43,7 +49,9 @@ class Playback(FakeProvider):
     def check(self, answer: str = "") -> None:
         """Every call was made, and none besides. answer: what the client got, for the message."""
         assert not self.complaints, self.complaints
-        assert self.played >= len(self.scene.replies), f"{self.played} calls instead of {len(self.scene.replies)}: {answer[:500]}"
+        assert self.played >= len(self.scene.replies), (
+            f"{self.played} calls instead of {len(self.scene.replies)}: {answer[:500]}"
+        )
 
     async def _answer(self, seen: Seen, writer: asyncio.StreamWriter) -> bool:
         if seen.path.startswith("/_case/"):
@@ -56,7 +64,11 @@ class Playback(FakeProvider):
         scheme, _, rest = seen.path[1:].partition("/")
         asked = (seen.method, f"{scheme}://{rest}")
         # What was answered with an error may be tried again.
-        again = self.played >= len(self.scene.replies) and bool(self.scene.replies) and self.scene.replies[-1].status >= 400
+        again = (
+            self.played >= len(self.scene.replies)
+            and bool(self.scene.replies)
+            and self.scene.replies[-1].status >= 400
+        )
         number = len(self.scene.replies) - 1 if again else self.played
         self.played += 1
         wanted = self.scene.calls[number] if number < len(self.scene.calls) else None
@@ -67,9 +79,15 @@ class Playback(FakeProvider):
 
     async def _reply_with(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:
         lines = [f"HTTP/1.1 {reply.status} Played"]
-        lines += [f"{name}: {value}" for name, value in reply.headers.items() if name.lower() not in _HOP_BY_HOP]
+        lines += [
+            f"{name}: {value}"
+            for name, value in reply.headers.items()
+            if name.lower() not in _HOP_BY_HOP
+        ]
         streamed = "text/event-stream" in reply.headers.get("content-type", "")
-        lines.append("Transfer-Encoding: chunked" if streamed else f"Content-Length: {len(reply.body)}")
+        lines.append(
+            "Transfer-Encoding: chunked" if streamed else f"Content-Length: {len(reply.body)}"
+        )
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + (b"" if streamed else reply.body))
         if streamed:
             await self._stream(reply.body, writer)
@@ -89,4 +107,8 @@ class Playback(FakeProvider):
 def _shape(method: str, url: str) -> tuple[str, str, list[str]]:
     """What of a call stays the same from one time to the next: the values of a signed query do not."""
     parts = urlsplit(url)
-    return method, f"{parts.scheme}://{parts.netloc}{parts.path}", [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)]
+    return (
+        method,
+        f"{parts.scheme}://{parts.netloc}{parts.path}",
+        [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)],
+    )

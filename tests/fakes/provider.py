@@ -2,9 +2,10 @@
 
     python -m tests.fakes.provider --port 9001 [--frames 100] [--delay 0.02]
 
-In tests it runs in a thread of its own: the fixture `fake_provider` gives a FakeProvider. How it answers is told by a mode,
-for all calls (`fake.mode = "slow:2"`), for the next calls in order (`fake.script("status:429:1", "ok")`), or by the model's
-name, the text after "@" (`model="gpt@status:500"`), which is how a subprocess is told:
+In tests it runs in a thread of its own: the fixture `fake_provider` gives a FakeProvider. How it
+answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next calls in order
+(`fake.script("status:429:1", "ok")`), or by the model's name, the text after "@"
+(`model="gpt@status:500"`), which is how a subprocess is told:
 
     ok                        a well-formed answer
     status:<code>[:<retry-after>][:<error code>]   an error in the format's shape
@@ -24,8 +25,8 @@ name, the text after "@" (`model="gpt@status:500"`), which is how a subprocess i
     html                      a web page with status 200
     large:<MiB>               so many MiB of audio
 
-Every call is kept: `fake.calls` (method, path, headers, body), also at GET /_calls; POST /_mode sets the mode,
-POST /_reset forgets. Made for speed: raw asyncio, bytes made once.
+Every call is kept: `fake.calls` (method, path, headers, body), also at GET /_calls; POST /_mode
+sets the mode, POST /_reset forgets. Made for speed: raw asyncio, bytes made once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,15 @@ from typing import Any
 WORDS = 20  # pieces of text in a stream, by default
 TEXT = "Hello from the fake provider."
 SOUND = b"ID3\x04\x00\x00\x00\x00\x00\x00 not really music"
-MODELS = ("gpt-6-luna", "gpt-4o-mini", "text-embedding-3-small", "whisper-1", "gpt-3.5-turbo", "gpt-3.5-turbo-16k", "text-davinci-003")
+MODELS = (
+    "gpt-6-luna",
+    "gpt-4o-mini",
+    "text-embedding-3-small",
+    "whisper-1",
+    "gpt-3.5-turbo",
+    "gpt-3.5-turbo-16k",
+    "text-davinci-003",
+)
 
 
 def compact(value: Any) -> bytes:
@@ -85,12 +94,22 @@ def openai_chat(model: str) -> bytes:
     message = {"role": "assistant", "content": TEXT, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     return compact(
-        {"id": "chatcmpl-fake", "object": "chat.completion", "created": 1790000000, "model": model, "choices": [choice], "usage": _usage(7)}
+        {
+            "id": "chatcmpl-fake",
+            "object": "chat.completion",
+            "created": 1790000000,
+            "model": model,
+            "choices": [choice],
+            "usage": _usage(7),
+        }
     )
 
 
 def openai_completion(model: str, prompts: int) -> bytes:
-    choices = [{"text": TEXT, "index": number, "logprobs": None, "finish_reason": "stop"} for number in range(prompts)]
+    choices = [
+        {"text": TEXT, "index": number, "logprobs": None, "finish_reason": "stop"}
+        for number in range(prompts)
+    ]
     head = {"id": "cmpl-fake", "object": "text_completion", "created": 1790000000, "model": model}
     return compact({**head, "choices": choices, "usage": _usage(7 * prompts)})
 
@@ -98,30 +117,54 @@ def openai_completion(model: str, prompts: int) -> bytes:
 def completion_frames(model: str, pieces: int, with_usage: bool) -> list[bytes]:
     head = {"id": "cmpl-fake", "object": "text_completion", "created": 1790000000, "model": model}
     texts = [(f"word{number} ", None) for number in range(pieces)] + [("", "stop")]
-    frames = [compact({**head, "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": end}]}) for text, end in texts]
+    frames = [
+        compact(
+            {
+                **head,
+                "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": end}],
+            }
+        )
+        for text, end in texts
+    ]
     if with_usage:
         frames.append(compact({**head, "choices": [], "usage": _usage(pieces)}))
     return [b"data: " + frame for frame in [*frames, b"[DONE]"]]
 
 
 def speech_frames() -> list[bytes]:
-    pieces = [{"type": "speech.audio.delta", "audio": base64.b64encode(SOUND[at : at + 4]).decode()} for at in range(0, len(SOUND), 4)]
+    pieces = [
+        {"type": "speech.audio.delta", "audio": base64.b64encode(SOUND[at : at + 4]).decode()}
+        for at in range(0, len(SOUND), 4)
+    ]
     usage = {"input_tokens": 3, "output_tokens": 11, "total_tokens": 14}
-    return [b"data: " + compact(event) for event in [*pieces, {"type": "speech.audio.done", "usage": usage}]]
+    return [
+        b"data: " + compact(event)
+        for event in [*pieces, {"type": "speech.audio.done", "usage": usage}]
+    ]
 
 
 def transcript_frames() -> list[bytes]:
     heard = ["What ", "the fake ", "provider heard."]
     events = [{"type": "transcript.text.delta", "delta": piece} for piece in heard]
     usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 6, "total_tokens": 20}
-    return [b"data: " + compact(event) for event in [*events, {"type": "transcript.text.done", "text": "".join(heard), "usage": usage}]]
+    return [
+        b"data: " + compact(event)
+        for event in [
+            *events,
+            {"type": "transcript.text.done", "text": "".join(heard), "usage": usage},
+        ]
+    ]
 
 
 def moderation(body: dict[str, Any]) -> bytes:
     given = body.get("input")
     texts = given if isinstance(given, list) else [given]
     results = [
-        {"flagged": "kill" in str(text), "categories": {"violence": "kill" in str(text)}, "category_scores": {"violence": 0.5}}
+        {
+            "flagged": "kill" in str(text),
+            "categories": {"violence": "kill" in str(text)},
+            "category_scores": {"violence": 0.5},
+        }
         for text in texts
     ]
     return compact({"id": "modr-fake", "model": body.get("model"), "results": results})
@@ -130,16 +173,33 @@ def moderation(body: dict[str, Any]) -> bytes:
 def ranking(body: dict[str, Any]) -> bytes:
     """The longest document is the best; all of them are given back, as vLLM does."""
     documents = [one if isinstance(one, str) else one["text"] for one in body["documents"]]
-    results = [{"index": number, "document": {"text": text}, "relevance_score": len(text) / 1000} for number, text in enumerate(documents)]
-    return compact({"id": "rerank-fake", "model": body.get("model"), "results": results, "usage": {"total_tokens": 21}})
+    results = [
+        {"index": number, "document": {"text": text}, "relevance_score": len(text) / 1000}
+        for number, text in enumerate(documents)
+    ]
+    return compact(
+        {
+            "id": "rerank-fake",
+            "model": body.get("model"),
+            "results": results,
+            "usage": {"total_tokens": 21},
+        }
+    )
 
 
 def openai_frames(model: str, pieces: int, with_usage: bool) -> list[bytes]:
-    head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1790000000, "model": model}
+    head = {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion.chunk",
+        "created": 1790000000,
+        "model": model,
+    }
     tail = {"usage": None} if with_usage else {}
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
-        return compact({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **tail})
+        return compact(
+            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **tail}
+        )
 
     frames = [chunk({"role": "assistant", "content": ""})]
     frames += [chunk({"content": f"word{number} "}) for number in range(pieces)]
@@ -150,9 +210,20 @@ def openai_frames(model: str, pieces: int, with_usage: bool) -> list[bytes]:
 
 
 def anthropic_message(model: str) -> bytes:
-    usage = {"input_tokens": 9, "output_tokens": 7, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    usage = {
+        "input_tokens": 9,
+        "output_tokens": 7,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+    }
     content = [{"type": "text", "text": TEXT}]
-    message = {"id": "msg_fake", "type": "message", "role": "assistant", "model": model, "content": content}
+    message = {
+        "id": "msg_fake",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+    }
     return compact({**message, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})
 
 
@@ -168,9 +239,20 @@ def anthropic_frames(model: str, pieces: int) -> list[bytes]:
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": message},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"word{n} "}} for n in range(pieces)),
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": f"word{n} "},
+            }
+            for n in range(pieces)
+        ),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": pieces}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": pieces},
+        },
         {"type": "message_stop"},
     ]
     return [b"event: " + event["type"].encode() + b"\ndata: " + compact(event) for event in events]
@@ -178,9 +260,21 @@ def anthropic_frames(model: str, pieces: int) -> list[bytes]:
 
 def embeddings(body: dict[str, Any]) -> bytes:
     given = body.get("input")
-    count = len(given) if isinstance(given, list) and given and isinstance(given[0], str | list) else 1
-    data = [{"object": "embedding", "index": number, "embedding": [0.1, 0.2, 0.3]} for number in range(count)]
-    return compact({"object": "list", "data": data, "model": body.get("model"), "usage": {"prompt_tokens": count, "total_tokens": count}})
+    count = (
+        len(given) if isinstance(given, list) and given and isinstance(given[0], str | list) else 1
+    )
+    data = [
+        {"object": "embedding", "index": number, "embedding": [0.1, 0.2, 0.3]}
+        for number in range(count)
+    ]
+    return compact(
+        {
+            "object": "list",
+            "data": data,
+            "model": body.get("model"),
+            "usage": {"prompt_tokens": count, "total_tokens": count},
+        }
+    )
 
 
 _TYPES = {
@@ -195,12 +289,25 @@ _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_excee
 
 
 def error_body(anthropic: bool, status: int, code: str, key: str) -> bytes:
-    """An error in the format's shape. The text repeats the key, as some servers do: it must never be seen further on."""
+    """An error in the format's shape. The text repeats the key, as some servers do: it must never
+    be seen further on.
+    """
     kind = code or _TYPES.get(status, "api_error")
     message = f"The fake provider says {status} {kind} to {key}"
     if anthropic:
-        return compact({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_fake"})
-    return compact({"error": {"message": message, "type": kind, "param": None, "code": code or _CODES.get(status)}})
+        return compact(
+            {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_fake"}
+        )
+    return compact(
+        {
+            "error": {
+                "message": message,
+                "type": kind,
+                "param": None,
+                "code": code or _CODES.get(status),
+            }
+        }
+    )
 
 
 @dataclass
@@ -256,7 +363,10 @@ class FakeProvider:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _version = first.split(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines if line)
+        }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         return Seen(method, path, headers, body)
 
@@ -267,7 +377,11 @@ class FakeProvider:
         if len(self.calls) < self.keep_calls:
             self.calls.append(seen)
         try:
-            parsed = json.loads(seen.body) if seen.headers.get("content-type", "").startswith("application/json") else {}
+            parsed = (
+                json.loads(seen.body)
+                if seen.headers.get("content-type", "").startswith("application/json")
+                else {}
+            )
         except ValueError:
             parsed = {}
         body = parsed if isinstance(parsed, dict) else {}
@@ -298,25 +412,46 @@ class FakeProvider:
         if path.endswith(("/audio/transcriptions", "/audio/translations")):
             if b'name="stream"\r\n\r\ntrue' in seen.body:
                 return Reply(content_type="text/event-stream", frames=transcript_frames())
-            return Reply(body=compact({"text": "What the fake provider heard.", "usage": {"type": "duration", "seconds": 2}}))
+            return Reply(
+                body=compact(
+                    {
+                        "text": "What the fake provider heard.",
+                        "usage": {"type": "duration", "seconds": 2},
+                    }
+                )
+            )
         if path.endswith("/messages"):
             if not stream:
                 return self._once(("am", model), lambda: Reply(body=anthropic_message(model)))
             return self._once(
-                ("as", model, self.frames), lambda: Reply(content_type="text/event-stream", frames=anthropic_frames(model, self.frames))
+                ("as", model, self.frames),
+                lambda: Reply(
+                    content_type="text/event-stream", frames=anthropic_frames(model, self.frames)
+                ),
             )
         if path.endswith("/chat/completions"):
             if not stream:
                 return self._once(("om", model), lambda: Reply(body=openai_chat(model)))
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
             key = ("os", model, self.frames, usage)
-            return self._once(key, lambda: Reply(content_type="text/event-stream", frames=openai_frames(model, self.frames, usage)))
+            return self._once(
+                key,
+                lambda: Reply(
+                    content_type="text/event-stream",
+                    frames=openai_frames(model, self.frames, usage),
+                ),
+            )
         if path.endswith("/completions"):
             if stream:
                 usage = bool((body.get("stream_options") or {}).get("include_usage"))
-                return Reply(content_type="text/event-stream", frames=completion_frames(model, self.frames, usage))
+                return Reply(
+                    content_type="text/event-stream",
+                    frames=completion_frames(model, self.frames, usage),
+                )
             prompt = body.get("prompt")
-            return Reply(body=openai_completion(model, len(prompt) if isinstance(prompt, list) else 1))
+            return Reply(
+                body=openai_completion(model, len(prompt) if isinstance(prompt, list) else 1)
+            )
         return self._further(path, body)
 
     @staticmethod
@@ -348,14 +483,29 @@ class FakeProvider:
                     "max_tokens": 64000,
                 }
             ]
-            return compact({"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]})
+            return compact(
+                {
+                    "data": data,
+                    "has_more": False,
+                    "first_id": data[0]["id"],
+                    "last_id": data[-1]["id"],
+                }
+            )
         return compact(
-            {"object": "list", "data": [{"id": model, "object": "model", "created": 1, "owned_by": "fake"} for model in self.models]}
+            {
+                "object": "list",
+                "data": [
+                    {"id": model, "object": "model", "created": 1, "owned_by": "fake"}
+                    for model in self.models
+                ],
+            }
         )
 
     # Modes.
 
-    async def _act(self, mode: str, seen: Seen, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+    async def _act(
+        self, mode: str, seen: Seen, body: dict[str, Any], writer: asyncio.StreamWriter
+    ) -> bool:
         name, _, rest = mode.partition(":")
         if name == "ok":
             return await self._send(self._reply(seen, body), writer)
@@ -378,12 +528,23 @@ class FakeProvider:
             status, retry_after, code = [*rest.split(":"), "", ""][:3]
             wait = (f"Retry-After: {retry_after}",) if retry_after else ()
             shape = "anthropic-version" in seen.headers
-            return Reply(int(status), body=error_body(shape, int(status), code, self._key(seen)), headers=wait)
+            return Reply(
+                int(status),
+                body=error_body(shape, int(status), code, self._key(seen)),
+                headers=wait,
+            )
         if name == "body":
             status, _, text = rest.partition(":")
-            return Reply(int(status), "text/html" if text.startswith("<") else "application/json", text.encode())
+            return Reply(
+                int(status),
+                "text/html" if text.startswith("<") else "application/json",
+                text.encode(),
+            )
         if name == "html":
-            return Reply(content_type="text/html; charset=utf-8", body=b"<!doctype html><title>Welcome</title><h1>It works!</h1>")
+            return Reply(
+                content_type="text/html; charset=utf-8",
+                body=b"<!doctype html><title>Welcome</title><h1>It works!</h1>",
+            )
         if name == "large":
             return Reply(content_type="audio/mpeg", body=bytes(int(rest) * 1024 * 1024))
         if name == "redirect":
@@ -401,7 +562,13 @@ class FakeProvider:
         return True
 
     def _head(self, reply: Reply, *more: str) -> bytes:
-        lines = (f"HTTP/1.1 {reply.status} Fake", f"Content-Type: {reply.content_type}", "x-request-id: req_fake", *reply.headers, *more)
+        lines = (
+            f"HTTP/1.1 {reply.status} Fake",
+            f"Content-Type: {reply.content_type}",
+            "x-request-id: req_fake",
+            *reply.headers,
+            *more,
+        )
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     async def _send_stream(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:
@@ -420,11 +587,17 @@ class FakeProvider:
             self.open_streams -= 1
         return True
 
-    async def _misbehave(self, name: str, rest: str, reply: Reply, writer: asyncio.StreamWriter) -> None:
+    async def _misbehave(
+        self, name: str, rest: str, reply: Reply, writer: asyncio.StreamWriter
+    ) -> None:
         """Modes that need the raw connection; the body ends where the connection does."""
         self.open_streams += 1
         try:
-            claimed = (f"Content-Length: {len(reply.body) + 100}",) if name == "break" and not reply.frames else ()
+            claimed = (
+                (f"Content-Length: {len(reply.body) + 100}",)
+                if name == "break" and not reply.frames
+                else ()
+            )
             writer.write(self._head(reply, "Connection: close", *claimed))
             async for piece in self._pieces(name, rest, reply):
                 writer.write(piece)
@@ -485,12 +658,29 @@ class FakeProvider:
             self.reset()
         elif seen.path == "/_mode":
             self.mode = seen.body.decode()
-        calls = [{"method": c.method, "path": c.path, "headers": c.headers, "body": c.body.decode("utf-8", "replace")} for c in self.calls]
-        return await self._send(Reply(body=compact({"count": self.count, "open_streams": self.open_streams, "calls": calls})), writer)
+        calls = [
+            {
+                "method": c.method,
+                "path": c.path,
+                "headers": c.headers,
+                "body": c.body.decode("utf-8", "replace"),
+            }
+            for c in self.calls
+        ]
+        return await self._send(
+            Reply(
+                body=compact(
+                    {"count": self.count, "open_streams": self.open_streams, "calls": calls}
+                )
+            ),
+            writer,
+        )
 
 
 class Running:
-    """A FakeProvider in a thread of its own, for tests. Use as a context manager; gives the FakeProvider."""
+    """A FakeProvider in a thread of its own, for tests. Use as a context manager; gives the
+    FakeProvider.
+    """
 
     def __init__(self, fake: FakeProvider) -> None:
         self.fake = fake
@@ -523,8 +713,16 @@ class Running:
 
 
 async def main(options: argparse.Namespace) -> None:
-    fake = FakeProvider(frames=options.frames, delay=options.delay, mode=options.mode, port=options.port, keep_calls=options.keep)
-    server = await asyncio.start_server(fake.serve, options.host, options.port, limit=32 * 1024 * 1024, backlog=4096)
+    fake = FakeProvider(
+        frames=options.frames,
+        delay=options.delay,
+        mode=options.mode,
+        port=options.port,
+        keep_calls=options.keep,
+    )
+    server = await asyncio.start_server(
+        fake.serve, options.host, options.port, limit=32 * 1024 * 1024, backlog=4096
+    )
     sys.stdout.write(f"fake provider on http://{options.host}:{options.port}\n")
     sys.stdout.flush()
     async with server:

@@ -27,7 +27,9 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{settings['NAME']}"
     host = quote(settings["HOST"], safe="")
-    account = quote(settings["USER"]) + (f":{quote(settings['PASSWORD'])}" if settings["PASSWORD"] else "")
+    account = quote(settings["USER"]) + (
+        f":{quote(settings['PASSWORD'])}" if settings["PASSWORD"] else ""
+    )
     return f"postgresql://{account}@{host}:{settings['PORT'] or 5432}/{settings['NAME']}"
 
 
@@ -44,11 +46,22 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(transactional_db: None, log: Path) -> Start:
-    environment = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
+    environment = os.environ | {
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+    }
 
     def run(pool: CreditPool, mode: str, **arguments: Any) -> subprocess.Popen[bytes]:
-        given = {"mode": mode, "pool": pool.pk, "tenant": str(pool.tenant_id), "log": str(log)} | arguments
-        return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "tests.faults.worker", json.dumps(given)], env=environment)
+        given = {
+            "mode": mode,
+            "pool": pool.pk,
+            "tenant": str(pool.tenant_id),
+            "log": str(log),
+        } | arguments
+        return subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.faults.worker", json.dumps(given)],
+            env=environment,
+        )
 
     return run
 

@@ -25,7 +25,9 @@ def test_200_threads_on_a_pool_of_10_get_exactly_10(pool_of, start: Start, log: 
     assert invariants.audit() == []
 
 
-def test_a_trial_of_500_under_32_threads_in_4_processes_serves_exactly_500(pool_of, start: Start, log: Path) -> None:
+def test_a_trial_of_500_under_32_threads_in_4_processes_serves_exactly_500(
+    pool_of, start: Start, log: Path
+) -> None:
     pool = pool_of(500)
     workers = [start(pool, "spend", threads=8, calls=600) for _number in range(4)]
     assert [worker.wait() for worker in workers] == [0, 0, 0, 0]

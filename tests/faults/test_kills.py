@@ -1,4 +1,6 @@
-"""Workers that die at every labelled point of a call: the ledger stays exact, and nothing acknowledged is lost."""
+"""Workers that die at every labelled point of a call: the ledger stays exact, and nothing
+acknowledged is lost.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ LIVES = 6
 
 
 def live_and_die(pool: CreditPool, start: Start) -> int:
-    """One worker that dies at its first call, then three at a time until LIVES have ended; how many were killed.
+    """One worker that dies at its first call, then three at a time until LIVES have ended; how many
+    were killed.
 
     Whether one of the others reaches its death before a small pool is used up is chance.
     """
     killed = [start(pool, "serve", seed=LIVES, calls=1, mortality=1).wait()].count(-signal.SIGKILL)
     for first in range(0, LIVES, 3):
-        workers = [start(pool, "serve", seed=seed, calls=25, mortality=0.15) for seed in range(first, first + 3)]
+        workers = [
+            start(pool, "serve", seed=seed, calls=25, mortality=0.15)
+            for seed in range(first, first + 3)
+        ]
         ends = [worker.wait() for worker in workers]
         assert set(ends) <= {0, -signal.SIGKILL}
         killed += ends.count(-signal.SIGKILL)
@@ -39,7 +45,9 @@ def by(found: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("limit", "deaths"), [(10_000, 5), (40, 1)])
-def test_kill_9_at_labelled_points(pool_of, start: Start, log: Path, limit: int, deaths: int) -> None:
+def test_kill_9_at_labelled_points(
+    pool_of, start: Start, log: Path, limit: int, deaths: int
+) -> None:
     pool = pool_of(limit)
     assert live_and_die(pool, start) >= deaths
     found = lines(log)
@@ -68,7 +76,11 @@ def test_kill_9_at_labelled_points(pool_of, start: Start, log: Path, limit: int,
         if key not in sent:
             assert (hold.state, hold.used, hold.reason) == ("voided", 0, "not_sent"), key
         elif key in open_at_death:
-            assert (hold.state, hold.used, hold.reason) == ("settled", sent[key]["amount"], "unknown"), key
+            assert (hold.state, hold.used, hold.reason) == (
+                "settled",
+                sent[key]["amount"],
+                "unknown",
+            ), key
         else:
             assert hold.used == (sent[key]["amount"] if sent[key]["ok"] else 0), key
     pool.refresh_from_db()
@@ -77,8 +89,12 @@ def test_kill_9_at_labelled_points(pool_of, start: Start, log: Path, limit: int,
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_each_point_alone(pool_of, start: Start, log: Path, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One worker dies at one point for certain; a repeat with the same key before and after the reaper charges nothing more."""
+def test_each_point_alone(
+    pool_of, start: Start, log: Path, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker dies at one point for certain; a repeat with the same key before and after the
+    reaper charges nothing more.
+    """
     from tests.faults import worker as script
 
     pool = pool_of(100)
@@ -104,7 +120,9 @@ def test_each_point_alone(pool_of, start: Start, log: Path, point: str, monkeypa
 
 
 def death_of(seed: int) -> str:
-    """Where the first call of a worker with this seed dies when mortality is 1: the same choices in the same order."""
+    """Where the first call of a worker with this seed dies when mortality is 1: the same choices in
+    the same order.
+    """
     chance = random.Random(seed)
     chance.choice((1, 1, 5))
     succeeds = chance.random() < 0.8

@@ -1,7 +1,8 @@
-"""A process that spends credits through quotas.ledger.services, and may kill itself at a labelled point. Run by tests, not imported.
+"""A process that spends credits through quotas.ledger.services, and may kill itself at a labelled
+point. Run by tests, not imported.
 
-`python -m tests.faults.worker '<json>'`: see `spend` and `serve` for the arguments. What it does is written to files with one
-write per line, so that nothing a dead process said is lost.
+`python -m tests.faults.worker '<json>'`: see `spend` and `serve` for the arguments. What it does is
+written to files with one write per line, so that nothing a dead process said is lost.
 """
 
 from __future__ import annotations
@@ -48,11 +49,18 @@ def request(arguments: dict[str, Any], key: str, amount: int) -> Any:
 def record(arguments: dict[str, Any], key: str, status: str) -> Any:
     from quotas.ledger.records import Record
 
-    return Record(tenant_id=UUID(arguments["tenant"]), request_id=key, operation="chat.completions", status=status)
+    return Record(
+        tenant_id=UUID(arguments["tenant"]),
+        request_id=key,
+        operation="chat.completions",
+        status=status,
+    )
 
 
 def spend(arguments: dict[str, Any]) -> None:
-    """`threads` threads start at once and spend until the pool is empty, each at most `calls` times."""
+    """`threads` threads start at once and spend until the pool is empty, each at most `calls`
+    times.
+    """
     from django.db import connection
 
     from quotas.ledger import services
@@ -74,7 +82,9 @@ def spend(arguments: dict[str, Any]) -> None:
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(arguments["threads"])]
+    threads = [
+        threading.Thread(target=work, args=(number,)) for number in range(arguments["threads"])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -82,7 +92,9 @@ def spend(arguments: dict[str, Any]) -> None:
 
 
 def serve(arguments: dict[str, Any]) -> None:
-    """`calls` calls, one after the other; each provider call and each acknowledged answer is logged; death is likely."""
+    """`calls` calls, one after the other; each provider call and each acknowledged answer is
+    logged; death is likely.
+    """
     from quotas.ledger import services
     from quotas.ledger.states import HoldState
 
@@ -111,7 +123,11 @@ def serve(arguments: dict[str, Any]) -> None:
         if succeeds:
             services.settle(hold_id=held.hold_id, record=record(arguments, key, "ok"))
         else:
-            services.void(hold_id=held.hold_id, record=record(arguments, key, "error"), reason="provider_error")
+            services.void(
+                hold_id=held.hold_id,
+                record=record(arguments, key, "error"),
+                reason="provider_error",
+            )
         pass_by("after_settle")
         log.write(acknowledged=key, used=amount if succeeds else 0)
 

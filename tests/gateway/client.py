@@ -1,4 +1,5 @@
-"""`python -m tests.gateway.client URL KEY MODEL THREADS SECONDS`: calls until the trial is used up or the time is over.
+"""`python -m tests.gateway.client URL KEY MODEL THREADS SECONDS`: calls until the trial is used up
+or the time is over.
 
 Prints {"<status>": count, "lost": connections that broke} as JSON.
 """
@@ -20,7 +21,9 @@ def work(url: str, key: str, model: str, until: float, seen: Counter[str]) -> No
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
     while time.monotonic() < until:
         try:
-            status = session.post(url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code
+            status = session.post(
+                url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=30
+            ).status_code
         except requests.RequestException:
             seen["lost"] += 1
             session.close()
@@ -34,7 +37,9 @@ def work(url: str, key: str, model: str, until: float, seen: Counter[str]) -> No
 def main(url: str, key: str, model: str, threads: str, seconds: str) -> None:
     counts = [Counter[str]() for _number in range(int(threads))]
     until = time.monotonic() + float(seconds)
-    running = [threading.Thread(target=work, args=(url, key, model, until, seen)) for seen in counts]
+    running = [
+        threading.Thread(target=work, args=(url, key, model, until, seen)) for seen in counts
+    ]
     for thread in running:
         thread.start()
     for thread in running:

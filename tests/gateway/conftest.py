@@ -1,4 +1,6 @@
-"""A whole server with a fake provider behind it: on SQLite, or on PostgreSQL where DATABASE_URL says so."""
+"""A whole server with a fake provider behind it: on SQLite, or on PostgreSQL where DATABASE_URL
+says so.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from tests.server import Server
 
 KEY = "sk-canary7f3a-gateway-0123456789abcdef"
 CHAT = "openai/gpt-4o-mini"
-WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x00\x00\x00"
+WAV = (
+    b"RIFF\x24\x00\x00\x00WAVEfmt "
+    b"\x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x00\x00\x00"
+)
 
 
 class Hub:
@@ -46,11 +51,24 @@ class Hub:
         name = name or secrets.token_hex(4)
         scopes = limits.get("scopes", "use,read,manage")
         return str(
-            json.loads(self.server.manage("app_key", self.server.workspace, "--name", name, "--scopes", scopes, "--json"))["app_key"]
+            json.loads(
+                self.server.manage(
+                    "app_key", self.server.workspace, "--name", name, "--scopes", scopes, "--json"
+                )
+            )["app_key"]
         )
 
-    def post(self, path: str = "/chat/completions", body: Any = None, *, key: str | None = None, **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {key or self.server.app_key}"} | options.pop("headers", {})
+    def post(
+        self,
+        path: str = "/chat/completions",
+        body: Any = None,
+        *,
+        key: str | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key or self.server.app_key}"} | options.pop(
+            "headers", {}
+        )
         if body is not None:
             options["json"] = body
         return self.session.post(self.base + path, headers=headers, timeout=30, **options)
@@ -59,7 +77,9 @@ class Hub:
         headers = more.pop("headers", {})
         options = {name: more.pop(name) for name in ("key", "stream_body") if name in more}
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]} | more
-        return self.post(body=body, headers=headers, stream=options.pop("stream_body", False), **options)
+        return self.post(
+            body=body, headers=headers, stream=options.pop("stream_body", False), **options
+        )
 
     def close(self) -> None:
         """Close the connections of all clients."""
@@ -68,17 +88,25 @@ class Hub:
             self._clients.pop().close()
 
     def sdk(self) -> openai.OpenAI:
-        self._clients.append(openai.OpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30))
+        self._clients.append(
+            openai.OpenAI(
+                base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30
+            )
+        )
         return self._clients[-1]
 
     def async_sdk(self) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30)
+        return openai.AsyncOpenAI(
+            base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30
+        )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a statement returns, on a connection of its own."""
         url = self.server.env["DATABASE_URL"]
         if url.startswith("sqlite"):
-            with sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=20) as connection:
+            with sqlite3.connect(
+                f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=20
+            ) as connection:
                 found = connection.execute(sql).fetchall()
             connection.close()
             return found
@@ -99,9 +127,12 @@ class Hub:
     def records(self, request_id: str) -> list[dict[str, Any]]:
         """The call records of one request, oldest first."""
         names = (
-            "provider, model, source, status, http_status, error_code, credits, usage_source, prompt_tokens, completion_tokens, attempts"
+            "provider, model, source, status, http_status, error_code, credits, usage_source, "
+            "prompt_tokens, completion_tokens, attempts"
         )
-        found = self.rows(f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id")
+        found = self.rows(
+            f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id"
+        )
         return [dict(zip(names.split(", "), row, strict=True)) for row in found]
 
     def record(self, response: requests.Response) -> dict[str, Any]:
@@ -116,7 +147,9 @@ class Hub:
 
     def pool(self) -> tuple[int, int, int]:
         """(limit, settled, held) of the first trial."""
-        return self.rows('SELECT "limit", settled, held FROM quotas_creditpool ORDER BY id LIMIT 1')[0]  # type: ignore[return-value]
+        return self.rows(
+            'SELECT "limit", settled, held FROM quotas_creditpool ORDER BY id LIMIT 1'
+        )[0]  # type: ignore[return-value]
 
     def audit(self) -> None:
         """Proves the ledger's invariants; the command fails where one does not hold."""
@@ -135,9 +168,17 @@ def fresh_database() -> str:
     return base + slash + name
 
 
-def running_hub(fake: FakeProvider, *, workers: int = 1, application: str = "config.asgi:application", **env: str) -> Iterator[Hub]:
+def running_hub(
+    fake: FakeProvider,
+    *,
+    workers: int = 1,
+    application: str = "config.asgi:application",
+    **env: str,
+) -> Iterator[Hub]:
     env = {"MODELKEEP_EGRESS_ALLOW": fake.url} | env
-    with Server(env=env, database_url=fresh_database(), workers=workers, application=application) as server:
+    with Server(
+        env=env, database_url=fresh_database(), workers=workers, application=application
+    ) as server:
         hub = Hub(server, fake)
         try:
             yield hub
@@ -152,12 +193,27 @@ def shared_hub() -> Iterator[Hub]:
         for hub in running_hub(fake, MODELKEEP_IDLE_TIMEOUT="2", MODELKEEP_CALL_DEADLINE="20"):
             hub.seed(
                 credentials=[
-                    {"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url},
-                    {"provider": "anthropic", "name": "Claude", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {
+                        "provider": "openai",
+                        "name": "Main",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    },
+                    {
+                        "provider": "anthropic",
+                        "name": "Claude",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    },
                     {"provider": "demo", "name": "Demo", "values": {}},
                 ],
                 models=[
-                    {"provider": "openai_compatible", "model": "whisper-large", "type": "speech-to-text", "base_url": f"{fake.url}/v1"},
+                    {
+                        "provider": "openai_compatible",
+                        "model": "whisper-large",
+                        "type": "speech-to-text",
+                        "base_url": f"{fake.url}/v1",
+                    },
                 ]
                 + [
                     {"provider": "openai", "model": f"gpt@{mode}", "type": "reasoning"}

@@ -1,7 +1,9 @@
-"""`python -m tests.gateway.seed JSON`: rows for a server under test, written beside it as an operator's script would.
+"""`python -m tests.gateway.seed JSON`: rows for a server under test, written beside it as an
+operator's script would.
 
-{"credentials": [{provider, name, values, base_url}], "models": [{provider, model, type}], "defaults": {scenario: [model, fallback...]},
- "plan": {plan, models: {model: credits}, limit, values}, "orders": {provider: "trial_first"}}
+{"credentials": [{provider, name, values, base_url}], "models": [{provider, model, type}],
+"defaults": {scenario: [model, fallback...]}, "plan": {plan, models: {model: credits}, limit,
+values}, "orders": {provider: "trial_first"}}
 """
 
 from __future__ import annotations
@@ -35,9 +37,13 @@ def seed(tenant: Tenant, wanted: dict[str, Any]) -> None:
     for one in wanted.get("models", ()):
         TenantModel.objects.create(tenant=tenant, origin=TenantModel.Origin.ADDED, **one)
     for scenario, (model, *fallbacks) in wanted.get("defaults", {}).items():
-        DefaultModel.objects.update_or_create(tenant=tenant, scenario=scenario, defaults={"model": model, "fallbacks": fallbacks})
+        DefaultModel.objects.update_or_create(
+            tenant=tenant, scenario=scenario, defaults={"model": model, "fallbacks": fallbacks}
+        )
     for provider, order in wanted.get("orders", {}).items():
-        provider_services.set_source_order(tenant=tenant, actor=COMMAND, provider=provider, trial_first=order == "trial_first")
+        provider_services.set_source_order(
+            tenant=tenant, actor=COMMAND, provider=provider, trial_first=order == "trial_first"
+        )
     if plan := wanted.get("plan"):
         row = TrialPlan.objects.get(slug=plan["plan"])
         row = set_plan_credential(actor=COMMAND, plan=row, values=plan["values"])

@@ -1,6 +1,8 @@
-"""`python -m tests.gateway.seed_cases FILE`: a workspace for every account of the file, written beside the server; prints their app keys.
+"""`python -m tests.gateway.seed_cases FILE`: a workspace for every account of the file, written
+beside the server; prints their app keys.
 
-{"pair": key pair of all of them, in hex, "accounts": {name: {provider, values, base_url, models: {model: {type, values, facts}}}}}
+{"pair": key pair of all of them, in hex, "accounts": {name: {provider, values, base_url, models:
+{model: {type, values, facts}}}}}
 """
 
 from __future__ import annotations
@@ -36,12 +38,18 @@ from tenants.services.workspaces import create_workspace  # noqa: E402
 
 def write_account(number: int, account: dict[str, Any]) -> str:
     """The workspace with its credential and models; its app key."""
-    tenant = create_workspace(slug=f"case-{number}", name=f"Case {number}", owner=None, actor=COMMAND)
+    tenant = create_workspace(
+        slug=f"case-{number}", name=f"Case {number}", owner=None, actor=COMMAND
+    )
     declared = registry.get(account["provider"])
     with tenant_scope(tenant):
         credential = None
         if account["values"] or account["base_url"] or declared.local:
-            wanted = {"provider": declared.slug, "values": account["values"], "base_url": account["base_url"]}
+            wanted = {
+                "provider": declared.slug,
+                "values": account["values"],
+                "base_url": account["base_url"],
+            }
             credential = drafts.store_unchecked(tenant=tenant, actor=COMMAND, name="Main", **wanted)
         for model, told in account["models"].items():
             write_model(tenant, declared, credential, model, told)
@@ -49,12 +57,25 @@ def write_account(number: int, account: dict[str, Any]) -> str:
         return create_app_key(tenant=tenant, actor=COMMAND, name="Cases", scopes=["use"])[1]
 
 
-def write_model(tenant: Tenant, declared: Provider, credential: ProviderCredential | None, model: str, told: dict[str, Any]) -> None:
+def write_model(
+    tenant: Tenant,
+    declared: Provider,
+    credential: ProviderCredential | None,
+    model: str,
+    told: dict[str, Any],
+) -> None:
     is_shipped = declared.kind is Kind.OWN and model in library.shipped(declared.slug).models
     if is_shipped and not told["facts"]:
         return
     cleaned, url = validation.model_values(declared, told["values"], "", credential)
-    row = TenantModel(tenant=tenant, provider=declared.slug, model=model, type=told["type"], base_url=url, values=cleaned.public)
+    row = TenantModel(
+        tenant=tenant,
+        provider=declared.slug,
+        model=model,
+        type=told["type"],
+        base_url=url,
+        values=cleaned.public,
+    )
     row.origin = TenantModel.Origin.SHIPPED if is_shipped else TenantModel.Origin.ADDED
     row.overrides = told["facts"]
     adding.store_model(adding._Draft(declared, row, dict(cleaned.secret), credential), COMMAND)
@@ -66,5 +87,8 @@ if __name__ == "__main__":
     RSA.generate = lambda *_arguments, **_options: one_pair  # type: ignore[assignment]  # making one takes a second or two
     egress.check_url = lambda *_arguments, **_options: None  # type: ignore[assignment]  # addresses are those of the cases
     setup.import_models = lambda **_options: None  # type: ignore[assignment]  # nothing here may call a provider
-    keys = {name: write_account(number, account) for number, (name, account) in enumerate(asked["accounts"].items())}
+    keys = {
+        name: write_account(number, account)
+        for number, (name, account) in enumerate(asked["accounts"].items())
+    }
     sys.stdout.write(json.dumps(keys))

@@ -1,4 +1,6 @@
-"""The real gateway with the cases of all providers: a workspace for each account that a case needs, the playback server behind."""
+"""The real gateway with the cases of all providers: a workspace for each account that a case needs,
+the playback server behind.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ from tests.providers.case import Case
 from tests.providers.driving import Outcome
 from tests.providers.wire.test_contract import play
 
-HIDDEN = {"calls", "usage", "usage_only", "untouched", "output_characters", "content_type"}  # not seen from outside, or otherwise
+HIDDEN = {
+    "calls",
+    "usage",
+    "usage_only",
+    "untouched",
+    "output_characters",
+    "content_type",
+}  # not seen from outside, or otherwise
 
 
 @dataclass
@@ -39,7 +48,12 @@ class Stage:
             access = case.access
             account = accounts.setdefault(
                 account_of(case),
-                {"provider": case.slug, "values": dict(access.values), "base_url": access.base_url, "models": {}},
+                {
+                    "provider": case.slug,
+                    "values": dict(access.values),
+                    "base_url": access.base_url,
+                    "models": {},
+                },
             )
             account["models"][case.model] = {
                 "type": OPERATIONS[Operation(case.operation)].model_type.value,
@@ -48,7 +62,9 @@ class Stage:
             }
         server = self.hub.server
         asked = server.data / "accounts.json"
-        asked.write_text(json.dumps({"pair": pair("1").export_key("DER").hex(), "accounts": accounts}))
+        asked.write_text(
+            json.dumps({"pair": pair("1").export_key("DER").hex(), "accounts": accounts})
+        )
         self.keys = json.loads(server._python("-m", "tests.gateway.seed_cases", str(asked)))
 
     def scene_of(self, case: Case, **options: Any) -> Scene:
@@ -63,13 +79,23 @@ class Stage:
 def account_of(case: Case) -> str:
     """Cases of one account and with the same facts share a workspace."""
     kind = OPERATIONS[Operation(case.operation)].model_type
-    return json.dumps([case.slug, kind, case.told.get("access", {}), facts_of(case)], sort_keys=True)
+    return json.dumps(
+        [case.slug, kind, case.told.get("access", {}), facts_of(case)], sort_keys=True
+    )
 
 
 def facts_of(case: Case) -> dict[str, Any]:
-    """The workspace's word on the model. A made-up case knows its model by its own facts alone, others by the shipped ones too."""
-    told = {name: value for name, value in case.told.get("facts", {}).items() if name not in ("name", "type")}
-    return told if case.recorded or "sdk" in case.told else {"features": [], "parameters": {}} | told
+    """The workspace's word on the model. A made-up case knows its model by its own facts alone,
+    others by the shipped ones too.
+    """
+    told = {
+        name: value
+        for name, value in case.told.get("facts", {}).items()
+        if name not in ("name", "type")
+    }
+    return (
+        told if case.recorded or "sdk" in case.told else {"features": [], "parameters": {}} | told
+    )
 
 
 def calls_of(case: Case) -> list[tuple[str, str]]:
@@ -85,19 +111,32 @@ def body_of(case: Case) -> dict[str, Any]:
     streamed: dict[str, Any] = {"stream": True} if case.stream else {}
     if case.stream and case.operation in (Operation.CHAT, Operation.COMPLETION):
         streamed |= {"stream_options": {"include_usage": True}}
-    return {"model": f"{case.slug}/{case.model}"} | streamed | {name: value for name, value in case.body.items() if name != "model"}
+    return (
+        {"model": f"{case.slug}/{case.model}"}
+        | streamed
+        | {name: value for name, value in case.body.items() if name != "model"}
+    )
 
 
 def file_of(upload: Upload) -> tuple[str, bytes, str]:
-    """(name, content, type). The gateway looks at what it is sent: a stub that is enough for an adapter becomes audio."""
-    return upload.filename, upload.data if len(upload.data) > len("RIFF") else b"RIFF....WAVE", upload.content_type
+    """(name, content, type). The gateway looks at what it is sent: a stub that is enough for an
+    adapter becomes audio.
+    """
+    return (
+        upload.filename,
+        upload.data if len(upload.data) > len("RIFF") else b"RIFF....WAVE",
+        upload.content_type,
+    )
 
 
 def ask(stage: Stage, case: Case) -> requests.Response:
     path, body, options = f"/{case.operation.replace('.', '/')}", body_of(case), {}
     if case.upload is not None:
         options["files"] = {"file": file_of(case.upload)}
-        options["data"] = {name: json.dumps(value) if not isinstance(value, str) else value for name, value in body.items()}
+        options["data"] = {
+            name: json.dumps(value) if not isinstance(value, str) else value
+            for name, value in body.items()
+        }
     else:
         options["json"] = body
     headers = {"Authorization": f"Bearer {stage.key_of(case)}"}
@@ -105,19 +144,31 @@ def ask(stage: Stage, case: Case) -> requests.Response:
 
 
 def outcome_of(body: Any, chunks: list[dict[str, Any]] | None = None) -> Outcome:
-    """What a client saw, in the form that cases are compared with. body: JSON or bytes. chunks: of a stream."""
+    """What a client saw, in the form that cases are compared with. body: JSON or bytes. chunks: of
+    a stream.
+    """
     if chunks is not None:
-        finishes = [choice.get("finish_reason") for chunk in chunks for choice in chunk.get("choices", ())]
+        finishes = [
+            choice.get("finish_reason") for chunk in chunks for choice in chunk.get("choices", ())
+        ]
         frames = [Frame(json.dumps(chunk).encode()) for chunk in chunks]
-        return Outcome([], frames=frames, finish_reason=next(filter(None, reversed(finishes)), None))
+        return Outcome(
+            [], frames=frames, finish_reason=next(filter(None, reversed(finishes)), None)
+        )
     if isinstance(body, bytes):
         return Outcome([], Answer(None, content=body))
-    return Outcome([], Answer(body), finish_reason=(body.get("choices") or [{}])[0].get("finish_reason"))
+    return Outcome(
+        [], Answer(body), finish_reason=(body.get("choices") or [{}])[0].get("finish_reason")
+    )
 
 
 def outside(case: Case) -> dict[str, Any]:
     """What of the case's expectations a client can see."""
-    hidden = HIDDEN if case.operation in (Operation.CHAT, Operation.COMPLETION) else HIDDEN | {"finish_reason"}
+    hidden = (
+        HIDDEN
+        if case.operation in (Operation.CHAT, Operation.COMPLETION)
+        else HIDDEN | {"finish_reason"}
+    )
     return {name: value for name, value in case.expect.items() if name not in hidden}
 
 
@@ -134,14 +185,20 @@ def check_usage(stage: Stage, case: Case, request_id: str) -> None:
     record, usage = stage.hub.wait_for_record(request_id), case.expect["usage"]
     if usage and usage.get("prompt_tokens") is not None and case.operation != Operation.SPEECH:
         wanted = (usage["prompt_tokens"], usage.get("completion_tokens") or 0, "reported")
-        assert (record["prompt_tokens"], record["completion_tokens"] or 0, record["usage_source"]) == wanted
+        assert (
+            record["prompt_tokens"],
+            record["completion_tokens"] or 0,
+            record["usage_source"],
+        ) == wanted
 
 
 @contextmanager
 def set_stage(cases: list[Case]) -> Iterator[Stage]:
     playback = Playback()
     with Running(playback):
-        for hub in running_hub(playback, application="tests.fakes.detour:application", MODELKEEP_PLAYBACK=playback.url):
+        for hub in running_hub(
+            playback, application="tests.fakes.detour:application", MODELKEEP_PLAYBACK=playback.url
+        ):
             stage = Stage(hub, playback)
             stage.seed(cases)
             yield stage

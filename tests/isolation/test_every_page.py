@@ -1,4 +1,6 @@
-"""Every row of the sitemap without a browser: the policy, what is private, how a page is built, and what stayed English."""
+"""Every row of the sitemap without a browser: the policy, what is private, how a page is built, and
+what stayed English.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,20 @@ def clients(worlds: dict[str, dict[str, str]]) -> dict[str, Client]:
     found = {"": Client()}
     for row in SITEMAP:
         if row.space not in found:
-            email = worlds["acme"]["viewer"] if row.space == "viewer" else worlds[row.space]["owner"]
+            email = (
+                worlds["acme"]["viewer"] if row.space == "viewer" else worlds[row.space]["owner"]
+            )
             found[row.space] = Client()
-            answer = found[row.space].post("/accounts/login/", {"username": email, "password": factories.PASSWORD})
+            answer = found[row.space].post(
+                "/accounts/login/", {"username": email, "password": factories.PASSWORD}
+            )
             assert answer.status_code == 302, email
     return found
 
 
-def opened(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], language: str = "en") -> Any:
+def opened(
+    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], language: str = "en"
+) -> Any:
     ids = worlds.get(row.space) or worlds["acme"]
     answer = clients[row.space].get(row.url(ids), headers={"Accept-Language": language})
     assert answer.status_code == row.status
@@ -68,12 +76,16 @@ def elements(tree: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, **by_name)
-def test_page_is_strict_and_well_made(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+def test_page_is_strict_and_well_made(
+    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]
+) -> None:
     answer = opened(row, worlds, clients)
     check_headers(answer)
     check_html(answer.content.decode())
     if row.path.startswith(PERSONAL) and row.status == 200 and row.space:
-        assert re.search("no-store|private", answer.headers.get("Cache-Control", "")), "a page of a person is not kept by others"
+        assert re.search("no-store|private", answer.headers.get("Cache-Control", "")), (
+            "a page of a person is not kept by others"
+        )
     assert not row.secret or "no-store" in answer.headers["Cache-Control"]
     tree = parsed(answer)
     assert tree.get("lang") == "en"
@@ -85,18 +97,34 @@ def test_page_is_strict_and_well_made(row: Row, worlds: dict[str, dict[str, str]
 
 def check_structure(tree: Any) -> None:
     assert headings(tree) == sorted_without_gaps(headings(tree)), "one h1, no level skipped"
-    assert [nav.get("class") for nav in tree.iter("nav") if not (nav.get("aria-label") or nav.get("aria-labelledby"))] == []
+    assert [
+        nav.get("class")
+        for nav in tree.iter("nav")
+        if not (nav.get("aria-label") or nav.get("aria-labelledby"))
+    ] == []
     ids = [one.get("id") for one in elements(tree) if one.get("id")]
     assert sorted(set(ids)) == sorted(ids), [one for one in ids if ids.count(one) > 1]
     assert unlabelled(tree) == []
-    assert [one.get("class") for one in tree.iter("button") if one.get("type") not in ("submit", "button")] == []
+    assert [
+        one.get("class")
+        for one in tree.iter("button")
+        if one.get("type") not in ("submit", "button")
+    ] == []
     check_without_scripts(tree)
 
 
 def check_without_scripts(tree: Any) -> None:
     """What htmx shortens is a link or a form, which also works without it; every form can be sent."""
-    shortened = [one for one in elements(tree) if any(str(name).startswith(("hx-get", "hx-post")) for name in one.attrib)]
-    assert [one.attrib for one in shortened if not (one.tag == "form" or (one.tag == "a" and one.get("href")))] == []
+    shortened = [
+        one
+        for one in elements(tree)
+        if any(str(name).startswith(("hx-get", "hx-post")) for name in one.attrib)
+    ]
+    assert [
+        one.attrib
+        for one in shortened
+        if not (one.tag == "form" or (one.tag == "a" and one.get("href")))
+    ] == []
     outside = {button.get("form") for button in tree.iter("button") if button.get("form")}
     for form in tree.iter("form"):
         buttons = [one for one in form.iter("button") if one.get("type") == "submit"]
@@ -107,32 +135,53 @@ def check_without_scripts(tree: Any) -> None:
 
 @pytest.mark.parametrize("row", SITEMAP, **by_name)
 def test_page_takes_few_queries(
-    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], record_property: Callable[[str, str], None]
+    row: Row,
+    worlds: dict[str, dict[str, str]],
+    clients: dict[str, Client],
+    record_property: Callable[[str, str], None],
 ) -> None:
     """Cold, with an empty cache, and warm; the page of an act is counted before the act.
 
-    The first page of a visit also notes the visit, in the membership and in the session: at most two writes more, once in minutes.
+    The first page of a visit also notes the visit, in the membership and in the session: at most
+    two writes more, once in minutes.
     """
     for state in ("cold", "warm"):
         with CaptureQueriesContext(connection) as queries:
             opened(row, worlds, clients)
-        asked = [one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))]
-        notes = [sql for sql in asked if re.match('UPDATE "(tenants_membership" SET "last_active|django_session)"', sql)]
+        asked = [
+            one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))
+        ]
+        notes = [
+            sql
+            for sql in asked
+            if re.match('UPDATE "(tenants_membership" SET "last_active|django_session)"', sql)
+        ]
         record_property("the most of a page", f"queries, {state}|{len(asked)}|{row.name}")
-        assert len(asked) - len(notes) <= MOST_QUERIES, "\n".join([state, *(one[:160] for one in asked)])
+        assert len(asked) - len(notes) <= MOST_QUERIES, "\n".join(
+            [state, *(one[:160] for one in asked)]
+        )
         assert len(notes) <= (2 if state == "cold" else 0), "a visit is noted once"
 
 
 @pytest.mark.parametrize("row", ROWS, **by_name)
-def test_nothing_stays_english(row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+def test_nothing_stays_english(
+    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]
+) -> None:
     tree = parsed(opened(row, worlds, clients, "zh-CN"))
     assert tree.get("lang") == "zh-hans"
     assert chinese.left(texts(tree)) == []
 
 
 def texts(node: Any) -> Iterator[str]:
-    """What is read and heard, without code; names of models and time zones in lists are nobody's language."""
-    if not isinstance(node.tag, str) or node.tag in SILENT or node.get("translate") == "no" or (node.tag != "html" and node.get("lang")):
+    """What is read and heard, without code; names of models and time zones in lists are nobody's
+    language.
+    """
+    if (
+        not isinstance(node.tag, str)
+        or node.tag in SILENT
+        or node.get("translate") == "no"
+        or (node.tag != "html" and node.get("lang"))
+    ):
         return
     if not (node.tag == "option" and "/" in (node.get("value") or "")):
         yield from [node.text] if node.text and node.text.strip() else []
@@ -142,7 +191,9 @@ def texts(node: Any) -> Iterator[str]:
         yield from [child.tail] if child.tail and child.tail.strip() else []
 
 
-def test_empty_pages_say_what_to_do(worlds: dict[str, dict[str, str]], clients: dict[str, Client]) -> None:
+def test_empty_pages_say_what_to_do(
+    worlds: dict[str, dict[str, str]], clients: dict[str, Client]
+) -> None:
     """P34: a sentence and a way out, wherever there is nothing."""
     for row in ROWS:
         if row.name.endswith((" empty", " none found")):

@@ -1,4 +1,6 @@
-"""Every column of every table is posted to every form and operation: only what a route declares may change."""
+"""Every column of every table is posted to every form and operation: only what a route declares may
+change.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,39 @@ WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 # Made anew by each run of the same request: ids, times, tokens and what is sealed.
 PASSING = {
-    *("id", "time", "created", "updated", "expires", "checked", "joined", "revoked", "accepted", "synced", "date_joined", "last_login"),
-    *("digest", "prefix", "sealed", "object_id", "object_label", "state_since", "models_fetched", "last_active", "last_used", "retired"),
+    *(
+        "id",
+        "time",
+        "created",
+        "updated",
+        "expires",
+        "checked",
+        "joined",
+        "revoked",
+        "accepted",
+        "synced",
+        "date_joined",
+        "last_login",
+    ),
+    *(
+        "digest",
+        "prefix",
+        "sealed",
+        "object_id",
+        "object_label",
+        "state_since",
+        "models_fetched",
+        "last_active",
+        "last_used",
+        "retired",
+    ),
     "password",
-    *("kid", "public_pem", "fingerprint", "private_sealed"),  # of a key pair, which rotation makes anew
+    *(
+        "kid",
+        "public_pem",
+        "fingerprint",
+        "private_sealed",
+    ),  # of a key pair, which rotation makes anew
     "details",  # of an audit entry: the new key's prefix
 }
 
@@ -66,7 +97,9 @@ def rows(world: walk.World) -> dict[str, list[str]]:
     found = {}
     with all_tenants():
         for model in [*walk.OWNED, User, type(world.acme.tenant)]:
-            names = sorted(one.attname for one in model._meta.concrete_fields if one.attname not in PASSING)
+            names = sorted(
+                one.attname for one in model._meta.concrete_fields if one.attname not in PASSING
+            )
             found[model.__name__] = sorted(map(repr, model.objects.values_list(*names)))
     return found
 
@@ -74,7 +107,8 @@ def rows(world: walk.World) -> dict[str, list[str]]:
 def outcome(world: walk.World, act: Any) -> tuple[int, dict[str, list[str]]]:
     """(status, rows) after a request that is taken back."""
     result = []
-    keys.forget()  # an opened key is kept for a while and not counted again: each run starts without one
+    # an opened key is kept for a while and not counted again: each run starts without one
+    keys.forget()
     try:
         with transaction.atomic():
             answer = act()
@@ -90,16 +124,33 @@ def test_a_form_takes_its_own_fields_only(route: routes.Route, world: walk.World
     url, body = route.url(entry.values(side)), entry.body("POST", side)
     browser = walk.browser(side.workspace.owner)
     plain = outcome(world, lambda: browser.post(url, body))
-    extra = {name: value for name, value in columns().items() if name not in body and name not in entry.optional}
-    extra |= {"tenant": str(world.globex.tenant.pk), "tenant_id": str(world.globex.tenant.pk), "user": str(world.stranger.pk)}
-    stuffed = outcome(world, lambda: browser.post(url, {**{name: str(value) for name, value in extra.items()}, **body}))
+    extra = {
+        name: value
+        for name, value in columns().items()
+        if name not in body and name not in entry.optional
+    }
+    extra |= {
+        "tenant": str(world.globex.tenant.pk),
+        "tenant_id": str(world.globex.tenant.pk),
+        "user": str(world.stranger.pk),
+    }
+    stuffed = outcome(
+        world,
+        lambda: browser.post(url, {**{name: str(value) for name, value in extra.items()}, **body}),
+    )
     assert stuffed[0] == plain[0]
-    different = {name: (plain[1][name], found) for name, found in stuffed[1].items() if found != plain[1][name]}
+    different = {
+        name: (plain[1][name], found)
+        for name, found in stuffed[1].items()
+        if found != plain[1][name]
+    }
     assert not different
 
 
 @pytest.mark.parametrize("route", API, **by_path)
-def test_an_operation_refuses_what_it_does_not_know(route: routes.Route, world: walk.World, client) -> None:
+def test_an_operation_refuses_what_it_does_not_know(
+    route: routes.Route, world: walk.World, client
+) -> None:
     entry, side = walk.api_entry(route), world.acme
     key = side.workspace.app_key[1]
     for method in set(walk.api_actions(route)) & set(WRITING):
@@ -112,7 +163,9 @@ def test_an_operation_refuses_what_it_does_not_know(route: routes.Route, world: 
         assert rows(world) == before
 
 
-def accepted_fields(client, key: str, method: str, url: str, body: dict[str, Any], world: walk.World) -> set[str]:
+def accepted_fields(
+    client, key: str, method: str, url: str, body: dict[str, Any], world: walk.World
+) -> set[str]:
     """Columns that the operation does not refuse when they come on top of a valid body."""
     if method == "DELETE":  # takes no body; its answer must not depend on one
         return set()
@@ -121,19 +174,37 @@ def accepted_fields(client, key: str, method: str, url: str, body: dict[str, Any
     assert refused.status_code == 400, refused.content[:300]
     taken = set()
     for name, value in extra.items():
-        status, _rows = outcome(world, lambda name=name, value=value: walk.call(client, key, method, url, {**body, name: value}))
+        status, _rows = outcome(
+            world,
+            lambda name=name, value=value: walk.call(
+                client, key, method, url, {**body, name: value}
+            ),
+        )
         if status != 400:
             taken.add(name)
     return taken
 
 
-@pytest.mark.parametrize("field", ["is_staff", "is_superuser", "is_active", "email", "password", "id"])
+@pytest.mark.parametrize(
+    "field", ["is_staff", "is_superuser", "is_active", "email", "password", "id"]
+)
 def test_a_profile_makes_nobody_more(field: str, world: walk.World) -> None:
     user = world.acme.workspace.viewer
-    before = User.objects.filter(pk=user.pk).values_list("is_staff", "is_superuser", "is_active", "email", "password").get()
+    before = (
+        User.objects.filter(pk=user.pk)
+        .values_list("is_staff", "is_superuser", "is_active", "email", "password")
+        .get()
+    )
     browser = walk.browser(user)
-    browser.post("/accounts/profile/", {"name": "New", "language": "en", "theme": "dark", field: "1"})
-    assert User.objects.filter(pk=user.pk).values_list("is_staff", "is_superuser", "is_active", "email", "password").get() == before
+    browser.post(
+        "/accounts/profile/", {"name": "New", "language": "en", "theme": "dark", field: "1"}
+    )
+    assert (
+        User.objects.filter(pk=user.pk)
+        .values_list("is_staff", "is_superuser", "is_active", "email", "password")
+        .get()
+        == before
+    )
 
 
 def test_an_invitation_gives_what_it_says(world: walk.World) -> None:
@@ -144,12 +215,26 @@ def test_an_invitation_gives_what_it_says(world: walk.World) -> None:
     from tenants.services import invitations
 
     with tenant_scope(world.acme.tenant):
-        _row, token = invitations.invite(tenant=world.acme.tenant, email="new@example.test", role=Role.VIEWER, actor=COMMAND)
-    form = {"name": "New", "password": "a long enough passphrase", "role": "owner", "email": "other@example.test", "is_staff": "on"}
-    form |= {"tenant": str(world.globex.tenant.pk), "password1": form["password"], "password2": form["password"]}
+        _row, token = invitations.invite(
+            tenant=world.acme.tenant, email="new@example.test", role=Role.VIEWER, actor=COMMAND
+        )
+    form = {
+        "name": "New",
+        "password": "a long enough passphrase",
+        "role": "owner",
+        "email": "other@example.test",
+        "is_staff": "on",
+    }
+    form |= {
+        "tenant": str(world.globex.tenant.pk),
+        "password1": form["password"],
+        "password2": form["password"],
+    }
     answer = walk.browser(None).post(f"/accounts/invite/{token}/", form)
     assert answer.status_code == 302
     user = User.objects.get(email="new@example.test")
     assert (user.is_staff, user.is_superuser) == (False, False)
     with all_tenants():
-        assert list(Membership.objects.filter(user=user).values_list("tenant", "role")) == [(world.acme.tenant.pk, Role.VIEWER)]
+        assert list(Membership.objects.filter(user=user).values_list("tenant", "role")) == [
+            (world.acme.tenant.pk, Role.VIEWER)
+        ]

@@ -68,7 +68,9 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(llama: str) -> Iterator[Server]:
-    """Our server with the foreign one entered as the REST API's users would, and set as the default."""
+    """Our server with the foreign one entered as the REST API's users would, and set as the
+    default.
+    """
     with Server(env={"MODELKEEP_EGRESS_ALLOW": llama}) as server:
         _enter(server, llama)
         yield server
@@ -77,7 +79,11 @@ def server(llama: str) -> Iterator[Server]:
 def _enter(server: Server, llama: str) -> None:
     api = _api(server)
     values = {"base_url": f"{llama}/v1"}
-    added = api("POST", "providers/openai_compatible/credentials/", {"name": "llama.cpp", "values": values, "check": True})
+    added = api(
+        "POST",
+        "providers/openai_compatible/credentials/",
+        {"name": "llama.cpp", "values": values, "check": True},
+    )
     assert added["state"] == "connected", added
     model = {"model": "tiny-random", "type": "reasoning", "values": {}, "check": True}
     api("POST", "providers/openai_compatible/models/", model)
@@ -87,7 +93,9 @@ def _enter(server: Server, llama: str) -> None:
 def _api(server: Server) -> Any:
     def call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Authorization": f"Bearer {server.app_key}"}
-        answer = requests.request(method, f"{server.url}/api/v1/{path}", json=body, headers=headers, timeout=60)
+        answer = requests.request(
+            method, f"{server.url}/api/v1/{path}", json=body, headers=headers, timeout=60
+        )
         assert answer.status_code < 300, answer.text
         return answer.json()
 
@@ -96,23 +104,39 @@ def _api(server: Server) -> Any:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.app_key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key=server.app_key, max_retries=0
+    ) as client:
         yield client
 
 
-def test_whole_answer_with_the_tokens_that_the_server_counted(client: openai.OpenAI, server: Server) -> None:
-    answer = client.chat.completions.create(model="default", messages=[{"role": "user", "content": "hello"}], max_tokens=12)
+def test_whole_answer_with_the_tokens_that_the_server_counted(
+    client: openai.OpenAI, server: Server
+) -> None:
+    answer = client.chat.completions.create(
+        model="default", messages=[{"role": "user", "content": "hello"}], max_tokens=12
+    )
     assert answer.choices[0].finish_reason in ("length", "stop")
     assert answer.usage is not None
     record = _api(server)("GET", "usage/calls/")["results"][0]
-    assert (record["prompt_tokens"], record["completion_tokens"]) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+    assert (record["prompt_tokens"], record["completion_tokens"]) == (
+        answer.usage.prompt_tokens,
+        answer.usage.completion_tokens,
+    )
     assert record["usage_source"] == "reported"
     assert record["source"] == "credential:llama.cpp"
 
 
-def test_streamed_answer_of_a_server_that_reports_no_usage(client: openai.OpenAI, server: Server) -> None:
+def test_streamed_answer_of_a_server_that_reports_no_usage(
+    client: openai.OpenAI, server: Server
+) -> None:
     chunks = list(
-        client.chat.completions.create(model="default", messages=[{"role": "user", "content": "hello"}], max_tokens=12, stream=True)
+        client.chat.completions.create(
+            model="default",
+            messages=[{"role": "user", "content": "hello"}],
+            max_tokens=12,
+            stream=True,
+        )
     )
     assert chunks[-1].choices[0].finish_reason in ("length", "stop")
     record = _api(server)("GET", "usage/calls/")["results"][0]
@@ -125,10 +149,14 @@ def test_streamed_answer_of_a_server_that_reports_no_usage(client: openai.OpenAI
 
 def test_a_prompt_that_is_too_long_is_the_clients_error(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refusal:
-        client.chat.completions.create(model="default", messages=[{"role": "user", "content": "a " * 2000}], max_tokens=12)
+        client.chat.completions.create(
+            model="default", messages=[{"role": "user", "content": "a " * 2000}], max_tokens=12
+        )
     assert refusal.value.code == "context_length_exceeded"
 
 
 def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
-        client.chat.completions.create(model="openai_compatible/unknown", messages=[{"role": "user", "content": "hello"}])
+        client.chat.completions.create(
+            model="openai_compatible/unknown", messages=[{"role": "user", "content": "hello"}]
+        )

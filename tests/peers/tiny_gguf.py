@@ -1,7 +1,8 @@
-"""Writes a tiny language model with random weights in the GGUF format, for a real inference server to load.
+"""Writes a tiny language model with random weights in the GGUF format, for a real inference server
+to load.
 
-Run with an interpreter that has the packages gguf and numpy: `python tiny_gguf.py model.gguf`. What it says is noise; that a
-foreign server counts tokens, streams and ends is what the tests need.
+Run with an interpreter that has the packages gguf and numpy: `python tiny_gguf.py model.gguf`. What
+it says is noise; that a foreign server counts tokens, streams and ends is what the tests need.
 """
 
 import sys
@@ -44,7 +45,10 @@ def write(path: str, seed: int = 7) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_unk_token_id(0)
-    writer.add_chat_template("{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant: ")
+    writer.add_chat_template(
+        "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor "
+        "%}assistant: "
+    )
 
     def weights(*shape: int) -> np.ndarray:
         return (random.standard_normal(shape) * 0.2).astype(np.float32)

@@ -1,15 +1,17 @@
-"""A case of tests/providers/cases/<slug>.json: what is asked, what the provider answers, what must come of it.
+"""A case of tests/providers/cases/<slug>.json: what is asked, what the provider answers, what must
+come of it.
 
     {"shows": "...", "operation": "chat.completions", "model": "...", "stream": false, "body": {...}, "upload": {...},
      "facts": {...}, "access": {"values", "model_values", "base_url"}, "replies": [...], "expect": {...}, "sdk": "chat"}
 
-operation: one of the endpoint, or "list_models" or "check" of the adapter.
-replies: one per call, in order: {"status", "headers"} and a body as "json", "text", "hex", or "events" (texts as they are, anything else
-one event of that JSON); or {"recorded": name, "status", "as_events"} for one of the recordings.
-recorded: a recording (or a list, one per call) instead of replies. What the recording knows of its request need not be said again:
-model, stream, operation, and the body where it is in OpenAI's format. {"recorded": ..., "not_supported": reason} says why there is no case.
-sdk: the case is played through the gateway with the official SDKs as well.
-expect: see tests/providers/comparing.py.
+operation: one of the endpoint, or "list_models" or "check" of the adapter. replies: one per call,
+in order: {"status", "headers"} and a body as "json", "text", "hex", or "events" (texts as they are,
+anything else one event of that JSON); or {"recorded": name, "status", "as_events"} for one of the
+recordings. recorded: a recording (or a list, one per call) instead of replies. What the recording
+knows of its request need not be said again: model, stream, operation, and the body where it is in
+OpenAI's format. {"recorded": ..., "not_supported": reason} says why there is no case. sdk: the case
+is played through the gateway with the official SDKs as well. expect: see
+tests/providers/comparing.py.
 """
 
 from __future__ import annotations
@@ -39,13 +41,28 @@ from tests.providers import recordings
 FOLDER = Path(__file__).parent / "cases"
 VALUES = {"api_key": "test-key-0123456789"}
 KEYS = {
-    *("shows", "operation", "model", "stream", "body", "upload", "facts", "access", "replies", "recorded", "expect", "sdk"),
+    *(
+        "shows",
+        "operation",
+        "model",
+        "stream",
+        "body",
+        "upload",
+        "facts",
+        "access",
+        "replies",
+        "recorded",
+        "expect",
+        "sdk",
+    ),
     *("not_supported", "reason"),
 }
 QUESTION = {"messages": [{"role": "user", "content": "as recorded"}]}
 VOICE = {"filename": "speech.wav", "content_type": "audio/wav", "data": "RIFF....WAVE"}
 # Ends of the paths of recorded requests whose bodies are in our neutral form.
-PATHS = {f"/{operation.path}": operation.value for operation in Operation} | {"/models": "list_models"}
+PATHS = {f"/{operation.path}": operation.value for operation in Operation} | {
+    "/models": "list_models"
+}
 
 
 @dataclass(frozen=True)
@@ -70,24 +87,35 @@ class Case:
         """The recordings that this case is about."""
         named = self.told.get("recorded", ())
         whole = [named] if isinstance(named, str) else list(named)
-        return whole + [reply["recorded"] for reply in self.told.get("replies", ()) if "recorded" in reply]
+        return whole + [
+            reply["recorded"] for reply in self.told.get("replies", ()) if "recorded" in reply
+        ]
 
     @cached_property
     def asked(self) -> dict[str, Any]:
         """The recorded request; empty where nothing is known of it."""
-        found = [recordings.load(name)[0].get("request") or {} for name in self.recorded if recordings.present()]
+        found = [
+            recordings.load(name)[0].get("request") or {}
+            for name in self.recorded
+            if recordings.present()
+        ]
         return found[0] if found else {}
 
     @cached_property
     def operation(self) -> str:
         path = urlsplit(self.asked.get("url") or "").path if "operation" not in self.told else ""
-        ends = [path.endswith(end) and operation for end, operation in sorted(PATHS.items(), key=lambda item: -len(item[0]))]
+        ends = [
+            path.endswith(end) and operation
+            for end, operation in sorted(PATHS.items(), key=lambda item: -len(item[0]))
+        ]
         return str(self.told.get("operation") or next(filter(None, ends), Operation.CHAT))
 
     @property
     def model(self) -> str:
         body = self.asked.get("body") if "model" not in self.told else None
-        return str(self.told.get("model") or (body.get("model") if isinstance(body, dict) else None) or "m")
+        return str(
+            self.told.get("model") or (body.get("model") if isinstance(body, dict) else None) or "m"
+        )
 
     @property
     def stream(self) -> bool:
@@ -98,19 +126,27 @@ class Case:
         if "body" in self.told or not self.recorded:
             return self.told.get("body", {})  # type: ignore[no-any-return]
         recorded = self.asked.get("body")
-        if urlsplit(self.asked.get("url") or "").path.endswith(tuple(PATHS)) and isinstance(recorded, dict):
-            return {name: value for name, value in recorded.items() if name not in ("model", "stream")}
+        if urlsplit(self.asked.get("url") or "").path.endswith(tuple(PATHS)) and isinstance(
+            recorded, dict
+        ):
+            return {
+                name: value for name, value in recorded.items() if name not in ("model", "stream")
+            }
         return QUESTION if self.operation == Operation.CHAT else {}
 
     @property
     def upload(self) -> Upload | None:
         heard = self.operation in (Operation.TRANSCRIPTION, Operation.TRANSLATION)
         told = self.told.get("upload") or (VOICE if heard and self.recorded else None)
-        return Upload(told["filename"], told["content_type"], told["data"].encode()) if told else None
+        return (
+            Upload(told["filename"], told["content_type"], told["data"].encode()) if told else None
+        )
 
     @property
     def request(self) -> Request:
-        return Request(Operation(self.operation), self.model, self.body, stream=self.stream, upload=self.upload)
+        return Request(
+            Operation(self.operation), self.model, self.body, stream=self.stream, upload=self.upload
+        )
 
     @property
     def facts(self) -> ModelFacts:
@@ -128,30 +164,50 @@ class Case:
     def replies(self, frame: Callable[[bytes], bytes] = bytes) -> list[Reply]:
         """frame: changes how event streams look."""
         named = self.told.get("recorded", ())
-        told = [{"recorded": name} for name in ([named] if isinstance(named, str) else named)] or self.told.get("replies", ())
+        told = [
+            {"recorded": name} for name in ([named] if isinstance(named, str) else named)
+        ] or self.told.get("replies", ())
         return [reply_of(reply, frame) for reply in told]
 
 
 def reply_of(told: Mapping[str, Any], frame: Callable[[bytes], bytes] = bytes) -> Reply:
     if "recorded" in told:
-        reply = recordings.load(**{"name": told["recorded"], **{key: told[key] for key in ("status", "as_events") if key in told}})[1]
+        reply = recordings.load(
+            **{
+                "name": told["recorded"],
+                **{key: told[key] for key in ("status", "as_events") if key in told},
+            }
+        )[1]
     elif "events" in told:
-        reply = Reply(told.get("status", 200), {"content-type": "text/event-stream"} | told.get("headers", {}), events(told["events"]))
+        reply = Reply(
+            told.get("status", 200),
+            {"content-type": "text/event-stream"} | told.get("headers", {}),
+            events(told["events"]),
+        )
     else:
         body = told["text"].encode() if "text" in told else json.dumps(told.get("json")).encode()
         body = bytes.fromhex(told["hex"]) if "hex" in told else body
-        reply = Reply(told.get("status", 200), told.get("headers", {"content-type": "application/json"}), body)
+        reply = Reply(
+            told.get("status", 200), told.get("headers", {"content-type": "application/json"}), body
+        )
     if "text/event-stream" in reply.headers.get("content-type", ""):
         reply.body = frame(reply.body)
     return reply
 
 
 def events(told: list[Any]) -> bytes:
-    return "".join(event if isinstance(event, str) else f"data: {json.dumps(event, separators=(',', ':'))}\n\n" for event in told).encode()
+    return "".join(
+        event if isinstance(event, str) else f"data: {json.dumps(event, separators=(',', ':'))}\n\n"
+        for event in told
+    ).encode()
 
 
 def read() -> list[Case]:
-    return [Case(path.stem, told) for path in sorted(FOLDER.glob("*.json")) for told in json.loads(path.read_text())]
+    return [
+        Case(path.stem, told)
+        for path in sorted(FOLDER.glob("*.json"))
+        for told in json.loads(path.read_text())
+    ]
 
 
 ALL = read()
@@ -161,4 +217,6 @@ PLAYED = [case for case in ALL if "not_supported" not in case.told]
 def parameters(cases: list[Case]) -> list[Any]:
     """For pytest.mark.parametrize; what needs recordings is skipped where there are none."""
     absent = pytest.mark.skipif(not recordings.present(), reason=recordings.ABSENT)
-    return [pytest.param(case, id=str(case), marks=[absent] if case.recorded else []) for case in cases]
+    return [
+        pytest.param(case, id=str(case), marks=[absent] if case.recorded else []) for case in cases
+    ]

@@ -1,10 +1,12 @@
 """What a case expects, compared with what came of it.
 
-expect: `calls` (the keys that are named are compared, `body` wholly, `body_holds` texts), and what the client sees:
-`message` (subset; joined from chunks where streamed), `starts` (beginnings of the message's texts), `lengths` (characters of them),
-`tools` ([name, arguments] of its calls), `body` (subset), `content` or `content_hex` and `content_type`, `usage`, `finish_reason`,
-`usage_only` (frames with nothing but usage), `output_characters`, `untouched` (what came is what the provider sent);
-of lists `models` (name: subset of its row, or null where it must not be there) and `model_count`; or `error`.
+expect: `calls` (the keys that are named are compared, `body` wholly, `body_holds` texts), and what
+the client sees: `message` (subset; joined from chunks where streamed), `starts` (beginnings of the
+message's texts), `lengths` (characters of them), `tools` ([name, arguments] of its calls), `body`
+(subset), `content` or `content_hex` and `content_type`, `usage`, `finish_reason`, `usage_only`
+(frames with nothing but usage), `output_characters`, `untouched` (what came is what the provider
+sent); of lists `models` (name: subset of its row, or null where it must not be there) and
+`model_count`; or `error`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,19 @@ from tests.fakes import framing
 from tests.providers.driving import Outcome
 
 KEYS = {
-    *("calls", "message", "starts", "lengths", "tools", "body", "content", "content_hex", "content_type", "usage", "finish_reason"),
+    *(
+        "calls",
+        "message",
+        "starts",
+        "lengths",
+        "tools",
+        "body",
+        "content",
+        "content_hex",
+        "content_type",
+        "usage",
+        "finish_reason",
+    ),
     *("usage_only", "output_characters", "untouched", "models", "model_count", "error"),
 }
 
@@ -35,7 +49,9 @@ def compare(outcome: Outcome, expected: Mapping[str, Any]) -> None:
         if name in expected:
             assert getattr(outcome, name) == expected[name]
     if "usage" in expected:
-        assert outcome.usage == (Usage(**expected["usage"]) if expected["usage"] is not None else None)
+        assert outcome.usage == (
+            Usage(**expected["usage"]) if expected["usage"] is not None else None
+        )
     if "usage_only" in expected:
         assert sum(frame.usage_only for frame in outcome.frames) == expected["usage_only"]
     if expected.get("untouched"):
@@ -47,7 +63,11 @@ def compare_bytes(outcome: Outcome) -> None:
     if outcome.answer is None:
         sent = framing.data_of(outcome.sent)
         assert outcome.chunks == [json.loads(data) for data in sent]
-        assert all(frame.data == data for frame, data in zip(outcome.frames, sent, strict=True) if b"\n" not in data)
+        assert all(
+            frame.data == data
+            for frame, data in zip(outcome.frames, sent, strict=True)
+            if b"\n" not in data
+        )
     elif outcome.answer.body is None:
         assert outcome.answer.content == outcome.sent
     else:
@@ -105,8 +125,13 @@ def compare_calls(calls: list[Call], expected: list[dict[str, Any]]) -> None:
     assert len(calls) == len(expected)
     for call, wanted in zip(calls, expected, strict=True):
         assert wanted.keys() <= {"method", "url", "headers", "body", "body_holds", "delay", "undo"}
-        assert (call.method, call.url) == (wanted.get("method", call.method), wanted.get("url", call.url))
-        assert {name: call.headers.get(name) for name in wanted.get("headers", {})} == wanted.get("headers", {})
+        assert (call.method, call.url) == (
+            wanted.get("method", call.method),
+            wanted.get("url", call.url),
+        )
+        assert {name: call.headers.get(name) for name in wanted.get("headers", {})} == wanted.get(
+            "headers", {}
+        )
         if "body" in wanted:
             assert json.loads(call.body or b"null") == wanted["body"]
         for text in wanted.get("body_holds", ()):
@@ -118,7 +143,12 @@ def compare_calls(calls: list[Call], expected: list[dict[str, Any]]) -> None:
 
 
 def compare_error(error: ProviderError, expected: Mapping[str, Any]) -> None:
-    seen: dict[str, Any] = {"failure": error.failure.value, "code": error.provider_code, "param": error.param, "status": error.status}
+    seen: dict[str, Any] = {
+        "failure": error.failure.value,
+        "code": error.provider_code,
+        "param": error.param,
+        "status": error.status,
+    }
     seen |= {"message": error.message, "sent": error.sent, "retry_after": error.retry_after}
     assert {name: seen[name] for name in expected} == expected
     assert error.message

@@ -66,7 +66,9 @@ def joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 if delta.get(name):
                     message[name] = message.get(name, []) + delta[name]
             for call in delta.get("tool_calls") or ():
-                kept = calls.setdefault(call["index"], {"id": call.get("id"), "function": {"name": "", "arguments": ""}})
+                kept = calls.setdefault(
+                    call["index"], {"id": call.get("id"), "function": {"name": "", "arguments": ""}}
+                )
                 for name in ("name", "arguments"):
                     kept["function"][name] += call["function"].get(name) or ""
     if calls:
@@ -84,13 +86,29 @@ def run(
     cut: Cut = at_once,
     made: list[Call] | None = None,
 ) -> Outcome:
-    """Drives one exchange. Raises ProviderError. The input must come out as it went in: that is asserted."""
-    before = copy.deepcopy((request.body, dict(access.values), dict(access.model_values), dict(facts.parameters)))
+    """Drives one exchange. Raises ProviderError. The input must come out as it went in: that is
+    asserted.
+    """
+    before = copy.deepcopy(
+        (request.body, dict(access.values), dict(access.model_values), dict(facts.parameters))
+    )
     secrets = [*access.values.values(), *access.model_values.values()]
     try:
-        return drive(exchange_for(provider, request, access, facts), provider, replies, cut=cut, secrets=secrets, made=made)
+        return drive(
+            exchange_for(provider, request, access, facts),
+            provider,
+            replies,
+            cut=cut,
+            secrets=secrets,
+            made=made,
+        )
     finally:
-        after = (request.body, dict(access.values), dict(access.model_values), dict(facts.parameters))
+        after = (
+            request.body,
+            dict(access.values),
+            dict(access.model_values),
+            dict(facts.parameters),
+        )
         assert after == before, "an adapter changed its input"
 
 
@@ -104,7 +122,9 @@ def drive(
     made: list[Call] | None = None,
 ) -> Outcome:
     """made: gets the calls, also where the exchange ends in an error."""
-    steps: Steps[Any] = Steps(make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0)
+    steps: Steps[Any] = Steps(
+        make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0
+    )
     outcome = Outcome([] if made is None else made)
     left = list(replies)
     result, body = advance(steps, outcome, left)
@@ -130,12 +150,18 @@ def advance(steps: Steps[Any], outcome: Outcome, left: list[Reply]) -> tuple[Any
         is_open = call.stream and 200 <= reply.status < 300
         opened = reply.body if is_open else b""
         outcome.sent = reply.body
-        step = steps.answered(Reply(reply.status, reply.headers, b"" if is_open else reply.body, open=is_open))
+        step = steps.answered(
+            Reply(reply.status, reply.headers, b"" if is_open else reply.body, open=is_open)
+        )
     return step.value, opened
 
 
-def streamed(outcome: Outcome, steps: Steps[Any], decoder: Guarded, body: bytes, left: list[Reply], cut: Cut) -> None:
-    """As the transports do it: the open body to its end, then every further call that the decoder asks for."""
+def streamed(
+    outcome: Outcome, steps: Steps[Any], decoder: Guarded, body: bytes, left: list[Reply], cut: Cut
+) -> None:
+    """As the transports do it: the open body to its end, then every further call that the decoder
+    asks for.
+    """
     for piece in cut(body):
         outcome.frames += decoder.feed(piece)
         if decoder.done:

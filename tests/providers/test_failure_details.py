@@ -1,4 +1,6 @@
-"""Failures are kept as codes and values, and put into words when they are shown; sentences of before are read once."""
+"""Failures are kept as codes and values, and put into words when they are shown; sentences of
+before are read once.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,18 @@ SENTENCES: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("sentence", "detail"), SENTENCES)
-def test_sentences_of_before_are_read_and_written_back(sentence: str, detail: dict[str, Any]) -> None:
+def test_sentences_of_before_are_read_and_written_back(
+    sentence: str, detail: dict[str, Any]
+) -> None:
     assert read.detail_of(sentence) == detail
     assert read.sentence_of(detail) == sentence
     assert FailureDetail.read(detail).in_words(str) == sentence
 
 
 def test_our_own_words_are_those_of_the_product() -> None:
-    assert {code: TEMPLATES[code] for code in read.OURS.values()} == {code: sentence for sentence, code in read.OURS.items()}
+    assert {code: TEMPLATES[code] for code in read.OURS.values()} == {
+        code: sentence for sentence, code in read.OURS.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,9 @@ def holds_words(node: ast.AST) -> bool:
 
 def test_a_key_among_the_values_is_not_kept() -> None:
     reason = Reason("no_demo_model", model="sk-secret")
-    assert str(reason.cleaned(lambda text: text.replace("sk-secret", "[key]"))) == ("The demonstration has no model [key] for this.")
+    assert str(reason.cleaned(lambda text: text.replace("sk-secret", "[key]"))) == (
+        "The demonstration has no model [key] for this."
+    )
 
 
 @pytest.mark.slow
@@ -111,13 +119,20 @@ def test_an_upgraded_database_says_what_it_said(acme: factories.Workspace) -> No
         ProviderChoice.objects.get_or_create(tenant=acme.tenant, provider="openai")
     try:
         before = migrate("0001_initial")
-        assert before.get_model("providers", "ProviderCredential").objects.get(pk=row.pk).state_message == SENTENCES[0][0]
-        before.get_model("providers", "ProviderChoice").objects.update(models_error="Down for a while. (503)")
+        assert (
+            before.get_model("providers", "ProviderCredential").objects.get(pk=row.pk).state_message
+            == SENTENCES[0][0]
+        )
+        before.get_model("providers", "ProviderChoice").objects.update(
+            models_error="Down for a while. (503)"
+        )
     finally:
         migrate("0004_remove_failure_sentences")
     with tenant_scope(acme.tenant):
         assert ProviderCredential.objects.get(pk=row.pk).failure_words == SENTENCES[0][0]
-        assert ProviderChoice.objects.get().list_failure == FailureDetail("Down for a while.", status=503)
+        assert ProviderChoice.objects.get().list_failure == FailureDetail(
+            "Down for a while.", status=503
+        )
 
 
 def migrate(name: str) -> Any:

@@ -1,4 +1,6 @@
-"""One more provider breaks nothing: the checklist in CONTRIBUTING.md, followed to the letter in a copy of the repository."""
+"""One more provider breaks nothing: the checklist in CONTRIBUTING.md, followed to the letter in a
+copy of the repository.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,48 @@ pytestmark = pytest.mark.slow
 CHECKLIST = re.compile(r"^## Add a provider\n(.*?)^### ", re.MULTILINE | re.DOTALL)
 STEP = re.compile(r"^(\d)\. (.*?)(?=^\d\. |^\S|\Z)", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\*\*`([^`]+)`\*\*.*?^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-NOT_COPIED = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "node_modules", "var", "screenshots", "*.tmp")
+NOT_COPIED = (
+    ".git",
+    ".venv*",
+    ".*_cache",
+    ".hypothesis",
+    "__pycache__",
+    "node_modules",
+    "var",
+    "screenshots",
+    "*.tmp",
+)
 ROW, ADAPTER = "example", "example_two"
 # What the suite says about every provider: files, and names of tests in them.
 FILES = (
-    *("tests/providers/wire/test_contract.py", "tests/providers/adapters/test_registry.py", "tests/providers/adapters/test_docs_pages.py"),
+    *(
+        "tests/providers/wire/test_contract.py",
+        "tests/providers/adapters/test_registry.py",
+        "tests/providers/adapters/test_docs_pages.py",
+    ),
     *(
         "tests/models_catalog/facts/test_data.py",
         "tests/models_catalog/facts/test_snapshots.py",
         "tests/gateway/dataplane/test_sdks.py::test_every_provider_is_seen_with_what_it_serves",
     ),
-    *("tests/test_architecture.py", "tests/test_docs.py", "tests/help/test_help.py", "tests/core/test_pages.py"),
+    *(
+        "tests/test_architecture.py",
+        "tests/test_docs.py",
+        "tests/help/test_help.py",
+        "tests/core/test_pages.py",
+    ),
 )
 NAMES = (
-    *("example", "every_provider", "hold_nothing", "test_registry", "test_docs_pages", "exported", "adapters", "readme"),
+    *(
+        "example",
+        "every_provider",
+        "hold_nothing",
+        "test_registry",
+        "test_docs_pages",
+        "exported",
+        "adapters",
+        "readme",
+    ),
     *("missing", "headings", "no_english"),
 )
 
@@ -62,7 +92,9 @@ def without_declaration(toml: str) -> str:
 
 
 def run(root: Path, *command: str) -> str:
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    keep = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
     done = subprocess.run(
         [sys.executable, *command],
         cwd=root,
@@ -78,7 +110,9 @@ def run(root: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the repository to which the checklist has added two providers: a row, and one with an adapter."""
+    """A copy of the repository to which the checklist has added two providers: a row, and one with
+    an adapter.
+    """
     root = tmp_path_factory.mktemp("copy") / "modelkeep"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*NOT_COPIED))
     told = steps()
@@ -103,7 +137,24 @@ def test_it_is_offered_without_a_list_being_edited(copy: Path) -> None:
 
 
 def test_the_tests_of_providers_pass_with_it(copy: Path) -> None:
-    output = run(copy, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-rA", "-m", "not slow", "-k", " or ".join(NAMES), *FILES)
+    output = run(
+        copy,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+        "-m",
+        "not slow",
+        "-k",
+        " or ".join(NAMES),
+        *FILES,
+    )
     for slug in (ROW, ADAPTER):
         for case in ("chat", "a stream", "error: key"):
-            assert f"PASSED tests/providers/wire/test_contract.py::test_case[{slug}: {case}]" in output
+            assert (
+                f"PASSED tests/providers/wire/test_contract.py::test_case[{slug}: {case}]" in output
+            )

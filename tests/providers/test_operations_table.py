@@ -142,7 +142,9 @@ def test_an_operation_with_a_gap_ends_the_start(tmp_path: Path, lacking: str, me
     (tmp_path / f"{Operation.__module__}.py").write_text(made_up, encoding="utf-8")
     rows = re.findall(r"    OperationSpec\(\n(?: {8}.*\n)+    \),\n", source(table))
     [row] = [row for row in rows if "Operation.MODERATION" in row]
-    copy = re.sub(rf" +{lacking}=.*\n", "", row.replace("Operation.MODERATION", "Operation.MADE_UP"))
+    copy = re.sub(
+        rf" +{lacking}=.*\n", "", row.replace("Operation.MODERATION", "Operation.MADE_UP")
+    )
     made_up = source(table).replace(row, row + copy)
     (tmp_path / f"{table.__name__}.py").write_text(made_up, encoding="utf-8")
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}

@@ -27,7 +27,14 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
     monkeypatch.setattr(ports.connected_trials, "_answer", lambda tenant_id: {})
 
     def register(**changes: Any) -> None:
-        given = {"plan": "openai", "limit": 500, "settled": 462, "held": 0, "left": 38, "models": {"gpt-3.5-turbo": 1}} | changes
+        given = {
+            "plan": "openai",
+            "limit": 500,
+            "settled": 462,
+            "held": 0,
+            "left": 38,
+            "models": {"gpt-3.5-turbo": 1},
+        } | changes
         ports.connected_trials.connect(lambda tenant_id: {"openai": TrialFacts(**given)})
 
     return register
@@ -74,7 +81,9 @@ def test_a_trial_that_is_off_sets_nothing_up(acme: Workspace, trial: Trial) -> N
     assert (status.state, status.is_set_up) == (State.NOT_SET_UP, False)
 
 
-@pytest.mark.parametrize("state", [state for state in CredentialState if state != CredentialState.COOLING])
+@pytest.mark.parametrize(
+    "state", [state for state in CredentialState if state != CredentialState.COOLING]
+)
 def test_the_active_credential_gives_the_state(acme: Workspace, state: CredentialState) -> None:
     make_credential(acme.tenant, state=state, state_detail={"text": "why"})
     make_credential(acme.tenant, name="Standby", is_active=False)
@@ -87,13 +96,20 @@ def test_what_the_operator_does_not_offer_is_disabled(acme: Workspace, settings:
     make_credential(acme.tenant, provider="demo")
     settings.MODELKEEP_DEMO_PROVIDER = False
     with tenant_scope(acme.tenant):
-        ProviderCredential.objects.create(tenant=acme.tenant, provider="of_another_version", name="Old")
+        ProviderCredential.objects.create(
+            tenant=acme.tenant, provider="of_another_version", name="Old"
+        )
         found = queries.statuses(tenant_id=acme.tenant.pk)
     assert found["demo"].state is State.DISABLED
-    assert (found["of_another_version"].state, found["of_another_version"].provider) == (State.DISABLED, None)
+    assert (found["of_another_version"].state, found["of_another_version"].provider) == (
+        State.DISABLED,
+        None,
+    )
 
 
-def test_few_queries_whatever_there_is(acme: Workspace, globex: Workspace, no_opening: list[str]) -> None:
+def test_few_queries_whatever_there_is(
+    acme: Workspace, globex: Workspace, no_opening: list[str]
+) -> None:
     def count() -> int:
         with (
             tenant_scope(acme.tenant),
@@ -107,12 +123,18 @@ def test_few_queries_whatever_there_is(acme: Workspace, globex: Workspace, no_op
     before = count()
     for number in range(3):
         make_credential(acme.tenant, name=f"Key {number}", is_active=number == 0)
-    make_credential(acme.tenant, provider="openai_compatible", values={}, base_url="https://models.example/v1")
+    make_credential(
+        acme.tenant, provider="openai_compatible", values={}, base_url="https://models.example/v1"
+    )
     make_credential(globex.tenant)
     with tenant_scope(acme.tenant):
         for number in range(500):
             TenantModel.objects.create(
-                tenant=acme.tenant, provider="openai_compatible", model=f"m{number}", type="reasoning", origin="added"
+                tenant=acme.tenant,
+                provider="openai_compatible",
+                model=f"m{number}",
+                type="reasoning",
+                origin="added",
             )
         ProviderChoice.objects.create(tenant=acme.tenant, provider="openai", trial_first=True)
         found = queries.statuses(tenant_id=acme.tenant.pk)
@@ -122,7 +144,9 @@ def test_few_queries_whatever_there_is(acme: Workspace, globex: Workspace, no_op
     assert found["openai"].trial_first
 
 
-def test_lists_leave_the_sealed_values_in_the_database(acme: Workspace, no_opening: list[str]) -> None:
+def test_lists_leave_the_sealed_values_in_the_database(
+    acme: Workspace, no_opening: list[str]
+) -> None:
     make_credential(acme.tenant)
     with tenant_scope(acme.tenant):
         row = queries.credentials(tenant_id=acme.tenant.pk)[0]
@@ -137,7 +161,9 @@ def test_without_a_tenant_there_is_no_answer(acme: Workspace) -> None:
 def test_deleting_says_what_stops(acme: Workspace, trial: Trial) -> None:
     first = make_credential(acme.tenant)
     with tenant_scope(acme.tenant):
-        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="openai/gpt-6-luna")
+        DefaultModel.objects.create(
+            tenant=acme.tenant, scenario="reasoning", model="openai/gpt-6-luna"
+        )
         last = queries.consequences(credential=first)
         assert (last.successor, last.scenarios) == (None, ("the default reasoning model",))
         assert last.models > 20

@@ -1,4 +1,6 @@
-"""Providers declared by their TOML file alone: what a row becomes, and how its mistakes are answered."""
+"""Providers declared by their TOML file alone: what a row becomes, and how its mistakes are
+answered.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,11 @@ label.en = "Asia"
 label.zh-hans = "亚洲"
 base_url = "https://asia.example.com/v1"
 """
-ANSWER = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+ANSWER = {
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    ]
+}
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +74,9 @@ def row(folder: Path, text: str = ROW) -> Provider:
 
 
 def chat(provider: Provider, body: dict[str, Any], answer: Any = ANSWER) -> Outcome:
-    request = Request(Operation.CHAT, "m", {"messages": [{"role": "user", "content": "Hi"}], **body})
+    request = Request(
+        Operation.CHAT, "m", {"messages": [{"role": "user", "content": "Hi"}], **body}
+    )
     replies = [Reply(200, {"content-type": "application/json"}, json.dumps(answer).encode())]
     return run(provider, request, Access({"api_key": "k" * 20}), ModelFacts(), replies)
 
@@ -95,7 +103,9 @@ def test_a_row_is_a_provider(folder: Path) -> None:
 
 
 def test_its_texts_are_in_the_readers_language(folder: Path) -> None:
-    provider = row(folder, ROW.replace('label = "Example"', 'label = {en = "Example", zh-hans = "样例"}'))
+    provider = row(
+        folder, ROW.replace('label = "Example"', 'label = {en = "Example", zh-hans = "样例"}')
+    )
     texts = {}
     for language in ("en", "zh-hans", "fr"):
         with translation.override(language):
@@ -120,7 +130,10 @@ def test_regions_name_the_address_and_the_first_is_the_default(folder: Path) -> 
     provider = row(folder, ROW.replace('base_url = "https://api.example.com/v1"\n', "") + REGIONS)
     field = provider.credential_fields[1]
     assert field.name == "region"
-    assert [(name, str(label)) for name, label in field.choices] == [("eu", "Europe"), ("asia", "Asia")]
+    assert [(name, str(label)) for name, label in field.choices] == [
+        ("eu", "Europe"),
+        ("asia", "Asia"),
+    ]
     assert provider.default_base_url == "https://eu.example.com/v1"
     ask = provider.base_url_of
     assert ask is not None
@@ -162,7 +175,9 @@ def test_quirks_come_before_the_providers_own_functions(folder: Path) -> None:
     row(folder, f'{ROW}quirks = ["max_tokens", "reasoning"]\n')
     message = {"role": "assistant", "content": "Hi", "reasoning": "hm"}
     provider = provider_of("example", adjust=adjust, tidy=tidy)
-    outcome = chat(provider, {"max_completion_tokens": 9}, {"choices": [{"index": 0, "message": message}]})
+    outcome = chat(
+        provider, {"max_completion_tokens": 9}, {"choices": [{"index": 0, "message": message}]}
+    )
     assert seen[0]["max_tokens"] == 9
     assert seen[1]["reasoning_content"] == "hm"
     assert sent(outcome)["own"] is True
@@ -175,24 +190,84 @@ def test_quirks_come_before_the_providers_own_functions(folder: Path) -> None:
         ('"own"', '"onw"', "[provider] kind holds “onw”; allowed: own, hosting."),
         ('"own"', "1", "[provider] kind must be a text in quotes."),
         ('kind = "own"\n', "", "[provider] kind is missing."),
-        ('kind = "own"\n', 'kind = "own"\norder = "1"\n', "[provider] order must be a whole number."),
-        ('kind = "own"\n', 'kind = "own"\norder = true\n', "[provider] order must be a whole number."),
-        ('kind = "own"\n', 'kind = "own"\nself_hosted = 1\n', "[provider] has no key “base_url”; allowed: "),
-        ('"embeddings"', '"images"', "[provider] operations holds “images”; allowed: chat.completions, "),
-        ('"embeddings"', '"chat.completions"', "[provider] operations must be a list of texts, each of them once."),
-        ('["chat.completions", "embeddings"]', '"chat"', "[provider] operations must be a list of texts."),
+        (
+            'kind = "own"\n',
+            'kind = "own"\norder = "1"\n',
+            "[provider] order must be a whole number.",
+        ),
+        (
+            'kind = "own"\n',
+            'kind = "own"\norder = true\n',
+            "[provider] order must be a whole number.",
+        ),
+        (
+            'kind = "own"\n',
+            'kind = "own"\nself_hosted = 1\n',
+            "[provider] has no key “base_url”; allowed: ",
+        ),
+        (
+            '"embeddings"',
+            '"images"',
+            "[provider] operations holds “images”; allowed: chat.completions, ",
+        ),
+        (
+            '"embeddings"',
+            '"chat.completions"',
+            "[provider] operations must be a list of texts, each of them once.",
+        ),
+        (
+            '["chat.completions", "embeddings"]',
+            '"chat"',
+            "[provider] operations must be a list of texts.",
+        ),
         ('["chat.completions", "embeddings"]', "[]", "no operation"),
-        ("https://api", "http://api", "[provider] base_url must be an address that begins with https://."),
+        (
+            "https://api",
+            "http://api",
+            "[provider] base_url must be an address that begins with https://.",
+        ),
         ('base_url = "https://api.example.com/v1"\n', "", "[provider] base_url is missing."),
-        ("description.zh-hans", "description.zh", "[provider.description] has no key “zh”; allowed: en, zh-hans."),
-        ('description.zh-hans = "Example 的模型。"\n', "", "[provider.description] zh-hans is missing."),
-        ("[provider]\n", '[provider]\nquirks = ["odd"]\n', "[provider] quirks holds “odd”; allowed: json_object, "),
-        ("[provider]\n", '[provider]\nmodel_fields = ["x"]\n', "[provider] model_fields holds “x”; allowed: "),
-        ("[provider]\n", '[provider]\nversion = "v1"\n', "[provider] version must be a path such as “/v1”, or empty."),
-        ("[provider]\n", "[provider]\napi_key.suffix = 1\n", "[provider.api_key] has no key “suffix”; allowed: "),
+        (
+            "description.zh-hans",
+            "description.zh",
+            "[provider.description] has no key “zh”; allowed: en, zh-hans.",
+        ),
+        (
+            'description.zh-hans = "Example 的模型。"\n',
+            "",
+            "[provider.description] zh-hans is missing.",
+        ),
+        (
+            "[provider]\n",
+            '[provider]\nquirks = ["odd"]\n',
+            "[provider] quirks holds “odd”; allowed: json_object, ",
+        ),
+        (
+            "[provider]\n",
+            '[provider]\nmodel_fields = ["x"]\n',
+            "[provider] model_fields holds “x”; allowed: ",
+        ),
+        (
+            "[provider]\n",
+            '[provider]\nversion = "v1"\n',
+            "[provider] version must be a path such as “/v1”, or empty.",
+        ),
+        (
+            "[provider]\n",
+            "[provider]\napi_key.suffix = 1\n",
+            "[provider.api_key] has no key “suffix”; allowed: ",
+        ),
         ("[provider]\n", "[provider]\napi_key = 1\n", "[provider.api_key] must be a table."),
-        ("[provider]\n", "[provider]\nregions.eu = {}\n", "[provider] has no key “base_url”; allowed: "),
-        ("[provider]\n", "[somebody]\n", "There is neither a [provider] table nor providers/adapters/example.py."),
+        (
+            "[provider]\n",
+            "[provider]\nregions.eu = {}\n",
+            "[provider] has no key “base_url”; allowed: ",
+        ),
+        (
+            "[provider]\n",
+            "[somebody]\n",
+            "There is neither a [provider] table nor providers/adapters/example.py.",
+        ),
         ("[provider]\n", "[provider\n", "Expected "),
     ],
 )
@@ -204,7 +279,9 @@ def test_a_mistake_is_answered_with_file_key_and_what_is_allowed(
     registry._registry.cache_clear()
     [message] = checks.adapters_are_sound(None)
     assert message.id == "modelkeep.E101"
-    assert message.msg.startswith(f"A provider cannot be loaded: models_catalog/data/example.toml: {problem}")
+    assert message.msg.startswith(
+        f"A provider cannot be loaded: models_catalog/data/example.toml: {problem}"
+    )
     with pytest.raises(SystemExit) as stopped:
         start.load_providers()
     assert stopped.value.code == message.msg
@@ -213,7 +290,9 @@ def test_a_mistake_is_answered_with_file_key_and_what_is_allowed(
 def test_description_and_region_labels_are_in_every_language(folder: Path) -> None:
     problem = r"must be a table with a text for each of en, zh-hans\.$"
     with pytest.raises(files.BadFile, match=rf"\[provider\] description {problem}"):
-        row(folder, ROW.replace("description.en", "description").replace("description.zh-hans", "#"))
+        row(
+            folder, ROW.replace("description.en", "description").replace("description.zh-hans", "#")
+        )
     regions = 'regions.eu = {label = "Europe", base_url = "https://eu.example.com"}\n'
     with pytest.raises(files.BadFile, match=rf"\[provider\.regions\.eu\] label {problem}"):
         row(folder, ROW.replace("base_url", f"{regions}#"))
@@ -221,9 +300,14 @@ def test_description_and_region_labels_are_in_every_language(folder: Path) -> No
 
 @pytest.mark.parametrize(
     ("slug", "words"),
-    [("anthropic", "models_catalog/data/anthropic.toml is missing."), ("deepseek", "deepseek.toml: The file is missing.")],
+    [
+        ("anthropic", "models_catalog/data/anthropic.toml is missing."),
+        ("deepseek", "deepseek.toml: The file is missing."),
+    ],
 )
-def test_an_adapter_without_a_file_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch, slug: str, words: str) -> None:
+def test_an_adapter_without_a_file_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, slug: str, words: str
+) -> None:
     for path in FOLDER.glob("*.toml"):
         if path.stem != slug:
             (folder / path.name).write_bytes(path.read_bytes())

@@ -34,8 +34,16 @@ def other(db: None) -> Tenant:
     return make_tenant("globex", with_keys=False)
 
 
-def make_plan(slug: str = "trial", *, limit: int = 10, is_on: bool = True, models: dict[str, int] | None = None) -> TrialPlan:
-    plan = TrialPlan.objects.create(slug=slug, label=slug.title(), provider=slug, limit=limit, is_on=is_on)
+def make_plan(
+    slug: str = "trial",
+    *,
+    limit: int = 10,
+    is_on: bool = True,
+    models: dict[str, int] | None = None,
+) -> TrialPlan:
+    plan = TrialPlan.objects.create(
+        slug=slug, label=slug.title(), provider=slug, limit=limit, is_on=is_on
+    )
     for model, credits in (models or {"small": 1, "large": 5}).items():
         TrialPlanModel.objects.create(plan=plan, model=model, credits=credits)
     return plan
@@ -46,7 +54,9 @@ def make_pool(tenant: Tenant, *, limit: int = 10, plan: TrialPlan | None = None)
     with all_tenants():
         pool = CreditPool.objects.create(tenant=tenant, plan=plan, limit=limit, plan_share=limit)
         if limit:
-            Grant.objects.create(tenant=tenant, pool=pool, amount=limit, reason="trial plan", actor="test")
+            Grant.objects.create(
+                tenant=tenant, pool=pool, amount=limit, reason="trial plan", actor="test"
+            )
     return pool
 
 
@@ -65,7 +75,12 @@ def request_for(pool: CreditPool, key: str = "k1", **fields: Any) -> HoldRequest
 
 
 def record_for(tenant: Tenant, **fields: Any) -> Record:
-    values: dict[str, Any] = {"tenant_id": tenant.pk, "request_id": "req-1", "operation": "chat.completions", "status": "ok"}
+    values: dict[str, Any] = {
+        "tenant_id": tenant.pk,
+        "request_id": "req-1",
+        "operation": "chat.completions",
+        "status": "ok",
+    }
     return Record(**(values | fields))
 
 

@@ -1,6 +1,8 @@
-"""Emptying tables between tests although call records are final: the triggers are dropped around it and made again.
+"""Emptying tables between tests although call records are final: the triggers are dropped around it
+and made again.
 
-What the migrations seeded is put back, because the next test of the process counts on it. Only tests do this. The product has no switch that lets a call record be changed or deleted.
+What the migrations seeded is put back, because the next test of the process counts on it. Only
+tests do this. The product has no switch that lets a call record be changed or deleted.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def without_triggers() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def flushing_drops_triggers() -> Iterator[None]:
-    """A test with `transaction=True` ends by emptying all tables: TRUNCATE on PostgreSQL, DELETE on SQLite."""
+    """A test with `transaction=True` ends by emptying all tables: TRUNCATE on PostgreSQL, DELETE on
+    SQLite.
+    """
     original = TransactionTestCase._fixture_teardown
 
     def teardown(self: Any) -> None:

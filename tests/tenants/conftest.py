@@ -16,7 +16,9 @@ from tests.factories import Workspace
 
 def master(number: int) -> str:
     """The base64 of master key `number`."""
-    return base64.b64encode(hashlib.sha256(b"master key %d of the tests" % number).digest()).decode()
+    return base64.b64encode(
+        hashlib.sha256(b"master key %d of the tests" % number).digest()
+    ).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -31,14 +33,18 @@ def master_keys(settings: Any) -> Callable[..., None]:
     """Set the installation's master keys: master_keys(2, 1) is "m2:...,m1:..."."""
 
     def choose(*numbers: int) -> None:
-        settings.MODELKEEP_MASTER_KEYS = ",".join(f"m{number}:{master(number)}" for number in numbers)
+        settings.MODELKEEP_MASTER_KEYS = ",".join(
+            f"m{number}:{master(number)}" for number in numbers
+        )
 
     return choose
 
 
 @pytest.fixture
 def vault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workspace, str], Any]:
-    """A registered model with a sealed column. vault(workspace, text) makes a row that holds `text`."""
+    """A registered model with a sealed column. vault(workspace, text) makes a row that holds
+    `text`.
+    """
     from providers.models import ProviderCredential
     from tenants.scope import tenant_scope
 
@@ -53,7 +59,12 @@ def vault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workspace, str], Any]:
 
     def store(workspace: Workspace, text: str, **fields: Any) -> models.Model:
         with tenant_scope(workspace.tenant):
-            row = ProviderCredential(tenant=workspace.tenant, provider="openai", name=fields.pop("name", text[:40]), **fields)
+            row = ProviderCredential(
+                tenant=workspace.tenant,
+                provider="openai",
+                name=fields.pop("name", text[:40]),
+                **fields,
+            )
             row.sealed = keys.seal(**binding(row), version=row.version, text=text)
             row.save()
         return row
@@ -78,5 +89,14 @@ def opened(row: Any, purpose: str = "call", **changed: Any) -> str:
 
     with tenant_scope(row.tenant_id):
         fresh = type(row).objects.get(pk=row.pk)
-    values = binding(fresh) | {"version": fresh.version, "token": fresh.sealed, "purpose": purpose, "subject": "credential:x"} | changed
+    values = (
+        binding(fresh)
+        | {
+            "version": fresh.version,
+            "token": fresh.sealed,
+            "purpose": purpose,
+            "subject": "credential:x",
+        }
+        | changed
+    )
     return keys.open_sealed(**values)

@@ -14,11 +14,19 @@ from tenants import checks
 from tests.factories import Workspace
 
 GOOD = base64.b64encode(hashlib.sha256(b"checks").digest()).decode()
-PUBLIC = {"SITE_URL": "https://hub.example.org", "ALLOWED_HOSTS": ["hub.example.org"], "MODELKEEP_DEMO_PROVIDER": False}
+PUBLIC = {
+    "SITE_URL": "https://hub.example.org",
+    "ALLOWED_HOSTS": ["hub.example.org"],
+    "MODELKEEP_DEMO_PROVIDER": False,
+}
 
 
 def found(**options: Any) -> dict[str, Any]:
-    return {message.id: message for message in run_checks(**options) if message.id and message.id.startswith("modelkeep.")}
+    return {
+        message.id: message
+        for message in run_checks(**options)
+        if message.id and message.id.startswith("modelkeep.")
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +50,10 @@ def test_a_first_start_is_silent() -> None:
         ({"MODELKEEP_MASTER_KEYS": f"m1:{GOOD}", "SECRET_KEY": GOOD}, "modelkeep.E007"),
         ({**PUBLIC, "DEBUG": True}, "modelkeep.W001"),
         ({"CONTENT_SECURITY_POLICY": ""}, "modelkeep.W004"),
-        ({"CONTENT_SECURITY_POLICY": "default-src 'none'; script-src 'unsafe-inline'"}, "modelkeep.W004"),
+        (
+            {"CONTENT_SECURITY_POLICY": "default-src 'none'; script-src 'unsafe-inline'"},
+            "modelkeep.W004",
+        ),
         ({"USE_TZ": False}, "modelkeep.W006"),
         ({"MODELKEEP_EGRESS_ALLOW": ["127.0.0.1:11434"]}, "modelkeep.W102"),
         ({"MODELKEEP_EGRESS_ALLOW": ["http://127.0.0.1:11434/v1"]}, "modelkeep.W102"),
@@ -51,7 +62,9 @@ def test_a_first_start_is_silent() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_is_named_with_a_hint(settings: Any, changed: dict[str, Any], expected: str) -> None:
+def test_what_is_wrong_is_named_with_a_hint(
+    settings: Any, changed: dict[str, Any], expected: str
+) -> None:
     for name, value in changed.items():
         setattr(settings, name, value)
     messages = found()
@@ -72,7 +85,9 @@ def on_database(monkeypatch: pytest.MonkeyPatch, vendor: str) -> None:
         ("sqlite", False, {"modelkeep.W002"}),
     ],
 )
-def test_a_server_that_others_reach(settings: Any, monkeypatch: pytest.MonkeyPatch, vendor: str, demo: bool, expected: set[str]) -> None:
+def test_a_server_that_others_reach(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, vendor: str, demo: bool, expected: set[str]
+) -> None:
     for name, value in (PUBLIC | {"MODELKEEP_DEMO_PROVIDER": demo}).items():
         setattr(settings, name, value)
     on_database(monkeypatch, vendor)
@@ -81,7 +96,11 @@ def test_a_server_that_others_reach(settings: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_whole_origins_may_be_allowed(settings: Any) -> None:
-    settings.MODELKEEP_EGRESS_ALLOW = ["http://127.0.0.1:11434", " https://models.example.org/", "http://[::1]:8000"]
+    settings.MODELKEEP_EGRESS_ALLOW = [
+        "http://127.0.0.1:11434",
+        " https://models.example.org/",
+        "http://[::1]:8000",
+    ]
     assert found() == {}
 
 
@@ -107,7 +126,15 @@ def test_the_wrong_master_key_is_seen_in_the_database(acme: Workspace, settings:
 
 
 @pytest.mark.parametrize(
-    ("host", "public"), [("localhost", False), ("127.0.0.1", False), ("[::1]", False), ("10.0.0.1", True), ("*", True), ("hub.local", True)]
+    ("host", "public"),
+    [
+        ("localhost", False),
+        ("127.0.0.1", False),
+        ("[::1]", False),
+        ("10.0.0.1", True),
+        ("*", True),
+        ("hub.local", True),
+    ],
 )
 def test_who_can_reach_it(settings: Any, host: str, public: bool) -> None:
     settings.ALLOWED_HOSTS = [host]

@@ -61,7 +61,9 @@ class TestInit:
         assert run_json("init", *self.ARGS) == {"workspace": "main", "owner": "owner@example.org"}
         assert (list(User.objects.order_by("pk").values()), list(Tenant.objects.values())) == before
         with tenant_scope(Tenant.objects.get(slug="main")):
-            assert AppKey.objects.count() == KeyPair.objects.count() == Membership.objects.count() == 1
+            assert (
+                AppKey.objects.count() == KeyPair.objects.count() == Membership.objects.count() == 1
+            )
 
     def test_for_people_it_says_where_to_go(self, db: None, settings: Any) -> None:
         settings.SITE_URL = "https://hub.example.org"
@@ -86,8 +88,16 @@ class TestInit:
         assert len({made["password"], made["operator_password"], made["app_key"]}) == 3
         assert len(made["password"]) >= 20
 
-    @pytest.mark.parametrize("args", [("--workspace", "Bad Slug", "--owner", "a@b.test"), ("--workspace", "main", "--owner", "nobody")])
-    def test_what_is_wrong_is_said_and_nothing_is_left(self, db: None, args: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ("--workspace", "Bad Slug", "--owner", "a@b.test"),
+            ("--workspace", "main", "--owner", "nobody"),
+        ],
+    )
+    def test_what_is_wrong_is_said_and_nothing_is_left(
+        self, db: None, args: tuple[str, ...]
+    ) -> None:
         with pytest.raises(CommandError):
             run("init", *args)
         assert not User.objects.exists()
@@ -102,7 +112,18 @@ class TestInit:
 
 class TestAppKey:
     def test_it_is_printed_once(self, acme: Workspace) -> None:
-        made = run_json("app_key", "acme", "--name", "ci", "--scopes", "use,read", "--models", "demo/chat", "--days", "3")
+        made = run_json(
+            "app_key",
+            "acme",
+            "--name",
+            "ci",
+            "--scopes",
+            "use,read",
+            "--models",
+            "demo/chat",
+            "--days",
+            "3",
+        )
         assert (made["workspace"], made["name"], made["scopes"]) == ("acme", "ci", ["read", "use"])
         principal = find_principal({"x-api-key": made["app_key"]})
         assert principal.allowed_models == {"demo/chat"}
@@ -122,13 +143,20 @@ class TestAppKey:
 
 
 class TestRotateAndVerify:
-    def test_all_workspaces(self, acme: Workspace, globex: Workspace, vault: Callable[..., Any]) -> None:
+    def test_all_workspaces(
+        self, acme: Workspace, globex: Workspace, vault: Callable[..., Any]
+    ) -> None:
         rows = [vault(acme, "sk-a"), vault(globex, "sk-g")]
         report = run_json("rotate_keys")
         assert (report["succeeded"], report["failed"]) == (2, 0)
         assert [opened(row) for row in rows] == ["sk-a", "sk-g"]
         verified = run_json("verify_keys")
-        assert (verified["key_pairs"], verified["sealed"], verified["sealed_failed"], verified["key_pairs_failed"]) == (4, 2, 0, 0)
+        assert (
+            verified["key_pairs"],
+            verified["sealed"],
+            verified["sealed_failed"],
+            verified["key_pairs_failed"],
+        ) == (4, 2, 0, 0)
 
     def test_one_workspace(self, acme: Workspace, globex: Workspace) -> None:
         run("rotate_keys", "acme")
@@ -138,7 +166,9 @@ class TestRotateAndVerify:
         with pytest.raises(CommandError, match="no workspace"):
             run("rotate_keys", "nowhere")
 
-    def test_what_does_not_open_fails_the_command(self, acme: Workspace, vault: Callable[..., Any]) -> None:
+    def test_what_does_not_open_fails_the_command(
+        self, acme: Workspace, vault: Callable[..., Any]
+    ) -> None:
         row = vault(acme, "sk-a")
         with tenant_scope(acme.tenant):
             type(row).objects.update(base_url="https://evil.example.com")
@@ -150,7 +180,9 @@ class TestRotateAndVerify:
         with pytest.raises(CommandError, match="could not be sealed anew"):
             call_command("rotate_keys", stdout=io.StringIO())
 
-    def test_a_new_master_key(self, db: None, request: Any, vault: Callable[..., Any], master_keys: Callable[..., None]) -> None:
+    def test_a_new_master_key(
+        self, db: None, request: Any, vault: Callable[..., Any], master_keys: Callable[..., None]
+    ) -> None:
         master_keys(1)
         acme: Workspace = request.getfixturevalue("acme")
         row = vault(acme, "sk-a")
@@ -161,7 +193,9 @@ class TestRotateAndVerify:
         assert opened(row) == "sk-a"
         assert run_json("verify_keys")["master_key_problems"] == []
 
-    def test_the_wrong_master_key(self, db: None, request: Any, master_keys: Callable[..., None]) -> None:
+    def test_the_wrong_master_key(
+        self, db: None, request: Any, master_keys: Callable[..., None]
+    ) -> None:
         master_keys(1)
         request.getfixturevalue("acme")
         master_keys(2)
@@ -190,9 +224,16 @@ class TestFirstStart:
     """In a process of its own: it runs before Django."""
 
     def start(self, folder: Path, *args: str, **variables: str) -> str:
-        env = {"PATH": os.environ["PATH"], "MODELKEEP_READ_DOTENV": "0", "DATA_DIR": str(folder), **variables}
+        env = {
+            "PATH": os.environ["PATH"],
+            "MODELKEEP_READ_DOTENV": "0",
+            "DATA_DIR": str(folder),
+            **variables,
+        }
         command = [sys.executable, "-m", "config.first_start", *args]
-        return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, cwd=ROOT, env=env, check=True, capture_output=True, text=True
+        ).stdout
 
     def test_secrets_for_the_owners_eyes_only(self, tmp_path: Path) -> None:
         folder = tmp_path / "new" / "data"
@@ -213,7 +254,9 @@ class TestFirstStart:
     def test_what_the_environment_gives_is_not_made(self, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").write_text("m1:" + "A" * 44)
         data = tmp_path / "data"
-        self.start(data, SECRET_KEY="x" * 50, MODELKEEP_MASTER_KEYS_FILE=str(tmp_path / "elsewhere"))
+        self.start(
+            data, SECRET_KEY="x" * 50, MODELKEEP_MASTER_KEYS_FILE=str(tmp_path / "elsewhere")
+        )
         assert list(data.iterdir()) == []
 
     def test_a_new_master_key_can_be_printed(self, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Who gets into a workspace: members, by the address in the URL; nobody else, and nobody learns that it exists."""
+"""Who gets into a workspace: members, by the address in the URL; nobody else, and nobody learns
+that it exists.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ LOGIN = "/accounts/login/"
 @page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
 def looked_at(request: Any) -> HttpResponse:
     assert active_tenant() == request.tenant.pk == request.principal.tenant_id
-    return HttpResponse(f"{request.tenant.slug} {request.principal.role} {Membership.objects.count()}")
+    return HttpResponse(
+        f"{request.tenant.slug} {request.principal.role} {Membership.objects.count()}"
+    )
 
 
 @page(Action.VIEW_MODELS)
@@ -65,7 +69,10 @@ def api(request: Any) -> HttpResponse:
 
 
 urlpatterns = [
-    path("t/<slug:workspace>/test/", include([path("page/", looked_at), path("stream/", streamed), path("delicate/", delicate)])),
+    path(
+        "t/<slug:workspace>/test/",
+        include([path("page/", looked_at), path("stream/", streamed), path("delicate/", delicate)]),
+    ),
     path("outside/", outside),
     path("api/v1/test/", api),
     *product,
@@ -105,7 +112,10 @@ class TestWorkspaces:
                 answer = getattr(signed_in(person), method)(f"/t/{slug}/test/page/")
                 assert answer.status_code == 404, (person, slug, method)
             bodies.add(
-                signed_in(person).get(f"/t/{slug}/test/page/").content.replace(slug.encode(), b"").replace(person.email.encode(), b"")
+                signed_in(person)
+                .get(f"/t/{slug}/test/page/")
+                .content.replace(slug.encode(), b"")
+                .replace(person.email.encode(), b"")
             )
         assert not any(b"Acme" in body for body in bodies)
 
@@ -118,9 +128,14 @@ class TestWorkspaces:
         assert signed_in(operator).get(f"/t/{tenant.slug}/test/page/").status_code == 404
 
     @pytest.mark.parametrize("slug", ["acme", "nowhere"])
-    def test_who_is_not_signed_in_is_asked_to_whether_it_exists_or_not(self, acme: Workspace, slug: str) -> None:
+    def test_who_is_not_signed_in_is_asked_to_whether_it_exists_or_not(
+        self, acme: Workspace, slug: str
+    ) -> None:
         answer = Client().get(f"/t/{slug}/test/page/?a=1")
-        assert (answer.status_code, answer["Location"]) == (302, f"{LOGIN}?next=/t/{slug}/test/page/%3Fa%3D1")
+        assert (answer.status_code, answer["Location"]) == (
+            302,
+            f"{LOGIN}?next=/t/{slug}/test/page/%3Fa%3D1",
+        )
 
     def test_a_suspended_workspace_refuses(self, acme: Workspace, stranger: User) -> None:
         Tenant.objects.filter(pk=acme.tenant.pk).update(status="suspended")
@@ -180,10 +195,16 @@ class TestPages:
     def test_a_refusal_names_the_role_and_whom_to_ask(self, acme: Workspace) -> None:
         answer = signed_in(acme.viewer).post("/t/acme/test/page/")
         assert answer.status_code == 403
-        assert "Your role (Viewer) cannot change models. Ask an admin: Acme admin, Acme owner." in answer.content.decode()
+        assert (
+            "Your role (Viewer) cannot change models. Ask an admin: Acme admin, Acme owner."
+            in answer.content.decode()
+        )
 
     def test_the_decorator_tells_the_walker(self) -> None:
-        assert looked_at.required_actions == {"GET": Action.VIEW_MODELS, "POST": Action.MANAGE_MODELS}  # type: ignore[attr-defined]
+        assert looked_at.required_actions == {
+            "GET": Action.VIEW_MODELS,
+            "POST": Action.MANAGE_MODELS,
+        }  # type: ignore[attr-defined]
 
 
 class TestRestApi:
@@ -196,7 +217,10 @@ class TestRestApi:
         assert (answer.status_code, answer.content) == (401, b"missing_key")
 
     def test_a_session_does_not_widen_a_key(self, acme: Workspace, globex: Workspace) -> None:
-        assert signed_in(acme.owner).get("/api/v1/test/", **globex.headers()).content == b"globex app_key"
+        assert (
+            signed_in(acme.owner).get("/api/v1/test/", **globex.headers()).content
+            == b"globex app_key"
+        )
 
     def test_no_cookie_is_looked_at(self, acme: Workspace, django_assert_num_queries: Any) -> None:
         client = signed_in(acme.owner)
@@ -219,7 +243,10 @@ class TestOperators:
         assert signed_in(operator).get("/admin/").status_code == 200
         for client in (Client(), signed_in(acme.owner)):
             answer = client.get("/admin/tenants/tenant/")
-            assert (answer.status_code, answer["Location"]) == (302, "/admin/login/?next=/admin/tenants/tenant/")
+            assert (answer.status_code, answer["Location"]) == (
+                302,
+                "/admin/login/?next=/admin/tenants/tenant/",
+            )
 
 
 class TestSessions:
@@ -241,7 +268,9 @@ class TestSessions:
         set_session(client, signed_in=int(time.time()) - django_settings.SESSION_COOKIE_AGE - 1)
         assert client.get("/t/acme/test/page/").status_code == 302
 
-    def test_it_is_not_written_by_every_request(self, acme: Workspace, django_assert_max_num_queries: Any) -> None:
+    def test_it_is_not_written_by_every_request(
+        self, acme: Workspace, django_assert_max_num_queries: Any
+    ) -> None:
         client = signed_in(acme.owner)
         client.get("/t/acme/test/page/")
         with django_assert_max_num_queries(4):  # session, person, membership, the view's own
@@ -249,7 +278,10 @@ class TestSessions:
 
 
 class TestHtmx:
-    HEADERS = {"HTTP_HX_REQUEST": "true", "HTTP_HX_CURRENT_URL": "http://testserver/t/acme/somewhere/?q=1"}
+    HEADERS = {
+        "HTTP_HX_REQUEST": "true",
+        "HTTP_HX_CURRENT_URL": "http://testserver/t/acme/somewhere/?q=1",
+    }
 
     def test_the_whole_page_goes_to_the_login_and_comes_back(self, acme: Workspace) -> None:
         answer = Client().post("/t/acme/test/page/", **self.HEADERS)
@@ -267,9 +299,18 @@ class TestFreshSignIn:
         assert signed_in(acme.owner).get("/t/acme/test/delicate/").status_code == 200
 
     @pytest.mark.parametrize(
-        ("age", "method", "status"), [(14, "get", 200), (16, "get", 302), (16, "post", 200), (29, "post", 200), (31, "post", 302)]
+        ("age", "method", "status"),
+        [
+            (14, "get", 200),
+            (16, "get", 302),
+            (16, "post", 200),
+            (29, "post", 200),
+            (31, "post", 302),
+        ],
     )
-    def test_an_old_one_is_repeated(self, acme: Workspace, age: int, method: str, status: int) -> None:
+    def test_an_old_one_is_repeated(
+        self, acme: Workspace, age: int, method: str, status: int
+    ) -> None:
         client = signed_in(acme.owner)
         set_session(client, proven=int(time.time()) - age * 60)
         answer = getattr(client, method)("/t/acme/test/delicate/")
@@ -288,18 +329,26 @@ class TestFreshSignIn:
         client = signed_in(acme.owner)
         set_session(client, proven=0)
         answer = client.get("/t/acme/test/delicate/", **TestHtmx.HEADERS)
-        assert (answer.status_code, answer["HX-Redirect"]) == (204, f"{LOGIN}?next=/t/acme/somewhere/%3Fq%3D1")
+        assert (answer.status_code, answer["HX-Redirect"]) == (
+            204,
+            f"{LOGIN}?next=/t/acme/somewhere/%3Fq%3D1",
+        )
 
     def test_typing_the_password_again_makes_it_fresh(self, acme: Workspace) -> None:
         client = signed_in(acme.owner)
         set_session(client, proven=0)
-        answer = client.post(f"{LOGIN}?next=/t/acme/test/delicate/", {"username": acme.owner.email, "password": PASSWORD})
+        answer = client.post(
+            f"{LOGIN}?next=/t/acme/test/delicate/",
+            {"username": acme.owner.email, "password": PASSWORD},
+        )
         assert (answer.status_code, answer["Location"]) == (302, "/t/acme/test/delicate/")
         assert client.get("/t/acme/test/delicate/").status_code == 200
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("key", ['"aaaaaaaa\\000bbbb"', '"aaaaaaaa\\377"', "x" * 5000, "A" * 32, "../../../../etc"])
+@pytest.mark.parametrize(
+    "key", ['"aaaaaaaa\\000bbbb"', '"aaaaaaaa\\377"', "x" * 5000, "A" * 32, "../../../../etc"]
+)
 def test_a_cookie_that_can_be_no_session_is_none(key: str) -> None:
     """Not a query either: PostgreSQL answers a NUL, which a quoted cookie can spell, with an error."""
     with CaptureQueriesContext(connection) as queries:
@@ -309,7 +358,9 @@ def test_a_cookie_that_can_be_no_session_is_none(key: str) -> None:
     assert len(queries) == 0
 
 
-def test_a_database_that_is_away_is_told_to_programs_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_is_told_to_programs_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def away(_headers: Any) -> Any:
         raise OperationalError("no connection")
 

@@ -9,7 +9,15 @@ import pytest
 
 from tenants.auth.permissions import Role
 from tenants.models import AuditEntry, ForeignTenant, Membership, TenantOwned
-from tenants.scope import EVERYONE, NoActiveTenant, abound, active_tenant, all_tenants, bound, tenant_scope
+from tenants.scope import (
+    EVERYONE,
+    NoActiveTenant,
+    abound,
+    active_tenant,
+    all_tenants,
+    bound,
+    tenant_scope,
+)
 from tests.factories import Workspace
 
 

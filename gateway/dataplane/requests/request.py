@@ -17,8 +17,9 @@ KEY_LENGTH: Final = 255  # characters of an Idempotency-Key
 
 
 class Presence:
-    """Whether the client is still there. `leave` cancels the call's task, but never inside `with presence:`, where a statement
-    of the ledger is under way whose outcome must be known."""
+    """Whether the client is still there. `leave` cancels the call's task, but never inside `with
+    presence:`, where a statement of the ledger is under way whose outcome must be known.
+    """
 
     __slots__ = ("_critical", "_task", "gone")
 
@@ -52,8 +53,9 @@ class Presence:
 class GatewayRequest:
     """What a surface asks for.
 
-    model: as the client wrote it, None for the scenario's default. body: OpenAI's JSON. key: the client's Idempotency-Key or "".
-    unit_key: what stands in for a missing one; unique for each call.
+    model: as the client wrote it, None for the scenario's default. body: OpenAI's JSON. key: the
+    client's Idempotency-Key or "". unit_key: what stands in for a missing one; unique for each
+    call.
     """
 
     principal: Principal

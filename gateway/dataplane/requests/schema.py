@@ -1,4 +1,6 @@
-"""What clients of the OpenAI-compatible endpoint send and expect: validation, lists, error bodies, event frames."""
+"""What clients of the OpenAI-compatible endpoint send and expect: validation, lists, error bodies,
+event frames.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def read(operation: Operation, body: Any) -> Asked:
     if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.")
     for name in FORBIDDEN_FIELDS.intersection(body):
-        raise bad_request(f"{name} cannot be sent with a call: addresses and keys are set on the workspace's provider pages.", name)
+        raise bad_request(
+            f"{name} cannot be sent with a call: addresses and keys are set on the workspace's provider pages.",
+            name,
+        )
     spec = OPERATIONS[operation]
     asked = Asked(_model(body), body)
     try:
@@ -61,7 +66,10 @@ def _model(body: Mapping[str, Any]) -> str | None:
     if model is None or model == "":
         return None
     if not isinstance(model, str) or len(model) > MODEL_LENGTH or not model.isprintable():
-        raise bad_request(f"model must be a string of at most {MODEL_LENGTH} characters: provider/model, a model or a scenario.", "model")
+        raise bad_request(
+            f"model must be a string of at most {MODEL_LENGTH} characters: provider/model, a model or a scenario.",
+            "model",
+        )
     return model
 
 

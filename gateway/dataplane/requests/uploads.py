@@ -1,4 +1,6 @@
-"""Reads the form of an upload: fields as a JSON body would hold them, and one file of the right kind."""
+"""Reads the form of an upload: fields as a JSON body would hold them, and one file of the right
+kind.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ class _Form:
         part = self.parts[-1]
         part.data += memoryview(data)[start:end]
         if part.filename is None and len(part.data) > FIELD_LIMIT:
-            raise bad_request(f"The field {part.name[:60]} is longer than {FIELD_LIMIT // 1024} KiB.")
+            raise bad_request(
+                f"The field {part.name[:60]} is longer than {FIELD_LIMIT // 1024} KiB."
+            )
         if len(part.data) > FILE_LIMIT:
             raise Refusal("too_large", "The file is larger than 25 MiB.", param="file")
 
@@ -82,7 +86,8 @@ class _Form:
 
 
 def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str, Any], Upload]:
-    """Return the fields and the file of a multipart body. A field whose name ends in [] becomes a list.
+    """Return the fields and the file of a multipart body. A field whose name ends in [] becomes a
+    list.
 
     Raises:
         Refusal: 400 for a malformed form, 413 for a file of more than 25 MiB, 415 for a file of
@@ -98,7 +103,9 @@ def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str
         parser.write(data)
         parser.finalize()
     except FormParserError:
-        raise bad_request("The form could not be read: it is no valid multipart/form-data.") from None
+        raise bad_request(
+            "The form could not be read: it is no valid multipart/form-data."
+        ) from None
     if not form.complete:
         raise bad_request("The form is cut off.")
     return _sorted(form.parts, file)
@@ -119,7 +126,9 @@ def _sorted(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload
     if upload is None:
         raise bad_request(f"{file.name} is missing.", file.name)
     if not file.accepts(upload.data):
-        raise Refusal("unsupported_media_type", f"The file is none of {file.formats}.", param=file.name)
+        raise Refusal(
+            "unsupported_media_type", f"The file is none of {file.formats}.", param=file.name
+        )
     return fields, upload
 
 

@@ -8,7 +8,11 @@ from typing import Final
 from providers.declaration.errors import Failure, ProviderError
 
 # How long this process leaves a credential alone before it has seen the state that was written.
-_REST: Final[Mapping[Failure, float]] = {Failure.RATE_LIMIT: 60.0, Failure.AUTH: 300.0, Failure.NO_FUNDS: 300.0}
+_REST: Final[Mapping[Failure, float]] = {
+    Failure.RATE_LIMIT: 60.0,
+    Failure.AUTH: 300.0,
+    Failure.NO_FUNDS: 300.0,
+}
 _LONGEST_REST: Final = 3600.0
 NOTED_FAILURES: Final = frozenset({*_REST, Failure.UNREACHABLE, Failure.NOT_AN_API})
 

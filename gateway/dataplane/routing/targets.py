@@ -22,7 +22,8 @@ ATTEMPTS: Final = 12  # of one call, over all targets and sources
 class Source:
     """Who pays for a call: one of the tenant's credentials, or a trial.
 
-    label: as in the call record. pool_key: what connections belong to. opened: access and secret texts, once they were needed.
+    label: as in the call record. pool_key: what connections belong to. opened: access and secret
+    texts, once they were needed.
     """
 
     label: str
@@ -81,7 +82,9 @@ class Route:
     expires: float
 
     def attempts(self, now: float) -> Iterator[tuple[Target, Source]]:
-        """What to try, in order. Sources that rest come last of their target: better a late answer than none."""
+        """What to try, in order. Sources that rest come last of their target: better a late answer
+        than none.
+        """
         number = 0
         for target in self.targets:
             for source in sorted(target.sources, key=lambda source: source.rests_until > now):

@@ -1,4 +1,6 @@
-"""Runs the few statements of the hot path on connections of its own: PostgreSQL in pipelines, SQLite in one thread."""
+"""Runs the few statements of the hot path on connections of its own: PostgreSQL in pipelines,
+SQLite in one thread.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,16 @@ class Database(Protocol):
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
 
     async def run(self, make: Callable[[], Steps[R]], *, together: bool = False) -> R:
-        """Run a step. together: it waits for no lock, so it may share a transaction with others that say so too."""
+        """Run a step. together: it waits for no lock, so it may share a transaction with others
+        that say so too.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of one call: its record and, for trials, what becomes of the hold. used None: all credits that were held."""
+    """The end of one call: its record and, for trials, what becomes of the hold. used None: all
+    credits that were held.
+    """
 
     record: Record
     hold_id: UUID | None = None
@@ -54,8 +60,20 @@ class Finish:
             yield from records.record_call(self.record, dialect)
             return None
         if self.voided:
-            return (yield from holds.void(hold_id=self.hold_id, record=self.record, reason=self.reason, dialect=dialect))
-        return (yield from holds.settle(hold_id=self.hold_id, record=self.record, used=self.used, reason=self.reason, dialect=dialect))
+            return (
+                yield from holds.void(
+                    hold_id=self.hold_id, record=self.record, reason=self.reason, dialect=dialect
+                )
+            )
+        return (
+            yield from holds.settle(
+                hold_id=self.hold_id,
+                record=self.record,
+                used=self.used,
+                reason=self.reason,
+                dialect=dialect,
+            )
+        )
 
 
 class Spool(Protocol):
@@ -85,32 +103,47 @@ class Store:
     async def touch(self, app_key_id: UUID) -> None:
         """Write an app key's last use. Raises DatabaseAway."""
         now = datetime.now(UTC)
-        await self._database.execute(self._touch_sql, touch_parameters(app_key_id, now, self._dialect))
+        await self._database.execute(
+            self._touch_sql, touch_parameters(app_key_id, now, self._dialect)
+        )
 
     async def hold(self, request: HoldRequest) -> HoldResult:
         """Reserve credits. Raises DatabaseAway: nothing may be sent then."""
         result = await self._database.run(lambda: holds.hold(request, self._dialect))
         if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
             # Our own insert, made before a connection broke and repeated on another one.
-            return HoldResult(HoldState.HELD, result.hold_id, result.settled, result.held, result.left)
+            return HoldResult(
+                HoldState.HELD, result.hold_id, result.settled, result.held, result.left
+            )
         return result
 
     async def mark_sent(self, *, tenant_id: UUID, hold_id: UUID) -> bool:
-        """Note that the request is about to leave; False: the hold is finished, do not send. Raises DatabaseAway."""
-        return await self._database.run(lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect))
+        """Note that the request is about to leave; False: the hold is finished, do not send. Raises
+        DatabaseAway.
+        """
+        return await self._database.run(
+            lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect)
+        )
 
     async def finish(self, finish: Finish) -> FinishResult | None:
-        """Settle or void and record, durably: in the database, or in the spool while the database is away."""
+        """Settle or void and record, durably: in the database, or in the spool while the database
+        is away.
+        """
         try:
             return await self.write(finish)
         except DatabaseAway:
-            logger.warning("The database is away: the end of call %s goes to the spool", finish.record.request_id)
+            logger.warning(
+                "The database is away: the end of call %s goes to the spool",
+                finish.record.request_id,
+            )
             await self._spool.append(finish)
             return None
 
     async def write(self, finish: Finish) -> FinishResult | None:
         """`finish` without the spool. Raises DatabaseAway."""
-        return await self._database.run(lambda: finish.steps(self._dialect), together=finish.hold_id is None)
+        return await self._database.run(
+            lambda: finish.steps(self._dialect), together=finish.hold_id is None
+        )
 
 
 def make_database(settings: dict[str, Any]) -> Database:

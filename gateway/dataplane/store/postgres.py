@@ -61,11 +61,13 @@ class _Batch:
 
 
 class Connection:
-    """One connection in pipeline mode. A statement counts as done when its sync was answered: only then is it committed.
+    """One connection in pipeline mode. A statement counts as done when its sync was answered: only
+    then is it committed.
 
-    together: statements that wait at the same time share a transaction, one write to the socket and one commit; the next batch leaves
-    when the one before it is done. For statements that can never wait for one another's locks. Where one fails, each is made again
-    alone, so that it takes none of its neighbours with it. Else each is sent at once, as a transaction of its own.
+    together: statements that wait at the same time share a transaction, one write to the socket and
+    one commit; the next batch leaves when the one before it is done. For statements that can never
+    wait for one another's locks. Where one fails, each is made again alone, so that it takes none
+    of its neighbours with it. Else each is sent at once, as a transaction of its own.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, together: bool) -> None:
@@ -93,8 +95,12 @@ class Connection:
         return len(self._queue) + sum(len(batch.statements) for batch in self._sent)
 
     def send(self, sql: str, params: tuple[Any, ...]) -> asyncio.Future[Rows]:
-        """Send one statement; the future brings its rows, or DatabaseAway where the connection breaks."""
-        statement = _Statement(sql, [_dump(value) for value in params], self._loop.create_future(), self._loop.time())
+        """Send one statement; the future brings its rows, or DatabaseAway where the connection
+        breaks.
+        """
+        statement = _Statement(
+            sql, [_dump(value) for value in params], self._loop.create_future(), self._loop.time()
+        )
         if self._timer is None:
             self._timer = self._loop.call_later(WAIT_SECONDS, self._look_at_the_clock)
         if not self._together:
@@ -122,7 +128,10 @@ class Connection:
 
     def _send_batch(self, statements: Sequence[_Statement]) -> None:
         batch = _Batch(statements)
-        names = [self._names.get(statement.sql) or self._prepare(statement.sql) for statement in statements]
+        names = [
+            self._names.get(statement.sql) or self._prepare(statement.sql)
+            for statement in statements
+        ]
         self._sent.append(batch)
         for name, statement in zip(names, statements, strict=True):
             self._pgconn.send_query_prepared(name, statement.values)
@@ -171,11 +180,17 @@ class Connection:
         if result.status in _WORKING:
             if batch.answered < len(batch.statements):
                 self._transformer.set_pgresult(result)
-                batch.statements[batch.answered].rows = self._transformer.load_rows(0, result.ntuples, tuple)
+                batch.statements[batch.answered].rows = self._transformer.load_rows(
+                    0, result.ntuples, tuple
+                )
                 batch.answered += 1
         elif batch.problem is None:  # what follows in the same batch was only left out
             message = result.error_message.decode(errors="replace")
-            away = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (b"57", b"08", b"53")
+            away = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (
+                b"57",
+                b"08",
+                b"53",
+            )
             batch.problem = DatabaseAway(message) if away else StatementFailed(message)
 
     def _end(self, batch: _Batch) -> None:
@@ -184,7 +199,8 @@ class Connection:
                 if not statement.future.done():
                     statement.future.set_result(statement.rows)
         elif not batch.statements:
-            # What was to run it fails next. Forgetting the names makes later ones prepare anew: a table may exist by then.
+            # What was to run it fails next. Forgetting the names makes later ones prepare anew: a
+            # table may exist by then.
             self._names.clear()
             logger.error("PostgreSQL refused to prepare a statement: %s", batch.problem)
         elif len(batch.statements) == 1 or isinstance(batch.problem, DatabaseAway):
@@ -227,7 +243,10 @@ class Connection:
 
 def _numbered(sql: str) -> bytes:
     pieces = sql.split("%s")
-    return "".join(piece + (f"${number}" if number < len(pieces) else "") for number, piece in enumerate(pieces, 1)).encode()
+    return "".join(
+        piece + (f"${number}" if number < len(pieces) else "")
+        for number, piece in enumerate(pieces, 1)
+    ).encode()
 
 
 # A parameter in PostgreSQL's text form; the server knows the types from the statement.
@@ -263,7 +282,11 @@ class _Lane:
 
     @property
     def load(self) -> int:
-        return self._connection.load if self._connection is not None and self._connection.is_open else 1_000
+        return (
+            self._connection.load
+            if self._connection is not None and self._connection.is_open
+            else 1_000
+        )
 
     def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
         """The rows, to be awaited. Raises DatabaseAway there, also where the answer takes too long."""
@@ -285,7 +308,9 @@ class _Lane:
 
     async def _connect(self) -> Connection:
         try:
-            raw = await psycopg.AsyncConnection.connect(**self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS)
+            raw = await psycopg.AsyncConnection.connect(
+                **self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
+            )
         except (psycopg.Error, OSError) as problem:
             raise DatabaseAway(str(problem)) from problem
         self._connection = Connection(raw, together=self._together)
@@ -303,8 +328,10 @@ class _Lane:
 
 
 class PostgresDatabase:
-    """Reads go through one connection; records of own-key calls share transactions on others; the ledger's steps, which lock rows, go
-    each alone through the one that has least to do. All are opened when first used."""
+    """Reads go through one connection; records of own-key calls share transactions on others; the
+    ledger's steps, which lock rows, go each alone through the one that has least to do. All are
+    opened when first used.
+    """
 
     dialect = POSTGRES
 
@@ -315,7 +342,9 @@ class PostgresDatabase:
         self._alone = [_Lane(conninfo) for _number in range(ALONE)]
 
     async def open(self) -> None:
-        """The connections come with the first statements: a server starts while its database is still away."""
+        """The connections come with the first statements: a server starts while its database is
+        still away.
+        """
 
     async def close(self) -> None:
         for lane in (self._reads, *self._shared, *self._alone):
@@ -339,7 +368,9 @@ class PostgresDatabase:
 
 
 async def _again(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Rows:
-    """Every statement here may be made twice: one that met a broken connection is sent once more on a new one."""
+    """Every statement here may be made twice: one that met a broken connection is sent once more on
+    a new one.
+    """
     try:
         return await lane.send(sql, params)
     except DatabaseAway:
@@ -351,6 +382,16 @@ def _load(lane: _Lane) -> int:
 
 
 def _conninfo(settings: dict[str, Any]) -> dict[str, Any]:
-    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-    options = {name: value for name, value in settings.get("OPTIONS", {}).items() if isinstance(value, str | int)}
+    named = {
+        "dbname": "NAME",
+        "user": "USER",
+        "password": "PASSWORD",
+        "host": "HOST",
+        "port": "PORT",
+    }
+    options = {
+        name: value
+        for name, value in settings.get("OPTIONS", {}).items()
+        if isinstance(value, str | int)
+    }
     return options | {name: settings[key] for name, key in named.items() if settings.get(key)}

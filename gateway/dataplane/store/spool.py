@@ -1,4 +1,6 @@
-"""Ends of calls that the database could not take: one line each in a file, made durable, written to the database later."""
+"""Ends of calls that the database could not take: one line each in a file, made durable, written to
+the database later.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,16 @@ from quotas.ledger.records import Record
 
 logger = logging.getLogger(__name__)
 FILE: Final = "spool.jsonl"
-REJECTED: Final = "spool.rejected.jsonl"  # lines the database will never take; an operator looks at them
+REJECTED: Final = (
+    "spool.rejected.jsonl"  # lines the database will never take; an operator looks at them
+)
 
 
 class Spool:
     """A file shared by the processes of one machine. `folder`: DATA_DIR.
 
-    A line that was acknowledged is on the disk. Replaying it twice is harmless, so a process that dies while it replays loses nothing.
+    A line that was acknowledged is on the disk. Replaying it twice is harmless, so a process that
+    dies while it replays loses nothing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,10 +43,14 @@ class Spool:
 
     async def append(self, finish: Finish) -> None:
         """Write one line and wait until it is on the disk."""
-        await asyncio.to_thread(self._append, self._path, orjson.dumps(asdict(finish), default=str) + b"\n")
+        await asyncio.to_thread(
+            self._append, self._path, orjson.dumps(asdict(finish), default=str) + b"\n"
+        )
 
     async def replay(self, write: Callable[[Finish], Coroutine[Any, Any, Any]]) -> int:
-        """Hand every line to `write`; how many it took. Stops, and keeps all, where it raises DatabaseAway."""
+        """Hand every line to `write`; how many it took. Stops, and keeps all, where it raises
+        DatabaseAway.
+        """
         if not self._has_lines():
             return 0
         loop = asyncio.get_running_loop()
@@ -80,7 +89,10 @@ class Spool:
         except DatabaseAway:
             raise
         except Exception:
-            logger.exception("A line of the spool cannot be written to the database; it is kept in %s", self._rejected)
+            logger.exception(
+                "A line of the spool cannot be written to the database; it is kept in %s",
+                self._rejected,
+            )
             self._append(self._rejected, line + b"\n")
 
 
@@ -104,4 +116,10 @@ def _read(line: bytes) -> Finish:
     record["time"] = datetime.fromisoformat(record["time"])
     record["cost"] = Decimal(record["cost"]) if record["cost"] is not None else None
     hold_id = UUID(stored["hold_id"]) if stored["hold_id"] else None
-    return Finish(Record(**record), hold_id, voided=stored["voided"], used=stored["used"], reason=stored["reason"])
+    return Finish(
+        Record(**record),
+        hold_id,
+        voided=stored["voided"],
+        used=stored["used"],
+        reason=stored["reason"],
+    )

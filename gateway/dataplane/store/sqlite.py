@@ -1,4 +1,6 @@
-"""The data plane's SQLite connections: one thread that writes in groups, one connection for reads by key."""
+"""The data plane's SQLite connections: one thread that writes in groups, one connection for reads
+by key.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,12 @@ class _Job:
 
 
 class SQLiteDatabase:
-    """Steps run in a thread, those that wait together in one IMMEDIATE transaction with a savepoint each: one commit, and
-    one fsync, then makes all of them durable before any of their callers goes on.
+    """Steps run in a thread, those that wait together in one IMMEDIATE transaction with a savepoint
+    each: one commit, and one fsync, then makes all of them durable before any of their callers goes
+    on.
 
-    Reads by a unique key stay in the event loop's thread: under WAL no reader waits for a writer, and a hop to a thread costs
-    five times the look-up.
+    Reads by a unique key stay in the event loop's thread: under WAL no reader waits for a writer,
+    and a hop to a thread costs five times the look-up.
     """
 
     dialect = SQLITE
@@ -76,13 +79,16 @@ class SQLiteDatabase:
         await self.run(steps)
 
     async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
-        """There is one writer, so that no step waits for another's lock: all may share a transaction, whatever `together` says."""
+        """There is one writer, so that no step waits for another's lock: all may share a
+        transaction, whatever `together` says.
+        """
         assert self._loop is not None, "open() comes first"
         future = self._loop.create_future()
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
 
-    # -- in the thread ------------------------------------------------------------------------------------------------
+    # -- in the thread
+    # ----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -122,7 +128,13 @@ class SQLiteDatabase:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -1,4 +1,6 @@
-"""Load a newer state of the shipped model facts, look at it first, take it back, or write down what is in effect."""
+"""Load a newer state of the shipped model facts, look at it first, take it back, or write down what
+is in effect.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,32 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 class Command(ServiceCommand):
     help = (
-        "Load a snapshot of models, limits and prices for all workspaces; what a workspace overrode stays. A file that is older than what is "
-        "in effect is refused, and so is one that drops models or more than doubles or halves a price, unless --accept says so."
+        "Load a snapshot of models, limits and prices for all workspaces; what a workspace "
+        "overrode stays. A file that is older than what is "
+        "in effect is refused, and so is one that drops models or more than doubles or halves a "
+        "price, unless --accept says so."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("file", nargs="?", metavar="FILE", help="a JSON snapshot; - for standard input or output")
-        parser.add_argument("--dry-run", action="store_true", help="show the differences and change nothing")
-        parser.add_argument("--accept", action="store_true", help="take dropped models and jumps of prices as they are")
+        parser.add_argument(
+            "file",
+            nargs="?",
+            metavar="FILE",
+            help="a JSON snapshot; - for standard input or output",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show the differences and change nothing"
+        )
+        parser.add_argument(
+            "--accept",
+            action="store_true",
+            help="take dropped models and jumps of prices as they are",
+        )
         way = parser.add_mutually_exclusive_group()
-        way.add_argument("--previous", action="store_true", help="bring back what was in effect before")
+        way.add_argument(
+            "--previous", action="store_true", help="bring back what was in effect before"
+        )
         way.add_argument("--export", action="store_true", help="write what is in effect into FILE")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,21 +55,31 @@ class Command(ServiceCommand):
             if options["export"]:
                 self._export(options["file"])
             elif options["previous"]:
-                self._say(options, refresh.restore_previous(actor=COMMAND, dry_run=options["dry_run"]))
+                self._say(
+                    options, refresh.restore_previous(actor=COMMAND, dry_run=options["dry_run"])
+                )
             else:
                 self._load(options)
 
     def _load(self, options: dict[str, Any]) -> None:
         try:
-            data = sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
-            outcome = refresh.load(actor=COMMAND, data=data, accept=options["accept"], dry_run=options["dry_run"])
+            data = (
+                sys.stdin.buffer.read()
+                if options["file"] == "-"
+                else Path(options["file"]).read_bytes()
+            )
+            outcome = refresh.load(
+                actor=COMMAND, data=data, accept=options["accept"], dry_run=options["dry_run"]
+            )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from None
         except BadFact as error:
             raise CommandError(f"{options['file']}: {error}") from None
         except NeedsSecondLook as error:
             lines = "\n".join(f"  {change}" for change in error.outcome.grave)
-            raise CommandError(f"{error.message}\n{lines}\nNothing was changed. Where this is right, repeat it with --accept.") from None
+            raise CommandError(
+                f"{error.message}\n{lines}\nNothing was changed. Where this is right, repeat it with --accept."
+            ) from None
         self._say(options, outcome)
 
     def _export(self, name: str) -> None:
@@ -67,12 +94,20 @@ class Command(ServiceCommand):
 
     def _say(self, options: dict[str, Any], outcome: Outcome) -> None:
         lines = [f"  {'! ' if change.is_grave else ''}{change}" for change in outcome.changes]
-        lines += [f"  skipped: this release does not know the provider {slug}" for slug in outcome.skipped]
+        lines += [
+            f"  skipped: this release does not know the provider {slug}" for slug in outcome.skipped
+        ]
         head = f"{len(outcome.changes)} differences" if outcome.changes else "No differences"
-        done = "nothing was changed" if options["dry_run"] else f"the facts of {outcome.date} are in effect"
+        done = (
+            "nothing was changed"
+            if options["dry_run"]
+            else f"the facts of {outcome.date} are in effect"
+        )
         values = {
             "date": outcome.date.isoformat(),
             "applied": not options["dry_run"],
             "changes": [str(change) for change in outcome.changes],
         }
-        self.answer(options, values | {"skipped": list(outcome.skipped)}, [*lines, f"{head}; {done}."])
+        self.answer(
+            options, values | {"skipped": list(outcome.skipped)}, [*lines, f"{head}; {done}."]
+        )

@@ -1,4 +1,6 @@
-"""Messages of a neutral chat as Anthropic's turns of content blocks (https://docs.anthropic.com/en/api/messages)."""
+"""Messages of a neutral chat as Anthropic's turns of content blocks
+(https://docs.anthropic.com/en/api/messages).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ REPLAYED = ("thinking", "redacted_thinking")
 
 
 def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
-    """All system and developer messages in one, and an instruction of ours; blocks where one is marked for caching, else a text."""
+    """All system and developer messages in one, and an instruction of ours; blocks where one is
+    marked for caching, else a text.
+    """
     blocks = [
         block
         for message in messages
@@ -76,7 +80,11 @@ def blocks_of(message: Mapping[str, Any]) -> tuple[str, list[Block]]:
 
 def assistant_blocks(message: Mapping[str, Any]) -> list[Block]:
     """Reasoning that must be replayed with its signature, then text, then tool calls."""
-    blocks = [block for block in message.get("provider_blocks") or () if isinstance(block, dict) and block.get("type") in REPLAYED]
+    blocks = [
+        block
+        for block in message.get("provider_blocks") or ()
+        if isinstance(block, dict) and block.get("type") in REPLAYED
+    ]
     blocks += content_blocks(message.get("content"))
     return blocks + [tool_use(call) for call in message.get("tool_calls") or ()]
 
@@ -84,14 +92,21 @@ def assistant_blocks(message: Mapping[str, Any]) -> list[Block]:
 def tool_use(call: Any) -> Block:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
-        raise CannotExpress("This provider takes tool calls of type function only.", param="messages")
+        raise CannotExpress(
+            "This provider takes tool calls of type function only.", param="messages"
+        )
     try:
         arguments = orjson.loads(function.get("arguments") or "{}")
     except orjson.JSONDecodeError:
         raise CannotExpress("A tool call's arguments are no JSON.", param="messages") from None
     if not isinstance(arguments, dict):
         raise CannotExpress("A tool call's arguments are no JSON object.", param="messages")
-    return {"type": "tool_use", "id": tool_id(call.get("id")), "name": function.get("name"), "input": arguments}
+    return {
+        "type": "tool_use",
+        "id": tool_id(call.get("id")),
+        "name": function.get("name"),
+        "input": arguments,
+    }
 
 
 def tool_result(message: Mapping[str, Any]) -> Block:
@@ -110,13 +125,17 @@ def tool_id(value: Any) -> str:
 
 
 def content_blocks(content: Any) -> list[Block]:
-    """A message's content, a text or parts; texts of nothing but blanks are left out, they would be refused."""
+    """A message's content, a text or parts; texts of nothing but blanks are left out, they would be
+    refused.
+    """
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content.strip() else []
     if content is None:
         return []
     if not isinstance(content, list):
-        raise CannotExpress("A message's content must be a text or a list of parts.", param="messages")
+        raise CannotExpress(
+            "A message's content must be a text or a list of parts.", param="messages"
+        )
     return [block for part in content for block in part_blocks(part)]
 
 
@@ -132,8 +151,14 @@ def part_blocks(part: Any) -> Iterator[Block]:
         case "file":
             block = document_block(part.get("file"))
         case _:
-            raise CannotExpress(f"This provider does not take content of type {str(kind)[:40]!r}.", param="messages")
-    yield {**block, "cache_control": part["cache_control"]} if isinstance(part.get("cache_control"), dict) else block
+            raise CannotExpress(
+                f"This provider does not take content of type {str(kind)[:40]!r}.", param="messages"
+            )
+    yield (
+        {**block, "cache_control": part["cache_control"]}
+        if isinstance(part.get("cache_control"), dict)
+        else block
+    )
 
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)\Z", re.S)
@@ -144,7 +169,10 @@ def image_block(image: Any) -> Block:
     if not isinstance(url, str) or not url:
         raise CannotExpress("An image has no url.", param="messages")
     if match := _DATA_URL.match(url):
-        return {"type": "image", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
+        return {
+            "type": "image",
+            "source": {"type": "base64", "media_type": match[1], "data": match[2]},
+        }
     if url.startswith("https://"):
         return {"type": "image", "source": {"type": "url", "url": url}}
     raise CannotExpress("An image must be an https address or a base64 data URL.", param="messages")
@@ -155,8 +183,13 @@ def document_block(file: Any) -> Block:
     data = file.get("file_data") if isinstance(file, dict) else None
     match = _DATA_URL.match(data) if isinstance(data, str) else None
     if match is None:
-        raise CannotExpress("A file must be given as file_data, a base64 data URL.", param="messages")
-    block: Block = {"type": "document", "source": {"type": "base64", "media_type": match[1], "data": match[2]}}
+        raise CannotExpress(
+            "A file must be given as file_data, a base64 data URL.", param="messages"
+        )
+    block: Block = {
+        "type": "document",
+        "source": {"type": "base64", "media_type": match[1], "data": match[2]},
+    }
     if match[1].startswith("text/"):
         block["source"] = {"type": "text", "media_type": "text/plain", "data": decoded(match[2])}
     if isinstance(file.get("filename"), str):

@@ -1,4 +1,6 @@
-"""Anthropic's messages to neutral chat answers, whole and streamed; its errors and its list of models."""
+"""Anthropic's messages to neutral chat answers, whole and streamed; its errors and its list of
+models.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,15 @@ def finish_of(stop_reason: Any) -> str:
 
 
 def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
-    """Neutral usage, for the ledger and for the client. Anthropic's input_tokens leave cached ones out; ours hold them."""
+    """Neutral usage, for the ledger and for the client. Anthropic's input_tokens leave cached ones
+    out; ours hold them.
+    """
     if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
         return None, None
-    read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    read, written = (
+        _count(usage, "cache_read_input_tokens"),
+        _count(usage, "cache_creation_input_tokens"),
+    )
     prompt = _count(usage, "input_tokens") + read + written
     details = usage.get("output_tokens_details")
     thought = details.get("thinking_tokens") if isinstance(details, dict) else None
@@ -55,7 +62,13 @@ def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
     }
     if isinstance(thought, int):
         shown["completion_tokens_details"] = {"reasoning_tokens": thought}
-    usage_told = Usage(prompt, completion, read, thought if isinstance(thought, int) else None, cache_write_tokens=written or None)
+    usage_told = Usage(
+        prompt,
+        completion,
+        read,
+        thought if isinstance(thought, int) else None,
+        cache_write_tokens=written or None,
+    )
     return usage_told, shown
 
 
@@ -71,16 +84,34 @@ def answer_of(body: dict[str, Any]) -> Answer:
         raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
     usage, shown = usage_of(body.get("usage"))
     finish = finish_of(body.get("stop_reason"))
-    choice = {"index": 0, "message": message_of([b for b in blocks if isinstance(b, dict)]), "logprobs": None, "finish_reason": finish}
-    head = {"id": body.get("id"), "object": "chat.completion", "created": int(time.time()), "model": body.get("model")}
-    return Answer({**head, "choices": [choice]} | ({"usage": shown} if shown else {}), usage, finish_reason=finish)
+    choice = {
+        "index": 0,
+        "message": message_of([b for b in blocks if isinstance(b, dict)]),
+        "logprobs": None,
+        "finish_reason": finish,
+    }
+    head = {
+        "id": body.get("id"),
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.get("model"),
+    }
+    return Answer(
+        {**head, "choices": [choice]} | ({"usage": shown} if shown else {}),
+        usage,
+        finish_reason=finish,
+    )
 
 
 def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
     thoughts = [block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"]
     calls = [tool_call(block) for block in blocks if block.get("type") == "tool_use"]
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None if calls else "", "refusal": None}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(texts) if texts else None if calls else "",
+        "refusal": None,
+    }
     if "".join(thoughts):
         message["reasoning_content"] = "".join(thoughts)
     if calls:
@@ -92,16 +123,27 @@ def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def tool_call(block: dict[str, Any]) -> dict[str, Any]:
     arguments = orjson.dumps(block.get("input") or {}).decode()
-    return {"id": block.get("id"), "type": "function", "function": {"name": block.get("name"), "arguments": arguments}}
+    return {
+        "id": block.get("id"),
+        "type": "function",
+        "function": {"name": block.get("name"), "arguments": arguments},
+    }
 
 
 class MessageDecoder(EventStream):
-    """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the text itself."""
+    """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the
+    text itself.
+    """
 
     def __init__(self, errors: ErrorMap) -> None:
         super().__init__()
         self._errors = errors
-        self._head: dict[str, Any] = {"id": "msg", "object": "chat.completion.chunk", "created": int(time.time()), "model": ""}
+        self._head: dict[str, Any] = {
+            "id": "msg",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": "",
+        }
         self._text_start = self._start_of_text()
         self._tools: dict[int, int] = {}  # block's index -> tool's index
         self._pending: dict[int, str] = {}  # tool blocks whose input came whole or not at all
@@ -173,14 +215,28 @@ class MessageDecoder(EventStream):
                 piece = delta.get("partial_json") or ""
                 if piece and index in self._tools:
                     self._pending.pop(index, None)
-                    return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": piece}}]}, len(piece))
+                    return self._piece(
+                        {
+                            "tool_calls": [
+                                {"index": self._tools[index], "function": {"arguments": piece}}
+                            ]
+                        },
+                        len(piece),
+                    )
         return ()
 
     def _text(self, text: str) -> Sequence[Frame]:
         if not text:
             return ()
         self.output_characters += len(text)
-        return [Frame(self._text_start + orjson.dumps(text) + b'},"logprobs":null,"finish_reason":null}]}', True)]
+        return [
+            Frame(
+                self._text_start
+                + orjson.dumps(text)
+                + b'},"logprobs":null,"finish_reason":null}]}',
+                True,
+            )
+        ]
 
     def _block_start(self, block: dict[str, Any], index: int) -> Sequence[Frame]:
         match block.get("type"):
@@ -188,13 +244,22 @@ class MessageDecoder(EventStream):
                 self._tools[index] = len(self._tools)
                 self._pending[index] = orjson.dumps(block.get("input") or {}).decode()
                 function = {"name": block.get("name"), "arguments": ""}
-                call = {"index": self._tools[index], "id": block.get("id"), "type": "function", "function": function}
+                call = {
+                    "index": self._tools[index],
+                    "id": block.get("id"),
+                    "type": "function",
+                    "function": function,
+                }
                 return self._piece({"tool_calls": [call]}, len(str(block.get("name"))))
             case "thinking" | "redacted_thinking":
                 self._thoughts[index] = dict(block)
                 if block["type"] == "thinking":
                     self._pieces[index] = [block.get("thinking") or ""]
-                return self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"])) if block.get("thinking") else ()
+                return (
+                    self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"]))
+                    if block.get("thinking")
+                    else ()
+                )
             case "text":
                 return self._text(block.get("text") or "")
         return ()
@@ -202,7 +267,14 @@ class MessageDecoder(EventStream):
     def _block_stop(self, index: int) -> Sequence[Frame]:
         if index in self._pending:  # no piece of input came: "" means {}
             arguments = self._pending.pop(index)
-            return self._piece({"tool_calls": [{"index": self._tools[index], "function": {"arguments": arguments}}]}, len(arguments))
+            return self._piece(
+                {
+                    "tool_calls": [
+                        {"index": self._tools[index], "function": {"arguments": arguments}}
+                    ]
+                },
+                len(arguments),
+            )
         if index in self._thoughts:
             thought = self._thoughts.pop(index)
             if pieces := self._pieces.pop(index, None):
@@ -216,14 +288,18 @@ class MessageDecoder(EventStream):
         frames = [self._frame({}, finish=self.finish_reason)]
         shown = usage_of(self._reported)[1]
         if shown:
-            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True))
+            frames.append(
+                Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
+            )
         return frames
 
     def _piece(self, delta: dict[str, Any], characters: int) -> Sequence[Frame]:
         self.output_characters += characters
         return [self._frame(delta, content=True)]
 
-    def _frame(self, delta: dict[str, Any], *, finish: str | None = None, content: bool = False) -> Frame:
+    def _frame(
+        self, delta: dict[str, Any], *, finish: str | None = None, content: bool = False
+    ) -> Frame:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
 
@@ -266,14 +342,20 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
         return plain_error(reply) if reply.status >= 400 else None
     kind, message = str(error.get("type") or ""), str(error.get("message") or "")
     searched = f"{message} {error.get('details') or ''}".lower()
-    failure = next((meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None) or _TYPES.get(kind)
+    failure = next(
+        (meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None
+    ) or _TYPES.get(kind)
     if kind == "not_found_error" and not message.startswith("model"):
         failure = Failure.NOT_AN_API
     if failure is None:
         failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
     wait = wait_asked_for(reply)
     return ProviderError(
-        failure, message or Reason("status_only", status=reply.status), status=reply.status, provider_code=kind, retry_after=wait
+        failure,
+        message or Reason("status_only", status=reply.status),
+        status=reply.status,
+        provider_code=kind,
+        retry_after=wait,
     )
 
 
@@ -306,7 +388,9 @@ _ABILITIES = {
 
 
 def _features(can: dict[str, Any]) -> frozenset[str]:
-    return frozenset({"tools"} | {feature for feature, path in _ABILITIES.items() if _is_supported(can, path)})
+    return frozenset(
+        {"tools"} | {feature for feature, path in _ABILITIES.items() if _is_supported(can, path)}
+    )
 
 
 def _is_supported(can: Any, path: tuple[str, ...]) -> bool:

@@ -1,4 +1,6 @@
-"""Neutral chat requests to Anthropic's messages format (https://docs.anthropic.com/en/api/messages)."""
+"""Neutral chat requests to Anthropic's messages format
+(https://docs.anthropic.com/en/api/messages).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from providers.wire.thinking import thinking_budget
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one that knows temperature, top_p and top_k
 VERSION = "2026-10-21"
 MAX_TOKENS = 4096  # where the model's maximum is not known: what the oldest models take
-MAX_TOKENS_CAP = 32_000  # a default beyond this holds a place in rate limits that hardly any answer needs
+MAX_TOKENS_CAP = (
+    32_000  # a default beyond this holds a place in rate limits that hardly any answer needs
+)
 MIN_BUDGET = 1024  # tokens
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
@@ -51,11 +55,17 @@ RulesOf = Callable[[str, ModelFacts], Rules]
 def anthropic_messages(*, auth: Auth, rules_of: RulesOf, path: str = "/messages") -> MakeExchange:
     """A MakeExchange for chat. rules_of: model's name and facts -> what the model takes."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = message_request(request, facts, rules_of(request.model, facts))
-        version = VERSION_WITH_SAMPLING if body.keys() & {"temperature", "top_p", "top_k"} else VERSION
+        version = (
+            VERSION_WITH_SAMPLING if body.keys() & {"temperature", "top_p", "top_k"} else VERSION
+        )
         headers = {**auth(access), "anthropic-version": version}
-        reply = yield post_json(url_of(provider, access, path), headers, body, stream=request.stream)
+        reply = yield post_json(
+            url_of(provider, access, path), headers, body, stream=request.stream
+        )
         if not request.stream:
             return answer_of(read_object(reply))
         if media_type(reply) in ("text/html", "application/json"):
@@ -75,12 +85,17 @@ def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[s
     body: dict[str, Any] = {"model": request.model, "messages": turns_of(messages)}
     if system := system_of(messages, instruction_of(given, rules)):
         body["system"] = system
-    body["max_tokens"] = given.get("max_completion_tokens") or given.get("max_tokens") or default_max_tokens(facts)
+    body["max_tokens"] = (
+        given.get("max_completion_tokens") or given.get("max_tokens") or default_max_tokens(facts)
+    )
     body.update(tools_of(given))
     body.update(thinking_of(given, rules, body))
     body.update(sampling_of(given, rules, body))
     if rules.schemas and (schema := schema_of(given)) is not None:
-        body["output_config"] = {**body.get("output_config", {}), "format": {"type": "json_schema", "schema": closed(schema)}}
+        body["output_config"] = {
+            **body.get("output_config", {}),
+            "format": {"type": "json_schema", "schema": closed(schema)},
+        }
     if stops := stops_of(given.get("stop")):
         body["stop_sequences"] = stops
     if isinstance(given.get("user"), str) and given["user"]:
@@ -113,7 +128,11 @@ def sampling_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
     """Sampling parameters for the models that still take them; never beside thinking."""
     if not rules.sampling or (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         return {}
-    chosen = {name: given[name] for name in ("temperature", "top_p", "top_k") if given.get(name) is not None}
+    chosen = {
+        name: given[name]
+        for name in ("temperature", "top_p", "top_k")
+        if given.get(name) is not None
+    }
     if "temperature" in chosen:
         if not rules.both_samplings:
             chosen.pop("top_p", None)
@@ -123,7 +142,9 @@ def sampling_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
 
 
 def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
-    """`reasoning_effort`, or a client's own `thinking`, in the words of the model. Raises CannotExpress."""
+    """`reasoning_effort`, or a client's own `thinking`, in the words of the model. Raises
+    CannotExpress.
+    """
     if isinstance(given.get("thinking"), dict):
         return own_thinking(given["thinking"], rules, body["max_tokens"])
     effort = given.get("reasoning_effort")
@@ -134,24 +155,35 @@ def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
     if rules.budget and (is_forced(body.get("tool_choice")) or is_unsigned(body["messages"])):
         return {}
     if rules.adaptive:
-        return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": nearest(effort, rules.efforts)}}
+        return {
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": nearest(effort, rules.efforts)},
+        }
     return budgeted(effort, body["max_tokens"])
 
 
 def own_thinking(wanted: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
-    """A client's own `thinking`: as it is where the model knows that kind, else in the kind it knows."""
+    """A client's own `thinking`: as it is where the model knows that kind, else in the kind it
+    knows.
+    """
     kind = wanted.get("type")
     if kind == "disabled":
         return without_thinking("thinking", rules)
     if kind == "enabled" and not rules.budget:
-        return {"thinking": {"type": "adaptive", "display": wanted.get("display", "summarized")}} if rules.adaptive else {}
+        return (
+            {"thinking": {"type": "adaptive", "display": wanted.get("display", "summarized")}}
+            if rules.adaptive
+            else {}
+        )
     if kind == "adaptive" and not rules.adaptive:
         return budgeted("medium", max_tokens) if rules.budget else {}
     return {"thinking": dict(wanted)}
 
 
 def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
-    """Only models that decide themselves must be told. Raises CannotExpress for those that cannot be."""
+    """Only models that decide themselves must be told. Raises CannotExpress for those that cannot
+    be.
+    """
     if rules.always:
         raise CannotExpress("This model always reasons.", param=param)
     return {"thinking": {"type": "disabled"}} if rules.adaptive else {}
@@ -160,11 +192,15 @@ def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
 def budgeted(effort: str, max_tokens: int) -> dict[str, Any]:
     """Nothing where the answer is too short to think before it."""
     budget = min(thinking_budget(effort), max_tokens - 1)
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
+    return (
+        {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
+    )
 
 
 def nearest(effort: str, known: tuple[str, ...]) -> str:
-    """The effort, or the highest one below it that the model knows; the provider answers for what nobody knows."""
+    """The effort, or the highest one below it that the model knows; the provider answers for what
+    nobody knows.
+    """
     if effort == "minimal":
         return "low"
     if effort in known or effort not in EFFORTS:
@@ -178,7 +214,9 @@ def is_forced(choice: Any) -> bool:
 
 
 def is_unsigned(turns: list[Block]) -> bool:
-    """Whether tools were called without a thought that could be replayed, as by another provider: then thinking cannot go on."""
+    """Whether tools were called without a thought that could be replayed, as by another provider:
+    then thinking cannot go on.
+    """
     if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
         return False
     return turns[-2]["content"][0]["type"] not in REPLAYED
@@ -194,7 +232,9 @@ def schema_of(given: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     schema = (wanted.get("json_schema") or {}).get("schema")
     if not isinstance(schema, dict):
-        raise CannotExpress("response_format.json_schema.schema is missing.", param="response_format")
+        raise CannotExpress(
+            "response_format.json_schema.schema is missing.", param="response_format"
+        )
     return schema
 
 
@@ -205,7 +245,11 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     found = {name: closed(value) for name, value in schema.items()}
-    return {**found, "additionalProperties": False} if found.get("type") == "object" and "additionalProperties" not in found else found
+    return (
+        {**found, "additionalProperties": False}
+        if found.get("type") == "object" and "additionalProperties" not in found
+        else found
+    )
 
 
 def instruction_of(given: Mapping[str, Any], rules: Rules) -> str:
@@ -237,7 +281,9 @@ def tool_of(tool: Any) -> Block:
     schema = function.get("parameters") or {}
     block: Block = {
         "name": function["name"],
-        "input_schema": {"type": "object", **schema} if "type" in schema else {"type": "object", "properties": {}, **schema},
+        "input_schema": {"type": "object", **schema}
+        if "type" in schema
+        else {"type": "object", "properties": {}, **schema},
     }
     if function.get("description"):
         block["description"] = function["description"]
@@ -253,7 +299,11 @@ def choice_of(choice: Any) -> Block | None:
         return None
     if isinstance(choice, str) and choice in _CHOICES:
         return {"type": _CHOICES[choice]}
-    if isinstance(choice, dict) and choice.get("type") == "function" and isinstance(choice.get("function"), dict):
+    if (
+        isinstance(choice, dict)
+        and choice.get("type") == "function"
+        and isinstance(choice.get("function"), dict)
+    ):
         return {"type": "tool", "name": choice["function"].get("name")}
     raise CannotExpress("This provider does not know this tool_choice.", param="tool_choice")
 

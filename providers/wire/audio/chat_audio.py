@@ -1,4 +1,6 @@
-"""Transcription by a chat model that listens: the upload becomes a message, the answer's text the transcript."""
+"""Transcription by a chat model that listens: the upload becomes a message, the answer's text the
+transcript.
+"""
 
 from __future__ import annotations
 
@@ -33,18 +35,39 @@ _MEDIA_TYPE = re.compile(r"audio/[\w.+-]+|video/(?:mp4|webm)")
 
 
 def chat_transcriptions(
-    *, auth: Auth, version: str = "/v1", limit: int, options: Callable[[dict[str, Any]], dict[str, Any]]
+    *,
+    auth: Auth,
+    version: str = "/v1",
+    limit: int,
+    options: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> MakeExchange:
-    """A MakeExchange for transcriptions. limit: bytes of the encoded upload. options: the client's fields to fields of the chat."""
+    """A MakeExchange for transcriptions. limit: bytes of the encoded upload. options: the client's
+    fields to fields of the chat.
+    """
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         form = _form_of(request)
         part = {"type": "input_audio", "input_audio": {"data": _data_url(request.upload, limit)}}
-        body = {"model": request.model, "messages": [{"role": "user", "content": [part]}], **options(request.body)}
+        body = {
+            "model": request.model,
+            "messages": [{"role": "user", "content": [part]}],
+            **options(request.body),
+        }
         if request.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        reply = yield post_json(url_of(provider, access, "/chat/completions", version=version), auth(access), body, stream=request.stream)
-        return TranscriptOfChat(stream_of(reply, provider.errors)) if request.stream else _transcript(reply, form)
+        reply = yield post_json(
+            url_of(provider, access, "/chat/completions", version=version),
+            auth(access),
+            body,
+            stream=request.stream,
+        )
+        return (
+            TranscriptOfChat(stream_of(reply, provider.errors))
+            if request.stream
+            else _transcript(reply, form)
+        )
 
     return exchange
 
@@ -52,8 +75,16 @@ def chat_transcriptions(
 def _form_of(request: Request) -> str:
     form = str(request.body.get("response_format") or "json")
     if form not in ("json", "text"):
-        raise CannotExpress("This model knows no times of words: response_format can be json or text.", param="response_format")
-    for name in ("timestamp_granularities", "timestamp_granularities[]", "include", "chunking_strategy"):
+        raise CannotExpress(
+            "This model knows no times of words: response_format can be json or text.",
+            param="response_format",
+        )
+    for name in (
+        "timestamp_granularities",
+        "timestamp_granularities[]",
+        "include",
+        "chunking_strategy",
+    ):
         if request.body.get(name):
             raise CannotExpress("This model gives the text alone.", param=name)
     return form
@@ -66,7 +97,10 @@ def _data_url(upload: Upload | None, limit: int) -> str:
     head = f"data:{kind if _MEDIA_TYPE.fullmatch(kind) else ''};base64,"
     if len(head) + -(-len(upload.data) // 3) * 4 > limit:
         megabytes = limit * 3 / 4 / 1024 / 1024
-        raise CannotExpress(f"This model takes files of at most {megabytes:.1f} MB; send a shorter or a compressed one.", param="file")
+        raise CannotExpress(
+            f"This model takes files of at most {megabytes:.1f} MB; send a shorter or a compressed one.",
+            param="file",
+        )
     return head + base64.b64encode(upload.data).decode()
 
 
@@ -85,7 +119,12 @@ def _told(usage: Usage | None) -> dict[str, Any] | None:
     if usage.audio_seconds is not None:
         return {"type": "duration", "seconds": usage.audio_seconds}
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    return {"type": "tokens", "input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion}
+    return {
+        "type": "tokens",
+        "input_tokens": prompt,
+        "output_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 def _transcript(reply: Reply, form: str) -> Answer:
@@ -143,10 +182,22 @@ class TranscriptOfChat:
             text = "".join(_text(choice.get("delta") or {}) for choice in choices_of(chunk))
             if text:
                 self._pieces.append(text)
-                frames.append(Frame(orjson.dumps({"type": "transcript.text.delta", "delta": text}), content=True))
+                frames.append(
+                    Frame(
+                        orjson.dumps({"type": "transcript.text.delta", "delta": text}), content=True
+                    )
+                )
         return [*frames, self._last()] if self._chat.done and not self._ended else frames
 
     def _last(self) -> Frame:
         self._ended = True
         usage = _told(self.usage)
-        return Frame(orjson.dumps({"type": "transcript.text.done", "text": "".join(self._pieces), **({"usage": usage} if usage else {})}))
+        return Frame(
+            orjson.dumps(
+                {
+                    "type": "transcript.text.done",
+                    "text": "".join(self._pieces),
+                    **({"usage": usage} if usage else {}),
+                }
+            )
+        )

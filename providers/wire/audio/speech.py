@@ -1,4 +1,6 @@
-"""OpenAI's speech: a text as JSON in, audio out, as bytes or (stream_format "sse") as events with pieces of it."""
+"""OpenAI's speech: a text as JSON in, audio out, as bytes or (stream_format "sse") as events with
+pieces of it.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,21 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcript_decoding import EventDecoder
 from providers.wire.decoding import ReadyStream, WholeStream, error_in_stream
-from providers.wire.http import Auth, is_web_page, json_or_none, media_type, post_json, unreadable, url_of
+from providers.wire.http import (
+    Auth,
+    is_web_page,
+    json_or_none,
+    media_type,
+    post_json,
+    unreadable,
+    url_of,
+)
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 
 DEFAULT_FORMAT = "mp3"
-# What OpenAI calls the formats -> what HTTP calls them. pcm is 24 kHz, 16 bits, one channel, without a header.
+# What OpenAI calls the formats -> what HTTP calls them. pcm is 24 kHz, 16 bits, one channel,
+# without a header.
 AUDIO_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
@@ -40,8 +51,12 @@ AUDIO_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-MAX_AUDIO = 64 * 1024 * 1024  # bytes of one answer: 4096 characters, spoken slowly and not compressed, are about as much
-PIECE = 24 * 1024  # bytes of audio in one event, where a server gave all of it at once; a multiple of 3 leaves base64 unpadded
+MAX_AUDIO = (
+    64 * 1024 * 1024
+)  # bytes of one answer: 4096 characters, spoken slowly and not compressed, are about as much
+PIECE = (
+    24 * 1024
+)  # bytes of audio in one event, where a server gave all of it at once; a multiple of 3 leaves base64 unpadded
 
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
@@ -52,12 +67,20 @@ def format_of(request: Request) -> str:
 
 
 def openai_speech(
-    *, auth: Auth, path: str = "/audio/speech", version: str = "/v1", adjust: Adjust | None = None, voice: str = "alloy"
+    *,
+    auth: Auth,
+    path: str = "/audio/speech",
+    version: str = "/v1",
+    adjust: Adjust | None = None,
+    voice: str = "alloy",
 ) -> MakeExchange:
-    """A MakeExchange for speech. adjust: the provider's quirks of requests. voice: of calls that name none, where the model's
-    facts do not say (`parameters.voice.default`)."""
+    """A MakeExchange for speech. adjust: the provider's quirks of requests. voice: of calls that
+    name none, where the model's facts do not say (`parameters.voice.default`).
+    """
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = {**request.body, "model": request.model}
         body.pop("stream", None)
         drop_unsupported(body, facts)
@@ -65,17 +88,28 @@ def openai_speech(
             adjust(body, provider, access, facts)
         if not body.get("voice"):
             body["voice"] = facts.parameters.get("voice", {}).get("default") or voice
-        call = post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
+        call = post_json(
+            url_of(provider, access, path, version=version),
+            auth(access),
+            body,
+            stream=request.stream,
+        )
         if not request.stream:
             call.headers["Accept"], call.limit = "*/*", MAX_AUDIO
         reply = yield call
-        return speech_stream(reply, provider.errors) if request.stream else speech_answer(reply, provider.errors, format_of(request))
+        return (
+            speech_stream(reply, provider.errors)
+            if request.stream
+            else speech_answer(reply, provider.errors, format_of(request))
+        )
 
     return exchange
 
 
 def speech_answer(reply: Reply, errors: ErrorMap, audio_format: str) -> Answer:
-    """Audio as it came. audio_format: what was asked for. Raises ProviderError for what is no audio."""
+    """Audio as it came. audio_format: what was asked for. Raises ProviderError for what is no
+    audio.
+    """
     check_audio(reply, errors, reply.body)
     kind = media_type(reply)
     if not kind.startswith("audio/"):  # some servers say application/octet-stream, or nothing
@@ -84,7 +118,9 @@ def speech_answer(reply: Reply, errors: ErrorMap, audio_format: str) -> Answer:
 
 
 def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
-    """Raises ProviderError where a body that should be audio is empty, a web page or JSON (an error with status 200)."""
+    """Raises ProviderError where a body that should be audio is empty, a web page or JSON (an error
+    with status 200).
+    """
     whole = Reply(reply.status, reply.headers, data)
     if is_web_page(whole):
         raise unreadable(whole)
@@ -98,7 +134,11 @@ def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
 
 def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:
     """The decoder of a body that was left open, also for servers that answer with the audio itself."""
-    return SpeechDecoder(errors) if media_type(reply) == "text/event-stream" else WholeAudio(reply, errors)
+    return (
+        SpeechDecoder(errors)
+        if media_type(reply) == "text/event-stream"
+        else WholeAudio(reply, errors)
+    )
 
 
 def audio_frames(data: bytes, usage: dict[str, Any] | None = None) -> Iterator[Frame]:

@@ -1,4 +1,6 @@
-"""Decoders of transcripts that arrive in pieces: OpenAI's events, vLLM's chunks, and servers that answer all at once."""
+"""Decoders of transcripts that arrive in pieces: OpenAI's events, vLLM's chunks, and servers that
+answer all at once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def transcript_usage(usage: Any) -> Usage | None:
     if usage.get("type") == "duration" or "seconds" in usage:
         seconds = usage.get("seconds")
         return Usage(audio_seconds=float(seconds)) if isinstance(seconds, int | float) else None
-    return Usage(usage.get("input_tokens") or usage.get("prompt_tokens"), usage.get("output_tokens") or usage.get("completion_tokens"))
+    return Usage(
+        usage.get("input_tokens") or usage.get("prompt_tokens"),
+        usage.get("output_tokens") or usage.get("completion_tokens"),
+    )
 
 
 class EventDecoder(EventStream):
@@ -48,10 +53,16 @@ class EventDecoder(EventStream):
         if isinstance(event.get("choices"), list):
             return self.translated(event)
         if event.get("type") == self.last:
-            self.usage, self.finish_reason, self.done = transcript_usage(event.get("usage")), "stop", True
+            self.usage, self.finish_reason, self.done = (
+                transcript_usage(event.get("usage")),
+                "stop",
+                True,
+            )
         piece = event.get(self.piece)
         self.output_characters += self.characters_in(piece)
-        return [Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))]
+        return [
+            Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))
+        ]
 
     def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
         """The events that a chunk of another format stands for."""
@@ -66,7 +77,9 @@ class EventDecoder(EventStream):
 
 
 class TranscriptDecoder(EventDecoder):
-    """Relays `transcript.text.delta` and `.done` events, and makes them of vLLM's `transcription.chunk`."""
+    """Relays `transcript.text.delta` and `.done` events, and makes them of vLLM's
+    `transcription.chunk`.
+    """
 
     last = "transcript.text.done"
     piece = "delta"
@@ -106,11 +119,17 @@ def _delta(text: str) -> Frame:
 
 
 def _done(text: str, usage: Any) -> Frame:
-    return Frame(orjson.dumps({"type": "transcript.text.done", "text": text} | ({"usage": usage} if usage else {})))
+    return Frame(
+        orjson.dumps(
+            {"type": "transcript.text.done", "text": text} | ({"usage": usage} if usage else {})
+        )
+    )
 
 
 class WholeTranscript(WholeStream):
-    """Decoder for a server that was asked for events and answers all at once. read: its body -> the answer; may raise ProviderError."""
+    """Decoder for a server that was asked for events and answers all at once. read: its body -> the
+    answer; may raise ProviderError.
+    """
 
     def __init__(self, reply: Reply, read: Callable[[Reply], Answer]) -> None:
         super().__init__()
@@ -120,5 +139,10 @@ class WholeTranscript(WholeStream):
     def _read(self, data: bytes) -> Sequence[Frame]:
         answer = self._answer_of(Reply(self._reply.status, self._reply.headers, data))
         text = str((answer.body or {}).get("text") or "")
-        self.usage, self.finish_reason, self.output_characters, self.done = answer.usage, "stop", len(text), True
+        self.usage, self.finish_reason, self.output_characters, self.done = (
+            answer.usage,
+            "stop",
+            len(text),
+            True,
+        )
         return [*([_delta(text)] if text else []), _done(text, (answer.body or {}).get("usage"))]

@@ -1,4 +1,6 @@
-"""OpenAI's transcriptions and translations: an upload as multipart, an answer as JSON, text or a stream."""
+"""OpenAI's transcriptions and translations: an upload as multipart, an answer as JSON, text or a
+stream.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,28 @@ from providers.declaration.spec import (
     Usage,
 )
 from providers.failures.reasons import Reason
-from providers.wire.audio.transcript_decoding import TranscriptDecoder, WholeTranscript, transcript_usage
+from providers.wire.audio.transcript_decoding import (
+    TranscriptDecoder,
+    WholeTranscript,
+    transcript_usage,
+)
 from providers.wire.decoding import error_in_stream
-from providers.wire.http import Auth, is_web_page, json_or_none, media_type, read_object, unreadable, url_of
+from providers.wire.http import (
+    Auth,
+    is_web_page,
+    json_or_none,
+    media_type,
+    read_object,
+    unreadable,
+    url_of,
+)
 from providers.wire.openai.errors import error_object
 
-TEXT_TYPES = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
+TEXT_TYPES = {
+    "text": "text/plain; charset=utf-8",
+    "srt": "text/plain; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+}
 _EXTENSIONS = {
     "audio/flac": "flac",
     "audio/x-flac": "flac",
@@ -56,7 +74,9 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]+')
 def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange:
     """A MakeExchange for transcriptions or translations, which differ by their path only."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         if request.upload is None:
             raise CannotExpress("An audio file is missing.", param="file")
         fields = {**request.body, "model": request.model}
@@ -66,7 +86,9 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
         content_type, body = multipart(fields, request.upload)
         accept = "text/event-stream" if request.stream else "*/*"
         headers = {**auth(access), "Content-Type": content_type, "Accept": accept}
-        reply = yield Call("POST", url_of(provider, access, path, version=version), headers, body, request.stream)
+        reply = yield Call(
+            "POST", url_of(provider, access, path, version=version), headers, body, request.stream
+        )
         if request.stream:
             return transcript_stream(reply, provider.errors)
         return transcript_answer(reply, str(request.body.get("response_format") or "json"))
@@ -75,11 +97,17 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
 
 
 def transcript_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+    """The decoder of a body that was left open, also for servers that do not stream. Raises
+    ProviderError for a web page.
+    """
     kind = media_type(reply)
     if kind == "text/html":
         raise unreadable(reply)
-    return WholeTranscript(reply, partial(_whole, errors)) if kind == "application/json" else TranscriptDecoder(errors)
+    return (
+        WholeTranscript(reply, partial(_whole, errors))
+        if kind == "application/json"
+        else TranscriptDecoder(errors)
+    )
 
 
 def _whole(errors: ErrorMap, reply: Reply) -> Answer:
@@ -89,7 +117,9 @@ def _whole(errors: ErrorMap, reply: Reply) -> Answer:
 
 
 def filename_of(upload: Upload) -> str:
-    """A name that cannot break the multipart header and has an extension: servers tell the format by it."""
+    """A name that cannot break the multipart header and has an extension: servers tell the format
+    by it.
+    """
     name = _UNSAFE.sub("_", upload.filename).strip() or "audio"
     if "." in name.strip("."):
         return name
@@ -98,15 +128,23 @@ def filename_of(upload: Upload) -> str:
 
 
 def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> tuple[str, bytes]:
-    """Content type and body of a form. A list becomes one field per item, named `name[]`. name: of the upload's field.
+    """Content type and body of a form. A list becomes one field per item, named `name[]`. name: of
+    the upload's field.
 
-    Raises CannotExpress for a field whose value is neither text, number, truth value nor a list of those.
+    Raises CannotExpress for a field whose value is neither text, number, truth value nor a list of
+    those.
     """
     boundary = secrets.token_hex(24)
     parts: list[bytes] = []
     for field, text in _form_fields(fields):
-        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode())
-    kind = upload.content_type if _MEDIA_TYPE.fullmatch(upload.content_type) else "application/octet-stream"
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode()
+        )
+    kind = (
+        upload.content_type
+        if _MEDIA_TYPE.fullmatch(upload.content_type)
+        else "application/octet-stream"
+    )
     disposition = f'form-data; name="{name}"; filename="{filename_of(upload)}"'
     head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
     parts += [head.encode(), upload.data, f"\r\n--{boundary}--\r\n".encode()]

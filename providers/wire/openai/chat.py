@@ -1,4 +1,6 @@
-"""OpenAI's chat completions, which are the neutral form themselves: passed through, changed only where they must be."""
+"""OpenAI's chat completions, which are the neutral form themselves: passed through, changed only
+where they must be.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from providers.wire.think_tags import thinking_stream_of, tidy_thinking
 # Changes a fresh shallow copy of the body before it is sent.
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
-REPLAY_FIELDS = frozenset({"provider_blocks"})  # of messages; what another format needs to go on with its own answers
+REPLAY_FIELDS = frozenset(
+    {"provider_blocks"}
+)  # of messages; what another format needs to go on with its own answers
 
 
 def openai_chat(
@@ -37,18 +41,25 @@ def openai_chat(
 ) -> MakeExchange:
     """A MakeExchange for chat.
 
-    adjust: the provider's quirks of requests. tidy: of answers; asked for chunks that are more than plain text, with
-    tidy_all for every one. usage_option: ask for usage in streams by `stream_options`. think_tags: models may leave their
-    reasoning inside the text.
+    adjust: the provider's quirks of requests. tidy: of answers; asked for chunks that are more than
+    plain text, with tidy_all for every one. usage_option: ask for usage in streams by
+    `stream_options`. think_tags: models may leave their reasoning inside the text.
     """
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = neutral_body(request, facts)
         if request.stream and usage_option:
             ask_for_usage(body)
         if adjust is not None:
             adjust(body, provider, access, facts)
-        reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
+        reply = yield post_json(
+            url_of(provider, access, path, version=version),
+            auth(access),
+            body,
+            stream=request.stream,
+        )
         if request.stream and think_tags:
             return thinking_stream_of(reply, provider.errors, tidy)
         if request.stream:
@@ -62,7 +73,9 @@ def openai_chat(
 
 
 def neutral_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
-    """A copy of the request's body that may be changed at its top level, without what the model does not take."""
+    """A copy of the request's body that may be changed at its top level, without what the model
+    does not take.
+    """
     body = {**request.body, "model": request.model}
     if request.stream:
         body["stream"] = True
@@ -80,18 +93,30 @@ def ask_for_usage(body: dict[str, Any]) -> None:
 
 
 def drop_unsupported(body: dict[str, Any], facts: ModelFacts) -> None:
-    """Takes out the parameters that the model's facts call unsupported: sent, they would fail the whole call."""
+    """Takes out the parameters that the model's facts call unsupported: sent, they would fail the
+    whole call.
+    """
     thinks = body.get("reasoning_effort") != "none"
     for name, rule in facts.parameters.items():
-        if name in body and rule.get("supported") is False and (thinks or not rule.get("with_effort_none")):
+        if (
+            name in body
+            and rule.get("supported") is False
+            and (thinks or not rule.get("with_effort_none"))
+        ):
             del body[name]
 
 
 def without_fields(messages: Any, names: frozenset[str]) -> Any:
-    """The messages without some fields: a conversation may have begun at a provider of another format."""
-    if not isinstance(messages, list) or not any(isinstance(message, dict) and not names.isdisjoint(message) for message in messages):
+    """The messages without some fields: a conversation may have begun at a provider of another
+    format.
+    """
+    if not isinstance(messages, list) or not any(
+        isinstance(message, dict) and not names.isdisjoint(message) for message in messages
+    ):
         return messages
     return [
-        {name: value for name, value in message.items() if name not in names} if isinstance(message, dict) else message
+        {name: value for name, value in message.items() if name not in names}
+        if isinstance(message, dict)
+        else message
         for message in messages
     ]

@@ -1,4 +1,6 @@
-"""OpenAI's legacy completions (a prompt goes on): passed through, whole and streamed, with all their old fields."""
+"""OpenAI's legacy completions (a prompt goes on): passed through, whole and streamed, with all
+their old fields.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,24 @@ def openai_completions(
 ) -> MakeExchange:
     """A MakeExchange for completions.
 
-    adjust: the provider's quirks of requests, tidy: of answers. usage_option: ask for usage in streams by `stream_options`.
+    adjust: the provider's quirks of requests, tidy: of answers. usage_option: ask for usage in
+    streams by `stream_options`.
     """
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = neutral_body(request, facts)
         if request.stream and usage_option:
             ask_for_usage(body)
         if adjust is not None:
             adjust(body, provider, access, facts)
-        reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body, stream=request.stream)
+        reply = yield post_json(
+            url_of(provider, access, path, version=version),
+            auth(access),
+            body,
+            stream=request.stream,
+        )
         if request.stream:
             return completion_stream(reply, provider.errors, tidy)
         return completion_answer(read_object(reply), tidy)
@@ -69,15 +79,23 @@ def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     if tidy is not None:
         tidy(body)
     finish = choices[0].get("finish_reason")
-    return Answer(body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None)
+    return Answer(
+        body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None
+    )
 
 
 def completion_stream(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+    """The decoder of a body that was left open, also for servers that do not stream. Raises
+    ProviderError for a web page.
+    """
     kind = media_type(reply)
     if kind in ("text/html", "application/xhtml+xml"):
         raise unreadable(reply)
-    return _WholeCompletion(reply, errors, tidy) if kind == "application/json" else CompletionDecoder(errors, tidy)
+    return (
+        _WholeCompletion(reply, errors, tidy)
+        if kind == "application/json"
+        else CompletionDecoder(errors, tidy)
+    )
 
 
 def _length(choice: dict[str, Any]) -> int:
@@ -107,7 +125,12 @@ class ReadyCompletion(ReadyAnswer):
         head = {name: value for name, value in self._body.items() if name != "usage"}
         frames = [Frame(orjson.dumps(head), content=True)]
         if isinstance(self._body.get("usage"), dict):
-            frames.append(Frame(orjson.dumps({**head, "choices": [], "usage": self._body["usage"]}), usage_only=True))
+            frames.append(
+                Frame(
+                    orjson.dumps({**head, "choices": [], "usage": self._body["usage"]}),
+                    usage_only=True,
+                )
+            )
         return frames
 
 

@@ -1,4 +1,6 @@
-"""Errors in OpenAI's shape, which many servers speak: by code first, by type second, by status last."""
+"""Errors in OpenAI's shape, which many servers speak: by code first, by type second, by status
+last.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,23 @@ OPENAI_CODES: dict[str, Failure] = {
     "server_overloaded": Failure.OVERLOADED,
     "engine_overloaded": Failure.OVERLOADED,
 }
-# Texts that say more than code and status do. Servers that copy the format often leave the code empty.
+# Texts that say more than code and status do. Servers that copy the format often leave the code
+# empty.
 _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
     (
-        re.compile(r"maximum context length|context window|context_length|maximum model length|longer than the model's context", re.I),
+        re.compile(
+            r"maximum context length|context window|context_length|maximum model length|longer "
+            r"than the model's context",
+            re.I,
+        ),
         frozenset({200, 400, 413, 422, 500}),
         Failure.CONTEXT_LENGTH,
     ),
     (re.compile(r"request too large", re.I), frozenset({429}), Failure.BAD_REQUEST),
     (
-        re.compile(r"\bmodel\b.*(not found|not exist|no such)|no such model|unknown model", re.I | re.S),
+        re.compile(
+            r"\bmodel\b.*(not found|not exist|no such)|no such model|unknown model", re.I | re.S
+        ),
         frozenset({400, 404}),
         Failure.MODEL_NOT_FOUND,
     ),
@@ -55,7 +64,9 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
 
 
 def error_object(body: Any) -> dict[str, Any] | None:
-    """The error inside a body: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat form, FastAPI's `detail`."""
+    """The error inside a body: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat form, FastAPI's
+    `detail`.
+    """
     if not isinstance(body, dict):
         return None
     error = body.get("error")
@@ -78,26 +89,42 @@ def text_of(error: Mapping[str, Any], name: str) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def failure_of(status: int, code: str, kind: str, message: str, codes: Mapping[str, Failure]) -> Failure:
+def failure_of(
+    status: int, code: str, kind: str, message: str, codes: Mapping[str, Failure]
+) -> Failure:
     """Meaning of one error; a text may overrule only the vague codes."""
     for pattern, statuses, failure in _TEXTS:
-        if status in statuses and pattern.search(message) and codes.get(code) in (None, Failure.RATE_LIMIT):
+        if (
+            status in statuses
+            and pattern.search(message)
+            and codes.get(code) in (None, Failure.RATE_LIMIT)
+        ):
             return failure
-    known = codes.get(kind) if codes.get(kind) is Failure.NO_FUNDS else codes.get(code) or codes.get(kind)
+    known = (
+        codes.get(kind)
+        if codes.get(kind) is Failure.NO_FUNDS
+        else codes.get(code) or codes.get(kind)
+    )
     if known is not None:
         return known
     return failure_of_status(status) if status >= 400 else Failure.ERROR
 
 
 def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
-    """An ErrorMap for servers that answer in OpenAI's form. codes: the provider's own ones, which win."""
+    """An ErrorMap for servers that answer in OpenAI's form. codes: the provider's own ones, which
+    win.
+    """
     known = {**OPENAI_CODES, **(codes or {})}
 
     def errors(reply: Reply) -> ProviderError | None:
         error = error_object(json_or_none(reply.body))
         if error is None:
             return plain_error(reply) if reply.status >= 400 else None
-        code, kind, message = text_of(error, "code"), text_of(error, "type"), text_of(error, "message")
+        code, kind, message = (
+            text_of(error, "code"),
+            text_of(error, "type"),
+            text_of(error, "message"),
+        )
         failure = failure_of(reply.status, code, kind, message, known)
         return ProviderError(
             failure,

@@ -29,7 +29,11 @@ def rows_of(reply: Reply) -> list[dict[str, Any]]:
     rows = body.get("data") if isinstance(body, dict) else None
     if not isinstance(rows, list):
         raise unreadable(reply) if is_web_page(reply) else not_a_list()
-    return [row for row in rows[:MAX_MODELS] if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]]
+    return [
+        row
+        for row in rows[:MAX_MODELS]
+        if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]
+    ]
 
 
 def positive(value: Any) -> int | None:
@@ -40,12 +44,23 @@ def listed(row: dict[str, Any], guess: Guess) -> ListedModel | None:
     kind = guess(row["id"])
     if kind is None:
         return None
-    window = positive(row.get("max_model_len")) or positive(row.get("context_length")) or positive(row.get("context_window"))
+    window = (
+        positive(row.get("max_model_len"))
+        or positive(row.get("context_length"))
+        or positive(row.get("context_window"))
+    )
     retires = row.get("shutdown_date")
-    return ListedModel(row["id"], kind, context_window=window, retires=retires[:10] if isinstance(retires, str) else "")
+    return ListedModel(
+        row["id"],
+        kind,
+        context_window=window,
+        retires=retires[:10] if isinstance(retires, str) else "",
+    )
 
 
-def list_models(*, auth: Auth, guess: Guess, version: str = "/v1") -> Callable[[Provider, Access], ListExchange]:
+def list_models(
+    *, auth: Auth, guess: Guess, version: str = "/v1"
+) -> Callable[[Provider, Access], ListExchange]:
     """models of the types we offer; the others (images, video, realtime) are left out."""
 
     def exchange(provider: Provider, access: Access) -> ListExchange:
@@ -56,7 +71,9 @@ def list_models(*, auth: Auth, guess: Guess, version: str = "/v1") -> Callable[[
     return exchange
 
 
-def check_by_list(*, auth: Auth, version: str = "/v1") -> Callable[[Provider, Access], Generator[Call, Reply, None]]:
+def check_by_list(
+    *, auth: Auth, version: str = "/v1"
+) -> Callable[[Provider, Access], Generator[Call, Reply, None]]:
     """A key that may read the list of models is good."""
 
     def exchange(provider: Provider, access: Access) -> Generator[Call, Reply, None]:
@@ -68,4 +85,6 @@ def check_by_list(*, auth: Auth, version: str = "/v1") -> Callable[[Provider, Ac
 
 def error_or(reply: Reply, provider: Provider) -> ProviderError:
     """The provider's error in an accepted answer."""
-    return provider.errors(reply) or ProviderError(Failure.ERROR, Reason("http_status", status=reply.status), status=reply.status)
+    return provider.errors(reply) or ProviderError(
+        Failure.ERROR, Reason("http_status", status=reply.status), status=reply.status
+    )

@@ -20,10 +20,14 @@ from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 
 
-def openai_moderations(*, auth: Auth, path: str = "/moderations", version: str = "/v1") -> MakeExchange:
+def openai_moderations(
+    *, auth: Auth, path: str = "/moderations", version: str = "/v1"
+) -> MakeExchange:
     """A MakeExchange for moderations."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = {**request.body, "model": request.model}
         body.pop("stream", None)
         reply = yield post_json(url_of(provider, access, path, version=version), auth(access), body)
@@ -33,9 +37,15 @@ def openai_moderations(*, auth: Auth, path: str = "/moderations", version: str =
 
 
 def moderation_answer(body: dict[str, Any], model: str) -> Answer:
-    """The answer, with what a server left out of its head. Raises ProviderError where the body holds no judgement."""
+    """The answer, with what a server left out of its head. Raises ProviderError where the body
+    holds no judgement.
+    """
     results = body.get("results")
-    if not isinstance(results, list) or not results or not all(_is_judgement(result) for result in results):
+    if (
+        not isinstance(results, list)
+        or not results
+        or not all(_is_judgement(result) for result in results)
+    ):
         raise ProviderError(Failure.ERROR, Reason("no_judgement"), status=200)
     head = {"id": body.get("id") or f"modr-{uuid.uuid4().hex}", "model": body.get("model") or model}
     return Answer({**body, **head}, usage_of(body.get("usage")))

@@ -1,4 +1,6 @@
-"""Neutral chat requests to OpenAI's Responses format (https://developers.openai.com/api/reference/resources/responses)."""
+"""Neutral chat requests to OpenAI's Responses format
+(https://developers.openai.com/api/reference/resources/responses).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ from providers.declaration.spec import (
     Reply,
     Request,
 )
-from providers.wire.http import Auth, json_or_none, media_type, post_json, read_object, unreadable, url_of
+from providers.wire.http import (
+    Auth,
+    json_or_none,
+    media_type,
+    post_json,
+    read_object,
+    unreadable,
+    url_of,
+)
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
@@ -41,7 +51,8 @@ SAME = (
     "top_p",
     "user",
 )
-# What Responses has no word for, with the values that change nothing. `seed` and `prediction` promise nothing: they are left out.
+# What Responses has no word for, with the values that change nothing. `seed` and `prediction`
+# promise nothing: they are left out.
 NO_WORD: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "stop": ("", []),
@@ -56,7 +67,9 @@ NO_WORD: dict[str, tuple[Any, ...]] = {
 def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v1") -> MakeExchange:
     """A MakeExchange for chat: asked and answered in Responses, which clients do not see."""
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         body = response_request(request, facts)
         url = url_of(provider, access, path, version=version)
         while True:
@@ -71,7 +84,11 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
             return answer_of(read_object(reply))
         if media_type(reply) == "text/html":
             raise unreadable(reply)
-        return WholeResponse(reply, provider.errors, None) if media_type(reply) == "application/json" else ResponseDecoder(provider.errors)
+        return (
+            WholeResponse(reply, provider.errors, None)
+            if media_type(reply) == "application/json"
+            else ResponseDecoder(provider.errors)
+        )
 
     return exchange
 
@@ -79,12 +96,14 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
 def repair(body: dict[str, Any], reply: Reply) -> bool:
     """Takes out what only some accounts may send; True where something was there to take out.
 
-    Summaries are for verified organizations; encrypted reasoning can be read by the account that made it only, and the turn
-    before may have been answered by another one.
+    Summaries are for verified organizations; encrypted reasoning can be read by the account that
+    made it only, and the turn before may have been answered by another one.
     """
     error = error_object(json_or_none(reply.body)) or {}
     if error.get("param") == "reasoning.summary" and "summary" in body.get("reasoning", {}):
-        body["reasoning"] = {name: value for name, value in body["reasoning"].items() if name != "summary"}
+        body["reasoning"] = {
+            name: value for name, value in body["reasoning"].items() if name != "summary"
+        }
         return True
     if error.get("code") == "invalid_encrypted_content":
         kept = [item for item in body["input"] if item.get("type") != "reasoning"]
@@ -99,8 +118,13 @@ def response_request(request: Request, facts: ModelFacts) -> dict[str, Any]:
     given = dict(request.body)
     drop_unsupported(given, facts)
     refuse_what_has_no_word(given)
-    # Nothing is kept at the provider: what the next turn needs travels in the message's provider_blocks.
-    body: dict[str, Any] = {"model": request.model, "input": input_of(given.get("messages")), "store": False}
+    # Nothing is kept at the provider: what the next turn needs travels in the message's
+    # provider_blocks.
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": input_of(given.get("messages")),
+        "store": False,
+    }
     body.update({name: given[name] for name in SAME if given.get(name) is not None})
     limit = given.get("max_completion_tokens") or given.get("max_tokens")
     if limit:
@@ -111,7 +135,9 @@ def response_request(request: Request, facts: ModelFacts) -> dict[str, Any]:
     if text := text_of(given):
         body["text"] = text
     body.update(tools_of(given))
-    include = [name for name, wanted in ((ENCRYPTED, reasons), (LOGPROBS, given.get("logprobs"))) if wanted]
+    include = [
+        name for name, wanted in ((ENCRYPTED, reasons), (LOGPROBS, given.get("logprobs"))) if wanted
+    ]
     if include:
         body["include"] = include
     if request.stream:
@@ -125,7 +151,9 @@ def response_request(request: Request, facts: ModelFacts) -> dict[str, Any]:
 def refuse_what_has_no_word(given: Mapping[str, Any]) -> None:
     for name, harmless in NO_WORD.items():
         if given.get(name) is not None and given[name] not in harmless:
-            raise CannotExpress(f"This model is asked by the Responses API, which does not know {name}.", param=name)
+            raise CannotExpress(
+                f"This model is asked by the Responses API, which does not know {name}.", param=name
+            )
     if "audio" in (given.get("modalities") or ()):
         raise CannotExpress("This model does not speak.", param="modalities")
 
@@ -150,7 +178,9 @@ def text_of(given: Mapping[str, Any]) -> Item:
     if wanted.get("type") == "json_schema":
         schema = wanted.get("json_schema")
         if not isinstance(schema, dict) or not isinstance(schema.get("schema"), dict):
-            raise CannotExpress("response_format.json_schema.schema is missing.", param="response_format")
+            raise CannotExpress(
+                "response_format.json_schema.schema is missing.", param="response_format"
+            )
         text["format"] = {"name": "answer", **schema, "type": "json_schema"}
     elif wanted.get("type", "text") != "text":
         text["format"] = {"type": wanted["type"]}
@@ -173,7 +203,9 @@ def tools_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tool_of(tool: Any) -> Item:
-    """A tool with its fields side by side. Tools that only Responses has (web_search, mcp, ...) are written so already."""
+    """A tool with its fields side by side. Tools that only Responses has (web_search, mcp, ...) are
+    written so already.
+    """
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(kind, str):
         raise CannotExpress("Each tool must be an object with a type.", param="tools")
@@ -183,8 +215,14 @@ def tool_of(tool: Any) -> Item:
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise CannotExpress(f"A tool of type {kind} has a {kind} with a name.", param="tools")
     if kind == "function":
-        # Responses would take a missing `strict` for true and refuse schemas that were not written for it.
-        return {"parameters": {"type": "object", "properties": {}}, "strict": False, **_without_none(inner), "type": kind}
+        # Responses would take a missing `strict` for true and refuse schemas that were not written
+        # for it.
+        return {
+            "parameters": {"type": "object", "properties": {}},
+            "strict": False,
+            **_without_none(inner),
+            "type": kind,
+        }
     flat = {**inner, "type": kind}
     grammar = inner.get("format") or {}
     if isinstance(grammar.get("grammar"), dict):
@@ -212,7 +250,11 @@ def choice_of(choice: Any) -> Any:
     if not isinstance(inner, dict):
         return choice
     if kind == "allowed_tools":
-        return {"type": kind, "mode": inner.get("mode"), "tools": [choice_of(tool) for tool in inner.get("tools") or ()]}
+        return {
+            "type": kind,
+            "mode": inner.get("mode"),
+            "tools": [choice_of(tool) for tool in inner.get("tools") or ()],
+        }
     return {"type": kind, "name": inner.get("name")}
 
 
@@ -220,11 +262,15 @@ def choice_of(choice: Any) -> Any:
 
 
 def input_of(messages: Any) -> list[Item]:
-    """Messages as input items: texts, tool calls and tool results stand side by side, reasoning where it was."""
+    """Messages as input items: texts, tool calls and tool results stand side by side, reasoning
+    where it was.
+    """
     if not isinstance(messages, list) or not messages:
         raise CannotExpress("messages must be a list with at least one message.", param="messages")
     items: list[Item] = []
-    custom: set[str] = set()  # ids of calls of custom tools, whose results are called something else
+    custom: set[str] = (
+        set()
+    )  # ids of calls of custom tools, whose results are called something else
     for message in messages:
         if not isinstance(message, dict):
             raise CannotExpress("Each message must be an object.", param="messages")
@@ -233,17 +279,23 @@ def input_of(messages: Any) -> list[Item]:
                 items.append({"role": role, "content": content_of(message.get("content"))})
             case "assistant":
                 said = list(assistant_items(message))
-                custom.update(item["call_id"] for item in said if item.get("type") == "custom_tool_call")
+                custom.update(
+                    item["call_id"] for item in said if item.get("type") == "custom_tool_call"
+                )
                 items += said
             case "tool":
                 items.append(tool_result(message, custom))
             case _:
-                raise CannotExpress("A message has a role this model does not know.", param="messages")
+                raise CannotExpress(
+                    "A message has a role this model does not know.", param="messages"
+                )
     return items
 
 
 def assistant_items(message: Mapping[str, Any]) -> Iterator[Item]:
-    """What the model once put out: in the order its provider_blocks tell, where it was Responses that answered."""
+    """What the model once put out: in the order its provider_blocks tell, where it was Responses
+    that answered.
+    """
     calls = [tool_call(call) for call in message.get("tool_calls") or ()]
     said = said_of(message)
     for block in message.get("provider_blocks") or ():
@@ -254,7 +306,11 @@ def assistant_items(message: Mapping[str, Any]) -> Iterator[Item]:
             yield {**said, "phase": block["phase"]} if block.get("phase") else said
             said = {}
         elif kind == "call":
-            known = [number for number, call in enumerate(calls) if call["call_id"] == block.get("call_id")]
+            known = [
+                number
+                for number, call in enumerate(calls)
+                if call["call_id"] == block.get("call_id")
+            ]
             if known:
                 yield calls.pop(known[0])
     if said:
@@ -285,11 +341,22 @@ def said_part(part: Any) -> Item:
 
 def tool_call(call: Any) -> Item:
     match call:
-        case {"id": str(identity), "type": "custom", "custom": {"name": str(name), "input": str(text)}}:
+        case {
+            "id": str(identity),
+            "type": "custom",
+            "custom": {"name": str(name), "input": str(text)},
+        }:
             return {"type": "custom_tool_call", "call_id": identity, "name": name, "input": text}
         case {"id": str(identity), "function": {"name": str(name), "arguments": str(arguments)}}:
-            return {"type": "function_call", "call_id": identity, "name": name, "arguments": arguments}
-    raise CannotExpress("A tool call has an id and a function with name and arguments.", param="messages")
+            return {
+                "type": "function_call",
+                "call_id": identity,
+                "name": name,
+                "arguments": arguments,
+            }
+    raise CannotExpress(
+        "A tool call has an id and a function with name and arguments.", param="messages"
+    )
 
 
 def tool_result(message: Mapping[str, Any], custom: set[str]) -> Item:
@@ -318,14 +385,27 @@ def part_of(part: Any) -> Item:
         case {"type": "text", "text": str(text)}:
             item: Item = {"type": "input_text", "text": text}
         case {"type": "image_url", "image_url": {"url": str(url)} as image}:
-            item = {"type": "input_image", "image_url": url, "detail": image.get("detail") or "auto"}
+            item = {
+                "type": "input_image",
+                "image_url": url,
+                "detail": image.get("detail") or "auto",
+            }
         case {"type": "image_url", "image_url": str(url)}:
             item = {"type": "input_image", "image_url": url, "detail": "auto"}
         case {"type": "file", "file": dict(file)}:
-            item = {"type": "input_file", **{name: file[name] for name in ("file_id", "file_data", "filename") if file.get(name)}}
+            item = {
+                "type": "input_file",
+                **{
+                    name: file[name]
+                    for name in ("file_id", "file_data", "filename")
+                    if file.get(name)
+                },
+            }
         case _:
             kind = part.get("type") if isinstance(part, dict) else part
-            raise CannotExpress(f"This model does not take content of type {str(kind)[:40]!r}.", param="messages")
+            raise CannotExpress(
+                f"This model does not take content of type {str(kind)[:40]!r}.", param="messages"
+            )
     if isinstance(part.get("prompt_cache_breakpoint"), dict):
         item["prompt_cache_breakpoint"] = part["prompt_cache_breakpoint"]
     return item

@@ -18,7 +18,8 @@ from providers.wire.openai.stream import ReadyAnswer, WholeBody
 
 Item = dict[str, Any]
 
-# Codes of a response that failed, besides those of every error. Each one of an image is the client's own.
+# Codes of a response that failed, besides those of every error. Each one of an image is the
+# client's own.
 RESPONSE_CODES: dict[str, Failure] = {
     "bio_policy": Failure.CONTENT_FILTER,
     "misalignment_policy_violation": Failure.CONTENT_FILTER,
@@ -53,16 +54,30 @@ CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custo
 
 def finish_of(response: Item, has_calls: bool) -> str:
     if response.get("status") == "incomplete":
-        return "content_filter" if _part(response, "incomplete_details").get("reason") == "content_filter" else "length"
+        return (
+            "content_filter"
+            if _part(response, "incomplete_details").get("reason") == "content_filter"
+            else "length"
+        )
     return "tool_calls" if has_calls else "stop"
 
 
 def usage_of(usage: Any) -> Item | None:
-    """Usage in the words of chat completions; None where there is none. Both count cached and reasoning tokens in."""
-    if not isinstance(usage, dict) or not isinstance(usage.get("input_tokens"), int) or not isinstance(usage.get("output_tokens"), int):
+    """Usage in the words of chat completions; None where there is none. Both count cached and
+    reasoning tokens in.
+    """
+    if (
+        not isinstance(usage, dict)
+        or not isinstance(usage.get("input_tokens"), int)
+        or not isinstance(usage.get("output_tokens"), int)
+    ):
         return None
     prompt, completion = usage["input_tokens"], usage["output_tokens"]
-    shown: Item = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    shown: Item = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
     if cached := _part(usage, "input_tokens_details"):
         shown["prompt_tokens_details"] = cached
     if reasoned := _part(usage, "output_tokens_details"):
@@ -85,7 +100,9 @@ def answer_of(body: Item) -> Answer:
         "finish_reason": finish,
     }
     shown = usage_of(body.get("usage"))
-    answer = {**head_of(body, "chat.completion"), "choices": [choice]} | ({"usage": shown} if shown else {})
+    answer = {**head_of(body, "chat.completion"), "choices": [choice]} | (
+        {"usage": shown} if shown else {}
+    )
     return Answer(answer, chat_answers.usage_of(shown), finish_reason=finish)
 
 
@@ -104,19 +121,32 @@ def head_of(response: Item, kind: str) -> Item:
 
 def message_of(items: Sequence[Item]) -> tuple[Item, list[Item]]:
     """The assistant's message, and the log probabilities of its tokens."""
-    parts = [part for item in items if item.get("type") == "message" for part in _parts(item, "content")]
+    parts = [
+        part for item in items if item.get("type") == "message" for part in _parts(item, "content")
+    ]
     texts = [part for part in parts if part.get("type") == "output_text"]
     refusals = "".join(_string(part, "refusal") for part in parts if part.get("type") == "refusal")
     calls = [call_of(item) for item in items if item.get("type") in CALLS]
-    message: Item = {"role": "assistant", "content": "".join(_string(part, "text") for part in texts), "refusal": refusals or None}
+    message: Item = {
+        "role": "assistant",
+        "content": "".join(_string(part, "text") for part in texts),
+        "refusal": refusals or None,
+    }
     if not texts and (calls or refusals):
         message["content"] = None
-    thoughts = [_string(part, "text") for item in items if item.get("type") == "reasoning" for part in thoughts_of(item)]
+    thoughts = [
+        _string(part, "text")
+        for item in items
+        if item.get("type") == "reasoning"
+        for part in thoughts_of(item)
+    ]
     if thought := "\n\n".join(filter(None, thoughts)):
         message["reasoning_content"] = thought
     if calls:
         message["tool_calls"] = calls
-    if annotations := [annotation_of(note) for part in texts for note in _parts(part, "annotations")]:
+    if annotations := [
+        annotation_of(note) for part in texts for note in _parts(part, "annotations")
+    ]:
         message["annotations"] = annotations
     if blocks := blocks_of(items):
         message["provider_blocks"] = blocks
@@ -130,7 +160,11 @@ def thoughts_of(item: Item) -> list[Item]:
 def call_of(item: Item) -> Item:
     identity = _string(item, "call_id") or _string(item, "id") or "call_0"
     kind, text = CALLS[item["type"]]
-    return {"id": identity, "type": kind, kind: {"name": _string(item, "name"), text: _string(item, text)}}
+    return {
+        "id": identity,
+        "type": kind,
+        kind: {"name": _string(item, "name"), text: _string(item, text)},
+    }
 
 
 def annotation_of(note: Item) -> Item:
@@ -144,17 +178,25 @@ def logprob_of(entry: Item) -> Item:
 
 
 def blocks_of(items: Sequence[Item]) -> list[Item]:
-    """What the next turn needs: reasoning as it came, and the places of words and calls between it. Else nothing."""
+    """What the next turn needs: reasoning as it came, and the places of words and calls between it.
+    Else nothing.
+    """
     blocks: list[Item] = []
     for item in items:
         kind = item.get("type")
         if kind == "reasoning" and isinstance(item.get("encrypted_content"), str):
             blocks.append(item)
         elif kind == "message":
-            blocks.append({"type": "message", "phase": item["phase"]} if isinstance(item.get("phase"), str) else {"type": "message"})
+            blocks.append(
+                {"type": "message", "phase": item["phase"]}
+                if isinstance(item.get("phase"), str)
+                else {"type": "message"}
+            )
         elif kind in CALLS:
             blocks.append({"type": "call", "call_id": call_of(item)["id"]})
-    return blocks if any(block["type"] == "reasoning" or "phase" in block for block in blocks) else []
+    return (
+        blocks if any(block["type"] == "reasoning" or "phase" in block for block in blocks) else []
+    )
 
 
 def _string(holder: Item, name: str) -> str:
@@ -180,7 +222,9 @@ class WholeResponse(WholeBody):
 
 
 class ResponseDecoder(EventStream):
-    """Turns events into chunks. A piece of text costs one decode, and no encode but of the text itself."""
+    """Turns events into chunks. A piece of text costs one decode, and no encode but of the text
+    itself.
+    """
 
     def __init__(self, errors: ErrorMap) -> None:
         super().__init__()
@@ -224,20 +268,30 @@ class ResponseDecoder(EventStream):
             case "response.completed" | "response.incomplete":
                 return self._end(_part(event, "response"))
             case "response.failed" | "response.cancelled":
-                raise self._failed(_part(event, "response").get("error") or {"message": "The provider gave up the answer."})
+                raise self._failed(
+                    _part(event, "response").get("error")
+                    or {"message": "The provider gave up the answer."}
+                )
             case "error":
                 raise self._failed(event.get("error") or event)
         return ()  # progress, repetitions, and events that are yet to be invented
 
     def _failed(self, error: Any) -> ProviderError:
         told = error if isinstance(error, dict) else {"message": str(error)}
-        return error_in_stream(self._errors, orjson.dumps({"error": {name: told.get(name) for name in ("message", "code", "param")}}))
+        return error_in_stream(
+            self._errors,
+            orjson.dumps(
+                {"error": {name: told.get(name) for name in ("message", "code", "param")}}
+            ),
+        )
 
     def _start(self, response: Item) -> Sequence[Frame]:
         if self._head:
             return ()
         self._head = head_of(response, "chat.completion.chunk")
-        self._text_start = orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
+        self._text_start = (
+            orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
+        )
         return [self._frame({"role": "assistant", "content": ""})]
 
     def _text(self, event: Item) -> Sequence[Frame]:
@@ -250,11 +304,21 @@ class ResponseDecoder(EventStream):
             return [*begun, *self._piece({"content": text}, logprobs)]
         self.output_characters += len(text)
         self._spoke = True
-        return [*begun, Frame(self._text_start + orjson.dumps(text) + b'},"logprobs":null,"finish_reason":null}]}', True)]
+        return [
+            *begun,
+            Frame(
+                self._text_start
+                + orjson.dumps(text)
+                + b'},"logprobs":null,"finish_reason":null}]}',
+                True,
+            ),
+        ]
 
     def _reasoning(self, event: Item) -> Sequence[Frame]:
         """Pieces of one part follow each other; between parts stands an empty line."""
-        part = tuple(event.get(name) for name in ("type", "output_index", "summary_index", "content_index"))
+        part = tuple(
+            event.get(name) for name in ("type", "output_index", "summary_index", "content_index")
+        )
         gap = "" if self._thought in (None, part) else "\n\n"
         self._thought = part
         return self._piece({"reasoning_content": gap + _string(event, "delta")})
@@ -295,7 +359,9 @@ class ResponseDecoder(EventStream):
         shown = usage_of(response.get("usage"))
         self.usage = chat_answers.usage_of(shown)
         if shown:
-            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True))
+            frames.append(
+                Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
+            )
         self.done = True
         return frames
 
@@ -304,7 +370,10 @@ class ResponseDecoder(EventStream):
         if self._spoke:
             return ()
         message, _logprobs = message_of(_parts(response, "output"))
-        self._calls = {number: {"index": number, **call} for number, call in enumerate(message.pop("tool_calls", ()))}
+        self._calls = {
+            number: {"index": number, **call}
+            for number, call in enumerate(message.pop("tool_calls", ()))
+        }
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
         message.pop("provider_blocks", None)
@@ -316,6 +385,8 @@ class ResponseDecoder(EventStream):
         self.output_characters += characters_of(delta)
         return [*begun, self._frame(delta, logprobs=logprobs, content=True)]
 
-    def _frame(self, delta: Item, *, finish: str | None = None, logprobs: Any = None, content: bool = False) -> Frame:
+    def _frame(
+        self, delta: Item, *, finish: str | None = None, logprobs: Any = None, content: bool = False
+    ) -> Frame:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)

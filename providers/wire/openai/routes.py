@@ -1,4 +1,6 @@
-"""Which of OpenAI's two chat formats a model is asked in. What the facts do not know, the provider's own refusal tells."""
+"""Which of OpenAI's two chat formats a model is asked in. What the facts do not know, the
+provider's own refusal tells.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +26,36 @@ R = TypeVar("R")
 Needs = Callable[[Request, Access, ModelFacts], bool]
 
 # Names that no fact knows yet.
-_RESPONSES_ONLY = re.compile(r"(?:gpt-|o\d).*-pro(?:-\d{4}-\d{2}-\d{2})?\Z|codex|deep-research|computer-use")
+_RESPONSES_ONLY = re.compile(
+    r"(?:gpt-|o\d).*-pro(?:-\d{4}-\d{2}-\d{2})?\Z|codex|deep-research|computer-use"
+)
 _REFUSED = frozenset({400, 404})
 
 
 def needs_responses(model: str, body: dict[str, Any], facts: ModelFacts) -> bool:
-    """Whether a chat goes to the Responses API: models that know nothing else, and tools beside reasoning on the newer ones."""
+    """Whether a chat goes to the Responses API: models that know nothing else, and tools beside
+    reasoning on the newer ones.
+    """
     if "responses_only" in facts.features or (not facts.features and _RESPONSES_ONLY.search(model)):
         return True
-    return bool(body.get("tools")) and "tools_responses_only" in facts.features and body.get("reasoning_effort") != "none"
+    return (
+        bool(body.get("tools"))
+        and "tools_responses_only" in facts.features
+        and body.get("reasoning_effort") != "none"
+    )
 
 
 def chat_or_responses(*, chat: MakeExchange, responses: MakeExchange, needs: Needs) -> MakeExchange:
     """A MakeExchange for chat in the one format or the other.
 
-    Where the provider refuses the first call because the model wants the other format, or max_completion_tokens in place of
-    max_tokens, it is asked once more as it says: fine-tuned models and deployments have names that tell nothing.
+    Where the provider refuses the first call because the model wants the other format, or
+    max_completion_tokens in place of max_tokens, it is asked once more as it says: fine-tuned
+    models and deployments have names that tell nothing.
     """
 
-    def exchange(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
         if needs(request, access, facts):
             return (yield from responses(provider, request, access, facts))
         first = chat(provider, request, access, facts)
@@ -66,7 +79,9 @@ def chat_or_responses(*, chat: MakeExchange, responses: MakeExchange, needs: Nee
 
 def _is_about_max_tokens(reply: Reply) -> bool:
     error = error_object(json_or_none(reply.body)) or {}
-    return error.get("param") == "max_tokens" and "max_completion_tokens" in str(error.get("message"))
+    return error.get("param") == "max_tokens" and "max_completion_tokens" in str(
+        error.get("message")
+    )
 
 
 def going_on(exchange: Generator[Call, Reply, R], reply: Reply) -> Generator[Call, Reply, R]:

@@ -9,24 +9,57 @@ from typing import Any
 import orjson
 
 from providers.declaration.spec import Answer, Decoder, ErrorMap, Frame, Reply
-from providers.wire.chat_answers import Tidy, answer_of, characters_of, choices_of, complete_head, frames_of, new_id, usage_of
-from providers.wire.decoding import EventStream, ReadyStream, WholeStream, broken_off, error_in_stream, read_frame
+from providers.wire.chat_answers import (
+    Tidy,
+    answer_of,
+    characters_of,
+    choices_of,
+    complete_head,
+    frames_of,
+    new_id,
+    usage_of,
+)
+from providers.wire.decoding import (
+    EventStream,
+    ReadyStream,
+    WholeStream,
+    broken_off,
+    error_in_stream,
+    read_frame,
+)
 from providers.wire.http import json_or_none, media_type, read_object, unreadable
 from providers.wire.openai.errors import error_object
 
-# A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside: what the group matches
-# is the text itself. Quotes inside strings are escaped in JSON, so none of these bytes can come from a text.
+# A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside:
+# what the group matches is the text itself. Quotes inside strings are escaped in JSON, so none of
+# these bytes can come from a text.
 _PLAIN_PIECE = re.compile(
     r'"choices":\[\{"index":0,"delta":\{(?:"role":"assistant",)?"content":"([^"\\\x00-\x1f]+)"(?:,"refusal":null)?\},?'
     r'(?:"logprobs":null,)?"finish_reason":null(?:,"logprobs":null)?\}\]'
 )
 
 # What a chunk may hold that tells a client nothing.
-_SILENT = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"})
+_SILENT = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "obfuscation",
+    }
+)
 
 
-def stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises ProviderError for a web page."""
+def stream_of(
+    reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
+) -> Decoder:
+    """The decoder of a body that was left open, also for servers that do not stream. Raises
+    ProviderError for a web page.
+    """
     kind = media_type(reply)
     if kind in ("text/html", "application/xhtml+xml"):
         raise unreadable(reply)
@@ -41,7 +74,9 @@ class ChatDecoder(EventStream):
     __slots__ = ("_errors", "_identity", "_tidy", "_tidy_all")
     kind = "chat.completion.chunk"
 
-    def __init__(self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False) -> None:
+    def __init__(
+        self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
+    ) -> None:
         super().__init__()
         self._errors = errors
         self._tidy = tidy
@@ -72,7 +107,13 @@ class ChatDecoder(EventStream):
 
     def _plain(self, data: bytes) -> Frame | None:
         """The frame of a plain piece of text, told by its bytes alone; None for everything else."""
-        if self._tidy_all or b'"id":"' not in data or b'"usage":{' in data or b'"error"' in data or b"\n" in data:
+        if (
+            self._tidy_all
+            or b'"id":"' not in data
+            or b'"usage":{' in data
+            or b'"error"' in data
+            or b"\n" in data
+        ):
             return None
         try:
             text = data.decode()
@@ -85,7 +126,9 @@ class ChatDecoder(EventStream):
         return Frame(data, True)
 
     def _frame(self, data: bytes) -> Frame | None:
-        """The frame of a chunk; None for one that says nothing, which clients that look for a choice would trip over."""
+        """The frame of a chunk; None for one that says nothing, which clients that look for a
+        choice would trip over.
+        """
         chunk = read_frame(data)
         if error_object(chunk) is not None and not chunk.get("choices"):
             raise error_in_stream(self._errors, data)
@@ -124,7 +167,9 @@ class ReadyAnswer(ReadyStream):
         super().__init__()
         self._body = answer.body or {}
         self.usage, self.finish_reason = answer.usage, answer.finish_reason
-        self.output_characters = sum(characters_of(choice.get("message") or {}) for choice in choices_of(self._body))
+        self.output_characters = sum(
+            characters_of(choice.get("message") or {}) for choice in choices_of(self._body)
+        )
 
     def finish(self) -> Sequence[Frame]:
         self.done = True
@@ -132,7 +177,9 @@ class ReadyAnswer(ReadyStream):
 
 
 class WholeBody(WholeStream):
-    """Decoder for a server that was asked for a stream and sends one JSON body, or an error with status 200."""
+    """Decoder for a server that was asked for a stream and sends one JSON body, or an error with
+    status 200.
+    """
 
     def __init__(self, reply: Reply, errors: ErrorMap, tidy: Tidy | None) -> None:
         super().__init__()
@@ -146,7 +193,11 @@ class WholeBody(WholeStream):
         if told and not choices_of(body):
             raise error_in_stream(self._errors, data)
         ready = self.ready(read_object(Reply(self._reply.status, self._reply.headers, data)))
-        self.usage, self.finish_reason, self.output_characters = ready.usage, ready.finish_reason, ready.output_characters
+        self.usage, self.finish_reason, self.output_characters = (
+            ready.usage,
+            ready.finish_reason,
+            ready.output_characters,
+        )
         self.done = True
         return ready.finish()
 

@@ -1,4 +1,6 @@
-"""What one of Replicate's models takes and gives, read from its schema, and our requests put into those words."""
+"""What one of Replicate's models takes and gives, read from its schema, and our requests put into
+those words.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,16 @@ TEXTS = ("texts", "text_batch", "inputs")
 TEXT = ("text", "input", "prompt")
 AUDIO = ("audio", "audio_file", "file")
 SAMPLING = ("temperature", "top_p", "top_k", "seed")
-MESSAGES_OWNERS = frozenset({"openai", "anthropic"})  # whose official models take a conversation as it is
+MESSAGES_OWNERS = frozenset(
+    {"openai", "anthropic"}
+)  # whose official models take a conversation as it is
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """version: what a prediction must name, "" for an official model. inputs: by name, None where nothing is known. output: its schema."""
+    """version: what a prediction must name, "" for an official model. inputs: by name, None where
+    nothing is known. output: its schema.
+    """
 
     version: str = ""
     inputs: Mapping[str, Mapping[str, Any]] | None = None
@@ -42,7 +48,9 @@ class Shape:
     output: Mapping[str, Any] = field(default_factory=dict)
 
     def first(self, names: Sequence[str]) -> str | None:
-        """The model's word for a thing: of these names the first it knows; where nothing is known, the usual one."""
+        """The model's word for a thing: of these names the first it knows; where nothing is known,
+        the usual one.
+        """
         if self.inputs is None:
             return names[0]
         return next((name for name in names if name in self.inputs), None)
@@ -58,13 +66,20 @@ class Shape:
 
 
 def shape_text(reply: Reply, version: str) -> str:
-    """What is kept of a model's (or a version's) description: a Shape as JSON. version: the one that was asked for, "" for the latest."""
+    """What is kept of a model's (or a version's) description: a Shape as JSON. version: the one
+    that was asked for, "" for the latest.
+    """
     body = json_or_none(reply.body) if reply.status < 300 else None
     body = body if isinstance(body, dict) else {}
     described = body if version else body.get("latest_version")
     described = described if isinstance(described, dict) else {}
     identity = described.get("id")
-    if not version and body.get("is_official") is not True and isinstance(identity, str) and HASH.fullmatch(identity):
+    if (
+        not version
+        and body.get("is_official") is not True
+        and isinstance(identity, str)
+        and HASH.fullmatch(identity)
+    ):
         version = identity
     return orjson.dumps({"version": version, **_schema(described.get("openapi_schema"))}).decode()
 
@@ -86,30 +101,43 @@ def _schema(openapi: Any) -> dict[str, Any]:
     output = schemas.get("Output")
     return {
         "inputs": {name: _property(one) for name, one in properties.items()},
-        "required": [name for name in required if isinstance(name, str)] if isinstance(required, list) else [],
-        "output": _property(output) | ({"title": output["title"]} if isinstance(output, dict) and "title" in output else {}),
+        "required": [name for name in required if isinstance(name, str)]
+        if isinstance(required, list)
+        else [],
+        "output": _property(output)
+        | ({"title": output["title"]} if isinstance(output, dict) and "title" in output else {}),
     }
 
 
 def _property(schema: Any) -> dict[str, Any]:
-    """Type, format and least value of one property, also where they stand in a list of alternatives."""
+    """Type, format and least value of one property, also where they stand in a list of
+    alternatives.
+    """
     if not isinstance(schema, dict):
         return {}
     for name in ("anyOf", "allOf", "oneOf"):
         for one in schema.get(name) or ():
-            if "type" not in schema and isinstance(one, dict) and one.get("type") not in (None, "null"):
+            if (
+                "type" not in schema
+                and isinstance(one, dict)
+                and one.get("type") not in (None, "null")
+            ):
                 return _property(one)
     kept = {name: schema[name] for name in ("type", "format", "minimum") if name in schema}
     return kept | ({"items": _property(schema["items"])} if "items" in schema else {})
 
 
 def check_fits(shape: Shape, kind: ModelType) -> None:
-    """Raises ProviderError where the schema says that the model is of another type; a schema that says nothing passes."""
+    """Raises ProviderError where the schema says that the model is of another type; a schema that
+    says nothing passes.
+    """
     if shape.inputs is None:
         return
     fits = {
-        ModelType.REASONING: shape.first((*PROMPT, "messages")) is not None and _may_be(shape.output, "string"),
-        ModelType.EMBEDDING: shape.first((*TEXTS, *TEXT)) is not None and not _is_file(shape.output),
+        ModelType.REASONING: shape.first((*PROMPT, "messages")) is not None
+        and _may_be(shape.output, "string"),
+        ModelType.EMBEDDING: shape.first((*TEXTS, *TEXT)) is not None
+        and not _is_file(shape.output),
         ModelType.SPEECH_TO_TEXT: audio_name(shape) is not None and not _is_file(shape.output),
     }
     if not fits.get(kind, True):
@@ -136,7 +164,10 @@ def refuse(body: Mapping[str, Any]) -> None:
             raise CannotExpress("Models at this provider call no tools.", param=name)
     wanted = body.get("response_format")
     if isinstance(wanted, dict) and wanted.get("type") not in (None, "text"):
-        raise CannotExpress("Models at this provider cannot be held to JSON: leave response_format out.", param="response_format")
+        raise CannotExpress(
+            "Models at this provider cannot be held to JSON: leave response_format out.",
+            param="response_format",
+        )
     if body.get("n") not in (None, 1):
         raise CannotExpress("This provider gives one answer: n must be 1.", param="n")
     if body.get("logprobs"):
@@ -163,7 +194,9 @@ def chat_input(request: Request, shape: Shape) -> dict[str, Any]:
 
 
 def conversation(messages: Any) -> tuple[list[tuple[str, str]], list[str]]:
-    """(role, text) of each message, and the addresses of all images. Raises CannotExpress for anything else."""
+    """(role, text) of each message, and the addresses of all images. Raises CannotExpress for
+    anything else.
+    """
     turns: list[tuple[str, str]] = []
     images: list[str] = []
     for message in messages if isinstance(messages, list) else ():
@@ -177,7 +210,9 @@ def conversation(messages: Any) -> tuple[list[tuple[str, str]], list[str]]:
             elif part.get("type") == "image_url":
                 images.append(_image(part))
             else:
-                raise CannotExpress("Models at this provider take text and images only.", param="messages")
+                raise CannotExpress(
+                    "Models at this provider take text and images only.", param="messages"
+                )
         turns.append((role, "\n".join(texts)))
     if not turns:
         raise CannotExpress("messages must be a list of at least one message.", param="messages")
@@ -199,17 +234,33 @@ def _image(part: Mapping[str, Any]) -> str:
 
 
 def _named(body: Mapping[str, Any], shape: Shape) -> Iterator[tuple[str, Any]]:
-    """The parameters that the model takes by the name they have in the request; no other one is sent."""
+    """The parameters that the model takes by the name they have in the request; no other one is
+    sent.
+    """
     ours = {"messages", "model", "stream", *PROMPT, *SYSTEM, *LIMIT, *STOP, *IMAGES}
     for name, value in body.items():
-        if value is not None and name not in ours and (shape.takes(name) or (shape.inputs is None and name in SAMPLING)):
+        if (
+            value is not None
+            and name not in ours
+            and (shape.takes(name) or (shape.inputs is None and name in SAMPLING))
+        ):
             least = (shape.inputs or {}).get(name, {}).get("minimum")
             # Some models take no temperature of 0 but 0.01, which means the same.
-            yield name, least if name == "temperature" and value == 0 and isinstance(least, int | float) and least > 0 else value
+            yield (
+                name,
+                least
+                if name == "temperature"
+                and value == 0
+                and isinstance(least, int | float)
+                and least > 0
+                else value,
+            )
 
 
 def _prompted(turns: list[tuple[str, str]], shape: Shape) -> dict[str, Any]:
-    """One text for models without a conversation: each turn behind its role, the system text where the model has a place for it."""
+    """One text for models without a conversation: each turn behind its role, the system text where
+    the model has a place for it.
+    """
     prompt = shape.first(PROMPT)
     if prompt is None:
         raise CannotExpress("This model takes no prompt: it is no language model.", param="model")
@@ -263,8 +314,12 @@ def _stop(inputs: dict[str, Any], body: Mapping[str, Any], shape: Shape) -> None
 # Embeddings
 
 
-def embedding_inputs(texts: list[str], shape: Shape, size: int | None) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """(texts, `input`) of each prediction: as many texts at once as the model takes. Raises CannotExpress."""
+def embedding_inputs(
+    texts: list[str], shape: Shape, size: int | None
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """(texts, `input`) of each prediction: as many texts at once as the model takes. Raises
+    CannotExpress.
+    """
     several, one = shape.first(TEXTS), shape.first(TEXT)
     if several is None and one is None:
         raise CannotExpress("This model takes no texts: it is no embedding model.", param="model")
@@ -272,18 +327,31 @@ def embedding_inputs(texts: list[str], shape: Shape, size: int | None) -> Iterat
         if several is None:
             yield batch, {str(one): batch[0]}
         else:
-            yield batch, {several: batch if shape.is_list(several) else orjson.dumps(batch).decode()}
+            yield (
+                batch,
+                {several: batch if shape.is_list(several) else orjson.dumps(batch).decode()},
+            )
 
 
 def vectors_of(output: Any) -> list[list[float]]:
-    """The vectors of an output: lists of numbers, rows with an `embedding`, or one of both below a name. Raises ProviderError."""
+    """The vectors of an output: lists of numbers, rows with an `embedding`, or one of both below a
+    name. Raises ProviderError.
+    """
     if isinstance(output, dict):
-        output = next((output[name] for name in ("embeddings", "embedding", "vectors") if name in output), None)
+        output = next(
+            (output[name] for name in ("embeddings", "embedding", "vectors") if name in output),
+            None,
+        )
     rows = output if isinstance(output, list) and output else [None]
     if isinstance(rows[0], int | float):
         rows = [rows]
     vectors: list[Any] = [row.get("embedding") if isinstance(row, dict) else row for row in rows]
-    if all(isinstance(vector, list) and vector and all(isinstance(number, int | float) for number in vector) for vector in vectors):
+    if all(
+        isinstance(vector, list)
+        and vector
+        and all(isinstance(number, int | float) for number in vector)
+        for vector in vectors
+    ):
         return vectors
     raise ProviderError(Failure.ERROR, Reason("output_no_embeddings"), status=200)
 
@@ -296,7 +364,11 @@ def audio_name(shape: Shape) -> str | None:
     known = shape.first(AUDIO)
     if known is not None:
         return known
-    names = [name for name, one in (shape.inputs or {}).items() if one.get("format") == "uri" and "audio" in name]
+    names = [
+        name
+        for name, one in (shape.inputs or {}).items()
+        if one.get("format") == "uri" and "audio" in name
+    ]
     return names[0] if names else None
 
 
@@ -307,11 +379,15 @@ def check_transcription(request: Request) -> None:
     if request.stream:
         raise CannotExpress("This provider does not stream transcriptions.", param="stream")
     if request.body.get("response_format") not in (None, "json", "text", "verbose_json"):
-        raise CannotExpress("Here response_format can be json, text or verbose_json.", param="response_format")
+        raise CannotExpress(
+            "Here response_format can be json, text or verbose_json.", param="response_format"
+        )
 
 
 def audio_input(request: Request, shape: Shape, address: str) -> dict[str, Any]:
-    """The `input` of a transcription or translation. address: of the recording. Raises CannotExpress."""
+    """The `input` of a transcription or translation. address: of the recording. Raises
+    CannotExpress.
+    """
     name = audio_name(shape)
     if name is None:
         raise CannotExpress("This model takes no audio.", param="model")
@@ -328,7 +404,11 @@ def audio_input(request: Request, shape: Shape, address: str) -> dict[str, Any]:
 
 def _typed(value: Any, schema: Mapping[str, Any]) -> Any:
     """A form's text as the number the model wants."""
-    return float(value) if isinstance(value, str) and schema.get("type") in ("number", "integer") else value
+    return (
+        float(value)
+        if isinstance(value, str) and schema.get("type") in ("number", "integer")
+        else value
+    )
 
 
 def _translated(shape: Shape) -> dict[str, Any]:
@@ -342,7 +422,11 @@ def _translated(shape: Shape) -> dict[str, Any]:
 def transcript(output: Any, request: Request) -> Answer:
     """An output of any of the usual shapes as OpenAI's clients know it. Raises ProviderError."""
     details: dict[str, Any] = output if isinstance(output, dict) else {}
-    said = next((details[name] for name in ("text", "transcription") if name in details), None) if details else output
+    said = (
+        next((details[name] for name in ("text", "transcription") if name in details), None)
+        if details
+        else output
+    )
     text = text_of(said).strip()
     wanted = request.body.get("response_format")
     if wanted == "text":
@@ -350,7 +434,11 @@ def transcript(output: Any, request: Request) -> Answer:
     body: dict[str, Any] = {"text": text}
     if wanted == "verbose_json":
         task = "translate" if request.operation is Operation.TRANSLATION else "transcribe"
-        language = details.get("detected_language") or details.get("language") or request.body.get("language")
+        language = (
+            details.get("detected_language")
+            or details.get("language")
+            or request.body.get("language")
+        )
         body |= {"task": task, "language": language, "segments": list(_segments(details))}
     return Answer(body)
 
@@ -359,5 +447,9 @@ def _segments(details: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     rows = details.get("segments") or details.get("chunks")
     for number, row in enumerate(rows if isinstance(rows, list) else ()):
         if isinstance(row, dict):
-            start, end = row["timestamp"][:2] if isinstance(row.get("timestamp"), list) else (row.get("start"), row.get("end"))
+            start, end = (
+                row["timestamp"][:2]
+                if isinstance(row.get("timestamp"), list)
+                else (row.get("start"), row.get("end"))
+            )
             yield {"id": number, "start": start, "end": end, "text": str(row.get("text") or "")}

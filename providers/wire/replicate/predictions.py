@@ -1,4 +1,6 @@
-"""Replicate's predictions: started, asked for, read; whole and as a stream. https://replicate.com/docs/reference/http"""
+"""Replicate's predictions: started, asked for, read; whole and as a stream.
+https://replicate.com/docs/reference/http
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,25 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply, Usage
 from providers.failures.reasons import Reason
 from providers.wire.decoding import Decoding, broken_off
-from providers.wire.http import failure_of_status, json_or_none, path_segment, plain_error, read_object, wait_asked_for
+from providers.wire.http import (
+    failure_of_status,
+    json_or_none,
+    path_segment,
+    plain_error,
+    read_object,
+    wait_asked_for,
+)
 from providers.wire.sse import EventParser
 
-WAIT = "wait=10"  # seconds that "start" waits for the result; nobody can cancel meanwhile, since the id is not known yet
+# seconds that "start" waits for the result; nobody can cancel meanwhile, since the id is not known
+# yet
+WAIT = "wait=10"
 ENDED = frozenset({"succeeded", "failed", "canceled", "aborted"})
 FIRST_DELAY = 0.5  # seconds between two looks at a prediction; grows by half each time
 LONGEST_DELAY = 5.0
-TIRED = frozenset({429, 500, 502, 503, 504})  # a prediction that runs is not given up for one of these
+TIRED = frozenset(
+    {429, 500, 502, 503, 504}
+)  # a prediction that runs is not given up for one of these
 PATIENCE = 3  # of them in a row
 LOOKS_FOR_FIGURES = 2  # at a prediction whose text came whole
 NO_STREAM = frozenset(range(300, 600))
@@ -32,7 +45,9 @@ Prediction = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """How one prediction is asked for and ended. url: of the prediction, at the account's own base URL."""
+    """How one prediction is asked for and ended. url: of the prediction, at the account's own base
+    URL.
+    """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -40,12 +55,27 @@ class Handle:
     def look(self, number: int, *, accept: frozenset[int] = TIRED) -> Call:
         """The call that asks for its state. number: of looks before this one."""
         delay = min(FIRST_DELAY * 1.5**number, LONGEST_DELAY)
-        return Call("GET", self.url, {**self.headers, "Accept": "application/json"}, accept=accept, delay=delay, undo=self.cancel())
+        return Call(
+            "GET",
+            self.url,
+            {**self.headers, "Accept": "application/json"},
+            accept=accept,
+            delay=delay,
+            undo=self.cancel(),
+        )
 
     def figures(self, number: int) -> Call:
-        """The same for a prediction that is over: nothing is left to cancel, and no failure spoils the answer."""
+        """The same for a prediction that is over: nothing is left to cancel, and no failure spoils
+        the answer.
+        """
         delay = FIRST_DELAY if number else 0.0
-        return Call("GET", self.url, {**self.headers, "Accept": "application/json"}, accept=NO_STREAM, delay=delay)
+        return Call(
+            "GET",
+            self.url,
+            {**self.headers, "Accept": "application/json"},
+            accept=NO_STREAM,
+            delay=delay,
+        )
 
     def cancel(self) -> Call:
         return Call("POST", f"{self.url}/cancel", dict(self.headers))
@@ -59,11 +89,18 @@ def handle_of(prediction: Prediction, predictions_url: str, headers: Mapping[str
     return Handle(f"{predictions_url}/{path_segment(identity)}", headers)
 
 
-def finished(handle: Handle, prediction: Prediction, *, waited: bool) -> Generator[Call, Reply, Prediction]:
-    """Asks until the prediction is over. waited: this is the answer to a request that was told to wait. Raises ProviderError."""
+def finished(
+    handle: Handle, prediction: Prediction, *, waited: bool
+) -> Generator[Call, Reply, Prediction]:
+    """Asks until the prediction is over. waited: this is the answer to a request that was told to
+    wait. Raises ProviderError.
+    """
     number = failures = 0
-    # An answer that was waited for is complete as soon as it holds an output, although it may still say "processing".
-    while prediction.get("status") not in ENDED and not (waited and prediction.get("status") == "processing" and prediction.get("output")):
+    # An answer that was waited for is complete as soon as it holds an output, although it may still
+    # say "processing".
+    while prediction.get("status") not in ENDED and not (
+        waited and prediction.get("status") == "processing" and prediction.get("output")
+    ):
         reply = yield handle.look(number)
         number, waited = number + 1, False
         failures = failures + 1 if reply.status in TIRED else 0
@@ -76,36 +113,55 @@ def finished(handle: Handle, prediction: Prediction, *, waited: bool) -> Generat
 
 _FAILED: tuple[tuple[re.Pattern[str], Failure], ...] = (
     (re.compile(r"nsfw|safety|sensitive|content policy|flagged", re.I), Failure.CONTENT_FILTER),
-    (re.compile(r"maximum context|context (?:length|window)|too long|too many tokens", re.I), Failure.CONTEXT_LENGTH),
+    (
+        re.compile(r"maximum context|context (?:length|window)|too long|too many tokens", re.I),
+        Failure.CONTEXT_LENGTH,
+    ),
 )
 
 
 def raise_if_failed(prediction: Prediction) -> None:
     status = prediction.get("status")
     if status in ("canceled", "aborted"):
-        raise ProviderError(Failure.ERROR, Reason("prediction_canceled"), status=200, provider_code=status)
+        raise ProviderError(
+            Failure.ERROR, Reason("prediction_canceled"), status=200, provider_code=status
+        )
     if status == "failed":
         raise failed(prediction.get("error"))
 
 
 def failed(error: Any) -> ProviderError:
-    """The error of a prediction that was accepted and failed: there is nothing but its text to go by."""
+    """The error of a prediction that was accepted and failed: there is nothing but its text to go
+    by.
+    """
     message = error if isinstance(error, str) else ""
-    failure = next((failure for pattern, failure in _FAILED if pattern.search(message)), Failure.ERROR)
-    return ProviderError(failure, message or Reason("prediction_failed"), status=200, provider_code="failed")
+    failure = next(
+        (failure for pattern, failure in _FAILED if pattern.search(message)), Failure.ERROR
+    )
+    return ProviderError(
+        failure, message or Reason("prediction_failed"), status=200, provider_code="failed"
+    )
 
 
 _RESETS = re.compile(r"resets in ~?(\d+)\s*s", re.I)
 _INPUT = re.compile(r"-\s*input\.([\w.]+):")
-_VERSION = re.compile(r"invalid version|version.*(?:not exist|not found|not permitted)", re.I | re.S)
+_VERSION = re.compile(
+    r"invalid version|version.*(?:not exist|not found|not permitted)", re.I | re.S
+)
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """An ErrorMap of problem+json (RFC 7807). A 2xx is never an error here: what a prediction says is read where it is awaited."""
+    """An ErrorMap of problem+json (RFC 7807). A 2xx is never an error here: what a prediction says
+    is read where it is awaited.
+    """
     if reply.status < 400:
         return None
     body = json_or_none(reply.body)
-    message = next((body[name] for name in ("detail", "title") if isinstance(body.get(name), str)), "") if isinstance(body, dict) else ""
+    message = (
+        next((body[name] for name in ("detail", "title") if isinstance(body.get(name), str)), "")
+        if isinstance(body, dict)
+        else ""
+    )
     if not message:
         return plain_error(reply)
     failure = Failure.MODEL_NOT_FOUND if reply.status == 404 else failure_of_status(reply.status)
@@ -137,8 +193,15 @@ def text_of(output: Any) -> str:
 
 def usage_of(prediction: Prediction) -> Usage | None:
     metrics = prediction.get("metrics")
-    counts = [metrics.get(name) for name in ("input_token_count", "output_token_count")] if isinstance(metrics, dict) else []
-    known = [count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None for count in counts]
+    counts = (
+        [metrics.get(name) for name in ("input_token_count", "output_token_count")]
+        if isinstance(metrics, dict)
+        else []
+    )
+    known = [
+        count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+        for count in counts
+    ]
     return Usage(*known) if any(count is not None for count in known) else None
 
 
@@ -147,7 +210,11 @@ def shown(usage: Usage | None) -> dict[str, int] | None:
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 def chat_answer(prediction: Prediction, model: str) -> Answer:
@@ -163,14 +230,21 @@ def chat_answer(prediction: Prediction, model: str) -> Answer:
 
 
 def _head(prediction: Prediction, kind: str, model: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{prediction.get('id')}", "object": kind, "created": int(time.time()), "model": model}
+    return {
+        "id": f"chatcmpl-{prediction.get('id')}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+    }
 
 
 # Streams
 
 
 def stream_call(prediction: Prediction, handle: Handle) -> Call | None:
-    """The call that opens the prediction's stream; None where there is none, or at a host that must not see the token."""
+    """The call that opens the prediction's stream; None where there is none, or at a host that must
+    not see the token.
+    """
     urls = prediction.get("urls")
     url = urls.get("stream") if isinstance(urls, dict) else None
     if not isinstance(url, str) or not is_trusted(url, handle.url):
@@ -180,29 +254,39 @@ def stream_call(prediction: Prediction, handle: Handle) -> Call | None:
 
 
 def is_trusted(url: str, own: str) -> bool:
-    """Whether the account's token may be sent there: to the origin it was meant for, and from Replicate's own to its stream hosts."""
+    """Whether the account's token may be sent there: to the origin it was meant for, and from
+    Replicate's own to its stream hosts.
+    """
     try:
         there, here = urlsplit(url), urlsplit(own)
         if (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port):
             return there.username is None
         return (
-            there.scheme == "https" and there.port in (None, 443) and there.username is None and _is_theirs(there.hostname, here.hostname)
+            there.scheme == "https"
+            and there.port in (None, 443)
+            and there.username is None
+            and _is_theirs(there.hostname, here.hostname)
         )
     except ValueError:
         return False
 
 
 def _is_theirs(there: str | None, here: str | None) -> bool:
-    return (here or "").endswith(".replicate.com") and (there or "").endswith((".replicate.com", ".replicate.net"))
+    return (here or "").endswith(".replicate.com") and (there or "").endswith(
+        (".replicate.com", ".replicate.net")
+    )
 
 
 class PredictionDecoder(Decoding):
-    """A prediction's text as chunks: from its event stream, and from looks at the prediction where the stream ended early or is none.
+    """A prediction's text as chunks: from its event stream, and from looks at the prediction where
+    the stream ended early or is none.
 
     The last look gives the figures (and the error), which the event stream does not hold.
     """
 
-    def __init__(self, prediction: Prediction, handle: Handle, model: str, *, is_open: bool) -> None:
+    def __init__(
+        self, prediction: Prediction, handle: Handle, model: str, *, is_open: bool
+    ) -> None:
         super().__init__()
         self._parser = EventParser()
         self._handle = handle
@@ -282,7 +366,9 @@ class PredictionDecoder(Decoding):
         return self._end()
 
     def _without(self, reply: Reply) -> Sequence[Frame]:
-        """A look that was refused: an answer that is whole ends without figures, another one is asked for again."""
+        """A look that was refused: an answer that is whole ends without figures, another one is
+        asked for again.
+        """
         self._failures += 1
         if not self.done and self._failures > PATIENCE:
             raise errors(reply) or plain_error(reply)
@@ -292,12 +378,16 @@ class PredictionDecoder(Decoding):
         self.done, self.finish_reason = True, "stop"
         frames = [self._frame({} if self._pieces else {"role": "assistant", "content": ""}, "stop")]
         if usage := shown(self.usage):
-            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": usage}), usage_only=True))
+            frames.append(
+                Frame(orjson.dumps({**self._head, "choices": [], "usage": usage}), usage_only=True)
+            )
         return frames
 
     def _frame(self, delta: dict[str, Any], finish: str | None) -> Frame:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return Frame(orjson.dumps({**self._head, "choices": [choice]}), content=bool(delta.get("content")))
+        return Frame(
+            orjson.dumps({**self._head, "choices": [choice]}), content=bool(delta.get("content"))
+        )
 
 
 def _field(data: bytes, name: str) -> str | None:

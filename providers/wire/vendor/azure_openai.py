@@ -1,4 +1,6 @@
-"""What Azure does to OpenAI's format: addresses of deployments, keys or directory tokens, filters' remarks, errors of its own."""
+"""What Azure does to OpenAI's format: addresses of deployments, keys or directory tokens, filters'
+remarks, errors of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,23 @@ R = TypeVar("R")
 
 V1 = "/openai/v1"
 USAGE_SINCE = "2024-09-01"  # dated versions that know stream_options
-RESPONSES_SINCE = "2025-03-01"  # dated versions that have /openai/responses; before it, the v1 route is asked
+RESPONSES_SINCE = (
+    "2025-03-01"  # dated versions that have /openai/responses; before it, the v1 route is asked
+)
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TAIL = re.compile(r"/(?:openai|models)(?:/.*)?\Z")
 
 # Where the directory of each cloud gives tokens, and for what.
 _PUBLIC = ("https://login.microsoftonline.com", "https://cognitiveservices.azure.com/.default")
 _CLOUDS = {
-    ".azure.us": ("https://login.microsoftonline.us", "https://cognitiveservices.azure.us/.default"),
-    ".azure.cn": ("https://login.partner.microsoftonline.cn", "https://cognitiveservices.azure.cn/.default"),
+    ".azure.us": (
+        "https://login.microsoftonline.us",
+        "https://cognitiveservices.azure.us/.default",
+    ),
+    ".azure.cn": (
+        "https://login.partner.microsoftonline.cn",
+        "https://cognitiveservices.azure.cn/.default",
+    ),
 }
 
 
@@ -38,7 +48,9 @@ _CLOUDS = {
 
 
 def endpoint_in(url: str) -> str:
-    """A pasted address without what belongs to one API: `/openai/v1`, `/openai/deployments/...`, `/models/...`."""
+    """A pasted address without what belongs to one API: `/openai/v1`, `/openai/deployments/...`,
+    `/models/...`.
+    """
     scheme, colon, rest = url.rpartition("://")
     host, _slash, path = rest.partition("/")
     return f"{scheme}{colon}{host}{_TAIL.sub('', f'/{path}')}".rstrip("/")
@@ -88,11 +100,15 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def with_account(
-    provider: Provider, access: Access, model: str, make: Callable[[Access], Generator[Call, Reply, R]]
+    provider: Provider,
+    access: Access,
+    model: str,
+    make: Callable[[Access], Generator[Call, Reply, R]],
 ) -> Generator[Call, Reply, R]:
     """An exchange of the v1 route, sent where and with what this account needs.
 
-    make: takes the access that it is to use: the v1 base URL, and an `api_key` or a fetched `token`.
+    make: takes the access that it is to use: the v1 base URL, and an `api_key` or a fetched
+    `token`.
     """
     endpoint, version = endpoint_of(provider, access), version_of(access)
     values = {"api_version": version}
@@ -107,7 +123,11 @@ def with_account(
         call = next(exchange)
         while True:
             call.url = routed(call.url, endpoint, model, version)
-            reply = (yield from with_token(call, provider, parts, values["token"])) if parts else (yield call)
+            reply = (
+                (yield from with_token(call, provider, parts, values["token"]))
+                if parts
+                else (yield call)
+            )
             call = exchange.send(reply)
     except StopIteration as stop:
         result: R = stop.value
@@ -117,21 +137,36 @@ def with_account(
 
 
 def token_parts(provider: Provider, access: Access) -> tuple[str, str, str, str]:
-    """Where a token is asked for, the application, its secret and the scope. Raises CannotExpress where a value is missing."""
-    directory, application, secret = (access.values.get(name, "") for name in ("tenant_id", "client_id", "client_secret"))
+    """Where a token is asked for, the application, its secret and the scope. Raises CannotExpress
+    where a value is missing.
+    """
+    directory, application, secret = (
+        access.values.get(name, "") for name in ("tenant_id", "client_id", "client_secret")
+    )
     if not (directory and application and secret):
         raise CannotExpress(
-            "Enter an API key, or all of directory (tenant) ID, application (client) ID and client secret.", param="api_key"
+            "Enter an API key, or all of directory (tenant) ID, application (client) ID and "
+            "client secret.",
+            param="api_key",
         )
     host = urlsplit(base_of(provider, access)).hostname or ""
-    authority, scope = next((cloud for end, cloud in _CLOUDS.items() if host.endswith(end)), _PUBLIC)
+    authority, scope = next(
+        (cloud for end, cloud in _CLOUDS.items() if host.endswith(end)), _PUBLIC
+    )
     return f"{authority}/{path_segment(directory)}/oauth2/v2.0/token", application, secret, scope
 
 
 def token(parts: tuple[str, ...]) -> Generator[Call, Reply, str]:
     """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
     url, application, secret, scope = parts
-    form = urlencode({"grant_type": "client_credentials", "client_id": application, "client_secret": secret, "scope": scope})
+    form = urlencode(
+        {
+            "grant_type": "client_credentials",
+            "client_id": application,
+            "client_secret": secret,
+            "scope": scope,
+        }
+    )
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return (yield from fetched_token(parts, Call("POST", url, headers, form.encode()), read_token))
 
@@ -144,7 +179,9 @@ def read_token(reply: Reply) -> tuple[str, float]:
     return text, float(body.get("expires_in") or 0)
 
 
-def with_token(call: Call, provider: Provider, parts: tuple[str, ...], text: str) -> Generator[Call, Reply, Reply]:
+def with_token(
+    call: Call, provider: Provider, parts: tuple[str, ...], text: str
+) -> Generator[Call, Reply, Reply]:
     """A call whose token is forgotten once it is refused, so that the next one begins anew."""
     accepted = call.accept
     call.accept |= {401}
@@ -159,11 +196,19 @@ def with_token(call: Call, provider: Provider, parts: tuple[str, ...], text: str
 
 # Answers.
 
-_FILTERS = ("prompt_filter_results", "content_filter_results", "content_filter_offsets", "content_filter_result", "prompt_annotations")
+_FILTERS = (
+    "prompt_filter_results",
+    "content_filter_results",
+    "content_filter_offsets",
+    "content_filter_result",
+    "prompt_annotations",
+)
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """Takes out what the content filter says beside the answer, and puts in what it leaves out then."""
+    """Takes out what the content filter says beside the answer, and puts in what it leaves out
+    then.
+    """
     changed = strip(body)
     for choice in body.get("choices") or ():
         changed = strip(choice) or changed
@@ -210,12 +255,19 @@ _RETRY = re.compile(r"retry after (\d+) second", re.I)
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """OpenAI's form with codes of Azure's; API Management's `{"statusCode", "message"}`; and Entra ID's."""
+    """OpenAI's form with codes of Azure's; API Management's `{"statusCode", "message"}`; and Entra
+    ID's.
+    """
     body = json_or_none(reply.body)
     told = body if isinstance(body, dict) else {}
     if isinstance(told.get("error_description"), str):
         text = told["error_description"].splitlines()
-        return ProviderError(Failure.AUTH, text[0] if text else "", status=reply.status, provider_code=str(told.get("error") or ""))
+        return ProviderError(
+            Failure.AUTH,
+            text[0] if text else "",
+            status=reply.status,
+            provider_code=str(told.get("error") or ""),
+        )
     if "error" not in told and isinstance(told.get("statusCode"), int):
         error = {"code": str(told["statusCode"]), "message": told.get("message")}
         reply = Reply(reply.status, reply.headers, orjson.dumps({"error": error}))

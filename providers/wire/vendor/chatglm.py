@@ -1,6 +1,8 @@
-"""What the servers of the first ChatGLM models speak: `api.py` (one prompt, one answer), and `function_call` of ChatGLM3.
+"""What the servers of the first ChatGLM models speak: `api.py` (one prompt, one answer), and
+`function_call` of ChatGLM3.
 
-https://github.com/THUDM/ChatGLM2-6B (api.py, openai_api.py), https://github.com/THUDM/ChatGLM3 (openai_api_demo).
+https://github.com/THUDM/ChatGLM2-6B (api.py, openai_api.py), https://github.com/THUDM/ChatGLM3
+(openai_api_demo).
 """
 
 from __future__ import annotations
@@ -46,10 +48,14 @@ def prompt_body(request: Request) -> dict[str, Any]:
 
 def conversation(messages: list[Any]) -> tuple[str, list[list[str]]]:
     """Prompt and history. There is no system role: its text goes before the first question."""
-    system = [text_of(message) for message in messages if message.get("role") in ("system", "developer")]
+    system = [
+        text_of(message) for message in messages if message.get("role") in ("system", "developer")
+    ]
     turns = [message for message in messages if message.get("role") not in ("system", "developer")]
     if not turns or turns[-1].get("role") != "user":
-        raise CannotExpress("This server wants the last message to be the user's.", param="messages")
+        raise CannotExpress(
+            "This server wants the last message to be the user's.", param="messages"
+        )
     history: list[list[str]] = []
     question: list[str] = []
     for turn in turns[:-1]:
@@ -84,7 +90,9 @@ def prompt_answer(reply: Reply, model: str) -> Answer:
 
 
 def with_functions(body: dict[str, Any]) -> None:
-    """Rewrites tool messages for ChatGLM3: results have the role `function`, calls stand in `function_call`."""
+    """Rewrites tool messages for ChatGLM3: results have the role `function`, calls stand in
+    `function_call`.
+    """
     names = {
         call.get("id"): call["function"].get("name")
         for message in body["messages"]
@@ -96,16 +104,25 @@ def with_functions(body: dict[str, Any]) -> None:
 
 def _old_shape(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
     if message.get("role") == "tool":
-        return {"role": "function", "name": names.get(message.get("tool_call_id")) or "tool", "content": text_of(message)}
+        return {
+            "role": "function",
+            "name": names.get(message.get("tool_call_id")) or "tool",
+            "content": text_of(message),
+        }
     calls = message.get("tool_calls")
     if not calls:
         return dict(message)
     if len(calls) > 1:
         raise CannotExpress("This server knows one tool call per message.", param="messages")
     call = calls[0]["function"]
-    # The server reads the tool's name from the first line of the text, and fails where there is none.
+    # The server reads the tool's name from the first line of the text, and fails where there is
+    # none.
     text = f"{call['name']}\n```python\ntool_call({_arguments(call.get('arguments'))})\n```"
-    return {"role": "assistant", "content": text, "function_call": {"name": call["name"], "arguments": call.get("arguments") or "{}"}}
+    return {
+        "role": "assistant",
+        "content": text,
+        "function_call": {"name": call["name"], "arguments": call.get("arguments") or "{}"},
+    }
 
 
 def _arguments(text: Any) -> str:
@@ -120,7 +137,11 @@ def tidy_function_calls(body: dict[str, Any]) -> bool:
         part = choice.get("message") or choice.get("delta")
         call = part.pop("function_call", None) if isinstance(part, dict) else None
         if isinstance(call, dict) and isinstance(part, dict):
-            shown: dict[str, Any] = {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": call}
+            shown: dict[str, Any] = {
+                "id": f"call_{uuid.uuid4().hex[:24]}",
+                "type": "function",
+                "function": call,
+            }
             part["tool_calls"] = [shown if "message" in choice else {"index": 0, **shown}]
             part["content"] = None  # the raw text of the call, which the server repeats here
             changed = True

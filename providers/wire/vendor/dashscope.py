@@ -1,4 +1,6 @@
-"""DashScope's own shapes beside its OpenAI-compatible ones: errors without an `error` object, and the native rerank."""
+"""DashScope's own shapes beside its OpenAI-compatible ones: errors without an `error` object, and
+the native rerank.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,20 @@ from providers.wire.http import json_or_none
 from providers.wire.openai.errors import openai_errors
 from providers.wire.rerank import Question, Ranking, ranking_of
 
-# https://www.alibabacloud.com/help/en/model-studio/error-code: the native code and the compatible one of each meaning.
-# insufficient_quota is a rate limit here (tokens per minute); money is Arrearage and FreeTierOnly, on whatever status.
+# https://www.alibabacloud.com/help/en/model-studio/error-code: the native code and the compatible
+# one of each meaning. insufficient_quota is a rate limit here (tokens per minute); money is
+# Arrearage and FreeTierOnly, on whatever status.
 CODES = {
     **dict.fromkeys(("InvalidApiKey", "invalid_api_key"), Failure.AUTH),
     **dict.fromkeys(
-        ("AccessDenied", "access_denied", "AccessDenied.Unpurchased", "Model.AccessDenied", "Workspace.AccessDenied"), Failure.PERMISSION
+        (
+            "AccessDenied",
+            "access_denied",
+            "AccessDenied.Unpurchased",
+            "Model.AccessDenied",
+            "Workspace.AccessDenied",
+        ),
+        Failure.PERMISSION,
     ),
     **dict.fromkeys(("Arrearage", "AllocationQuota.FreeTierOnly"), Failure.NO_FUNDS),
     **dict.fromkeys(
@@ -38,7 +48,10 @@ CODES = {
     ),
     **dict.fromkeys(("DataInspectionFailed", "data_inspection_failed"), Failure.CONTENT_FILTER),
     **dict.fromkeys(("ModelNotFound", "model_not_found"), Failure.MODEL_NOT_FOUND),
-    **dict.fromkeys(("InvalidParameter", "invalid_parameter_error", "APIConnectionError", "InvalidURL"), Failure.BAD_REQUEST),
+    **dict.fromkeys(
+        ("InvalidParameter", "invalid_parameter_error", "APIConnectionError", "InvalidURL"),
+        Failure.BAD_REQUEST,
+    ),
     **dict.fromkeys(("RequestTimeOut", "InternalError.Timeout"), Failure.TIMEOUT),
     **dict.fromkeys(("InternalError", "InternalError.Algo", "SystemError"), Failure.ERROR),
     **dict.fromkeys(("ModelUnavailable", "ModelServingError"), Failure.OVERLOADED),
@@ -60,16 +73,26 @@ def is_native_error(body: Any) -> bool:
 def dashscope_errors(reply: Reply) -> ProviderError | None:
     """Errors of both styles, by code before status."""
     body = json_or_none(reply.body)
-    error = _compatible(replace(reply, body=orjson.dumps({"error": body})) if is_native_error(body) else reply)
-    if error is not None and error.failure is Failure.BAD_REQUEST and _TOO_LONG.search(error.message):
+    error = _compatible(
+        replace(reply, body=orjson.dumps({"error": body})) if is_native_error(body) else reply
+    )
+    if (
+        error is not None
+        and error.failure is Failure.BAD_REQUEST
+        and _TOO_LONG.search(error.message)
+    ):
         error.failure = Failure.CONTEXT_LENGTH
     return error
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """Takes the empty ids out of continued tool calls. Raises ProviderError for an error of the native style in a stream."""
+    """Takes the empty ids out of continued tool calls. Raises ProviderError for an error of the
+    native style in a stream.
+    """
     if is_native_error(body):
-        raise dashscope_errors(Reply(200, {}, orjson.dumps(body))) or ProviderError(Failure.ERROR, Reason("broken_off"))
+        raise dashscope_errors(Reply(200, {}, orjson.dumps(body))) or ProviderError(
+            Failure.ERROR, Reason("broken_off")
+        )
     changed = False
     for choice in choices_of(body):
         for call in (choice.get("delta") or {}).get("tool_calls") or ():
@@ -84,10 +107,18 @@ def rerank_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
     parameters = dict(question.others)
     if question.top_n is not None:
         parameters["top_n"] = question.top_n
-    return {"model": question.model, "input": {"query": question.query, "documents": question.documents}, "parameters": parameters}
+    return {
+        "model": question.model,
+        "input": {"query": question.query, "documents": question.documents},
+        "parameters": parameters,
+    }
 
 
 def ranking_of_output(answer: Any) -> Ranking:
     """The native answer: `output.results` and `request_id` stand where others have results and id."""
     output = answer.get("output") if isinstance(answer, dict) else None
-    return ranking_of({**output, "usage": answer.get("usage"), "id": answer.get("request_id")} if isinstance(output, dict) else {})
+    return ranking_of(
+        {**output, "usage": answer.get("usage"), "id": answer.get("request_id")}
+        if isinstance(output, dict)
+        else {}
+    )

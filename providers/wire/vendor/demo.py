@@ -1,4 +1,6 @@
-"""What the demonstration answers: made up here by plain arithmetic, and saying so wherever there is room for a word."""
+"""What the demonstration answers: made up here by plain arithmetic, and saying so wherever there is
+room for a word.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,11 @@ def text_in(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return " ".join(str(part.get("text", "")) for part in parts if isinstance(part, dict) and part.get("type") == "text")
+    return " ".join(
+        str(part.get("text", ""))
+        for part in parts
+        if isinstance(part, dict) and part.get("type") == "text"
+    )
 
 
 def tokens_in(text: str) -> int:
@@ -59,10 +65,15 @@ def tokens_in(text: str) -> int:
 
 def usage_json(usage: Usage) -> dict[str, int]:
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
-# -- chat and completions ---------------------------------------------------------------------------------------------
+# -- chat and completions
+# ---------------------------------------------------------------------------------------------
 
 
 def echo(text: str, limit: Any) -> tuple[str, str]:
@@ -78,7 +89,10 @@ def reply_to(request: Request) -> tuple[str, Usage, str]:
     if not isinstance(messages, list) or not messages:
         raise CannotExpress("messages must be a list with at least one message.", param="messages")
     texts = [text_in(message.get("content")) for message in messages if isinstance(message, dict)]
-    text, finish = echo(texts[-1] if texts else "", request.body.get("max_completion_tokens") or request.body.get("max_tokens"))
+    text, finish = echo(
+        texts[-1] if texts else "",
+        request.body.get("max_completion_tokens") or request.body.get("max_tokens"),
+    )
     return text, Usage(tokens_in("".join(texts)), tokens_in(text), 0, 0), finish
 
 
@@ -86,12 +100,19 @@ def completed(request: Request) -> tuple[list[tuple[str, str]], Usage]:
     """(text, finish reason) for each prompt, and the usage of all."""
     prompts = texts_in(request, "prompt")
     echoes = [echo(prompt, request.body.get("max_tokens")) for prompt in prompts]
-    usage = Usage(sum(map(tokens_in, prompts)), sum(tokens_in(text) for text, _finish in echoes), 0, 0)
+    usage = Usage(
+        sum(map(tokens_in, prompts)), sum(tokens_in(text) for text, _finish in echoes), 0, 0
+    )
     return echoes, usage
 
 
 def head_of(request: Request, kind: str) -> dict[str, Any]:
-    return {"id": f"demo-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": request.model}
+    return {
+        "id": f"demo-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": request.model,
+    }
 
 
 class EchoDecoder:
@@ -104,7 +125,9 @@ class EchoDecoder:
             self._echoes = [(text, finish)]
         else:
             self._echoes, usage = completed(request)
-        self._head = head_of(request, "chat.completion.chunk" if self._is_chat else "text_completion")
+        self._head = head_of(
+            request, "chat.completion.chunk" if self._is_chat else "text_completion"
+        )
         self.usage: Usage | None = usage
         self.finish_reason: str | None = self._echoes[0][1]
         self.output_characters = sum(len(text) for text, _finish in self._echoes)
@@ -123,21 +146,33 @@ class EchoDecoder:
                 yield self._frame(index, {"delta": {"role": "assistant", "content": ""}})
             for number, word in enumerate(text.split(" ")):
                 piece = word if number == 0 else " " + word
-                yield self._frame(index, {"delta": {"content": piece}} if self._is_chat else {"text": piece}, content=True)
+                yield self._frame(
+                    index,
+                    {"delta": {"content": piece}} if self._is_chat else {"text": piece},
+                    content=True,
+                )
             yield self._frame(index, {"delta": {}} if self._is_chat else {"text": ""}, finish)
         assert self.usage is not None
-        yield Frame(orjson.dumps({**self._head, "choices": [], "usage": usage_json(self.usage)}), usage_only=True)
+        yield Frame(
+            orjson.dumps({**self._head, "choices": [], "usage": usage_json(self.usage)}),
+            usage_only=True,
+        )
 
-    def _frame(self, index: int, piece: dict[str, Any], finish: str | None = None, *, content: bool = False) -> Frame:
+    def _frame(
+        self, index: int, piece: dict[str, Any], finish: str | None = None, *, content: bool = False
+    ) -> Frame:
         choice = {"index": index, **piece, "logprobs": None, "finish_reason": finish}
         return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
 
 
-# -- vectors, sounds, orders and judgements ---------------------------------------------------------------------------
+# -- vectors, sounds, orders and judgements
+# ---------------------------------------------------------------------------
 
 
 def texts_in(request: Request, name: str) -> list[str]:
-    """The texts of `input` or `prompt`; token numbers stand for a text of their own. Raises CannotExpress."""
+    """The texts of `input` or `prompt`; token numbers stand for a text of their own. Raises
+    CannotExpress.
+    """
     given = request.body.get(name)
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts:
@@ -148,7 +183,9 @@ def texts_in(request: Request, name: str) -> list[str]:
 
 
 def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
-    """The same text gives the same vector of length 1. It carries no meaning: a hash stands behind it."""
+    """The same text gives the same vector of length 1. It carries no meaning: a hash stands behind
+    it.
+    """
     numbers = hashlib.shake_256(text.encode()).digest(2 * dimensions)
     raw = [value - 32767.5 for value in struct.unpack(f"<{dimensions}H", numbers)]
     length = math.sqrt(sum(value * value for value in raw))
@@ -156,9 +193,14 @@ def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
 
 
 def tone_of(text: str, speed: float = 1.0) -> bytes:
-    """As long as the text would take to be spoken, at most five seconds: 16-bit samples, 24 kHz, one channel."""
+    """As long as the text would take to be spoken, at most five seconds: 16-bit samples, 24 kHz,
+    one channel.
+    """
     period = RATE // TONE
-    wave_once = struct.pack(f"<{period}h", *(round(6000 * math.sin(2 * math.pi * step / period)) for step in range(period)))
+    wave_once = struct.pack(
+        f"<{period}h",
+        *(round(6000 * math.sin(2 * math.pi * step / period)) for step in range(period)),
+    )
     seconds = min(LONGEST_TONE, max(0.1, len(text) * SECONDS_PER_CHARACTER / speed))
     return wave_once * round(seconds * TONE)
 
@@ -171,7 +213,9 @@ def wav_of(samples: bytes) -> bytes:
         out.setsampwidth(2)
         out.setframerate(RATE)
         out.writeframes(samples)
-    comment = SOUND_NOTE.encode() + b"\0" * (2 - len(SOUND_NOTE) % 2)  # ends in a zero, of an even length
+    comment = SOUND_NOTE.encode() + b"\0" * (
+        2 - len(SOUND_NOTE) % 2
+    )  # ends in a zero, of an even length
     info = b"INFOICMT" + struct.pack("<I", len(comment)) + comment
     data = file.getvalue() + b"LIST" + struct.pack("<I", len(info)) + info
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
@@ -181,9 +225,13 @@ _WORD = re.compile(r"[a-z0-9]+|[^\W\x00-\x7f]")
 
 
 def overlap(query: str, document: str) -> float:
-    """The part of the query's words that the document has too, from 0 to 1; letters beyond ASCII count one by one."""
+    """The part of the query's words that the document has too, from 0 to 1; letters beyond ASCII
+    count one by one.
+    """
     words = set(_WORD.findall(query.lower()))
-    return round(len(words & set(_WORD.findall(document.lower()))) / len(words), 4) if words else 0.0
+    return (
+        round(len(words & set(_WORD.findall(document.lower()))) / len(words), 4) if words else 0.0
+    )
 
 
 def judgement() -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Hugging Face's own formats: vectors of feature extraction, transcripts of raw audio, errors in several dialects."""
+"""Hugging Face's own formats: vectors of feature extraction, transcripts of raw audio, errors in
+several dialects.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ OPTIONS = ("normalize", "prompt_name", "truncate", "truncation_direction")
 
 
 def vectors_of(answer: Any, count: int) -> list[list[float]]:
-    """One vector per text. A model that answers per token is averaged over them. Raises ProviderError."""
+    """One vector per text. A model that answers per token is averaged over them. Raises
+    ProviderError.
+    """
     if isinstance(answer, dict):
         answer = answer.get("embeddings")
     if not isinstance(answer, list) or not answer:
@@ -69,9 +73,15 @@ def audio_type(upload: Upload) -> str:
     kind = upload.content_type.split(";", 1)[0].strip().lower()
     last = kind.rpartition("/")[2].removeprefix("x-")
     ending = upload.filename.rpartition(".")[2].lower()
-    found = kind if kind in _KNOWN else _ENDINGS.get(last) or ("audio/wav" if last == "wave" else _ENDINGS.get(ending))
+    found = (
+        kind
+        if kind in _KNOWN
+        else _ENDINGS.get(last) or ("audio/wav" if last == "wave" else _ENDINGS.get(ending))
+    )
     if found is None:
-        raise CannotExpress("This provider takes flac, wav, mp3, ogg, webm and m4a files.", param="file")
+        raise CannotExpress(
+            "This provider takes flac, wav, mp3, ogg, webm and m4a files.", param="file"
+        )
     return found
 
 
@@ -81,14 +91,24 @@ def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
     if upload is None:
         raise CannotExpress("An audio file is missing.", param="file")
     if request.stream:
-        raise CannotExpress("This provider's transcripts come whole: leave stream out.", param="stream")
+        raise CannotExpress(
+            "This provider's transcripts come whole: leave stream out.", param="stream"
+        )
     if wanted not in ("json", "text", "verbose_json"):
-        raise CannotExpress("This provider's transcripts come as json, text or verbose_json.", param="response_format")
+        raise CannotExpress(
+            "This provider's transcripts come as json, text or verbose_json.",
+            param="response_format",
+        )
     kind = audio_type(upload)
     if wanted == "verbose_json":
-        body = {"inputs": base64.b64encode(upload.data).decode(), "parameters": {"return_timestamps": True}}
+        body = {
+            "inputs": base64.b64encode(upload.data).decode(),
+            "parameters": {"return_timestamps": True},
+        }
         return post_json(url, headers, body)
-    return Call("POST", url, {**headers, "Content-Type": kind, "Accept": "application/json"}, upload.data)
+    return Call(
+        "POST", url, {**headers, "Content-Type": kind, "Accept": "application/json"}, upload.data
+    )
 
 
 def transcript_of(reply: Reply, request: Request) -> Answer:
@@ -101,21 +121,33 @@ def transcript_of(reply: Reply, request: Request) -> Answer:
         case "text":
             return Answer(None, content=text.encode(), content_type=TEXT_TYPES["text"])
         case "verbose_json":
-            return Answer({"task": "transcribe", "text": text, "segments": _segments(body.get("chunks"))})
+            return Answer(
+                {"task": "transcribe", "text": text, "segments": _segments(body.get("chunks"))}
+            )
     return Answer({"text": text})
 
 
 def _segments(chunks: Any) -> list[dict[str, Any]]:
     """Whisper leaves the end of the last piece open where the audio stops inside it."""
-    rows = [(chunk.get("timestamp"), chunk.get("text")) for chunk in chunks or () if isinstance(chunk, dict)]
+    rows = [
+        (chunk.get("timestamp"), chunk.get("text"))
+        for chunk in chunks or ()
+        if isinstance(chunk, dict)
+    ]
     return [
-        {"id": number, "start": times[0], "end": times[0] if times[1] is None else times[1], "text": text}
+        {
+            "id": number,
+            "start": times[0],
+            "end": times[0] if times[1] is None else times[1],
+            "text": text,
+        }
         for number, (times, text) in enumerate(rows)
         if isinstance(times, list) and len(times) == 2
     ]
 
 
-# Errors: the router, its providers, text-generation-inference and text-embeddings-inference each have a form of their own.
+# Errors: the router, its providers, text-generation-inference and text-embeddings-inference each
+# have a form of their own.
 
 CODES = {
     **OPENAI_CODES,
@@ -126,9 +158,21 @@ CODES = {
     "incomplete_generation": Failure.ERROR,
 }
 _TEXTS = (
-    (re.compile(r"tokens.*must be <=|must have less than \d+ tokens", re.I | re.S), Failure.CONTEXT_LENGTH),
-    (re.compile(r"sufficient permissions|gated repo|restricted.*must (have access|be authenticated)", re.I | re.S), Failure.PERMISSION),
-    (re.compile(r"exceeded your (monthly )?included credits|pre-paid credits", re.I), Failure.NO_FUNDS),
+    (
+        re.compile(r"tokens.*must be <=|must have less than \d+ tokens", re.I | re.S),
+        Failure.CONTEXT_LENGTH,
+    ),
+    (
+        re.compile(
+            r"sufficient permissions|gated repo|restricted.*must (have access|be authenticated)",
+            re.I | re.S,
+        ),
+        Failure.PERMISSION,
+    ),
+    (
+        re.compile(r"exceeded your (monthly )?included credits|pre-paid credits", re.I),
+        Failure.NO_FUNDS,
+    ),
     (re.compile(r"not supported by any provider", re.I), Failure.MODEL_NOT_FOUND),
     (re.compile(r"currently loading", re.I), Failure.OVERLOADED),
 )
@@ -140,7 +184,11 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
     error = said_in(body, reply)
     if error is None:
         return plain_error(reply) if reply.status >= 400 else None
-    code, kind, message = text_of(error, "code"), text_of(error, "type") or text_of(error, "error_type"), text_of(error, "message")
+    code, kind, message = (
+        text_of(error, "code"),
+        text_of(error, "type") or text_of(error, "error_type"),
+        text_of(error, "message"),
+    )
     failure = next((meaning for pattern, meaning in _TEXTS if pattern.search(message)), None)
     failure = failure or failure_of(reply.status, code, kind, message, CODES)
     asleep = reply.status == 503 and message.startswith("503 ")
@@ -162,7 +210,11 @@ def said_in(body: Any, reply: Reply) -> dict[str, Any] | None:
     if isinstance(error, list) and error:
         return {"message": "; ".join(str(one) for one in error[:5])}
     if isinstance(error, str) and error:
-        return {"message": error, "type": body.get("error_type") or body.get("type"), "code": body.get("code")}
+        return {
+            "message": error,
+            "type": body.get("error_type") or body.get("type"),
+            "code": body.get("code"),
+        }
     if (found := error_object(body)) is not None:
         return found
     return body if reply.status >= 400 and isinstance(body.get("message"), str) else None

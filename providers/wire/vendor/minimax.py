@@ -1,4 +1,6 @@
-"""What MINIMAX makes of OpenAI's format, and its own formats for embeddings and speech. https://platform.minimax.io/docs"""
+"""What MINIMAX makes of OpenAI's format, and its own formats for embeddings and speech.
+https://platform.minimax.io/docs
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,16 @@ _THINKERS = re.compile(r"MiniMax-M\d")  # models that think, where no fact says 
 
 
 def fit(body: dict[str, Any], facts: ModelFacts, *, legacy: bool) -> None:
-    """Changes a fresh copy of a chat request. legacy: for the service before the OpenAI-compatible one. Raises CannotExpress."""
+    """Changes a fresh copy of a chat request. legacy: for the service before the OpenAI-compatible
+    one. Raises CannotExpress.
+    """
     if body.pop("n", None) not in (None, 1):
         raise CannotExpress("This provider gives one answer: n must be 1.", param="n")
     for name in ("functions", "function_call"):
         if body.get(name):
-            raise CannotExpress("This provider knows tools, and not their older form functions.", param=name)
+            raise CannotExpress(
+                "This provider knows tools, and not their older form functions.", param=name
+            )
     if body.get("temperature") == 0 and facts.parameters.get("temperature", {}).get("min") != 0:
         body["temperature"] = SMALLEST_TEMPERATURE
     if legacy:
@@ -40,13 +46,18 @@ def fit(body: dict[str, Any], facts: ModelFacts, *, legacy: bool) -> None:
     elif (limit := body.pop("max_tokens", None)) is not None:
         body.setdefault("max_completion_tokens", limit)
     use_system_role(body)
-    if not legacy and ("reasoning" in facts.features or (not facts.features and _THINKERS.match(body["model"]))):
+    if not legacy and (
+        "reasoning" in facts.features or (not facts.features and _THINKERS.match(body["model"]))
+    ):
         body.setdefault("reasoning_split", True)
-    body["messages"] = [replayed(message, body.get("reasoning_split")) for message in body.get("messages") or ()]
+    body["messages"] = [
+        replayed(message, body.get("reasoning_split")) for message in body.get("messages") or ()
+    ]
 
 
 def replayed(message: Any, split: Any) -> Any:
-    """An earlier answer, with its reasoning where the provider looks for it: models that miss it get worse from call to call.
+    """An earlier answer, with its reasoning where the provider looks for it: models that miss it
+    get worse from call to call.
 
     split: the request's reasoning_split; None for a model that does not think.
     """
@@ -62,9 +73,15 @@ def replayed(message: Any, split: Any) -> Any:
 
 
 def embedding_body(request: Request, texts: list[str]) -> dict[str, Any]:
-    """`type` tells what the texts are for: "db" for documents, "query" for what is searched for. It may stand in the request."""
+    """`type` tells what the texts are for: "db" for documents, "query" for what is searched for. It
+    may stand in the request.
+    """
     given = request.body.get("type") or request.body.get("input_type") or "db"
-    kind = {"db": "db", "document": "db", "query": "query"}.get(given) if isinstance(given, str) else None
+    kind = (
+        {"db": "db", "document": "db", "query": "query"}.get(given)
+        if isinstance(given, str)
+        else None
+    )
     if kind is None:
         raise CannotExpress('type must be "db" or "query".', param="type")
     return {"model": request.model, "texts": texts, "type": kind}
@@ -79,9 +96,13 @@ def speech_body(request: Request) -> dict[str, Any]:
     """Raises CannotExpress for formats and instructions that are not to be had."""
     asked, wanted = request.body, format_of(request)
     if wanted not in FORMATS:
-        raise CannotExpress(f"This provider speaks {', '.join(FORMATS)}, not {wanted}.", param="response_format")
+        raise CannotExpress(
+            f"This provider speaks {', '.join(FORMATS)}, not {wanted}.", param="response_format"
+        )
     if asked.get("instructions"):
-        raise CannotExpress("This provider takes no instructions for its voice.", param="instructions")
+        raise CannotExpress(
+            "This provider takes no instructions for its voice.", param="instructions"
+        )
     voice = asked.get("voice") or DEFAULT_VOICE
     if not isinstance(voice, str):
         raise CannotExpress("voice must be the id of one of the provider's voices.", param="voice")
@@ -121,18 +142,26 @@ def tidy(body: dict[str, Any]) -> bool:
 
 
 def _thought_in(part: dict[str, Any]) -> str:
-    """The reasoning of a message or delta, taken out of it: in its own field, or in a list of details, or in both."""
+    """The reasoning of a message or delta, taken out of it: in its own field, or in a list of
+    details, or in both.
+    """
     said, details = part.pop("reasoning_content", None), part.pop("reasoning_details", None)
     if isinstance(said, str) and said:
         return said
-    texts = [one.get("text") for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    texts = (
+        [one.get("text") for one in details if isinstance(one, dict)]
+        if isinstance(details, list)
+        else []
+    )
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def _name_finish(choice: dict[str, Any], body: dict[str, Any]) -> None:
     if choice.get("finish_reason") == "max_output":
         choice["finish_reason"] = "length"
-    if choice.get("finish_reason") and (body.get("output_sensitive") is True or _base_code(body) == "1027"):
+    if choice.get("finish_reason") and (
+        body.get("output_sensitive") is True or _base_code(body) == "1027"
+    ):
         choice["finish_reason"] = "content_filter"
 
 
@@ -152,7 +181,11 @@ class TidyStream:
             raise error_in_stream(errors, orjson.dumps(chunk))
         for choice in choices:
             self._repair(choice, chunk)
-        if choices and self._ended and not any(choice["delta"] or choice.get("finish_reason") for choice in choices):
+        if (
+            choices
+            and self._ended
+            and not any(choice["delta"] or choice.get("finish_reason") for choice in choices)
+        ):
             chunk["choices"] = []
             for name in chunk.keys() - set(_SHOWN):
                 del chunk[name]
@@ -178,7 +211,9 @@ class TidyStream:
         before = self._thought
         if self._is_cumulative is None and before and thought:
             # The same again is a repetition, but for a short word that was said twice.
-            self._is_cumulative = thought.startswith(before) and (thought != before or len(before) > LONGEST_WORD)
+            self._is_cumulative = thought.startswith(before) and (
+                thought != before or len(before) > LONGEST_WORD
+            )
         new = thought
         if self._is_cumulative:
             new = thought.removeprefix(before) if thought.startswith(before) else ""
@@ -190,12 +225,18 @@ def _delta_of(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {}
     calls = message.get("tool_calls")
-    return {**message, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]} if calls else message
+    return (
+        {**message, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]}
+        if calls
+        else message
+    )
 
 
 def vectors_of(body: dict[str, Any]) -> list[list[float]]:
     vectors = body.get("vectors")
-    if not isinstance(vectors, list) or not all(isinstance(vector, list) and vector for vector in vectors):
+    if not isinstance(vectors, list) or not all(
+        isinstance(vector, list) and vector for vector in vectors
+    ):
         raise ProviderError(Failure.ERROR, Reason("no_embeddings"), status=200)
     return vectors
 
@@ -215,7 +256,8 @@ def audio_of(body: dict[str, Any]) -> bytes:
 
 # Errors
 
-# https://platform.minimax.io/docs/api-reference/errorcode; in base_resp, mostly with status 200, or at the end of a message.
+# https://platform.minimax.io/docs/api-reference/errorcode; in base_resp, mostly with status 200, or
+# at the end of a message.
 CODES: dict[str, Failure] = {
     **dict.fromkeys(("1000", "1013", "1024", "1033"), Failure.ERROR),
     "1001": Failure.TIMEOUT,
@@ -223,7 +265,10 @@ CODES: dict[str, Failure] = {
     **dict.fromkeys(("1004", "2049"), Failure.AUTH),
     **dict.fromkeys(("1008", "2056"), Failure.NO_FUNDS),
     **dict.fromkeys(("1026", "1027"), Failure.CONTENT_FILTER),
-    **dict.fromkeys(("1042", "1043", "1044", "2013", "20132", "2037", "2039", "2042", "2048"), Failure.BAD_REQUEST),
+    **dict.fromkeys(
+        ("1042", "1043", "1044", "2013", "20132", "2037", "2039", "2042", "2048"),
+        Failure.BAD_REQUEST,
+    ),
     "2061": Failure.PERMISSION,
     "2064": Failure.OVERLOADED,
 }
@@ -240,11 +285,15 @@ KINDS: dict[str, Failure] = {
 }
 _SUFFIX = re.compile(r"\((\d{4,5})\)\s*\Z")
 _CONTEXT = re.compile(r"context (?:window|length)|too many tokens|prompt is too long", re.I)
-_MODEL = re.compile(r"unknown model|no such model|\bmodel\b.{0,60}\b(?:not found|not exist|not support)", re.I)
+_MODEL = re.compile(
+    r"unknown model|no such model|\bmodel\b.{0,60}\b(?:not found|not exist|not support)", re.I
+)
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """An ErrorMap. A filtered answer that came with its text is no error: it ends with content_filter."""
+    """An ErrorMap. A filtered answer that came with its text is no error: it ends with
+    content_filter.
+    """
     body = json_or_none(reply.body)
     body = body if isinstance(body, dict) else {}
     code, message, kind = _base_code(body), _base_message(body), ""

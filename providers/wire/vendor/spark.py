@@ -1,6 +1,8 @@
-"""What the hosts of iFLYTEK Spark say in their own way: errors with a code beside status 200, answers with parts left out, signed URLs.
+"""What the hosts of iFLYTEK Spark say in their own way: errors with a code beside status 200,
+answers with parts left out, signed URLs.
 
-https://www.xfyun.cn/doc/spark/HTTP调用文档.html, https://www.xfyun.cn/doc/spark/X1http.html, https://www.xfyun.cn/doc/spark/Spark-X2.5.html
+https://www.xfyun.cn/doc/spark/HTTP调用文档.html, https://www.xfyun.cn/doc/spark/X1http.html,
+https://www.xfyun.cn/doc/spark/Spark-X2.5.html
 """
 
 from __future__ import annotations
@@ -19,9 +21,24 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Decoder, Frame, Reply
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import answer_of, characters_of, choices_of, complete_head, new_id, usage_of
+from providers.wire.chat_answers import (
+    answer_of,
+    characters_of,
+    choices_of,
+    complete_head,
+    new_id,
+    usage_of,
+)
 from providers.wire.decoding import EventStream, broken_off, read_frame
-from providers.wire.http import failure_of_status, json_or_none, media_type, plain_error, read_object, unreadable, wait_asked_for
+from providers.wire.http import (
+    failure_of_status,
+    json_or_none,
+    media_type,
+    plain_error,
+    read_object,
+    unreadable,
+    wait_asked_for,
+)
 from providers.wire.openai.stream import ReadyAnswer, WholeBody
 
 NOT_OPENED = "11200"  # the key is known, and this version of the model is not opened for it
@@ -43,7 +60,9 @@ CODES: dict[str, Failure] = {
 
 
 def spark_errors(reply: Reply) -> ProviderError | None:
-    """The ErrorMap: `{"error": {...}}`, `{"code", "message", "sid"}`, `{"header": {...}}` of embeddings, `{"message"}` of the front door."""
+    """The ErrorMap: `{"error": {...}}`, `{"code", "message", "sid"}`, `{"header": {...}}` of
+    embeddings, `{"message"}` of the front door.
+    """
     error = error_in(json_or_none(reply.body), reply.status)
     if error is not None:
         error.retry_after = wait_asked_for(reply)
@@ -55,7 +74,9 @@ def error_in(body: Any, status: int) -> ProviderError | None:
     """The error that a parsed body tells of, whatever its status; None where it tells of none."""
     if not isinstance(body, dict):
         return None
-    told = next((part for name in ("error", "header") if isinstance(part := body.get(name), dict)), body)
+    told = next(
+        (part for name in ("error", "header") if isinstance(part := body.get(name), dict)), body
+    )
     code, message = _text(told.get("code")), _text(told.get("message"))
     if code in ("", "0") and status < 400 and not body.get("error"):
         return None
@@ -64,7 +85,12 @@ def error_in(body: Any, status: int) -> ProviderError | None:
         failure = failure_of_status(status) if status >= 400 else Failure.ERROR
     if failure is Failure.BAD_REQUEST and "param model" in message:
         failure = Failure.MODEL_NOT_FOUND
-    return ProviderError(failure, message or Reason("reported"), status=status, provider_code="" if code == "0" else code)
+    return ProviderError(
+        failure,
+        message or Reason("reported"),
+        status=status,
+        provider_code="" if code == "0" else code,
+    )
 
 
 def _text(value: Any) -> str:
@@ -76,11 +102,16 @@ def _text(value: Any) -> str:
 
 
 def spark_answer(body: dict[str, Any], model: str) -> Answer:
-    """A whole answer in the neutral form. Raises ProviderError, also for a failure that came with status 200."""
+    """A whole answer in the neutral form. Raises ProviderError, also for a failure that came with
+    status 200.
+    """
     error = error_in(body, 200)
     if error is not None:
         raise error
-    body = {**_head(body, model), **{name: value for name, value in body.items() if name not in _OWN_HEAD}}
+    body = {
+        **_head(body, model),
+        **{name: value for name, value in body.items() if name not in _OWN_HEAD},
+    }
     for choice in choices_of(body):
         message = choice.get("message")
         if isinstance(message, dict) and message.get("tool_calls"):
@@ -95,7 +126,10 @@ _OWN_HEAD = frozenset({"code", "message", "sid"})
 
 def _head(body: Mapping[str, Any], model: str) -> dict[str, Any]:
     """The session id is what the vendor's support asks for, so it becomes the answer's id."""
-    return {"id": body.get("id") or body.get("sid") or new_id(), "model": body.get("model") or model}
+    return {
+        "id": body.get("id") or body.get("sid") or new_id(),
+        "model": body.get("model") or model,
+    }
 
 
 def finish_of(given: Any, called: bool) -> str:
@@ -111,7 +145,12 @@ def _as_list(calls: Any) -> list[Any]:
 
 
 def _tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {**call, "id": call.get("id") or f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": _function(call)}
+    return {
+        **call,
+        "id": call.get("id") or f"call_{uuid.uuid4().hex[:24]}",
+        "type": "function",
+        "function": _function(call),
+    }
 
 
 def _function(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,8 +186,9 @@ class SparkBody(WholeBody):
 class SparkDecoder(EventStream):
     """Chunks in OpenAI's shape, with finish reason and usage told once, at the end.
 
-    The vendor puts usage into the last piece of text or into a chunk of its own, mostly leaves the finish reason out, and
-    reports failures as chunks with a code. An answer that its audit stops after the first pieces ends as filtered.
+    The vendor puts usage into the last piece of text or into a chunk of its own, mostly leaves the
+    finish reason out, and reports failures as chunks with a code. An answer that its audit stops
+    after the first pieces ends as filtered.
     """
 
     def __init__(self, model: str) -> None:
@@ -182,9 +222,16 @@ class SparkDecoder(EventStream):
                 return self._end("content_filter")
             raise error
         if not self._head:
-            self._head = {**_head(chunk, self._model), "object": "chat.completion.chunk", "created": chunk.get("created")}
+            self._head = {
+                **_head(chunk, self._model),
+                "object": "chat.completion.chunk",
+                "created": chunk.get("created"),
+            }
             complete_head(self._head, "chat.completion.chunk")
-        self._usage, self.usage = chunk.get("usage") or self._usage, usage_of(chunk.get("usage")) or self.usage
+        self._usage, self.usage = (
+            chunk.get("usage") or self._usage,
+            usage_of(chunk.get("usage")) or self.usage,
+        )
         choices = [self._choice(choice) for choice in choices_of(chunk)]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
@@ -202,7 +249,11 @@ class SparkDecoder(EventStream):
         """A piece of a tool call; one that brings a name begins a call."""
         function = _function(call)
         if not function.get("name"):
-            return {**call, "index": call.get("index", max(self._calls - 1, 0)), "function": function}
+            return {
+                **call,
+                "index": call.get("index", max(self._calls - 1, 0)),
+                "function": function,
+            }
         index = call.get("index", self._calls)
         self._calls += 1
         return {**_tool_call(call), "index": index}
@@ -210,11 +261,20 @@ class SparkDecoder(EventStream):
     def _end(self, reason: str | None = None) -> list[Frame]:
         self.done = True
         self.finish_reason = reason or finish_of(self.finish_reason, bool(self._calls))
-        self._head = self._head or {**_head({}, self._model), "object": "chat.completion.chunk", "created": None}
+        self._head = self._head or {
+            **_head({}, self._model),
+            "object": "chat.completion.chunk",
+            "created": None,
+        }
         complete_head(self._head, "chat.completion.chunk")
         frames = [self._frame([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}])]
         if self.usage is not None:
-            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": self._usage}), usage_only=True))
+            frames.append(
+                Frame(
+                    orjson.dumps({**self._head, "choices": [], "usage": self._usage}),
+                    usage_only=True,
+                )
+            )
         return frames
 
     def _frame(self, choices: list[dict[str, Any]], *, content: bool = False) -> Frame:
@@ -225,21 +285,34 @@ class SparkDecoder(EventStream):
 
 
 def signed(url: str, key: str, secret: str, now: float) -> str:
-    """The URL of a POST, signed with HMAC-SHA256. now: seconds since 1970; the host takes a clock that is off by five minutes at most.
+    """The URL of a POST, signed with HMAC-SHA256. now: seconds since 1970; the host takes a clock
+    that is off by five minutes at most.
 
     https://www.xfyun.cn/doc/spark/general_url_authentication.html
     """
     parts, date = urlsplit(url), formatdate(now, usegmt=True)
     line = f"host: {parts.netloc}\ndate: {date}\nPOST {parts.path or '/'} HTTP/1.1"
-    signature = base64.b64encode(hmac.new(secret.encode(), line.encode(), hashlib.sha256).digest()).decode()
+    signature = base64.b64encode(
+        hmac.new(secret.encode(), line.encode(), hashlib.sha256).digest()
+    ).decode()
     told = f'api_key="{key}", algorithm="hmac-sha256", headers="host date request-line", signature="{signature}"'
-    query = urlencode({"authorization": base64.b64encode(told.encode()).decode(), "date": date, "host": parts.netloc})
+    query = urlencode(
+        {
+            "authorization": base64.b64encode(told.encode()).decode(),
+            "date": date,
+            "host": parts.netloc,
+        }
+    )
     return f"{url}?{query}"
 
 
 def embedding_body(text: str, app_id: str, domain: str) -> dict[str, Any]:
-    """The body for one text. domain: "para" for what is searched, "query" for what is searched with."""
-    messages = base64.b64encode(orjson.dumps({"messages": [{"content": text, "role": "user"}]})).decode()
+    """The body for one text. domain: "para" for what is searched, "query" for what is searched
+    with.
+    """
+    messages = base64.b64encode(
+        orjson.dumps({"messages": [{"content": text, "role": "user"}]})
+    ).decode()
     return {
         "header": {"app_id": app_id, "status": 3},
         "parameter": {"emb": {"domain": domain, "feature": {"encoding": "utf8"}}},
@@ -248,7 +321,9 @@ def embedding_body(text: str, app_id: str, domain: str) -> dict[str, Any]:
 
 
 def vector_in(reply: Reply) -> str:
-    """The vector in base64 (float32, little-endian), which is what it comes as. Raises ProviderError."""
+    """The vector in base64 (float32, little-endian), which is what it comes as. Raises
+    ProviderError.
+    """
     body = read_object(reply)
     text = body["payload"]["feature"]["text"]
     if not isinstance(text, str) or len(base64.b64decode(text, validate=True)) % 4:

@@ -1,4 +1,6 @@
-"""What Zhipu's hosted service (bigmodel.cn, z.ai) takes of OpenAI's requests, and what its error codes mean."""
+"""What Zhipu's hosted service (bigmodel.cn, z.ai) takes of OpenAI's requests, and what its error
+codes mean.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _NOT_HOSTED = (
 
 
 def fit_hosted(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://docs.bigmodel.cn/api-reference, https://docs.z.ai/api-reference: a subset of OpenAI's parameters."""
+    """https://docs.bigmodel.cn/api-reference, https://docs.z.ai/api-reference: a subset of OpenAI's
+    parameters.
+    """
     for name in _NOT_HOSTED:
         body.pop(name, None)
     use_max_tokens(body)
@@ -72,7 +76,9 @@ EFFORTS = {"minimal": "low", "medium": "high", "xhigh": "max"}  # it knows low, 
 
 
 def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
-    """`reasoning_effort` in the words of the model; a client's own `thinking` wins. Thoughts that are sent back are kept."""
+    """`reasoning_effort` in the words of the model; a client's own `thinking` wins. Thoughts that
+    are sent back are kept.
+    """
     model, effort = str(body["model"]), body.pop("reasoning_effort", None)
     thinking: dict[str, Any] = {"clear_thinking": False} if sends_thoughts(body) else {}
     if effort == "none" and thinks_always(model, facts):
@@ -86,12 +92,19 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def thinks_always(model: str, facts: ModelFacts) -> bool:
-    return "always_thinking" in facts.features or (not facts.features and bool(_ALWAYS_THINKS.match(model)))
+    return "always_thinking" in facts.features or (
+        not facts.features and bool(_ALWAYS_THINKS.match(model))
+    )
 
 
 def sends_thoughts(body: dict[str, Any]) -> bool:
-    """Whether an earlier answer comes back with its thoughts, as a client does that goes on with tool results."""
-    return any(isinstance(message, dict) and message.get("reasoning_content") for message in body.get("messages") or ())
+    """Whether an earlier answer comes back with its thoughts, as a client does that goes on with
+    tool results.
+    """
+    return any(
+        isinstance(message, dict) and message.get("reasoning_content")
+        for message in body.get("messages") or ()
+    )
 
 
 def choose_tools(body: dict[str, Any]) -> None:
@@ -99,14 +112,22 @@ def choose_tools(body: dict[str, Any]) -> None:
     if choice == "none":
         body.pop("tools", None)
     elif choice not in (None, "auto"):
-        raise CannotExpress("This provider chooses tools itself: tool_choice can be auto or none.", param="tool_choice")
+        raise CannotExpress(
+            "This provider chooses tools itself: tool_choice can be auto or none.",
+            param="tool_choice",
+        )
     if body.get("tools") and body.get("stream") and _STREAMS_TOOLS.match(str(body["model"])):
         body.setdefault("tool_stream", True)  # arguments come in pieces, not at the end
 
 
 def hosted_transcription(body: dict[str, Any]) -> dict[str, Any]:
-    """https://docs.z.ai/api-reference/audio/audio-transcriptions: the text alone, in whatever language it is."""
+    """https://docs.z.ai/api-reference/audio/audio-transcriptions: the text alone, in whatever
+    language it is.
+    """
     if body.get("response_format") not in (None, "json", "text"):
-        raise CannotExpress("This model knows no times of words: response_format can be json or text.", param="response_format")
+        raise CannotExpress(
+            "This model knows no times of words: response_format can be json or text.",
+            param="response_format",
+        )
     known = ("prompt", "hotwords", "request_id", "user_id")
     return {name: body[name] for name in known if name in body}

@@ -1,6 +1,8 @@
-"""The first generation of Baidu Qianfan's API: a token for two keys, one path per model, chats that go strictly by turns.
+"""The first generation of Baidu Qianfan's API: a token for two keys, one path per model, chats that
+go strictly by turns.
 
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot), https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5 (token)
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot),
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5 (token)
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ from providers.declaration.spec import (
 )
 from providers.wire.chat_answers import answer_of, frames_of
 from providers.wire.decoding import WholeStream
-from providers.wire.http import json_or_none, media_type, path_segment, post_json, read_object, unreadable
+from providers.wire.http import (
+    json_or_none,
+    media_type,
+    path_segment,
+    post_json,
+    read_object,
+    unreadable,
+)
 from providers.wire.openai.embeddings import batches, embedding_answer, embedding_body, merged
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
 from providers.wire.tokens import fetched_token, forget_token
@@ -38,8 +47,17 @@ MONTH = 30 * 24 * 3600.0  # seconds a token lives where the answer does not say
 
 def token_call(access: Access) -> Call:
     """What fetches a token. The vendor takes id and secret in the query only."""
-    values = {"grant_type": "client_credentials", "client_id": access.values["api_key"], "client_secret": access.values["secret_key"]}
-    return Call("POST", f"{host_of(access)}/oauth/2.0/token?{urlencode(values)}", {"Accept": "application/json"}, b"")
+    values = {
+        "grant_type": "client_credentials",
+        "client_id": access.values["api_key"],
+        "client_secret": access.values["secret_key"],
+    }
+    return Call(
+        "POST",
+        f"{host_of(access)}/oauth/2.0/token?{urlencode(values)}",
+        {"Accept": "application/json"},
+        b"",
+    )
 
 
 def token_in(reply: Reply) -> tuple[str, float]:
@@ -55,14 +73,23 @@ def host_of(access: Access) -> str:
     return access.base_url.rstrip("/") or HOST
 
 
-def asked(access: Access, path: str, body: Mapping[str, Any], *, stream: bool = False) -> Generator[Call, Reply, Reply]:
+def asked(
+    access: Access, path: str, body: Mapping[str, Any], *, stream: bool = False
+) -> Generator[Call, Reply, Reply]:
     """The reply to a POST with a token. A token that is no longer taken is fetched anew, once."""
     parts = (host_of(access), access.values["api_key"], access.values["secret_key"])
     for is_last in (False, True):
         token = yield from fetched_token(parts, token_call(access), token_in)
-        call = post_json(f"{host_of(access)}{SERVICE}{path}?access_token={quote(token, safe='')}", {}, body, stream=stream)
+        call = post_json(
+            f"{host_of(access)}{SERVICE}{path}?access_token={quote(token, safe='')}",
+            {},
+            body,
+            stream=stream,
+        )
         call.secrets = (token,)
-        call.accept = frozenset({200})  # a failure has this status too, and one kind of it is tried again
+        call.accept = frozenset(
+            {200}
+        )  # a failure has this status too, and one kind of it is tried again
         reply = yield call
         error = None if reply.open else error_in(json_or_none(reply.body), reply.status)
         if error is None:
@@ -91,7 +118,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 
 
 def path_of(kind: str, model: str, facts: ModelFacts) -> str:
-    """The path is the model's name; for models of one's own it is what was typed when they were published."""
+    """The path is the model's name; for models of one's own it is what was typed when they were
+    published.
+    """
     return f"/{kind}/{path_segment(facts.values.get('endpoint') or model)}"
 
 
@@ -124,17 +153,24 @@ def chat_body(request: Request) -> dict[str, Any]:
 def format_of(wanted: Any) -> dict[str, str]:
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_schema":
-        raise CannotExpress("This service knows no schemas: ask for json_object.", param="response_format")
+        raise CannotExpress(
+            "This service knows no schemas: ask for json_object.", param="response_format"
+        )
     return {"response_format": "json_object"} if kind == "json_object" else {}
 
 
 def functions_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Tools are `functions` here. The model cannot be made to call any of them, but one by its name."""
+    """Tools are `functions` here. The model cannot be made to call any of them, but one by its
+    name.
+    """
     choice = given.get("tool_choice")
     if not given.get("tools") or choice == "none":
         return {}
     if choice == "required":
-        raise CannotExpress("This service cannot require a call: tool_choice can be auto, none or a function.", param="tool_choice")
+        raise CannotExpress(
+            "This service cannot require a call: tool_choice can be auto, none or a function.",
+            param="tool_choice",
+        )
     functions = [_function(tool.get("function") or {}) for tool in given["tools"]]
     return {"functions": functions} | ({"tool_choice": choice} if isinstance(choice, dict) else {})
 
@@ -142,7 +178,11 @@ def functions_of(given: Mapping[str, Any]) -> dict[str, Any]:
 def _function(function: Mapping[str, Any]) -> dict[str, Any]:
     """Description and parameters are required here, and parameters must have properties."""
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-    return {"name": function["name"], "description": function.get("description") or function["name"], "parameters": parameters}
+    return {
+        "name": function["name"],
+        "description": function.get("description") or function["name"],
+        "parameters": parameters,
+    }
 
 
 def is_system(message: Any) -> bool:
@@ -155,11 +195,15 @@ def text_of(message: Mapping[str, Any]) -> str:
     parts = content if isinstance(content, list) else []
     if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
         raise CannotExpress("This service takes text only.", param="messages")
-    return content if isinstance(content, str) else "\n".join(part.get("text") or "" for part in parts)
+    return (
+        content if isinstance(content, str) else "\n".join(part.get("text") or "" for part in parts)
+    )
 
 
 def turns_of(messages: Any) -> list[dict[str, Any]]:
-    """The conversation as it must be: the user (or a function's result) and the assistant by turns, the user first and last."""
+    """The conversation as it must be: the user (or a function's result) and the assistant by turns,
+    the user first and last.
+    """
     if not isinstance(messages, list) or not messages:
         raise CannotExpress("messages must be a list with at least one message.", param="messages")
     names = {
@@ -172,13 +216,20 @@ def turns_of(messages: Any) -> list[dict[str, Any]]:
         if is_system(message):
             continue
         turn = _turn(message, names)
-        if turns and turns[-1]["role"] == turn["role"] and turn.keys() | turns[-1].keys() == {"role", "content"}:
+        if (
+            turns
+            and turns[-1]["role"] == turn["role"]
+            and turn.keys() | turns[-1].keys() == {"role", "content"}
+        ):
             turns[-1]["content"] += "\n" + turn["content"]
         else:
             turns.append(turn)
     asks = [turn["role"] != "assistant" for turn in turns]
     if len(turns) % 2 == 0 or asks != [number % 2 == 0 for number in range(len(turns))]:
-        raise CannotExpress("This service wants user and assistant by turns, the user first and last.", param="messages")
+        raise CannotExpress(
+            "This service wants user and assistant by turns, the user first and last.",
+            param="messages",
+        )
     return turns
 
 
@@ -197,9 +248,13 @@ def _turn(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any
 
 
 class LateBody(WholeStream):
-    """One JSON body where a stream was asked for: mostly an error. For a stale token the question is put once more, as a whole."""
+    """One JSON body where a stream was asked for: mostly an error. For a stale token the question
+    is put once more, as a whole.
+    """
 
-    def __init__(self, model: str, access: Access, again: Callable[[], Generator[Call, Reply, Reply]]) -> None:
+    def __init__(
+        self, model: str, access: Access, again: Callable[[], Generator[Call, Reply, Reply]]
+    ) -> None:
         super().__init__()
         self._model = model
         self._access = access
@@ -211,7 +266,13 @@ class LateBody(WholeStream):
         body = json_or_none(data)
         error = error_in(body, 200)
         if error is not None and error.provider_code in STALE:
-            forget_token((host_of(self._access), self._access.values["api_key"], self._access.values["secret_key"]))
+            forget_token(
+                (
+                    host_of(self._access),
+                    self._access.values["api_key"],
+                    self._access.values["secret_key"],
+                )
+            )
             self._asking = self._again()
             self.next_call = next(self._asking)
             return ()
@@ -239,14 +300,18 @@ class LateBody(WholeStream):
 # Embeddings and rerank
 
 
-def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts, *, max_inputs: int) -> Exchange:
+def embeddings(
+    provider: Provider, request: Request, access: Access, facts: ModelFacts, *, max_inputs: int
+) -> Exchange:
     path, body = path_of("embeddings", request.model, facts), embedding_body(request, facts)
     given = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
     user = {"user_id": body["user"]} if body.get("user") else {}
     answers: list[Answer] = []
     for inputs in batches(given, facts.max_inputs or max_inputs):
         reply = yield from asked(access, path, {"input": inputs, **user})
-        answers.append(embedding_answer({**read_object(reply), "object": "list", "model": request.model}))
+        answers.append(
+            embedding_answer({**read_object(reply), "object": "list", "model": request.model})
+        )
     return merged(answers, request)
 
 

@@ -1,6 +1,8 @@
-"""What the first generation of Baidu Qianfan's API answers: `result` for a text, errors with status 200, streams that say is_end.
+"""What the first generation of Baidu Qianfan's API answers: `result` for a text, errors with status
+200, streams that say is_end.
 
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot), https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh (errors)
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot),
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh (errors)
 """
 
 from __future__ import annotations
@@ -25,12 +27,18 @@ CODES: dict[str, Failure] = {
     **dict.fromkeys(("6", "336004"), Failure.PERMISSION),
     **dict.fromkeys(("13", "14", "15", "100", "110", "111"), Failure.AUTH),
     **dict.fromkeys(("17", "19"), Failure.NO_FUNDS),
-    **dict.fromkeys(("336001", "336002", "336003", "336006", "336101", "336104", "336105"), Failure.BAD_REQUEST),
+    **dict.fromkeys(
+        ("336001", "336002", "336003", "336006", "336101", "336104", "336105"), Failure.BAD_REQUEST
+    ),
     **dict.fromkeys(("336007", "336103"), Failure.CONTEXT_LENGTH),
 }
 STALE = frozenset({"110", "111"})  # the token is invalid, or has expired
 
-_OAUTH = {"invalid_client": Failure.AUTH, "unauthorized_client": Failure.AUTH, "rate_limit_exceeded": Failure.RATE_LIMIT}
+_OAUTH = {
+    "invalid_client": Failure.AUTH,
+    "unauthorized_client": Failure.AUTH,
+    "rate_limit_exceeded": Failure.RATE_LIMIT,
+}
 
 
 def error_in(body: Any, status: int) -> ProviderError | None:
@@ -39,14 +47,20 @@ def error_in(body: Any, status: int) -> ProviderError | None:
         return None
     if isinstance(oauth := body.get("error"), str):
         message = str(body.get("error_description") or oauth)
-        return ProviderError(_OAUTH.get(oauth, Failure.ERROR), message, status=status, provider_code=oauth)
+        return ProviderError(
+            _OAUTH.get(oauth, Failure.ERROR), message, status=status, provider_code=oauth
+        )
     code, told = body.get("error_code"), body.get("error_msg")
     if code is None and "msg" in body:
         code, told = body.get("code"), body["msg"]
     if not isinstance(code, int | str) or str(code) == "0":
         return None
-    failure = CODES.get(str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR)
-    return ProviderError(failure, str(told) if told else Reason("reported"), status=status, provider_code=str(code))
+    failure = CODES.get(
+        str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR
+    )
+    return ProviderError(
+        failure, str(told) if told else Reason("reported"), status=status, provider_code=str(code)
+    )
 
 
 def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -56,8 +70,17 @@ def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": body["result"]}
     if isinstance(call := body.get("function_call"), dict):
         message |= {"content": body["result"] or None, "tool_calls": [tool_call(call)]}
-    choice = {"index": 0, "message": message, "finish_reason": finish_of(body, called="tool_calls" in message)}
-    answer: dict[str, Any] = {"id": body.get("id"), "created": body.get("created"), "model": model, "choices": [choice]}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": finish_of(body, called="tool_calls" in message),
+    }
+    answer: dict[str, Any] = {
+        "id": body.get("id"),
+        "created": body.get("created"),
+        "model": model,
+        "choices": [choice],
+    }
     return answer | {name: body[name] for name in ("usage", "search_info") if name in body}
 
 
@@ -78,7 +101,9 @@ def finish_of(body: Mapping[str, Any], *, called: bool) -> str:
 
 
 class StreamDecoder(EventStream):
-    """Pieces of `result` up to the one that says is_end; usage is cumulative. An error comes as a line without `data:`."""
+    """Pieces of `result` up to the one that says is_end; usage is cumulative. An error comes as a
+    line without `data:`.
+    """
 
     def __init__(self, model: str, errors: ErrorMap) -> None:
         super().__init__(bare_objects=True)
@@ -102,7 +127,11 @@ class StreamDecoder(EventStream):
 
     def _piece(self, piece: dict[str, Any]) -> list[Frame]:
         if not self._head:
-            self._head = {"id": piece.get("id") or new_id(), "created": piece.get("created"), "model": self._model}
+            self._head = {
+                "id": piece.get("id") or new_id(),
+                "created": piece.get("created"),
+                "model": self._model,
+            }
             complete_head(self._head, "chat.completion.chunk")
         delta = self._delta(piece)
         frames = [self._frame(delta, None)] if delta else []
@@ -127,7 +156,12 @@ class StreamDecoder(EventStream):
         self.finish_reason = finish_of(piece, called=self._called)
         frames = [self._frame({}, self.finish_reason)]
         if self.usage is not None:
-            frames.append(Frame(orjson.dumps({**self._head, "choices": [], "usage": piece.get("usage")}), usage_only=True))
+            frames.append(
+                Frame(
+                    orjson.dumps({**self._head, "choices": [], "usage": piece.get("usage")}),
+                    usage_only=True,
+                )
+            )
         return frames
 
     def _frame(self, delta: dict[str, Any], finish: str | None) -> Frame:

@@ -12,7 +12,10 @@ from quotas.ledger import invariants
 
 
 class Command(BaseCommand):
-    help = "Checks the ledger's invariants I1 to I6 for each pool and in total. Ends with 1 where one is broken."
+    help = (
+        "Checks the ledger's invariants I1 to I6 for each pool and in total. Ends with 1 "
+        "where one is broken."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true")
@@ -20,9 +23,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         violations = invariants.audit()
         if options["json"]:
-            self.stdout.write(json.dumps({"ok": not violations, "violations": [one.as_json() for one in violations]}))
+            self.stdout.write(
+                json.dumps(
+                    {"ok": not violations, "violations": [one.as_json() for one in violations]}
+                )
+            )
         for violation in violations if not options["json"] else ():
-            where = f"pool {violation.pool_id} of workspace {violation.tenant_id}" if violation.pool_id else "all pools"
+            where = (
+                f"pool {violation.pool_id} of workspace {violation.tenant_id}"
+                if violation.pool_id
+                else "all pools"
+            )
             self.stdout.write(f"{violation.invariant} {where}: {violation.message}")
         if violations:
             raise CommandError(f"{len(violations)} violations")

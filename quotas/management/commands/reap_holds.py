@@ -14,8 +14,10 @@ from quotas.ledger import services
 
 class Command(BaseCommand):
     help = (
-        "Holds past their expiry are finished: given back where nothing was sent, charged with reason “unknown” where it was. "
-        "The server does this itself every half minute; the command is for installations whose server is down."
+        "Holds past their expiry are finished: given back where nothing was sent, charged with "
+        "reason “unknown” where it was. "
+        "The server does this itself every half minute; the command is for installations whose "
+        "server is down."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -14,8 +14,10 @@ from quotas.usage import rollups
 
 class Command(BaseCommand):
     help = (
-        "Sums the calls of hours that ended two hours ago, and sums hours again for which records came late. The server does this "
-        "itself, a few seconds at a time; the command does all at once, such as after an upgrade or an import. Figures are right "
+        "Sums the calls of hours that ended two hours ago, and sums hours again for which records "
+        "came late. The server does this "
+        "itself, a few seconds at a time; the command does all at once, such as after an upgrade "
+        "or an import. Figures are right "
         "before, during and after it; afterwards pages are fast."
     )
 
@@ -28,4 +30,6 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(rolled)))
         else:
-            self.stdout.write(f"{rolled.closed} hours summed, {rolled.redone} summed again{'' if rolled.done else ', more to do'}")
+            self.stdout.write(
+                f"{rolled.closed} hours summed, {rolled.redone} summed again{'' if rolled.done else ', more to do'}"
+            )

@@ -16,17 +16,37 @@ from tenants.audit.trail import COMMAND
 
 class Command(BaseCommand):
     help = (
-        "Changes what is given and leaves the rest. A plan that does not exist is made (--limit and --model are needed then). "
-        "A changed limit grants or takes back the difference in every workspace, never below what is used there."
+        "Changes what is given and leaves the rest. A plan that does not exist is made (--limit "
+        "and --model are needed then). "
+        "A changed limit grants or takes back the difference in every workspace, never below what "
+        "is used there."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("plan", help="the plan's name, such as openai")
-        parser.add_argument("--credential", nargs="+", action="extend", metavar="field=value", help="the operator's account; base_url too")
-        parser.add_argument("--model", nargs="+", action="extend", metavar="MODEL[=CREDITS]", help="replaces the plan's models")
+        parser.add_argument(
+            "--credential",
+            nargs="+",
+            action="extend",
+            metavar="field=value",
+            help="the operator's account; base_url too",
+        )
+        parser.add_argument(
+            "--model",
+            nargs="+",
+            action="extend",
+            metavar="MODEL[=CREDITS]",
+            help="replaces the plan's models",
+        )
         parser.add_argument("--limit", type=int, metavar="N", help="credits for each workspace")
         switch = parser.add_mutually_exclusive_group()
-        switch.add_argument("--on", action="store_const", dest="is_on", const=True, help="give every workspace its credits")
+        switch.add_argument(
+            "--on",
+            action="store_const",
+            dest="is_on",
+            const=True,
+            help="give every workspace its credits",
+        )
         switch.add_argument("--off", action="store_const", dest="is_on", const=False)
         parser.add_argument("--provider", help="of a new plan; the plan's name without it")
         parser.add_argument("--label", help="what people read; the plan's name without it")
@@ -36,7 +56,9 @@ class Command(BaseCommand):
         models = _models(options["model"]) if options["model"] is not None else None
         try:
             with transaction.atomic():
-                plan = TrialPlan.objects.filter(slug=options["plan"]).first() or self._create(options, models)
+                plan = TrialPlan.objects.filter(slug=options["plan"]).first() or self._create(
+                    options, models
+                )
                 if credential:
                     plan = plans.set_plan_credential(actor=COMMAND, plan=plan, values=credential)
             given = {name: options[name] for name in ("label", "limit", "is_on")}
@@ -45,12 +67,16 @@ class Command(BaseCommand):
             raise CommandError(f"{error.code}: {error}") from error
         state = "on" if plan.is_on else "off"
         pools = f"{', '.join(f'{row.model}={row.credits}' for row in plan.models.order_by('pk'))}"
-        self.stdout.write(f"{plan.slug}: {state}, {plan.limit} credits for each workspace, {plan.provider}, models {pools}")
+        self.stdout.write(
+            f"{plan.slug}: {state}, {plan.limit} credits for each workspace, {plan.provider}, models {pools}"
+        )
 
     def _create(self, options: dict[str, Any], models: dict[str, int] | None) -> TrialPlan:
         slug = options["plan"]
         if options["limit"] is None or not models:
-            raise CommandError(f"There is no plan {slug}. To make it, give --limit and at least one --model.")
+            raise CommandError(
+                f"There is no plan {slug}. To make it, give --limit and at least one --model."
+            )
         return plans.create_plan(
             actor=COMMAND,
             slug=slug,
@@ -64,7 +90,9 @@ class Command(BaseCommand):
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise CommandError(f"{option} wants field=value")  # the text itself may be a key: it is not repeated
+        raise CommandError(
+            f"{option} wants field=value"
+        )  # the text itself may be a key: it is not repeated
     return name, value
 
 

@@ -20,15 +20,40 @@ class Command(ServiceCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("workspace", metavar="SLUG")
-        parser.add_argument("--name", required=True, help="what the key is for; unique among the workspace's keys")
-        parser.add_argument("--scopes", required=True, type=_names, help="use, read, manage, with commas between them")
-        parser.add_argument("--providers", type=_names, default=[], help="only these providers, with commas between them")
-        parser.add_argument("--models", type=_names, default=[], help="only these models (provider/model), with commas between them")
-        parser.add_argument("--days", type=int, help="how many days the key is valid; without it, until it is revoked")
+        parser.add_argument(
+            "--name", required=True, help="what the key is for; unique among the workspace's keys"
+        )
+        parser.add_argument(
+            "--scopes",
+            required=True,
+            type=_names,
+            help="use, read, manage, with commas between them",
+        )
+        parser.add_argument(
+            "--providers",
+            type=_names,
+            default=[],
+            help="only these providers, with commas between them",
+        )
+        parser.add_argument(
+            "--models",
+            type=_names,
+            default=[],
+            help="only these models (provider/model), with commas between them",
+        )
+        parser.add_argument(
+            "--days",
+            type=int,
+            help="how many days the key is valid; without it, until it is revoked",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.workspace(options["workspace"])
-        expires = timezone.now() + timedelta(days=options["days"]) if options["days"] is not None else None
+        expires = (
+            timezone.now() + timedelta(days=options["days"])
+            if options["days"] is not None
+            else None
+        )
         with refusals_as_messages(), tenant_scope(tenant):
             row, text = app_keys.create_app_key(
                 tenant=tenant,

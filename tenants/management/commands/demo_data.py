@@ -18,18 +18,30 @@ from tenants.services import accounts, app_keys, members, workspaces
 from tenants.signals import demo_data_wanted
 
 SLUG = "demo"
-PEOPLE = {Role.OWNER: "Olga Owner", Role.ADMIN: "Adam Admin", Role.EDITOR: "Edith Editor", Role.VIEWER: "Viktor Viewer"}
+PEOPLE = {
+    Role.OWNER: "Olga Owner",
+    Role.ADMIN: "Adam Admin",
+    Role.EDITOR: "Edith Editor",
+    Role.VIEWER: "Viktor Viewer",
+}
 
 
 class Command(ServiceCommand):
-    help = "Make the workspace “demo” with people of every role, an app key and example data. Run again, it changes nothing."
+    help = (
+        "Make the workspace “demo” with people of every role, an app key and example data. "
+        "Run again, it changes nothing."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with refusals_as_messages(), transaction.atomic():
             made = _make()
         lines = [f"Workspace  {made['workspace']}   {settings.SITE_URL}/t/{made['workspace']}/"]
         lines += [f"{role.title():<10} {email}" for role, email in made["people"].items()]
-        lines += [f"Password   {made['password']}   (of all of them, shown only now)"] if "password" in made else []
+        lines += (
+            [f"Password   {made['password']}   (of all of them, shown only now)"]
+            if "password" in made
+            else []
+        )
         lines += [f"App key    {made['app_key']}   (shown only now)"] if "app_key" in made else []
         self.answer(options, made, lines)
 
@@ -44,7 +56,10 @@ def _make() -> dict[str, Any]:
         people[role] = found or accounts.make_user(email=email, password=password, name=name)
     if new:
         _same_password(people, password)
-    made: dict[str, Any] = {"workspace": SLUG, "people": {role.value: user.email for role, user in people.items()}}
+    made: dict[str, Any] = {
+        "workspace": SLUG,
+        "people": {role.value: user.email for role, user in people.items()},
+    }
     made |= {"password": password} if new else {}
     tenant = Tenant.objects.filter(slug=SLUG).first() or workspaces.create_workspace(
         slug=SLUG, name="Demo", owner=people[Role.OWNER], actor=COMMAND
@@ -55,13 +70,17 @@ def _make() -> dict[str, Any]:
             if not Membership.objects.filter(tenant=tenant, user=user).exists():
                 members.add_member(tenant=tenant, user=user, role=role, actor=COMMAND)
         if not AppKey.objects.filter(tenant=tenant).exists():
-            made["app_key"] = app_keys.create_app_key(tenant=tenant, actor=COMMAND, name="Demo key", scopes=Scope)[1]
+            made["app_key"] = app_keys.create_app_key(
+                tenant=tenant, actor=COMMAND, name="Demo key", scopes=Scope
+            )[1]
         demo_data_wanted.send(sender=Tenant, tenant=tenant, actor=COMMAND)
     return made
 
 
 def _same_password(people: dict[Role, User], password: str) -> None:
-    """One password for all demo people, printed once: where one of them is new, the others get it too."""
+    """One password for all demo people, printed once: where one of them is new, the others get it
+    too.
+    """
     for user in people.values():
         user.set_password(password)
         user.save(update_fields=["password"])

@@ -21,12 +21,22 @@ KEY_NAME = "First key"
 
 
 class Command(ServiceCommand):
-    help = "Make a workspace, its owner, an app key and, where there is none, an operator. Passwords and keys are printed once."
+    help = (
+        "Make a workspace, its owner, an app key and, where there is none, an operator. "
+        "Passwords and keys are printed once."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--workspace", required=True, metavar="SLUG", help="the workspace's address: small letters, digits, hyphens")
-        parser.add_argument("--owner", required=True, metavar="EMAIL", help="the owner's e-mail address")
+        parser.add_argument(
+            "--workspace",
+            required=True,
+            metavar="SLUG",
+            help="the workspace's address: small letters, digits, hyphens",
+        )
+        parser.add_argument(
+            "--owner", required=True, metavar="EMAIL", help="the owner's e-mail address"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         migrate()
@@ -38,14 +48,20 @@ class Command(ServiceCommand):
 def _make(slug: str, email: str) -> dict[str, str]:
     """What contract.md's --json prints: passwords and the key only where they were made now."""
     owner, password = _person(email)
-    tenant = Tenant.objects.filter(slug=slug).first() or workspaces.create_workspace(slug=slug, name=slug, owner=owner, actor=COMMAND)
-    made = {"workspace": tenant.slug, "owner": owner.email} | ({"password": password} if password else {})
+    tenant = Tenant.objects.filter(slug=slug).first() or workspaces.create_workspace(
+        slug=slug, name=slug, owner=owner, actor=COMMAND
+    )
+    made = {"workspace": tenant.slug, "owner": owner.email} | (
+        {"password": password} if password else {}
+    )
     with tenant_scope(tenant):
         if not Membership.objects.filter(tenant=tenant, user=owner).exists():
             members.add_member(tenant=tenant, user=owner, role=Role.OWNER, actor=COMMAND)
         keys.make_key_pair(tenant=tenant)
         if not AppKey.objects.filter(tenant=tenant).exists():
-            made["app_key"] = app_keys.create_app_key(tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope)[1]
+            made["app_key"] = app_keys.create_app_key(
+                tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope
+            )[1]
     return made | _operator(owner.email)
 
 
@@ -59,7 +75,9 @@ def _person(email: str) -> tuple[User, str]:
 
 
 def _operator(owner_email: str) -> dict[str, str]:
-    """An operator's account where there is none. Not the owner's: operators see no workspace's pages."""
+    """An operator's account where there is none. Not the owner's: operators see no workspace's
+    pages.
+    """
     if User.objects.filter(is_staff=True, is_active=True).exists():
         return {}
     domain = owner_email.rpartition("@")[2]
@@ -72,13 +90,19 @@ def _operator(owner_email: str) -> dict[str, str]:
 
 def _lines(made: dict[str, str]) -> list[str]:
     site = settings.SITE_URL
-    lines = [f"Workspace          {made['workspace']}   {site}/t/{made['workspace']}/", f"Owner              {made['owner']}"]
+    lines = [
+        f"Workspace          {made['workspace']}   {site}/t/{made['workspace']}/",
+        f"Owner              {made['owner']}",
+    ]
     if "password" in made:
         lines.append(f"Password           {made['password']}")
     if "app_key" in made:
         lines.append(f"App key            {made['app_key']}")
     if "operator" in made:
-        lines += [f"Operator           {made['operator']}   {site}/admin/", f"Operator password  {made['operator_password']}"]
+        lines += [
+            f"Operator           {made['operator']}   {site}/admin/",
+            f"Operator password  {made['operator_password']}",
+        ]
     if {"password", "app_key", "operator"} & set(made):
         lines.append("Passwords and keys are shown only now. Store them.")
     return lines

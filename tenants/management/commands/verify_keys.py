@@ -12,7 +12,10 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 
 class Command(ServiceCommand):
-    help = "Open every key pair and every sealed key of all workspaces, or of one, and print counts. Fails if one does not open."
+    help = (
+        "Open every key pair and every sealed key of all workspaces, or of one, and print "
+        "counts. Fails if one does not open."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

@@ -1,4 +1,6 @@
-"""The page of what a provider was used for: its own calls and changes, nobody else's, for those who may see them."""
+"""The page of what a provider was used for: its own calls and changes, nobody else's, for those who
+may see them.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,19 @@ PATH = "/t/acme/settings/model-providers/openai/activity/"
 
 
 def call(workspace: Workspace, number: int, provider: str = "openai", **fields: Any) -> None:
-    values = {"model": f"{provider}-{number}", "status": "ok", "source": "credential:Main", "latency_ms": 100 + number} | fields
+    values = {
+        "model": f"{provider}-{number}",
+        "status": "ok",
+        "source": "credential:Main",
+        "latency_ms": 100 + number,
+    } | fields
     with tenant_scope(workspace.tenant):
         CallRecord.objects.create(
-            tenant=workspace.tenant, time=timezone.now() - timedelta(minutes=number), request_id=f"r{number}", provider=provider, **values
+            tenant=workspace.tenant,
+            time=timezone.now() - timedelta(minutes=number),
+            request_id=f"r{number}",
+            provider=provider,
+            **values,
         )
 
 
@@ -34,17 +45,35 @@ def call(workspace: Workspace, number: int, provider: str = "openai", **fields: 
 def page(acme: Workspace, globex: Workspace) -> Client:
     with tenant_scope(acme.tenant):
         row = make_credential(acme.tenant, provider="openai", name="Production")
-        providers.rename_credential(tenant=acme.tenant, actor=COMMAND, credential=row, name="Renamed key")
-        models.set_enabled(tenant=acme.tenant, actor=COMMAND, provider="openai", model="gpt-5.5", enabled=False)
-        other = make_credential(acme.tenant, provider="openai_compatible", name="Server", base_url="https://models.example/v1")
-        providers.rename_credential(tenant=acme.tenant, actor=COMMAND, credential=other, name="Other key")
+        providers.rename_credential(
+            tenant=acme.tenant, actor=COMMAND, credential=row, name="Renamed key"
+        )
+        models.set_enabled(
+            tenant=acme.tenant, actor=COMMAND, provider="openai", model="gpt-5.5", enabled=False
+        )
+        other = make_credential(
+            acme.tenant,
+            provider="openai_compatible",
+            name="Server",
+            base_url="https://models.example/v1",
+        )
+        providers.rename_credential(
+            tenant=acme.tenant, actor=COMMAND, credential=other, name="Other key"
+        )
     make_credential(globex.tenant, provider="openai", name="Foreign key")
     return walk.browser(acme.admin)
 
 
-def test_the_last_twenty_calls_and_the_changes_of_this_provider(page: Client, acme: Workspace, globex: Workspace) -> None:
+def test_the_last_twenty_calls_and_the_changes_of_this_provider(
+    page: Client, acme: Workspace, globex: Workspace
+) -> None:
     for number in range(25):
-        call(acme, number, status="error" if number == 3 else "ok", error_code="provider_timeout" if number == 3 else "")
+        call(
+            acme,
+            number,
+            status="error" if number == 3 else "ok",
+            error_code="provider_timeout" if number == 3 else "",
+        )
     call(acme, 0, provider="openai_compatible")
     call(globex, 0, model="foreign-model")
     call(acme, 60 * 24 * 30, model="long-ago")
@@ -53,7 +82,11 @@ def test_the_last_twenty_calls_and_the_changes_of_this_provider(page: Client, ac
     assert 'href="/t/acme/usage/calls/?provider=openai"' in text
     assert "openai-19<" in text
     assert "openai-20<" not in text
-    assert not [word for word in ("openai_compatible-0", "foreign-model", "Foreign key", "Other key") if word in text]
+    assert not [
+        word
+        for word in ("openai_compatible-0", "foreign-model", "Foreign key", "Other key")
+        if word in text
+    ]
     assert "Renamed key" in text
     assert "openai/gpt-5.5" in text
     assert "<dt>Calls</dt><dd>25</dd>" in text, "of a week"
@@ -81,7 +114,9 @@ def test_a_page_without_calls_says_what_will_be_there(page: Client, acme: Worksp
     assert 'href="/t/acme/settings/model-providers/deepseek/setup/">Set up' in unused
 
 
-def test_few_queries_whatever_has_happened(page: Client, acme: Workspace, django_assert_max_num_queries: Any) -> None:
+def test_few_queries_whatever_has_happened(
+    page: Client, acme: Workspace, django_assert_max_num_queries: Any
+) -> None:
     for number in range(30):
         call(acme, 60 * number)
     page.get(PATH)

@@ -1,4 +1,6 @@
-"""The overview's first visit: few queries in every state of a workspace, and the same page as a later one."""
+"""The overview's first visit: few queries in every state of a workspace, and the same page as a
+later one.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def first_visit(slug: str, email: str) -> Any:
 
 @pytest.mark.parametrize("person", ["owner", "viewer"])
 @pytest.mark.parametrize("slug", KINDS)
-def test_a_first_visit_takes_few_queries(slug: str, person: str, worlds: dict[str, dict[str, str]]) -> None:
+def test_a_first_visit_takes_few_queries(
+    slug: str, person: str, worlds: dict[str, dict[str, str]]
+) -> None:
     first_visit(slug, worlds[slug][person])
 
 
@@ -73,7 +77,10 @@ def test_what_was_read_at_once_is_what_each_would_say(worlds: dict[str, dict[str
             found[slug] = overviews._past(tenant.pk)
             assert found[slug].standing == overviews.quota_queries.standing(tenant_id=tenant.pk)
             assert {row.key: row.calls for row in overviews._days(tenant)} == {
-                row.key: row.calls for row in overviews.quota_queries.summary(tenant_id=tenant.pk, days=overviews.DAYS).rows
+                row.key: row.calls
+                for row in overviews.quota_queries.summary(
+                    tenant_id=tenant.pk, days=overviews.DAYS
+                ).rows
             }
     assert found["acme"].progress == {"chosen": True, "keyed": True, "called": True}
     assert found["fresh"].progress == {"chosen": False, "keyed": False, "called": False}

@@ -1,4 +1,6 @@
-"""The official SDK works unchanged: whole, streamed, asynchronous, embeddings, transcription, models."""
+"""The official SDK works unchanged: whole, streamed, asynchronous, embeddings, transcription,
+models.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,22 @@ def test_whole_answer_with_headers_and_record(hub: Hub) -> None:
     assert raw.headers["x-modelkeep-attempts"] == "1"
     record = hub.wait_for_record(raw.headers["x-request-id"])
     assert (record["status"], record["credits"], record["usage_source"]) == ("ok", 0, "reported")
-    assert (record["prompt_tokens"], record["completion_tokens"]) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+    assert (record["prompt_tokens"], record["completion_tokens"]) == (
+        answer.usage.prompt_tokens,
+        answer.usage.completion_tokens,
+    )
 
 
 def test_stream_gives_every_piece_and_is_recorded_before_it_ends(hub: Hub) -> None:
-    with hub.sdk().chat.completions.with_streaming_response.create(model=CHAT, messages=MESSAGES, stream=True) as response:
-        pieces = [chunk.choices[0].delta.content or "" for chunk in response.parse() if chunk.choices]
-        records = hub.records(response.headers["x-request-id"])  # no waiting: the last event came after the record
+    with hub.sdk().chat.completions.with_streaming_response.create(
+        model=CHAT, messages=MESSAGES, stream=True
+    ) as response:
+        pieces = [
+            chunk.choices[0].delta.content or "" for chunk in response.parse() if chunk.choices
+        ]
+        records = hub.records(
+            response.headers["x-request-id"]
+        )  # no waiting: the last event came after the record
     assert "".join(pieces).split() == [f"word{number}" for number in range(20)]
     assert [record["status"] for record in records] == ["ok"]
     assert records[0]["usage_source"] == "reported"
@@ -37,7 +48,9 @@ def test_stream_gives_every_piece_and_is_recorded_before_it_ends(hub: Hub) -> No
 @pytest.mark.parametrize("asked", [True, False])
 def test_usage_frame_is_shown_to_those_who_asked(hub: Hub, asked: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if asked else {}
-    chunks = list(hub.sdk().chat.completions.create(model=CHAT, messages=MESSAGES, stream=True, **options))
+    chunks = list(
+        hub.sdk().chat.completions.create(model=CHAT, messages=MESSAGES, stream=True, **options)
+    )
     assert any(chunk.usage is not None for chunk in chunks) is asked
 
 
@@ -45,8 +58,12 @@ def test_asynchronous_client(hub: Hub) -> None:
     async def talk() -> tuple[str, list[str]]:
         async with hub.async_sdk() as client:
             whole = await client.chat.completions.create(model=CHAT, messages=MESSAGES)
-            stream = await client.chat.completions.create(model=CHAT, messages=MESSAGES, stream=True)
-            return whole.choices[0].message.content, [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+            stream = await client.chat.completions.create(
+                model=CHAT, messages=MESSAGES, stream=True
+            )
+            return whole.choices[0].message.content, [
+                chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices
+            ]
 
     whole, pieces = asyncio.run(talk())
     assert whole == "Hello from the fake provider."
@@ -58,32 +75,49 @@ def test_anthropic_answers_in_openais_format(hub: Hub) -> None:
     whole = client.chat.completions.create(model="anthropic/claude-haiku-4-5", messages=MESSAGES)
     assert whole.choices[0].message.content
     assert whole.usage.total_tokens > 0
-    stream = client.chat.completions.create(model="anthropic/claude-haiku-4-5", messages=MESSAGES, stream=True)
+    stream = client.chat.completions.create(
+        model="anthropic/claude-haiku-4-5", messages=MESSAGES, stream=True
+    )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert {call.path for call in hub.fake.calls} == {"/v1/messages"}
 
 
 def test_embeddings(hub: Hub) -> None:
-    answer = hub.sdk().embeddings.create(model="openai/text-embedding-3-small", input=["one", "two"])
+    answer = hub.sdk().embeddings.create(
+        model="openai/text-embedding-3-small", input=["one", "two"]
+    )
     assert len(answer.data) == 2
     assert len(answer.data[0].embedding) > 0
 
 
-@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the SDK calls its translations that
-@pytest.mark.parametrize(("kind", "path"), [("transcriptions", "/v1/audio/transcriptions"), ("translations", "/v1/audio/translations")])
+@pytest.mark.filterwarnings(
+    "ignore:deprecated:DeprecationWarning"
+)  # the SDK calls its translations that
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("transcriptions", "/v1/audio/transcriptions"), ("translations", "/v1/audio/translations")],
+)
 def test_audio_at_a_server_of_the_workspaces_own(hub: Hub, kind: str, path: str) -> None:
-    answer = getattr(hub.sdk().audio, kind).create(model="openai_compatible/whisper-large", file=("voice.wav", WAV), prompt="Names: Ada")
+    answer = getattr(hub.sdk().audio, kind).create(
+        model="openai_compatible/whisper-large", file=("voice.wav", WAV), prompt="Names: Ada"
+    )
     assert answer.text == "What the fake provider heard."
     [call] = hub.fake.calls
     assert call.path == path
     for part in (WAV, b'filename="voice.wav"', b"whisper-large", b"Names: Ada"):
         assert part in call.body
     record = hub.wait_for_record(answer._request_id)
-    assert (record["status"], record["model"], record["source"]) == ("ok", "whisper-large", "credential:whisper-large")
+    assert (record["status"], record["model"], record["source"]) == (
+        "ok",
+        "whisper-large",
+        "credential:whisper-large",
+    )
 
 
 def test_transcription(hub: Hub) -> None:
-    answer = hub.sdk().audio.transcriptions.create(model="openai/whisper-1", file=("voice.wav", WAV), language="en")
+    answer = hub.sdk().audio.transcriptions.create(
+        model="openai/whisper-1", file=("voice.wav", WAV), language="en"
+    )
     assert answer.text == "What the fake provider heard."
     sent = hub.fake.calls[-1].body
     assert WAV in sent
@@ -101,8 +135,12 @@ def test_models_are_listed_and_found(hub: Hub) -> None:
 
 
 def test_demo_streams_without_a_network(hub: Hub) -> None:
-    stream = hub.sdk().chat.completions.create(model="demo/demo-chat", messages=MESSAGES, stream=True)
-    assert "Hello" in "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    stream = hub.sdk().chat.completions.create(
+        model="demo/demo-chat", messages=MESSAGES, stream=True
+    )
+    assert "Hello" in "".join(
+        chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices
+    )
     assert hub.fake.count == 0
 
 

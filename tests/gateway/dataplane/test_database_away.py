@@ -1,4 +1,6 @@
-"""The database goes away while calls are under way, and comes back: nothing is lost, nothing is charged twice, nobody waits for ever."""
+"""The database goes away while calls are under way, and comes back: nothing is lost, nothing is
+charged twice, nobody waits for ever.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,22 @@ def database() -> Iterator[Postgres]:
 def shared(database: Postgres) -> Iterator[Hub]:
     """A trial, and a server that looks at its spool every second."""
     with Running(FakeProvider()) as fake:
-        environment = {"MODELKEEP_EGRESS_ALLOW": fake.url, "MODELKEEP_REAPER_PERIOD": "1", "MODELKEEP_CALL_DEADLINE": "5"}
+        environment = {
+            "MODELKEEP_EGRESS_ALLOW": fake.url,
+            "MODELKEEP_REAPER_PERIOD": "1",
+            "MODELKEEP_CALL_DEADLINE": "5",
+        }
         with Server(env=environment, database_url=database.url) as server:
             hub = Hub(server, fake)
             values = {"api_key": KEY, "base_url": fake.url}
-            hub.seed(plan={"plan": "openai", "limit": 100, "models": {"gpt-3.5-turbo": 1}, "values": values})
+            hub.seed(
+                plan={
+                    "plan": "openai",
+                    "limit": 100,
+                    "models": {"gpt-3.5-turbo": 1},
+                    "values": values,
+                }
+            )
             yield hub
             hub.close()
 
@@ -78,7 +91,11 @@ class Caller(threading.Thread):
             session.trust_env = False
             self.response = session.post(
                 f"{self._hub.base}/chat/completions",
-                json={"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], **self._options},
+                json={
+                    "model": MODEL,
+                    "messages": [{"role": "user", "content": "Hello"}],
+                    **self._options,
+                },
                 headers={"Authorization": f"Bearer {self._hub.server.app_key}"},
                 timeout=60,
             )
@@ -90,7 +107,9 @@ class Caller(threading.Thread):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_call_under_way_is_answered_and_its_end_is_written_later(trial: Hub, database: Postgres, stream: bool) -> None:
+def test_a_call_under_way_is_answered_and_its_end_is_written_later(
+    trial: Hub, database: Postgres, stream: bool
+) -> None:
     limit, settled, held = trial.pool()
     if stream:
         trial.fake.delay = 0.1
@@ -102,7 +121,11 @@ def test_a_call_under_way_is_answered_and_its_end_is_written_later(trial: Hub, d
     try:
         response = caller.answer()
         assert response.status_code == 200
-        assert response.text.endswith("data: [DONE]\n\n") if stream else response.json()["choices"][0]["message"]["content"]
+        assert (
+            response.text.endswith("data: [DONE]\n\n")
+            if stream
+            else response.json()["choices"][0]["message"]["content"]
+        )
         [line] = spooled(trial)
         assert response.headers["x-request-id"].encode() in line
     finally:
@@ -131,15 +154,28 @@ def test_a_failure_under_way_gives_the_credit_back_later(trial: Hub, database: P
     assert trial.pool() == before
 
 
-def test_while_it_is_away_calls_are_refused_and_served_again_afterwards(trial: Hub, database: Postgres) -> None:
+def test_while_it_is_away_calls_are_refused_and_served_again_afterwards(
+    trial: Hub, database: Postgres
+) -> None:
     before = trial.pool()
     database.stop()
     try:
-        for path, body in (("/chat/completions", {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}), ("/models", None)):
+        for path, body in (
+            (
+                "/chat/completions",
+                {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]},
+            ),
+            ("/models", None),
+        ):
             began = time.monotonic()
             headers = {"Authorization": f"Bearer {trial.server.app_key}"}
-            response = trial.session.request("POST" if body else "GET", trial.base + path, json=body, headers=headers, timeout=30)
-            assert (response.status_code, response.json()["error"]["code"]) == (503, "database_unavailable"), path
+            response = trial.session.request(
+                "POST" if body else "GET", trial.base + path, json=body, headers=headers, timeout=30
+            )
+            assert (response.status_code, response.json()["error"]["code"]) == (
+                503,
+                "database_unavailable",
+            ), path
             assert response.headers["retry-after"]
             assert time.monotonic() - began < 5
         assert trial.fake.count == 0

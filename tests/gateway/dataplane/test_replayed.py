@@ -1,4 +1,6 @@
-"""Cases through the whole gateway, over sockets: every recording, and every streamed answer in hostile framing."""
+"""Cases through the whole gateway, over sockets: every recording, and every streamed answer in
+hostile framing.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,16 @@ from tests.gateway.stage import Stage, ask, check_usage, code_of, outcome_of, ou
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
-SERVED = [case for case in PLAYED if case.operation in set(Operation) and case.slug in {one.slug for one in registry.all_providers()}]
+SERVED = [
+    case
+    for case in PLAYED
+    if case.operation in set(Operation)
+    and case.slug in {one.slug for one in registry.all_providers()}
+]
 RECORDED = [case for case in SERVED if case.recorded]
-STREAMED = [case for case in SERVED if case.stream and "error" not in case.expect and not case.recorded]
+STREAMED = [
+    case for case in SERVED if case.stream and "error" not in case.expect and not case.recorded
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +53,13 @@ def check(stage: Stage, case: Case, **options: Any) -> None:
 
 def seen_in(content_type: str, content: bytes) -> comparing.Outcome:
     if content_type.startswith("text/event-stream"):
-        assert content.endswith(b"data: [DONE]\n\n") or b'"choices"' not in content  # audio has an event of its own at the end
+        assert (
+            content.endswith(b"data: [DONE]\n\n") or b'"choices"' not in content
+        )  # audio has an event of its own at the end
         return outcome_of(None, [json.loads(data) for data in framing.data_of(content)])
-    return outcome_of(json.loads(content) if content_type.startswith("application/json") else content)
+    return outcome_of(
+        json.loads(content) if content_type.startswith("application/json") else content
+    )
 
 
 def check_error(case: Case, status: int, error: dict[str, Any]) -> None:
@@ -61,7 +74,14 @@ def test_recorded_answers_reach_the_client(stage: Stage, case: Case) -> None:
     check(stage, case)
 
 
-FRAMES = [framing.crlf, framing.carriage_returns, framing.comments, framing.byte_order_mark, framing.no_blank_line, framing.several_lines]
+FRAMES = [
+    framing.crlf,
+    framing.carriage_returns,
+    framing.comments,
+    framing.byte_order_mark,
+    framing.no_blank_line,
+    framing.several_lines,
+]
 
 
 @pytest.mark.parametrize("case", parameters(STREAMED))

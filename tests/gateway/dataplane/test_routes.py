@@ -35,5 +35,7 @@ def test_routes_are_forgotten_with_the_keys_they_opened() -> None:
         (Failure.BAD_REQUEST, 5.0, 0.0),
     ],
 )
-def test_a_credential_rests_as_long_as_its_provider_asks(failure: Failure, retry_after: float | None, seconds: float) -> None:
+def test_a_credential_rests_as_long_as_its_provider_asks(
+    failure: Failure, retry_after: float | None, seconds: float
+) -> None:
     assert rest_after(ProviderError(failure, "x", retry_after=retry_after)) == seconds

@@ -1,4 +1,6 @@
-"""Which target serves a call: fallbacks, standby credentials, limits of app keys, and what is remembered of failures."""
+"""Which target serves a call: fallbacks, standby credentials, limits of app keys, and what is
+remembered of failures.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,24 @@ def routed() -> Iterator[Hub]:
         for hub in running_hub(fake):
             hub.seed(
                 credentials=[
-                    {"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url},
-                    {"provider": "openai", "name": "Spare", "values": {"api_key": SECOND_KEY}, "base_url": fake.url},
-                    {"provider": "anthropic", "name": "Claude", "values": {"api_key": KEY}, "base_url": fake.url},
+                    {
+                        "provider": "openai",
+                        "name": "Main",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    },
+                    {
+                        "provider": "openai",
+                        "name": "Spare",
+                        "values": {"api_key": SECOND_KEY},
+                        "base_url": fake.url,
+                    },
+                    {
+                        "provider": "anthropic",
+                        "name": "Claude",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    },
                 ],
                 defaults={"reasoning": [CHAT, "anthropic/claude-haiku-4-5"]},
             )
@@ -37,7 +54,9 @@ def ready(routed: Hub) -> Hub:
     """Every credential rested."""
     routed.fake.reset()
     routed.server.stop()
-    routed.execute("UPDATE providers_providercredential SET state = 'connected', resting_until = NULL")
+    routed.execute(
+        "UPDATE providers_providercredential SET state = 'connected', resting_until = NULL"
+    )
     routed.server.start()
     return routed
 
@@ -51,11 +70,17 @@ def test_the_next_credential_and_then_the_fallback(ready: Hub) -> None:
     assert response.headers["x-modelkeep-attempts"] == "3"
     record = ready.record(response)
     assert (record["provider"], record["attempts"], record["status"]) == ("anthropic", 3, "ok")
-    assert [call.path for call in ready.fake.calls] == ["/v1/chat/completions", "/v1/chat/completions", "/v1/messages"]
+    assert [call.path for call in ready.fake.calls] == [
+        "/v1/chat/completions",
+        "/v1/chat/completions",
+        "/v1/messages",
+    ]
     # The throttled credential rests now: the spare one is asked first.
     assert ready.chat(CHAT).headers["x-modelkeep-source"] == "credential:Spare"
     until = time.monotonic() + 5
-    while not ready.rows("SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'cooling'"):
+    while not ready.rows(
+        "SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'cooling'"
+    ):
         assert time.monotonic() < until, "the state was not written"
         time.sleep(0.05)
 
@@ -64,7 +89,9 @@ def test_a_rejected_key_is_noted(ready: Hub) -> None:
     ready.fake.script("status:401")
     assert ready.chat(CHAT).headers["x-modelkeep-source"] == "credential:Spare"
     until = time.monotonic() + 5
-    while not ready.rows("SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'rejected'"):
+    while not ready.rows(
+        "SELECT 1 FROM providers_providercredential WHERE name = 'Main' AND state = 'rejected'"
+    ):
         assert time.monotonic() < until, "the state was not written"
         time.sleep(0.05)
 
@@ -97,7 +124,9 @@ def test_an_app_keys_limits_hold_for_fallbacks_too(ready: Hub) -> None:
     assert {call.path for call in ready.fake.calls} == {"/v1/chat/completions"}
     refused = ready.chat("anthropic/claude-haiku-4-5", key=row)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "key_scope")
-    ids = ready.session.get(ready.base + "/models", headers={"Authorization": f"Bearer {row}"}, timeout=10).json()["data"]
+    ids = ready.session.get(
+        ready.base + "/models", headers={"Authorization": f"Bearer {row}"}, timeout=10
+    ).json()["data"]
     assert [one["id"] for one in ids] == [CHAT]
 
 
@@ -125,15 +154,20 @@ with all_tenants():
 """
 
 
-# ------------------------------------------------------------------------------------------------ clients that leave
+# ------------------------------------------------------------------------------- clients that leave
 
 
 def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> str:
-    """Send a call and close the connection, at once or when `after` was read; the call's request id."""
+    """Send a call and close the connection, at once or when `after` was read; the call's request
+    id.
+    """
     request_id = f"leaver-{secrets.token_hex(8)}"
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nX-Request-Id: {request_id}\r\n"
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
-        connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        connection.sendall(
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
         seen = b""
         while after and after not in seen:
             seen += connection.recv(4096)
@@ -144,7 +178,10 @@ def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> str:
 
 def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub) -> None:
     ready.fake.script("drip:0.002")
-    body = b'{"model": "%b", "stream": true, "messages": [{"role": "user", "content": "x"}]}' % CHAT.encode()
+    body = (
+        b'{"model": "%b", "stream": true, "messages": [{"role": "user", "content": "x"}]}'
+        % CHAT.encode()
+    )
     record = ready.wait_for_record(leave(ready, body, after=b"word1 "))
     assert (record["status"], record["usage_source"]) == ("cancelled", "estimated")
     until = time.monotonic() + 5

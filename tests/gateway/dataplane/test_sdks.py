@@ -1,4 +1,6 @@
-"""The official SDKs, for Python and for Node, see every provider as if it were OpenAI: the cases marked "sdk" through the gateway."""
+"""The official SDKs, for Python and for Node, see every provider as if it were OpenAI: the cases
+marked "sdk" through the gateway.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def known(method: Callable[..., Any], body: dict[str, Any]) -> dict[str, Any]:
     """The body as arguments: what the SDK does not know goes as it lets one send more."""
     names = inspect.signature(method).parameters
     extra = {name: value for name, value in body.items() if name not in names}
-    return {name: value for name, value in body.items() if name in names} | ({"extra_body": extra} if extra else {})
+    return {name: value for name, value in body.items() if name in names} | (
+        {"extra_body": extra} if extra else {}
+    )
 
 
 def with_python(client: openai.OpenAI, case: Case) -> tuple[comparing.Outcome, str]:
@@ -87,7 +91,9 @@ def with_python(client: openai.OpenAI, case: Case) -> tuple[comparing.Outcome, s
 @pytest.mark.parametrize("case", parameters(SDK))
 def test_python(stage: Stage, case: Case) -> None:
     stage.playback.begin(stage.playback.scenes[NAMES[str(case)]])
-    with openai.OpenAI(base_url=stage.hub.base, api_key=stage.key_of(case), max_retries=0, timeout=20) as client:
+    with openai.OpenAI(
+        base_url=stage.hub.base, api_key=stage.key_of(case), max_retries=0, timeout=20
+    ) as client:
         outcome, request_id = with_python(client, case)
     stage.playback.check()
     comparing.compare(outcome, outside(case))
@@ -105,7 +111,9 @@ def upload_of(case: Case) -> dict[str, str] | None:
 @pytest.fixture(scope="module")
 def of_node(stage: Stage) -> dict[str, Any]:
     """What the SDK for Node makes of all cases, in one process."""
-    assert (SCRIPT.parent / "node_modules").is_dir(), "the SDK for Node is not installed: deploy/install-node"
+    assert (SCRIPT.parent / "node_modules").is_dir(), (
+        "the SDK for Node is not installed: deploy/install-node"
+    )
     asked = [
         {
             "name": NAMES[str(case)],
@@ -118,7 +126,14 @@ def of_node(stage: Stage) -> dict[str, Any]:
         }
         for case in SDK
     ]
-    done = subprocess.run([str(NODE), str(SCRIPT)], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [str(NODE), str(SCRIPT)],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert not done.returncode, done.stderr[-3000:]
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
@@ -127,13 +142,22 @@ def of_node(stage: Stage) -> dict[str, Any]:
 def test_node(of_node: dict[str, Any], case: Case) -> None:
     seen = of_node[NAMES[str(case)]]
     assert "error" not in seen, seen
-    outcome = outcome_of(bytes.fromhex(seen["hex"]) if "hex" in seen else seen.get("body"), seen.get("chunks"))
+    outcome = outcome_of(
+        bytes.fromhex(seen["hex"]) if "hex" in seen else seen.get("body"), seen.get("chunks")
+    )
     comparing.compare(outcome, outside(case))
 
 
 def test_an_account_serves_its_own_workspace_alone(stage: Stage) -> None:
     """Neither another workspace nor a stranger gets to a provider with it."""
-    own, other = SDK[0], next(case for case in SDK if case.slug != SDK[0].slug and case.provider.operations.keys() >= {Operation.CHAT})
+    own, other = (
+        SDK[0],
+        next(
+            case
+            for case in SDK
+            if case.slug != SDK[0].slug and case.provider.operations.keys() >= {Operation.CHAT}
+        ),
+    )
     stage.playback.begin(stage.scene_of(own))
     for key, status in ((stage.key_of(other), 424), ("mk_live_nobody", 401)):
         client = openai.OpenAI(base_url=stage.hub.base, api_key=key, max_retries=0, timeout=20)

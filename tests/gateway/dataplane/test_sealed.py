@@ -1,4 +1,6 @@
-"""A key that cannot be opened goes nowhere: wrong master key, damaged or moved ciphertext, edited address."""
+"""A key that cannot be opened goes nowhere: wrong master key, damaged or moved ciphertext, edited
+address.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ def trapped() -> Iterator[tuple[Hub, FakeProvider]]:
     """A hub, and a second provider that must never hear anything."""
     with Running(FakeProvider()) as fake, Running(FakeProvider()) as trap:
         for hub in running_hub(fake, MODELKEEP_EGRESS_ALLOW=f"{fake.url},{trap.url}"):
-            hub.seed(credentials=[{"provider": "openai", "name": "Main", "values": {"api_key": KEY}, "base_url": fake.url}])
+            hub.seed(
+                credentials=[
+                    {
+                        "provider": "openai",
+                        "name": "Main",
+                        "values": {"api_key": KEY},
+                        "base_url": fake.url,
+                    }
+                ]
+            )
             yield hub, trap
 
 
@@ -43,7 +54,10 @@ def refused_as_unreadable(hub: Hub) -> None:
     hub.server.start()
     hub.fake.reset()
     response = hub.chat(CHAT)
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "credential_unreadable")
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        503,
+        "credential_unreadable",
+    )
     assert hub.fake.count == 0
     record = hub.record(response)
     assert (record["status"], record["error_code"]) == ("error", "credential_unreadable")
@@ -68,9 +82,13 @@ def test_a_wrong_master_key_opens_nothing(stored: tuple[Hub, FakeProvider, str])
     hub, _trap, _sealed = stored
     hub.server.stop()
     right = hub.server.env.get("MODELKEEP_MASTER_KEYS")
-    hub.server.env["MODELKEEP_MASTER_KEYS"] = "m9:" + base64.b64encode(secrets.token_bytes(32)).decode()
+    hub.server.env["MODELKEEP_MASTER_KEYS"] = (
+        "m9:" + base64.b64encode(secrets.token_bytes(32)).decode()
+    )
     hub.fake.reset()
-    with contextlib.suppress(AssertionError):  # it may refuse to get ready; it must not serve either
+    with contextlib.suppress(
+        AssertionError
+    ):  # it may refuse to get ready; it must not serve either
         hub.server.start()
     try:
         with contextlib.suppress(requests.ConnectionError):

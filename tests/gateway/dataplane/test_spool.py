@@ -63,7 +63,9 @@ def test_nothing_is_dropped_while_the_database_is_away(tmp_path: Path) -> None:
     assert (tmp_path / FILE).read_bytes().count(b"\n") == 1
 
 
-def test_a_line_that_was_cut_off_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_was_cut_off_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / FILE).write_bytes(b'{"record": {"tena\n')
 
     async def work() -> int:
@@ -105,7 +107,8 @@ def test_steps_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
         database = SQLiteDatabase(str(path))
         await database.open()
         results = await asyncio.gather(
-            *(database.run(lambda number=number: insert(number)) for number in (1, 2, 2, 3)), return_exceptions=True
+            *(database.run(lambda number=number: insert(number)) for number in (1, 2, 2, 3)),
+            return_exceptions=True,
         )
         await database.close()
         return list(results)

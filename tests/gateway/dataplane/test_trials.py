@@ -1,4 +1,6 @@
-"""Trials through the endpoint: exact under concurrency and kills, charged by the table, three different ways to say no."""
+"""Trials through the endpoint: exact under concurrency and kills, charged by the table, three
+different ways to say no.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ def clients(hub: Hub, seconds: float) -> list[subprocess.Popen[str]]:
         str(THREADS),
         str(seconds),
     ]
-    return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _number in range(PROCESSES)]
+    return [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+        for _number in range(PROCESSES)
+    ]
 
 
 def counted(running: list[subprocess.Popen[str]]) -> Counter[str]:
@@ -83,7 +88,9 @@ def test_a_trial_of_500_serves_exactly_500_calls(workers: int) -> None:
         assert seen == {"200": 500, "402": PROCESSES * THREADS}
         assert hub.pool() == (500, 500, 0)
         assert hub.fake.count == 500
-        assert hub.rows("SELECT count(*), sum(credits) FROM quotas_callrecord WHERE credits > 0") == [(500, 500)]
+        assert hub.rows(
+            "SELECT count(*), sum(credits) FROM quotas_callrecord WHERE credits > 0"
+        ) == [(500, 500)]
         hub.audit()
 
 
@@ -106,7 +113,8 @@ def test_killed_workers_lose_and_invent_nothing() -> None:
         _limit, settled, held = hub.pool()
         unknown = hub.rows("SELECT count(*) FROM quotas_hold WHERE reason = 'unknown'")[0][0]
         assert held == 0
-        # Whatever a client was given is charged; whatever is charged was sent, or may have been when the worker died.
+        # Whatever a client was given is charged; whatever is charged was sent, or may have been
+        # when the worker died.
         assert seen["200"] <= settled
         assert settled - unknown <= hub.fake.count
         assert settled <= seen["200"] + seen["lost"]
@@ -121,7 +129,7 @@ reap(now=timezone.now() + timedelta(hours=1), limit=100000)
 """
 
 
-# ------------------------------------------------------------------------------------------------ what is charged
+# ---------------------------------------------------------------------------------- what is charged
 
 
 @pytest.mark.parametrize(
@@ -183,12 +191,19 @@ def test_a_client_that_left_pays_when_the_provider_had_answered(trial: Hub) -> N
         ("status:429", "60"),
     ],
 )
-def test_the_operators_account_is_its_own_error(trial: Hub, mode: str, retry_after: str | None, stream: bool) -> None:
-    """Refused, without rights, without money, throttled: neither the client's key nor the trial's credits are to blame."""
+def test_the_operators_account_is_its_own_error(
+    trial: Hub, mode: str, retry_after: str | None, stream: bool
+) -> None:
+    """Refused, without rights, without money, throttled: neither the client's key nor the trial's
+    credits are to blame.
+    """
     before = trial.pool()
     trial.fake.mode = mode
     response = trial.chat(MODEL, stream=stream)
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "trial_provider_unavailable")
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        503,
+        "trial_provider_unavailable",
+    )
     assert response.headers.get("retry-after") == retry_after
     assert "No credit was used" in response.json()["error"]["message"]
     assert trial.pool() == before
@@ -204,7 +219,10 @@ def test_what_is_not_the_account_is_the_providers_error(trial: Hub) -> None:
 def test_a_model_outside_the_trial_is_its_own_error(trial: Hub) -> None:
     response = trial.chat("openai/gpt-4o-mini")
     assert (response.status_code, response.json()["error"]["code"]) == (403, "model_not_in_trial")
-    assert page_named_in(response) == ("provider-credentials", {"workspace": "main", "provider": "openai"})
+    assert page_named_in(response) == (
+        "provider-credentials",
+        {"workspace": "main", "provider": "openai"},
+    )
     assert trial.fake.count == 0
 
 
@@ -213,7 +231,10 @@ def test_a_trial_that_is_used_up_names_the_page_to_go_to() -> None:
         assert hub.chat(MODEL).status_code == 200
         refused = hub.chat(MODEL)
         assert (refused.status_code, refused.json()["error"]["code"]) == (402, "trial_exhausted")
-        assert page_named_in(refused) == ("provider-credentials", {"workspace": "main", "provider": "openai"})
+        assert page_named_in(refused) == (
+            "provider-credentials",
+            {"workspace": "main", "provider": "openai"},
+        )
 
 
 def page_named_in(response: requests.Response) -> tuple[str | None, dict[str, str]]:
@@ -224,7 +245,7 @@ def page_named_in(response: requests.Response) -> tuple[str | None, dict[str, st
     return match.url_name, match.kwargs
 
 
-# ------------------------------------------------------------------------------------------------ Idempotency-Key
+# ---------------------------------------------------------------------------------- Idempotency-Key
 
 
 def test_a_repeat_is_not_called_and_not_charged_again(trial: Hub) -> None:
@@ -243,7 +264,9 @@ def test_a_repeat_while_the_first_is_under_way(trial: Hub) -> None:
     trial.fake.mode = "slow:1"
     key = {"Idempotency-Key": f"twice-{time.monotonic_ns()}"}
     statuses: list[int] = []
-    thread = threading.Thread(target=lambda: statuses.append(trial.chat(MODEL, headers=key).status_code))
+    thread = threading.Thread(
+        target=lambda: statuses.append(trial.chat(MODEL, headers=key).status_code)
+    )
     thread.start()
     time.sleep(0.4)
     repeat = trial.chat(MODEL, headers=key)
@@ -278,12 +301,21 @@ def test_keys_that_cannot_be_one(trial: Hub, key: str) -> None:
     assert trial.chat(MODEL, headers={"Idempotency-Key": key.encode("latin-1")}).status_code == 400
 
 
-# ------------------------------------------------------------------------------------------------ both sources
+# ------------------------------------------------------------------------------------- both sources
 
 
 def test_own_key_or_trial_first_as_the_workspace_chose(plenty: Hub) -> None:
     plenty.fake.reset()
-    plenty.seed(credentials=[{"provider": "openai", "name": "Own", "values": {"api_key": KEY}, "base_url": plenty.fake.url}])
+    plenty.seed(
+        credentials=[
+            {
+                "provider": "openai",
+                "name": "Own",
+                "values": {"api_key": KEY},
+                "base_url": plenty.fake.url,
+            }
+        ]
+    )
     assert plenty.chat(MODEL).headers["x-modelkeep-source"] == "credential:Own"
     plenty.seed(orders={"openai": "trial_first"})
     assert plenty.chat(MODEL).headers["x-modelkeep-source"] == "trial:openai"
@@ -291,5 +323,8 @@ def test_own_key_or_trial_first_as_the_workspace_chose(plenty: Hub) -> None:
     plenty.fake.script("status:401")
     response = plenty.chat(MODEL)
     assert response.headers["x-modelkeep-source"] == "credential:Own"
-    assert [record["source"] for record in plenty.records(response.headers["x-request-id"])] == ["trial:openai", "credential:Own"]
+    assert [record["source"] for record in plenty.records(response.headers["x-request-id"])] == [
+        "trial:openai",
+        "credential:Own",
+    ]
     plenty.audit()

@@ -1,4 +1,6 @@
-"""The playground's calls on a running server: who may make them, that they are calls like all others, and the forms without scripts."""
+"""The playground's calls on a running server: who may make them, that they are calls like all
+others, and the forms without scripts.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Person:
         self.session.trust_env = False
         self.session.get(f"{self.url}/accounts/login/", timeout=20)
         data = {"username": email, "password": password, "csrfmiddlewaretoken": self.token}
-        answer = self.session.post(f"{self.url}/accounts/login/", data=data, timeout=20, allow_redirects=False)
+        answer = self.session.post(
+            f"{self.url}/accounts/login/", data=data, timeout=20, allow_redirects=False
+        )
         assert answer.status_code == 302, answer.text[:500]
 
     @property
@@ -41,12 +45,16 @@ class Person:
         headers = {"X-CSRFToken": self.token, "Origin": self.url} | options.pop("headers", {})
         if "files" not in options:
             options["json"] = body
-        return self.session.post(self.url + path, headers=headers, timeout=30, allow_redirects=False, **options)
+        return self.session.post(
+            self.url + path, headers=headers, timeout=30, allow_redirects=False, **options
+        )
 
     def form(self, path: str = PAGE, files: Any = None, **fields: str) -> requests.Response:
         """What a form sends without scripts."""
         data = {"csrfmiddlewaretoken": self.token, **fields}
-        return self.session.post(self.url + path, data=data, files=files, timeout=30, allow_redirects=False)
+        return self.session.post(
+            self.url + path, data=data, files=files, timeout=30, allow_redirects=False
+        )
 
 
 def question(model: str = CHAT, **more: Any) -> dict[str, Any]:
@@ -63,7 +71,11 @@ def owner(hub: Hub) -> Iterator[Person]:
 @pytest.fixture(scope="module")
 def others(shared_hub: Hub) -> dict[str, tuple[str, str]]:
     """E-mail and password of another workspace's owner, who is a stranger here."""
-    made = json.loads(shared_hub.server.manage("init", "--workspace", "globex", "--owner", "globex@example.test", "--json"))
+    made = json.loads(
+        shared_hub.server.manage(
+            "init", "--workspace", "globex", "--owner", "globex@example.test", "--json"
+        )
+    )
     return {"stranger": (made["owner"], made["password"])}
 
 
@@ -73,7 +85,7 @@ def record_of(hub: Hub, request_id: str) -> tuple[Any, ...]:
     return hub.rows(sql)[0]
 
 
-# ------------------------------------------------------------------------------------------------------- calls of a script
+# -------------------------------------------------------------------------------- calls of a script
 
 
 def test_a_call_is_a_call_like_any_other_and_names_the_person(hub: Hub, owner: Person) -> None:
@@ -82,9 +94,20 @@ def test_a_call_is_a_call_like_any_other_and_names_the_person(hub: Hub, owner: P
     assert answer.json()["choices"][0]["message"]["content"] == TEXT
     assert answer.headers["x-modelkeep-source"] == "credential:Main"
     assert answer.headers["cache-control"] == "no-store"
-    user, key, key_name, stream, status, source, operation = record_of(hub, answer.headers["x-request-id"])
-    assert (user, key, key_name) == (hub.rows("SELECT id FROM tenants_user WHERE email = 'owner@example.test'")[0][0], None, "")
-    assert (bool(stream), status, source, operation) == (False, "ok", "credential:Main", "chat.completions")
+    user, key, key_name, stream, status, source, operation = record_of(
+        hub, answer.headers["x-request-id"]
+    )
+    assert (user, key, key_name) == (
+        hub.rows("SELECT id FROM tenants_user WHERE email = 'owner@example.test'")[0][0],
+        None,
+        "",
+    )
+    assert (bool(stream), status, source, operation) == (
+        False,
+        "ok",
+        "credential:Main",
+        "chat.completions",
+    )
     assert hub.fake.calls[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -123,7 +146,10 @@ def test_a_provider_that_fails_is_told_with_the_requests_id(hub: Hub, owner: Per
     answer = owner.call(question("openai/gpt@status:401"))
     assert answer.status_code == 502
     error = answer.json()["error"]
-    assert (error["code"], error["request_id"]) == ("provider_auth_failed", answer.headers["x-request-id"])
+    assert (error["code"], error["request_id"]) == (
+        "provider_auth_failed",
+        answer.headers["x-request-id"],
+    )
     assert KEY not in answer.text
 
 
@@ -132,11 +158,13 @@ def test_speech_is_heard_and_spoken(hub: Hub, owner: Person) -> None:
     heard = owner.call(path=f"{PAGE}call/audio.transcriptions/", files=files)
     assert heard.json()["text"] == "What the fake provider heard."
     assert b"csrf" not in hub.fake.calls[-1].body.lower()
-    spoken = owner.call({"model": "openai/gpt-4o-mini-tts", "input": "Hello"}, path=f"{PAGE}call/audio.speech/")
+    spoken = owner.call(
+        {"model": "openai/gpt-4o-mini-tts", "input": "Hello"}, path=f"{PAGE}call/audio.speech/"
+    )
     assert (spoken.status_code, spoken.content) == (200, SOUND)
 
 
-# ------------------------------------------------------------------------------------------------------- who may
+# ------------------------------------------------------------------------------------------ who may
 
 
 def nothing_was_sent(hub: Hub) -> bool:
@@ -162,7 +190,9 @@ def test_a_stranger_finds_no_playground(hub: Hub, others: dict[str, tuple[str, s
     stranger = Person(hub, *others["stranger"])
     for path in (CALL, f"{PAGE}call/audio.transcriptions/", CALL.replace("main", "no-such-one")):
         assert stranger.call(question(), path=path).status_code == 404
-    assert stranger.form(f"{PAGE}speech/", files={"file": ("a.wav", WAV * 60_000)}).status_code == 404
+    assert (
+        stranger.form(f"{PAGE}speech/", files={"file": ("a.wav", WAV * 60_000)}).status_code == 404
+    )
     assert nothing_was_sent(hub)
     # The own workspace has nothing of the other one: no credential serves there.
     answer = stranger.call(question(), path=CALL.replace("main", "globex"))
@@ -172,17 +202,30 @@ def test_a_stranger_finds_no_playground(hub: Hub, others: dict[str, tuple[str, s
 
 def test_who_is_not_signed_in_is_led_to_the_login(hub: Hub) -> None:
     for headers in ({}, {"Authorization": f"Bearer {hub.server.app_key}"}):
-        answer = hub.session.post(hub.server.url + CALL, json=question(), headers=headers, timeout=20, allow_redirects=False)
+        answer = hub.session.post(
+            hub.server.url + CALL,
+            json=question(),
+            headers=headers,
+            timeout=20,
+            allow_redirects=False,
+        )
         assert answer.status_code == 302, "an app key opens no pages"
         assert answer.headers["location"].startswith("/accounts/login/")
     upload = {"file": ("a.wav", WAV, "audio/wav")}
-    answer = hub.session.post(f"{hub.server.url}{PAGE}speech/", files=upload, timeout=20, allow_redirects=False)
-    assert answer.headers["location"] == f"/accounts/login/?next={PAGE}speech/", "back to the page, not to a call's address"
+    answer = hub.session.post(
+        f"{hub.server.url}{PAGE}speech/", files=upload, timeout=20, allow_redirects=False
+    )
+    assert answer.headers["location"] == f"/accounts/login/?next={PAGE}speech/", (
+        "back to the page, not to a call's address"
+    )
     assert nothing_was_sent(hub)
 
 
 def test_a_viewer_may_not_and_who_leaves_may_no_more(hub: Hub, owner: Person) -> None:
-    change = "UPDATE tenants_membership SET role = '{}' WHERE tenant_id = (SELECT id FROM tenants_tenant WHERE slug = 'main')"
+    change = (
+        "UPDATE tenants_membership SET role = '{}' WHERE tenant_id = (SELECT id FROM "
+        "tenants_tenant WHERE slug = 'main')"
+    )
     hub.execute(change.format("viewer"))
     try:
         assert owner.call(question()).status_code == 403
@@ -194,7 +237,12 @@ def test_a_viewer_may_not_and_who_leaves_may_no_more(hub: Hub, owner: Person) ->
         hub.execute(change.format("owner"))
     assert len(hub.fake.calls) == 1
     owner.session.cookies.clear()
-    assert owner.session.post(owner.url + CALL, json=question(), timeout=20, allow_redirects=False).status_code == 302
+    assert (
+        owner.session.post(
+            owner.url + CALL, json=question(), timeout=20, allow_redirects=False
+        ).status_code
+        == 302
+    )
 
 
 def test_what_is_no_call(hub: Hub, owner: Person) -> None:
@@ -202,13 +250,16 @@ def test_what_is_no_call(hub: Hub, owner: Person) -> None:
     assert owner.call(question(), path=f"{PAGE}call/no.such/").status_code == 404
     assert owner.call(question(base_url="http://evil.test")).status_code == 400
     big = owner.session.post(
-        owner.url + PAGE, data=b"x" * (3 * 1024 * 1024), headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout=20
+        owner.url + PAGE,
+        data=b"x" * (3 * 1024 * 1024),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        timeout=20,
     )
     assert big.status_code == 413
     assert nothing_was_sent(hub)
 
 
-# ------------------------------------------------------------------------------------------------------- without scripts
+# ---------------------------------------------------------------------------------- without scripts
 
 
 def hidden(page: str, name: str) -> str:
@@ -225,19 +276,31 @@ def test_a_conversation_without_scripts(hub: Hub, owner: Person) -> None:
     assert " · Main</span>" in page.text
     assert hub.fake.calls[-1].json()["temperature"] == 0.5
     history = hidden(page.text, "history")
-    second = owner.form(model=CHAT, beside="anthropic/claude-haiku-4-5", message="And now?", history=history)
+    second = owner.form(
+        model=CHAT, beside="anthropic/claude-haiku-4-5", message="And now?", history=history
+    )
     assert second.status_code == 200
     sent = sorted(hub.fake.calls[1:], key=lambda seen: seen.path)
     assert [seen.path for seen in sent] == ["/v1/chat/completions", "/v1/messages"]
     assert [one["role"] for one in sent[0].json()["messages"]] == ["user", "assistant", "user"]
     again = owner.form(model=CHAT, action="retry", history=hidden(second.text, "history"))
-    assert [one["content"] for one in hub.fake.calls[-1].json()["messages"]] == ["Hello", TEXT, "And now?"]
+    assert [one["content"] for one in hub.fake.calls[-1].json()["messages"]] == [
+        "Hello",
+        TEXT,
+        "And now?",
+    ]
     assert again.status_code == 200
 
 
 def test_what_is_wrong_with_a_message_is_said(hub: Hub, owner: Person) -> None:
     assert "Write a message first." in owner.form(model=CHAT, message=" ").text
-    for fields in ({"history": "{"}, {"history": '[{"user": 1}]'}, {"tools": "x"}, {"p-temperature": "3"}, {"model": "openai/nope"}):
+    for fields in (
+        {"history": "{"},
+        {"history": '[{"user": 1}]'},
+        {"tools": "x"},
+        {"p-temperature": "3"},
+        {"model": "openai/nope"},
+    ):
         answer = owner.form(**({"model": CHAT, "message": "Hello"} | fields))
         assert answer.status_code == 422, fields
     assert nothing_was_sent(hub)
@@ -254,12 +317,24 @@ def test_an_error_without_scripts(hub: Hub, owner: Person) -> None:
 
 
 def test_embeddings_and_rerank_without_scripts(hub: Hub, owner: Person) -> None:
-    page = owner.form(f"{PAGE}embeddings/", model="openai/text-embedding-3-small", texts="one\ntwo\n\n three ")
+    page = owner.form(
+        f"{PAGE}embeddings/", model="openai/text-embedding-3-small", texts="one\ntwo\n\n three "
+    )
     assert hub.fake.calls[-1].json()["input"] == ["one", "two", "three"]
     assert page.text.count("1.000") == 9, "all the fake's vectors are the same"
     assert "0.1000, 0.2000, 0.3000" in page.text
-    assert owner.form(f"{PAGE}embeddings/", model="openai/text-embedding-3-small", texts="1\n2\n3\n4\n5\n6").status_code == 422
-    page = owner.form(f"{PAGE}rerank/", model="demo/demo-rerank", query="good coffee", documents="a chair\ngood coffee here")
+    assert (
+        owner.form(
+            f"{PAGE}embeddings/", model="openai/text-embedding-3-small", texts="1\n2\n3\n4\n5\n6"
+        ).status_code
+        == 422
+    )
+    page = owner.form(
+        f"{PAGE}rerank/",
+        model="demo/demo-rerank",
+        query="good coffee",
+        documents="a chair\ngood coffee here",
+    )
     assert page.text.index("good coffee here</th>") < page.text.index("a chair</th>")
 
 
@@ -269,36 +344,60 @@ def test_a_long_recording_without_scripts(hub: Hub, owner: Person) -> None:
     page = owner.form(f"{PAGE}speech/", files=upload, action="hear", model="openai/whisper-1")
     assert page.status_code == 200
     assert "What the fake provider heard." in page.text
-    wrong = owner.form(f"{PAGE}speech/", files={"file": ("a.wav", b"<html>" * 9)}, action="hear", model="openai/whisper-1")
+    wrong = owner.form(
+        f"{PAGE}speech/",
+        files={"file": ("a.wav", b"<html>" * 9)},
+        action="hear",
+        model="openai/whisper-1",
+    )
     assert wrong.status_code == 422
-    refused = owner.session.post(owner.url + f"{PAGE}speech/", files=upload, data={"action": "hear"}, timeout=30)
+    refused = owner.session.post(
+        owner.url + f"{PAGE}speech/", files=upload, data={"action": "hear"}, timeout=30
+    )
     assert refused.status_code == 403, "the form's token counts here too"
 
 
 def test_a_spoken_text_without_scripts(hub: Hub, owner: Person) -> None:
-    answer = owner.form(f"{PAGE}speech/", action="speak", model="openai/gpt-4o-mini-tts", input="Hello")
+    answer = owner.form(
+        f"{PAGE}speech/", action="speak", model="openai/gpt-4o-mini-tts", input="Hello"
+    )
     assert (answer.headers["content-type"], answer.content) == ("audio/mpeg", SOUND)
     hub.fake.mode = "html"
-    answer = owner.form(f"{PAGE}speech/", action="speak", model="openai/gpt-4o-mini-tts", input="Hello")
+    answer = owner.form(
+        f"{PAGE}speech/", action="speak", model="openai/gpt-4o-mini-tts", input="Hello"
+    )
     assert "It works!" not in answer.text, "a page of the provider is no page of ours"
 
 
 def test_an_answers_markdown(owner: Person) -> None:
     answer = owner.session.post(
-        owner.url + f"{PAGE}render/", data={"text": "**Hi** <script>x</script>"}, headers={"X-CSRFToken": owner.token}, timeout=20
+        owner.url + f"{PAGE}render/",
+        data={"text": "**Hi** <script>x</script>"},
+        headers={"X-CSRFToken": owner.token},
+        timeout=20,
     )
     assert answer.text.strip() == "<p><strong>Hi</strong> &lt;script&gt;x&lt;/script&gt;</p>"
-    assert owner.session.post(owner.url + f"{PAGE}render/", data={"text": "x"}, timeout=20).status_code == 403
+    assert (
+        owner.session.post(owner.url + f"{PAGE}render/", data={"text": "x"}, timeout=20).status_code
+        == 403
+    )
 
 
-# ------------------------------------------------------------------------------------------------------- trials
+# ------------------------------------------------------------------------------------------- trials
 
 
 def test_a_trial_pays_until_it_is_used_up() -> None:
     with Running(FakeProvider()) as fake:
         for hub in running_hub(fake):
             values = {"api_key": KEY, "base_url": fake.url}
-            hub.seed(plan={"plan": "openai", "models": {"gpt-3.5-turbo": 1}, "limit": 2, "values": values})
+            hub.seed(
+                plan={
+                    "plan": "openai",
+                    "models": {"gpt-3.5-turbo": 1},
+                    "limit": 2,
+                    "values": values,
+                }
+            )
             person = Person(hub, hub.server.owner, hub.server.password)
             first = person.call(question("openai/gpt-3.5-turbo", stream=True))
             assert first.headers["x-modelkeep-credits-remaining"] == "1"
@@ -319,7 +418,14 @@ def test_who_leaves_pays_once_for_what_was_begun() -> None:
     with Running(FakeProvider()) as fake:
         for hub in running_hub(fake):
             values = {"api_key": KEY, "base_url": fake.url}
-            hub.seed(plan={"plan": "openai", "models": {"gpt-3.5-turbo": 1}, "limit": 10, "values": values})
+            hub.seed(
+                plan={
+                    "plan": "openai",
+                    "models": {"gpt-3.5-turbo": 1},
+                    "limit": 10,
+                    "values": values,
+                }
+            )
             person = Person(hub, hub.server.owner, hub.server.password)
             fake.delay, fake.frames = 0.05, 400
             for _time in range(3):  # in the middle of a stream

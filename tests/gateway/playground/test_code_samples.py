@@ -35,14 +35,27 @@ PRINTED = {
 
 
 def run(kind: str, text: str, folder: Path, key: str) -> str:
-    environment = {"PATH": os.environ["PATH"], "MODELKEEP_KEY": key, "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "MODELKEEP_KEY": key,
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONWARNINGS": "ignore",
+    }
     if kind == "curl":
         command = ["bash", "-c", text]
     else:
         script = folder / ("program.mjs" if kind == "js" else "program.py")
         script.write_text(text, encoding="utf-8")
         command = [str(NODE if kind == "js" else sys.executable), str(script)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -52,12 +65,16 @@ def run(kind: str, text: str, folder: Path, key: str) -> str:
 def test_a_program_runs_as_it_is(hub: Hub, operation: Operation, kind: str, tmp_path: Path) -> None:
     assert kind != "curl" or shutil.which("curl"), "curl is not installed"
     (tmp_path / "recording.wav").write_bytes(WAV)
-    found = {one.slug: one.text for one in samples(operation, base_url=hub.base, model=MODELS[operation])}
+    found = {
+        one.slug: one.text for one in samples(operation, base_url=hub.base, model=MODELS[operation])
+    }
     printed = run(kind, found[kind], tmp_path, hub.server.app_key)
     if operation is Operation.SPEECH:
         assert (tmp_path / "speech.audio").read_bytes() == SOUND
     else:
-        assert PRINTED[operation] in printed or (operation is Operation.EMBEDDINGS and "0.3" in printed)
+        assert PRINTED[operation] in printed or (
+            operation is Operation.EMBEDDINGS and "0.3" in printed
+        )
 
 
 @pytest.mark.parametrize("kind", ["curl", "requests", "openai", "js"])

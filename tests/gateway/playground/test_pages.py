@@ -45,7 +45,9 @@ def demo(acme: factories.Workspace) -> factories.Workspace:
     with tenant_scope(acme.tenant):
         factories.make_credential(acme.tenant, provider="demo", name="Demo")
         factories.make_credential(acme.tenant, provider="openai", name="Main")
-        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="openai/gpt-4o-mini")
+        DefaultModel.objects.create(
+            tenant=acme.tenant, scenario="reasoning", model="openai/gpt-4o-mini"
+        )
     return acme
 
 
@@ -55,7 +57,12 @@ def opened(user: Any, path: str = "", slug: str = "acme") -> Any:
 
 def options(answer: Any, name: str = "model") -> list[str]:
     tree = html5lib.parse(answer.content, namespaceHTMLElements=False)
-    return [one.get("value") for select in tree.iter("select") if select.get("name") == name for one in select.iter("option")]
+    return [
+        one.get("value")
+        for select in tree.iter("select")
+        if select.get("name") == name
+        for one in select.iter("option")
+    ]
 
 
 pytestmark = pytest.mark.django_db
@@ -75,13 +82,19 @@ def test_queries_do_not_grow(path: str, demo: factories.Workspace) -> None:
         with tenant_scope(demo.tenant):
             for more in range(30):
                 TenantModel.objects.create(
-                    tenant=demo.tenant, provider="openai", model=f"gpt-{number}-{more}", type="reasoning", origin=TenantModel.Origin.ADDED
+                    tenant=demo.tenant,
+                    provider="openai",
+                    model=f"gpt-{number}-{more}",
+                    type="reasoning",
+                    origin=TenantModel.Origin.ADDED,
                 )
     assert counts[0] == counts[1] <= MOST_QUERIES
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_without_a_model_there_is_a_way_out(path: str, acme: factories.Workspace, settings: Any) -> None:
+def test_without_a_model_there_is_a_way_out(
+    path: str, acme: factories.Workspace, settings: Any
+) -> None:
     settings.MODELKEEP_DEMO_PROVIDER = False
     text = opened(acme.owner, path).content.decode()
     assert "yet</h2>" in text
@@ -90,7 +103,9 @@ def test_without_a_model_there_is_a_way_out(path: str, acme: factories.Workspace
     assert "An admin does this." in opened(acme.editor, path).content.decode()
 
 
-def test_without_any_model_for_speech_it_is_said_once(acme: factories.Workspace, settings: Any) -> None:
+def test_without_any_model_for_speech_it_is_said_once(
+    acme: factories.Workspace, settings: Any
+) -> None:
     settings.MODELKEEP_DEMO_PROVIDER = False
     text = opened(acme.owner, "speech/").content.decode()
     assert text.count("yet</h2>") == 1
@@ -98,8 +113,13 @@ def test_without_any_model_for_speech_it_is_said_once(acme: factories.Workspace,
     assert "/help/playground/" in text
 
 
-@pytest.mark.parametrize(("path", "given"), [("embeddings/", {"texts": "1\n2\n3\n4\n5\n6"}), ("rerank/", {"query": "", "documents": "a"})])
-def test_the_first_wrong_field_has_the_focus(path: str, given: dict[str, str], demo: factories.Workspace) -> None:
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [("embeddings/", {"texts": "1\n2\n3\n4\n5\n6"}), ("rerank/", {"query": "", "documents": "a"})],
+)
+def test_the_first_wrong_field_has_the_focus(
+    path: str, given: dict[str, str], demo: factories.Workspace
+) -> None:
     with tenant_scope(demo.tenant):
         shown = opened(demo.owner, path).context["offer"].model.id
     answer = walk.browser(demo.owner).post(f"/t/acme/playground/{path}", {"model": shown, **given})
@@ -112,13 +132,18 @@ def test_the_first_wrong_field_has_the_focus(path: str, given: dict[str, str], d
 def test_the_default_is_chosen_and_another_can_be(demo: factories.Workspace) -> None:
     answer = opened(demo.owner)
     assert '<option value="openai/gpt-4o-mini" selected>' in answer.content.decode()
-    assert '<option value="demo/demo-chat" selected>' in opened(demo.owner, "?model=demo/demo-chat").content.decode()
+    assert (
+        '<option value="demo/demo-chat" selected>'
+        in opened(demo.owner, "?model=demo/demo-chat").content.decode()
+    )
     assert not [name for name in options(answer) if "embedding" in name or "davinci" in name]
 
 
 def test_a_model_that_cannot_be_called_is_told(demo: factories.Workspace) -> None:
     with tenant_scope(demo.tenant):
-        TenantModel.objects.create(tenant=demo.tenant, provider="openai", model="gpt-4o", type="reasoning", enabled=False)
+        TenantModel.objects.create(
+            tenant=demo.tenant, provider="openai", model="gpt-4o", type="reasoning", enabled=False
+        )
     text = opened(demo.owner, "?model=openai/gpt-4o").content.decode()
     assert "openai/gpt-4o cannot be called." in text
     assert "openai/gpt-4o-mini is chosen instead." in text
@@ -127,14 +152,22 @@ def test_a_model_that_cannot_be_called_is_told(demo: factories.Workspace) -> Non
     assert "<script>alert" not in hostile
 
 
-def test_two_workspaces_see_their_own_models(demo: factories.Workspace, globex: factories.Workspace, stranger: Any) -> None:
+def test_two_workspaces_see_their_own_models(
+    demo: factories.Workspace, globex: factories.Workspace, stranger: Any
+) -> None:
     with tenant_scope(demo.tenant):
         TenantModel.objects.create(
-            tenant=demo.tenant, provider="openai", model="acme-secret-model", type="reasoning", origin=TenantModel.Origin.ADDED
+            tenant=demo.tenant,
+            provider="openai",
+            model="acme-secret-model",
+            type="reasoning",
+            origin=TenantModel.Origin.ADDED,
         )
     assert "openai/acme-secret-model" in options(opened(demo.owner))
     assert b"acme-secret-model" not in opened(globex.owner, slug="globex").content
-    assert "openai/acme-secret-model" not in options(opened(globex.owner, "?model=openai/acme-secret-model", slug="globex"))
+    assert "openai/acme-secret-model" not in options(
+        opened(globex.owner, "?model=openai/acme-secret-model", slug="globex")
+    )
     for path in PAGES:
         assert opened(globex.owner, path).status_code == 404
         assert opened(stranger, path).status_code == 404
@@ -152,7 +185,9 @@ def test_viewers_may_not(demo: factories.Workspace) -> None:
 def test_a_call_without_the_server_in_front_makes_none(demo: factories.Workspace) -> None:
     browser = walk.browser(demo.owner)
     assert browser.post("/t/acme/playground/call/chat.completions/").status_code == 204
-    page = browser.post("/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello"}).content.decode()
+    page = browser.post(
+        "/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello"}
+    ).content.decode()
     assert "make run" in page
 
 
@@ -176,15 +211,24 @@ def test_a_forged_form_is_refused(demo: factories.Workspace) -> None:
         {"tools": '["\\ud800"]'},
     ],
 )
-def test_json_that_means_no_good_is_an_error_of_the_form(field: dict[str, str], demo: factories.Workspace) -> None:
-    answer = walk.browser(demo.owner).post("/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello", **field})
+def test_json_that_means_no_good_is_an_error_of_the_form(
+    field: dict[str, str], demo: factories.Workspace
+) -> None:
+    answer = walk.browser(demo.owner).post(
+        "/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello", **field}
+    )
     assert answer.status_code == 422
     assert answer.context["form"].errors.keys() == field.keys()
 
 
-def test_of_a_long_conversation_the_last_answers_are_formatted(demo: factories.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_conversation_the_last_answers_are_formatted(
+    demo: factories.Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(views, "LONGEST", 40)
-    turns = [{"user": "u", "answers": [{"slot": 0, "model": "m", "text": f"**answer {number}** <b>"}]} for number in range(3)]
+    turns = [
+        {"user": "u", "answers": [{"slot": 0, "model": "m", "text": f"**answer {number}** <b>"}]}
+        for number in range(3)
+    ]
     form = {"model": "openai/gpt-4o-mini", "message": "", "history": json.dumps(turns)}
     page = walk.browser(demo.owner).post("/t/acme/playground/", form).content.decode()
     assert "<pre>**answer 0** &lt;b&gt;</pre>" in page
@@ -193,22 +237,33 @@ def test_of_a_long_conversation_the_last_answers_are_formatted(demo: factories.W
 
 
 def test_a_draft_from_another_page(demo: factories.Workspace) -> None:
-    page = walk.browser(demo.owner).post("/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"}).content.decode()
+    page = (
+        walk.browser(demo.owner)
+        .post("/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"})
+        .content.decode()
+    )
     assert "&lt;b&gt;heard&lt;/b&gt;</textarea>" in page
 
 
 def test_what_this_server_says_itself_is_in_the_readers_language() -> None:
-    """The API's message is English; the page tells the same in its own words, and keeps the message among the details."""
-    ours, theirs = (Problem(code, "A message in English.", 402, "r1") for code in ("trial_exhausted", "provider_error"))
+    """The API's message is English; the page tells the same in its own words, and keeps the message
+    among the details.
+    """
+    ours, theirs = (
+        Problem(code, "A message in English.", 402, "r1")
+        for code in ("trial_exhausted", "provider_error")
+    )
     with translation.override("zh-hans"):
         page = render_to_string("gateway/_problem.html", {"problem": ours})
         assert "试用点数已用完" in page
         assert '<p lang="en">A message in English.</p></details>' in page
-        assert "<p>A message in English.</p>" in render_to_string("gateway/_problem.html", {"problem": theirs})
+        assert "<p>A message in English.</p>" in render_to_string(
+            "gateway/_problem.html", {"problem": theirs}
+        )
         assert texts()["words"]["trial_exhausted"] == ours.text
 
 
-# ------------------------------------------------------------------------------------------------------- parameters
+# --------------------------------------------------------------------------------------- parameters
 
 
 def parameters(acme: factories.Workspace, provider: str, model: str) -> dict[str, Any]:
@@ -220,16 +275,37 @@ def parameters(acme: factories.Workspace, provider: str, model: str) -> dict[str
 
 def test_parameters_follow_the_models_rules(acme: factories.Workspace) -> None:
     usual = parameters(acme, "openai", "gpt-4o-mini")
-    assert set(usual) == {"temperature", "max_tokens", "top_p", "presence_penalty", "frequency_penalty"}
-    assert (usual["temperature"].minimum, usual["temperature"].maximum, usual["temperature"].default) == (0, 2, 1)
+    assert set(usual) == {
+        "temperature",
+        "max_tokens",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+    }
+    assert (
+        usual["temperature"].minimum,
+        usual["temperature"].maximum,
+        usual["temperature"].default,
+    ) == (0, 2, 1)
     assert usual["max_tokens"].maximum == 16_384
 
 
 def test_what_a_model_does_not_take_is_not_offered(acme: factories.Workspace) -> None:
     with tenant_scope(acme.tenant):
-        rules = {"temperature": {"supported": False}, "top_p": {"supported": False}, "max_tokens": {"supported": False}}
+        rules = {
+            "temperature": {"supported": False},
+            "top_p": {"supported": False},
+            "max_tokens": {"supported": False},
+        }
     silent = Entry(
-        "openai", "x", ModelType.REASONING, "x", True, "shipped", parameters=rules, features=frozenset({"always_thinking", "reasoning"})
+        "openai",
+        "x",
+        ModelType.REASONING,
+        "x",
+        True,
+        "shipped",
+        parameters=rules,
+        features=frozenset({"always_thinking", "reasoning"}),
     )
     (effort,) = chat_parameters(silent)
     assert effort.name == "reasoning_effort"
@@ -237,7 +313,9 @@ def test_what_a_model_does_not_take_is_not_offered(acme: factories.Workspace) ->
 
 
 def test_every_effort_that_is_offered_can_be_said(acme: factories.Workspace) -> None:
-    """On the wire of every provider, for every model that is shipped; of models that cannot be told so, no "none"."""
+    """On the wire of every provider, for every model that is shipped; of models that cannot be told
+    so, no "none".
+    """
     offered: dict[str, set[str]] = {}
     for provider in registry.all_providers():
         fields = [one.name for one in provider.credential_fields]
@@ -246,31 +324,68 @@ def test_every_effort_that_is_offered_can_be_said(acme: factories.Workspace) -> 
         for name, facts in shipped(provider.slug).models.items():
             model = merge(provider.slug, name, shipped=facts)
             efforts = [one for one in chat_parameters(model) if one.name == "reasoning_effort"]
-            for value, _label in efforts[0].choices if efforts and model.type is ModelType.REASONING else ():
-                body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], "reasoning_effort": value, "temperature": 0.5}
-                next(provider.operations[Operation.CHAT](provider, Request(Operation.CHAT, name, body), access, model.facts))
+            for value, _label in (
+                efforts[0].choices if efforts and model.type is ModelType.REASONING else ()
+            ):
+                body = {
+                    "model": name,
+                    "messages": [{"role": "user", "content": "Hi"}],
+                    "reasoning_effort": value,
+                    "temperature": 0.5,
+                }
+                next(
+                    provider.operations[Operation.CHAT](
+                        provider, Request(Operation.CHAT, name, body), access, model.facts
+                    )
+                )
                 offered.setdefault(model.id, set()).add(value)
     assert len({model.partition("/")[0] for model in offered}) >= 9
     assert all({"low", "medium", "high"} <= values for values in offered.values())
-    assert "none" in offered["openai/gpt-5.1"] & offered["anthropic/claude-sonnet-4-6"] & offered["tongyi/qwen3-max"]
-    assert "none" not in offered["openai/gpt-5"] | offered["azure_openai/gpt-5-codex"] | offered["anthropic/claude-fable-5-2"]
+    assert (
+        "none"
+        in offered["openai/gpt-5.1"]
+        & offered["anthropic/claude-sonnet-4-6"]
+        & offered["tongyi/qwen3-max"]
+    )
+    assert (
+        "none"
+        not in offered["openai/gpt-5"]
+        | offered["azure_openai/gpt-5-codex"]
+        | offered["anthropic/claude-fable-5-2"]
+    )
 
 
 def test_a_range_is_held(acme: factories.Workspace) -> None:
     rules = {"temperature": {"min": Decimal("0.1"), "max": 1, "default": Decimal("0.95")}}
     one = Entry("wenxin", "ernie", ModelType.REASONING, "x", True, "shipped", parameters=rules)
     offer = Offer(ModelType.REASONING, (one,), one)
-    form = ChatForm({"model": one.id, "p-temperature": "0"}, offer=offer, parameters=chat_parameters(one))
+    form = ChatForm(
+        {"model": one.id, "p-temperature": "0"}, offer=offer, parameters=chat_parameters(one)
+    )
     assert "p-temperature" in form.errors
     assert 'placeholder="0.95"' in str(form["p-temperature"])
-    form = ChatForm({"model": one.id, "p-temperature": "0.5", "p-top_p": ""}, offer=offer, parameters=chat_parameters(one))
+    form = ChatForm(
+        {"model": one.id, "p-temperature": "0.5", "p-top_p": ""},
+        offer=offer,
+        parameters=chat_parameters(one),
+    )
     assert form.is_valid(), form.errors
-    assert form.body([{"user": "Hi", "answers": []}], 0) == {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
+    assert form.body([{"user": "Hi", "answers": []}], 0) == {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 0.5,
+    }
 
 
 def test_each_of_two_models_goes_on_with_its_own_answers() -> None:
     turns = [
-        {"user": "a", "answers": [{"slot": 0, "text": "left"}, {"slot": 1, "text": "right"}, {"slot": 0, "text": "better"}]},
+        {
+            "user": "a",
+            "answers": [
+                {"slot": 0, "text": "left"},
+                {"slot": 1, "text": "right"},
+                {"slot": 0, "text": "better"},
+            ],
+        },
         {"user": "b", "answers": [{"slot": 0, "text": "alone"}]},
         {"user": "c", "answers": []},
     ]
@@ -278,11 +393,17 @@ def test_each_of_two_models_goes_on_with_its_own_answers() -> None:
     assert [one["content"] for one in messages_of(turns, 1)] == ["a", "right", "b", "alone", "c"]
 
 
-# ------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------ answers
 
 
 def test_cosines() -> None:
-    found = [Vector("a", (1.0, 0.0)), Vector("b", (0.0, 2.0)), Vector("c", (-1.0, 0.0)), Vector("d", ()), Vector("e", (0.0, 0.0))]
+    found = [
+        Vector("a", (1.0, 0.0)),
+        Vector("b", (0.0, 2.0)),
+        Vector("c", (-1.0, 0.0)),
+        Vector("d", ()),
+        Vector("e", (0.0, 0.0)),
+    ]
     assert similarities(found)[0] == ["1.000", "0.000", "-1.000", "–", "–"]
 
 
@@ -301,7 +422,16 @@ def test_an_answer_without_vectors(body: dict[str, Any]) -> None:
     assert [one.length for one in vectors(["a", "b"], body)] == [0, 0]
 
 
-@pytest.mark.parametrize("body", [{"choices": ["x"]}, {"choices": {"a": 1}}, {"choices": [{"message": "x"}]}, {"choices": [{}]}, {}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": ["x"]},
+        {"choices": {"a": 1}},
+        {"choices": [{"message": "x"}]},
+        {"choices": [{}]},
+        {},
+    ],
+)
 def test_an_answer_without_a_message(body: dict[str, Any]) -> None:
     assert (Outcome("openai/x", body=body).text, Outcome("openai/x", body=body).thought) == ("", "")
 
@@ -313,14 +443,30 @@ def test_great_numbers_have_an_angle_too() -> None:
 
 @pytest.mark.parametrize("score", ["abc", {"a": 1}, 10**400, None])
 def test_an_order_without_scores(score: Any) -> None:
-    rows = [{"index": 1, "relevance_score": score}, {"index": 0, "relevance_score": 0.5}, {"index": 0, "relevance_score": 0.5}]
-    assert [(one.number, one.score) for one in ranking(["a", "b"], {"results": rows})] == [(1, "0.5000"), (2, "0.0000")]
+    rows = [
+        {"index": 1, "relevance_score": score},
+        {"index": 0, "relevance_score": 0.5},
+        {"index": 0, "relevance_score": 0.5},
+    ]
+    assert [(one.number, one.score) for one in ranking(["a", "b"], {"results": rows})] == [
+        (1, "0.5000"),
+        (2, "0.0000"),
+    ]
     assert ranking(["a"], {"results": 7}) == []
 
 
 def test_an_order_with_what_is_not_there() -> None:
-    rows = [{"index": 5, "relevance_score": 1}, {"index": 1, "relevance_score": 0.5}, {"index": 0}, {"index": None}, 3]
-    assert [(one.place, one.number) for one in ranking(["a", "b"], {"results": rows})] == [(1, 2), (2, 1)]
+    rows = [
+        {"index": 5, "relevance_score": 1},
+        {"index": 1, "relevance_score": 0.5},
+        {"index": 0},
+        {"index": None},
+        3,
+    ]
+    assert [(one.place, one.number) for one in ranking(["a", "b"], {"results": rows})] == [
+        (1, 2),
+        (2, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +477,11 @@ def test_an_order_with_what_is_not_there() -> None:
             (12, 40),
             "12 + 40 tokens · 0.8 s · trial, 37 left",
         ),
-        ({"x-modelkeep-source": "credential:My%20%22key%22"}, (1, 2), '1 + 2 tokens · 0.8 s · My "key"'),
+        (
+            {"x-modelkeep-source": "credential:My%20%22key%22"},
+            (1, 2),
+            '1 + 2 tokens · 0.8 s · My "key"',
+        ),
         ({"x-modelkeep-source": "credential:Main"}, None, "0.8 s · Main"),
     ],
 )

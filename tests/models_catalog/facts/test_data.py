@@ -20,13 +20,24 @@ FILES = sorted(files.FOLDER.glob("*.toml"))
 TODAY = date(2026, 11, 22)
 # The models of the product's first description: shipped, flagged, and in the seeded trial plans.
 FIRST = {
-    "openai": {"gpt-3.5-turbo", "gpt-3.5-turbo-16k", "text-davinci-003", "gpt-4", "gpt-4-32k", "gpt-3.5-turbo-instruct"},
+    "openai": {
+        "gpt-3.5-turbo",
+        "gpt-3.5-turbo-16k",
+        "text-davinci-003",
+        "gpt-4",
+        "gpt-4-32k",
+        "gpt-3.5-turbo-instruct",
+    },
     "anthropic": {"claude-instant-1", "claude-2"},
 }
 
 
 def rows() -> list[tuple[str, str, Facts]]:
-    return [(path.stem, name, known) for path in FILES for name, known in library.shipped(path.stem).models.items()]
+    return [
+        (path.stem, name, known)
+        for path in FILES
+        for name, known in library.shipped(path.stem).models.items()
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -35,12 +46,18 @@ def test_a_file_can_be_read_and_names_its_sources(path: Path) -> None:
     shipped = library.read(document)
     assert set(document) <= {"provider", "sources", "parameters", "suggestions", "model"}
     used = {row["source"] for row in document.get("model", ())}
-    assert used == set(document.get("sources", {})), "every source is used and every used one is named"
-    assert {row["parameters"] for row in document.get("model", ()) if "parameters" in row} == set(document.get("parameters", {}))
+    assert used == set(document.get("sources", {})), (
+        "every source is used and every used one is named"
+    )
+    assert {row["parameters"] for row in document.get("model", ()) if "parameters" in row} == set(
+        document.get("parameters", {})
+    )
     assert set(shipped.suggestions) <= {scenario.slug for scenario in scenarios.SCENARIOS}
 
 
-@pytest.mark.parametrize(("provider", "name", "known"), rows(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("provider", "name", "known"), rows(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_row_is_whole(provider: str, name: str, known: Facts) -> None:
     assert known.type is not None
     assert known.source
@@ -50,10 +67,15 @@ def test_a_row_is_whole(provider: str, name: str, known: Facts) -> None:
     for amount in (known.context_window, known.max_output):
         assert amount is None or amount > 0
     if known.price is not None:
-        given = [getattr(known.price.rates, name) for name in schema.RATES] + [getattr(known.price, name) for name in schema.FLAT_RATES]
+        given = [getattr(known.price.rates, name) for name in schema.RATES] + [
+            getattr(known.price, name) for name in schema.FLAT_RATES
+        ]
         assert all(value is None or value > 0 for value in given)
         assert known.price.is_free is not any(given)
-        assert all(tier.rates == Rates() or (tier.rates.input and tier.rates.output) for tier in known.price.tiers)
+        assert all(
+            tier.rates == Rates() or (tier.rates.input and tier.rates.output)
+            for tier in known.price.tiers
+        )
     assert (known.features or frozenset()) <= set(schema.FEATURES)
     assert set(known.values or ()) <= set(schema.VALUES)
     if known.successor:
@@ -83,7 +105,9 @@ def test_suggestions_are_current_models_of_the_type() -> None:
                 assert (shipped.models[name].retired or date.max) > TODAY
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert checks.shipped_facts_are_sound(None) == []
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     library.from_file.cache_clear()
@@ -93,19 +117,33 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
     library.from_file.cache_clear()
     assert [message.id for message in messages] == ["modelkeep.E113"] * 2
     assert messages[0].msg.startswith("models_catalog/data/demo.toml: Expected ")
-    assert messages[1].msg == "models_catalog/data/openai.toml: m: source: Must be one of the file's sources."
+    assert (
+        messages[1].msg
+        == "models_catalog/data/openai.toml: m: source: Must be one of the file's sources."
+    )
 
 
 def document(**changes: Any) -> dict[str, Any]:
     row = {"name": "m", "type": "reasoning", "source": "s", **changes}
-    return {"sources": {"s": {"title": "S", "date": TODAY}}, "model": [{key: value for key, value in row.items() if value is not None}]}
+    return {
+        "sources": {"s": {"title": "S", "date": TODAY}},
+        "model": [{key: value for key, value in row.items() if value is not None}],
+    }
 
 
 def test_a_plain_row_is_read() -> None:
-    price = {"currency": "USD", "input": "1.5", "tiers": [{"above": 10, "input": "3", "output": "6"}]}
+    price = {
+        "currency": "USD",
+        "input": "1.5",
+        "tiers": [{"above": 10, "input": "3", "output": "6"}],
+    }
     known = library.read(document(price=price, retired=TODAY)).models["m"]
     assert known.price is not None
-    assert (known.price.at(10).input, known.price.at(11).input, known.price.output) == (Decimal("1.5"), Decimal("3"), None)
+    assert (known.price.at(10).input, known.price.at(11).input, known.price.output) == (
+        Decimal("1.5"),
+        Decimal("3"),
+        None,
+    )
     assert (known.source, known.as_of, known.retired) == ("S", TODAY, TODAY)
 
 
@@ -129,7 +167,13 @@ def test_a_plain_row_is_read() -> None:
         {"price": {"currency": "dollar", "input": "1"}},
         {"price": {"input": "1"}},
         {"price": {"currency": "USD", "input": "1", "guess": "1"}},
-        {"price": {"currency": "USD", "input": "1", "tiers": [{"above": 9, "input": "2"}, {"above": 5, "input": "3"}]}},
+        {
+            "price": {
+                "currency": "USD",
+                "input": "1",
+                "tiers": [{"above": 9, "input": "2"}, {"above": 5, "input": "3"}],
+            }
+        },
         {"retired": "soon"},
         {"features": "vision"},
         {"parameters": "unnamed"},
@@ -148,7 +192,9 @@ def test_a_default_is_a_plain_value(default: Any) -> None:
     with pytest.raises(BadFact):
         schema.parse({"parameters": {"temperature": {"default": default}}})
     for plain in (1, 0.5, False, "auto"):
-        assert schema.parse({"parameters": {"t": {"default": plain}}}) == {"parameters": {"t": {"default": plain}}}
+        assert schema.parse({"parameters": {"t": {"default": plain}}}) == {
+            "parameters": {"t": {"default": plain}}
+        }
 
 
 def test_a_row_must_not_come_twice() -> None:
@@ -160,7 +206,9 @@ def test_a_row_must_not_come_twice() -> None:
 
 def test_stored_facts_survive_the_way_to_json_and_back() -> None:
     for _provider, _name, known in rows():
-        given = {field: value for field in schema.FIELDS if (value := getattr(known, field)) is not None}
+        given = {
+            field: value for field in schema.FIELDS if (value := getattr(known, field)) is not None
+        }
         assert schema.parse(schema.dump(given)) == given
 
 

@@ -81,34 +81,61 @@ def run(*arguments: str, **options: Any) -> str:
     return out.getvalue()
 
 
-# ------------------------------------------------------------------------------------------------ loading
+# ------------------------------------------------------------------------------------------ loading
 
 
-def test_new_facts_count_for_everybody_and_overrides_stay(acme: Workspace, globex: Workspace, commits: Any) -> None:
+def test_new_facts_count_for_everybody_and_overrides_stay(
+    acme: Workspace, globex: Workspace, commits: Any
+) -> None:
     with tenant_scope(acme.tenant):
         models.override(
-            tenant=acme.tenant, actor=COMMAND, provider="openai", model=NAME, overrides={"price": {"currency": "EUR", "input": "7"}}
+            tenant=acme.tenant,
+            actor=COMMAND,
+            provider="openai",
+            model=NAME,
+            overrides={"price": {"currency": "EUR", "input": "7"}},
         )
     with tenant_scope(globex.tenant):
-        models.override(tenant=globex.tenant, actor=COMMAND, provider="openai", model=NAME, overrides={"context_window": 5})
+        models.override(
+            tenant=globex.tenant,
+            actor=COMMAND,
+            provider="openai",
+            model=NAME,
+            overrides={"context_window": 5},
+        )
     versions = dict(Tenant.objects.values_list("pk", "config_version"))
     outcome = load(commits, newer(dearer))
     assert str(outcome.changes[0]).startswith(f"price: openai/{NAME} input 0.1 -> 0.15")
     assert (price(acme), entry(acme).context_window) == ("7", 2_000_000)
     assert (price(globex), entry(globex).context_window) == ("0.15", 5)
-    assert all(version > versions[pk] for pk, version in Tenant.objects.values_list("pk", "config_version") if pk in versions)
+    assert all(
+        version > versions[pk]
+        for pk, version in Tenant.objects.values_list("pk", "config_version")
+        if pk in versions
+    )
 
 
 def test_who_loaded_it_is_written_down(acme: Workspace, commits: Any) -> None:
     load(commits, newer(dearer))
     with all_tenants():
         row = AuditEntry.objects.get(action="catalog.refreshed")
-        assert (row.tenant.is_system, row.actor, row.object_type, row.details) == (True, "command", "catalog", {"price": 1, "other": 1})
+        assert (row.tenant.is_system, row.actor, row.object_type, row.details) == (
+            True,
+            "command",
+            "catalog",
+            {"price": 1, "other": 1},
+        )
     snapshot = CatalogSnapshot.objects.get()
-    assert (snapshot.in_effect, snapshot.actor, snapshot.summary) == (True, "command", {"price": 1, "other": 1})
+    assert (snapshot.in_effect, snapshot.actor, snapshot.summary) == (
+        True,
+        "command",
+        {"price": 1, "other": 1},
+    )
 
 
-def test_an_unknown_provider_is_left_out_and_a_missing_one_keeps_its_files(acme: Workspace, commits: Any) -> None:
+def test_an_unknown_provider_is_left_out_and_a_missing_one_keeps_its_files(
+    acme: Workspace, commits: Any
+) -> None:
     document = json.loads(newer(dearer))
     document["providers"] = {"openai": document["providers"]["openai"], "later": {"model": 5}}
     outcome = load(commits, json.dumps(document).encode())
@@ -133,7 +160,9 @@ def drop(data: bytes) -> bytes:
         lambda: newer(lambda row: row["price"].update(currency="CNY")),
     ],
 )
-def test_what_looks_like_a_slip_needs_a_second_look(acme: Workspace, commits: Any, data: Callable[[], bytes]) -> None:
+def test_what_looks_like_a_slip_needs_a_second_look(
+    acme: Workspace, commits: Any, data: Callable[[], bytes]
+) -> None:
     with pytest.raises(NeedsSecondLook) as refused:
         load(commits, data())
     assert len(refused.value.outcome.grave) == 1
@@ -157,7 +186,17 @@ def test_what_is_older_is_refused_whatever_is_accepted(acme: Workspace, commits:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"\xff", b"[]", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[" * 5000, b'{"format": "modelkeep-catalog/1"}']
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        b'{"a": NaN}',
+        b'{"a": 1, "a": 2}',
+        b"[" * 5000,
+        b'{"format": "modelkeep-catalog/1"}',
+    ],
 )
 def test_what_is_no_snapshot_changes_nothing(commits: Any, data: bytes) -> None:
     with pytest.raises(BadFact):
@@ -178,7 +217,9 @@ def test_a_rehearsal_changes_nothing(acme: Workspace, commits: Any) -> None:
     assert price(acme) == "0.1"
 
 
-def test_it_is_applied_whole_or_not_at_all(acme: Workspace, commits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_applied_whole_or_not_at_all(
+    acme: Workspace, commits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load(commits, newer(dearer))
     versions = dict(Tenant.objects.values_list("pk", "config_version"))
     monkeypatch.setattr(refresh, "_prune", lambda: 1 / 0)
@@ -190,18 +231,25 @@ def test_it_is_applied_whole_or_not_at_all(acme: Workspace, commits: Any, monkey
     assert price(acme) == "0.15"
 
 
-def test_the_database_lets_only_one_be_in_effect(commits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_lets_only_one_be_in_effect(
+    commits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load(commits, newer(dearer))
     # The other refresh ends between our look and our write.
-    monkeypatch.setattr(CatalogSnapshot.objects, "filter", lambda **_wanted: CatalogSnapshot.objects.none())
+    monkeypatch.setattr(
+        CatalogSnapshot.objects, "filter", lambda **_wanted: CatalogSnapshot.objects.none()
+    )
     with pytest.raises(Conflict) as refused, transaction.atomic():
         refresh._put(
-            CatalogSnapshot(date=date(2030, 1, 1), document={}), COMMAND, "catalog.refreshed", refresh.Outcome(date(2030, 1, 1), ())
+            CatalogSnapshot(date=date(2030, 1, 1), document={}),
+            COMMAND,
+            "catalog.refreshed",
+            refresh.Outcome(date(2030, 1, 1), ()),
         )
     assert refused.value.code == "busy"
 
 
-# ------------------------------------------------------------------------------------------------ other processes
+# ---------------------------------------------------------------------------------- other processes
 
 
 def test_another_process_notices_by_one_small_query(acme: Workspace, commits: Any) -> None:
@@ -228,7 +276,9 @@ def test_no_call_asks_for_the_catalog(acme: Workspace, commits: Any) -> None:
     assert not [query for query in seen if "catalogsnapshot" in query["sql"]]
 
 
-def test_a_later_release_outdates_it(acme: Workspace, commits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_release_outdates_it(
+    acme: Workspace, commits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load(commits, newer(dearer))
     monkeypatch.setattr(refresh, "shipped_on", lambda: date(2099, 1, 1))
     assert refresh.in_effect() is None
@@ -236,14 +286,18 @@ def test_a_later_release_outdates_it(acme: Workspace, commits: Any, monkeypatch:
     assert price(acme) == "0.1"
 
 
-def test_what_another_release_wrote_and_this_one_cannot_read_is_left_out(acme: Workspace, caplog: pytest.LogCaptureFixture) -> None:
-    CatalogSnapshot.objects.create(date=date(2030, 1, 1), document={"format": "modelkeep-catalog/9"}, in_effect=True)
+def test_what_another_release_wrote_and_this_one_cannot_read_is_left_out(
+    acme: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    CatalogSnapshot.objects.create(
+        date=date(2030, 1, 1), document={"format": "modelkeep-catalog/9"}, in_effect=True
+    )
     assert refresh.reload()
     assert price(acme) == "0.1"
     assert "cannot be read" in caplog.text
 
 
-# ------------------------------------------------------------------------------------------------ back again
+# --------------------------------------------------------------------------------------- back again
 
 
 def test_the_previous_state_comes_back_step_by_step(acme: Workspace, commits: Any) -> None:
@@ -267,7 +321,9 @@ def test_going_back_can_be_rehearsed(acme: Workspace, commits: Any) -> None:
     assert price(acme) == "0.15"
 
 
-def test_old_ones_go_but_what_would_come_back_stays(commits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_ones_go_but_what_would_come_back_stays(
+    commits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(refresh, "KEPT", 2)
     for _number in range(4):
         load(commits, newer())
@@ -276,7 +332,7 @@ def test_old_ones_go_but_what_would_come_back_stays(commits: Any, monkeypatch: p
     assert current.previous is not None
 
 
-# ------------------------------------------------------------------------------------------------ the command, the admin
+# --------------------------------------------------------------------------- the command, the admin
 
 
 def test_the_command_from_end_to_end(acme: Workspace, tmp_path: Path, commits: Any) -> None:
@@ -288,7 +344,10 @@ def test_the_command_from_end_to_end(acme: Workspace, tmp_path: Path, commits: A
     with commits():
         assert "are in effect." in run(str(file))
     assert price(acme) == "0.15"
-    assert json.loads(run("-", "--export"))["providers"]["openai"] == json.loads(file.read_bytes())["providers"]["openai"]
+    assert (
+        json.loads(run("-", "--export"))["providers"]["openai"]
+        == json.loads(file.read_bytes())["providers"]["openai"]
+    )
     with commits():
         answer = json.loads(run("--previous", "--json"))
     assert answer["applied"]
@@ -296,7 +355,15 @@ def test_the_command_from_end_to_end(acme: Workspace, tmp_path: Path, commits: A
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--export"], ["file.json", "--previous"], ["/nowhere/file.json"], ["/nowhere/x.json", "--export"], ["--previous"]]
+    "arguments",
+    [
+        [],
+        ["--export"],
+        ["file.json", "--previous"],
+        ["/nowhere/file.json"],
+        ["/nowhere/x.json", "--export"],
+        ["--previous"],
+    ],
 )
 def test_what_the_command_cannot_do_it_says(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
@@ -309,7 +376,9 @@ def test_the_command_names_file_provider_model_and_fact(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=rf"catalog\.json: openai: {NAME}: context_window: "):
         run(str(file))
     file.write_bytes(drop(newer()))
-    with pytest.raises(CommandError, match=r"dropped: openai/gpt-5\.5\nNothing was changed\..*--accept"):
+    with pytest.raises(
+        CommandError, match=r"dropped: openai/gpt-5\.5\nNothing was changed\..*--accept"
+    ):
         run(str(file))
 
 
@@ -320,6 +389,13 @@ def test_operators_see_what_is_in_effect(client: Client, operator: Any, commits:
     load(commits, newer(dearer))
     row = CatalogSnapshot.objects.get()
     assert f"the snapshot of {row.date}" in client.get(address).content.decode()
-    page = client.get(reverse("admin:models_catalog_catalogsnapshot_change", args=[row.pk])).content.decode()
+    page = client.get(
+        reverse("admin:models_catalog_catalogsnapshot_change", args=[row.pk])
+    ).content.decode()
     assert "other: 1, price: 1" in page
-    assert client.post(reverse("admin:models_catalog_catalogsnapshot_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    assert (
+        client.post(
+            reverse("admin:models_catalog_catalogsnapshot_delete", args=[row.pk]), {"post": "yes"}
+        ).status_code
+        == 403
+    )

@@ -17,7 +17,9 @@ PATIENCE = 12.0  # seconds: the promise is ten
 
 def context_window(server: Server) -> int | None:
     headers = {"Authorization": f"Bearer {server.app_key}"}
-    answer = requests.get(f"{server.url}/api/v1/models/demo/demo-chat/", headers=headers, timeout=10)
+    answer = requests.get(
+        f"{server.url}/api/v1/models/demo/demo-chat/", headers=headers, timeout=10
+    )
     assert answer.status_code == 200, answer.text
     found: int | None = answer.json()["context_window"]
     return found
@@ -39,7 +41,9 @@ def test_a_running_server_takes_over_a_snapshot_and_gives_it_back(tmp_path: Path
         server.manage("refresh_catalog", str(file), "--export")
         document = json.loads(file.read_bytes())
         document["date"] = (date.fromisoformat(document["date"]) + timedelta(days=1)).isoformat()
-        chat = next(row for row in document["providers"]["demo"]["model"] if row["name"] == "demo-chat")
+        chat = next(
+            row for row in document["providers"]["demo"]["model"] if row["name"] == "demo-chat"
+        )
         chat["context_window"] = 123_456
         file.write_text(json.dumps(document), encoding="utf-8")
         server.manage("refresh_catalog", str(file))

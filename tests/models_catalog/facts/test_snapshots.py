@@ -1,4 +1,6 @@
-"""Snapshots: what is written can be read, what is wild is refused in words, and differences are named."""
+"""Snapshots: what is written can be read, what is wild is refused in words, and differences are
+named.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ SLUGS = [provider.slug for provider in registry.all_providers()]
 
 
 def document(**row: Any) -> dict[str, Any]:
-    model = {"name": "m", "type": "reasoning", "label": "M", "source": "s", "price": {"currency": "USD", "input": "1", "output": "2"}} | row
+    model = {
+        "name": "m",
+        "type": "reasoning",
+        "label": "M",
+        "source": "s",
+        "price": {"currency": "USD", "input": "1", "output": "2"},
+    } | row
     part = {
         "sources": {"s": {"title": "S", "date": "2026-11-22"}},
         "parameters": {"p": {"temperature": {"min": 0, "max": 1.5}}},
@@ -43,12 +51,19 @@ def test_what_is_exported_says_the_same_as_the_files() -> None:
     assert found.skipped == ()
     for slug in SLUGS:
         assert found.providers[slug] == library.from_file(slug)
-    assert snapshots.compare({slug: library.from_file(slug) for slug in SLUGS}, found.providers) == []
+    assert (
+        snapshots.compare({slug: library.from_file(slug) for slug in SLUGS}, found.providers) == []
+    )
 
 
 def test_a_loaded_part_is_exported_as_it_is() -> None:
     part = document()["providers"]["openai"]
-    assert snapshots.export(date(2026, 12, 1), {"openai": part}, ["openai", "demo"])["providers"]["openai"] is part
+    assert (
+        snapshots.export(date(2026, 12, 1), {"openai": part}, ["openai", "demo"])["providers"][
+            "openai"
+        ]
+        is part
+    )
 
 
 def test_a_provider_of_a_later_release_is_skipped() -> None:
@@ -73,7 +88,10 @@ def test_a_provider_of_a_later_release_is_skipped() -> None:
         ({"providers": {"openai": {"sources": {"s": 5}}}}, "openai: sources.s: "),
         ({"providers": {"openai": {"model": {"a": 1}}}}, "openai: model: "),
         ({"providers": {"openai": {"model": [{"type": "reasoning"}]}}}, "openai: model: "),
-        ({"providers": {"openai": {"suggestions": {"reasoning": ["gone"]}}}}, "openai: suggestions.reasoning: "),
+        (
+            {"providers": {"openai": {"suggestions": {"reasoning": ["gone"]}}}},
+            "openai: suggestions.reasoning: ",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(wrong: dict[str, Any], words: str) -> None:
@@ -109,19 +127,33 @@ def test_what_is_wrong_in_a_row_is_named_with_its_model(row: dict[str, Any], wor
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, item in items for place in places(item, (*path, key)))]
 
 
 WHOLE = document(
-    features=["tools"], parameters="p", values={"version": "v1"}, context_window=9, retired="2026-12-24", successor="m", as_of="2026-11-01"
+    features=["tools"],
+    parameters="p",
+    values={"version": "v1"},
+    context_window=9,
+    retired="2026-12-24",
+    successor="m",
+    as_of="2026-11-01",
 )
 
 
@@ -155,17 +187,31 @@ def test_a_price_jumps_where_it_more_than_doubles_or_halves(old: Decimal, new: D
     before = snapshots.read(document(price={"currency": "USD", "input": str(old)}), SLUGS)
     after = snapshots.read(document(price={"currency": "USD", "input": str(new)}), SLUGS)
     kinds = [change.kind for change in snapshots.compare(before.providers, after.providers)]
-    assert kinds == ([] if old == new else ["price jump"] if max(old, new) > 2 * min(old, new) else ["price"])
+    assert kinds == (
+        [] if old == new else ["price jump"] if max(old, new) > 2 * min(old, new) else ["price"]
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "change"),
     [
-        ({"price": {"currency": "USD", "input": "2", "output": "2"}}, "price: openai/m input 1 -> 2"),
-        ({"price": {"currency": "USD", "input": "2.01", "output": "2"}}, "price jump: openai/m input 1 -> 2.01"),
-        ({"price": {"currency": "CNY", "input": "1", "output": "2"}}, "price jump: openai/m USD -> CNY"),
+        (
+            {"price": {"currency": "USD", "input": "2", "output": "2"}},
+            "price: openai/m input 1 -> 2",
+        ),
+        (
+            {"price": {"currency": "USD", "input": "2.01", "output": "2"}},
+            "price jump: openai/m input 1 -> 2.01",
+        ),
+        (
+            {"price": {"currency": "CNY", "input": "1", "output": "2"}},
+            "price jump: openai/m USD -> CNY",
+        ),
         ({"price": {"currency": "USD", "free": True}}, "price jump: openai/m USD -> USD free"),
-        ({"price": {"currency": "USD", "input": "1", "output": "2", "cached_input": "0.1"}}, "price: openai/m cached_input - -> 0.1"),
+        (
+            {"price": {"currency": "USD", "input": "1", "output": "2", "cached_input": "0.1"}},
+            "price: openai/m cached_input - -> 0.1",
+        ),
         ({"price": None}, "price gone: openai/m"),
         ({"name": "n"}, None),
         ({"type": "embedding"}, "type: openai/m reasoning -> embedding"),
@@ -178,7 +224,9 @@ def test_differences_are_named(row: dict[str, Any], change: str | None) -> None:
     if change is None:
         before, after = document(), document(**row)
         after["providers"]["openai"]["suggestions"] = {}
-        found = snapshots.compare(snapshots.read(before, SLUGS).providers, snapshots.read(after, SLUGS).providers)
+        found = snapshots.compare(
+            snapshots.read(before, SLUGS).providers, snapshots.read(after, SLUGS).providers
+        )
         assert [str(one) for one in found] == ["dropped: openai/m", "added: openai/n"]
         assert [one.is_grave for one in found] == [True, False]
     else:

@@ -1,4 +1,6 @@
-"""The page of all models: what it lists, how it is narrowed, and what it says of models that nothing serves."""
+"""The page of all models: what it lists, how it is narrowed, and what it says of models that
+nothing serves.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from tests.factories import Workspace, make_credential, make_user
 
 pytestmark = pytest.mark.django_db
 PATH = "/t/acme/models/"
-ROW = re.compile(r'<a class="model-link" href="/t/acme/settings/model-providers/(\w+)/models/([^"]+)/">')
+ROW = re.compile(
+    r'<a class="model-link" href="/t/acme/settings/model-providers/(\w+)/models/([^"]+)/">'
+)
 
 
 @pytest.fixture
@@ -53,15 +57,27 @@ def slugs(found: set[tuple[str, str]]) -> set[str]:
 def add(acme: Workspace, *names: str, provider: str = "openai_compatible", **more: Any) -> None:
     with tenant_scope(acme.tenant):
         for name in names:
-            TenantModel.objects.create(tenant=acme.tenant, provider=provider, model=name, type="reasoning", origin="added", **more)
+            TenantModel.objects.create(
+                tenant=acme.tenant,
+                provider=provider,
+                model=name,
+                type="reasoning",
+                origin="added",
+                **more,
+            )
 
 
-def test_all_models_of_all_providers_are_listed_with_their_pages(page: Client, acme: Workspace) -> None:
+def test_all_models_of_all_providers_are_listed_with_their_pages(
+    page: Client, acme: Workspace
+) -> None:
     add(acme, "ours/one")
     found = shown(page)
     assert slugs(found) == {"openai", "deepseek", "openai_compatible"}
     assert ("openai_compatible", "ours/one") in found
-    assert page.get("/t/acme/settings/model-providers/openai_compatible/models/ours/one/").status_code == 200
+    assert (
+        page.get("/t/acme/settings/model-providers/openai_compatible/models/ours/one/").status_code
+        == 200
+    )
     answer = page.get(PATH)
     assert answer.content.count(b'<th scope="row">') == 50, "fifty on a page"
     assert b'href="/t/acme/models/" aria-current="page"' in answer.content
@@ -75,11 +91,15 @@ def test_filters_narrow_and_work_together(page: Client, acme: Workspace) -> None
     assert all("embedding" in model for _slug, model in embeddings)
     assert shown(page, type="embedding", provider="deepseek") == set()
     with tenant_scope(acme.tenant):
-        TenantModel.objects.create(tenant=acme.tenant, provider="openai", model="gpt-5.5", enabled=False)
+        TenantModel.objects.create(
+            tenant=acme.tenant, provider="openai", model="gpt-5.5", enabled=False
+        )
     assert shown(page, state="off") == {("openai", "gpt-5.5")}
     assert ("openai", "gpt-5.5") not in shown(page, state="on")
     assert ("openai", "gpt-4") in shown(page, state="retired")
-    assert shown(page, state="nonsense", provider="nobody") == shown(page), "what is no filter filters nothing"
+    assert shown(page, state="nonsense", provider="nobody") == shown(page), (
+        "what is no filter filters nothing"
+    )
 
 
 def test_what_can_be_called_is_told_from_what_cannot(page: Client, acme: Workspace) -> None:
@@ -109,7 +129,9 @@ def test_a_standby_key_that_works_serves_the_models(page: Client, acme: Workspac
 
 
 @pytest.mark.parametrize(("left", "words"), [(3, ""), (0, "Trial used up")])
-def test_a_trial_serves_its_models_while_calls_are_left(left: int, words: str, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_serves_its_models_while_calls_are_left(
+    left: int, words: str, acme: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trial = TrialFacts("openai", 10, 10 - left, 0, left, {"gpt-5.5": 1})
     monkeypatch.setattr(ports, "_trials", [lambda tenant_id: {"openai": trial}])
     with tenant_scope(acme.tenant):
@@ -126,8 +148,12 @@ def test_a_switch_leads_back_to_the_list_as_it_was(page: Client, acme: Workspace
     toggle = "/t/acme/settings/model-providers/openai/models/gpt-5.5/toggle/"
     answer = page.post(toggle, {"enabled": "0", "all": "q=gpt-5.5&page=1"})
     assert answer.headers["Location"] == f"{PATH}?q=gpt-5.5&page=1"
-    part = page.post(toggle, {"enabled": "1", "all": "q=gpt-5.5&page=1"}, headers={"HX-Request": "true"}).content.decode()
-    assert 'name="all" value="q=gpt-5.5&amp;page=1"' in part, "also after a switch that changed nothing but itself"
+    part = page.post(
+        toggle, {"enabled": "1", "all": "q=gpt-5.5&page=1"}, headers={"HX-Request": "true"}
+    ).content.decode()
+    assert 'name="all" value="q=gpt-5.5&amp;page=1"' in part, (
+        "also after a switch that changed nothing but itself"
+    )
     assert 'aria-checked="true"' in part
 
 
@@ -146,24 +172,39 @@ def test_nothing_found_and_nothing_there_are_two_things(page: Client, globex: Wo
     empty = walk.browser(globex.admin).get("/t/globex/models/").content.decode()
     assert "No models yet" in empty
     assert 'href="/t/globex/settings/model-providers/">Set up a provider' in empty
-    assert "Set up a provider" not in walk.browser(globex.viewer).get("/t/globex/models/").content.decode()
+    assert (
+        "Set up a provider"
+        not in walk.browser(globex.viewer).get("/t/globex/models/").content.decode()
+    )
 
 
-def test_who_may_look_sees_no_switch_and_strangers_nothing(page: Client, acme: Workspace, globex: Workspace) -> None:
+def test_who_may_look_sees_no_switch_and_strangers_nothing(
+    page: Client, acme: Workspace, globex: Workspace
+) -> None:
     add(acme, "acme-only")
     viewer = walk.browser(acme.viewer).get(PATH)
     assert viewer.status_code == 200
     assert b'role="switch"' not in viewer.content
     assert walk.browser(make_user("stranger@nowhere.test")).get(PATH).status_code == 404
     assert walk.browser(globex.admin).get(PATH).status_code == 404
-    make_credential(globex.tenant, provider="openai_compatible", name="Server", base_url="https://models.example/v1")
+    make_credential(
+        globex.tenant,
+        provider="openai_compatible",
+        name="Server",
+        base_url="https://models.example/v1",
+    )
     assert b"acme-only" not in walk.browser(globex.admin).get("/t/globex/models/").content
 
 
 def test_five_hundred_models_of_several_providers_take_few_queries(
     page: Client, acme: Workspace, django_assert_max_num_queries: Any
 ) -> None:
-    make_credential(acme.tenant, provider="openai_compatible", name="Server", base_url="https://models.example/v1")
+    make_credential(
+        acme.tenant,
+        provider="openai_compatible",
+        name="Server",
+        base_url="https://models.example/v1",
+    )
     for provider in ("openai_compatible", "openai", "deepseek"):
         add(acme, *(f"m-{number:03}" for number in range(200)), provider=provider)
     for path in (PATH, f"{PATH}?state=ready&q=m-1", f"{PATH}?page=9"):
@@ -173,18 +214,31 @@ def test_five_hundred_models_of_several_providers_take_few_queries(
             assert page.get(path).status_code == 200
 
 
-# ------------------------------------------------------------------------------------------------ when a model was called last
+# --------------------------------------------------------------------- when a model was called last
 
 
 def call(workspace: Workspace, at: datetime, model: str = "gpt-5.5") -> None:
     with tenant_scope(workspace.tenant):
         CallRecord.objects.create(
-            tenant=workspace.tenant, time=at, request_id="r", operation="chat", provider="openai", model=model, status="ok"
+            tenant=workspace.tenant,
+            time=at,
+            request_id="r",
+            operation="chat",
+            provider="openai",
+            model=model,
+            status="ok",
         )
 
 
 @pytest.mark.parametrize(
-    ("days", "words"), [(0, "today"), (1, "yesterday"), (2, "{0.day} {0:%b}"), (400, "{0.day} {0:%b} {0:%Y}"), (None, "never")]
+    ("days", "words"),
+    [
+        (0, "today"),
+        (1, "yesterday"),
+        (2, "{0.day} {0:%b}"),
+        (400, "{0.day} {0:%b} {0:%Y}"),
+        (None, "never"),
+    ],
 )
 def test_the_last_use_is_said_on_every_page_of_the_model(
     days: int | None, words: str, page: Client, acme: Workspace, globex: Workspace

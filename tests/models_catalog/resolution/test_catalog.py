@@ -24,12 +24,21 @@ SHIPPED = Facts(
     source="shipped source",
     as_of=date(2026, 1, 1),
 )
-SYNCED = Facts(type=ModelType.EMBEDDING, context_window=2000, source="list", as_of=date(2026, 11, 22))
+SYNCED = Facts(
+    type=ModelType.EMBEDDING, context_window=2000, source="list", as_of=date(2026, 11, 22)
+)
 
 
 def test_what_nobody_knows_is_unknown_and_not_zero() -> None:
     entry = merge("p", "m", shipped=None)
-    assert (entry.type, entry.label, entry.context_window, entry.max_output, entry.price, entry.retired) == (
+    assert (
+        entry.type,
+        entry.label,
+        entry.context_window,
+        entry.max_output,
+        entry.price,
+        entry.retired,
+    ) == (
         None,
         "m",
         None,
@@ -55,15 +64,34 @@ def test_a_shipped_model_needs_no_row() -> None:
 
 def test_the_list_counts_before_what_is_shipped_but_for_the_type() -> None:
     entry = merge("p", "m", shipped=SHIPPED, tenant=TenantLayer("synced", synced=SYNCED))
-    assert (entry.context_window, entry.type, entry.source, entry.as_of) == (2000, ModelType.REASONING, "list", SYNCED.as_of)
+    assert (entry.context_window, entry.type, entry.source, entry.as_of) == (
+        2000,
+        ModelType.REASONING,
+        "list",
+        SYNCED.as_of,
+    )
     assert entry.price == SHIPPED.price
-    assert merge("p", "m", shipped=None, tenant=TenantLayer("synced", synced=SYNCED)).type is ModelType.EMBEDDING
+    assert (
+        merge("p", "m", shipped=None, tenant=TenantLayer("synced", synced=SYNCED)).type
+        is ModelType.EMBEDDING
+    )
 
 
 def test_the_tenants_word_counts_most() -> None:
     own = Facts(type=ModelType.RERANK, context_window=3000, price=Price("EUR", is_free=True))
-    entry = merge("p", "m", shipped=SHIPPED, tenant=TenantLayer("added", enabled=False, synced=SYNCED, overrides=own, missing=True))
-    assert (entry.type, entry.context_window, entry.enabled, entry.added, entry.missing) == (ModelType.RERANK, 3000, False, True, True)
+    entry = merge(
+        "p",
+        "m",
+        shipped=SHIPPED,
+        tenant=TenantLayer("added", enabled=False, synced=SYNCED, overrides=own, missing=True),
+    )
+    assert (entry.type, entry.context_window, entry.enabled, entry.added, entry.missing) == (
+        ModelType.RERANK,
+        3000,
+        False,
+        True,
+        True,
+    )
     assert entry.price is not None
     assert entry.price.is_free
 

@@ -1,4 +1,6 @@
-"""What is shipped of a hosting provider's models are facts: nothing is in a catalog before it is added."""
+"""What is shipped of a hosting provider's models are facts: nothing is in a catalog before it is
+added.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,18 @@ def ready(tenant: Tenant) -> Any:
     return make_credential(tenant, provider=HOST, base_url="https://unit.openai.azure.com")
 
 
-def host(tenant: Tenant, model: str, *, provider: str = HOST, base: str = "", **more: Any) -> TenantModel:
+def host(
+    tenant: Tenant, model: str, *, provider: str = HOST, base: str = "", **more: Any
+) -> TenantModel:
     values = {"base_model": base} if base else {}
     return TenantModel.objects.create(
-        tenant=tenant, provider=provider, model=model, type="reasoning", origin="added", values=values, **more
+        tenant=tenant,
+        provider=provider,
+        model=model,
+        type="reasoning",
+        origin="added",
+        values=values,
+        **more,
     )
 
 
@@ -46,12 +56,16 @@ def test_nothing_is_there_until_it_is_added(tenant: Tenant, ready: Any) -> None:
     assert queries.entry(tenant_id=tenant.pk, provider=HOST, model=BASE) is None
     assert queries.counts(tenant.pk)[HOST] == 0
     with pytest.raises(ModelNotFound):
-        lookup.resolve(tenant_id=tenant.pk, name=f"{HOST}/{BASE}", operation=Operation.CHAT, trials={})
+        lookup.resolve(
+            tenant_id=tenant.pk, name=f"{HOST}/{BASE}", operation=Operation.CHAT, trials={}
+        )
 
 
 def test_no_hosting_provider_has_models_of_its_own(tenant: Tenant) -> None:
     for provider in registry.all_providers():
-        assert (library.own(provider) == {}) is (provider.kind is Kind.HOSTING or not library.shipped(provider.slug).models)
+        assert (library.own(provider) == {}) is (
+            provider.kind is Kind.HOSTING or not library.shipped(provider.slug).models
+        )
 
 
 def test_a_deployment_inherits_the_facts_of_its_base_model(tenant: Tenant, ready: Any) -> None:
@@ -67,7 +81,9 @@ def test_a_deployment_inherits_the_facts_of_its_base_model(tenant: Tenant, ready
     )
     assert entry.label == "our-chat"
     assert entry.facts.max_output == known.max_output
-    assert [one.model for one in queries.entries(tenant_id=tenant.pk, provider=HOST)] == ["our-chat"]
+    assert [one.model for one in queries.entries(tenant_id=tenant.pk, provider=HOST)] == [
+        "our-chat"
+    ]
     assert queries.counts(tenant.pk)[HOST] == 1
 
 
@@ -76,7 +92,10 @@ def test_the_base_model_counts_before_the_name(tenant: Tenant, ready: Any) -> No
     host(tenant, "gpt-4o", base="o3-mini")
     host(tenant, "gpt-4.1")
     host(tenant, "mystery", base="nobody-knows")
-    one, named, unknown = (queries.entry(tenant_id=tenant.pk, provider=HOST, model=name) for name in ("gpt-4o", "gpt-4.1", "mystery"))
+    one, named, unknown = (
+        queries.entry(tenant_id=tenant.pk, provider=HOST, model=name)
+        for name in ("gpt-4o", "gpt-4.1", "mystery")
+    )
     assert one is not None
     assert named is not None
     assert unknown is not None
@@ -85,9 +104,17 @@ def test_the_base_model_counts_before_the_name(tenant: Tenant, ready: Any) -> No
     assert (unknown.price, unknown.context_window, unknown.features) == (None, None, frozenset())
 
 
-def test_the_tenants_word_counts_before_the_base_models(tenant: Tenant, ready: Any, globex: Workspace) -> None:
+def test_the_tenants_word_counts_before_the_base_models(
+    tenant: Tenant, ready: Any, globex: Workspace
+) -> None:
     host(tenant, "our-chat", base=BASE)
-    models.override(tenant=tenant, actor=COMMAND, provider=HOST, model="our-chat", overrides={"context_window": 777})
+    models.override(
+        tenant=tenant,
+        actor=COMMAND,
+        provider=HOST,
+        model="our-chat",
+        overrides={"context_window": 777},
+    )
     with tenant_scope(globex.tenant):
         host(globex.tenant, "our-chat", base=BASE)
         other = queries.entry(tenant_id=globex.tenant.pk, provider=HOST, model="our-chat")
@@ -101,23 +128,44 @@ def test_the_tenants_word_counts_before_the_base_models(tenant: Tenant, ready: A
 def test_an_endpoint_of_ones_own_has_no_list_price(tenant: Tenant) -> None:
     slug, base = "huggingface_hub", "openai/gpt-oss-120b"
     host(tenant, base, provider=slug)
-    host(tenant, "mine", provider=slug, base=base, base_url="https://mine.endpoints.huggingface.cloud")
+    host(
+        tenant,
+        "mine",
+        provider=slug,
+        base=base,
+        base_url="https://mine.endpoints.huggingface.cloud",
+    )
     host(tenant, "deployed", base=BASE, base_url="https://other.openai.azure.com")
-    hosted, mine = (queries.entry(tenant_id=tenant.pk, provider=slug, model=name) for name in (base, "mine"))
+    hosted, mine = (
+        queries.entry(tenant_id=tenant.pk, provider=slug, model=name) for name in (base, "mine")
+    )
     deployed = queries.entry(tenant_id=tenant.pk, provider=HOST, model="deployed")
     assert hosted is not None
     assert mine is not None
     assert deployed is not None
-    assert (hosted.price is not None, mine.price, mine.context_window) == (True, None, hosted.context_window)
+    assert (hosted.price is not None, mine.price, mine.context_window) == (
+        True,
+        None,
+        hosted.context_window,
+    )
     assert deployed.price is not None, "a deployment has the same price at every resource"
 
 
 def test_a_gone_base_model_makes_its_deployments_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Facts(type=ModelType.REASONING, label="Old", price=Price("USD", is_free=True), retired=date(2026, 1, 1))
+    gone = Facts(
+        type=ModelType.REASONING,
+        label="Old",
+        price=Price("USD", is_free=True),
+        retired=date(2026, 1, 1),
+    )
     monkeypatch.setattr(library, "shipped", lambda slug: library.Shipped({"old": gone}))
     inherited = library.of_row(HOST, "mine", "old")
     assert inherited is not None
-    assert (inherited.retired, inherited.label, inherited.type) == (gone.retired, None, ModelType.REASONING)
+    assert (inherited.retired, inherited.label, inherited.type) == (
+        gone.retired,
+        None,
+        ModelType.REASONING,
+    )
     assert library.of_row(HOST, "old") is gone
     assert library.of_row(HOST, "mine") is None
 
@@ -134,10 +182,18 @@ def test_a_server_that_lists_a_known_model_gets_a_row_for_it(tenant: Tenant) -> 
 def test_the_form_offers_what_is_known(client: Client, acme: Workspace, slug: str) -> None:
     client.force_login(acme.owner)
     with tenant_scope(acme.tenant):
-        make_credential(acme.tenant, provider=slug, base_url="https://unit.openai.azure.com" if slug == HOST else "")
-    text = client.get(reverse("model-add", kwargs={"workspace": acme.slug, "provider": slug})).content.decode()
+        make_credential(
+            acme.tenant,
+            provider=slug,
+            base_url="https://unit.openai.azure.com" if slug == HOST else "",
+        )
+    text = client.get(
+        reverse("model-add", kwargs={"workspace": acme.slug, "provider": slug})
+    ).content.decode()
     assert "<datalist" in text
     today = date.today()
     for name, known in library.shipped(slug).models.items():
         if known.type in registry.get(slug).model_types:
-            assert (f'<option value="{name}">' in text) is not bool(known.retired and known.retired <= today)
+            assert (f'<option value="{name}">' in text) is not bool(
+                known.retired and known.retired <= today
+            )

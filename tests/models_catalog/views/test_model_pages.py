@@ -1,4 +1,6 @@
-"""Pages of providers' models and keys: one's own values, the order of keys and of fallbacks, and what is said of states."""
+"""Pages of providers' models and keys: one's own values, the order of keys and of fallbacks, and
+what is said of states.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +42,33 @@ def entry(acme: Workspace, model: str = "gpt-5.5") -> Any:
         return queries.entry(tenant_id=acme.tenant.pk, provider="openai", model=model)
 
 
-# ------------------------------------------------------------------------------------------------ one model
+# ---------------------------------------------------------------------------------------- one model
 
 
-def test_own_values_count_are_audited_and_are_taken_back(page: Client, acme: Workspace, globex: Workspace) -> None:
+def test_own_values_count_are_audited_and_are_taken_back(
+    page: Client, acme: Workspace, globex: Workspace
+) -> None:
     before = entry(acme)
-    form = {"label": "Ours", "context_window": "4096", "features": "vision, tools", "currency": "CNY", "input": "0.5", "output": "2"}
+    form = {
+        "label": "Ours",
+        "context_window": "4096",
+        "features": "vision, tools",
+        "currency": "CNY",
+        "input": "0.5",
+        "output": "2",
+    }
     shown = page.post(MODEL, form, follow=True).content.decode()
     found = entry(acme)
-    assert (found.label, found.context_window, found.features) == ("Ours", 4096, {"vision", "tools"})
-    assert (found.price.currency, str(found.price.input), str(found.price.output)) == ("CNY", "0.5", "2")
+    assert (found.label, found.context_window, found.features) == (
+        "Ours",
+        4096,
+        {"vision", "tools"},
+    )
+    assert (found.price.currency, str(found.price.input), str(found.price.output)) == (
+        "CNY",
+        "0.5",
+        "2",
+    )
     assert "Your own value" in shown
     assert f"shipped: {before.context_window:,}" in shown
     with tenant_scope(globex.tenant):
@@ -72,9 +91,17 @@ def test_nothing_changes_where_nothing_was_typed(page: Client, acme: Workspace) 
 
 @pytest.mark.parametrize(
     "form",
-    [{"context_window": "0"}, {"context_window": "many"}, {"input": "1"}, {"currency": "USD"}, {"currency": "USD", "input": "-1"}],
+    [
+        {"context_window": "0"},
+        {"context_window": "many"},
+        {"input": "1"},
+        {"currency": "USD"},
+        {"currency": "USD", "input": "-1"},
+    ],
 )
-def test_values_that_cannot_be_are_refused_beside_their_field(form: dict[str, str], page: Client, acme: Workspace) -> None:
+def test_values_that_cannot_be_are_refused_beside_their_field(
+    form: dict[str, str], page: Client, acme: Workspace
+) -> None:
     answer = page.post(MODEL, form)
     assert answer.status_code == 422
     assert b'aria-invalid="true"' in answer.content
@@ -104,7 +131,13 @@ def test_a_retired_model_says_when_and_what_follows(page: Client) -> None:
 
 def test_a_model_shows_the_facts_of_its_type(page: Client, acme: Workspace) -> None:
     with tenant_scope(acme.tenant):
-        TenantModel.objects.create(tenant=acme.tenant, provider="openai_compatible", model="ours", type="embedding", origin="added")
+        TenantModel.objects.create(
+            tenant=acme.tenant,
+            provider="openai_compatible",
+            model="ours",
+            type="embedding",
+            origin="added",
+        )
     shown = page.get(f"{PROVIDERS}/openai_compatible/models/ours/").content.decode()
     assert '<dt>Model type</dt><dd><span class="clip">Embedding</span>' in shown
     assert "<dt>Texts in one request</dt>" in shown
@@ -115,13 +148,25 @@ def test_a_model_shows_the_facts_of_its_type(page: Client, acme: Workspace) -> N
 def test_a_provider_without_models_offers_one_thing_to_do(page: Client, acme: Workspace) -> None:
     for slug, words in (("huggingface_hub", "Set up"), ("deepseek", "Set up")):
         shown = page.get(f"{PROVIDERS}/{slug}/").content.decode()
-        assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [words]
+        assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [
+            words
+        ]
         assert 'role="search"' not in shown
         assert f"/help/providers/{slug}/" in shown
-    make_credential(acme.tenant, provider="openai_compatible", name="Server", values={}, base_url="https://models.example/v1")
+    make_credential(
+        acme.tenant,
+        provider="openai_compatible",
+        name="Server",
+        values={},
+        base_url="https://models.example/v1",
+    )
     shown = page.get(f"{PROVIDERS}/openai_compatible/").content.decode()
-    assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == ["Add model"]
-    assert 'role="search"' in page.get(f"{PROVIDERS}/openai_compatible/?q=x").content.decode(), "there a filter can be taken back"
+    assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [
+        "Add model"
+    ]
+    assert 'role="search"' in page.get(f"{PROVIDERS}/openai_compatible/?q=x").content.decode(), (
+        "there a filter can be taken back"
+    )
 
 
 def test_a_model_is_tried_on_the_page_of_its_type(page: Client) -> None:
@@ -131,12 +176,29 @@ def test_a_model_is_tried_on_the_page_of_its_type(page: Client) -> None:
     assert 'href="/t/acme/playground/speech/?model=openai%2Fwhisper-1"' in shown
 
 
-@pytest.mark.parametrize("path", [MODEL, f"{PROVIDERS}/", f"{PROVIDERS}/openai/", DEFAULTS, f"{PROVIDERS}/openai_compatible/"])
-def test_five_hundred_models_take_few_queries(path: str, page: Client, acme: Workspace, django_assert_max_num_queries: Any) -> None:
-    make_credential(acme.tenant, provider="openai_compatible", name="Server", values={}, base_url="https://models.example/v1")
+@pytest.mark.parametrize(
+    "path",
+    [MODEL, f"{PROVIDERS}/", f"{PROVIDERS}/openai/", DEFAULTS, f"{PROVIDERS}/openai_compatible/"],
+)
+def test_five_hundred_models_take_few_queries(
+    path: str, page: Client, acme: Workspace, django_assert_max_num_queries: Any
+) -> None:
+    make_credential(
+        acme.tenant,
+        provider="openai_compatible",
+        name="Server",
+        values={},
+        base_url="https://models.example/v1",
+    )
     with tenant_scope(acme.tenant):
         TenantModel.objects.bulk_create(
-            TenantModel(tenant=acme.tenant, provider="openai_compatible", model=f"m-{number:03}", type="reasoning", origin="added")
+            TenantModel(
+                tenant=acme.tenant,
+                provider="openai_compatible",
+                model=f"m-{number:03}",
+                type="reasoning",
+                origin="added",
+            )
             for number in range(500)
         )
     page.get(path)
@@ -144,7 +206,7 @@ def test_five_hundred_models_take_few_queries(path: str, page: Client, acme: Wor
         assert page.get(path).status_code == 200
 
 
-# ------------------------------------------------------------------------------------------------ keys
+# --------------------------------------------------------------------------------------------- keys
 
 
 def names(acme: Workspace) -> list[tuple[str, bool]]:
@@ -155,11 +217,16 @@ def names(acme: Workspace) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def three(page: Client, acme: Workspace) -> dict[str, ProviderCredential]:
-    rows = [make_credential(acme.tenant, provider="openai", name=name, is_active=False) for name in ("Second", "Third")]
+    rows = [
+        make_credential(acme.tenant, provider="openai", name=name, is_active=False)
+        for name in ("Second", "Third")
+    ]
     return {row.name: row for row in rows}
 
 
-def test_standby_keys_change_places(page: Client, acme: Workspace, three: dict[str, ProviderCredential]) -> None:
+def test_standby_keys_change_places(
+    page: Client, acme: Workspace, three: dict[str, ProviderCredential]
+) -> None:
     path = f"{PROVIDERS}/openai/credentials/{three['Third'].pk}/move/"
     page.post(path, {"direction": "up"})
     assert names(acme) == [("Production", True), ("Third", False), ("Second", False)]
@@ -169,10 +236,14 @@ def test_standby_keys_change_places(page: Client, acme: Workspace, three: dict[s
     page.post(path, {"direction": "down"})
     assert names(acme) == [("Production", True), ("Second", False), ("Third", False)]
     with all_tenants():
-        assert AuditEntry.objects.filter(tenant=acme.tenant, action="credential.ordered").count() == 2, "two of the four changed something"
+        assert (
+            AuditEntry.objects.filter(tenant=acme.tenant, action="credential.ordered").count() == 2
+        ), "two of the four changed something"
 
 
-def test_who_deletes_the_active_key_says_which_one_takes_over(page: Client, acme: Workspace, three: dict[str, ProviderCredential]) -> None:
+def test_who_deletes_the_active_key_says_which_one_takes_over(
+    page: Client, acme: Workspace, three: dict[str, ProviderCredential]
+) -> None:
     with all_tenants():
         active = ProviderCredential.objects.get(name="Production")
         ProviderCredential.objects.filter(name="Second").update(state=CredentialState.REJECTED)
@@ -183,7 +254,9 @@ def test_who_deletes_the_active_key_says_which_one_takes_over(page: Client, acme
     assert names(acme) == [("Third", True), ("Second", False)]
 
 
-def test_a_foreign_successor_is_not_taken(page: Client, acme: Workspace, globex: Workspace, three: dict[str, ProviderCredential]) -> None:
+def test_a_foreign_successor_is_not_taken(
+    page: Client, acme: Workspace, globex: Workspace, three: dict[str, ProviderCredential]
+) -> None:
     foreign = make_credential(globex.tenant, provider="openai", name="Foreign")
     with all_tenants():
         active = ProviderCredential.objects.get(tenant=acme.tenant, name="Production")
@@ -192,7 +265,13 @@ def test_a_foreign_successor_is_not_taken(page: Client, acme: Workspace, globex:
 
 
 def test_a_server_that_asks_for_a_key_rejected_none(page: Client, acme: Workspace) -> None:
-    row = make_credential(acme.tenant, provider="openai_compatible", name="Ollama", values={}, base_url="https://models.example/v1")
+    row = make_credential(
+        acme.tenant,
+        provider="openai_compatible",
+        name="Ollama",
+        values={},
+        base_url="https://models.example/v1",
+    )
     with all_tenants():
         ProviderCredential.objects.filter(pk=row.pk).update(
             state=CredentialState.REJECTED, state_detail={"text": "Unauthorized", "status": 401}
@@ -203,13 +282,19 @@ def test_a_server_that_asks_for_a_key_rejected_none(page: Client, acme: Workspac
         assert "Key rejected" not in shown
 
 
-def test_states_say_how_long_and_until_when(page: Client, acme: Workspace, three: dict[str, ProviderCredential]) -> None:
+def test_states_say_how_long_and_until_when(
+    page: Client, acme: Workspace, three: dict[str, ProviderCredential]
+) -> None:
     now = timezone.now()
     with all_tenants():
         ProviderCredential.objects.filter(name="Second").update(
-            state=CredentialState.COOLING, resting_until=now + timedelta(minutes=5), state_since=now - timedelta(hours=3)
+            state=CredentialState.COOLING,
+            resting_until=now + timedelta(minutes=5),
+            state_since=now - timedelta(hours=3),
         )
-        ProviderCredential.objects.filter(name="Third").update(state=CredentialState.COOLING, resting_until=now - timedelta(minutes=5))
+        ProviderCredential.objects.filter(name="Third").update(
+            state=CredentialState.COOLING, resting_until=now - timedelta(minutes=5)
+        )
     shown = page.get(f"{PROVIDERS}/openai/credentials/").content.decode()
     assert shown.count("Resting") == 1, "the rest of the third is over"
     assert "for 3\xa0hours" in shown
@@ -218,9 +303,15 @@ def test_states_say_how_long_and_until_when(page: Client, acme: Workspace, three
 
 def test_providers_are_narrowed_by_state(page: Client, acme: Workspace) -> None:
     make_credential(acme.tenant, provider="deepseek", name="Empty", state=CredentialState.NO_FUNDS)
-    found = {state: page.get(f"{PROVIDERS}/?state={state}").content.decode() for state in ("attention", "connected", "available")}
+    found = {
+        state: page.get(f"{PROVIDERS}/?state={state}").content.decode()
+        for state in ("attention", "connected", "available")
+    }
     shown = {
-        state: [slug for slug in ("openai", "deepseek", "anthropic") if f'id="provider-{slug}"' in text] for state, text in found.items()
+        state: [
+            slug for slug in ("openai", "deepseek", "anthropic") if f'id="provider-{slug}"' in text
+        ]
+        for state, text in found.items()
     }
     assert shown == {"attention": ["deepseek"], "connected": ["openai"], "available": ["anthropic"]}
     assert page.get(f"{PROVIDERS}/?state=nonsense").status_code == 200
@@ -228,7 +319,11 @@ def test_providers_are_narrowed_by_state(page: Client, acme: Workspace) -> None:
 
 def test_alternatives_of_a_form_stand_under_their_headings(page: Client) -> None:
     shown = page.get(f"{PROVIDERS}/azure_openai/setup/").content.decode()
-    assert shown.index("With a key of the resource") < shown.index("With Microsoft Entra ID") < shown.index('name="values-client_secret"')
+    assert (
+        shown.index("With a key of the resource")
+        < shown.index("With Microsoft Entra ID")
+        < shown.index('name="values-client_secret"')
+    )
     assert shown.count('class="either"') == 1
     shown = page.get(f"{PROVIDERS}/spark/setup/").content.decode()
     assert shown.index("With an APIPassword") < shown.index("With APIKey and APISecret")
@@ -238,25 +333,36 @@ def test_refused_addresses_are_said_in_the_readers_language() -> None:
     def translated(text: str) -> str:
         return f"<{text}>"
 
-    for url in ("https://127.0.0.1", "http://models.example", "https://models.example:8443", "https://server.local"):
+    for url in (
+        "https://127.0.0.1",
+        "http://models.example",
+        "https://models.example:8443",
+        "https://server.local",
+    ):
         with pytest.raises(egress.Refused) as refused:
             egress.check_url(url, allow=[], tenant_typed=True)
         reason = refused.value.reason
         said = reason.in_words(translated)
-        assert said == " ".join(f"<{part}>" for part in str(reason).split(" The ", 1)).replace("> <", "> <The ")
+        assert said == " ".join(f"<{part}>" for part in str(reason).split(" The ", 1)).replace(
+            "> <", "> <The "
+        )
     with translation.override("zh-hans"):
         assert "MODELKEEP_EGRESS_ALLOW" in reason.in_words(translation.gettext)
         assert "name of a local network" not in reason.in_words(translation.gettext)
 
 
-# ------------------------------------------------------------------------------------------------ default models
+# ----------------------------------------------------------------------------------- default models
 
 
 @pytest.fixture
 def chosen(page: Client, acme: Workspace) -> Any:
     with tenant_scope(acme.tenant):
         return defaults.set_default(
-            tenant=acme.tenant, actor=COMMAND, scenario="reasoning", model="openai/gpt-5.5", fallbacks=["openai/gpt-5.4", "openai/o3"]
+            tenant=acme.tenant,
+            actor=COMMAND,
+            scenario="reasoning",
+            model="openai/gpt-5.5",
+            fallbacks=["openai/gpt-5.4", "openai/o3"],
         )
 
 
@@ -266,28 +372,53 @@ def fallbacks() -> list[str]:
 
 
 def test_fallbacks_are_moved_removed_and_added_by_plain_buttons(page: Client, chosen: Any) -> None:
-    form = {"reasoning-model": "openai/gpt-5.5", "reasoning-fallback0": "openai/gpt-5.4", "reasoning-fallback1": "openai/o3"}
+    form = {
+        "reasoning-model": "openai/gpt-5.5",
+        "reasoning-fallback0": "openai/gpt-5.4",
+        "reasoning-fallback1": "openai/o3",
+    }
     page.post(DEFAULTS, {**form, "do": "down:reasoning:0"})
     assert fallbacks() == ["openai/o3", "openai/gpt-5.4"]
     page.post(DEFAULTS, {**form, "do": "up:reasoning:0"})
     assert fallbacks() == ["openai/gpt-5.4", "openai/o3"], "the first cannot go higher"
     page.post(DEFAULTS, {**form, "do": "remove:reasoning:0"})
     assert fallbacks() == ["openai/o3"]
-    page.post(DEFAULTS, {"reasoning-model": "openai/gpt-5.5", "reasoning-fallback0": "openai/o3", "reasoning-fallback1": "openai/gpt-5.2"})
+    page.post(
+        DEFAULTS,
+        {
+            "reasoning-model": "openai/gpt-5.5",
+            "reasoning-fallback0": "openai/o3",
+            "reasoning-fallback1": "openai/gpt-5.2",
+        },
+    )
     assert fallbacks() == ["openai/o3", "openai/gpt-5.2"]
 
 
-@pytest.mark.parametrize("do", ["up:reasoning:99", "down:nobody:0", "remove:reasoning:x", "up", "remove:reasoning:-1"])
-def test_buttons_that_are_none_save_what_stands_in_the_form(do: str, page: Client, chosen: Any) -> None:
-    form = {"reasoning-model": "openai/gpt-5.5", "reasoning-fallback0": "openai/gpt-5.4", "reasoning-fallback1": "openai/o3"}
+@pytest.mark.parametrize(
+    "do", ["up:reasoning:99", "down:nobody:0", "remove:reasoning:x", "up", "remove:reasoning:-1"]
+)
+def test_buttons_that_are_none_save_what_stands_in_the_form(
+    do: str, page: Client, chosen: Any
+) -> None:
+    form = {
+        "reasoning-model": "openai/gpt-5.5",
+        "reasoning-fallback0": "openai/gpt-5.4",
+        "reasoning-fallback1": "openai/o3",
+    }
     assert page.post(DEFAULTS, {**form, "do": do}).status_code == 302
     assert fallbacks() == ["openai/gpt-5.4", "openai/o3"]
 
 
-def test_the_successor_of_a_retired_default_is_one_click_away(page: Client, acme: Workspace) -> None:
+def test_the_successor_of_a_retired_default_is_one_click_away(
+    page: Client, acme: Workspace
+) -> None:
     with tenant_scope(acme.tenant):
         defaults.set_default(
-            tenant=acme.tenant, actor=COMMAND, scenario="reasoning", model="openai/gpt-4", fallbacks=["openai/gpt-5.6-sol", "openai/o3"]
+            tenant=acme.tenant,
+            actor=COMMAND,
+            scenario="reasoning",
+            model="openai/gpt-4",
+            fallbacks=["openai/gpt-5.6-sol", "openai/o3"],
         )
     shown = page.get(DEFAULTS).content.decode()
     assert "Retired on 2026-10-23" in shown
@@ -302,5 +433,8 @@ def test_the_successor_of_a_retired_default_is_one_click_away(page: Client, acme
     assert page.post(DEFAULTS, posted).status_code == 302
     with tenant_scope(acme.tenant):
         chosen = {one.scenario: one.model for one in DefaultModel.objects.all()}
-    assert chosen == {"reasoning": "openai/gpt-5.6-sol", "embedding": "openai/text-embedding-3-small"}, "what else was chosen is saved too"
+    assert chosen == {
+        "reasoning": "openai/gpt-5.6-sol",
+        "embedding": "openai/text-embedding-3-small",
+    }, "what else was chosen is saved too"
     assert fallbacks() == ["openai/o3"], "what is the default now is no fallback any more"

@@ -20,7 +20,9 @@ def fields_of(text: str) -> Iterator[tuple[str, bool]]:
     """Name and secrecy of each row in the tables whose first column is headed "field"."""
     inside = False
     for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        cells = (
+            [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        )
         if not cells:
             inside = False
         elif re.search(r"\bfield\b", cells[0], re.IGNORECASE):
@@ -33,7 +35,9 @@ def fields_of(text: str) -> Iterator[tuple[str, bool]]:
 def test_the_page_names_every_field_and_says_which_are_secret(provider: Provider) -> None:
     text = (PAGES / f"{provider.slug}.md").read_text(encoding="utf-8")
     assert text.startswith("# ")
-    declared = {(one.name, one.secret) for one in (*provider.credential_fields, *provider.model_fields)}
+    declared = {
+        (one.name, one.secret) for one in (*provider.credential_fields, *provider.model_fields)
+    }
     assert set(fields_of(text)) == declared
 
 

@@ -40,7 +40,9 @@ def test_declarations(provider: Any) -> None:
     for field in provider.credential_fields:
         assert str(field.label)
         assert isinstance(field.secret, bool)
-        assert field.secret == any(word in field.name for word in ("key", "secret", "token", "password"))
+        assert field.secret == any(
+            word in field.name for word in ("key", "secret", "token", "password")
+        )
     if provider.kind is Kind.OWN:
         assert provider.list_models is not None or shipped(provider.slug).models
 
@@ -60,7 +62,9 @@ def test_declarations(provider: Any) -> None:
 def test_broken_declarations_are_found(change: dict[str, Any], problem: str) -> None:
     provider = registry.get("openai")
     assert registry.problems_of(provider, "openai") == []
-    assert any(problem in text for text in registry.problems_of(replace(provider, **change), "openai"))
+    assert any(
+        problem in text for text in registry.problems_of(replace(provider, **change), "openai")
+    )
 
 
 def test_operations_that_are_not_there_are_left_out() -> None:

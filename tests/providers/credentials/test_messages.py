@@ -1,4 +1,6 @@
-"""What the pages say at the moments that matter, to the letter, in both languages; each is made to happen."""
+"""What the pages say at the moments that matter, to the letter, in both languages; each is made to
+happen.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ PROVIDERS = "/t/acme/settings/model-providers"
 def shown(browser: Client, language: str, path: str, form: dict[str, str] | None = None) -> str:
     """The text of a page, or of the one that a form leads to, as a person reads it: without markup."""
     headers = {"Accept-Language": language}
-    answer = browser.get(path, headers=headers) if form is None else browser.post(path, form, headers=headers, follow=True)
+    answer = (
+        browser.get(path, headers=headers)
+        if form is None
+        else browser.post(path, form, headers=headers, follow=True)
+    )
     assert answer.status_code in (200, 403, 422), answer.status_code
     return read(answer.content.decode())
 
@@ -68,7 +74,9 @@ def browser(space: factories.Workspace) -> Client:
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
-    """The provider's answers in order, the last one for ever: (status, code) or a failure of the network."""
+    """The provider's answers in order, the last one for ever: (status, code) or a failure of the
+    network.
+    """
     left = list(answers)
 
     def send(call: Any, *args: Any, **kwargs: Any) -> Reply:
@@ -76,14 +84,20 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
         if isinstance(one, Exception):
             raise one
         status, code = one
-        body = {"object": "list", "data": []} if status == 200 else {"error": {"message": "No.", "code": code, "type": code}}
+        body = (
+            {"object": "list", "data": []}
+            if status == 200
+            else {"error": {"message": "No.", "code": code, "type": code}}
+        )
         return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
     monkeypatch.setattr(provider_client, "send", send)
 
 
 def set_up(browser: Client, language: str, key: str = "sk-typed-into-the-form", **more: str) -> str:
-    form = {"name": "Default", "values-api_key": key} | {f"values-{name}": value for name, value in more.items()}
+    form = {"name": "Default", "values-api_key": key} | {
+        f"values-{name}": value for name, value in more.items()
+    }
     return shown(browser, language, f"{PROVIDERS}/openai/setup/", form)
 
 
@@ -114,24 +128,35 @@ def test_states(language: str, space: factories.Workspace, browser: Client, sett
         check(shown(browser, language, f"{PROVIDERS}/openai/credentials/"), language, *words)
     settings.MODELKEEP_DEMO_PROVIDER = False
     text = shown(browser, language, f"{PROVIDERS}/demo/credentials/")
-    check(text, language, "Disabled Default", "已停用 Default")  # the badge, and the name of the key beside it
+    check(
+        text, language, "Disabled Default", "已停用 Default"
+    )  # the badge, and the name of the key beside it
     check(text, language, "Disabled by the operator", "已被运维人员停用")
 
 
 @both
-def test_a_trial_that_ends_soon_and_one_that_is_over(language: str, space: factories.Workspace, browser: Client) -> None:
+def test_a_trial_that_ends_soon_and_one_that_is_over(
+    language: str, space: factories.Workspace, browser: Client
+) -> None:
     with all_tenants():
         trial(space.tenant, "openai", "OpenAI", 500, 462, {"gpt-3.5-turbo": 1})
     english = (
         "OpenAI trial: 38 of 500 calls left. Add your own OpenAI key before the trial ends; "
         "your applications keep working without interruption."
     )
-    chinese = "OpenAI 试用：500 次中还剩 38 次。请在试用结束前添加你自己的 OpenAI 密钥，应用将不受影响。"
+    chinese = (
+        "OpenAI 试用：500 次中还剩 38 次。请在试用结束前添加你自己的 OpenAI 密钥，应用将不受影响。"
+    )
     check(shown(browser, language, f"{PROVIDERS}/"), language, english, chinese)
     with all_tenants():
         CreditPool.objects.filter(tenant=space.tenant).update(settled=500)
     english = "The OpenAI trial is used up (500 of 500). Calls are refused until you add a key."
-    check(shown(browser, language, f"{PROVIDERS}/"), language, english, "OpenAI 试用已用完（500/500）。添加密钥之前，调用将被拒绝。")
+    check(
+        shown(browser, language, f"{PROVIDERS}/"),
+        language,
+        english,
+        "OpenAI 试用已用完（500/500）。添加密钥之前，调用将被拒绝。",
+    )
 
 
 @both
@@ -141,12 +166,16 @@ def test_a_bad_key(language: str, browser: Client, monkeypatch: pytest.MonkeyPat
         "OpenAI refused this key (401 invalid_api_key). Nothing was saved. "
         "Check that you copied the whole key and that it has not been revoked."
     )
-    chinese = "OpenAI 拒绝了该密钥（401 invalid_api_key），未保存任何内容。请确认密钥复制完整且未被吊销。"
+    chinese = (
+        "OpenAI 拒绝了该密钥（401 invalid_api_key），未保存任何内容。请确认密钥复制完整且未被吊销。"
+    )
     check(set_up(browser, language), language, english, chinese)
 
 
 @both
-def test_a_key_of_another_provider(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_another_provider(
+    language: str, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer_with(monkeypatch, (401, "invalid_api_key"))
     english = "This looks like an Anthropic key (sk-ant-…). OpenAI keys start with sk-."
     chinese = "这看起来是 Anthropic 的密钥（sk-ant-…），OpenAI 密钥以 sk- 开头。"
@@ -160,22 +189,39 @@ def test_no_funds(language: str, browser: Client, monkeypatch: pytest.MonkeyPatc
         "The key is valid, but the OpenAI account has no credit (429 insufficient_quota). "
         "Saved; calls will fail until the account is topped up."
     )
-    chinese = "密钥有效，但 OpenAI 账户余额不足（429 insufficient_quota）。已保存；充值前调用会失败。"
+    chinese = (
+        "密钥有效，但 OpenAI 账户余额不足（429 insufficient_quota）。已保存；充值前调用会失败。"
+    )
     check(set_up(browser, language), language, english, chinese)
 
 
 @both
-def test_an_unreachable_server(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer_with(monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False))
-    english = "This server could not reach api.openai.com within 10 s. Check the network or the API base URL. Nothing was saved."
+def test_an_unreachable_server(
+    language: str, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(
+        monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False)
+    )
+    english = (
+        "This server could not reach api.openai.com within 10 s. Check the network or the API "
+        "base URL. Nothing was saved."
+    )
     chinese = "服务器在 10 秒内无法连接 api.openai.com。请检查网络或 API 基础地址，未保存任何内容。"
     check(set_up(browser, language), language, english, chinese)
 
 
 @both
-def test_an_unreachable_region(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer_with(monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False))
-    form = {"name": "Default", "values-api_key": "sk-typed-into-the-form", "values-region": "cn-beijing"}
+def test_an_unreachable_region(
+    language: str, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(
+        monkeypatch, TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False)
+    )
+    form = {
+        "name": "Default",
+        "values-api_key": "sk-typed-into-the-form",
+        "values-region": "cn-beijing",
+    }
     text = shown(browser, language, f"{PROVIDERS}/tongyi/setup/", form)
     check(
         text,
@@ -185,7 +231,12 @@ def test_an_unreachable_region(language: str, browser: Client, monkeypatch: pyte
     )
     form = {"name": "Default", "values-api_key": "typed-into-the-form", "values-region": "cn"}
     text = shown(browser, language, f"{PROVIDERS}/minimax/setup/", form)
-    check(text, language, "Check the network, the platform or the API base URL.", "请检查网络、平台或 API 基础地址")
+    check(
+        text,
+        language,
+        "Check the network, the platform or the API base URL.",
+        "请检查网络、平台或 API 基础地址",
+    )
 
 
 @both
@@ -198,10 +249,14 @@ def test_a_wrong_url(language: str, browser: Client, monkeypatch: pytest.MonkeyP
 
 @both
 @pytest.mark.django_db(transaction=True)  # the list is fetched once the key is committed
-def test_a_key_without_its_list_of_models(language: str, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_without_its_list_of_models(
+    language: str, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer_with(monkeypatch, (200, ""), (503, ""))
     text = set_up(browser, language)
-    english = "Key saved. The model list could not be fetched (503); the built-in list is used. Retry"
+    english = (
+        "Key saved. The model list could not be fetched (503); the built-in list is used. Retry"
+    )
     check(text, language, english, "密钥已保存。无法获取模型列表（503），暂用内置列表。重试")
 
 
@@ -216,11 +271,18 @@ def test_privacy(language: str, browser: Client) -> None:
 def test_deleting_the_last_key(language: str, space: factories.Workspace, browser: Client) -> None:
     row = factories.make_credential(space.tenant, provider="openai", name="Production")
     with tenant_scope(space.tenant):
-        DefaultModel.objects.create(tenant=space.tenant, scenario="reasoning", model="openai/gpt-4o")
+        DefaultModel.objects.create(
+            tenant=space.tenant, scenario="reasoning", model="openai/gpt-4o"
+        )
         number = len(queries.entries(tenant_id=space.tenant.pk, provider="openai"))
     text = shown(browser, language, f"{PROVIDERS}/openai/credentials/{row.pk}/delete/")
     english = f"Delete “Production”? {number} models and the default reasoning model use it. They stop at once."
-    check(text, language, english, f"删除“Production”？{number} 个模型和默认推理模型正在使用它，删除后立即停用。")
+    check(
+        text,
+        language,
+        english,
+        f"删除“Production”？{number} 个模型和默认推理模型正在使用它，删除后立即停用。",
+    )
 
 
 @both
@@ -234,7 +296,10 @@ def test_no_default(language: str, space: factories.Workspace, browser: Client) 
 @both
 def test_a_lost_network(language: str, browser: Client) -> None:
     text = browser.get(f"{PROVIDERS}/", headers={"Accept-Language": language}).content.decode()
-    words = {ENGLISH: "The server could not be reached. Nothing was changed.", CHINESE: "无法连接服务器，未做任何更改。"}
+    words = {
+        ENGLISH: "The server could not be reached. Nothing was changed.",
+        CHINESE: "无法连接服务器，未做任何更改。",
+    }
     assert f'data-offline="{words[language]}"' in text
 
 

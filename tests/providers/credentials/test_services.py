@@ -29,9 +29,13 @@ from tests.factories import Workspace, make_credential, make_workspace, marked_s
 KEY_LENGTH = 20
 
 
-def add(tenant: Tenant, *, provider: str = "openai", name: str = "Production", **more: Any) -> ProviderCredential:
+def add(
+    tenant: Tenant, *, provider: str = "openai", name: str = "Production", **more: Any
+) -> ProviderCredential:
     more.setdefault("values", {"api_key": marked_secret("openai api_key")})
-    return services.add_credential(tenant=tenant, actor=COMMAND, provider=provider, name=name, **more)
+    return services.add_credential(
+        tenant=tenant, actor=COMMAND, provider=provider, name=name, **more
+    )
 
 
 def version(tenant: Tenant) -> int:
@@ -44,15 +48,21 @@ def opened(row: ProviderCredential) -> dict[str, str]:
     return dict(opening.open_access(credential=row, purpose="check").values)
 
 
-# ------------------------------------------------------------------------------------------------ add
+# ---------------------------------------------------------------------------------------------- add
 
 
-def test_a_checked_key_is_stored_sealed_and_becomes_active(tenant: Tenant, answers: Answers) -> None:
+def test_a_checked_key_is_stored_sealed_and_becomes_active(
+    tenant: Tenant, answers: Answers
+) -> None:
     secret = marked_secret("openai api_key")
     before = version(tenant)
     row = add(tenant, values={"api_key": f"  {secret}\n", "organization": "org-7"})
     stored = ProviderCredential.objects.get(pk=row.pk)
-    assert (stored.state, stored.is_active, stored.base_url) == (CredentialState.CONNECTED, True, "")
+    assert (stored.state, stored.is_active, stored.base_url) == (
+        CredentialState.CONNECTED,
+        True,
+        "",
+    )
     assert stored.values == {"organization": "org-7"}
     assert stored.sealed.startswith("c1.")
     assert secret not in stored.sealed
@@ -68,27 +78,58 @@ def test_a_checked_key_is_stored_sealed_and_becomes_active(tenant: Tenant, answe
 
 
 OUTCOMES = [
-    (openai_error(401, "invalid_api_key"), Failure.AUTH, "OpenAI refused this key (401 invalid_api_key). Nothing was saved."),
-    (unreachable(), Failure.UNREACHABLE, "This server could not look up the host name api.openai.com."),
-    (no_connection("connect"), Failure.UNREACHABLE, "This server could not connect to api.openai.com: nothing answers there"),
-    (no_connection("connect_timeout"), Failure.UNREACHABLE, "This server could not reach api.openai.com within 10 s."),
-    (no_connection("tls"), Failure.UNREACHABLE, "No trusted TLS connection to api.openai.com could be made."),
+    (
+        openai_error(401, "invalid_api_key"),
+        Failure.AUTH,
+        "OpenAI refused this key (401 invalid_api_key). Nothing was saved.",
+    ),
+    (
+        unreachable(),
+        Failure.UNREACHABLE,
+        "This server could not look up the host name api.openai.com.",
+    ),
+    (
+        no_connection("connect"),
+        Failure.UNREACHABLE,
+        "This server could not connect to api.openai.com: nothing answers there",
+    ),
+    (
+        no_connection("connect_timeout"),
+        Failure.UNREACHABLE,
+        "This server could not reach api.openai.com within 10 s.",
+    ),
+    (
+        no_connection("tls"),
+        Failure.UNREACHABLE,
+        "No trusted TLS connection to api.openai.com could be made.",
+    ),
     (
         reply(404, b"<html>nothing here</html>", {"content-type": "text/html"}),
         Failure.NOT_AN_API,
-        "https://api.openai.com/v1/models answered 404. The base URL usually ends in /v1. Nothing was saved.",
+        "https://api.openai.com/v1/models answered 404. The base URL usually ends in /v1. Nothing "
+        "was saved.",
     ),
     (
         openai_error(403, "unsupported_country_region_territory"),
         Failure.PERMISSION,
         "OpenAI knows this key, but does not allow what was asked",
     ),
-    (openai_error(429, "rate_limit_exceeded", kind="requests"), Failure.RATE_LIMIT, "OpenAI is limiting requests just now"),
-    (openai_error(500, "server_error", kind="server_error"), Failure.ERROR, "OpenAI could not check this key"),
+    (
+        openai_error(429, "rate_limit_exceeded", kind="requests"),
+        Failure.RATE_LIMIT,
+        "OpenAI is limiting requests just now",
+    ),
+    (
+        openai_error(500, "server_error", kind="server_error"),
+        Failure.ERROR,
+        "OpenAI could not check this key",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("answer", "failure", "words"), OUTCOMES, ids=[case[2] for case in OUTCOMES])
+@pytest.mark.parametrize(
+    ("answer", "failure", "words"), OUTCOMES, ids=[case[2] for case in OUTCOMES]
+)
 def test_a_failed_check_says_what_happened_and_stores_nothing(
     tenant: Tenant, answers: Answers, answer: Any, failure: Failure, words: str
 ) -> None:
@@ -109,12 +150,23 @@ def test_the_messages_differ(tenant: Tenant) -> None:
     from providers.declaration import registry
 
     sent = messages.Sent("GET", "api.openai.com", "/v1/models")
-    kinds = (Failure.AUTH, Failure.NO_FUNDS, Failure.NOT_AN_API, Failure.UNREACHABLE, Failure.PERMISSION)
-    texts = {messages.message_for(registry.get("openai"), ProviderError(kind, "m", status=400), sent) for kind in kinds}
+    kinds = (
+        Failure.AUTH,
+        Failure.NO_FUNDS,
+        Failure.NOT_AN_API,
+        Failure.UNREACHABLE,
+        Failure.PERMISSION,
+    )
+    texts = {
+        messages.message_for(registry.get("openai"), ProviderError(kind, "m", status=400), sent)
+        for kind in kinds
+    }
     assert len(texts) == len(kinds)
 
 
-def test_an_account_without_money_is_stored_with_that_state(tenant: Tenant, answers: Answers) -> None:
+def test_an_account_without_money_is_stored_with_that_state(
+    tenant: Tenant, answers: Answers
+) -> None:
     answers.otherwise = openai_error(429, "insufficient_quota", kind="insufficient_quota")
     row = add(tenant)
     assert row.state == CredentialState.NO_FUNDS
@@ -150,9 +202,16 @@ def test_values_that_cannot_be_right_are_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     ("provider", "key"),
-    [("openai", "sk-ant-api03-"), ("tongyi", "hf_"), ("anthropic", "r8_"), ("replicate", "sk-ant-api03-")],
+    [
+        ("openai", "sk-ant-api03-"),
+        ("tongyi", "hf_"),
+        ("anthropic", "r8_"),
+        ("replicate", "sk-ant-api03-"),
+    ],
 )
-def test_a_key_that_is_surely_of_another_vendor_is_not_sent(tenant: Tenant, answers: Answers, provider: str, key: str) -> None:
+def test_a_key_that_is_surely_of_another_vendor_is_not_sent(
+    tenant: Tenant, answers: Answers, provider: str, key: str
+) -> None:
     field = "replicate_api_token" if provider == "replicate" else "api_key"
     with pytest.raises(CredentialRefused) as refused:
         add(tenant, provider=provider, values={field: key + "k" * KEY_LENGTH})
@@ -173,38 +232,69 @@ def test_a_key_of_another_shape_is_a_hint_and_no_refusal(tenant: Tenant, answers
     add(tenant, name="Relay", values={"api_key": "relay-" + "k" * KEY_LENGTH})
     answers.otherwise = openai_error(401, "invalid_api_key")
     with pytest.raises(CredentialRefused) as refused:
-        add(tenant, values={"api_key": "sk-ant-api03-" + "k" * KEY_LENGTH, "base_url": "https://relay.example.com"})
-    assert refused.value.hint == "This looks like an Anthropic key (sk-ant-…). OpenAI keys start with sk-."
+        add(
+            tenant,
+            values={
+                "api_key": "sk-ant-api03-" + "k" * KEY_LENGTH,
+                "base_url": "https://relay.example.com",
+            },
+        )
+    assert (
+        refused.value.hint
+        == "This looks like an Anthropic key (sk-ant-…). OpenAI keys start with sk-."
+    )
     answers.otherwise = unreachable()
     with pytest.raises(CredentialRefused) as away:
         add(tenant, provider="anthropic", values={"api_key": "sk-proj-" + "k" * KEY_LENGTH})
-    assert away.value.hint == "This looks like an OpenAI key (sk-…). Anthropic keys start with sk-ant-.", "whatever else went wrong"
+    assert (
+        away.value.hint
+        == "This looks like an OpenAI key (sk-…). Anthropic keys start with sk-ant-."
+    ), "whatever else went wrong"
     with pytest.raises(CredentialRefused) as plain:
         add(tenant, values={"api_key": "sk-proj-" + "k" * KEY_LENGTH})
     assert plain.value.hint == ""
 
 
 @pytest.mark.parametrize("provider", ["openai_compatible", "chatglm"])
-def test_a_server_that_wants_a_key_is_not_said_to_have_refused_one(tenant: Tenant, answers: Answers, provider: str) -> None:
+def test_a_server_that_wants_a_key_is_not_said_to_have_refused_one(
+    tenant: Tenant, answers: Answers, provider: str
+) -> None:
     answers.otherwise = openai_error(401, "invalid_api_key")
     with pytest.raises(CredentialRefused) as none_typed:
         add(tenant, provider=provider, values={"base_url": "https://models.example.org/v1"})
-    assert str(none_typed.value.message).startswith("models.example.org asks for a key (401 invalid_api_key). Nothing was saved.")
+    assert str(none_typed.value.message).startswith(
+        "models.example.org asks for a key (401 invalid_api_key). Nothing was saved."
+    )
     with pytest.raises(CredentialRefused) as typed:
-        add(tenant, provider=provider, values={"base_url": "https://models.example.org/v1", "api_key": "k" * KEY_LENGTH})
+        add(
+            tenant,
+            provider=provider,
+            values={"base_url": "https://models.example.org/v1", "api_key": "k" * KEY_LENGTH},
+        )
     assert "refused this key (401 invalid_api_key)" in str(typed.value.message)
 
 
-def test_a_version_that_we_put_into_the_address_ourselves_is_not_asked_for(tenant: Tenant, answers: Answers) -> None:
+def test_a_version_that_we_put_into_the_address_ourselves_is_not_asked_for(
+    tenant: Tenant, answers: Answers
+) -> None:
     answers.otherwise = reply(404, b"nothing here", {"content-type": "text/html"})
     with pytest.raises(CredentialRefused) as refused:
-        add(tenant, provider="openai_compatible", values={"base_url": "https://models.example.org/openai"})
-    words = "https://models.example.org/openai/v1/models answered 404. Nothing was saved. Check the API base URL."
+        add(
+            tenant,
+            provider="openai_compatible",
+            values={"base_url": "https://models.example.org/openai"},
+        )
+    words = (
+        "https://models.example.org/openai/v1/models answered 404. Nothing was saved. Check "
+        "the API base URL."
+    )
     assert str(refused.value.message) == words
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_check_asks_once_and_waits_for_nobody(tenant: Tenant, answers: Answers, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_asks_once_and_waits_for_nobody(
+    tenant: Tenant, answers: Answers, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slept: list[float] = []
     monkeypatch.setattr(sync_client.time, "sleep", slept.append)
     body = {"error": {"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"}}
@@ -219,24 +309,38 @@ def test_a_check_asks_once_and_waits_for_nobody(tenant: Tenant, answers: Answers
     [
         ("127.0.0.1:9711/v1", "(http://127.0.0.1:9711 in MODELKEEP_EGRESS_ALLOW)."),
         ("http://127.0.0.1:9711/v1", "by adding http://127.0.0.1:9711 to MODELKEEP_EGRESS_ALLOW."),
-        ("https://models.example.org:8443", "by adding https://models.example.org:8443 to MODELKEEP_EGRESS_ALLOW."),
+        (
+            "https://models.example.org:8443",
+            "by adding https://models.example.org:8443 to MODELKEEP_EGRESS_ALLOW.",
+        ),
     ],
 )
-def test_a_refused_address_says_what_to_allow(tenant: Tenant, answers: Answers, settings: Any, address: str, words: str) -> None:
+def test_a_refused_address_says_what_to_allow(
+    tenant: Tenant, answers: Answers, settings: Any, address: str, words: str
+) -> None:
     settings.MODELKEEP_EGRESS_ALLOW = ["127.0.0.1:9711"]
     with pytest.raises(ServiceError) as refused:
         add(tenant, provider="openai_compatible", values={"base_url": address})
     assert words in str(refused.value.message)
-    assert str(refused.value.message).startswith("Begin the base URL with https://") is ("://" not in address)
+    assert str(refused.value.message).startswith("Begin the base URL with https://") is (
+        "://" not in address
+    )
     assert answers.calls == []
 
 
-def test_only_self_hosted_servers_are_saved_without_a_check(tenant: Tenant, answers: Answers, settings: Any) -> None:
+def test_only_self_hosted_servers_are_saved_without_a_check(
+    tenant: Tenant, answers: Answers, settings: Any
+) -> None:
     settings.MODELKEEP_EGRESS_ALLOW = ["http://127.0.0.1:9001"]
     with pytest.raises(ServiceError) as refused:
         add(tenant, check=False)
     assert refused.value.code == "check_required"
-    row = add(tenant, provider="openai_compatible", values={"base_url": "http://127.0.0.1:9001/v1"}, check=False)
+    row = add(
+        tenant,
+        provider="openai_compatible",
+        values={"base_url": "http://127.0.0.1:9001/v1"},
+        check=False,
+    )
     assert (row.state, row.sealed, row.mask) == (CredentialState.UNCHECKED, "", "")
     assert answers.calls == []
 
@@ -248,7 +352,9 @@ def test_a_provider_that_is_not_offered_is_not_found(tenant: Tenant, settings: A
             add(tenant, provider=slug, values={})
 
 
-def test_a_name_is_taken_once_per_provider_and_tenant(tenant: Tenant, answers: Answers, globex: Workspace) -> None:
+def test_a_name_is_taken_once_per_provider_and_tenant(
+    tenant: Tenant, answers: Answers, globex: Workspace
+) -> None:
     add(tenant)
     with pytest.raises(Conflict):
         add(tenant)
@@ -264,16 +370,23 @@ def test_the_provider_is_told_the_base_url_that_was_typed(tenant: Tenant, answer
     assert own.base_url == "", "the provider's own address is no other address"
 
 
-# ------------------------------------------------------------------------------------------------ replace
+# ------------------------------------------------------------------------------------------ replace
 
 
 def test_an_empty_secret_keeps_its_value(tenant: Tenant, answers: Answers) -> None:
     secret = marked_secret()
     row = add(tenant, values={"api_key": secret, "organization": "org-1", "project": "proj_1"})
-    services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"api_key": "", "organization": "org-2"})
+    services.replace_credential(
+        tenant=tenant,
+        actor=COMMAND,
+        credential=row,
+        values={"api_key": "", "organization": "org-2"},
+    )
     assert opened(row) == {"api_key": secret, "organization": "org-2", "project": "proj_1"}
     assert row.version == 2
-    services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"project": ""})
+    services.replace_credential(
+        tenant=tenant, actor=COMMAND, credential=row, values={"project": ""}
+    )
     assert opened(row) == {"api_key": secret, "organization": "org-2"}
 
 
@@ -282,9 +395,13 @@ def test_a_new_key_is_checked_before_the_old_one_goes(tenant: Tenant, answers: A
     row = add(tenant, values={"api_key": old})
     answers.then([openai_error(401, "invalid_api_key")])
     with pytest.raises(CredentialRefused):
-        services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"api_key": new})
+        services.replace_credential(
+            tenant=tenant, actor=COMMAND, credential=row, values={"api_key": new}
+        )
     assert opened(row) == {"api_key": old}
-    services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"api_key": new})
+    services.replace_credential(
+        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": new}
+    )
     assert opened(row) == {"api_key": new}
     assert row.mask == keys.mask(new)
 
@@ -293,14 +410,25 @@ def test_another_base_url_needs_the_key_again(tenant: Tenant, answers: Answers) 
     secret = marked_secret()
     row = add(tenant, values={"api_key": secret})
     calls = len(answers.calls)
-    for values in ({}, {"api_key": ""}, {"api_key": "  "}, {"base_url": "https://relay.example/v1"}):
+    for values in (
+        {},
+        {"api_key": ""},
+        {"api_key": "  "},
+        {"base_url": "https://relay.example/v1"},
+    ):
         url = None if "base_url" in values else "https://relay.example/v1"
         with pytest.raises(ServiceError) as refused:
-            services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values=values, base_url=url)
+            services.replace_credential(
+                tenant=tenant, actor=COMMAND, credential=row, values=values, base_url=url
+            )
         assert (refused.value.code, refused.value.field) == ("key_required", "api_key")
     assert len(answers.calls) == calls, "the stored key went nowhere"
     services.replace_credential(
-        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": secret}, base_url="https://relay.example/v1"
+        tenant=tenant,
+        actor=COMMAND,
+        credential=row,
+        values={"api_key": secret},
+        base_url="https://relay.example/v1",
     )
     assert answers.calls[-1].url == "https://relay.example/v1/models"
     assert opened(row) == {"api_key": secret}
@@ -309,18 +437,30 @@ def test_another_base_url_needs_the_key_again(tenant: Tenant, answers: Answers) 
 def test_of_two_who_replace_at_once_the_second_is_told(tenant: Tenant, answers: Answers) -> None:
     row = add(tenant)
     stale = ProviderCredential.objects.get(pk=row.pk)
-    services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"api_key": marked_secret()})
+    services.replace_credential(
+        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": marked_secret()}
+    )
     with pytest.raises(Conflict):
-        services.replace_credential(tenant=tenant, actor=COMMAND, credential=stale, values={"api_key": marked_secret()})
+        services.replace_credential(
+            tenant=tenant, actor=COMMAND, credential=stale, values={"api_key": marked_secret()}
+        )
 
 
-def test_keys_and_name_change_together_or_not_at_all(tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_name_change_together_or_not_at_all(
+    tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row, other = add(tenant), add(tenant, name="Other")
     before, asked = opened(row), len(answers.calls)
 
     def change(name: str) -> ProviderCredential:
         stored = ProviderCredential.objects.get(pk=row.pk)
-        return services.replace_credential(tenant=tenant, actor=COMMAND, credential=stored, values={"api_key": marked_secret()}, name=name)
+        return services.replace_credential(
+            tenant=tenant,
+            actor=COMMAND,
+            credential=stored,
+            values={"api_key": marked_secret()},
+            name=name,
+        )
 
     with pytest.raises(Conflict):
         change("Other")
@@ -335,7 +475,9 @@ def test_keys_and_name_change_together_or_not_at_all(tenant: Tenant, answers: An
         change("Taken meanwhile")
     row.refresh_from_db()
     assert (row.name, opened(row)) == ("Production", before)
-    assert not AuditEntry.objects.filter(action__in=("credential.replaced", "credential.renamed")).exists()
+    assert not AuditEntry.objects.filter(
+        action__in=("credential.replaced", "credential.renamed")
+    ).exists()
 
     changed = change("Both")
     assert changed.name == ProviderCredential.objects.get(pk=row.pk).name == "Both"
@@ -350,7 +492,7 @@ def test_renaming_needs_no_key(tenant: Tenant, answers: Answers) -> None:
         services.rename_credential(tenant=tenant, actor=COMMAND, credential=other, name="Renamed")
 
 
-# ------------------------------------------------------------------------------------------------ unreadable
+# --------------------------------------------------------------------------------------- unreadable
 
 
 def damage(row: ProviderCredential, how: str) -> None:
@@ -360,7 +502,9 @@ def damage(row: ProviderCredential, how: str) -> None:
     elif how == "version":
         rows.update(version=F("version") + 1)
     elif how == "text":
-        rows.update(sealed=row.sealed[:-6] + ("AAAAAA" if not row.sealed.endswith("AAAAAA") else "BBBBBB"))
+        rows.update(
+            sealed=row.sealed[:-6] + ("AAAAAA" if not row.sealed.endswith("AAAAAA") else "BBBBBB")
+        )
     elif how == "pair":
         KeyPair.objects.filter(tenant_id=row.tenant_id).delete()
     keys.forget()
@@ -368,7 +512,9 @@ def damage(row: ProviderCredential, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["base_url", "version", "text", "pair"])
-def test_what_cannot_be_opened_is_never_sent_nor_overwritten(tenant: Tenant, answers: Answers, how: str) -> None:
+def test_what_cannot_be_opened_is_never_sent_nor_overwritten(
+    tenant: Tenant, answers: Answers, how: str
+) -> None:
     row = add(tenant)
     damage(row, how)
     sealed, calls = row.sealed, len(answers.calls)
@@ -387,22 +533,29 @@ def test_an_unreadable_key_can_be_entered_again(tenant: Tenant, answers: Answers
     row = add(tenant)
     damage(row, "text")
     with pytest.raises(CredentialUnreadable):
-        services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"organization": "org-1"})
+        services.replace_credential(
+            tenant=tenant, actor=COMMAND, credential=row, values={"organization": "org-1"}
+        )
     secret = marked_secret()
     row.refresh_from_db()
-    services.replace_credential(tenant=tenant, actor=COMMAND, credential=row, values={"api_key": secret})
+    services.replace_credential(
+        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": secret}
+    )
     assert row.state == CredentialState.CONNECTED
     assert opened(row)["api_key"] == secret
 
 
-# ------------------------------------------------------------------------------------------------ check, order, delete
+# ----------------------------------------------------------------------------- check, order, delete
 
 
 def test_checking_again_writes_what_the_provider_said(tenant: Tenant, answers: Answers) -> None:
     row = add(tenant)
     answers.otherwise = openai_error(401, "invalid_api_key", "Incorrect API key.")
     services.check_credential(tenant=tenant, actor=COMMAND, credential=row)
-    assert (row.state, row.failure_words) == (CredentialState.REJECTED, "Incorrect API key. (401 invalid_api_key)")
+    assert (row.state, row.failure_words) == (
+        CredentialState.REJECTED,
+        "Incorrect API key. (401 invalid_api_key)",
+    )
     since = row.state_since
     services.check_credential(tenant=tenant, actor=COMMAND, credential=row)
     assert row.state_since == since
@@ -415,7 +568,9 @@ def test_one_is_active_and_the_others_stand_by_in_order(tenant: Tenant, answers:
     first, second, third = (add(tenant, name=name) for name in "ABC")
 
     def order() -> list[str]:
-        rows = queries.routable_credentials(tenant_id=tenant.pk, provider="openai", now=timezone.now())
+        rows = queries.routable_credentials(
+            tenant_id=tenant.pk, provider="openai", now=timezone.now()
+        )
         assert [row.is_active for row in rows] == [True] + [False] * (len(rows) - 1)
         return [row.name for row in rows]
 
@@ -424,7 +579,9 @@ def test_one_is_active_and_the_others_stand_by_in_order(tenant: Tenant, answers:
     assert order() == ["C", "A", "B"]
     services.deactivate_credential(tenant=tenant, actor=COMMAND, credential=third)
     assert order() == ["A", "B", "C"]
-    services.order_credentials(tenant=tenant, actor=COMMAND, provider="openai", ids=[second.pk, third.pk, first.pk])
+    services.order_credentials(
+        tenant=tenant, actor=COMMAND, provider="openai", ids=[second.pk, third.pk, first.pk]
+    )
     assert order() == ["B", "C", "A"]
     second.refresh_from_db()
     assert services.delete_credential(tenant=tenant, actor=COMMAND, credential=second) == third
@@ -446,7 +603,9 @@ def test_what_was_deleted_meanwhile_takes_nothing_with_it(tenant: Tenant, answer
     assert AuditEntry.objects.filter(action="credential.deleted").count() == 1
 
 
-def test_a_name_that_somebody_takes_at_the_same_moment(tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_somebody_takes_at_the_same_moment(
+    tenant: Tenant, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add(tenant, name="A")
     other = add(tenant, name="B")
     monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
@@ -465,12 +624,14 @@ def test_the_only_credential_cannot_be_deactivated(tenant: Tenant, answers: Answ
 def test_the_source_order_is_kept_per_provider(tenant: Tenant) -> None:
     assert not queries.trial_first(tenant_id=tenant.pk, provider="openai")
     for wanted in (True, True, False):
-        services.set_source_order(tenant=tenant, actor=COMMAND, provider="openai", trial_first=wanted)
+        services.set_source_order(
+            tenant=tenant, actor=COMMAND, provider="openai", trial_first=wanted
+        )
         assert queries.trial_first(tenant_id=tenant.pk, provider="openai") is wanted
     assert ProviderChoice.objects.count() == 1
 
 
-# ------------------------------------------------------------------------------------------------ what calls tell
+# ---------------------------------------------------------------------------------- what calls tell
 
 
 def note(row: ProviderCredential, failure: Failure, **more: Any) -> ProviderCredential:
@@ -481,30 +642,55 @@ def note(row: ProviderCredential, failure: Failure, **more: Any) -> ProviderCred
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 60), (7.0, 7), (0.0, 1), (999999.0, 3600)])
-def test_a_throttled_credential_rests_as_long_as_it_was_told(tenant: Tenant, asked: float | None, seconds: int) -> None:
+def test_a_throttled_credential_rests_as_long_as_it_was_told(
+    tenant: Tenant, asked: float | None, seconds: int
+) -> None:
     row = note(make_credential(tenant), Failure.RATE_LIMIT, retry_after=asked)
     assert row.state == CredentialState.COOLING
     assert row.resting_until is not None
     assert abs((row.resting_until - timezone.now()).total_seconds() - seconds) < 5
     assert queries.statuses(tenant_id=tenant.pk)["openai"].state is State.RESTING
-    ProviderCredential.objects.filter(pk=row.pk).update(resting_until=timezone.now() - timedelta(seconds=1))
+    ProviderCredential.objects.filter(pk=row.pk).update(
+        resting_until=timezone.now() - timedelta(seconds=1)
+    )
     assert queries.statuses(tenant_id=tenant.pk)["openai"].state is State.CONNECTED
 
 
 def test_resting_credentials_are_tried_last(tenant: Tenant) -> None:
-    first, _second = make_credential(tenant, name="A"), make_credential(tenant, name="B", is_active=False)
+    first, _second = (
+        make_credential(tenant, name="A"),
+        make_credential(tenant, name="B", is_active=False),
+    )
     note(first, Failure.AUTH)
-    names = [row.name for row in queries.routable_credentials(tenant_id=tenant.pk, provider="openai", now=timezone.now())]
+    names = [
+        row.name
+        for row in queries.routable_credentials(
+            tenant_id=tenant.pk, provider="openai", now=timezone.now()
+        )
+    ]
     assert names == ["B", "A"]
     later = timezone.now() + timedelta(hours=1)
-    names = [row.name for row in queries.routable_credentials(tenant_id=tenant.pk, provider="openai", now=later)]
+    names = [
+        row.name
+        for row in queries.routable_credentials(tenant_id=tenant.pk, provider="openai", now=later)
+    ]
     assert names == ["A", "B"]
 
 
 @pytest.mark.parametrize(
-    "failure", [Failure.BAD_REQUEST, Failure.CONTEXT_LENGTH, Failure.MODEL_NOT_FOUND, Failure.PERMISSION, Failure.TIMEOUT, Failure.ERROR]
+    "failure",
+    [
+        Failure.BAD_REQUEST,
+        Failure.CONTEXT_LENGTH,
+        Failure.MODEL_NOT_FOUND,
+        Failure.PERMISSION,
+        Failure.TIMEOUT,
+        Failure.ERROR,
+    ],
 )
-def test_a_failure_of_the_request_says_nothing_of_the_credential(tenant: Tenant, failure: Failure) -> None:
+def test_a_failure_of_the_request_says_nothing_of_the_credential(
+    tenant: Tenant, failure: Failure
+) -> None:
     before = version(tenant)
     assert note(make_credential(tenant), failure).state == CredentialState.CONNECTED
     assert version(tenant) == before + 1, "the credential itself"
@@ -535,15 +721,19 @@ def test_notes_on_what_is_gone_are_forgotten(tenant: Tenant, globex: Workspace) 
     assert (foreign.state, foreign.last_used) == (CredentialState.CONNECTED, None)
 
 
-# ------------------------------------------------------------------------------------------------ tenants
+# ------------------------------------------------------------------------------------------ tenants
 
 
-def test_one_tenants_credentials_are_nobody_elses(tenant: Tenant, answers: Answers, globex: Workspace) -> None:
+def test_one_tenants_credentials_are_nobody_elses(
+    tenant: Tenant, answers: Answers, globex: Workspace
+) -> None:
     foreign = make_credential(globex.tenant, name="Theirs")
     own = add(tenant)
     assert [row.pk for row in queries.credentials(tenant_id=tenant.pk)] == [own.pk]
     assert queries.credential(tenant_id=tenant.pk, provider="openai", pk=foreign.pk) is None
-    assert not queries.credentials(tenant_id=globex.tenant.pk).exists(), "the scope holds where an id is wrong"
+    assert not queries.credentials(tenant_id=globex.tenant.pk).exists(), (
+        "the scope holds where an id is wrong"
+    )
     foreign.tenant_id = globex.tenant.pk
     with pytest.raises(Exception, match="tenant"):
         services.delete_credential(tenant=tenant, actor=COMMAND, credential=foreign)
@@ -551,7 +741,9 @@ def test_one_tenants_credentials_are_nobody_elses(tenant: Tenant, answers: Answe
         assert ProviderCredential.objects.filter(pk=foreign.pk).exists()
 
 
-def test_a_sealed_text_of_another_tenant_does_not_open(tenant: Tenant, answers: Answers, globex: Workspace) -> None:
+def test_a_sealed_text_of_another_tenant_does_not_open(
+    tenant: Tenant, answers: Answers, globex: Workspace
+) -> None:
     theirs, own = make_credential(globex.tenant), add(tenant)
     ProviderCredential.objects.filter(pk=own.pk).update(sealed=theirs.sealed)
     own.refresh_from_db()
@@ -559,18 +751,26 @@ def test_a_sealed_text_of_another_tenant_does_not_open(tenant: Tenant, answers: 
         opening.open_access(credential=own, purpose="call")
 
 
-def test_the_provider_of_a_hosted_model_never_gets_the_key_of_another_host(tenant: Tenant, answers: Answers) -> None:
+def test_the_provider_of_a_hosted_model_never_gets_the_key_of_another_host(
+    tenant: Tenant, answers: Answers
+) -> None:
     from models_catalog.models import TenantModel
 
     row = add(tenant)
-    elsewhere = TenantModel(tenant=tenant, provider="openai", model="m", base_url="https://other.example/v1")
+    elsewhere = TenantModel(
+        tenant=tenant, provider="openai", model="m", base_url="https://other.example/v1"
+    )
     access = opening.open_access(credential=row, purpose="call", model_row=elsewhere)
     assert (dict(access.values), access.base_url) == ({}, "https://other.example/v1")
-    same = TenantModel(tenant=tenant, provider="openai", model="m", base_url="https://api.openai.com/v2")
+    same = TenantModel(
+        tenant=tenant, provider="openai", model="m", base_url="https://api.openai.com/v2"
+    )
     assert "api_key" in opening.open_access(credential=row, purpose="call", model_row=same).values
 
 
-def test_a_models_own_key_does_not_follow_the_credential_to_a_new_address(tenant: Tenant, answers: Answers) -> None:
+def test_a_models_own_key_does_not_follow_the_credential_to_a_new_address(
+    tenant: Tenant, answers: Answers
+) -> None:
     from models_catalog.models import TenantModel
 
     row, own = add(tenant), marked_secret("model key")
@@ -585,18 +785,27 @@ def test_a_models_own_key_does_not_follow_the_credential_to_a_new_address(tenant
         secret={"api_key": own},
     )
     services.replace_credential(
-        tenant=tenant, actor=COMMAND, credential=row, values={"api_key": marked_secret("other")}, base_url="https://evil.example/v1"
+        tenant=tenant,
+        actor=COMMAND,
+        credential=row,
+        values={"api_key": marked_secret("other")},
+        base_url="https://evil.example/v1",
     )
     row.refresh_from_db()
     access = opening.open_access(credential=row, purpose="call", model_row=model)
     assert (access.base_url, dict(access.values)) == ("", {"api_key": own})
     # A model without a key of its own goes where the credential goes.
     plain = TenantModel(tenant=tenant, provider="openai", model="plain")
-    assert opening.open_access(credential=row, purpose="call", model_row=plain).base_url == "https://evil.example/v1"
+    assert (
+        opening.open_access(credential=row, purpose="call", model_row=plain).base_url
+        == "https://evil.example/v1"
+    )
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_database_connection_is_kept_while_a_provider_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_database_connection_is_kept_while_a_provider_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     workspace = make_workspace("acme")
     done: list[str] = []
     monkeypatch.setattr(connection, "close", lambda: done.append("closed"))

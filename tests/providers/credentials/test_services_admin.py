@@ -25,19 +25,27 @@ def site(client: Client, operator: User) -> Client:
 
 def act(site: Client, model: str, action: str, *rows: Any) -> Any:
     url = reverse(f"admin:{model}_changelist")
-    return site.post(url, {"action": action, "_selected_action": [str(row.pk) for row in rows], "confirmed": "yes"}, follow=True)
+    return site.post(
+        url,
+        {"action": action, "_selected_action": [str(row.pk) for row in rows], "confirmed": "yes"},
+        follow=True,
+    )
 
 
 def asked(site: Client, model: str, action: str, *rows: Any) -> str:
     url = reverse(f"admin:{model}_changelist")
-    return site.post(url, {"action": action, "_selected_action": [str(row.pk) for row in rows]}).content.decode()
+    return site.post(
+        url, {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    ).content.decode()
 
 
 def test_only_masks_are_shown(site: Client, acme: Workspace, globex: Workspace) -> None:
     secret = marked_secret("openai api_key")
     rows = [make_credential(one.tenant, values={"api_key": secret}) for one in (acme, globex)]
     listed = site.get(reverse("admin:providers_providercredential_changelist")).content.decode()
-    shown = site.get(reverse("admin:providers_providercredential_change", args=[rows[0].pk])).content.decode()
+    shown = site.get(
+        reverse("admin:providers_providercredential_change", args=[rows[0].pk])
+    ).content.decode()
     for page in (listed, shown):
         assert rows[0].mask in page
         assert secret not in page
@@ -46,10 +54,15 @@ def test_only_masks_are_shown(site: Client, acme: Workspace, globex: Workspace) 
     assert 'name="sealed"' not in shown
 
 
-def test_operators_check_again_and_deactivate(site: Client, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operators_check_again_and_deactivate(
+    site: Client, acme: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = Answers(openai_error(401, "invalid_api_key"))
     monkeypatch.setattr(transport, "send", answers.send)
-    first, second = make_credential(acme.tenant), make_credential(acme.tenant, name="Standby", is_active=False)
+    first, second = (
+        make_credential(acme.tenant),
+        make_credential(acme.tenant, name="Standby", is_active=False),
+    )
     act(site, "providers_providercredential", "check_again", first)
     assert "takes over at once" in asked(site, "providers_providercredential", "deactivate", first)
     with all_tenants():
@@ -59,16 +72,27 @@ def test_operators_check_again_and_deactivate(site: Client, acme: Workspace, mon
     with all_tenants():
         first.refresh_from_db()
         second.refresh_from_db()
-    assert (first.state, first.is_active, second.is_active) == (CredentialState.REJECTED, False, True)
+    assert (first.state, first.is_active, second.is_active) == (
+        CredentialState.REJECTED,
+        False,
+        True,
+    )
     with tenant_scope(acme.tenant):
         second.delete()
-    assert "This is the only credential" in act(site, "providers_providercredential", "deactivate", first).content.decode()
+    assert (
+        "This is the only credential"
+        in act(site, "providers_providercredential", "deactivate", first).content.decode()
+    )
 
 
 def test_operators_switch_models(site: Client, acme: Workspace) -> None:
     with tenant_scope(acme.tenant):
-        row = TenantModel.objects.create(tenant=acme.tenant, provider="openai", model="gpt-6-luna", type="reasoning")
-        DefaultModel.objects.create(tenant=acme.tenant, scenario="reasoning", model="openai/gpt-6-luna")
+        row = TenantModel.objects.create(
+            tenant=acme.tenant, provider="openai", model="gpt-6-luna", type="reasoning"
+        )
+        DefaultModel.objects.create(
+            tenant=acme.tenant, scenario="reasoning", model="openai/gpt-6-luna"
+        )
     act(site, "models_catalog_tenantmodel", "disable", row)
     with all_tenants():
         row.refresh_from_db()
@@ -83,6 +107,10 @@ def test_operators_switch_models(site: Client, acme: Workspace) -> None:
 def test_nobody_else_comes_in(client: Client, acme: Workspace, stranger: User, who: str) -> None:
     make_credential(acme.tenant)
     client.force_login(stranger if who == "stranger" else acme.owner)
-    assert client.get(reverse("admin:providers_providercredential_changelist")).status_code in (302, 403, 404)
+    assert client.get(reverse("admin:providers_providercredential_changelist")).status_code in (
+        302,
+        403,
+        404,
+    )
     with all_tenants():
         assert ProviderCredential.objects.count() == 1

@@ -24,7 +24,12 @@ from tests.fakes.provider import FakeProvider
 
 
 def add(tenant: Tenant, fake: FakeProvider, **more: Any) -> ProviderCredential:
-    given = {"provider": "openai", "name": "Main", "values": {"api_key": marked_secret("openai api_key")}, "base_url": f"{fake.url}/v1"}
+    given = {
+        "provider": "openai",
+        "name": "Main",
+        "values": {"api_key": marked_secret("openai api_key")},
+        "base_url": f"{fake.url}/v1",
+    }
     return services.add_credential(tenant=tenant, actor=COMMAND, **given | more)
 
 
@@ -37,7 +42,9 @@ def test_a_key_is_checked_and_models_are_imported_over_the_wire(
     with django_capture_on_commit_callbacks(execute=True):
         row = add(tenant, fake_provider, values={"api_key": secret})
     assert row.state == CredentialState.CONNECTED
-    assert [(call.method, call.path) for call in fake_provider.calls] == [("GET", "/v1/models")] * 2, "the check, then the import"
+    assert [(call.method, call.path) for call in fake_provider.calls] == [
+        ("GET", "/v1/models")
+    ] * 2, "the check, then the import"
     assert {call.headers["authorization"] for call in fake_provider.calls} == {f"Bearer {secret}"}
     assert not catalog.entry(tenant_id=tenant.pk, provider="openai", model="gpt-6-luna").missing
     assert catalog.entry(tenant_id=tenant.pk, provider="openai", model="gpt-6-astra").missing
@@ -51,7 +58,11 @@ def test_a_key_is_checked_and_models_are_imported_over_the_wire(
         ("status:404", "provider_wrong_url", "/v1/models answered 404."),
         ("redirect:https://elsewhere.example/", "provider_wrong_url", "answered 307"),
         ("close", "provider_error", "could not check this key"),
-        ('body:500:{"error":{"message":"No full stop"}}', "provider_error", "No full stop. Nothing was saved."),
+        (
+            'body:500:{"error":{"message":"No full stop"}}',
+            "provider_error",
+            "No full stop. Nothing was saved.",
+        ),
     ],
 )
 def test_real_failures_in_words(
@@ -66,7 +77,10 @@ def test_real_failures_in_words(
         add(tenant, fake_provider)
     assert refused.value.code == code
     assert words in str(refused.value.message)
-    assert str(refused.value.what_we_sent) == f"GET {fake_provider.url.removeprefix('http://')}/v1/models"
+    assert (
+        str(refused.value.what_we_sent)
+        == f"GET {fake_provider.url.removeprefix('http://')}/v1/models"
+    )
     assert not ProviderCredential.objects.exists()
 
 
@@ -74,27 +88,54 @@ def test_a_server_that_is_away_is_unreachable(tenant: Tenant, settings: Any) -> 
     settings.MODELKEEP_EGRESS_ALLOW = ["http://127.0.0.1:9"]
     with pytest.raises(CredentialRefused) as refused:
         services.add_credential(
-            tenant=tenant, actor=COMMAND, provider="openai_compatible", name="Main", values={"base_url": "http://127.0.0.1:9/v1"}
+            tenant=tenant,
+            actor=COMMAND,
+            provider="openai_compatible",
+            name="Main",
+            values={"base_url": "http://127.0.0.1:9/v1"},
         )
-    assert str(refused.value.message).startswith("This server could not connect to 127.0.0.1:9: nothing answers there")
+    assert str(refused.value.message).startswith(
+        "This server could not connect to 127.0.0.1:9: nothing answers there"
+    )
 
 
-def test_keys_of_credentials_and_models_survive_a_rotation(tenant: Tenant, globex: Workspace) -> None:
+def test_keys_of_credentials_and_models_survive_a_rotation(
+    tenant: Tenant, globex: Workspace
+) -> None:
     own = marked_secret("model key")
-    row = make_credential(tenant, provider="openai_compatible", values={"api_key": marked_secret()}, base_url="https://models.example/v1")
+    row = make_credential(
+        tenant,
+        provider="openai_compatible",
+        values={"api_key": marked_secret()},
+        base_url="https://models.example/v1",
+    )
     foreign = make_credential(globex.tenant)
     model = adding.add_model(
-        tenant=tenant, actor=COMMAND, provider="openai_compatible", model="qwen", type="reasoning", values={"api_key": own}, check=False
+        tenant=tenant,
+        actor=COMMAND,
+        provider="openai_compatible",
+        model="qwen",
+        type="reasoning",
+        values={"api_key": own},
+        check=False,
     )
     before = dict(opening.open_access(credential=row, purpose="check").values)
     report = keys.rotate(tenant=tenant, actor=COMMAND)
     assert (report.failed, report.failures) == (0, [])
     keys.forget()
-    changed, model_row = ProviderCredential.objects.get(pk=row.pk), TenantModel.objects.get(pk=model.pk)
+    changed, model_row = (
+        ProviderCredential.objects.get(pk=row.pk),
+        TenantModel.objects.get(pk=model.pk),
+    )
     assert changed.sealed != row.sealed
     assert model_row.sealed != model.sealed
     assert dict(opening.open_access(credential=changed, purpose="check").values) == before
-    assert opening.open_access(credential=changed, purpose="call", model_row=model_row).values["api_key"] == own
+    assert (
+        opening.open_access(credential=changed, purpose="call", model_row=model_row).values[
+            "api_key"
+        ]
+        == own
+    )
     assert keys.verify(tenant=tenant).sealed == 2
     assert KeyOpening.objects.filter(purpose="rotate").count() == 2
     with tenant_scope(globex.tenant):
@@ -104,10 +145,15 @@ def test_keys_of_credentials_and_models_survive_a_rotation(tenant: Tenant, globe
 def test_check_names_rows_of_providers_that_are_gone(tenant: Tenant) -> None:
     assert checks.adapters_are_sound(None) == []
     assert checks.stored_providers_are_known(None, ["default"]) == []
-    assert checks.stored_providers_are_known(None, None) == [], "the database is looked at only where it is asked for"
+    assert checks.stored_providers_are_known(None, None) == [], (
+        "the database is looked at only where it is asked for"
+    )
     ProviderCredential.objects.create(tenant=tenant, provider="gone", name="Old")
     TenantModel.objects.create(tenant=tenant, provider="gone_too", model="m")
-    found = [*checks.stored_providers_are_known(None, ["default"]), *catalog_checks.stored_providers_are_known(None, ["default"])]
+    found = [
+        *checks.stored_providers_are_known(None, ["default"]),
+        *catalog_checks.stored_providers_are_known(None, ["default"]),
+    ]
     assert [message.id for message in found] == ["modelkeep.W101", "modelkeep.W111"]
     assert "gone" in found[0].msg
 

@@ -1,4 +1,6 @@
-"""The asynchronous transport against a socket: waiting, asking on after a stream, ending work that was given up."""
+"""The asynchronous transport against a socket: waiting, asking on after a stream, ending work that
+was given up.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from providers.transport.steps import Steps
 
 
 class Work:
-    """A server that does one job: POST /work, GET /work until it is done, GET /stream, POST /cancel."""
+    """A server that does one job: POST /work, GET /work until it is done, GET /stream, POST
+    /cancel.
+    """
 
     def __init__(self, polls: int = 2) -> None:
         self.polls = polls
@@ -43,20 +47,29 @@ class Work:
 
     async def answer(self, asked: str, writer: asyncio.StreamWriter) -> None:
         if asked == "GET /stream":
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+                b"chunked\r\n\r\n"
+            )
             writer.write(b"5\r\nhello\r\n")
             await writer.drain()
             await asyncio.sleep(0.05)
             writer.write(b"5\r\n over\r\n0\r\n\r\n")
             return
         if asked == "GET /hang":
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+                b"chunked\r\n\r\n5\r\nhello\r\n"
+            )
             return
         if asked == "POST /cancel":
             self.cancelled.set()
         self.polls -= asked == "GET /work"
         body = b'{"done":true}' if self.polls <= 0 else b'{"done":false}'
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
 
 
 class Told:
@@ -79,7 +92,9 @@ class Told:
         return []
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
-        self.next_call = None if b"true" in reply.body else Call("GET", f"{self._origin}/work", delay=0.01)
+        self.next_call = (
+            None if b"true" in reply.body else Call("GET", f"{self._origin}/work", delay=0.01)
+        )
         self.usage = Usage(1, 2)
         return [Frame(reply.body, usage_only=True)]
 
@@ -107,13 +122,17 @@ def steps_of(make: Any, *, seconds: float = 5.0) -> Steps[Any]:
 
 async def run(upstream: Upstream, make: Any, *, seconds: float = 5.0) -> Any:
     deadline = time.monotonic() + seconds
-    return await upstream.run(steps_of(make, seconds=seconds), pool_key="t:1", deadline=deadline, progress=Progress())
+    return await upstream.run(
+        steps_of(make, seconds=seconds), pool_key="t:1", deadline=deadline, progress=Progress()
+    )
 
 
 def polled(origin: str) -> Generator[Call, Reply, Answer]:
     yield Call("POST", f"{origin}/work")
     while True:
-        reply = yield Call("GET", f"{origin}/work", delay=0.02, undo=Call("POST", f"{origin}/cancel"))
+        reply = yield Call(
+            "GET", f"{origin}/work", delay=0.02, undo=Call("POST", f"{origin}/cancel")
+        )
         if b"true" in reply.body:
             return Answer({"done": True})
 

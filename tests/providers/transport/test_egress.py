@@ -1,4 +1,6 @@
-"""The rule of outbound calls: hostile hosts and spellings, special addresses, mixed and changing answers."""
+"""The rule of outbound calls: hostile hosts and spellings, special addresses, mixed and changing
+answers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from hypothesis import strategies as st
 
 from providers.transport import egress
 from providers.transport.addresses import is_public
-from providers.transport.egress import Refused, check_address, check_url, normalise_base_url, resolve_checked
+from providers.transport.egress import (
+    Refused,
+    check_address,
+    check_url,
+    normalise_base_url,
+    resolve_checked,
+)
 from providers.transport.steps import TransportFailure
 
 ALLOW = frozenset({"http://127.0.0.1:9001", "http://models.lan:8000"})
@@ -120,7 +128,13 @@ def test_any_text_is_refused_or_has_one_plain_spelling(text: str) -> None:
 def test_numbers_in_other_spellings_never_pass(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     octets = address.packed
-    for host in (str(number), hex(number), f"0{number:o}", ".".join(map(hex, octets)), f"{octets[0]}.{number & 0xFFFFFF}"):
+    for host in (
+        str(number),
+        hex(number),
+        f"0{number:o}",
+        ".".join(map(hex, octets)),
+        f"{octets[0]}.{number & 0xFFFFFF}",
+    ):
         with pytest.raises(Refused):
             normalise_base_url(f"https://{host}")
 
@@ -134,8 +148,26 @@ SPECIAL = [
     "100::1", "2001::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:1ff::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::1",
     "2620:4f:8000::1", "3fff::1", "4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2606:4700::1%eth0",
 ]  # fmt: skip
-PUBLIC = ["1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
-    "192.0.3.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:200::1", "2001:4860:4860::8888", "2003::1", "2606:4700::1111"]  # fmt: skip
+PUBLIC = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.0",
+    # fmt: skip
+    "192.0.3.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2001:200::1",
+    "2001:4860:4860::8888",
+    "2003::1",
+    "2606:4700::1111",
+]
 
 
 @pytest.mark.parametrize("address", SPECIAL)
@@ -152,7 +184,9 @@ def test_public_addresses(address: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_ours_is_stricter_than_the_standard_library(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_ours_is_stricter_than_the_standard_library(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     if is_public(address):
         assert address.is_global
         assert not address.is_multicast
@@ -210,7 +244,14 @@ def test_an_allowed_origin_reaches_private_addresses_but_never_the_metadata_serv
     check_address("127.0.0.1", origin="http://127.0.0.1:9001", allow=ALLOW)
     check_address("10.0.0.7", origin="http://models.lan:8000", allow=ALLOW)
     check_address("fd00::7", origin="http://models.lan:8000", allow=ALLOW)
-    for address in ("169.254.169.254", "0.0.0.0", "224.0.0.1", "fe80::1", "::ffff:169.254.169.254", "168.63.129.16"):
+    for address in (
+        "169.254.169.254",
+        "0.0.0.0",
+        "224.0.0.1",
+        "fe80::1",
+        "::ffff:169.254.169.254",
+        "168.63.129.16",
+    ):
         with pytest.raises(Refused):
             check_address(address, origin="http://models.lan:8000", allow=ALLOW)
     with pytest.raises(Refused):
@@ -220,19 +261,41 @@ def test_an_allowed_origin_reaches_private_addresses_but_never_the_metadata_serv
 def answers(*addresses: str) -> Any:
     def look_up(_host: str, port: int, *_more: Any) -> list[Any]:
         return [
-            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (address, port),
+            )
+            for address in addresses
         ]
 
     return look_up
 
 
 def resolve(*addresses: str) -> Any:
-    return resolve_checked("example.com", 443, origin="https://example.com:443", allow=ALLOW, look_up=answers(*addresses))
+    return resolve_checked(
+        "example.com",
+        443,
+        origin="https://example.com:443",
+        allow=ALLOW,
+        look_up=answers(*addresses),
+    )
 
 
 def test_all_answers_must_be_public() -> None:
-    assert [answer[4][0] for answer in resolve("1.1.1.1", "2606:4700::1111")] == ["1.1.1.1", "2606:4700::1111"]
-    for mixed in (("1.1.1.1", "127.0.0.1"), ("127.0.0.1", "1.1.1.1"), ("1.1.1.1", "::1"), ("1.1.1.1", "64:ff9b::a00:1"), ("nonsense",)):
+    assert [answer[4][0] for answer in resolve("1.1.1.1", "2606:4700::1111")] == [
+        "1.1.1.1",
+        "2606:4700::1111",
+    ]
+    for mixed in (
+        ("1.1.1.1", "127.0.0.1"),
+        ("127.0.0.1", "1.1.1.1"),
+        ("1.1.1.1", "::1"),
+        ("1.1.1.1", "64:ff9b::a00:1"),
+        ("nonsense",),
+    ):
         with pytest.raises(Refused):
             resolve(*mixed)
 
@@ -243,7 +306,9 @@ def test_a_name_without_an_address() -> None:
 
     for look_up in (unknown, answers()):
         with pytest.raises(TransportFailure) as caught:
-            resolve_checked("example.com", 443, origin="https://example.com:443", allow=(), look_up=look_up)
+            resolve_checked(
+                "example.com", 443, origin="https://example.com:443", allow=(), look_up=look_up
+            )
         assert (caught.value.kind, caught.value.sent) == ("dns", False)
         assert "secret" not in str(caught.value.reason)
 

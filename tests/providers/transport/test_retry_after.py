@@ -43,7 +43,14 @@ DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
             },
             9.0,
         ),
-        ({"x-ratelimit-reset-tokens": "9s", "x-ratelimit-remaining-tokens": "0", "retry-after": "3"}, 3.0),
+        (
+            {
+                "x-ratelimit-reset-tokens": "9s",
+                "x-ratelimit-remaining-tokens": "0",
+                "retry-after": "3",
+            },
+            3.0,
+        ),
         (
             {
                 "anthropic-ratelimit-input-tokens-reset": "2026-11-22T10:00:45Z",
@@ -64,12 +71,19 @@ def test_headers(headers: dict[str, str], seconds: float | None) -> None:
 
 
 def test_an_answer_429_means_that_a_limit_is_spent() -> None:
-    headers = {"x-ratelimit-reset-requests": "2s", "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-tokens": "7s"}
+    headers = {
+        "x-ratelimit-reset-requests": "2s",
+        "x-ratelimit-remaining-requests": "9",
+        "x-ratelimit-reset-tokens": "7s",
+    }
     assert wait_asked_for(Reply(429, headers)) == 2.0
     assert wait_asked_for(Reply(500, headers)) is None
 
 
-@given(text=st.text(max_size=20), name=st.sampled_from(["retry-after", "retry-after-ms", "date", "ratelimit-reset"]))
+@given(
+    text=st.text(max_size=20),
+    name=st.sampled_from(["retry-after", "retry-after-ms", "date", "ratelimit-reset"]),
+)
 def test_any_value(text: str, name: str) -> None:
     seconds = wait_asked_for(Reply(429, {"retry-after": "x", name: text}))
     assert seconds is None or 0 <= seconds <= LONGEST_WAIT

@@ -41,8 +41,18 @@ def two_calls() -> Generator[Call, Reply, list[int]]:
     return [first.status, second.status]
 
 
-def steps_of(make: Any = two_calls, *, deadline: float = 100.0, retries: int = 2, now: float = 0.0) -> Steps[Any]:
-    return Steps(make, errors=openai_errors(), secrets=[KEY], retries=retries, deadline=deadline, clock=lambda: now, random=lambda: 1.0)
+def steps_of(
+    make: Any = two_calls, *, deadline: float = 100.0, retries: int = 2, now: float = 0.0
+) -> Steps[Any]:
+    return Steps(
+        make,
+        errors=openai_errors(),
+        secrets=[KEY],
+        retries=retries,
+        deadline=deadline,
+        clock=lambda: now,
+        random=lambda: 1.0,
+    )
 
 
 def refused(status: int, code: str = "", **headers: str) -> Reply:
@@ -119,7 +129,11 @@ def test_what_surely_was_not_sent_is_repeated_with_growing_pauses(kind: FailureK
     assert pauses == [Pause(0.3125, call), Pause(0.625, call)]  # type: ignore[arg-type]
     with pytest.raises(ProviderError) as caught:
         steps.failed(TransportFailure(kind, Reason("connect"), sent=False))
-    assert (caught.value.failure, caught.value.sent, steps.sent) == (Failure.UNREACHABLE, False, False)
+    assert (caught.value.failure, caught.value.sent, steps.sent) == (
+        Failure.UNREACHABLE,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +158,8 @@ def test_failures_that_end_the_exchange(kind: FailureKind, sent: bool, failure: 
 
 
 @pytest.mark.parametrize(
-    ("status", "sent"), [(400, False), (401, False), (429, False), (503, False), (500, True), (502, True), (504, True)]
+    ("status", "sent"),
+    [(400, False), (401, False), (429, False), (503, False), (500, True), (502, True), (504, True)],
 )
 def test_whether_the_request_may_have_been_processed(status: int, sent: bool) -> None:
     steps = steps_of()
@@ -185,12 +200,25 @@ def test_accepted_statuses_reach_the_wire() -> None:
 
 def test_an_operation_that_is_not_offered() -> None:
     with pytest.raises(CannotExpress) as caught:
-        exchange_for(registry.get("anthropic"), Request(Operation.EMBEDDINGS, "m", {}), Access({}), ModelFacts())
+        exchange_for(
+            registry.get("anthropic"),
+            Request(Operation.EMBEDDINGS, "m", {}),
+            Access({}),
+            ModelFacts(),
+        )
     assert (caught.value.failure, caught.value.sent) == (Failure.BAD_REQUEST, False)
 
 
 @pytest.mark.parametrize(
-    "seen", [KEY, quote(f"a{KEY}&"), base64.b64encode(KEY.encode()).decode(), KEY[3:15], f"Bearer {KEY}", KEY[:-4] + "****"]
+    "seen",
+    [
+        KEY,
+        quote(f"a{KEY}&"),
+        base64.b64encode(KEY.encode()).decode(),
+        KEY[3:15],
+        f"Bearer {KEY}",
+        KEY[:-4] + "****",
+    ],
 )
 def test_no_part_of_a_key_is_shown(seen: str) -> None:
     shown = clean(f"Incorrect key {seen} given", [KEY])
@@ -207,7 +235,10 @@ def test_errors_of_every_step_are_cleaned() -> None:
     with pytest.raises(ProviderError) as caught:
         steps.answered(Reply(400, {}, body))
     error = caught.value
-    assert not any(KEY in str(text) for text in (error, error.message, error.provider_code, error.param, error.args))
+    assert not any(
+        KEY in str(text)
+        for text in (error, error.message, error.provider_code, error.param, error.args)
+    )
 
 
 def test_texts_are_cut_and_without_control_characters() -> None:
@@ -304,7 +335,9 @@ def test_what_ends_the_work_is_known_only_while_it_goes_on() -> None:
 
 def test_a_wire_that_reports_a_failure_leaves_nothing_to_end() -> None:
     def failing() -> Generator[Call, Reply, None]:
-        yield Call("GET", "https://x.example.com/work/1", undo=Call("POST", "https://x.example.com/cancel"))
+        yield Call(
+            "GET", "https://x.example.com/work/1", undo=Call("POST", "https://x.example.com/cancel")
+        )
         raise ProviderError(Failure.ERROR, "It failed.")
 
     steps = steps_of(failing)

@@ -26,12 +26,29 @@ def closed_sessions() -> Iterator[None]:
     sync_client.close_sessions()
 
 
-def chat(fake: FakeProvider, mode: str = "", *, seconds: float = 5.0, base_url: str = "", pool_key: str = "t1:c1") -> str:
+def chat(
+    fake: FakeProvider,
+    mode: str = "",
+    *,
+    seconds: float = 5.0,
+    base_url: str = "",
+    pool_key: str = "t1:c1",
+) -> str:
     provider = registry.get("openai")
     access = Access({"api_key": KEY}, base_url or fake.url)
-    request = Request(Operation.CHAT, f"m@{mode}" if mode else "m", {"messages": [{"role": "user", "content": "Hi"}]})
+    request = Request(
+        Operation.CHAT,
+        f"m@{mode}" if mode else "m",
+        {"messages": [{"role": "user", "content": "Hi"}]},
+    )
     make = exchange_for(provider, request, access, ModelFacts())
-    answer = sync_client.perform(make, provider=provider, pool_key=pool_key, secrets=[KEY], deadline=time.monotonic() + seconds)
+    answer = sync_client.perform(
+        make,
+        provider=provider,
+        pool_key=pool_key,
+        secrets=[KEY],
+        deadline=time.monotonic() + seconds,
+    )
     text: str = answer.body["choices"][0]["message"]["content"]  # type: ignore[union-attr, index]
     return text
 
@@ -69,7 +86,9 @@ def test_a_call(fake_provider: FakeProvider) -> None:
         ("body:404:<html>", Failure.NOT_AN_API, False),
     ],
 )
-def test_misbehaviour(fake_provider: FakeProvider, mode: str, expected: Failure, sent: bool) -> None:
+def test_misbehaviour(
+    fake_provider: FakeProvider, mode: str, expected: Failure, sent: bool
+) -> None:
     error = failure(fake_provider, mode)
     assert (error.failure, error.sent) == (expected, sent)
     assert fake_provider.count == 1
@@ -97,11 +116,16 @@ def test_a_short_retry_after_is_followed(fake_provider: FakeProvider) -> None:
 
 
 def test_a_redirect_gets_no_second_request_and_no_key(fake_provider: FakeProvider) -> None:
-    assert failure(fake_provider, f"redirect:{fake_provider.url}/elsewhere").failure is Failure.NOT_AN_API
+    assert (
+        failure(fake_provider, f"redirect:{fake_provider.url}/elsewhere").failure
+        is Failure.NOT_AN_API
+    )
     assert fake_provider.count == 1
 
 
-def test_nothing_is_taken_from_the_environment(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_nothing_is_taken_from_the_environment(
+    fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     netrc = tmp_path / "netrc"
@@ -111,10 +135,15 @@ def test_nothing_is_taken_from_the_environment(fake_provider: FakeProvider, monk
     assert fake_provider.calls[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_private_addresses_are_refused_without_the_operators_leave(fake_provider: FakeProvider, settings: Any) -> None:
+def test_private_addresses_are_refused_without_the_operators_leave(
+    fake_provider: FakeProvider, settings: Any
+) -> None:
     settings.MODELKEEP_EGRESS_ALLOW = []
     assert failure(fake_provider).failure is Failure.NOT_AN_API
-    settings.MODELKEEP_EGRESS_ALLOW = [fake_provider.url.replace("http:", "https:"), "http://127.0.0.1:1"]
+    settings.MODELKEEP_EGRESS_ALLOW = [
+        fake_provider.url.replace("http:", "https:"),
+        "http://127.0.0.1:1",
+    ]
     assert failure(fake_provider).failure is Failure.NOT_AN_API
     assert fake_provider.count == 0
 
@@ -129,11 +158,20 @@ class Names:
     def __call__(self, host: str, port: int, *_more: Any, **_options: Any) -> list[Any]:
         self.asked.append(host)
         addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses
+        ]
 
 
-def test_a_public_name_that_points_inside_gets_nothing(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    for addresses in (["127.0.0.1"], ["1.1.1.1", "127.0.0.1"], ["169.254.169.254"], ["192.0.0.192"]):
+def test_a_public_name_that_points_inside_gets_nothing(
+    fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for addresses in (
+        ["127.0.0.1"],
+        ["1.1.1.1", "127.0.0.1"],
+        ["169.254.169.254"],
+        ["192.0.0.192"],
+    ):
         monkeypatch.setattr(socket, "getaddrinfo", Names(addresses))
         error = failure(fake_provider, base_url="https://models.example.com")
         assert error.failure is Failure.NOT_AN_API
@@ -141,8 +179,12 @@ def test_a_public_name_that_points_inside_gets_nothing(fake_provider: FakeProvid
     assert fake_provider.count == 0
 
 
-def test_one_look_up_per_connection(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """A name that is changed between check and use finds no gap: what was checked is what is connected to."""
+def test_one_look_up_per_connection(
+    fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """A name that is changed between check and use finds no gap: what was checked is what is
+    connected to.
+    """
     url = f"http://models.example.com:{fake_provider.port}"
     settings.MODELKEEP_EGRESS_ALLOW = [url]
     names = Names(["127.0.0.1"], ["169.254.169.254"])
@@ -151,11 +193,15 @@ def test_one_look_up_per_connection(fake_provider: FakeProvider, monkeypatch: py
     assert names.asked == ["models.example.com"]
     assert chat(fake_provider, base_url=url) == TEXT  # the same connection
     assert names.asked == ["models.example.com"]
-    assert failure(fake_provider, base_url=url, pool_key="t2:c2").failure is Failure.NOT_AN_API  # another tenant's connection
+    assert (
+        failure(fake_provider, base_url=url, pool_key="t2:c2").failure is Failure.NOT_AN_API
+    )  # another tenant's connection
     assert names.asked == ["models.example.com"] * 2
 
 
-def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, settings: Any, fake_provider: FakeProvider) -> None:
+def test_a_slow_resolver_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, fake_provider: FakeProvider
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: time.sleep(2))
     settings.MODELKEEP_CONNECT_TIMEOUT = 0.2
     started = time.monotonic()
@@ -164,7 +210,9 @@ def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, sett
     assert time.monotonic() - started < 1.5
 
 
-def test_a_server_that_is_down_is_tried_three_times(settings: Any, monkeypatch: pytest.MonkeyPatch, fake_provider: FakeProvider) -> None:
+def test_a_server_that_is_down_is_tried_three_times(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, fake_provider: FakeProvider
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -176,7 +224,9 @@ def test_a_server_that_is_down_is_tried_three_times(settings: Any, monkeypatch: 
     assert len(pauses) == 2
 
 
-def test_a_server_without_tls(fake_provider: FakeProvider, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_tls(
+    fake_provider: FakeProvider, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = fake_provider.url.replace("http:", "https:")
     settings.MODELKEEP_EGRESS_ALLOW = [url]
     monkeypatch.setattr(sync_client.time, "sleep", lambda _seconds: None)
@@ -187,7 +237,9 @@ def test_a_server_without_tls(fake_provider: FakeProvider, settings: Any, monkey
 
 
 def test_a_key_that_would_break_a_header_is_not_sent(fake_provider: FakeProvider) -> None:
-    call = Call("GET", f"{fake_provider.url}/v1/models", {"Authorization": f"Bearer {KEY}\r\nX-Evil: 1"})
+    call = Call(
+        "GET", f"{fake_provider.url}/v1/models", {"Authorization": f"Bearer {KEY}\r\nX-Evil: 1"}
+    )
     with pytest.raises(TransportFailure) as caught:
         sync_client.send(call, pool_key="t", deadline=time.monotonic() + 5)
     assert KEY not in str(caught.value)
@@ -196,7 +248,9 @@ def test_a_key_that_would_break_a_header_is_not_sent(fake_provider: FakeProvider
 
 def test_streams_are_not_its_business(fake_provider: FakeProvider) -> None:
     with pytest.raises(ValueError, match="Streams"):
-        sync_client.send(Call("GET", fake_provider.url, stream=True), pool_key="t", deadline=time.monotonic() + 5)
+        sync_client.send(
+            Call("GET", fake_provider.url, stream=True), pool_key="t", deadline=time.monotonic() + 5
+        )
 
 
 def test_sessions_are_few() -> None:

@@ -1,4 +1,6 @@
-"""The contract of every adapter, told as data: tests/providers/cases/<slug>.json (see tests/providers/case.py)."""
+"""The contract of every adapter, told as data: tests/providers/cases/<slug>.json (see
+tests/providers/case.py).
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,33 @@ from tests.providers.case import ALL, PLAYED, Case, parameters
 from tests.providers.driving import Outcome, drive, run
 
 
-def play(case: Case, frame: Callable[[bytes], bytes] = bytes, cut: Any = at_once, made: list[Call] | None = None) -> Outcome:
+def play(
+    case: Case,
+    frame: Callable[[bytes], bytes] = bytes,
+    cut: Any = at_once,
+    made: list[Call] | None = None,
+) -> Outcome:
     """Runs the case's exchange. made: gets its calls. Raises ProviderError."""
     tokens._tokens.clear()
     provider, access = case.provider, case.access
     special = {"list_models": provider.list_models, "check": provider.check}.get(case.operation)
     if special is not None:
-        return drive(lambda: special(provider, access), provider, case.replies(frame), secrets=list(access.values.values()))
+        return drive(
+            lambda: special(provider, access),
+            provider,
+            case.replies(frame),
+            secrets=list(access.values.values()),
+        )
     return run(provider, case.request, access, case.facts, case.replies(frame), cut=cut, made=made)
 
 
 def check(case: Case, *, without: tuple[str, ...] = (), **options: Any) -> None:
     """without: what is not expected this time."""
     if "error" not in case.expect:
-        comparing.compare(play(case, **options), {name: value for name, value in case.expect.items() if name not in without})
+        comparing.compare(
+            play(case, **options),
+            {name: value for name, value in case.expect.items() if name not in without},
+        )
         return
     with pytest.raises(ProviderError) as caught:
         play(case, **options)
@@ -52,7 +67,14 @@ WHOLE_STREAMS = [case for case in STREAMS if "error" not in case.expect]
 
 def stream_of(case: Case) -> bytes:
     """The case's event stream; empty where its provider has none."""
-    return next((reply.body for reply in case.replies() if "text/event-stream" in reply.headers.get("content-type", "")), b"")
+    return next(
+        (
+            reply.body
+            for reply in case.replies()
+            if "text/event-stream" in reply.headers.get("content-type", "")
+        ),
+        b"",
+    )
 
 
 @pytest.mark.parametrize("frame", framing.HOSTILE)
@@ -77,10 +99,16 @@ def test_usage_counts_wherever_a_stream_tells_it(case: Case) -> None:
     if usage is None:
         return
     for places in USAGES.values():
-        check(case, frame=lambda stream, places=places: framing.with_usage(stream, usage, **places), without=("usage_only",))
+        check(
+            case,
+            frame=lambda stream, places=places: framing.with_usage(stream, usage, **places),
+            without=("usage_only",),
+        )
 
 
-BROKEN = b'data: {"error":{"message":"It broke","type":"server_error","param":null,"code":null}}\n\n'
+BROKEN = (
+    b'data: {"error":{"message":"It broke","type":"server_error","param":null,"code":null}}\n\n'
+)
 
 
 @pytest.mark.parametrize("case", parameters(WHOLE_STREAMS))
@@ -111,4 +139,6 @@ def test_every_provider_has_cases_for_each_operation() -> None:
 def test_cases_hold_nothing_that_is_not_read() -> None:
     for case in ALL:
         assert case.told.keys() <= cases.KEYS, str(case)
-        assert "not_supported" in case.told or case.told["expect"].keys() <= comparing.KEYS, str(case)
+        assert "not_supported" in case.told or case.told["expect"].keys() <= comparing.KEYS, str(
+            case
+        )

@@ -1,4 +1,6 @@
-"""Wires against JSON of any shape: a provider's error at worst, never a crash; and what comes out is always one line of JSON."""
+"""Wires against JSON of any shape: a provider's error at worst, never a crash; and what comes out
+is always one line of JSON.
+"""
 
 from __future__ import annotations
 
@@ -77,16 +79,45 @@ NAMES = [
     "flag",
 ]
 WORDS = st.sampled_from(
-    ["user", "assistant", "tool", "system", "text", "tool_use", "thinking", "message_start", "content_block_delta", "content_block_start"]
+    [
+        "user",
+        "assistant",
+        "tool",
+        "system",
+        "text",
+        "tool_use",
+        "thinking",
+        "message_start",
+        "content_block_delta",
+        "content_block_start",
+    ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5) | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6)
+    ),
     max_leaves=25,
 )
 FIRST_API = "wenxin with two keys"
 CHATTING = [
-    *("openai", "azure_openai", "anthropic", "chatglm", "deepseek", "huggingface_hub", "openai_compatible", "minimax", "spark", "tongyi"),
+    *(
+        "openai",
+        "azure_openai",
+        "anthropic",
+        "chatglm",
+        "deepseek",
+        "huggingface_hub",
+        "openai_compatible",
+        "minimax",
+        "spark",
+        "tongyi",
+    ),
     *("wenxin", FIRST_API),
 ]
 
@@ -98,7 +129,12 @@ def ask(slug: str, reply: Reply, *, stream: bool, body: Any = None) -> Any:
         slug, access = "wenxin", Access({"api_key": "k" * 20, "secret_key": "s" * 20})
         replies.insert(0, Reply(200, {}, b'{"access_token":"a"}'))
         tokens._tokens.clear()
-    request = Request(Operation.CHAT, "m", body if body is not None else {"messages": [{"role": "user", "content": "Hi"}]}, stream)
+    request = Request(
+        Operation.CHAT,
+        "m",
+        body if body is not None else {"messages": [{"role": "user", "content": "Hi"}]},
+        stream,
+    )
     return run(registry.get(slug), request, access, ModelFacts(), replies)
 
 
@@ -107,7 +143,11 @@ def ask(slug: str, reply: Reply, *, stream: bool, body: Any = None) -> Any:
 @given(value=JSON, status=st.sampled_from([200, 200, 200, 400, 404, 429, 500]))
 def test_any_answer(slug: str, value: Any, status: int) -> None:
     with suppress(ProviderError):
-        outcome = ask(slug, Reply(status, {"content-type": "application/json"}, orjson.dumps(value)), stream=False)
+        outcome = ask(
+            slug,
+            Reply(status, {"content-type": "application/json"}, orjson.dumps(value)),
+            stream=False,
+        )
         assert isinstance(outcome.answer.body["choices"], list)
 
 
@@ -115,7 +155,10 @@ def test_any_answer(slug: str, value: Any, status: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(JSON, max_size=4))
 def test_any_stream(slug: str, values: list[Any]) -> None:
-    stream = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values) + b"data: [DONE]\n\n"
+    stream = (
+        b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)
+        + b"data: [DONE]\n\n"
+    )
     with suppress(ProviderError):
         outcome = ask(slug, Reply(200, {"content-type": "text/event-stream"}, stream), stream=True)
         for frame in outcome.frames:
@@ -125,19 +168,45 @@ def test_any_stream(slug: str, values: list[Any]) -> None:
 
 @pytest.mark.parametrize("slug", CHATTING)
 @settings(max_examples=60, deadline=None)
-@given(body=st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6), messages=st.lists(JSON, max_size=3))
+@given(
+    body=st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6),
+    messages=st.lists(JSON, max_size=3),
+)
 def test_any_request(slug: str, body: dict[str, Any], messages: list[Any]) -> None:
-    answer = {"id": "1", "type": "message", "content": [], "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    answer = {
+        "id": "1",
+        "type": "message",
+        "content": [],
+        "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}],
+    }
     with suppress(ProviderError):
-        outcome = ask(slug, Reply(200, {}, orjson.dumps(answer)), stream=False, body={**body, "messages": messages})
+        outcome = ask(
+            slug,
+            Reply(200, {}, orjson.dumps(answer)),
+            stream=False,
+            body={**body, "messages": messages},
+        )
         assert isinstance(orjson.loads(outcome.calls[-1].body or b""), dict)
 
 
 @settings(max_examples=60, deadline=None)
-@given(name=st.text(max_size=30), kind=st.text(max_size=30), data=st.binary(max_size=50), field=st.text(max_size=20))
+@given(
+    name=st.text(max_size=30),
+    kind=st.text(max_size=30),
+    data=st.binary(max_size=50),
+    field=st.text(max_size=20),
+)
 def test_no_upload_breaks_out_of_its_form(name: str, kind: str, data: bytes, field: str) -> None:
-    request = Request(Operation.TRANSCRIPTION, "whisper-1", {field: "x"}, upload=Upload(name, kind, data))
-    outcome = run(registry.get("openai"), request, Access({"api_key": "k" * 20}), ModelFacts(), [Reply(200, {}, b'{"text":"a"}')])
+    request = Request(
+        Operation.TRANSCRIPTION, "whisper-1", {field: "x"}, upload=Upload(name, kind, data)
+    )
+    outcome = run(
+        registry.get("openai"),
+        request,
+        Access({"api_key": "k" * 20}),
+        ModelFacts(),
+        [Reply(200, {}, b'{"text":"a"}')],
+    )
     call = outcome.calls[0]
     boundary = call.headers["Content-Type"].partition("boundary=")[2].encode()
     assert call.body is not None

@@ -50,14 +50,20 @@ messages = st.builds(
     st.sampled_from(["", "commentary", "final_answer"]),
 )
 calls = st.builds(
-    lambda name, arguments: {"type": "function_call", "name": name, "arguments": arguments}, words, st.one_of(texts, st.just('{"a":1}'))
+    lambda name, arguments: {"type": "function_call", "name": name, "arguments": arguments},
+    words,
+    st.one_of(texts, st.just('{"a":1}')),
 )
 noise = st.just({"type": "web_search_call", "status": "completed"})
 
 
 def numbered(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {**item, "id": f"item_{number}", **({"call_id": f"call_{number}"} if "call" in item["type"] else {})}
+        {
+            **item,
+            "id": f"item_{number}",
+            **({"call_id": f"call_{number}"} if "call" in item["type"] else {}),
+        }
         for number, item in enumerate(items)
     ]
 
@@ -100,19 +106,33 @@ def pieces(text: str) -> list[str]:
 
 def told(response: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The events in which a server would tell a response."""
-    events: list[dict[str, Any]] = [{"type": "response.created", "response": {**response, "output": [], "usage": None}}]
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**response, "output": [], "usage": None}}
+    ]
     for place, item in enumerate(response["output"]):
         begun = {**item, "status": "in_progress"}
         begun |= {"arguments": ""} if item["type"] == "function_call" else {}
         events.append({"type": "response.output_item.added", "output_index": place, "item": begun})
         for number, part in enumerate(item.get("summary", ())):
-            kind, where = "response.reasoning_summary_text.delta", {"output_index": place, "summary_index": number}
+            kind, where = (
+                "response.reasoning_summary_text.delta",
+                {"output_index": place, "summary_index": number},
+            )
             events += [{"type": kind, **where, "delta": piece} for piece in pieces(part["text"])]
         for number, part in enumerate(item.get("content", ())):
             where = {"output_index": place, "content_index": number}
-            events += [{"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []} for piece in pieces(part["text"])]
+            events += [
+                {"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []}
+                for piece in pieces(part["text"])
+            ]
         for piece in pieces(item.get("arguments", "")):
-            events.append({"type": "response.function_call_arguments.delta", "output_index": place, "delta": piece})
+            events.append(
+                {
+                    "type": "response.function_call_arguments.delta",
+                    "output_index": place,
+                    "delta": piece,
+                }
+            )
         events.append({"type": "response.output_item.done", "output_index": place, "item": item})
     events.append({"type": f"response.{response['status']}", "response": response})
     return events
@@ -127,23 +147,37 @@ def ask(body: Mapping[str, Any], reply: Reply, *, streamed: bool = False) -> Out
 
 
 def whole(response: Mapping[str, Any]) -> Outcome:
-    return ask({"messages": [{"role": "user", "content": "Hi"}]}, Reply(200, JSON, orjson.dumps(response)))
+    return ask(
+        {"messages": [{"role": "user", "content": "Hi"}]}, Reply(200, JSON, orjson.dumps(response))
+    )
 
 
 def streamed(response: Mapping[str, Any]) -> Outcome:
-    return ask({"messages": [{"role": "user", "content": "Hi"}]}, Reply(200, EVENTS, stream(told(response))), streamed=True)
+    return ask(
+        {"messages": [{"role": "user", "content": "Hi"}]},
+        Reply(200, EVENTS, stream(told(response))),
+        streamed=True,
+    )
 
 
 def sent(body: Mapping[str, Any]) -> dict[str, Any]:
     """What is sent for a chat request."""
-    done = {"status": "completed", "output": [{"type": "message", "content": [{"type": "output_text", "text": "ok"}]}]}
+    done = {
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "ok"}]}],
+    }
     return orjson.loads(ask(body, Reply(200, JSON, orjson.dumps(done))).calls[0].body or b"")  # type: ignore[no-any-return]
 
 
 def seen(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message without what only one of the two ways of telling it spells out."""
-    found = {name: message.get(name) or None for name in ("content", "reasoning_content", "provider_blocks")}
-    return found | {"calls": [(call["id"], call["function"]) for call in message.get("tool_calls") or ()]}
+    found = {
+        name: message.get(name) or None
+        for name in ("content", "reasoning_content", "provider_blocks")
+    }
+    return found | {
+        "calls": [(call["id"], call["function"]) for call in message.get("tool_calls") or ()]
+    }
 
 
 @given(responses)
@@ -161,7 +195,9 @@ def test_every_frame_is_a_chunk_in_order(response: dict[str, Any]) -> None:
     assert [frame.usage_only for frame in outcome.frames] == [not chunk.choices for chunk in chunks]
     assert chunks[0].choices[0].delta.role == "assistant"
     choices = [choice for chunk in chunks for choice in chunk.choices]
-    assert [choice.finish_reason for choice in choices if choice.finish_reason] == [outcome.finish_reason]
+    assert [choice.finish_reason for choice in choices if choice.finish_reason] == [
+        outcome.finish_reason
+    ]
     assert choices[-1].finish_reason
     known = -1
     for call in [call for choice in choices for call in choice.delta.tool_calls or ()]:
@@ -189,7 +225,10 @@ def test_what_came_goes_back_as_it_came(output: list[dict[str, Any]]) -> None:
     """Reasoning byte by byte; words and calls with the same texts at the same places."""
     message = streamed({"id": "r", "status": "completed", "output": output}).message
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", **message}]
-    results = [{"role": "tool", "tool_call_id": call["id"], "content": "done"} for call in message.get("tool_calls") or ()]
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": "done"}
+        for call in message.get("tool_calls") or ()
+    ]
     items = sent({"messages": messages + results})["input"][1:]
     came = [item for item in output if item["type"] == "reasoning"]
     assert [item for item in items if item.get("type") == "reasoning"] == came
@@ -198,11 +237,29 @@ def test_what_came_goes_back_as_it_came(output: list[dict[str, Any]]) -> None:
     ]
     if came:
         order = [item["type"] for item in output if item["type"] in ("reasoning", "function_call")]
-        assert [item["type"] for item in items if item.get("type") in ("reasoning", "function_call")] == order
-    back = [(item["call_id"], item["name"], item["arguments"]) for item in items if item.get("type") == "function_call"]
-    assert back == [(item["call_id"], item["name"], item["arguments"]) for item in output if item["type"] == "function_call"]
+        assert [
+            item["type"] for item in items if item.get("type") in ("reasoning", "function_call")
+        ] == order
+    back = [
+        (item["call_id"], item["name"], item["arguments"])
+        for item in items
+        if item.get("type") == "function_call"
+    ]
+    assert back == [
+        (item["call_id"], item["name"], item["arguments"])
+        for item in output
+        if item["type"] == "function_call"
+    ]
     said = "".join(part["text"] for item in output for part in item.get("content", ()))
-    assert "".join(part["text"] for item in items if item.get("role") == "assistant" for part in item["content"]) == said
+    assert (
+        "".join(
+            part["text"]
+            for item in items
+            if item.get("role") == "assistant"
+            for part in item["content"]
+        )
+        == said
+    )
 
 
 # Ill-formed ones.
@@ -216,13 +273,21 @@ def outcome_or_error(attempt: Callable[[], Outcome]) -> Outcome | ProviderError:
 
 
 anything = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), texts),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts,
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=6,
 )
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function", ""])
 parts = st.dictionaries(
-    st.sampled_from(["type", "text", "image_url", "file", "refusal", "url", "prompt_cache_breakpoint"]),
+    st.sampled_from(
+        ["type", "text", "image_url", "file", "refusal", "url", "prompt_cache_breakpoint"]
+    ),
     st.one_of(anything, st.sampled_from(["text", "image_url", "file", "refusal"])),
     max_size=4,
 )
@@ -249,17 +314,47 @@ hostile_messages = st.lists(
     max_size=3,
 )
 FIELDS = (
-    *("tools", "tool_choice", "response_format", "reasoning", "reasoning_effort", "verbosity", "max_tokens", "max_completion_tokens"),
-    *("stop", "n", "logprobs", "modalities", "web_search_options", "stream_options", "functions", "metadata", "logit_bias", "audio"),
+    *(
+        "tools",
+        "tool_choice",
+        "response_format",
+        "reasoning",
+        "reasoning_effort",
+        "verbosity",
+        "max_tokens",
+        "max_completion_tokens",
+    ),
+    *(
+        "stop",
+        "n",
+        "logprobs",
+        "modalities",
+        "web_search_options",
+        "stream_options",
+        "functions",
+        "metadata",
+        "logit_bias",
+        "audio",
+    ),
 )
 
 
 @settings(max_examples=300)
-@given(hostile_messages, st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3), st.booleans())
-def test_no_request_breaks_the_translation(messages: list[Any], fields: dict[str, Any], is_stream: bool) -> None:
-    reply = Reply(200, EVENTS, stream(told({"status": "completed", "output": []}))) if is_stream else None
+@given(
+    hostile_messages, st.dictionaries(st.sampled_from(FIELDS), anything, max_size=3), st.booleans()
+)
+def test_no_request_breaks_the_translation(
+    messages: list[Any], fields: dict[str, Any], is_stream: bool
+) -> None:
+    reply = (
+        Reply(200, EVENTS, stream(told({"status": "completed", "output": []})))
+        if is_stream
+        else None
+    )
     reply = reply or Reply(200, JSON, b'{"status":"completed","output":[]}')
-    outcome = outcome_or_error(lambda: ask({"messages": messages, **fields}, reply, streamed=is_stream))
+    outcome = outcome_or_error(
+        lambda: ask({"messages": messages, **fields}, reply, streamed=is_stream)
+    )
     if isinstance(outcome, ProviderError):
         assert outcome.message
         assert outcome.sent is False
@@ -268,13 +363,44 @@ def test_no_request_breaks_the_translation(messages: list[Any], fields: dict[str
 
 
 KINDS = (
-    *("response.created", "response.output_text.delta", "response.function_call_arguments.delta", "response.output_item.added"),
-    *("response.output_item.done", "response.reasoning_summary_text.delta", "response.refusal.delta", "response.completed"),
-    *("response.output_text.annotation.added", "response.failed", "response.incomplete", "error", "response.never.heard.of"),
+    *(
+        "response.created",
+        "response.output_text.delta",
+        "response.function_call_arguments.delta",
+        "response.output_item.added",
+    ),
+    *(
+        "response.output_item.done",
+        "response.reasoning_summary_text.delta",
+        "response.refusal.delta",
+        "response.completed",
+    ),
+    *(
+        "response.output_text.annotation.added",
+        "response.failed",
+        "response.incomplete",
+        "error",
+        "response.never.heard.of",
+    ),
 )
 items = st.dictionaries(
-    st.sampled_from(["type", "id", "call_id", "name", "arguments", "content", "summary", "encrypted_content", "phase", "input"]),
-    st.one_of(anything, st.sampled_from(["function_call", "custom_tool_call", "message", "reasoning"])),
+    st.sampled_from(
+        [
+            "type",
+            "id",
+            "call_id",
+            "name",
+            "arguments",
+            "content",
+            "summary",
+            "encrypted_content",
+            "phase",
+            "input",
+        ]
+    ),
+    st.one_of(
+        anything, st.sampled_from(["function_call", "custom_tool_call", "message", "reasoning"])
+    ),
     max_size=6,
 )
 hostile_events = st.one_of(
@@ -313,11 +439,15 @@ hostile_events = st.one_of(
 
 @settings(max_examples=300)
 @given(st.lists(hostile_events, max_size=5))
-@example([{"type": "response.output_item.added", "output_index": {}, "item": {"type": "function_call"}}])
+@example(
+    [{"type": "response.output_item.added", "output_index": {}, "item": {"type": "function_call"}}]
+)
 @example([{"type": "response.completed"}, {"type": "error"}])
 def test_no_stream_breaks_the_decoder(events: list[Any]) -> None:
     reply = Reply(200, EVENTS, stream(events))
-    outcome = outcome_or_error(lambda: ask({"messages": [{"role": "user", "content": "Hi"}]}, reply, streamed=True))
+    outcome = outcome_or_error(
+        lambda: ask({"messages": [{"role": "user", "content": "Hi"}]}, reply, streamed=True)
+    )
     if isinstance(outcome, ProviderError):
         assert outcome.message
     else:
@@ -329,11 +459,17 @@ def test_no_stream_breaks_the_decoder(events: list[Any]) -> None:
 @settings(max_examples=200)
 @given(
     st.one_of(
-        anything, st.dictionaries(st.sampled_from(["status", "output", "usage", "id", "error"]), st.one_of(anything, st.lists(items)))
+        anything,
+        st.dictionaries(
+            st.sampled_from(["status", "output", "usage", "id", "error"]),
+            st.one_of(anything, st.lists(items)),
+        ),
     )
 )
 def test_no_answer_breaks_the_translation(body: Any) -> None:
-    outcome = outcome_or_error(lambda: whole(body | {"status": "completed"} if isinstance(body, dict) else body))
+    outcome = outcome_or_error(
+        lambda: whole(body | {"status": "completed"} if isinstance(body, dict) else body)
+    )
     if isinstance(outcome, ProviderError):
         assert outcome.message
     else:
@@ -351,9 +487,21 @@ def test_decoding_is_cheap(kind: str) -> None:
         "logprobs": [],
         "obfuscation": "abcdefgh",
     }
-    event["type"] = "response.output_text.delta" if kind == "text" else "response.function_call_arguments.delta"
+    event["type"] = (
+        "response.output_text.delta" if kind == "text" else "response.function_call_arguments.delta"
+    )
     decoder = ResponseDecoder(OPENAI.errors)
-    decoder.feed(stream(told({"id": "r", "status": "completed", "output": numbered([{"type": "function_call", "name": "f"}])})[:2]))
+    decoder.feed(
+        stream(
+            told(
+                {
+                    "id": "r",
+                    "status": "completed",
+                    "output": numbered([{"type": "function_call", "name": "f"}]),
+                }
+            )[:2]
+        )
+    )
     data = stream([event]) * 2000
     started = time.process_time()
     frames = decoder.feed(data)

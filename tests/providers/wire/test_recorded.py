@@ -1,4 +1,6 @@
-"""Every recording of real traffic is a case of its provider, or says why not; the table of them ends the test run."""
+"""Every recording of real traffic is a case of its provider, or says why not; the table of them
+ends the test run.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,16 @@ def table(results: dict[str, dict[str, str]]) -> str:
     notes: list[str] = []
     for slug, named in sorted(results.items()):
         words = [text.partition(":")[0] for text in named.values()]
-        lines.append(f"{slug:<18} {words.count(''):>6} {words.count('not supported'):>14} {words.count('failed'):>7}")
+        lines.append(
+            f"{slug:<18} {words.count(''):>6} {words.count('not supported'):>14} {words.count('failed'):>7}"
+        )
         notes += [f"  {name:<46} {text}" for name, text in named.items() if text]
     return "\n".join([*lines, *notes])
 
 
-def test_every_recording_passes_or_says_why_not(record_property: Callable[[str, object], None]) -> None:
+def test_every_recording_passes_or_says_why_not(
+    record_property: Callable[[str, object], None],
+) -> None:
     told: dict[str, list[Case]] = defaultdict(list)
     for case in ALL:
         for name in case.recorded:
@@ -46,10 +52,19 @@ def test_every_recording_passes_or_says_why_not(record_property: Callable[[str, 
     results: dict[str, dict[str, str]] = defaultdict(dict)
     for name, slug in found.items():
         cases = [case for case in told[name] if case.slug == slug]
-        results[slug][name] = next(filter(None, map(outcome_of, cases)), "") if cases else "failed: there is no case for it"
+        results[slug][name] = (
+            next(filter(None, map(outcome_of, cases)), "")
+            if cases
+            else "failed: there is no case for it"
+        )
     record_property("recorded traffic", table(results))
     assert told.keys() <= found.keys()
-    assert not [name for named in results.values() for name, text in named.items() if text.startswith("failed")]
+    assert not [
+        name
+        for named in results.values()
+        for name, text in named.items()
+        if text.startswith("failed")
+    ]
 
 
 def test_thinking_can_be_replayed() -> None:
@@ -59,10 +74,18 @@ def test_thinking_can_be_replayed() -> None:
     [block] = message["provider_blocks"]
     assert (block["type"], block["thinking"]) == ("thinking", message["reasoning_content"])
     assert len(block["signature"]) > 50
-    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", **message}, {"role": "user", "content": "more"}]
-    asked = Case("anthropic", {"recorded": "anthropic/message_2024", "body": {"messages": messages}})
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", **message},
+        {"role": "user", "content": "more"},
+    ]
+    asked = Case(
+        "anthropic", {"recorded": "anthropic/message_2024", "body": {"messages": messages}}
+    )
     assert json.loads(play(asked).calls[0].body or b"")["messages"][1]["content"][0] == block
 
 
 def test_every_folder_belongs_to_a_provider() -> None:
-    assert {slug for slug, _name in recordings.names()} <= {provider.slug for provider in registry.all_providers()}
+    assert {slug for slug, _name in recordings.names()} <= {
+        provider.slug for provider in registry.all_providers()
+    }

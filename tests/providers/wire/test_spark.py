@@ -1,4 +1,6 @@
-"""iFLYTEK Spark, as far as cases cannot tell it: signatures, which hold a date, and which keys make a whole set."""
+"""iFLYTEK Spark, as far as cases cannot tell it: signatures, which hold a date, and which keys make
+a whole set.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def verified(url: str, secret: str) -> dict[str, str]:
     """What the host does with a signed URL: its parts, once the signature is right."""
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    told = dict(piece.split("=", 1) for piece in base64.b64decode(query["authorization"]).decode().split(", "))
+    told = dict(
+        piece.split("=", 1)
+        for piece in base64.b64decode(query["authorization"]).decode().split(", ")
+    )
     line = f"host: {query['host']}\ndate: {query['date']}\nPOST {parts.path} HTTP/1.1"
     wanted = hmac.new(secret.encode(), line.encode(), hashlib.sha256).digest()
     assert base64.b64decode(told["signature"].strip('"')) == wanted
@@ -49,7 +54,11 @@ def verified(url: str, secret: str) -> dict[str, str]:
 def test_the_date_of_a_signature_is_greenwich_time_everywhere() -> None:
     told = verified(signed("https://emb-cn-huabei-1.xf-yun.com/", "key", SECRET, NOON), SECRET)
     assert told["date"] == "Sun, 22 Nov 2026 12:00:00 GMT"
-    assert (told["host"], told["api_key"], told["algorithm"]) == ("emb-cn-huabei-1.xf-yun.com", "key", "hmac-sha256")
+    assert (told["host"], told["api_key"], told["algorithm"]) == (
+        "emb-cn-huabei-1.xf-yun.com",
+        "key",
+        "hmac-sha256",
+    )
     assert told["headers"] == "host date request-line"
     assert SECRET not in signed("https://emb-cn-huabei-1.xf-yun.com/", "key", SECRET, NOON)
 
@@ -66,7 +75,9 @@ def test_the_date_of_a_signature_is_greenwich_time_everywhere() -> None:
 def test_a_relay_is_asked_itself_for_embeddings(base_url: str, host: str) -> None:
     provider = registry.get("spark")
     access = Access({"app_id": "a", "api_key": "key", "api_secret": SECRET}, base_url)
-    call = next(provider.operations[Operation.EMBEDDINGS](provider, _embedding(), access, ModelFacts()))
+    call = next(
+        provider.operations[Operation.EMBEDDINGS](provider, _embedding(), access, ModelFacts())
+    )
     assert call.url.startswith(f"{host}/?authorization=")
     verified(call.url, SECRET)
 
@@ -80,8 +91,14 @@ def _embedding() -> Request:
     [
         ((), "Fill in the APIPassword, or APIKey and APISecret."),
         (("api_key",), "APIKey and APISecret go together: fill in both, or the APIPassword alone."),
-        (("api_secret",), "APIKey and APISecret go together: fill in both, or the APIPassword alone."),
-        (("api_password", "api_key"), "APIKey and APISecret go together: fill in both, or the APIPassword alone."),
+        (
+            ("api_secret",),
+            "APIKey and APISecret go together: fill in both, or the APIPassword alone.",
+        ),
+        (
+            ("api_password", "api_key"),
+            "APIKey and APISecret go together: fill in both, or the APIPassword alone.",
+        ),
         (("api_password",), ""),
         (("api_key", "api_secret"), ""),
     ],
@@ -99,4 +116,6 @@ def test_one_way_in_must_be_whole(acme: Workspace, fields: tuple[str, ...], word
 
 def _draft(tenant: Tenant, fields: tuple[str, ...]) -> None:
     values = {name: marked_secret(f"spark {name}") for name in fields} | {"app_id": "5f2d1a3b"}
-    drafts.store_unchecked(tenant=tenant, actor=COMMAND, provider="spark", name="Spark", values=values)
+    drafts.store_unchecked(
+        tenant=tenant, actor=COMMAND, provider="spark", name="Spark", values=values
+    )

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from providers.declaration.errors import ProviderError
 from providers.wire.sse import MAX_LINE, EventParser
 
-LINE = st.text(alphabet=st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=20)
+LINE = st.text(
+    alphabet=st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=20
+)
 EVENTS = st.lists(
-    st.tuples(st.one_of(st.none(), LINE.filter(lambda name: not name.startswith(" "))), st.lists(LINE, min_size=1, max_size=3)), max_size=6
+    st.tuples(
+        st.one_of(st.none(), LINE.filter(lambda name: not name.startswith(" "))),
+        st.lists(LINE, min_size=1, max_size=3),
+    ),
+    max_size=6,
 )
 
 
@@ -36,13 +42,17 @@ def parsed(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 @given(EVENTS, st.sampled_from(["\n", "\r\n", "\r"]), st.lists(st.integers(0, 10_000), max_size=8))
-def test_what_is_written_is_read_however_it_is_cut(events: list[tuple[str | None, list[str]]], end: str, places: list[int]) -> None:
+def test_what_is_written_is_read_however_it_is_cut(
+    events: list[tuple[str | None, list[str]]], end: str, places: list[int]
+) -> None:
     expected = [((name or "").encode(), "\n".join(data).encode()) for name, data in events]
     assert parsed(cut_at(written(events, end), places)) == expected
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 10_000), max_size=8))
-def test_any_bytes_give_the_same_events_however_they_are_cut(data: bytes, places: list[int]) -> None:
+def test_any_bytes_give_the_same_events_however_they_are_cut(
+    data: bytes, places: list[int]
+) -> None:
     assert parsed(cut_at(data, places)) == parsed([data])
 
 

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 
 from providers.declaration.spec import Reply
 from providers.wire.openai.errors import openai_errors
-from providers.wire.think_tags import ThinkSplitter, split_thinking, thinking_stream_of, tidy_thinking
+from providers.wire.think_tags import (
+    ThinkSplitter,
+    split_thinking,
+    thinking_stream_of,
+    tidy_thinking,
+)
 from tests.providers.driving import joined
 
-TEXTS = st.lists(st.sampled_from(["<think>", "</think>", "<", "</", "think", ">", "\n", " ", "a", "é"]), max_size=12).map("".join)
+TEXTS = st.lists(
+    st.sampled_from(["<think>", "</think>", "<", "</", "think", ">", "\n", " ", "a", "é"]),
+    max_size=12,
+).map("".join)
 CHUNKS = Reply(200, {"content-type": "text/event-stream"})
 
 
@@ -50,7 +58,10 @@ def cut(text: str, places: list[int]) -> list[str]:
 def test_cutting_changes_nothing(text: str, places: list[int]) -> None:
     splitter = ThinkSplitter()
     parts = [splitter.feed(piece) for piece in cut(text, places)] + [splitter.finish()]
-    assert ("".join(part[0] for part in parts), "".join(part[1] for part in parts)) == split_thinking(text)
+    assert (
+        "".join(part[0] for part in parts),
+        "".join(part[1] for part in parts),
+    ) == split_thinking(text)
 
 
 @given(text=TEXTS)
@@ -67,9 +78,13 @@ def chunk(index: int = 0, **delta: Any) -> dict[str, Any]:
     return {"id": "1", "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
 
 
-def streamed(chunks: list[dict[str, Any]], *, end: bytes = b"data: [DONE]\n\n") -> tuple[dict[str, Any], int]:
+def streamed(
+    chunks: list[dict[str, Any]], *, end: bytes = b"data: [DONE]\n\n"
+) -> tuple[dict[str, Any], int]:
     decoder = thinking_stream_of(CHUNKS, openai_errors())
-    frames = [frame for one in chunks for frame in decoder.feed(b"data: " + orjson.dumps(one) + b"\n\n")]
+    frames = [
+        frame for one in chunks for frame in decoder.feed(b"data: " + orjson.dumps(one) + b"\n\n")
+    ]
     frames += [*decoder.feed(end), *decoder.finish()]
     message = joined([orjson.loads(frame.data) for frame in frames])
     return message, decoder.output_characters
@@ -87,14 +102,28 @@ def test_streams_say_what_whole_answers_say(text: str, places: list[int], ends: 
 
 
 def test_a_server_that_tells_reasoning_apart_is_left_alone() -> None:
-    message, _characters = streamed([chunk(content=""), chunk(reasoning_content="hm"), chunk(content="<think>"), chunk(content="x")])
+    message, _characters = streamed(
+        [
+            chunk(content=""),
+            chunk(reasoning_content="hm"),
+            chunk(content="<think>"),
+            chunk(content="x"),
+        ]
+    )
     assert (message["reasoning_content"], message["content"]) == ("hm", "<think>x")
 
 
 def test_choices_are_parted_each_for_itself() -> None:
     decoder = thinking_stream_of(CHUNKS, openai_errors())
-    pieces = [chunk(content="plain"), chunk(1, content="<think>a"), chunk(content="<think>"), chunk(1, content="b</think>c")]
-    frames = [frame for one in pieces for frame in decoder.feed(b"data: " + orjson.dumps(one) + b"\n\n")]
+    pieces = [
+        chunk(content="plain"),
+        chunk(1, content="<think>a"),
+        chunk(content="<think>"),
+        chunk(1, content="b</think>c"),
+    ]
+    frames = [
+        frame for one in pieces for frame in decoder.feed(b"data: " + orjson.dumps(one) + b"\n\n")
+    ]
     deltas = [orjson.loads(frame.data)["choices"][0]["delta"] for frame in frames]
     assert deltas == [
         {"content": "plain"},
@@ -105,14 +134,31 @@ def test_choices_are_parted_each_for_itself() -> None:
 
 
 def test_one_body_instead_of_a_stream() -> None:
-    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "<think>a</think>b"}, "finish_reason": "stop"}]}
+    body = {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "<think>a</think>b"},
+                "finish_reason": "stop",
+            }
+        ]
+    }
     decoder = thinking_stream_of(Reply(200, {"content-type": "application/json"}), openai_errors())
     decoder.feed(orjson.dumps(body))
     message = joined([orjson.loads(frame.data) for frame in decoder.finish()])
     assert (message["reasoning_content"], message["content"]) == ("a", "b")
 
 
-@pytest.mark.parametrize("message", [None, "text", {"content": None}, {"content": [1]}, {"content": "<think>a", "reasoning_content": "b"}])
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        "text",
+        {"content": None},
+        {"content": [1]},
+        {"content": "<think>a", "reasoning_content": "b"},
+    ],
+)
 def test_messages_without_tags_stay(message: Any) -> None:
     body = {"choices": [{"message": message}]}
     assert not tidy_thinking(body)

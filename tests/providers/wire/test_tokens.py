@@ -26,7 +26,9 @@ def read(reply: Reply) -> tuple[str, float]:
     return body["access_token"], body["expires_in"]
 
 
-def ask(parts: tuple[str, ...], *, now: float, answer: str = "t1", lives: float = 3600) -> tuple[str, bool]:
+def ask(
+    parts: tuple[str, ...], *, now: float, answer: str = "t1", lives: float = 3600
+) -> tuple[str, bool]:
     """(token, whether a call was made)."""
     exchange: Generator[Call, Reply, str] = fetched_token(parts, ASK, read, clock=lambda: now)
     try:

@@ -1,4 +1,6 @@
-"""Operators' pages: plans are changed by the services, credits by grants with a reason, the ledger by nobody."""
+"""Operators' pages: plans are changed by the services, credits by grants with a reason, the ledger
+by nobody.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,13 @@ def url(model: str, page: str = "changelist", *args) -> str:
 def test_a_plan_is_set_up_on_its_page(page: Client, tenant: Tenant) -> None:
     plan = TrialPlan.objects.get(slug="openai")
     secret = marked_secret()
-    form = {"label": "OpenAI", "limit": "20", "is_on": "on", "models": "gpt-4o\nft:x=5\n", "credential_api_key": secret}
+    form = {
+        "label": "OpenAI",
+        "limit": "20",
+        "is_on": "on",
+        "models": "gpt-4o\nft:x=5\n",
+        "credential_api_key": secret,
+    }
     answer = page.post(url("trialplan", "change", plan.pk), form)
     assert answer.status_code == 302, answer.content.decode()
     plan.refresh_from_db()
@@ -63,13 +71,20 @@ def test_a_plan_is_made_and_nonsense_refused(page: Client) -> None:
 
 
 def grant(page: Client, pool: CreditPool, action: str = "grant_credits", **form: str) -> str:
-    data = {"action": action, "index": "0", "_selected_action": [pool.pk], "confirmed": "yes"} | form
+    data = {
+        "action": action,
+        "index": "0",
+        "_selected_action": [pool.pk],
+        "confirmed": "yes",
+    } | form
     return page.post(url("creditpool"), data, follow=True).content.decode()
 
 
 def test_credits_are_granted_with_a_reason_only(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    first = page.post(url("creditpool"), {"action": "grant_credits", "index": "0", "_selected_action": [pool.pk]})
+    first = page.post(
+        url("creditpool"), {"action": "grant_credits", "index": "0", "_selected_action": [pool.pk]}
+    )
     assert 'name="reason"' in first.content.decode()
     assert "This field is required" in grant(page, pool, credits="5", reason="")
     assert "other than 0" in grant(page, pool, credits="0", reason="goodwill")
@@ -100,19 +115,30 @@ def test_credits_are_granted_from_the_list_of_workspaces(page: Client, tenant: T
     address = reverse("admin:tenants_tenant_changelist")
     assert 'name="plan"' in page.post(address, data).content.decode()
     form = {"confirmed": "yes", "plan": pool.plan_id, "credits": "7", "reason": "conference"}
-    assert "Credits of 1 workspace changed" in page.post(address, data | form, follow=True).content.decode()
+    assert (
+        "Credits of 1 workspace changed"
+        in page.post(address, data | form, follow=True).content.decode()
+    )
     assert Grant.objects.get(amount=7).reason == "conference"
 
 
-def test_retired_models_are_told_and_replaced_on_demand(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retired_models_are_told_and_replaced_on_demand(
+    page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = {"old": "new", "older": "", "oldest": "kept"}
 
     def retired(provider: str, models: Collection[str]) -> list[ports.RetiredModel]:
-        return [ports.RetiredModel(model, date(2024, 9, 13), known[model]) for model in models if model in known]
+        return [
+            ports.RetiredModel(model, date(2024, 9, 13), known[model])
+            for model in models
+            if model in known
+        ]
 
     monkeypatch.setattr(ports._registered, "retired", retired)
     plan = TrialPlan.objects.get(slug="openai")
-    plans.update_plan(actor=COMMAND, plan=plan, models={"old": 3, "older": 1, "oldest": 2, "kept": 5})
+    plans.update_plan(
+        actor=COMMAND, plan=plan, models={"old": 3, "older": 1, "oldest": 2, "kept": 5}
+    )
     shown = page.get(url("trialplan", "change", plan.pk)).content.decode()
     assert "old (2024-09-13): use new" in shown
     assert 'name="successors"' in shown
@@ -121,7 +147,11 @@ def test_retired_models_are_told_and_replaced_on_demand(page: Client, monkeypatc
     page.post(url("trialplan", "change", plan.pk), form)
     assert {row.model for row in plan.models.all()} == {"old", "older", "oldest", "kept"}
     page.post(url("trialplan", "change", plan.pk), form | {"successors": "on"})
-    assert {row.model: row.credits for row in plan.models.all()} == {"new": 3, "older": 1, "kept": 5}
+    assert {row.model: row.credits for row in plan.models.all()} == {
+        "new": 3,
+        "older": 1,
+        "kept": 5,
+    }
     assert 'name="successors"' not in page.get(url("trialplan", "change", plan.pk)).content.decode()
 
 
@@ -168,7 +198,9 @@ def test_the_ledger_is_downloaded(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
     services.settle(hold_id=services.hold(request_for(pool)).hold_id, record=record_for(tenant))
     record = CallRecord.objects.get()
-    answer = page.post(url("callrecord"), {"action": "export", "_selected_action": [str(record.pk)]})
+    answer = page.post(
+        url("callrecord"), {"action": "export", "_selected_action": [str(record.pk)]}
+    )
     text = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
     assert text[0].startswith("time,workspace,request_id")
     assert record.request_id in text[1]

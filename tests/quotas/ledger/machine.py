@@ -1,4 +1,6 @@
-"""A model of the ledger in plain Python, driven beside the real one; rows and states are compared after each step."""
+"""A model of the ledger in plain Python, driven beside the real one; rows and states are compared
+after each step.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class ModelPool:
 
     limit: int
     holds: dict[str, ModelHold] = field(default_factory=dict)
-    records: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # key -> credits, status, error code
+    records: dict[str, tuple[int, str, str]] = field(
+        default_factory=dict
+    )  # key -> credits, status, error code
     grants: list[int] = field(default_factory=list)
 
     @property
@@ -77,7 +81,10 @@ class LedgerMachine(RuleBasedStateMachine):
             context.__enter__()
         self.now = START
         plan = make_plan(limit=5)
-        self.rows = [make_pool(make_tenant(slug, with_keys=False), limit=5, plan=plan) for slug in ("one", "two")]
+        self.rows = [
+            make_pool(make_tenant(slug, with_keys=False), limit=5, plan=plan)
+            for slug in ("one", "two")
+        ]
         self.models = [ModelPool(5, grants=[5]) for _row in self.rows]
 
     def teardown(self) -> None:
@@ -90,18 +97,32 @@ class LedgerMachine(RuleBasedStateMachine):
         holds = sorted(self.models[number].holds.items())
         return holds[pick % len(holds)] if holds else ("a", None)
 
-    # -- steps --------------------------------------------------------------------------------------------------------
+    # -- steps
+    # ----------------------------------------------------------------------------------------------
 
-    @rule(number=POOLS, key=KEYS, amount=st.integers(1, 4), fingerprint=st.sampled_from("xy"), seconds=st.sampled_from((5, 300)))
+    @rule(
+        number=POOLS,
+        key=KEYS,
+        amount=st.integers(1, 4),
+        fingerprint=st.sampled_from("xy"),
+        seconds=st.sampled_from((5, 300)),
+    )
     def hold(self, number: int, key: str, amount: int, fingerprint: str, seconds: int) -> None:
         row, model = self.rows[number], self.models[number]
-        request = request_for(row, key, amount=amount, fingerprint=fingerprint, deadline_seconds=seconds)
+        request = request_for(
+            row, key, amount=amount, fingerprint=fingerprint, deadline_seconds=seconds
+        )
         result = services.hold(request, now=self.now)
         known = model.holds.get(key)
         if known is None and model.left >= amount:
             expected, known = (
                 HoldState.HELD,
-                ModelHold(request.hold_id, amount, fingerprint, self.now + timedelta(seconds=seconds) + MARGIN),
+                ModelHold(
+                    request.hold_id,
+                    amount,
+                    fingerprint,
+                    self.now + timedelta(seconds=seconds) + MARGIN,
+                ),
             )
             model.holds[key] = known
         elif known is None:
@@ -130,14 +151,39 @@ class LedgerMachine(RuleBasedStateMachine):
         key, known = self._picked(number, pick)
         used = None if share is None or known is None else min(share, known.amount)
         charged = known.amount if known and used is None else used or 0
-        self._finish(number, key, "settled", charged, lambda given: services.settle(used=used, **given), ("ok", ""), "")
+        self._finish(
+            number,
+            key,
+            "settled",
+            charged,
+            lambda given: services.settle(used=used, **given),
+            ("ok", ""),
+            "",
+        )
 
     @rule(number=POOLS, pick=PICKS)
     def void(self, number: int, pick: int) -> None:
         key, _known = self._picked(number, pick)
-        self._finish(number, key, "voided", 0, lambda given: services.void(reason="broken", **given), ("error", "broken"), "broken")
+        self._finish(
+            number,
+            key,
+            "voided",
+            0,
+            lambda given: services.void(reason="broken", **given),
+            ("error", "broken"),
+            "broken",
+        )
 
-    def _finish(self, number: int, key: str, state: str, used: int, call: Any, outcome: tuple[str, str], reason: str) -> None:
+    def _finish(
+        self,
+        number: int,
+        key: str,
+        state: str,
+        used: int,
+        call: Any,
+        outcome: tuple[str, str],
+        reason: str,
+    ) -> None:
         row, model = self.rows[number], self.models[number]
         known = model.holds.get(key)
         record = record_for(row.tenant, status=outcome[0], error_code=outcome[1])
@@ -201,7 +247,8 @@ class LedgerMachine(RuleBasedStateMachine):
         with pytest.raises(UnknownHold):
             services.settle(hold_id=known.id, record=record_for(foreign))
 
-    # -- comparison ---------------------------------------------------------------------------------------------------
+    # -- comparison
+    # ----------------------------------------------------------------------------------------------
 
     @invariant()
     def rows_agree(self) -> None:
@@ -209,7 +256,16 @@ class LedgerMachine(RuleBasedStateMachine):
             row.refresh_from_db()
             assert (row.limit, row.settled, row.held) == (model.limit, model.settled, model.held)
             holds = {
-                hold.key: ModelHold(hold.pk, hold.amount, hold.fingerprint, hold.expires, hold.state, hold.used, hold.reason, hold.sent)
+                hold.key: ModelHold(
+                    hold.pk,
+                    hold.amount,
+                    hold.fingerprint,
+                    hold.expires,
+                    hold.state,
+                    hold.used,
+                    hold.reason,
+                    hold.sent,
+                )
                 for hold in Hold.objects.filter(pool=row)
             }
             assert holds == model.holds
@@ -218,10 +274,18 @@ class LedgerMachine(RuleBasedStateMachine):
                 for record in CallRecord.objects.filter(tenant=row.tenant).select_related("hold")
             }
             assert records == model.records
-            assert sorted(Grant.objects.filter(pool=row).values_list("amount", flat=True)) == sorted(model.grants)
+            assert sorted(
+                Grant.objects.filter(pool=row).values_list("amount", flat=True)
+            ) == sorted(model.grants)
 
     @invariant()
     def audit_agrees(self) -> None:
         grace = timedelta(seconds=grace_seconds())
-        late = any(hold.state == "held" and hold.expires + grace < self.now for model in self.models for hold in model.holds.values())
-        assert {violation.invariant for violation in invariants.audit(now=self.now)} == ({"I6"} if late else set())
+        late = any(
+            hold.state == "held" and hold.expires + grace < self.now
+            for model in self.models
+            for hold in model.holds.values()
+        )
+        assert {violation.invariant for violation in invariants.audit(now=self.now)} == (
+            {"I6"} if late else set()
+        )

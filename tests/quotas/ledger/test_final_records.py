@@ -1,4 +1,6 @@
-"""The database refuses to change or delete a call record, whoever asks, and tests can still empty their tables."""
+"""The database refuses to change or delete a call record, whoever asks, and tests can still empty
+their tables.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,11 @@ def written(pool: CreditPool, tenant: Tenant) -> None:
 @pytest.mark.usefixtures("written")
 @pytest.mark.parametrize("statement", REFUSED)
 def test_sql_is_refused(statement: str) -> None:
-    with pytest.raises(DatabaseError, match="call records are final"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match="call records are final"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     with all_tenants():
         assert CallRecord.objects.filter(status="ok", cost=None).count() == 2
@@ -40,7 +46,12 @@ def test_the_orm_is_refused(tenant: Tenant) -> None:
     with all_tenants():
         row = CallRecord.objects.order_by("id").first()
         row.credits = 0
-        for change in (row.save, row.delete, CallRecord.objects.all().delete, lambda: CallRecord.objects.update(model="x")):
+        for change in (
+            row.save,
+            row.delete,
+            CallRecord.objects.all().delete,
+            lambda: CallRecord.objects.update(model="x"),
+        ):
             with pytest.raises(DatabaseError, match="call records are final"), transaction.atomic():
                 change()
         assert CallRecord.objects.filter(credits=1).count() == 1
@@ -51,7 +62,11 @@ def test_emptying_the_table_is_refused() -> None:
     """TRUNCATE on PostgreSQL, DELETE on SQLite: what `manage.py flush` would run."""
     connection.check_constraints()  # deferred ones would stand in the way of TRUNCATE
     statements = connection.ops.sql_flush(no_style(), ["quotas_callrecord"])
-    with pytest.raises(DatabaseError, match="call records are final"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match="call records are final"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statements[0])
 
 

@@ -23,9 +23,14 @@ def worked(pool: CreditPool, other: Tenant):
     with all_tenants():
         for one in (pool, make_pool(other)):
             record = {"tenant_id": one.tenant_id}
-            ids = [services.hold(request_for(one, key, amount=2), now=NOW).hold_id for key in ("k1", "k2", "k3")]
+            ids = [
+                services.hold(request_for(one, key, amount=2), now=NOW).hold_id
+                for key in ("k1", "k2", "k3")
+            ]
             services.settle(hold_id=ids[0], record=record_for(other, **record))
-            services.void(hold_id=ids[1], record=record_for(other, status="error", **record), reason="x")
+            services.void(
+                hold_id=ids[1], record=record_for(other, status="error", **record), reason="x"
+            )
             services.record_call(record_for(other, **record))
         yield
 
@@ -56,13 +61,22 @@ def test_an_empty_ledger_has_none(pool: CreditPool) -> None:
         ("UPDATE quotas_creditpool SET held = held - 1 WHERE id = %s", {"I2"}),
         ("UPDATE quotas_creditpool SET settled = settled + 1 WHERE id = %s", {"I3"}),
         ("UPDATE quotas_hold SET used = 1 WHERE state = 'settled' AND pool_id = %s", {"I3"}),
-        ("UPDATE quotas_hold SET state = 'settled', used = 2 WHERE state = 'held' AND pool_id = %s", {"I2", "I3", "I4"}),
-        ("UPDATE quotas_hold SET state = 'voided' WHERE state = 'held' AND pool_id = %s", {"I2", "I4"}),
+        (
+            "UPDATE quotas_hold SET state = 'settled', used = 2 WHERE state = 'held' AND pool_id "
+            "= %s",
+            {"I2", "I3", "I4"},
+        ),
+        (
+            "UPDATE quotas_hold SET state = 'voided' WHERE state = 'held' AND pool_id = %s",
+            {"I2", "I4"},
+        ),
         ('UPDATE quotas_creditpool SET "limit" = "limit" + 1 WHERE id = %s', {"I5"}),
         ("UPDATE quotas_grant SET amount = amount - 1 WHERE pool_id = %s", {"I5"}),
     ],
 )
-def test_each_damage_is_found_and_its_pool_named(pool: CreditPool, sql: str, broken: set[str]) -> None:
+def test_each_damage_is_found_and_its_pool_named(
+    pool: CreditPool, sql: str, broken: set[str]
+) -> None:
     damage(sql, pool.pk)
     violations = invariants.audit(now=NOW)
     assert {one.invariant for one in violations} == broken
@@ -78,7 +92,11 @@ def test_damage_that_cancels_out_in_total_is_found_per_pool(pool: CreditPool) ->
 
 def test_a_hold_of_another_workspace_is_found(pool: CreditPool, other: Tenant) -> None:
     other_id = other.pk if connection.vendor == "postgresql" else other.pk.hex
-    damage("UPDATE quotas_hold SET tenant_id = %s WHERE state = 'held' AND pool_id = %s", other_id, pool.pk)
+    damage(
+        "UPDATE quotas_hold SET tenant_id = %s WHERE state = 'held' AND pool_id = %s",
+        other_id,
+        pool.pk,
+    )
     assert found() == {"I3"}
 
 

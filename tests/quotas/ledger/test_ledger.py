@@ -44,8 +44,20 @@ def test_hold_reserves_and_is_read_by_the_orm(pool: CreditPool) -> None:
     assert (result.state, result.settled, result.held, result.left) == (HoldState.HELD, 0, 3, 7)
     hold = Hold.objects.get()
     assert hold.pk == result.hold_id == request.hold_id
-    assert (hold.tenant_id, hold.pool_id, hold.key, hold.fingerprint) == (pool.tenant_id, pool.pk, "k1", "f" * 64)
-    assert (hold.amount, hold.used, hold.state, hold.reason, hold.sent, hold.model) == (3, 0, "held", "", False, "small")
+    assert (hold.tenant_id, hold.pool_id, hold.key, hold.fingerprint) == (
+        pool.tenant_id,
+        pool.pk,
+        "k1",
+        "f" * 64,
+    )
+    assert (hold.amount, hold.used, hold.state, hold.reason, hold.sent, hold.model) == (
+        3,
+        0,
+        "held",
+        "",
+        False,
+        "small",
+    )
     assert hold.facts == {"operation": "embeddings", "stream": False}
     assert (hold.created, hold.expires) == (NOW, NOW + timedelta(seconds=660))
 
@@ -75,14 +87,22 @@ def test_a_dearer_model_is_refused_where_a_cheaper_one_fits(pool: CreditPool) ->
     assert services.hold(request_for(pool, "k3", amount=3)).state is HoldState.HELD
 
 
-def test_a_repeat_holds_nothing_more_and_says_how_the_first_stands(pool: CreditPool, tenant: Tenant) -> None:
+def test_a_repeat_holds_nothing_more_and_says_how_the_first_stands(
+    pool: CreditPool, tenant: Tenant
+) -> None:
     first = held(pool, amount=2)
     repeat = services.hold(request_for(pool, amount=2))
     assert (repeat.state, repeat.hold_id, repeat.held) == (HoldState.IN_PROGRESS, first, 2)
 
     services.settle(hold_id=first, record=record_for(tenant))
     repeat = services.hold(request_for(pool, amount=2))
-    assert (repeat.state, repeat.hold_id, repeat.used, repeat.settled, repeat.left) == (HoldState.DONE, first, 2, 2, 8)
+    assert (repeat.state, repeat.hold_id, repeat.used, repeat.settled, repeat.left) == (
+        HoldState.DONE,
+        first,
+        2,
+        2,
+        8,
+    )
 
     assert services.hold(request_for(pool, fingerprint="e" * 64)).state is HoldState.MISMATCH
     assert credits(pool) == (10, 2, 0)
@@ -125,7 +145,14 @@ def test_settle_moves_the_credits_and_writes_the_record(pool: CreditPool, tenant
     )
     result = services.settle(hold_id=hold_id, record=record)
 
-    assert (result.applied, result.state, result.used, result.settled, result.held, result.left) == (True, "settled", 5, 5, 0, 5)
+    assert (
+        result.applied,
+        result.state,
+        result.used,
+        result.settled,
+        result.held,
+        result.left,
+    ) == (True, "settled", 5, 5, 0, 5)
     row = CallRecord.objects.get()
     for name in record.__dataclass_fields__:
         assert getattr(row, name) == (getattr(record, name)), name
@@ -147,15 +174,26 @@ def test_more_than_held_is_refused_and_changes_nothing(pool: CreditPool, tenant:
     assert credits(pool) == (10, 0, 2)
 
 
-def test_void_gives_the_credits_back_and_writes_the_record(pool: CreditPool, tenant: Tenant) -> None:
+def test_void_gives_the_credits_back_and_writes_the_record(
+    pool: CreditPool, tenant: Tenant
+) -> None:
     hold_id = held(pool, amount=5)
     record = record_for(tenant, status="error", error_code="provider_rate_limited", http_status=429)
     result = services.void(hold_id=hold_id, record=record, reason="provider_rate_limited")
 
     assert (result.applied, result.state, result.used, result.left) == (True, "voided", 0, 10)
     row = CallRecord.objects.get()
-    assert (row.credits, row.status, row.error_code, row.http_status) == (0, "error", "provider_rate_limited", 429)
-    assert (row.hold.state, row.hold.used, row.hold.reason) == ("voided", 0, "provider_rate_limited")
+    assert (row.credits, row.status, row.error_code, row.http_status) == (
+        0,
+        "error",
+        "provider_rate_limited",
+        429,
+    )
+    assert (row.hold.state, row.hold.used, row.hold.reason) == (
+        "voided",
+        0,
+        "provider_rate_limited",
+    )
 
 
 @pytest.mark.parametrize("first", ["settle", "void"])
@@ -164,7 +202,9 @@ def test_a_hold_is_finished_once(pool: CreditPool, tenant: Tenant, first: str, s
     def finish(how: str):
         if how == "settle":
             return services.settle(hold_id=hold_id, record=record_for(tenant))
-        return services.void(hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error")
+        return services.void(
+            hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error"
+        )
 
     hold_id = held(pool, amount=3)
     finish(first)
@@ -187,7 +227,9 @@ def test_marked_as_sent_once_held_and_never_after(pool: CreditPool, tenant: Tena
     hold_id = held(pool)
     assert services.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is True
     assert Hold.objects.get().sent is True
-    services.void(hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error")
+    services.void(
+        hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error"
+    )
     assert services.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is False
 
 
@@ -199,7 +241,9 @@ def test_a_record_without_a_hold_is_written_once(tenant: Tenant) -> None:
     assert (row.hold_id, row.credits, row.cost, row.source) == (None, 0, None, "credential:Main")
 
 
-def test_another_tenant_s_pool_and_hold_are_not_there(pool: CreditPool, tenant: Tenant, other: Tenant) -> None:
+def test_another_tenant_s_pool_and_hold_are_not_there(
+    pool: CreditPool, tenant: Tenant, other: Tenant
+) -> None:
     hold_id = held(pool)
     with pytest.raises(UnknownPool):
         services.hold(request_for(pool, "k2", tenant_id=other.pk))
@@ -228,7 +272,16 @@ def test_an_empty_pool_refuses(tenant: Tenant) -> None:
 
 def test_hold_ids_are_made_by_whoever_asks() -> None:
     made = {
-        HoldRequest(tenant_id=uuid4(), pool_id=1, key="k", fingerprint="f", amount=1, model="m", request_id="r", deadline_seconds=1).hold_id
+        HoldRequest(
+            tenant_id=uuid4(),
+            pool_id=1,
+            key="k",
+            fingerprint="f",
+            amount=1,
+            model="m",
+            request_id="r",
+            deadline_seconds=1,
+        ).hold_id
         for _ in range(9)
     }
     assert len(made) == 9

@@ -58,14 +58,26 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
         (Used(1_000_000, 0), CHAT, "0.15"),
         (Used(12, 40), CHAT, "0.0000258"),
         (Used(1000, 10, 400), CHAT, "0.000126"),
-        (Used(1000, 10, 400), List(rate("0.15", "0.60")), "0.000156"),  # no price of its own for cached tokens
+        (
+            Used(1000, 10, 400),
+            List(rate("0.15", "0.60")),
+            "0.000156",
+        ),  # no price of its own for cached tokens
         (
             Used(1000, 0, 400, cache_write_tokens=500),
             List(OneRate(Decimal(1), Decimal(5), Decimal("0.1"), None, Decimal("1.25"))),
             "0.000765",
         ),
-        (Used(1000, 0, 0, cache_write_tokens=500), List(OneRate(Decimal(1), Decimal(5))), "0.001"),  # written at the price of input
-        (Used(10, 0, 0, cache_write_tokens=50), List(OneRate(Decimal(1), None, None, None, Decimal(2))), "0.00002"),
+        (
+            Used(1000, 0, 0, cache_write_tokens=500),
+            List(OneRate(Decimal(1), Decimal(5))),
+            "0.001",
+        ),  # written at the price of input
+        (
+            Used(10, 0, 0, cache_write_tokens=50),
+            List(OneRate(Decimal(1), None, None, None, Decimal(2))),
+            "0.00002",
+        ),
         (Used(10, 1, 50), CHAT, "0.00000135"),  # more cached than sent cannot be
         (Used(0, 0), CHAT, "0"),
         (Used(500), List(rate("0.02")), "0.00001"),  # an embedding has no output
@@ -73,12 +85,24 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
         (Used(200_000, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.200002"),
         (Used(200_001, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.400006"),
         (Used(audio_seconds=90.0), List(per_minute=Decimal("0.006")), "0.009"),
-        (Used(100, 100, reasoning_tokens=60), List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))), "0.0009"),
-        (Used(100, 100, reasoning_tokens=0), List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))), "0.0003"),
+        (
+            Used(100, 100, reasoning_tokens=60),
+            List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))),
+            "0.0009",
+        ),
+        (
+            Used(100, 100, reasoning_tokens=0),
+            List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))),
+            "0.0003",
+        ),
         (Used(characters=2_000), List(per_million_characters=Decimal(15)), "0.03"),
         (Used(audio_seconds=0.1), List(per_minute=Decimal("0.006")), "0.00001"),
         (None, List(is_free=True), "0"),
-        (Used(None, 10), List(rate("0", "1")), "0.00001"),  # nothing is charged for what is not known
+        (
+            Used(None, 10),
+            List(rate("0", "1")),
+            "0.00001",
+        ),  # nothing is charged for what is not known
         (Used(1, 0), List(rate("0.00001", "1")), "0.0000000000"),
     ],
 )
@@ -111,7 +135,9 @@ prices = st.decimals(0, 1000, places=4)
 
 
 @given(tokens, tokens, tokens, prices, prices, prices)
-def test_never_negative_never_more_than_uncached_and_to_10_places(prompt, completion, cached, dear, output, share) -> None:
+def test_never_negative_never_more_than_uncached_and_to_10_places(
+    prompt, completion, cached, dear, output, share
+) -> None:
     cheap = min(dear, share)
     price = List(OneRate(dear, output, cheap))
     cost = cost_of(Used(prompt, completion, cached), price)

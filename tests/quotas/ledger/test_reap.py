@@ -39,7 +39,12 @@ def test_never_sent_is_given_back(pool: CreditPool) -> None:
 
     hold, record = Hold.objects.get(), CallRecord.objects.get()
     assert (hold.state, hold.used, hold.reason) == ("voided", 0, "not_sent")
-    assert (record.hold_id, record.credits, record.status, record.error_code) == (hold.pk, 0, "error", "not_sent")
+    assert (record.hold_id, record.credits, record.status, record.error_code) == (
+        hold.pk,
+        0,
+        "error",
+        "not_sent",
+    )
     pool.refresh_from_db()
     assert (pool.settled, pool.held) == (0, 0)
     assert invariants.audit(now=EXPIRED) == []
@@ -47,15 +52,36 @@ def test_never_sent_is_given_back(pool: CreditPool) -> None:
 
 def test_sent_is_charged_in_full_as_unknown(pool: CreditPool) -> None:
     key_id = uuid4()
-    facts = {"operation": "embeddings", "app_key_id": str(key_id), "app_key_name": "CI", "scenario": "embedding", "stream": True}
+    facts = {
+        "operation": "embeddings",
+        "app_key_id": str(key_id),
+        "app_key_name": "CI",
+        "scenario": "embedding",
+        "stream": True,
+    }
     hold_at_start(pool, sent=True, amount=5, model="large", facts=facts)
     assert services.reap(now=EXPIRED) == Reaped(settled=1)
 
     hold, record = Hold.objects.get(), CallRecord.objects.get()
     assert (hold.state, hold.used, hold.reason) == ("settled", 5, "unknown")
-    assert (record.credits, record.status, record.error_code, record.http_status) == (5, "error", "unknown", 0)
-    assert (record.app_key_id, record.app_key_name, record.operation, record.scenario) == (key_id, "CI", "embeddings", "embedding")
-    assert (record.source, record.provider, record.model, record.stream) == ("trial:trial", "trial", "large", True)
+    assert (record.credits, record.status, record.error_code, record.http_status) == (
+        5,
+        "error",
+        "unknown",
+        0,
+    )
+    assert (record.app_key_id, record.app_key_name, record.operation, record.scenario) == (
+        key_id,
+        "CI",
+        "embeddings",
+        "embedding",
+    )
+    assert (record.source, record.provider, record.model, record.stream) == (
+        "trial:trial",
+        "trial",
+        "large",
+        True,
+    )
     assert (record.time, record.request_id, record.tenant_id) == (START, "req-k1", pool.tenant_id)
     assert (record.usage_source, record.prompt_tokens, record.cost) == ("none", None, None)
     assert invariants.audit(now=EXPIRED) == []
@@ -76,12 +102,18 @@ def test_without_an_injected_clock_the_database_s_counts(pool: CreditPool) -> No
 
 def test_finished_holds_stay_as_they_are(pool: CreditPool, tenant: Tenant) -> None:
     services.settle(hold_id=hold_at_start(pool, "k1", sent=True), record=record_for(tenant))
-    services.void(hold_id=hold_at_start(pool, "k2", sent=True), record=record_for(tenant, status="error"), reason="x")
+    services.void(
+        hold_id=hold_at_start(pool, "k2", sent=True),
+        record=record_for(tenant, status="error"),
+        reason="x",
+    )
     assert services.reap(now=EXPIRED) == Reaped()
     assert CallRecord.objects.count() == 2
 
 
-def test_a_late_settlement_after_the_reaper_changes_nothing(pool: CreditPool, tenant: Tenant) -> None:
+def test_a_late_settlement_after_the_reaper_changes_nothing(
+    pool: CreditPool, tenant: Tenant
+) -> None:
     hold_id = hold_at_start(pool, sent=True)
     services.reap(now=EXPIRED)
     result = services.settle(hold_id=hold_id, record=record_for(tenant))
@@ -101,4 +133,7 @@ def test_every_tenant_s_holds_are_reaped_oldest_first(pool: CreditPool, other: T
     services.hold(request_for(theirs, "k2"), now=START - timedelta(seconds=10))
     assert services.reap(now=EXPIRED, limit=1) == Reaped(voided=1)
     assert services.reap(now=EXPIRED) == Reaped(settled=1)
-    assert set(CallRecord.objects.values_list("tenant_id", "credits")) == {(other.pk, 0), (pool.tenant_id, 1)}
+    assert set(CallRecord.objects.values_list("tenant_id", "credits")) == {
+        (other.pk, 0),
+        (pool.tenant_id, 1),
+    }

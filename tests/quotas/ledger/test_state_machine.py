@@ -1,4 +1,6 @@
-"""The ledger against its model; and damaged copies of its holds, each of which the model must catch."""
+"""The ledger against its model; and damaged copies of its holds, each of which the model must
+catch.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ USUAL = settings(
     suppress_health_check=list(HealthCheck),
 )
 # A mutant only has to be noticed: no time is spent on making its example small.
-HUNT = settings(USUAL, max_examples=200, phases=(Phase.generate,), print_blob=False, report_multiple_bugs=False)
+HUNT = settings(
+    USUAL, max_examples=200, phases=(Phase.generate,), print_blob=False, report_multiple_bugs=False
+)
 
 MUTANTS = {
     # the guard
@@ -42,7 +46,11 @@ MUTANTS = {
     "amount: gives back what was used": ("CHARGED", "held - done.amount", "held - done.used"),
     "amount: charges what was held": ("CHARGED", "settled + done.used", "settled + done.amount"),
     "amount: charges 1": ("DONE", "COALESCE({p}, amount)", "COALESCE({p}, 1)"),
-    "amount: records what was held": ("TRIAL_RECORD", "done.used FROM done", "done.amount FROM done"),
+    "amount: records what was held": (
+        "TRIAL_RECORD",
+        "done.used FROM done",
+        "done.amount FROM done",
+    ),
     "amount: records 0": ("TRIAL_RECORD", "done.used FROM done", "0 FROM done"),
     # the fingerprint
     "fingerprint: never compared": ("EXISTING", "hold.fingerprint", "'x'"),

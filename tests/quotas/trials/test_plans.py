@@ -1,4 +1,6 @@
-"""Trial plans: credentials sealed for the operators' row, pools for every workspace, limits that follow the plan."""
+"""Trial plans: credentials sealed for the operators' row, pools for every workspace, limits that
+follow the plan.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def switch_on(plan: TrialPlan, **changes) -> TrialPlan:
 
 
 def pools(plan: TrialPlan) -> dict[str, tuple[int, int, int]]:
-    return {pool.tenant.slug: (pool.limit, pool.settled, pool.held) for pool in CreditPool.objects.filter(plan=plan)}
+    return {
+        pool.tenant.slug: (pool.limit, pool.settled, pool.held)
+        for pool in CreditPool.objects.filter(plan=plan)
+    }
 
 
 def use(pool: CreditPool, credits: int, key: str = "k1") -> None:
@@ -48,7 +53,8 @@ def use(pool: CreditPool, credits: int, key: str = "k1") -> None:
     services.settle(hold_id=hold.hold_id, record=record_for(pool.tenant))
 
 
-# -- seed -------------------------------------------------------------------------------------------------------------
+# -- seed
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_two_plans_of_a_new_installation_are_there_and_off() -> None:
@@ -57,17 +63,23 @@ def test_the_two_plans_of_a_new_installation_are_there_and_off() -> None:
         "openai": (500, False, "openai"),
         "anthropic": (1000, False, "anthropic"),
     }
-    models = {slug: [(row.model, row.credits) for row in plan.models.order_by("pk")] for slug, plan in seeded.items()}
+    models = {
+        slug: [(row.model, row.credits) for row in plan.models.order_by("pk")]
+        for slug, plan in seeded.items()
+    }
     assert models == {
         "openai": [("gpt-3.5-turbo", 1), ("gpt-3.5-turbo-16k", 1), ("text-davinci-003", 1)],
         "anthropic": [("claude-instant-1", 1), ("claude-2", 1)],
     }
 
 
-# -- pools ------------------------------------------------------------------------------------------------------------
+# -- pools
+# --------------------------------------------------------------------------------------------------
 
 
-def test_switching_on_gives_every_workspace_its_credits_once(plan: TrialPlan, tenant: Tenant, other: Tenant) -> None:
+def test_switching_on_gives_every_workspace_its_credits_once(
+    plan: TrialPlan, tenant: Tenant, other: Tenant
+) -> None:
     system_tenant()
     plan = switch_on(plan)
     plans.update_plan(actor=COMMAND, plan=plan, is_on=True)
@@ -79,8 +91,12 @@ def test_switching_on_gives_every_workspace_its_credits_once(plan: TrialPlan, te
 
 def test_a_new_workspace_gets_the_credits_of_plans_that_are_on(plan: TrialPlan) -> None:
     switch_on(plan)
-    tenant = create_workspace(slug="new", name="New", owner=User.objects.create_user("o@new.test"), actor=COMMAND)
-    assert [(pool.plan.slug, pool.limit) for pool in CreditPool.objects.filter(tenant=tenant)] == [("trial", 100)]
+    tenant = create_workspace(
+        slug="new", name="New", owner=User.objects.create_user("o@new.test"), actor=COMMAND
+    )
+    assert [(pool.plan.slug, pool.limit) for pool in CreditPool.objects.filter(tenant=tenant)] == [
+        ("trial", 100)
+    ]
     assert invariants.audit() == []
 
 
@@ -91,7 +107,9 @@ def test_switching_off_keeps_the_credits(plan: TrialPlan, tenant: Tenant) -> Non
     assert view.is_on is False
 
 
-def test_a_plan_without_a_credential_is_not_switched_on(plan: TrialPlan, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_without_a_credential_is_not_switched_on(
+    plan: TrialPlan, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def needs_a_key(provider: str, values: dict) -> None:
         raise ServiceError("invalid_value", "API key is required.", "api_key")
 
@@ -113,7 +131,9 @@ def test_a_plan_without_a_credential_is_not_switched_on(plan: TrialPlan, tenant:
         ([40, 40], 60, 60),
     ],
 )
-def test_pools_follow_the_plan_s_limit(plan: TrialPlan, tenant: Tenant, limits: list[int], used: int, expected: int) -> None:
+def test_pools_follow_the_plan_s_limit(
+    plan: TrialPlan, tenant: Tenant, limits: list[int], used: int, expected: int
+) -> None:
     plan = switch_on(plan)
     if used:
         use(CreditPool.objects.get(plan=plan), used)
@@ -153,13 +173,18 @@ def test_impossible_models_are_refused(plan: TrialPlan, models: dict[str, int]) 
 
 def test_two_plans_of_one_name_are_refused(plan: TrialPlan) -> None:
     with pytest.raises(Conflict):
-        plans.create_plan(actor=COMMAND, slug="trial", label="x", provider="x", limit=1, models={"a": 1})
+        plans.create_plan(
+            actor=COMMAND, slug="trial", label="x", provider="x", limit=1, models={"a": 1}
+        )
 
 
-# -- grants -----------------------------------------------------------------------------------------------------------
+# -- grants
+# --------------------------------------------------------------------------------------------------
 
 
-def test_a_grant_changes_the_limit_and_is_in_the_audit_trail(plan: TrialPlan, tenant: Tenant, other: Tenant) -> None:
+def test_a_grant_changes_the_limit_and_is_in_the_audit_trail(
+    plan: TrialPlan, tenant: Tenant, other: Tenant
+) -> None:
     plan = switch_on(plan)
     pool = CreditPool.objects.get(plan=plan, tenant=tenant)
     before = Tenant.objects.get(pk=tenant.pk).config_version
@@ -185,19 +210,26 @@ def test_credits_in_use_cannot_be_taken_back(plan: TrialPlan, tenant: Tenant) ->
 
 
 @pytest.mark.parametrize(("amount", "reason"), [(0, "x"), (5, ""), (5, "   "), (5, "x" * 201)])
-def test_grants_need_an_amount_and_a_reason(plan: TrialPlan, tenant: Tenant, amount: int, reason: str) -> None:
+def test_grants_need_an_amount_and_a_reason(
+    plan: TrialPlan, tenant: Tenant, amount: int, reason: str
+) -> None:
     pool = CreditPool.objects.get(plan=switch_on(plan))
     with pytest.raises(ServiceError):
         plans.grant(actor=COMMAND, pool=pool, amount=amount, reason=reason)
     assert Grant.objects.count() == 1
 
 
-# -- the operator's credential ----------------------------------------------------------------------------------------
+# -- the operator's credential
+# ----------------------------------------------------------------------------------------
 
 
 def test_the_credential_is_sealed_for_the_operators_row_and_opens_again(plan: TrialPlan) -> None:
     secret = marked_secret("plan")
-    plan = plans.set_plan_credential(actor=COMMAND, plan=plan, values={"api_key": secret, "base_url": "https://api.example.org/v1"})
+    plan = plans.set_plan_credential(
+        actor=COMMAND,
+        plan=plan,
+        values={"api_key": secret, "base_url": "https://api.example.org/v1"},
+    )
     plan.refresh_from_db()
 
     assert secret not in plan.sealed
@@ -212,7 +244,11 @@ def test_the_credential_is_sealed_for_the_operators_row_and_opens_again(plan: Tr
 
 
 def test_an_edited_base_url_makes_the_credential_unreadable(plan: TrialPlan) -> None:
-    plans.set_plan_credential(actor=COMMAND, plan=plan, values={"api_key": marked_secret(), "base_url": "https://api.example.org"})
+    plans.set_plan_credential(
+        actor=COMMAND,
+        plan=plan,
+        values={"api_key": marked_secret(), "base_url": "https://api.example.org"},
+    )
     TrialPlan.objects.update(base_url="https://evil.example.net")
     with pytest.raises(keys.CredentialUnreadable):
         plans.open_plan_credential(plan_id=plan.pk)
@@ -234,7 +270,8 @@ def test_a_new_credential_tells_every_workspace_s_routes(plan: TrialPlan, tenant
     assert Tenant.objects.get(pk=tenant.pk).config_version > before
 
 
-# -- commands ---------------------------------------------------------------------------------------------------------
+# -- commands
+# --------------------------------------------------------------------------------------------------
 
 
 def run(*args: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -260,7 +297,10 @@ def test_trial_plan_sets_all_at_once(tenant: Tenant, capsys: pytest.CaptureFixtu
         capsys=capsys,
     )
     plan = TrialPlan.objects.get(slug="openai")
-    assert {row.model: row.credits for row in plan.models.all()} == {"gpt-4o-mini": 1, "ft:gpt-4o:acme": 5}
+    assert {row.model: row.credits for row in plan.models.all()} == {
+        "gpt-4o-mini": 1,
+        "ft:gpt-4o:acme": 5,
+    }
     assert (plan.limit, plan.is_on) == (20, True)
     assert pools(plan) == {"acme": (20, 0, 0)}
     assert plans.open_plan_credential(plan_id=plan.pk).values == {"api_key": secret}
@@ -268,7 +308,9 @@ def test_trial_plan_sets_all_at_once(tenant: Tenant, capsys: pytest.CaptureFixtu
     assert secret not in out
 
 
-def test_trial_plan_leaves_alone_what_is_not_named(tenant: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trial_plan_leaves_alone_what_is_not_named(
+    tenant: Tenant, capsys: pytest.CaptureFixture[str]
+) -> None:
     secret = marked_secret()
     run("trial_plan", "anthropic", "--credential", f"api_key={secret}", "--on", capsys=capsys)
     run("trial_plan", "anthropic", "--limit", "7", capsys=capsys)
@@ -279,7 +321,18 @@ def test_trial_plan_leaves_alone_what_is_not_named(tenant: Tenant, capsys: pytes
 
 
 def test_trial_plan_makes_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    run("trial_plan", "extra", "--provider", "openai", "--limit", "3", "--model", "a=2", "b", capsys=capsys)
+    run(
+        "trial_plan",
+        "extra",
+        "--provider",
+        "openai",
+        "--limit",
+        "3",
+        "--model",
+        "a=2",
+        "b",
+        capsys=capsys,
+    )
     [plan] = TrialPlan.objects.filter(slug="extra", provider="openai", limit=3, is_on=False)
     assert {row.model: row.credits for row in plan.models.all()} == {"a": 2, "b": 1}
 
@@ -310,16 +363,26 @@ def test_a_key_typed_without_its_field_is_not_repeated(capsys: pytest.CaptureFix
     assert "canary" not in str(caught.value)
 
 
-def test_audit_credits_says_so_and_fails_when_something_is_wrong(tenant: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
+def test_audit_credits_says_so_and_fails_when_something_is_wrong(
+    tenant: Tenant, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "in order" in run("audit_credits", capsys=capsys)
-    assert json.loads(run("audit_credits", "--json", capsys=capsys)) == {"ok": True, "violations": []}
+    assert json.loads(run("audit_credits", "--json", capsys=capsys)) == {
+        "ok": True,
+        "violations": [],
+    }
     pool = CreditPool.objects.create(tenant=tenant, plan=make_plan(), limit=5)
     with pytest.raises(CommandError, match="1 violations"):
         call_command("audit_credits", "--json")
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is False
     assert report["violations"] == [
-        {"invariant": "I5", "message": "limit 5, grants 0", "pool_id": pool.pk, "tenant_id": str(tenant.pk)},
+        {
+            "invariant": "I5",
+            "message": "limit 5, grants 0",
+            "pool_id": pool.pk,
+            "tenant_id": str(tenant.pk),
+        },
     ]
 
 
@@ -327,16 +390,22 @@ def test_reap_holds_says_what_it_did(tenant: Tenant, capsys: pytest.CaptureFixtu
     assert run("reap_holds", "--json", capsys=capsys) == '{"voided": 0, "settled": 0}\n'
 
 
-# -- what workspaces see ----------------------------------------------------------------------------------------------
+# -- what workspaces see
+# ----------------------------------------------------------------------------------------------
 
 
-def test_trials_of_one_workspace_only_in_one_query(plan: TrialPlan, tenant: Tenant, other: Tenant, django_assert_num_queries) -> None:
+def test_trials_of_one_workspace_only_in_one_query(
+    plan: TrialPlan, tenant: Tenant, other: Tenant, django_assert_num_queries
+) -> None:
     switch_on(plan)
     second = switch_on(make_plan("second", limit=20, is_on=False, models={"z": 3}))
     use(CreditPool.objects.get(plan=second, tenant=tenant), 19)
     with tenant_scope(tenant), django_assert_num_queries(1):
         views = queries.trials(tenant_id=tenant.pk)
-    assert [(view.plan, view.limit, view.settled, view.left, view.percent, str(view.level)) for view in views] == [
+    assert [
+        (view.plan, view.limit, view.settled, view.left, view.percent, str(view.level))
+        for view in views
+    ] == [
         ("trial", 100, 0, 100, 0, "ok"),
         ("second", 20, 19, 1, 95, "nearly"),
     ]
@@ -349,8 +418,13 @@ def test_trials_of_one_workspace_only_in_one_query(plan: TrialPlan, tenant: Tena
         assert queries.trials(tenant_id=stranger.pk) == []
 
 
-@pytest.mark.parametrize(("used", "level"), [(79, "ok"), (80, "low"), (94, "low"), (95, "nearly"), (99, "nearly"), (100, "over")])
-def test_warnings_come_at_80_and_95_percent(plan: TrialPlan, tenant: Tenant, used: int, level: str) -> None:
+@pytest.mark.parametrize(
+    ("used", "level"),
+    [(79, "ok"), (80, "low"), (94, "low"), (95, "nearly"), (99, "nearly"), (100, "over")],
+)
+def test_warnings_come_at_80_and_95_percent(
+    plan: TrialPlan, tenant: Tenant, used: int, level: str
+) -> None:
     plan = switch_on(plan)
     use(CreditPool.objects.get(plan=plan), used)
     [view] = queries.trials(tenant_id=tenant.pk)

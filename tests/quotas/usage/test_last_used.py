@@ -1,4 +1,6 @@
-"""When a model was called last: the day that all records say, from one look into an index and the last few hours."""
+"""When a model was called last: the day that all records say, from one look into an index and the
+last few hours.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,17 @@ from tenants.scope import NoActiveTenant, tenant_scope
 from tests.quotas.conftest import record_for
 from tests.quotas.usage.test_rollups import NOW, ZONES, Step, fresh_tenant, take
 
-MODELS = [(provider, model) for provider in ("openai", "tongyi") for model in ("a", "b/c", "", "never")]
+MODELS = [
+    (provider, model) for provider in ("openai", "tongyi") for model in ("a", "b/c", "", "never")
+]
 
 
 def of_all_records(tenant: Tenant) -> dict[tuple[str, str], datetime]:
     found: dict[tuple[str, str], datetime] = {}
     for one in CallRecord.objects.filter(tenant=tenant):
-        found[one.provider, one.model] = max(one.time, found.get((one.provider, one.model), one.time))
+        found[one.provider, one.model] = max(
+            one.time, found.get((one.provider, one.model), one.time)
+        )
     return found
 
 
@@ -37,28 +43,44 @@ def days(found: dict[tuple[str, str], datetime]) -> dict[tuple[str, str], Any]:
 
 
 def call(tenant: Tenant, at: datetime, model: str = "a", **fields: Any) -> None:
-    services.record_call(record_for(tenant, **{"time": at, "provider": "openai", "model": model, **fields}))
+    services.record_call(
+        record_for(tenant, **{"time": at, "provider": "openai", "model": model, **fields})
+    )
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=st.lists(Step, max_size=10), zone=st.sampled_from(ZONES))
 def test_the_day_is_that_of_all_records(steps: list[Any], zone: str) -> None:
     """Whatever is summed, stale, late or not summed yet, and wherever midnight is."""
     with fresh_tenant() as tenant, timezone.override(ZoneInfo(zone)), tenant_scope(tenant):
         for step in steps:
             take(step, tenant)
-            assert days(last_used.latest_calls(tenant_id=tenant.pk, models=MODELS)) == days(of_all_records(tenant))
+            assert days(last_used.latest_calls(tenant_id=tenant.pk, models=MODELS)) == days(
+                of_all_records(tenant)
+            )
 
 
 @pytest.mark.parametrize(("minute", "day"), [(29, 20), (31, 21)])
 def test_a_midnight_inside_of_a_summed_hour_is_told(minute: int, day: int, tenant: Tenant) -> None:
-    with tenant_scope(tenant), timezone.override(ZoneInfo("Asia/Kolkata")):  # half an hour off: midnight is at 18:30
+    with (
+        tenant_scope(tenant),
+        timezone.override(ZoneInfo("Asia/Kolkata")),
+    ):  # half an hour off: midnight is at 18:30
         call(tenant, datetime(2026, 11, 20, 18, minute, tzinfo=UTC))
         call(tenant, datetime(2026, 11, 20, 18, 10, tzinfo=UTC), "other")
         roll_up(now=NOW)
-        found = last_used.latest_calls(tenant_id=tenant.pk, models=[("openai", "a"), ("openai", "other")])
-        assert days(found) == {("openai", "a"): datetime(2026, 11, day).date(), ("openai", "other"): datetime(2026, 11, 20).date()}
+        found = last_used.latest_calls(
+            tenant_id=tenant.pk, models=[("openai", "a"), ("openai", "other")]
+        )
+        assert days(found) == {
+            ("openai", "a"): datetime(2026, 11, day).date(),
+            ("openai", "other"): datetime(2026, 11, 20).date(),
+        }
 
 
 def test_a_call_counts_whatever_came_of_it_and_at_once(tenant: Tenant) -> None:
@@ -78,7 +100,9 @@ def test_other_tenants_calls_are_nobodys(tenant: Tenant, other: Tenant) -> None:
         roll_up()
     with tenant_scope(tenant):
         assert last_used.latest_calls(tenant_id=tenant.pk, models=[("openai", "a")]) == {}
-        assert last_used.latest_calls(tenant_id=other.pk, models=[("openai", "a")]) == {}, "the scope is another's"
+        assert last_used.latest_calls(tenant_id=other.pk, models=[("openai", "a")]) == {}, (
+            "the scope is another's"
+        )
     with pytest.raises(NoActiveTenant):
         last_used.latest_calls(tenant_id=tenant.pk, models=[("openai", "a")])
 
@@ -89,7 +113,9 @@ def test_fifty_models_are_one_query_that_looks_into_indexes(tenant: Tenant) -> N
             call(tenant, NOW - timedelta(hours=number), f"m{number}")
         roll_up(now=NOW)
         with CaptureQueriesContext(connection) as asked:
-            found = last_used.latest_calls(tenant_id=tenant.pk, models=[("openai", f"m{number}") for number in range(50)])
+            found = last_used.latest_calls(
+                tenant_id=tenant.pk, models=[("openai", f"m{number}") for number in range(50)]
+            )
         assert len(found) == 4
         assert len(asked) == 1
         assert last_used.latest_calls(tenant_id=tenant.pk, models=[]) == {}
@@ -97,7 +123,10 @@ def test_fifty_models_are_one_query_that_looks_into_indexes(tenant: Tenant) -> N
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
             plan = "\n".join(row[-1] for row in cursor.fetchall())
-        assert "USING COVERING INDEX rollup_of_model (tenant_id=? AND provider=? AND model=? AND span=?)" in plan
+        assert (
+            "USING COVERING INDEX rollup_of_model (tenant_id=? AND provider=? AND model=? AND "
+            "span=?)" in plan
+        )
         assert "SEARCH c USING INDEX call_tenant_time (tenant_id=? AND time>?)" in plan
         assert "SEARCH c USING INDEX call_tenant_time (tenant_id=? AND time>? AND time<?)" in plan
         assert "SCAN c" not in plan

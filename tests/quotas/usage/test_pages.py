@@ -1,4 +1,6 @@
-"""Pages of usage: figures with their change, the log with its filters, one call, and CSV; each workspace its own."""
+"""Pages of usage: figures with their change, the log with its filters, one call, and CSV; each
+workspace its own.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +52,13 @@ def rows(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
 
 
-# -- figures ----------------------------------------------------------------------------------------------------------
+# -- figures
+# --------------------------------------------------------------------------------------------------
 
 
-def test_figures_are_compared_with_the_period_before(acme: factories.Workspace, browser: Client) -> None:
+def test_figures_are_compared_with_the_period_before(
+    acme: factories.Workspace, browser: Client
+) -> None:
     for number in range(6):
         record(
             acme,
@@ -67,7 +72,13 @@ def test_figures_are_compared_with_the_period_before(acme: factories.Workspace, 
     with tenant_scope(acme.tenant):
         found = presentation.of(summaries.usage(tenant_id=acme.tenant.pk, days=7))
     assert [figure.value for figure in found] == ["6", "312", "16.7 %", "1.2 s", "6.00 USD"]
-    assert [figure.change for figure in found] == ["+50 %", "+50 %", "+16.7 points", "±0 %", "−25 %"]
+    assert [figure.change for figure in found] == [
+        "+50 %",
+        "+50 %",
+        "+16.7 points",
+        "±0 %",
+        "−25 %",
+    ]
     shown = text(browser, f"{USAGE}?days=7")
     assert "+50 %" in shown
     assert "Too slow" in shown
@@ -98,7 +109,9 @@ def test_breakdowns_name_what_they_sum(by: str, acme: factories.Workspace, brows
         assert f">{name}<" in shown
 
 
-def test_filters_leave_other_calls_out_and_still_offer_them(acme: factories.Workspace, browser: Client) -> None:
+def test_filters_leave_other_calls_out_and_still_offer_them(
+    acme: factories.Workspace, browser: Client
+) -> None:
     record(acme)
     record(acme, provider="anthropic", model="claude")
     shown = text(browser, f"{USAGE}?provider=anthropic")
@@ -112,7 +125,9 @@ def test_the_forecast_of_a_trial_is_shown(acme: factories.Workspace, browser: Cl
     TrialPlan.objects.filter(slug="openai").update(is_on=True)
     with tenant_scope(acme.tenant):
         CreditPool.objects.update_or_create(
-            tenant=acme.tenant, plan=TrialPlan.objects.get(slug="openai"), defaults={"limit": 500, "settled": 490}
+            tenant=acme.tenant,
+            plan=TrialPlan.objects.get(slug="openai"),
+            defaults={"limit": 500, "settled": 490},
         )
     shown = text(browser, USAGE)
     assert "10 of 500 left" in shown
@@ -121,7 +136,12 @@ def test_the_forecast_of_a_trial_is_shown(acme: factories.Workspace, browser: Cl
 
 
 def test_queries_do_not_grow_with_the_calls(acme: factories.Workspace, browser: Client) -> None:
-    paths = (USAGE, f"{USAGE}?by=member&days=90&model=gpt-4o", f"{USAGE}calls/", f"{USAGE}calls/?status=error&since=2026-01-01")
+    paths = (
+        USAGE,
+        f"{USAGE}?by=member&days=90&model=gpt-4o",
+        f"{USAGE}calls/",
+        f"{USAGE}calls/?status=error&since=2026-01-01",
+    )
     counts = []
     for number in range(1, 4):
         for hours in range(0, 200, 20):
@@ -145,8 +165,12 @@ def test_queries_do_not_grow_with_the_calls(acme: factories.Workspace, browser: 
     assert max(counts[2]) <= 12
 
 
-def test_an_empty_workspace_is_told_how_to_begin(acme: factories.Workspace, browser: Client) -> None:
-    """Where nothing can be called, a provider comes first; no command is shown that would be refused. Within the budget of queries."""
+def test_an_empty_workspace_is_told_how_to_begin(
+    acme: factories.Workspace, browser: Client
+) -> None:
+    """Where nothing can be called, a provider comes first; no command is shown that would be
+    refused. Within the budget of queries.
+    """
     for path in (USAGE, f"{USAGE}calls/"):
         page = text(browser, path)
         assert "No model can be called yet" in page
@@ -170,9 +194,14 @@ def test_an_empty_workspace_is_told_how_to_begin(acme: factories.Workspace, brow
         ("zh-hans", ("99,999", "30 万", "410 万", "12 亿"), "1.50 美元 + 2.00 元"),
     ],
 )
-def test_numbers_and_money_in_each_language(language: str, tokens: tuple[str, ...], cost: str) -> None:
+def test_numbers_and_money_in_each_language(
+    language: str, tokens: tuple[str, ...], cost: str
+) -> None:
     with translation.override(language):
-        assert tuple(usage_ui.compact(value) for value in (99_999, 300_000, 4_100_000, 1_200_000_000)) == tokens
+        assert (
+            tuple(usage_ui.compact(value) for value in (99_999, 300_000, 4_100_000, 1_200_000_000))
+            == tokens
+        )
         assert usage_ui.costs([Cost("USD", Decimal("1.5")), Cost("CNY", Decimal(2))]) == cost
         assert usage_ui.price(Decimal("0.1"), "EUR") == "0.10 EUR"
 
@@ -181,18 +210,32 @@ def test_the_chart_reads_well() -> None:
     days = [SummaryRow("2026-11-21", calls=13, errors=3), SummaryRow("2026-11-22")]
     chart = calls_per_day(days)
     assert (chart.most, chart.top) == (13, 20)
-    assert (chart.bars[0].ok, chart.bars[0].ok_y, chart.bars[0].bad, chart.bars[0].bad_y) == ("60.00", "60.00", "18.00", "42.00")
+    assert (chart.bars[0].ok, chart.bars[0].ok_y, chart.bars[0].bad, chart.bars[0].bad_y) == (
+        "60.00",
+        "60.00",
+        "18.00",
+        "42.00",
+    )
     assert [bar.is_today for bar in chart.bars] == [False, True]
     assert [nice(value) for value in (0, 1, 3, 10, 11, 501)] == [1, 1, 5, 10, 20, 1000]
 
 
-# -- the log and one call ---------------------------------------------------------------------------------------------
+# -- the log and one call
+# ---------------------------------------------------------------------------------------------
 
 
-def test_the_log_is_filtered_by_everything_it_shows(acme: factories.Workspace, browser: Client) -> None:
+def test_the_log_is_filtered_by_everything_it_shows(
+    acme: factories.Workspace, browser: Client
+) -> None:
     early = timezone.localtime() - timedelta(days=3)
     record(
-        acme, request_id="wanted-1", time=early, app_key_name="Bot", source="trial:openai", status="error", error_code="provider_timeout"
+        acme,
+        request_id="wanted-1",
+        time=early,
+        app_key_name="Bot",
+        source="trial:openai",
+        status="error",
+        error_code="provider_timeout",
     )
     for number in range(3):
         record(acme, request_id=f"other-{number}")
@@ -210,13 +253,25 @@ def test_the_log_is_filtered_by_everything_it_shows(acme: factories.Workspace, b
         shown = rows(browser.get(f"{USAGE}calls/export.csv?{query}"))
         assert [row["request_id"] for row in shown] == ["wanted-1"], query
         assert text(browser, f"{USAGE}calls/?{query}").count("<tr>") == 2, query
-    assert "No call matches these filters." in text(browser, f"{USAGE}calls/?request_id=other-0&status=error")
-    assert text(browser, f"{USAGE}calls/?since=nonsense&until=31.12.2026&source=x&after=y").count("<tr>") == 5
+    assert "No call matches these filters." in text(
+        browser, f"{USAGE}calls/?request_id=other-0&status=error"
+    )
+    assert (
+        text(browser, f"{USAGE}calls/?since=nonsense&until=31.12.2026&source=x&after=y").count(
+            "<tr>"
+        )
+        == 5
+    )
 
 
 @pytest.mark.parametrize("zone", ["", "Pacific/Pago_Pago", "Pacific/Kiritimati", "Asia/Kathmandu"])
-@pytest.mark.parametrize("path", ["usage/calls/", "usage/calls/export.csv", "settings/audit/", "settings/audit/export.csv"])
-def test_days_at_the_ends_of_time_are_days_too(path: str, zone: str, acme: factories.Workspace, browser: Client) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["usage/calls/", "usage/calls/export.csv", "settings/audit/", "settings/audit/export.csv"],
+)
+def test_days_at_the_ends_of_time_are_days_too(
+    path: str, zone: str, acme: factories.Workspace, browser: Client
+) -> None:
     User.objects.filter(pk=acme.owner.pk).update(time_zone=zone)
     record(acme)
     for query, is_in_it in (
@@ -232,14 +287,22 @@ def test_days_at_the_ends_of_time_are_days_too(path: str, zone: str, acme: facto
         assert path != "usage/calls/export.csv" or (b"request-1" in content) is is_in_it, query
 
 
-def test_who_sends_the_same_request_id_is_not_in_the_way(acme: factories.Workspace, globex: factories.Workspace, browser: Client) -> None:
+def test_who_sends_the_same_request_id_is_not_in_the_way(
+    acme: factories.Workspace, globex: factories.Workspace, browser: Client
+) -> None:
     own, other = record(acme, request_id="theirs-too"), record(globex, request_id="theirs-too")
     with CaptureQueriesContext(connection) as made:
         assert f"{USAGE}calls/{own.pk}/" in text(browser, f"{USAGE}calls/?request_id=theirs-too")
     assert any(own.pk.hex in one["sql"].replace("-", "") for one in made.captured_queries)
-    assert not any(other.pk.hex in one["sql"].replace("-", "") for one in made.captured_queries), "not even its id is read"
+    assert not any(other.pk.hex in one["sql"].replace("-", "") for one in made.captured_queries), (
+        "not even its id is read"
+    )
     if connection.vendor == "sqlite":
-        [asked] = [one["sql"] for one in made.captured_queries if one["sql"].startswith("SELECT id FROM quotas_callrecord")]
+        [asked] = [
+            one["sql"]
+            for one in made.captured_queries
+            if one["sql"].startswith("SELECT id FROM quotas_callrecord")
+        ]
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
             assert "call_request" in str(cursor.fetchall())
@@ -252,7 +315,9 @@ def test_pages_of_the_log_go_on_without_gaps(acme: factories.Workspace, browser:
     following = first.context["next"]
     second = browser.get(f"{USAGE}calls/?after={following}")
     assert len(first.context["calls"]), len(second.context["calls"]) == (50, 3)
-    assert len({call.request_id for call in [*first.context["calls"], *second.context["calls"]]}) == 53
+    assert (
+        len({call.request_id for call in [*first.context["calls"], *second.context["calls"]]}) == 53
+    )
 
 
 def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browser: Client) -> None:
@@ -265,7 +330,14 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
             "status": 429,
             "ms": 200,
         },
-        {"provider": "openai", "model": "gpt-4o", "source": "credential:Main", "failure": "", "status": 200, "ms": 900},
+        {
+            "provider": "openai",
+            "model": "gpt-4o",
+            "source": "credential:Main",
+            "failure": "",
+            "status": 200,
+            "ms": 900,
+        },
     ]
     call = record(
         acme,
@@ -278,13 +350,25 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
         currency="USD",
     )
     shown = text(browser, f"{USAGE}calls/{call.pk}/")
-    for part in ("request-1", "Rate limit", "429", "Trial: anthropic", "an estimate", acme.editor.name, "340 ms", "0.10 USD", "As of"):
+    for part in (
+        "request-1",
+        "Rate limit",
+        "429",
+        "Trial: anthropic",
+        "an estimate",
+        acme.editor.name,
+        "340 ms",
+        "0.10 USD",
+        "As of",
+    ):
         assert part in shown
     assert "gives another amount" in shown
     assert 'href="/t/acme/settings/model-providers/openai/?q=gpt-4o"' in shown
 
 
-def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(acme: factories.Workspace, browser: Client) -> None:
+def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(
+    acme: factories.Workspace, browser: Client
+) -> None:
     with tenant_scope(acme.tenant):
         found = presentation.ports.price(acme.tenant.pk, "openai", "gpt-4o")
     assert found is not None
@@ -293,11 +377,21 @@ def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(acme: factories.
     cost = presentation._cost_by(found, call)
     assert cost
     call = record(acme, cost=cost, currency="USD")
-    assert "the catalog&#x27;s price of now gives the same" in text(browser, f"{USAGE}calls/{call.pk}/").replace("'", "&#x27;")
+    assert "the catalog&#x27;s price of now gives the same" in text(
+        browser, f"{USAGE}calls/{call.pk}/"
+    ).replace("'", "&#x27;")
 
 
 def test_a_call_of_what_is_gone_has_a_page_too(acme: factories.Workspace, browser: Client) -> None:
-    call = record(acme, provider="gone", model="", status="error", error_code="strange_code", http_status=0, attempt_log=[1, {}])
+    call = record(
+        acme,
+        provider="gone",
+        model="",
+        status="error",
+        error_code="strange_code",
+        http_status=0,
+        attempt_log=[1, {}],
+    )
     shown = text(browser, f"{USAGE}calls/{call.pk}/")
     assert "strange_code" in shown
     assert "not known" in shown
@@ -313,7 +407,8 @@ def test_another_workspaces_call_is_not_there(
         assert walk.browser(stranger).get(f"/t/globex/usage/{path}").status_code == 404
 
 
-# -- CSV --------------------------------------------------------------------------------------------------------------
+# -- CSV
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_csv_of_calls_is_whole_harmless_and_audited(
@@ -321,7 +416,13 @@ def test_the_csv_of_calls_is_whole_harmless_and_audited(
 ) -> None:
     monkeypatch.setattr("quotas.usage.call_list.BATCH", 4)
     for number in range(9):
-        record(acme, request_id=f"r{number}", app_key_name="=HYPERLINK(1)", cost=Decimal("0.0000000001"), currency="USD")
+        record(
+            acme,
+            request_id=f"r{number}",
+            app_key_name="=HYPERLINK(1)",
+            cost=Decimal("0.0000000001"),
+            currency="USD",
+        )
     answer = browser.get(f"{USAGE}calls/export.csv")
     assert answer.streaming
     assert answer["Content-Disposition"].startswith('attachment; filename="acme-calls-')
@@ -335,13 +436,30 @@ def test_the_csv_of_calls_is_whole_harmless_and_audited(
 
 def test_the_csv_of_sums_is_audited(acme: factories.Workspace, browser: Client) -> None:
     record(acme, user=acme.editor)
-    assert [row["key"] for row in rows(browser.get(f"{USAGE}export.csv?by=member"))] == [acme.editor.name]
+    assert [row["key"] for row in rows(browser.get(f"{USAGE}export.csv?by=member"))] == [
+        acme.editor.name
+    ]
     assert len(rows(browser.get(f"{USAGE}export.csv?days=7"))) == 7
     with tenant_scope(acme.tenant):
         assert AuditEntry.objects.filter(action="usage.exported").count() == 2
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1+1", "＠SUM(1)"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1+1",
+        "＋1",
+        "－1+1",
+        "＠SUM(1)",
+    ],
+)
 def test_a_cell_is_no_formula(cell: str) -> None:
     assert next(csv.reader(io.StringIO(text_of([[cell]]), newline="")))[0] == f"'{cell}"
 

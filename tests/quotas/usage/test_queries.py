@@ -22,16 +22,46 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def write(tenant: Tenant, **fields) -> None:
-    services.record_call(record_for(tenant, **({"time": NOW, "provider": "openai", "model": "gpt", "source": "credential:Main"} | fields)))
+    services.record_call(
+        record_for(
+            tenant,
+            **(
+                {"time": NOW, "provider": "openai", "model": "gpt", "source": "credential:Main"}
+                | fields
+            ),
+        )
+    )
 
 
 @pytest.fixture
 def written(tenant: Tenant, other: Tenant):
-    """Nine calls of one workspace in two currencies on three days, and one of another that must be in no answer."""
+    """Nine calls of one workspace in two currencies on three days, and one of another that must be
+    in no answer.
+    """
     for _number in range(5):
-        write(tenant, cost=Decimal("0.1"), currency="USD", prompt_tokens=10, completion_tokens=4, app_key_name="CI")
-    write(tenant, cost=Decimal("0.0000000001"), currency="USD", time=NOW - timedelta(days=1), model="gpt/mini")
-    write(tenant, cost=Decimal("7.25"), currency="CNY", provider="tongyi", model="qwen", time=NOW - timedelta(days=6))
+        write(
+            tenant,
+            cost=Decimal("0.1"),
+            currency="USD",
+            prompt_tokens=10,
+            completion_tokens=4,
+            app_key_name="CI",
+        )
+    write(
+        tenant,
+        cost=Decimal("0.0000000001"),
+        currency="USD",
+        time=NOW - timedelta(days=1),
+        model="gpt/mini",
+    )
+    write(
+        tenant,
+        cost=Decimal("7.25"),
+        currency="CNY",
+        provider="tongyi",
+        model="qwen",
+        time=NOW - timedelta(days=6),
+    )
     write(tenant, status="error", error_code="provider_timeout", http_status=504)
     write(tenant, status="cancelled", time=NOW - timedelta(days=40), source="trial:openai")
     write(other, cost=Decimal("1000"), currency="USD", prompt_tokens=99999, model="theirs")
@@ -42,10 +72,23 @@ def written(tenant: Tenant, other: Tenant):
 @pytest.mark.usefixtures("written")
 def test_sums_are_exact_and_currencies_are_kept_apart(tenant: Tenant) -> None:
     row = summaries.totals(tenant_id=tenant.pk, days=30, now=NOW)
-    assert (row.calls, row.errors, row.cancelled, row.prompt_tokens, row.completion_tokens, row.unpriced) == (8, 1, 0, 50, 20, 0)
+    assert (
+        row.calls,
+        row.errors,
+        row.cancelled,
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.unpriced,
+    ) == (8, 1, 0, 50, 20, 0)
     assert row.costs == [Cost("CNY", Decimal("7.25")), Cost("USD", Decimal("0.5000000001"))]
     before = summaries.totals(tenant_id=tenant.pk, days=30, periods_back=1, now=NOW)
-    assert (before.calls, before.cancelled, before.trial_calls, before.unpriced, before.costs) == (1, 1, 1, 1, [])
+    assert (before.calls, before.cancelled, before.trial_calls, before.unpriced, before.costs) == (
+        1,
+        1,
+        1,
+        1,
+        [],
+    )
 
 
 @pytest.mark.usefixtures("written")
@@ -59,7 +102,9 @@ def test_sums_are_exact_and_currencies_are_kept_apart(tenant: Tenant) -> None:
         ("error_code", [("provider_timeout", 1)]),
     ],
 )
-def test_grouped_sums(tenant: Tenant, by: str, expected: list[tuple[str, int]], django_assert_num_queries) -> None:
+def test_grouped_sums(
+    tenant: Tenant, by: str, expected: list[tuple[str, int]], django_assert_num_queries
+) -> None:
     with django_assert_num_queries(2):
         found = summaries.summary(tenant_id=tenant.pk, days=30, by=by, now=NOW)
     assert [(row.key, row.calls) for row in found.rows] == expected
@@ -135,7 +180,10 @@ def test_forecast_is_the_pace_of_seven_days(tenant: Tenant) -> None:
         assert queries.forecast(tenant_id=tenant.pk, now=NOW) == {"trial": None}
         for number in range(14):
             hold = services.hold(request_for(pool, str(number)))
-            services.settle(hold_id=hold.hold_id, record=record_for(tenant, source="trial:trial", time=NOW - timedelta(days=number)))
+            services.settle(
+                hold_id=hold.hold_id,
+                record=record_for(tenant, source="trial:trial", time=NOW - timedelta(days=number)),
+            )
         assert queries.forecast(tenant_id=tenant.pk, now=NOW) == {"trial": 86 * 7 // 8}
 
 

@@ -1,4 +1,6 @@
-"""Sums made in advance are those of all records: whatever comes late, at the same time, without a price or in several currencies."""
+"""Sums made in advance are those of all records: whatever comes late, at the same time, without a
+price or in several currencies.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,15 @@ from tests.quotas.conftest import record_for
 from tests.quotas.triggers import without_triggers
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-ZONES = ("UTC", "Asia/Shanghai", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Europe/Berlin", "Pacific/Chatham")
+ZONES = (
+    "UTC",
+    "Asia/Shanghai",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "America/St_Johns",
+    "Europe/Berlin",
+    "Pacific/Chatham",
+)
 
 
 @st.composite
@@ -47,14 +57,20 @@ def one_call(draw: st.DrawFn) -> dict[str, Any]:
     status = draw(st.sampled_from(["ok", "ok", "ok", "error", "cancelled"]))
     cost = draw(st.none() | st.decimals("0", "1000", places=10))
     return {
-        "time": NOW - timedelta(seconds=draw(st.integers(0, 5 * 86400)), microseconds=draw(st.sampled_from([0, 1, 999_999]))),
+        "time": NOW
+        - timedelta(
+            seconds=draw(st.integers(0, 5 * 86400)),
+            microseconds=draw(st.sampled_from([0, 1, 999_999])),
+        ),
         "provider": draw(st.sampled_from(["openai", "tongyi"])),
         "model": draw(st.sampled_from(["a", "b/c", ""])),
         "source": draw(st.sampled_from(["credential:Main", "trial:openai", ""])),
         "app_key_name": draw(st.sampled_from(["CI", "Bot", ""])),
         "user_id": draw(st.sampled_from([None, 7, 8])),
         "status": status,
-        "error_code": draw(st.sampled_from(["provider_timeout", "unknown"])) if status == "error" else "",
+        "error_code": draw(st.sampled_from(["provider_timeout", "unknown"]))
+        if status == "error"
+        else "",
         "cost": cost,
         "currency": draw(st.sampled_from(["USD", "CNY"])) if cost is not None else "",
         "prompt_tokens": draw(st.none() | st.integers(0, 10**6)),
@@ -72,12 +88,20 @@ def take(step: int | list[dict[str, Any]], tenant: Tenant) -> None:
         services.record_call(record_for(tenant, **fields))
 
 
-Step = st.lists(one_call(), min_size=1, max_size=6) | st.integers(0, 130)  # records are written, or hours rolled up to so many ago
+Step = st.lists(one_call(), min_size=1, max_size=6) | st.integers(
+    0, 130
+)  # records are written, or hours rolled up to so many ago
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(steps=st.lists(Step, max_size=12), zone=st.sampled_from(ZONES), days=st.sampled_from([1, 3, 7]))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    steps=st.lists(Step, max_size=12), zone=st.sampled_from(ZONES), days=st.sampled_from([1, 3, 7])
+)
 def test_sums_are_those_of_all_records(steps: list[Any], zone: str, days: int) -> None:
     with fresh_tenant() as tenant, timezone.override(ZoneInfo(zone)), tenant_scope(tenant):
         for step in steps:
@@ -91,7 +115,9 @@ def test_sums_are_those_of_all_records(steps: list[Any], zone: str, days: int) -
 
 @contextmanager
 def fresh_tenant() -> Iterator[Tenant]:
-    """A tenant without calls: hypothesis runs many examples in one test, and records cannot be deleted but with the triggers off."""
+    """A tenant without calls: hypothesis runs many examples in one test, and records cannot be
+    deleted but with the triggers off.
+    """
     made = make_tenant(f"t{secrets.token_hex(8)}", with_keys=False)
     yield made
     with without_triggers(), tenant_scope(made):
@@ -106,7 +132,9 @@ def compare(tenant: Tenant, days: int) -> None:
     records = list(CallRecord.objects.filter(time__gte=since))
     assert figures(summaries.totals(tenant_id=tenant.pk, days=days, now=NOW)) == plain(records)
     old = list(CallRecord.objects.filter(time__gte=earlier, time__lt=since))
-    assert figures(summaries.totals(tenant_id=tenant.pk, days=days, periods_back=1, now=NOW)) == plain(old)
+    assert figures(
+        summaries.totals(tenant_id=tenant.pk, days=days, periods_back=1, now=NOW)
+    ) == plain(old)
     keys = {
         "day": lambda one: timezone.localtime(one.time).date().isoformat(),
         "model": lambda one: "/".join(filter(None, (one.provider, one.model))),
@@ -122,13 +150,20 @@ def compare(tenant: Tenant, days: int) -> None:
             groups[key_of(record)].append(record)
         if by in ("member", "error_code"):
             groups.pop("", None)
-        for rows in (summaries.summary(tenant_id=tenant.pk, days=days, by=by, now=NOW).rows, usage.days if by == "day" else usage.by[by]):
+        for rows in (
+            summaries.summary(tenant_id=tenant.pk, days=days, by=by, now=NOW).rows,
+            usage.days if by == "day" else usage.by[by],
+        ):
             found = {row.key: figures(row) for row in rows if row.calls}
             assert found == {key: plain(group) for key, group in groups.items()}
     only = [one for one in records if one.provider == "openai" and one.app_key_name == "CI"]
     wanted = {"provider": "openai", "app_key": "CI"}
-    assert figures(summaries.totals(tenant_id=tenant.pk, days=days, now=NOW, **wanted)) == plain(only)
-    assert figures(summaries.usage(tenant_id=tenant.pk, days=days, now=NOW, **wanted).total) == plain(only)
+    assert figures(summaries.totals(tenant_id=tenant.pk, days=days, now=NOW, **wanted)) == plain(
+        only
+    )
+    assert figures(
+        summaries.usage(tenant_id=tenant.pk, days=days, now=NOW, **wanted).total
+    ) == plain(only)
     compare_log(tenant, records, since)
 
 
@@ -144,16 +179,34 @@ def compare_log(tenant: Tenant, records: list[CallRecord], since: datetime) -> N
     for name, (value, test) in fits.items():
         expected = [one.pk for one in ordered if test(one)]
         found, after = [], None
-        while page := call_list.calls(tenant_id=tenant.pk, since=since, after=after, limit=2, **{name: value}):
+        while page := call_list.calls(
+            tenant_id=tenant.pk, since=since, after=after, limit=2, **{name: value}
+        ):
             found += [one.pk for one in page]
             after = page[-1].pk
         assert found == expected
-        assert [one.pk for batch in call_list.every_call(tenant_id=tenant.pk, since=since, **{name: value}) for one in batch] == expected
+        assert [
+            one.pk
+            for batch in call_list.every_call(tenant_id=tenant.pk, since=since, **{name: value})
+            for one in batch
+        ] == expected
 
 
 def figures(row: summaries.SummaryRow) -> dict[str, Any]:
-    names = ("calls", "errors", "cancelled", "trial_calls", "counted", "prompt_tokens", "completion_tokens", "credits", "unpriced")
-    return {name: getattr(row, name) for name in names} | {"costs": {cost.currency: cost.amount for cost in row.costs}}
+    names = (
+        "calls",
+        "errors",
+        "cancelled",
+        "trial_calls",
+        "counted",
+        "prompt_tokens",
+        "completion_tokens",
+        "credits",
+        "unpriced",
+    )
+    return {name: getattr(row, name) for name in names} | {
+        "costs": {cost.currency: cost.amount for cost in row.costs}
+    }
 
 
 def plain(records: list[CallRecord]) -> dict[str, Any]:
@@ -167,7 +220,9 @@ def plain(records: list[CallRecord]) -> dict[str, Any]:
         "errors": len(records) - len(answered),
         "cancelled": sum(one.status == "cancelled" for one in records),
         "trial_calls": sum(one.source.startswith("trial:") for one in records),
-        "counted": sum(one.prompt_tokens is not None or one.completion_tokens is not None for one in answered),
+        "counted": sum(
+            one.prompt_tokens is not None or one.completion_tokens is not None for one in answered
+        ),
         "prompt_tokens": sum(one.prompt_tokens or 0 for one in records),
         "completion_tokens": sum(one.completion_tokens or 0 for one in records),
         "credits": sum(one.credits for one in records),
@@ -181,11 +236,14 @@ def compare_rollups() -> None:
     until = RolledUntil.objects.get().until
     day = until.replace(hour=0, minute=0)
     for span, end in ((1, until), (24, day)):
-        found = sum(UsageRollup.objects.filter(span=span, start__lt=end).values_list("calls", flat=True))
+        found = sum(
+            UsageRollup.objects.filter(span=span, start__lt=end).values_list("calls", flat=True)
+        )
         assert found == CallRecord.objects.filter(time__lt=end).count()
 
 
-# -- notes of what came late ------------------------------------------------------------------------------------------
+# -- notes of what came late
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -196,8 +254,12 @@ def test_only_what_comes_late_notes_its_hour(tenant: Tenant) -> None:
         assert not StaleHour.objects.exists()
         late = now - timedelta(minutes=61)
         services.record_call(record_for(tenant, time=late))
-        CallRecord.objects.create(tenant=tenant, request_id="x", operation="chat", status="ok", time=late)
-        assert set(StaleHour.objects.values_list("start", flat=True)) == {late.replace(minute=0, second=0, microsecond=0)}
+        CallRecord.objects.create(
+            tenant=tenant, request_id="x", operation="chat", status="ok", time=late
+        )
+        assert set(StaleHour.objects.values_list("start", flat=True)) == {
+            late.replace(minute=0, second=0, microsecond=0)
+        }
         assert StaleHour.objects.count() == 2
 
 
@@ -231,7 +293,9 @@ def test_a_look_is_bounded_and_goes_on_where_it_stopped(tenant: Tenant, other: T
 
 
 @pytest.mark.django_db
-def test_many_stale_hours_cost_time_and_no_calls(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_stale_hours_cost_time_and_no_calls(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(totals, "MOST_GAPS", 3)
     with tenant_scope(tenant):
         for number in range(60):
@@ -240,13 +304,18 @@ def test_many_stale_hours_cost_time_and_no_calls(tenant: Tenant, monkeypatch: py
         for number in range(0, 60, 5):
             services.record_call(record_for(tenant, time=NOW - timedelta(hours=3 + number)))
         assert summaries.totals(tenant_id=tenant.pk, days=7, now=NOW).calls == 72
-        assert sum(row.calls for row in summaries.summary(tenant_id=tenant.pk, days=7, now=NOW).rows) == 72
+        assert (
+            sum(row.calls for row in summaries.summary(tenant_id=tenant.pk, days=7, now=NOW).rows)
+            == 72
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
-    """Writers of late records and two that sum, side by side; at the end and in between nothing is missing or counted twice."""
+    """Writers of late records and two that sum, side by side; at the end and in between nothing is
+    missing or counted twice.
+    """
     stop, problems, written = threading.Event(), [], []
 
     def write(seed: int) -> None:
@@ -255,7 +324,12 @@ def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
             with tenant_scope(tenant):
                 for _number in range(60):
                     services.record_call(
-                        record_for(tenant, time=NOW - timedelta(minutes=dice.randint(150, 900)), cost=Decimal("0.1"), currency="USD")
+                        record_for(
+                            tenant,
+                            time=NOW - timedelta(minutes=dice.randint(150, 900)),
+                            cost=Decimal("0.1"),
+                            currency="USD",
+                        )
                     )
                     written.append(1)
         except Exception as problem:
@@ -279,7 +353,10 @@ def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
         assert least <= seen <= 180, (least, seen)
 
     writers = [threading.Thread(target=write, args=(seed,)) for seed in range(3)]
-    others = [threading.Thread(target=work, args=(job,)) for job in (lambda: roll_up(now=NOW), lambda: roll_up(now=NOW), look)]
+    others = [
+        threading.Thread(target=work, args=(job,))
+        for job in (lambda: roll_up(now=NOW), lambda: roll_up(now=NOW), look)
+    ]
     for thread in [*writers, *others]:
         thread.start()
     for thread in writers:
@@ -296,7 +373,8 @@ def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
         assert sum(UsageRollup.objects.filter(span=1).values_list("calls", flat=True)) == 180
 
 
-# -- the histogram ----------------------------------------------------------------------------------------------------
+# -- the histogram
+# --------------------------------------------------------------------------------------------------
 
 
 def bucket(milliseconds: int) -> int:
@@ -327,11 +405,21 @@ def test_one_duration_is_its_own_median_and_nothing_has_none() -> None:
 @pytest.mark.django_db
 def test_the_database_s_buckets_are_python_s(tenant: Tenant) -> None:
     with tenant_scope(tenant):
-        for one in {0, *latency_buckets.BOUNDS, *(bound - 1 for bound in latency_buckets.BOUNDS), 999_999}:
+        for one in {
+            0,
+            *latency_buckets.BOUNDS,
+            *(bound - 1 for bound in latency_buckets.BOUNDS),
+            999_999,
+        }:
             services.record_call(record_for(tenant, time=NOW, latency_ms=one))
         row = summaries.totals(tenant_id=tenant.pk, days=1, now=NOW)
     expected = [0] * len(latency_buckets.COLUMNS)
-    for one in {0, *latency_buckets.BOUNDS, *(bound - 1 for bound in latency_buckets.BOUNDS), 999_999}:
+    for one in {
+        0,
+        *latency_buckets.BOUNDS,
+        *(bound - 1 for bound in latency_buckets.BOUNDS),
+        999_999,
+    }:
         expected[bucket(one)] += 1
     assert row.latencies == expected
     assert (row.fastest, row.slowest) == (0, 999_999)

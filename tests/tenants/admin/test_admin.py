@@ -33,7 +33,9 @@ def action(client: Client, model: str, name: str, *rows: Any, **form: str) -> An
 
 
 def asked(client: Client, model: str, name: str, *rows: Any) -> str:
-    answer = client.post(f"/admin/tenants/{model}/", {"action": name, "_selected_action": [row.pk for row in rows]})
+    answer = client.post(
+        f"/admin/tenants/{model}/", {"action": name, "_selected_action": [row.pk for row in rows]}
+    )
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -63,20 +65,34 @@ def test_every_list_and_row_opens_and_shows_no_secret(client: Client, acme: Work
             assert not [secret for secret in secrets if secret in body], url
 
 
-def test_nothing_can_be_deleted_and_what_the_product_makes_not_added(client: Client, acme: Workspace) -> None:
+def test_nothing_can_be_deleted_and_what_the_product_makes_not_added(
+    client: Client, acme: Workspace
+) -> None:
     firsts = first_rows(acme)
     for page in PAGES:
-        assert client.post(f"/admin/tenants/{page}/{firsts[page].pk}/delete/", {"post": "yes"}).status_code == 403
+        assert (
+            client.post(
+                f"/admin/tenants/{page}/{firsts[page].pk}/delete/", {"post": "yes"}
+            ).status_code
+            == 403
+        )
         assert b"delete_selected" not in client.get(f"/admin/tenants/{page}/").content
     for page in ("appkey", "keypair", "auditentry"):
         assert client.get(f"/admin/tenants/{page}/add/").status_code == 403
-        assert client.post(f"/admin/tenants/{page}/{firsts[page].pk}/change/", {"name": "x"}).status_code == 403
+        assert (
+            client.post(
+                f"/admin/tenants/{page}/{firsts[page].pk}/change/", {"name": "x"}
+            ).status_code
+            == 403
+        )
     with all_tenants():
         assert all(model.objects.exists() for model in (AppKey, KeyPair, AuditEntry, Tenant))
 
 
 def test_what_operators_have_no_page_for(db: None) -> None:
-    registered = {model for model in admin.site._registry if model._meta.app_label in ("tenants", "auth")}
+    registered = {
+        model for model in admin.site._registry if model._meta.app_label in ("tenants", "auth")
+    }
     assert registered == {Tenant, User, AppKey, KeyPair, AuditEntry}
     assert SignInFailures not in registered
     assert Membership not in registered
@@ -89,21 +105,35 @@ def test_suspending_and_resuming(client: Client, acme: Workspace, globex: Worksp
     assert "Globex" not in page
     assert set(Tenant.objects.values_list("status", flat=True)) == {"active"}, "asked only"
     action(client, "tenant", "suspend", acme.tenant)
-    assert dict(Tenant.objects.filter(is_system=False).values_list("slug", "status")) == {"acme": "suspended", "globex": "active"}
+    assert dict(Tenant.objects.filter(is_system=False).values_list("slug", "status")) == {
+        "acme": "suspended",
+        "globex": "active",
+    }
     action(client, "tenant", "resume", acme.tenant, globex.tenant)
     assert set(Tenant.objects.values_list("status", flat=True)) == {"active"}
     with tenant_scope(acme.tenant):
-        actors = set(AuditEntry.objects.filter(action__in=("workspace.suspended", "workspace.resumed")).values_list("actor", flat=True))
+        actors = set(
+            AuditEntry.objects.filter(
+                action__in=("workspace.suspended", "workspace.resumed")
+            ).values_list("actor", flat=True)
+        )
     assert actors == {"operator@hub.test"}
 
 
 def test_a_workspace_is_made_by_the_same_service(client: Client) -> None:
-    answer = client.post("/admin/tenants/tenant/add/", {"name": "Made here", "slug": "made-here", "_save": "Save"}, follow=True)
+    answer = client.post(
+        "/admin/tenants/tenant/add/",
+        {"name": "Made here", "slug": "made-here", "_save": "Save"},
+        follow=True,
+    )
     assert answer.status_code == 200
     tenant = Tenant.objects.get(slug="made-here")
     with tenant_scope(tenant):
         assert AuditEntry.objects.filter(action="workspace.created").count() == 1
-    client.post(f"/admin/tenants/tenant/{tenant.pk}/change/", {"name": "Renamed", "slug": "other", "status": "suspended"})
+    client.post(
+        f"/admin/tenants/tenant/{tenant.pk}/change/",
+        {"name": "Renamed", "slug": "other", "status": "suspended"},
+    )
     tenant.refresh_from_db()
     assert (tenant.name, tenant.slug, tenant.status) == ("Renamed", "made-here", "active")
 
@@ -122,7 +152,9 @@ def test_the_operators_own_row_is_not_listed(client: Client) -> None:
     assert client.get(f"/admin/tenants/tenant/{tenant.pk}/change/").status_code == 302
 
 
-def test_members_of_a_workspace_are_counted(client: Client, acme: Workspace, django_assert_max_num_queries: Any) -> None:
+def test_members_of_a_workspace_are_counted(
+    client: Client, acme: Workspace, django_assert_max_num_queries: Any
+) -> None:
     with django_assert_max_num_queries(12):
         rows = client.get("/admin/tenants/tenant/").context["cl"].result_list
     assert [row.member_count for row in rows] == [4]
@@ -136,7 +168,9 @@ def test_people(client: Client, acme: Workspace) -> None:
     assert acme.editor.is_active
     with tenant_scope(acme.tenant):
         before = Tenant.objects.get(pk=acme.tenant.pk).config_version
-        action(client, "user", "deactivate", acme.editor, User.objects.get(email="operator@hub.test"))
+        action(
+            client, "user", "deactivate", acme.editor, User.objects.get(email="operator@hub.test")
+        )
         acme.editor.refresh_from_db()
         assert not acme.editor.is_active
         assert User.objects.get(email="operator@hub.test").is_active, "nobody locks themselves out"
@@ -145,7 +179,12 @@ def test_people(client: Client, acme: Workspace) -> None:
         action(client, "user", "reactivate", acme.editor)
         acme.editor.refresh_from_db()
         assert acme.editor.is_active
-    assert "is_active" not in client.get(f"/admin/tenants/user/{acme.editor.pk}/change/").context["adminform"].form.fields
+    assert (
+        "is_active"
+        not in client.get(f"/admin/tenants/user/{acme.editor.pk}/change/")
+        .context["adminform"]
+        .form.fields
+    )
     client.post(
         "/admin/tenants/user/add/",
         {
@@ -177,7 +216,10 @@ def test_rotating_a_key_pair(client: Client, acme: Workspace, globex: Workspace)
     with all_tenants():
         before = dict(KeyPair.objects.filter(state="current").values_list("tenant__slug", "kid"))
     assert "Calls go on meanwhile" in asked(client, "tenant", "rotate_key_pair", acme.tenant)
-    assert "1 key pair rotated" in action(client, "tenant", "rotate_key_pair", acme.tenant).content.decode()
+    assert (
+        "1 key pair rotated"
+        in action(client, "tenant", "rotate_key_pair", acme.tenant).content.decode()
+    )
     with all_tenants():
         after = dict(KeyPair.objects.filter(state="current").values_list("tenant__slug", "kid"))
         assert AuditEntry.objects.get(action="key_pair.rotated").actor == "operator@hub.test"
@@ -194,25 +236,48 @@ def test_app_keys_are_found_by_their_condition(client: Client, acme: Workspace) 
     soon, long_ago = timezone.now() + timedelta(days=3), timezone.now() - timedelta(days=200)
 
     def found(condition: str) -> list[Any]:
-        return list(client.get(f"/admin/tenants/appkey/?condition={condition}").context["cl"].result_list)
+        return list(
+            client.get(f"/admin/tenants/appkey/?condition={condition}").context["cl"].result_list
+        )
 
-    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == ([row], [], [], [])
+    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == (
+        [row],
+        [],
+        [],
+        [],
+    )
     with all_tenants():
         AppKey.objects.filter(pk=row.pk).update(expires=soon, created=long_ago)
     assert (found("expiring"), found("unused")) == ([row], [row])
     with all_tenants():
         AppKey.objects.filter(pk=row.pk).update(revoked=long_ago)
-    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == ([], [], [], [row])
+    assert (found("valid"), found("expiring"), found("unused"), found("revoked")) == (
+        [],
+        [],
+        [],
+        [row],
+    )
 
 
-def test_workspaces_are_found_by_their_members_address(client: Client, acme: Workspace, globex: Workspace) -> None:
-    for term, expected in (("owner@acme.test", ["acme"]), ("glob", ["globex"]), ("nobody@acme.test", [])):
-        assert [row.slug for row in client.get("/admin/tenants/tenant/", {"q": term}).context["cl"].result_list] == expected
+def test_workspaces_are_found_by_their_members_address(
+    client: Client, acme: Workspace, globex: Workspace
+) -> None:
+    for term, expected in (
+        ("owner@acme.test", ["acme"]),
+        ("glob", ["globex"]),
+        ("nobody@acme.test", []),
+    ):
+        assert [
+            row.slug
+            for row in client.get("/admin/tenants/tenant/", {"q": term}).context["cl"].result_list
+        ] == expected
 
 
 def test_the_audit_trail_is_downloaded_and_that_is_noted(client: Client, acme: Workspace) -> None:
     with tenant_scope(acme.tenant):
-        made = AuditEntry.objects.create(tenant=acme.tenant, actor="=cmd|' /C calc'!A0", action="member.added", object_label="+1")
+        made = AuditEntry.objects.create(
+            tenant=acme.tenant, actor="=cmd|' /C calc'!A0", action="member.added", object_label="+1"
+        )
     answer = action(client, "auditentry", "export", made)
     text = b"".join(answer.streaming_content).decode("utf-8-sig")
     assert answer["Content-Type"].startswith("text/csv")

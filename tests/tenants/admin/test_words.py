@@ -1,4 +1,6 @@
-"""The operators' pages in words: nothing raw that has a name, nothing of a password, nothing typed that can be chosen."""
+"""The operators' pages in words: nothing raw that has a name, nothing of a password, nothing typed
+that can be chosen.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def page(operator: User) -> Client:
     return client
 
 
-def test_a_persons_page_shows_nothing_of_the_password(acme: factories.Workspace, page: Client) -> None:
+def test_a_persons_page_shows_nothing_of_the_password(
+    acme: factories.Workspace, page: Client
+) -> None:
     shown = page.get(reverse("admin:tenants_user_change", args=[acme.viewer.pk])).content.decode()
     stored = [part for part in acme.viewer.password.split("$") if len(part) > 6]
     assert stored
@@ -29,11 +33,23 @@ def test_codes_are_shown_in_the_readers_words(acme: factories.Workspace, page: C
     row, _text = acme.narrow_key
     factories.make_credential(acme.tenant, provider="openai")
     chinese = {"Accept-Language": "zh-hans"}
-    for model, words in (("appkey", "使用模型"), ("auditentry", "服务器命令"), ("keypair", "当前"), ("user", "用户")):
-        shown = page.get(reverse(f"admin:tenants_{model}_changelist"), headers=chinese).content.decode()
+    for model, words in (
+        ("appkey", "使用模型"),
+        ("auditentry", "服务器命令"),
+        ("keypair", "当前"),
+        ("user", "用户"),
+    ):
+        shown = page.get(
+            reverse(f"admin:tenants_{model}_changelist"), headers=chinese
+        ).content.decode()
         assert words in shown, model
-    assert "[&quot;use" not in page.get(reverse("admin:tenants_appkey_change", args=[row.pk])).content.decode()
-    credentials = page.get(reverse("admin:providers_providercredential_changelist")).content.decode()
+    assert (
+        "[&quot;use"
+        not in page.get(reverse("admin:tenants_appkey_change", args=[row.pk])).content.decode()
+    )
+    credentials = page.get(
+        reverse("admin:providers_providercredential_changelist")
+    ).content.decode()
     assert '<td class="field-provider">OpenAI</td>' in credentials
 
 

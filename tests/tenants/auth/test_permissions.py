@@ -64,7 +64,9 @@ def test_scopes_that_a_role_may_give() -> None:
 
 
 @pytest.mark.parametrize(("actor", "current", "new"), list(itertools.product(Role, repeat=3)))
-def test_nobody_gives_or_takes_a_role_above_the_own_one(actor: Role, current: Role, new: Role) -> None:
+def test_nobody_gives_or_takes_a_role_above_the_own_one(
+    actor: Role, current: Role, new: Role
+) -> None:
     allowed = can_change_role(actor=actor, current=current, new=new)
     if actor is Role.OWNER:
         assert allowed

@@ -16,13 +16,21 @@ from hypothesis import strategies as st
 from tenants.auth.headers import BadCredential, read_header
 from tenants.auth.key_format import _checksum, digest, is_well_formed, new_key
 from tenants.auth.permissions import Action, Role, Scope
-from tenants.auth.principal import PRINCIPAL_SQL, find_principal, principal_from_row, principal_of_member
+from tenants.auth.principal import (
+    PRINCIPAL_SQL,
+    find_principal,
+    principal_from_row,
+    principal_of_member,
+)
 from tenants.models import AppKey, Membership, Tenant
 from tenants.scope import tenant_scope
 from tests.factories import Workspace, make_app_key
 
 # Fixed ones: they name tests, which several processes must collect alike.
-KEY, OTHER = (body + _checksum(body) for body in ("mk_live_" + "aZ9" * 14 + "x", "mk_live_" + "bY8" * 14 + "y"))
+KEY, OTHER = (
+    body + _checksum(body)
+    for body in ("mk_live_" + "aZ9" * 14 + "x", "mk_live_" + "bY8" * 14 + "y")
+)
 FORMS = {"authorization": "Bearer {}", "x-api-key": "{}", "api-key": "{}"}
 
 
@@ -46,7 +54,10 @@ class TestText:
         changed = KEY[:position] + letter + KEY[position + 1 :]
         assert is_well_formed(changed) == (changed == KEY)
 
-    @pytest.mark.parametrize("text", ["", "mk_live_", KEY[:-1], KEY + "0", KEY + "\n", KEY.upper(), "sk-" + KEY, digest(KEY)])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "mk_live_", KEY[:-1], KEY + "0", KEY + "\n", KEY.upper(), "sk-" + KEY, digest(KEY)],
+    )
     def test_anything_else_is_none(self, text: str) -> None:
         assert not is_well_formed(text)
 
@@ -56,7 +67,9 @@ class TestHeaders:
     def test_each_header_alone(self, name: str) -> None:
         assert read_header({name: FORMS[name].format(KEY)}) == KEY
 
-    @pytest.mark.parametrize("names", [some for size in (2, 3) for some in itertools.combinations(FORMS, size)], ids=str)
+    @pytest.mark.parametrize(
+        "names", [some for size in (2, 3) for some in itertools.combinations(FORMS, size)], ids=str
+    )
     def test_the_same_key_in_several(self, names: tuple[str, ...]) -> None:
         assert read_header({name: FORMS[name].format(KEY) for name in names}) == KEY
 
@@ -80,7 +93,14 @@ class TestHeaders:
 
     @pytest.mark.parametrize(
         "headers",
-        [{}, {"authorization": ""}, {"authorization": "Bearer"}, {"authorization": "Bearer  "}, {"x-api-key": " "}, {"cookie": KEY}],
+        [
+            {},
+            {"authorization": ""},
+            {"authorization": "Bearer"},
+            {"authorization": "Bearer  "},
+            {"x-api-key": " "},
+            {"cookie": KEY},
+        ],
     )
     def test_none(self, headers: dict[str, str]) -> None:
         with pytest.raises(BadCredential) as caught:
@@ -88,7 +108,16 @@ class TestHeaders:
         assert (caught.value.status, caught.value.code) == (401, "missing_key")
 
     @pytest.mark.parametrize(
-        "value", ["Bearer x", f"Bearer {KEY} {KEY}", KEY, "Basic " + KEY, f"Bearer {digest(KEY)}", "Bearer \udcff", "Token x"]
+        "value",
+        [
+            "Bearer x",
+            f"Bearer {KEY} {KEY}",
+            KEY,
+            "Basic " + KEY,
+            f"Bearer {digest(KEY)}",
+            "Bearer \udcff",
+            "Token x",
+        ],
     )
     def test_malformed(self, value: str) -> None:
         with pytest.raises(BadCredential) as caught:
@@ -111,7 +140,12 @@ class TestPrincipal:
     def test_a_commands_key(self, acme: Workspace) -> None:
         row, text = acme.app_key
         found = find_principal(self.bearer(text))
-        assert (found.kind, found.tenant_id, found.tenant_slug, found.role) == ("app_key", acme.tenant.pk, "acme", None)
+        assert (found.kind, found.tenant_id, found.tenant_slug, found.role) == (
+            "app_key",
+            acme.tenant.pk,
+            "acme",
+            None,
+        )
         assert (found.app_key_id, found.app_key_name, found.user_id) == (row.pk, "Everything", None)
         assert found.scopes == frozenset(Scope)
         assert found.can(Action.MANAGE_PROVIDERS)
@@ -169,7 +203,9 @@ class TestPrincipal:
             Membership.objects.filter(user=acme.editor).delete()
         assert refused(self.bearer(text)) == (401, "owner_left")
 
-    def test_a_membership_elsewhere_does_not_count(self, acme: Workspace, globex: Workspace) -> None:
+    def test_a_membership_elsewhere_does_not_count(
+        self, acme: Workspace, globex: Workspace
+    ) -> None:
         _row, text = make_app_key(acme.tenant, user=acme.editor, scopes=[Scope.USE])
         with tenant_scope(acme.tenant):
             Membership.objects.filter(user=acme.editor).delete()
@@ -190,7 +226,9 @@ class TestPrincipal:
         assert refused(self.bearer(text)) == (401, "owner_left")
 
     def test_limits(self, acme: Workspace) -> None:
-        _row, text = make_app_key(acme.tenant, allowed_providers=["openai"], allowed_models=["openai/gpt-4", "demo/chat"])
+        _row, text = make_app_key(
+            acme.tenant, allowed_providers=["openai"], allowed_models=["openai/gpt-4", "demo/chat"]
+        )
         found = find_principal(self.bearer(text))
         assert found.may_use("openai", "gpt-4")
         assert not found.may_use("openai", "gpt-3")
@@ -198,7 +236,9 @@ class TestPrincipal:
         _row, text = make_app_key(acme.tenant, name="Free")
         assert find_principal(self.bearer(text)).may_use("openai", "whatever")
 
-    def test_last_used_is_written_once_a_minute(self, acme: Workspace, django_assert_num_queries: Any) -> None:
+    def test_last_used_is_written_once_a_minute(
+        self, acme: Workspace, django_assert_num_queries: Any
+    ) -> None:
         row, text = acme.app_key
         with django_assert_num_queries(2):
             assert find_principal(self.bearer(text)).touch_due
@@ -221,7 +261,12 @@ class TestPrincipal:
 
     def test_a_row_as_other_drivers_give_it(self, acme: Workspace) -> None:
         """sqlite3 gives text, psycopg gives objects; both read the same."""
-        _row, text = make_app_key(acme.tenant, user=acme.admin, allowed_models=["a/b"], expires=timezone.now() + timedelta(days=1))
+        _row, text = make_app_key(
+            acme.tenant,
+            user=acme.admin,
+            allowed_models=["a/b"],
+            expires=timezone.now() + timedelta(days=1),
+        )
         with connection.cursor() as cursor:
             cursor.execute(PRINCIPAL_SQL.format(p="%s"), [digest(text)])
             row = list(cursor.fetchone())

@@ -55,7 +55,9 @@ def test_the_right_password(ada: User) -> None:
 
 
 @pytest.mark.parametrize("email", ["ada@example.org", "nobody@example.org"])
-def test_five_failures_from_one_address_whether_the_account_exists_or_not(ada: User, email: str) -> None:
+def test_five_failures_from_one_address_whether_the_account_exists_or_not(
+    ada: User, email: str
+) -> None:
     fail(5, email)
     assert blocked(email)
     assert not blocked(email, THERE)
@@ -112,7 +114,9 @@ def test_closed_accounts_read_like_wrong_passwords(ada: User) -> None:
 
 def test_an_unknown_account_costs_a_hash_as_well(ada: User) -> None:
     hashed = []
-    with mock.patch("django.contrib.auth.hashers.MD5PasswordHasher.encode", autospec=True) as encode:
+    with mock.patch(
+        "django.contrib.auth.hashers.MD5PasswordHasher.encode", autospec=True
+    ) as encode:
         encode.side_effect = lambda *args: hashed.append(1) or "md5$x$y"
         for email in (ada.email, "nobody@example.org"):
             hashed.clear()
@@ -129,13 +133,17 @@ def test_every_page_with_a_password_is_throttled(ada: User, url: str) -> None:
         client.post(url, {"username": ada.email, "password": "wrong"})
     client.post(url, {"username": ada.email, "password": PASSWORD})
     assert "_auth_user_id" not in client.session
-    assert max(SignInFailures.objects.values_list("count", flat=True)) == 5  # each failure counted once
+    assert (
+        max(SignInFailures.objects.values_list("count", flat=True)) == 5
+    )  # each failure counted once
 
 
 def test_the_pages_answer_does_not_tell_accounts_apart(ada: User) -> None:
     answers = []
     for email in (ada.email, "nobody@example.org"):
-        answer = Client(REMOTE_ADDR=HERE).post("/accounts/login/", {"username": email, "password": "wrong"})
+        answer = Client(REMOTE_ADDR=HERE).post(
+            "/accounts/login/", {"username": email, "password": "wrong"}
+        )
         answers.append((answer.status_code, str(answer.context["form"].errors)))
     assert answers[0] == answers[1]
 

@@ -29,7 +29,12 @@ quick = settings(deadline=None, max_examples=25)
 
 
 def seal(text: str = "sk-secret", binding: Binding = HERE, **changed: Any) -> str:
-    values: dict[str, Any] = {"public": pair("spare-0"), "kid": "k1", "mkid": "m1", "pepper": PEPPER} | changed
+    values: dict[str, Any] = {
+        "public": pair("spare-0"),
+        "kid": "k1",
+        "mkid": "m1",
+        "pepper": PEPPER,
+    } | changed
     return envelope.seal(text, binding=binding, **values)
 
 
@@ -60,12 +65,30 @@ def test_the_token_is_written_as_the_documentation_says() -> None:
     start, kid, mkid, wrapped, nonce, sealed = token.split(".")
     assert (start, kid, mkid) == ("c1", "k1", "m1")
     assert re.fullmatch(r"[A-Za-z0-9_-]{512}", wrapped)
-    parts = ["c1", str(HERE.tenant), "openai", "https://api.openai.com:443", "sealed", "row-1", "3", "k1", "m1"]
+    parts = [
+        "c1",
+        str(HERE.tenant),
+        "openai",
+        "https://api.openai.com:443",
+        "sealed",
+        "row-1",
+        "3",
+        "k1",
+        "m1",
+    ]
     context = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
-    oaep = PKCS1_OAEP.new(pair("spare-0"), SHA256, lambda seed, length: MGF1(seed, length, SHA256), context)
+    oaep = PKCS1_OAEP.new(
+        pair("spare-0"), SHA256, lambda seed, length: MGF1(seed, length, SHA256), context
+    )
     dek = oaep.decrypt(envelope._decode(wrapped))
     assert len(dek) == 32
-    key = HKDF(dek, 32, HKDF(MASTER, 32, b"", SHA256, context=b"modelkeep/pepper/v1"), SHA256, context=context)
+    key = HKDF(
+        dek,
+        32,
+        HKDF(MASTER, 32, b"", SHA256, context=b"modelkeep/pepper/v1"),
+        SHA256,
+        context=context,
+    )
     from Crypto.Cipher import AES
 
     body = envelope._decode(sealed)
@@ -134,7 +157,14 @@ def test_what_is_no_token_is_refused_as_such(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda t: t + "=", lambda t: t[:-1], lambda t: t.replace("c1.", "c2."), lambda t: t + ".x", lambda t: " " + t]
+    "change",
+    [
+        lambda t: t + "=",
+        lambda t: t[:-1],
+        lambda t: t.replace("c1.", "c2."),
+        lambda t: t + ".x",
+        lambda t: " " + t,
+    ],
 )
 def test_one_text_has_one_spelling(change: Any) -> None:
     with pytest.raises(EnvelopeError):
@@ -150,7 +180,11 @@ def test_a_text_that_is_too_long_is_refused() -> None:
 def test_errors_do_not_tell_what_was_wrong() -> None:
     damaged = seal()[:-3] + "AAA"
     messages = set()
-    for attempt in (lambda: unseal(damaged), lambda: unseal(seal(), pepper=bytes(32)), lambda: unseal(seal(), private=pair("spare-1"))):
+    for attempt in (
+        lambda: unseal(damaged),
+        lambda: unseal(seal(), pepper=bytes(32)),
+        lambda: unseal(seal(), private=pair("spare-1")),
+    ):
         with pytest.raises(EnvelopeError) as caught:
             attempt()
         messages.add(str(caught.value))
@@ -160,12 +194,22 @@ def test_errors_do_not_tell_what_was_wrong() -> None:
 
 class TestPrivateKey:
     def sealed(self, **changed: Any) -> str:
-        values: dict[str, Any] = {"tenant": HERE.tenant, "kid": "k1", "mkid": "m1", "master": MASTER} | changed
+        values: dict[str, Any] = {
+            "tenant": HERE.tenant,
+            "kid": "k1",
+            "mkid": "m1",
+            "master": MASTER,
+        } | changed
         return envelope.seal_private(pair("spare-0"), **values)
 
     def opened(self, sealed: str, **changed: Any) -> RSA.RsaKey:
         print_ = envelope.fingerprint(pair("spare-0"))
-        values: dict[str, Any] = {"tenant": HERE.tenant, "kid": "k1", "fingerprint": print_, "master": MASTER} | changed
+        values: dict[str, Any] = {
+            "tenant": HERE.tenant,
+            "kid": "k1",
+            "fingerprint": print_,
+            "master": MASTER,
+        } | changed
         return envelope.open_private(sealed, **values)
 
     def test_it_comes_back_whole(self) -> None:
@@ -173,9 +217,18 @@ class TestPrivateKey:
         assert self.opened(self.sealed()).has_private()
 
     @pytest.mark.parametrize(
-        "changed", [{"tenant": UUID(int=6)}, {"kid": "k2"}, {"fingerprint": "0" * 64}, {"master": bytes(range(8, 40))}], ids=str
+        "changed",
+        [
+            {"tenant": UUID(int=6)},
+            {"kid": "k2"},
+            {"fingerprint": "0" * 64},
+            {"master": bytes(range(8, 40))},
+        ],
+        ids=str,
     )
-    def test_it_is_bound_to_tenant_id_fingerprint_and_master_key(self, changed: dict[str, Any]) -> None:
+    def test_it_is_bound_to_tenant_id_fingerprint_and_master_key(
+        self, changed: dict[str, Any]
+    ) -> None:
         with pytest.raises(EnvelopeError):
             self.opened(self.sealed(), **changed)
 
@@ -183,7 +236,17 @@ class TestPrivateKey:
         with pytest.raises(EnvelopeError):
             self.opened(self.sealed().replace("k1.m1.", "k1.m2."))
 
-    @pytest.mark.parametrize("text", ["", "k1", "k1.m1.AAAA", "k2.m1.AAAA.AAAA", "k1.M1.AAAA.AAAA", "-----BEGIN RSA PRIVATE KEY-----"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "k1",
+            "k1.m1.AAAA",
+            "k2.m1.AAAA.AAAA",
+            "k1.M1.AAAA.AAAA",
+            "-----BEGIN RSA PRIVATE KEY-----",
+        ],
+    )
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(EnvelopeError):
             self.opened(text)

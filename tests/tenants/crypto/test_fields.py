@@ -1,4 +1,6 @@
-"""Every trap of django-encrypted-model-fields 0.6.5, first as the package has it, then as our subclass closes it."""
+"""Every trap of django-encrypted-model-fields 0.6.5, first as the package has it, then as our
+subclass closes it.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ class TestBulkUpdate:
         assert [row.text for row in Strict.objects.order_by("pk")] == ["one", "two"]
 
     @pytest.mark.parametrize(
-        "expression", [F("id"), F("text"), Value("x"), Case(When(pk=1, then=Value("x")))], ids=["id", "text", "value", "case"]
+        "expression",
+        [F("id"), F("text"), Value("x"), Case(When(pk=1, then=Value("x")))],
+        ids=["id", "text", "value", "case"],
     )
     def test_ours_refuses_every_expression(self, expression: Any) -> None:
         row = Strict.objects.create(text="one")
@@ -104,7 +108,9 @@ class TestBulkUpdate:
 
 
 class TestWrongKey:
-    def test_the_package_is_silent_and_encrypts_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_package_is_silent_and_encrypts_twice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         right = package.CRYPTER
         row = Raw.objects.create(text="secret")
         other_key(monkeypatch)
@@ -126,7 +132,9 @@ class TestWrongKey:
     def test_ours_raises_for_what_is_no_token(self, damage: str) -> None:
         row = Strict.objects.create(text="secret")
         with connection.cursor() as cursor:
-            cursor.execute(f"UPDATE {Strict._meta.db_table} SET text = %s WHERE id = %s", [damage, row.pk])
+            cursor.execute(
+                f"UPDATE {Strict._meta.db_table} SET text = %s WHERE id = %s", [damage, row.pk]
+            )
         with pytest.raises(FieldUnreadable):
             Strict.objects.get()
 
@@ -161,10 +169,14 @@ class TestLookups:
         Raw.objects.create(text="secret")
         assert not Raw.objects.filter(text="secret").exists()
 
-    @pytest.mark.parametrize("lookup", ["exact", "in", "contains", "startswith", "gt", "iexact", "regex", "length"])
+    @pytest.mark.parametrize(
+        "lookup", ["exact", "in", "contains", "startswith", "gt", "iexact", "regex", "length"]
+    )
     def test_ours_refuses(self, lookup: str) -> None:
         with pytest.raises(FieldError):
-            Strict.objects.filter(**{f"text__{lookup}": ["secret"] if lookup == "in" else "secret"}).exists()
+            Strict.objects.filter(
+                **{f"text__{lookup}": ["secret"] if lookup == "in" else "secret"}
+            ).exists()
 
     def test_ours_refuses_without_a_name_too(self) -> None:
         with pytest.raises(FieldError):
@@ -173,7 +185,11 @@ class TestLookups:
     def test_ours_knows_whether_there_is_a_value(self) -> None:
         Strict.objects.create(text="secret")
         Strict.objects.create(text=None)
-        assert Strict.objects.filter(text__isnull=True).count() == Strict.objects.filter(text__isnull=False).count() == 1
+        assert (
+            Strict.objects.filter(text__isnull=True).count()
+            == Strict.objects.filter(text__isnull=False).count()
+            == 1
+        )
 
 
 class TestSerialising:
@@ -201,7 +217,9 @@ class TestForms:
         assert "secret" in form.as_p()
 
     def test_ours_has_no_form_field(self) -> None:
-        form = modelform_factory(Strict, fields="__all__")(instance=Strict.objects.create(text="secret"))
+        form = modelform_factory(Strict, fields="__all__")(
+            instance=Strict.objects.create(text="secret")
+        )
         assert "secret" not in form.as_p()
         assert "text" not in form.fields
 
@@ -218,7 +236,9 @@ def test_it_is_one_column_of_the_product() -> None:
     assert columns == ["KeyPair.private_sealed"]
 
 
-def test_key_pairs_come_without_their_private_half(acme: Workspace, django_assert_num_queries: Any) -> None:
+def test_key_pairs_come_without_their_private_half(
+    acme: Workspace, django_assert_num_queries: Any
+) -> None:
     with tenant_scope(acme.tenant):
         with django_assert_num_queries(1) as captured:
             row = KeyPair.objects.get()

@@ -1,4 +1,6 @@
-"""Sealing and opening through the tables: what breaks one tenant's keys breaks nobody else's, and nothing wrong is ever sent."""
+"""Sealing and opening through the tables: what breaks one tenant's keys breaks nobody else's, and
+nothing wrong is ever sent.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def reason(row: Any, **changed: Any) -> str:
 def store_raw(pair: KeyPair, text: str) -> None:
     """Write the encrypted column past the field."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE tenants_keypair SET private_sealed = %s WHERE kid = %s", [text, pair.kid])
+        cursor.execute(
+            "UPDATE tenants_keypair SET private_sealed = %s WHERE kid = %s", [text, pair.kid]
+        )
 
 
 def the_pair(workspace: Workspace) -> KeyPair:
@@ -62,16 +66,29 @@ class TestOpening:
         ],
         ids=str,
     )
-    def test_nothing_of_its_place_may_change(self, acme: Workspace, vault: Vault, changed: dict[str, Any]) -> None:
+    def test_nothing_of_its_place_may_change(
+        self, acme: Workspace, vault: Vault, changed: dict[str, Any]
+    ) -> None:
         row = vault(acme, "sk-secret")
         opened(row)  # now in the cache
         assert reason(row, **changed) == "damaged"
 
-    @pytest.mark.parametrize("same", ["https://API.example.com/v1", "https://api.example.com:443", "https://api.example.com/other/path?x"])
-    def test_the_same_origin_may_be_written_otherwise(self, acme: Workspace, vault: Vault, same: str) -> None:
+    @pytest.mark.parametrize(
+        "same",
+        [
+            "https://API.example.com/v1",
+            "https://api.example.com:443",
+            "https://api.example.com/other/path?x",
+        ],
+    )
+    def test_the_same_origin_may_be_written_otherwise(
+        self, acme: Workspace, vault: Vault, same: str
+    ) -> None:
         assert opened(vault(acme, "sk-secret"), base_url=same) == "sk-secret"
 
-    def test_another_tenants_text_stays_shut(self, acme: Workspace, globex: Workspace, vault: Vault) -> None:
+    def test_another_tenants_text_stays_shut(
+        self, acme: Workspace, globex: Workspace, vault: Vault
+    ) -> None:
         row = vault(acme, "sk-secret")
         assert reason(row, tenant_id=globex.tenant.pk) == "no_pair"
 
@@ -80,7 +97,9 @@ class TestOpening:
         assert reason(one, token=two.sealed) == "damaged"
 
     @pytest.mark.parametrize("token", ["", "sk-plaintext", "c1.a.b.c", "c1"])
-    def test_what_is_no_token_is_never_returned(self, acme: Workspace, vault: Vault, token: str) -> None:
+    def test_what_is_no_token_is_never_returned(
+        self, acme: Workspace, vault: Vault, token: str
+    ) -> None:
         assert reason(vault(acme, "sk-secret"), token=token) == "damaged"
 
     def test_a_damaged_token(self, acme: Workspace, vault: Vault) -> None:
@@ -130,9 +149,16 @@ class TestCacheAndCount:
         reason(vault(acme, "sk-secret"), version=9)
         assert self.count(acme) == 0
 
-    def test_a_cached_text_costs_no_query(self, acme: Workspace, vault: Vault, django_assert_num_queries: Any) -> None:
+    def test_a_cached_text_costs_no_query(
+        self, acme: Workspace, vault: Vault, django_assert_num_queries: Any
+    ) -> None:
         row = vault(acme, "sk-secret")
-        values = binding(row) | {"version": row.version, "token": row.sealed, "purpose": "call", "subject": "x"}
+        values = binding(row) | {
+            "version": row.version,
+            "token": row.sealed,
+            "purpose": "call",
+            "subject": "x",
+        }
         keys.open_sealed(**values)
         with django_assert_num_queries(0):
             assert keys.open_sealed(**values) == "sk-secret"
@@ -166,8 +192,13 @@ class TestMasterKeyCheck:
         self, acme: Workspace, vault: Vault, master_keys: Callable[..., None], settings: Any
     ) -> None:
         settings.MODELKEEP_MASTER_KEYS = "m1:" + master(5)
-        assert keys.master_key_problems() == ["Wrong master key m1: it is not the one that this database was written with."]
-        for attempt in (lambda: vault(acme, "new"), lambda: keys.make_key_pair(tenant=make_tenant("new", with_keys=False))):
+        assert keys.master_key_problems() == [
+            "Wrong master key m1: it is not the one that this database was written with."
+        ]
+        for attempt in (
+            lambda: vault(acme, "new"),
+            lambda: keys.make_key_pair(tenant=make_tenant("new", with_keys=False)),
+        ):
             with pytest.raises(KeysNotReady):
                 attempt()
         with all_tenants():
@@ -175,7 +206,9 @@ class TestMasterKeyCheck:
 
     def test_a_missing_key_is_noticed(self, acme: Workspace, settings: Any) -> None:
         settings.MODELKEEP_MASTER_KEYS = "m2:" + master(5)
-        assert keys.master_key_problems() == ["Master key m1 is missing: keys in this database were sealed with it."]
+        assert keys.master_key_problems() == [
+            "Master key m1 is missing: keys in this database were sealed with it."
+        ]
 
     @pytest.mark.parametrize("text", ["", "m1:c2hvcnQ="])
     def test_no_usable_key(self, acme: Workspace, vault: Vault, settings: Any, text: str) -> None:
@@ -187,7 +220,9 @@ class TestMasterKeyCheck:
         with pytest.raises(KeysNotReady):
             vault(acme, "other")
 
-    def test_a_second_key_is_not_announced_before_it_seals(self, acme: Workspace, vault: Vault, settings: Any) -> None:
+    def test_a_second_key_is_not_announced_before_it_seals(
+        self, acme: Workspace, vault: Vault, settings: Any
+    ) -> None:
         """A machine that does not know it yet must go on."""
         first = settings.MODELKEEP_MASTER_KEYS
         settings.MODELKEEP_MASTER_KEYS = f"{first},m2:{master(2)}"
@@ -213,17 +248,23 @@ class TestPairs:
         workspace = Workspace(make_tenant("late", with_keys=False))
         assert opened(vault(workspace, "sk-secret")) == "sk-secret"
 
-    def test_a_lost_pair_breaks_its_own_tenants_texts_only(self, acme: Workspace, globex: Workspace, vault: Vault) -> None:
+    def test_a_lost_pair_breaks_its_own_tenants_texts_only(
+        self, acme: Workspace, globex: Workspace, vault: Vault
+    ) -> None:
         row, other = vault(acme, "sk-acme"), vault(globex, "sk-globex")
         store_raw(the_pair(acme), "damaged")
         keys.forget()
         assert reason(row) == "pair_lost"
         assert opened(other) == "sk-globex"
 
-    def test_a_pair_of_another_tenant_in_its_place_is_lost_too(self, acme: Workspace, globex: Workspace, vault: Vault) -> None:
+    def test_a_pair_of_another_tenant_in_its_place_is_lost_too(
+        self, acme: Workspace, globex: Workspace, vault: Vault
+    ) -> None:
         row = vault(acme, "sk-acme")
         with connection.cursor() as cursor:
-            cursor.execute("SELECT private_sealed FROM tenants_keypair WHERE kid = %s", [the_pair(globex).kid])
+            cursor.execute(
+                "SELECT private_sealed FROM tenants_keypair WHERE kid = %s", [the_pair(globex).kid]
+            )
             store_raw(the_pair(acme), cursor.fetchone()[0])
         keys.forget()
         assert reason(row) == "pair_lost"
@@ -238,14 +279,18 @@ class TestPairs:
             assert KeyPair.objects.get(kid=lost.kid).state == KeyPair.State.RETIRED
             assert AuditEntry.objects.filter(action="key_pair.replaced").count() == 1
 
-    def test_a_pair_is_not_replaced_because_of_a_wrong_master_key(self, acme: Workspace, vault: Vault, settings: Any) -> None:
+    def test_a_pair_is_not_replaced_because_of_a_wrong_master_key(
+        self, acme: Workspace, vault: Vault, settings: Any
+    ) -> None:
         before = the_pair(acme).kid
         settings.MODELKEEP_MASTER_KEYS = "m1:" + master(5)
         with pytest.raises(KeysNotReady):
             vault(acme, "sk-new")
         assert the_pair(acme).kid == before
 
-    def test_a_swapped_public_key_catches_nothing(self, acme: Workspace, globex: Workspace, vault: Vault) -> None:
+    def test_a_swapped_public_key_catches_nothing(
+        self, acme: Workspace, globex: Workspace, vault: Vault
+    ) -> None:
         """A writer of the database who plants the own public key gets nothing sealed for it."""
         with tenant_scope(acme.tenant):
             KeyPair.objects.filter(kid=the_pair(acme).kid).update(public_pem=the_pair_pem(globex))
@@ -266,7 +311,9 @@ class TestPairs:
         pair = key_pairs.current_pair(acme.tenant.pk)
         assert repr(pair) == f"Pair({pair.kid}, ********)"
 
-    def test_it_is_made_in_the_background_after_the_commit(self, transactional_db: None, settings: Any) -> None:
+    def test_it_is_made_in_the_background_after_the_commit(
+        self, transactional_db: None, settings: Any
+    ) -> None:
         settings.MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
         with transaction.atomic():
             tenant = make_tenant("later", with_keys=False)
@@ -343,7 +390,9 @@ class TestOrigin:
     def test_scheme_host_and_port(self, url: str, origin: str) -> None:
         assert keys.origin_of(url) == origin
 
-    @pytest.mark.parametrize("url", ["ftp://x", "api.openai.com", "https://", "javascript:alert(1)", "https://x:99999"])
+    @pytest.mark.parametrize(
+        "url", ["ftp://x", "api.openai.com", "https://", "javascript:alert(1)", "https://x:99999"]
+    )
     def test_anything_else_is_refused(self, url: str) -> None:
         with pytest.raises(ValueError):
             keys.origin_of(url)

@@ -16,7 +16,8 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-# The same ones in every process, because they stand in the names of tests, which pytest-xdist compares.
+# The same ones in every process, because they stand in the names of tests, which pytest-xdist
+# compares.
 GOOD, ALSO_GOOD = b64(hashlib.sha256(b"good").digest()), b64(hashlib.sha256(b"also good").digest())
 
 

@@ -1,4 +1,6 @@
-"""Rotation of pairs and master keys: nothing is lost, whenever it stops and whatever others do meanwhile."""
+"""Rotation of pairs and master keys: nothing is lost, whenever it stops and whatever others do
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def rotate(workspace: Workspace, **options: Any) -> keys.RotationReport:
     return keys.rotate(tenant=workspace.tenant, actor=COMMAND, **options)
 
 
-def test_a_new_pair_and_everything_under_it(acme: Workspace, globex: Workspace, vault: Vault) -> None:
+def test_a_new_pair_and_everything_under_it(
+    acme: Workspace, globex: Workspace, vault: Vault
+) -> None:
     rows, foreign = [vault(acme, f"sk-{number}") for number in range(3)], vault(globex, "sk-globex")
     before, theirs = list(kids(acme)), token_of(foreign)
     report = rotate(acme)
@@ -67,7 +71,9 @@ def test_it_is_in_the_audit_trail(acme: Workspace) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
-def test_interrupted_anywhere_it_is_finished_by_the_next_run(acme: Workspace, vault: Vault, after: int) -> None:
+def test_interrupted_anywhere_it_is_finished_by_the_next_run(
+    acme: Workspace, vault: Vault, after: int
+) -> None:
     rows = [vault(acme, f"sk-{number}") for number in range(3)]
     with stopping_after(after), pytest.raises(Stopped):
         rotate(acme)
@@ -153,7 +159,9 @@ def test_what_does_not_open_is_counted_and_left(acme: Workspace, vault: Vault) -
     assert rotate(acme).kid != kid  # one bad row does not stop later rotations
 
 
-def test_the_page_begins_a_further_one_beside_what_does_not_open(acme: Workspace, vault: Vault) -> None:
+def test_the_page_begins_a_further_one_beside_what_does_not_open(
+    acme: Workspace, vault: Vault
+) -> None:
     vault(acme, "sk-good")
     bad = vault(acme, "sk-bad")
     with tenant_scope(acme.tenant):
@@ -161,7 +169,9 @@ def test_the_page_begins_a_further_one_beside_what_does_not_open(acme: Workspace
         for _turn in range(2):
             before = key_pairs.current_pair(acme.tenant.pk).kid
             assert keys.begin_rotation(tenant=acme.tenant, actor=COMMAND).left == 2
-            assert key_pairs.current_pair(acme.tenant.pk).kid != before, "one bad row does not stop later rotations"
+            assert key_pairs.current_pair(acme.tenant.pk).kid != before, (
+                "one bad row does not stop later rotations"
+            )
             report = keys.continue_rotation(tenant=acme.tenant, actor=COMMAND)
             assert (report.complete, report.succeeded, report.failed) == (True, 1, 1)
 
@@ -179,9 +189,14 @@ class TestMasterKeys:
             keys.begin_rotation(tenant=acme.tenant, actor=COMMAND)
             assert key_pairs.current_pair(acme.tenant.pk).kid != before
             assert keys.continue_rotation(tenant=acme.tenant, actor=COMMAND).complete
-        assert (token_of(row).kid, token_of(row).mkid) == (key_pairs.current_pair(acme.tenant.pk).kid, "m2")
+        assert (token_of(row).kid, token_of(row).mkid) == (
+            key_pairs.current_pair(acme.tenant.pk).kid,
+            "m2",
+        )
 
-    def test_the_way_from_one_to_the_next(self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]) -> None:
+    def test_the_way_from_one_to_the_next(
+        self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]
+    ) -> None:
         master_keys(1)
         acme: Workspace = request.getfixturevalue("acme")
         row = vault(acme, "sk-secret")
@@ -200,9 +215,18 @@ class TestMasterKeys:
         assert list(MasterKeyCheck.objects.values_list("mkid", flat=True)) == ["m2"]
         assert len(kids(acme)) == 1
 
-    @pytest.mark.parametrize("orders", [((1, 2), (2, 1)), ((2, 1), (1, 2))], ids=["old machine first", "new machine first"])
+    @pytest.mark.parametrize(
+        "orders",
+        [((1, 2), (2, 1)), ((2, 1), (1, 2))],
+        ids=["old machine first", "new machine first"],
+    )
     def test_machines_with_either_order_read_each_others_texts(
-        self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None], orders: tuple[tuple[int, ...], ...]
+        self,
+        db: None,
+        request: Any,
+        vault: Vault,
+        master_keys: Callable[..., None],
+        orders: tuple[tuple[int, ...], ...],
     ) -> None:
         master_keys(1, 2)
         acme: Workspace = request.getfixturevalue("acme")
@@ -235,7 +259,9 @@ class TestMasterKeys:
         assert rotate(acme).failed == 0
         assert {token_of(one).mkid for one in (row, late)} == {"m2"}
 
-    def test_new_pairs_move_the_retired_ones_too(self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]) -> None:
+    def test_new_pairs_move_the_retired_ones_too(
+        self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]
+    ) -> None:
         master_keys(1)
         acme: Workspace = request.getfixturevalue("acme")
         vault(acme, "sk-secret")
@@ -244,7 +270,9 @@ class TestMasterKeys:
         assert not report.resumed
         with tenant_scope(acme.tenant):
             assert KeyPair.objects.count() == 2
-            assert {envelope.private_mkid(row.private_sealed) for row in KeyPair.objects.all()} == {"m2"}
+            assert {envelope.private_mkid(row.private_sealed) for row in KeyPair.objects.all()} == {
+                "m2"
+            }
 
     def test_nothing_is_touched_under_a_wrong_master_key(
         self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None], settings: Any
@@ -269,7 +297,9 @@ class TestVerify:
         assert (report.key_pairs, report.sealed, report.failed) == (2, 2, 0)
         assert keys.verify(tenant=acme.tenant).sealed == 1
 
-    def test_what_does_not_open_is_named_without_its_text(self, acme: Workspace, vault: Vault) -> None:
+    def test_what_does_not_open_is_named_without_its_text(
+        self, acme: Workspace, vault: Vault
+    ) -> None:
         row = vault(acme, "sk-one")
         with tenant_scope(acme.tenant):
             type(row).objects.filter(pk=row.pk).update(base_url="https://evil.example.com")
@@ -277,7 +307,9 @@ class TestVerify:
         assert (report.sealed, report.sealed_failed, report.key_pairs_failed) == (1, 1, 0)
         assert report.failures == [f"acme: sealed {row.pk}: damaged"]
 
-    def test_a_public_key_that_does_not_belong_is_noticed(self, acme: Workspace, globex: Workspace) -> None:
+    def test_a_public_key_that_does_not_belong_is_noticed(
+        self, acme: Workspace, globex: Workspace
+    ) -> None:
         with tenant_scope(globex.tenant):
             foreign = KeyPair.objects.get().public_pem
         with tenant_scope(acme.tenant):
@@ -288,13 +320,16 @@ class TestVerify:
 
 
 def test_a_text_is_opened_at_one_place_only() -> None:
-    """Of all our modules only tenants.crypto.sealing calls the envelope's opening, and only the listed ones call that."""
+    """Of all our modules only tenants.crypto.sealing calls the envelope's opening, and only the
+    listed ones call that.
+    """
     from tests import source
 
     callers = {
         source.name_of(path)
         for path in source.files()
-        if "open_token(" in path.read_text(encoding="utf-8") and source.name_of(path) != "tenants/crypto/envelope.py"
+        if "open_token(" in path.read_text(encoding="utf-8")
+        and source.name_of(path) != "tenants/crypto/envelope.py"
     }
     assert callers == {"tenants/crypto/sealing.py"}
 

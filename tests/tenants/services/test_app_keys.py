@@ -51,9 +51,18 @@ def works(text: str) -> bool:
 
 class TestCreating:
     def test_what_is_stored(self, acme: Workspace) -> None:
-        row, text = create(acme, acting(acme, Role.EDITOR), scopes=["use", "read"], allowed_models=["b/c", "a/b", "a/b"])
+        row, text = create(
+            acme,
+            acting(acme, Role.EDITOR),
+            scopes=["use", "read"],
+            allowed_models=["b/c", "a/b", "a/b"],
+        )
         assert (row.digest, row.prefix) == (digest(text), text[:12])
-        assert (row.scopes, row.allowed_models, row.allowed_providers) == (["read", "use"], ["a/b", "b/c"], [])
+        assert (row.scopes, row.allowed_models, row.allowed_providers) == (
+            ["read", "use"],
+            ["a/b", "b/c"],
+            [],
+        )
         assert (row.created_by_id, row.made_by_command) == (acme.editor.pk, False)
         with tenant_scope(acme.tenant):
             entry = AuditEntry.objects.get(action="app_key.created")
@@ -71,7 +80,9 @@ class TestCreating:
             (Role.VIEWER, [Scope.READ], False),
         ],
     )
-    def test_it_is_never_wider_than_its_maker(self, acme: Workspace, role: Role, scopes: list[Scope], allowed: bool) -> None:
+    def test_it_is_never_wider_than_its_maker(
+        self, acme: Workspace, role: Role, scopes: list[Scope], allowed: bool
+    ) -> None:
         if allowed:
             create(acme, acting(acme, role), scopes=scopes)
             return
@@ -118,24 +129,34 @@ class TestCreating:
         ],
         ids=lambda value: value if isinstance(value, str) else next(iter(value)),
     )
-    def test_input_that_is_wrong(self, acme: Workspace, changed: dict[str, Any], field: str) -> None:
+    def test_input_that_is_wrong(
+        self, acme: Workspace, changed: dict[str, Any], field: str
+    ) -> None:
         with pytest.raises(ServiceError) as caught:
             create(acme, acting(acme, Role.OWNER), **changed)
         assert caught.value.field == field
 
-    def test_names_are_unique_among_living_keys_of_a_workspace(self, acme: Workspace, globex: Workspace) -> None:
+    def test_names_are_unique_among_living_keys_of_a_workspace(
+        self, acme: Workspace, globex: Workspace
+    ) -> None:
         row, _text = create(acme, acting(acme, Role.OWNER))
         create(globex, acting(globex, Role.OWNER))
         with pytest.raises(Conflict) as caught:
             create(acme, acting(acme, Role.OWNER))
         assert caught.value.field == "name"
         with tenant_scope(acme.tenant):
-            app_keys.revoke_app_key(tenant=acme.tenant, app_key_id=row.pk, actor=acting(acme, Role.OWNER))
+            app_keys.revoke_app_key(
+                tenant=acme.tenant, app_key_id=row.pk, actor=acting(acme, Role.OWNER)
+            )
         create(acme, acting(acme, Role.OWNER))
 
-    def test_a_name_that_somebody_takes_at_the_same_moment(self, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_name_that_somebody_takes_at_the_same_moment(
+        self, acme: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         create(acme, acting(acme, Role.OWNER))
-        monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
+        monkeypatch.setattr(
+            QuerySet, "exists", lambda rows: False
+        )  # both looked before either wrote
         with pytest.raises(Conflict):
             create(acme, acting(acme, Role.OWNER))
 
@@ -168,9 +189,14 @@ class TestKeysThatMakeKeys:
     def test_a_narrow_key_does_not_rotate_a_wide_one(self, acme: Workspace) -> None:
         wide, _text = make_app_key(acme.tenant, name="Wide")
         with tenant_scope(acme.tenant):
-            for actor in (acting_key(acme, scopes=[Scope.MANAGE]), acting_key(acme, scopes=ALL, allowed_models=["a/b"])):
+            for actor in (
+                acting_key(acme, scopes=[Scope.MANAGE]),
+                acting_key(acme, scopes=ALL, allowed_models=["a/b"]),
+            ):
                 with pytest.raises(NotAllowed):
-                    app_keys.rotate_app_key(tenant=acme.tenant, app_key_id=wide.pk, actor=actor, overlap=timedelta(0))
+                    app_keys.rotate_app_key(
+                        tenant=acme.tenant, app_key_id=wide.pk, actor=actor, overlap=timedelta(0)
+                    )
 
 
 class TestRevokingAndRotating:
@@ -178,9 +204,13 @@ class TestRevokingAndRotating:
         with tenant_scope(workspace.tenant):
             app_keys.revoke_app_key(tenant=workspace.tenant, app_key_id=row.pk, actor=actor)
 
-    def rotate(self, workspace: Workspace, row: AppKey, actor: Actor, overlap: timedelta) -> tuple[AppKey, str]:
+    def rotate(
+        self, workspace: Workspace, row: AppKey, actor: Actor, overlap: timedelta
+    ) -> tuple[AppKey, str]:
         with tenant_scope(workspace.tenant):
-            return app_keys.rotate_app_key(tenant=workspace.tenant, app_key_id=row.pk, actor=actor, overlap=overlap)
+            return app_keys.rotate_app_key(
+                tenant=workspace.tenant, app_key_id=row.pk, actor=actor, overlap=overlap
+            )
 
     def test_editors_revoke_their_own_admins_all(self, acme: Workspace) -> None:
         owners, _text = create(acme, acting(acme, Role.OWNER), name="Owner's")
@@ -207,7 +237,11 @@ class TestRevokingAndRotating:
         new_row, new = self.rotate(acme, row, acting(acme, Role.EDITOR), timedelta(days=1))
         assert works(old)
         assert works(new)
-        assert (new_row.name, new_row.allowed_models, new_row.created_by_id) == ("Mine", ["a/b"], acme.editor.pk)
+        assert (new_row.name, new_row.allowed_models, new_row.created_by_id) == (
+            "Mine",
+            ["a/b"],
+            acme.editor.pk,
+        )
         with tenant_scope(acme.tenant):
             row.refresh_from_db()
             assert timedelta(hours=23) < row.expires - timezone.now() <= timedelta(days=1)
@@ -245,7 +279,9 @@ class TestRevokingAndRotating:
         assert caught.value.field == "overlap"
 
     def test_an_expired_key_is_not_brought_back(self, acme: Workspace) -> None:
-        row, _text = create(acme, acting(acme, Role.EDITOR), expires=timezone.now() + timedelta(hours=1))
+        row, _text = create(
+            acme, acting(acme, Role.EDITOR), expires=timezone.now() + timedelta(hours=1)
+        )
         with tenant_scope(acme.tenant):
             AppKey.objects.update(expires=timezone.now())
         with pytest.raises(Conflict):

@@ -32,7 +32,10 @@ def member(workspace: Workspace, role: Role) -> Membership:
 
 def roles(workspace: Workspace) -> dict[str, str]:
     with tenant_scope(workspace.tenant):
-        return {row.user.email.partition("@")[0]: row.role for row in Membership.objects.select_related("user")}
+        return {
+            row.user.email.partition("@")[0]: row.role
+            for row in Membership.objects.select_related("user")
+        }
 
 
 def last_entry(workspace: Workspace) -> AuditEntry:
@@ -54,7 +57,9 @@ class TestWorkspaces:
 
         workspace_created.connect(note)
         try:
-            tenant = workspaces.create_workspace(slug="new-one", name=" New ", owner=stranger, actor=COMMAND)
+            tenant = workspaces.create_workspace(
+                slug="new-one", name=" New ", owner=stranger, actor=COMMAND
+            )
         finally:
             workspace_created.disconnect(note)
         assert (tenant.name, tenant.status, seen) == ("New", "active", ["new-one"])
@@ -63,7 +68,9 @@ class TestWorkspaces:
             entry = AuditEntry.objects.get(action="workspace.created")
         assert (entry.actor, entry.object_label) == ("command", "new-one")
 
-    @pytest.mark.parametrize("slug", ["", "Upper", "a_b", "-a", "a-", "ä", "a b", "a" * 51, "a/b", "a\n"])
+    @pytest.mark.parametrize(
+        "slug", ["", "Upper", "a_b", "-a", "a-", "ä", "a b", "a" * 51, "a/b", "a\n"]
+    )
     def test_addresses_that_are_none(self, db: None, slug: str) -> None:
         with pytest.raises(ServiceError) as caught:
             workspaces.create_workspace(slug=slug, name="x", owner=None, actor=COMMAND)
@@ -99,9 +106,13 @@ class TestWorkspaces:
 
     def test_renaming(self, acme: Workspace) -> None:
         with tenant_scope(acme.tenant):
-            settings.rename_workspace(tenant=acme.tenant, name="Acme Ltd", actor=acting(acme, Role.ADMIN))
+            settings.rename_workspace(
+                tenant=acme.tenant, name="Acme Ltd", actor=acting(acme, Role.ADMIN)
+            )
             with pytest.raises(ServiceError):
-                settings.rename_workspace(tenant=acme.tenant, name=" ", actor=acting(acme, Role.ADMIN))
+                settings.rename_workspace(
+                    tenant=acme.tenant, name=" ", actor=acting(acme, Role.ADMIN)
+                )
         assert Tenant.objects.get(pk=acme.tenant.pk).name == "Acme Ltd"
         assert last_entry(acme).details == {"before": "Acme"}
 
@@ -125,25 +136,41 @@ class TestMembers:
             (Role.VIEWER, Role.VIEWER, Role.OWNER, False),
         ],
     )
-    def test_ranks(self, acme: Workspace, actor: Role, subject: Role, new: Role, allowed: bool) -> None:
+    def test_ranks(
+        self, acme: Workspace, actor: Role, subject: Role, new: Role, allowed: bool
+    ) -> None:
         row = member(acme, subject)
         with tenant_scope(acme.tenant):
             if not allowed:
                 with pytest.raises(NotAllowed):
-                    members.change_role(tenant=acme.tenant, membership_id=row.pk, role=new, actor=acting(acme, actor))
+                    members.change_role(
+                        tenant=acme.tenant,
+                        membership_id=row.pk,
+                        role=new,
+                        actor=acting(acme, actor),
+                    )
             else:
-                members.change_role(tenant=acme.tenant, membership_id=row.pk, role=new, actor=acting(acme, actor))
+                members.change_role(
+                    tenant=acme.tenant, membership_id=row.pk, role=new, actor=acting(acme, actor)
+                )
         assert roles(acme)[subject] == (new if allowed else subject)
 
     def test_nobody_without_a_role_changes_one(self, acme: Workspace) -> None:
         row = member(acme, Role.VIEWER)
         with tenant_scope(acme.tenant), pytest.raises(NotAllowed):
-            members.change_role(tenant=acme.tenant, membership_id=row.pk, role=Role.EDITOR, actor=Actor("system"))
+            members.change_role(
+                tenant=acme.tenant, membership_id=row.pk, role=Role.EDITOR, actor=Actor("system")
+            )
 
     def test_the_change_is_traced_with_what_it_was_before(self, acme: Workspace) -> None:
         row = member(acme, Role.VIEWER)
         with tenant_scope(acme.tenant):
-            members.change_role(tenant=acme.tenant, membership_id=row.pk, role=Role.EDITOR, actor=acting(acme, Role.OWNER))
+            members.change_role(
+                tenant=acme.tenant,
+                membership_id=row.pk,
+                role=Role.EDITOR,
+                actor=acting(acme, Role.OWNER),
+            )
         entry = last_entry(acme)
         assert (entry.action, entry.actor, entry.address, entry.object_label) == (
             "member.role_changed",
@@ -158,8 +185,12 @@ class TestMembers:
         owner = acting(acme, Role.OWNER)
         with tenant_scope(acme.tenant):
             for attempt in (
-                lambda: members.change_role(tenant=acme.tenant, membership_id=row.pk, role=Role.ADMIN, actor=owner),
-                lambda: members.remove_member(tenant=acme.tenant, membership_id=row.pk, actor=owner),
+                lambda: members.change_role(
+                    tenant=acme.tenant, membership_id=row.pk, role=Role.ADMIN, actor=owner
+                ),
+                lambda: members.remove_member(
+                    tenant=acme.tenant, membership_id=row.pk, actor=owner
+                ),
                 lambda: members.leave_workspace(tenant=acme.tenant, user=acme.owner, actor=owner),
             ):
                 with pytest.raises(Conflict) as caught:
@@ -177,26 +208,48 @@ class TestMembers:
 
     def test_one_of_two_owners_may_leave(self, acme: Workspace) -> None:
         with tenant_scope(acme.tenant):
-            members.change_role(tenant=acme.tenant, membership_id=member(acme, Role.ADMIN).pk, role=Role.OWNER, actor=COMMAND)
-            members.leave_workspace(tenant=acme.tenant, user=acme.owner, actor=acting(acme, Role.OWNER))
+            members.change_role(
+                tenant=acme.tenant,
+                membership_id=member(acme, Role.ADMIN).pk,
+                role=Role.OWNER,
+                actor=COMMAND,
+            )
+            members.leave_workspace(
+                tenant=acme.tenant, user=acme.owner, actor=acting(acme, Role.OWNER)
+            )
         assert "owner" not in roles(acme)
         assert last_entry(acme).action == "member.left"
 
     def test_everybody_may_leave(self, acme: Workspace) -> None:
         with tenant_scope(acme.tenant):
-            members.leave_workspace(tenant=acme.tenant, user=acme.viewer, actor=acting(acme, Role.VIEWER))
+            members.leave_workspace(
+                tenant=acme.tenant, user=acme.viewer, actor=acting(acme, Role.VIEWER)
+            )
         assert "viewer" not in roles(acme)
 
     def test_an_admin_removes_no_owner(self, acme: Workspace) -> None:
         with tenant_scope(acme.tenant), pytest.raises(NotAllowed):
-            members.remove_member(tenant=acme.tenant, membership_id=member(acme, Role.OWNER).pk, actor=acting(acme, Role.ADMIN))
+            members.remove_member(
+                tenant=acme.tenant,
+                membership_id=member(acme, Role.OWNER).pk,
+                actor=acting(acme, Role.ADMIN),
+            )
 
-    def test_another_workspaces_members_are_not_there(self, acme: Workspace, globex: Workspace) -> None:
+    def test_another_workspaces_members_are_not_there(
+        self, acme: Workspace, globex: Workspace
+    ) -> None:
         row = member(globex, Role.VIEWER)
         with tenant_scope(acme.tenant):
             for attempt in (
-                lambda: members.change_role(tenant=acme.tenant, membership_id=row.pk, role=Role.ADMIN, actor=acting(acme, Role.OWNER)),
-                lambda: members.remove_member(tenant=acme.tenant, membership_id=row.pk, actor=acting(acme, Role.OWNER)),
+                lambda: members.change_role(
+                    tenant=acme.tenant,
+                    membership_id=row.pk,
+                    role=Role.ADMIN,
+                    actor=acting(acme, Role.OWNER),
+                ),
+                lambda: members.remove_member(
+                    tenant=acme.tenant, membership_id=row.pk, actor=acting(acme, Role.OWNER)
+                ),
             ):
                 with pytest.raises(NotFound):
                     attempt()
@@ -206,19 +259,36 @@ class TestMembers:
         with tenant_scope(acme.tenant):
             members.add_member(tenant=acme.tenant, user=stranger, role=Role.EDITOR, actor=COMMAND)
             with pytest.raises(Conflict):
-                members.add_member(tenant=acme.tenant, user=stranger, role=Role.EDITOR, actor=COMMAND)
+                members.add_member(
+                    tenant=acme.tenant, user=stranger, role=Role.EDITOR, actor=COMMAND
+                )
             with pytest.raises(NotAllowed):
-                members.add_member(tenant=acme.tenant, user=make_user("x@y.test"), role=Role.OWNER, actor=acting(acme, Role.ADMIN))
+                members.add_member(
+                    tenant=acme.tenant,
+                    user=make_user("x@y.test"),
+                    role=Role.OWNER,
+                    actor=acting(acme, Role.ADMIN),
+                )
 
 
 class TestInvitations:
-    def invite(self, workspace: Workspace, email: str = "new@people.test", role: Role = Role.EDITOR, by: Role = Role.ADMIN) -> str:
+    def invite(
+        self,
+        workspace: Workspace,
+        email: str = "new@people.test",
+        role: Role = Role.EDITOR,
+        by: Role = Role.ADMIN,
+    ) -> str:
         with tenant_scope(workspace.tenant):
-            return invitations.invite(tenant=workspace.tenant, email=email, role=role, actor=acting(workspace, by))[1]
+            return invitations.invite(
+                tenant=workspace.tenant, email=email, role=role, actor=acting(workspace, by)
+            )[1]
 
     def test_a_new_person_joins_with_a_password(self, acme: Workspace) -> None:
         token = self.invite(acme, " New@People.test ")
-        joined = invitations.accept_invitation(token=token, name="New", password="a long enough sentence")
+        joined = invitations.accept_invitation(
+            token=token, name="New", password="a long enough sentence"
+        )
         assert (joined.user.email, joined.role) == ("new@people.test", Role.EDITOR)
         assert joined.user.check_password("a long enough sentence")
         assert last_entry(acme).action == "member.joined"
@@ -231,17 +301,26 @@ class TestInvitations:
         longest = f"{'x' * 50}@{'y' * 60}.{'z' * 60}.{'w' * 60}.{'v' * 15}.test"
         assert len(longest) == 254
         self.invite(acme, longest)
-        for refused in (lambda: self.invite(acme, "x" + longest), lambda: accounts.make_user(email="x" + longest, password=None)):
+        for refused in (
+            lambda: self.invite(acme, "x" + longest),
+            lambda: accounts.make_user(email="x" + longest, password=None),
+        ):
             with pytest.raises(ServiceError) as caught:
                 refused()
             assert (caught.value.code, caught.value.field) == ("bad_email", "email")
 
-    def test_a_link_that_is_sent_twice_at_the_same_moment(self, acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_link_that_is_sent_twice_at_the_same_moment(
+        self, acme: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         token = self.invite(acme)
         make_user("new@people.test")
-        monkeypatch.setattr(QuerySet, "exists", lambda rows: False)  # both looked before either wrote
+        monkeypatch.setattr(
+            QuerySet, "exists", lambda rows: False
+        )  # both looked before either wrote
         with pytest.raises(Conflict) as caught:
-            invitations.accept_invitation(token=token, name="New", password="a long enough sentence")
+            invitations.accept_invitation(
+                token=token, name="New", password="a long enough sentence"
+            )
         assert caught.value.code == "sign_in_first"
 
     def test_the_token_is_not_stored(self, acme: Workspace) -> None:
@@ -289,9 +368,13 @@ class TestInvitations:
         token = self.invite(acme)
         invitation = invitations.find_invitation(token)
         with tenant_scope(globex.tenant), pytest.raises(NotFound):
-            invitations.revoke_invitation(tenant=globex.tenant, invitation_id=invitation.pk, actor=acting(globex, Role.OWNER))
+            invitations.revoke_invitation(
+                tenant=globex.tenant, invitation_id=invitation.pk, actor=acting(globex, Role.OWNER)
+            )
         with tenant_scope(acme.tenant):
-            invitations.revoke_invitation(tenant=acme.tenant, invitation_id=invitation.pk, actor=acting(acme, Role.ADMIN))
+            invitations.revoke_invitation(
+                tenant=acme.tenant, invitation_id=invitation.pk, actor=acting(acme, Role.ADMIN)
+            )
         with pytest.raises(NotFound):
             invitations.find_invitation(token)
 
@@ -314,7 +397,10 @@ class TestInvitations:
         with pytest.raises(NotFound):
             invitations.find_invitation(token)
 
-    @pytest.mark.parametrize(("by", "role"), [(Role.ADMIN, Role.OWNER), (Role.EDITOR, Role.VIEWER), (Role.VIEWER, Role.VIEWER)])
+    @pytest.mark.parametrize(
+        ("by", "role"),
+        [(Role.ADMIN, Role.OWNER), (Role.EDITOR, Role.VIEWER), (Role.VIEWER, Role.VIEWER)],
+    )
     def test_ranks(self, acme: Workspace, by: Role, role: Role) -> None:
         with pytest.raises(NotAllowed):
             self.invite(acme, role=role, by=by)
@@ -334,7 +420,9 @@ class TestInvitations:
 
 class TestAccounts:
     def test_addresses_are_kept_small(self, db: None) -> None:
-        assert accounts.make_user(email=" Ada@Example.ORG ", password="x").email == "ada@example.org"
+        assert (
+            accounts.make_user(email=" Ada@Example.ORG ", password="x").email == "ada@example.org"
+        )
 
     def test_twice_and_none(self, stranger: User) -> None:
         with pytest.raises(Conflict):

@@ -1,4 +1,6 @@
-"""What pages say in states that pass: an empty log, a paused sign-in, a password that is too short, codes that have words."""
+"""What pages say in states that pass: an empty log, a paused sign-in, a password that is too short,
+codes that have words.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def browser(acme: factories.Workspace) -> Client:
     return client
 
 
-def test_an_empty_log_offers_no_filters_to_clear(acme: factories.Workspace, browser: Client) -> None:
+def test_an_empty_log_offers_no_filters_to_clear(
+    acme: factories.Workspace, browser: Client
+) -> None:
     page = browser.get(AUDIT.format(acme.slug)).content.decode()
     assert "Nothing has changed yet" in page
     assert 'role="search"' not in page
@@ -33,13 +37,17 @@ def test_an_empty_log_offers_no_filters_to_clear(acme: factories.Workspace, brow
     assert 'role="search"' in filtered
 
 
-def test_the_log_calls_scenarios_and_providers_by_their_names(acme: factories.Workspace, browser: Client) -> None:
+def test_the_log_calls_scenarios_and_providers_by_their_names(
+    acme: factories.Workspace, browser: Client
+) -> None:
     from models_catalog.services import defaults
 
     factories.make_credential(acme.tenant, provider="demo", name="Default")
     actor = Actor(acme.owner.email, acme.owner.pk, role=Role.OWNER)
     with tenant_scope(acme.tenant):
-        defaults.set_default(tenant=acme.tenant, actor=actor, scenario="reasoning", model="demo/demo-chat")
+        defaults.set_default(
+            tenant=acme.tenant, actor=actor, scenario="reasoning", model="demo/demo-chat"
+        )
     page = browser.get(AUDIT.format(acme.slug)).content.decode()
     assert "System reasoning model" in page
     assert "Provider: Demo (built in)" in page
@@ -47,9 +55,15 @@ def test_the_log_calls_scenarios_and_providers_by_their_names(acme: factories.Wo
     assert "系统推理模型" in chinese
 
 
-def test_the_logs_of_two_workspaces_stay_apart(acme: factories.Workspace, globex: factories.Workspace, browser: Client) -> None:
+def test_the_logs_of_two_workspaces_stay_apart(
+    acme: factories.Workspace, globex: factories.Workspace, browser: Client
+) -> None:
     with tenant_scope(globex.tenant):
-        settings.rename_workspace(tenant=globex.tenant, name="Globe", actor=Actor(globex.owner.email, globex.owner.pk, role=Role.OWNER))
+        settings.rename_workspace(
+            tenant=globex.tenant,
+            name="Globe",
+            actor=Actor(globex.owner.email, globex.owner.pk, role=Role.OWNER),
+        )
     assert "Nothing has changed yet" in browser.get(AUDIT.format(acme.slug)).content.decode()
     assert browser.get(AUDIT.format(globex.slug)).status_code == 404
 
@@ -64,13 +78,22 @@ def test_a_paused_sign_in_keeps_the_address_and_no_password(acme: factories.Work
     assert typed["password"] not in page
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "It needs at least 10 characters."), ("zh-hans", "密码太短，至少需要 10 个字符。")])
-def test_a_short_password_is_refused_in_the_readers_language(acme: factories.Workspace, language: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "It needs at least 10 characters."), ("zh-hans", "密码太短，至少需要 10 个字符。")],
+)
+def test_a_short_password_is_refused_in_the_readers_language(
+    acme: factories.Workspace, language: str, words: str
+) -> None:
     actor = Actor(acme.owner.email, acme.owner.pk, role=Role.OWNER)
     with tenant_scope(acme.tenant):
-        _row, token = invitations.invite(tenant=acme.tenant, email="new@example.org", role=Role.VIEWER, actor=actor)
+        _row, token = invitations.invite(
+            tenant=acme.tenant, email="new@example.org", role=Role.VIEWER, actor=actor
+        )
     form = {"name": "New", "password": "short"}
-    answer = Client().post(f"/accounts/invite/{token}/", form, headers={"Accept-Language": language})
+    answer = Client().post(
+        f"/accounts/invite/{token}/", form, headers={"Accept-Language": language}
+    )
     assert answer.status_code == 422
     assert words in answer.content.decode()
 

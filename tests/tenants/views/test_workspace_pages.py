@@ -1,4 +1,6 @@
-"""Pages about the workspace itself, its people, app keys and audit log: what they change, for whom, and what they refuse."""
+"""Pages about the workspace itself, its people, app keys and audit log: what they change, for whom,
+and what they refuse.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,16 @@ from tenants.audit.labels import SENTENCES
 from tenants.audit.trail import COMMAND, Actor
 from tenants.auth.permissions import Role
 from tenants.crypto import keys
-from tenants.models import AppKey, AuditEntry, FormerAddress, Invitation, KeyPair, Membership, Tenant, User
+from tenants.models import (
+    AppKey,
+    AuditEntry,
+    FormerAddress,
+    Invitation,
+    KeyPair,
+    Membership,
+    Tenant,
+    User,
+)
 from tenants.scope import all_tenants, tenant_scope
 from tenants.services import invitations
 from tenants.services import invitations as invitation_services
@@ -35,7 +46,9 @@ SETTINGS = "/t/acme/settings"
 
 def signed_in(user: Any) -> Client:
     client = Client()
-    answer = client.post("/accounts/login/", {"username": user.email, "password": factories.PASSWORD})
+    answer = client.post(
+        "/accounts/login/", {"username": user.email, "password": factories.PASSWORD}
+    )
     assert answer.status_code == 302
     return client
 
@@ -54,27 +67,52 @@ async def collected(answer: Any) -> list[bytes]:
 
 
 class TestSettings:
-    def test_name_address_and_language(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_name_address_and_language(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         browser = signed_in(acme.admin)
         form = {"name": "Acme Works", "slug": "acme-works", "default_language": "zh-hans"}
         answer = browser.post(f"{SETTINGS}/workspace/", form)
         assert answer["Location"] == "/t/acme-works/settings/workspace/"
         acme.tenant.refresh_from_db()
-        assert (acme.tenant.name, acme.tenant.slug, acme.tenant.default_language) == ("Acme Works", "acme-works", "zh-hans")
-        assert actions(acme.tenant) == ["workspace.renamed", "workspace.language_changed", "workspace.moved"]
+        assert (acme.tenant.name, acme.tenant.slug, acme.tenant.default_language) == (
+            "Acme Works",
+            "acme-works",
+            "zh-hans",
+        )
+        assert actions(acme.tenant) == [
+            "workspace.renamed",
+            "workspace.language_changed",
+            "workspace.moved",
+        ]
 
-    def test_nobody_collects_addresses(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_nobody_collects_addresses(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         with tenant_scope(acme.tenant):
             for number in range(10):
-                workspace_settings.move_workspace(tenant=acme.tenant, slug=f"acme-{number}", actor=COMMAND)
+                workspace_settings.move_workspace(
+                    tenant=acme.tenant, slug=f"acme-{number}", actor=COMMAND
+                )
         browser = signed_in(acme.admin)
         form = {"name": "Acme", "slug": "one-more", "default_language": ""}
         answer = browser.post("/t/acme-9/settings/workspace/", form)
         assert answer.status_code == 422
         assert "has had 10 addresses already" in text_of(answer)
-        assert browser.post("/t/acme-9/settings/workspace/", form | {"slug": "acme"})["Location"] == "/t/acme/settings/workspace/"
-        assert browser.post("/t/acme/settings/workspace/", form | {"slug": "acme-3"}).status_code == 302
-        assert signed_in(globex.admin).post("/t/globex/settings/workspace/", form | {"name": "Globex"}).status_code == 302
+        assert (
+            browser.post("/t/acme-9/settings/workspace/", form | {"slug": "acme"})["Location"]
+            == "/t/acme/settings/workspace/"
+        )
+        assert (
+            browser.post("/t/acme/settings/workspace/", form | {"slug": "acme-3"}).status_code
+            == 302
+        )
+        assert (
+            signed_in(globex.admin)
+            .post("/t/globex/settings/workspace/", form | {"name": "Globex"})
+            .status_code
+            == 302
+        )
 
     def test_a_former_address_leads_on_for_members_only(
         self, acme: factories.Workspace, globex: factories.Workspace, stranger: User
@@ -87,11 +125,16 @@ class TestSettings:
         for other in (stranger, globex.owner):
             assert signed_in(other).get("/t/acme/usage/").status_code == 404
 
-    def test_nobody_else_gets_a_former_address_but_its_workspace_does(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_nobody_else_gets_a_former_address_but_its_workspace_does(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         with tenant_scope(acme.tenant):
             workspace_settings.move_workspace(tenant=acme.tenant, slug="moved", actor=COMMAND)
         browser = signed_in(globex.owner)
-        answer = browser.post("/t/globex/settings/workspace/", {"name": "Globex", "slug": "acme", "default_language": ""})
+        answer = browser.post(
+            "/t/globex/settings/workspace/",
+            {"name": "Globex", "slug": "acme", "default_language": ""},
+        )
         assert answer.status_code == 422
         assert "This address is taken" in text_of(answer)
         with tenant_scope(acme.tenant):
@@ -99,8 +142,12 @@ class TestSettings:
             assert list(FormerAddress.objects.values_list("slug", flat=True)) == ["moved"]
 
     @pytest.mark.parametrize("slug", ["", "Not an address", "-a", "operator-keys", "globex"])
-    def test_all_or_nothing(self, slug: str, acme: factories.Workspace, globex: factories.Workspace) -> None:
-        answer = signed_in(acme.owner).post(f"{SETTINGS}/workspace/", {"name": "Changed", "slug": slug, "default_language": ""})
+    def test_all_or_nothing(
+        self, slug: str, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
+        answer = signed_in(acme.owner).post(
+            f"{SETTINGS}/workspace/", {"name": "Changed", "slug": slug, "default_language": ""}
+        )
         assert answer.status_code == 422
         acme.tenant.refresh_from_db()
         assert (acme.tenant.name, acme.tenant.slug) == ("Acme", "acme")
@@ -118,14 +165,19 @@ class TestSettings:
 
 
 class TestRotation:
-    def test_seals_everything_anew_and_says_how_far(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_seals_everything_anew_and_says_how_far(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         for name in ("One", "Two", "Three"):
             factories.make_credential(acme.tenant, name=name, is_active=False)
         factories.make_credential(globex.tenant)
         browser = signed_in(acme.admin)
         with tenant_scope(acme.tenant):
             before = queries.key_pair(tenant=acme.tenant).kid
-        assert browser.post(f"{SETTINGS}/workspace/key-pair/rotate/", {"typed": "globex"}).status_code == 422
+        assert (
+            browser.post(f"{SETTINGS}/workspace/key-pair/rotate/", {"typed": "globex"}).status_code
+            == 422
+        )
         answer = browser.post(f"{SETTINGS}/workspace/key-pair/rotate/", {"typed": "acme"})
         assert answer["Location"] == f"{SETTINGS}/workspace/key-pair/progress/"
         assert "0 of 3 credentials encrypted" in text_of(browser.get(answer["Location"]))
@@ -147,7 +199,9 @@ class TestRotation:
             first = keys.continue_rotation(tenant=acme.tenant, actor=COMMAND, seconds=0)
             assert (first.complete, first.succeeded) == (False, 1)
             kid = queries.key_pair(tenant=acme.tenant).kid
-            assert keys.begin_rotation(tenant=acme.tenant, actor=COMMAND).left == 2  # no further pair
+            assert (
+                keys.begin_rotation(tenant=acme.tenant, actor=COMMAND).left == 2
+            )  # no further pair
             assert queries.key_pair(tenant=acme.tenant).kid == kid
             assert keys.continue_rotation(tenant=acme.tenant, actor=COMMAND).complete
             assert keys.progress(tenant=acme.tenant).left == 0
@@ -159,7 +213,9 @@ class TestRotation:
             ProviderCredential.objects.filter(pk=lost.pk).update(version=9)
         browser = signed_in(acme.owner)
         browser.post(f"{SETTINGS}/workspace/key-pair/rotate/", {"typed": "acme"})
-        shown = browser.post(f"{SETTINGS}/workspace/key-pair/progress/", headers={"HX-Request": "true"})
+        shown = browser.post(
+            f"{SETTINGS}/workspace/key-pair/progress/", headers={"HX-Request": "true"}
+        )
         assert "1 credential could not be opened" in text_of(shown)
         assert b"hx-trigger" not in shown.content
         plain = browser.post(f"{SETTINGS}/workspace/key-pair/progress/", follow=True)
@@ -168,14 +224,25 @@ class TestRotation:
 
 class TestTheEnd:
     def close(self, space: factories.Workspace) -> Any:
-        return signed_in(space.owner).post(f"/t/{space.slug}/settings/workspace/close/", {"typed": space.slug}, follow=True)
+        return signed_in(space.owner).post(
+            f"/t/{space.slug}/settings/workspace/close/", {"typed": space.slug}, follow=True
+        )
 
-    def test_closing_destroys_keys_and_keeps_records(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_closing_destroys_keys_and_keeps_records(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         for space in (acme, globex):
             factories.make_credential(space.tenant)
             with tenant_scope(space.tenant):
-                CallRecord.objects.create(tenant=space.tenant, request_id=f"r-{space.slug}", operation="embeddings", status="ok")
-                invitation_services.invite(tenant=space.tenant, email="new@example.org", role=Role.VIEWER, actor=COMMAND)
+                CallRecord.objects.create(
+                    tenant=space.tenant,
+                    request_id=f"r-{space.slug}",
+                    operation="embeddings",
+                    status="ok",
+                )
+                invitation_services.invite(
+                    tenant=space.tenant, email="new@example.org", role=Role.VIEWER, actor=COMMAND
+                )
         _row, text = acme.app_key
         answer = self.close(acme)
         assert "is closed" in text_of(answer)
@@ -188,7 +255,11 @@ class TestTheEnd:
             entry = AuditEntry.objects.get(action="workspace.closed")
             assert entry.details == {"credentials": 1, "app_keys": 1, "invitations": 1}
         with tenant_scope(globex.tenant):
-            assert (ProviderCredential.objects.count(), KeyPair.objects.count(), Invitation.objects.count()) == (1, 1, 1)
+            assert (
+                ProviderCredential.objects.count(),
+                KeyPair.objects.count(),
+                Invitation.objects.count(),
+            ) == (1, 1, 1)
         assert Client().get("/api/v1/models/", **acme.headers(text)).status_code == 401
         assert "was closed by an owner" in text_of(signed_in(acme.admin).get("/t/acme/"))
 
@@ -207,7 +278,12 @@ class TestTheEnd:
         wrong = signed_in(acme.owner).post(f"{SETTINGS}/workspace/close/", {"typed": "Acme"})
         assert wrong.status_code == 422
         for person in (acme.admin, acme.editor, acme.viewer):
-            assert signed_in(person).post(f"{SETTINGS}/workspace/close/", {"typed": "acme"}).status_code == 403
+            assert (
+                signed_in(person)
+                .post(f"{SETTINGS}/workspace/close/", {"typed": "acme"})
+                .status_code
+                == 403
+            )
         acme.tenant.refresh_from_db()
         assert acme.tenant.status == "active"
 
@@ -237,37 +313,57 @@ class TestInvitations:
     def invited(self, space: factories.Workspace, *, by_email: bool = False) -> str:
         with tenant_scope(space.tenant):
             actor = Actor(space.admin.email, space.admin.pk, role=Role.ADMIN)
-            return invitations.invite(tenant=space.tenant, email="grace@example.org", role=Role.EDITOR, actor=actor, by_email=by_email)[1]
+            return invitations.invite(
+                tenant=space.tenant,
+                email="grace@example.org",
+                role=Role.EDITOR,
+                actor=actor,
+                by_email=by_email,
+            )[1]
 
     def join(self, token: str) -> Client:
         guest = Client()
-        answer = guest.post(f"/accounts/invite/{token}/", {"name": "Grace", "password": "a long walk in rain"})
+        answer = guest.post(
+            f"/accounts/invite/{token}/", {"name": "Grace", "password": "a long walk in rain"}
+        )
         assert answer.status_code == 302, text_of(answer)
         return guest
 
-    def test_a_password_through_the_link_is_said_until_it_is_changed(self, acme: factories.Workspace) -> None:
+    def test_a_password_through_the_link_is_said_until_it_is_changed(
+        self, acme: factories.Workspace
+    ) -> None:
         guest = self.join(self.invited(acme))
         mark = "Password set through the link"
         assert mark in text_of(signed_in(acme.owner).get(f"{SETTINGS}/members/"))
         assert "Invited by Acme admin" in text_of(signed_in(acme.owner).get(f"{SETTINGS}/members/"))
         assert mark not in text_of(signed_in(acme.viewer).get(f"{SETTINGS}/members/"))
         assert "Choose a new password" in text_of(guest.get("/accounts/profile/"))
-        words = {"old_password": "a long walk in rain", "new_password1": "another long walk", "new_password2": "another long walk"}
+        words = {
+            "old_password": "a long walk in rain",
+            "new_password1": "another long walk",
+            "new_password2": "another long walk",
+        }
         assert guest.post("/accounts/password_change/", words).status_code == 302
         assert mark not in text_of(signed_in(acme.owner).get(f"{SETTINGS}/members/"))
         assert "Choose a new password" not in text_of(guest.get("/accounts/profile/"))
 
-    def test_operators_see_who_invited_and_that_the_password_came_through_a_link(self, acme: factories.Workspace, operator: User) -> None:
+    def test_operators_see_who_invited_and_that_the_password_came_through_a_link(
+        self, acme: factories.Workspace, operator: User
+    ) -> None:
         self.join(self.invited(acme))
         grace = User.objects.get(email="grace@example.org")
         shown = text_of(signed_in(operator).get(f"/admin/tenants/user/{grace.pk}/change/"))
         assert "admin@acme.test" in shown
         assert "Password set through a link" in shown
 
-    def test_by_email_nobody_else_sees_the_link(self, acme: factories.Workspace, settings: Any) -> None:
+    def test_by_email_nobody_else_sees_the_link(
+        self, acme: factories.Workspace, settings: Any
+    ) -> None:
         settings.EMAIL_URL = "memory"
         answer = signed_in(acme.admin).post(
-            f"{SETTINGS}/members/invite/", {"email": "grace@example.org", "role": "editor", "send": "1"}, follow=True
+            f"{SETTINGS}/members/invite/",
+            {"email": "grace@example.org", "role": "editor", "send": "1"},
+            follow=True,
         )
         assert "/accounts/invite/" not in answer.content.decode()
         (message,) = mail.outbox
@@ -284,42 +380,72 @@ class TestInvitations:
 
         settings.EMAIL_URL = "memory"
         monkeypatch.setattr("django.core.mail.EmailMessage.send", refuse)
-        answer = signed_in(acme.admin).post(f"{SETTINGS}/members/invite/", {"email": "grace@example.org", "role": "editor", "send": "1"})
+        answer = signed_in(acme.admin).post(
+            f"{SETTINGS}/members/invite/",
+            {"email": "grace@example.org", "role": "editor", "send": "1"},
+        )
         assert (answer.status_code, "could not be sent" in text_of(answer)) == (422, True)
         with tenant_scope(acme.tenant):
             assert not Invitation.objects.exists()
 
     def test_the_server_is_nobodys_way_to_write_to_strangers(
-        self, acme: factories.Workspace, globex: factories.Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
+        self,
+        acme: factories.Workspace,
+        globex: factories.Workspace,
+        settings: Any,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         settings.EMAIL_URL = "memory"
         monkeypatch.setattr(invitations, "MOST_EMAILS", 2)
         browser, address = signed_in(acme.admin), f"{SETTINGS}/members/invite/"
         form = {"email": "grace@example.org", "role": "editor", "send": "1"}
-        assert [browser.post(address, form).status_code for _time in range(3)] == [302, 302, 422]  # the same one again and again
-        assert "2 invitations by e-mail" in text_of(browser.post(address, form | {"email": "other@example.org"}))
+        assert [browser.post(address, form).status_code for _time in range(3)] == [
+            302,
+            302,
+            422,
+        ]  # the same one again and again
+        assert "2 invitations by e-mail" in text_of(
+            browser.post(address, form | {"email": "other@example.org"})
+        )
         assert len(mail.outbox) == 2
-        assert browser.post(address, form | {"send": ""}).status_code == 200, "the link can be shown"
-        assert signed_in(globex.admin).post("/t/globex/settings/members/invite/", form).status_code == 302
+        assert browser.post(address, form | {"send": ""}).status_code == 200, (
+            "the link can be shown"
+        )
+        assert (
+            signed_in(globex.admin).post("/t/globex/settings/members/invite/", form).status_code
+            == 302
+        )
         with tenant_scope(acme.tenant):
             assert Invitation.objects.count() == 1
 
-    def test_an_address_with_an_account_is_asked_to_sign_in(self, acme: factories.Workspace) -> None:
+    def test_an_address_with_an_account_is_asked_to_sign_in(
+        self, acme: factories.Workspace
+    ) -> None:
         factories.make_user("grace@example.org")
         token = self.invited(acme)
         page = Client().get(f"/accounts/invite/{token}/")
         assert "Sign in to join" in text_of(page)
         assert b'name="password"' not in page.content
-        forced = Client().post(f"/accounts/invite/{token}/", {"name": "Other", "password": "a long walk in rain"})
+        forced = Client().post(
+            f"/accounts/invite/{token}/", {"name": "Other", "password": "a long walk in rain"}
+        )
         assert forced.status_code == 200
         assert User.objects.get(email="grace@example.org").check_password(factories.PASSWORD)
 
 
 class TestAppKeys:
-    def test_limits_are_chosen_and_a_mistyped_model_is_not_taken(self, acme: factories.Workspace) -> None:
+    def test_limits_are_chosen_and_a_mistyped_model_is_not_taken(
+        self, acme: factories.Workspace
+    ) -> None:
         factories.make_credential(acme.tenant, provider="demo", name="Demo")
         browser = signed_in(acme.owner)
-        form = {"name": "Bot", "scopes": ["use"], "days": "30", "providers": ["demo"], "operations": ["embeddings"]}
+        form = {
+            "name": "Bot",
+            "scopes": ["use"],
+            "days": "30",
+            "providers": ["demo"],
+            "operations": ["embeddings"],
+        }
         wrong = browser.post(f"{SETTINGS}/app-keys/new/", {**form, "models": "demo/demo-embeding"})
         assert "Is “demo/demo-embedding” meant?" in text_of(wrong)
         shown = browser.post(f"{SETTINGS}/app-keys/new/", {**form, "models": "demo/demo-embedding"})
@@ -331,7 +457,9 @@ class TestAppKeys:
             assert (row.allowed_providers, row.allowed_operations) == (["demo"], ["embeddings"])
 
     def test_no_command_where_nothing_can_be_called(self, acme: factories.Workspace) -> None:
-        shown = signed_in(acme.owner).post(f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "0"})
+        shown = signed_in(acme.owner).post(
+            f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "0"}
+        )
         assert "There is nothing to call with it yet" in text_of(shown)
         assert b"curl" not in shown.content
 
@@ -340,11 +468,17 @@ class TestAppKeys:
 
         factories.make_credential(acme.tenant, provider="demo", name="Demo")
         browser = signed_in(acme.owner)
-        first = browser.post(f"{SETTINGS}/app-keys/new/", {"name": "One", "scopes": ["use"], "days": "0"})
+        first = browser.post(
+            f"{SETTINGS}/app-keys/new/", {"name": "One", "scopes": ["use"], "days": "0"}
+        )
         assert "demo/demo-chat" in first.content.decode()
         with tenant_scope(acme.tenant):
-            defaults.set_default(tenant=acme.tenant, actor=COMMAND, scenario="reasoning", model="demo/demo-chat")
-        second = browser.post(f"{SETTINGS}/app-keys/new/", {"name": "Two", "scopes": ["use"], "days": "0"})
+            defaults.set_default(
+                tenant=acme.tenant, actor=COMMAND, scenario="reasoning", model="demo/demo-chat"
+            )
+        second = browser.post(
+            f"{SETTINGS}/app-keys/new/", {"name": "Two", "scopes": ["use"], "days": "0"}
+        )
         assert "&quot;model&quot;: &quot;default&quot;" in second.content.decode()
 
 
@@ -357,7 +491,11 @@ class TestAudit:
                 (3, "command", "app_key.created", f"{space.slug} key"),
             ):
                 AuditEntry.objects.create(
-                    tenant=space.tenant, time=now - timedelta(days=days), actor=actor, action=action, object_label=label
+                    tenant=space.tenant,
+                    time=now - timedelta(days=days),
+                    actor=actor,
+                    action=action,
+                    object_label=label,
                 )
 
     def rows(self, answer: Any) -> list[dict[str, str]]:
@@ -370,7 +508,9 @@ class TestAudit:
         assert "acme key" not in text_of(browser.get(f"{SETTINGS}/audit/?actor=ada@example.org"))
         assert "HYPERLINK" not in text_of(browser.get(f"{SETTINGS}/audit/?kind=app_key."))
         assert "acme key" not in text_of(browser.get(f"{SETTINGS}/audit/?since={today}"))
-        assert "HYPERLINK" not in text_of(browser.get(f"{SETTINGS}/audit/?until={today - timedelta(days=1)}"))
+        assert "HYPERLINK" not in text_of(
+            browser.get(f"{SETTINGS}/audit/?until={today - timedelta(days=1)}")
+        )
         assert browser.get(f"{SETTINGS}/audit/?since=never").status_code == 422
 
     def test_the_download_is_defused_audited_and_of_one_workspace(
@@ -388,22 +528,34 @@ class TestAudit:
         for other in (stranger, globex.owner):
             assert signed_in(other).get(f"{SETTINGS}/audit/export.csv").status_code == 404
 
-    def test_the_download_of_a_long_log_holds_each_entry_once(self, acme: factories.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_download_of_a_long_log_holds_each_entry_once(
+        self, acme: factories.Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(queries, "BATCH", 2)
         now = timezone.now()
         with tenant_scope(acme.tenant):
             for number in range(7):
                 time = now - timedelta(days=number // 3)  # some at the same moment
-                AuditEntry.objects.create(tenant=acme.tenant, time=time, actor="ada", action="member.joined", object_label=f"no {number}")
+                AuditEntry.objects.create(
+                    tenant=acme.tenant,
+                    time=time,
+                    actor="ada",
+                    action="member.joined",
+                    object_label=f"no {number}",
+                )
         rows = self.rows(signed_in(acme.admin).get(f"{SETTINGS}/audit/export.csv?kind=member."))
         assert sorted(row["Object"] for row in rows) == [f"no {number}" for number in range(7)]
-        assert [row["Time (UTC)"] for row in rows] == sorted((row["Time (UTC)"] for row in rows), reverse=True)
+        assert [row["Time (UTC)"] for row in rows] == sorted(
+            (row["Time (UTC)"] for row in rows), reverse=True
+        )
 
     @pytest.mark.parametrize("of", ["workspace", "calls", "operators"])
     def test_a_download_is_sent_while_it_is_made(self, of: str, acme: factories.Workspace) -> None:
-        """Django collects what is not asynchronous before the first byte: of a long log a minute later, all of it in memory.
+        """Django collects what is not asynchronous before the first byte: of a long log a minute
+        later, all of it in memory.
 
-        What is asynchronous it compresses piece by piece, each an archive of its own: browsers take the first for the whole file.
+        What is asynchronous it compresses piece by piece, each an archive of its own: browsers take
+        the first for the whole file.
         """
         browser = AsyncClient(headers={"accept-encoding": "gzip"})
         if of == "workspace":
@@ -413,14 +565,21 @@ class TestAudit:
         elif of == "calls":
             browser.force_login(acme.admin)
             with tenant_scope(acme.tenant):
-                CallRecord.objects.create(tenant=acme.tenant, request_id="r", operation="chat.completions", latency_ms=1)
+                CallRecord.objects.create(
+                    tenant=acme.tenant, request_id="r", operation="chat.completions", latency_ms=1
+                )
             answer = async_to_sync(browser.get)("/t/acme/usage/calls/export.csv")
         else:
             browser.force_login(User.objects.create_superuser("op@example.org", factories.PASSWORD))
             with all_tenants():
                 self.entries(acme)
                 rows = [str(pk) for pk in AuditEntry.objects.values_list("pk", flat=True)]
-            form = {"action": "export", "select_across": "1", "index": "0", "_selected_action": rows[:1]}
+            form = {
+                "action": "export",
+                "select_across": "1",
+                "index": "0",
+                "_selected_action": rows[:1],
+            }
             answer = async_to_sync(browser.post)("/admin/tenants/auditentry/", form)
         assert answer.status_code == 200
         assert answer.is_async
@@ -431,9 +590,7 @@ class TestAudit:
         """Whatever a service records for a workspace is said in words, not as a code."""
         import ast
 
-        things = (
-            "workspace|member|invitation|app_key|credential|provider|models?|default|default_model|key_pair|master_key|trial|usage|audit"
-        )
+        things = "workspace|member|invitation|app_key|credential|provider|models?|default|default_model|key_pair|master_key|trial|usage|audit"
         pattern = re.compile(rf"(?:{things})\.[a-z_]+")
         written = {
             one.value
@@ -442,15 +599,26 @@ class TestAudit:
             for node in ast.walk(tree(path))
             if isinstance(node, ast.Call)
             for one in [*node.args, *(word.value for word in node.keywords if word.arg == "action")]
-            if isinstance(one, ast.Constant) and isinstance(one.value, str) and pattern.fullmatch(one.value)
+            if isinstance(one, ast.Constant)
+            and isinstance(one.value, str)
+            and pattern.fullmatch(one.value)
         }
         assert len(written) > 25
         assert sorted(written - set(SENTENCES)) == []
 
 
 class TestOverview:
-    @pytest.mark.parametrize("broken", ["quotas.usage.call_list.calls", "quotas.usage.summaries.summary", "providers.queries.statuses"])
-    def test_a_part_that_cannot_be_read_is_named(self, broken: str, acme: factories.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            "quotas.usage.call_list.calls",
+            "quotas.usage.summaries.summary",
+            "providers.queries.statuses",
+        ],
+    )
+    def test_a_part_that_cannot_be_read_is_named(
+        self, broken: str, acme: factories.Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(**arguments: Any) -> None:
             raise RuntimeError("away")
 
@@ -459,19 +627,32 @@ class TestOverview:
         assert answer.status_code == 200
         assert "Some of this page could not be read" in text_of(answer)
 
-    def test_the_first_call_ticks_the_last_step(self, acme: factories.Workspace, globex: factories.Workspace) -> None:
+    def test_the_first_call_ticks_the_last_step(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
         browser = signed_in(acme.owner)
         with tenant_scope(globex.tenant):
-            CallRecord.objects.create(tenant=globex.tenant, request_id="other", operation="embeddings", status="ok")
+            CallRecord.objects.create(
+                tenant=globex.tenant, request_id="other", operation="embeddings", status="ok"
+            )
         assert "0 of 4 done" in text_of(browser.get("/t/acme/"))
         with tenant_scope(acme.tenant):
-            CallRecord.objects.create(tenant=acme.tenant, request_id="mine", operation="embeddings", status="ok")
+            CallRecord.objects.create(
+                tenant=acme.tenant, request_id="mine", operation="embeddings", status="ok"
+            )
         assert "1 of 4 done" in text_of(browser.get("/t/acme/"))
 
-    def test_problems_are_said_in_words_and_lead_to_their_call(self, acme: factories.Workspace) -> None:
+    def test_problems_are_said_in_words_and_lead_to_their_call(
+        self, acme: factories.Workspace
+    ) -> None:
         with tenant_scope(acme.tenant):
             call = CallRecord.objects.create(
-                tenant=acme.tenant, request_id="r", operation="embeddings", status="error", error_code="provider_rate_limited", model="m"
+                tenant=acme.tenant,
+                request_id="r",
+                operation="embeddings",
+                status="error",
+                error_code="provider_rate_limited",
+                model="m",
             )
         page = signed_in(acme.viewer).get("/t/acme/").content.decode()
         assert f"/t/acme/usage/calls/{call.pk}/" in page
@@ -486,9 +667,14 @@ class TestPerson:
         assert browser.post("/accounts/profile/", form).status_code == 302
         with tenant_scope(acme.tenant):
             when = timezone.now().replace(year=2026, month=3, day=1, hour=20, minute=30)
-            AuditEntry.objects.create(tenant=acme.tenant, actor="x", action="member.added", time=when)
+            AuditEntry.objects.create(
+                tenant=acme.tenant, actor="x", action="member.added", time=when
+            )
         assert "2026-03-02 04:30" in text_of(browser.get(f"{SETTINGS}/audit/"))
-        assert browser.post("/accounts/profile/", {**form, "time_zone": "Mars/Base"}).status_code == 422
+        assert (
+            browser.post("/accounts/profile/", {**form, "time_zone": "Mars/Base"}).status_code
+            == 422
+        )
 
     def test_signing_out_everywhere_else(self, acme: factories.Workspace) -> None:
         here, there, other = signed_in(acme.owner), signed_in(acme.owner), signed_in(acme.admin)
@@ -497,23 +683,45 @@ class TestPerson:
         assert there.get("/accounts/profile/").status_code == 302
         assert other.get("/accounts/profile/").status_code == 200
 
-    def test_a_session_that_ended_sends_the_whole_page_to_the_login(self, acme: factories.Workspace) -> None:
+    def test_a_session_that_ended_sends_the_whole_page_to_the_login(
+        self, acme: factories.Workspace
+    ) -> None:
         browser = signed_in(acme.owner)
         page = browser.get(f"{SETTINGS}/workspace/")
         assert page["Cache-Control"] == "no-store"  # nothing to go back to after signing out
         browser.logout()
-        answer = browser.post(f"{SETTINGS}/workspace/key-pair/progress/", headers={"HX-Request": "true"})
-        assert (answer.status_code, answer["HX-Redirect"].partition("?")[0]) == (204, "/accounts/login/")
+        answer = browser.post(
+            f"{SETTINGS}/workspace/key-pair/progress/", headers={"HX-Request": "true"}
+        )
+        assert (answer.status_code, answer["HX-Redirect"].partition("?")[0]) == (
+            204,
+            "/accounts/login/",
+        )
 
 
-@pytest.mark.parametrize("path", ["members/", "app-keys/", "app-keys/new/", "audit/", "workspace/", "workspace/leave/", "workspace/close/"])
-def test_few_queries_however_many_rows(path: str, acme: factories.Workspace, django_assert_max_num_queries: Any) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "members/",
+        "app-keys/",
+        "app-keys/new/",
+        "audit/",
+        "workspace/",
+        "workspace/leave/",
+        "workspace/close/",
+    ],
+)
+def test_few_queries_however_many_rows(
+    path: str, acme: factories.Workspace, django_assert_max_num_queries: Any
+) -> None:
     for number in range(60):
         factories.make_app_key(acme.tenant, name=f"Key {number}")
     with all_tenants():
         for number in range(60):
             person = User.objects.create(email=f"person{number}@example.org")
-            Membership.objects.create(tenant=acme.tenant, user=person, role="viewer", invited_by=acme.owner)
+            Membership.objects.create(
+                tenant=acme.tenant, user=person, role="viewer", invited_by=acme.owner
+            )
     browser = signed_in(acme.owner)
     browser.get(f"{SETTINGS}/{path}")
     with django_assert_max_num_queries(12):
