@@ -42,11 +42,10 @@ MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 # no other address.
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
+_everywhere = HOST in ("0.0.0.0", "::")  # noqa: S104
 _site = urlsplit(
-    env.str(
-        "SITE_URL", default=f"http://{'localhost' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"
-    )
-)  # noqa: S104
+    env.str("SITE_URL", default=f"http://{'localhost' if _everywhere else HOST}:{PORT}")
+)
 # The part of the path that a proxy puts in front; it may stand in SITE_URL as well. Known to
 # everything by these two names.
 FORCE_SCRIPT_NAME = (

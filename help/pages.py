@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from config import help_generated
 from core import error_codes
 from core.markdown import Section, document
+from help import generated
 from providers.declaration import registry
 from providers.declaration.spec import Provider
 from tenants.auth import permissions
@@ -110,9 +110,7 @@ def of_provider(slug: str, in_language: str) -> Page:
     folder = PROVIDER_FOLDERS[in_language]
     path = f"{folder}/{slug}.md"
     with override(in_language):
-        text = (
-            _read(path) if (DOCS / path).is_file() else help_generated.markdown(registry.get(slug))
-        )
+        text = _read(path) if (DOCS / path).is_file() else generated.markdown(registry.get(slug))
     return _page(slug, text, folder, is_provider=True)
 
 

@@ -100,9 +100,8 @@ def _excerpt(text: str, words: list[str]) -> SafeString:
             parts.append("<code>" if is_code else "</code>")
         else:
             parts.append(_marked(piece, words))
-    return mark_safe(
-        "".join(parts) + ("</code>" if is_code else "") + (" …" if end < len(text) else "")
-    )  # noqa: S308 - escaped piece by piece
+    parts += ["</code>" if is_code else "", " …" if end < len(text) else ""]
+    return mark_safe("".join(parts))  # noqa: S308 - escaped piece by piece
 
 
 def _marked(piece: str, words: list[str]) -> str:

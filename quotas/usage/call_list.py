@@ -157,9 +157,8 @@ def _newest(
         if cursor is not None and end > cursor[0]:
             piece += " AND time <= %s AND (time < %s OR id < %s)"
             given += [cursor[0], *cursor]
-        pieces.append(
-            f"SELECT * FROM ({piece} ORDER BY time DESC, id DESC LIMIT {limit:d}) AS piece"
-        )  # noqa: S608
+        newest = f"{piece} ORDER BY time DESC, id DESC LIMIT {limit:d}"
+        pieces.append(f"SELECT * FROM ({newest}) AS piece")  # noqa: S608
     if not pieces:
         return []
     sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
@@ -185,8 +184,8 @@ def _where_to_look(
     last = max(end for _start, end in (*plan.hours, *plan.days))
     condition, params = totals.where(filters)
     sql = (
-        "SELECT start, SUM(calls) FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND "
-        "start >= %s AND start < %s"  # noqa: S608
+        "SELECT start, SUM(calls) FROM quotas_usagerollup "  # noqa: S608
+        "WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s"
         f"{condition} GROUP BY start ORDER BY start DESC LIMIT {limit + len(plan.apart):d}"
     )
     hours, found = set(), 0
