@@ -18,9 +18,9 @@ from django.core.management import get_commands
 
 from tests.providers_table import README, with_table
 from tests.server import Server
-from tests.source import ROOT
+from tests.source import PACKAGES, ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -57,6 +57,28 @@ def test_files_that_documents_name_exist() -> None:
             document.read_text("utf-8"),
         ):
             assert (ROOT / name).exists() or "example" in name, f"{document.name} names {name}"
+
+
+@pytest.mark.parametrize("app", sorted({*PACKAGES} - {"config"}))
+def test_the_readme_of_an_app_names_its_packages(app: str) -> None:
+    text = (ROOT / app / "README.md").read_text("utf-8")
+    named = {
+        part
+        for row in re.findall(r"^\| (`[^|]+)\|", text, re.MULTILINE)
+        for part in re.findall(r"`(\w+)/`", row)
+    }
+    packages = {
+        path.parent.name for path in (ROOT / app).glob("*/*") if path.suffix in (".py", ".toml")
+    }
+    assert named == packages - {"management", "migrations", "templatetags"}
+
+
+@pytest.mark.parametrize("app", sorted({*PACKAGES} - {"config"}))
+def test_files_that_the_readme_of_an_app_names_exist(app: str) -> None:
+    for name in re.findall(
+        r"`([a-z][\w/]+(?:/|\.py))`", (ROOT / app / "README.md").read_text("utf-8")
+    ):
+        assert (ROOT / app / name).exists() or (ROOT / name).exists(), name
 
 
 @pytest.mark.slow
