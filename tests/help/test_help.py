@@ -22,9 +22,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from config import help_generated
 from core import error_codes
-from help import pages
+from help import generated, pages
 from providers.declaration import registry
 from tenants.auth import permissions
 from tests import factories
@@ -187,7 +186,7 @@ def test_a_page_that_is_not_written_is_made_from_the_declaration(
 ) -> None:
     for language in LANGUAGES:
         with translation.override(language):
-            text = help_generated.markdown(registry.get(slug))
+            text = generated.markdown(registry.get(slug))
             assert set(fields_of(in_english(text))) == declared_fields(slug)
             assert pages.of_provider(slug, language).title == str(registry.get(slug).label)
         test_page(f"/help/providers/{slug}/", language)
