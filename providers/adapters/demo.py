@@ -27,6 +27,7 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech
+from providers.wire.neutral import upload_of
 from providers.wire.openai.embeddings import joined
 from providers.wire.rerank import Ranking, question_of, rerank_answer
 from providers.wire.vendor import demo
@@ -104,8 +105,8 @@ def embed(provider: Provider, request: Request, access: Access, facts: ModelFact
 def transcribe(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     must_be(request, TRANSCRIBE)
     yield from ()
-    if request.upload is None or not request.upload.data:
-        raise CannotExpress("An audio file is missing.", param="file")
+    if not upload_of(request).data:
+        raise CannotExpress("The audio file is empty.", param="file")
     if request.body.get("response_format") == "text":
         return Answer(
             None, content=f"{demo.TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8"

@@ -31,6 +31,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import multipart
 from providers.wire.http import bearer, get, path_segment, post_json, read_object, url_of
+from providers.wire.neutral import fixed_size
 from providers.wire.openai.embeddings import check_count, joined, texts_of
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.stream import ReadyAnswer
@@ -211,10 +212,7 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     extra = {}
     if request.body.get("dimensions") is not None:
         if not shape.takes("dimensions"):
-            raise CannotExpress(
-                "This model's vectors are of one size only: leave dimensions out.",
-                param="dimensions",
-            )
+            raise fixed_size()
         extra["dimensions"] = request.body["dimensions"]
     parts = []
     for batch, inputs in embedding_inputs(texts, shape, facts.max_inputs):

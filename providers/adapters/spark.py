@@ -28,6 +28,7 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.http import base_of, is_host, post_json, read_object, url_of
+from providers.wire.neutral import fixed_size, refuse_several_choices
 from providers.wire.openai.chat import neutral_body
 from providers.wire.openai.embeddings import joined, texts_of
 from providers.wire.subset import use_json_object, use_system_role
@@ -105,8 +106,8 @@ _UNKNOWN = ("seed", "logprobs", "top_logprobs", "logit_bias", "parallel_tool_cal
 def fitted(given: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str, Any]:
     """The request as the vendor reads it. Raises CannotExpress."""
     body = {name: value for name, value in given.items() if name not in _UNKNOWN}
-    if isinstance(count := body.pop("n", None), int) and count > 1:
-        raise CannotExpress("This provider gives one choice per call.", param="n")
+    refuse_several_choices(body)
+    body.pop("n", None)
     rename_limit(body, model, facts)
     if body.get("temperature") == 0:
         body["temperature"] = SMALLEST_TEMPERATURE
@@ -171,10 +172,8 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
     """One text per call, one call after the other: the host allows two per second unless the
     account has more.
     """
-    if unknown := request.body.keys() & {"dimensions"}:
-        raise CannotExpress(
-            "This model's vectors are of one size only: leave dimensions out.", param=unknown.pop()
-        )
+    if "dimensions" in request.body:
+        raise fixed_size()
     domain = "query" if request.body.get("input_type") in ("query", "search_query") else "para"
     vectors: list[tuple[list[str], int | None]] = []
     for text in texts_of(request):

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters._shared import base_url_field
-from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import (
     Access,
     Answer,
@@ -30,6 +30,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.http import get, json_or_none, post_json, read_object, url_of
+from providers.wire.neutral import refuse_several_choices
 from providers.wire.openai.chat import ask_for_usage, neutral_body
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
@@ -92,8 +93,8 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
     own. Raises CannotExpress.
     """
     use_system_role(body)
-    if isinstance(count := body.pop("n", None), int) and count > 1:
-        raise CannotExpress("This provider gives one choice per call.", param="n")
+    refuse_several_choices(body)
+    body.pop("n", None)
     if body.get("temperature") == 0:
         body["temperature"] = facts.parameters.get("temperature", {}).get("min", 0)
     for name in ("max_tokens", "max_completion_tokens"):

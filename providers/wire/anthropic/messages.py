@@ -22,6 +22,7 @@ from providers.declaration.spec import (
 from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of
 from providers.wire.anthropic.decoding import MessageDecoder, answer_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
+from providers.wire.neutral import messages_of, refuse_several_choices
 from providers.wire.thinking import thinking_budget
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one that knows temperature, top_p and top_k
@@ -79,9 +80,7 @@ def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[s
     """The body of a messages request. Raises CannotExpress for what the format has no word for."""
     given = request.body
     refuse_what_has_no_word(given)
-    messages = given.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise CannotExpress("messages must be a list with at least one message.", param="messages")
+    messages = messages_of(given)
     body: dict[str, Any] = {"model": request.model, "messages": turns_of(messages)}
     if system := system_of(messages, instruction_of(given, rules)):
         body["system"] = system
@@ -106,8 +105,7 @@ def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[s
 
 
 def refuse_what_has_no_word(given: Mapping[str, Any]) -> None:
-    if isinstance(given.get("n"), int) and given["n"] > 1:
-        raise CannotExpress("This provider gives one choice per call.", param="n")
+    refuse_several_choices(given)
     if given.get("audio") or "audio" in (given.get("modalities") or ()):
         raise CannotExpress("This provider does not speak.", param="modalities")
     if given.get("functions"):

@@ -29,6 +29,7 @@ from providers.declaration.spec import (
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.neutral import upload_of
 from providers.wire.openai.stream import stream_of
 
 _MEDIA_TYPE = re.compile(r"audio/[\w.+-]+|video/(?:mp4|webm)")
@@ -49,7 +50,10 @@ def chat_transcriptions(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
         form = _form_of(request)
-        part = {"type": "input_audio", "input_audio": {"data": _data_url(request.upload, limit)}}
+        part = {
+            "type": "input_audio",
+            "input_audio": {"data": _data_url(upload_of(request), limit)},
+        }
         body = {
             "model": request.model,
             "messages": [{"role": "user", "content": [part]}],
@@ -90,9 +94,7 @@ def _form_of(request: Request) -> str:
     return form
 
 
-def _data_url(upload: Upload | None, limit: int) -> str:
-    if upload is None:
-        raise CannotExpress("An audio file is missing.", param="file")
+def _data_url(upload: Upload, limit: int) -> str:
     kind = upload.content_type.split(";", 1)[0].strip().lower()
     head = f"data:{kind if _MEDIA_TYPE.fullmatch(kind) else ''};base64,"
     if len(head) + -(-len(upload.data) // 3) * 4 > limit:

@@ -44,6 +44,7 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
+from providers.wire.neutral import upload_of
 from providers.wire.openai.errors import error_object
 
 TEXT_TYPES = {
@@ -77,13 +78,12 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
-        if request.upload is None:
-            raise CannotExpress("An audio file is missing.", param="file")
+        upload = upload_of(request)
         fields = {**request.body, "model": request.model}
         fields.pop("stream", None)
         if request.stream:
             fields["stream"] = True
-        content_type, body = multipart(fields, request.upload)
+        content_type, body = multipart(fields, upload)
         accept = "text/event-stream" if request.stream else "*/*"
         headers = {**auth(access), "Content-Type": content_type, "Accept": accept}
         reply = yield Call(

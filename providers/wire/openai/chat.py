@@ -49,11 +49,9 @@ def openai_chat(
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
-        body = neutral_body(request, facts)
-        if request.stream and usage_option:
-            ask_for_usage(body)
-        if adjust is not None:
-            adjust(body, provider, access, facts)
+        body = adjusted_body(
+            provider, request, access, facts, adjust=adjust, usage_option=usage_option
+        )
         reply = yield post_json(
             url_of(provider, access, path, version=version),
             auth(access),
@@ -70,6 +68,24 @@ def openai_chat(
         return answer
 
     return exchange
+
+
+def adjusted_body(
+    provider: Provider,
+    request: Request,
+    access: Access,
+    facts: ModelFacts,
+    *,
+    adjust: Adjust | None,
+    usage_option: bool,
+) -> dict[str, Any]:
+    """The body that is sent, with the provider's quirks."""
+    body = neutral_body(request, facts)
+    if request.stream and usage_option:
+        ask_for_usage(body)
+    if adjust is not None:
+        adjust(body, provider, access, facts)
+    return body
 
 
 def neutral_body(request: Request, facts: ModelFacts) -> dict[str, Any]:

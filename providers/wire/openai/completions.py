@@ -4,7 +4,7 @@ their old fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -25,13 +25,19 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import Tidy, choices_of, complete_head, usage_of
-from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
-from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.http import (
+    Auth,
+    is_web_page,
+    media_type,
+    post_json,
+    read_object,
+    unreadable,
+    url_of,
+)
+from providers.wire.openai.chat import Adjust, adjusted_body
 from providers.wire.openai.stream import ChatDecoder, ReadyAnswer, WholeBody
 
 KIND = "text_completion"  # of whole answers and of chunks alike
-
-Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
 
 def openai_completions(
@@ -52,11 +58,9 @@ def openai_completions(
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
-        body = neutral_body(request, facts)
-        if request.stream and usage_option:
-            ask_for_usage(body)
-        if adjust is not None:
-            adjust(body, provider, access, facts)
+        body = adjusted_body(
+            provider, request, access, facts, adjust=adjust, usage_option=usage_option
+        )
         reply = yield post_json(
             url_of(provider, access, path, version=version),
             auth(access),
@@ -89,7 +93,7 @@ def completion_stream(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) 
     ProviderError for a web page.
     """
     kind = media_type(reply)
-    if kind in ("text/html", "application/xhtml+xml"):
+    if is_web_page(reply):
         raise unreadable(reply)
     return (
         _WholeCompletion(reply, errors, tidy)

@@ -23,6 +23,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.neutral import fixed_size
 from providers.wire.openai.chat import drop_unsupported
 
 MAX_VECTORS = (
@@ -78,9 +79,7 @@ def embedding_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
         body.get("dimensions") is not None
         and facts.parameters.get("dimensions", {}).get("supported") is False
     ):
-        raise CannotExpress(
-            "This model's vectors are of one size only: leave dimensions out.", param="dimensions"
-        )
+        raise fixed_size()
     drop_unsupported(body, facts)
     return body
 

@@ -26,6 +26,7 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
+from providers.wire.neutral import messages_of
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
@@ -122,7 +123,7 @@ def response_request(request: Request, facts: ModelFacts) -> dict[str, Any]:
     # provider_blocks.
     body: dict[str, Any] = {
         "model": request.model,
-        "input": input_of(given.get("messages")),
+        "input": input_of(messages_of(given)),
         "store": False,
     }
     body.update({name: given[name] for name in SAME if given.get(name) is not None})
@@ -261,12 +262,10 @@ def choice_of(choice: Any) -> Any:
 # Messages.
 
 
-def input_of(messages: Any) -> list[Item]:
+def input_of(messages: list[Any]) -> list[Item]:
     """Messages as input items: texts, tool calls and tool results stand side by side, reasoning
     where it was.
     """
-    if not isinstance(messages, list) or not messages:
-        raise CannotExpress("messages must be a list with at least one message.", param="messages")
     items: list[Item] = []
     custom: set[str] = (
         set()

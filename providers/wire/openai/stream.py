@@ -27,7 +27,7 @@ from providers.wire.decoding import (
     error_in_stream,
     read_frame,
 )
-from providers.wire.http import json_or_none, media_type, read_object, unreadable
+from providers.wire.http import is_web_page, json_or_none, media_type, read_object, unreadable
 from providers.wire.openai.errors import error_object
 
 # A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside:
@@ -61,7 +61,7 @@ def stream_of(
     ProviderError for a web page.
     """
     kind = media_type(reply)
-    if kind in ("text/html", "application/xhtml+xml"):
+    if is_web_page(reply):
         raise unreadable(reply)
     if kind == "application/json":
         return WholeBody(reply, errors, tidy)

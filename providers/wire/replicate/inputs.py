@@ -16,6 +16,7 @@ from providers.declaration.spec import Answer, ModelType, Operation, Reply, Requ
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.http import json_or_none
+from providers.wire.neutral import upload_of
 from providers.wire.openai.embeddings import batches
 from providers.wire.replicate.predictions import text_of
 
@@ -374,8 +375,7 @@ def audio_name(shape: Shape) -> str | None:
 
 def check_transcription(request: Request) -> None:
     """Raises CannotExpress for forms of the answer that are not to be had."""
-    if request.upload is None:
-        raise CannotExpress("An audio file is missing.", param="file")
+    upload_of(request)
     if request.stream:
         raise CannotExpress("This provider does not stream transcriptions.", param="stream")
     if request.body.get("response_format") not in (None, "json", "text", "verbose_json"):

@@ -19,6 +19,7 @@ import orjson
 
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Frame, Operation, Request, Usage
+from providers.wire.neutral import messages_of
 
 DIMENSIONS = 256
 TRANSCRIPT = "This is the demonstration transcript of Modelkeep. No audio was listened to."
@@ -85,10 +86,11 @@ def echo(text: str, limit: Any) -> tuple[str, str]:
 
 def reply_to(request: Request) -> tuple[str, Usage, str]:
     """Text, usage and finish reason of the echo."""
-    messages = request.body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise CannotExpress("messages must be a list with at least one message.", param="messages")
-    texts = [text_in(message.get("content")) for message in messages if isinstance(message, dict)]
+    texts = [
+        text_in(message.get("content"))
+        for message in messages_of(request.body)
+        if isinstance(message, dict)
+    ]
     text, finish = echo(
         texts[-1] if texts else "",
         request.body.get("max_completion_tokens") or request.body.get("max_tokens"),

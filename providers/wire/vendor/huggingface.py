@@ -14,6 +14,7 @@ from providers.declaration.spec import Answer, Call, Reply, Request, Upload
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
+from providers.wire.neutral import upload_of
 from providers.wire.openai.errors import OPENAI_CODES, error_object, failure_of, text_of
 
 # Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
@@ -87,9 +88,7 @@ def audio_type(upload: Upload) -> str:
 
 def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
     """The audio as the body itself, or inside JSON where times are asked for. Raises CannotExpress."""
-    upload, wanted = request.upload, request.body.get("response_format") or "json"
-    if upload is None:
-        raise CannotExpress("An audio file is missing.", param="file")
+    upload, wanted = upload_of(request), request.body.get("response_format") or "json"
     if request.stream:
         raise CannotExpress(
             "This provider's transcripts come whole: leave stream out.", param="stream"

@@ -32,6 +32,7 @@ from providers.wire.chat_answers import (
 from providers.wire.decoding import EventStream, broken_off, read_frame
 from providers.wire.http import (
     failure_of_status,
+    is_web_page,
     json_or_none,
     media_type,
     plain_error,
@@ -167,7 +168,7 @@ def _function(call: Mapping[str, Any]) -> dict[str, Any]:
 def spark_stream(reply: Reply, model: str) -> Decoder:
     """The decoder of a body that was left open. Raises ProviderError for a web page."""
     kind = media_type(reply)
-    if kind in ("text/html", "application/xhtml+xml"):
+    if is_web_page(reply):
         raise unreadable(reply)
     return SparkBody(reply, model) if kind == "application/json" else SparkDecoder(model)
 

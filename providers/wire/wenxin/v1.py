@@ -26,6 +26,7 @@ from providers.declaration.spec import (
 from providers.wire.chat_answers import answer_of, frames_of
 from providers.wire.decoding import WholeStream
 from providers.wire.http import (
+    is_web_page,
     json_or_none,
     media_type,
     path_segment,
@@ -33,6 +34,7 @@ from providers.wire.http import (
     read_object,
     unreadable,
 )
+from providers.wire.neutral import messages_of, refuse_several_choices
 from providers.wire.openai.embeddings import batches, embedding_answer, embedding_body, merged
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
 from providers.wire.tokens import fetched_token, forget_token
@@ -110,7 +112,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     reply = yield from asked(access, path, body, stream=request.stream)
     if not request.stream:
         return answer_of(chat_answer(read_object(reply), request.model))
-    if media_type(reply) in ("text/html", "application/xhtml+xml"):
+    if is_web_page(reply):
         raise unreadable(reply)
     if media_type(reply) != "application/json":
         return StreamDecoder(request.model, provider.errors)
@@ -130,9 +132,8 @@ _TAKEN = ("top_p", "top_k", "penalty_score", "disable_search", "enable_citation"
 def chat_body(request: Request) -> dict[str, Any]:
     """The body of a chat. Raises CannotExpress."""
     given = request.body
-    if isinstance(given.get("n"), int) and given["n"] > 1:
-        raise CannotExpress("This provider gives one choice per call.", param="n")
-    body: dict[str, Any] = {"messages": turns_of(given.get("messages"))}
+    refuse_several_choices(given)
+    body: dict[str, Any] = {"messages": turns_of(messages_of(given))}
     if system := "\n".join(text_of(message) for message in given["messages"] if is_system(message)):
         body["system"] = system
     body |= {name: given[name] for name in _TAKEN if given.get(name) is not None}
@@ -200,12 +201,10 @@ def text_of(message: Mapping[str, Any]) -> str:
     )
 
 
-def turns_of(messages: Any) -> list[dict[str, Any]]:
+def turns_of(messages: list[Any]) -> list[dict[str, Any]]:
     """The conversation as it must be: the user (or a function's result) and the assistant by turns,
     the user first and last.
     """
-    if not isinstance(messages, list) or not messages:
-        raise CannotExpress("messages must be a list with at least one message.", param="messages")
     names = {
         call.get("id"): call["function"]["name"]
         for message in messages
