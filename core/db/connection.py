@@ -8,12 +8,12 @@ from typing import Any
 
 from django.db import connection
 
-from core.db.values import DJANGO, POSTGRES, Dialect, read_time
+from core.db.dialect import DJANGO_SQLITE, POSTGRES, Dialect, read_time
 
 
 def dialect() -> Dialect:
     """The dialect of Django's own connection."""
-    return DJANGO[connection.vendor]
+    return POSTGRES if connection.vendor == "postgresql" else DJANGO_SQLITE
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

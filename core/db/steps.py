@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from core.db.values import Dialect
+from core.db.dialect import Dialect
 
 Rows = Sequence[Sequence[Any]]
 R = TypeVar("R")

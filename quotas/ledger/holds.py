@@ -7,8 +7,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from core.db.dialect import Dialect, read_json, read_time, read_uuid
 from core.db.steps import Part, Rows, Steps, single, together
-from core.db.values import Dialect, read_json, read_time, read_uuid
 from quotas.ledger.records import TRIAL_RECORD, Record, record_values
 from quotas.ledger.states import (
     EXPIRY_MARGIN_SECONDS,

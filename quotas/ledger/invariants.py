@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from core.db.connection import dialect, execute
-from core.db.values import read_uuid
+from core.db.dialect import read_uuid
 
 
 def grace_seconds() -> float:

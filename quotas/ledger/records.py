@@ -10,8 +10,8 @@ from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
+from core.db.dialect import Dialect
 from core.db.steps import Part, Steps, single
-from core.db.values import Dialect
 from core.ids import uuid7
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from core.db.connection import dialect, execute, values
-from core.db.values import read_time
+from core.db.dialect import read_time
 from core.times import EPOCH, HOUR, midnight
 from quotas.usage import totals
 

@@ -27,7 +27,7 @@ from django.db import transaction
 
 from core.db import connection
 from core.db.connection import dialect, execute, values
-from core.db.values import read_time
+from core.db.dialect import read_time
 from core.times import DAY, EPOCH, HOUR, NEVER, floor_day, floor_hour
 from quotas.usage import columns
 

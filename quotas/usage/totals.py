@@ -17,7 +17,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from core.db.connection import dialect, execute, values
-from core.db.values import read_time
+from core.db.dialect import read_time
 from core.times import DAY, HOUR, NEVER, floor_day, floor_hour, midnight
 from quotas.usage import columns
 from tenants.scope import active_tenant

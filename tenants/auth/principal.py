@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.db.values import DJANGO, Dialect, read_json, read_time, read_uuid
+from core.db.connection import dialect, execute
+from core.db.dialect import Dialect, read_json, read_time, read_uuid
 from core.times import LAST_USED_INTERVAL
 from tenants.auth.headers import BadCredential, read_header
 from tenants.auth.key_format import digest
@@ -201,9 +203,9 @@ def _owner_stands(row: _Row) -> bool:
     return bool(row.is_active) and row.role is not None
 
 
-def touch_parameters(key_id: UUID, now: datetime, dialect: Dialect) -> tuple[Any, ...]:
+def touch_parameters(key_id: UUID, now: datetime, sql: Dialect) -> tuple[Any, ...]:
     """Parameters of TOUCH_SQL."""
-    return tuple(map(dialect.value, (now, key_id, now - LAST_USED_INTERVAL)))
+    return tuple(map(sql.value, (now, key_id, now - LAST_USED_INTERVAL)))
 
 
 # ------------------------------------------------------------------------------------------- Django
@@ -215,20 +217,13 @@ def find_principal(headers: Mapping[str, str]) -> Principal:
 
     Raises BadCredential.
     """
-    from django.db import connection
-    from django.utils import timezone
-
     key = read_header(headers)
     now = timezone.now()
-    dialect = DJANGO[connection.vendor]
-    with connection.cursor() as cursor:
-        cursor.execute(PRINCIPAL_SQL.format(p=dialect.mark), [digest(key)])
-        principal = principal_from_row(cursor.fetchone(), now, key=key)
-        if principal.touch_due and principal.app_key_id is not None:
-            cursor.execute(
-                TOUCH_SQL.format(p=dialect.mark),
-                touch_parameters(principal.app_key_id, now, dialect),
-            )
+    sql = dialect()
+    rows = execute(PRINCIPAL_SQL.format(p=sql.mark), [digest(key)])
+    principal = principal_from_row(rows[0] if rows else None, now, key=key)
+    if principal.touch_due and principal.app_key_id is not None:
+        execute(TOUCH_SQL.format(p=sql.mark), touch_parameters(principal.app_key_id, now, sql))
     return principal
 
 

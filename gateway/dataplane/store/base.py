@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from core.db.dialect import Dialect
 from core.db.steps import Steps
-from core.db.values import Dialect
 from gateway.dataplane.errors import DatabaseAway
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record

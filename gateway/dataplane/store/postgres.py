@@ -17,8 +17,8 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
+from core.db.dialect import POSTGRES
 from core.db.steps import Rows, Steps, run_async
-from core.db.values import POSTGRES
 from gateway.dataplane.errors import DatabaseAway
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.db.dialect import SQLITE
 from core.db.steps import Query, Rows, Steps, run
-from core.db.values import SQLITE
 from gateway.dataplane.errors import DatabaseAway
 
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process

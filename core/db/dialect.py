@@ -87,7 +87,6 @@ POSTGRES = Dialect(
 )
 SQLITE = _sqlite("sqlite", "?", "%")  # the standard library's module
 DJANGO_SQLITE = _sqlite("django-sqlite", "%s", "%%")  # the same behind Django's cursor
-DJANGO = {"postgresql": POSTGRES, "sqlite": DJANGO_SQLITE}  # by the vendor of Django's connection
 
 
 # Reading: PostgreSQL's drivers return Python's own types, SQLite's return text.
