@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from core.errors import ServiceError
 from core.logging import Application, Message, Receive, Scope, Send
+from core.web.request import scope_of
 
 
 class ClientDisconnect:
@@ -39,13 +41,13 @@ class ClientDisconnect:
 LEFT: Final = "modelkeep.left"
 
 
-def stays(request: Any) -> Callable[[], None]:
+def stays(request: HttpRequest) -> Callable[[], None]:
     """For `still_wanted` of a service: raises ServiceError once the browser has given the request
     up.
 
     Where the server does not notice that (WSGI, tests), everybody stays.
     """
-    left = getattr(request, "scope", {}).get(LEFT)
+    left = scope_of(request).get(LEFT)
 
     def still_wanted() -> None:
         if left is not None and left.is_set():

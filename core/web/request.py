@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
@@ -11,3 +14,9 @@ class PageRequest(HttpRequest):
 
     id: str  # by RequestIdMiddleware
     htmx: HtmxDetails  # by HtmxMiddleware; true when htmx sent the request
+
+
+def scope_of(request: HttpRequest) -> Mapping[str, Any]:
+    """The request's ASGI scope; empty under WSGI and in tests without a server."""
+    scope: Mapping[str, Any] = getattr(request, "scope", {})
+    return scope

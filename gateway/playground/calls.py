@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 
 from core import error_codes
 from core.ids import new_request_id
+from core.web.request import scope_of
 from gateway.dataplane.attempts import CompleteResponse
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.refusals import internal_error
@@ -27,6 +28,7 @@ from gateway.dataplane.runtime import Runtime
 from gateway.playground.app import SERVICE
 from providers.declaration.spec import Operation, Upload
 from tenants.auth.principal import Principal
+from tenants.auth.request import WorkspaceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -147,11 +149,11 @@ class Question:
     upload: Upload | None = None
 
 
-def ask(request: Any, questions: Sequence[Question]) -> list[Outcome]:
+def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcome]:
     """Make the calls side by side, each through the relay as any other call; whatever happens is in
     the outcomes.
     """
-    service: Runtime | None = getattr(request, "scope", {}).get(SERVICE)
+    service: Runtime | None = scope_of(request).get(SERVICE)
     if service is None:
         # Django runs by itself, without the server that makes calls.
         refusal = Refusal(

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.markdown import LONGEST, answer_html, plain_html
 from core.request_cache import reading_once
 from core.web.forms import endpoint, focus_first_error
+from core.web.request import scope_of
 from gateway.playground import calls, code_samples, tabs
 from gateway.playground.app import ADMISSION
 from gateway.playground.calls import Outcome, Question
@@ -53,7 +54,7 @@ def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
         raise Http404
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise PermissionDenied(_("This was not sent by a page of this server."))
-    admission = getattr(request, "scope", {}).get(ADMISSION)
+    admission = scope_of(request).get(ADMISSION)
     if admission is not None:
         admission.principal = request.principal
     elif request.method != "POST":
