@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.ports import Port
 from quotas import ports
 from quotas.ledger.records import Record
 from quotas.ledger.states import HoldRequest
@@ -20,8 +21,10 @@ MakePool = Callable[..., CreditPool]
 
 @pytest.fixture(autouse=True)
 def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This app is tested without the apps above it: a plan's credential is kept as it was typed."""
-    monkeypatch.setattr(ports, "_registered", ports._Registered())
+    """Test this app without the apps above it: every port answers with its default."""
+    for port in vars(ports).values():
+        if isinstance(port, Port):
+            monkeypatch.setattr(port, "_answer", port.__wrapped__)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_retired_models_are_told_and_replaced_on_demand(
             if model in known
         ]
 
-    monkeypatch.setattr(ports._registered, "retired", retired)
+    monkeypatch.setattr(ports.retired, "_answer", retired)
     plan = TrialPlan.objects.get(slug="openai")
     plans.update_plan(
         actor=COMMAND, plan=plan, models={"old": 3, "older": 1, "oldest": 2, "kept": 5}

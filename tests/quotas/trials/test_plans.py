@@ -113,7 +113,7 @@ def test_a_plan_without_a_credential_is_not_switched_on(
     def needs_a_key(provider: str, values: dict) -> None:
         raise ServiceError("invalid_value", "API key is required.", "api_key")
 
-    monkeypatch.setattr(ports._registered, "check", needs_a_key)
+    monkeypatch.setattr(ports.check_credential, "_answer", needs_a_key)
     with pytest.raises(ServiceError) as caught:
         plans.update_plan(actor=COMMAND, plan=plan, is_on=True)
     assert (caught.value.code, caught.value.field) == ("no_credential", "is_on")
