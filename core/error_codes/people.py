@@ -16,12 +16,6 @@ PEOPLE: Final = (
         _("The e-mail address is invalid. Correct it."),
     ),
     ErrorCode(
-        "email_taken",
-        (409,),
-        _("E-mail address in use"),
-        _("The person already has an account. Check the list of members."),
-    ),
-    ErrorCode(
         "already_member",
         (409,),
         _("Already a member"),
@@ -73,12 +67,6 @@ PEOPLE: Final = (
         _("The password is too easy to guess. Choose a longer one."),
     ),
     ErrorCode(
-        "too_many_attempts",
-        (429,),
-        _("Too many attempts"),
-        _("Too many passwords were wrong. Wait as long as the message says."),
-    ),
-    ErrorCode(
         "last_owner",
         (409,),
         _("Last owner"),
@@ -90,26 +78,8 @@ PEOPLE: Final = (
         _("Role too high"),
         _("You can't assign or remove a role higher than your own. Ask an owner."),
     ),
-    ErrorCode(
-        "not_owner",
-        (403,),
-        _("Owners only"),
-        _("Only an owner may do this. Ask an owner."),
-    ),
 )
 APP_KEYS: Final = (
-    ErrorCode(
-        "no_app_keys",
-        (403,),
-        _("No app keys with this role"),
-        _("Your role does not allow making app keys. Ask an admin."),
-    ),
-    ErrorCode(
-        "not_for_others",
-        (403,),
-        _("Not for others"),
-        _("Your role does not allow making app keys for other people. Ask an admin."),
-    ),
     ErrorCode(
         "bad_scope",
         (400,),
@@ -144,12 +114,6 @@ APP_KEYS: Final = (
         _("The expiry date is in the past. Choose a later date."),
     ),
     ErrorCode(
-        "bad_overlap",
-        (400,),
-        _("Overlap too long"),
-        _("The old key may stay valid for at most seven more days. Choose a shorter time."),
-    ),
-    ErrorCode(
         "not_your_key",
         (403,),
         _("Someone else's key"),
@@ -176,12 +140,6 @@ APP_KEYS: Final = (
 )
 OPERATORS: Final = (
     ErrorCode(
-        "plan_exists",
-        (409,),
-        _("Plan exists"),
-        _("A trial plan of this name already exists. Change the existing one."),
-    ),
-    ErrorCode(
         "bad_limit",
         (400,),
         _("Invalid limit"),
@@ -204,12 +162,6 @@ OPERATORS: Final = (
         (400,),
         _("Invalid model name"),
         _("A model's name is empty or too long. Correct it as the message says."),
-    ),
-    ErrorCode(
-        "reason_required",
-        (400,),
-        _("Reason required"),
-        _("You must give a reason for changing credits. Enter a reason."),
     ),
     ErrorCode(
         "below_used",

@@ -81,22 +81,10 @@ VALUES: Final = (
         ),
     ),
     ErrorCode(
-        "bad_language",
-        (400,),
-        _("Unknown language"),
-        _("The language is not available. Choose one from the list."),
-    ),
-    ErrorCode(
         "bad_list",
         (400,),
         _("Invalid list"),
         _("The list is too long or has unprintable names. Shorten it."),
-    ),
-    ErrorCode(
-        "typed_otherwise",
-        (400,),
-        _("Not confirmed"),
-        _("What you typed is not the workspace's address. Type it exactly."),
     ),
     ErrorCode(
         "changed_meanwhile",
@@ -108,7 +96,7 @@ VALUES: Final = (
 PROVIDERS: Final = (
     ErrorCode(
         "unknown_provider",
-        (404, 400),
+        (404,),
         _("Unknown provider"),
         _("The provider does not exist. Look up its slug in the list of providers."),
     ),

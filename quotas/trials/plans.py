@@ -62,7 +62,7 @@ def create_plan(
             slug=slug, defaults={"label": label, "provider": provider, "limit": limit}
         )
         if not is_new:
-            raise Conflict("plan_exists", _("There is a plan of this name already."), "slug")
+            raise Conflict("name_taken", _("There is a plan of this name already."), "slug")
         _set_models(plan, models)
         _log(
             plan,
@@ -261,7 +261,7 @@ def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
     reason = reason.strip()
     if not reason or len(reason) > 200:
         raise ServiceError(
-            "reason_required", _("Say in up to 200 characters why the credits change."), "reason"
+            "invalid_value", _("Say in up to 200 characters why the credits change."), "reason"
         )
     if not amount or abs(amount) > 2_000_000_000:
         raise ServiceError("bad_amount", _("Enter a number of credits other than 0."), "amount")

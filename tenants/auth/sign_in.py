@@ -6,27 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import authenticate as django_authenticate
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 
-from core.errors import ServiceError
 from tenants.auth import throttle
 from tenants.auth.decorators import note_authenticated
 from tenants.models import User
-
-
-class TooManyAttempts(ServiceError):
-    """Nothing was tried. `wait` is in seconds."""
-
-    def __init__(self, wait: float) -> None:
-        message = _("Too many sign-ins failed. Wait a few minutes, then try again.")
-        super().__init__("too_many_attempts", message)
-        self.wait = wait
 
 
 class ThrottledBackend(ModelBackend):
@@ -50,17 +38,6 @@ class ThrottledBackend(ModelBackend):
         return super().authenticate(
             request, username=account if account.isprintable() else "-", password=password
         )
-
-
-def authenticate(request: HttpRequest, *, email: str, password: str) -> User | None:
-    """The person, or None for an unknown address, a wrong password and a closed account alike.
-
-    Raises TooManyAttempts.
-    """
-    wait = throttle.wait_before_sign_in(request, email)
-    if wait:
-        raise TooManyAttempts(wait)
-    return django_authenticate(request, username=email, password=password)
 
 
 @receiver(user_login_failed)

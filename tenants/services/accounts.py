@@ -56,7 +56,7 @@ def make_user(*, email: str, password: str | None, name: str = "") -> User:
     email = checked_email(email)
     if User.objects.filter(email=email).exists():
         raise Conflict(
-            "email_taken", _("There is an account with this e-mail address already."), field="email"
+            "name_taken", _("There is an account with this e-mail address already."), field="email"
         )
     return User.objects.create_user(email, password, name=name.strip()[:120])
 

@@ -111,7 +111,7 @@ def rotate_app_key(
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise ServiceError(
-            "bad_overlap", _("The old key can stay valid for at most 7 days."), field="overlap"
+            "invalid_value", _("The old key can stay valid for at most 7 days."), field="overlap"
         )
     old = _own_or_any(tenant, app_key_id, actor)
     now = timezone.now()
@@ -227,7 +227,7 @@ def _check_rights(
         role = Role(member.role) if member else None
         if role is None or Action.MANAGE_OWN_APP_KEYS not in actions_of(role):
             raise NotAllowed(
-                "no_app_keys", _("Your role does not allow making app keys. Ask an admin.")
+                "scope_too_wide", _("Your role does not allow making app keys. Ask an admin.")
             )
         if not wanted <= scopes_of(role):
             raise NotAllowed(
@@ -236,7 +236,7 @@ def _check_rights(
                 field="scopes",
             )
     if actor.user_id != creator_id and not _may_manage_all(actor):
-        raise NotAllowed("not_for_others", _("Only admins make app keys for other people."))
+        raise NotAllowed("not_your_key", _("Only admins make app keys for other people."))
     if actor.principal is not None and not wanted <= (actor.principal.scopes or frozenset()):
         raise NotAllowed(
             "scope_too_wide",

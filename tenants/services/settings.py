@@ -96,7 +96,7 @@ def set_default_language(*, tenant: Tenant, language: str, actor: Actor) -> Tena
     """
     if language and language not in dict(settings.LANGUAGES):
         raise ServiceError(
-            "bad_language", _("There is no such language."), field="default_language"
+            "invalid_value", _("There is no such language."), field="default_language"
         )
     if language != tenant.default_language:
         before, tenant.default_language = tenant.default_language, language
@@ -135,10 +135,10 @@ def close_workspace(*, tenant: Tenant, typed: str, actor: Actor) -> None:
     Raises NotAllowed (no owner), ServiceError (typed otherwise).
     """
     if actor.role is not Role.OWNER:
-        raise NotAllowed("not_owner", _("Only an owner closes a workspace."))
+        raise NotAllowed("role_too_high", _("Only an owner closes a workspace."))
     if typed.strip() != tenant.slug:
         raise ServiceError(
-            "typed_otherwise",
+            "invalid_value",
             _("This is not the workspace's address. Nothing was changed."),
             field="typed",
         )
