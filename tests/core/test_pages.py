@@ -255,7 +255,7 @@ def test_a_wrong_password_and_an_unknown_account_read_the_same(acme: factories.W
         for email in (acme.owner.email, "nobody@nowhere.test")
     ]
     assert {answer.status_code for answer in answers} == {422}
-    words = {parsed(answer).findtext(".//strong") for answer in answers}
+    words = {parsed(answer).findtext(".//div[@role='alert']//p") for answer in answers}
     assert words == {"E-mail address or password is wrong."}
 
 
