@@ -294,7 +294,7 @@ def test_two_models_side_by_side_and_another_try(enter: Any, stage: Hub) -> None
     expect(answers.nth(1).locator("[data-footer]")).to_contain_text("Demo")
     page.locator("[data-again-model]").select_option("openai/gpt@status:401")
     page.locator("[data-again] button").click()
-    expect(page.locator(".answer .note.bad")).to_contain_text("The provider refused the key.")
+    expect(page.locator(".answer .note.bad")).to_contain_text("Key refused")
     expect(page.locator(".answer .note.bad a")).to_have_attribute(
         "href", "/t/main/settings/model-providers/openai/credentials/"
     )

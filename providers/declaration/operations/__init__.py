@@ -1,1 +1,0 @@
-"""What can be asked of models: one row for each operation and each model type."""
