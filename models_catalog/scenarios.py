@@ -83,7 +83,7 @@ ANY_DEFAULT = "default"
 _BY_NAME: dict[str, Scenario] = {
     name: scenario for scenario in SCENARIOS for name in (scenario.slug, *scenario.aliases)
 }
-_BY_TYPE = complete("SCENARIOS", ModelType, {scenario.type: scenario for scenario in SCENARIOS})
+_BY_TYPE = complete(__name__, ModelType, {scenario.type: scenario for scenario in SCENARIOS})
 
 
 def find(name: str) -> Scenario | None:

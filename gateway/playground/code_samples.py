@@ -36,7 +36,7 @@ class Sdk:
 
 # None: the library has no method for it, or no page shows the operation.
 _SDK: Final = complete(
-    "gateway/playground/code_samples.py",
+    __name__,
     Operation,
     {
         Operation.CHAT: Sdk("print(answer.choices[0].message.content)"),

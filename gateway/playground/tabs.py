@@ -37,7 +37,7 @@ RERANK: Final = Tab(
     "rerank", pgettext_lazy("playground", "Rerank"), ModelType.RERANK, optional=True
 )
 TABS: Final = complete(
-    "gateway/playground/tabs.py",
+    __name__,
     [row.model_type for row in MODEL_TYPES.values() if row.playground],
     {tab.type: tab for tab in (CHAT, EMBEDDINGS, SPEECH, RERANK)},
 )

@@ -228,7 +228,7 @@ def _choose_voice(
 
 
 _MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = complete(
-    "providers/declaration/rows.py",
+    __name__,
     Operation,
     {
         Operation.CHAT: openai_chat,

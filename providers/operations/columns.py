@@ -37,7 +37,7 @@ def complete(table: str, keys: Iterable[K], rows: Mapping[K, V]) -> Mapping[K, V
     """Return the rows in the order of the keys.
 
     Args:
-        table: where the table stands, for the message.
+        table: the module that holds the table, for the message.
 
     Raises:
         IncompleteTable: if a key has no row.

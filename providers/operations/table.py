@@ -32,12 +32,13 @@ _RECORDING: Final = FileField(
 
 
 def _by_operation(*rows: OperationSpec) -> Mapping[Operation, OperationSpec]:
-    return complete("OPERATIONS", Operation, {row.operation: row for row in rows})
+    return complete(f"{__name__}.OPERATIONS", Operation, {row.operation: row for row in rows})
 
 
 def _by_model_type(*rows: ModelTypeSpec) -> Mapping[ModelType, ModelTypeSpec]:
-    complete("OPERATIONS", ModelType, {row.model_type: row for row in OPERATIONS.values()})
-    return complete("MODEL_TYPES", ModelType, {row.model_type: row for row in rows})
+    operations = {row.model_type: row for row in OPERATIONS.values()}
+    complete(f"{__name__}.OPERATIONS", ModelType, operations)
+    return complete(f"{__name__}.MODEL_TYPES", ModelType, {row.model_type: row for row in rows})
 
 
 # Of a type's operations the first is the one that every model of the type has, and that is checked.
