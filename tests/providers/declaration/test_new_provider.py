@@ -22,48 +22,26 @@ CHECKLIST = re.compile(r"^## Add a provider\n(.*?)^### ", re.MULTILINE | re.DOTA
 STEP = re.compile(r"^(\d)\. (.*?)(?=^\d\. |^\S|\Z)", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\*\*`([^`]+)`\*\*.*?^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NOT_COPIED = (
-    ".git",
-    ".venv*",
-    ".*_cache",
-    ".hypothesis",
-    "__pycache__",
-    "node_modules",
-    "var",
-    "screenshots",
-    "*.tmp",
+    *(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "node_modules"),
+    *("var", "screenshots", "*.tmp"),
 )
 ROW, ADAPTER = "example", "example_two"
 # What the suite says about every provider: files, and names of tests in them.
 FILES = (
-    *(
-        "tests/providers/wire/test_contract.py",
-        "tests/providers/adapters/test_registry.py",
-        "tests/providers/adapters/test_docs_pages.py",
-    ),
-    *(
-        "tests/models_catalog/facts/test_data.py",
-        "tests/models_catalog/facts/test_snapshots.py",
-        "tests/gateway/dataplane/test_sdks.py::test_every_provider_is_seen_with_what_it_serves",
-    ),
-    *(
-        "tests/test_architecture.py",
-        "tests/test_docs.py",
-        "tests/help/test_help.py",
-        "tests/core/test_pages.py",
-    ),
+    "tests/providers/wire/test_contract.py",
+    "tests/providers/declaration/test_registry.py",
+    "tests/providers/adapters/test_docs_pages.py",
+    "tests/models_catalog/facts/test_data.py",
+    "tests/models_catalog/facts/test_snapshots.py",
+    "tests/gateway/dataplane/test_sdks.py::test_every_provider_is_seen_with_what_it_serves",
+    "tests/test_architecture.py",
+    "tests/test_docs.py",
+    "tests/help/test_help.py",
+    "tests/core/test_pages.py",
 )
 NAMES = (
-    *(
-        "example",
-        "every_provider",
-        "hold_nothing",
-        "test_registry",
-        "test_docs_pages",
-        "exported",
-        "adapters",
-        "readme",
-    ),
-    *("missing", "headings", "no_english"),
+    *("example", "every_provider", "hold_nothing", "test_registry", "test_docs_pages", "exported"),
+    *("adapters", "readme", "missing", "headings", "no_english"),
 )
 
 
@@ -131,30 +109,17 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_it_is_offered_without_a_list_being_edited(copy: Path) -> None:
     run(copy, "manage.py", "check", "--fail-level", "WARNING")
+    for check in (["check"], ["format", "--check"]):
+        run(copy, "-m", "ruff", *check, "providers/adapters", "tests/providers")
     table = (copy / "README.md").read_text(encoding="utf-8")
     for slug in (ROW, ADAPTER):
         assert f"| Example | `{slug}` | chat | all at once | API key |" in table
 
 
 def test_the_tests_of_providers_pass_with_it(copy: Path) -> None:
-    output = run(
-        copy,
-        "-m",
-        "pytest",
-        "-n",
-        "0",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-rA",
-        "-m",
-        "not slow",
-        "-k",
-        " or ".join(NAMES),
-        *FILES,
-    )
+    chosen = ["-m", "not slow", "-k", " or ".join(NAMES), *FILES]
+    output = run(copy, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-rA", *chosen)
     for slug in (ROW, ADAPTER):
         for case in ("chat", "a stream", "error: key"):
-            assert (
-                f"PASSED tests/providers/wire/test_contract.py::test_case[{slug}: {case}]" in output
-            )
+            passed = f"tests/providers/wire/test_contract.py::test_case[{slug}: {case}]"
+            assert f"PASSED {passed}" in output
