@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from core.admin.base import CappedPaginator, ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
 from core.admin.confirm import confirm_first
+from core.admin.filters import choice_filter
 from core.errors import ServiceError
 from models_catalog import queries
 from models_catalog.facts import refresh
@@ -33,17 +34,11 @@ ENABLED = flag("enabled", gettext_lazy("enabled"))
 SYNCED = column("synced", gettext_lazy("seen in the provider's list"))
 
 
-class TypeFilter(admin.SimpleListFilter):
-    title = gettext_lazy("type")
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(one.value, row.label) for one, row in MODEL_TYPES.items()]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[TenantModel]
-    ) -> QuerySet[TenantModel]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+TypeFilter = choice_filter(
+    "type",
+    gettext_lazy("type"),
+    lambda: [(type.value, row.label) for type, row in MODEL_TYPES.items()],
+)
 
 
 @admin.register(TenantModel)
@@ -152,17 +147,7 @@ def _make_default(row: TenantModel, request: HttpRequest) -> None:
     )
 
 
-class ScenarioFilter(admin.SimpleListFilter):
-    title = gettext_lazy("scenario")
-    parameter_name = "scenario"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(one.slug, one.label) for one in SCENARIOS]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[DefaultModel]
-    ) -> QuerySet[DefaultModel]:
-        return queryset.filter(scenario=self.value()) if self.value() else queryset
+ScenarioFilter = choice_filter("scenario", gettext_lazy("scenario"), LABELS.items)
 
 
 @admin.register(DefaultModel)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
+from core.admin.filters import choice_filter, condition_filter
 from core.admin.generic import ModelAdmin
 from core.ids import first_of
 from providers.admin import ProviderFilter
@@ -87,46 +88,28 @@ def _calls_of_a_week(tenants: Collection[UUID]) -> Iterator[tuple[UUID, int]]:
     yield from _per_tenant(recent.filter(time__gte=Coalesce(Subquery(until), since)), Count("pk"))
 
 
-class ActiveFilter(admin.SimpleListFilter):
-    """Whether somebody was there within a week: what the figure on the first page counts."""
-
-    title = gettext_lazy("activity")
-    parameter_name = "active"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("week", gettext_lazy("In the last 7 days")),
-            ("no", gettext_lazy("Not in the last 7 days")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
-        there = Q(
-            pk__in=Membership.objects.filter(last_active__gte=timezone.now() - WEEK).values(
-                "tenant"
-            )
-        )
-        return (
-            queryset.filter({"week": there, "no": ~there}[self.value() or ""])
-            if self.value() in ("week", "no")
-            else queryset
-        )
+def _active() -> Q:
+    """Somebody was there within a week: what the figure on the first page counts."""
+    recent = Membership.objects.filter(last_active__gte=timezone.now() - WEEK)
+    return Q(pk__in=recent.values("tenant"))
 
 
-class PlanFilter(admin.SimpleListFilter):
-    title = gettext_lazy("trial plan")
-    parameter_name = "plan"
+ActiveFilter = condition_filter(
+    "active",
+    gettext_lazy("activity"),
+    {
+        "week": (gettext_lazy("In the last 7 days"), _active),
+        "no": (gettext_lazy("Not in the last 7 days"), lambda: ~_active()),
+    },
+)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(TrialPlan.objects.order_by("label").values_list("slug", "label"))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
-        return (
-            queryset.filter(
-                pk__in=CreditPool.objects.filter(plan__slug=self.value()).values("tenant")
-            )
-            if self.value()
-            else queryset
-        )
+PlanFilter = choice_filter(
+    "plan",
+    gettext_lazy("trial plan"),
+    lambda: TrialPlan.objects.order_by("label").values_list("slug", "label"),
+    lambda slug: Q(pk__in=CreditPool.objects.filter(plan__slug=slug).values("tenant")),
+)
 
 
 class WorkspaceAdmin(TenantAdmin):

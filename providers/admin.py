@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
 from core.admin.confirm import confirm_first
+from core.admin.filters import choice_filter, condition_filter
 from core.errors import ServiceError
 from providers.credentials import services
 from providers.declaration import registry
@@ -31,32 +32,17 @@ TROUBLE = (
 )
 
 
-class TroubleFilter(admin.SimpleListFilter):
-    """What the figure on the first page counts: active credentials whose calls fail."""
-
-    title = gettext_lazy("calls")
-    parameter_name = "calls"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("fail", gettext_lazy("Fail"))]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[ProviderCredential]
-    ) -> QuerySet[ProviderCredential]:
-        return queryset.filter(in_trouble()) if self.value() == "fail" else queryset
+# What the figure on the first page counts: active credentials whose calls fail.
+TroubleFilter = condition_filter(
+    "calls", gettext_lazy("calls"), {"fail": (gettext_lazy("Fail"), lambda: in_trouble())}
+)
 
 
-class ProviderFilter(admin.SimpleListFilter):
-    """Every known provider, by its name; no list of distinct values is read from the table."""
-
-    title = gettext_lazy("provider")
-    parameter_name = "provider"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(provider.slug, provider.label) for provider in registry.all_providers()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(provider=self.value()) if self.value() else queryset
+ProviderFilter = choice_filter(
+    "provider",
+    gettext_lazy("provider"),
+    lambda: [(provider.slug, provider.label) for provider in registry.all_providers()],
+)
 
 
 def in_trouble() -> Q:

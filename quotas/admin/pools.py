@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import column
 from core.admin.confirm import confirm_first
+from core.admin.filters import choice_filter, condition_filter
 from core.errors import ServiceError
-from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
+from quotas.models import CreditPool, Grant, Hold, TrialPlan
 from quotas.trials import plans
 from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
@@ -36,50 +37,24 @@ COUNTED = (
 )
 
 
-class StateFilter(admin.SimpleListFilter):
-    title = gettext_lazy("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(Hold.State.choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
-        return queryset.filter(state=self.value()) if self.value() else queryset
+StateFilter = choice_filter("state", gettext_lazy("state"), lambda: Hold.State.choices)
 
 
-class CountedFilter(admin.SimpleListFilter):
-    title = gettext_lazy("tokens")
-    parameter_name = "tokens"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(COUNTED)
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[CallRecord]
-    ) -> QuerySet[CallRecord]:
-        return queryset.filter(usage_source=self.value()) if self.value() else queryset
+CountedFilter = choice_filter(
+    "tokens",
+    gettext_lazy("tokens"),
+    lambda: COUNTED,
+    lambda source: Q(usage_source=source),
+)
 
 
-class ProviderNameFilter(admin.SimpleListFilter):
-    """Credits know no provider: their names are those of the trial plans; operations/admin.py puts
-    the registry's here.
-    """
+def _providers_of_plans() -> list[tuple[str, str]]:
+    slugs = TrialPlan.objects.order_by("provider").values_list("provider", flat=True).distinct()
+    return [(slug, slug) for slug in slugs]
 
-    title = gettext_lazy("provider")
-    parameter_name = "provider"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (slug, slug)
-            for slug in TrialPlan.objects.order_by("provider")
-            .values_list("provider", flat=True)
-            .distinct()
-        ]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[CallRecord]
-    ) -> QuerySet[CallRecord]:
-        return queryset.filter(provider=self.value()) if self.value() else queryset
+# This app doesn't know the providers' names: operations/admin.py uses the registry's instead.
+ProviderNameFilter = choice_filter("provider", gettext_lazy("provider"), _providers_of_plans)
 
 
 # -- credits
@@ -178,43 +153,26 @@ def nearly_used() -> Q:
     return Q(plan__is_on=True, limit__gt=0, settled__gte=F("limit") * NEARLY_USED - F("held"))
 
 
-class UseFilter(admin.SimpleListFilter):
-    title = gettext_lazy("use")
-    parameter_name = "use"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("nearly", gettext_lazy("80 % and more")),
-            ("up", gettext_lazy("Used up")),
-            ("none", gettext_lazy("Not used")),
-        ]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[CreditPool]
-    ) -> QuerySet[CreditPool]:
-        wanted = {
-            "nearly": nearly_used(),
-            "up": Q(settled__gte=F("limit") - F("held")),
-            "none": Q(settled=0, held=0),
-        }.get(self.value() or "")
-        return queryset.filter(wanted) if wanted is not None else queryset
+UseFilter = condition_filter(
+    "use",
+    gettext_lazy("use"),
+    {
+        "nearly": (gettext_lazy("80 % and more"), nearly_used),
+        "up": (gettext_lazy("Used up"), lambda: Q(settled__gte=F("limit") - F("held"))),
+        "none": (gettext_lazy("Not used"), lambda: Q(settled=0, held=0)),
+    },
+)
 
 
-class PlanFilter(admin.SimpleListFilter):
-    title = gettext_lazy("trial plan")
-    parameter_name = "plan__id__exact"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (str(pk), label)
-            for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")
-        ]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[CreditPool]
-    ) -> QuerySet[CreditPool]:
-        plan = self.value() or ""
-        return queryset.filter(plan=int(plan)) if plan.isdigit() else queryset
+PlanFilter = choice_filter(
+    "plan__id__exact",
+    gettext_lazy("trial plan"),
+    lambda: [
+        (str(pk), label)
+        for pk, label in TrialPlan.objects.order_by("label").values_list("pk", "label")
+    ],
+    lambda plan: Q(plan=int(plan)) if plan.isdigit() else None,
+)
 
 
 MOST_GRANTS = 100  # that a page names

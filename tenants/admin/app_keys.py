@@ -15,6 +15,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column
 from core.admin.confirm import confirm_first
+from core.admin.filters import condition_filter
 from core.errors import ServiceError
 from tenants import ports
 from tenants.admin.workspaces import counted
@@ -30,33 +31,28 @@ LONG_UNUSED = timedelta(days=90)
 # ----------------------------------------------------------------------------------------- app keys
 
 
-class KeyUseFilter(admin.SimpleListFilter):
-    """What an operator looks for: keys that end soon, and keys that nobody seems to need."""
+def _valid() -> Q:
+    return Q(revoked=None) & (Q(expires=None) | Q(expires__gt=timezone.now()))
 
-    title = gettext_lazy("condition")
-    parameter_name = "condition"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("valid", gettext_lazy("Valid")),
-            ("expiring", gettext_lazy("Ends within 14 days")),
-            ("unused", gettext_lazy("Not used for 90 days")),
-            ("revoked", gettext_lazy("Revoked")),
-        ]
+def _unused() -> Q:
+    long_ago = timezone.now() - LONG_UNUSED
+    return _valid() & Q(created__lt=long_ago) & (Q(last_used=None) | Q(last_used__lt=long_ago))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[AppKey]) -> QuerySet[AppKey]:
-        now = timezone.now()
-        valid = Q(revoked=None) & (Q(expires=None) | Q(expires__gt=now))
-        long_ago = now - LONG_UNUSED
-        wanted = {
-            "valid": valid,
-            "expiring": valid & Q(expires__lte=now + EXPIRES_SOON),
-            "unused": valid
-            & Q(created__lt=long_ago)
-            & (Q(last_used=None) | Q(last_used__lt=long_ago)),
-            "revoked": Q(revoked__isnull=False),
-        }.get(self.value() or "")
-        return queryset.filter(wanted) if wanted is not None else queryset
+
+KeyUseFilter = condition_filter(
+    "condition",
+    gettext_lazy("condition"),
+    {
+        "valid": (gettext_lazy("Valid"), _valid),
+        "expiring": (
+            gettext_lazy("Ends within 14 days"),
+            lambda: _valid() & Q(expires__lte=timezone.now() + EXPIRES_SOON),
+        ),
+        "unused": (gettext_lazy("Not used for 90 days"), _unused),
+        "revoked": (gettext_lazy("Revoked"), lambda: Q(revoked__isnull=False)),
+    },
+)
 
 
 KEY_SCOPES = coded(

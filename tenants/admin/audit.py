@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
 from core.admin.base import CappedPaginator, ReadOnlyAdmin
 from core.admin.columns import coded, shown
+from core.admin.filters import choice_filter
 from tenants.admin.csv import as_csv
 from tenants.audit.labels import AUDIT_KINDS, actor_label
 from tenants.models import AuditEntry
@@ -20,20 +21,12 @@ from tenants.models import AuditEntry
 # -------------------------------------------------------------------------------------- audit trail
 
 
-class KindFilter(admin.SimpleListFilter):
-    """By what was done. The words are known: no list of distinct values is read from a long table."""
-
-    title = gettext_lazy("action")
-    parameter_name = "action"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[AuditEntry]
-    ) -> QuerySet[AuditEntry]:
-        kind = self.value()
-        return queryset.filter(action__startswith=kind) if kind else queryset
+KindFilter = choice_filter(
+    "action",
+    gettext_lazy("action"),
+    lambda: [*AUDIT_KINDS, ("operations", gettext_lazy("Exports"))],
+    lambda kind: Q(action__startswith=kind),
+)
 
 
 AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)

@@ -12,32 +12,23 @@ from django.utils.translation import gettext_lazy
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, shown
+from core.admin.filters import choice_filter, condition_filter
 from tenants.admin.workspaces import KEY_PAIR_AGE, confirm_rotation, rotate_key_pairs
 from tenants.models import KeyPair, Tenant
 
 # ---------------------------------------------------------------------------------------- key pairs
 
 
-class PairStateFilter(admin.SimpleListFilter):
-    title = gettext_lazy("state")
-    parameter_name = "state__exact"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(KeyPair.State.choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[KeyPair]) -> QuerySet[KeyPair]:
-        return queryset.filter(state=self.value()) if self.value() else queryset
+PairStateFilter = choice_filter(
+    "state__exact", gettext_lazy("state"), lambda: KeyPair.State.choices
+)
 
 
-class AgeFilter(admin.SimpleListFilter):
-    title = gettext_lazy("age")
-    parameter_name = "age"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("due", gettext_lazy("In use for more than a year"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[KeyPair]) -> QuerySet[KeyPair]:
-        return queryset.filter(due()) if self.value() == "due" else queryset
+AgeFilter = condition_filter(
+    "age",
+    gettext_lazy("age"),
+    {"due": (gettext_lazy("In use for more than a year"), lambda: due())},
+)
 
 
 def due() -> Q:

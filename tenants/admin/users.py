@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.forms import ReadOnlyPasswordHashField, ReadOnlyPasswordHashWidget
 from django.contrib.auth.models import Group
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
@@ -15,6 +15,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngette
 from core.admin.base import LightAdmin
 from core.admin.columns import flag
 from core.admin.confirm import confirm_first
+from core.admin.filters import choice_filter
 from core.admin.generic import AdminUserCreationForm, UserAdmin, UserChangeForm
 from tenants.admin.workspaces import MembershipInline, counted
 from tenants.audit.trail import actor_of
@@ -56,17 +57,12 @@ class PersonForm(UserChangeForm[User]):
         fields = ("email", "name", "is_staff")
 
 
-class RoleFilter(admin.SimpleListFilter):
-    title = gettext_lazy("role")
-    parameter_name = "role"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(str(role), label) for role, label in ROLE_LABELS.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        if not self.value():
-            return queryset
-        return queryset.filter(pk__in=Membership.objects.filter(role=self.value()).values("user"))
+RoleFilter = choice_filter(
+    "role",
+    gettext_lazy("role"),
+    lambda: [(str(role), label) for role, label in ROLE_LABELS.items()],
+    lambda role: Q(pk__in=Membership.objects.filter(role=role).values("user")),
+)
 
 
 # Django's own page for a new person says this, and its catalogs do not have it in Chinese.
