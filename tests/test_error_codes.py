@@ -8,9 +8,10 @@ import ast
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 
 from core import error_codes
-from core.api import errors
+from core.api import errors, openapi
 from core.error_codes import RECORDED
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from gateway.dataplane.errors import Refusal
@@ -134,6 +135,21 @@ def test_calls_have_help_without_markup() -> None:
         entry for entry in error_codes.CALLS if entry.says_all or "idempotency" in str(entry.help)
     ]
     assert [entry.code for entry in shown if "`" in str(entry.help)] == []
+
+
+def test_the_openapi_document_knows_every_code_that_is_sent_in_the_readers_language() -> None:
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            fields = openapi.document()["components"]["schemas"]["Error"]["properties"]["error"]
+            assert fields["properties"]["code"]["x-error-codes"] == {
+                entry.code: {
+                    "statuses": list(entry.statuses),
+                    "title": str(entry.title),
+                    "help": str(entry.help),
+                }
+                for entry in error_codes.CODES.values()
+                if entry.statuses != (RECORDED,)
+            }
 
 
 def test_the_guide_for_integrators_names_codes_and_statuses_that_there_are() -> None:

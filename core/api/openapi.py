@@ -20,6 +20,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.plumbing import normalize_result_object
 
+from core import error_codes
 from core.api.docs_page import chapters, paragraphs
 from core.api.errors import error_body
 
@@ -49,7 +50,20 @@ _ERROR_SCHEMA: dict[str, Any] = {
                     "description": _("What happened, what it means, what to do."),
                 },
                 "type": {"type": "string"},
-                "code": {"type": "string", "description": _("For programs; it does not change.")},
+                "code": {
+                    "type": "string",
+                    "description": _("For programs; it does not change."),
+                    # New codes come with new features: no `enum`, which a client would be held to.
+                    "x-error-codes": {
+                        entry.code: {
+                            "statuses": list(entry.statuses),
+                            "title": entry.title,
+                            "help": entry.help,
+                        }
+                        for entry in error_codes.CODES.values()
+                        if entry.statuses != (error_codes.RECORDED,)
+                    },
+                },
                 "param": {
                     "type": ["string", "null"],
                     "description": _("The field that must change."),
@@ -175,5 +189,6 @@ def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """The API's own 404, as JSON; a forgotten slash at the end is the usual reason."""
     message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
     return JsonResponse(
-        error_body("unknown_path", message, request_id=getattr(request, "id", "")), status=404
+        error_body("unknown_path", message, request_id=getattr(request, "id", "")),
+        status=error_codes.find("unknown_path").status,
     )
