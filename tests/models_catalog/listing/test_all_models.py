@@ -133,7 +133,7 @@ def test_a_trial_serves_its_models_while_calls_are_left(
     left: int, words: str, acme: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = TrialFacts("openai", 10, 10 - left, 0, left, {"gpt-5.5": 1})
-    monkeypatch.setattr(ports, "_trials", [lambda tenant_id: {"openai": trial}])
+    monkeypatch.setattr(ports.connected_trials, "_answer", lambda tenant_id: {"openai": trial})
     with tenant_scope(acme.tenant):
         found = {one.entry.model: one for one in services.listed(tenant_id=acme.tenant.pk)}
     assert str(found["gpt-5.5"].obstacle) == words

@@ -245,9 +245,9 @@ def test_a_scenarios_name_counts_before_a_models(tenant: Tenant) -> None:
 def test_models_show_for_what_is_set_up(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     assert queries.entries(tenant_id=tenant.pk) == []
     monkeypatch.setattr(
-        ports,
-        "_trials",
-        [lambda _tenant: {"openai": TrialFacts("p", 5, 0, 0, 5, {"gpt-3.5-turbo": 1})}],
+        ports.connected_trials,
+        "_answer",
+        lambda _tenant: {"openai": TrialFacts("p", 5, 0, 0, 5, {"gpt-3.5-turbo": 1})},
     )
     assert len(queries.entries(tenant_id=tenant.pk)) > 20
     host(tenant, "qwen")
@@ -290,8 +290,8 @@ def test_a_suggestion_is_current_and_can_be_called(
     assert not DefaultModel.objects.exists()
     openai.delete()
     monkeypatch.setattr(
-        ports,
-        "_trials",
-        [lambda _tenant: {"openai": TrialFacts("p", 5, 0, 0, 5, {"gpt-3.5-turbo": 1})}],
+        ports.connected_trials,
+        "_answer",
+        lambda _tenant: {"openai": TrialFacts("p", 5, 0, 0, 5, {"gpt-3.5-turbo": 1})},
     )
     assert suggested("reasoning") is None, "a trial of retired models is nothing to recommend"

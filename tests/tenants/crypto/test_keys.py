@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tenants.crypto import envelope, key_pairs, keys, sealing
 from tenants.crypto.keys import CredentialUnreadable, KeysNotReady
+from tenants.crypto.master_keys import pepper
 from tenants.models import AuditEntry, KeyOpening, KeyPair, MasterKeyCheck
 from tenants.scope import all_tenants, tenant_scope
 from tests.factories import Workspace, make_tenant
@@ -303,7 +304,7 @@ class TestPairs:
             envelope.open_token(
                 token,
                 private=attackers.key,
-                pepper=key_pairs.master_keys.pepper(master),
+                pepper=pepper(master),
                 binding=sealing._binding(**at(row), version=row.version),
             )
 
