@@ -1,5 +1,4 @@
-"""One file per provider; each ends in PROVIDER = Provider(...). Modules whose name begins with an
-underscore are shared.
+"""One file per provider that is more than a row; each ends in PROVIDER = Provider(...).
 
 Adapters are data and small pure functions. The one thing of Django they import is `gettext_lazy`
 for labels and help texts (`django.utils.translation` needs no settings and no app to be imported,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.adapters._shared import base_url_field
+from providers.declaration.fields import base_url_field
 from providers.declaration.spec import (
     Access,
     CheckExchange,

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.adapters._shared import base_url_field
 from providers.adapters.openai import choose_voice
+from providers.declaration.fields import base_url_field
 from providers.declaration.spec import (
     Access,
     Call,

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.adapters._shared import base_url_field
 from providers.declaration.errors import CannotExpress
+from providers.declaration.fields import base_url_field
 from providers.declaration.spec import (
     Access,
     CheckExchange,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.adapters._shared import base_url_field
 from providers.declaration import files
+from providers.declaration.fields import base_url_field
 from providers.declaration.quirks import QUIRKS, Quirk
 from providers.declaration.spec import (
     ORDER,

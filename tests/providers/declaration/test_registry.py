@@ -22,7 +22,7 @@ def test_order_and_look_up() -> None:
     assert unplaced == slugs[slugs.index("chatglm") + 1 : -2] == sorted(unplaced)
     assert registry.get("openai").slug == "openai"
     with pytest.raises(registry.UnknownProvider):
-        registry.get("_shared")
+        registry.get("nothing")
     assert issubclass(registry.UnknownProvider, KeyError)
 
 

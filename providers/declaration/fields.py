@@ -1,4 +1,4 @@
-"""Declarations that several adapters share."""
+"""Fields that many providers declare."""
 
 from __future__ import annotations
 
