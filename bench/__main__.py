@@ -130,7 +130,7 @@ def fake_provider(*arguments: str) -> Iterator[str]:
 @contextmanager
 def running(provider: str, database_url: str) -> Iterator[Server]:
     """A server with one process, an own key for one model and a trial for another."""
-    with Server(env={"MODELKEEP_EGRESS_ALLOW": provider}, database_url=database_url) as server:
+    with Server(env={"MODELKEEP_EGRESS_ALLOW": provider}, postgres=database_url) as server:
         wanted = {
             "plan": {
                 "plan": "openai",
@@ -148,7 +148,7 @@ def running(provider: str, database_url: str) -> Iterator[Server]:
             ],
             "orders": {"openai": "trial_first"},
         }
-        server._python("-m", "tests.gateway.seed", server.workspace, json.dumps(wanted))
+        server.python("-m", "tests.gateway.seed", server.workspace, json.dumps(wanted))
         yield server
 
 

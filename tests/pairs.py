@@ -1,5 +1,5 @@
 """RSA pairs for tests: making one takes a second or two, so each is made once per run and kept in
-DATA_DIR.
+its folder.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from unittest import mock
 
 from Crypto.PublicKey import RSA
-from django.conf import settings
+
+from tests.installation import run_folder
 
 BITS = 3072
 generate = RSA.generate
@@ -22,7 +22,7 @@ _made: dict[str, RSA.RsaKey] = {}
 def pair(name: str) -> RSA.RsaKey:
     """The pair called `name`, from memory, from the run's folder, or made now."""
     if name not in _made:
-        path = Path(settings.DATA_DIR) / f"pair-{name}.der"
+        path = run_folder() / f"pair-{name}.der"
         if path.is_file():
             _made[name] = RSA.import_key(path.read_bytes())
         else:

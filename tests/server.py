@@ -4,7 +4,6 @@ that are programs outside.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -16,9 +15,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.command_server import REPOSITORY, CommandServer
+from tests.installation import install_copy, settings_of
+
 READY_WITHIN = 60  # seconds
 
 
@@ -32,17 +32,18 @@ class Server:
     """`with Server(env={...}) as server:` - `server.url`, `server.owner`, `server.password`,
     `server.app_key`, `server.manage(...)`.
 
-    database_url: another database than a fresh SQLite file; it must exist and be empty. workers:
-    gunicorn's processes. application: what gunicorn runs.
+    Args:
+        postgres: URL of a database of the PostgreSQL server on which this server's own is made; else it is a SQLite file.
+        workers: Number of gunicorn's processes.
+        application: What gunicorn runs.
     """
 
     def __init__(
         self,
         *,
         env: dict[str, str] | None = None,
-        database_url: str = "",
+        postgres: str = "",
         workers: int = 1,
-        workspace: str = "main",
         application: str = "config.asgi:application",
     ) -> None:
         self.port = free_port()
@@ -50,40 +51,26 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="modelkeep-server-")
         self.data = Path(self._folder.name)
         self.log = self.data / "server.log"
-        self.workspace = workspace
         self.application = application
-        self.env = {name: value for name, value in os.environ.items() if name not in _OURS}
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        installed = install_copy(self.data, inherited, postgres)
+        self.first = installed.first
+        self.env = inherited | settings_of(self.data, installed.database_url)
         self.env |= {
-            "MODELKEEP_READ_DOTENV": "0",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATA_DIR": str(self.data),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(workers),
-            "DATABASE_URL": database_url or f"sqlite:///{self.data / 'modelkeep.sqlite3'}",
-        }
-        self.env |= env or {}
+        } | (env or {})
+        self._commands = CommandServer(self.env)
         self._process: subprocess.Popen[bytes] | None = None
-        self.first: dict[str, Any] = {}
 
     def __enter__(self) -> Server:
         try:
-            self._prepare()
             self.start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
-
-    def _prepare(self) -> None:
-        self._python("-m", "config.first_start")
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
-        self.first = json.loads(
-            self.manage(
-                "init", "--workspace", self.workspace, "--owner", "owner@example.test", "--json"
-            )
-        )
 
     def __exit__(
         self,
@@ -91,8 +78,13 @@ class Server:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._commands.__exit__(kind, value, trace)
         self.stop()
         self._folder.cleanup()
+
+    @property
+    def workspace(self) -> str:
+        return str(self.first["workspace"])
 
     @property
     def owner(self) -> str:
@@ -138,18 +130,11 @@ class Server:
 
     def manage(self, *command: str, check: bool = True) -> str:
         """Run a management command; what it printed."""
-        return self._python("manage.py", *command, check=check)
+        return self.python("manage.py", *command, check=check)
 
-    def _python(self, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=REPOSITORY,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+    def python(self, *arguments: str, check: bool = True) -> str:
+        """Run a file, or a module after "-m", beside the server; what it printed."""
+        done = self._commands.run(*arguments)
         if check and done.returncode:
             raise AssertionError(
                 f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"

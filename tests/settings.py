@@ -7,6 +7,7 @@ import tempfile
 os.environ["MODELKEEP_READ_DOTENV"] = "0"
 # Workers of pytest-xdist inherit the folder, and with it the RSA pairs that were made once.
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="modelkeep-test-"))
+os.environ.setdefault("MODELKEEP_TEST_RUN", os.environ["DATA_DIR"])
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
 os.environ.setdefault("MODELKEEP_MASTER_KEYS", "m1:" + base64.b64encode(bytes(range(32))).decode())
 os.environ.setdefault("MODELKEEP_DEMO_PROVIDER", "1")

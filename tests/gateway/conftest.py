@@ -44,7 +44,7 @@ class Hub:
         return f"{self.server.url}/v1"
 
     def seed(self, **wanted: Any) -> None:
-        self.server._python("-m", "tests.gateway.seed", self.server.workspace, json.dumps(wanted))
+        self.server.python("-m", "tests.gateway.seed", self.server.workspace, json.dumps(wanted))
 
     def app_key(self, name: str = "", **limits: Any) -> str:
         """A new key, made by the command."""
@@ -156,18 +156,6 @@ class Hub:
         self.server.manage("audit_credits")
 
 
-def fresh_database() -> str:
-    """An empty database beside the one of DATABASE_URL, or "" for a file of the server's own."""
-    url = os.environ.get("DATABASE_URL", "")
-    if not url.startswith("postgres"):
-        return ""
-    name = f"gateway_{secrets.token_hex(4)}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    base, slash, _old = url.rpartition("/")
-    return base + slash + name
-
-
 def running_hub(
     fake: FakeProvider,
     *,
@@ -176,9 +164,8 @@ def running_hub(
     **env: str,
 ) -> Iterator[Hub]:
     env = {"MODELKEEP_EGRESS_ALLOW": fake.url} | env
-    with Server(
-        env=env, database_url=fresh_database(), workers=workers, application=application
-    ) as server:
+    postgres = url if (url := os.environ.get("DATABASE_URL", "")).startswith("postgres") else ""
+    with Server(env=env, postgres=postgres, workers=workers, application=application) as server:
         hub = Hub(server, fake)
         try:
             yield hub

@@ -65,7 +65,7 @@ class Stage:
         asked.write_text(
             json.dumps({"pair": pair("1").export_key("DER").hex(), "accounts": accounts})
         )
-        self.keys = json.loads(server._python("-m", "tests.gateway.seed_cases", str(asked)))
+        self.keys = json.loads(server.python("-m", "tests.gateway.seed_cases", str(asked)))
 
     def scene_of(self, case: Case, **options: Any) -> Scene:
         """options: how the provider's streams look, as case.replies takes it, and `slowly`."""

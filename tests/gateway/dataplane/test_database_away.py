@@ -37,7 +37,7 @@ def shared(database: Postgres) -> Iterator[Hub]:
             "MODELKEEP_REAPER_PERIOD": "1",
             "MODELKEEP_CALL_DEADLINE": "5",
         }
-        with Server(env=environment, database_url=database.url) as server:
+        with Server(env=environment, postgres=database.url) as server:
             hub = Hub(server, fake)
             values = {"api_key": KEY, "base_url": fake.url}
             hub.seed(
