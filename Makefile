@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Number of parallel test processes.
 JOBS ?= 2
+# The tests start many Python processes; each would compile all code again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
@@ -56,7 +58,7 @@ lint-django: install-dev
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 test: lint $(TABLES) test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers"
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers and not postgres"
 
 # In separate processes, because the browser's driver keeps an event loop running in its thread.
 test-browser: install-dev
@@ -66,8 +68,8 @@ test-browser: install-dev
 test-postgres: install-dev
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" -k "not mutant" $(wildcard $(ON_POSTGRES))
 
-test-fast: install-dev $(TABLES)  ## run the quick tests, without a browser
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not peers"
+test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not hypothesis and not browser and not peers"
 
 test-peers: install-dev  ## test against llama.cpp's server, built first into .venv-peers (takes minutes)
 	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt

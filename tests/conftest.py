@@ -7,10 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -52,6 +54,21 @@ def _guarded_connect_ex(self: socket.socket, address: Any) -> Any:
 def pytest_configure() -> None:
     """Tests read the translations as they are in the .po files now."""
     compile_outdated()
+    hypothesis.settings.register_profile("tests", deadline=None)  # other programs run beside them
+    hypothesis.settings.load_profile("tests")
+
+
+def _refuse_process(*command: object, **_options: object) -> None:
+    raise RuntimeError(f"a quick test started {command[1:]}; mark it slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Quick tests start no process; those that do are marked slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(item.get_closest_marker(name) for name in ("slow", "browser", "peers")):
+            patch.setattr(subprocess.Popen, "__init__", _refuse_process)
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

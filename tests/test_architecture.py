@@ -37,6 +37,7 @@ UNGUARDED: dict[str, str] = {
 }
 
 
+@pytest.mark.slow
 def test_the_import_ladders_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     result = subprocess.run(command, cwd=source.ROOT, capture_output=True, text=True, check=False)

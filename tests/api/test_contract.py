@@ -18,6 +18,8 @@ from tests.api.conftest import CALL_FIELDS
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
 
+pytestmark = pytest.mark.slow  # a server runs
+
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 SCENARIOS = ["reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"]
 

@@ -32,6 +32,8 @@ from providers.declaration.spec import Call, Reply
 from providers.transport import sync_client as provider_client
 from tests import walk
 
+pytestmark = pytest.mark.slow  # generated requests
+
 CONFORMANCE = [
     not_a_server_error,
     status_code_conformance,

@@ -141,6 +141,7 @@ def test_no_new_master_key_takes_the_place_of_a_lost_one(tmp_path: Path) -> None
     assert not (folder / "master_keys").exists()
 
 
+@pytest.mark.slow
 def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("")
     done = run_start(tmp_path / "a-file")
@@ -158,6 +159,7 @@ def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) ->
         assert "pass-word" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
@@ -250,6 +252,7 @@ def wait_until_ready(url: str, *, seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_init_alone_makes_an_installation_and_repeats_harmlessly(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data", free_port())
     command = [

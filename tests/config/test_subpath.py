@@ -94,6 +94,7 @@ print(json.dumps({name: getattr(s, name) for name in names}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -113,6 +114,7 @@ def test_the_prefix_comes_from_either_setting(given: dict[str, str]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_at_the_root_cookies_are_bound_to_the_host() -> None:
     found = read_settings({"SITE_URL": "https://example.org/"})
     assert (found["SITE_URL"], found["FORCE_SCRIPT_NAME"], found["STATIC_URL"]) == (

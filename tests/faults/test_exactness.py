@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from quotas.ledger import invariants
 from quotas.models import CallRecord, Hold
 from tenants.scope import all_tenants
 from tests.faults.conftest import Start, lines
+
+pytestmark = pytest.mark.slow  # worker processes run
 
 
 def spent(log: Path) -> Counter[str]:

@@ -18,6 +18,8 @@ from tenants.scope import all_tenants
 from tests.faults.conftest import Start, lines
 from tests.faults.worker import POINTS
 
+pytestmark = pytest.mark.slow  # worker processes run
+
 LIVES = 6
 
 
@@ -43,7 +45,6 @@ def by(found: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
     return {line[name]: line for line in found if name in line}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "deaths"), [(10_000, 5), (40, 1)])
 def test_kill_9_at_labelled_points(
     pool_of, start: Start, log: Path, limit: int, deaths: int

@@ -220,6 +220,7 @@ class TestDemoData:
             assert Membership.objects.count() == 4
 
 
+@pytest.mark.slow
 class TestFirstStart:
     """In a process of its own: it runs before Django."""
 

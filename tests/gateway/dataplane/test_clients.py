@@ -11,6 +11,8 @@ import pytest
 
 from tests.gateway.conftest import CHAT, WAV, Hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 

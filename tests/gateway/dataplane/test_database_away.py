@@ -17,7 +17,7 @@ from tests.gateway.conftest import KEY, Hub
 from tests.postgres import Postgres
 from tests.server import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 MODEL = "openai/gpt-3.5-turbo"
 WITHIN = 20  # seconds
 

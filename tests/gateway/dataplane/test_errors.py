@@ -13,6 +13,8 @@ import requests
 
 from tests.gateway.conftest import CHAT, WAV, Hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 

@@ -11,6 +11,8 @@ import requests
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, running_hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 TRIAL = ["gpt-3.5-turbo", "gpt-3.5-turbo-16k"]
 ADDRESSED = "openai_compatible/llama"  # has an address of its own, and no key anywhere
 STRANDED = "openai_compatible/stranded"  # was added with a credential that is gone

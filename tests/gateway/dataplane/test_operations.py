@@ -17,6 +17,8 @@ import pytest
 from tests.fakes.provider import SOUND, TEXT, FakeProvider, Running
 from tests.gateway.conftest import KEY, WAV, Hub, running_hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 MODELS = {
     "writer": "reasoning",
     "speaker": "text-to-speech",

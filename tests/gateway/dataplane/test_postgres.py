@@ -21,6 +21,7 @@ from gateway.dataplane.errors import DatabaseAway
 from gateway.dataplane.store.postgres import Connection, PostgresDatabase, StatementFailed
 from tests.postgres import url_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 INSERT = "INSERT INTO child (id, parent) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING RETURNING id"
 
 

@@ -19,6 +19,8 @@ from tests.gateway.stage import Stage, ask, check_usage, code_of, outcome_of, ou
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
+pytestmark = pytest.mark.slow  # a server runs
+
 SERVED = [
     case
     for case in PLAYED

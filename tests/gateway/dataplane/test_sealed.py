@@ -15,6 +15,8 @@ import requests
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, Hub, running_hub
 
+pytestmark = pytest.mark.slow  # a server runs
+
 
 @pytest.fixture(scope="module")
 def trapped() -> Iterator[tuple[Hub, FakeProvider]]:

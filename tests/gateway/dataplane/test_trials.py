@@ -24,6 +24,8 @@ from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, children, running_hub
 from tests.server import REPOSITORY
 
+pytestmark = pytest.mark.slow  # a server runs
+
 MODEL = "openai/gpt-3.5-turbo"
 PROCESSES, THREADS = 4, 8
 
@@ -80,7 +82,6 @@ def counted(running: list[subprocess.Popen[str]]) -> Counter[str]:
     return total
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_trial_of_500_serves_exactly_500_calls(workers: int) -> None:
     for hub in trial_hub(500, workers):
@@ -94,7 +95,6 @@ def test_a_trial_of_500_serves_exactly_500_calls(workers: int) -> None:
         hub.audit()
 
 
-@pytest.mark.slow
 def test_killed_workers_lose_and_invent_nothing() -> None:
     for hub in trial_hub(100_000, workers=2):
         hub.fake.mode = "slow:0.02"

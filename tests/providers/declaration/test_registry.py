@@ -71,6 +71,7 @@ def test_operations_that_are_not_there_are_left_out() -> None:
     assert set(registry.get("anthropic").operations) == {Operation.CHAT}
 
 
+@pytest.mark.slow
 def test_adapters_need_no_settings() -> None:
     """Labels are lazy: adapters are imported, and calls made, where Django was never set up."""
     program = (

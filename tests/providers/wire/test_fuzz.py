@@ -25,6 +25,8 @@ from providers.declaration.spec import (
 from providers.wire import tokens
 from tests.providers.driving import run
 
+pytestmark = pytest.mark.slow  # generated input
+
 NAMES = [
     "id",
     "object",

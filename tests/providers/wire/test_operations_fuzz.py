@@ -27,6 +27,8 @@ from providers.declaration.spec import (
 )
 from tests.providers.driving import Outcome, run
 
+pytestmark = pytest.mark.slow  # generated input
+
 ACCESS = Access({"api_key": "k" * 20}, "https://models.example.com/v1")
 SOUND = Upload("voice.wav", "audio/wav", b"RIFF")
 GOOD: dict[Operation, dict[str, Any]] = {

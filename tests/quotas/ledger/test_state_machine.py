@@ -68,6 +68,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_ledger_does_what_its_model_does() -> None:
     run_state_machine_as_test(LedgerMachine, settings=USUAL)
@@ -85,6 +86,7 @@ def test_each_mutant_is_caught(mutant: str, monkeypatch: pytest.MonkeyPatch) -> 
         run_state_machine_as_test(LedgerMachine, settings=HUNT)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_wrong_margin_of_the_expiry_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holds, "EXPIRY_MARGIN_SECONDS", 0)
