@@ -58,8 +58,8 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("tests")
 
 
-def _refuse_process(*command: object, **_options: object) -> None:
-    raise RuntimeError(f"a quick test started {command[1:]}; mark it slow")
+def _refuse_process(_process: object, *command: object, **_options: object) -> None:
+    raise RuntimeError(f"a quick test started {command[0]}; mark it slow")
 
 
 @pytest.hookimpl(wrapper=True)

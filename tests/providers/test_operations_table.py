@@ -128,6 +128,7 @@ def test_each_missing_column_is_named(kind: type[Row]) -> None:
             kind(**{other: value for other, value in columns.items() if other != name})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lacking", "message"),
     [
