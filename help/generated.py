@@ -18,12 +18,12 @@ def markdown(provider: Provider) -> str:
     blocks = [
         f"# {provider.label}",
         str(provider.description),
-        f"## {pgettext('help', 'Setup')}",
+        "## " + pgettext("help", "Setup"),
         *_setup(provider),
     ]
     if provider.model_fields:
         blocks += [_("For each model:"), _fields(provider.model_fields)]
-    blocks += [f"## {_('What works')}", _operations(provider), _models(provider)]
+    blocks += ["## " + _("What works"), _operations(provider), _models(provider)]
     return "\n\n".join(blocks)
 
 

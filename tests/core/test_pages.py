@@ -4,12 +4,14 @@ takes.
 
 from __future__ import annotations
 
+import ast
 import gettext
 import html
 import itertools
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import html5lib
@@ -28,7 +30,7 @@ from providers.transport import sync_client as provider_client
 from tenants.config_version import bump_version
 from tenants.models import AppKey, KeyOpening
 from tenants.scope import all_tenants, tenant_scope
-from tests import factories
+from tests import factories, source
 from tests.browser.scene import furnish
 from tests.source import files, name_of
 
@@ -673,6 +675,21 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
         catalog = gettext.GNUTranslations(compiled)
     assert catalog.gettext("Model providers") == "模型供应商"
     assert catalog.ngettext("%(n)s model", "%(n)s models", 3) == "%(n)s 个模型"
+
+
+def texts_in_f_strings(path: Path) -> list[str]:
+    return [
+        ast.unparse(call)
+        for text in ast.walk(source.tree(path))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and re.search(r"^_$|gettext", getattr(call.func, "id", ""))
+    ]
+
+
+def test_no_text_hides_in_an_f_string() -> None:
+    """makemessages does not look there: the next run would drop the translation."""
+    assert {name_of(path): texts for path in files() if (texts := texts_in_f_strings(path))} == {}
 
 
 def test_every_text_goes_by_a_name_that_is_collected() -> None:
