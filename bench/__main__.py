@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import decoding
+from tests.command_server import REPOSITORY
 from tests.postgres import DATABASE
-from tests.server import REPOSITORY, Server, free_port
+from tests.server import Server, free_port
 
 KEY = "sk-bench-0123456789abcdef0123456789"
 OWN, TRIAL = "openai/gpt-4o-mini", "openai/gpt-3.5-turbo"
