@@ -34,10 +34,12 @@ def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
     """In the workspace's language. Raises MailNotSent."""
     with override(invitation.tenant.default_language or None):
         context = {
-            "invitation": invitation,
-            "link": link,
-            "by": by,
+            "who": by.get_short_name(),
+            "email": by.email,
+            "workspace": invitation.tenant.name,
             "role": ROLE_LABELS[Role(invitation.role)],
+            "link": link,
+            "invitation": invitation,
         }
         # A name with a line break in it would be a header of its own; Django refuses those, and so
         # do our names.
