@@ -13,6 +13,7 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils import timezone
 
 # How a cell begins that a spreadsheet would run. Where Chinese or Japanese is written, the wide
 # signs are taken for the narrow ones.
@@ -59,7 +60,7 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[byte
 
 
 def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
-    """A file that is sent while it is made. Under ASGI the pieces have to come asynchronously:
+    """A file that is sent while it is made, called `name` and today's date. Under ASGI the pieces have to come asynchronously:
     Django would collect them all first.
 
     It is not compressed: Django's middleware makes an archive of each piece, and Chromium takes the
@@ -67,7 +68,7 @@ def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> Str
     """
     content: Any = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"',
         "Content-Encoding": "identity",
         "X-Accel-Buffering": "no",
         "Cache-Control": "no-store",

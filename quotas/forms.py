@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core import error_codes
-from core.web.forms import PageForm
+from core.web.forms import DAY_INPUT, PageForm
 from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import provider_name
 from tenants.forms.audit import midnight
@@ -116,12 +116,12 @@ class CallFilterForm(LenientForm):
     since = forms.DateField(
         label=pgettext_lazy("filter", "From"),
         required=False,
-        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
+        widget=DAY_INPUT,
     )
     until = forms.DateField(
         label=pgettext_lazy("filter", "To, included"),
         required=False,
-        widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
+        widget=DAY_INPUT,
     )
     provider = _choice(_("Provider"), 40)
     model = _choice(_("Model"), 241)

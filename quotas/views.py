@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.http import urlencode
 
 from core.csv import download
@@ -89,7 +88,7 @@ def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
         for row in found.rows:
             row.key = names.get(row.key, row.key)
     _note_export(request, f"usage by {by}", {"days": form.chosen, **form.wanted})
-    return download(request, exports.of_summary(found.rows), name=_file("usage", request))
+    return download(request, exports.of_summary(found.rows), name=f"{request.tenant.slug}-usage")
 
 
 @page(Action.VIEW_USAGE)
@@ -126,7 +125,7 @@ def usage_calls_export(request: WorkspaceRequest) -> StreamingHttpResponse:
         wanted["since"] = summaries.start_of(UsageForm(request.GET).chosen)
     _note_export(request, "calls", {name: str(value) for name, value in wanted.items() if value})
     pieces = exports.of_calls(call_list.every_call(tenant_id=tenant_id, **wanted))
-    return download(request, pieces, name=_file("calls", request))
+    return download(request, pieces, name=f"{request.tenant.slug}-calls")
 
 
 def _note_export(request: WorkspaceRequest, what: str, details: Mapping[str, Any]) -> None:
@@ -138,10 +137,6 @@ def _note_export(request: WorkspaceRequest, what: str, details: Mapping[str, Any
         object_label=what,
         details={name: value for name, value in details.items() if value},
     )
-
-
-def _file(name: str, request: WorkspaceRequest) -> str:
-    return f"{request.tenant.slug}-{name}-{timezone.localdate():%Y-%m-%d}.csv"
 
 
 @page(Action.VIEW_USAGE)

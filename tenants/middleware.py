@@ -22,6 +22,7 @@ from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.web.htmx import redirect_page
 from tenants import queries
 from tenants.auth.headers import BadCredential
 from tenants.auth.principal import find_principal, principal_of_member
@@ -187,7 +188,7 @@ def _for_htmx(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(
         settings.LOGIN_URL
     ):
-        return HttpResponse(status=204, headers={"HX-Redirect": target, "Vary": "HX-Request"})
+        return redirect_page(target)
     return response
 
 

@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 from core.errors import NotFound, ServiceError
 
 PER_PAGE = 50
+DAY_INPUT = forms.DateInput({"type": "date"}, "%Y-%m-%d")
 T = TypeVar("T")
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from core.request_cache import reading_once
 from core.web.forms import act, attempt, page_form, paginate
+from core.web.htmx import redirect_page
 from models_catalog import queries
 from models_catalog.facts.table import facts_table
 from models_catalog.forms.facts import FactsForm
@@ -136,11 +137,7 @@ def _to_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
     )
     typed = _typed(request)
     target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
-    return (
-        HttpResponse(status=204, headers={"HX-Redirect": target})
-        if request.htmx
-        else redirect(target)
-    )
+    return redirect_page(target) if request.htmx else redirect(target)
 
 
 def _typed(request: WorkspaceRequest) -> str:

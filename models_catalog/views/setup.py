@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from core.asgi.client_disconnect import stays
 from core.web.forms import attempt, page_form
+from core.web.htmx import redirect_page
 from models_catalog.forms.setup import SetupForm
 from models_catalog.services import setup
 from providers import queries as provider_queries
@@ -97,7 +98,7 @@ def _saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredentia
         return redirect(home)
     here, _mark, typed = (request.htmx.current_url_abs_path or "").partition("?")
     if here != home:
-        return HttpResponse(status=204, headers={"HX-Redirect": home})
+        return redirect_page(home)
     response = render(
         request, "providers/_saved.html", {**list_context(request, QueryDict(typed)), "oob": True}
     )

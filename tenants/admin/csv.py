@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
-from django.utils import timezone
 
 from core.csv import download, table
 from tenants.audit.trail import actor_of, record
@@ -30,6 +29,4 @@ def as_csv(
             object_type="csv",
             object_label=name,
         )
-    return download(
-        request, table(header, rows), name=f"{name}-{timezone.localdate():%Y-%m-%d}.csv"
-    )
+    return download(request, table(header, rows), name=name)

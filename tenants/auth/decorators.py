@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
+from core.web.htmx import redirect_page
 from tenants import queries
 from tenants.auth.permissions import ACTION_LABELS, ROLE_LABELS, Action
 from tenants.auth.request import WorkspaceRequest, in_workspace
@@ -117,5 +118,5 @@ def _again(request: HttpRequest) -> HttpResponse:
     here = htmx.current_url_abs_path if htmx else None
     response = redirect_to_login(here or request.get_full_path(), reverse(settings.LOGIN_URL))
     if htmx:
-        return HttpResponse(status=204, headers={"HX-Redirect": response.url, "Vary": "HX-Request"})
+        return redirect_page(response.url)
     return response

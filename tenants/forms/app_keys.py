@@ -26,7 +26,6 @@ DAYS = (
     (365, _("1 year")),
     (0, pgettext_lazy("expiry", "Never")),
 )
-DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
 
 

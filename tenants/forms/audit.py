@@ -10,9 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core import times
-from core.web.forms import PageForm
+from core.web.forms import DAY_INPUT, PageForm
 from tenants.audit.labels import AUDIT_KINDS, actor_label
-from tenants.forms.app_keys import DAY
 
 
 class AuditFilterForm(PageForm):
@@ -32,8 +31,8 @@ class AuditFilterForm(PageForm):
         required=False,
         choices=lambda: [("", _("All")), *AUDIT_KINDS],
     )
-    since = forms.DateField(label=pgettext_lazy("day", "From"), required=False, widget=DAY)
-    until = forms.DateField(label=pgettext_lazy("day", "To"), required=False, widget=DAY)
+    since = forms.DateField(label=pgettext_lazy("day", "From"), required=False, widget=DAY_INPUT)
+    until = forms.DateField(label=pgettext_lazy("day", "To"), required=False, widget=DAY_INPUT)
 
     def __init__(self, *args: Any, actors: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

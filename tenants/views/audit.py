@@ -8,7 +8,6 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.csv import download, table
@@ -63,7 +62,7 @@ def audit_export(request: WorkspaceRequest) -> HttpResponseBase:
         _("Details"),
         _("Action"),
     ]
-    name = f"audit-{request.tenant.slug}-{timezone.localdate():%Y-%m-%d}.csv"
+    name = f"audit-{request.tenant.slug}"
     return download(request, table(header, map(_cells, queries.every_audit_entry(rows))), name=name)
 
 

@@ -479,7 +479,7 @@ def test_under_asgi_the_pieces_come_one_by_one() -> None:
 
     async def read() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-        answer = download(ASGIRequest(scope, io.BytesIO()), pieces(), name="x.csv")
+        answer = download(ASGIRequest(scope, io.BytesIO()), pieces(), name="x")
         assert answer.is_async
         parts = aiter(answer)
         assert await anext(parts) == b"0"
