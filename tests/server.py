@@ -52,7 +52,7 @@ class Server:
         self.data = Path(self._folder.name)
         self.log = self.data / "server.log"
         self.application = application
-        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         installed = install_copy(self.data, inherited, postgres)
         self.first = installed.first
         self.env = inherited | settings_of(self.data, installed.database_url)
@@ -156,7 +156,7 @@ class Server:
 
 
 # What the test process was started with must not leak into the server under test.
-_OURS = {
+SETTINGS = {
     "SECRET_KEY",
     "MODELKEEP_MASTER_KEYS",
     "MODELKEEP_DEMO_PROVIDER",
