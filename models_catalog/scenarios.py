@@ -15,10 +15,11 @@ from providers.operations.table import OPERATIONS
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """slug: what API clients and rows say. type: the models that fit. aliases: other names clients
-    may send.
+    """What a default model is for.
 
-    default_name: the scenario's default model within a sentence.
+    slug: what API clients and rows say. default_name: the default model within a sentence.
+    type: the models that fit. aliases: other names that clients may send. warning: what to know
+    before the default is changed. without: what it means that there is none.
     """
 
     slug: str
@@ -27,6 +28,8 @@ class Scenario:
     description: Any
     type: ModelType
     aliases: tuple[str, ...] = ()
+    warning: Any = ""
+    without: Any = ""
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -45,6 +48,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         _("Documents and questions in datasets."),
         ModelType.EMBEDDING,
         ("embeddings",),
+        warning=_(
+            "Before you change it: vectors of two models do not fit together. "
+            "Index your documents again after a change."
+        ),
     ),
     Scenario(
         "speech-to-text",
@@ -53,6 +60,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _("Voice input."),
         ModelType.SPEECH_TO_TEXT,
         ("speech_to_text", "stt"),
+        without=_("No default speech-to-text model. Voice input is off until you choose one."),
     ),
     Scenario(
         "rerank",

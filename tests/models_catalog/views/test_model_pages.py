@@ -409,6 +409,33 @@ def test_buttons_that_are_none_save_what_stands_in_the_form(
     assert fallbacks() == ["openai/gpt-5.4", "openai/o3"]
 
 
+@pytest.mark.parametrize(
+    ("language", "without", "warning"),
+    [
+        (
+            "en",
+            "Voice input is off until you choose one.",
+            "vectors of two models do not fit together",
+        ),
+        ("zh-hans", "未设置默认语音转文本模型", "两个模型的向量不能混用"),
+    ],
+)
+def test_a_scenario_says_what_its_default_means(
+    page: Client, acme: Workspace, language: str, without: str, warning: str
+) -> None:
+    def shown() -> str:
+        return page.get(DEFAULTS, headers={"Accept-Language": language}).content.decode()
+
+    assert (shown().count(without), warning in shown()) == (1, False)
+    models = {"embedding": "text-embedding-3-small", "speech-to-text": "whisper-1"}
+    with tenant_scope(acme.tenant):
+        for scenario, name in models.items():
+            defaults.set_default(
+                tenant=acme.tenant, actor=COMMAND, scenario=scenario, model=f"openai/{name}"
+            )
+    assert (without in shown(), shown().count(warning)) == (False, 1)
+
+
 def test_the_successor_of_a_retired_default_is_one_click_away(
     page: Client, acme: Workspace
 ) -> None:
