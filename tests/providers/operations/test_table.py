@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.urls import reverse
 
 from gateway.dataplane.app import PATHS
@@ -20,6 +21,7 @@ from gateway.playground import code_samples
 from models_catalog.facts.library import shipped
 from models_catalog.facts.schema import FEATURES
 from models_catalog.forms.facts import AMOUNTS
+from models_catalog.models import TenantModel
 from models_catalog.resolution.catalog import Facts, Price
 from models_catalog.scenarios import of_operation
 from providers.declaration import registry
@@ -33,6 +35,7 @@ from providers.operations.columns import (
     complete,
 )
 from providers.operations.table import MODEL_TYPES, OPERATIONS, facts_of_other_types, operation_of
+from quotas.models import CallRecord
 from tests.providers.driving import run
 
 operations = pytest.mark.parametrize("spec", OPERATIONS.values(), ids=OPERATIONS.keys())
@@ -58,6 +61,7 @@ def test_every_column_of_an_operation_works(spec: OperationSpec) -> None:
     assert str(spec.label)
     assert PATHS[f"/v1/{spec.operation.value.replace('.', '/')}"] is spec.operation
     assert of_operation(spec.operation).type is spec.model_type
+    assert len(spec.operation) <= longest(CallRecord, "operation")
     assert spec.only_feature in {"", *FEATURES}
     if spec.size:
         assert spec.probe.keys() & {*spec.size.fields}
@@ -94,6 +98,7 @@ def test_the_programs_of_an_example_are_programs(spec: OperationSpec) -> None:
 @model_types
 def test_every_column_of_a_model_type_works(spec: ModelTypeSpec) -> None:
     assert str(spec.label)
+    assert len(spec.model_type) <= longest(TenantModel, "type")
     assert {*spec.prices} <= {*AMOUNTS}
     assert all(hasattr(Price, name) for name in spec.prices)
     assert spec.facts <= {column.name for column in fields(Facts)}
@@ -153,6 +158,11 @@ def test_an_operation_with_a_gap_ends_the_start(tmp_path: Path, lacking: str, me
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert re.search(rf"IncompleteTable: {message}$", done.stderr.rstrip())
+
+
+def longest(model: type[Model], field: str) -> int:
+    """Return how many characters a column holds."""
+    return model._meta.get_field(field).max_length or 0
 
 
 def source(module: Any) -> str:
