@@ -591,7 +591,7 @@ class TestAudit:
         import ast
 
         things = "workspace|member|invitation|app_key|credential|provider|models?|default|default_model|key_pair|master_key|trial|usage|audit"
-        pattern = re.compile(rf"(?:{things})\.[a-z_]+")
+        pattern = re.compile(rf"(?:{things})\.(?!csv$)[a-z_]+")  # usage.csv is a file
         written = {
             one.value
             for path in files("tenants", "providers", "models_catalog", "quotas")
