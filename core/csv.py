@@ -45,7 +45,7 @@ def text_of(rows: Iterable[Sequence[Any]]) -> str:
 
 def csv_file(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> HttpResponse:
     """A short file that is sent at once."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     return HttpResponse(
         text_of([header, *rows]), content_type="text/csv; charset=utf-8", headers=headers
     )

@@ -184,7 +184,7 @@ class CallsView(ApiView):
 
 
 def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
-    response = csv_file("calls.csv", exports.CALL_COLUMNS, map(exports.call_row, rows))
+    response = csv_file("calls", exports.CALL_COLUMNS, map(exports.call_row, rows))
     if following:
         response["X-Next-Cursor"] = following
     return response
@@ -272,7 +272,5 @@ class SummaryView(ApiView):
         wanted = {name: value for name, value in self.query.items() if name != "format"}
         found = summaries.summary(tenant_id=self.tenant.pk, **wanted)
         if request.accepted_renderer.format == "csv":
-            return csv_file(
-                "usage.csv", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows)
-            )
+            return csv_file("usage", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows))
         return Response(SummaryOut(found).data)
