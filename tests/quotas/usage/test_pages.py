@@ -33,6 +33,11 @@ pytestmark = pytest.mark.django_db
 USAGE = "/t/acme/usage/"
 
 
+@pytest.fixture(autouse=True)
+def no_providers() -> None:
+    """Leave the ports connected, unlike the other tests of this app: pages show names and prices."""
+
+
 @pytest.fixture
 def browser(acme: factories.Workspace) -> Client:
     return walk.browser(acme.owner)
