@@ -8,6 +8,7 @@ texts such as "2.50". A provider that is not named keeps what the release ships.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -83,7 +84,10 @@ def read(document: Any, known: Iterable[str]) -> Snapshot:
         raise BadFact("providers", _("Must be an object: a provider's slug to its models."))
     slugs = set(known)
     found = {slug: _part(slug, part) for slug, part in parts.items() if slug in slugs}
-    return Snapshot(day, found, tuple(sorted(slug[:60] for slug in parts if slug not in slugs)))
+    skipped = {slug: part for slug, part in parts.items() if slug not in slugs}
+    if "\\u0000" in json.dumps(skipped):
+        raise BadFact("providers", _("Holds the character NUL, which cannot be stored."))
+    return Snapshot(day, found, tuple(sorted(slug[:60] for slug in skipped)))
 
 
 def _part(slug: str, part: Any) -> Shipped:
