@@ -35,6 +35,7 @@ from tenants.models import (
     Invitation,
     KeyOpening,
     Membership,
+    SentInvitation,
     Tenant,
     TenantOwned,
     User,
@@ -87,6 +88,7 @@ def _people(side: Side) -> None:
     tenant = side.tenant
     side.objects["app_key"] = side.workspace.app_key[0]
     side.objects["member"] = Membership.objects.get(user=side.workspace.viewer)
+    SentInvitation.objects.create(tenant=side.tenant)
     side.objects["invitation"] = Invitation.objects.create(
         tenant=tenant,
         email=f"{side.mark}-guest@example.test",

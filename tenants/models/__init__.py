@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenants.models.app_key import EXPIRES_SOON, AppKey
 from tenants.models.audit import AuditEntry
 from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
-from tenants.models.membership import Invitation, Membership
+from tenants.models.membership import Invitation, Membership, SentInvitation
 from tenants.models.user import SignInFailures, User, UserManager
 from tenants.models.workspace import ForeignTenant, FormerAddress, Tenant, TenantOwned
 
@@ -21,6 +21,7 @@ __all__ = [
     "KeyPairManager",
     "MasterKeyCheck",
     "Membership",
+    "SentInvitation",
     "SignInFailures",
     "Tenant",
     "TenantOwned",

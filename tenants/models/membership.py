@@ -77,3 +77,17 @@ class Invitation(TenantOwned):
     @property
     def is_expired(self) -> bool:
         return self.expires <= timezone.now()
+
+
+class SentInvitation(TenantOwned):
+    """An invitation that went out by e-mail within the last day, whatever became of it since."""
+
+    time = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("sent invitation")
+        verbose_name_plural = _("sent invitations")
+        indexes = (models.Index(fields=("tenant", "time"), name="sent_invitation_time"),)
+
+    def __str__(self) -> str:
+        return str(self.time)

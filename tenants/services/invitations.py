@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role, can_change_role
-from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.models import Invitation, Membership, SentInvitation, Tenant, User
 from tenants.scope import all_tenants, tenant_scope
 
 LIFETIME: Final = timedelta(days=7)
@@ -50,12 +50,8 @@ def invite(
     Tenant.objects.select_for_update().get(
         pk=tenant.pk
     )  # of two at the same moment the later one counts
-    if by_email and _emails_of_today(tenant) >= MOST_EMAILS:
-        message = _(
-            "This workspace has sent %(count)s invitations by e-mail within a day. Show the link "
-            "instead, or wait until tomorrow."
-        )
-        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send")
+    if by_email:
+        _count_email(tenant)
     Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
@@ -71,14 +67,17 @@ def invite(
     return invitation, token
 
 
-def _emails_of_today(tenant: Tenant) -> int:
-    """From the audit trail: an invitation that was withdrawn, or followed by another one, was sent
-    too.
-    """
-    since = timezone.now() - timedelta(days=1)
-    return AuditEntry.objects.filter(
-        tenant=tenant, action="member.invited", details__sent="e-mail", time__gt=since
-    ).count()
+def _count_email(tenant: Tenant) -> None:
+    """Note that one more e-mail goes out. Raises ServiceError if those of a day are used up."""
+    sent = SentInvitation.objects.filter(tenant=tenant)
+    sent.filter(time__lte=timezone.now() - timedelta(days=1)).delete()
+    if sent.count() >= MOST_EMAILS:
+        message = _(
+            "This workspace has sent %(count)s invitations by e-mail within a day. Show the link "
+            "instead, or wait until tomorrow."
+        )
+        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send")
+    SentInvitation.objects.create(tenant=tenant)
 
 
 def checked_email(text: str) -> str:

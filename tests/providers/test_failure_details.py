@@ -9,8 +9,6 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import translation
 
 from providers.declaration.errors import Failure, ProviderError
@@ -19,6 +17,7 @@ from providers.failures.reasons import TEMPLATES, Reason
 from providers.models import ProviderChoice, ProviderCredential
 from tenants.scope import tenant_scope
 from tests import factories
+from tests.migrating import migrate
 from tests.source import files, name_of, tree
 
 read = import_module("providers.migrations.0003_read_failure_sentences")
@@ -118,7 +117,7 @@ def test_an_upgraded_database_says_what_it_said(acme: factories.Workspace) -> No
     with tenant_scope(acme.tenant):
         ProviderChoice.objects.get_or_create(tenant=acme.tenant, provider="openai")
     try:
-        before = migrate("0001_initial")
+        before = migrate("providers", "0001_initial")
         assert (
             before.get_model("providers", "ProviderCredential").objects.get(pk=row.pk).state_message
             == SENTENCES[0][0]
@@ -127,15 +126,9 @@ def test_an_upgraded_database_says_what_it_said(acme: factories.Workspace) -> No
             models_error="Down for a while. (503)"
         )
     finally:
-        migrate("0004_remove_failure_sentences")
+        migrate("providers", "0004_remove_failure_sentences")
     with tenant_scope(acme.tenant):
         assert ProviderCredential.objects.get(pk=row.pk).failure_words == SENTENCES[0][0]
         assert ProviderChoice.objects.get().list_failure == FailureDetail(
             "Down for a while.", status=503
         )
-
-
-def migrate(name: str) -> Any:
-    """Bring the providers' tables to a migration; the models of then."""
-    executor = MigrationExecutor(connection)
-    return executor.migrate([("providers", name)]).apps

@@ -30,6 +30,7 @@ from tenants.models import (
     Invitation,
     KeyPair,
     Membership,
+    SentInvitation,
     Tenant,
     User,
 )
@@ -408,6 +409,9 @@ class TestInvitations:
             browser.post(address, form | {"email": "other@example.org"})
         )
         assert len(mail.outbox) == 2
+        with tenant_scope(acme.tenant):
+            SentInvitation.objects.update(time=timezone.now() - timedelta(days=1))
+        assert browser.post(address, form).status_code == 302, "a day later"
         assert browser.post(address, form | {"send": ""}).status_code == 200, (
             "the link can be shown"
         )
@@ -595,7 +599,7 @@ class TestAudit:
         written = {
             one.value
             for path in files("tenants", "providers", "models_catalog", "quotas")
-            if path.name not in {"wording.py", "apps.py"}
+            if path.name not in {"labels.py", "apps.py"}
             for node in ast.walk(tree(path))
             if isinstance(node, ast.Call)
             for one in [*node.args, *(word.value for word in node.keywords if word.arg == "action")]
