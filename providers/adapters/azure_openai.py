@@ -30,14 +30,7 @@ from providers.declaration.spec import (
 )
 from providers.wire.audio.speech import openai_speech
 from providers.wire.audio.transcriptions import openai_audio
-from providers.wire.http import get, url_of
-from providers.wire.openai.chat import openai_chat, without_fields
-from providers.wire.openai.completions import openai_completions
-from providers.wire.openai.embeddings import openai_embeddings
-from providers.wire.openai.model_list import error_or, rows_of
-from providers.wire.openai.responses import openai_responses
-from providers.wire.openai.routes import chat_or_responses, needs_responses
-from providers.wire.vendor.azure_openai import (
+from providers.wire.dialects.azure_openai import (
     USAGE_SINCE,
     auth,
     endpoint_of,
@@ -47,6 +40,13 @@ from providers.wire.vendor.azure_openai import (
     tidy,
     with_account,
 )
+from providers.wire.http import get, url_of
+from providers.wire.openai.chat import openai_chat, without_fields
+from providers.wire.openai.completions import openai_completions
+from providers.wire.openai.embeddings import openai_embeddings
+from providers.wire.openai.model_list import error_or, rows_of
+from providers.wire.openai.responses import openai_responses
+from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 MAX_INPUTS = 2048
 _OPENAI = re.compile(r"gpt-|o\d|codex")  # other makers' models keep max_tokens

@@ -27,10 +27,10 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech
+from providers.wire.dialects import demo
 from providers.wire.neutral import upload_of
 from providers.wire.openai.embeddings import joined
 from providers.wire.rerank import Ranking, question_of, rerank_answer
-from providers.wire.vendor import demo
 
 CHAT, EMBEDDING, TRANSCRIBE = "demo-chat", "demo-embedding", "demo-transcribe"
 SPEECH, RERANK, MODERATION = "demo-speech", "demo-rerank", "demo-moderation"

@@ -32,6 +32,14 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.chat_answers import choices_of
+from providers.wire.dialects.huggingface import (
+    MAX_INPUTS,
+    OPTIONS,
+    hugging_face_errors,
+    speech_call,
+    transcript_of,
+    vectors_of,
+)
 from providers.wire.http import (
     NO_ROUTE,
     base_of,
@@ -51,14 +59,6 @@ from providers.wire.openai.embeddings import batches, joined, openai_embeddings,
 from providers.wire.openai.model_list import rows_of
 from providers.wire.rerank import Question, rerank
 from providers.wire.subset import use_max_tokens, use_system_role
-from providers.wire.vendor.huggingface import (
-    MAX_INPUTS,
-    OPTIONS,
-    hugging_face_errors,
-    speech_call,
-    transcript_of,
-    vectors_of,
-)
 
 KEY_URL = "https://huggingface.co/settings/tokens"
 WHO_AM_I = "https://huggingface.co/api/whoami-v2"

@@ -24,12 +24,7 @@ from providers.declaration.spec import (
 )
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech, format_of
 from providers.wire.chat_answers import answer_of
-from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import ask_for_usage, neutral_body
-from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
-from providers.wire.openai.embeddings import embedding_body as checked_body
-from providers.wire.openai.model_list import list_models, positive, rows_of
-from providers.wire.vendor.minimax import (
+from providers.wire.dialects.minimax import (
     audio_of,
     embedding_body,
     errors,
@@ -39,6 +34,11 @@ from providers.wire.vendor.minimax import (
     tidy,
     vectors_of,
 )
+from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
+from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
+from providers.wire.openai.embeddings import embedding_body as checked_body
+from providers.wire.openai.model_list import list_models, positive, rows_of
 
 KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
 BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}

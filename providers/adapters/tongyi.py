@@ -28,6 +28,7 @@ from providers.declaration.spec import (
 from providers.wire.audio.chat_audio import chat_transcriptions
 from providers.wire.chat_answers import answer_of
 from providers.wire.collected import collected_answer
+from providers.wire.dialects.dashscope import dashscope_errors, ranking_of_output, rerank_body, tidy
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
 from providers.wire.openai.chat import ask_for_usage, neutral_body
 from providers.wire.openai.embeddings import openai_embeddings
@@ -36,7 +37,6 @@ from providers.wire.openai.stream import stream_of
 from providers.wire.rerank import rerank
 from providers.wire.subset import use_json_object, use_max_tokens, use_system_role
 from providers.wire.thinking import thinking_budget
-from providers.wire.vendor.dashscope import dashscope_errors, ranking_of_output, rerank_body, tidy
 
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"

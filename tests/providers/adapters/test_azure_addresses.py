@@ -9,7 +9,7 @@ from providers.credentials.messages import Sent, message_for
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelFacts, Operation, Reply, Request
-from providers.wire.vendor.azure_openai import errors, read_base_url
+from providers.wire.dialects.azure_openai import errors, read_base_url
 from tenants.audit.trail import COMMAND
 from tenants.scope import tenant_scope
 from tests.factories import Workspace, marked_secret

@@ -17,7 +17,7 @@ from providers.credentials import drafts
 from providers.credentials.validation import InvalidValue
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelFacts, Operation, Request
-from providers.wire.vendor.spark import signed
+from providers.wire.dialects.spark import signed
 from tenants.audit.trail import COMMAND
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
