@@ -8,13 +8,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import html5lib
 import pytest
 from django.test import Client
 
 from tests import routes, walk
+from tests.module_rows import for_one_test, module_rows
 from tests.source import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -35,9 +38,15 @@ FETCHING = {
 }
 
 
+@pytest.fixture(scope="module")
+def made_side(django_db_setup: None, django_db_blocker: Any) -> Iterator[walk.Side]:
+    with module_rows(django_db_blocker):
+        yield walk.make_side("acme", "acmark")
+
+
 @pytest.fixture
-def side() -> walk.Side:
-    return walk.make_side("acme", "acmark")
+def side(made_side: walk.Side) -> walk.Side:
+    return for_one_test(made_side, made_side.workspace)
 
 
 def policy(answer) -> dict[str, str]:

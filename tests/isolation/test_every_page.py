@@ -10,7 +10,7 @@ from typing import Any
 
 import html5lib
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -21,7 +21,7 @@ from tests.browser.sitemap import SITEMAP, Row
 from tests.browser.world import make
 from tests.core.test_headers import check_headers, check_html
 from tests.core.test_pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
-from tests.pairs import stored_pairs
+from tests.module_rows import module_rows
 
 pytestmark = pytest.mark.django_db  # without it the test database is not made
 ROWS = [row for row in SITEMAP if not row.act]
@@ -36,9 +36,8 @@ by_name = {"ids": lambda row: row.name}
 @pytest.fixture(scope="module")
 def worlds(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, dict[str, str]]]:
     """The worlds of the sitemap, made once and rolled back at the end."""
-    with django_db_blocker.unblock(), stored_pairs(), transaction.atomic():
+    with module_rows(django_db_blocker):
         yield {slug: make(kind, slug) for slug, kind in KINDS.items()}
-        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="module")

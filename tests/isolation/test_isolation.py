@@ -7,6 +7,7 @@ changes, and the answer is 404.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tenants.auth.permissions import Role, Scope
 from tenants.models import Membership
 from tenants.scope import all_tenants
 from tests import factories, routes, walk
+from tests.module_rows import for_one_test, module_rows
 
 pytestmark = pytest.mark.django_db
 PAGES = walk.page_routes()
@@ -25,29 +27,26 @@ API = walk.api_routes()
 by_path = {"ids": lambda route: route.path}
 
 
+@pytest.fixture(scope="module")
+def made_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[walk.World]:
+    with module_rows(django_db_blocker):
+        yield walk.make_world()
+
+
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> walk.World:
+def world(made_world: walk.World, monkeypatch: pytest.MonkeyPatch) -> walk.World:
     """Two workspaces; whichever provider is asked answers that all is well."""
 
     monkeypatch.setattr(provider_client, "send", walk.friendly_provider)
-    return walk.make_world()
+    return for_one_test(made_world, made_world.acme.workspace, made_world.globex.workspace)
 
 
-class Watch:
-    """What must be as before once the block ends: both workspaces' rows and all accounts."""
-
-    def __init__(self, *sides: walk.Side) -> None:
-        self.sides = sides
-
-    def state(self) -> list[str]:
-        return [walk.people_digest(), *(walk.rows_digest(side.tenant) for side in self.sides)]
-
-    def __enter__(self) -> None:
-        self.before = self.state()
-
-    def __exit__(self, kind: object, *_rest: object) -> None:
-        if kind is None:
-            assert self.state() == self.before, "rows were changed"
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Fail if a row of any workspace or account changes within."""
+    before = walk.digest_of_rows()
+    yield
+    assert walk.digest_of_rows() == before, "rows were changed"
 
 
 def shows(answer: Any, mark: str, sent: Any = "") -> bool:
@@ -137,7 +136,7 @@ def test_a_page_of_another_workspace_does_not_exist(route: routes.Route, world: 
     for user in strangers(world):
         browser = walk.browser(user)
         for method in ("GET", "POST"):
-            with Watch(world.acme, world.globex):
+            with unchanged():
                 answer = walk.open_page(browser, method, url, entry.body(method, world.acme))
             assert answer.status_code == 404, f"{method} {url} as {user}: {answer.status_code}"
             assert not shows(answer, world.acme.mark)
@@ -161,7 +160,7 @@ def test_a_page_leads_somebody_unknown_to_the_login(route: routes.Route, world: 
     for slug in ("acme", "no-such-one"):
         url = route.url(entry.values(world.acme) | {"workspace": slug})
         for method in ("GET", "POST"):
-            with Watch(world.acme):
+            with unchanged():
                 answer = walk.open_page(
                     walk.browser(None), method, url, entry.body(method, world.acme)
                 )
@@ -180,7 +179,7 @@ def test_another_workspaces_object_does_not_exist_in_the_own_one(
     for name in entry.own:
         mixed = entry.values(world.globex) | {name: entry.values(world.acme)[name]}
         for method in walk.page_actions(route):
-            with Watch(world.acme, world.globex):
+            with unchanged():
                 answer = walk.open_page(
                     browser, method, route.url(mixed), entry.body(method, world.globex)
                 )
@@ -208,7 +207,7 @@ def test_another_workspaces_object_in_a_form_is_refused(
     entry = walk.page_entry(route)
     browser = walk.browser(world.globex.workspace.owner)
     for method, body in entry.borrowed.items():
-        with Watch(world.acme, world.globex):
+        with unchanged():
             answer = walk.open_page(
                 browser, method, route.url(entry.values(world.globex)), body(world.acme)
             )
@@ -234,7 +233,7 @@ def test_another_workspaces_object_does_not_exist_in_the_api(
     entry = walk.api_entry(route)
     key = world.globex.workspace.app_key[1]
     for method in walk.api_actions(route):
-        with Watch(world.acme, world.globex):
+        with unchanged():
             answer = walk.call(
                 client,
                 key,
@@ -265,7 +264,7 @@ def test_the_api_wants_a_key(route: routes.Route, world: walk.World, client) -> 
     unknown = "mk_live_" + "0" * 43 + "000000"
     for method in walk.api_actions(route):
         url, body = route.url(entry.values(world.acme)), entry.body(method, world.acme)
-        with Watch(world.acme, world.globex):
+        with unchanged():
             for one, key in ((client, None), (client, unknown), (signed_in, None)):
                 assert walk.call(one, key, method, url, body).status_code == 401
 
@@ -278,7 +277,7 @@ def test_another_workspaces_object_in_a_body_is_refused(
 ) -> None:
     entry, key = walk.api_entry(route), world.globex.workspace.app_key[1]
     for method, body in entry.borrowed.items():
-        with Watch(world.acme, world.globex):
+        with unchanged():
             answer = walk.call(
                 client, key, method, route.url(entry.values(world.globex)), body(world.acme)
             )

@@ -4,6 +4,7 @@ change.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tenants.crypto import keys
 from tenants.models import User
 from tenants.scope import all_tenants
 from tests import routes, source, walk
+from tests.module_rows import for_one_test, module_rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PAGES = [route for route in walk.page_routes() if "POST" in walk.page_actions(route)]
@@ -82,10 +84,16 @@ def _value(field: models.Field) -> Any:
     return "harm"
 
 
+@pytest.fixture(scope="module")
+def made_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[walk.World]:
+    with module_rows(django_db_blocker):
+        yield walk.make_world()
+
+
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> walk.World:
+def world(made_world: walk.World, monkeypatch: pytest.MonkeyPatch) -> walk.World:
     monkeypatch.setattr(provider_client, "send", walk.friendly_provider)
-    return walk.make_world()
+    return for_one_test(made_world, made_world.acme.workspace, made_world.globex.workspace)
 
 
 class Undo(Exception):

@@ -5,6 +5,7 @@ and nothing else.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.db import transaction
 from providers.transport import sync_client as provider_client
 from tenants.auth.permissions import ROLE_ACTIONS, SCOPE_ACTIONS, Action, Role, Scope
 from tests import factories, routes, walk
+from tests.module_rows import for_one_test, module_rows
 
 pytestmark = pytest.mark.django_db
 PAGES = walk.page_routes()
@@ -20,12 +22,18 @@ API = walk.api_routes()
 by_path = {"ids": lambda route: route.path}
 
 
+@pytest.fixture(scope="module")
+def made_side(django_db_setup: None, django_db_blocker: Any) -> Iterator[walk.Side]:
+    with module_rows(django_db_blocker):
+        yield walk.make_side("acme", "acmark")
+
+
 @pytest.fixture
-def side(monkeypatch: pytest.MonkeyPatch) -> walk.Side:
+def side(made_side: walk.Side, monkeypatch: pytest.MonkeyPatch) -> walk.Side:
     """A workspace; whichever provider is asked answers that all is well."""
 
     monkeypatch.setattr(provider_client, "send", walk.friendly_provider)
-    return walk.make_side("acme", "acmark")
+    return for_one_test(made_side, made_side.workspace)
 
 
 class Undo(Exception):
@@ -68,7 +76,7 @@ def test_a_page_is_open_to_whom_the_table_says(route: routes.Route, side: walk.S
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_who_may_not_change_nothing(route: routes.Route, side: walk.Side) -> None:
     entry = walk.page_entry(route)
-    before = walk.rows_digest(side.tenant), walk.people_digest()
+    before = walk.digest_of_rows()
     for role in Role:
         for method, action in walk.page_actions(route).items():
             if action not in ROLE_ACTIONS[role]:
@@ -78,7 +86,7 @@ def test_who_may_not_change_nothing(route: routes.Route, side: walk.Side) -> Non
                     route.url(entry.values(side)),
                     entry.body(method, side),
                 )
-    assert (walk.rows_digest(side.tenant), walk.people_digest()) == before
+    assert walk.digest_of_rows() == before
 
 
 @pytest.mark.parametrize("route", API, **by_path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -23,16 +23,15 @@ from tests import walk
 from tests.browser.site import KINDS
 from tests.browser.world import make
 from tests.core.test_pages import MOST_QUERIES
-from tests.pairs import stored_pairs
+from tests.module_rows import module_rows
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
 def worlds(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, dict[str, str]]]:
-    with django_db_blocker.unblock(), stored_pairs(), transaction.atomic():
+    with module_rows(django_db_blocker):
         yield {slug: make(kind, slug) for slug, kind in KINDS.items()}
-        transaction.set_rollback(True)
 
 
 def first_visit(slug: str, email: str) -> Any:
