@@ -94,7 +94,8 @@ def _requests(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
     start += f'    headers={{"Authorization": f"Bearer {{os.environ[\'{_KEY}\']}}"}},\n'
     sent = f"    json={_json(body)},\n"
     if spec.file:
-        sent = f'    data={_json(body)},\n    files={{"{spec.file.name}": open("{spec.file.example}", "rb")}},\n'
+        file = f'"{spec.file.name}": open("{spec.file.example}", "rb")'
+        sent = f"    data={_json(body)},\n    files={{{file}}},\n"
     shown = "print(response.json())"
     if spec.saved_as:
         shown = f'open("{spec.saved_as}", "wb").write(response.content)'
@@ -107,7 +108,8 @@ def _openai(base_url: str, body: dict[str, Any], spec: OperationSpec) -> str:
     sdk = _SDK[spec.operation]
     if sdk is None:
         path = f"/{spec.operation.path}"
-        return f"{start}answer = client.post({_json(path)}, body={_json(body)}, cast_to=object)\nprint(answer)"
+        post = f"client.post({_json(path)}, body={_json(body)}, cast_to=object)"
+        return f"{start}answer = {post}\nprint(answer)"
     arguments = [f"{name}={_json(value)}" for name, value in body.items()]
     arguments += [f'{spec.file.name}=open("{spec.file.example}", "rb")'] if spec.file else []
     arguments += [sdk.more] if sdk.more else []
@@ -118,13 +120,15 @@ def _openai(base_url: str, body: dict[str, Any], spec: OperationSpec) -> str:
 def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
     key = f"Authorization: `Bearer ${{process.env.{_KEY}}}`"
     start = 'import { writeFile } from "node:fs/promises";\n\n' if spec.saved_as else ""
-    sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n  body: JSON.stringify({_json(body)}),\n'
+    sent = f'  headers: {{ {key}, "Content-Type": "application/json" }},\n'
+    sent += f"  body: JSON.stringify({_json(body)}),\n"
     if spec.file:
         start = 'import { readFile } from "node:fs/promises";\n\nconst form = new FormData();\n'
         start += "".join(
             f"form.append({_json(name)}, {_json(value)});\n" for name, value in body.items()
         )
-        start += f'form.append("{spec.file.name}", new Blob([await readFile("{spec.file.example}")]), "{spec.file.example}");\n'
+        blob = f'new Blob([await readFile("{spec.file.example}")])'
+        start += f'form.append("{spec.file.name}", {blob}, "{spec.file.example}");\n'
         sent = f"  headers: {{ {key} }},\n  body: form,\n"
     shown = "console.log(JSON.stringify(await response.json(), null, 2));"
     if spec.saved_as:
@@ -132,4 +136,5 @@ def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
     check = "if (!response.ok) throw new Error(await response.text());\n"
     # Only a module may await at its top; .js files are none by default.
     start = f"// Save as call.mjs, run with Node.js 18 or later.\n{start}"
-    return f'{start}const response = await fetch({_json(address)}, {{\n  method: "POST",\n{sent}}});\n{check}{shown}'
+    call = f'const response = await fetch({_json(address)}, {{\n  method: "POST",\n{sent}}});\n'
+    return f"{start}{call}{check}{shown}"
