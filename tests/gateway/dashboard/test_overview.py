@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from gateway.dashboard import overview as overviews
 from models_catalog.models import DefaultModel
 from quotas.models import StaleHour
+from quotas.usage import summaries, totals
 from quotas.usage.rollups import roll_up
 from tenants.models import Tenant, User
 from tenants.scope import all_tenants, tenant_scope
@@ -74,12 +75,10 @@ def test_what_was_read_at_once_is_what_each_would_say(worlds: dict[str, dict[str
     for slug, tenant in tenants.items():
         with tenant_scope(tenant):
             found[slug] = overviews._past(tenant.pk)
-            assert found[slug].standing == overviews.quota_queries.standing(tenant_id=tenant.pk)
+            assert found[slug].standing == totals.standing(tenant_id=tenant.pk)
             assert {row.key: row.calls for row in overviews._days(tenant)} == {
                 row.key: row.calls
-                for row in overviews.quota_queries.summary(
-                    tenant_id=tenant.pk, days=overviews.DAYS
-                ).rows
+                for row in summaries.summary(tenant_id=tenant.pk, days=overviews.DAYS).rows
             }
     assert found["acme"].progress == {"chosen": True, "keyed": True, "called": True}
     assert found["fresh"].progress == {"chosen": False, "keyed": False, "called": False}
