@@ -64,9 +64,9 @@ test: lint $(TABLES) test-postgres test-browser  ## run everything: lint, then a
 test-browser: install-dev
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/browser
 
-# The mutants test the ledger's tests with thousands of statements each, so they run only on SQLite.
+# What doesn't depend on the database is marked one_database: how answers of providers look, for example.
 test-postgres: install-dev
-	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers" -k "not mutant" $(wildcard $(ON_POSTGRES))
+	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
 
 test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not hypothesis and not browser and not peers"

@@ -18,7 +18,7 @@ from tests.api.conftest import CALL_FIELDS
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 SCENARIOS = ["reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"]

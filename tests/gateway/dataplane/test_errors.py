@@ -13,7 +13,7 @@ import requests
 
 from tests.gateway.conftest import CHAT, WAV, Hub
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 

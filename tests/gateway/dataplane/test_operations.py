@@ -17,7 +17,7 @@ import pytest
 from tests.fakes.provider import SOUND, TEXT, FakeProvider, Running
 from tests.gateway.conftest import KEY, WAV, Hub, running_hub
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 MODELS = {
     "writer": "reasoning",

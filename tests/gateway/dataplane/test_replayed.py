@@ -19,7 +19,7 @@ from tests.gateway.stage import Stage, ask, check_usage, code_of, outcome_of, ou
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 SERVED = [
     case

@@ -21,7 +21,7 @@ from tests.gateway.stage import Stage, body_of, check_usage, file_of, outcome_of
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 SDK = [case for case in PLAYED if "sdk" in case.told]
 NAMES = {str(case): f"{case.slug}-{number}" for number, case in enumerate(SDK)}

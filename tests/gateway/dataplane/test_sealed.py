@@ -15,7 +15,7 @@ import requests
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, Hub, running_hub
 
-pytestmark = pytest.mark.slow  # a server runs
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import requests
 from tests.fakes.provider import SOUND, TEXT, FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, WAV, Hub, running_hub
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 PAGE = "/t/main/playground/"
 CALL = f"{PAGE}call/chat.completions/"

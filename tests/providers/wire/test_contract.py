@@ -77,6 +77,7 @@ def stream_of(case: Case) -> bytes:
     )
 
 
+@pytest.mark.slow  # a thousand made-up streams, each in four cuts
 @pytest.mark.parametrize("frame", framing.HOSTILE)
 @pytest.mark.parametrize("case", parameters(STREAMS))
 def test_stream_framed_and_split_at_every_byte(case: Case, frame: framing.Frame) -> None:

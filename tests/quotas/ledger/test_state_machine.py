@@ -75,6 +75,7 @@ def test_the_ledger_does_what_its_model_does() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_database  # it tests the test above, with thousands of statements
 @pytest.mark.django_db
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_each_mutant_is_caught(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
