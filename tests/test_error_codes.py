@@ -16,6 +16,9 @@ from core.error_codes import RECORDED
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from gateway.dataplane.errors import Refusal
 from providers.declaration.errors import Failure
+from tests.api import test_sent_codes as rest
+from tests.core import test_sent_on_pages as pages
+from tests.gateway.dataplane import test_sent_codes as v1
 from tests.source import ROOT, files, name_of, tree
 
 SENDERS = {"Refusal", "error_body", "_respond"}
@@ -117,6 +120,18 @@ def test_every_code_is_written_somewhere() -> None:
     )
     recorded = {entry.code for entry in error_codes.CODES.values() if entry.statuses == (RECORDED,)}
     assert error_codes.CODES.keys() - written - recorded == set()
+
+
+def test_every_code_is_sent_by_a_case_with_each_of_its_statuses() -> None:
+    """The cases provoke them for real; a code without one has no place in the help."""
+    cases: set[tuple[str, int]] = set()
+    for found in (rest.CASES, rest.RECORDED, pages.CASES, pages.PLAYGROUND, v1.CASES, v1.RECORDED):
+        cases |= found.keys()
+    table = {
+        (entry.code, status) for entry in error_codes.CODES.values() for status in entry.statuses
+    }
+    assert table - cases == set(), "nothing sends it"
+    assert cases - table == set()
 
 
 def test_every_failure_of_a_provider_is_in_the_table() -> None:
