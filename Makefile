@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
-CHECKS := lint-style lint-types lint-imports lint-django
+CHECKS := lint-style lint-templates lint-types lint-imports lint-django
 TESTED := bench config core gateway help models_catalog operations providers quotas tenants tests
 # Tests start with tables that agree with the code; CI checks the ones that were committed.
 TABLES := $(if $(CI),,tables)
@@ -46,6 +46,10 @@ lint: $(CHECKS)  ## check style, types, imports, migrations and deployment setti
 lint-style: install-dev
 	@$(BIN)/ruff check $(TESTED)
 	@$(BIN)/ruff format --check $(TESTED)
+
+lint-templates: install-dev
+	@$(BIN)/djangofmt --quiet --check templates || { echo 'templates are not formatted: make format'; exit 1; }
+	@$(BIN)/python -m tests.template_style
 
 lint-types: install-dev
 	@$(BIN)/mypy
@@ -88,9 +92,10 @@ messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'
 	@$(BIN)/python -m core.i18n.compile
 
-format: install-dev  ## format the code
+format: install-dev  ## format the code and the templates
 	@$(BIN)/ruff check --fix $(TESTED)
 	@$(BIN)/ruff format $(TESTED)
+	@$(BIN)/djangofmt --quiet templates
 
 lock:  ## write the lock files with the newest allowed versions
 	@PYTHON='$(PYTHON)' deploy/lock
