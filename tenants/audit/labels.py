@@ -10,6 +10,7 @@ from django.utils.translation import pgettext_lazy
 
 from tenants import ports
 from tenants.auth.permissions import ROLE_LABELS, SCOPE_LABELS
+from tenants.auth.principal import APP_KEY_ACTOR
 
 AUDIT_KINDS = (
     ("credential.", pgettext_lazy("audit", "Credentials")),
@@ -135,8 +136,8 @@ def sentence(action: str) -> Any:
 
 def actor_label(actor: str) -> Any:
     """Who acted, for people."""
-    if actor.startswith("app key "):
-        return _("App key %(name)s") % {"name": actor.removeprefix("app key ")}
+    if actor.startswith(APP_KEY_ACTOR):
+        return _("App key %(name)s") % {"name": actor.removeprefix(APP_KEY_ACTOR)}
     return ACTORS.get(actor, actor)
 
 

@@ -19,6 +19,10 @@ from tenants.auth.headers import BadCredential, read_header
 from tenants.auth.key_format import digest
 from tenants.auth.permissions import Action, Role, Scope, actions_of
 
+# An app key's label, as records keep it and the REST API gives it: this and the key's name.
+# A person's is the e-mail address, which holds no blank.
+APP_KEY_ACTOR: Final = "app key "
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -152,7 +156,7 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
         user_id=row.created_by_id,
         app_key_id=read_uuid(row.key_id),
         app_key_name=row.name,
-        label=f"app key {row.name}",
+        label=f"{APP_KEY_ACTOR}{row.name}",
         allowed_providers=frozenset(read_json(row.allowed_providers)),
         allowed_models=frozenset(read_json(row.allowed_models)),
         allowed_operations=frozenset(read_json(row.allowed_operations)),
