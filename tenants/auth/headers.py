@@ -1,4 +1,4 @@
-"""Read the app key from a request's headers."""
+"""Read the app key from request headers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _BEARER: Final = re.compile(r"bearer +(\S.*)", re.IGNORECASE | re.ASCII)
 
 
 class BadCredential(ServiceError):
-    """The request's credential is no good: 401, 403 for a suspended workspace, 400 for two
-    different ones at once.
+    """A rejected credential.
+
+    Status 401, except 403 for a suspended workspace and 400 for two different keys at once.
     """
 
     def __init__(self, code: str, message: Any) -> None:
@@ -25,33 +26,37 @@ class BadCredential(ServiceError):
 
 
 def read_header(headers: Mapping[str, str]) -> str:
-    """The key's text out of the request's headers (lower-case names).
+    """Return the app key from the request headers.
 
-    Raises BadCredential: 401 for none or a malformed one, 400 for two different ones.
+    Args:
+        headers: Request headers with lower-case names.
+
+    Raises:
+        BadCredential: 401 for a missing or malformed key, 400 for two different keys.
     """
-    found = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
-    if not found:
+    keys = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
+    if not keys:
         raise BadCredential(
             "missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”.")
         )
-    if len(found) > 1:
+    if len(keys) > 1:
         raise BadCredential(
             "two_keys", _("Two different keys were sent. Send one app key, in one header.")
         )
-    key = found.pop()
+    key = keys.pop()
     if not is_well_formed(key):
         raise BadCredential(
             "malformed_key",
             _(
-                "This is no Modelkeep app key. Check that you copied the whole key, from mk_live_ "
-                "on."
+                "This is not a Modelkeep app key. Check that you copied the whole key, starting "
+                "with mk_live_."
             ),
         )
     return key
 
 
 def _keys_in(name: str, value: str) -> list[str]:
-    # Servers join repeated headers with commas; a second key hidden in there must be seen.
+    # Servers join repeated headers with commas; a second key in such a list must be detected.
     parts = [part.strip() for part in value.split(",")]
     if name != "authorization":
         return [part for part in parts if part]
@@ -60,6 +65,5 @@ def _keys_in(name: str, value: str) -> list[str]:
 
 def _bearer(value: str) -> str:
     match = _BEARER.fullmatch(value)
-    # Any other scheme counts as a key that is none: it must not be skipped in favour of another
-    # header.
+    # Any other scheme counts as a malformed key; skipping it would let another header win.
     return match.group(1).strip() if match else f"not a bearer: {value}"

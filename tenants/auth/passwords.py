@@ -1,4 +1,4 @@
-"""What a password has to be beyond Django's own rules, in words of ours."""
+"""Password validators."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from django.utils.translation import ngettext
 
 
 class LongEnough(MinimumLengthValidator):
-    """Django's rule. Its message has another msgid since 5.2 than its catalogs, so that Chinese
-    pages would say it in English.
+    """Django's minimum length with a translated message.
+
+    Since Django 5.2 the original msgid is missing from Django's own Chinese catalog.
     """
 
     def get_error_message(self) -> str:

@@ -1,6 +1,4 @@
-"""Who may do what: one table of actions by role and by app-key scope, and the predicates built on
-it.
-"""
+"""Roles, app-key scopes, and the actions that each allows."""
 
 from __future__ import annotations
 
@@ -12,6 +10,8 @@ from django.utils.translation import pgettext_lazy
 
 
 class Role(StrEnum):
+    """A member's role in a workspace."""
+
     OWNER = "owner"
     ADMIN = "admin"
     EDITOR = "editor"
@@ -19,14 +19,16 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an app key may be used for."""
+    """A use that an app key is allowed."""
 
     USE = "use"  # the /v1 endpoints
-    READ = "read"  # GET of the REST API
-    MANAGE = "manage"  # every other method of the REST API
+    READ = "read"  # GET requests to the REST API
+    MANAGE = "manage"  # all other methods of the REST API
 
 
 class Action(StrEnum):
+    """An operation in a workspace that needs permission."""
+
     USE_MODELS = "use_models"
     VIEW_PROVIDERS = "view_providers"
     MANAGE_PROVIDERS = "manage_providers"
@@ -72,11 +74,9 @@ _READ = {action for action in Action if action.startswith("view_")}
 SCOPE_ACTIONS: dict[Scope, frozenset[Action]] = {
     Scope.USE: frozenset({Action.USE_MODELS}),
     Scope.READ: frozenset(_READ),
-    # Reading comes with managing, so that an answer to a write may show the row; owning a workspace
-    # needs a person.
+    # Includes reading, because the response to a write shows the row. Only people own workspaces.
     Scope.MANAGE: frozenset(set(Action) - {Action.USE_MODELS, Action.OWN_WORKSPACE}),
 }
-# How pages name a role, and what somebody "cannot" do without an action.
 ROLE_LABELS: Final[dict[Role, Any]] = {
     Role.OWNER: _("Owner"),
     Role.ADMIN: _("Admin"),
@@ -93,6 +93,7 @@ SCOPE_SHORT: Final[dict[Scope, Any]] = {
     Scope.READ: pgettext_lazy("scope", "Read"),
     Scope.MANAGE: pgettext_lazy("scope", "Change"),
 }
+# Completes "Your role cannot ...".
 ACTION_LABELS: Final[dict[Action, Any]] = {
     Action.USE_MODELS: _("use models"),
     Action.VIEW_PROVIDERS: _("see providers"),
@@ -115,9 +116,12 @@ RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
 def actions_of(role: Role | None, scopes: frozenset[Scope] | None = None) -> frozenset[Action]:
-    """The actions of a person (`scopes` is None) or of an app key made by a person with this role.
+    """Return the actions allowed to a person or an app key.
 
-    An app key made by a command has no person behind it (`role` is None): its scopes alone count.
+    Args:
+        role: Role of the person or of the app key's owner; None for an app key made by a command,
+            which is limited by its scopes alone.
+        scopes: Scopes of the app key; None for a person.
     """
     if scopes is None:
         return ROLE_ACTIONS[role] if role else frozenset()
@@ -126,19 +130,18 @@ def actions_of(role: Role | None, scopes: frozenset[Scope] | None = None) -> fro
 
 
 def scopes_of(role: Role) -> frozenset[Scope]:
-    """The scopes that a person of this role may give to an app key: those of which the role holds
-    the very point.
-    """
-    needed = {
+    """Return the scopes that a person with this role may give to an app key."""
+    required_actions = {
         Scope.USE: Action.USE_MODELS,
         Scope.READ: Action.VIEW_MODELS,
         Scope.MANAGE: Action.MANAGE_PROVIDERS,
     }
-    return frozenset(scope for scope, action in needed.items() if action in ROLE_ACTIONS[role])
+    allowed = ROLE_ACTIONS[role]
+    return frozenset(scope for scope, action in required_actions.items() if action in allowed)
 
 
 def can_change_role(*, actor: Role, current: Role, new: Role) -> bool:
-    """Nobody gives or takes a role above the own one."""
+    """Return whether `actor` may change a role: neither the old nor the new may be higher."""
     return (
         actor in (Role.OWNER, Role.ADMIN)
         and RANK[current] <= RANK[actor]

@@ -1,4 +1,4 @@
-"""Turn an app key or a session into a Principal: who calls, for which workspace, with which rights."""
+"""Resolve an app key or a membership to a Principal."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ APP_KEY_ACTOR: Final = "app key "
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is acting, in which workspace, with which rights. Everything that decides asks this
-    object.
-    """
+    """The caller: a person or app key, its workspace, and its permissions."""
 
     kind: str  # "user" or "app_key"
     tenant_id: UUID
     tenant_slug: str
-    role: Role | None  # None: an app key that a command made
+    role: Role | None  # None: an app key made by a command
     scopes: frozenset[Scope] | None  # None: a person
     actions: frozenset[Action]
     user_id: int | None
@@ -43,33 +41,33 @@ class Principal:
     allowed_providers: frozenset[str]  # empty: all
     allowed_models: frozenset[str]  # "provider/model"; empty: all
     config_version: int
-    allowed_operations: frozenset[str] = (
-        frozenset()
-    )  # endpoints of /v1 such as "embeddings"; empty: all
-    # The key's last use lies more than LAST_USED_INTERVAL back: whoever serves the request writes
-    # it (TOUCH_SQL).
+    # Endpoints of /v1 such as "embeddings"; empty: all.
+    allowed_operations: frozenset[str] = frozenset()
+    # The stored last use is older than LAST_USED_INTERVAL, so it should be written (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
     def can(self, action: Action) -> bool:
+        """Return whether the caller may perform an action."""
         return action in self.actions
 
     def may_ask(self, operation: str) -> bool:
-        """Whether this key's own limits let it use an endpoint of /v1, such as "chat.completions"."""
+        """Return whether the key's limits allow a /v1 endpoint, such as "chat.completions"."""
         return not self.allowed_operations or operation in self.allowed_operations
 
     def may_use(self, provider: str, model: str) -> bool:
-        """Whether this key's own limits let it use a model. `model` is the bare name, without the
-        provider.
+        """Return whether the key's limits allow a model.
+
+        Args:
+            provider: The provider's slug.
+            model: The model's name without the provider.
         """
         if self.allowed_providers and provider not in self.allowed_providers:
             return False
         return not self.allowed_models or f"{provider}/{model}" in self.allowed_models
 
 
-# ---------------------------------------------------------------------------- from row to principal
-
-# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. One parameter:
-# digest(key).
+# {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. The only
+# parameter is digest(key).
 PRINCIPAL_SQL: Final = (
     "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, "
     "k.allowed_operations, k.expires, k.revoked, k.last_used,"
@@ -88,7 +86,7 @@ TOUCH_SQL: Final = (
 
 
 class _Row(NamedTuple):
-    """PRINCIPAL_SQL's columns, in its order, with the types of whichever driver fetched them."""
+    """The columns of PRINCIPAL_SQL in order; types depend on the database driver."""
 
     digest: str
     key_id: Any
@@ -110,43 +108,53 @@ class _Row(NamedTuple):
     config_version: int
 
 
-MADE: Final = 1024  # principals kept per process
-_made: dict[str, tuple[_Row, Principal]] = {}
+CACHE_SIZE: Final = 1024  # principals per process
+_cache: dict[str, tuple[_Row, Principal]] = {}  # by digest
 
 
 def principal_from_row(
     row: Sequence[Any] | None, now: datetime, *, key: str | None = None
 ) -> Principal:
-    """The Principal of PRINCIPAL_SQL's row. `now` is aware; `key`, where given, is compared in
-    constant time once more.
+    """Return the Principal for a row of PRINCIPAL_SQL.
 
-    Raises BadCredential: 401 for an unknown, revoked or expired key and for one whose owner left,
-    403 for a suspended workspace.
+    Args:
+        row: The fetched row, or None if the query found nothing.
+        now: Aware datetime.
+        key: The app key; if set, it is compared with the row's digest in constant time.
+
+    Raises:
+        BadCredential: 401 for an unknown, revoked or expired key or one whose owner has left; 403
+            for a suspended workspace.
     """
-    found = _Row(*row) if row is not None else None
-    if found is None or (key is not None and not hmac.compare_digest(found.digest, digest(key))):
+    key_row = _Row(*row) if row is not None else None
+    if key_row is None or (
+        key is not None and not hmac.compare_digest(key_row.digest, digest(key))
+    ):
         raise BadCredential(
             "unknown_key",
-            _(
-                "This app key is not known here. It may have been deleted, or belongs to another "
-                "server."
-            ),
+            _("Unknown app key. It may have been deleted, or it belongs to another server."),
         )
-    _refuse_dead_key(found, now)
-    touch_due = found.last_used is None or now - read_time(found.last_used) > LAST_USED_INTERVAL
-    return _principal_of(found, touch_due=touch_due)
+    _check_usable(key_row, now)
+    touch_due = key_row.last_used is None or now - read_time(key_row.last_used) > LAST_USED_INTERVAL
+    return _cached_principal(key_row, touch_due=touch_due)
 
 
-def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
-    """The same for the same row: made once while nothing in it changes. What depends on the time
-    was looked at before.
-    """
-    kept = _made.get(row.digest)
-    if kept is not None and kept[0] == row and kept[1].touch_due == touch_due:
-        return kept[1]
+def _cached_principal(row: _Row, *, touch_due: bool) -> Principal:
+    """Return the Principal for a row, reusing it while the row is unchanged."""
+    cached = _cache.get(row.digest)
+    if cached is not None and cached[0] == row and cached[1].touch_due == touch_due:
+        return cached[1]
+    principal = _build_principal(row, touch_due)
+    if len(_cache) >= CACHE_SIZE:
+        _cache.clear()
+    _cache[row.digest] = (row, principal)
+    return principal
+
+
+def _build_principal(row: _Row, touch_due: bool) -> Principal:
     role = Role(row.role) if row.role else None
-    scopes = frozenset(Scope(one) for one in read_json(row.scopes))
-    principal = Principal(
+    scopes = frozenset(Scope(value) for value in read_json(row.scopes))
+    return Principal(
         kind="app_key",
         tenant_id=read_uuid(row.tenant_id),
         tenant_slug=row.tenant_slug,
@@ -163,13 +171,10 @@ def _principal_of(row: _Row, *, touch_due: bool) -> Principal:
         config_version=row.config_version,
         touch_due=touch_due,
     )
-    if len(_made) >= MADE:
-        _made.clear()
-    _made[row.digest] = (row, principal)
-    return principal
 
 
-def _refuse_dead_key(row: _Row, now: datetime) -> None:
+def _check_usable(row: _Row, now: datetime) -> None:
+    """Raise BadCredential if the key, its owner or its workspace is no longer active."""
     if row.revoked is not None:
         raise BadCredential(
             "revoked_key", _("This app key was revoked. Use another one or ask for a new one.")
@@ -178,18 +183,18 @@ def _refuse_dead_key(row: _Row, now: datetime) -> None:
         raise BadCredential(
             "expired_key", _("This app key has expired. Use another one or ask for a new one.")
         )
-    if not _owner_stands(row):
+    if not _owner_is_active(row):
         raise BadCredential(
             "owner_left",
             _(
-                "This key's owner left the workspace, so the key does nothing any more. Ask a "
-                "member for a new one."
+                "This key's owner left the workspace, so the key no longer works. Ask a member "
+                "for a new one."
             ),
         )
     if row.tenant_status == "closed":
         raise BadCredential(
             "workspace_closed",
-            _("This workspace was closed by its owner. Its models cannot be called any more."),
+            _("This workspace was closed by its owner. Its models can no longer be called."),
         )
     if row.tenant_status != "active":
         raise BadCredential(
@@ -198,28 +203,26 @@ def _refuse_dead_key(row: _Row, now: datetime) -> None:
         )
 
 
-def _owner_stands(row: _Row) -> bool:
-    """A person's key lives as long as the person is an active member; a command's key has no person
-    behind it.
-    """
+def _owner_is_active(row: _Row) -> bool:
+    """Return whether the owner is still an active member, or a command made the key."""
     if row.created_by_id is None:
         return bool(row.made_by_command)
     return bool(row.is_active) and row.role is not None
 
 
 def touch_parameters(key_id: UUID, now: datetime, sql: Dialect) -> tuple[Any, ...]:
-    """Parameters of TOUCH_SQL."""
+    """Return the parameters of TOUCH_SQL."""
     return tuple(map(sql.value, (now, key_id, now - LAST_USED_INTERVAL)))
 
 
-# ------------------------------------------------------------------------------------------- Django
-
-
 def find_principal(headers: Mapping[str, str]) -> Principal:
-    """Who sent these headers (lower-case names), through Django's connection; writes the key's last
-    use when due.
+    """Authenticate request headers through Django's connection and update the key's last use.
 
-    Raises BadCredential.
+    Args:
+        headers: Request headers with lower-case names.
+
+    Raises:
+        BadCredential: If there is no usable app key.
     """
     key = read_header(headers)
     now = timezone.now()
@@ -232,7 +235,11 @@ def find_principal(headers: Mapping[str, str]) -> Principal:
 
 
 def principal_of_member(membership: Any) -> Principal:
-    """The Principal of a person in a workspace. `membership` comes with its tenant and user loaded."""
+    """Return the Principal for a member.
+
+    Args:
+        membership: A Membership with its tenant and user loaded.
+    """
     role = Role(membership.role)
     return Principal(
         kind="user",

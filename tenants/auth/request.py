@@ -1,6 +1,4 @@
-"""Requests of which it is known who sends them. These are types only: TenantMiddleware adds what is
-named here.
-"""
+"""Request types with the attributes that TenantMiddleware adds; for type checking only."""
 
 from __future__ import annotations
 
@@ -16,14 +14,13 @@ from tenants.models import Membership, Tenant, User
 
 
 class TenantRequest(PageRequest):
-    """Any request behind TenantMiddleware; `tenant` and `principal` are None outside a workspace."""
+    """A request after TenantMiddleware; `tenant` and `principal` are None outside workspaces."""
 
     tenant: Tenant | None
     principal: Principal | None
     membership: Membership | None  # None for an app key
-    memberships: list[
-        Membership
-    ]  # the person's, with their tenants; set on the pages of a workspace only
+    # All memberships of the person, with their tenants; set on workspace pages only.
+    memberships: list[Membership]
     bad_credential: BadCredential | None  # set on the REST API only
 
 
@@ -34,16 +31,14 @@ class SignedInRequest(PageRequest):
 
 
 class WorkspaceAPIRequest(Request):
-    """An app key's request to the REST API, once authenticated. DRF passes on what Django's request
-    has.
-    """
+    """An authenticated REST API request; DRF forwards the attributes of Django's request."""
 
     tenant: Tenant
     principal: Principal
 
 
 class WorkspaceRequest(SignedInRequest):
-    """A member's request to a page of a workspace, as the decorator `page` hands it to a view."""
+    """A member's request to a workspace page, as `decorators.page` passes it to a view."""
 
     tenant: Tenant
     principal: Principal
@@ -52,13 +47,11 @@ class WorkspaceRequest(SignedInRequest):
 
 
 def in_workspace(request: HttpRequest) -> TypeGuard[WorkspaceRequest]:
-    """Whether the middleware has found the sender to be a member of the workspace that the URL
-    names.
-    """
+    """Return whether the sender is a member of the workspace in the URL."""
     return getattr(request, "membership", None) is not None
 
 
 def principal_of(request: HttpRequest) -> Principal | None:
-    """Who acts in a workspace, or with an app key on the REST API; None for everybody else."""
+    """Return the member or app key behind a request, or None."""
     principal: Principal | None = getattr(request, "principal", None)
     return principal

@@ -1,4 +1,4 @@
-"""Sessions in the database, which are asked for by keys that can be ones only."""
+"""Database sessions with strict session keys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ _KEY: Final = re.compile(r"[a-z0-9]{8,40}", re.ASCII)
 
 
 class SessionStore(DatabaseStore):
-    """A cookie is anybody's text: PostgreSQL answers one with a NUL in it, which a quoted cookie
-    can spell, with an error.
+    """Django's session store, rejecting malformed keys before they reach the database.
+
+    A quoted cookie can contain a NUL, which makes PostgreSQL raise an error.
     """
 
     def _validate_session_key(self, key: Any) -> bool:

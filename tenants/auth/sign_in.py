@@ -1,6 +1,4 @@
-"""Signing in by e-mail address and password, throttled wherever a password is typed: our page and
-the operators' site alike.
-"""
+"""Throttled sign-in by e-mail address and password, for the login page and the admin."""
 
 from __future__ import annotations
 
@@ -18,8 +16,9 @@ from tenants.models import User
 
 
 class ThrottledBackend(ModelBackend):
-    """Django's own check of a password, behind the throttle. An unknown account costs the same time
-    as a wrong password.
+    """Django's password check behind a throttle.
+
+    An unknown account takes the same time as a wrong password.
     """
 
     def authenticate(
@@ -33,8 +32,8 @@ class ThrottledBackend(ModelBackend):
         if not account or password is None:
             return None
         if throttle.wait_before_sign_in(request, account):
-            raise PermissionDenied  # ends Django's search for a backend; reads as a wrong password
-        # Databases refuse NUL and lone surrogates; no account holds them.
+            raise PermissionDenied  # stops trying other backends; looks like a wrong password
+        # Databases reject NUL and lone surrogates, and no account contains them.
         return super().authenticate(
             request, username=account if account.isprintable() else "-", password=password
         )

@@ -1,5 +1,6 @@
-"""How often a sign-in may fail: by account, by address, and by both. Counted in the database, so
-all processes agree.
+"""Throttle failed sign-ins by account, by IP address, and by both.
+
+Failures are counted in the database, so all processes share the counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ WINDOW: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Limit:
-    """So many failures within WINDOW, counted for whatever `by` names."""
+    """The number of failures allowed within WINDOW for a combination of account and address."""
 
     by: tuple[str, ...]
     failures: int
@@ -30,18 +31,17 @@ class Limit:
 
 LIMITS: Final = (
     Limit(("account", "address"), 5),
-    # Guessing from many addresses. Higher, because it locks the owner out too.
+    # Guessing from many addresses. Higher, because it also locks out the owner.
     Limit(("account",), 20),
-    # Trying one password on many accounts; an office behind one address makes some mistakes as
-    # well.
+    # One password tried on many accounts. Higher, because an office may share one address.
     Limit(("address",), 50),
 )
 
 
 def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
-    """Seconds until this account may be tried again from this address; 0 when it may be now.
+    """Return the seconds until the next attempt is allowed; 0 if it is allowed now.
 
-    The same for accounts that exist and for those that do not.
+    The result is the same whether or not the account exists.
     """
     now = timezone.now()
     failures = {key: limit.failures for key, limit in _keys(request, account)}
@@ -53,6 +53,7 @@ def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
 
 
 def count_failed_sign_in(request: HttpRequest | None, account: str) -> None:
+    """Count a failed sign-in and delete counts that are older than WINDOW."""
     now = timezone.now()
     SignInFailures.objects.filter(since__lte=now - WINDOW).delete()
     for key, _limit in _keys(request, account):
@@ -60,19 +61,21 @@ def count_failed_sign_in(request: HttpRequest | None, account: str) -> None:
 
 
 def _count(key: str, now: datetime) -> None:
-    same = SignInFailures.objects.filter(key=key)
-    if same.update(count=F("count") + 1):
+    rows = SignInFailures.objects.filter(key=key)
+    if rows.update(count=F("count") + 1):
         return
     try:
         with transaction.atomic():
             SignInFailures.objects.create(key=key, count=1, since=now)
     except IntegrityError:
-        same.update(count=F("count") + 1)
+        rows.update(count=F("count") + 1)
 
 
 def forget_failed_sign_ins(request: HttpRequest | None, account: str) -> None:
-    """After a sign-in that succeeded. The address keeps its count: one's own account must not cover
-    for guessing at others.
+    """Reset the account's counts after a successful sign-in.
+
+    The count of the address alone stays: signing in to your own account must not reset the
+    throttle on guessing others'.
     """
     keys = [key for key, limit in _keys(request, account) if "account" in limit.by]
     SignInFailures.objects.filter(key__in=keys).delete()

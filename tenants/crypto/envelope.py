@@ -1,15 +1,15 @@
-"""Sealing and opening of one secret text for one tenant: RSA-OAEP around a data key, AES-256-GCM
-around the text. Pure.
+"""Envelope encryption of a secret text: RSA-OAEP for the data key, AES-256-GCM for the text.
 
     token   = "c1." kid "." mkid "." b64u(wrapped) "." b64u(nonce) "." b64u(ciphertext || tag)
-    context = length-prefixed: "c1", tenant, provider, endpoint origin, name, row id, row version, kid, mkid
+    context = length-prefixed: "c1", tenant, provider, endpoint origin, name, row id, row version,
+              kid, mkid
     dek     = 32 random bytes
     wrapped = RSAES-OAEP(public key, SHA-256, MGF1-SHA-256, label = context, dek)
     key     = HKDF-SHA256(dek, salt = pepper[mkid], info = context)
     text    = AES-256-GCM(key, nonce, aad = context, plaintext)
 
-RSA alone tells nothing of who encrypted; the pepper, derived from a master key that the database
-does not hold, does.
+RSA does not authenticate who encrypted. The pepper does: it is derived from a master key, which is
+not in the database.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ RSA_BITS: Final = 3072
 DEK_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
-LONGEST_TEXT: Final = (
-    64 * 1024
-)  # bytes of plaintext; provider keys and service account files are far shorter
+# Bytes of plaintext. Provider keys and service account files are far shorter.
+LONGEST_TEXT: Final = 64 * 1024
 TOKEN_START: Final = "c1"  # noqa: S105
 PRIVATE_START: Final = "k1"
 
@@ -45,14 +44,12 @@ _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class EnvelopeError(ValueError):
-    """The envelope does not open: damaged, for another row, tenant, origin or key, or no envelope
-    at all.
-    """
+    """The text is not an envelope, is damaged, or belongs to another row, tenant, origin or key."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """Where a sealed text belongs. Opened anywhere else it stays shut."""
+    """The place a sealed text belongs to. It opens nowhere else."""
 
     tenant: UUID
     provider: str
@@ -62,10 +59,11 @@ class Binding:
     version: int
 
     def context(self, kid: str, mkid: str) -> bytes:
-        """OAEP label, HKDF info and AAD alike. Every part carries its length: no two bindings share
-        one encoding.
+        """Return the OAEP label, HKDF info and AAD.
+
+        Parts are length-prefixed, so that no two bindings share an encoding.
         """
-        parts = (
+        return _prefixed(
             TOKEN_START,
             str(self.tenant),
             self.provider,
@@ -76,7 +74,6 @@ class Binding:
             kid,
             mkid,
         )
-        return _prefixed(*parts)
 
 
 @dataclass(frozen=True)
@@ -93,14 +90,22 @@ class Token:
 def seal(
     text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, binding: Binding
 ) -> str:
-    """A token that only the private half of `public` opens, with the same pepper (32 bytes) and
-    binding.
+    """Seal a text.
 
-    Raises EnvelopeError for a text that is too long.
+    Args:
+        text: The secret, at most LONGEST_TEXT bytes in UTF-8.
+        public: Public half of the tenant's key pair.
+        kid: Id of the key pair.
+        mkid: Id of the master key.
+        pepper: 32 bytes derived from the master key.
+        binding: The place the text belongs to.
+
+    Raises:
+        EnvelopeError: If the text is too long.
     """
     plain = text.encode("utf-8")
     if len(plain) > LONGEST_TEXT:
-        raise EnvelopeError(f"text of {len(plain)} bytes; at most {LONGEST_TEXT} are sealed")
+        raise EnvelopeError(f"the text has {len(plain)} bytes; the limit is {LONGEST_TEXT}")
     context = binding.context(kid, mkid)
     dek = secrets.token_bytes(DEK_BYTES)
     nonce = secrets.token_bytes(NONCE_BYTES)
@@ -113,8 +118,10 @@ def seal(
 
 
 def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Binding) -> str:
-    """The text. Raises EnvelopeError, always with the same words: what exactly was wrong is
-    nobody's business.
+    """Open a token.
+
+    Raises:
+        EnvelopeError: Always with the same message, so that it doesn't reveal what was wrong.
     """
     context = binding.context(token.kid, token.mkid)
     try:
@@ -129,8 +136,10 @@ def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Bin
 
 
 def parse(text: str) -> Token:
-    """Take a token apart. Raises EnvelopeError for anything that `seal` would not have written,
-    byte for byte.
+    """Parse a token.
+
+    Raises:
+        EnvelopeError: If the text is not in the exact form that `seal` writes.
     """
     parts = text.split(".")
     if (
@@ -150,17 +159,16 @@ def parse(text: str) -> Token:
     return Token(parts[1], parts[2], wrapped, nonce, sealed)
 
 
-# --------------------------------------------------------------------------- a tenant's private key
-
-
 def fingerprint(key: RSA.RsaKey) -> str:
-    """SHA-256 in hex of the public half (SubjectPublicKeyInfo, DER)."""
+    """Return the SHA-256 in hex of the public key (SubjectPublicKeyInfo, DER)."""
     return hashlib.sha256(key.public_key().export_key("DER")).hexdigest()
 
 
 def seal_private(key: RSA.RsaKey, *, tenant: UUID, kid: str, mkid: str, master: bytes) -> str:
-    """ "k1.mkid.nonce.ciphertext": the private key under a master key, bound to tenant, kid and
-    fingerprint.
+    """Seal a private key with a master key, bound to tenant, kid and fingerprint.
+
+    Returns:
+        "k1.mkid.nonce.ciphertext".
     """
     context = _prefixed(PRIVATE_START, str(tenant), kid, fingerprint(key), mkid)
     numbers = json.dumps(
@@ -174,7 +182,7 @@ def seal_private(key: RSA.RsaKey, *, tenant: UUID, kid: str, mkid: str, master: 
 
 
 def private_mkid(sealed: str) -> str:
-    """The id of the master key that a sealed private key needs. Raises EnvelopeError."""
+    """Return the id of the master key that opens a sealed private key. Raises EnvelopeError."""
     parts = sealed.split(".")
     if len(parts) != 4 or parts[0] != PRIVATE_START or not KEY_ID.fullmatch(parts[1]):
         raise EnvelopeError("not a sealed private key")
@@ -184,10 +192,12 @@ def private_mkid(sealed: str) -> str:
 def open_private(
     sealed: str, *, tenant: UUID, kid: str, fingerprint: str, master: bytes
 ) -> RSA.RsaKey:
-    """The key pair. Its numbers are authenticated, so they are not checked again (that costs 34
-    ms).
+    """Open a sealed private key.
 
-    Raises EnvelopeError.
+    Its numbers are authenticated, so the consistency check (34 ms) is skipped.
+
+    Raises:
+        EnvelopeError: If it does not open.
     """
     mkid = private_mkid(sealed)
     context = _prefixed(PRIVATE_START, str(tenant), kid, fingerprint, mkid)
@@ -205,9 +215,6 @@ def open_private(
 
 def _private_key_key(master: bytes, context: bytes) -> bytes:
     return derive(master, b"modelkeep/private-key/v1" + context)
-
-
-# -------------------------------------------------------------------------------------------- parts
 
 
 def _prefixed(*parts: str) -> bytes:
@@ -232,7 +239,7 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    """Canonical unpadded base64url only: one value has one spelling."""
+    """Decode canonical unpadded base64url; other spellings of the same bytes are rejected."""
     if not _PART.fullmatch(text):
         raise EnvelopeError("not a sealed text")
     try:

@@ -1,9 +1,9 @@
-"""The one encrypted column type: django-encrypted-model-fields made strict.
+"""A strict encrypted model field based on django-encrypted-model-fields.
 
-Release 0.6.5 of the package is unsafe as it comes (tests/tenants/crypto/test_fields.py shows each
-trap): bulk_update writes every row's plaintext into every row, a wrong key is silent and the next
-save encrypts twice, input that looks like a token is decrypted, look-ups find nothing, dumpdata and
-forms print plaintext. Used for KeyPair.private_sealed only.
+Release 0.6.5 of that package is unsafe on its own (tests/tenants/crypto/test_fields.py shows each
+case): bulk_update writes every row's plaintext into every row, a wrong key goes unnoticed and the
+next save encrypts twice, input that looks like a token is decrypted, lookups match nothing, and
+dumpdata and forms print plaintext. Used for KeyPair.private_sealed only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALLOWED_LOOKUPS: Final = frozenset({"isnull"})
 
 
 class FieldUnreadable(RuntimeError):
-    """The column's text does not open with the master keys of this installation."""
+    """The column cannot be decrypted with this installation's master keys."""
 
 
 @lru_cache(maxsize=8)
@@ -32,17 +32,15 @@ def _crypter(master_keys: str, secret_key: str) -> MultiFernet:
 
 
 def crypter() -> MultiFernet:
-    """The keys of now, not those of the import. Raises MasterKeyError where there is no usable
-    master key.
-    """
+    """Return the cipher for the current settings, not those at import. Raises MasterKeyError."""
     return _crypter(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
 
 
 class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the package has no types
-    """Text that is encrypted in the column, and never decrypted unless it comes from the column."""
+    """Text that is encrypted in the database and decrypted only when read from it."""
 
     def to_python(self, value: Any) -> str | None:
-        """Input stays what it is, whatever it looks like."""
+        """Return the input unchanged, even if it looks like a token."""
         if value is None or isinstance(value, str):
             return value
         raise TypeError(f"{self.name} takes text, not {type(value).__name__}")
@@ -56,7 +54,8 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
             return crypter().decrypt(value.encode("ascii")).decode("utf-8")
         except (InvalidToken, UnicodeEncodeError):
             raise FieldUnreadable(
-                f"{self.model._meta.label}.{self.name} does not open with this installation's master keys"
+                f"{self.model._meta.label}.{self.name} cannot be decrypted with this "
+                "installation's master keys"
             ) from None
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> str | None:
@@ -66,8 +65,7 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
         if value is None:
             return None
         if not isinstance(value, str):
-            # Expressions come from update(F()), Value() and bulk_update(); their text would be
-            # encrypted.
+            # update(F()), Value() and bulk_update() pass expressions; their repr would be stored.
             raise TypeError(
                 f"{self.name} takes text, not {type(value).__name__}; use save(update_fields=...)"
             )
@@ -76,19 +74,20 @@ class StrictEncryptedTextField(EncryptedTextField):  # type: ignore[misc]  # the
     def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
         if lookup_name not in ALLOWED_LOOKUPS:
             raise FieldError(
-                f"{self.name} is encrypted: it can be looked up by isnull only, not by {lookup_name}"
+                f"{self.name} is encrypted: only the isnull lookup works, not {lookup_name}"
             )
-        found: type[Lookup[Any]] | None = super().get_lookup(lookup_name)
-        return found
+        lookup: type[Lookup[Any]] | None = super().get_lookup(lookup_name)
+        return lookup
 
     def get_transform(self, lookup_name: str) -> NoReturn:
-        raise FieldError(f"{self.name} is encrypted: nothing can be computed from it")
+        raise FieldError(f"{self.name} is encrypted: transforms are not supported")
 
     def value_to_string(self, obj: Any) -> NoReturn:
         raise TypeError(
-            f"{self.name} is encrypted and is not written out; exclude {self.model._meta.label} from dumpdata"
+            f"{self.name} is encrypted and cannot be serialized; "
+            f"exclude {self.model._meta.label} from dumpdata"
         )
 
     def formfield(self, **kwargs: Any) -> None:
-        """No form shows it."""
+        """Return None, so that no form includes the field."""
         return

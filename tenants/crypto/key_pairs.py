@@ -1,6 +1,4 @@
-"""Tenants' RSA key pairs and the master keys that guard them: made, loaded, replaced. Used by
-tenants.crypto.keys only.
-"""
+"""Make, load and replace tenants' RSA key pairs. Use through tenants.crypto.keys."""
 
 from __future__ import annotations
 
@@ -39,7 +37,10 @@ CACHE_SECONDS: Final = 300.0
 
 
 class CredentialUnreadable(ServiceError):
-    """A sealed text does not open. `reason` is for logs: damaged, no_pair, pair_lost, master_key."""
+    """A sealed text does not open.
+
+    `reason` is for logs: damaged, no_pair, pair_lost or master_key.
+    """
 
     def __init__(self, reason: str) -> None:
         message = _(
@@ -50,22 +51,19 @@ class CredentialUnreadable(ServiceError):
 
 
 class KeysNotReady(ServiceError):
-    """The master keys are missing, weak or not the ones that this database was written with:
-    nothing is sealed.
-    """
+    """The master keys are missing, weak or not this database's, so nothing can be sealed."""
 
     def __init__(self, detail: str) -> None:
         message = _(
-            "This server's master keys are not in order, so no key can be stored. Ask the operator."
+            "There is a problem with this server's master keys, so no key can be stored. Ask the "
+            "operator."
         )
         super().__init__("keys_not_ready", message)
         self.detail = detail
 
 
 class TimedCache(Generic[V]):
-    """At most `size` values, each for `seconds`, in this process only; the longest unused leaves
-    first.
-    """
+    """An LRU cache of at most `size` values that expire after `seconds`; local to the process."""
 
     def __init__(
         self, size: int, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -76,14 +74,15 @@ class TimedCache(Generic[V]):
 
     def get(self, key: Hashable) -> V | None:
         with self._lock:
-            found = self._values.get(key)
-            if found is None:
+            entry = self._values.get(key)
+            if entry is None:
                 return None
-            if self._clock() >= found[0]:
+            expires, value = entry
+            if self._clock() >= expires:
                 del self._values[key]
                 return None
             self._values.move_to_end(key)
-            return found[1]
+            return value
 
     def put(self, key: Hashable, value: V) -> None:
         with self._lock:
@@ -103,11 +102,8 @@ class TimedCache(Generic[V]):
         return f"<{len(self)} cached>"
 
 
-# -------------------------------------------------------------------------------------- master keys
-
-
 def master_keys() -> MasterKeys:
-    """The master keys of now. Raises KeysNotReady where they are missing or weak."""
+    """Return the configured master keys. Raises KeysNotReady if they are missing or weak."""
     try:
         return master_key_config.parse(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
     except MasterKeyError as error:
@@ -115,9 +111,7 @@ def master_keys() -> MasterKeys:
 
 
 def master_key_problems() -> list[str]:
-    """What is wrong with the master keys, in words for operators; empty when all is well. One
-    query.
-    """
+    """Return the problems with the master keys, as messages for operators. Makes one query."""
     try:
         configured = master_keys()
     except KeysNotReady as error:
@@ -127,20 +121,23 @@ def master_key_problems() -> list[str]:
         master = configured.get(mkid)
         if master is None:
             problems.append(
-                f"Master key {mkid} is missing: keys in this database were sealed with it."
+                f"Master key {mkid} is missing: keys in this database are sealed with it."
             )
         elif not master_key_config.is_check_value(master, stored):
             problems.append(
-                f"Wrong master key {mkid}: it is not the one that this database was written with."
+                f"Wrong master key {mkid}: it is not the key this database was sealed with."
             )
     return problems
 
 
 def sealing_master() -> tuple[str, bytes]:
-    """(id, key) of the newest master key, after proof that the configured keys are this database's.
+    """Return (id, key) of the newest master key after checking all keys against the database.
 
-    Its check value is stored at its first use, not earlier: a machine that does not know it yet
-    must go on working until then. Raises KeysNotReady.
+    Its check value is stored at first use, not earlier, so that machines that don't have the key
+    yet keep working until then.
+
+    Raises:
+        KeysNotReady: If a key is missing, weak or wrong.
     """
     problems = master_key_problems()
     if problems:
@@ -156,12 +153,9 @@ def sealing_master() -> tuple[str, bytes]:
     return mkid, master
 
 
-# ---------------------------------------------------------------------------------------- key pairs
-
-
 @dataclass(frozen=True, repr=False)
 class Pair:
-    """A loaded key pair. Never printed, never stored outside of this process."""
+    """A loaded key pair. Never printed or stored outside this process."""
 
     kid: str
     key: RSA.RsaKey
@@ -174,15 +168,18 @@ _pairs: TimedCache[Pair] = TimedCache(CACHE_SIZE, CACHE_SECONDS)
 
 
 def forget_pairs() -> None:
+    """Clear this process's cache of loaded key pairs."""
     _pairs.clear()
 
 
 def make_key_pair(*, tenant: Tenant | UUID, state: str = KeyPair.State.CURRENT) -> KeyPair:
-    """Make and store a pair (1 to 2 s: call it outside of requests). One that is there already is
-    returned instead.
+    """Return the tenant's key pair in this state, making it if needed.
 
-    Raises KeysNotReady. Tests replace Crypto.PublicKey.RSA.generate with a store of pairs of the
-    same size (tests/pairs.py).
+    Making a pair takes 1 to 2 s, so call this outside requests. Tests replace
+    Crypto.PublicKey.RSA.generate with ready pairs of the same size (tests/pairs.py).
+
+    Raises:
+        KeysNotReady: If the master keys cannot be used.
     """
     tenant_id = tenant if isinstance(tenant, UUID) else tenant.pk
     with tenant_scope(tenant_id):
@@ -195,7 +192,7 @@ def make_key_pair(*, tenant: Tenant | UUID, state: str = KeyPair.State.CURRENT) 
             with transaction.atomic():
                 return _store(tenant_id, key, state, mkid, master)
         except IntegrityError:
-            # Another process was faster; its pair is as good.
+            # Another process was faster; use its pair.
             existing = _in_state(tenant_id, state)
             if existing is None:
                 raise
@@ -223,9 +220,7 @@ def _store(tenant_id: UUID, key: RSA.RsaKey, state: str, mkid: str, master: byte
 
 
 def prepare_key_pair(tenant_id: UUID) -> None:
-    """Have the pair made after this transaction, in a thread of its own. Whoever needs it earlier
-    makes it then.
-    """
+    """Make the key pair in a thread after this transaction, unless it is needed earlier."""
     if settings.MODELKEEP_KEY_PAIRS_IN_BACKGROUND:
         transaction.on_commit(
             lambda: threading.Thread(
@@ -239,7 +234,7 @@ def _make_in_background(tenant_id: UUID) -> None:
         make_key_pair(tenant=tenant_id)
     except Exception:
         logger.exception(
-            "the key pair of workspace %s was not made; it will be at its first use", tenant_id
+            "could not make the key pair of workspace %s; it is made at first use", tenant_id
         )
     finally:
         connection.close()
@@ -262,30 +257,31 @@ def load_pair(row: KeyPair) -> Pair:
 
 
 def pair_of(tenant_id: UUID, kid: str) -> Pair:
-    """The tenant's pair of this id, from the cache or the database. Raises CredentialUnreadable."""
+    """Return a tenant's pair from the cache or the database. Raises CredentialUnreadable."""
     cache_key = (tenant_id, kid, settings.MODELKEEP_MASTER_KEYS)
-    found = _pairs.get(cache_key)
-    if found is not None:
-        return found
+    cached = _pairs.get(cache_key)
+    if cached is not None:
+        return cached
     with tenant_scope(tenant_id):
-        row = KeyPair.objects.defer(None).filter(tenant=tenant_id, kid=kid)
         try:
-            stored = row.first()
+            row = KeyPair.objects.defer(None).filter(tenant=tenant_id, kid=kid).first()
         except FieldUnreadable:
             raise CredentialUnreadable("pair_lost") from None
-    if stored is None:
+    if row is None:
         raise CredentialUnreadable("no_pair")
-    pair = load_pair(stored)
+    pair = load_pair(row)
     _pairs.put(cache_key, pair)
     return pair
 
 
 def current_pair(tenant_id: UUID) -> Pair:
-    """The pair that seals now. Made where there is none; replaced where it is lost, so that keys
-    can be entered again.
+    """Return the pair that seals, making it if there is none and replacing it if it is lost.
 
-    The id is asked for each time: after a rotation no process seals with the old pair. Raises
-    KeysNotReady.
+    The id is read from the database each time, so that no process seals with the old pair after a
+    rotation.
+
+    Raises:
+        KeysNotReady: If the master keys cannot be used.
     """
     with tenant_scope(tenant_id):
         row = _in_state(tenant_id, KeyPair.State.CURRENT) or make_key_pair(tenant=tenant_id)
@@ -300,11 +296,9 @@ def current_pair(tenant_id: UUID) -> Pair:
 
 
 def _replace_lost(tenant_id: UUID, lost: KeyPair) -> KeyPair:
-    """A lost pair concerns this tenant only. It stays, retired, in case a backup brings it back."""
-    sealing_master()  # a wrong master key makes every pair look lost; that must not come here
-    logger.error(
-        "the key pair %s of workspace %s cannot be opened and is replaced", lost.kid, tenant_id
-    )
+    """Replace a pair that cannot be opened; it stays, retired, in case a backup restores it."""
+    sealing_master()  # raises on a wrong master key, which would make every pair look lost
+    logger.error("replacing key pair %s of workspace %s: it cannot be opened", lost.kid, tenant_id)
     with tenant_scope(tenant_id):
         new = make_key_pair(tenant=tenant_id, state=KeyPair.State.NEXT)
         promote(tenant_id, new)
@@ -322,7 +316,7 @@ def _replace_lost(tenant_id: UUID, lost: KeyPair) -> KeyPair:
 
 @transaction.atomic
 def promote(tenant_id: UUID, row: KeyPair) -> None:
-    """next -> current -> retired, in one step for every reader."""
+    """Make a pair current and retire the previous one, in one transaction."""
     with tenant_scope(tenant_id):
         Tenant.objects.select_for_update().get(pk=tenant_id)
         KeyPair.objects.filter(tenant=tenant_id, state=KeyPair.State.CURRENT).update(
@@ -333,8 +327,13 @@ def promote(tenant_id: UUID, row: KeyPair) -> None:
 
 
 def rewrap(row: KeyPair) -> bool:
-    """Seal a stored private key under the newest master key. False if it is already. Raises
-    CredentialUnreadable.
+    """Re-seal a stored private key under the newest master key.
+
+    Returns:
+        False if it already was.
+
+    Raises:
+        CredentialUnreadable: If the private key does not open.
     """
     mkid, master = sealing_master()
     try:
@@ -351,17 +350,19 @@ def rewrap(row: KeyPair) -> bool:
 
 
 def check_pair(row: KeyPair) -> None:
-    """The whole proof for `verify`: the private half opens and belongs to the public half. Raises
-    CredentialUnreadable.
+    """Check that the private key opens and matches the stored public key.
+
+    Raises:
+        CredentialUnreadable: If it does not.
     """
     pair = load_pair(row)
     key: Any = pair.key
-    belongs = key.n == key.p * key.q and envelope.fingerprint(key) == row.fingerprint
     public = RSA.import_key(row.public_pem)
-    if (
-        not belongs
-        or public.n != key.n
-        or public.e != key.e
-        or key.size_in_bits() != envelope.RSA_BITS
-    ):
+    matches = (
+        key.n == key.p * key.q
+        and envelope.fingerprint(key) == row.fingerprint
+        and (public.n, public.e) == (key.n, key.e)
+        and key.size_in_bits() == envelope.RSA_BITS
+    )
+    if not matches:
         raise CredentialUnreadable("pair_lost")

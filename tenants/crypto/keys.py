@@ -1,6 +1,4 @@
-"""Tenants' keys: the only door to sealing, opening, rotation and verification for every other
-module.
-"""
+"""Public API of tenants.crypto: sealing, opening, rotation and verification."""
 
 from tenants.crypto.envelope import RSA_BITS
 from tenants.crypto.key_pairs import (
@@ -13,16 +11,13 @@ from tenants.crypto.key_pairs import (
 from tenants.crypto.rotation import (
     Progress,
     RotationReport,
-    VerifyReport,
     begin_rotation,
     continue_rotation,
     progress,
-    register_sealed,
     retire_master_keys,
     rotate,
-    sealed_columns,
-    verify,
 )
+from tenants.crypto.sealed_columns import register_sealed, sealed_columns
 from tenants.crypto.sealing import (
     Secret,
     forget,
@@ -31,6 +26,7 @@ from tenants.crypto.sealing import (
     origin_of,
     seal,
 )
+from tenants.crypto.verification import VerifyReport, verify
 
 __all__ = [
     "RSA_BITS",

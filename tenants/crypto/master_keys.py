@@ -1,6 +1,4 @@
-"""Master keys: parsed, refused when weak, and everything that is derived from them. Pure;
-settings.py imports it.
-"""
+"""Parse and validate master keys and derive keys from them. Imported by settings.py."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ from Crypto.Hash import SHA256
 from Crypto.Protocol.KDF import HKDF
 
 KEY_BYTES: Final = 32
-# Of 32 random bytes fewer than 16 different ones come once in 10**17 tries.
+# 32 random bytes have fewer than 16 different values about once in 10**17 keys.
 LEAST_DIFFERENT: Final = 16
-# Keys that stand in documents of ours. Whoever copies one shares it with every reader.
+# Keys that appear in our documentation; a copied one is known to every reader.
 EXAMPLES: Final = frozenset(
     base64.b64decode(text)
     for text in (
@@ -32,8 +30,9 @@ _HINT: Final = "Make one with: python -m config.first_start --print-master-key"
 
 
 class MasterKeyError(ValueError):
-    """The master keys cannot be used. `code` is missing, malformed, short, repeated, example or
-    secret_key.
+    """The master keys cannot be used.
+
+    `code` is missing, malformed, short, repeated, example or secret_key.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -43,7 +42,7 @@ class MasterKeyError(ValueError):
 
 @dataclass(frozen=True, repr=False)
 class MasterKeys:
-    """The installation's master keys, newest first. The newest one seals, every one opens."""
+    """The installation's master keys, newest first. The newest seals; all of them open."""
 
     by_id: dict[str, bytes]
 
@@ -64,27 +63,32 @@ class MasterKeys:
 
 @lru_cache(maxsize=8)
 def parse(text: str, secret_key: str = "") -> MasterKeys:
-    """Read "m2:<base64 of 32 bytes>,m1:<...>". `secret_key` is Django's, which no master key may
-    equal.
+    """Parse the setting MODELKEEP_MASTER_KEYS.
 
-    Raises MasterKeyError.
+    Args:
+        text: "m2:<base64 of 32 bytes>,m1:<...>", newest first.
+        secret_key: Django's SECRET_KEY, which must not be used as a master key.
+
+    Raises:
+        MasterKeyError: If a key is missing, malformed or weak.
     """
     if not text.strip():
         raise MasterKeyError("missing", f"MODELKEEP_MASTER_KEYS is empty. {_HINT}")
-    found: dict[str, bytes] = {}
+    keys: dict[str, bytes] = {}
     for entry in text.split(","):
         mkid, separator, encoded = entry.strip().partition(":")
         if not separator or not KEY_ID.fullmatch(mkid):
             raise MasterKeyError(
                 "malformed",
-                f"A master key is written as id:base64, with an id of small letters and digits. {_HINT}",
+                "Write each master key as id:base64, with an id of lower-case letters and digits. "
+                f"{_HINT}",
             )
         key = _decode(mkid, encoded)
-        if mkid in found or key in found.values():
-            raise MasterKeyError("repeated", f"Master key {mkid} is there twice.")
+        if mkid in keys or key in keys.values():
+            raise MasterKeyError("repeated", f"Master key {mkid} is listed twice.")
         _refuse_weak(mkid, key, encoded, secret_key)
-        found[mkid] = key
-    return MasterKeys(found)
+        keys[mkid] = key
+    return MasterKeys(keys)
 
 
 def _decode(mkid: str, encoded: str) -> bytes:
@@ -105,11 +109,11 @@ def _refuse_weak(mkid: str, key: bytes, encoded: str, secret_key: str) -> None:
         encoded in secret_key or key == secret_key.encode() or key == _decoded(secret_key)
     ):
         raise MasterKeyError(
-            "secret_key", f"Master key {mkid} equals SECRET_KEY. Use a key of its own. {_HINT}"
+            "secret_key", f"Master key {mkid} equals SECRET_KEY. Use a separate key. {_HINT}"
         )
     if key in EXAMPLES:
         raise MasterKeyError(
-            "example", f"Master key {mkid} is the one of the documentation. {_HINT}"
+            "example", f"Master key {mkid} is an example from the documentation. {_HINT}"
         )
     # 32 random bytes are never all printable; a typed sentence is.
     if len(set(key)) < LEAST_DIFFERENT or all(32 <= byte < 127 for byte in key):
@@ -124,23 +128,22 @@ def _decoded(text: str) -> bytes | None:
 
 
 def derive(master: bytes, info: bytes, *, salt: bytes = b"") -> bytes:
-    """32 bytes by HKDF-SHA256. `info` names the purpose, so that no two purposes share a key."""
+    """Derive 32 bytes with HKDF-SHA256. `info` names the purpose, so each has its own key."""
     derived = HKDF(master, KEY_BYTES, salt, SHA256, context=info)
     assert isinstance(derived, bytes)
     return derived
 
 
 def pepper(master: bytes) -> bytes:
-    """What every envelope's key needs besides the RSA pair: without it a writer of the database
-    forges nothing.
+    """Derive the pepper mixed into every envelope key.
+
+    Without it, write access to the database is not enough to forge envelopes.
     """
     return derive(master, b"modelkeep/pepper/v1")
 
 
 def check_value(master: bytes) -> str:
-    """64 hex digits that tell whether this is the same master key as before, and nothing else about
-    it.
-    """
+    """Derive the 64 hex digits that identify a master key without revealing it."""
     return derive(master, b"modelkeep/check/v1").hex()
 
 
@@ -149,28 +152,23 @@ def is_check_value(master: bytes, stored: str) -> bool:
 
 
 def field_key(master: bytes) -> str:
-    """The Fernet key of django-encrypted-model-fields that belongs to a master key."""
+    """Derive the Fernet key for django-encrypted-model-fields from a master key."""
     return base64.urlsafe_b64encode(derive(master, b"modelkeep/field/v1")).decode("ascii")
 
 
 def field_keys(keys: MasterKeys) -> list[str]:
-    """Fernet keys for FIELD_ENCRYPTION_KEY, newest first."""
+    """Return the Fernet keys for FIELD_ENCRYPTION_KEY, newest first."""
     return [field_key(master) for master in keys.by_id.values()]
 
 
 def field_keys_or_placeholder(text: str, secret_key: str) -> list[str]:
-    """FIELD_ENCRYPTION_KEY for settings.py, which must load even where the master keys are not
-    usable.
+    """Return FIELD_ENCRYPTION_KEY for settings.py, which must load even without usable keys.
 
-    The package wants a key at import. The placeholder is a hash of nothing secret and is used for
-    nothing: our only encrypted column asks for the real keys each time and raises where there are
-    none.
+    The package needs a key at import. The placeholder is not secret and never encrypts anything:
+    our only encrypted field reads the real keys each time and raises if there are none.
     """
     try:
         return field_keys(parse(text, secret_key))
     except MasterKeyError:
-        return [
-            base64.urlsafe_b64encode(hashlib.sha256(b"modelkeep: no master key").digest()).decode(
-                "ascii"
-            )
-        ]
+        placeholder = hashlib.sha256(b"modelkeep: no master key").digest()
+        return [base64.urlsafe_b64encode(placeholder).decode("ascii")]

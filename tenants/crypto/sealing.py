@@ -1,6 +1,4 @@
-"""Seal a tenant's secret text, open it in one place only, and show a mask of it. Used through
-tenants.crypto.keys.
-"""
+"""Seal, open and mask secret texts of a tenant. Use through tenants.crypto.keys."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ from tenants.models import KeyOpening
 from tenants.scope import tenant_scope
 
 PURPOSES: Final = frozenset({"call", "check", "import", "rotate", "verify"})
-UNCACHED: Final = frozenset({"rotate", "verify"})  # these must see what is stored
+UNCACHED: Final = frozenset({"rotate", "verify"})  # must read what is stored
 DOTS: Final = "•" * 8
 _PORTS: Final = {"https": 443, "http": 80}
 
 
 class Secret(str):
-    """A text that does not show itself in tracebacks, logs and debuggers."""
+    """A string whose repr is masked in tracebacks, logs and debuggers."""
 
     __slots__ = ()
 
@@ -38,7 +36,7 @@ _opened: TimedCache[Secret] = TimedCache(key_pairs.CACHE_SIZE, key_pairs.CACHE_S
 
 
 def forget() -> None:
-    """Drop every opened text and every loaded pair of this process."""
+    """Clear this process's caches of opened texts and loaded key pairs."""
     _opened.clear()
     key_pairs.forget_pairs()
 
@@ -53,11 +51,19 @@ def seal(
     version: int,
     text: str,
 ) -> str:
-    """A token that opens only for the same tenant, provider, endpoint origin, column, row and
-    version.
+    """Seal a text into a token bound to its tenant, provider, origin, column, row and version.
 
-    `base_url` is the effective one: the provider's own where the tenant typed none. Raises
-    KeysNotReady.
+    Args:
+        tenant_id: The tenant whose key pair seals the text.
+        provider: The provider's slug.
+        base_url: The effective base URL; the provider's default if the tenant set none.
+        name: Name of the column or field.
+        row_id: Primary key of the row.
+        version: Version of the row.
+        text: The secret.
+
+    Raises:
+        KeysNotReady: If the master keys cannot be used.
     """
     mkid, master = key_pairs.sealing_master()
     pair = key_pairs.current_pair(tenant_id)
@@ -84,21 +90,30 @@ def open_sealed(
     purpose: str,
     subject: str,
 ) -> Secret:
-    """The text: called right before it is used, and nowhere else. Each real opening is counted in
-    KeyOpening.
+    """Open a token right before its text is used. Openings that miss the cache are counted.
 
-    `purpose` is one of PURPOSES; `subject` names the row for the count, such as "credential:<id>".
-    Raises CredentialUnreadable; a text that does not open is never returned, whole or in part.
+    Args:
+        tenant_id: As passed to `seal`, like the other parts of the binding.
+        provider: As passed to `seal`.
+        base_url: As passed to `seal`.
+        name: As passed to `seal`.
+        row_id: As passed to `seal`.
+        version: As passed to `seal`.
+        token: The sealed text.
+        purpose: One of PURPOSES.
+        subject: Name of the row in KeyOpening, such as "credential:<id>".
+
+    Raises:
+        CredentialUnreadable: If the token does not open.
     """
     if purpose not in PURPOSES:
-        raise ValueError(f"purpose {purpose!r} is none of {sorted(PURPOSES)}")
+        raise ValueError(f"purpose {purpose!r} is not one of {sorted(PURPOSES)}")
     binding = _binding(tenant_id, provider, base_url, name, row_id, version)
-    # The token itself is part of the key, and so are the master keys: whatever changes, the cache
-    # misses.
+    # The key includes the token and the master keys, so any change misses the cache.
     cache_key = (settings.MODELKEEP_MASTER_KEYS, binding, token)
-    found = None if purpose in UNCACHED else _opened.get(cache_key)
-    if found is not None:
-        return found
+    cached = None if purpose in UNCACHED else _opened.get(cache_key)
+    if cached is not None:
+        return cached
     text = Secret(_open(token, binding))
     _count(tenant_id, purpose, subject)
     if purpose not in UNCACHED:
@@ -128,8 +143,10 @@ def _binding(
 
 
 def origin_of(url: str) -> str:
-    """ "scheme://host:port", in small letters, the port always written; "" for no URL. Raises
-    ValueError for none that is one.
+    """Return the lower-case "scheme://host:port" of a URL, always with a port; "" for "".
+
+    Raises:
+        ValueError: If it is not an http or https URL.
     """
     if not url:
         return ""
@@ -137,31 +154,29 @@ def origin_of(url: str) -> str:
     host = parts.hostname
     if parts.scheme not in _PORTS or not host:
         raise ValueError("not an http or https URL")
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or _PORTS[parts.scheme]}"
+    if ":" in host:  # IPv6
+        host = f"[{host}]"
+    return f"{parts.scheme}://{host}:{parts.port or _PORTS[parts.scheme]}"
 
 
 def _count(tenant_id: UUID, purpose: str, subject: str) -> None:
     with tenant_scope(tenant_id):
-        same = KeyOpening.objects.filter(
-            tenant=tenant_id, day=timezone.now().date(), purpose=purpose, subject=subject
-        )
-        if same.update(count=F("count") + 1):
+        values = {
+            "tenant_id": tenant_id,
+            "day": timezone.now().date(),
+            "purpose": purpose,
+            "subject": subject,
+        }
+        rows = KeyOpening.objects.filter(**values)
+        if rows.update(count=F("count") + 1):
             return
         try:
             with transaction.atomic():
-                KeyOpening.objects.create(
-                    tenant_id=tenant_id,
-                    day=timezone.now().date(),
-                    purpose=purpose,
-                    subject=subject,
-                    count=1,
-                )
-        except IntegrityError:
-            same.update(count=F("count") + 1)
+                KeyOpening.objects.create(**values, count=1)
+        except IntegrityError:  # another process has just created the row
+            rows.update(count=F("count") + 1)
 
 
 def mask(secret: str) -> str:
-    """Eight dots, whatever the length, and the last 4 characters of a key of 20 or more: never more
-    than a fifth of it.
-    """
+    """Mask a secret: eight dots, plus the last 4 characters if it has at least 20."""
     return DOTS + (secret[-4:] if len(secret) >= 20 else "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from tenants.crypto import keys, rotation
+from tenants.crypto import keys, sealed_columns
 from tests.factories import Workspace
 
 
@@ -48,7 +48,7 @@ def vault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workspace, str], Any]:
     from providers.models import ProviderCredential
     from tenants.scope import tenant_scope
 
-    monkeypatch.setattr(rotation, "_columns", {})
+    monkeypatch.setattr(sealed_columns, "_columns", {})
     keys.register_sealed(
         ProviderCredential,
         name="sealed",

@@ -194,7 +194,7 @@ class TestMasterKeyCheck:
     ) -> None:
         settings.MODELKEEP_MASTER_KEYS = "m1:" + master(5)
         assert keys.master_key_problems() == [
-            "Wrong master key m1: it is not the one that this database was written with."
+            "Wrong master key m1: it is not the key this database was sealed with."
         ]
         for attempt in (
             lambda: vault(acme, "new"),
@@ -208,7 +208,7 @@ class TestMasterKeyCheck:
     def test_a_missing_key_is_noticed(self, acme: Workspace, settings: Any) -> None:
         settings.MODELKEEP_MASTER_KEYS = "m2:" + master(5)
         assert keys.master_key_problems() == [
-            "Master key m1 is missing: keys in this database were sealed with it."
+            "Master key m1 is missing: keys in this database are sealed with it."
         ]
 
     @pytest.mark.parametrize("text", ["", "m1:c2hvcnQ="])

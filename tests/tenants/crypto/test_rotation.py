@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from tenants.audit.trail import COMMAND
-from tenants.crypto import envelope, key_pairs, keys, rotation, sealing
+from tenants.crypto import envelope, key_pairs, keys, rotation, sealed_columns, sealing
 from tenants.crypto.keys import CredentialUnreadable
 from tenants.models import AuditEntry, KeyPair, MasterKeyCheck, Tenant
 from tenants.scope import tenant_scope
@@ -138,9 +138,9 @@ def test_a_key_that_is_entered_meanwhile_is_kept(acme: Workspace, vault: Vault) 
 def test_a_row_that_is_deleted_meanwhile_is_no_failure(acme: Workspace, vault: Vault) -> None:
     row = vault(acme, "sk-old")
     with tenant_scope(acme.tenant):
-        pks = rotation.sealed_columns()[0].keys_of(acme.tenant.pk)
+        pks = sealed_columns.sealed_columns()[0].keys_of(acme.tenant.pk)
         row.delete()
-        with mock.patch.object(rotation.SealedColumn, "keys_of", return_value=pks):
+        with mock.patch.object(sealed_columns.SealedColumn, "keys_of", return_value=pks):
             assert rotate(acme).failed == 0
 
 
