@@ -4,7 +4,7 @@ from django.urls import path, re_path
 
 from core.api import openapi
 from models_catalog import api as models_catalog
-from providers import api as providers
+from providers.api import credentials, providers
 from quotas import api as quotas
 from tenants.api import app_keys, audit, members, workspace
 
@@ -19,11 +19,11 @@ urlpatterns = [
     path(f"{PROVIDER}source-order/", providers.SourceOrderView.as_view()),
     path(f"{PROVIDER}refresh/", models_catalog.RefreshView.as_view()),
     path(f"{PROVIDER}models/", models_catalog.ProviderModelsView.as_view()),
-    path(f"{PROVIDER}credentials/", providers.CredentialsView.as_view()),
-    path(f"{PROVIDER}credential-order/", providers.CredentialOrderView.as_view()),
-    path(CREDENTIAL, providers.CredentialView.as_view()),
-    path(f"{CREDENTIAL}check/", providers.CredentialCheckView.as_view()),
-    path(f"{CREDENTIAL}activate/", providers.CredentialActivateView.as_view()),
+    path(f"{PROVIDER}credentials/", credentials.CredentialsView.as_view()),
+    path(f"{PROVIDER}credential-order/", credentials.CredentialOrderView.as_view()),
+    path(CREDENTIAL, credentials.CredentialView.as_view()),
+    path(f"{CREDENTIAL}check/", credentials.CredentialCheckView.as_view()),
+    path(f"{CREDENTIAL}activate/", credentials.CredentialActivateView.as_view()),
     path("v1/models/", models_catalog.ModelsView.as_view()),
     # Names of models hold slashes: owner/name.
     path("v1/models/<slug:provider>/<path:model>/", models_catalog.ModelView.as_view()),

@@ -32,7 +32,7 @@ from models_catalog.scenarios import SCENARIOS
 from models_catalog.services import adding, defaults, setup
 from models_catalog.services import models as model_services
 from providers import queries as provider_queries
-from providers.api import FailureWords
+from providers.api.serializers import FailureText
 from providers.declaration.spec import ModelType
 from tenants.api.base import ApiView
 from tenants.auth.permissions import Action
@@ -176,7 +176,7 @@ class RefreshOut(serializers.Serializer[Any]):
         help_text=_("How many models of the provider the catalog knows now.")
     )
     fetched = serializers.DateTimeField(allow_null=True)
-    error = FailureWords(
+    error = FailureText(
         help_text=_(
             "Why the provider's list could not be fetched, or empty; the older list stays then."
         )

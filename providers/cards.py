@@ -163,8 +163,8 @@ class Card:
         if _lacks_key(self.status.state, self.status.active):
             known = _("%(provider)s asks for a key%(code)s.")
         if known is None:
-            return self.status.failure.in_words(gettext) or self.state_label
-        return known % {"provider": self.label, "code": self.status.failure.in_brackets(gettext)}
+            return self.status.failure.describe(gettext) or self.state_label
+        return known % {"provider": self.label, "code": self.status.failure.codes_suffix(gettext)}
 
     def problem_with(self, model: str) -> str:
         """What keeps a model of this provider from being called where there is only a trial; ""
@@ -184,7 +184,7 @@ class Card:
     @property
     def list_failed(self) -> str:
         """That the list of models could not be fetched, and which one is used."""
-        code = {"code": self.status.list_failure.in_brackets(gettext)}
+        code = {"code": self.status.list_failure.codes_suffix(gettext)}
         if self.status.models_fetched:
             return (
                 gettext("The model list could not be fetched%(code)s; the older list is used.")
@@ -198,7 +198,7 @@ class Card:
     @property
     def list_failure(self) -> str:
         """Why the list of models could not be fetched; "" where it could."""
-        return self.status.list_failure.in_words(gettext)
+        return self.status.list_failure.describe(gettext)
 
     @property
     def types(self) -> list[Any]:

@@ -84,12 +84,12 @@ class ProviderCredential(TenantOwned):
     @property
     def failure(self) -> FailureDetail:
         """What was said when it failed last; empty while it works."""
-        return FailureDetail.read(self.state_detail)
+        return FailureDetail.from_json(self.state_detail)
 
     @property
     def failure_words(self) -> str:
         """The same in the reader's language."""
-        return self.failure.in_words(gettext)
+        return self.failure.describe(gettext)
 
 
 class ProviderChoice(TenantOwned):
@@ -115,4 +115,4 @@ class ProviderChoice(TenantOwned):
     @property
     def list_failure(self) -> FailureDetail:
         """Why the list of models could not be fetched the last time; empty where it could."""
-        return FailureDetail.read(self.models_failure)
+        return FailureDetail.from_json(self.models_failure)

@@ -11,7 +11,7 @@ from typing import Any
 
 from providers.declaration.spec import Call, Reply
 from providers.failures.reasons import Reason
-from providers.transport.steps import FailureKind, TransportFailure
+from providers.transport.failures import FailureKind, TransportFailure
 
 JSON = {"content-type": "application/json"}
 

@@ -84,7 +84,7 @@ def _fetch(provider: Provider, credential: ProviderCredential) -> list[ListedMod
 
 def _failed(tenant: Tenant, slug: str, failure: FailureDetail) -> ImportResult:
     ProviderChoice.objects.update_or_create(
-        tenant=tenant, provider=slug, defaults={"models_failure": failure.stored()}
+        tenant=tenant, provider=slug, defaults={"models_failure": failure.to_json()}
     )
     return ImportResult(failure=failure)
 

@@ -184,7 +184,7 @@ def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
         messages.warning(
             request,
             _("The list could not be fetched: %(error)s The older list stays.")
-            % {"error": found[0].failure.in_words(_)},
+            % {"error": found[0].failure.describe(_)},
         )
     elif found:
         messages.success(

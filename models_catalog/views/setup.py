@@ -119,12 +119,12 @@ def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCred
             "The key is valid, but the %(provider)s account has no credit%(code)s. Saved; calls "
             "will fail until the account is topped up."
         )
-        messages.warning(request, text % {**values, "code": row.failure.in_brackets(_)})
+        messages.warning(request, text % {**values, "code": row.failure.codes_suffix(_)})
     elif status.list_failure:
         text = _(
             "Key saved. The model list could not be fetched%(code)s; the built-in list is used."
         )
-        told = text % {"code": status.list_failure.in_brackets(_)}
+        told = text % {"code": status.list_failure.codes_suffix(_)}
         # The button belongs to the form on the provider's card, which the list shows below.
         button = format_html(
             '<button type="submit" form="retry-{}" class="link">{}</button>',

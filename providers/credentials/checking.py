@@ -34,7 +34,8 @@ from providers.failures.detail import FailureDetail
 from providers.models import CredentialState
 from providers.operations.table import operation_of
 from providers.transport import sync_client
-from providers.transport.steps import RETRIES, exchange_for
+from providers.transport.limits import RETRIES
+from providers.transport.steps import exchange_for
 
 R = TypeVar("R")
 

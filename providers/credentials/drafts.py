@@ -80,7 +80,7 @@ def check_draft(draft: CredentialDraft) -> None:
         access_from(draft.provider, draft.values, row.base_url),
         f"{row.tenant_id}:new",
     )
-    row.state, row.state_detail = state, FailureDetail.of(error).stored() if error else {}
+    row.state, row.state_detail = state, FailureDetail.of(error).to_json() if error else {}
     row.checked = None if state == CredentialState.UNCHECKED else timezone.now()
 
 

@@ -86,12 +86,12 @@ def set_state(
     now = timezone.now()
     changes: dict[str, Any] = {
         "state": state,
-        "state_detail": failure.stored(),
+        "state_detail": failure.to_json(),
         "resting_until": until,
     }
     if row.state != state:
         changes["state_since"] = now
-    elif row.state_detail == failure.stored() and row.resting_until == until:
+    elif row.state_detail == failure.to_json() and row.resting_until == until:
         return False
     return bool(_own(row.tenant_id).filter(pk=row.pk).update(**changes))
 

@@ -57,13 +57,13 @@ def message_for(
     else:
         template = _template(provider, error, sent, own_address)
     detail = FailureDetail.of(error)
-    said = error.reason.in_words(_) if error.reason else _sentence(error.message)
+    said = error.reason.describe(_) if error.reason else _sentence(error.message)
     done = {True: _("Saved."), False: _("Nothing was saved."), None: ""}[saved]
     told = template % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
         "url": sent.url if sent else "",
-        "code": detail.in_brackets(_),
+        "code": detail.codes_suffix(_),
         "status": error.status,
         "message": joined(said, done),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),

@@ -362,7 +362,7 @@ def _restore(
                 mask=mask_of(provider.credential_fields, values.secret),
                 state=state,
                 state_since=now,
-                state_detail=FailureDetail.of(error).stored() if error else {},
+                state_detail=FailureDetail.of(error).to_json() if error else {},
                 resting_until=None,
                 checked=None if state == CredentialState.UNCHECKED else now,
             )

@@ -131,7 +131,7 @@ def clean_base_url(provider: Provider, text: str) -> str:
         url = egress.normalise_base_url(text)
         egress.check_url(url, allow=settings.MODELKEEP_EGRESS_ALLOW, tenant_typed=True)
     except egress.Refused as error:
-        raise InvalidValue(_ask_for_a_scheme(text) or error.reason.in_words(_), BASE_URL) from None
+        raise InvalidValue(_ask_for_a_scheme(text) or error.reason.describe(_), BASE_URL) from None
     return "" if url == provider.default_base_url else url
 
 

@@ -60,7 +60,7 @@ def name_taken(name: str) -> Conflict:
 
 
 def credential_gone() -> NotFound:
-    return NotFound("no_such_credential", _("There is no such credential in this workspace."))
+    return NotFound("no_such_credential", _("Credential not found in this workspace."))
 
 
 def free_name(

@@ -1,4 +1,4 @@
-"""What is stored of the last failure of a credential, or of a list of models. Pure."""
+"""The stored form of a credential's or model list's last failure. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from core.text import joined
 from providers.declaration.errors import ProviderError
 from providers.failures.reasons import Reason, gettext_noop
 
-IN_BRACKETS: Final = gettext_noop(" (%(codes)s)")
+_CODES: Final = gettext_noop(" (%(codes)s)")
 LONGEST_TEXT: Final = 400  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class FailureDetail:
-    """A failure as it is kept: put into words when it is shown.
+    """A failure, turned into text when it is shown.
 
     Args:
-        text: the provider's own words, cut, without any part of a key.
-        reason: ours, where the provider said nothing.
-        status: the provider's HTTP status; None where none came.
-        provider_code: the provider's own code.
+        text: The provider's message, shortened and without keys.
+        reason: Our own description, if the provider sent no message.
+        status: The provider's HTTP status, if it replied.
+        provider_code: The provider's own error code.
     """
 
     text: str = ""
@@ -39,18 +39,16 @@ class FailureDetail:
         return cls(text, error.reason, error.status, error.provider_code)
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> FailureDetail:
-        """What `stored` gave."""
-        reason = Reason.read(stored["reason"]) if "reason" in stored else None
-        return cls(
-            stored.get("text", ""), reason, stored.get("status"), stored.get("provider_code", "")
-        )
+    def from_json(cls, data: Mapping[str, Any]) -> FailureDetail:
+        """Read what `to_json` returned."""
+        reason = Reason.from_json(data["reason"]) if "reason" in data else None
+        return cls(data.get("text", ""), reason, data.get("status"), data.get("provider_code", ""))
 
-    def stored(self) -> dict[str, Any]:
-        """Plain JSON without what is empty; {} for no failure."""
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON without empty values; {} for no failure."""
         parts = {
             "text": self.text,
-            "reason": self.reason.stored() if self.reason else None,
+            "reason": self.reason.to_json() if self.reason else None,
             "status": self.status,
             "provider_code": self.provider_code,
         }
@@ -58,23 +56,21 @@ class FailureDetail:
 
     @property
     def codes(self) -> str:
-        """The provider's status and code, such as "401 invalid_api_key"; "" where it gave neither."""
+        """The provider's status and code, such as "401 invalid_api_key", or an empty text."""
         parts = (str(part) for part in (self.status, self.provider_code) if part)
         return " ".join(dict.fromkeys(parts))
 
     @property
     def code(self) -> str:
-        """What identifies it in the audit trail: the provider's status and code, or the code of our
-        reason.
-        """
+        """The failure's name in the audit trail: the provider's codes, or else our reason's code."""
         return self.codes or (self.reason.code if self.reason else "")
 
-    def in_brackets(self, translate: Callable[[str], str]) -> str:
-        """Status and code as they follow a word; "" for none. translate: such as gettext."""
-        return translate(IN_BRACKETS) % {"codes": self.codes} if self.codes else ""
+    def codes_suffix(self, translate: Callable[[str], str]) -> str:
+        """Return the codes in brackets, to follow a word; empty if there are none."""
+        return translate(_CODES) % {"codes": self.codes} if self.codes else ""
 
-    def in_words(self, translate: Callable[[str], str]) -> str:
-        """Who said what, with status and code: the provider's own words as they are."""
+    def describe(self, translate: Callable[[str], str]) -> str:
+        """Return the text with the codes; the provider's own message is not translated."""
         if self.reason is not None:
-            return self.reason.in_words(translate) + self.in_brackets(translate)
+            return self.reason.describe(translate) + self.codes_suffix(translate)
         return joined(self.text, f"({self.codes})" if self.codes else "")

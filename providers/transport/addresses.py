@@ -1,4 +1,4 @@
-"""Which IP addresses are public. Pure."""
+"""Public and special IP addresses. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ipaddress
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Everything that IANA lists as special, and what clouds use inside although it looks public. Our
-# own list: Python 3.11 takes 192.0.0.192, 64:ff9b::/96 and 2002::/16 for global.
+# All ranges in IANA's registry of special addresses, and public-looking addresses that clouds use
+# internally. We keep our own list because Python 3.11 treats 192.0.0.192, 64:ff9b::/96 and
+# 2002::/16 as global.
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _SPECIAL_4 = tuple(
     ipaddress.IPv4Network(net)
@@ -33,8 +34,8 @@ _SPECIAL_4 = tuple(
         "240.0.0.0/4",
     )
 )
-# Of IPv6 only 2000::/3 is in use; so mapped, translated, local and multicast addresses need no line
-# of their own.
+# Only 2000::/3 of IPv6 is in public use, which excludes mapped, translated, local and multicast
+# addresses.
 _UNICAST_6 = ipaddress.IPv6Network("2000::/3")
 _SPECIAL_6 = tuple(
     ipaddress.IPv6Network(net)
@@ -46,9 +47,8 @@ _SPECIAL_6 = tuple(
         "3fff::/20",
     )
 )
-# Never a model server, even under an origin the operator allowed: a name that was allowed may be
-# pointed anywhere.
-_NEVER = tuple(
+# Never a model server, not even under an allowed origin: its name could be pointed anywhere.
+_BLOCKED = tuple(
     ipaddress.ip_network(net)
     for net in (
         "0.0.0.0/8",
@@ -72,7 +72,7 @@ def parse_address(text: str) -> IPAddress | None:
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address belongs to the public internet, by our own list."""
+    """Return whether an address is on the public internet, by our own list."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in net for net in _SPECIAL_4)
     return (
@@ -82,5 +82,5 @@ def is_public(address: IPAddress) -> bool:
     )
 
 
-def is_never(address: IPAddress) -> bool:
-    return any(address.version == net.version and address in net for net in _NEVER)
+def is_always_blocked(address: IPAddress) -> bool:
+    return any(address.version == net.version and address in net for net in _BLOCKED)

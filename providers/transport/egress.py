@@ -1,9 +1,8 @@
-"""The rule of outbound calls: which addresses may be reached, and one spelling for what people
-type. Pure.
+"""Egress rules: which addresses may be reached, and the normal form of base URLs. Pure.
 
-Both transports ask it twice: `check_url` before a request, `check_address` inside their connect, on
-the very address the socket will use. `allow` holds exact origins ("http://127.0.0.1:9001") that the
-operator lets through.
+Both transports apply them twice: `check_url` before a request, and `check_address` while
+connecting, to the very address the socket will use. `allow` always holds exact origins that the
+operator has allowed, such as "http://127.0.0.1:9001".
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from providers.failures.reasons import Reason
-from providers.transport.addresses import IPAddress, is_never, is_public, parse_address
-from providers.transport.steps import TransportFailure
+from providers.transport.addresses import IPAddress, is_always_blocked, is_public, parse_address
+from providers.transport.failures import TransportFailure, not_sent
 
 MAX_URL = 300  # characters of a base URL
 PORTS = {"http": 80, "https": 443}
@@ -44,8 +43,12 @@ class Refused(TransportFailure, ValueError):
     """An address or URL that may not be used; nothing was sent."""
 
     def __init__(self, code: str, *, allow: str = "", **values: str | int) -> None:
-        """code: of the Reason. allow: the origin that the operator may let through, named in a
-        hint.
+        """Build the refusal from a Reason's arguments.
+
+        Args:
+            code: The Reason's code.
+            allow: The origin that the operator could allow, named in a hint.
+            values: What the Reason's text is filled in with.
         """
         TransportFailure.__init__(
             self, "refused_address", Reason(code, allow=allow, **values), sent=False
@@ -53,12 +56,14 @@ class Refused(TransportFailure, ValueError):
 
 
 def normalise_base_url(text: str) -> str:
-    """One spelling of a typed base URL: lower case, ASCII host, no default port, no slash at its
-    end.
+    """Normalise a typed base URL: lower-case ASCII host, no default port, no trailing slash.
 
-    text: what a person typed; without a scheme, https is meant. Raises Refused (a ValueError) for
-    what is no plain http(s) URL: credentials, query, fragment, odd characters, dot segments, IP
-    addresses in odd spellings.
+    Args:
+        text: What a person typed; https is assumed if there is no scheme.
+
+    Raises:
+        Refused: Not a plain HTTP(S) URL: it has credentials, a query, a fragment, unusual
+            characters, dot segments, or an IP address in an unusual notation.
     """
     text = unicodedata.normalize("NFKC", text.strip())
     if not text or len(text) > MAX_URL:
@@ -119,8 +124,10 @@ def _path_of(path: str) -> str:
 
 
 def normalise_host(host: str) -> str:
-    """Lower case, ASCII. Raises Refused for names that cannot be one, and for numbers that are no
-    plain IPv4 address.
+    """Convert a host to lower-case ASCII.
+
+    Raises:
+        Refused: An invalid name, or a number that is not a plain IPv4 address.
     """
     if host.startswith("["):
         return _bracketed(host[1:-1])
@@ -147,7 +154,7 @@ def _bracketed(text: str) -> str:
 
 
 def _plain_ipv4(name: str) -> str:
-    """Only 1.2.3.4: octal, hexadecimal, short and whole-number spellings hide an address."""
+    """Accept only 1.2.3.4: octal, hexadecimal, short and integer notations hide an address."""
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
@@ -156,8 +163,10 @@ def _plain_ipv4(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def origin(url: str) -> str:
-    """`scheme://host:port` of a URL, the port always there. Raises Refused for what is no http(s)
-    URL.
+    """Return `scheme://host:port` of a URL, always with the port.
+
+    Raises:
+        Refused: Not an HTTP(S) URL.
     """
     parts = _split(url)
     if parts.scheme not in PORTS:
@@ -167,65 +176,75 @@ def origin(url: str) -> str:
 
 @lru_cache(maxsize=64)
 def _origins(allow: frozenset[str]) -> frozenset[str]:
-    found: set[str] = set()
+    origins: set[str] = set()
     for entry in allow:
         try:
-            found.add(origin(entry.strip()))
-        except Refused:  # lets nothing through; `entry_problem` says so to the operator
+            origins.add(origin(entry.strip()))
+        except Refused:  # allows nothing; `entry_problem` reports it to the operator
             continue
-    return frozenset(found)
+    return frozenset(origins)
 
 
 def entry_problem(entry: str) -> str:
-    """What is wrong with an entry of the operator's list, in English, "" where it is one origin
-    such as http://127.0.0.1:11434.
-    """
+    """Describe what is wrong with an entry of the operator's list, in English; "" if valid."""
     if "://" not in entry:
         return "it has no scheme"
     if "*" in entry:
-        return "patterns are not known"
+        return "patterns are not supported"
     try:
         origin(entry)
-    except Refused as problem:
-        return str(problem.reason).rstrip(".")
+    except Refused as error:
+        return str(error.reason).rstrip(".")
     parts = urlsplit(entry)
     if "@" in parts.netloc or parts.path not in ("", "/") or "?" in entry or "#" in entry:
-        return "it holds more than scheme, host and port"
+        return "it has more than a scheme, host and port"
     return ""
 
 
 def is_allowed(origin_of_call: str, allow: Collection[str]) -> bool:
-    """Whether the operator lets this very scheme, host and port through."""
+    """Return whether the operator allows exactly this scheme, host and port."""
     return bool(allow) and origin_of_call in _origins(frozenset(allow))
 
 
 def check_url(url: str, *, allow: Collection[str], tenant_typed: bool) -> None:
-    """Refuses what may not even be looked up.
+    """Refuse a URL whose host must not even be resolved.
 
-    tenant_typed: the URL came from a tenant, so only https on port 443 to a public name. Raises
-    Refused.
+    Args:
+        url: The URL of a call, or a base URL.
+        allow: Allowed origins.
+        tenant_typed: Whether the URL came from a tenant: only port 443 is then allowed.
+
+    Raises:
+        Refused: The URL must not be called.
     """
-    where = origin(url)
+    url_origin = origin(url)
     if "@" in _split(url).netloc:
         raise Refused("called_with_login")
-    if is_allowed(where, allow):
+    if is_allowed(url_origin, allow):
         return
-    scheme, _, rest = where.partition("://")
+    scheme, _, rest = url_origin.partition("://")
     host, _, port = rest.rpartition(":")
     if scheme != "https":
-        raise Refused("only_https", allow=where)
+        raise Refused("only_https", allow=url_origin)
     if tenant_typed and port != "443":
-        raise Refused("only_443", allow=where)
+        raise Refused("only_443", allow=url_origin)
     address = parse_address(host.strip("[]"))
     if address is not None:
-        check_address(address, origin=where, allow=allow)
+        check_address(address, origin=url_origin, allow=allow)
     elif "." not in host or host.rpartition(".")[2] in _LOCAL_NAMES:
-        raise Refused("local_name", allow=where, host=host)
+        raise Refused("local_name", allow=url_origin, host=host)
 
 
 def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -> None:
-    """Refuses an address that a socket is about to use. origin: of the call, as `origin()` gives
-    it. Raises Refused.
+    """Refuse an address that a socket is about to use.
+
+    Args:
+        ip: The address.
+        origin: The call's origin, as returned by `origin()`.
+        allow: Allowed origins.
+
+    Raises:
+        Refused: The address must not be reached.
     """
     address = parse_address(ip) if isinstance(ip, str) else ip
     if address is None:
@@ -233,7 +252,7 @@ def check_address(ip: str | IPAddress, *, origin: str, allow: Collection[str]) -
     if is_public(address):
         return
     plain = getattr(address, "ipv4_mapped", None) or address
-    if is_allowed(origin, allow) and (not is_never(plain) or _is_literal(origin, address)):
+    if is_allowed(origin, allow) and (not is_always_blocked(plain) or _is_literal(origin, address)):
         return
     host = urlsplit(origin).hostname or ""
     raise Refused("not_public", allow=origin, host=host)
@@ -243,13 +262,16 @@ def _is_literal(origin_of_call: str, address: IPAddress) -> bool:
     return parse_address(urlsplit(origin_of_call).hostname or "") == address
 
 
-def check_answers(answers: Sequence[Any], *, origin: str, allow: Collection[str]) -> None:
-    """Refuses a whole look-up where one of its addresses may not be reached (getaddrinfo's tuples).
-    Raises Refused.
+def check_resolved(infos: Sequence[Any], *, origin: str, allow: Collection[str]) -> None:
+    """Refuse getaddrinfo's results if any of the addresses must not be reached.
+
+    Raises:
+        Refused: One of the addresses is not allowed.
+        TransportFailure: There is no address.
     """
-    if not answers:
+    if not infos:
         raise TransportFailure("dns", Reason("dns_empty"), sent=False)
-    for *_rest, address in answers:
+    for *_rest, address in infos:
         check_address(str(address[0]), origin=origin, allow=allow)
 
 
@@ -261,14 +283,18 @@ def resolve_checked(
     allow: Collection[str],
     look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo,
 ) -> Sequence[Any]:
-    """One look-up, every answer checked: getaddrinfo's tuples, to be used as they are and never
-    looked up again.
+    """Resolve a host once and check every address.
 
-    Raises Refused, or TransportFailure "dns" where the name is not known.
+    Returns:
+        getaddrinfo's results, to be used as they are without resolving the host again.
+
+    Raises:
+        Refused: One of the addresses is not allowed.
+        TransportFailure: The host has no address.
     """
     try:
-        answers = look_up(host.strip("[]"), port, 0, socket.SOCK_STREAM)
+        infos = look_up(host.strip("[]"), port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise TransportFailure("dns", Reason("dns"), sent=False) from None
-    check_answers(answers, origin=origin, allow=allow)
-    return answers
+        raise not_sent("dns") from None
+    check_resolved(infos, origin=origin, allow=allow)
+    return infos

@@ -1,139 +1,64 @@
-"""Runs a wire's exchange step by step, without sockets: retries, error mapping and cleaning for
-both transports.
-"""
+"""Steps of a wire's exchange for both transports: retries, error mapping and redaction. Pure."""
 
 from __future__ import annotations
 
-import base64
-import logging
 import random
-import re
 import time
-import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
-from urllib.parse import quote
+from typing import Generic, TypeVar
 
 from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.spec import (
     Access,
     Call,
-    Continued,
-    Decoder,
     ErrorMap,
     Exchange,
-    Frame,
     ModelFacts,
     Provider,
     Reply,
     Request,
-    Usage,
 )
 from providers.failures.reasons import Reason
-from providers.wire.http import SHOWN_CHARACTERS, plain_error, wait_asked_for
+from providers.transport.failures import MALFORMED, TransportFailure, malformed, provider_error
+from providers.transport.guarded import Guarded
+from providers.transport.limits import FIRST_PAUSE, LONGEST_PAUSE, RETRIES
+from providers.transport.redaction import clean
+from providers.wire.http import plain_error, wait_asked_for
 
 R = TypeVar("R")
 
-logger = logging.getLogger(__name__)
-
-RETRIES = 2
-LONGEST_PAUSE = 8.0  # seconds; a provider that asks for more is better answered by the next target
-FIRST_PAUSE = 0.25  # seconds before the first repeated connect; doubles
-MAX_STREAM = 64 * 1024 * 1024  # bytes of one streamed body
 RETRIED_STATUSES = frozenset({429, 503})
 RETRIED_FAILURES = frozenset({Failure.RATE_LIMIT, Failure.OVERLOADED})
-
-FailureKind = Literal[
-    "dns",
-    "refused_address",
-    "connect",
-    "connect_timeout",
-    "tls",
-    "timeout",
-    "broken",
-    "too_large",
-    "encoding",
-    "redirect",
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """The exchange is over; `value` is what the wire returned."""
+    """The end of an exchange; `value` is the wire's result."""
 
     value: R
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait so many seconds, then make the call."""
+    """A wait before the call is made."""
 
     seconds: float
     call: Call
 
 
-class TransportFailure(Exception):
-    """No whole answer came. reason: in our words, never the HTTP library's. sent: the request may
-    have been processed.
-    """
-
-    def __init__(self, kind: FailureKind, reason: Reason, *, sent: bool) -> None:
-        super().__init__(str(reason))
-        self.kind: FailureKind = kind
-        self.reason = reason
-        self.sent = sent
-
-
-_OF_KIND: dict[str, Failure] = {
-    "dns": Failure.UNREACHABLE,
-    "refused_address": Failure.NOT_AN_API,
-    "connect": Failure.UNREACHABLE,
-    "connect_timeout": Failure.UNREACHABLE,
-    "tls": Failure.UNREACHABLE,
-    "timeout": Failure.TIMEOUT,
-    "broken": Failure.ERROR,
-    "too_large": Failure.ERROR,
-    "encoding": Failure.ERROR,
-    "redirect": Failure.NOT_AN_API,
-}
-
-
-# What wires run into when JSON is well formed and of another shape than agreed (a number where an
-# object is due).
-MISSHAPEN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
-
-
-def _misshapen(problem: Exception, *, is_request: bool = False) -> ProviderError:
-    """Not a crash of ours: JSON of a shape that nobody agreed on. The log says where, and holds no
-    value.
-    """
-    frames = traceback.extract_tb(problem.__traceback__)
-    logger.warning(
-        "misshapen %s: %s in %s",
-        "request" if is_request else "answer",
-        type(problem).__name__,
-        frames[-1].name if frames else "?",
-    )
-    if is_request:
-        return CannotExpress("A part of the request is of the wrong type.")
-    return ProviderError(Failure.ERROR, Reason("unreadable"))
-
-
-def error_of(failure: TransportFailure) -> ProviderError:
-    return ProviderError(
-        _OF_KIND[failure.kind], failure.reason, sent=failure.sent, transport=failure.kind
-    )
-
-
 class Steps(Generic[R]):
-    """Drives one exchange. The transport makes each Call it is given and reports `answered` or
-    `failed`.
+    """Drive one exchange: the transport makes each Call and reports `answered` or `failed`.
 
-    make: starts the exchange anew (it is started once; wires are cheap to make lazily). errors: the
-    provider's ErrorMap. secrets: opened key texts, never to be seen in an error. retries: how often
-    a call is repeated at most, over the whole exchange. deadline: on `clock`, in seconds.
-    Everything raised is a ProviderError with a cleaned message.
+    Args:
+        make: Starts the exchange.
+        errors: The provider's ErrorMap.
+        secrets: Opened keys, removed from every error.
+        retries: Most repeated calls in the whole exchange.
+        deadline: In seconds on `clock`.
+
+    Raises:
+        ProviderError: From every method, with a cleaned message.
     """
 
     def __init__(
@@ -159,19 +84,16 @@ class Steps(Generic[R]):
         self._tries = 0
         self.sent = False
         self.attempts = 0
-        self.undo: Call | None = (
-            None  # to be made where the exchange, or the stream it led to, is given up now
-        )
+        # The call to make if the exchange, or the stream it opened, is abandoned now.
+        self.undo: Call | None = None
 
     def begin(self) -> Call | Pause | Done[R]:
-        """The first call, or the result of a wire that needs none."""
+        """Return the first call, or the result of a wire that makes no calls."""
         self._generator = self._make()
         return self._resume(None)
 
     def following(self, call: Call) -> Steps[Reply]:
-        """The exchange of one more call that a Continued decoder asks for; its result is the whole
-        reply.
-        """
+        """Return the steps of a Continued decoder's next call; their result is its reply."""
         self.undo = call.undo
         return Steps(
             lambda: _once(call),
@@ -184,7 +106,7 @@ class Steps(Generic[R]):
         )
 
     def answered(self, reply: Reply) -> Call | Pause | Done[R]:
-        """Takes the answer to the last call. Raises ProviderError."""
+        """Take the reply to the last call and return the next step."""
         error = self._error_in(reply)
         if error is None:
             self.sent = self.sent or reply.status < 400
@@ -197,18 +119,16 @@ class Steps(Generic[R]):
         return pause
 
     def failed(self, failure: TransportFailure) -> Call | Pause:
-        """Takes a failure to get an answer: repeats what surely was not sent, else raises
-        ProviderError.
-        """
+        """Repeat a call that certainly was not sent; raise ProviderError for any other."""
         self.sent = self.sent or failure.sent
         if not failure.sent and failure.kind in ("connect", "tls"):
             pause = self._pause(FIRST_PAUSE * 2**self._tries)
             if pause is not None:
                 return pause
-        raise self._closed(error_of(failure))
+        raise self._closed(provider_error(failure))
 
     def cleaned(self, error: ProviderError) -> ProviderError:
-        """The same error, its texts cut and without any part of a key."""
+        """Shorten the error's texts, remove keys from them, and return the error."""
         error.message = clean(error.message, self._secrets)
         error.args = (error.message,)
         if error.reason is not None:
@@ -220,7 +140,7 @@ class Steps(Generic[R]):
         return error
 
     def close(self) -> None:
-        """Ends an exchange that is given up."""
+        """End an abandoned exchange."""
         if self._generator is not None:
             self._generator.close()
 
@@ -230,16 +150,16 @@ class Steps(Generic[R]):
 
     def _resume(self, reply: Reply | None) -> Call | Pause | Done[R]:
         generator = self._generator
-        assert generator is not None, "begin() comes first"
+        assert generator is not None, "call begin() first"
         try:
             call = next(generator) if reply is None else generator.send(reply)
         except StopIteration as stop:
             return Done(self._guarded(stop.value))
         except ProviderError as error:
-            self.undo = None  # the wire's own word: there is nothing left to end
+            self.undo = None  # the wire raised it: nothing is left running at the provider
             raise self.cleaned(error) from None
-        except MISSHAPEN as problem:
-            raise self.cleaned(_misshapen(problem, is_request=reply is None)) from None
+        except MALFORMED as error:
+            raise self.cleaned(malformed(error, is_request=reply is None)) from None
         return self._next(call)
 
     def _next(self, call: Call) -> Call | Pause:
@@ -252,12 +172,13 @@ class Steps(Generic[R]):
 
     def _guarded(self, value: R) -> R:
         if hasattr(value, "feed") and hasattr(value, "finish"):
-            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]  # a Decoder, by its methods
+            # Its methods show that it is a Decoder.
+            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]
         self.undo = None
         return value
 
     def _error_in(self, reply: Reply) -> ProviderError | None:
-        assert self._call is not None, "begin() comes first"
+        assert self._call is not None, "call begin() first"
         if reply.open or reply.status in self._call.accept:
             return None
         if 300 <= reply.status < 400:
@@ -270,81 +191,18 @@ class Steps(Generic[R]):
             return None
         if reply.headers.get("x-should-retry") == "false":
             return None
-        wanted = wait_asked_for(reply)
-        return None if wanted is None or wanted > LONGEST_PAUSE else self._pause(wanted)
+        seconds = wait_asked_for(reply)
+        return None if seconds is None or seconds > LONGEST_PAUSE else self._pause(seconds)
 
     def _pause(self, seconds: float) -> Pause | None:
-        """A pause of so many seconds and up to a quarter more, where a try and the time for it are
-        left.
-        """
+        """Return a pause with up to a quarter of jitter; None without a retry or time left."""
         seconds += self._random() * max(seconds, 0.1) / 4
         if self._tries >= self._retries or self._clock() + seconds >= self._deadline:
             return None
-        assert self._call is not None, "begin() comes first"
+        assert self._call is not None, "call begin() first"
         self._tries += 1
         self.attempts += 1
         return Pause(seconds, self._call)
-
-
-class Guarded:
-    """A Decoder that counts its bytes and cleans the errors it raises."""
-
-    __slots__ = ("_clean", "_decoder", "_left")
-
-    def __init__(self, decoder: Decoder, clean: Callable[[ProviderError], ProviderError]) -> None:
-        self._decoder = decoder
-        self._clean = clean
-        self._left = MAX_STREAM
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._decoder.usage
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._decoder.finish_reason
-
-    @property
-    def output_characters(self) -> int:
-        return self._decoder.output_characters
-
-    @property
-    def done(self) -> bool:
-        return self._decoder.done
-
-    @property
-    def next_call(self) -> Call | None:
-        """What a Continued decoder still has to ask; None for every other one."""
-        return getattr(self._decoder, "next_call", None)
-
-    def feed(self, data: bytes) -> Sequence[Frame]:
-        self._left -= len(data)
-        if self._left < 0:
-            raise ProviderError(
-                Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024)
-            )
-        try:
-            return self._decoder.feed(data)
-        except ProviderError as error:
-            raise self._clean(error) from None
-        except MISSHAPEN as problem:
-            raise self._clean(_misshapen(problem)) from None
-
-    def finish(self) -> Sequence[Frame]:
-        return self._read(self._decoder.finish)
-
-    def answered(self, reply: Reply) -> Sequence[Frame]:
-        """Hands a Continued decoder the reply to its next_call."""
-        decoder: Continued = self._decoder  # type: ignore[assignment]  # one that had a next_call
-        return self._read(lambda: decoder.answered(reply))
-
-    def _read(self, read: Callable[[], Sequence[Frame]]) -> Sequence[Frame]:
-        try:
-            return read()
-        except ProviderError as error:
-            raise self._clean(error) from None
-        except MISSHAPEN as problem:
-            raise self._clean(_misshapen(problem)) from None
 
 
 def _once(call: Call) -> Generator[Call, Reply, Reply]:
@@ -354,8 +212,10 @@ def _once(call: Call) -> Generator[Call, Reply, Reply]:
 def exchange_for(
     provider: Provider, request: Request, access: Access, facts: ModelFacts
 ) -> Callable[[], Exchange]:
-    """What Steps takes as `make`. Raises CannotExpress where the provider does not offer the
-    operation.
+    """Return the `make` argument of Steps.
+
+    Raises:
+        CannotExpress: The provider does not offer the operation.
     """
     make = provider.operations.get(request.operation)
     if make is None:
@@ -363,47 +223,3 @@ def exchange_for(
             f"{provider.slug} does not offer {request.operation.value}.", param="model"
         )
     return lambda: make(provider, request, access, facts)
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
-_PART = 8  # characters of a key in a row that count as the key
-
-
-def clean(text: str, secrets: Sequence[str] = ()) -> str:
-    """A provider's text made fit to be shown: no key, no control characters, at most about 300
-    characters.
-
-    The key is looked for as it is, URL-encoded and in base64, and any eight of its characters in a
-    row.
-    """
-    text = text[: 20 * SHOWN_CHARACTERS]
-    for secret in secrets:
-        text = _without(text, secret)
-    text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + "…"
-
-
-def _without(text: str, secret: str) -> str:
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    for form in {secret, quote(secret, safe=""), encoded}:
-        text = text.replace(form, "[key]")
-    if len(secret) < _PART:
-        return text
-    found = [False] * len(text)
-    for start in range(len(secret) - _PART + 1):
-        part = secret[start : start + _PART]
-        at = text.find(part)
-        while at >= 0:
-            found[at : at + _PART] = [True] * _PART
-            at = text.find(part, at + 1)
-    return _masked(text, found)
-
-
-def _masked(text: str, found: Sequence[bool]) -> str:
-    pieces: list[str] = []
-    for index, character in enumerate(text):
-        if not found[index]:
-            pieces.append(character)
-        elif index == 0 or not found[index - 1]:
-            pieces.append("[key]")
-    return "".join(pieces)

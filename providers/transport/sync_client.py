@@ -1,6 +1,4 @@
-"""The synchronous transport, for checks, imports and commands. `perform` is the seam that tests
-replace.
-"""
+"""The synchronous transport, for checks, imports and commands. Tests replace `perform`."""
 
 from __future__ import annotations
 
@@ -24,14 +22,19 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from providers.declaration.spec import Call, Provider, Reply
 from providers.failures.reasons import Reason
-from providers.transport import egress
-from providers.transport.steps import RETRIES, Done, Pause, Steps, TransportFailure
+from providers.transport import egress, failures
+from providers.transport.failures import TransportFailure
+from providers.transport.limits import (
+    IDENTITY,
+    READ_SIZE,
+    RETRIES,
+    SYNC_POOLS,
+    UNDO_SECONDS,
+    USER_AGENT,
+)
+from providers.transport.steps import Done, Pause, Steps
 
 R = TypeVar("R")
-
-MAX_SESSIONS = 64
-PIECE = 64 * 1024  # bytes read at once
-UNDO_SECONDS = 5.0  # for ending at the provider what was given up here
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +48,18 @@ def perform(
     deadline: float,
     retries: int = RETRIES,
 ) -> R:
-    """Runs one exchange to its end and returns the wire's result.
+    """Run one exchange to its end and return the wire's result.
 
-    make: starts the exchange. pool_key: tenant and credential; connections are never shared beyond
-    it. secrets: opened key texts, which no error will show. deadline: on time.monotonic(). retries:
-    how often a call is repeated at most. Raises ProviderError.
+    Args:
+        make: Starts the exchange.
+        provider: Maps the error replies.
+        pool_key: Tenant and credential; connections are shared only within it.
+        secrets: Opened keys, removed from every error.
+        deadline: On time.monotonic(), in seconds.
+        retries: Most repeated calls in the whole exchange.
+
+    Raises:
+        ProviderError: The exchange failed.
     """
     steps = Steps(make, errors=provider.errors, secrets=secrets, retries=retries, deadline=deadline)
     try:
@@ -75,37 +85,39 @@ def _drive(steps: Steps[R], pool_key: str, deadline: float) -> R:
 
 
 def _undo(steps: Steps[Any], pool_key: str) -> None:
-    """Ends what goes on at the provider for an exchange that was given up; that it could not be
-    ended is only logged.
-    """
+    """Cancel an abandoned exchange's work at the provider; log a failure to do so."""
     if steps.undo is None:
         return
     try:
         send(steps.undo, pool_key=pool_key, deadline=time.monotonic() + UNDO_SECONDS)
     except TransportFailure as failure:
-        logger.warning("work given up could not be ended at the provider: %s", failure)
+        logger.warning("Could not cancel abandoned work at the provider: %s", failure)
 
 
 def send(call: Call, *, pool_key: str, deadline: float) -> Reply:
-    """Makes one call and reads its whole answer. Raises TransportFailure."""
+    """Make one call and read its whole reply.
+
+    Raises:
+        TransportFailure: No complete reply arrived.
+    """
     if call.stream:
-        raise ValueError("Streams are made by the gateway's transport.")
+        raise ValueError("Streams are opened only by the gateway's transport.")
     egress.check_url(call.url, allow=_allow(), tenant_typed=True)
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TransportFailure("timeout", Reason("no_time_left"), sent=False)
+        raise failures.no_time_left()
     with _Watch(left) as watch:
         try:
             return _exchange(call, pool_key, left, watch)
-        except TransportFailure:  # first: a refused address is a ValueError too
+        except TransportFailure:  # comes first: a refused address is also a ValueError
             raise
         except (
             requests.RequestException,
             urllib3.exceptions.HTTPError,
             OSError,
             ValueError,
-        ) as problem:
-            raise _failure_of(problem, watch) from None
+        ) as error:
+            raise _failure_of(error, watch) from None
 
 
 def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
@@ -113,7 +125,7 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
         call.method,
         call.url,
         data=call.body,
-        headers={"User-Agent": "modelkeep", **call.headers, "Accept-Encoding": "identity"},
+        headers={"User-Agent": USER_AGENT, **call.headers, "Accept-Encoding": "identity"},
         stream=True,
         allow_redirects=False,
         timeout=(
@@ -123,50 +135,42 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
     )
     with response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-            raise TransportFailure("encoding", Reason("encoding"), sent=True)
+        if headers.get("content-encoding", "").lower() not in IDENTITY:
+            raise failures.sent("encoding")
         body = _read(response, headers, watch, call.limit)
     return Reply(response.status_code, headers, body)
 
 
 def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, limit: int) -> bytes:
-    """The body, undecoded, up to the cap."""
-    too_large = TransportFailure(
-        "too_large", Reason("too_long", most=limit // (1024 * 1024)), sent=True
-    )
+    """Read the raw body, up to `limit` bytes."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
-        raise too_large
+        raise failures.too_large(limit)
     body = bytearray()
-    while piece := response.raw.read(PIECE, decode_content=False):
+    while piece := response.raw.read(READ_SIZE, decode_content=False):
         body += piece
         if len(body) > limit:
-            raise too_large
-    if watch.expired:  # a cut connection without a length looks like the end of the body
+            raise failures.too_large(limit)
+    if watch.expired:  # without a length, a closed connection looks like the end of the body
         raise OSError
     return bytes(body)
 
 
-def _failure_of(problem: Exception, watch: _Watch) -> TransportFailure:
-    """In our words: the texts of HTTP libraries hold header values."""
-    if watch.expired or (watch.sent and _is_timeout(problem)):
+def _failure_of(error: Exception, watch: _Watch) -> TransportFailure:
+    """Describe a failure of requests or urllib3 in our own words."""
+    is_timeout = _is_timeout(error)
+    if watch.expired or (watch.sent and is_timeout):
         return TransportFailure("timeout", Reason("timeout"), sent=watch.sent)
     if watch.sent:
-        return TransportFailure("broken", Reason("broken"), sent=True)
-    if isinstance(problem, requests.exceptions.SSLError):
-        return TransportFailure("tls", Reason("tls"), sent=False)
-    return (
-        _too_slow()
-        if _is_timeout(problem)
-        else TransportFailure("connect", Reason("connect"), sent=False)
-    )
+        return failures.sent("broken")
+    if isinstance(error, requests.exceptions.SSLError):
+        return failures.not_sent("tls")
+    return failures.not_sent("connect_timeout" if is_timeout else "connect")
 
 
-def _is_timeout(problem: Exception) -> bool:
+def _is_timeout(error: Exception) -> bool:
     kinds = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    return isinstance(problem, kinds) or any(
-        isinstance(argument, kinds) for argument in problem.args
-    )
+    return isinstance(error, kinds) or any(isinstance(argument, kinds) for argument in error.args)
 
 
 def _allow() -> frozenset[str]:
@@ -174,16 +178,18 @@ def _allow() -> frozenset[str]:
 
 
 class _Watch:
-    """Cuts the connection when the total time is over, whatever keeps dripping in; knows whether
-    anything was sent.
+    """Close the connection when the time for the call is over, even while data keeps arriving.
+
+    Attributes:
+        expired: Whether the time is over.
+        sent: Whether any part of the request was sent.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.ends = time.monotonic() + seconds
         self.expired = False
         self.sent = False
-        # Kept here: http.client lets go of it once the head of an answer that ends with its
-        # connection is read.
+        # http.client drops its own reference after the headers of a reply that ends when the
+        # connection is closed.
         self.sock: Any = None
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
@@ -211,7 +217,7 @@ _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
-    """A socket to an address that was looked up once and checked."""
+    """Connect to an address that was resolved once and checked."""
     host, port = connection._dns_host, connection.port
     timeout = (
         connection.timeout
@@ -219,11 +225,11 @@ def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
         else settings.MODELKEEP_CONNECT_TIMEOUT
     )
     ends = time.monotonic() + timeout
-    where = egress.origin(f"{scheme}://{_bracket(host)}:{port}")
-    answers = egress.resolve_checked(
-        host, port, origin=where, allow=_allow(), look_up=_look_up_within(timeout)
+    origin = egress.origin(f"{scheme}://{_bracket(host)}:{port}")
+    infos = egress.resolve_checked(
+        host, port, origin=origin, allow=_allow(), look_up=_look_up_within(timeout)
     )
-    for family, kind, protocol, _name, address in answers:
+    for family, kind, protocol, _name, address in infos:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(max(0.05, ends - time.monotonic()))
@@ -234,15 +240,7 @@ def _connect(connection: HTTPConnection, scheme: str) -> socket.socket:
             continue
         sock.settimeout(timeout)
         return sock
-    raise (
-        _too_slow()
-        if time.monotonic() >= ends
-        else TransportFailure("connect", Reason("connect"), sent=False)
-    )
-
-
-def _too_slow() -> TransportFailure:
-    return TransportFailure("connect_timeout", Reason("connect_timeout"), sent=False)
+    raise failures.not_sent("connect_timeout" if time.monotonic() >= ends else "connect")
 
 
 def _bracket(host: str) -> str:
@@ -250,31 +248,31 @@ def _bracket(host: str) -> str:
 
 
 def _look_up_within(seconds: float) -> Callable[..., Sequence[Any]]:
-    """getaddrinfo with a limit of time: it has none of its own, so it runs beside in a thread."""
+    """Return getaddrinfo with a time limit: it has none of its own, so it runs in a thread."""
 
     def look_up(*arguments: Any) -> Sequence[Any]:
-        answers: queue.SimpleQueue[Sequence[Any] | OSError] = queue.SimpleQueue()
+        results: queue.SimpleQueue[Sequence[Any] | OSError] = queue.SimpleQueue()
 
-        def ask() -> None:
+        def resolve() -> None:
             try:
-                answers.put(socket.getaddrinfo(*arguments))
+                results.put(socket.getaddrinfo(*arguments))
             except (OSError, UnicodeError):
-                answers.put(OSError())
+                results.put(OSError())
 
-        threading.Thread(target=ask, daemon=True).start()
+        threading.Thread(target=resolve, daemon=True).start()
         try:
-            found = answers.get(timeout=seconds)
+            result = results.get(timeout=seconds)
         except queue.Empty:
-            raise _too_slow() from None
-        if isinstance(found, OSError):
-            raise found
-        return found
+            raise failures.not_sent("connect_timeout") from None
+        if isinstance(result, OSError):
+            raise result
+        return result
 
     return look_up
 
 
 class _Watched(HTTPConnection):
-    """A connection of urllib3 that registers with the watch of the call under way."""
+    """A urllib3 connection that registers with the watch of the current call."""
 
     def send(self, data: Any) -> None:
         watch = _watch.get()
@@ -314,13 +312,14 @@ _lock = threading.Lock()
 
 
 def _session(pool_key: str) -> requests.Session:
-    """The session of one tenant and credential; the one that rested longest is closed when there
-    are many.
+    """Return the session of one tenant and credential.
+
+    Above SYNC_POOLS sessions, the least recently used one is closed.
     """
     with _lock:
         session = _sessions.pop(pool_key, None) or _new_session()
         _sessions[pool_key] = session
-        if len(_sessions) > MAX_SESSIONS:
+        if len(_sessions) > SYNC_POOLS:
             _sessions.popitem(last=False)[1].close()
     return session
 
@@ -337,7 +336,7 @@ def _new_session() -> requests.Session:
 
 
 def close_sessions() -> None:
-    """Closes every kept connection."""
+    """Close all sessions and their connections."""
     with _lock:
         while _sessions:
             _sessions.popitem()[1].close()

@@ -135,7 +135,7 @@ def _(walk: Walk) -> None:
     walk.open(f"{HOSTING}setup/")
     walk.fill(values__base_url="https://127.0.0.1/v1", model="gpt")
     walk.press("Check and save")
-    walk.says("has an address that is not public.")
+    walk.says("does not have a public address.")
 
 
 @function("setup", "a key without money: saved, and said")

@@ -12,7 +12,8 @@ from yarl import URL
 
 from config.asgi import application
 from providers.declaration.spec import Call
-from providers.transport import async_client, steps
+from providers.transport import async_pool, steps
+from providers.transport.steps import Pause
 from providers.wire import tokens
 
 __all__ = ["application"]
@@ -25,10 +26,10 @@ def _led_aside(text: str, allow: frozenset[str]) -> tuple[URL, str]:
     return URL(f"{_PLAYBACK}/{scheme}/{rest}", encoded=True), _PLAYBACK
 
 
-def _short(seconds: float, call: Call) -> async_client.Pause:
-    return async_client.Pause(min(seconds, 0.01), call)
+def _short(seconds: float, call: Call) -> Pause:
+    return Pause(min(seconds, 0.01), call)
 
 
-async_client._checked = _led_aside
+async_pool.checked_url = _led_aside
 steps.Pause = _short  # type: ignore[assignment, misc]
 tokens.KEPT = 0  # a case tells all of its calls, also those that fetch what is kept afterwards

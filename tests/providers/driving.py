@@ -20,7 +20,8 @@ from providers.declaration.spec import (
     Request,
     Usage,
 )
-from providers.transport.steps import Done, Guarded, Pause, Steps, exchange_for
+from providers.transport.guarded import Guarded
+from providers.transport.steps import Done, Pause, Steps, exchange_for
 from tests.fakes.framing import at_once
 
 Cut = Callable[[bytes], Sequence[bytes]]

@@ -43,7 +43,7 @@ def test_sentences_of_before_are_read_and_written_back(
 ) -> None:
     assert read.detail_of(sentence) == detail
     assert read.sentence_of(detail) == sentence
-    assert FailureDetail.read(detail).in_words(str) == sentence
+    assert FailureDetail.from_json(detail).describe(str) == sentence
 
 
 def test_our_own_words_are_those_of_the_product() -> None:
@@ -62,15 +62,15 @@ def test_our_own_words_are_those_of_the_product() -> None:
 )
 def test_what_is_stored_is_what_is_read(error: ProviderError) -> None:
     detail = FailureDetail.of(error)
-    assert FailureDetail.read(detail.stored()) == detail
+    assert FailureDetail.from_json(detail.to_json()) == detail
 
 
 def test_the_reader_gets_our_words_in_their_language_and_the_providers_as_they_are() -> None:
     ours = FailureDetail(reason=Reason("timeout"), status=504)
     theirs = FailureDetail("Incorrect API key.", status=401)
     with translation.override("zh-hans"):
-        assert ours.in_words(translation.gettext) == "供应商未及时响应。（504）"
-        assert theirs.in_words(translation.gettext) == "Incorrect API key. (401)"
+        assert ours.describe(translation.gettext) == "供应商未及时响应。（504）"
+        assert theirs.describe(translation.gettext) == "Incorrect API key. (401)"
 
 
 def test_a_reason_without_words_fails_at_once_and_a_stored_one_is_left_out() -> None:
@@ -78,7 +78,10 @@ def test_a_reason_without_words_fails_at_once_and_a_stored_one_is_left_out() -> 
         Reason("no_such_reason")
     with pytest.raises(KeyError):
         Reason("not_public")
-    assert FailureDetail.read({"reason": {"code": "no_such_reason"}, "status": 500}).codes == "500"
+    assert (
+        FailureDetail.from_json({"reason": {"code": "no_such_reason"}, "status": 500}).codes
+        == "500"
+    )
 
 
 def test_our_own_words_are_reasons_wherever_a_provider_fails() -> None:
@@ -106,7 +109,7 @@ def holds_words(node: ast.AST) -> bool:
 def test_a_key_among_the_values_is_not_kept() -> None:
     reason = Reason("no_demo_model", model="sk-secret")
     assert str(reason.cleaned(lambda text: text.replace("sk-secret", "[key]"))) == (
-        "The demonstration has no model [key] for this."
+        "The demo provider has no model [key] for this."
     )
 
 

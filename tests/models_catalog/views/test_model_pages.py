@@ -342,13 +342,13 @@ def test_refused_addresses_are_said_in_the_readers_language() -> None:
         with pytest.raises(egress.Refused) as refused:
             egress.check_url(url, allow=[], tenant_typed=True)
         reason = refused.value.reason
-        said = reason.in_words(translated)
+        said = reason.describe(translated)
         assert said == " ".join(f"<{part}>" for part in str(reason).split(" The ", 1)).replace(
             "> <", "> <The "
         )
     with translation.override("zh-hans"):
-        assert "MODELKEEP_EGRESS_ALLOW" in reason.in_words(translation.gettext)
-        assert "name of a local network" not in reason.in_words(translation.gettext)
+        assert "MODELKEEP_EGRESS_ALLOW" in reason.describe(translation.gettext)
+        assert "name of a local network" not in reason.describe(translation.gettext)
 
 
 # ----------------------------------------------------------------------------------- default models

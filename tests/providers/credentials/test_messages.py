@@ -18,7 +18,7 @@ from providers.declaration.spec import Reply
 from providers.failures.reasons import Reason
 from providers.models import CredentialState, ProviderCredential
 from providers.transport import sync_client as provider_client
-from providers.transport.steps import TransportFailure
+from providers.transport.failures import TransportFailure
 from quotas.models import CreditPool
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories

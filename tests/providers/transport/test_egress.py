@@ -21,7 +21,7 @@ from providers.transport.egress import (
     normalise_base_url,
     resolve_checked,
 )
-from providers.transport.steps import TransportFailure
+from providers.transport.failures import TransportFailure
 
 ALLOW = frozenset({"http://127.0.0.1:9001", "http://models.lan:8000"})
 

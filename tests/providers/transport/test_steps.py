@@ -20,16 +20,10 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
-from providers.transport.steps import (
-    Done,
-    FailureKind,
-    Guarded,
-    Pause,
-    Steps,
-    TransportFailure,
-    clean,
-    exchange_for,
-)
+from providers.transport.failures import FailureKind, TransportFailure
+from providers.transport.guarded import Guarded
+from providers.transport.redaction import clean
+from providers.transport.steps import Done, Pause, Steps, exchange_for
 from providers.wire.openai.errors import openai_errors
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4"

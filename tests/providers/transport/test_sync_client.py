@@ -13,7 +13,9 @@ from providers.declaration import registry
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Access, Call, ModelFacts, Operation, Request
 from providers.transport import sync_client
-from providers.transport.steps import TransportFailure, exchange_for
+from providers.transport.failures import TransportFailure
+from providers.transport.limits import SYNC_POOLS
+from providers.transport.steps import exchange_for
 from tests.fakes.provider import TEXT, FakeProvider
 
 KEY = "sk-client-0123456789abcdef"
@@ -254,7 +256,7 @@ def test_streams_are_not_its_business(fake_provider: FakeProvider) -> None:
 
 
 def test_sessions_are_few() -> None:
-    for number in range(sync_client.MAX_SESSIONS + 5):
+    for number in range(SYNC_POOLS + 5):
         sync_client._session(f"t:{number}")
-    assert len(sync_client._sessions) == sync_client.MAX_SESSIONS
+    assert len(sync_client._sessions) == SYNC_POOLS
     assert sync_client._session("t:9") is sync_client._session("t:9")

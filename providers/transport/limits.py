@@ -1,0 +1,20 @@
+"""Limits that both transports share. Times are in seconds, sizes in bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RETRIES: Final = 2  # repeats of a call over a whole exchange
+LONGEST_PAUSE: Final = 8.0  # after a longer wait, another target is the better choice
+FIRST_PAUSE: Final = 0.25  # before the first repeated connect; doubles each time
+UNDO_SECONDS: Final = 10.0  # to cancel abandoned work at the provider
+MAX_STREAM: Final = 64 * 1024 * 1024  # of one streamed body
+READ_SIZE: Final = 64 * 1024  # per read from a socket
+SYNC_POOLS: Final = 64  # one per credential; each may hold several connections
+ASYNC_POOLS: Final = 512  # one per credential and origin
+# How long a connection may stay idle. Small model servers such as uvicorn close theirs after five
+# seconds, and a request must not run into that.
+KEEP_ALIVE: Final = {"https": 15.0, "http": 4.0}
+# Values of Content-Encoding that mean the body is not compressed.
+IDENTITY: Final = frozenset({"", "identity"})
+USER_AGENT: Final = "modelkeep"
