@@ -256,8 +256,7 @@ class CallRecord(TenantOwned):
         return self.request_id
 
 
-# -- sums that were made already
-# --------------------------------------------------------------------------------------
+# -- sums that were made already -------------------------------------------------------------------
 
 
 class Span(models.IntegerChoices):

@@ -209,8 +209,7 @@ class Gateway:
         self._touched[key_id] = now
         self._service.note(self._service.store.touch(key_id))
 
-    # -- calls
-    # ----------------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------
 
     async def _call(self, exchange: _Exchange, principal: Principal, operation: Operation) -> None:
         inquiry = await _read_inquiry(exchange, principal, operation)
@@ -250,8 +249,7 @@ class Gateway:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    # -- models
-    # ----------------------------------------------------------------------------------------------
+    # -- models ------------------------------------------------------------------------------------
 
     async def _models(self, exchange: _Exchange, principal: Principal) -> None:
         entries = await self._service.routes.entries(principal)

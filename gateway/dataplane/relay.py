@@ -93,8 +93,7 @@ class Relay:
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
 
-    # -- attempts
-    # ----------------------------------------------------------------------------------------------
+    # -- attempts ----------------------------------------------------------------------------------
 
     async def _first_answer(self, call: Call, route: Route) -> CompleteResponse | StreamingResponse:
         failure: Refusal | None = None
@@ -205,8 +204,7 @@ class Relay:
             raise
         return frames
 
-    # -- answers
-    # ----------------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------
 
     async def _whole(self, call: Call, answer: Answer) -> CompleteResponse:
         assert call.target is not None
@@ -275,8 +273,7 @@ class Relay:
             call, call.record(status, http_status, code, finish_reason=finish_reason, **measured)
         )
 
-    # -- ends
-    # ----------------------------------------------------------------------------------------------
+    # -- ends --------------------------------------------------------------------------------------
 
     async def _finish(
         self, call: Call, record: Record, *, voided: bool = False, reason: str = ""
@@ -337,8 +334,7 @@ class Relay:
         except Exception:
             logger.exception("The end of call %s could not be written", call.inquiry.request_id)
 
-    # -- notes
-    # ----------------------------------------------------------------------------------------------
+    # -- notes -------------------------------------------------------------------------------------
 
     def _note_failure(self, call: Call, source: Source, error: ProviderError) -> None:
         if not source.is_trial:

@@ -23,8 +23,7 @@ from quotas.models import CallRecord
 from quotas.usage.presentation import source_name
 from tenants.admin.csv import as_csv
 
-# -- the ledger
-# --------------------------------------------------------------------------------------------------
+# -- the ledger ------------------------------------------------------------------------------------
 
 
 SOURCE = coded("source", gettext_lazy("served by"), source_name)

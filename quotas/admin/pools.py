@@ -27,8 +27,7 @@ from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.models import Tenant
 
-# -- filters
-# --------------------------------------------------------------------------------------------------
+# -- filters ---------------------------------------------------------------------------------------
 
 COUNTED = (
     ("reported", gettext_lazy("reported")),
@@ -57,8 +56,7 @@ def _providers_of_plans() -> list[tuple[str, str]]:
 ProviderNameFilter = choice_filter("provider", gettext_lazy("provider"), _providers_of_plans)
 
 
-# -- credits
-# --------------------------------------------------------------------------------------------------
+# -- credits ---------------------------------------------------------------------------------------
 
 
 class GrantForm(forms.Form):

@@ -23,8 +23,7 @@ def _run(steps: Steps[R]) -> R:
         return run(steps, _execute)
 
 
-# -- one call
-# --------------------------------------------------------------------------------------------------
+# -- one call --------------------------------------------------------------------------------------
 
 
 def hold(request: HoldRequest, *, now: datetime | None = None) -> HoldResult:
@@ -58,8 +57,7 @@ def record_call(record: Record) -> bool:
     return _run(records.record_call(record, dialect()))
 
 
-# -- calls that nobody finished
-# ---------------------------------------------------------------------------------------
+# -- calls that nobody finished --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

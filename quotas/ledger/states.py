@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 
 EXPIRY_MARGIN_SECONDS = 60  # a hold expires this long after the call's total deadline
 
-# -- what goes in and comes out
-# ---------------------------------------------------------------------------------------
+# -- what goes in and comes out --------------------------------------------------------------------
 
 
 class HoldState(StrEnum):

@@ -48,8 +48,7 @@ class PlanAccess(NamedTuple):
         return f"PlanAccess(********, {self.base_url!r})"
 
 
-# -- plans
-# --------------------------------------------------------------------------------------------------
+# -- plans -----------------------------------------------------------------------------------------
 
 
 def create_plan(
@@ -172,8 +171,7 @@ def _bump_all() -> None:
     Tenant.objects.filter(is_system=False).update(config_version=F("config_version") + 1)
 
 
-# -- the operator's credential
-# ----------------------------------------------------------------------------------------
+# -- the operator's credential ---------------------------------------------------------------------
 
 
 def set_plan_credential(*, actor: Actor, plan: TrialPlan, values: Mapping[str, str]) -> TrialPlan:
@@ -238,8 +236,7 @@ def open_plan_credential(*, plan_id: int, purpose: str = "call") -> PlanAccess:
     return PlanAccess(values, plan.base_url)
 
 
-# -- credits
-# --------------------------------------------------------------------------------------------------
+# -- credits ---------------------------------------------------------------------------------------
 
 
 def give_pools(tenant: Tenant) -> None:

@@ -21,8 +21,7 @@ from quotas.usage.totals import Standing
 FORECAST_DAYS = 7  # a trial's pace is that of so many days
 
 
-# -- trials
-# --------------------------------------------------------------------------------------------------
+# -- trials ----------------------------------------------------------------------------------------
 
 
 class Level(StrEnum):

@@ -122,8 +122,7 @@ def _cost_change(now: SummaryRow, before: SummaryRow) -> str:
     return change(now.costs[0].amount, before.costs[0].amount)
 
 
-# -- lines of a breakdown
-# ---------------------------------------------------------------------------------------------
+# -- lines of a breakdown --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +183,7 @@ def _filters(by: str, key: str) -> dict[str, str]:
     return {by: key} if by in ("provider", "app_key") and key else {}
 
 
-# -- one call
-# --------------------------------------------------------------------------------------------------
+# -- one call --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,8 +234,7 @@ def _folded(
     return rows
 
 
-# -- all figures of the page
-# ------------------------------------------------------------------------------------------
+# -- all figures of the page -----------------------------------------------------------------------
 
 BREAKDOWNS: Final = ("model", "provider", "app_key", "member", "source", "error_code")
 _ALL_GROUPS: Final = (

@@ -102,8 +102,7 @@ class Routes:
         for key in [key for key, (expires, _entries) in self._lists.items() if expires < now]:
             del self._lists[key]
 
-    # -- what calls tell of credentials
-    # -------------------------------------------------------------------------------
+    # -- what calls tell of credentials ------------------------------------------------------------
 
     def note_failure(
         self, tenant_id: UUID, source: Source, error: ProviderError
@@ -143,8 +142,7 @@ class Routes:
             lambda: health.note_success(tenant_id=tenant_id, credential_id=credential_id)
         )
 
-    # -- in a thread
-    # ----------------------------------------------------------------------------------------------
+    # -- in a thread -------------------------------------------------------------------------------
 
     def _load(self, principal: Principal, name: str | None, operation: Operation) -> Route:
         tenant_id = principal.tenant_id

@@ -87,8 +87,7 @@ class SQLiteDatabase:
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
 
-    # -- in the thread
-    # ----------------------------------------------------------------------------------------------
+    # -- in the thread -----------------------------------------------------------------------------
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None

@@ -73,8 +73,7 @@ def usage_json(usage: Usage) -> dict[str, int]:
     }
 
 
-# -- chat and completions
-# ---------------------------------------------------------------------------------------------
+# -- chat and completions --------------------------------------------------------------------------
 
 
 def echo(text: str, limit: Any) -> tuple[str, str]:
@@ -167,8 +166,7 @@ class EchoDecoder:
         return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
 
 
-# -- vectors, sounds, orders and judgements
-# ---------------------------------------------------------------------------
+# -- vectors, sounds, orders and judgements --------------------------------------------------------
 
 
 def texts_in(request: Request, name: str) -> list[str]:

@@ -97,8 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
         holds = sorted(self.models[number].holds.items())
         return holds[pick % len(holds)] if holds else ("a", None)
 
-    # -- steps
-    # ----------------------------------------------------------------------------------------------
+    # -- steps -------------------------------------------------------------------------------------
 
     @rule(
         number=POOLS,
@@ -247,8 +246,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with pytest.raises(UnknownHold):
             services.settle(hold_id=known.id, record=record_for(foreign))
 
-    # -- comparison
-    # ----------------------------------------------------------------------------------------------
+    # -- comparison --------------------------------------------------------------------------------
 
     @invariant()
     def rows_agree(self) -> None:

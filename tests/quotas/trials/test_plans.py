@@ -53,8 +53,7 @@ def use(pool: CreditPool, credits: int, key: str = "k1") -> None:
     services.settle(hold_id=hold.hold_id, record=record_for(pool.tenant))
 
 
-# -- seed
-# --------------------------------------------------------------------------------------------------
+# -- seed ------------------------------------------------------------------------------------------
 
 
 def test_the_two_plans_of_a_new_installation_are_there_and_off() -> None:
@@ -73,8 +72,7 @@ def test_the_two_plans_of_a_new_installation_are_there_and_off() -> None:
     }
 
 
-# -- pools
-# --------------------------------------------------------------------------------------------------
+# -- pools -----------------------------------------------------------------------------------------
 
 
 def test_switching_on_gives_every_workspace_its_credits_once(
@@ -178,8 +176,7 @@ def test_two_plans_of_one_name_are_refused(plan: TrialPlan) -> None:
         )
 
 
-# -- grants
-# --------------------------------------------------------------------------------------------------
+# -- grants ----------------------------------------------------------------------------------------
 
 
 def test_a_grant_changes_the_limit_and_is_in_the_audit_trail(
@@ -219,8 +216,7 @@ def test_grants_need_an_amount_and_a_reason(
     assert Grant.objects.count() == 1
 
 
-# -- the operator's credential
-# ----------------------------------------------------------------------------------------
+# -- the operator's credential ---------------------------------------------------------------------
 
 
 def test_the_credential_is_sealed_for_the_operators_row_and_opens_again(plan: TrialPlan) -> None:
@@ -270,8 +266,7 @@ def test_a_new_credential_tells_every_workspace_s_routes(plan: TrialPlan, tenant
     assert Tenant.objects.get(pk=tenant.pk).config_version > before
 
 
-# -- commands
-# --------------------------------------------------------------------------------------------------
+# -- commands --------------------------------------------------------------------------------------
 
 
 def run(*args: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -390,8 +385,7 @@ def test_reap_holds_says_what_it_did(tenant: Tenant, capsys: pytest.CaptureFixtu
     assert run("reap_holds", "--json", capsys=capsys) == '{"voided": 0, "settled": 0}\n'
 
 
-# -- what workspaces see
-# ----------------------------------------------------------------------------------------------
+# -- what workspaces see ---------------------------------------------------------------------------
 
 
 def test_trials_of_one_workspace_only_in_one_query(

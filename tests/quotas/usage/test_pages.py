@@ -57,8 +57,7 @@ def rows(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
 
 
-# -- figures
-# --------------------------------------------------------------------------------------------------
+# -- figures ---------------------------------------------------------------------------------------
 
 
 def test_figures_are_compared_with_the_period_before(
@@ -225,8 +224,7 @@ def test_the_chart_reads_well() -> None:
     assert [nice(value) for value in (0, 1, 3, 10, 11, 501)] == [1, 1, 5, 10, 20, 1000]
 
 
-# -- the log and one call
-# ---------------------------------------------------------------------------------------------
+# -- the log and one call --------------------------------------------------------------------------
 
 
 def test_the_log_is_filtered_by_everything_it_shows(
@@ -412,8 +410,7 @@ def test_another_workspaces_call_is_not_there(
         assert walk.browser(stranger).get(f"/t/globex/usage/{path}").status_code == 404
 
 
-# -- CSV
-# --------------------------------------------------------------------------------------------------
+# -- CSV -------------------------------------------------------------------------------------------
 
 
 def test_the_csv_of_calls_is_whole_harmless_and_audited(

@@ -242,8 +242,7 @@ def compare_rollups() -> None:
         assert found == CallRecord.objects.filter(time__lt=end).count()
 
 
-# -- notes of what came late
-# ------------------------------------------------------------------------------------------
+# -- notes of what came late -----------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -373,8 +372,7 @@ def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
         assert sum(UsageRollup.objects.filter(span=1).values_list("calls", flat=True)) == 180
 
 
-# -- the histogram
-# --------------------------------------------------------------------------------------------------
+# -- the histogram ---------------------------------------------------------------------------------
 
 
 def bucket(milliseconds: int) -> int:
