@@ -96,7 +96,9 @@ def fit_version(
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """The name of a deployment says nothing: its base model does, and what the first answer says."""
+    """The name of a deployment says nothing: its base model does, and what the first answer
+    says.
+    """
     model = model_of(request.model, access)
     ask = chat_or_responses(
         chat=CHAT,

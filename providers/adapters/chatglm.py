@@ -36,7 +36,7 @@ from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.dialects import chatglm as old
 from providers.wire.dialects.zhipu import CODES, fit_hosted, hosted_transcription
 from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, listed, rows_of
@@ -111,7 +111,7 @@ def fit_served(body: dict[str, Any]) -> None:
     model's own template.
     """
     if body.get("stream"):
-        ask_for_usage(body)
+        request_usage(body)
     if body.get("reasoning_effort") == "none":
         del body["reasoning_effort"]
         body["chat_template_kwargs"] = {

@@ -86,7 +86,9 @@ def is_endpoint(provider: Provider, access: Access) -> bool:
 
 
 def at_root(provider: Provider, access: Access) -> Access:
-    """The same account at the server's root: people type its address with or without OpenAI's /v1."""
+    """The same account at the server's root: people type its address with or without OpenAI's
+    /v1.
+    """
     return replace(access, base_url=re.sub(r"/v1$", "", base_of(provider, access)))
 
 
@@ -121,7 +123,9 @@ def unless_unknown(exchange: Exchange, other: Exchange) -> Exchange:
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """What many providers behind the router, and the servers of endpoints, know of OpenAI's format."""
+    """What many providers behind the router, and the servers of endpoints, know of OpenAI's
+    format.
+    """
     is_endpoint(provider, access)
     use_max_tokens(body)
     use_system_role(body)
@@ -273,7 +277,9 @@ def ranking(provider: Provider, request: Request, access: Access, facts: ModelFa
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: asks who the token is, and whether it may make calls. A relay is asked for its models."""
+    """Free: asks who the token is, and whether it may make calls. A relay is asked for its
+    models.
+    """
     if base_of(provider, access) != ROUTER:
         rows_of((yield get(url_of(provider, access, "/models"), auth(access))))
         return

@@ -35,7 +35,7 @@ from providers.wire.dialects.minimax import (
     vectors_of,
 )
 from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
 from providers.wire.openai.embeddings import embedding_body as checked_body
 from providers.wire.openai.model_list import list_models, positive, rows_of
@@ -66,7 +66,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     legacy = facts.values.get("route") == "legacy"
     body = neutral_body(request, facts)
     if request.stream:
-        ask_for_usage(body)
+        request_usage(body)
     fit(body, facts, legacy=legacy)
     url = url_of(provider, access, "/text/chatcompletion_v2" if legacy else "/chat/completions")
     reply = yield post_json(url, auth(access), body, stream=request.stream)

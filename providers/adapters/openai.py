@@ -52,7 +52,9 @@ _TYPES: tuple[tuple[str, ModelType | None], ...] = (
 
 
 def guess_type(model: str) -> ModelType | None:
-    """The list says nothing of types: https://platform.openai.com/docs/api-reference/models/list."""
+    """The list says nothing of types:
+    https://platform.openai.com/docs/api-reference/models/list.
+    """
     return next((kind for pattern, kind in _TYPES if re.search(pattern, model)), None)
 
 

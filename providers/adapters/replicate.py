@@ -1,4 +1,4 @@
-"""Replicate (https://replicate.com/docs/reference/http): predictions of models that others publish."""
+"""Replicate: predictions by published models (https://replicate.com/docs/reference/http)."""
 
 from __future__ import annotations
 
@@ -35,19 +35,8 @@ from providers.wire.neutral import fixed_size
 from providers.wire.openai.embeddings import check_count, joined, texts_of
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.stream import ReadyAnswer
-from providers.wire.replicate.inputs import (
-    Shape,
-    audio_input,
-    chat_input,
-    check_fits,
-    check_transcription,
-    embedding_inputs,
-    refuse,
-    shape_from,
-    shape_text,
-    transcript,
-    vectors_of,
-)
+from providers.wire.replicate.chat import chat_input, refuse_unsupported
+from providers.wire.replicate.embeddings import embedding_inputs, vectors_of
 from providers.wire.replicate.predictions import (
     ENDED,
     WAIT,
@@ -61,20 +50,19 @@ from providers.wire.replicate.predictions import (
     stream_call,
     usage_of,
 )
+from providers.wire.replicate.schema import Shape, check_fits, shape_from, shape_text
+from providers.wire.replicate.transcription import audio_input, check_transcription, transcript
 from providers.wire.tokens import fetched_token, forget_token
 
 KEY_URL = "https://replicate.com/account/api-tokens"
 KEY_FIELD = "replicate_api_token"
 VERSION_FIELD = "model_version"
-SHAPE_LIVES = 3600.0  # seconds in which a new latest version may go unnoticed
-UNDESCRIBED = frozenset(
-    {403, 404, 405}
-)  # a relay may have no such route; the prediction's own answer decides then
-LARGEST_DATA_URI = 256 * 1024  # characters; what is larger becomes a file that lives for a day
-NOT_FINISHED = 202  # the wait was over first
-REFUSED = frozenset(
-    {422, 503}
-)  # answers to a start that are never repeated: it might be paid twice
+SHAPE_SECONDS = 3600.0  # a new latest version may go unnoticed this long
+# A relay may not offer the model's description; then the prediction itself decides.
+NO_DESCRIPTION = frozenset({403, 404, 405})
+LARGEST_DATA_URI = 256 * 1024  # characters; larger inputs become files, which are kept for a day
+NOT_FINISHED = 202  # the wait ended before the prediction did
+REFUSED = frozenset({422, 503})  # never start a prediction again after these: it may be paid twice
 
 auth = bearer(KEY_FIELD)
 
@@ -83,13 +71,18 @@ auth = bearer(KEY_FIELD)
 
 
 def name_and_version(model: str, access: Access) -> tuple[str, str]:
-    """`owner/name` and the version that was chosen, by its own field or behind a colon; "" for the
-    latest. Raises CannotExpress.
+    """Split a model's name into `owner/name` and the version, from its own field or after a colon.
+
+    Returns:
+        The name, and the version, which is "" for the latest.
+
+    Raises:
+        CannotExpress: if the name does not have the form owner/name.
     """
     name, _colon, typed = model.partition(":")
     owner, _slash, rest = name.partition("/")
     if not owner or not rest or "/" in rest:
-        raise CannotExpress("A model at Replicate is named owner/name.", param="model")
+        raise CannotExpress("At Replicate, a model's name has the form owner/name.", param="model")
     version = access.model_values.get(VERSION_FIELD, "").strip() or typed
     return name, version.rpartition(":")[2]
 
@@ -119,22 +112,23 @@ def _shape_key(provider: Provider, access: Access, model: str) -> tuple[str, ...
 
 
 def shape_of(provider: Provider, access: Access, model: str) -> Generator[Call, Reply, Shape]:
-    """What the model takes, asked for once an hour and kept like a fetched token: bound to the
-    account that may see it.
+    """Return the model's shape, fetched once an hour and cached like a token.
+
+    The cache key includes the API token: the model may be private.
     """
     version = name_and_version(model, access)[1]
 
     def read(reply: Reply) -> tuple[str, float]:
-        return shape_text(reply, version), SHAPE_LIVES if reply.status < 300 else 0.0
+        return shape_text(reply, version), SHAPE_SECONDS if reply.status < 300 else 0.0
 
-    ask = description(provider, access, model, accept=UNDESCRIBED)
-    return shape_from((yield from fetched_token(_shape_key(provider, access, model), ask, read)))
+    call = description(provider, access, model, accept=NO_DESCRIPTION)
+    return shape_from((yield from fetched_token(_shape_key(provider, access, model), call, read)))
 
 
 # Predictions
 
 
-def started(
+def start(
     provider: Provider,
     access: Access,
     model: str,
@@ -143,8 +137,9 @@ def started(
     *,
     stream: bool = False,
 ) -> Generator[Call, Reply, tuple[Prediction, bool]]:
-    """Creates a prediction; whether it was waited for to its end. It is not repeated unless it was
-    throttled: each one is paid for.
+    """Create a prediction, and tell whether the reply came after it was over.
+
+    Each prediction is paid for, so it is repeated only if it was throttled.
     """
     body: dict[str, Any] = {"input": inputs}
     url = f"{model_url(provider, access, model)}/predictions"
@@ -156,9 +151,8 @@ def started(
     call.accept = REFUSED
     reply = yield call
     if reply.status in REFUSED:
-        forget_token(
-            _shape_key(provider, access, model)
-        )  # perhaps the model takes something else by now
+        # The model's inputs may have changed.
+        forget_token(_shape_key(provider, access, model))
         raise error_or(reply, provider)
     return read_object(reply), not stream and reply.status != NOT_FINISHED
 
@@ -166,8 +160,12 @@ def started(
 def run(
     provider: Provider, access: Access, model: str, shape: Shape, inputs: Mapping[str, Any]
 ) -> Generator[Call, Reply, Prediction]:
-    """A prediction from its start to its end. Raises ProviderError where it failed."""
-    prediction, waited = yield from started(provider, access, model, shape, inputs)
+    """Run a prediction from start to end.
+
+    Raises:
+        ProviderError: if it failed.
+    """
+    prediction, waited = yield from start(provider, access, model, shape, inputs)
     if prediction.get("status") in ENDED:
         raise_if_failed(prediction)
         return prediction
@@ -176,23 +174,23 @@ def run(
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    refuse(request.body)
+    refuse_unsupported(request.body)
     shape = yield from shape_of(provider, access, request.model)
     inputs = chat_input(request, shape)
     yield from replace_large(provider, access, inputs)
     if request.stream:
-        return (yield from streamed(provider, request, access, shape, inputs))
+        return (yield from start_stream(provider, request, access, shape, inputs))
     prediction = yield from run(provider, access, request.model, shape, inputs)
     return chat_answer(prediction, request.model)
 
 
-def streamed(
+def start_stream(
     provider: Provider, request: Request, access: Access, shape: Shape, inputs: Mapping[str, Any]
 ) -> Generator[Call, Reply, Answer | Decoder]:
-    """By the prediction's event stream; by looking again and again where it has none, or none that
-    may be opened.
+    """Stream a prediction from its event stream, or by polling if there is none that may be
+    opened.
     """
-    prediction, _waited = yield from started(
+    prediction, _waited = yield from start(
         provider, access, request.model, shape, inputs, stream=True
     )
     raise_if_failed(prediction)
@@ -229,7 +227,7 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
     shape = yield from shape_of(provider, access, request.model)
     inputs = audio_input(request, shape, "")
     name = next(iter(inputs))
-    inputs[name] = yield from address_of(provider, access, request.upload)
+    inputs[name] = yield from input_url(provider, access, request.upload)
     prediction = yield from run(provider, access, request.model, shape, inputs)
     return transcript(prediction.get("output"), request)
 
@@ -237,9 +235,10 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
 # Files
 
 
-def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[Call, Reply, str]:
-    """An address for a model's input: a data URI, or that of a file that is stored first.
-    https://replicate.com/docs/topics/predictions/input-files
+def input_url(provider: Provider, access: Access, upload: Upload) -> Generator[Call, Reply, str]:
+    """Return the URL of a model's input: a data URI, or the URL of a file stored first.
+
+    See https://replicate.com/docs/topics/predictions/input-files
     """
     kind = upload.content_type.split(";", 1)[0].strip() or "application/octet-stream"
     if len(upload.data) * 4 / 3 + len(kind) + 16 <= LARGEST_DATA_URI:
@@ -248,10 +247,10 @@ def address_of(provider: Provider, access: Access, upload: Upload) -> Generator[
     headers = {**auth(access), "Content-Type": content_type, "Accept": "application/json"}
     stored = read_object((yield Call("POST", url_of(provider, access, "/files"), headers, body)))
     urls = stored.get("urls")
-    address = urls.get("get") if isinstance(urls, dict) else None
-    if not isinstance(address, str):
+    url = urls.get("get") if isinstance(urls, dict) else None
+    if not isinstance(url, str):
         raise ProviderError(Failure.ERROR, Reason("no_file"), status=200)
-    return address
+    return url
 
 
 _DATA_URI = re.compile(r"data:([\w.+/-]+);base64,")
@@ -260,18 +259,16 @@ _DATA_URI = re.compile(r"data:([\w.+/-]+);base64,")
 def replace_large(
     provider: Provider, access: Access, inputs: dict[str, Any]
 ) -> Generator[Call, Reply, None]:
-    """Stores images that are too large for a data URI, in place."""
+    """Store images that are too large for a data URI, and put their URLs in place."""
     for name, value in inputs.items():
-        found = value if isinstance(value, list) else [value]
-        if any(_is_large(one) for one in found):
-            kept = []
-            for one in found:
-                kept.append(
-                    (yield from address_of(provider, access, _decoded(one)))
-                    if _is_large(one)
-                    else one
-                )
-            inputs[name] = kept if isinstance(value, list) else kept[0]
+        items = value if isinstance(value, list) else [value]
+        if any(map(_is_large, items)):
+            urls = []
+            for item in items:
+                if _is_large(item):
+                    item = yield from input_url(provider, access, _decoded(item))
+                urls.append(item)
+            inputs[name] = urls if isinstance(value, list) else urls[0]
 
 
 def _is_large(value: Any) -> bool:
@@ -299,15 +296,16 @@ def _decoded(uri: str) -> Upload:
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: whose token it is."""
+    """Read the token's account, which is free."""
     account = read_object((yield get(url_of(provider, access, "/account"), auth(access))))
     if not isinstance(account.get("username"), str):
         raise ProviderError(Failure.NOT_AN_API, Reason("not_replicate"), status=200)
 
 
 def check_model(provider: Provider, access: Access, model: str, kind: ModelType) -> CheckExchange:
-    """Free: whether the model is there, and its schema is one of such a model. A prediction would
-    cost, and may boot for minutes.
+    """Check that the model exists and its schema fits the type, which is free.
+
+    A prediction would cost money, and may take minutes to boot.
     """
     version = name_and_version(model, access)[1]
     reply = yield description(provider, access, model)
@@ -332,7 +330,7 @@ PROVIDER = Provider(
     kind=Kind.HOSTING,
     order=5,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
-    description=_("Models that others publish, run by the second or by the token."),
+    description=_("Models published by others, billed by the second or by the token."),
     key_url=KEY_URL,
     model_label=_("Model (owner/name)"),
     docs_url="https://replicate.com/docs/reference/http",
@@ -354,7 +352,7 @@ PROVIDER = Provider(
             _("Version"),
             required=False,
             help_text=_(
-                "64 characters, from the model's page. Leave empty for the latest one, and for "
+                "64 characters, from the model's page. Leave it empty for the latest version and for "
                 "official models."
             ),
         ),

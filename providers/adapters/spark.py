@@ -139,7 +139,9 @@ def rename_limit(body: dict[str, Any], model: str, facts: ModelFacts) -> None:
 
 
 def plain_text(message: Any) -> Any:
-    """The message with its text as one string. Raises CannotExpress for pictures, sound and files."""
+    """The message with its text as one string. Raises CannotExpress for pictures, sound and
+    files.
+    """
     if not isinstance(message, dict):
         return message
     parts = message.get("content")

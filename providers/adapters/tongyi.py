@@ -30,7 +30,7 @@ from providers.wire.chat_answers import answer_of
 from providers.wire.collected import collected_answer
 from providers.wire.dialects.dashscope import dashscope_errors, ranking_of_output, rerank_body, tidy
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import list_models, rows_of
 from providers.wire.openai.stream import stream_of
@@ -107,7 +107,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         refuse_audio_output(body)
         body["stream"] = True
     if body.get("stream"):
-        ask_for_usage(body)
+        request_usage(body)
     reply = yield post_json(
         url_of(provider, access, "/chat/completions", version=COMPATIBLE),
         auth(access),

@@ -31,7 +31,7 @@ from providers.failures.reasons import Reason
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.http import get, json_or_none, post_json, read_object, url_of
 from providers.wire.neutral import refuse_several_choices
-from providers.wire.openai.chat import ask_for_usage, neutral_body
+from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import rows_of
@@ -75,7 +75,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         return (yield from v1.chat(provider, request, access, facts))
     body = neutral_body(request, facts)
     if request.stream:
-        ask_for_usage(body)
+        request_usage(body)
     fit(body, facts)
     reply = yield post_json(
         url_of(provider, access, "/chat/completions", version=VERSION),

@@ -1,4 +1,6 @@
-"""Reading chat answers in OpenAI's shape: choices, usage, sizes; completing what servers leave out."""
+"""Reading chat answers in OpenAI's shape: choices, usage, sizes; completing what servers
+leave out.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ NO_ROUTE = frozenset({404, 405})  # statuses of servers that do not have this en
 
 
 def bearer(name: str) -> Auth:
-    """Credential -> `Authorization: Bearer`, with no header at all where the field was left empty."""
+    """Credential -> `Authorization: Bearer`, with no header at all where the field was left
+    empty.
+    """
 
     def auth(access: Access) -> dict[str, str]:
         key = access.model_values.get(name) or access.values.get(name, "")

@@ -69,7 +69,9 @@ def rerank(
     build: Build | None = None,
     read: Read | None = None,
 ) -> MakeExchange:
-    """A MakeExchange for rerank. build, read: for providers whose body or answer has another shape."""
+    """A MakeExchange for rerank. build, read: for providers whose body or answer has another
+    shape.
+    """
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts

@@ -145,7 +145,9 @@ def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None)
 
 
 class ThinkTagDecoder(ChatDecoder):
-    """Reads every chunk until the first choice is past its reasoning, then relays like its parent."""
+    """Reads every chunk until the first choice is past its reasoning, then relays like its
+    parent.
+    """
 
     __slots__ = ("_inner", "_last", "_splitters")
 

@@ -194,7 +194,9 @@ class MessageDecoder(EventStream):
         return orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
 
     def _note_usage(self, usage: Any) -> None:
-        """message_start knows the input, message_delta the output; the later figure is the whole."""
+        """message_start knows the input, message_delta the output; the later figure is the
+        whole.
+        """
         if isinstance(usage, dict):
             self._reported |= {name: value for name, value in usage.items() if value is not None}
             self.usage = usage_of(self._reported)[0] or self.usage

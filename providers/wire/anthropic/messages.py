@@ -237,7 +237,9 @@ def schema_of(given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with `additionalProperties` wherever it left them open: without it, it is refused."""
+    """The schema with `additionalProperties` wherever it left them open: without it, it is
+    refused.
+    """
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):

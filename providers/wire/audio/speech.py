@@ -133,7 +133,9 @@ def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
 
 
 def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """The decoder of a body that was left open, also for servers that answer with the audio itself."""
+    """The decoder of a body that was left open, also for servers that answer with the audio
+    itself.
+    """
     return (
         SpeechDecoder(errors)
         if media_type(reply) == "text/event-stream"

@@ -172,7 +172,9 @@ def _form_text(name: str, value: Any) -> str:
 
 
 def transcript_answer(reply: Reply, response_format: str) -> Answer:
-    """The answer in the form that was asked for. Raises ProviderError where it is something else."""
+    """The answer in the form that was asked for. Raises ProviderError where it is something
+    else.
+    """
     if response_format in TEXT_TYPES:
         return _text_answer(reply, response_format)
     body = read_object(reply)

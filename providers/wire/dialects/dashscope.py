@@ -115,7 +115,9 @@ def rerank_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
 
 
 def ranking_of_output(answer: Any) -> Ranking:
-    """The native answer: `output.results` and `request_id` stand where others have results and id."""
+    """The native answer: `output.results` and `request_id` stand where others have results
+    and id.
+    """
     output = answer.get("output") if isinstance(answer, dict) else None
     return ranking_of(
         {**output, "usage": answer.get("usage"), "id": answer.get("request_id")}

@@ -87,7 +87,9 @@ def audio_type(upload: Upload) -> str:
 
 
 def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
-    """The audio as the body itself, or inside JSON where times are asked for. Raises CannotExpress."""
+    """The audio as the body itself, or inside JSON where times are asked for. Raises
+    CannotExpress.
+    """
     upload, wanted = upload_of(request), request.body.get("response_format") or "json"
     if request.stream:
         raise CannotExpress(

@@ -316,7 +316,9 @@ def errors(reply: Reply) -> ProviderError | None:
 
 
 def _meaning(status: int, code: str, kind: str, message: str) -> Failure:
-    """By code, then by type, then by status; "invalid params" says by its text only what is wrong."""
+    """By code, then by type, then by status; "invalid params" says by its text only what is
+    wrong.
+    """
     if code in ("", "2013"):
         if _CONTEXT.search(message):
             return Failure.CONTEXT_LENGTH

@@ -1,5 +1,5 @@
-"""OpenAI's chat completions, which are the neutral form themselves: passed through, changed only
-where they must be.
+"""OpenAI's chat completions, which are the neutral form: passed through, changed only where
+needed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from providers.wire.think_tags import thinking_stream_of, tidy_thinking
 # Changes a fresh shallow copy of the body before it is sent.
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
-REPLAY_FIELDS = frozenset(
-    {"provider_blocks"}
-)  # of messages; what another format needs to go on with its own answers
+# Fields of messages that other formats need to continue their own answers.
+REPLAY_FIELDS = frozenset({"provider_blocks"})
 
 
 def openai_chat(
@@ -39,11 +38,14 @@ def openai_chat(
     usage_option: bool = True,
     think_tags: bool = False,
 ) -> MakeExchange:
-    """A MakeExchange for chat.
+    """Make the exchange for chat.
 
-    adjust: the provider's quirks of requests. tidy: of answers; asked for chunks that are more than
-    plain text, with tidy_all for every one. usage_option: ask for usage in streams by
-    `stream_options`. think_tags: models may leave their reasoning inside the text.
+    Args:
+        adjust: fits requests to the provider.
+        tidy: repairs the provider's answers, and chunks that are more than plain text.
+        tidy_all: whether to call `tidy` for every chunk.
+        usage_option: whether to request usage in streams by `stream_options`.
+        think_tags: whether models may leave their reasoning inside the text.
     """
 
     def exchange(
@@ -79,18 +81,19 @@ def adjusted_body(
     adjust: Adjust | None,
     usage_option: bool,
 ) -> dict[str, Any]:
-    """The body that is sent, with the provider's quirks."""
+    """Build the body to send, fitted to the provider."""
     body = neutral_body(request, facts)
     if request.stream and usage_option:
-        ask_for_usage(body)
+        request_usage(body)
     if adjust is not None:
         adjust(body, provider, access, facts)
     return body
 
 
 def neutral_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
-    """A copy of the request's body that may be changed at its top level, without what the model
-    does not take.
+    """Copy the request's body without parameters that the model does not accept.
+
+    The copy may be changed at its top level.
     """
     body = {**request.body, "model": request.model}
     if request.stream:
@@ -104,13 +107,13 @@ def neutral_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
     return body
 
 
-def ask_for_usage(body: dict[str, Any]) -> None:
+def request_usage(body: dict[str, Any]) -> None:
     body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
 
 
 def drop_unsupported(body: dict[str, Any], facts: ModelFacts) -> None:
-    """Takes out the parameters that the model's facts call unsupported: sent, they would fail the
-    whole call.
+    """Remove the parameters that the model's facts call unsupported, which would fail the whole
+    call.
     """
     thinks = body.get("reasoning_effort") != "none"
     for name, rule in facts.parameters.items():
@@ -123,9 +126,7 @@ def drop_unsupported(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def without_fields(messages: Any, names: frozenset[str]) -> Any:
-    """The messages without some fields: a conversation may have begun at a provider of another
-    format.
-    """
+    """Copy the messages without some fields: another format may have started the conversation."""
     if not isinstance(messages, list) or not any(
         isinstance(message, dict) and not names.isdisjoint(message) for message in messages
     ):

@@ -1,6 +1,4 @@
-"""OpenAI's legacy completions (a prompt goes on): passed through, whole and streamed, with all
-their old fields.
-"""
+"""OpenAI's legacy completions, which continue a prompt: passed through with all their fields."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ from providers.wire.http import (
 from providers.wire.openai.chat import Adjust, adjusted_body
 from providers.wire.openai.stream import ChatDecoder, ReadyAnswer, WholeBody
 
-KIND = "text_completion"  # of whole answers and of chunks alike
+KIND = "text_completion"  # `object` of whole answers and of chunks
 
 
 def openai_completions(
@@ -49,10 +47,12 @@ def openai_completions(
     tidy: Tidy | None = None,
     usage_option: bool = True,
 ) -> MakeExchange:
-    """A MakeExchange for completions.
+    """Make the exchange for completions.
 
-    adjust: the provider's quirks of requests, tidy: of answers. usage_option: ask for usage in
-    streams by `stream_options`.
+    Args:
+        adjust: fits requests to the provider.
+        tidy: repairs the provider's answers.
+        usage_option: whether to request usage in streams by `stream_options`.
     """
 
     def exchange(
@@ -75,7 +75,11 @@ def openai_completions(
 
 
 def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
-    """A whole answer. Raises ProviderError where the body is no completion."""
+    """Convert a whole answer.
+
+    Raises:
+        ProviderError: if the body is not a completion.
+    """
     choices = choices_of(body)
     if not choices or not isinstance(choices[0].get("text"), str):
         raise ProviderError(Failure.ERROR, Reason("no_text"), status=200)
@@ -89,8 +93,10 @@ def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
 
 
 def completion_stream(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises
-    ProviderError for a web page.
+    """Return the decoder of an open body, also for servers that do not stream.
+
+    Raises:
+        ProviderError: if the body is a web page.
     """
     kind = media_type(reply)
     if is_web_page(reply):
@@ -108,7 +114,7 @@ def _length(choice: dict[str, Any]) -> int:
 
 
 class CompletionDecoder(ChatDecoder):
-    """Relays `text_completion` chunks."""
+    """Relay `text_completion` chunks."""
 
     __slots__ = ()
     kind = KIND

@@ -1,6 +1,4 @@
-"""OpenAI's embeddings, passed through: vectors in the order of the input, long lists in batches the
-provider takes.
-"""
+"""OpenAI's embeddings: vectors in the order of the input, long lists in batches."""
 
 from __future__ import annotations
 
@@ -26,9 +24,8 @@ from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.neutral import fixed_size
 from providers.wire.openai.chat import drop_unsupported
 
-MAX_VECTORS = (
-    64 * 1024 * 1024
-)  # bytes of one answer: 2048 vectors of 3072 numbers are 34 MB in base64
+# Bytes of one answer: 2048 vectors of 3072 numbers take 34 MB in base64.
+MAX_VECTORS = 64 * 1024 * 1024
 # A vector as numbers, or in base64 (float32, little-endian).
 Vector = Sequence[float] | str
 
@@ -41,10 +38,11 @@ def openai_embeddings(
     adjust: Callable[[dict[str, Any]], None] | None = None,
     max_inputs: int | None = None,
 ) -> MakeExchange:
-    """A MakeExchange for embeddings.
+    """Make the exchange for embeddings.
 
-    adjust: changes a shallow copy of the body. max_inputs: how many the provider takes at once
-    where the model's facts do not say; more of them become several requests, None is without limit.
+    Args:
+        adjust: changes a shallow copy of the body.
+        max_inputs: inputs per request if the model's facts do not say; None for no limit.
     """
 
     def exchange(
@@ -70,8 +68,10 @@ def openai_embeddings(
 
 
 def embedding_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
-    """A copy of the request's body without what the model does not take. Raises CannotExpress for a
-    size it cannot give.
+    """Copy the request's body without parameters that the model does not accept.
+
+    Raises:
+        CannotExpress: if the model cannot return vectors of the requested size.
     """
     body = {**request.body, "model": request.model}
     body.pop("stream", None)
@@ -84,45 +84,53 @@ def embedding_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
     return body
 
 
-def batches(given: Any, size: int | None) -> list[Any]:
-    """An `input` as several that hold at most `size` each. One text, and one list of token numbers,
-    stay what they are.
+def batches(inputs: Any, size: int | None) -> list[Any]:
+    """Split an `input` into lists of at most `size`; a text or a list of token numbers stays
+    whole.
     """
     if (
         size is None
-        or not isinstance(given, list)
-        or len(given) <= size
-        or isinstance(given[0], int)
+        or not isinstance(inputs, list)
+        or len(inputs) <= size
+        or isinstance(inputs[0], int)
     ):
-        return [given]
-    return [given[start : start + size] for start in range(0, len(given), size)]
+        return [inputs]
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
 
 
 def texts_of(request: Request) -> list[str]:
-    """The inputs as texts, for providers that take nothing else. Raises CannotExpress for token
-    numbers.
+    """Return the inputs as texts, for providers that accept nothing else.
+
+    Raises:
+        CannotExpress: if the inputs are not texts.
     """
-    given = request.body.get("input")
-    texts = [given] if isinstance(given, str) else given
+    value = request.body.get("input")
+    texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise CannotExpress(
-            "This provider embeds texts: input must be a text or a list of texts.", param="input"
+            "This provider embeds only texts: input must be a text or a list of texts.",
+            param="input",
         )
     return texts
 
 
-def check_count(found: int, given: Any) -> None:
-    """Raises ProviderError unless there is one vector for each input: none may be taken for
-    another's.
+def check_count(count: int, inputs: Any) -> None:
+    """Check that there is one vector per input, so that none is attributed to another input.
+
+    Raises:
+        ProviderError: if the counts differ.
     """
-    if found != (
-        len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
-    ):
+    is_batch = isinstance(inputs, list) and inputs and not isinstance(inputs[0], int)
+    if count != (len(inputs) if is_batch else 1):
         raise ProviderError(Failure.ERROR, Reason("too_few_embeddings"), status=200)
 
 
 def embedding_answer(body: dict[str, Any]) -> Answer:
-    """Raises ProviderError where the body holds no vectors."""
+    """Convert the answer, sorted by index.
+
+    Raises:
+        ProviderError: if the body contains no vectors.
+    """
     data = body.get("data")
     if (
         not isinstance(data, list)
@@ -136,14 +144,14 @@ def embedding_answer(body: dict[str, Any]) -> Answer:
 
 
 def merged(answers: Sequence[Answer], request: Request) -> Answer:
-    """The answers of all batches as one, counted through, the usage summed, in the encoding that
-    was asked for.
+    """Merge the batches' answers: number the vectors, sum the usage, apply the requested
+    encoding.
     """
     bodies = [answer.body or {} for answer in answers]
     rows = [row for body in bodies for row in body["data"]]
-    wanted = request.body.get("encoding_format")
+    encoding = request.body.get("encoding_format")
     for number, row in enumerate(rows):
-        row["embedding"] = encoded(row["embedding"], wanted)
+        row["embedding"] = encoded(row["embedding"], encoding)
         if len(answers) > 1:
             row["index"] = number
     if len(answers) == 1:
@@ -155,17 +163,22 @@ def merged(answers: Sequence[Answer], request: Request) -> Answer:
 
 
 def joined(parts: Sequence[tuple[Sequence[Vector], int | None]], request: Request) -> Answer:
-    """An answer in the neutral form out of (vectors, tokens or None) of each batch. Raises
-    ProviderError for a vector too few.
+    """Build the neutral answer from batches.
+
+    Args:
+        parts: vectors and tokens (None if not reported) of each batch.
+
+    Raises:
+        ProviderError: if a vector is missing.
     """
-    vectors = [vector for found, _tokens in parts for vector in found if vector]
+    vectors = [vector for batch, _tokens in parts for vector in batch if vector]
     check_count(len(vectors), request.body.get("input"))
-    wanted = request.body.get("encoding_format")
+    encoding = request.body.get("encoding_format")
     data = [
-        {"object": "embedding", "index": number, "embedding": encoded(one, wanted)}
-        for number, one in enumerate(vectors)
+        {"object": "embedding", "index": number, "embedding": encoded(vector, encoding)}
+        for number, vector in enumerate(vectors)
     ]
-    tokens = _sum([tokens for _found, tokens in parts])
+    tokens = _sum([tokens for _batch, tokens in parts])
     body: dict[str, Any] = {"object": "list", "data": data, "model": request.model}
     if tokens is None:
         return Answer(body)
@@ -175,19 +188,23 @@ def joined(parts: Sequence[tuple[Sequence[Vector], int | None]], request: Reques
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
-    """None where one batch was not counted: half a sum would pass for the whole."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
+    """Sum the counts, or return None if one is missing: a partial sum would look complete."""
+    reported = [count for count in counts if count is not None]
+    return sum(reported) if reported and len(reported) == len(counts) else None
 
 
-def encoded(vector: Vector, wanted: Any) -> Vector:
-    """A vector as the client asked for it, whatever the server made of encoding_format. Raises
-    ProviderError for what is none.
+def encoded(vector: Vector, encoding: Any) -> Vector:
+    """Encode a vector as the client requested, whatever encoding the server used.
+
+    Raises:
+        ProviderError: if the vector is malformed.
     """
     try:
-        if wanted == "base64" and not isinstance(vector, str):
+        if encoding == "base64" and not isinstance(vector, str):
             return packed(vector)
-        return unpacked(vector) if wanted in (None, "float") and isinstance(vector, str) else vector
+        return (
+            unpacked(vector) if encoding in (None, "float") and isinstance(vector, str) else vector
+        )
     except (struct.error, OverflowError, ValueError, TypeError):
         raise ProviderError(Failure.ERROR, Reason("embeddings_unreadable"), status=200) from None
 

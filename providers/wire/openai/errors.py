@@ -1,6 +1,4 @@
-"""Errors in OpenAI's shape, which many servers speak: by code first, by type second, by status
-last.
-"""
+"""Errors in OpenAI's form, which many servers use: by code, then type, then status."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from providers.declaration.spec import ErrorMap, Reply
 from providers.failures.reasons import Reason
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 
-# https://platform.openai.com/docs/guides/error-codes, and what the compatible servers made of it.
+# https://platform.openai.com/docs/guides/error-codes, and codes of compatible servers.
 OPENAI_CODES: dict[str, Failure] = {
     "invalid_api_key": Failure.AUTH,
     "invalid_authentication": Failure.AUTH,
@@ -40,8 +38,7 @@ OPENAI_CODES: dict[str, Failure] = {
     "server_overloaded": Failure.OVERLOADED,
     "engine_overloaded": Failure.OVERLOADED,
 }
-# Texts that say more than code and status do. Servers that copy the format often leave the code
-# empty.
+# Texts that say more than code and status: compatible servers often leave the code empty.
 _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
     (
         re.compile(
@@ -64,8 +61,9 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
 
 
 def error_object(body: Any) -> dict[str, Any] | None:
-    """The error inside a body: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat form, FastAPI's
-    `detail`.
+    """Return the error inside a body.
+
+    Forms: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat object, FastAPI's `detail`.
     """
     if not isinstance(body, dict):
         return None
@@ -92,7 +90,7 @@ def text_of(error: Mapping[str, Any], name: str) -> str:
 def failure_of(
     status: int, code: str, kind: str, message: str, codes: Mapping[str, Failure]
 ) -> Failure:
-    """Meaning of one error; a text may overrule only the vague codes."""
+    """Classify an error; its text overrules only vague codes."""
     for pattern, statuses, failure in _TEXTS:
         if (
             status in statuses
@@ -100,21 +98,23 @@ def failure_of(
             and codes.get(code) in (None, Failure.RATE_LIMIT)
         ):
             return failure
-    known = (
+    by_code = (
         codes.get(kind)
         if codes.get(kind) is Failure.NO_FUNDS
         else codes.get(code) or codes.get(kind)
     )
-    if known is not None:
-        return known
+    if by_code is not None:
+        return by_code
     return failure_of_status(status) if status >= 400 else Failure.ERROR
 
 
 def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
-    """An ErrorMap for servers that answer in OpenAI's form. codes: the provider's own ones, which
-    win.
+    """Make an ErrorMap for servers that report errors in OpenAI's form.
+
+    Args:
+        codes: the provider's own codes, which take precedence.
     """
-    known = {**OPENAI_CODES, **(codes or {})}
+    all_codes = {**OPENAI_CODES, **(codes or {})}
 
     def errors(reply: Reply) -> ProviderError | None:
         error = error_object(json_or_none(reply.body))
@@ -125,7 +125,7 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
             text_of(error, "type"),
             text_of(error, "message"),
         )
-        failure = failure_of(reply.status, code, kind, message, known)
+        failure = failure_of(reply.status, code, kind, message, all_codes)
         return ProviderError(
             failure,
             message or Reason("http_status", status=reply.status),

@@ -1,4 +1,4 @@
-"""`GET /models` in OpenAI's shape: as a list, and as the free check of a key."""
+"""`GET /models` in OpenAI's form: to list models, and as a free check of a key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ Guess = Callable[[str], ModelType | None]
 
 
 def rows_of(reply: Reply) -> list[dict[str, Any]]:
-    """The rows of a list. Raises ProviderError NOT_AN_API where the answer is none."""
+    """Return the rows of a list.
+
+    Raises:
+        ProviderError: NOT_AN_API if the answer is not a list.
+    """
     body = json_or_none(reply.body)
     rows = body.get("data") if isinstance(body, dict) else None
     if not isinstance(rows, list):
@@ -61,7 +65,9 @@ def listed(row: dict[str, Any], guess: Guess) -> ListedModel | None:
 def list_models(
     *, auth: Auth, guess: Guess, version: str = "/v1"
 ) -> Callable[[Provider, Access], ListExchange]:
-    """models of the types we offer; the others (images, video, realtime) are left out."""
+    """Make the exchange that lists models of the supported types; others (images, video) are left
+    out.
+    """
 
     def exchange(provider: Provider, access: Access) -> ListExchange:
         reply = yield get(url_of(provider, access, "/models", version=version), auth(access))
@@ -74,7 +80,7 @@ def list_models(
 def check_by_list(
     *, auth: Auth, version: str = "/v1"
 ) -> Callable[[Provider, Access], Generator[Call, Reply, None]]:
-    """A key that may read the list of models is good."""
+    """Make the exchange that checks a key by listing the models."""
 
     def exchange(provider: Provider, access: Access) -> Generator[Call, Reply, None]:
         reply = yield get(url_of(provider, access, "/models", version=version), auth(access))
@@ -84,7 +90,7 @@ def check_by_list(
 
 
 def error_or(reply: Reply, provider: Provider) -> ProviderError:
-    """The provider's error in an accepted answer."""
+    """Return the provider's error in a reply whose status was accepted."""
     return provider.errors(reply) or ProviderError(
         Failure.ERROR, Reason("http_status", status=reply.status), status=reply.status
     )

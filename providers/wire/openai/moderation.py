@@ -1,4 +1,4 @@
-"""OpenAI's moderations: texts (or texts and pictures) in, one judgement each out; passed through."""
+"""OpenAI's moderations: texts or images in, one judgement for each out; passed through."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from providers.wire.http import Auth, post_json, read_object, url_of
 def openai_moderations(
     *, auth: Auth, path: str = "/moderations", version: str = "/v1"
 ) -> MakeExchange:
-    """A MakeExchange for moderations."""
+    """Make the exchange for moderations."""
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
@@ -37,8 +37,10 @@ def openai_moderations(
 
 
 def moderation_answer(body: dict[str, Any], model: str) -> Answer:
-    """The answer, with what a server left out of its head. Raises ProviderError where the body
-    holds no judgement.
+    """Convert the answer, and fill in the head if the server left it out.
+
+    Raises:
+        ProviderError: if the body contains no judgement.
     """
     results = body.get("results")
     if (

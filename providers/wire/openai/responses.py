@@ -1,10 +1,10 @@
-"""Neutral chat requests to OpenAI's Responses format
+"""Chat by OpenAI's Responses API
 (https://developers.openai.com/api/reference/resources/responses).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from providers.declaration.errors import CannotExpress
@@ -31,14 +31,13 @@ from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.responses_decoding import ResponseDecoder, WholeResponse, answer_of
+from providers.wire.openai.responses_input import Item, input_of
 
-Item = dict[str, Any]
-
-MIN_OUTPUT_TOKENS = 16  # the least that max_output_tokens may say
+MIN_OUTPUT_TOKENS = 16  # lowest allowed max_output_tokens
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
-# What is called the same in both formats.
-SAME = (
+# Parameters with the same name in both formats.
+SHARED = (
     "metadata",
     "moderation",
     "parallel_tool_calls",
@@ -52,9 +51,9 @@ SAME = (
     "top_p",
     "user",
 )
-# What Responses has no word for, with the values that change nothing. `seed` and `prediction`
-# promise nothing: they are left out.
-NO_WORD: dict[str, tuple[Any, ...]] = {
+# Parameters that Responses lacks, with the values that have no effect. `seed` and `prediction`
+# are only hints: they are dropped.
+UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "stop": ("", []),
     "logit_bias": ({},),
@@ -66,7 +65,7 @@ NO_WORD: dict[str, tuple[Any, ...]] = {
 
 
 def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v1") -> MakeExchange:
-    """A MakeExchange for chat: asked and answered in Responses, which clients do not see."""
+    """Make the exchange for chats that use the Responses API; clients see chat completions."""
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
@@ -95,10 +94,10 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
 
 
 def repair(body: dict[str, Any], reply: Reply) -> bool:
-    """Takes out what only some accounts may send; True where something was there to take out.
+    """Remove what only some accounts may send, and tell whether anything was removed.
 
-    Summaries are for verified organizations; encrypted reasoning can be read by the account that
-    made it only, and the turn before may have been answered by another one.
+    Summaries are for verified organizations. Encrypted reasoning is readable only by the account
+    that created it, and another one may have answered the previous turn.
     """
     error = error_object(json_or_none(reply.body)) or {}
     if error.get("param") == "reasoning.summary" and "summary" in body.get("reasoning", {}):
@@ -107,106 +106,106 @@ def repair(body: dict[str, Any], reply: Reply) -> bool:
         }
         return True
     if error.get("code") == "invalid_encrypted_content":
-        kept = [item for item in body["input"] if item.get("type") != "reasoning"]
-        changed = len(kept) < len(body["input"])
-        body["input"] = kept
+        others = [item for item in body["input"] if item.get("type") != "reasoning"]
+        changed = len(others) < len(body["input"])
+        body["input"] = others
         return changed
     return False
 
 
 def response_request(request: Request, facts: ModelFacts) -> dict[str, Any]:
-    """The body of a Responses request. Raises CannotExpress for what the format has no word for."""
-    given = dict(request.body)
-    drop_unsupported(given, facts)
-    refuse_what_has_no_word(given)
-    # Nothing is kept at the provider: what the next turn needs travels in the message's
-    # provider_blocks.
+    """Build the body of a Responses request.
+
+    Raises:
+        CannotExpress: if the format does not support the request.
+    """
+    chat = dict(request.body)
+    drop_unsupported(chat, facts)
+    refuse_unsupported(chat)
+    # Store nothing at the provider: the message's provider_blocks carry what the next turn needs.
     body: dict[str, Any] = {
         "model": request.model,
-        "input": input_of(messages_of(given)),
+        "input": input_of(messages_of(chat)),
         "store": False,
     }
-    body.update({name: given[name] for name in SAME if given.get(name) is not None})
-    limit = given.get("max_completion_tokens") or given.get("max_tokens")
+    body.update({name: chat[name] for name in SHARED if chat.get(name) is not None})
+    limit = chat.get("max_completion_tokens") or chat.get("max_tokens")
     if limit:
         body["max_output_tokens"] = max(limit, MIN_OUTPUT_TOKENS)
     reasons = not facts.features or "reasoning" in facts.features
-    if reasoning := reasoning_of(given, reasons):
+    if reasoning := reasoning_of(chat, reasons):
         body["reasoning"] = reasoning
-    if text := text_of(given):
+    if text := text_of(chat):
         body["text"] = text
-    body.update(tools_of(given))
-    include = [
-        name for name, wanted in ((ENCRYPTED, reasons), (LOGPROBS, given.get("logprobs"))) if wanted
-    ]
+    body.update(tools_of(chat))
+    conditions = ((ENCRYPTED, reasons), (LOGPROBS, chat.get("logprobs")))
+    include = [name for name, condition in conditions if condition]
     if include:
         body["include"] = include
     if request.stream:
         body["stream"] = True
-        options = given.get("stream_options") or {}
+        options = chat.get("stream_options") or {}
         if "include_obfuscation" in options:
             body["stream_options"] = {"include_obfuscation": options["include_obfuscation"]}
     return body
 
 
-def refuse_what_has_no_word(given: Mapping[str, Any]) -> None:
-    for name, harmless in NO_WORD.items():
-        if given.get(name) is not None and given[name] not in harmless:
+def refuse_unsupported(chat: Mapping[str, Any]) -> None:
+    for name, harmless in UNSUPPORTED.items():
+        if chat.get(name) is not None and chat[name] not in harmless:
             raise CannotExpress(
-                f"This model is asked by the Responses API, which does not know {name}.", param=name
+                f"This model uses the Responses API, which does not support {name}.", param=name
             )
-    if "audio" in (given.get("modalities") or ()):
-        raise CannotExpress("This model does not speak.", param="modalities")
+    if "audio" in (chat.get("modalities") or ()):
+        raise CannotExpress("This model cannot generate audio.", param="modalities")
 
 
-def reasoning_of(given: Mapping[str, Any], reasons: bool) -> Item:
-    """Effort as it was asked for, and a summary, which is all of the reasoning that may be read."""
-    own = given.get("reasoning")
+def reasoning_of(chat: Mapping[str, Any], reasons: bool) -> Item:
+    """Return the effort, and ask for a summary: the reasoning itself is not returned."""
+    own = chat.get("reasoning")
     reasoning: Item = {"summary": "auto"} if reasons else {}
     if isinstance(own, dict):
         reasoning |= own
-    if reasons and given.get("reasoning_effort") is not None:
-        reasoning["effort"] = given["reasoning_effort"]
+    if reasons and chat.get("reasoning_effort") is not None:
+        reasoning["effort"] = chat["reasoning_effort"]
     if reasoning.get("effort") == "none":
         reasoning.pop("summary", None)
     return reasoning
 
 
-def text_of(given: Mapping[str, Any]) -> Item:
-    """The form of the answer and its verbosity."""
+def text_of(chat: Mapping[str, Any]) -> Item:
+    """Return the answer's format and verbosity."""
     text: Item = {}
-    wanted = given.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        schema = wanted.get("json_schema")
+    answer_format = chat.get("response_format") or {}
+    if answer_format.get("type") == "json_schema":
+        schema = answer_format.get("json_schema")
         if not isinstance(schema, dict) or not isinstance(schema.get("schema"), dict):
             raise CannotExpress(
                 "response_format.json_schema.schema is missing.", param="response_format"
             )
         text["format"] = {"name": "answer", **schema, "type": "json_schema"}
-    elif wanted.get("type", "text") != "text":
-        text["format"] = {"type": wanted["type"]}
-    if given.get("verbosity") is not None:
-        text["verbosity"] = given["verbosity"]
+    elif answer_format.get("type", "text") != "text":
+        text["format"] = {"type": answer_format["type"]}
+    if chat.get("verbosity") is not None:
+        text["verbosity"] = chat["verbosity"]
     return text
 
 
-# Tools.
+# Tools
 
 
-def tools_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    tools = [tool_of(tool) for tool in given.get("tools") or ()]
-    if isinstance(given.get("web_search_options"), dict):
-        tools.append(web_search(given["web_search_options"]))
-    found: dict[str, Any] = {"tools": tools} if tools else {}
-    if tools and given.get("tool_choice") is not None:
-        found["tool_choice"] = choice_of(given["tool_choice"])
-    return found
+def tools_of(chat: Mapping[str, Any]) -> dict[str, Any]:
+    tools = [tool_of(tool) for tool in chat.get("tools") or ()]
+    if isinstance(chat.get("web_search_options"), dict):
+        tools.append(web_search(chat["web_search_options"]))
+    fields: dict[str, Any] = {"tools": tools} if tools else {}
+    if tools and chat.get("tool_choice") is not None:
+        fields["tool_choice"] = choice_of(chat["tool_choice"])
+    return fields
 
 
 def tool_of(tool: Any) -> Item:
-    """A tool with its fields side by side. Tools that only Responses has (web_search, mcp, ...) are
-    written so already.
-    """
+    """Flatten a tool; tools that only Responses has (web_search, mcp, ...) are flat already."""
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(kind, str):
         raise CannotExpress("Each tool must be an object with a type.", param="tools")
@@ -214,10 +213,9 @@ def tool_of(tool: Any) -> Item:
         return dict(tool)
     inner = tool.get(kind)
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
-        raise CannotExpress(f"A tool of type {kind} has a {kind} with a name.", param="tools")
+        raise CannotExpress(f"A tool of type {kind} needs a {kind} with a name.", param="tools")
     if kind == "function":
-        # Responses would take a missing `strict` for true and refuse schemas that were not written
-        # for it.
+        # Without `strict`, Responses assumes true and refuses schemas not written for it.
         return {
             "parameters": {"type": "object", "properties": {}},
             "strict": False,
@@ -237,9 +235,9 @@ def _without_none(values: Mapping[str, Any]) -> Item:
 
 def web_search(options: Mapping[str, Any]) -> Item:
     tool: Item = {**options, "type": "web_search"}
-    where = options.get("user_location")
-    if isinstance(where, dict) and isinstance(where.get("approximate"), dict):
-        tool["user_location"] = {**where["approximate"], "type": "approximate"}
+    location = options.get("user_location")
+    if isinstance(location, dict) and isinstance(location.get("approximate"), dict):
+        tool["user_location"] = {**location["approximate"], "type": "approximate"}
     return tool
 
 
@@ -257,154 +255,3 @@ def choice_of(choice: Any) -> Any:
             "tools": [choice_of(tool) for tool in inner.get("tools") or ()],
         }
     return {"type": kind, "name": inner.get("name")}
-
-
-# Messages.
-
-
-def input_of(messages: list[Any]) -> list[Item]:
-    """Messages as input items: texts, tool calls and tool results stand side by side, reasoning
-    where it was.
-    """
-    items: list[Item] = []
-    custom: set[str] = (
-        set()
-    )  # ids of calls of custom tools, whose results are called something else
-    for message in messages:
-        if not isinstance(message, dict):
-            raise CannotExpress("Each message must be an object.", param="messages")
-        match message.get("role"):
-            case "system" | "developer" | "user" as role:
-                items.append({"role": role, "content": content_of(message.get("content"))})
-            case "assistant":
-                said = list(assistant_items(message))
-                custom.update(
-                    item["call_id"] for item in said if item.get("type") == "custom_tool_call"
-                )
-                items += said
-            case "tool":
-                items.append(tool_result(message, custom))
-            case _:
-                raise CannotExpress(
-                    "A message has a role this model does not know.", param="messages"
-                )
-    return items
-
-
-def assistant_items(message: Mapping[str, Any]) -> Iterator[Item]:
-    """What the model once put out: in the order its provider_blocks tell, where it was Responses
-    that answered.
-    """
-    calls = [tool_call(call) for call in message.get("tool_calls") or ()]
-    said = said_of(message)
-    for block in message.get("provider_blocks") or ():
-        kind = block.get("type") if isinstance(block, dict) else None
-        if kind == "reasoning" and isinstance(block.get("encrypted_content"), str):
-            yield block
-        elif kind == "message" and said:
-            yield {**said, "phase": block["phase"]} if block.get("phase") else said
-            said = {}
-        elif kind == "call":
-            known = [
-                number
-                for number, call in enumerate(calls)
-                if call["call_id"] == block.get("call_id")
-            ]
-            if known:
-                yield calls.pop(known[0])
-    if said:
-        yield said
-    yield from calls
-
-
-def said_of(message: Mapping[str, Any]) -> Item:
-    """The assistant's own words as one item; empty where there are none."""
-    content = message.get("content")
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-    if not isinstance(parts, list):
-        raise _no_content()
-    if message.get("refusal"):
-        parts = [*parts, {"type": "refusal", "refusal": message["refusal"]}]
-    said = [block for part in parts if (block := said_part(part))]
-    return {"role": "assistant", "content": said} if said else {}
-
-
-def said_part(part: Any) -> Item:
-    match part:
-        case {"type": "text", "text": str(text)}:
-            return {"type": "output_text", "text": text} if text else {}
-        case {"type": "refusal", "refusal": str(text)}:
-            return {"type": "refusal", "refusal": text}
-    raise CannotExpress("An assistant's message holds texts and refusals only.", param="messages")
-
-
-def tool_call(call: Any) -> Item:
-    match call:
-        case {
-            "id": str(identity),
-            "type": "custom",
-            "custom": {"name": str(name), "input": str(text)},
-        }:
-            return {"type": "custom_tool_call", "call_id": identity, "name": name, "input": text}
-        case {"id": str(identity), "function": {"name": str(name), "arguments": str(arguments)}}:
-            return {
-                "type": "function_call",
-                "call_id": identity,
-                "name": name,
-                "arguments": arguments,
-            }
-    raise CannotExpress(
-        "A tool call has an id and a function with name and arguments.", param="messages"
-    )
-
-
-def tool_result(message: Mapping[str, Any], custom: set[str]) -> Item:
-    identity = message.get("tool_call_id")
-    if not isinstance(identity, str):
-        raise CannotExpress("A tool's message has a tool_call_id.", param="messages")
-    kind = "custom_tool_call_output" if identity in custom else "function_call_output"
-    return {"type": kind, "call_id": identity, "output": content_of(message.get("content"))}
-
-
-def content_of(content: Any) -> str | list[Item]:
-    """A text, or parts."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        raise _no_content()
-    return [part_of(part) for part in content]
-
-
-def _no_content() -> CannotExpress:
-    return CannotExpress("A message's content must be a text or a list of parts.", param="messages")
-
-
-def part_of(part: Any) -> Item:
-    match part:
-        case {"type": "text", "text": str(text)}:
-            item: Item = {"type": "input_text", "text": text}
-        case {"type": "image_url", "image_url": {"url": str(url)} as image}:
-            item = {
-                "type": "input_image",
-                "image_url": url,
-                "detail": image.get("detail") or "auto",
-            }
-        case {"type": "image_url", "image_url": str(url)}:
-            item = {"type": "input_image", "image_url": url, "detail": "auto"}
-        case {"type": "file", "file": dict(file)}:
-            item = {
-                "type": "input_file",
-                **{
-                    name: file[name]
-                    for name in ("file_id", "file_data", "filename")
-                    if file.get(name)
-                },
-            }
-        case _:
-            kind = part.get("type") if isinstance(part, dict) else part
-            raise CannotExpress(
-                f"This model does not take content of type {str(kind)[:40]!r}.", param="messages"
-            )
-    if isinstance(part.get("prompt_cache_breakpoint"), dict):
-        item["prompt_cache_breakpoint"] = part["prompt_cache_breakpoint"]
-    return item

@@ -1,4 +1,4 @@
-"""OpenAI's Responses to neutral chat answers, whole and streamed."""
+"""OpenAI's Responses as neutral chat answers, whole and streamed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from providers.wire.openai.stream import ReadyAnswer, WholeBody
 
 Item = dict[str, Any]
 
-# Codes of a response that failed, besides those of every error. Each one of an image is the
-# client's own.
+# Codes of failed responses, in addition to those of all errors. Image errors are the client's.
 RESPONSE_CODES: dict[str, Failure] = {
     "bio_policy": Failure.CONTENT_FILTER,
     "misalignment_policy_violation": Failure.CONTENT_FILTER,
@@ -47,8 +46,8 @@ RESPONSE_CODES: dict[str, Failure] = {
     ),
 }
 ENDED = ("completed", "incomplete")
-TOLD = ("content", "reasoning_content", "refusal", "tool_calls")
-# Items that are calls -> what chat completions calls their kind, and the field of their text.
+ANSWER_FIELDS = ("content", "reasoning_content", "refusal", "tool_calls")
+# Type of a call item -> its type in chat completions, and the field that contains its text.
 CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
 
 
@@ -63,8 +62,10 @@ def finish_of(response: Item, has_calls: bool) -> str:
 
 
 def usage_of(usage: Any) -> Item | None:
-    """Usage in the words of chat completions; None where there is none. Both count cached and
-    reasoning tokens in.
+    """Convert usage to the names of chat completions; both include cached and reasoning tokens.
+
+    Returns:
+        None if the counts are missing.
     """
     if (
         not isinstance(usage, dict)
@@ -73,20 +74,24 @@ def usage_of(usage: Any) -> Item | None:
     ):
         return None
     prompt, completion = usage["input_tokens"], usage["output_tokens"]
-    shown: Item = {
+    converted: Item = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    if cached := _part(usage, "input_tokens_details"):
-        shown["prompt_tokens_details"] = cached
-    if reasoned := _part(usage, "output_tokens_details"):
-        shown["completion_tokens_details"] = reasoned
-    return shown
+    if details := _part(usage, "input_tokens_details"):
+        converted["prompt_tokens_details"] = details
+    if details := _part(usage, "output_tokens_details"):
+        converted["completion_tokens_details"] = details
+    return converted
 
 
 def answer_of(body: Item) -> Answer:
-    """A whole answer. Raises ProviderError where the body is no response that has ended."""
+    """Convert a whole answer.
+
+    Raises:
+        ProviderError: if the body is not a response that has ended.
+    """
     output = body.get("output")
     if body.get("status") not in ENDED or not isinstance(output, list):
         raise ProviderError(Failure.ERROR, Reason("no_response"), status=200)
@@ -99,11 +104,11 @@ def answer_of(body: Item) -> Answer:
         "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
         "finish_reason": finish,
     }
-    shown = usage_of(body.get("usage"))
+    usage = usage_of(body.get("usage"))
     answer = {**head_of(body, "chat.completion"), "choices": [choice]} | (
-        {"usage": shown} if shown else {}
+        {"usage": usage} if usage else {}
     )
-    return Answer(answer, chat_answers.usage_of(shown), finish_reason=finish)
+    return Answer(answer, chat_answers.usage_of(usage), finish_reason=finish)
 
 
 def head_of(response: Item, kind: str) -> Item:
@@ -120,7 +125,7 @@ def head_of(response: Item, kind: str) -> Item:
 
 
 def message_of(items: Sequence[Item]) -> tuple[Item, list[Item]]:
-    """The assistant's message, and the log probabilities of its tokens."""
+    """Return the assistant's message, and the log probabilities of its tokens."""
     parts = [
         part for item in items if item.get("type") == "message" for part in _parts(item, "content")
     ]
@@ -168,7 +173,7 @@ def call_of(item: Item) -> Item:
 
 
 def annotation_of(note: Item) -> Item:
-    """Responses writes a citation's fields beside its type, chat completions below it."""
+    """Nest a citation's fields under its type, as chat completions does."""
     kind = str(note.get("type"))
     return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}
 
@@ -178,8 +183,10 @@ def logprob_of(entry: Item) -> Item:
 
 
 def blocks_of(items: Sequence[Item]) -> list[Item]:
-    """What the next turn needs: reasoning as it came, and the places of words and calls between it.
-    Else nothing.
+    """Return what the next turn needs: the reasoning as it came, and the order of texts and calls.
+
+    Returns:
+        [] if the answer contains no reasoning and no phase.
     """
     blocks: list[Item] = []
     for item in items:
@@ -215,15 +222,16 @@ def _parts(holder: Item, name: str) -> list[Item]:
 
 
 class WholeResponse(WholeBody):
-    """Decoder for a server that was asked for a stream and sends the whole response."""
+    """Decoder for a server that sends the whole response instead of a stream."""
 
     def ready(self, body: Item) -> ReadyAnswer:
         return ReadyAnswer(answer_of(body))
 
 
 class ResponseDecoder(EventStream):
-    """Turns events into chunks. A piece of text costs one decode, and no encode but of the text
-    itself.
+    """Convert events to chunks.
+
+    A piece of text costs one JSON decode, and encodes nothing but the text.
     """
 
     def __init__(self, errors: ErrorMap) -> None:
@@ -231,11 +239,11 @@ class ResponseDecoder(EventStream):
         self._errors = errors
         self._head: Item = {}
         self._text_start = b""
-        self._calls: dict[Any, Item] = {}  # output's index -> its call as it was told first
-        self._told: set[Any] = set()  # outputs whose arguments have begun to come
-        self._items: list[Item] = []  # outputs that are whole
-        self._thought: tuple[Any, ...] | None = None  # the part of the reasoning that was told last
-        self._spoke = False
+        self._calls: dict[Any, Item] = {}  # output's index -> its call as first sent
+        self._with_arguments: set[Any] = set()  # outputs whose arguments have started
+        self._items: list[Item] = []  # completed outputs
+        self._thought: tuple[Any, ...] | None = None  # part of the reasoning that was sent last
+        self._has_answered = False
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
@@ -270,20 +278,16 @@ class ResponseDecoder(EventStream):
             case "response.failed" | "response.cancelled":
                 raise self._failed(
                     _part(event, "response").get("error")
-                    or {"message": "The provider gave up the answer."}
+                    or {"message": "The provider cancelled the answer."}
                 )
             case "error":
                 raise self._failed(event.get("error") or event)
-        return ()  # progress, repetitions, and events that are yet to be invented
+        return ()  # progress, repeated content, and event types added later
 
     def _failed(self, error: Any) -> ProviderError:
-        told = error if isinstance(error, dict) else {"message": str(error)}
-        return error_in_stream(
-            self._errors,
-            orjson.dumps(
-                {"error": {name: told.get(name) for name in ("message", "code", "param")}}
-            ),
-        )
+        details = error if isinstance(error, dict) else {"message": str(error)}
+        body = {"error": {name: details.get(name) for name in ("message", "code", "param")}}
+        return error_in_stream(self._errors, orjson.dumps(body))
 
     def _start(self, response: Item) -> Sequence[Frame]:
         if self._head:
@@ -298,14 +302,14 @@ class ResponseDecoder(EventStream):
         text = _string(event, "delta")
         if not text:
             return ()
-        begun = () if self._head else self._start({})
+        start = () if self._head else self._start({})
         if entries := _parts(event, "logprobs"):
             logprobs = {"content": [logprob_of(entry) for entry in entries], "refusal": None}
-            return [*begun, *self._piece({"content": text}, logprobs)]
+            return [*start, *self._piece({"content": text}, logprobs)]
         self.output_characters += len(text)
-        self._spoke = True
+        self._has_answered = True
         return [
-            *begun,
+            *start,
             Frame(
                 self._text_start
                 + orjson.dumps(text)
@@ -315,7 +319,7 @@ class ResponseDecoder(EventStream):
         ]
 
     def _reasoning(self, event: Item) -> Sequence[Frame]:
-        """Pieces of one part follow each other; between parts stands an empty line."""
+        """Separate the parts of the reasoning by an empty line."""
         part = tuple(
             event.get(name) for name in ("type", "output_index", "summary_index", "content_index")
         )
@@ -323,51 +327,51 @@ class ResponseDecoder(EventStream):
         self._thought = part
         return self._piece({"reasoning_content": gap + _string(event, "delta")})
 
-    def _added(self, item: Item, place: Any) -> Sequence[Frame]:
-        """The first piece of a call: its id and name."""
-        if item.get("type") not in CALLS or place in self._calls:
+    def _added(self, item: Item, position: Any) -> Sequence[Frame]:
+        """Send the first piece of a call: its id and name."""
+        if item.get("type") not in CALLS or position in self._calls:
             return ()
         call = {"index": len(self._calls), **call_of(item)}
-        self._calls[place] = call
+        self._calls[position] = call
         _kind, field = CALLS[item["type"]]
         if item.get(field):
-            self._told.add(place)
+            self._with_arguments.add(position)
         return self._piece({"tool_calls": [call]})
 
-    def _arguments(self, place: Any, text: str) -> Sequence[Frame]:
-        call = self._calls.get(place)
+    def _arguments(self, position: Any, text: str) -> Sequence[Frame]:
+        call = self._calls.get(position)
         if not text or call is None:
             return ()
-        self._told.add(place)
+        self._with_arguments.add(position)
         field = "input" if call["type"] == "custom" else "arguments"
         return self._piece({"tool_calls": [{"index": call["index"], call["type"]: {field: text}}]})
 
-    def _item_done(self, item: Item, place: Any) -> Sequence[Frame]:
-        """Keeps the whole item; tells of a call what did not come in pieces."""
+    def _item_done(self, item: Item, position: Any) -> Sequence[Frame]:
+        """Record the completed item, and send the parts of a call that were not streamed."""
         self._items.append(item)
-        frames = list(self._added(item, place))
-        if item.get("type") in CALLS and place not in self._told:
-            frames += self._arguments(place, _string(item, CALLS[item["type"]][1]))
+        frames = list(self._added(item, position))
+        if item.get("type") in CALLS and position not in self._with_arguments:
+            frames += self._arguments(position, _string(item, CALLS[item["type"]][1]))
         return frames
 
     def _end(self, response: Item) -> Sequence[Frame]:
-        frames = [*self._start(response), *self._untold(response)]
+        frames = [*self._start(response), *self._unsent(response)]
         if blocks := blocks_of(self._items or _parts(response, "output")):
             frames.append(self._frame({"provider_blocks": blocks}))
         self.finish_reason = finish_of(response, bool(self._calls))
         frames.append(self._frame({}, finish=self.finish_reason))
-        shown = usage_of(response.get("usage"))
-        self.usage = chat_answers.usage_of(shown)
-        if shown:
+        usage = usage_of(response.get("usage"))
+        self.usage = chat_answers.usage_of(usage)
+        if usage:
             frames.append(
-                Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
+                Frame(orjson.dumps({**self._head, "choices": [], "usage": usage}), usage_only=True)
             )
         self.done = True
         return frames
 
-    def _untold(self, response: Item) -> Sequence[Frame]:
-        """The answer of a server that did not stream it, all at once."""
-        if self._spoke:
+    def _unsent(self, response: Item) -> Sequence[Frame]:
+        """Send the whole answer of a server that did not stream it."""
+        if self._has_answered:
             return ()
         message, _logprobs = message_of(_parts(response, "output"))
         self._calls = {
@@ -377,13 +381,13 @@ class ResponseDecoder(EventStream):
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
         message.pop("provider_blocks", None)
-        return self._piece(message) if any(message.get(name) for name in TOLD) else ()
+        return self._piece(message) if any(message.get(name) for name in ANSWER_FIELDS) else ()
 
     def _piece(self, delta: Item, logprobs: Any = None) -> Sequence[Frame]:
-        begun = self._start({})
-        self._spoke = True
+        start = self._start({})
+        self._has_answered = True
         self.output_characters += characters_of(delta)
-        return [*begun, self._frame(delta, logprobs=logprobs, content=True)]
+        return [*start, self._frame(delta, logprobs=logprobs, content=True)]
 
     def _frame(
         self, delta: Item, *, finish: str | None = None, logprobs: Any = None, content: bool = False

@@ -1,6 +1,4 @@
-"""Which of OpenAI's two chat formats a model is asked in. What the facts do not know, the
-provider's own refusal tells.
-"""
+"""Choose between OpenAI's two chat APIs, by the model's facts or the provider's refusal."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ from providers.wire.openai.model_list import error_or
 R = TypeVar("R")
 Needs = Callable[[Request, Access, ModelFacts], bool]
 
-# Names that no fact knows yet.
+# For models without facts.
 _RESPONSES_ONLY = re.compile(
     r"(?:gpt-|o\d).*-pro(?:-\d{4}-\d{2}-\d{2})?\Z|codex|deep-research|computer-use"
 )
@@ -33,8 +31,9 @@ _REFUSED = frozenset({400, 404})
 
 
 def needs_responses(model: str, body: dict[str, Any], facts: ModelFacts) -> bool:
-    """Whether a chat goes to the Responses API: models that know nothing else, and tools beside
-    reasoning on the newer ones.
+    """Tell whether a chat must use the Responses API.
+
+    It must for models that support nothing else, and for tools with reasoning on newer models.
     """
     if "responses_only" in facts.features or (not facts.features and _RESPONSES_ONLY.search(model)):
         return True
@@ -46,11 +45,11 @@ def needs_responses(model: str, body: dict[str, Any], facts: ModelFacts) -> bool
 
 
 def chat_or_responses(*, chat: MakeExchange, responses: MakeExchange, needs: Needs) -> MakeExchange:
-    """A MakeExchange for chat in the one format or the other.
+    """Make the exchange for chat by either API.
 
-    Where the provider refuses the first call because the model wants the other format, or
-    max_completion_tokens in place of max_tokens, it is asked once more as it says: fine-tuned
-    models and deployments have names that tell nothing.
+    If the provider refuses the first call because the model needs the other API, or
+    max_completion_tokens instead of max_tokens, call it once more that way: the names of fine-tuned
+    models and deployments reveal nothing.
     """
 
     def exchange(
@@ -63,29 +62,29 @@ def chat_or_responses(*, chat: MakeExchange, responses: MakeExchange, needs: Nee
         call.accept |= _REFUSED
         reply = yield call
         if reply.status not in _REFUSED:
-            return (yield from going_on(first, reply))
+            return (yield from resume(first, reply))
         first.close()
         if b"v1/responses" in reply.body:
             return (yield from responses(provider, request, access, facts))
-        if b'"max_tokens":' not in (call.body or b"") or not _is_about_max_tokens(reply):
+        if b'"max_tokens":' not in (call.body or b"") or not _rejects_max_tokens(reply):
             raise error_or(reply, provider)
         body = dict(request.body)
         body["max_completion_tokens"] = body.pop("max_tokens")
-        again = Request(request.operation, request.model, body, request.stream, request.upload)
-        return (yield from chat(provider, again, access, facts))
+        retry = Request(request.operation, request.model, body, request.stream, request.upload)
+        return (yield from chat(provider, retry, access, facts))
 
     return exchange
 
 
-def _is_about_max_tokens(reply: Reply) -> bool:
+def _rejects_max_tokens(reply: Reply) -> bool:
     error = error_object(json_or_none(reply.body)) or {}
     return error.get("param") == "max_tokens" and "max_completion_tokens" in str(
         error.get("message")
     )
 
 
-def going_on(exchange: Generator[Call, Reply, R], reply: Reply) -> Generator[Call, Reply, R]:
-    """The rest of an exchange whose last call was made by someone else, and answered with `reply`."""
+def resume(exchange: Generator[Call, Reply, R], reply: Reply) -> Generator[Call, Reply, R]:
+    """Continue an exchange whose last call was made elsewhere and answered with `reply`."""
     try:
         call = exchange.send(reply)
         while True:

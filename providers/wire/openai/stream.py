@@ -1,4 +1,4 @@
-"""Decoders of chat streams in OpenAI's shape: relayed frame by frame, read only as far as needed."""
+"""Decoders of chat streams in OpenAI's form, which parse frames only as far as needed."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ from providers.wire.decoding import (
 from providers.wire.http import is_web_page, json_or_none, media_type, read_object, unreadable
 from providers.wire.openai.errors import error_object
 
-# A chunk that holds one plain piece of text and nothing else we must know of. No escapes inside:
-# what the group matches is the text itself. Quotes inside strings are escaped in JSON, so none of
-# these bytes can come from a text.
+# A chunk with one plain piece of text and nothing else that matters here. The group matches no
+# escapes, so it is the text itself. JSON escapes quotes inside strings, so the rest of the pattern
+# cannot match inside a text.
 _PLAIN_PIECE = re.compile(
-    r'"choices":\[\{"index":0,"delta":\{(?:"role":"assistant",)?"content":"([^"\\\x00-\x1f]+)"(?:,"refusal":null)?\},?'
+    r'"choices":\[\{"index":0,"delta":\{(?:"role":"assistant",)?'
+    r'"content":"([^"\\\x00-\x1f]+)"(?:,"refusal":null)?\},?'
     r'(?:"logprobs":null,)?"finish_reason":null(?:,"logprobs":null)?\}\]'
 )
 
-# What a chunk may hold that tells a client nothing.
-_SILENT = frozenset(
+# Fields that carry no part of the answer.
+_METADATA = frozenset(
     {
         "id",
         "object",
@@ -57,8 +58,10 @@ _SILENT = frozenset(
 def stream_of(
     reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
 ) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises
-    ProviderError for a web page.
+    """Return the decoder of an open body, also for servers that do not stream.
+
+    Raises:
+        ProviderError: if the body is a web page.
     """
     kind = media_type(reply)
     if is_web_page(reply):
@@ -69,7 +72,9 @@ def stream_of(
 
 
 class ChatDecoder(EventStream):
-    """Relays chunks frame by frame; at most one decode per frame, none for plain pieces of text."""
+    """Relay chunks frame by frame, with at most one JSON decode per frame and none for plain
+    text.
+    """
 
     __slots__ = ("_errors", "_identity", "_tidy", "_tidy_all")
     kind = "chat.completion.chunk"
@@ -106,7 +111,9 @@ class ChatDecoder(EventStream):
         return frames
 
     def _plain(self, data: bytes) -> Frame | None:
-        """The frame of a plain piece of text, told by its bytes alone; None for everything else."""
+        """Return the frame of a plain piece of text, recognized by its bytes; None for anything
+        else.
+        """
         if (
             self._tidy_all
             or b'"id":"' not in data
@@ -126,8 +133,8 @@ class ChatDecoder(EventStream):
         return Frame(data, True)
 
     def _frame(self, data: bytes) -> Frame | None:
-        """The frame of a chunk; None for one that says nothing, which clients that look for a
-        choice would trip over.
+        """Return the frame of a chunk, or None if it is empty: clients that expect a choice would
+        fail on it.
         """
         chunk = read_frame(data)
         if error_object(chunk) is not None and not chunk.get("choices"):
@@ -137,13 +144,15 @@ class ChatDecoder(EventStream):
         if self._tidy is not None:
             changed = self._tidy(chunk) or changed
         content = self._note(chunk)
-        if not chunk.get("choices") and not chunk.get("usage") and chunk.keys() <= _SILENT:
+        if not chunk.get("choices") and not chunk.get("usage") and chunk.keys() <= _METADATA:
             return None
         usage_only = bool(chunk.get("usage")) and not chunk.get("choices")
         return Frame(orjson.dumps(chunk) if changed or b"\n" in data else data, content, usage_only)
 
     def _note(self, chunk: dict[str, Any]) -> bool:
-        """Keeps usage, finish reason and size; True where the chunk holds a piece of the answer."""
+        """Record usage, finish reason and size, and tell whether the chunk contains a piece of the
+        answer.
+        """
         self.usage = usage_of(chunk.get("usage")) or self.usage
         characters = 0
         for choice in choices_of(chunk):
@@ -155,7 +164,7 @@ class ChatDecoder(EventStream):
         return characters > 0
 
     def characters_in(self, choice: dict[str, Any]) -> int:
-        """Of the piece of the answer that one choice of a chunk brings."""
+        """Count the characters of the answer in one choice of a chunk."""
         delta = choice.get("delta")
         return characters_of(delta) if isinstance(delta, dict) else 0
 
@@ -177,8 +186,8 @@ class ReadyAnswer(ReadyStream):
 
 
 class WholeBody(WholeStream):
-    """Decoder for a server that was asked for a stream and sends one JSON body, or an error with
-    status 200.
+    """Decoder for a server that sends one JSON body instead of a stream, or an error with status
+    200.
     """
 
     def __init__(self, reply: Reply, errors: ErrorMap, tidy: Tidy | None) -> None:
@@ -189,8 +198,8 @@ class WholeBody(WholeStream):
 
     def _read(self, data: bytes) -> Sequence[Frame]:
         body = json_or_none(data)
-        told = error_object(body) is not None or self._errors(Reply(200, {}, data)) is not None
-        if told and not choices_of(body):
+        has_error = error_object(body) is not None or self._errors(Reply(200, {}, data)) is not None
+        if has_error and not choices_of(body):
             raise error_in_stream(self._errors, data)
         ready = self.ready(read_object(Reply(self._reply.status, self._reply.headers, data)))
         self.usage, self.finish_reason, self.output_characters = (

@@ -1,5 +1,6 @@
-"""Replicate's predictions: started, asked for, read; whole and as a stream.
-https://replicate.com/docs/reference/http
+"""Replicate's predictions: start, poll and read them, whole or as a stream.
+
+See https://replicate.com/docs/reference/http
 """
 
 from __future__ import annotations
@@ -27,17 +28,16 @@ from providers.wire.http import (
 )
 from providers.wire.sse import EventParser
 
-# seconds that "start" waits for the result; nobody can cancel meanwhile, since the id is not known
-# yet
+# Seconds for which the starting call waits for the result. Keep it short: without the id, the
+# prediction cannot be cancelled meanwhile.
 WAIT = "wait=10"
 ENDED = frozenset({"succeeded", "failed", "canceled", "aborted"})
-FIRST_DELAY = 0.5  # seconds between two looks at a prediction; grows by half each time
-LONGEST_DELAY = 5.0
-TIRED = frozenset(
-    {429, 500, 502, 503, 504}
-)  # a prediction that runs is not given up for one of these
-PATIENCE = 3  # of them in a row
-LOOKS_FOR_FIGURES = 2  # at a prediction whose text came whole
+FIRST_DELAY = 0.5  # seconds between two polls; grows by half each time
+LONGEST_DELAY = 5.0  # seconds
+# Statuses of polls that say nothing about the running prediction: poll again.
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+MAX_FAILURES = 3  # transient ones in a row
+MAX_USAGE_POLLS = 2  # of a prediction whose text is complete
 NO_STREAM = frozenset(range(300, 600))
 
 Prediction = Mapping[str, Any]
@@ -45,28 +45,36 @@ Prediction = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """How one prediction is asked for and ended. url: of the prediction, at the account's own base
-    URL.
+    """How to poll and cancel one prediction.
+
+    Attributes:
+        url: of the prediction, at the account's own base URL.
     """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
 
-    def look(self, number: int, *, accept: frozenset[int] = TIRED) -> Call:
-        """The call that asks for its state. number: of looks before this one."""
+    def poll(self, number: int) -> Call:
+        """Return the call that reads the prediction's state.
+
+        Args:
+            number: how many polls came before.
+        """
         delay = min(FIRST_DELAY * 1.5**number, LONGEST_DELAY)
         return Call(
             "GET",
             self.url,
             {**self.headers, "Accept": "application/json"},
-            accept=accept,
+            accept=TRANSIENT,
             delay=delay,
             undo=self.cancel(),
         )
 
-    def figures(self, number: int) -> Call:
-        """The same for a prediction that is over: nothing is left to cancel, and no failure spoils
-        the answer.
+    def poll_usage(self, number: int) -> Call:
+        """Return the call that reads the usage of a finished prediction.
+
+        Nothing is left to cancel, and no status counts as an error: the answer is complete without
+        usage.
         """
         delay = FIRST_DELAY if number else 0.0
         return Call(
@@ -82,7 +90,11 @@ class Handle:
 
 
 def handle_of(prediction: Prediction, predictions_url: str, headers: Mapping[str, str]) -> Handle:
-    """Built from the id: the addresses in the answer are another host's where a relay is between."""
+    """Build the handle from the id: behind a relay, the URLs in the answer belong to another host.
+
+    Raises:
+        ProviderError: if the prediction has no id.
+    """
     identity = prediction.get("id")
     if not isinstance(identity, str) or not identity:
         raise ProviderError(Failure.ERROR, Reason("no_prediction"), status=200)
@@ -92,19 +104,24 @@ def handle_of(prediction: Prediction, predictions_url: str, headers: Mapping[str
 def finished(
     handle: Handle, prediction: Prediction, *, waited: bool
 ) -> Generator[Call, Reply, Prediction]:
-    """Asks until the prediction is over. waited: this is the answer to a request that was told to
-    wait. Raises ProviderError.
+    """Poll until the prediction has ended.
+
+    Args:
+        waited: whether `prediction` is the reply to a request that was told to wait.
+
+    Raises:
+        ProviderError: if it failed, was cancelled, or cannot be read.
     """
     number = failures = 0
-    # An answer that was waited for is complete as soon as it holds an output, although it may still
-    # say "processing".
+    # The reply to a waiting request is complete as soon as it contains an output, even if its
+    # status is still "processing".
     while prediction.get("status") not in ENDED and not (
         waited and prediction.get("status") == "processing" and prediction.get("output")
     ):
-        reply = yield handle.look(number)
+        reply = yield handle.poll(number)
         number, waited = number + 1, False
-        failures = failures + 1 if reply.status in TIRED else 0
-        if failures > PATIENCE:
+        failures = failures + 1 if reply.status in TRANSIENT else 0
+        if failures > MAX_FAILURES:
             raise errors(reply) or plain_error(reply)
         prediction = prediction if failures else read_object(reply)
     raise_if_failed(prediction)
@@ -131,8 +148,8 @@ def raise_if_failed(prediction: Prediction) -> None:
 
 
 def failed(error: Any) -> ProviderError:
-    """The error of a prediction that was accepted and failed: there is nothing but its text to go
-    by.
+    """Return the error of a prediction that failed after it was accepted: only its text is
+    known.
     """
     message = error if isinstance(error, str) else ""
     failure = next(
@@ -151,8 +168,9 @@ _VERSION = re.compile(
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """An ErrorMap of problem+json (RFC 7807). A 2xx is never an error here: what a prediction says
-    is read where it is awaited.
+    """Map errors in the form of problem+json (RFC 7807).
+
+    A 2xx is never an error here: `finished` and the decoder read the prediction's own error.
     """
     if reply.status < 400:
         return None
@@ -167,12 +185,12 @@ def errors(reply: Reply) -> ProviderError | None:
     failure = Failure.MODEL_NOT_FOUND if reply.status == 404 else failure_of_status(reply.status)
     if reply.status == 422 and _VERSION.search(message):
         failure = Failure.MODEL_NOT_FOUND
-    resets, wrong = _RESETS.search(message), _INPUT.search(message)
+    resets, wrong_input = _RESETS.search(message), _INPUT.search(message)
     return ProviderError(
         failure,
         message,
         status=reply.status,
-        param=wrong[1] if wrong else None,
+        param=wrong_input[1] if wrong_input else None,
         retry_after=float(resets[1]) if resets else wait_asked_for(reply),
     )
 
@@ -181,7 +199,11 @@ def errors(reply: Reply) -> ProviderError | None:
 
 
 def text_of(output: Any) -> str:
-    """The text of a language model's output: a text, or a list of its pieces. Raises ProviderError."""
+    """Return the text of a language model's output, which is a string or a list of pieces.
+
+    Raises:
+        ProviderError: if it is neither.
+    """
     if output is None:
         return ""
     if isinstance(output, str):
@@ -198,15 +220,15 @@ def usage_of(prediction: Prediction) -> Usage | None:
         if isinstance(metrics, dict)
         else []
     )
-    known = [
+    valid = [
         count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
         for count in counts
     ]
-    return Usage(*known) if any(count is not None for count in known) else None
+    return Usage(*valid) if any(count is not None for count in valid) else None
 
 
-def shown(usage: Usage | None) -> dict[str, int] | None:
-    """Usage as OpenAI's clients know it; None where one half is not known."""
+def usage_object(usage: Usage | None) -> dict[str, int] | None:
+    """Return usage in OpenAI's form, or None if either count is unknown."""
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
@@ -224,8 +246,8 @@ def chat_answer(prediction: Prediction, model: str) -> Answer:
         **_head(prediction, "chat.completion", model),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
     }
-    if counted := shown(usage):
-        body["usage"] = counted
+    if tokens := usage_object(usage):
+        body["usage"] = tokens
     return Answer(body, usage, finish_reason="stop")
 
 
@@ -242,8 +264,10 @@ def _head(prediction: Prediction, kind: str, model: str) -> dict[str, Any]:
 
 
 def stream_call(prediction: Prediction, handle: Handle) -> Call | None:
-    """The call that opens the prediction's stream; None where there is none, or at a host that must
-    not see the token.
+    """Return the call that opens the prediction's stream.
+
+    Returns:
+        None if there is no stream, or if its host must not see the token.
     """
     urls = prediction.get("urls")
     url = urls.get("stream") if isinstance(urls, dict) else None
@@ -254,34 +278,35 @@ def stream_call(prediction: Prediction, handle: Handle) -> Call | None:
 
 
 def is_trusted(url: str, own: str) -> bool:
-    """Whether the account's token may be sent there: to the origin it was meant for, and from
-    Replicate's own to its stream hosts.
+    """Tell whether the account's token may be sent to a URL.
+
+    It may go to the account's own origin, and from Replicate's API to Replicate's stream hosts.
     """
     try:
-        there, here = urlsplit(url), urlsplit(own)
-        if (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port):
-            return there.username is None
+        target, base = urlsplit(url), urlsplit(own)
+        if (target.scheme, target.hostname, target.port) == (base.scheme, base.hostname, base.port):
+            return target.username is None
         return (
-            there.scheme == "https"
-            and there.port in (None, 443)
-            and there.username is None
-            and _is_theirs(there.hostname, here.hostname)
+            target.scheme == "https"
+            and target.port in (None, 443)
+            and target.username is None
+            and _is_stream_host(target.hostname, base.hostname)
         )
     except ValueError:
         return False
 
 
-def _is_theirs(there: str | None, here: str | None) -> bool:
-    return (here or "").endswith(".replicate.com") and (there or "").endswith(
+def _is_stream_host(target: str | None, base: str | None) -> bool:
+    return (base or "").endswith(".replicate.com") and (target or "").endswith(
         (".replicate.com", ".replicate.net")
     )
 
 
 class PredictionDecoder(Decoding):
-    """A prediction's text as chunks: from its event stream, and from looks at the prediction where
-    the stream ended early or is none.
+    """Decode a prediction's text into chunks, from its event stream.
 
-    The last look gives the figures (and the error), which the event stream does not hold.
+    If there is no stream, or it ended early, poll the prediction for the rest. A last poll fetches
+    the usage (and the error), which the event stream does not contain.
     """
 
     def __init__(
@@ -292,37 +317,41 @@ class PredictionDecoder(Decoding):
         self._handle = handle
         self._head = _head(prediction, "chat.completion.chunk", model)
         self._pieces: list[str] = []
-        self._looks = 0
+        self._polls = 0
         self._failures = 0
-        self._failed = False  # the stream says so; why, the prediction says
-        self.next_call: Call | None = None if is_open else handle.look(0)
+        self._failed = False  # according to the stream; the prediction contains the reason
+        self.next_call: Call | None = None if is_open else handle.poll(0)
 
     def feed(self, data: bytes) -> Sequence[Frame]:
         return [] if self.done else self._frames(self._parser.feed(data))
 
     def finish(self) -> Sequence[Frame]:
-        """The end of the event stream, which is not always the end of the answer."""
+        """End the event stream, which is not always the end of the answer."""
         if self.done or self.next_call is not None:
             return ()
         frames = self._frames(self._parser.finish())
         if not self.done:
-            self.next_call = self._handle.look(0)
+            self.next_call = self._handle.poll(0)
         return frames
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
-        """Takes a look's reply. Raises ProviderError for a prediction that failed."""
+        """Read the reply to a poll.
+
+        Raises:
+            ProviderError: if the prediction failed.
+        """
         self.next_call = None
-        self._looks += 1
+        self._polls += 1
         if reply.status >= 300:
-            return self._without(reply)
+            return self._after_failure(reply)
         self._failures = 0
         prediction = read_object(reply)
         raise_if_failed(prediction)
-        frames = self._beyond(text_of(prediction.get("output")))
+        frames = self._unsent(text_of(prediction.get("output")))
         if prediction.get("status") == "succeeded":
             self.usage = usage_of(prediction)
             return [*frames, *self._end()]
-        return [*frames, *self._look_again()]
+        return [*frames, *self._poll_again()]
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         frames: list[Frame] = []
@@ -333,7 +362,7 @@ class PredictionDecoder(Decoding):
                 raise failed(_field(data, "detail") or data.decode(errors="replace"))
             elif event == b"done":
                 self._failed = _field(data, "reason") is not None
-                self.done, self.next_call = True, self._handle.figures(0)
+                self.done, self.next_call = True, self._handle.poll_usage(0)
                 break
         return frames
 
@@ -345,39 +374,37 @@ class PredictionDecoder(Decoding):
         self._pieces.append(text)
         return [self._frame(delta, None)]
 
-    def _beyond(self, text: str) -> list[Frame]:
-        """What the output holds more than was shown so far."""
-        seen = "".join(self._pieces)
-        if text.startswith(seen):
-            return self._piece(text[len(seen) :])
+    def _unsent(self, text: str) -> list[Frame]:
+        """Return the part of the output that was not sent yet."""
+        sent = "".join(self._pieces)
+        if text.startswith(sent):
+            return self._piece(text[len(sent) :])
         if self.done:
             return []
         raise broken_off()
 
-    def _look_again(self) -> Sequence[Frame]:
+    def _poll_again(self) -> Sequence[Frame]:
         if not self.done:
-            self.next_call = self._handle.look(self._looks)
+            self.next_call = self._handle.poll(self._polls)
             return ()
         if self._failed:
             raise failed(None)
-        if self._looks < LOOKS_FOR_FIGURES:
-            self.next_call = self._handle.figures(self._looks)
+        if self._polls < MAX_USAGE_POLLS:
+            self.next_call = self._handle.poll_usage(self._polls)
             return ()
         return self._end()
 
-    def _without(self, reply: Reply) -> Sequence[Frame]:
-        """A look that was refused: an answer that is whole ends without figures, another one is
-        asked for again.
-        """
+    def _after_failure(self, reply: Reply) -> Sequence[Frame]:
+        """End a complete answer without usage; poll again for an incomplete one."""
         self._failures += 1
-        if not self.done and self._failures > PATIENCE:
+        if not self.done and self._failures > MAX_FAILURES:
             raise errors(reply) or plain_error(reply)
-        return self._end() if self.done and not self._failed else self._look_again()
+        return self._end() if self.done and not self._failed else self._poll_again()
 
     def _end(self) -> list[Frame]:
         self.done, self.finish_reason = True, "stop"
         frames = [self._frame({} if self._pieces else {"role": "assistant", "content": ""}, "stop")]
-        if usage := shown(self.usage):
+        if usage := usage_object(self.usage):
             frames.append(
                 Frame(orjson.dumps({**self._head, "choices": [], "usage": usage}), usage_only=True)
             )
