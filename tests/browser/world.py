@@ -243,14 +243,16 @@ def _scoped(tenant: Any, work: Any) -> None:
 def _add_models(tenant: Any, names: list[str]) -> None:
     from models_catalog.models import TenantModel
 
-    for name in names:
-        TenantModel.objects.create(
+    TenantModel.objects.bulk_create(
+        TenantModel(
             tenant=tenant,
             provider="openai_compatible",
             model=name,
             type="reasoning",
             origin=TenantModel.Origin.ADDED,
         )
+        for name in names
+    )
 
 
 def _defaults(tenant: Any, scenario: str, model: str) -> None:
@@ -263,9 +265,10 @@ def _calls(record: Any, tenant: Any, models: list[str], name: str) -> None:
     from django.utils import timezone
 
     now = timezone.now()
+    rows = []
     for number, model in reversed(list(enumerate(models))):
         failed = number % 9 == 2
-        record.objects.create(
+        row = record(
             tenant=tenant,
             time=now - timedelta(hours=number),
             request_id=hashlib.sha256(f"{tenant.slug}{number}".encode()).hexdigest()[:24],
@@ -282,6 +285,8 @@ def _calls(record: Any, tenant: Any, models: list[str], name: str) -> None:
             error_code="provider_unreachable" if failed else "",
             latency_ms=300 + number,
         )
+        rows.append(row)
+    record.objects.bulk_create(rows)
 
 
 def _ids(space: Any) -> dict[str, str]:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import html5lib
 import pytest
 from django.db import connection
 from django.test import Client
@@ -19,7 +18,7 @@ from tests.browser import chinese
 from tests.browser.site import KINDS
 from tests.browser.sitemap import SITEMAP, Row
 from tests.browser.world import make
-from tests.core.test_headers import check_headers, check_html
+from tests.core.test_headers import check_headers, check_html, parsed
 from tests.core.test_pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
 from tests.module_rows import module_rows
 
@@ -57,6 +56,12 @@ def clients(worlds: dict[str, dict[str, str]]) -> dict[str, Client]:
     return found
 
 
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """Pages that a test opened and another one looks at, by the name of their row."""
+    return {}
+
+
 def opened(
     row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client], language: str = "en"
 ) -> Any:
@@ -66,27 +71,57 @@ def opened(
     return answer
 
 
-def parsed(answer: Any) -> Any:
-    return html5lib.parse(answer.content.decode(), namespaceHTMLElements=False)
-
-
 def elements(tree: Any) -> Iterator[Any]:
     return (one for one in tree.iter() if isinstance(one.tag, str))
 
 
+@pytest.mark.parametrize("row", SITEMAP, **by_name)
+def test_page_takes_few_queries(
+    row: Row,
+    worlds: dict[str, dict[str, str]],
+    clients: dict[str, Client],
+    answers: dict[str, Any],
+    record_property: Callable[[str, str], None],
+) -> None:
+    """Cold, with an empty cache, and warm; the page of an act is counted before the act.
+
+    The first page of a visit also notes the visit, in the membership and in the session: at most
+    two writes more, once in minutes.
+    """
+    for state in ("cold", "warm"):
+        with CaptureQueriesContext(connection) as queries:
+            answers[row.name] = opened(row, worlds, clients)
+        asked = [
+            one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))
+        ]
+        notes = [
+            sql
+            for sql in asked
+            if re.match('UPDATE "(tenants_membership" SET "last_active|django_session)"', sql)
+        ]
+        record_property("the most of a page", f"queries, {state}|{len(asked)}|{row.name}")
+        assert len(asked) - len(notes) <= MOST_QUERIES, "\n".join(
+            [state, *(one[:160] for one in asked)]
+        )
+        assert len(notes) <= (2 if state == "cold" else 0), "a visit is noted once"
+
+
 @pytest.mark.parametrize("row", ROWS, **by_name)
 def test_page_is_strict_and_well_made(
-    row: Row, worlds: dict[str, dict[str, str]], clients: dict[str, Client]
+    row: Row,
+    worlds: dict[str, dict[str, str]],
+    clients: dict[str, Client],
+    answers: dict[str, Any],
 ) -> None:
-    answer = opened(row, worlds, clients)
+    answer = answers.pop(row.name, None) or opened(row, worlds, clients)
     check_headers(answer)
-    check_html(answer.content.decode())
     if row.path.startswith(PERSONAL) and row.status == 200 and row.space:
         assert re.search("no-store|private", answer.headers.get("Cache-Control", "")), (
             "a page of a person is not kept by others"
         )
     assert not row.secret or "no-store" in answer.headers["Cache-Control"]
     tree = parsed(answer)
+    check_html(tree)
     assert tree.get("lang") == "en"
     assert len(tree.findall(".//main")) == 1
     assert (tree.findtext(".//title") or "").strip()
@@ -130,36 +165,6 @@ def check_without_scripts(tree: Any) -> None:
         assert buttons or form.get("id") in outside, f"nothing sends the form {form.attrib}"
         if form.get("method", "get").lower() == "post":
             assert any(one.get("name") == "csrfmiddlewaretoken" for one in form.iter("input"))
-
-
-@pytest.mark.parametrize("row", SITEMAP, **by_name)
-def test_page_takes_few_queries(
-    row: Row,
-    worlds: dict[str, dict[str, str]],
-    clients: dict[str, Client],
-    record_property: Callable[[str, str], None],
-) -> None:
-    """Cold, with an empty cache, and warm; the page of an act is counted before the act.
-
-    The first page of a visit also notes the visit, in the membership and in the session: at most
-    two writes more, once in minutes.
-    """
-    for state in ("cold", "warm"):
-        with CaptureQueriesContext(connection) as queries:
-            opened(row, worlds, clients)
-        asked = [
-            one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))
-        ]
-        notes = [
-            sql
-            for sql in asked
-            if re.match('UPDATE "(tenants_membership" SET "last_active|django_session)"', sql)
-        ]
-        record_property("the most of a page", f"queries, {state}|{len(asked)}|{row.name}")
-        assert len(asked) - len(notes) <= MOST_QUERIES, "\n".join(
-            [state, *(one[:160] for one in asked)]
-        )
-        assert len(notes) <= (2 if state == "cold" else 0), "a visit is noted once"
 
 
 @pytest.mark.parametrize("row", ROWS, **by_name)
