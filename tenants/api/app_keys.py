@@ -125,7 +125,7 @@ class AppKeyView(ApiView):
     def get(self, request: Request, pk: UUID) -> Response:
         row = queries.app_keys(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
-            raise NotFound("no_such_key", _("There is no such app key."))
+            raise NotFound("no_such_key", _("App key not found."))
         return Response(AppKeyOut(row).data)
 
     @operation(

@@ -1,4 +1,4 @@
-"""Keys of applications that call the gateway and the REST API."""
+"""App keys: credentials of applications that call the gateway and the REST API."""
 
 from __future__ import annotations
 
@@ -14,29 +14,26 @@ from tenants.auth.permissions import SCOPE_SHORT, Scope
 from tenants.models.user import User
 from tenants.models.workspace import TenantOwned
 
-EXPIRES_SOON = timedelta(days=14)  # an app key that ends within so long is pointed at
+EXPIRES_SOON = timedelta(days=14)  # pages highlight app keys that expire within this time
 
 
 class AppKey(TenantOwned):
-    """A token of ours for applications: shown once, stored as SHA-256 and a public prefix."""
+    """An application's credential; stored as a SHA-256 hash and a public prefix."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(_("prefix"), max_length=20, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(
-        _("scopes"), default=list
-    )  # list of tenants.auth.permissions.Scope values
-    allowed_providers = models.JSONField(
-        _("allowed providers"), default=list, blank=True
-    )  # slugs; empty means all
-    allowed_models = models.JSONField(
-        _("allowed models"), default=list, blank=True
-    )  # "provider/model"; empty means all
+    # Values of tenants.auth.permissions.Scope.
+    scopes = models.JSONField(_("scopes"), default=list)
+    # Slugs; empty means all.
+    allowed_providers = models.JSONField(_("allowed providers"), default=list, blank=True)
+    # "provider/model"; empty means all.
+    allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)
     # Endpoints of /v1, such as "embeddings"; empty means all.
     allowed_operations = models.JSONField(_("allowed endpoints"), default=list, blank=True)
-    # None: made by a command, no person's rights bound it. A person who is gone is another matter:
-    # see creator_gone.
+    # The owner, whose rights limit the key. None if a command made the key (made_by_command) or
+    # the person was deleted; the latter disables the key.
     created_by = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -74,10 +71,10 @@ class AppKey(TenantOwned):
 
     @property
     def uses(self) -> list[Any]:
-        """What it may be used for, in words."""
+        """Labels of the scopes."""
         return [SCOPE_SHORT[scope] for scope in Scope if scope in self.scopes]
 
     @property
     def limits(self) -> list[str]:
-        """All that the key is limited to: providers, models and endpoints in one list."""
+        """All providers, models and endpoints that the key is limited to."""
         return [*self.allowed_providers, *self.allowed_models, *self.allowed_operations]

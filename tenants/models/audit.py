@@ -15,19 +15,16 @@ from tenants.models.workspace import TenantOwned
 
 
 class AuditEntry(TenantOwned):
-    """Who did what, when; never a secret. Written once, changed never."""
+    """A record of who did what, when. Never updated; never contains a secret."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     time = models.DateTimeField(_("time"), default=timezone.now, editable=False, db_index=True)
-    actor = models.CharField(
-        _("who"), max_length=160
-    )  # an e-mail address, "app key <name>", "command", "system"
+    # An e-mail address, "app key <name>", "command" or "system".
+    actor = models.CharField(_("who"), max_length=160)
     user = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    action = models.CharField(
-        _("action"), max_length=48
-    )  # "credential.added", "member.removed", ...
+    action = models.CharField(_("action"), max_length=48)  # such as "credential.added"
     object_type = models.CharField(max_length=32, blank=True)
     object_id = models.CharField(max_length=80, blank=True)
     object_label = models.CharField(_("object"), max_length=160, blank=True)
@@ -57,5 +54,5 @@ class AuditEntry(TenantOwned):
 
     @property
     def facts(self) -> list[tuple[Any, str]]:
-        """(label, value) of what it holds beside its object."""
+        """(label, value) of each detail."""
         return details(self)

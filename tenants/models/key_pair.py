@@ -14,16 +14,14 @@ from tenants.models.workspace import TenantOwned
 
 
 class KeyPairManager(TenantManager["KeyPair"]):
-    """Leaves the private half in the database unless it is asked for by name."""
+    """Defers the private key, so that it is loaded only when accessed."""
 
     def get_queryset(self) -> models.QuerySet[KeyPair]:
         return super().get_queryset().defer("private_sealed")
 
 
 class KeyPair(TenantOwned):
-    """A tenant's RSA key pair; the private half is sealed twice and read only by
-    tenants.crypto.keys.
-    """
+    """A tenant's RSA key pair. The private key is encrypted twice; only tenants.crypto reads it."""
 
     class State(models.TextChoices):
         NEXT = "next", _("Next")
@@ -33,9 +31,8 @@ class KeyPair(TenantOwned):
     kid = models.CharField(max_length=16, unique=True, editable=False)
     state = models.CharField(max_length=8, choices=State)
     public_pem = models.TextField(editable=False)
-    fingerprint = models.CharField(
-        _("fingerprint"), max_length=64, editable=False
-    )  # SHA-256 of the public key, DER
+    # SHA-256 of the public key, DER.
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
     private_sealed: Any = StrictEncryptedTextField(editable=False)  # str; the package has no types
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     retired = models.DateTimeField(null=True, blank=True, editable=False)
@@ -56,7 +53,7 @@ class KeyPair(TenantOwned):
 
 
 class KeyOpening(TenantOwned):
-    """How often a sealed value was opened, by day and purpose: part of the audit trail."""
+    """How often a sealed text was opened, by day and purpose; part of the audit trail."""
 
     day = models.DateField()
     purpose = models.CharField(max_length=24)  # call, check, import, rotate, verify
@@ -74,7 +71,7 @@ class KeyOpening(TenantOwned):
 
 
 class MasterKeyCheck(models.Model):
-    """One known value per master key, so that a wrong one is noticed before anything is written."""
+    """A check value per master key, to detect a wrong key before anything is written."""
 
     mkid = models.CharField(max_length=16, unique=True)
     check_value = models.CharField(max_length=64)

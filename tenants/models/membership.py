@@ -1,4 +1,4 @@
-"""Who belongs to a workspace, and who is invited."""
+"""Memberships and invitations of a workspace."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tenants.models.workspace import TenantOwned
 
 
 class Membership(TenantOwned):
+    """A person's role in a workspace."""
+
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user")
     )
@@ -47,8 +49,9 @@ class Membership(TenantOwned):
 
 
 class Invitation(TenantOwned):
-    """An invitation by link; only the token's hash is stored. Who invites sees the link, unless it
-    was sent by e-mail.
+    """An invitation by link. Only the token's hash is stored.
+
+    The author sees the link unless it is sent by e-mail.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -80,7 +83,7 @@ class Invitation(TenantOwned):
 
 
 class SentInvitation(TenantOwned):
-    """An invitation that went out by e-mail within the last day, whatever became of it since."""
+    """An invitation sent by e-mail within the last day, counted against the daily limit."""
 
     time = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -1,4 +1,4 @@
-"""People and the record of their failed sign-ins."""
+"""People, and counts of failed sign-ins."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person; signs in with the e-mail address. `is_staff` makes an operator."""
+    """A person, who signs in with an e-mail address. `is_staff` marks operators."""
 
     email = models.EmailField(_("e-mail address"), unique=True)
     name = models.CharField(_("name"), max_length=120, blank=True)
     language = models.CharField(_("language"), max_length=12, blank=True)
     theme = models.CharField(_("theme"), max_length=8, blank=True)
-    time_zone = models.CharField(
-        _("time zone"), max_length=64, blank=True
-    )  # a name of the IANA database; "" is the server's
-    # When the password was chosen through an invitation's link, which others had seen before. Ends
-    # with the next password.
+    # A name in the IANA database; "" means the server's time zone.
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    # When the password was set through an invitation link that others had seen. Cleared by the
+    # next change of password.
     password_by_link = models.DateTimeField(
         _("password set through a link"), null=True, blank=True, editable=False
     )
-    # Part of what signs a session: one more ends all sessions but those that are told.
+    # Part of the session hash: incrementing it ends all sessions that aren't updated.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("operator"), default=False)
@@ -65,14 +64,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.password_by_link = None
 
     def get_session_auth_hash(self) -> str:
-        known: str = super().get_session_auth_hash()
-        return f"{known}.{self.session_epoch}" if self.session_epoch else known
+        auth_hash: str = super().get_session_auth_hash()
+        return f"{auth_hash}.{self.session_epoch}" if self.session_epoch else auth_hash
 
 
 class SignInFailures(models.Model):
-    """Failed sign-ins within one window. `key` is a hash of account, address or both;
-    tenants.auth.throttle knows which.
-    """
+    """Count of failed sign-ins; `key` is a hash of account, address or both (auth/throttle.py)."""
 
     key = models.CharField(max_length=64, unique=True)
     count = models.PositiveIntegerField(default=0)

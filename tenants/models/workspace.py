@@ -1,4 +1,4 @@
-"""The workspace, and the base class of every table that belongs to one."""
+"""The workspace, and the base class of all models that belong to one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tenants.scope import EVERYONE, active_tenant
 
 
 class ForeignTenant(RuntimeError):
-    """A row of one tenant was to be saved while another one is active."""
+    """A row of one tenant was saved or deleted while another tenant was active."""
 
 
 class Tenant(models.Model):
-    """A workspace. `config_version` grows with every change that the data plane caches."""
+    """A workspace. `config_version` increases with each change to what the data plane caches."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -29,10 +29,9 @@ class Tenant(models.Model):
     slug = models.SlugField(_("address"), max_length=50, unique=True)
     name = models.CharField(_("name"), max_length=120)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.ACTIVE)
-    # Of pages for people who chose none: those who are invited.
+    # For invited people who haven't chosen a language.
     default_language = models.CharField(_("default language"), max_length=12, blank=True)
-    # The operators' own row: it holds the key pair that seals trial plans' credentials. Never
-    # listed, never entered.
+    # The operators' own row, whose key pair seals trial plans' credentials. Never listed.
     is_system = models.BooleanField(default=False, editable=False)
     config_version = models.PositiveBigIntegerField(default=1, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -47,9 +46,7 @@ class Tenant(models.Model):
 
 
 class TenantOwned(models.Model):
-    """Abstract base of every table that belongs to a tenant: own column, scoped manager, guarded
-    writes.
-    """
+    """Abstract base of models that belong to a tenant, with scoped reads and guarded writes."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, verbose_name=_("workspace"), related_name="+"
@@ -72,12 +69,12 @@ class TenantOwned(models.Model):
         active = active_tenant()
         if active is not EVERYONE and self.tenant_id != active:
             raise ForeignTenant(
-                f"{type(self).__name__} of tenant {self.tenant_id} touched while {active} is active"
+                f"{type(self).__name__} of tenant {self.tenant_id} changed while {active} is active"
             )
 
 
 class FormerAddress(TenantOwned):
-    """An address that a workspace had: it leads to the present one, and no other workspace gets it."""
+    """A former address of a workspace; it redirects to the current one and stays reserved."""
 
     slug = models.SlugField(_("address"), max_length=50, primary_key=True)
     created = models.DateTimeField(default=timezone.now, editable=False)

@@ -1,4 +1,4 @@
-"""Accounts of people: creation, password, sessions, deactivation."""
+"""Create and deactivate accounts; change passwords; end sessions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from tenants.services.invitations import checked_email
 
 
 def deactivate(*, user: User, actor: Actor) -> bool:
-    """Sign-in and the person's app keys refuse from the next request on. False where they did
-    already.
+    """Block a person's sign-in and app keys from the next request on.
+
+    Returns:
+        False if the account was already inactive.
     """
     return _set_active(user, False, actor, "member.deactivated")
 
 
 def reactivate(*, user: User, actor: Actor) -> bool:
-    """The person may sign in again, with the roles of before. False where that was so already."""
+    """Let a person sign in again with the same roles as before.
+
+    Returns:
+        False if the account was already active.
+    """
     return _set_active(user, True, actor, "member.reactivated")
 
 
@@ -31,7 +37,7 @@ def _set_active(user: User, active: bool, actor: Actor, action: str) -> bool:
     if not User.objects.filter(pk=user.pk).exclude(is_active=active).update(is_active=active):
         return False
     user.is_active = active
-    # Operators call this, who see every workspace; each of them is told in its own audit log.
+    # Called by operators, across workspaces: record it in each workspace's audit trail.
     for member in Membership.objects.filter(user=user).select_related("tenant"):
         with tenant_scope(member.tenant):
             bump_version(member.tenant_id)
@@ -46,32 +52,28 @@ def _set_active(user: User, active: bool, actor: Actor, action: str) -> bool:
     return True
 
 
-# ------------------------------------------------------------------------------------------- people
-
-
 def make_user(*, email: str, password: str | None, name: str = "") -> User:
-    """A new account. Raises Conflict where the address has one, ServiceError for an address that is
-    none.
+    """Create an account.
+
+    Raises:
+        Conflict: If the address has an account.
+        ServiceError: If the address is invalid.
     """
     email = checked_email(email)
     if User.objects.filter(email=email).exists():
         raise Conflict(
-            "name_taken", _("There is an account with this e-mail address already."), field="email"
+            "name_taken", _("There is already an account with this e-mail address."), field="email"
         )
     return User.objects.create_user(email, password, name=name.strip()[:120])
 
 
 def change_password(*, user: User, password: str) -> None:
-    """The person's other sessions end with it, and so does the mark of a password that was set
-    through a link.
-    """
+    """Change a password, which ends the person's other sessions and clears `password_by_link`."""
     user.set_password(password)
     user.save(update_fields=["password", "password_by_link"])
 
 
 def sign_out_elsewhere(*, user: User) -> None:
-    """End every session of a person; the caller signs the present one anew
-    (update_session_auth_hash).
-    """
+    """End all sessions of a person; the caller keeps its own with update_session_auth_hash."""
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     user.refresh_from_db(fields=["session_epoch"])

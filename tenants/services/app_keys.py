@@ -1,6 +1,4 @@
-"""App keys: made and shown once, rotated with an overlap, revoked at once. Part of
-tenants.services.
-"""
+"""Create, rotate and revoke app keys. A key's text is shown once and never stored."""
 
 from __future__ import annotations
 
@@ -21,6 +19,7 @@ from tenants.models import AppKey, Membership, Tenant, User
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
 LIST_LIMIT: Final = 200  # entries of allowed_providers and allowed_models
+WIDER_THAN_MAKER: Final = _("An app key can't do more than the key that makes it.")
 
 
 @transaction.atomic
@@ -36,54 +35,55 @@ def create_app_key(
     expires: datetime | None = None,
     user: User | None = None,
 ) -> tuple[AppKey, str]:
-    """(row, the key's text, which is shown now and never again).
+    """Create an app key.
 
-    `user` is the person whose rights bound the key; without it, the actor. Empty lists of
-    providers, models or endpoints ("chat.completions", "embeddings", ...) mean all. Raises
-    ServiceError (name, scopes, expires), NotAllowed (wider than the creator's rights), Conflict
-    (name taken).
+    Args:
+        tenant: The workspace.
+        actor: Who creates the key.
+        name: Unique among the workspace's keys.
+        scopes: At least one.
+        allowed_providers: Slugs; empty means all.
+        allowed_models: "provider/model"; empty means all.
+        allowed_operations: Endpoints such as "embeddings"; empty means all.
+        expires: None means never.
+        user: The person whose rights limit the key; by default the actor.
+
+    Returns:
+        The row and the key's text, which cannot be read again.
+
+    Raises:
+        ServiceError: If a value is invalid.
+        NotAllowed: If the key would have more rights than its owner or the actor.
+        Conflict: If the name is taken.
     """
-    name, wanted = _checked_name(name), _checked_scopes(scopes)
-    providers, models = (
-        _checked_list(allowed_providers, "allowed_providers"),
-        _checked_list(allowed_models, "allowed_models"),
-    )
-    operations = _checked_list(allowed_operations, "allowed_operations")
-    if expires is not None and expires <= timezone.now():
-        raise ServiceError(
-            "expires_in_past",
-            _("The key would have expired already. Choose a later day."),
-            field="expires",
-        )
+    name, scopes = _checked_name(name), _checked_scopes(scopes)
     creator_id = user.pk if user is not None else actor.user_id
-    by_command = creator_id is None and _is_free_of_people(actor)
-    _check_rights(tenant, actor, creator_id, by_command, wanted)
-    _check_not_wider(actor, providers, models, operations)
-    if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
-        raise _name_taken()
-    text = new_key()
+    by_command = creator_id is None and _acts_for_command(actor)
     row = AppKey(
         tenant=tenant,
         name=name,
-        prefix=text[:PREFIX_LENGTH],
-        digest=digest(text),
-        scopes=sorted(wanted),
-        allowed_providers=providers,
-        allowed_models=models,
-        allowed_operations=operations,
+        scopes=sorted(scopes),
+        allowed_providers=_checked_list(allowed_providers, "allowed_providers"),
+        allowed_models=_checked_list(allowed_models, "allowed_models"),
+        allowed_operations=_checked_list(allowed_operations, "allowed_operations"),
         created_by_id=creator_id,
         made_by_command=by_command,
         expires=expires,
     )
-    _insert(row)
+    _check_expires(expires)
+    _check_rights(tenant, actor, creator_id, by_command, scopes)
+    _check_limits(actor, row)
+    if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
+        raise _name_taken()
+    text = _insert_with_new_key(row)
     _record(row, tenant, actor, "app_key.created", scopes=row.scopes)
     return row, text
 
 
 @transaction.atomic
 def revoke_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
-    """The key does nothing from the next request on. Raises NotFound, NotAllowed."""
-    row = _own_or_any(tenant, app_key_id, actor)
+    """Revoke an app key with effect from the next request. Raises NotFound, NotAllowed."""
+    row = _changeable_key(tenant, app_key_id, actor)
     row.revoked = timezone.now()
     row.save(update_fields=["revoked"])
     _record(row, tenant, actor, "app_key.revoked")
@@ -92,9 +92,7 @@ def revoke_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
 
 @transaction.atomic
 def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
-    """The operators' own way: they are no members, so no role allows or forbids it. Reached from
-    their site only.
-    """
+    """Revoke an app key without checking roles; called from the admin only."""
     app_key.revoked = timezone.now()
     app_key.save(update_fields=["revoked"])
     _record(app_key, app_key.tenant, actor, "app_key.revoked")
@@ -104,26 +102,35 @@ def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
 def rotate_app_key(
     *, tenant: Tenant, app_key_id: UUID, actor: Actor, overlap: timedelta
 ) -> tuple[AppKey, str]:
-    """(new row, its text). The new key takes name and rights over; the old one works for `overlap`
-    longer (0 to 7 days).
+    """Replace an app key by a new one with the same name and rights.
 
-    Raises NotFound, NotAllowed, ServiceError (overlap).
+    Args:
+        tenant: The workspace.
+        app_key_id: The key to replace.
+        actor: Who rotates the key.
+        overlap: How long the old key keeps working, 0 to 7 days.
+
+    Returns:
+        The new row and the new key's text.
+
+    Raises:
+        NotFound: If there is no such key.
+        NotAllowed: If the actor may not change or could not have made this key.
+        ServiceError: If the overlap is out of range.
+        Conflict: If the key has expired.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise ServiceError(
             "invalid_value", _("The old key can stay valid for at most 7 days."), field="overlap"
         )
-    old = _own_or_any(tenant, app_key_id, actor)
+    old = _changeable_key(tenant, app_key_id, actor)
     now = timezone.now()
     if old.expires is not None and old.expires <= now:
         raise Conflict("expired_key", _("This app key has expired. Make a new one instead."))
     _check_covers(actor, old)
-    text = new_key()
     new = AppKey(
         tenant=tenant,
         name=old.name,
-        prefix=text[:PREFIX_LENGTH],
-        digest=digest(text),
         scopes=old.scopes,
         allowed_providers=old.allowed_providers,
         allowed_models=old.allowed_models,
@@ -133,37 +140,34 @@ def rotate_app_key(
         expires=old.expires,
     )
     _phase_out(old, now, overlap)
-    _insert(new)
-    _record(
-        new,
-        tenant,
-        actor,
-        "app_key.rotated",
-        replaces=old.prefix,
-        overlap_hours=overlap.total_seconds() / 3600,
-    )
+    text = _insert_with_new_key(new)
+    hours = overlap.total_seconds() / 3600
+    _record(new, tenant, actor, "app_key.rotated", replaces=old.prefix, overlap_hours=hours)
     return new, text
 
 
-def _insert(row: AppKey) -> None:
-    """Raises Conflict where somebody else took the name at the same moment."""
+def _insert_with_new_key(row: AppKey) -> str:
+    """Generate the row's key, save the row and return the key."""
+    text = new_key()
+    row.prefix, row.digest = text[:PREFIX_LENGTH], digest(text)
     try:
         with transaction.atomic():
             row.save(force_insert=True)
-    except IntegrityError:
+    except IntegrityError:  # the name was taken at the same moment
         raise _name_taken() from None
+    return text
 
 
 def _name_taken() -> Conflict:
     return Conflict(
         "name_taken",
-        _("There is an app key with this name. Choose another name or revoke the old key."),
+        _("There is already an app key with this name. Choose another or revoke the old key."),
         field="name",
     )
 
 
 def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:
-    """The name passes to the new key; the old one keeps a name that tells the two apart."""
+    """Expire or revoke the old key and rename it, so that the new key can take its name."""
     old.name = f"{old.name[:60]} ({old.prefix})"
     if overlap:
         old.expires = min(old.expires or now + overlap, now + overlap)
@@ -172,109 +176,98 @@ def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:
     old.save(update_fields=["name", "expires", "revoked"])
 
 
-# -------------------------------------------------------------------------------------------- rules
+def _check_expires(expires: datetime | None) -> None:
+    if expires is not None and expires <= timezone.now():
+        raise ServiceError(
+            "expires_in_past", _("This day is in the past. Choose a later one."), field="expires"
+        )
 
 
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > 80 or not name.isprintable():
-        raise ServiceError("bad_name", _("A name has 1 to 80 printable characters."), field="name")
+        raise ServiceError(
+            "bad_name", _("Enter a name of 1 to 80 printable characters."), field="name"
+        )
     return name
 
 
 def _checked_scopes(scopes: Iterable[Scope | str]) -> frozenset[Scope]:
     try:
-        wanted = frozenset(Scope(one) for one in scopes)
+        checked = frozenset(Scope(scope) for scope in scopes)
     except ValueError:
         raise ServiceError(
-            "bad_scope", _("Scopes are: use, read, manage."), field="scopes"
+            "bad_scope", _("Unknown scope. The scopes are use, read and manage."), field="scopes"
         ) from None
-    if not wanted:
-        raise ServiceError(
-            "no_scope", _("Choose at least one thing that the key may be used for."), field="scopes"
-        )
-    return wanted
+    if not checked:
+        raise ServiceError("no_scope", _("Choose at least one use for the key."), field="scopes")
+    return checked
 
 
 def _checked_list(entries: Iterable[str], field: str) -> list[str]:
     unique = sorted(set(entries))
     if len(unique) > LIST_LIMIT or any(
-        not one or len(one) > 241 or not one.isprintable() for one in unique
+        not entry or len(entry) > 241 or not entry.isprintable() for entry in unique
     ):
         raise ServiceError(
-            "bad_list", _("At most 200 names of up to 241 printable characters."), field=field
+            "bad_list",
+            _("Enter at most 200 names of up to 241 printable characters."),
+            field=field,
         )
     return unique
 
 
-def _is_free_of_people(actor: Actor) -> bool:
-    """A command, or an app key that a command made."""
+def _acts_for_command(actor: Actor) -> bool:
+    """Return whether the actor is a command or an app key made by a command."""
     return actor == COMMAND or (actor.principal is not None and actor.principal.role is None)
 
 
 def _check_rights(
-    tenant: Tenant, actor: Actor, creator_id: int | None, by_command: bool, wanted: frozenset[Scope]
+    tenant: Tenant, actor: Actor, creator_id: int | None, by_command: bool, scopes: frozenset[Scope]
 ) -> None:
-    """The key is never wider than the rights of the person it is made for, nor than those of the
-    acting key.
-    """
+    """Check the scopes against the rights of the key's owner and of an acting app key."""
     if not by_command:
-        member = (
-            Membership.objects.filter(tenant=tenant, user=creator_id, user__is_active=True).first()
-            if creator_id
-            else None
-        )
-        role = Role(member.role) if member else None
-        if role is None or Action.MANAGE_OWN_APP_KEYS not in actions_of(role):
-            raise NotAllowed(
-                "scope_too_wide", _("Your role does not allow making app keys. Ask an admin.")
-            )
-        if not wanted <= scopes_of(role):
-            raise NotAllowed(
-                "scope_too_wide",
-                _("An app key is never wider than its owner's own rights."),
-                field="scopes",
-            )
+        _check_owner(tenant, creator_id, scopes)
     if actor.user_id != creator_id and not _may_manage_all(actor):
-        raise NotAllowed("not_your_key", _("Only admins make app keys for other people."))
-    if actor.principal is not None and not wanted <= (actor.principal.scopes or frozenset()):
+        raise NotAllowed("not_your_key", _("Only admins can make app keys for other people."))
+    if actor.principal is not None and not scopes <= (actor.principal.scopes or frozenset()):
+        raise NotAllowed("scope_too_wide", WIDER_THAN_MAKER, field="scopes")
+
+
+def _check_owner(tenant: Tenant, user_id: int | None, scopes: frozenset[Scope]) -> None:
+    members = Membership.objects.filter(tenant=tenant, user=user_id, user__is_active=True)
+    member = members.first() if user_id else None
+    role = Role(member.role) if member else None
+    if role is None or Action.MANAGE_OWN_APP_KEYS not in actions_of(role):
         raise NotAllowed(
-            "scope_too_wide",
-            _("An app key is never wider than the key that makes it."),
-            field="scopes",
+            "scope_too_wide", _("Your role does not allow making app keys. Ask an admin.")
+        )
+    if not scopes <= scopes_of(role):
+        raise NotAllowed(
+            "scope_too_wide", _("An app key can't do more than its owner."), field="scopes"
         )
 
 
-def _check_not_wider(
-    actor: Actor, providers: list[str], models: list[str], operations: list[str]
-) -> None:
-    """An acting key that is limited itself makes no key without these limits."""
+def _check_limits(actor: Actor, row: AppKey) -> None:
+    """Check that a limited app key passes its limits on to the keys that it makes."""
     maker = actor.principal
     if maker is None or maker.kind != "app_key":
         return
     pairs = (
-        (maker.allowed_providers, providers),
-        (maker.allowed_models, models),
-        (maker.allowed_operations, operations),
+        (maker.allowed_providers, row.allowed_providers),
+        (maker.allowed_models, row.allowed_models),
+        (maker.allowed_operations, row.allowed_operations),
     )
-    if any(own and not (asked and own >= set(asked)) for own, asked in pairs):
-        raise NotAllowed(
-            "limits_too_wide",
-            _("An app key is never wider than the key that makes it."),
-            field="allowed_models",
-        )
+    if any(own and not (new and own >= set(new)) for own, new in pairs):
+        raise NotAllowed("limits_too_wide", WIDER_THAN_MAKER, field="allowed_models")
 
 
 def _check_covers(actor: Actor, row: AppKey) -> None:
-    """Rotating hands out a working key: an acting key may do so only for what it could have made
-    itself.
-    """
+    """Check that an acting app key could have made this key, as rotation hands out a new one."""
     if actor.principal is not None:
-        if not {Scope(one) for one in row.scopes} <= (actor.principal.scopes or frozenset()):
-            raise NotAllowed(
-                "scope_too_wide", _("An app key is never wider than the key that makes it.")
-            )
-        _check_not_wider(actor, row.allowed_providers, row.allowed_models, row.allowed_operations)
+        if not {Scope(scope) for scope in row.scopes} <= (actor.principal.scopes or frozenset()):
+            raise NotAllowed("scope_too_wide", WIDER_THAN_MAKER)
+        _check_limits(actor, row)
 
 
 def _may_manage_all(actor: Actor) -> bool:
@@ -283,14 +276,15 @@ def _may_manage_all(actor: Actor) -> bool:
     return actor.role is not None and Action.MANAGE_APP_KEYS in actions_of(actor.role)
 
 
-def _own_or_any(tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
+def _changeable_key(tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
+    """Lock and return a key that the actor owns or may manage. Raises NotFound, NotAllowed."""
     row = (
         AppKey.objects.select_for_update()
         .filter(tenant=tenant, pk=app_key_id, revoked=None)
         .first()
     )
     if row is None:
-        raise NotFound("no_such_app_key", _("There is no such app key."))
+        raise NotFound("no_such_app_key", _("App key not found."))
     owned = actor.user_id is not None and row.created_by_id == actor.user_id
     if not _may_manage_all(actor) and not owned:
         raise NotAllowed(

@@ -1,4 +1,4 @@
-"""Invitations by link: the link is shown once, only its hash is stored."""
+"""Invite people by link. The link is shown or sent once; only its hash is stored."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from tenants.models import Invitation, Membership, SentInvitation, Tenant, User
 from tenants.scope import all_tenants, tenant_scope
 
 LIFETIME: Final = timedelta(days=7)
-MOST_EMAILS: Final = (
-    100  # that a workspace sends within a day: the server is nobody's way to write to strangers
-)
+# Invitations that a workspace may send by e-mail per day, so that it can't send spam.
+MAX_EMAILS: Final = 100
 EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
 
 
@@ -32,24 +31,34 @@ EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
 def invite(
     *, tenant: Tenant, email: str, role: Role, actor: Actor, by_email: bool = False
 ) -> tuple[Invitation, str]:
-    """(invitation, the link's token). The token is not kept: whoever loses it invites again, which
-    ends the older link.
+    """Invite a person, replacing an earlier open invitation of the same address.
 
-    by_email: the caller sends the link to the invited address and shows it to nobody else.
+    Args:
+        tenant: The workspace.
+        email: The invited address.
+        role: At most the actor's own role.
+        actor: Who invites.
+        by_email: The caller sends the link to the invited address and shows it to no one else.
 
-    Raises ServiceError (an address that is none, too many e-mails), NotAllowed (a role above the
-    own one), Conflict (a member already).
+    Returns:
+        The invitation and the link's token, which is not stored.
+
+    Raises:
+        ServiceError: If the address is invalid or too many e-mails were sent.
+        NotAllowed: If the role is higher than the actor's.
+        Conflict: If the person is already a member.
     """
     email = checked_email(email)
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
         raise NotAllowed(
-            "role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role"
+            "role_too_high",
+            _("You can't assign a role higher than your own. Ask an owner."),
+            field="role",
         )
     if Membership.objects.filter(tenant=tenant, user__email=email).exists():
-        raise Conflict("already_member", _("This person is a member already."), field="email")
-    Tenant.objects.select_for_update().get(
-        pk=tenant.pk
-    )  # of two at the same moment the later one counts
+        raise Conflict("already_member", _("This person is already a member."), field="email")
+    # Of two invitations at the same moment, the later one wins.
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
     if by_email:
         _count_email(tenant)
     Invitation.objects.filter(tenant=tenant, email=email, accepted=None).delete()
@@ -68,21 +77,23 @@ def invite(
 
 
 def _count_email(tenant: Tenant) -> None:
-    """Note that one more e-mail goes out. Raises ServiceError if those of a day are used up."""
+    """Count an invitation by e-mail. Raises ServiceError if the daily limit is reached."""
     sent = SentInvitation.objects.filter(tenant=tenant)
     sent.filter(time__lte=timezone.now() - timedelta(days=1)).delete()
-    if sent.count() >= MOST_EMAILS:
+    if sent.count() >= MAX_EMAILS:
         message = _(
             "This workspace has sent %(count)s invitations by e-mail within a day. Show the link "
             "instead, or wait until tomorrow."
         )
-        raise ServiceError("too_many_emails", message % {"count": MOST_EMAILS}, field="send")
+        raise ServiceError("too_many_emails", message % {"count": MAX_EMAILS}, field="send")
     SentInvitation.objects.create(tenant=tenant)
 
 
 def checked_email(text: str) -> str:
-    """The address as it is stored, in small letters. Raises ServiceError for one that is none, or
-    longer than 254 characters.
+    """Return the address in lower case, as stored.
+
+    Raises:
+        ServiceError: If it is invalid or longer than 254 characters.
     """
     email = text.strip().lower()
     try:
@@ -97,21 +108,23 @@ def checked_email(text: str) -> str:
 
 @transaction.atomic
 def revoke_invitation(*, tenant: Tenant, invitation_id: UUID, actor: Actor) -> None:
-    """The link stops working. Raises NotFound for one that is not there or was accepted."""
+    """Withdraw an open invitation, so that its link stops working. Raises NotFound."""
     invitation = (
         Invitation.objects.select_related("tenant")
         .filter(tenant=tenant, pk=invitation_id, accepted=None)
         .first()
     )
     if invitation is None:
-        raise NotFound("no_such_invitation", _("There is no such open invitation."))
+        raise NotFound("no_such_invitation", _("Open invitation not found."))
     _record(invitation, actor, "invitation.revoked")
     invitation.delete()
 
 
 def find_invitation(token: str) -> Invitation:
-    """The open invitation behind a link, with its workspace. Raises NotFound for everything else,
-    without saying why.
+    """Return the open invitation of a link with its workspace.
+
+    Raises:
+        NotFound: If there is none, always with the same message.
     """
     with all_tenants():
         invitation: Invitation | None = (
@@ -124,18 +137,20 @@ def find_invitation(token: str) -> Invitation:
             )
             .first()
         )
-        if invitation is None or not _inviter_may_still(invitation):
-            raise NotFound(
-                "no_such_invitation",
-                _("This invitation has expired, was used or was withdrawn. Ask for a new link."),
-            )
+        if invitation is None or not _author_may_still_invite(invitation):
+            raise _invitation_gone()
     return invitation
 
 
-def _inviter_may_still(invitation: Invitation) -> bool:
-    """An invitation gives nothing that its author may no longer give. Those of a command have no
-    author.
-    """
+def _invitation_gone() -> NotFound:
+    return NotFound(
+        "no_such_invitation",
+        _("This invitation has expired, was used or was withdrawn. Ask for a new link."),
+    )
+
+
+def _author_may_still_invite(invitation: Invitation) -> bool:
+    """Return whether the author may still assign the role; commands have no author."""
     if invitation.created_by_id is None:
         return True
     author = Membership.objects.filter(
@@ -154,12 +169,20 @@ def accept_invitation(
     password: str = "",
     address: str | None = None,
 ) -> Membership:
-    """Make the invited person a member. Without `user` an account with `password` is made for the
-    invited address.
+    """Make the invited person a member.
 
-    Raises NotFound (no open invitation), NotAllowed (`other_account`: invited was another address),
-    Conflict (`sign_in_first`: the address has an account; `already_member`), ServiceError (the
-    password is too weak).
+    Args:
+        token: From the invitation's link.
+        user: The signed-in person; if None, an account is made for the invited address.
+        name: Of the new account.
+        password: Of the new account.
+        address: IP address for the audit trail.
+
+    Raises:
+        NotFound: If there is no open invitation.
+        NotAllowed: `other_account` if another address was invited.
+        Conflict: `sign_in_first` if the address has an account, or `already_member`.
+        ServiceError: If the password is too weak.
     """
     invitation = find_invitation(token)
     new_account = user is None
@@ -171,26 +194,26 @@ def accept_invitation(
             _("This invitation is for another e-mail address. Sign in with that one."),
         )
     with tenant_scope(invitation.tenant):
-        if not Invitation.objects.filter(pk=invitation.pk, accepted=None).update(
-            accepted=timezone.now()
-        ):
-            raise NotFound(
-                "no_such_invitation",
-                _("This invitation has expired, was used or was withdrawn. Ask for a new link."),
-            )
-        member: Membership
-        values = {"role": invitation.role, "invited_by_id": invitation.created_by_id}
-        member, created = Membership.objects.get_or_create(
-            tenant=invitation.tenant, user=user, defaults=values
-        )
-        if not created:
-            raise Conflict("already_member", _("You are a member of this workspace already."))
-        details = {
-            "invited_by": invitation.created_by.email if invitation.created_by else "command"
-        }
+        open_invitation = Invitation.objects.filter(pk=invitation.pk, accepted=None)
+        if not open_invitation.update(accepted=timezone.now()):
+            raise _invitation_gone()
+        member = _join(invitation, user)
+        author = invitation.created_by
+        details = {"invited_by": author.email if author else "command"}
         if new_account:
             details["password"] = "e-mail" if invitation.by_email else "link"
         _record(invitation, Actor(user.email, user.pk, address), "member.joined", **details)
+    return member
+
+
+def _join(invitation: Invitation, user: User) -> Membership:
+    member: Membership
+    values = {"role": invitation.role, "invited_by_id": invitation.created_by_id}
+    member, created = Membership.objects.get_or_create(
+        tenant=invitation.tenant, user=user, defaults=values
+    )
+    if not created:
+        raise Conflict("already_member", _("You are already a member of this workspace."))
     return member
 
 
@@ -198,7 +221,7 @@ def _new_account(invitation: Invitation, name: str, password: str) -> User:
     taken = Conflict(
         "sign_in_first",
         _(
-            "There is an account with this e-mail address already. Sign in, then open the link "
+            "There is already an account with this e-mail address. Sign in, then open the link "
             "again."
         ),
     )
@@ -212,8 +235,7 @@ def _new_account(invitation: Invitation, name: str, password: str) -> User:
     except ValidationError as error:
         raise ServiceError("weak_password", " ".join(error.messages), field="password") from None
     user.set_password(password)
-    # Somebody else had the link too and could have chosen this password: said until the person
-    # chooses another one.
+    # Whoever passed on the link could have set this password. Noted until the person changes it.
     user.password_by_link = None if invitation.by_email else timezone.now()
     try:
         with transaction.atomic():

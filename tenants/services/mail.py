@@ -1,4 +1,4 @@
-"""The e-mails that this server sends, where it was told how (EMAIL_URL)."""
+"""Send invitations by e-mail, if the server has a mail server (EMAIL_URL)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 class MailNotSent(ServiceError):
-    """The mail server could not be reached, or refused."""
+    """The mail server was unreachable or refused the e-mail."""
 
     def __init__(self) -> None:
         message = gettext_lazy(
-            "The e-mail could not be sent. Nobody was invited. Choose the link instead, or tell "
-            "the operator of this server."
+            "The e-mail could not be sent, so no one was invited. Choose the link instead, or "
+            "tell the operator of this server."
         )
         super().__init__("mail_not_sent", message)
 
 
 def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
-    """In the workspace's language. Raises MailNotSent."""
+    """Send an invitation in the workspace's language. Raises MailNotSent."""
     with override(invitation.tenant.default_language or None):
         context = {
             "who": by.get_short_name(),
@@ -41,8 +41,7 @@ def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
             "link": link,
             "invitation": invitation,
         }
-        # A name with a line break in it would be a header of its own; Django refuses those, and so
-        # do our names.
+        # A line break in a name would inject a header; Django and our name checks reject it.
         subject = _("%(who)s invites you to %(workspace)s") % {
             "who": by.get_short_name(),
             "workspace": invitation.tenant.name,
@@ -51,5 +50,5 @@ def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
     try:
         EmailMessage(subject, body, settings.DEFAULT_FROM_EMAIL, [invitation.email]).send()
     except (SMTPException, OSError) as error:
-        logger.warning("an invitation was not sent: %s", type(error).__name__)
+        logger.warning("could not send an invitation: %s", type(error).__name__)
         raise MailNotSent from None

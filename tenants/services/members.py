@@ -14,12 +14,15 @@ from tenants.models import Membership, Tenant, User
 
 @transaction.atomic
 def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membership:
-    """Make a person a member without an invitation (commands, operators). Raises Conflict for a
-    member.
+    """Make a person a member without an invitation, for commands and operators.
+
+    Raises:
+        NotAllowed: If the role is higher than the actor's.
+        Conflict: If the person is already a member.
     """
-    _check_may_give(actor, role)
+    _check_may_assign(actor, role)
     if Membership.objects.filter(tenant=tenant, user=user).exists():
-        raise Conflict("already_member", _("This person is a member already."), field="email")
+        raise Conflict("already_member", _("This person is already a member."), field="email")
     member: Membership = Membership.objects.create(tenant=tenant, user=user, role=role)
     _record_member(tenant, actor, "member.added", member)
     return member
@@ -27,12 +30,19 @@ def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membe
 
 @transaction.atomic
 def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor) -> Membership:
-    """Raises NotFound, NotAllowed (a role above the own one), Conflict (the last owner)."""
+    """Change a member's role.
+
+    Raises:
+        NotFound: If there is no such member.
+        NotAllowed: If the old or the new role is higher than the actor's.
+        Conflict: If the member is the last owner.
+    """
     member = _member_for_change(tenant, membership_id)
     before = Role(member.role)
     if actor.role is None or not can_change_role(actor=actor.role, current=before, new=role):
         raise NotAllowed(
-            "role_too_high", _("Nobody gives or takes a role above the own one. Ask an owner.")
+            "role_too_high",
+            _("You can't assign or remove a role higher than your own. Ask an owner."),
         )
     if before == role:
         return member
@@ -47,43 +57,54 @@ def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor)
 
 @transaction.atomic
 def remove_member(*, tenant: Tenant, membership_id: int, actor: Actor) -> None:
-    """The person's app keys stop with the membership. Raises NotFound, NotAllowed, Conflict (the
-    last owner).
+    """Remove a member; the person's app keys stop working.
+
+    Raises:
+        NotFound: If there is no such member.
+        NotAllowed: If the member's role is higher than the actor's.
+        Conflict: If the member is the last owner.
     """
     member = _member_for_change(tenant, membership_id)
     role = Role(member.role)
-    themselves = actor.principal is None and actor.user_id == member.user_id
-    if not themselves and (
+    is_leaving = actor.principal is None and actor.user_id == member.user_id
+    if not is_leaving and (
         actor.role is None or not can_change_role(actor=actor.role, current=role, new=role)
     ):
         raise NotAllowed(
             "role_too_high",
-            _("Nobody removes a member with a role above the own one. Ask an owner."),
+            _("You can't remove a member whose role is higher than yours. Ask an owner."),
         )
     if role is Role.OWNER:
         _keep_an_owner(tenant, member)
-    _record_member(tenant, actor, "member.left" if themselves else "member.removed", member)
+    _record_member(tenant, actor, "member.left" if is_leaving else "member.removed", member)
     member.delete()
     bump_version(tenant.pk)
 
 
 def leave_workspace(*, tenant: Tenant, user: User, actor: Actor) -> None:
-    """Raises NotFound for somebody who is no member, Conflict for the last owner."""
+    """Remove the actor's own membership.
+
+    Raises:
+        NotFound: If the person is not a member.
+        Conflict: If the person is the last owner.
+    """
     member = Membership.objects.filter(tenant=tenant, user=user).first()
     if member is None:
         raise NotFound("no_such_member", _("This person is not a member of this workspace."))
     remove_member(tenant=tenant, membership_id=member.pk, actor=actor)
 
 
-def _check_may_give(actor: Actor, role: Role) -> None:
+def _check_may_assign(actor: Actor, role: Role) -> None:
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
         raise NotAllowed(
-            "role_too_high", _("Nobody gives a role above the own one. Ask an owner."), field="role"
+            "role_too_high",
+            _("You can't assign a role higher than your own. Ask an owner."),
+            field="role",
         )
 
 
 def _member_for_change(tenant: Tenant, membership_id: int) -> Membership:
-    # The workspace's row is locked first: two owners who leave at the same moment take turns.
+    # Lock the workspace first, so that two owners can't both leave at the same moment.
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     member: Membership | None = (
         Membership.objects.select_related("user").filter(tenant=tenant, pk=membership_id).first()

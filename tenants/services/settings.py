@@ -1,4 +1,4 @@
-"""A workspace's own settings: name, address, language; and its end. Part of tenants.services."""
+"""Change a workspace's name, address, language and status; close it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from tenants import queries
 from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role
 from tenants.config_version import bump_version
-from tenants.crypto import key_pairs, keys
+from tenants.crypto import keys
 from tenants.models import AppKey, FormerAddress, Invitation, KeyPair, Tenant
 
 SYSTEM_SLUG: Final = "operator-keys"
-# Former addresses of one workspace. Each is kept from all others for good: nobody shall collect
-# them.
-MOST_FORMER: Final = 10
+# Former addresses per workspace. They stay reserved for good, so limit how many one can collect.
+MAX_FORMER_ADDRESSES: Final = 10
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?", re.ASCII)
 
 
 def checked_slug(slug: str) -> str:
-    """The address of a new workspace. Raises ServiceError (no address), Conflict (taken, now or by
-    a workspace that had it).
+    """Check the address of a new workspace and return it.
+
+    Raises:
+        ServiceError: If it is malformed.
+        Conflict: If a workspace has or had it.
     """
     return _checked_slug(slug, None)
 
@@ -35,8 +37,8 @@ def checked_slug(slug: str) -> str:
 def _checked_slug(slug: str, tenant: Tenant | None) -> str:
     if not _SLUG.fullmatch(slug):
         message = _(
-            "An address has 1 to 50 characters: small letters a to z, digits, and hyphens between "
-            "them."
+            "Enter an address of 1 to 50 characters: lower-case letters a to z, digits, and "
+            "hyphens between them."
         )
         raise ServiceError("bad_slug", message, field="slug")
     if slug == SYSTEM_SLUG or queries.address_is_taken(slug, besides=tenant):
@@ -45,16 +47,22 @@ def _checked_slug(slug: str, tenant: Tenant | None) -> str:
 
 
 def checked_name(name: str) -> str:
-    """Raises ServiceError for a name that is empty, longer than 120 characters or not printable."""
+    """Strip and check a workspace's name.
+
+    Raises:
+        ServiceError: If it is empty, longer than 120 characters or not printable.
+    """
     name = name.strip()
     if not name or len(name) > 120 or not name.isprintable():
-        raise ServiceError("bad_name", _("A name has 1 to 120 printable characters."), field="name")
+        raise ServiceError(
+            "bad_name", _("Enter a name of 1 to 120 printable characters."), field="name"
+        )
     return name
 
 
 @transaction.atomic
 def rename_workspace(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
-    """Raises ServiceError (name). The same name changes nothing and leaves no trace."""
+    """Rename a workspace, unless it already has the name. Raises ServiceError."""
     before, after = tenant.name, checked_name(name)
     if after != before:
         tenant.name = after
@@ -65,22 +73,25 @@ def rename_workspace(*, tenant: Tenant, name: str, actor: Actor) -> Tenant:
 
 @transaction.atomic
 def move_workspace(*, tenant: Tenant, slug: str, actor: Actor) -> Tenant:
-    """Give a workspace another address; the one it had leads to the new one for good.
+    """Change a workspace's address; the old one redirects to the new one for good.
 
-    Raises ServiceError (no address), Conflict (taken, or moved too often).
+    Raises:
+        ServiceError: If the address is malformed.
+        Conflict: If the address is taken or the workspace had too many.
     """
     before = tenant.slug
     if slug == before:
         return tenant
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     slug = _checked_slug(slug, tenant)
-    FormerAddress.objects.filter(slug=slug).delete()  # one of its own, taken back
-    if FormerAddress.objects.filter(tenant=tenant).count() >= MOST_FORMER:
+    FormerAddress.objects.filter(slug=slug).delete()  # going back to an address of its own
+    if FormerAddress.objects.filter(tenant=tenant).count() >= MAX_FORMER_ADDRESSES:
         message = _(
-            "This workspace has had %(count)s addresses already, and all of them are kept for it. "
-            "Take one of those back."
+            "This workspace has already had %(count)s addresses, which stay reserved for it. "
+            "Choose one of those."
         )
-        raise Conflict("moved_too_often", message % {"count": MOST_FORMER}, field="slug")
+        values = {"count": MAX_FORMER_ADDRESSES}
+        raise Conflict("moved_too_often", message % values, field="slug")
     FormerAddress.objects.create(tenant=tenant, slug=before)
     tenant.slug = slug
     tenant.save(update_fields=["slug"])
@@ -91,12 +102,19 @@ def move_workspace(*, tenant: Tenant, slug: str, actor: Actor) -> Tenant:
 
 @transaction.atomic
 def set_default_language(*, tenant: Tenant, language: str, actor: Actor) -> Tenant:
-    """The language of people who chose none and are invited from now on; "" is their browser's.
-    Raises ServiceError.
+    """Set the language of people invited from now on who don't choose one.
+
+    Args:
+        tenant: The workspace.
+        language: A code in settings.LANGUAGES, or "" for the browser's language.
+        actor: Recorded in the audit trail.
+
+    Raises:
+        ServiceError: If the language is unknown.
     """
     if language and language not in dict(settings.LANGUAGES):
         raise ServiceError(
-            "invalid_value", _("There is no such language."), field="default_language"
+            "invalid_value", _("This language is not available."), field="default_language"
         )
     if language != tenant.default_language:
         before, tenant.default_language = tenant.default_language, language
@@ -106,16 +124,14 @@ def set_default_language(*, tenant: Tenant, language: str, actor: Actor) -> Tena
 
 
 def suspend_workspace(*, tenant: Tenant, actor: Actor) -> None:
-    """Its app keys and pages refuse from the next request on; nothing is deleted."""
+    """Block a workspace's pages and app keys from the next request on; nothing is deleted."""
     _set_status(
         tenant, (Tenant.Status.ACTIVE,), Tenant.Status.SUSPENDED, actor, "workspace.suspended"
     )
 
 
 def resume_workspace(*, tenant: Tenant, actor: Actor) -> None:
-    """Undo a suspension; of a workspace that was closed this opens what is left, with a new key
-    pair.
-    """
+    """Resume a suspended workspace, or reopen the remains of a closed one with a new key pair."""
     _set_status(
         tenant, (Tenant.Status.SUSPENDED,), Tenant.Status.ACTIVE, actor, "workspace.resumed"
     )
@@ -127,15 +143,22 @@ def resume_workspace(*, tenant: Tenant, actor: Actor) -> None:
 
 @transaction.atomic
 def close_workspace(*, tenant: Tenant, typed: str, actor: Actor) -> None:
-    """The end of a workspace: app keys, invitations and every sealed credential are destroyed with
-    the key pairs that open them.
+    """Close a workspace and delete its credentials, key pairs, app keys and invitations.
 
-    Its pages and calls refuse from then on. The records of calls and the audit trail are final:
-    they stay, and operators read them. typed: the workspace's address, as the person typed it.
-    Raises NotAllowed (no owner), ServiceError (typed otherwise).
+    Its pages and calls are refused from then on. Call records and the audit trail stay, for
+    operators.
+
+    Args:
+        tenant: The workspace.
+        typed: The workspace's address as typed by the person to confirm.
+        actor: Must be an owner.
+
+    Raises:
+        NotAllowed: If the actor is not an owner.
+        ServiceError: If the typed address is wrong.
     """
     if actor.role is not Role.OWNER:
-        raise NotAllowed("role_too_high", _("Only an owner closes a workspace."))
+        raise NotAllowed("role_too_high", _("Only an owner can close a workspace."))
     if typed.strip() != tenant.slug:
         raise ServiceError(
             "invalid_value",
@@ -160,18 +183,19 @@ def close_workspace(*, tenant: Tenant, typed: str, actor: Actor) -> None:
 
 
 def _destroy_sealed(tenant: Tenant) -> int:
-    """Rows that hold a sealed text, and all key pairs. The pairs go too, so that a copy of the rows
-    opens no more. How many rows.
+    """Delete all rows with a sealed text, and the key pairs, so that no copy of the rows opens.
+
+    Returns:
+        The number of rows, without the key pairs.
     """
-    number = 0
+    deleted = 0
     for column in keys.sealed_columns():
-        rows = column.keys_of(tenant.pk)
-        column.model.objects.filter(pk__in=rows).delete()
-        number += len(rows)
+        pks = column.keys_of(tenant.pk)
+        column.model.objects.filter(pk__in=pks).delete()
+        deleted += len(pks)
     KeyPair.objects.filter(tenant=tenant).delete()
     transaction.on_commit(keys.forget)
-    transaction.on_commit(key_pairs.forget_pairs)
-    return number
+    return deleted
 
 
 @transaction.atomic

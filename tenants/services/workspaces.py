@@ -11,22 +11,17 @@ from tenants.auth.permissions import Role
 from tenants.crypto import keys
 from tenants.models import Membership, Tenant, User
 from tenants.scope import tenant_scope
-from tenants.services.settings import (
-    SYSTEM_SLUG,
-    checked_name,
-    checked_slug,
-)
+from tenants.services.settings import SYSTEM_SLUG, checked_name, checked_slug
 from tenants.signals import workspace_created
-
-# --------------------------------------------------------------------------------------- workspaces
 
 
 @transaction.atomic
 def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) -> Tenant:
-    """Make a workspace with its owner; its key pair follows after the commit, outside of the
-    request.
+    """Create a workspace and its owner's membership. The key pair is made after the commit.
 
-    Raises ServiceError (slug) and Conflict (slug taken).
+    Raises:
+        ServiceError: If the address or name is malformed.
+        Conflict: If the address is taken.
     """
     slug = checked_slug(slug)
     tenant = Tenant(slug=slug, name=checked_name(name or slug))
@@ -48,8 +43,9 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
 
 
 def system_tenant() -> Tenant:
-    """The operators' own row, whose key pair seals the credentials of trial plans. Made when first
-    asked for.
+    """Return the operators' own row, whose key pair seals the credentials of trial plans.
+
+    It is created on first use.
     """
     values: dict[str, Any] = {"name": "Operator", "is_system": True}
     return Tenant.objects.get_or_create(slug=SYSTEM_SLUG, defaults=values)[0]

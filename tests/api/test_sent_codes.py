@@ -262,7 +262,7 @@ def _(stage: Stage) -> Any:
 
 @CASES.sends("moved_too_often", 409)
 def _(stage: Stage) -> Any:
-    stage.patch.setattr(workspace_settings, "MOST_FORMER", 0)
+    stage.patch.setattr(workspace_settings, "MAX_FORMER_ADDRESSES", 0)
     return stage.api.patch("/workspace/", {"slug": "acme-2"})
 
 

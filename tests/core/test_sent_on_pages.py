@@ -126,7 +126,7 @@ def _(stage: Stage) -> str:
 @CASES.sends("too_many_emails", 429)
 def _(stage: Stage) -> str:
     stage.settings.EMAIL_URL = "memory"
-    stage.patch.setattr(invitations, "MOST_EMAILS", 0)
+    stage.patch.setattr(invitations, "MAX_EMAILS", 0)
     return stage.post(stage.space.admin, f"{SETTINGS}/members/invite/", INVITATION)
 
 

@@ -397,7 +397,7 @@ class TestInvitations:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         settings.EMAIL_URL = "memory"
-        monkeypatch.setattr(invitations, "MOST_EMAILS", 2)
+        monkeypatch.setattr(invitations, "MAX_EMAILS", 2)
         browser, address = signed_in(acme.admin), f"{SETTINGS}/members/invite/"
         form = {"email": "grace@example.org", "role": "editor", "send": "1"}
         assert [browser.post(address, form).status_code for _time in range(3)] == [
