@@ -1,3 +1,5 @@
+"""App configuration of tenants."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -8,5 +10,6 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tenants import checks  # noqa: F401  (their receivers and checks register themselves)
-        from tenants.auth import sign_in  # noqa: F401  (their receivers and checks register themselves)
+        # Imported to register checks and signal receivers.
+        from tenants import checks  # noqa: F401
+        from tenants.auth import sign_in  # noqa: F401

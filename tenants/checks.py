@@ -1,6 +1,4 @@
-"""What `manage.py check` says about an installation: every message has an id and a hint that can be
-followed.
-"""
+"""System checks of an installation. Every message has an id and a hint."""
 
 from __future__ import annotations
 
@@ -33,112 +31,108 @@ MASTER_KEY_IDS: Final = {
 
 @register(Tags.security)
 def check_secrets(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    found: list[CheckMessage] = []
+    """Check that SECRET_KEY and the master keys are set and strong."""
+    messages: list[CheckMessage] = []
     if not settings.SECRET_KEY:
         hint = "Set SECRET_KEY or SECRET_KEY_FILE, or run `python -m config.first_start` once."
-        found.append(Error("SECRET_KEY is empty.", hint=hint, id="modelkeep.E008"))
+        messages.append(Error("SECRET_KEY is empty.", hint=hint, id="modelkeep.E008"))
     try:
         master_keys.parse(settings.MODELKEEP_MASTER_KEYS, settings.SECRET_KEY)
     except MasterKeyError as error:
-        found.append(Error(str(error), hint=_MAKE_KEY, id=MASTER_KEY_IDS[error.code]))
-    return found
+        messages.append(Error(str(error), hint=_MAKE_KEY, id=MASTER_KEY_IDS[error.code]))
+    return messages
 
 
 @register(Tags.database)
 def check_master_keys_fit(
     app_configs: Any, databases: Any = None, **kwargs: Any
 ) -> Sequence[CheckMessage]:
-    """Only with `check --database default` and before migrations: it asks the database."""
+    """Check the master keys against the database; only with `check --database` or `migrate`."""
     if not databases:
         return []
     try:
         problems = key_pairs.master_key_problems()
     except DatabaseError:
-        return []  # there are no tables yet
+        return []  # no tables yet
     hint = (
-        "Set MODELKEEP_MASTER_KEYS to the keys that this database was written with; nothing "
-        "is written until then."
+        "Set MODELKEEP_MASTER_KEYS to the keys this database was sealed with. Until then, no "
+        "secrets can be stored."
     )
     return [Error(problem, hint=hint, id="modelkeep.E009") for problem in problems]
 
 
 @register(Tags.urls)
 def check_site_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check that ALLOWED_HOSTS contains the host of SITE_URL."""
     host = urlsplit(settings.SITE_URL).hostname
     if host and validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
         return []
-    message = f"The host of SITE_URL ({host or 'none'}) is not in ALLOWED_HOSTS: every request to it is refused."
-    return [
-        Error(
-            message,
-            hint=f"Add {host or 'the host'} to ALLOWED_HOSTS, or correct SITE_URL.",
-            id="modelkeep.E002",
-        )
-    ]
+    message = (
+        f"The host of SITE_URL ({host or 'none'}) is not in ALLOWED_HOSTS: every request to it is "
+        "refused."
+    )
+    hint = f"Add {host or 'the host'} to ALLOWED_HOSTS, or correct SITE_URL."
+    return [Error(message, hint=hint, id="modelkeep.E002")]
 
 
 @register(Tags.security)
 def check_debug(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about DEBUG on a public server."""
     if not settings.DEBUG or not is_public():
         return []
-    hint = "Set DEBUG=0: error pages show settings and source to everybody."
-    return [
-        Warning(
-            "DEBUG is on although others can reach this server.", hint=hint, id="modelkeep.W001"
-        )
-    ]
+    hint = "Set DEBUG=0: error pages show settings and source code to everyone."
+    message = "DEBUG is on although others can reach this server."
+    return [Warning(message, hint=hint, id="modelkeep.W001")]
 
 
 @register(Tags.security)
 def check_content_security_policy(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about a missing or weak content security policy."""
     policy: str = getattr(settings, "CONTENT_SECURITY_POLICY", "")
-    set_by = "core.middleware.ContentSecurityPolicyMiddleware"
-    if "default-src 'none'" in policy and "unsafe-" not in policy and set_by in settings.MIDDLEWARE:
+    middleware = "core.middleware.ContentSecurityPolicyMiddleware"
+    is_strict = "default-src 'none'" in policy and "unsafe-" not in policy
+    if is_strict and middleware in settings.MIDDLEWARE:
         return []
-    hint = f"Keep {set_by} in MIDDLEWARE and default-src 'none' without unsafe-* in CONTENT_SECURITY_POLICY."
-    return [
-        Warning(
-            "The content security policy is off or contains unsafe-*.",
-            hint=hint,
-            id="modelkeep.W004",
-        )
-    ]
+    hint = (
+        f"Keep {middleware} in MIDDLEWARE and default-src 'none' without unsafe-* in "
+        "CONTENT_SECURITY_POLICY."
+    )
+    message = "The content security policy is off or contains unsafe-*."
+    return [Warning(message, hint=hint, id="modelkeep.W004")]
 
 
 @register(deploy=True)
 def check_sqlite(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about SQLite on a public server."""
     if not is_public() or connection.vendor != "sqlite":
         return []
     hint = (
-        "Set DATABASE_URL to a PostgreSQL database; with SQLite, one machine and a few calls "
-        "at a time are the limit."
+        "Set DATABASE_URL to a PostgreSQL database; SQLite is limited to one machine and a few "
+        "calls at a time."
     )
     return [Warning("A public server runs on SQLite.", hint=hint, id="modelkeep.W002")]
 
 
 @register(deploy=True)
 def check_demo_provider(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about the demo provider on a public server."""
     if not is_public() or not settings.MODELKEEP_DEMO_PROVIDER:
         return []
-    hint = "Set MODELKEEP_DEMO_PROVIDER=0 unless people shall try the pages with made-up answers."
+    hint = "Set MODELKEEP_DEMO_PROVIDER=0 unless people should try the pages with made-up answers."
     return [Warning("The demo provider is on at a public server.", hint=hint, id="modelkeep.W005")]
 
 
 @register()
 def check_time_zone(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about naive datetimes."""
     if settings.USE_TZ:
         return []
-    return [
-        Warning(
-            "USE_TZ is off: times of calls are ambiguous.",
-            hint="Set USE_TZ = True.",
-            id="modelkeep.W006",
-        )
-    ]
+    message = "USE_TZ is off: times of calls are ambiguous."
+    return [Warning(message, hint="Set USE_TZ = True.", id="modelkeep.W006")]
 
 
 def is_public() -> bool:
-    """Whether SITE_URL or ALLOWED_HOSTS name anything but this machine."""
+    """Return whether SITE_URL or ALLOWED_HOSTS names a host other than this machine."""
     hosts = {
         urlsplit(settings.SITE_URL).hostname or "",
         *(host.strip("[]") for host in settings.ALLOWED_HOSTS),

@@ -1,4 +1,4 @@
-"""The one number by which the data plane notices that what it caches of a tenant is old."""
+"""The version that tells the data plane when its cached configuration of a tenant is stale."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from tenants.models import Tenant
 
 
 def bump_version(tenant_id: UUID) -> None:
-    """Called inside the transaction of every change that routing or opening depends on."""
+    """Increment a tenant's version. Call in the transaction of every change to cached data."""
     Tenant.objects.filter(pk=tenant_id).update(config_version=F("config_version") + 1)

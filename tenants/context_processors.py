@@ -1,6 +1,4 @@
-"""What every template knows: the workspace, the reader's rights in it, and the way to the reader's
-other workspaces.
-"""
+"""Template context processor for the workspace and the reader's rights in it."""
 
 from __future__ import annotations
 
@@ -16,8 +14,10 @@ from tenants.models import Membership
 
 
 def workspace(request: HttpRequest) -> dict[str, Any]:
-    """`tenant`, `principal`, `role_label`, `can` ({"manage_providers": True, ...}) and, asked for
-    only where it is shown, `memberships` (with their `tenant`).
+    """Return `tenant`, `principal`, `role_label`, `can` and `memberships` for templates.
+
+    `can` is {"manage_providers": True, ...}; `memberships` come with their `tenant` and are
+    queried only when used.
     """
     principal = principal_of(request)
     return {

@@ -1,4 +1,4 @@
-"""Managers of tenants' tables: filter by the active tenant, or raise."""
+"""Model managers that filter by the active tenant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class TenantManager(models.Manager[M]):
-    """Rows of the active tenant only; NoActiveTenant where none is active."""
+    """Limit queries to the active tenant; raise NoActiveTenant if there is none."""
 
     def get_queryset(self) -> models.QuerySet[M]:
         active = active_tenant()

@@ -1,6 +1,4 @@
-"""The only HTTP entry into a workspace: session or app key plus URL become tenant, principal and
-scope, else 401 or 404.
-"""
+"""Resolve the tenant and principal of a request and enter the tenant's scope."""
 
 from __future__ import annotations
 
@@ -32,12 +30,15 @@ from tenants.scope import abound, all_tenants, bound, tenant_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API_PATH: Final = "/api/v1/"
-SEEN_EVERY: Final = 60  # seconds between two notes of a session's last request
-ACTIVE_EVERY: Final = timedelta(minutes=5)  # between two notes of a member's last activity
+SEEN_INTERVAL: Final = 60  # seconds between updates of a session's last request
+ACTIVE_INTERVAL: Final = timedelta(minutes=5)  # between updates of a member's last activity
 
 
 class TenantMiddleware:
-    """Stands last: whatever it calls runs inside the scope it enters, and nothing else does."""
+    """Set `tenant`, `principal` and `membership` on requests and enter the tenant's scope.
+
+    It must be last in MIDDLEWARE, so that only views run inside the scope.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -45,9 +46,9 @@ class TenantMiddleware:
     def __call__(self, request: TenantRequest) -> HttpResponseBase:
         request.tenant = request.principal = request.membership = None
         if request.path_info.startswith(API_PATH):
-            return self._api(request)  # looks at no cookie
+            return self._api(request)  # ignores cookies
         _end_stale_session(request)
-        _in_own_time(request)
+        _activate_time_zone(request)
         match = _match(request)
         if match is not None and match.app_names[:1] == ["admin"]:
             return self._admin(request)
@@ -57,15 +58,17 @@ class TenantMiddleware:
 
     def _workspace(self, request: TenantRequest, slug: str) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            # The same answer for every address: whether a workspace exists is told to members only.
+            # The same response for every address, so that only members learn which exist.
             return _for_htmx(
                 request, redirect_to_login(_return_path(request), reverse(settings.LOGIN_URL))
             )
-        # All of the person's workspaces in one query: the page's switcher shows them.
+        # One query for all of the person's workspaces, as the page's switcher shows them too.
         request.memberships = queries.workspaces_of(request.user)
-        member = next((one for one in request.memberships if one.tenant.slug == slug), None)
+        member = next(
+            (member for member in request.memberships if member.tenant.slug == slug), None
+        )
         if member is None:
-            return _moved(request, slug)
+            return _redirect_to_new_address(request, slug)
         member.user = request.user
         _refuse_inactive(member.tenant)
         request.membership, request.tenant = member, member.tenant
@@ -75,9 +78,7 @@ class TenantMiddleware:
             return _for_htmx(request, self._run(request))
 
     def _api(self, request: TenantRequest) -> HttpResponseBase:
-        """The REST API knows app keys only. A bad one is refused by AppKeyAuthentication; no scope
-        is entered for it.
-        """
+        """Authenticate by app key; AppKeyAuthentication refuses bad keys, outside any scope."""
         request.bad_credential = None
         try:
             request.principal = find_principal(
@@ -103,12 +104,12 @@ class TenantMiddleware:
             return self._run(request)
 
     def _run(self, request: HttpRequest) -> HttpResponseBase:
-        """The view's answer; the pieces of a streamed one are made in the scope of now."""
+        """Call the view; a streaming response keeps running in the current scope."""
         response = self.get_response(request)
         if isinstance(response, StreamingHttpResponse):
-            pieces = response.streaming_content
+            content = response.streaming_content
             response.streaming_content = (
-                abound(pieces) if isinstance(pieces, AsyncIterator) else bound(pieces)
+                abound(content) if isinstance(content, AsyncIterator) else bound(content)
             )
         return response
 
@@ -117,8 +118,8 @@ def _refuse_inactive(tenant: Tenant) -> None:
     if tenant.status == Tenant.Status.CLOSED:
         raise PermissionDenied(
             _(
-                "This workspace was closed by an owner. Its keys are destroyed. An operator of "
-                "this server can reopen it."
+                "This workspace was closed by an owner, and its keys were destroyed. An operator "
+                "of this server can reopen it."
             )
         )
     if tenant.status != Tenant.Status.ACTIVE:
@@ -127,28 +128,25 @@ def _refuse_inactive(tenant: Tenant) -> None:
         )
 
 
-def _moved(request: TenantRequest, slug: str) -> HttpResponse:
-    """To where a workspace of the person is now that had this address. For everybody else there is
-    nothing here. Raises Http404.
-    """
+def _redirect_to_new_address(request: TenantRequest, slug: str) -> HttpResponse:
+    """Redirect a member from a workspace's former address. Raises Http404 for anyone else."""
     member = queries.moved_to(slug, request.memberships)
     if member is None:
         raise Http404
     path = request.get_full_path().replace(f"/t/{slug}/", f"/t/{member.tenant.slug}/", 1)
-    # A form that was opened before is sent once more, as it was; nothing is kept, for the address
-    # may be taken back.
+    # 307 makes the browser resend a form. Not cacheable, as the workspace may move back.
     return HttpResponse(
         status=302 if request.method in ("GET", "HEAD") else 307,
         headers={"Location": path, "Cache-Control": "no-store"},
     )
 
 
-def _in_own_time(request: HttpRequest) -> None:
-    """Times and days are those of the person's zone; the server's for whoever chose none."""
+def _activate_time_zone(request: HttpRequest) -> None:
+    """Activate the person's time zone, or the server's if none was chosen."""
     name = request.user.time_zone if request.user.is_authenticated else ""
     try:
         timezone.activate(ZoneInfo(name)) if name else timezone.deactivate()
-    except (KeyError, ValueError, OSError):  # a zone that this machine's database has no more
+    except (KeyError, ValueError, OSError):  # unknown to this machine's time zone database
         timezone.deactivate()
 
 
@@ -160,30 +158,26 @@ def _match(request: HttpRequest) -> ResolverMatch | None:
 
 
 def _end_stale_session(request: HttpRequest) -> None:
-    """Sessions end after SESSION_IDLE_LIMIT without a request and SESSION_COOKIE_AGE after the
-    sign-in, whatever happens.
-    """
+    """End a session idle for SESSION_IDLE_LIMIT or older than SESSION_COOKIE_AGE."""
     if not request.user.is_authenticated:
         return
     now = int(time.time())
-    seen, begun = request.session.get("seen", now), request.session.get("signed_in", now)
-    if now - seen > settings.SESSION_IDLE_LIMIT or now - begun > settings.SESSION_COOKIE_AGE:
+    seen, signed_in = request.session.get("seen", now), request.session.get("signed_in", now)
+    if now - seen > settings.SESSION_IDLE_LIMIT or now - signed_in > settings.SESSION_COOKIE_AGE:
         logout(request)
-    elif "seen" not in request.session or now - seen >= SEEN_EVERY:
+    elif "seen" not in request.session or now - seen >= SEEN_INTERVAL:
         request.session["seen"] = now
         request.session.setdefault("signed_in", now)
 
 
 def _note_activity(member: Membership) -> None:
     now = timezone.now()
-    if member.last_active is None or now - member.last_active > ACTIVE_EVERY:
+    if member.last_active is None or now - member.last_active > ACTIVE_INTERVAL:
         Membership.objects.filter(pk=member.pk).update(last_active=now)
 
 
 def _for_htmx(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """A redirect to the login page would land inside the fragment that htmx replaces: let the whole
-    page go there.
-    """
+    """Make htmx redirect the whole page to the login page, not the fragment that it replaces."""
     target = response.headers.get("Location", "")
     if request.headers.get("HX-Request") == "true" and target.partition("?")[0] == reverse(
         settings.LOGIN_URL
@@ -193,5 +187,5 @@ def _for_htmx(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
 
 
 def _return_path(request: TenantRequest) -> str:
-    """Where the login leads back to: the page that is open, not the fragment that htmx asked for."""
+    """Return the path to come back to after login: the open page, not the fragment for htmx."""
     return (request.htmx.current_url_abs_path if request.htmx else None) or request.get_full_path()

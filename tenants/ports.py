@@ -1,4 +1,4 @@
-"""What this app asks of the apps above it: what an app key may call, and names for audited codes."""
+"""Ports: functions that higher-level apps implement for this one."""
 
 from __future__ import annotations
 
@@ -12,48 +12,44 @@ from core.ports import Port
 
 @dataclass(frozen=True, slots=True)
 class CallableModels:
-    """What a workspace has to call. providers: (slug, label) of those that are set up. models: ids
-    "provider/model" of all that it has. operations: (value, label) of the endpoints of /v1.
-    """
+    """The providers, models and endpoints that a workspace can call."""
 
-    providers: list[tuple[str, Any]] = field(default_factory=list)
-    models: Collection[str] = ()
-    operations: list[tuple[str, Any]] = field(default_factory=list)
+    providers: list[tuple[str, Any]] = field(default_factory=list)  # (slug, label) of those set up
+    models: Collection[str] = ()  # "provider/model"
+    operations: list[tuple[str, Any]] = field(default_factory=list)  # (value, label) under /v1
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A call that is answered. path: below /v1, such as "chat/completions". body: JSON. model: a
-    name, or "default".
-    """
+    """A request that works, for code samples."""
 
-    path: str
-    body: str
-    model: str
+    path: str  # below /v1, such as "chat/completions"
+    body: str  # JSON
+    model: str  # a name, or "default"
 
 
-# What a key may use, as lists of allowed providers, models and operations; empty means all.
+# Allowed providers, models and operations of an app key; empty means all.
 Limits = tuple[Collection[str], Collection[str], Collection[str]]
 
 
 @Port
 def callables(tenant_id: UUID) -> CallableModels:
-    """Return what the workspace has to call."""
+    """Return the providers, models and endpoints that the workspace can call."""
     return CallableModels()
 
 
 @Port
 def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
-    """Return a call that a key with these limits can make now, or None if there is none."""
+    """Return a request that a key with these limits can make now, or None."""
     return None
 
 
 @Port
 def label(kind: str, code: str) -> Any:
-    """Return what people call something that is stored as a code.
+    """Return the display name of a stored code.
 
     Args:
-        kind: Type of an audit entry's object, or the name of one of its details.
+        kind: An audit entry's object type, or the name of one of its details.
         code: For example a provider's slug.
     """
     return code

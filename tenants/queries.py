@@ -1,4 +1,4 @@
-"""What pages and the REST API read of workspaces and people. Nothing here writes."""
+"""Read-only queries on workspaces and people, for pages and the REST API."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from tenants.models import (
 )
 from tenants.scope import all_tenants
 
-BATCH = 1000  # rows that an export reads at once
+BATCH = 1000  # rows per query of an export
 
 
 def workspaces_of(user: User) -> list[Membership]:
-    """The person's memberships with their workspaces, by name. Suspended ones are among them; their
-    pages refuse.
-    """
+    """Return a person's memberships by workspace name, suspended and closed workspaces included."""
     with all_tenants():
         return list(
             Membership.objects.select_related("tenant")
@@ -36,21 +34,29 @@ def workspaces_of(user: User) -> list[Membership]:
 
 
 def address_is_taken(slug: str, *, besides: Tenant | None = None) -> bool:
-    """Whether a workspace has or had this address; those that `besides` had itself are free for it."""
+    """Return whether a workspace has or had this address.
+
+    Args:
+        slug: The address.
+        besides: A workspace that may use its own former addresses again.
+    """
     with all_tenants():
-        had = FormerAddress.objects.filter(slug=slug)
-        had = had.exclude(tenant=besides) if besides is not None else had
-        return Tenant.objects.filter(slug=slug).exists() or had.exists()
+        former = FormerAddress.objects.filter(slug=slug)
+        former = former.exclude(tenant=besides) if besides is not None else former
+        return Tenant.objects.filter(slug=slug).exists() or former.exists()
 
 
 def moved_to(slug: str, among: list[Membership]) -> Membership | None:
-    """The one of a person's memberships whose workspace had this address."""
+    """Return the membership among those given whose workspace formerly had this address."""
     with all_tenants():
-        found = FormerAddress.objects.filter(slug=slug).values_list("tenant_id", flat=True).first()
-    return next((member for member in among if member.tenant_id == found), None)
+        tenant_id = (
+            FormerAddress.objects.filter(slug=slug).values_list("tenant_id", flat=True).first()
+        )
+    return next((member for member in among if member.tenant_id == tenant_id), None)
 
 
 def members(*, tenant: Tenant) -> QuerySet[Membership]:
+    """Return the members by e-mail address."""
     return (
         Membership.objects.select_related("user", "invited_by")
         .filter(tenant=tenant)
@@ -59,7 +65,7 @@ def members(*, tenant: Tenant) -> QuerySet[Membership]:
 
 
 def open_invitations(*, tenant: Tenant) -> QuerySet[Invitation]:
-    """Sent and not accepted, expired ones included: they can be withdrawn or sent anew."""
+    """Return invitations that were not accepted, expired ones included, newest first."""
     return (
         Invitation.objects.select_related("created_by")
         .filter(tenant=tenant, accepted=None)
@@ -68,8 +74,11 @@ def open_invitations(*, tenant: Tenant) -> QuerySet[Invitation]:
 
 
 def app_keys(*, tenant: Tenant, created_by: int | None = None) -> QuerySet[AppKey]:
-    """Keys that are not revoked, newest first; of one person if `created_by` (a user's id) is
-    given.
+    """Return keys that are not revoked, newest first.
+
+    Args:
+        tenant: The workspace.
+        created_by: A user's id, to return only that person's keys.
     """
     rows = AppKey.objects.select_related("created_by").filter(tenant=tenant, revoked=None)
     return rows.filter(created_by=created_by) if created_by is not None else rows
@@ -84,22 +93,26 @@ def audit_entries(
     since: datetime | None = None,
     before: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
-    """Newest first. `search` is looked for in actor and object; `action` is the start of an action,
-    such as "member.".
+    """Return audit entries, newest first.
+
+    Args:
+        tenant: The workspace.
+        search: Part of the actor or the object.
+        action: Start of the action, such as "member.".
+        actor: The exact actor.
+        since: Include entries from this time on.
+        before: Include entries before this time.
     """
     rows = AuditEntry.objects.filter(tenant=tenant)
     if search:
         rows = rows.filter(Q(actor__icontains=search) | Q(object_label__icontains=search))
-    given = {"action__startswith": action, "actor": actor, "time__gte": since, "time__lt": before}
-    return rows.filter(**{name: value for name, value in given.items() if value}).order_by(
-        "-time", "-pk"
-    )
+    filters = {"action__startswith": action, "actor": actor, "time__gte": since, "time__lt": before}
+    rows = rows.filter(**{name: value for name, value in filters.items() if value})
+    return rows.order_by("-time", "-pk")
 
 
 def every_audit_entry(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
-    """Every one of `audit_entries`. Each batch is a query of its own: nothing stays open while a
-    client reads slowly.
-    """
+    """Yield all of `audit_entries` in batches, so that no query stays open for a slow client."""
     batch = list(rows[:BATCH])
     while batch:
         yield from batch
@@ -109,7 +122,7 @@ def every_audit_entry(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
 
 
 def audit_actors(*, tenant: Tenant) -> list[str]:
-    """Everybody whom the audit trail names, by name."""
+    """Return all actors in the audit trail, sorted."""
     return list(
         AuditEntry.objects.filter(tenant=tenant)
         .order_by("actor")
@@ -119,12 +132,12 @@ def audit_actors(*, tenant: Tenant) -> list[str]:
 
 
 def key_pair(*, tenant: Tenant) -> KeyPair | None:
-    """The current pair, for its fingerprint and age; the private half stays in the database."""
+    """Return the current key pair without loading its private key."""
     return KeyPair.objects.filter(tenant=tenant, state=KeyPair.State.CURRENT).first()
 
 
 def people_who_can(*, tenant: Tenant, action: Action, limit: int = 3) -> list[str]:
-    """Names of members who may do this, owners last: somebody to ask."""
+    """Return names of members who may perform an action, owners last, as people to ask."""
     roles = [role.value for role in Role if action in actions_of(role)]
     rows = (
         Membership.objects.select_related("user")

@@ -1,4 +1,4 @@
-"""The active tenant: one context variable, entered in few places, read by the managers."""
+"""The active tenant, a context variable that the managers filter by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class NoActiveTenant(RuntimeError):
-    """A tenant's table was touched outside of any scope."""
+    """A tenant's table was used outside any scope."""
 
 
 class _Everyone:
@@ -25,15 +25,16 @@ _active: ContextVar[UUID | _Everyone | None] = ContextVar("modelkeep_tenant", de
 
 
 def active_tenant() -> UUID | _Everyone:
-    """The active tenant's id, or EVERYONE inside all_tenants().
+    """Return the active tenant's id, or EVERYONE inside all_tenants().
 
-    Raises NoActiveTenant outside of any scope.
+    Raises:
+        NoActiveTenant: Outside any scope.
     """
     active = _active.get()
     if active is None:
         raise NoActiveTenant(
-            "No tenant is active. Enter tenant_scope(tenant) first; the request middleware does "
-            "so for URLs of a workspace."
+            "No tenant is active. Enter tenant_scope(tenant) first; TenantMiddleware does so for "
+            "workspace URLs."
         )
     return active
 
@@ -50,9 +51,7 @@ def tenant_scope(tenant: Any) -> Iterator[None]:
 
 @contextmanager
 def all_tenants() -> Iterator[None]:
-    """See every tenant: for operators, commands and migrations only (listed in the architecture
-    tests).
-    """
+    """Make all tenants visible. Only for operators, commands and migrations (see tests)."""
     token = _active.set(EVERYONE)
     try:
         yield
@@ -61,9 +60,7 @@ def all_tenants() -> Iterator[None]:
 
 
 def bound(items: Iterable[T]) -> Iterator[T]:
-    """Carry the scope of now into an iterator that is consumed after the scope was left (streamed
-    answers).
-    """
+    """Run an iterator in the current scope even if it is consumed later, as in streaming."""
     return _bound(iter(items), active_tenant())
 
 
@@ -93,7 +90,7 @@ def _close(iterator: Any, active: UUID | _Everyone) -> None:
 
 
 def abound(items: AsyncIterable[T]) -> AsyncIterator[T]:
-    """The same for an asynchronous iterator."""
+    """Run an asynchronous iterator in the current scope even if it is consumed later."""
     return _abound(items.__aiter__(), active_tenant())
 
 

@@ -1,10 +1,10 @@
-"""What other apps may hook into."""
+"""Signals for other apps."""
 
 from django.dispatch import Signal
 
-# Sent inside the transaction that makes a workspace. Arguments: tenant. quotas gives the trial
-# credits there.
+# Sent in the transaction that creates a workspace, for example to grant trial credits.
+# Arguments: tenant.
 workspace_created = Signal()
-# Sent by `manage.py demo_data`, with the tenant active. Arguments: tenant, actor. Other apps add
-# their rows.
+# Sent by `manage.py demo_data` with the tenant active, for apps to add example rows.
+# Arguments: tenant, actor.
 demo_data_wanted = Signal()

@@ -1,4 +1,4 @@
-"""Addresses of people, and of a workspace's people and access."""
+"""URLs of accounts and of workspace settings."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The operators' pages on workspaces and people. They show masks of secrets, never the secrets."""
+"""Admin pages for workspaces and people. They show masked secrets only."""
 
 from tenants.admin import app_keys, audit, key_pairs, users, workspaces
 

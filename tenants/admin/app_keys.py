@@ -1,4 +1,4 @@
-"""The operators' list of app keys."""
+"""Admin pages for app keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from core.admin.confirm import confirm_first
 from core.admin.filters import condition_filter
 from core.errors import ServiceError
 from tenants import ports
-from tenants.admin.workspaces import counted
 from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.auth.permissions import SCOPE_LABELS, Scope
@@ -26,9 +25,6 @@ from tenants.models import EXPIRES_SOON, AppKey
 from tenants.services import app_keys
 
 LONG_UNUSED = timedelta(days=90)
-
-
-# ----------------------------------------------------------------------------------------- app keys
 
 
 def _valid() -> Q:
@@ -86,9 +82,7 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     @admin.display(description=gettext_lazy("made by"))
     def maker(self, key: AppKey) -> Any:
         if key.created_by is None:
-            return (
-                actor_label("command") if key.made_by_command else gettext("somebody who has left")
-            )
+            return actor_label("command") if key.made_by_command else gettext("someone who left")
         return key.created_by
 
     @admin.display(description=gettext_lazy("begins with"), ordering="prefix")
@@ -99,20 +93,19 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     @confirm_first(
         title=gettext_lazy("Revoke app keys"),
         consequence=gettext_lazy(
-            "Applications that use these keys are refused from the next request on. It cannot be "
-            "undone."
+            "Applications that use these keys are refused from the next request on. This cannot "
+            "be undone."
         ),
         button=gettext_lazy("Revoke"),
     )
     def revoke(self, request: HttpRequest, rows: QuerySet[AppKey]) -> None:
-        done = 0
+        count = 0
         for row in rows.filter(revoked=None).select_related("tenant"):
             try:
                 app_keys.revoke_app_key_as_operator(app_key=row, actor=actor_of(request))
             except ServiceError as error:
                 self.message_user(request, f"{row}: {error.message}", messages.ERROR)
             else:
-                done += 1
-        self.message_user(
-            request, counted(done, ngettext("%d app key revoked.", "%d app keys revoked.", done))
-        )
+                count += 1
+        text = ngettext("%d app key revoked.", "%d app keys revoked.", count)
+        self.message_user(request, text % count)

@@ -1,4 +1,4 @@
-"""The operators' view of the audit trail."""
+"""Admin pages for the audit trail."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from core.admin.filters import choice_filter
 from tenants.admin.csv import as_csv
 from tenants.audit.labels import AUDIT_KINDS, actor_label
 from tenants.models import AuditEntry
-
-# -------------------------------------------------------------------------------------- audit trail
-
 
 KindFilter = choice_filter(
     "action",
@@ -40,7 +37,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_select_related = ("tenant",)
     date_hierarchy = "time"
     paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER  # they would count a long table once for each choice
+    show_facets = admin.ShowFacets.NEVER  # facets would count a long table once per choice
     fields = (
         ("time", "tenant"),
         (AUDIT_ACTOR, "address"),
@@ -60,7 +57,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
 
     @admin.display(description=gettext_lazy("code"))
     def code(self, entry: AuditEntry) -> Any:
-        """For searching in logs and programs."""
+        """Show the codes, for searching in logs and programs."""
         codes = [text for text in (entry.action, entry.object_type, entry.object_id) if text]
         return format_html_join(" ", "<code>{}</code>", ((text,) for text in codes))
 

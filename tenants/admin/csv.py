@@ -1,4 +1,4 @@
-"""CSV downloads of the operators' lists, noted in the audit trail."""
+"""CSV downloads of admin lists, recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from tenants.audit.trail import actor_of, record
 from tenants.scope import tenant_scope
 from tenants.services.workspaces import system_tenant
 
-# ---------------------------------------------------------------------------------------------- CSV
-
 
 def as_csv(
     request: HttpRequest, *, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]
 ) -> StreamingHttpResponse:
-    """A table as a download, line by line. name: of the file, without its end. That it was taken is
-    in the operators' audit trail.
+    """Stream a table as a download and record it in the operators' audit trail.
+
+    Args:
+        request: The operator's request.
+        name: File name without extension.
+        header: Column titles.
+        rows: The cells of each row.
     """
     with tenant_scope(system_tenant()):
         record(

@@ -1,4 +1,4 @@
-"""The operators' list of key pairs."""
+"""Admin pages for key pairs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from core.admin.filters import choice_filter, condition_filter
 from tenants.admin.workspaces import KEY_PAIR_AGE, confirm_rotation, rotate_key_pairs
 from tenants.models import KeyPair, Tenant
 
-# ---------------------------------------------------------------------------------------- key pairs
-
-
 PairStateFilter = choice_filter(
     "state__exact", gettext_lazy("state"), lambda: KeyPair.State.choices
 )
@@ -32,7 +29,7 @@ AgeFilter = condition_filter(
 
 
 def due() -> Q:
-    """Key pairs that should be rotated."""
+    """Return the condition for key pairs that should be rotated."""
     return Q(state=KeyPair.State.CURRENT, created__lt=timezone.now() - KEY_PAIR_AGE)
 
 

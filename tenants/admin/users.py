@@ -1,4 +1,4 @@
-"""The operators' list of people."""
+"""Admin pages for people."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from core.admin.columns import flag
 from core.admin.confirm import confirm_first
 from core.admin.filters import choice_filter
 from core.admin.generic import AdminUserCreationForm, UserAdmin, UserChangeForm
-from tenants.admin.workspaces import MembershipInline, counted
+from tenants.admin.workspaces import MembershipInline
 from tenants.audit.trail import actor_of
 from tenants.auth.permissions import ROLE_LABELS
 from tenants.auth.request import SignedInRequest
 from tenants.models import Membership, User
 from tenants.services import accounts
 
-admin.site.unregister(
-    Group
-)  # rights come from memberships and from being an operator; groups would give none
+# Rights come from memberships and `is_staff`; groups have no effect.
+admin.site.unregister(Group)
 
 
 class PasswordSet(ReadOnlyPasswordHashWidget):
-    """Whether there is a password, and the button for another one; nothing of what is stored."""
+    """Show only whether there is a password, and the button to change it."""
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
@@ -49,7 +48,7 @@ class PersonForm(UserChangeForm[User]):
     password = ReadOnlyPasswordHashField(
         label=gettext_lazy("Password"),
         widget=PasswordSet,
-        help_text=gettext_lazy("It is stored so that nobody can read it."),
+        help_text=gettext_lazy("It is stored in a form that cannot be read."),
     )
 
     class Meta:
@@ -65,7 +64,7 @@ RoleFilter = choice_filter(
 )
 
 
-# Django's own page for a new person says this, and its catalogs do not have it in Chinese.
+# From Django's page for a new user; Django's Chinese catalog lacks it.
 NEW_PERSON = gettext_noop("After you’ve created a user, you’ll be able to edit more user options.")
 ACTIVE = flag("is_active", gettext_lazy("active"))
 
@@ -103,7 +102,7 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
             {"fields": ("email", "name", "usable_password", "password1", "password2", "is_staff")},
         ),
     )
-    # Whether somebody may sign in changes through the actions, which ask first and leave a trace.
+    # `is_active` changes through the actions, which ask for confirmation and are audited.
     readonly_fields = (ACTIVE, "last_login", "date_joined", "password_by_link")
     filter_horizontal = ()
     actions = ("deactivate", "reactivate")
@@ -136,35 +135,27 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
         return (MembershipInline,) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # the audit trail and the ledger name people; who leaves is deactivated
+        return False  # the audit trail and the ledger refer to people; deactivate instead
 
     @admin.action(description=gettext_lazy("Deactivate…"), permissions=["change"])
     @confirm_first(
         title=gettext_lazy("Deactivate people"),
         consequence=gettext_lazy(
-            "These people cannot sign in any more, and app keys that they made refuse from the "
-            "next request on. "
-            "Nothing is deleted. Your own account is left out."
+            "These people can no longer sign in, and their app keys are refused from the next "
+            "request on. Nothing is deleted. Your own account is skipped."
         ),
         button=gettext_lazy("Deactivate"),
     )
     def deactivate(self, request: SignedInRequest, rows: QuerySet[User]) -> None:
-        number = sum(
+        count = sum(
             accounts.deactivate(user=user, actor=actor_of(request))
             for user in rows.exclude(pk=request.user.pk)
         )
-        self.message_user(
-            request,
-            counted(number, ngettext("%d person deactivated.", "%d people deactivated.", number)),
-        )
+        text = ngettext("%d person deactivated.", "%d people deactivated.", count)
+        self.message_user(request, text % count)
 
     @admin.action(description=gettext_lazy("Let sign in again"), permissions=["change"])
     def reactivate(self, request: HttpRequest, rows: QuerySet[User]) -> None:
-        number = sum(accounts.reactivate(user=user, actor=actor_of(request)) for user in rows)
-        self.message_user(
-            request,
-            counted(
-                number,
-                ngettext("%d person may sign in again.", "%d people may sign in again.", number),
-            ),
-        )
+        count = sum(accounts.reactivate(user=user, actor=actor_of(request)) for user in rows)
+        text = ngettext("%d person may sign in again.", "%d people may sign in again.", count)
+        self.message_user(request, text % count)

@@ -1,4 +1,4 @@
-"""The operators' list of workspaces."""
+"""Admin pages for workspaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tenants.crypto import keys
 from tenants.models import Membership, Tenant, User
 from tenants.services import settings, workspaces
 
-KEY_PAIR_AGE = timedelta(days=365)  # older ones are due for rotation
+KEY_PAIR_AGE = timedelta(days=365)  # older pairs are due for rotation
 
 
 class WorkspaceForm(ModelForm[Tenant]):
@@ -37,9 +37,8 @@ class WorkspaceForm(ModelForm[Tenant]):
 confirm_rotation = confirm_first(
     title=gettext_lazy("Rotate key pairs"),
     consequence=gettext_lazy(
-        "Each of these workspaces gets a new key pair, and its stored credentials are sealed anew "
-        "under it. Calls go on meanwhile. "
-        "A run that was interrupted is finished by the next one."
+        "Each of these workspaces gets a new key pair, and its stored credentials are re-encrypted "
+        "with it. Calls keep working meanwhile. If it is interrupted, run it again."
     ),
     button=gettext_lazy("Rotate"),
     dangerous=False,
@@ -48,13 +47,12 @@ confirm_rotation = confirm_first(
 
 @admin.register(Tenant)
 class TenantAdmin(LightAdmin[Tenant]):
-    """operations/admin.py adds the columns and actions that take more than this app knows."""
+    """Workspaces. operations/admin.py adds columns and actions that need other apps."""
 
     form = WorkspaceForm
     list_display: tuple[Any, ...] = ("name", "slug", "status", "member_count", "created")
     list_filter: ClassVar[tuple[Any, ...]] = ("status", "created")
-    # Not by people's addresses in the same query: joined rows would make the count of a search
-    # wrong; see get_search_results.
+    # Members' addresses are searched in get_search_results; a join here would miscount the rows.
     search_fields = ("name", "slug")
     search_help_text = gettext_lazy(
         "Name or address of a workspace, or the e-mail address of a member."
@@ -78,13 +76,11 @@ class TenantAdmin(LightAdmin[Tenant]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Tenant], search_term: str
     ) -> tuple[QuerySet[Tenant], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        matches, may_have_duplicates = super().get_search_results(request, queryset, search_term)
         if "@" in search_term:
-            of_person = Membership.objects.filter(
-                user__email__icontains=search_term.strip()
-            ).values("tenant")
-            found = found | queryset.filter(pk__in=of_person)
-        return found, duplicates
+            members = Membership.objects.filter(user__email__icontains=search_term.strip())
+            matches = matches | queryset.filter(pk__in=members.values("tenant"))
+        return matches, may_have_duplicates
 
     @admin.display(description=gettext_lazy("members"), ordering="member_count")
     def member_count(self, tenant: Any) -> int:
@@ -94,8 +90,7 @@ class TenantAdmin(LightAdmin[Tenant]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Tenant | None = None
     ) -> tuple[str, ...]:
-        # Links and programs hold the address; the status changes through the actions, which leave a
-        # trace.
+        # Links and clients use the address; the status changes through the audited actions.
         return ("slug", "status", "created") if obj else ("status", "created")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -103,7 +98,7 @@ class TenantAdmin(LightAdmin[Tenant]):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
-            # The form has put the new name into `obj`; the service compares with the stored one.
+            # The form has already changed `obj`; the service compares with the stored name.
             settings.rename_workspace(
                 tenant=Tenant.objects.get(pk=obj.pk), name=obj.name, actor=actor_of(request)
             )
@@ -117,33 +112,23 @@ class TenantAdmin(LightAdmin[Tenant]):
     @confirm_first(
         title=gettext_lazy("Suspend workspaces"),
         consequence=gettext_lazy(
-            "Pages and app keys of these workspaces refuse from the next request on: their "
-            "applications stop. "
-            "Nothing is deleted; resuming brings everything back."
+            "Pages and app keys of these workspaces stop working from the next request on, and so "
+            "do their applications. Nothing is deleted; you can resume them."
         ),
         button=gettext_lazy("Suspend"),
     )
     def suspend(self, request: HttpRequest, rows: QuerySet[Tenant]) -> None:
         for tenant in rows:
             settings.suspend_workspace(tenant=tenant, actor=actor_of(request))
-        self.message_user(
-            request,
-            counted(
-                len(rows),
-                ngettext("%d workspace suspended.", "%d workspaces suspended.", len(rows)),
-            ),
-        )
+        text = ngettext("%d workspace suspended.", "%d workspaces suspended.", len(rows))
+        self.message_user(request, text % len(rows))
 
     @admin.action(description=gettext_lazy("Resume"), permissions=["change"])
     def resume(self, request: HttpRequest, rows: QuerySet[Tenant]) -> None:
         for tenant in rows:
             settings.resume_workspace(tenant=tenant, actor=actor_of(request))
-        self.message_user(
-            request,
-            counted(
-                len(rows), ngettext("%d workspace resumed.", "%d workspaces resumed.", len(rows))
-            ),
-        )
+        text = ngettext("%d workspace resumed.", "%d workspaces resumed.", len(rows))
+        self.message_user(request, text % len(rows))
 
     @admin.action(description=gettext_lazy("Rotate key pair…"), permissions=["change"])
     @confirm_rotation
@@ -152,46 +137,34 @@ class TenantAdmin(LightAdmin[Tenant]):
 
 
 def rotate_key_pairs(page: admin.ModelAdmin[Any], request: HttpRequest, tenants: Any) -> None:
-    """One message about what worked, one for each workspace where it did not."""
-    done = 0
+    """Rotate the key pairs of workspaces, with one message per failure and one for the rest."""
+    rotated = 0
     for tenant in tenants:
         try:
-            report = keys.rotate(tenant=tenant, actor=actor_of(request))
+            failed = keys.rotate(tenant=tenant, actor=actor_of(request)).failed
         except ServiceError as error:
             page.message_user(request, f"{tenant}: {error.message}", messages.ERROR)
             continue
-        done += not report.failed
-        if report.failed:
+        rotated += not failed
+        if failed:
             text = ngettext(
-                "%(tenant)s: %(number)d sealed text could not be sealed anew. It stays under the "
-                "earlier key pair; see the server's log.",
-                "%(tenant)s: %(number)d sealed texts could not be sealed anew. They stay under "
-                "the earlier key pair; see the server's log.",
-                report.failed,
+                "%(tenant)s: %(number)d credential could not be re-encrypted. It still uses the "
+                "earlier key pair. See the server's log.",
+                "%(tenant)s: %(number)d credentials could not be re-encrypted. They still use the "
+                "earlier key pair. See the server's log.",
+                failed,
             )
-            page.message_user(
-                request, text % {"tenant": tenant, "number": report.failed}, messages.ERROR
-            )
-    if done:
-        page.message_user(
-            request, counted(done, ngettext("%d key pair rotated.", "%d key pairs rotated.", done))
-        )
-
-
-def counted(number: int, text: str) -> str:
-    return text % number
-
-
-# ------------------------------------------------------------------------------------------- people
+            page.message_user(request, text % {"tenant": tenant, "number": failed}, messages.ERROR)
+    if rotated:
+        text = ngettext("%d key pair rotated.", "%d key pairs rotated.", rotated)
+        page.message_user(request, text % rotated)
 
 
 ROLE = coded("role", gettext_lazy("role"), lambda role: ROLE_LABELS[Role(role)])
 
 
 class MembershipInline(StackedInline[Membership, User]):
-    """A person's workspaces and roles; changed on the workspace's own pages, where the rules about
-    owners hold.
-    """
+    """A person's workspaces and roles, read-only: the workspace's pages enforce the owner rules."""
 
     model = Membership
     verbose_name, verbose_name_plural = gettext_lazy("workspace"), gettext_lazy("workspaces")

@@ -25,13 +25,10 @@ from tenants.services import app_keys
 SCOPES = [scope.value for scope in Scope]
 
 
-# App keys
-
-
 class AppKeyOut(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="pk")
     name = serializers.CharField()
-    prefix = serializers.CharField(help_text=_("How the key starts; the rest is not stored."))
+    prefix = serializers.CharField(help_text=_("The start of the key. The rest is not stored."))
     scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
     allowed_providers = serializers.ListField(
         child=serializers.CharField(), help_text=_("Empty means all.")
@@ -51,7 +48,7 @@ class AppKeyOut(serializers.Serializer[Any]):
 
 
 class NewAppKeyOut(AppKeyOut):
-    key = serializers.CharField(help_text=_("The key. It is shown now and never again."))
+    key = serializers.CharField(help_text=_("The key. It is shown only once."))
 
 
 class AppKeyIn(StrictSerializer):
@@ -60,7 +57,7 @@ class AppKeyIn(StrictSerializer):
         child=serializers.ChoiceField(SCOPES),
         min_length=1,
         max_length=len(SCOPES),
-        help_text=_("Not wider than what your own key may do."),
+        help_text=_("At most the scopes of your own key."),
     )
     allowed_providers = serializers.ListField(
         child=Text(max_length=40), default=list, max_length=200, help_text=_("Empty means all.")
@@ -132,7 +129,7 @@ class AppKeyView(ApiView):
         "app_keys_revoke",
         _("Revoke an app key"),
         tag=KEYS,
-        description=_("It does nothing from the next request on."),
+        description=_("The key stops working with the next request."),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
         app_keys.revoke_app_key(tenant=self.tenant, app_key_id=pk, actor=self.actor)
@@ -144,12 +141,12 @@ class AppKeyRotateView(ApiView):
 
     @operation(
         "app_keys_rotate",
-        _("Replace an app key by a new one"),
+        _("Replace an app key with a new one"),
         tag=KEYS,
         body=RotationIn,
         answers={201: NewAppKeyOut},
         description=_(
-            "The new key takes name and rights over; the old one works for `overlap_hours` more."
+            "The new key has the same name and rights. The old one works for `overlap_hours` more."
         ),
     )
     def post(self, request: Request, pk: UUID) -> Response:

@@ -20,7 +20,7 @@ from tenants.api.workspace import AUDIT
 from tenants.auth.permissions import Action
 from tenants.models import AuditEntry
 
-# Audit trail
+FILTERS = ("action", "search", "actor", "since", "before")
 
 
 class AuditEntryOut(serializers.ModelSerializer[AuditEntry]):
@@ -52,18 +52,18 @@ class AuditQuery(PageQuery):
     action = serializers.CharField(
         required=False,
         max_length=48,
-        help_text=_('How the action starts: "credential." or "credential.added".'),
+        help_text=_('The start of the action: "credential." or "credential.added".'),
     )
     search = serializers.CharField(
-        required=False, max_length=160, help_text=_("Part of who acted or of what was acted on.")
+        required=False,
+        max_length=160,
+        help_text=_("Part of the name of who acted or what was changed."),
     )
     actor = serializers.CharField(
-        required=False, max_length=160, help_text=_("Who acted, as the entries name it.")
+        required=False, max_length=160, help_text=_("Who acted, exactly as in the entries.")
     )
-    since = serializers.DateTimeField(
-        required=False, help_text=_("Entries of this moment and later.")
-    )
-    before = serializers.DateTimeField(required=False, help_text=_("Entries before this moment."))
+    since = serializers.DateTimeField(required=False, help_text=_("Entries at or after this time."))
+    before = serializers.DateTimeField(required=False, help_text=_("Entries before this time."))
 
 
 class AuditView(ApiView):
@@ -77,18 +77,14 @@ class AuditView(ApiView):
         answers={200: listed(AuditEntryOut, "AuditList")},
     )
     def get(self, request: Request) -> Response:
-        given = {
-            name: self.query[name]
-            for name in ("action", "search", "actor", "since", "before")
-            if name in self.query
-        }
-        rows = queries.audit_entries(tenant=self.tenant, **given)
+        filters = {name: self.query[name] for name in FILTERS if name in self.query}
+        rows = queries.audit_entries(tenant=self.tenant, **filters)
         if "after" in self.query:
             rows = rows.filter(_older_than(self.query["after"]))
         limit = self.query["limit"]
-        found = list(rows.order_by("-time", "-pk")[: limit + 1])
-        following = _audit_cursor(found[limit - 1]) if len(found) > limit else None
-        return listing(AuditEntryOut, found[:limit], following)
+        entries = list(rows.order_by("-time", "-pk")[: limit + 1])
+        next_cursor = _audit_cursor(entries[limit - 1]) if len(entries) > limit else None
+        return listing(AuditEntryOut, entries[:limit], next_cursor)
 
 
 def _audit_cursor(row: AuditEntry) -> str:
@@ -101,6 +97,6 @@ def _older_than(cursor: str) -> Q:
         time, row = datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), UUID(pk)
     except ValueError:
         raise serializers.ValidationError(
-            {"after": [_("This is no cursor of this list.")]}
+            {"after": [_("This is not a cursor of this list.")]}
         ) from None
     return Q(time__lt=time) | Q(time=time, pk__lt=row)

@@ -1,4 +1,4 @@
-"""Django REST framework's view of app keys and permissions. The endpoints are in rest.py."""
+"""Authentication and permission classes for Django REST framework."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tenants.auth.request import principal_of
 
 
 class AppKeyUser:
-    """What DRF calls the user: the app key itself."""
+    """The app key, in the role of DRF's user."""
 
     is_authenticated = True
     is_anonymous = False
@@ -31,16 +31,14 @@ class AppKeyUser:
 
 
 class AppKeyAuthentication(BaseAuthentication):
-    """Takes over what the middleware found in the headers; sessions and cookies count for nothing
-    here.
-    """
+    """Use the principal that TenantMiddleware found in the headers; ignore sessions and cookies."""
 
     def authenticate(self, request: Request) -> tuple[AppKeyUser, Principal]:
-        """Raises BadCredential (401, 400 or 403)."""
+        """Return DRF's user and auth. Raises BadCredential (401, 400 or 403)."""
         principal = principal_of(request._request)
         if principal is None:
-            refused: BadCredential | None = getattr(request._request, "bad_credential", None)
-            raise refused or NotAuthenticated()
+            error: BadCredential | None = getattr(request._request, "bad_credential", None)
+            raise error or NotAuthenticated()
         return AppKeyUser(principal), principal
 
     def authenticate_header(self, request: Request) -> str:
@@ -48,10 +46,9 @@ class AppKeyAuthentication(BaseAuthentication):
 
 
 class ActionPermission(BasePermission):
-    """The view says per method which Action it is: `required_actions = {"GET": Action.X, "POST":
-    Action.Y}`.
+    """Require the Action that the view's `required_actions` lists for the method.
 
-    A method that is not in the table is not allowed: a forgotten line refuses.
+    Methods that are not listed are refused.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -61,6 +58,6 @@ class ActionPermission(BasePermission):
 
 
 def required_action(view: Any, method: str) -> Action | None:
-    """The Action of a view's method; HEAD is GET; OPTIONS needs what GET needs."""
-    table: dict[str, Action] = getattr(view, "required_actions", {})
-    return table.get("GET" if method in ("HEAD", "OPTIONS") else method)
+    """Return the Action that a method requires; HEAD and OPTIONS require the same as GET."""
+    actions: dict[str, Action] = getattr(view, "required_actions", {})
+    return actions.get("GET" if method in ("HEAD", "OPTIONS") else method)

@@ -1,8 +1,8 @@
-"""Base class of all REST views inside a workspace."""
+"""Base class of the REST views in a workspace."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
@@ -12,18 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.api.serializers import NoQuery, StrictSerializer, read
 from tenants.audit.trail import Actor, actor_of
 from tenants.auth.permissions import Action, Scope
 from tenants.auth.request import WorkspaceAPIRequest
 from tenants.models import Tenant
 
-if TYPE_CHECKING:
-    pass
-from core.api.serializers import NoQuery, StrictSerializer, read
-
 
 class ApiView(APIView):
-    """Base of every view: `required_actions` says by method what the key must be allowed to do."""
+    """Base of all REST views; `required_actions` maps methods to the Action they require."""
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     required_actions: ClassVar[dict[str, Action]] = {}
@@ -39,7 +36,7 @@ class ApiView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         response: Response = super().handle_exception(exc)
-        # An error is JSON, whatever the answer would have been.
+        # Errors are always JSON, whatever format was negotiated.
         self.request.accepted_renderer, self.request.accepted_media_type = (
             JSONRenderer(),
             JSONRenderer.media_type,
@@ -56,9 +53,9 @@ class ApiView(APIView):
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         try:
             return super().perform_content_negotiation(request, force)
-        except Http404:  # what the query parameter names is not there
+        except Http404:  # unknown value of the query parameter
             raise serializers.ValidationError(
-                {"format": [_("This form is not offered here.")]}
+                {"format": [_("This format is not available here.")]}
             ) from None
 
     def check_permissions(self, request: Request) -> None:
@@ -72,18 +69,18 @@ class ApiView(APIView):
     ) -> NoReturn:
         scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.MANAGE
         text = _(
-            "This app key may not do this. It takes the scope “%(scope)s”, and an owner whose "
-            "role allows it."
+            "This app key may not do this. It needs the scope “%(scope)s” and an owner whose role "
+            "allows it."
         )
         raise exceptions.PermissionDenied(text % {"scope": scope.value})
 
     def body(self, kind: type[StrictSerializer], *, partial: bool = False) -> dict[str, Any]:
-        """The request's body, validated."""
+        """Validate and return the request's body."""
         return read(kind, self.request.data, partial=partial)
 
     @property
     def paging(self) -> dict[str, Any]:
-        """Keyword arguments of page()."""
+        """Keyword arguments for `pagination.page`."""
         return {"after": self.query.get("after"), "limit": self.query["limit"]}
 
     @property

@@ -27,9 +27,6 @@ PEOPLE, KEYS = gettext_noop("Members"), gettext_noop("App keys")
 ROLES = [role.value for role in Role]
 
 
-# Members and invitations
-
-
 class MemberOut(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     email = serializers.EmailField(source="user.email")
@@ -89,22 +86,20 @@ class MemberView(ApiView):
         body=RoleIn,
         answers={200: MemberOut},
         description=_(
-            "Nobody gives or takes a role above the own one; an app key counts as an admin at "
-            "most. A workspace keeps an owner (409)."
+            "You can't assign or remove a role higher than your own; an app key counts as an admin "
+            "at most. Changing the last owner's role is refused (409)."
         ),
     )
     def patch(self, request: Request, pk: int) -> Response:
-        given = self.body(RoleIn)
-        row = members.change_role(
-            tenant=self.tenant, membership_id=pk, role=Role(given["role"]), actor=self.actor
-        )
+        role = Role(self.body(RoleIn)["role"])
+        row = members.change_role(tenant=self.tenant, membership_id=pk, role=role, actor=self.actor)
         return Response(MemberOut(row).data)
 
     @operation(
         "members_remove",
         _("Remove a member"),
         tag=PEOPLE,
-        description=_("The person's app keys stop with the membership."),
+        description=_("The person's app keys in this workspace stop working."),
     )
     def delete(self, request: Request, pk: int) -> Response:
         members.remove_member(tenant=self.tenant, membership_id=pk, actor=self.actor)
@@ -121,7 +116,7 @@ class InvitationOut(serializers.Serializer[Any]):
 
 class NewInvitationOut(InvitationOut):
     url = serializers.URLField(
-        help_text=_("The link for the invited person. It is shown now and never again.")
+        help_text=_("The link for the invited person. It is shown only once.")
     )
 
 
@@ -153,17 +148,17 @@ class InvitationsView(ApiView):
         body=InvitationIn,
         answers={201: NewInvitationOut},
         description=_(
-            "Inviting an address again ends the older link. An address that is a member answers "
-            "409."
+            "Inviting an address again replaces the earlier link. The address of a member is "
+            "refused (409)."
         ),
     )
     def post(self, request: Request) -> Response:
-        given = self.body(InvitationIn)
+        body = self.body(InvitationIn)
         row, token = invitations.invite(
-            tenant=self.tenant, email=given["email"], role=Role(given["role"]), actor=self.actor
+            tenant=self.tenant, email=body["email"], role=Role(body["role"]), actor=self.actor
         )
         path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
-        url = f"{settings.SITE_URL}/{path}"  # which has the prefix
+        url = f"{settings.SITE_URL}/{path}"  # SITE_URL includes the script prefix
         return Response({**InvitationOut(row).data, "url": url}, status=201)
 
 

@@ -24,18 +24,15 @@ AUDIT, WORKSPACE = gettext_noop("Audit trail"), gettext_noop("Workspace")
 
 
 def creation_key(row: Any) -> str:
-    """Cursor of lists in the order of creation."""
+    """Return the cursor of a row in a list ordered by creation."""
     return f"{int(row.created.timestamp() * 1_000_000):017d}-{row.pk}"
-
-
-# Workspace
 
 
 class WorkspaceOut(serializers.Serializer[Any]):
     slug = serializers.SlugField(help_text=_("The workspace's address."))
     name = serializers.CharField()
     default_language = serializers.CharField(
-        help_text=_("Of people who are invited from now on; empty: their browser's.")
+        help_text=_("For people invited from now on. Empty means the browser's language.")
     )
     created = serializers.DateTimeField()
 
@@ -43,13 +40,13 @@ class WorkspaceOut(serializers.Serializer[Any]):
 class WorkspaceIn(StrictSerializer):
     name = Text(max_length=120, required=False)
     slug = Text(
-        max_length=50, required=False, help_text=_("The address of before leads to the new one.")
+        max_length=50, required=False, help_text=_("The old address redirects to the new one.")
     )
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError(_("Name at least one field to change."))
+            raise serializers.ValidationError(_("Send at least one field to change."))
         return attrs
 
 
@@ -70,15 +67,15 @@ class WorkspaceView(ApiView):
         answers={200: WorkspaceOut},
     )
     def patch(self, request: Request) -> Response:
-        given = self.body(WorkspaceIn)
-        changes: dict[str, Callable[..., Tenant]] = {
-            "name": workspace_settings.rename_workspace,
-            "default_language": workspace_settings.set_default_language,
-            "slug": workspace_settings.move_workspace,
-        }
+        body = self.body(WorkspaceIn)
+        # (field, service, the service's argument)
+        changes: tuple[tuple[str, Callable[..., Tenant], str], ...] = (
+            ("name", workspace_settings.rename_workspace, "name"),
+            ("default_language", workspace_settings.set_default_language, "language"),
+            ("slug", workspace_settings.move_workspace, "slug"),
+        )
         with transaction.atomic():
-            given_names = {"name": "name", "default_language": "language", "slug": "slug"}
-            for name, change in changes.items():
-                if name in given:
-                    change(tenant=self.tenant, actor=self.actor, **{given_names[name]: given[name]})
+            for field, change, argument in changes:
+                if field in body:
+                    change(tenant=self.tenant, actor=self.actor, **{argument: body[field]})
         return Response(WorkspaceOut(self.tenant).data)

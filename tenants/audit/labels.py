@@ -1,4 +1,4 @@
-"""Words for what the audit trail stores as codes."""
+"""Display texts for the codes in the audit trail."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SENTENCES: dict[str, Any] = {
     "default_model.cleared": _("cleared the default model"),
     "usage.exported": _("downloaded as CSV:"),
     "key_pair.rotated": _("rotated the key pair"),
-    "key_pair.resealed": _("encrypted the credentials anew"),
+    "key_pair.resealed": _("re-encrypted the credentials"),
     "key_pair.replaced": _("replaced a key pair that could not be opened"),
     "master_key.renewed": _("renewed the master key"),
     "member.deactivated": _("closed the account of"),
@@ -100,7 +100,7 @@ DETAILS: dict[str, Any] = {
     "overlap_hours": _("hours that the old key stays valid"),
     "password": _("first password set through"),
     "prefix": pgettext_lazy("app key", "Key"),
-    "processed": _("looked at"),
+    "processed": _("processed"),
     "provider": _("provider"),
     "reason": _("reason"),
     "replaces": _("in place of"),
@@ -109,9 +109,9 @@ DETAILS: dict[str, Any] = {
     "scopes": _("May be used to"),
     "sent": pgettext_lazy("invitation", "sent"),
     "state": _("state"),
-    "succeeded": _("encrypted anew"),
+    "succeeded": _("re-encrypted"),
     "trial_first": _("trial before own key"),
-    "total": _("to encrypt anew"),
+    "total": _("to re-encrypt"),
 }
 ROLE_WORDS: dict[str, Any] = {role.value: label for role, label in ROLE_LABELS.items()}
 VALUES: dict[str, dict[str, Any]] = {
@@ -130,56 +130,48 @@ VALUES: dict[str, dict[str, Any]] = {
 
 
 def sentence(action: str) -> Any:
-    """The words of an action; the code itself for one that has none yet."""
+    """Return the text of an action, or the code if it has none."""
     return SENTENCES.get(action, action)
 
 
 def actor_label(actor: str) -> Any:
-    """Who acted, for people."""
+    """Return the display name of an actor."""
     if actor.startswith(APP_KEY_ACTOR):
         return _("App key %(name)s") % {"name": actor.removeprefix(APP_KEY_ACTOR)}
     return ACTORS.get(actor, actor)
 
 
 def details(entry: Any) -> list[tuple[Any, str]]:
-    """(label, value) of what an audit entry holds beside its object; what has no words keeps its
-    name. Empty values are left out.
-    """
-    found = {
-        name: value
-        for name, value in entry.details.items()
-        if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
-    }
-    words = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
+    """Return (label, value) of each detail of an audit entry, leaving out empty ones."""
+    values = VALUES | ({"before": ROLE_WORDS} if entry.action == "member.role_changed" else {})
     return [
         (
             capfirst(DETAILS.get(name, name.replace("_", " "))),
-            _value(name, value, words.get(name, {})),
+            _value(name, value, values.get(name, {})),
         )
-        for name, value in found.items()
+        for name, value in entry.details.items()
+        if value not in (None, "", [], {}) and not (name == "failed" and value == 0)
     ]
 
 
 def object_label(entry: Any) -> Any:
-    """What an audit entry is about, as people call it."""
+    """Return the display name of an audit entry's object."""
     return ports.label(entry.object_type, entry.object_label)
 
 
-def _value(name: str, value: Any, words: dict[str, Any]) -> str:
-    return (
-        str(ports.label(name, value))
-        if isinstance(value, str) and value not in words
-        else _text(value, words)
-    )
+def _value(name: str, value: Any, labels: dict[str, Any]) -> str:
+    if isinstance(value, str) and value not in labels:
+        return str(ports.label(name, value))
+    return _text(value, labels)
 
 
-def _text(value: Any, words: dict[str, Any]) -> str:
+def _text(value: Any, labels: dict[str, Any]) -> str:
     if isinstance(value, bool):
         return str(_("yes") if value else _("no"))
     if isinstance(value, list | tuple):
-        return ", ".join(_text(one, words) for one in value)
+        return ", ".join(_text(item, labels) for item in value)
     if isinstance(value, dict):
-        return "; ".join(f"{name}: {_text(one, words)}" for name, one in value.items())
+        return "; ".join(f"{name}: {_text(item, labels)}" for name, item in value.items())
     if isinstance(value, float):
         return f"{value:g}"
-    return str(words.get(value, value))
+    return str(labels.get(value, value))

@@ -1,4 +1,4 @@
-"""The audit trail: who acts, and the one function that writes an entry."""
+"""Write audit entries and determine who acts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from tenants.models import AuditEntry, Tenant
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something. `role` bounds what it may give to others; None may give nothing."""
+    """Who performs a change. `role` limits the roles it may assign; with None it assigns none."""
 
     label: str  # an e-mail address, "app key <name>", "command", "system"
     user_id: int | None = None
     address: str | None = None
     role: Role | None = None
-    principal: Principal | None = (
-        None  # set where an app key acts: what it makes is never wider than itself
-    )
+    # Set if an app key acts; keys that it makes can't do more than itself.
+    principal: Principal | None = None
 
 
 COMMAND: Final = Actor("command", role=Role.OWNER)
@@ -32,14 +31,13 @@ SYSTEM: Final = Actor("system")
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """The actor behind a request: a member, an app key, or an operator in the admin."""
+    """Return the actor of a request: a member, an app key, or an operator in the admin."""
     address = request.META.get("REMOTE_ADDR") or None
     principal = principal_of(request)
     if principal is None:
         return Actor(label=str(request.user), user_id=request.user.pk, address=address)
     if principal.kind == "app_key":
-        # A command's key has no person behind it; owning a workspace needs one, so it acts as an
-        # admin at most.
+        # Only people own workspaces, so an app key acts as an admin at most.
         role = Role.ADMIN if principal.role in (None, Role.OWNER) else principal.role
         return Actor(principal.label, principal.user_id, address, role, principal)
     return Actor(principal.label, principal.user_id, address, principal.role)
@@ -55,8 +53,16 @@ def record(
     object_label: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> AuditEntry:
-    """Write one entry. `action` is "<thing>.<past participle>"; `details` is plain JSON and never
-    holds a secret.
+    """Write an audit entry.
+
+    Args:
+        tenant: The workspace.
+        actor: Who performs the change.
+        action: "<object>.<past participle>", such as "member.added".
+        object_type: Such as "member".
+        object_id: Primary key or other id.
+        object_label: Name of the object at this time.
+        details: Plain JSON without secrets.
     """
     return AuditEntry.objects.create(
         tenant=tenant,

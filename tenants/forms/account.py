@@ -15,16 +15,17 @@ from core.web.forms import PageForm
 
 THEMES = (("", _("Same as the system")), ("light", _("Light")), ("dark", _("Dark")))
 PASSWORD_RULES = _(
-    "At least 10 characters; not a common password, not only digits, not like your name or address."
+    "At least 10 characters. Not a common password, not only digits, not similar to your name or "
+    "e-mail address."
 )
 
 
 class SignInForm(AuthenticationForm):
-    """One text for every failure: whether an account exists is nobody's business."""
+    """The sign-in form. Its only error message doesn't reveal whether an account exists."""
 
     error_messages = {
-        "invalid_login": _("E-mail address or password is wrong."),
-        "inactive": _("E-mail address or password is wrong."),
+        "invalid_login": _("Wrong e-mail address or password."),
+        "inactive": _("Wrong e-mail address or password."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,7 +40,7 @@ class SignInForm(AuthenticationForm):
 
 
 def time_zones() -> list[tuple[str, Any]]:
-    """All zones by region: what a person may choose, the server's own first."""
+    """Return the choices of time zones: the server's, UTC, then all others by region."""
     names = sorted(
         name
         for name in available_timezones()

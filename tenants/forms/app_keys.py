@@ -1,4 +1,4 @@
-"""Forms for creating and rotating app keys."""
+"""Forms to create and rotate app keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 
 
 
 class AppKeyForm(PageForm):
-    """A new app key. Limits are optional: nothing chosen means everything the workspace has."""
+    """A new app key. Limits left empty allow everything in the workspace."""
 
     names = {
         "expires": "days",
@@ -51,7 +51,7 @@ class AppKeyForm(PageForm):
         label=_("Providers"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("None ticked: all, later ones too."),
+        help_text=_("If none is ticked: all, including later ones."),
     )
     models = forms.CharField(
         label=_("Models"),
@@ -64,13 +64,13 @@ class AppKeyForm(PageForm):
                 "placeholder": "openai/gpt-4o-mini",
             }
         ),
-        help_text=_("One a line, as provider/model. Empty: all of these providers."),
+        help_text=_("One per line, as provider/model. Empty: all models of these providers."),
     )
     operations = forms.MultipleChoiceField(
         label=_("Endpoints"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("None ticked: all."),
+        help_text=_("If none is ticked: all."),
     )
 
     def __init__(
@@ -87,25 +87,25 @@ class AppKeyForm(PageForm):
         self.set_choices("operations", offered.operations)
 
     def clean_models(self) -> list[str]:
-        """Names that are in the catalog: a mistyped one would make a key that may call nothing."""
+        """Refuse unknown models, because a key limited to a mistyped model could call nothing."""
         names = sorted(
             {line.strip() for line in self.cleaned_data["models"].splitlines() if line.strip()}
         )
         unknown = [name for name in names if name not in self.offered.models]
         if unknown:
-            raise forms.ValidationError([self._unknown(name) for name in unknown[:5]])
+            raise forms.ValidationError([self._unknown_model(name) for name in unknown[:5]])
         return names
 
-    def _unknown(self, name: str) -> str:
-        near = get_close_matches(name, self.offered.models, n=1)
-        if near:
-            return _("“%(name)s” is no model of this workspace. Is “%(near)s” meant?") % {
-                "name": name[:120],
-                "near": near[0],
-            }
-        return _(
-            "“%(name)s” is no model of this workspace. Write provider/model as on the Models page."
-        ) % {"name": name[:120]}
+    def _unknown_model(self, name: str) -> str:
+        matches = get_close_matches(name, self.offered.models, n=1)
+        if matches:
+            text = _("“%(name)s” is not a model of this workspace. Did you mean “%(near)s”?")
+            return text % {"name": name[:120], "near": matches[0]}
+        text = _(
+            "“%(name)s” is not a model of this workspace. Enter provider/model as on the Models "
+            "page."
+        )
+        return text % {"name": name[:120]}
 
     @property
     def limits(self) -> dict[str, list[str]]:
@@ -118,9 +118,7 @@ class AppKeyForm(PageForm):
 
     @property
     def is_limited(self) -> bool:
-        """Whether the form comes back with limits, or with an error in them: they are to be seen
-        then.
-        """
+        """Whether a limit is set or has an error, so that the page must show the limits."""
         return any(
             self[name].errors or self[name].value()
             for name in ("providers", "models", "operations")

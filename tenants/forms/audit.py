@@ -1,4 +1,4 @@
-"""Filter of the audit log."""
+"""Filter form of the audit log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tenants.audit.labels import AUDIT_KINDS, actor_label
 
 
 class AuditFilterForm(PageForm):
-    """`q` looks in who and what; `kind` is the start of an action; the days are of the reader's
-    time zone, both included.
+    """Filters of the audit log.
+
+    `q` searches actor and object, and `kind` is the start of an action. The days are in the
+    reader's time zone and both included.
     """
 
     q = forms.CharField(
@@ -37,14 +39,12 @@ class AuditFilterForm(PageForm):
     def __init__(self, *args: Any, actors: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.set_choices(
-            "actor", [("", _("Everybody")), *((name, actor_label(name)) for name in actors)]
+            "actor", [("", _("Everyone")), *((name, actor_label(name)) for name in actors)]
         )
 
     @property
     def filters(self) -> dict[str, Any]:
-        """What queries.audit_entries takes. A field that makes no sense filters nothing; the form
-        says so beside it.
-        """
+        """Keyword arguments for `queries.audit_entries`; invalid fields are left out."""
         self.is_valid()
         data = getattr(self, "cleaned_data", {})
         since, until = data.get("since"), data.get("until")
@@ -62,11 +62,11 @@ class AuditFilterForm(PageForm):
 
 
 def midnight(day: date | None, *, days: int = 0) -> datetime | None:
-    """The beginning of a day in the active time zone, or of so many days later.
+    """Return the start of a day, plus `days`, in the active time zone.
 
-    Years that no record has stand for the first and the last that any zone can turn into UTC.
+    Dates are clamped to a range that can be converted to UTC in any time zone.
     """
     if day is None:
         return None
-    known = min(max(day, date(1970, 1, 2)), date(9999, 12, 28))
-    return times.midnight(known + timedelta(days=days))
+    clamped = min(max(day, date(1970, 1, 2)), date(9999, 12, 28))
+    return times.midnight(clamped + timedelta(days=days))

@@ -13,12 +13,12 @@ from tenants.auth.permissions import RANK, ROLE_LABELS, Role
 
 
 def role_choices(role: Role | None) -> list[tuple[str, Any]]:
-    """The roles that somebody of this role may give, the lowest first."""
-    top = RANK[role] if role else -1
+    """Return choices of the roles that a person with `role` may assign, lowest first."""
+    highest = RANK[role] if role else -1
     return [
-        (one.value, ROLE_LABELS[one])
-        for one in sorted(RANK, key=lambda each: RANK[each])
-        if RANK[one] <= top
+        (choice.value, ROLE_LABELS[choice])
+        for choice in sorted(RANK, key=lambda choice: RANK[choice])
+        if RANK[choice] <= highest
     ]
 
 
@@ -34,17 +34,17 @@ class InviteForm(PageForm):
 
 
 class MailInviteForm(InviteForm):
-    """Where this server sends e-mail."""
+    """An invitation on a server that sends e-mail."""
 
     send = forms.TypedChoiceField(
         label=_("The link"),
         choices=(
-            ("1", _("Send it by e-mail: only the invited person gets it")),
+            ("1", _("Send it by e-mail, to the invited person only")),
             (
                 "",
                 _(
-                    "Show it to me: I pass it on. Until the person signs in, whoever has it can "
-                    "set the first password"
+                    "Show it to me, to pass it on. Until the person signs in, anyone who has it "
+                    "can set the first password"
                 ),
             ),
         ),

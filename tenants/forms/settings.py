@@ -1,4 +1,4 @@
-"""Forms of the workspace's own settings."""
+"""Forms of workspace settings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class WorkspaceForm(PageForm):
             attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
         ),
         help_text=_(
-            "Part of the address of every page. The old address leads to the new one, so links "
-            "keep working."
+            "Part of every page's URL. The old address redirects to the new one, so links keep "
+            "working."
         ),
     )
     default_language = forms.ChoiceField(
@@ -33,14 +33,13 @@ class WorkspaceForm(PageForm):
         required=False,
         choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
         help_text=_(
-            "For people who are invited from now on. Everybody can choose another one in the "
-            "profile."
+            "For people invited from now on. They can choose another language in their profile."
         ),
     )
 
 
 class TypedForm(PageForm):
-    """What cannot be undone asks to type the workspace's address."""
+    """Confirmation of an irreversible change by typing the workspace's address."""
 
     typed = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
@@ -53,7 +52,7 @@ class TypedForm(PageForm):
     def __init__(self, *args: Any, slug: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.slug = slug
-        self.fields["typed"].label = _("Type %(slug)s to go on") % {"slug": slug}
+        self.fields["typed"].label = _("Type %(slug)s to continue") % {"slug": slug}
 
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"].strip()

@@ -1,4 +1,4 @@
-"""What the commands of every app share: refusals as messages, results as text or JSON."""
+"""Base class and helpers for the management commands of all apps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tenants.models import Tenant
 
 
 class ServiceCommand(BaseCommand):
-    """A command that calls services and prints lines for people, or one JSON object with --json."""
+    """A command that calls services and prints text, or one JSON object with --json."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -26,25 +26,26 @@ class ServiceCommand(BaseCommand):
     def answer(
         self, options: Mapping[str, Any], values: Mapping[str, Any], lines: list[str]
     ) -> None:
+        """Print the values as JSON with --json, the lines otherwise."""
         self.stdout.write(json.dumps(values) if options["json"] else "\n".join(lines))
 
     def workspace(self, slug: str) -> Tenant:
+        """Return a workspace. Raises CommandError if there is none."""
         tenant = Tenant.objects.filter(slug=slug).first()
         if tenant is None:
             raise CommandError(f"There is no workspace {slug}.")
         return tenant
 
     def workspaces(self, slugs: list[str] | None) -> list[Tenant]:
-        """The named workspaces, or all of them, the operators' own row included."""
-        return (
-            [self.workspace(slug) for slug in slugs]
-            if slugs
-            else list(Tenant.objects.order_by("slug"))
-        )
+        """Return the given workspaces, or all of them, including the operators' own row."""
+        if slugs:
+            return [self.workspace(slug) for slug in slugs]
+        return list(Tenant.objects.order_by("slug"))
 
 
 @contextmanager
 def refusals_as_messages() -> Iterator[None]:
+    """Turn a ServiceError into a CommandError with its message."""
     try:
         yield
     except KeysNotReady as error:
@@ -54,7 +55,7 @@ def refusals_as_messages() -> Iterator[None]:
 
 
 def migrate() -> bool:
-    """Bring the tables up to date; False where they are, which costs one query."""
+    """Apply pending migrations and return whether there were any; checking costs one query."""
     executor = MigrationExecutor(connection)
     if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return False

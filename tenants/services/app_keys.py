@@ -102,7 +102,7 @@ def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
 def rotate_app_key(
     *, tenant: Tenant, app_key_id: UUID, actor: Actor, overlap: timedelta
 ) -> tuple[AppKey, str]:
-    """Replace an app key by a new one with the same name and rights.
+    """Replace an app key with a new one that has the same name and rights.
 
     Args:
         tenant: The workspace.

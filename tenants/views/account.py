@@ -1,4 +1,4 @@
-"""Pages about a person: sign-in, invitation, profile, choice of workspace."""
+"""Pages of an account: sign-in, invitation, profile and list of workspaces."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ LAST_WORKSPACE = "last_workspace"
 
 
 class SignIn(LoginView):
-    """Throttled by account and address; the answer to a wrong password never says whether the
-    account exists.
-    """
+    """The throttled login page. Its errors don't reveal whether an account exists."""
 
     template_name = "tenants/sign_in.html"
     authentication_form = SignInForm
@@ -63,11 +61,11 @@ class SignIn(LoginView):
         return response
 
     def _typed(self) -> dict[str, str]:
-        """The address again, never the password: nobody types it a second time after the pause."""
+        """Return the entered address, to fill in the form again after the pause."""
         return {"username": self.request.POST.get("username", "")}
 
     def get_initial(self) -> dict[str, Any]:
-        """Who confirms the own password need not type the address again."""
+        """Fill in the address for people who only confirm their password."""
         return {"username": self.request.user.email} if self.request.user.is_authenticated else {}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -82,9 +80,7 @@ class SignIn(LoginView):
 
 
 def with_preferences(response: HttpResponse, user: User) -> HttpResponse:
-    """Language and theme of the person as cookies, so that the first byte of every page is right
-    without a script.
-    """
+    """Set cookies for the person's language and theme, so that pages need no script for them."""
     _set_cookie(response, settings.LANGUAGE_COOKIE_NAME, user.language)
     _set_cookie(response, THEME_COOKIE, user.theme)
     return response
@@ -108,11 +104,14 @@ def _set_cookie(response: HttpResponse, name: str, value: str) -> None:
 
 @login_required
 def home(request: SignedInRequest) -> HttpResponse:
-    """The last workspace, else the only one, else the list."""
-    own = [member.tenant for member in queries.workspaces_of(request.user)]
-    last = request.session.get(LAST_WORKSPACE)
-    chosen = next((one for one in own if one.slug == last), own[0] if len(own) == 1 else None)
-    return redirect("overview", workspace=chosen.slug) if chosen else redirect("workspace-list")
+    """Redirect to the last workspace, else the only one, else the list."""
+    slugs = [member.tenant.slug for member in queries.workspaces_of(request.user)]
+    last_slug = request.session.get(LAST_WORKSPACE)
+    if last_slug in slugs:
+        return redirect("overview", workspace=last_slug)
+    if len(slugs) == 1:
+        return redirect("overview", workspace=slugs[0])
+    return redirect("workspace-list")
 
 
 @login_required
@@ -156,7 +155,7 @@ def change_password(request: SignedInRequest) -> HttpResponse:
         return render(request, "tenants/profile.html", context, status=422)
     accounts.change_password(user=user, password=form.cleaned_data["new_password1"])
     update_session_auth_hash(request, user)
-    messages.success(request, _("Password changed. Other sessions of yours were signed out."))
+    messages.success(request, _("Password changed. Your other sessions were signed out."))
     return redirect("profile")
 
 
@@ -165,25 +164,21 @@ def change_password(request: SignedInRequest) -> HttpResponse:
 def sign_out_elsewhere(request: SignedInRequest) -> HttpResponse:
     accounts.sign_out_elsewhere(user=request.user)
     update_session_auth_hash(request, request.user)
-    messages.success(request, _("You are signed out everywhere but here."))
+    messages.success(request, _("You are signed out everywhere else."))
     return redirect("profile")
 
 
 def change_language(request: HttpRequest) -> HttpResponseBase:
-    """Django's own view, but for those who come from nowhere: "/" is another site where this one is
-    below a prefix.
-    """
-    answer = set_language(request)
-    if answer.get("Location") == "/":
-        answer["Location"] = reverse("home")
-    return answer
+    """Call Django's view, but redirect to our home page, which may be below a prefix."""
+    response = set_language(request)
+    if response.get("Location") == "/":
+        response["Location"] = reverse("home")
+    return response
 
 
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
-    """Works signed out as well: the choice is a cookie, and part of the profile for whoever has
-    one.
-    """
+    """Save the theme in a cookie and, if signed in, in the profile."""
     form = ThemeForm(request.POST)
     theme = form.cleaned_data["theme"] if form.is_valid() else ""
     if request.user.is_authenticated:

@@ -1,4 +1,4 @@
-"""Pages of app keys."""
+"""Pages for app keys."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from core.web.forms import act, attempt, endpoint, page_form, paginate
 from tenants import ports, queries
 from tenants.audit.trail import actor_of
 from tenants.auth.decorators import page, recently_authenticated
-from tenants.auth.permissions import (
-    Action,
-    Scope,
-)
+from tenants.auth.permissions import Action, Scope
 from tenants.auth.request import WorkspaceRequest
 from tenants.forms.app_keys import AppKeyForm, RotateForm
 from tenants.models import AppKey
@@ -42,24 +39,23 @@ def app_key_new(request: WorkspaceRequest) -> HttpResponse:
         offered=ports.callables(request.tenant.pk),
     )
     if request.method == "POST" and form.is_valid():
-        chosen = {name: form.cleaned_data[name] for name in ("name", "scopes")} | form.limits
         call = partial(
             app_key_services.create_app_key,
             tenant=request.tenant,
             actor=actor_of(request),
+            name=form.cleaned_data["name"],
+            scopes=form.cleaned_data["scopes"],
             expires=form.expires,
-            **chosen,
+            **form.limits,
         )
-        made = attempt(form, call)
-        if made:
-            return _reveal(request, *made)
+        created = attempt(form, call)
+        if created:
+            return _reveal(request, *created)
     return page_form(request, "tenants/app_key_new.html", form)
 
 
 def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
-    """The one answer that holds the key's text. It is the answer to a POST and never stored: a
-    reload does not show it again.
-    """
+    """Show the key's text once; the response is never stored, so a reload won't show it."""
     limits = (key.allowed_providers, key.allowed_models, key.allowed_operations)
     example = ports.example(request.tenant.pk, limits) if Scope.USE in key.scopes else None
     api = request.build_absolute_uri(f"{get_script_prefix()}api/v1/")
@@ -70,8 +66,6 @@ def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -
         "base_url": endpoint(request),
         "example": example,
         "api": api,
-    }
-    context |= {
         "uses": Scope.USE in key.scopes,
         "reads": Scope.READ in key.scopes or Scope.MANAGE in key.scopes,
     }
@@ -113,8 +107,8 @@ def app_key_rotate(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
             actor=actor_of(request),
             overlap=form.duration,
         )
-        made = attempt(form, call)
-        if made:
-            new_key, text = made
+        rotated = attempt(form, call)
+        if rotated:
+            new_key, text = rotated
             return _reveal(request, new_key, text, note=form.duration_label)
     return page_form(request, "tenants/app_key_rotate.html", form, {"key": key})

@@ -1,4 +1,4 @@
-"""The audit log of a workspace: to read, and as a table to download."""
+"""The audit log page of a workspace and its CSV download."""
 
 from __future__ import annotations
 
@@ -38,19 +38,17 @@ def _list(request: WorkspaceRequest, form: AuditFilterForm) -> HttpResponse:
 
 @page(Action.VIEW_AUDIT)
 def audit_export(request: WorkspaceRequest) -> HttpResponseBase:
-    """What the filters leave, oldest page last. That it was taken stands in the log itself, and in
-    the file.
-    """
+    """Download the filtered entries, newest first; the download is recorded in the log itself."""
     form = _form(request)
     if form.errors:
         return _list(request, form)
-    chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
+    filters = {name: value for name, value in request.GET.items() if value and name in form.fields}
     record(
         tenant=request.tenant,
         actor=actor_of(request),
         action="audit.exported",
         object_type="audit",
-        details=chosen,
+        details=filters,
     )
     rows = queries.audit_entries(tenant=request.tenant, **form.filters)
     header = [

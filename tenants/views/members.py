@@ -36,9 +36,8 @@ from tenants.services import invitations
 from tenants.services import members as member_services
 from tenants.services.mail import send_invitation
 
-MEMBERS_PER_PAGE = (
-    40  # a row has a form of its own, which makes it twice as heavy as the rows of other lists
-)
+MEMBERS_PER_PAGE = 40  # fewer than in other lists, because each row contains a form
+ROLES_BY_RANK = sorted(RANK, key=lambda role: -RANK[role])  # owner first
 
 
 @page(Action.VIEW_MEMBERS)
@@ -55,21 +54,17 @@ def members(request: WorkspaceRequest) -> HttpResponse:
             if own_role and can_change_role(actor=own_role, current=role, new=role)
         ],
         "roles": role_choices(own_role),
-        "role_names": [label for _role, label in _roles_down()],
+        "role_names": [ROLE_LABELS[role] for role in ROLES_BY_RANK],
         "matrix": _role_matrix(),
         "invitations": queries.open_invitations(tenant=request.tenant) if may_manage else [],
     }
     return render(request, "tenants/members.html", context)
 
 
-def _roles_down() -> list[tuple[Role, Any]]:
-    return [(role, ROLE_LABELS[role]) for role in sorted(RANK, key=lambda each: -RANK[each])]
-
-
 def _role_matrix() -> list[tuple[Any, list[bool]]]:
-    """The permission table itself, one row an action: what the page says is what the code decides."""
+    """Return (action label, allowed by role) rows, built from the permission table itself."""
     return [
-        (ACTION_LABELS[action], [action in ROLE_ACTIONS[role] for role, _label in _roles_down()])
+        (ACTION_LABELS[action], [action in ROLE_ACTIONS[role] for role in ROLES_BY_RANK])
         for action in Action
     ]
 
@@ -78,37 +73,35 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 @recently_authenticated
 @never_cache
 def member_invite(request: WorkspaceRequest) -> HttpResponse:
-    kind = MailInviteForm if settings.EMAIL_URL else InviteForm
-    form = kind(
+    form_class = MailInviteForm if settings.EMAIL_URL else InviteForm
+    form = form_class(
         request.POST or None,
         role=request.principal.role,
         initial={"role": Role.EDITOR.value, "send": "1"},
     )
     if request.method == "POST" and form.is_valid():
         by_email = bool(form.cleaned_data.get("send"))
-        made = attempt(form, partial(_invite, request, form.cleaned_data, by_email=by_email))
-        if made and by_email:
-            text = _("An invitation was sent to %(email)s. Nobody else sees its link.") % {
-                "email": made[0].email
-            }
-            messages.success(request, text)
+        invited = attempt(form, partial(_invite, request, form.cleaned_data, by_email=by_email))
+        if invited and not by_email:
+            return _show_link(request, *invited)
+        if invited:
+            text = _("An invitation was sent to %(email)s. No one else sees its link.")
+            messages.success(request, text % {"email": invited[0].email})
             return redirect("members", workspace=request.tenant.slug)
-        if made:
-            return _show_link(request, *made)
     return page_form(
         request, "tenants/member_invite.html", form, {"by_email": bool(settings.EMAIL_URL)}
     )
 
 
 def _invite(
-    request: WorkspaceRequest, given: dict[str, str], *, by_email: bool
+    request: WorkspaceRequest, values: dict[str, str], *, by_email: bool
 ) -> tuple[Invitation, str]:
-    """The invitation is there only when its e-mail is on its way."""
+    """Create an invitation and send it if requested; nothing is saved if the e-mail fails."""
     with transaction.atomic():
         invitation, token = invitations.invite(
             tenant=request.tenant,
-            email=given["email"],
-            role=Role(given["role"]),
+            email=values["email"],
+            role=Role(values["role"]),
             actor=actor_of(request),
             by_email=by_email,
         )
@@ -163,7 +156,7 @@ def member_role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
         )
         act(request, call, _("Role changed."))
     else:
-        messages.error(request, _("There is no such role. Nothing was changed."))
+        messages.error(request, _("This role does not exist. Nothing was changed."))
     return redirect("members", workspace=request.tenant.slug)
 
 
@@ -182,7 +175,6 @@ def member_remove(request: WorkspaceRequest, membership_id: int) -> HttpResponse
         actor=actor_of(request),
     )
     removed = act(request, call, _("%(who)s is no longer a member.") % {"who": member.user.email})
-    left = removed and member.user_id == request.user.pk
-    return (
-        redirect("workspace-list") if left else redirect("members", workspace=request.tenant.slug)
-    )
+    if removed and member.user_id == request.user.pk:
+        return redirect("workspace-list")
+    return redirect("members", workspace=request.tenant.slug)

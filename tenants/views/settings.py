@@ -1,4 +1,4 @@
-"""The workspace's own page: name, address, language, key pair, leaving and closing."""
+"""Pages of a workspace's settings: name, address, language, key pair, leaving and closing."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
 
 
 @transaction.atomic
-def _save(request: WorkspaceRequest, given: dict[str, str]) -> Tenant:
-    """All of the form or nothing."""
+def _save(request: WorkspaceRequest, values: dict[str, str]) -> Tenant:
+    """Save the whole form, or nothing if a value is refused."""
     actor = actor_of(request)
     tenant = Tenant.objects.get(pk=request.tenant.pk)
-    settings.rename_workspace(tenant=tenant, name=given["name"], actor=actor)
-    settings.set_default_language(tenant=tenant, language=given["default_language"], actor=actor)
-    settings.move_workspace(tenant=tenant, slug=given["slug"].strip().lower(), actor=actor)
+    settings.rename_workspace(tenant=tenant, name=values["name"], actor=actor)
+    settings.set_default_language(tenant=tenant, language=values["default_language"], actor=actor)
+    settings.move_workspace(tenant=tenant, slug=values["slug"].strip().lower(), actor=actor)
     request.tenant.name, request.tenant.slug = tenant.name, tenant.slug
     return tenant
 
 
 def _grouped(fingerprint: str) -> str:
-    """In groups of four, as people compare it."""
+    """Group a fingerprint in fours, for easier comparison."""
     return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
 
 
 def _progress(tenant: Tenant) -> Any:
-    """None where the master keys are not in order: then nothing can be said about sealed texts."""
+    """Return the progress of a rotation, or None if the master keys cannot be used."""
     try:
         return keys.progress(tenant=tenant)
     except ServiceError:
@@ -78,9 +78,7 @@ def _progress(tenant: Tenant) -> Any:
 @page(Action.MANAGE_WORKSPACE)
 @recently_authenticated
 def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
-    """Asks first, then gives the workspace a new pair; the texts are sealed anew on the page this
-    leads to.
-    """
+    """Ask for confirmation, then make a new key pair; the progress page re-seals the texts."""
     form = TypedForm(request.POST or None, slug=request.tenant.slug)
     begin = partial(keys.begin_rotation, tenant=request.tenant, actor=actor_of(request))
     if request.method == "POST" and form.is_valid() and attempt(form, begin) is not None:
@@ -94,9 +92,7 @@ def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
 
 @page(Action.MANAGE_WORKSPACE)
 def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
-    """How many texts are under the new pair. A POST seals for two seconds; with scripts the page
-    goes on by itself.
-    """
+    """Show the progress of a rotation. A POST re-seals for two seconds; scripts repeat it."""
     failed = 0
     if request.method == "POST":
         try:
@@ -106,11 +102,9 @@ def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
             return redirect("workspace", workspace=request.tenant.slug)
         failed = report.failed if report.complete else 0
         if not request.htmx:
-            _tell(request, report.complete, failed)
-            return redirect(
-                "workspace" if report.complete else "key-pair-progress",
-                workspace=request.tenant.slug,
-            )
+            _add_result_message(request, report.complete, failed)
+            page_name = "workspace" if report.complete else "key-pair-progress"
+            return redirect(page_name, workspace=request.tenant.slug)
     progress = keys.progress(tenant=request.tenant)
     context = {
         "progress": progress,
@@ -123,12 +117,12 @@ def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
     return response
 
 
-def _tell(request: WorkspaceRequest, complete: bool, failed: int) -> None:
+def _add_result_message(request: WorkspaceRequest, complete: bool, failed: int) -> None:
     if failed:
         text = ngettext(
-            "%(n)s credential could not be opened, so it was not encrypted anew. Enter its key "
+            "%(n)s credential could not be opened, so it was not re-encrypted. Enter its key "
             "again on the provider's page.",
-            "%(n)s credentials could not be opened, so they were not encrypted anew. Enter their "
+            "%(n)s credentials could not be opened, so they were not re-encrypted. Enter their "
             "keys again on the providers' pages.",
             failed,
         )
@@ -147,18 +141,16 @@ def workspace_leave(request: WorkspaceRequest) -> HttpResponse:
         if act(request, call, _("You have left %(name)s.") % {"name": tenant.name}):
             return redirect("workspace-list")
         return redirect("workspace-leave", workspace=tenant.slug)
-    is_owner = request.principal.role is Role.OWNER
-    owners = (
-        Membership.objects.filter(tenant=tenant, role=Role.OWNER, user__is_active=True).count()
-        if is_owner
-        else 0
-    )
-    own_keys = AppKey.objects.filter(tenant=tenant, created_by=request.user, revoked=None).count()
-    return render(
-        request,
-        "tenants/workspace_leave.html",
-        {"is_last_owner": owners == 1, "key_count": own_keys},
-    )
+    own_keys = AppKey.objects.filter(tenant=tenant, created_by=request.user, revoked=None)
+    context = {"is_last_owner": _is_last_owner(request), "key_count": own_keys.count()}
+    return render(request, "tenants/workspace_leave.html", context)
+
+
+def _is_last_owner(request: WorkspaceRequest) -> bool:
+    if request.principal.role is not Role.OWNER:
+        return False
+    owners = Membership.objects.filter(tenant=request.tenant, role=Role.OWNER, user__is_active=True)
+    return owners.count() == 1
 
 
 @page(Action.OWN_WORKSPACE)
@@ -177,7 +169,7 @@ def workspace_close(request: WorkspaceRequest) -> HttpResponse:
         if tenant.status == Tenant.Status.CLOSED:
             messages.success(
                 request,
-                _("%(name)s is closed. Its keys and credentials are destroyed.")
+                _("%(name)s is closed. Its keys and credentials were destroyed.")
                 % {"name": tenant.name},
             )
             return redirect("workspace-list")

@@ -23,7 +23,7 @@ def _(walk: Walk) -> None:
     walk.open("/accounts/login/?next=" + walk.base + "usage/")
     walk.fill(username=walk.space["viewer"], password="wrong")
     walk.press("Sign in")
-    walk.says("E-mail address or password is wrong.")
+    walk.says("Wrong e-mail address or password.")
 
 
 @function("door", "sign in, led to where one wanted to go")

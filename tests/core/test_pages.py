@@ -258,7 +258,7 @@ def test_a_wrong_password_and_an_unknown_account_read_the_same(acme: factories.W
     ]
     assert {answer.status_code for answer in answers} == {422}
     words = {parsed(answer).findtext(".//div[@role='alert']//p") for answer in answers}
-    assert words == {"E-mail address or password is wrong."}
+    assert words == {"Wrong e-mail address or password."}
 
 
 def test_sign_in_is_throttled(acme: factories.Workspace) -> None:

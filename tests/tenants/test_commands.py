@@ -175,9 +175,9 @@ class TestRotateAndVerify:
         out = io.StringIO()
         with pytest.raises(CommandError):
             call_command("verify_keys", "acme", stdout=out)
-        assert "1 looked at, 1 do not open" in out.getvalue()
+        assert "1 checked, 1 do not open" in out.getvalue()
         assert "sk-a" not in out.getvalue()
-        with pytest.raises(CommandError, match="could not be sealed anew"):
+        with pytest.raises(CommandError, match="could not be re-sealed"):
             call_command("rotate_keys", stdout=io.StringIO())
 
     def test_a_new_master_key(

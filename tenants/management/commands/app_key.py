@@ -1,4 +1,4 @@
-"""An app key that no person's rights bound, printed once."""
+"""Make an app key that is not limited by a person's rights, and print it once."""
 
 from __future__ import annotations
 
@@ -27,33 +27,30 @@ class Command(ServiceCommand):
             "--scopes",
             required=True,
             type=_names,
-            help="use, read, manage, with commas between them",
+            help="comma-separated: use, read, manage",
         )
         parser.add_argument(
             "--providers",
             type=_names,
             default=[],
-            help="only these providers, with commas between them",
+            help="allow only these providers, comma-separated",
         )
         parser.add_argument(
             "--models",
             type=_names,
             default=[],
-            help="only these models (provider/model), with commas between them",
+            help="allow only these models (provider/model), comma-separated",
         )
         parser.add_argument(
             "--days",
             type=int,
-            help="how many days the key is valid; without it, until it is revoked",
+            help="days until the key expires; by default it doesn't",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.workspace(options["workspace"])
-        expires = (
-            timezone.now() + timedelta(days=options["days"])
-            if options["days"] is not None
-            else None
-        )
+        days = options["days"]
+        expires = timezone.now() + timedelta(days=days) if days is not None else None
         with refusals_as_messages(), tenant_scope(tenant):
             row, text = app_keys.create_app_key(
                 tenant=tenant,

@@ -1,4 +1,4 @@
-"""A workspace to look at: people of every role, an app key, and what the other apps add."""
+"""Make a demo workspace with people of every role, an app key, and other apps' example data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PEOPLE = {
 class Command(ServiceCommand):
     help = (
         "Make the workspace “demo” with people of every role, an app key and example data. "
-        "Run again, it changes nothing."
+        "Running it again changes nothing."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,30 +37,21 @@ class Command(ServiceCommand):
             made = _make()
         lines = [f"Workspace  {made['workspace']}   {settings.SITE_URL}/t/{made['workspace']}/"]
         lines += [f"{role.title():<10} {email}" for role, email in made["people"].items()]
-        lines += (
-            [f"Password   {made['password']}   (of all of them, shown only now)"]
-            if "password" in made
-            else []
-        )
-        lines += [f"App key    {made['app_key']}   (shown only now)"] if "app_key" in made else []
+        if "password" in made:
+            lines.append(f"Password   {made['password']}   (for all of them, shown only now)")
+        if "app_key" in made:
+            lines.append(f"App key    {made['app_key']}   (shown only now)")
         self.answer(options, made, lines)
 
 
 def _make() -> dict[str, Any]:
-    password = secrets.token_urlsafe(15)
-    people, new = {}, False
-    for role, name in PEOPLE.items():
-        email = f"{role}@demo.example"
-        found = User.objects.filter(email=email).first()
-        new = new or found is None
-        people[role] = found or accounts.make_user(email=email, password=password, name=name)
-    if new:
-        _same_password(people, password)
+    people, password = _make_people()
     made: dict[str, Any] = {
         "workspace": SLUG,
         "people": {role.value: user.email for role, user in people.items()},
     }
-    made |= {"password": password} if new else {}
+    if password:
+        made["password"] = password
     tenant = Tenant.objects.filter(slug=SLUG).first() or workspaces.create_workspace(
         slug=SLUG, name="Demo", owner=people[Role.OWNER], actor=COMMAND
     )
@@ -77,10 +68,18 @@ def _make() -> dict[str, Any]:
     return made
 
 
-def _same_password(people: dict[Role, User], password: str) -> None:
-    """One password for all demo people, printed once: where one of them is new, the others get it
-    too.
-    """
+def _make_people() -> tuple[dict[Role, User], str]:
+    """Return the demo people and, if any of them is new, their common new password."""
+    password = secrets.token_urlsafe(15)
+    people, any_new = {}, False
+    for role, name in PEOPLE.items():
+        email = f"{role}@demo.example"
+        user = User.objects.filter(email=email).first()
+        any_new = any_new or user is None
+        people[role] = user or accounts.make_user(email=email, password=password, name=name)
+    if not any_new:
+        return people, ""
     for user in people.values():
         user.set_password(password)
         user.save(update_fields=["password"])
+    return people, password

@@ -1,4 +1,4 @@
-"""The first workspace with its owner, an app key, and an operator; run again, it changes nothing."""
+"""Make the first workspace with its owner, an app key and an operator; idempotent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY_NAME = "First key"
 
 class Command(ServiceCommand):
     help = (
-        "Make a workspace, its owner, an app key and, where there is none, an operator. "
+        "Make a workspace, its owner, an app key and, if there is none, an operator. "
         "Passwords and keys are printed once."
     )
 
@@ -32,7 +32,7 @@ class Command(ServiceCommand):
             "--workspace",
             required=True,
             metavar="SLUG",
-            help="the workspace's address: small letters, digits, hyphens",
+            help="the workspace's address: lower-case letters, digits, hyphens",
         )
         parser.add_argument(
             "--owner", required=True, metavar="EMAIL", help="the owner's e-mail address"
@@ -46,14 +46,14 @@ class Command(ServiceCommand):
 
 
 def _make(slug: str, email: str) -> dict[str, str]:
-    """What contract.md's --json prints: passwords and the key only where they were made now."""
-    owner, password = _person(email)
+    """Return the values for --json; passwords and the key only if they were made now."""
+    owner, password = _get_or_make_user(email)
     tenant = Tenant.objects.filter(slug=slug).first() or workspaces.create_workspace(
         slug=slug, name=slug, owner=owner, actor=COMMAND
     )
-    made = {"workspace": tenant.slug, "owner": owner.email} | (
-        {"password": password} if password else {}
-    )
+    made = {"workspace": tenant.slug, "owner": owner.email}
+    if password:
+        made["password"] = password
     with tenant_scope(tenant):
         if not Membership.objects.filter(tenant=tenant, user=owner).exists():
             members.add_member(tenant=tenant, user=owner, role=Role.OWNER, actor=COMMAND)
@@ -62,22 +62,20 @@ def _make(slug: str, email: str) -> dict[str, str]:
             made["app_key"] = app_keys.create_app_key(
                 tenant=tenant, actor=COMMAND, name=KEY_NAME, scopes=Scope
             )[1]
-    return made | _operator(owner.email)
+    return made | _make_operator(owner.email)
 
 
-def _person(email: str) -> tuple[User, str]:
-    """(account, password). The password is "" for an account that was there."""
-    found = User.objects.filter(email=email.strip().lower()).first()
-    if found is not None:
-        return found, ""
+def _get_or_make_user(email: str) -> tuple[User, str]:
+    """Return (user, password); the password is "" for an existing account."""
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is not None:
+        return user, ""
     password = secrets.token_urlsafe(15)
     return accounts.make_user(email=email, password=password), password
 
 
-def _operator(owner_email: str) -> dict[str, str]:
-    """An operator's account where there is none. Not the owner's: operators see no workspace's
-    pages.
-    """
+def _make_operator(owner_email: str) -> dict[str, str]:
+    """Make an operator if there is none, as a separate account without access to workspaces."""
     if User.objects.filter(is_staff=True, is_active=True).exists():
         return {}
     domain = owner_email.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""New key pairs for workspaces, everything sealed anew under them and under the newest master key."""
+"""Rotate key pairs and re-seal everything under them and the newest master key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 class Command(ServiceCommand):
     help = (
-        "Rotate the key pairs of all workspaces, or of those named, and move everything to the "
-        "newest master key. "
-        "Calls go on meanwhile. Interrupted, it is finished by running it again. To change the "
-        "master key: put the new one "
-        "second in MODELKEEP_MASTER_KEYS on every machine, then first on every machine, run this, "
-        "then remove the old one."
+        "Rotate the key pairs of all or the given workspaces, and move everything to the newest "
+        "master key. Calls keep working meanwhile. If it is interrupted, run it again. To change "
+        "the master key: put the new one second in MODELKEEP_MASTER_KEYS on every machine, then "
+        "first on every machine, run this, then remove the old one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +26,7 @@ class Command(ServiceCommand):
         parser.add_argument(
             "--master-only",
             action="store_true",
-            help="keep the key pairs, move to the newest master key only",
+            help="keep the key pairs and only move to the newest master key",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,19 +38,20 @@ class Command(ServiceCommand):
                 )
             total.add(report)
             lines.append(
-                f"{tenant.slug}: processed {report.processed}, succeeded {report.succeeded}, failed {report.failed}"
+                f"{tenant.slug}: processed {report.processed}, succeeded {report.succeeded}, "
+                f"failed {report.failed}"
             )
             lines += [f"  {failure}" for failure in report.failures]
-        # A master key may go only when nothing anywhere needs it any more.
-        unneeded = (
-            keys.retire_master_keys() if not total.failed and not options["workspaces"] else []
-        )
-        lines += [f"Master key {mkid} is not needed any more." for mkid in unneeded]
+        # A master key can be retired only if no workspace needs it.
+        is_complete = not total.failed and not options["workspaces"]
+        unneeded = keys.retire_master_keys() if is_complete else []
+        lines += [f"Master key {mkid} is no longer needed." for mkid in unneeded]
         values = {
             name: value for name, value in asdict(total).items() if name not in ("kid", "resumed")
         }
         self.answer(options, values | {"master_keys_unneeded": unneeded}, lines)
         if total.failed:
             raise CommandError(
-                f"{total.failed} of {total.processed} could not be sealed anew; the rest was. See the lines above."
+                f"{total.failed} of {total.processed} could not be re-sealed; the rest was. "
+                "See the lines above."
             )

@@ -1,4 +1,4 @@
-"""Opens every key pair and every sealed text, and counts."""
+"""Open every key pair and every sealed text, and print counts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 class Command(ServiceCommand):
     help = (
-        "Open every key pair and every sealed key of all workspaces, or of one, and print "
-        "counts. Fails if one does not open."
+        "Open every key pair and every sealed key of one or all workspaces, and print counts. "
+        "Fails if any does not open."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,8 +29,8 @@ class Command(ServiceCommand):
         lines = [
             *problems,
             *report.failures,
-            f"Key pairs: {report.key_pairs} looked at, {report.key_pairs_failed} do not open.",
-            f"Sealed keys: {report.sealed} looked at, {report.sealed_failed} do not open.",
+            f"Key pairs: {report.key_pairs} checked, {report.key_pairs_failed} do not open.",
+            f"Sealed keys: {report.sealed} checked, {report.sealed_failed} do not open.",
         ]
         self.answer(options, asdict(report) | {"master_key_problems": problems}, lines)
         if report.failed or problems:

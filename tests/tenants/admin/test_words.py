@@ -26,7 +26,7 @@ def test_a_persons_page_shows_nothing_of_the_password(
     stored = [part for part in acme.viewer.password.split("$") if len(part) > 6]
     assert stored
     assert [part for part in stored if part[:6] in shown] == []
-    assert "It is stored so that nobody can read it." in shown
+    assert "It is stored in a form that cannot be read." in shown
 
 
 def test_codes_are_shown_in_the_readers_words(acme: factories.Workspace, page: Client) -> None:
