@@ -39,14 +39,14 @@ def app_key_new(request: WorkspaceRequest) -> HttpResponse:
         offered=ports.callables(request.tenant.pk),
     )
     if request.method == "POST" and form.is_valid():
+        values: dict[str, Any] = {"scopes": form.cleaned_data["scopes"], **form.limits}
         call = partial(
             app_key_services.create_app_key,
             tenant=request.tenant,
             actor=actor_of(request),
             name=form.cleaned_data["name"],
-            scopes=form.cleaned_data["scopes"],
             expires=form.expires,
-            **form.limits,
+            **values,
         )
         created = attempt(form, call)
         if created:

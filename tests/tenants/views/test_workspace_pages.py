@@ -99,7 +99,7 @@ class TestSettings:
         form = {"name": "Acme", "slug": "one-more", "default_language": ""}
         answer = browser.post("/t/acme-9/settings/workspace/", form)
         assert answer.status_code == 422
-        assert "has had 10 addresses already" in text_of(answer)
+        assert "has already had 10 addresses" in text_of(answer)
         assert (
             browser.post("/t/acme-9/settings/workspace/", form | {"slug": "acme"})["Location"]
             == "/t/acme/settings/workspace/"
@@ -451,7 +451,7 @@ class TestAppKeys:
             "operations": ["embeddings"],
         }
         wrong = browser.post(f"{SETTINGS}/app-keys/new/", {**form, "models": "demo/demo-embeding"})
-        assert "Is “demo/demo-embedding” meant?" in text_of(wrong)
+        assert "Did you mean “demo/demo-embedding”?" in text_of(wrong)
         shown = browser.post(f"{SETTINGS}/app-keys/new/", {**form, "models": "demo/demo-embedding"})
         assert "/v1/embeddings" in text_of(shown)
         assert "&quot;model&quot;: &quot;demo/demo-embedding&quot;" in shown.content.decode()
