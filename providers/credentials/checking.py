@@ -1,20 +1,18 @@
-"""Tries an account at a provider, by the same exchange as a call, and says in words what came of
-it.
-"""
+"""Checks of accounts and models at a provider, with the same exchanges as calls."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.db import connection
 from django.utils.translation import gettext as _
 
 from core.errors import ServiceError
-from providers.credentials import checking, validation
+from providers.credentials import validation
 from providers.credentials.messages import Sent, message_for
 from providers.credentials.opening import (
     secret_texts,
@@ -39,12 +37,10 @@ from providers.transport.steps import exchange_for
 
 R = TypeVar("R")
 
-_NOTHING_KNOWN = ModelFacts()
+_UNKNOWN_FACTS = ModelFacts()
 DEADLINE = 25.0  # seconds, for one check with all its requests
 LIST_DEADLINE = 40.0  # seconds, for a whole list of models
-FEW_TOKENS = (
-    16  # for models that think before they say the first word: some refuse to be given less
-)
+REASONING_TOKENS = 16  # limit for reasoning models: some reject a lower one
 
 STATE_OF: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
@@ -60,21 +56,24 @@ STATE_OF: dict[Failure, CredentialState] = {
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A model to be tried with the smallest request of its type. facts: what the catalog knows of
-    it.
-    """
+    """A model to check with the smallest request of its type. facts: from the catalog."""
 
     model: str
     type: ModelType
-    facts: ModelFacts = _NOTHING_KNOWN
+    facts: ModelFacts = _UNKNOWN_FACTS
 
 
 class CredentialRefused(ServiceError):
     """A check failed and nothing was stored.
 
-    error: the provider's. what_we_sent: the request it failed at, None where none was made. hint: a
-    guess at the cause, or "". keyless: no key was typed. own_address: the provider's own address
-    was called, which nobody typed.
+    Args:
+        provider: The provider that was asked.
+        error: Its error.
+        what_we_sent: The request that failed, if one was made.
+        hint: A guess at the cause, or an empty text.
+        storing: Whether the credential was to be stored.
+        keyless: No key was entered.
+        own_address: The provider's default address was called.
     """
 
     def __init__(
@@ -99,19 +98,15 @@ class CredentialRefused(ServiceError):
 
     @property
     def answer(self) -> str:
-        """The provider's status and code, such as "401 invalid_api_key"; what kept an answer from
-        coming where there was none.
-        """
-        none = (
-            _("none (%(reason)s)") % {"reason": self.error.transport}
-            if self.error.transport
-            else ""
-        )
-        return FailureDetail.of(self.error).codes or none
+        """The provider's status and code, such as "401 invalid_api_key", or why it did not reply."""
+        codes = FailureDetail.of(self.error).codes
+        if codes or not self.error.transport:
+            return codes
+        return _("none (%(reason)s)") % {"reason": self.error.transport}
 
 
 class CheckFailed(Exception):
-    """A check ended in a provider's error; `sent` is the request it failed at."""
+    """A check ended in a provider's error; `sent` is the request that failed."""
 
     def __init__(self, error: ProviderError, sent: Sent | None) -> None:
         super().__init__(error.message)
@@ -120,37 +115,36 @@ class CheckFailed(Exception):
 
 
 def check(provider: Provider, access: Access, pool_key: str, probe: Probe | None = None) -> None:
-    """Ask the provider whether this account works, or whether a model does; once, because a person
-    waits. Raises CheckFailed.
+    """Ask the provider once, without retries, whether an account or a model works.
+
+    Raises:
+        CheckFailed: The provider did not confirm it.
     """
-    if probe is not None and provider.check_model is not None:
-        look = provider.check_model
-        run(
-            provider,
-            lambda: look(provider, access, probe.model, probe.type),
-            access,
-            pool_key,
-            retries=0,
-        )
-    elif probe is not None:
-        facts = replace(probe.facts, name=probe.model, type=probe.type)
-        run(
-            provider,
-            exchange_for(provider, _smallest_request(probe), access, facts),
-            access,
-            pool_key,
-            retries=0,
-        )
-    elif provider.check is not None:
-        ask = provider.check
-        try:
-            run(provider, lambda: ask(provider, access), access, pool_key, retries=0)
-        except CheckFailed as failed:
-            raise _without_a_model(failed) from None
+    make = _check_exchange(provider, access, probe)
+    if make is None:
+        return
+    try:
+        run(provider, make, access, pool_key, retries=0)
+    except CheckFailed as failed:
+        raise (failed if probe is not None else _wrong_address(failed)) from None
 
 
-def _without_a_model(failed: CheckFailed) -> CheckFailed:
-    """Where a list was asked for and no model named, "not found" is said of the address."""
+def _check_exchange(
+    provider: Provider, access: Access, probe: Probe | None
+) -> Callable[[], Generator[Call, Reply, Any]] | None:
+    """Return the exchange that checks the account or the model; None if there is no check."""
+    if probe is None:
+        check_account = provider.check
+        return None if check_account is None else lambda: check_account(provider, access)
+    if provider.check_model is not None:
+        check_model = provider.check_model
+        return lambda: check_model(provider, access, probe.model, probe.type)
+    facts = replace(probe.facts, name=probe.model, type=probe.type)
+    return exchange_for(provider, _smallest_request(probe), access, facts)
+
+
+def _wrong_address(failed: CheckFailed) -> CheckFailed:
+    """Treat "not found" as a wrong address if the request listed models instead of naming one."""
     error = failed.error
     if (
         error.failure is Failure.MODEL_NOT_FOUND
@@ -162,12 +156,12 @@ def _without_a_model(failed: CheckFailed) -> CheckFailed:
 
 
 def is_own_address(access: Access) -> bool:
-    """Whether the provider's own address is called, which nobody typed."""
+    """Return whether calls go to the provider's default address."""
     return not access.base_url and not access.model_values.get("base_url")
 
 
 def is_keyless(provider: Provider, access: Access) -> bool:
-    """Whether none of the fields that hold a key is filled."""
+    """Return whether all secret fields are empty."""
     names = {
         field.name
         for field in (*provider.credential_fields, *provider.model_fields)
@@ -185,10 +179,13 @@ def run(
     deadline: float = DEADLINE,
     retries: int = RETRIES,
 ) -> R:
-    """Run one exchange over our transport and keep what was last sent. Raises CheckFailed.
+    """Run one exchange and remember its last request.
 
-    The thread's database connection goes back to the pool first: a few hosts that never answer must
-    not keep all of them.
+    The thread's database connection is returned to the pool first, so that a few unresponsive hosts
+    cannot hold all of them.
+
+    Raises:
+        CheckFailed: The exchange failed.
     """
     if not connection.in_atomic_block:
         connection.close()
@@ -227,16 +224,13 @@ def _sent(calls: list[Call]) -> Sent | None:
 
 
 def _smallest_request(probe: Probe) -> Request:
-    """The smallest request that proves a model works. The voice is the provider's own."""
+    """Return the smallest request that proves a model works, with the provider's default voice."""
     operation = operation_of(probe.type, probe.facts.features)
     body = {"model": probe.model, **operation.probe}
     if "max_tokens" in body and "reasoning" in probe.facts.features:
-        body["max_tokens"] = FEW_TOKENS
+        body["max_tokens"] = REASONING_TOKENS
     upload = operation.file.smallest() if operation.file else None
     return Request(operation.operation, probe.model, body, upload=upload)
-
-
-# -------------------------------------------------------------------------------------------- check
 
 
 def check_access(
@@ -247,18 +241,25 @@ def check_access(
     model: Probe | None = None,
     storing: bool = True,
 ) -> None:
-    """Ask the provider whether an account works, or with `model` whether that model does: the same
-    code as a call.
+    """Ask the provider whether an account works, or whether `model` works.
 
-    pool_key: keeps connections of different tenants and credentials apart. storing: whether
-    something was to be saved after it, so that a refusal says it was not. Raises CredentialRefused;
-    its hint says that a key looks wrong, whatever else went wrong. A key that is surely another
-    vendor's is not sent to this one, unless to an address that was typed: a relay may want it.
+    A key that certainly belongs to another provider is not sent, except to a custom address, which
+    may be a relay.
+
+    Args:
+        provider: The provider to ask.
+        access: The account.
+        pool_key: Keeps the connections of tenants and credentials apart.
+        model: The model to check instead of the account.
+        storing: Whether something was to be stored; a refusal then says that it was not.
+
+    Raises:
+        CredentialRefused: The check failed. Its hint says whether the key looks wrong.
     """
-    foreign = validation.foreign_key(provider, access.values, registry.all_providers())
-    if foreign and checking.is_own_address(access):
+    foreign_hint = validation.foreign_key(provider, access.values, registry.all_providers())
+    if foreign_hint and is_own_address(access):
         unsent = _("%(hint)s It was not sent to %(provider)s.") % {
-            "hint": foreign,
+            "hint": foreign_hint,
             "provider": provider.label,
         }
         raise CredentialRefused(
@@ -266,12 +267,14 @@ def check_access(
         )
     hint = validation.shape_hint(provider, access.values, registry.all_providers())
     try:
-        checking.check(provider, access, pool_key, model)
+        check(provider, access, pool_key, model)
     except CheckFailed as failed:
-        about = {
-            "keyless": checking.is_keyless(provider, access),
-            "own_address": checking.is_own_address(access),
-        }
         raise CredentialRefused(
-            provider, failed.error, failed.sent, hint, storing=storing, **about
+            provider,
+            failed.error,
+            failed.sent,
+            hint,
+            storing=storing,
+            keyless=is_keyless(provider, access),
+            own_address=is_own_address(access),
         ) from None

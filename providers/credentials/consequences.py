@@ -1,4 +1,4 @@
-"""What deleting a credential stops, in words."""
+"""Text about what stops when a credential is deleted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from core.i18n.sentences import listed
 
 
 def what_stops(models: int, defaults: Sequence[str]) -> str:
-    """What the deletion of a provider's last key stops. defaults: the default models among it, as a
-    sentence names them.
+    """Describe what stops when a provider's last key is deleted.
+
+    Args:
+        models: The number of models.
+        defaults: The labels of the default models.
     """
     counted = (
         [ngettext("%(n)s model", "%(n)s models", models) % {"n": f"{models:,}"}] if models else []

@@ -1,4 +1,4 @@
-"""Check a credential before it is stored."""
+"""Credentials before they are stored: build, check and store a draft."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from core.errors import ServiceError
 from providers.credentials.opening import (
     mask_of,
 )
@@ -26,7 +24,8 @@ from providers.credentials.values import (
     name_taken,
     offered,
     record_change,
-    seal_into,
+    require_check,
+    sealed,
 )
 from providers.declaration import registry
 from providers.declaration.spec import Provider
@@ -39,9 +38,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class CredentialDraft:
-    """A set of keys that is not stored. row: as it is to be written, sealed, so that what belongs
-    to it can be tried with it.
-    """
+    """A credential that is not stored yet. row: sealed and ready to be stored."""
 
     provider: Provider
     row: ProviderCredential
@@ -57,23 +54,25 @@ def draft_credential(
     base_url: str = "",
     check: bool = True,
 ) -> CredentialDraft:
-    """What `add_credential` would store, with values that can be right; nobody was asked yet.
-    Raises as it does.
+    """Validate the values and return the draft, without asking the provider.
+
+    Raises:
+        ServiceError: Invalid values, or no check although the provider requires it.
+        Conflict: The name is taken.
     """
     declared = offered(provider)
-    if not check and not declared.allow_unchecked:
-        raise ServiceError(
-            "check_required",
-            _("%(provider)s credentials are checked before they are saved.")
-            % {"provider": declared.label},
-        )
+    require_check(declared, check)
     name = free_name(tenant, provider, name)
     cleaned, url = cleaned_values(declared, values, base_url)
     return _draft(tenant, declared, name, cleaned, url)
 
 
 def check_draft(draft: CredentialDraft) -> None:
-    """Ask the provider, and note its answer in the draft. Raises CredentialRefused."""
+    """Check the credential at the provider and set the draft's state.
+
+    Raises:
+        CredentialRefused: The check failed.
+    """
     row = draft.row
     state, error = checked(
         draft.provider,
@@ -85,19 +84,19 @@ def check_draft(draft: CredentialDraft) -> None:
 
 
 def store_draft(draft: CredentialDraft, *, actor: Actor) -> ProviderCredential:
-    """Write it; a tenant's first one becomes the active one. Raises Conflict for a name that was
-    taken meanwhile.
+    """Store a draft; a provider's first credential becomes the active one.
+
+    Raises:
+        Conflict: The name was taken in the meantime.
     """
     row = draft.row
     row.created_by_id, row.state_since = actor.user_id, timezone.now()
-    row.sealed = seal_into(
-        row, draft.values
-    )  # again: the keys may have been rotated while the provider was asked
+    # Seal again: the keys may have been rotated during the check.
+    row.sealed = sealed(row, draft.values)
     try:
         with transaction.atomic():
-            bump_version(
-                row.tenant_id
-            )  # locks the tenant's row: of two first credentials one becomes active
+            # Locks the tenant's row, so only one of two first credentials becomes active.
+            bump_version(row.tenant_id)
             others = credential_rows(row.tenant_id).filter(provider=row.provider)
             last = others.aggregate(last=Max("position"))["last"]
             row.is_active = last is None
@@ -125,9 +124,7 @@ def store_unchecked(
     values: Mapping[str, Any],
     base_url: str = "",
 ) -> ProviderCredential:
-    """Store a credential that nobody asked the provider about: for demo data and tests, never for a
-    surface.
-    """
+    """Store a credential without a check. For demo data and tests only."""
     declared = registry.get(provider)
     cleaned, url = cleaned_values(declared, values, base_url)
     return store_draft(
@@ -148,5 +145,5 @@ def _draft(
         state=CredentialState.UNCHECKED,
         state_since=timezone.now(),
     )
-    row.sealed = seal_into(row, values)
+    row.sealed = sealed(row, values)
     return CredentialDraft(provider, row, values)

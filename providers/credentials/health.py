@@ -1,4 +1,4 @@
-"""What calls and checks tell of a credential: its state, how long it rests, when it was last used."""
+"""A credential's state after calls and checks: failures, cool-down and last use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from providers.models import CredentialState, ProviderCredential
 from tenants.config_version import bump_version
 from tenants.scope import tenant_scope
 
-COOL_DOWN = timedelta(seconds=60)  # after a 429 that does not say how long
+COOL_DOWN = timedelta(seconds=60)  # after a 429 without a retry time
 LONGEST_COOL_DOWN = timedelta(hours=1)
-REST_AFTER_REFUSAL = timedelta(
-    minutes=5
-)  # after a refused key or an empty account: no use in asking at every call
+REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a rejected key or an account without funds
 NO_FAILURE = FailureDetail()
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
-# A call that fails for one model or one request says nothing of the credential.
+# Failures of one model or one request do not change the credential's state.
 _CALL_STATES: dict[Failure, CredentialState] = {
     Failure.AUTH: CredentialState.REJECTED,
     Failure.NO_FUNDS: CredentialState.NO_FUNDS,
@@ -34,17 +32,16 @@ _CALL_STATES: dict[Failure, CredentialState] = {
 
 
 def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) -> None:
-    """Remember that a call failed because of the credential. Writes only where that changes its
-    state.
+    """Store that a call failed because of the credential, if that changes its state.
 
-    A throttled one rests as long as the provider asks (60 s where it does not say), a refused or
-    empty one for five minutes.
+    A throttled credential rests as long as the provider asks, by default COOL_DOWN; a rejected one,
+    or one without funds, rests for REST_AFTER_REFUSAL.
     """
     state = _CALL_STATES.get(error.failure)
     if state is None:
         return
     with tenant_scope(tenant_id), transaction.atomic():
-        row = _own(tenant_id).filter(pk=credential_id).defer("sealed").first()
+        row = _credentials(tenant_id).filter(pk=credential_id).defer("sealed").first()
         if row is None or (row.state == state and not _is_over(row)):
             return
         if set_state(row, state, FailureDetail.of(error), rest_until(state, error.retry_after)):
@@ -52,12 +49,10 @@ def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) 
 
 
 def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
-    """Remember that a call went through. Writes where that changes the state, and the last use at
-    most once a minute.
-    """
+    """Store that a call succeeded, if that changes the state, and the last use once a minute."""
     now = timezone.now()
     with tenant_scope(tenant_id):
-        row = _own(tenant_id).filter(pk=credential_id).defer("sealed").first()
+        row = _credentials(tenant_id).filter(pk=credential_id).defer("sealed").first()
         if row is None:
             return
         if row.state != CredentialState.CONNECTED:
@@ -65,11 +60,11 @@ def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
                 set_state(row, CredentialState.CONNECTED, NO_FAILURE, None)
                 bump_version(tenant_id)
         if row.last_used is None or now - row.last_used >= LAST_USED_INTERVAL:
-            _own(tenant_id).filter(pk=credential_id).update(last_used=now)
+            _credentials(tenant_id).filter(pk=credential_id).update(last_used=now)
 
 
 def mark_unreadable(credential: ProviderCredential) -> None:
-    """Say in the credential's state that its keys do not open; nothing else of it is touched."""
+    """Set the state of a credential whose secrets cannot be opened."""
     if credential.state == CredentialState.UNREADABLE:
         return
     with tenant_scope(credential.tenant_id), transaction.atomic():
@@ -80,8 +75,9 @@ def mark_unreadable(credential: ProviderCredential) -> None:
 def set_state(
     row: ProviderCredential, state: CredentialState, failure: FailureDetail, until: datetime | None
 ) -> bool:
-    """Write a state that differs from the stored one; `state_since` stays where only the words or
-    the rest changed.
+    """Store a changed state and return whether it was stored.
+
+    `state_since` is kept if only the failure or the resting time changed.
     """
     now = timezone.now()
     changes: dict[str, Any] = {
@@ -93,7 +89,7 @@ def set_state(
         changes["state_since"] = now
     elif row.state_detail == failure.to_json() and row.resting_until == until:
         return False
-    return bool(_own(row.tenant_id).filter(pk=row.pk).update(**changes))
+    return bool(_credentials(row.tenant_id).filter(pk=row.pk).update(**changes))
 
 
 def rest_until(state: CredentialState, retry_after: float | None) -> datetime | None:
@@ -110,13 +106,11 @@ def rest_until(state: CredentialState, retry_after: float | None) -> datetime | 
 
 
 def _is_over(row: ProviderCredential) -> bool:
-    """Whether the rest of a resting credential has ended, so that a further failure starts a new
-    one.
-    """
+    """Return whether a resting credential's rest has ended; another failure then starts a new one."""
     return row.state in RESTING and (
         row.resting_until is None or row.resting_until <= timezone.now()
     )
 
 
-def _own(tenant_id: UUID) -> Any:
+def _credentials(tenant_id: UUID) -> Any:
     return ProviderCredential.objects.filter(tenant_id=tenant_id)

@@ -1,4 +1,4 @@
-"""What is told of a check that failed: what happened, what it means, what to do."""
+"""Messages about failed checks: what happened, what it means, what to do."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Provider
 from providers.failures.detail import FailureDetail
 
-REGION = "region"  # the field of providers that answer at one address per region
+REGION = "region"  # field of providers with one address per region
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The last request that was made: what to tell an administrator, and nothing that is secret."""
+    """The last request that was made, without secrets."""
 
     method: str
     host: str
@@ -43,12 +43,15 @@ def message_for(
     keyless: bool = False,
     own_address: bool = False,
 ) -> str:
-    """What happened, what it means, what to do; the provider's status and code stand in brackets
-    for searching.
+    """Return the message for a failed check, with the provider's status and code in brackets.
 
-    saved: whether the message speaks of a credential that was (True) or was not (False) stored;
-    None where nothing was to be. keyless: no key was typed, so that a refusal asks for one.
-    own_address: nobody typed the address, so that no mistake is looked for.
+    Args:
+        provider: The provider that was asked.
+        error: Its error.
+        sent: The request that failed, if one was made.
+        saved: Whether the credential was stored; None if nothing was to be stored.
+        keyless: No key was entered, so a rejection asks for one.
+        own_address: The provider's default address was used, so it cannot have a typo.
     """
     if keyless and error.failure is Failure.AUTH:
         template = _(
@@ -57,15 +60,15 @@ def message_for(
     else:
         template = _template(provider, error, sent, own_address)
     detail = FailureDetail.of(error)
-    said = error.reason.describe(_) if error.reason else _sentence(error.message)
-    done = {True: _("Saved."), False: _("Nothing was saved."), None: ""}[saved]
-    told = template % {
+    description = error.reason.describe(_) if error.reason else _sentence(error.message)
+    outcome = {True: _("Saved."), False: _("Nothing was saved."), None: ""}[saved]
+    text = template % {
         "provider": provider.label,
         "host": sent.host if sent else provider.label,
         "url": sent.url if sent else "",
         "code": detail.codes_suffix(_),
         "status": error.status,
-        "message": joined(said, done),
+        "message": joined(description, outcome),
         "seconds": round(settings.MODELKEEP_CONNECT_TIMEOUT),
         "ending": _usual_ending(provider),
         "region": _region(provider).lower(),
@@ -75,24 +78,22 @@ def message_for(
             None: pgettext("end of a sentence", "."),
         }[saved],
     }
-    return told if "%(end)s" in template or "%(message)s" in template else joined(told, done)
+    return text if "%(end)s" in template or "%(message)s" in template else joined(text, outcome)
 
 
 def _sentence(text: str) -> str:
-    """A provider's own words with a full stop, since ours follow."""
+    """End a provider's text with a full stop, because more text follows."""
     text = text.rstrip()
     return text if not text or text[-1] in ".!?。！？…" else f"{text}."
 
 
 def _usual_ending(provider: Provider) -> str:
-    """The path that the provider's own base URL ends in, such as "/v1"; "" where it has none."""
+    """Return the path at the end of the default base URL, such as "/v1", or an empty text."""
     return urlsplit(provider.default_base_url).path
 
 
 def _region(provider: Provider) -> str:
-    """What the provider calls the choice that its address follows from; "" where it has one address
-    only.
-    """
+    """Return the label of the field that selects the address, or an empty text."""
     return next(
         (str(field.label) for field in provider.credential_fields if field.name == REGION), ""
     )
@@ -118,22 +119,20 @@ def _template(provider: Provider, error: ProviderError, sent: Sent | None, is_ow
             return _wrong_url(provider, error, sent)
         case Failure.PERMISSION | Failure.MODEL_NOT_FOUND:
             return _(
-                "%(provider)s knows this key, but does not allow what was asked%(code)s: "
-                "%(message)s "
-                "Check the key's permissions and which models the account may use."
+                "%(provider)s recognised this key but denied the request%(code)s: "
+                "%(message)s Check the key's permissions and which models the account "
+                "may use."
             )
         case Failure.BAD_REQUEST | Failure.CONTENT_FILTER if error.status is not None:
             return _(
-                "%(provider)s did not accept the test request%(code)s: %(message)s Check what was "
-                "entered."
+                "%(provider)s did not accept the test request%(code)s: %(message)s Check "
+                "what you entered."
             )
-        case Failure.BAD_REQUEST if (
-            sent is None
-        ):  # nobody was asked: what was typed cannot be right
+        case Failure.BAD_REQUEST if sent is None:  # refused before any request
             return "%(message)s"
         case Failure.RATE_LIMIT:
             return _(
-                "%(provider)s is limiting requests just now%(code)s%(end)s Try again in a minute."
+                "%(provider)s is currently limiting requests%(code)s%(end)s Try again in a minute."
             )
         case _:
             return _("%(provider)s could not check this key%(code)s: %(message)s Try again later.")
@@ -158,13 +157,13 @@ def _unreachable(transport: str, has_regions: bool, is_own: bool) -> str:
             )
         case "dns" if is_own:
             return _(
-                "This server could not look up the host name %(host)s. Check the network and the "
-                "name service%(end)s"
+                "This server could not look up the host name %(host)s. Check the network "
+                "and DNS%(end)s"
             )
         case "dns":
             return _(
-                "This server could not look up the host name %(host)s. Check the API base URL for "
-                "a typing mistake%(end)s"
+                "This server could not look up the host name %(host)s. Check the API "
+                "base URL for typos%(end)s"
             )
         case "connect" if has_regions:
             return _(
@@ -180,14 +179,14 @@ def _unreachable(transport: str, has_regions: bool, is_own: bool) -> str:
             )
         case "connect":
             return _(
-                "This server could not connect to %(host)s: nothing answers there, or a firewall "
-                "is in between. "
-                "Check the API base URL, and that the server there runs%(end)s"
+                "This server could not connect to %(host)s: nothing answers there, or a "
+                "firewall is in between. Check the API base URL and that the server is "
+                "running%(end)s"
             )
         case "tls":
             return _(
-                "No trusted TLS connection to %(host)s could be made. Check its certificate or "
-                "the API base URL%(end)s"
+                "This server could not establish a trusted TLS connection to %(host)s. "
+                "Check its certificate or the API base URL%(end)s"
             )
         case _ if has_regions:
             return _(

@@ -1,4 +1,4 @@
-"""Seals a credential's secrets as one envelope, and opens them in one place: `open_access`."""
+"""Sealing and opening of credentials; calls open them only with `open_access`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from providers.transport import egress
 from tenants.crypto import keys
 from tenants.crypto.keys import CredentialUnreadable
 
-# They name a row's one sealed value in its context.
+# Names of the sealed values in their encryption context.
 ENVELOPE = "credential"
 MODEL_ENVELOPE = "model"
 
 
 class HostedModel(Protocol):
-    """The row of one model that may bring its own address, fields and key
-    (models_catalog.TenantModel).
-    """
+    """A model that may have its own address, fields and key (models_catalog.TenantModel)."""
 
     pk: Any
     tenant_id: UUID
@@ -37,13 +35,19 @@ class HostedModel(Protocol):
 def open_access(
     *, credential: ProviderCredential | None, purpose: str, model_row: HostedModel | None = None
 ) -> Access:
-    """Open what a call needs. purpose: call, check or import.
+    """Open the values that a call needs.
 
-    A hosted model may bring its own address and key. Secrets never go to another origin than the
-    one they were sealed for: with a foreign address only the model's own values are used, and a
-    model with a key of its own stays at its own address ("" is the provider's) when the
-    credential's changes. Raises CredentialUnreadable; the credential's state says so then, and
-    nothing else is changed.
+    Secrets are only sent to the origin they were sealed for. If a hosted model has another address,
+    only the model's own values are used; a model with its own key keeps its own address when the
+    credential's address changes.
+
+    Args:
+        credential: The credential, if there is one.
+        purpose: call, check or import.
+        model_row: The hosted model that is called.
+
+    Raises:
+        CredentialUnreadable: A sealed value cannot be opened; the credential is marked unreadable.
     """
     values: dict[str, str] = {}
     base_url = credential.base_url if credential is not None else ""
@@ -58,12 +62,9 @@ def open_access(
 
 
 def secret_texts(provider: Provider, access: Access) -> tuple[str, ...]:
-    """The opened values of secret fields, which no text may show. A region or an id is none:
-    masking it would eat words.
-    """
-    names = [
-        one.name for one in (*provider.credential_fields, *provider.model_fields) if one.secret
-    ]
+    """Return the opened secrets, to be removed from texts; other values stay readable."""
+    fields = (*provider.credential_fields, *provider.model_fields)
+    names = [field.name for field in fields if field.secret]
     values = [
         source.get(name, "") for source in (access.values, access.model_values) for name in names
     ]
@@ -71,9 +72,7 @@ def secret_texts(provider: Provider, access: Access) -> tuple[str, ...]:
 
 
 def effective_base_url(provider: str, base_url: str) -> str:
-    """The address that calls go to and that secrets are bound to; "" for an unknown provider
-    without an own one.
-    """
+    """Return the address that calls use and secrets are bound to; empty if it is unknown."""
     if base_url:
         return base_url
     try:
@@ -92,7 +91,7 @@ def seal_values(
     version: int,
     secret: Mapping[str, str],
 ) -> str:
-    """One sealed envelope of all secret values; "" where there are none."""
+    """Seal all secret values in one envelope; return an empty text if there are none."""
     if not secret:
         return ""
     text = json.dumps(dict(secret), ensure_ascii=False, sort_keys=True)
@@ -108,7 +107,7 @@ def seal_values(
 
 
 def mask_of(declared: Sequence[Field], secret: Mapping[str, str]) -> str:
-    """The mask of the first secret field that has a value."""
+    """Return the mask of the first secret field with a value."""
     return next(
         (
             keys.mask(secret[field.name])
@@ -152,10 +151,9 @@ def _open(
 
 
 def _is_elsewhere(credential: ProviderCredential, base_url: str) -> bool:
-    """Whether calls to `base_url` leave the origin that the credential's secrets are sealed for."""
+    """Return whether `base_url` has another origin than the credential's secrets."""
     if base_url == credential.base_url:
         return False
-    own, there = (
-        effective_base_url(credential.provider, url) for url in (credential.base_url, base_url)
-    )
-    return not own or not there or egress.origin(there) != egress.origin(own)
+    sealed_for = effective_base_url(credential.provider, credential.base_url)
+    called = effective_base_url(credential.provider, base_url)
+    return not sealed_for or not called or egress.origin(called) != egress.origin(sealed_for)

@@ -1,6 +1,4 @@
-"""Everything that changes a tenant's credentials. What calls need and tell is in access.py and
-health.py, named here as well.
-"""
+"""Changes to a tenant's credentials: add, replace, rename, check, order and delete."""
 
 from __future__ import annotations
 
@@ -9,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.errors import Conflict, ServiceError
-from providers.credentials import checking, validation
+from providers.credentials import checking
 from providers.credentials.checking import CheckFailed
 from providers.credentials.drafts import check_draft, draft_credential, store_draft
 from providers.credentials.health import NO_FAILURE, rest_until, set_state
@@ -21,7 +20,6 @@ from providers.credentials.opening import (
     ENVELOPE,
     mask_of,
     open_access,
-    open_credential,
     seal_values,
 )
 from providers.credentials.validation import Values
@@ -33,12 +31,11 @@ from providers.credentials.values import (
     credential_rows,
     free_name,
     known_provider,
+    merged_values,
     name_taken,
     offered,
     record_change,
-    require_typed_again,
-    split_base_url,
-    typed_fields,
+    require_check,
 )
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Provider
@@ -48,8 +45,6 @@ from tenants.audit.trail import Actor, record
 from tenants.config_version import bump_version
 from tenants.crypto.keys import CredentialUnreadable
 from tenants.models import Tenant
-
-# ----------------------------------------------------------------------------- add, replace, rename
 
 
 def add_credential(
@@ -62,13 +57,23 @@ def add_credential(
     base_url: str = "",
     check: bool = True,
 ) -> ProviderCredential:
-    """Check a set of keys at the provider and store it sealed; a tenant's first one becomes the
-    active one.
+    """Check a credential at the provider and store it; a provider's first one becomes active.
 
-    An account without money is stored, with that state. Raises CredentialRefused where the check
-    failed, ServiceError for values that cannot be right, Conflict for a name that is taken; nothing
-    is stored then. check=False is refused but for providers that allow it (self-hosted servers that
-    are down).
+    An account without funds is stored with that state. Nothing is stored if an error is raised.
+
+    Args:
+        tenant: The tenant.
+        actor: Who adds the credential.
+        provider: The provider's slug.
+        name: Unique among the provider's credentials.
+        values: By field name.
+        base_url: Overrides the one in `values`.
+        check: False only works for providers with `allow_unchecked`.
+
+    Raises:
+        CredentialRefused: The check failed.
+        ServiceError: Invalid values.
+        Conflict: The name is taken.
     """
     draft = draft_credential(
         tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check
@@ -89,52 +94,40 @@ def replace_credential(
     check: bool = True,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
-    """Replace keys, other fields or the base URL of a credential, and its name with them, after a
-    check of the whole.
+    """Replace a credential's fields, base URL and name after checking them together.
 
-    A secret that is left out or empty keeps its value, unless the base URL changes: a stored key is
-    never sent to a new address, it must be typed again. base_url None keeps the address, name None
-    the name. still_wanted: called between the check and the writing; raises where nobody waits any
-    more. Raises as add_credential does, and CredentialUnreadable where a kept value cannot be
-    opened; nothing is changed then.
+    Secrets that are omitted or empty keep their values unless the base URL changes: a stored key is
+    never sent to a new address. Nothing is changed if an error is raised.
+
+    Args:
+        tenant: The tenant.
+        actor: Who replaces the credential.
+        credential: The credential.
+        values: By field name; omitted fields are kept, empty ones are cleared.
+        base_url: None keeps the address, unless it is among the values.
+        name: None keeps the name.
+        check: False only works for providers with `allow_unchecked`.
+        still_wanted: Called after the check; raises if the client has disconnected.
+
+    Raises:
+        CredentialRefused: The check failed.
+        ServiceError: Invalid values.
+        Conflict: The name is taken, or the credential was changed in the meantime.
+        CredentialUnreadable: A value to keep cannot be opened.
     """
     declared = offered(credential.provider)
-    if not check and not declared.allow_unchecked:
-        raise ServiceError(
-            "check_required",
-            _("%(provider)s credentials are checked before they are saved.")
-            % {"provider": declared.label},
-        )
+    require_check(declared, check)
     renamed = name is not None and name != credential.name
     if renamed:
-        free_name(tenant, credential.provider, name, but=credential)
-    typed, typed_url = split_base_url(declared, values, base_url)
-    stored = (
-        tuple(field.name for field in declared.credential_fields if field.secret)
-        if credential.sealed
-        else ()
-    )
-    cleaned = validation.clean(typed_fields(declared), typed, kept=stored)
-    # A field that is not mentioned stays; one that is sent empty is cleared.
-    public = {
-        name: value for name, value in credential.values.items() if name not in typed
-    } | cleaned.public
-    if typed_url is None:
-        typed_url = validation.typed_base_url(declared, credential.values, credential.base_url)
-    url = validation.address(declared, public, typed_url)
-    if url != credential.base_url:
-        require_typed_again(declared, stored, typed)
-    secret = dict(cleaned.secret)
-    if url == credential.base_url and any(name not in secret for name in stored):
-        secret = open_credential(credential, "check") | secret
-    whole = Values(public, secret)
-    validation.require_complete(declared, whole)
+        free_name(tenant, credential.provider, name, exclude=credential)
+    new_values, url = merged_values(declared, credential, values, base_url)
     state, error = CredentialState.UNCHECKED, None
     if check:
-        state, error = checked(declared, access_from(declared, whole, url), str(credential.pk))
+        access = access_from(declared, new_values, url)
+        state, error = checked(declared, access, str(credential.pk))
     still_wanted()
     with transaction.atomic():
-        row = _restore(tenant, actor, declared, credential, whole, url, state, error)
+        row = _overwrite(tenant, actor, declared, credential, new_values, url, state, error)
         if renamed:
             rename_credential(tenant=tenant, actor=actor, credential=row, name=name or "")
     return row
@@ -143,9 +136,13 @@ def replace_credential(
 def rename_credential(
     *, tenant: Tenant, actor: Actor, credential: ProviderCredential, name: str
 ) -> ProviderCredential:
-    """Give a credential another name. Raises Conflict for one that is taken."""
-    name = free_name(tenant, credential.provider, name, but=credential)
-    before = credential.name
+    """Rename a credential.
+
+    Raises:
+        Conflict: The name is taken.
+    """
+    name = free_name(tenant, credential.provider, name, exclude=credential)
+    old_name = credential.name
     with transaction.atomic():
         bump_version(tenant.pk)
         credential.name = name
@@ -154,15 +151,16 @@ def rename_credential(
                 credential.save(update_fields=["name"])
         except IntegrityError:
             raise name_taken(name) from None
-        record_change(tenant, actor, "credential.renamed", credential, {"from": before})
+        record_change(tenant, actor, "credential.renamed", credential, {"from": old_name})
     return credential
 
 
 def check_credential(
     *, tenant: Tenant, actor: Actor, credential: ProviderCredential
 ) -> ProviderCredential:
-    """Ask the provider again and store what it said as the credential's state; failing is an
-    answer, not an error.
+    """Check a stored credential again and store the result as its state.
+
+    A failed check raises no error.
     """
     declared = known_provider(credential.provider)
     state, failure = CredentialState.CONNECTED, NO_FAILURE
@@ -183,28 +181,17 @@ def check_credential(
     return credential
 
 
-# ------------------------------------------------------------------------------------ order, delete
-
-
 def activate_credential(
     *, tenant: Tenant, actor: Actor, credential: ProviderCredential
 ) -> ProviderCredential:
-    """Make this the provider's active credential; the one that was active stands by first."""
+    """Activate a credential; the previously active one becomes the first standby."""
     with transaction.atomic():
         bump_version(tenant.pk)
-        order = [
-            row.pk
-            for row in credential_rows(tenant.pk)
-            .filter(provider=credential.provider)
-            .defer("sealed")
-        ]
+        order = [row.pk for row in _of_provider(tenant.pk, credential.provider)]
         if credential.pk not in order:
             raise credential_gone()
-        _arrange(
-            tenant.pk,
-            [credential.pk, *(pk for pk in order if pk != credential.pk)],
-            active=credential.pk,
-        )
+        order.remove(credential.pk)
+        _arrange(tenant.pk, [credential.pk, *order], active=credential.pk)
         record_change(tenant, actor, "credential.activated", credential)
         announce(credential, actor)
     credential.refresh_from_db()
@@ -214,25 +201,22 @@ def activate_credential(
 def deactivate_credential(
     *, tenant: Tenant, actor: Actor, credential: ProviderCredential
 ) -> ProviderCredential:
-    """Let a standby credential take over, and this one stand by last; the only one cannot be
-    deactivated.
+    """Let the first standby credential take over; this one becomes the last standby.
+
+    Raises:
+        Conflict: It is the provider's only credential.
     """
     with transaction.atomic():
         bump_version(tenant.pk)
         others = [
             row.pk
-            for row in credential_rows(tenant.pk)
-            .filter(provider=credential.provider)
-            .defer("sealed")
+            for row in _of_provider(tenant.pk, credential.provider)
             if row.pk != credential.pk
         ]
         if not others:
             raise Conflict(
                 "only_credential",
-                _(
-                    "This is the only credential of its provider. Delete it, or add another one "
-                    "first."
-                ),
+                _("This is the provider's only credential. Add another one first, or delete it."),
             )
         _arrange(tenant.pk, [*others, credential.pk], active=others[0])
         record_change(tenant, actor, "credential.deactivated", credential)
@@ -241,15 +225,14 @@ def deactivate_credential(
 
 
 def order_credentials(*, tenant: Tenant, actor: Actor, provider: str, ids: Sequence[UUID]) -> None:
-    """Set the order in which a provider's credentials are tried: the first is the active one. All
-    must be named once.
+    """Set the order in which a provider's credentials are tried; the first becomes active.
+
+    Raises:
+        ServiceError: `ids` does not name every credential exactly once.
     """
     with transaction.atomic():
         bump_version(tenant.pk)
-        rows = {
-            row.pk: row
-            for row in credential_rows(tenant.pk).filter(provider=provider).defer("sealed")
-        }
+        rows = {row.pk: row for row in _of_provider(tenant.pk, provider)}
         if len(ids) != len(rows) or set(ids) != set(rows) or not ids:
             raise ServiceError(
                 "invalid_order",
@@ -261,21 +244,22 @@ def order_credentials(*, tenant: Tenant, actor: Actor, provider: str, ids: Seque
 
 
 def move_standby(*, tenant: Tenant, actor: Actor, credential: ProviderCredential, up: bool) -> None:
-    """Try a standby credential one place earlier or later; at either end, and for the active one,
-    nothing changes.
+    """Move a standby credential one place up or down.
+
+    Nothing changes at either end, or for the active credential.
     """
     with transaction.atomic():
         bump_version(tenant.pk)
-        rows = list(credential_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
+        rows = list(_of_provider(tenant.pk, credential.provider))
         order = [row.pk for row in rows]
         if credential.pk not in order:
             raise credential_gone()
         first = 1 if rows[0].is_active else 0
-        here = order.index(credential.pk)
-        there = here - 1 if up else here + 1
-        if here < first or not first <= there < len(order):
+        old = order.index(credential.pk)
+        new = old - 1 if up else old + 1
+        if old < first or not first <= new < len(order):
             return
-        order[here], order[there] = order[there], order[here]
+        order[old], order[new] = order[new], order[old]
         _arrange(tenant.pk, order, active=rows[0].pk)
         record_change(tenant, actor, "credential.ordered", credential)
 
@@ -287,10 +271,15 @@ def delete_credential(
     credential: ProviderCredential,
     successor: ProviderCredential | None = None,
 ) -> ProviderCredential | None:
-    """Delete a credential, readable or not. Returns the standby one that took over, or None.
+    """Delete a credential and return the first remaining one, if there is one.
 
-    successor: which one takes over where the active one goes; the first that stands by without it.
-    `queries.consequences` says beforehand what stops.
+    `queries.consequences` tells beforehand what stops.
+
+    Args:
+        tenant: The tenant.
+        actor: Who deletes the credential.
+        credential: Readable or not.
+        successor: Takes over from an active credential; by default the first standby.
     """
     pk = credential.pk
     with transaction.atomic():
@@ -298,19 +287,19 @@ def delete_credential(
         record_change(tenant, actor, "credential.deleted", credential)
         if not credential.delete()[0]:
             raise credential_gone()
-        rest = list(credential_rows(tenant.pk).filter(provider=credential.provider).defer("sealed"))
+        remaining = list(_of_provider(tenant.pk, credential.provider))
         if successor is not None and credential.is_active:
-            rest.sort(key=lambda row: row.pk != successor.pk)
-        if rest and not any(row.is_active for row in rest):
-            _arrange(tenant.pk, [row.pk for row in rest], active=rest[0].pk)
-            rest[0].is_active = True
-            announce(rest[0], actor)
+            remaining.sort(key=lambda row: row.pk != successor.pk)
+        if remaining and not any(row.is_active for row in remaining):
+            _arrange(tenant.pk, [row.pk for row in remaining], active=remaining[0].pk)
+            remaining[0].is_active = True
+            announce(remaining[0], actor)
     credential.pk = pk
-    return rest[0] if rest else None
+    return remaining[0] if remaining else None
 
 
 def set_source_order(*, tenant: Tenant, actor: Actor, provider: str, trial_first: bool) -> None:
-    """Choose whether the trial or the own credential serves calls first where both exist."""
+    """Choose whether calls use the trial or the tenant's own credential first."""
     known_provider(provider)
     with transaction.atomic():
         bump_version(tenant.pk)
@@ -328,7 +317,7 @@ def set_source_order(*, tenant: Tenant, actor: Actor, provider: str, trial_first
         )
 
 
-def _restore(
+def _overwrite(
     tenant: Tenant,
     actor: Actor,
     provider: Provider,
@@ -338,7 +327,7 @@ def _restore(
     state: CredentialState,
     error: ProviderError | None,
 ) -> ProviderCredential:
-    """Write new values over a row that is still the one that was read."""
+    """Store new values in a row, unless it was changed since it was read."""
     now, version = timezone.now(), row.version + 1
     sealed = seal_values(
         tenant_id=tenant.pk,
@@ -371,8 +360,8 @@ def _restore(
             raise Conflict(
                 "changed_meanwhile",
                 _(
-                    "This credential was changed by someone else meanwhile. Reload the page and "
-                    "try again."
+                    "Someone else changed this credential in the meantime. Reload the "
+                    "page and try again."
                 ),
             )
         record_change(
@@ -381,6 +370,10 @@ def _restore(
         row.refresh_from_db()
         announce(row, actor)
     return row
+
+
+def _of_provider(tenant_id: UUID, provider: str) -> QuerySet[ProviderCredential]:
+    return credential_rows(tenant_id).filter(provider=provider).defer("sealed")
 
 
 def _arrange(tenant_id: UUID, order: Sequence[Any], *, active: Any) -> None:

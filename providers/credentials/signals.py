@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-# After the commit of an added, replaced or activated credential. sender: ProviderCredential;
-# credential=, actor=.
+# Sent after an added, replaced or activated credential is committed. sender: ProviderCredential;
+# arguments: credential, actor.
 credential_saved = Signal()

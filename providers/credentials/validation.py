@@ -1,6 +1,4 @@
-"""What a person or program typed for a provider's fields: checked against what the adapter
-declares, and split.
-"""
+"""Validation of values entered for a provider's declared fields."""
 
 from __future__ import annotations
 
@@ -21,16 +19,14 @@ BASE_URL = "base_url"
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Cleaned values: `public` may be stored as they are, `secret` only sealed. Empty ones are left
-    out.
-    """
+    """Cleaned, non-empty values: `public` ones may be stored as they are, `secret` ones sealed."""
 
     public: dict[str, str]
     secret: dict[str, str]
 
 
 class InvalidValue(ServiceError):
-    """A value that a field cannot hold; `field` says which."""
+    """An invalid value of `field`."""
 
     def __init__(self, message: str, field: str | None) -> None:
         super().__init__("invalid_value", message, field=field)
@@ -40,14 +36,20 @@ def clean(
     fields: Sequence[Field],
     values: Mapping[str, Any],
     *,
-    kept: Iterable[str] = (),
+    stored: Iterable[str] = (),
     optional: bool = False,
 ) -> Values:
-    """Check typed values against the declared fields.
+    """Check values against the declared fields.
 
-    kept: names of secret fields that may be left empty because a value is stored already.
-    optional: nothing is required (fields of a credential that a single model may bring along).
-    Raises InvalidValue, and ServiceError `unknown_field`.
+    Args:
+        fields: The declared fields.
+        values: By field name.
+        stored: Secret fields that may be empty because they have a stored value.
+        optional: Whether all fields may be empty, such as a model's own credential fields.
+
+    Raises:
+        InvalidValue: A value is invalid or missing.
+        ServiceError: `unknown_field` for a field that is not declared.
     """
     declared = {field.name: field for field in fields}
     for name in values:
@@ -63,14 +65,16 @@ def clean(
         text = _text(field, values.get(field.name))
         if text:
             (secret if field.secret else public)[field.name] = text
-        elif field.required and not optional and field.name not in kept:
+        elif field.required and not optional and field.name not in stored:
             raise InvalidValue(_("%(label)s is required.") % {"label": field.label}, field.name)
     return Values(public, secret)
 
 
 def require_complete(provider: Provider, values: Values) -> None:
-    """Fields may each be optional and yet some be needed. Raises InvalidValue with the adapter's
-    words.
+    """Check rules that involve several fields.
+
+    Raises:
+        InvalidValue: With the adapter's message.
     """
     missing = (
         provider.complete(values.public | values.secret) if provider.complete is not None else ""
@@ -89,34 +93,33 @@ def _text(field: Field, value: Any) -> str:
         raise InvalidValue(_("%(label)s is too long.") % {"label": field.label}, field.name)
     if field.secret and not _is_key(text):
         message = _(
-            "%(label)s holds a blank or a character that no key has. Copy the key alone, without "
-            "quotes or other text."
+            "%(label)s contains a space or a character that is never part of a key. Copy "
+            "only the key, without quotes or other text."
         )
         raise InvalidValue(message % {"label": field.label}, field.name)
     if not text.isprintable():
         raise InvalidValue(
-            _("%(label)s holds a line break or an invisible character.") % {"label": field.label},
+            _("%(label)s contains a line break or an invisible character.")
+            % {"label": field.label},
             field.name,
         )
     if text and field.choices and text not in {choice for choice, _label in field.choices}:
         raise InvalidValue(
-            _("%(label)s must be one of the given choices.") % {"label": field.label}, field.name
+            _("Choose one of the listed values for %(label)s.") % {"label": field.label}, field.name
         )
     return text
 
 
 def _is_key(text: str) -> bool:
-    """Printable ASCII without blanks: a key travels in a header, where anything else is cut,
-    refused or a second header.
-    """
+    """Return whether a text is printable ASCII without spaces, and so safe in an HTTP header."""
     return all("!" <= character <= "~" for character in text)
 
 
 def clean_base_url(provider: Provider, text: str) -> str:
-    """The normalised base URL, "" for the provider's own.
+    """Normalise a base URL; return an empty text for the provider's own.
 
-    Raises InvalidValue for what is no URL, is missing where the provider has none of its own, or
-    may not be reached.
+    Raises:
+        InvalidValue: The URL is invalid or not allowed, or it is missing and the provider has none.
     """
     text = text.strip()
     if not text:
@@ -131,29 +134,39 @@ def clean_base_url(provider: Provider, text: str) -> str:
         url = egress.normalise_base_url(text)
         egress.check_url(url, allow=settings.MODELKEEP_EGRESS_ALLOW, tenant_typed=True)
     except egress.Refused as error:
-        raise InvalidValue(_ask_for_a_scheme(text) or error.reason.describe(_), BASE_URL) from None
+        raise InvalidValue(_missing_scheme(text) or error.reason.describe(_), BASE_URL) from None
     return "" if url == provider.default_base_url else url
 
 
 def derived_base_url(provider: Provider, values: Mapping[str, str]) -> str:
-    """The address that follows from the other values, such as a region; "" for the provider's own.
-    Raises InvalidValue.
+    """Return the base URL that follows from other values, such as a region.
+
+    Returns:
+        The URL; empty for the provider's own.
+
+    Raises:
+        InvalidValue: The values do not form a valid URL.
     """
     if provider.base_url_of is None:
         return ""
     try:
         url = provider.base_url_of(values)
-    except ValueError as problem:
-        raise InvalidValue(str(problem), None) from None
+    except ValueError as error:
+        raise InvalidValue(str(error), None) from None
     return clean_base_url(provider, url) if url else ""
 
 
 def address(provider: Provider, values: Mapping[str, str], typed: str) -> str:
-    """The base URL to store: what was typed, else what follows from the other values; "" for the
-    provider's own. Raises InvalidValue.
+    """Return the base URL to store: the typed one, or the one that follows from other values.
+
+    Returns:
+        The URL; empty for the provider's own.
+
+    Raises:
+        InvalidValue: The URL is invalid, not allowed, or missing.
     """
     url = typed.strip() or derived_base_url(provider, values)
-    # Hosting: each model may bring its own address.
+    # Each hosted model may have its own address.
     if (
         not url
         and provider.kind is Kind.HOSTING
@@ -164,34 +177,32 @@ def address(provider: Provider, values: Mapping[str, str], typed: str) -> str:
 
 
 def typed_base_url(provider: Provider, values: Mapping[str, str], stored: str) -> str:
-    """A stored address as it was typed: "" where it only follows from the other values."""
+    """Return a stored base URL as it was typed; empty if it follows from other values."""
     try:
         return "" if stored == derived_base_url(provider, values) else stored
     except InvalidValue:
         return stored
 
 
-def _ask_for_a_scheme(text: str) -> str:
-    """What to say of a refused address that was typed without a scheme; "" where that is not what
-    is wrong.
-    """
+def _missing_scheme(text: str) -> str:
+    """Return the message for a refused address without a scheme; empty if it has one."""
     if "://" in text:
         return ""
     try:
         egress.normalise_base_url(text)
-        where = egress.origin(f"http://{text}")
+        origin = egress.origin(f"http://{text}")
     except egress.Refused:
         return ""
     return _(
-        "Begin the base URL with https://, or with http:// for a server that the operator has "
-        "allowed "
-        "(%(origin)s in MODELKEEP_EGRESS_ALLOW)."
-    ) % {"origin": where}
+        "Start the base URL with https://, or with http:// for a server that the "
+        "operator has allowed (%(origin)s in MODELKEEP_EGRESS_ALLOW)."
+    ) % {"origin": origin}
 
 
 def foreign_key(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
-    """What to say where a key is surely another provider's, because keys of one provider alone
-    begin like it; else "".
+    """Return a hint if a key certainly belongs to another provider; otherwise an empty text.
+
+    That is the case if only one provider's keys have its prefix.
     """
     others = list(others)
     for field, text in _prefixed(provider, values):
@@ -202,9 +213,7 @@ def foreign_key(provider: Provider, values: Mapping[str, str], others: Iterable[
 
 
 def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[Provider]) -> str:
-    """A hint, never a refusal, where a key does not look like the provider's; "" where nothing is
-    odd.
-    """
+    """Return a hint if a key does not look like one of the provider's; otherwise an empty text."""
     others = list(others)
     for field, text in _prefixed(provider, values):
         prefix, owners = _guess(text, others)
@@ -219,7 +228,7 @@ def shape_hint(provider: Provider, values: Mapping[str, str], others: Iterable[P
 
 
 def _prefixed(provider: Provider, values: Mapping[str, str]) -> list[tuple[Field, str]]:
-    """The typed keys of which is known how they begin."""
+    """Return the entered keys whose fields have a known prefix."""
     return [
         (field, values[field.name])
         for field in provider.credential_fields
@@ -228,30 +237,34 @@ def _prefixed(provider: Provider, values: Mapping[str, str]) -> list[tuple[Field
 
 
 def _guess(text: str, others: Sequence[Provider]) -> tuple[str, list[Provider]]:
-    """How the key begins, and whose keys begin so. Of two prefixes that fit, the longer one is the
-    better guess.
-    """
-    known = [
-        (own.prefix, other)
+    """Return the longest known prefix of a key, and the providers it identifies."""
+    prefixes = [
+        (field.prefix, other)
         for other in others
-        for own in other.credential_fields
-        if own.secret and own.prefix
+        for field in other.credential_fields
+        if field.secret and field.prefix
     ]
-    best = max((prefix for prefix, _other in known if text.startswith(prefix)), key=len, default="")
-    return best, [other for prefix, other in known if prefix == best]
+    matches = [prefix for prefix, _other in prefixes if text.startswith(prefix)]
+    longest = max(matches, key=len, default="")
+    return longest, [other for prefix, other in prefixes if prefix == longest]
 
 
 def _looks_like(provider: Provider, field: Field, other: Provider, prefix: str) -> str:
-    told = {"other": other.label, "prefix": prefix, "provider": provider.label, "own": field.prefix}
+    values = {
+        "other": other.label,
+        "prefix": prefix,
+        "provider": provider.label,
+        "own": field.prefix,
+    }
     if str(other.label)[:1].upper() in "AEIOU":
         return (
             _(
                 "This looks like an %(other)s key (%(prefix)s…). %(provider)s keys start with "
                 "%(own)s."
             )
-            % told
+            % values
         )
     return (
         _("This looks like a %(other)s key (%(prefix)s…). %(provider)s keys start with %(own)s.")
-        % told
+        % values
     )

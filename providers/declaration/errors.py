@@ -1,4 +1,4 @@
-"""The closed set of what can go wrong at a provider, with what the gateway may do about it."""
+"""Kinds of provider failures, and which of them the gateway may retry elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Failure(StrEnum):
     BAD_REQUEST = "invalid_request"
     TIMEOUT = "provider_timeout"
     UNREACHABLE = "provider_unreachable"  # shown to API clients as provider_error
-    # a 404 or a web page where an API was expected; to clients provider_error
+    # a 404 or a web page instead of an API; shown to API clients as provider_error
     NOT_AN_API = "provider_wrong_url"
     ERROR = "provider_error"
 
 
-# The next target may be tried: everything but what the client itself must change.
+# The next target may be tried: all failures that the client itself cannot fix.
 FALLBACK: frozenset[Failure] = frozenset(
     {
         Failure.AUTH,
@@ -43,13 +43,18 @@ FALLBACK: frozenset[Failure] = frozenset(
 
 
 class ProviderError(Exception):
-    """A provider's failure in our words.
+    """A failure at a provider.
 
-    failure: the meaning. message: the provider's words, or a Reason with ours; safe to show (cut,
-    escaped by whoever renders it, never holding a key). status: the provider's HTTP status, None
-    where no answer came. provider_code: the provider's own code. retry_after: seconds, where the
-    provider said so. sent: False only where the request surely was not processed. transport: what
-    kept an answer from coming (a kind of TransportFailure), "" where one came.
+    Args:
+        failure: Its kind.
+        message: The provider's text, or our Reason. Safe to show: shortened and without keys, but
+            not escaped.
+        status: The provider's HTTP status, if it replied.
+        provider_code: The provider's own error code.
+        param: The request's field that caused it.
+        retry_after: Seconds to wait, if the provider said so.
+        sent: False only if the request certainly was not processed.
+        transport: The kind of TransportFailure; empty if a reply arrived.
     """
 
     def __init__(
@@ -77,12 +82,12 @@ class ProviderError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether another target may answer the same request."""
+        """Whether another target may be able to answer the same request."""
         return self.failure in FALLBACK
 
 
 class CannotExpress(ProviderError):
-    """The request asks for what this provider's format cannot say: refused before anything is sent."""
+    """The provider's format cannot express the request; nothing was sent."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(Failure.BAD_REQUEST, message, param=param, sent=False)

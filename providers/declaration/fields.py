@@ -1,4 +1,4 @@
-"""Fields that many providers declare."""
+"""Fields that several providers declare."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ def base_url_field(
     required: bool = False,
     env: tuple[str, ...] = (),
 ) -> Field:
-    """The address of the API: optional and advanced, but where a server is the tenant's own."""
+    """Return the base URL field, which is advanced unless it is required."""
     return Field(
         "base_url",
         _("Base URL"),
         required=required,
         advanced=not required,
-        # `is None`: a lazy text must not be evaluated, not even for its truth, before Django is set
-        # up.
+        # `is None`: even a truth test would evaluate the lazy text before Django is set up.
         help_text=help_text
         if help_text is not None
         else _(

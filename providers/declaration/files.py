@@ -1,8 +1,7 @@
-"""The TOML file of each provider: where it is, and how it is read.
+"""Location and parsing of the providers' TOML files.
 
-A file is read by two apps: `[provider]`, which declares a provider without an adapter, by
-providers; the models, which are facts, by models_catalog. It is one file so that everything about a
-provider stands in one place.
+Each file holds everything about one provider: this app reads its `[provider]` table, which declares
+a provider without an adapter, and models_catalog reads the facts about its models.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "models_catalog" / "data"
 
 
 class BadFile(RuntimeError):
-    """A provider's file that cannot be used. The message names the file, what is wrong, and what is
-    allowed.
-    """
+    """An invalid provider file. The message names the file, the problem and what is allowed."""
 
     def __init__(self, slug: str, problem: str) -> None:
         super().__init__(f"{name_of(slug)}: {problem}")
@@ -37,7 +34,7 @@ def read(slug: str) -> dict[str, Any]:
     """Return the parsed file, with exact decimals.
 
     Raises:
-        BadFile: The file is missing or not TOML.
+        BadFile: The file is missing or is not valid TOML.
     """
     try:
         text = (FOLDER / f"{slug}.toml").read_text(encoding="utf-8")

@@ -1,6 +1,4 @@
-"""The quirks that a provider's row may name: a closed list of what servers of OpenAI's format do
-differently in chats.
-"""
+"""Quirks: the known deviations from OpenAI's chat format that a provider's row may name."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ class Quirk:
     """A deviation from OpenAI's chat completions.
 
     Args:
-        fit: Changes a fresh shallow copy of the request.
-        tidy: Changes an answer or a chunk; True where something was changed.
+        fit: Changes a shallow copy of the request.
+        tidy: Changes an answer or a chunk, and returns whether it did.
         think_tags: Models may leave their reasoning inside the text.
     """
 
@@ -28,13 +26,11 @@ class Quirk:
 
 
 QUIRKS: Final[Mapping[str, Quirk]] = {
-    "json_object": Quirk(fit=use_json_object),  # there is no response_format json_schema
-    "max_tokens": Quirk(fit=use_max_tokens),  # there is no max_completion_tokens
-    "reasoning": Quirk(
-        tidy=rename_reasoning
-    ),  # the reasoning text is called `reasoning`, as newer vLLM does
-    "system_role": Quirk(fit=use_system_role),  # there is no role `developer`
-    "think_tags": Quirk(
-        think_tags=True
-    ),  # the reasoning may stand inside the text, between <think> tags
+    "json_object": Quirk(fit=use_json_object),  # no response_format json_schema
+    "max_tokens": Quirk(fit=use_max_tokens),  # no max_completion_tokens
+    # The reasoning text is called `reasoning`, as in newer versions of vLLM.
+    "reasoning": Quirk(tidy=rename_reasoning),
+    "system_role": Quirk(fit=use_system_role),  # no role `developer`
+    # The reasoning may be part of the text, between <think> tags.
+    "think_tags": Quirk(think_tags=True),
 }

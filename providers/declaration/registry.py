@@ -1,4 +1,4 @@
-"""The providers there are: one for each file of models_catalog/data, checked once and kept."""
+"""The registry of providers: one per file of models_catalog/data, loaded and checked once."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def _registry() -> dict[str, Provider]:
 
 
 def load(slug: str) -> Provider:
-    """Return what the adapter of that slug declares; without one, what the row does.
+    """Return the provider declared by the adapter or, without an adapter, by the row.
 
     Raises:
-        RuntimeError: The declaration has mistakes; the message names the file.
+        RuntimeError: The declaration is invalid; the message names the file.
     """
     adapter = f"{adapters.__name__}.{slug}"
     has_adapter = find_spec(adapter) is not None
@@ -43,16 +43,16 @@ def load(slug: str) -> Provider:
 
 
 def without_file() -> list[str]:
-    """Return the slugs of adapters that have no file of facts: they are not offered."""
-    known = files.slugs()
-    names = [module.name for module in iter_modules(adapters.__path__) if module.name not in known]
+    """Return the slugs of adapters without a file of facts, which are not offered."""
+    slugs = files.slugs()
+    names = [module.name for module in iter_modules(adapters.__path__) if module.name not in slugs]
     return [
         name for name in names if hasattr(import_module(f"{adapters.__name__}.{name}"), "PROVIDER")
     ]
 
 
 def problems_of(provider: Provider, slug: str) -> list[str]:
-    """What is wrong with a declaration; empty where nothing is."""
+    """Return the problems of a declaration."""
     names = [field.name for field in provider.credential_fields]
     rules = {
         f"slug is {provider.slug!r}, the file's name is {slug!r}": provider.slug != slug
@@ -64,7 +64,8 @@ def problems_of(provider: Provider, slug: str) -> list[str]:
         and not provider.default_base_url
         and not _requires_base_url(provider),
         "an operation's type is not among model_types": any(
-            OPERATIONS[one].model_type not in provider.model_types for one in provider.operations
+            OPERATIONS[operation].model_type not in provider.model_types
+            for operation in provider.operations
         ),
         "own models need a check": provider.kind is Kind.OWN
         and not provider.local
@@ -78,7 +79,11 @@ def _requires_base_url(provider: Provider) -> bool:
 
 
 def get(slug: str) -> Provider:
-    """The provider of that slug. Raises UnknownProvider."""
+    """Return a provider.
+
+    Raises:
+        UnknownProvider: No provider has this slug.
+    """
     try:
         return _registry()[slug]
     except KeyError:
@@ -90,7 +95,7 @@ def all_providers() -> tuple[Provider, ...]:
 
 
 def offered() -> tuple[Provider, ...]:
-    """What tenants may set up: the built-in demonstration only where the setting allows it."""
+    """Return the providers that tenants may set up; Demo only if the setting allows it."""
     from django.conf import settings
 
     return tuple(

@@ -1,7 +1,7 @@
-"""Providers that are declared by the `[provider]` table of their file: a row instead of an adapter.
+"""Providers declared by the `[provider]` table of their file: a row instead of an adapter.
 
-A row is for a provider that speaks OpenAI's format. One that does something of its own besides
-names its quirks, or has a small adapter that calls `provider_of` with functions of its own.
+A row is for a provider with OpenAI's format. Deviations are named as quirks, or added by a small
+adapter that passes functions of its own to `provider_of`.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ KEYS: Final = (
     *("base_url", "regions", "self_hosted", "version"),
     *("operations", "quirks", "api_key", "model_fields"),
 )
-# The address is the provider's, one of several, or the workspace's own server; a server's key has
-# no shape of its own.
+# A provider has one address, regional addresses, or is the workspace's own server, whose keys have no
+# known prefix.
 EXCLUDED: Final[Mapping[str, Sequence[str]]] = {
     "self_hosted": ("base_url", "regions", "api_key"),
     "regions": ("base_url",),
 }
 REGION_KEYS: Final = ("label", "base_url")
 KEY_KEYS: Final = ("prefix", "placeholder", "env")
-# What a row may ask for each model beside its name and type.
+# Fields that a row may declare for each model besides name and type.
 MODEL_FIELDS: Final[Mapping[str, Field]] = {
     "api_key": Field(
         "api_key",
@@ -63,7 +63,7 @@ MODEL_FIELDS: Final[Mapping[str, Field]] = {
         secret=True,
         required=False,
         advanced=True,
-        help_text=_("Where it differs from the server's."),
+        help_text=_("Only if it differs from the server's key."),
     ),
     "voice": Field(
         "voice",
@@ -71,7 +71,7 @@ MODEL_FIELDS: Final[Mapping[str, Field]] = {
         required=False,
         advanced=True,
         placeholder="alloy",
-        help_text=_("For text to speech: the voice of calls that name none, and of the test."),
+        help_text=_("For text to speech: the voice for checks and for calls without one."),
     ),
 }
 Region = tuple[str, Any, str]  # name, label, base URL
@@ -79,15 +79,15 @@ auth = bearer("api_key")
 
 
 def provider_of(slug: str, *, adjust: Adjust | None = None, tidy: Tidy | None = None) -> Provider:
-    """Return the provider that a file's `[provider]` table declares.
+    """Return the provider declared by a file's `[provider]` table.
 
     Args:
         slug: The file's name.
-        adjust: Changes chat requests in ways that no quirk has, after the quirks.
-        tidy: Changes chat answers in ways that no quirk has, after the quirks.
+        adjust: Changes chat requests after the quirks.
+        tidy: Changes chat answers after the quirks.
 
     Raises:
-        BadFile: There is no such table, or something in it is wrong.
+        BadFile: The table is missing or invalid.
     """
     document = files.read(slug)
     if "provider" not in document:
@@ -100,9 +100,9 @@ def provider_of(slug: str, *, adjust: Adjust | None = None, tidy: Tidy | None = 
 
 
 def _keys_of(table: Any) -> Sequence[str]:
-    """Return the keys that may stand beside those that are there."""
-    given = table if isinstance(table, dict) else {}
-    excluded = next((others for key, others in EXCLUDED.items() if key in given), ())
+    """Return the keys that are allowed together with those in the table."""
+    keys = table if isinstance(table, dict) else {}
+    excluded = next((others for key, others in EXCLUDED.items() if key in keys), ())
     return [key for key in KEYS if key not in excluded]
 
 
@@ -129,7 +129,7 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         if regions
         else row.url("base_url", "" if self_hosted else None),
         base_url_of=_address_by_region(regions) if regions else None,
-        operations={one: _exchange(one, version, chat) for one in operations},
+        operations={name: _exchange(name, version, chat) for name in operations},
         errors=openai_errors(),
         check=check_by_list(auth=auth, version=version),
         list_models=list_models(auth=auth, guess=guess, version=version),
@@ -168,7 +168,7 @@ def _credential_fields(row: Table, regions: Sequence[Region]) -> tuple[Field, ..
 def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
     choices = tuple((name, label) for name, label, _url in regions)
     help_text = _(
-        "A key works in the region it was made in. Without a choice, the first one is called."
+        "A key only works in the region where it was created. By default, the first region is used."
     )
     return (
         [Field("region", _("Region"), required=False, choices=choices, help_text=help_text)]
@@ -179,7 +179,7 @@ def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
 
 def _own_server() -> tuple[Field, ...]:
     address = _("The address of the server's API.")
-    no_key = _("Leave empty where the server asks for none.")
+    no_key = _("Leave empty if the server does not need one.")
     return (
         base_url_field(
             required=True, placeholder="https://models.example.com/v1", help_text=address
@@ -194,9 +194,10 @@ def _own_server() -> tuple[Field, ...]:
 def _chat_options(
     quirks: Sequence[Quirk], adjust: Adjust | None, tidy: Tidy | None
 ) -> Mapping[str, Any]:
-    """Return the arguments for openai_chat that put quirks and a provider's own functions together."""
+    """Combine quirks and the provider's own functions into arguments of openai_chat."""
     fits = [quirk.fit for quirk in quirks if quirk.fit is not None]
-    tidies = [one for one in (*(quirk.tidy for quirk in quirks), tidy) if one is not None]
+    all_tidies = (*(quirk.tidy for quirk in quirks), tidy)
+    tidies = [function for function in all_tidies if function is not None]
 
     def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
         for change in fits:
@@ -206,12 +207,12 @@ def _chat_options(
 
     return {
         "adjust": fit if fits or adjust is not None else None,
-        "tidy": _one_after_the_other(tidies) if tidies else None,
+        "tidy": _combined(tidies) if tidies else None,
         "think_tags": any(quirk.think_tags for quirk in quirks),
     }
 
 
-def _one_after_the_other(tidies: Sequence[Tidy]) -> Tidy:
+def _combined(tidies: Sequence[Tidy]) -> Tidy:
     def tidy_all(body: dict[str, Any]) -> bool:
         changes = [tidy(body) for tidy in tidies]
         return any(changes)
@@ -222,7 +223,7 @@ def _one_after_the_other(tidies: Sequence[Tidy]) -> Tidy:
 def _choose_voice(
     body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
 ) -> None:
-    """Voices have other names on every server."""
+    """Use the model's configured voice, because voice names differ between servers."""
     if not body.get("voice") and (voice := access.model_values.get("voice")):
         body["voice"] = voice
 

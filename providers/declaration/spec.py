@@ -1,6 +1,4 @@
-"""What an adapter declares, and the neutral forms that wires, transports and the gateway exchange.
-Pure.
-"""
+"""Declarations of providers, and the neutral types of wires, transports and the gateway. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +11,12 @@ from providers.declaration.errors import ProviderError
 
 
 class Kind(StrEnum):
-    OWN = "own"  # the provider's own models, imported all at once
+    OWN = "own"  # the provider's own models, all imported at once
     HOSTING = "hosting"  # models are added one by one
 
 
 class ModelType(StrEnum):
-    """What a model does; a row in providers/operations/table.py says the rest."""
+    """What a model does; providers/operations/table.py has a row for each type."""
 
     REASONING = "reasoning"
     EMBEDDING = "embedding"
@@ -29,7 +27,7 @@ class ModelType(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is asked of a model; a row in providers/operations/table.py says the rest."""
+    """What a model is asked to do; providers/operations/table.py has a row for each one."""
 
     CHAT = "chat.completions"
     COMPLETION = "completions"
@@ -42,7 +40,7 @@ class Operation(StrEnum):
 
     @property
     def path(self) -> str:
-        """The path of its endpoint, below /v1/."""
+        """Path of the endpoint below /v1/."""
         return self.value.replace(".", "/")
 
 
@@ -50,10 +48,16 @@ class Operation(StrEnum):
 class Field:
     """One input of a credential or of a hosted model.
 
-    name: key in `values`. label, help_text: lazy strings. prefix: how such a key usually starts,
-    for the hint only. group: heading of an alternative; of the groups of a form one is filled in,
-    such as a key or a sign-in. env: names of environment variables that usually hold the value, for
-    the import of pasted lines.
+    Args:
+        name: Key in `values`.
+        label: Lazy text.
+        help_text: Lazy text.
+        prefix: How such a key usually starts, for hints only.
+        advanced: Hidden until the form's advanced part is opened.
+        choices: Pairs of value and label.
+        group: Heading of an alternative, such as a key or a sign-in. Exactly one of a form's groups
+            is filled in.
+        env: Environment variables that usually hold the value, for the import of pasted lines.
     """
 
     name: str
@@ -72,7 +76,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file a client sent: name with extension, media type, content."""
+    """A file sent by a client. filename: with its extension."""
 
     filename: str
     content_type: str
@@ -81,7 +85,7 @@ class Upload:
 
 @dataclass(slots=True)
 class Request:
-    """A call in the neutral form: OpenAI's JSON body, `model` being the provider's own model name."""
+    """A request with OpenAI's JSON body; `model` is the provider's own name of the model."""
 
     operation: Operation
     model: str
@@ -92,50 +96,48 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The account a call is made with. `values` holds opened secrets; the repr never shows them."""
+    """The account of a call. `values` holds opened secrets, which the repr never shows."""
 
     values: Mapping[str, str] = field(repr=False)
-    base_url: str = ""  # normalised origin with optional path prefix; "" is the provider's own
-    model_values: Mapping[str, str] = field(
-        default_factory=dict, repr=False
-    )  # fields of a hosted model
+    base_url: str = ""  # normalised; empty for the provider's own
+    # Fields of a hosted model.
+    model_values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a wire may need to know of a model; unknown is None or absent, never 0."""
+    """Facts about a model that wires use; unknown ones are None or absent, never 0."""
 
     name: str = ""
     type: ModelType = ModelType.REASONING
     context_window: int | None = None
     max_output: int | None = None
-    features: frozenset[str] = (
-        frozenset()
-    )  # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
-    max_inputs: int | None = None  # texts in one embedding request
-    # name -> {"min", "max", "default", "supported": bool, "with_effort_none": bool}: a parameter
-    # that is not supported is left out, unless it is allowed while reasoning is off
-    # (reasoning_effort "none").
+    # vision, tools, json_schema, reasoning, audio, tools_responses_only, ...
+    features: frozenset[str] = frozenset()
+    max_inputs: int | None = None  # texts per embedding request
+    # By name: {"min", "max", "default", "supported": bool, "with_effort_none": bool}. Unsupported
+    # parameters are omitted, except those allowed with reasoning_effort "none".
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    # Texts that only the provider's own wire reads, such as a path that differs from model to model
+    # Texts for the provider's own wire, such as a path that depends on the model
     # (models_catalog.facts.schema.VALUES).
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-ORDER = 100  # of a provider that does not ask for another place
-MAX_WHOLE = 16 * 1024 * 1024  # bytes of an answer that is read whole
+ORDER = 100  # default position of a provider in lists
+MAX_WHOLE = 16 * 1024 * 1024  # bytes of a body that is read whole
 
 
 @dataclass(slots=True)
 class Call:
-    """One HTTP request to be made by a transport. `stream` asks to leave the body of a 2xx answer
-    open.
+    """An HTTP request to be made by a transport.
 
-    accept: statuses that are an answer to the wire although they are 400 or above; all others end
-    the exchange. delay: seconds to wait before it is made; a polling wire does not wait by itself.
-    undo: what ends the work at the provider; made beside if the exchange is given up while this
-    call is the last one. secrets: texts that this call brought along, such as a fetched token; no
-    error shows them. limit: bytes of the answer where it is read whole.
+    Args:
+        stream: Whether to leave the body of a 2xx reply open.
+        accept: Statuses of 400 and above that the wire handles; all others end the exchange.
+        delay: Seconds to wait before the call; polling wires do not wait by themselves.
+        undo: Cancels the work at the provider; made if the exchange is abandoned after this call.
+        secrets: Secrets that this call adds, such as a fetched token; removed from errors.
+        limit: Most bytes of a body that is read whole.
     """
 
     method: str
@@ -152,21 +154,17 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer to a Call: header names in lower case; body empty where the stream was left open
-    (status 2xx).
-    """
+    """The reply to a Call. Header names are in lower case; the body of an open stream is empty."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
-    open: bool = False  # True: a Decoder will be fed the body
+    open: bool = False  # whether a Decoder will read the body
 
 
 @dataclass(slots=True)
 class Usage:
-    """What the provider reported, in tokens (or seconds of audio, or characters of text to speak);
-    None where it said nothing.
-    """
+    """Usage reported by the provider, in tokens, seconds of audio or characters; None if not."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -179,9 +177,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer in the neutral form: `body` is OpenAI's JSON, or raw `content` for audio and
-    plain text.
-    """
+    """A complete answer: OpenAI's JSON in `body`, or audio or plain text in `content`."""
 
     body: dict[str, Any] | None
     usage: Usage | None = None
@@ -192,25 +188,22 @@ class Answer:
 
 @dataclass(slots=True)
 class Frame:
-    """One `data:` payload for the client's event stream: JSON of an OpenAI chunk, without `data: `
-    and line ends.
+    """The payload of one `data:` line for the client: the JSON of an OpenAI chunk.
 
-    usage_only: the frame carries usage and no choices; shown to clients that asked for it only.
+    Args:
+        content: Whether it holds part of the answer: text, reasoning or a tool call.
+        usage_only: Whether it holds usage but no choices; sent only to clients that asked for it.
     """
 
     data: bytes
-    content: bool = (
-        False  # holds the first or a further piece of the answer (text, reasoning, tool call)
-    )
+    content: bool = False
     usage_only: bool = False
 
 
 class Decoder(Protocol):
-    """Turns a provider's stream into frames. Keeps usage, finish_reason and output size for the
-    ledger.
+    """A decoder of a provider's stream into frames, with usage and output size for the ledger.
 
-    feed and finish raise ProviderError when the provider reports an error inside the stream or
-    breaks its format.
+    feed and finish raise ProviderError if the stream reports an error or breaks its format.
     """
 
     @property
@@ -221,11 +214,11 @@ class Decoder(Protocol):
 
     @property
     def output_characters(self) -> int:
-        """Characters of text seen so far, to estimate tokens where usage never comes."""
+        """Characters of text so far, to estimate tokens if no usage is reported."""
 
     @property
     def done(self) -> bool:
-        """The provider said that the stream is complete."""
+        """Whether the provider has marked the stream as complete."""
 
     def feed(self, data: bytes) -> Sequence[Frame]: ...
 
@@ -233,12 +226,10 @@ class Decoder(Protocol):
 
 
 class Continued(Decoder, Protocol):
-    """A Decoder that needs more requests: to poll for further pieces, or to fetch what its stream
-    did not say, such as usage.
+    """A Decoder that makes more calls, to poll for more data or to fetch the usage.
 
-    next_call: made once the open body (if any) has ended and finish() was asked, or as soon as
-    `done` is set; its whole reply goes to `answered`, which sets the next one or None. An error in
-    the reply ends the stream.
+    next_call is made after finish(), or as soon as `done` is set. Its whole reply is passed to
+    `answered`, which sets the next call or None. An error in the reply ends the stream.
     """
 
     @property
@@ -247,22 +238,21 @@ class Continued(Decoder, Protocol):
     def answered(self, reply: Reply) -> Sequence[Frame]: ...
 
 
-# A wire that needs several requests yields one Call after the other and is sent each Reply. It
-# returns an Answer, or, for a streamed request, the Decoder of the body that the last Call left
-# open (a wire without a network returns a Decoder whose finish() yields everything).
+# A wire yields its Calls one by one and is sent each Reply. It returns an Answer or, for a streamed
+# request, the Decoder of the body that the last Call left open. Without a network, it returns a
+# Decoder whose finish() yields everything.
 Exchange = Generator[Call, Reply, "Answer | Decoder"]
 MakeExchange = Callable[["Provider", Request, Access, ModelFacts], Exchange]
 # For checks and imports.
 CheckExchange = Generator[Call, Reply, None]
 ListExchange = Generator[Call, Reply, "list[ListedModel]"]
-# Reply (status >= 400, or 2xx holding an error) -> the error, or None where it is none the adapter
-# knows.
+# Maps a Reply with status >= 400, or 2xx with an error in it, to the error; None if it is unknown.
 ErrorMap = Callable[[Reply], ProviderError | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One row of a provider's own list of models; None and empty where the list does not say."""
+    """A row of a provider's own list of models; unknown values are None or empty."""
 
     name: str
     type: ModelType | None = None
@@ -275,45 +265,40 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider, as data. Adapters end in `PROVIDER = Provider(...)`."""
+    """The declaration of a provider. Adapters end in `PROVIDER = Provider(...)`."""
 
     slug: str
     label: Any
     kind: Kind
     model_types: tuple[ModelType, ...]
     credential_fields: tuple[Field, ...]
-    # One function per operation; an operation that is absent is not offered.
+    # One function per offered operation.
     operations: Mapping[Operation, MakeExchange]
     errors: ErrorMap
-    # Default origin with path prefix; "" where the tenant must type a base URL.
+    # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
-    # The address that follows from the credential's other values (a region, a workspace), where the
-    # tenant typed none; "" for the default. Raises ValueError, with a message for the form, for
-    # values that make no address.
+    # Derives the base URL from the credential's other values, such as a region, if the tenant entered
+    # none; empty for the default. Raises ValueError with a message for the form.
     base_url_of: Callable[[Mapping[str, str]], str] | None = None
-    # A pasted address -> the base URL in it, and values of other fields that it tells (an API
-    # version); typed values win.
+    # Splits a pasted URL into the base URL and values of other fields, such as an API version. Typed
+    # values take precedence.
     read_base_url: Callable[[str], tuple[str, Mapping[str, str]]] | None = None
-    # What is missing among a credential's values, secret ones included, in words for the form ("one
-    # of these two"); "" for nothing.
+    # Returns a message for the form about missing values, secret ones included; empty if complete.
     complete: Callable[[Mapping[str, str]], str] | None = None
-    model_fields: tuple[Field, ...] = ()  # of one hosted model, besides name and type
-    model_label: Any = ""  # what a model's name is called there, where it is not simply that
-    # None: there is nothing to check without a model (hosting); the model's own check is made when
-    # it is added.
+    model_fields: tuple[Field, ...] = ()  # of a hosted model, besides name and type
+    model_label: Any = ""  # the provider's own term for a model's name
+    # None if only models can be checked, which happens when they are added.
     check: Callable[[Provider, Access], CheckExchange] | None = None
-    # A free check of one hosted model (by its name, for this type), where the provider has one;
-    # else its smallest request is made.
+    # A free check of a hosted model by name and type. Without one, the smallest request is made.
     check_model: Callable[[Provider, Access, str, ModelType], CheckExchange] | None = None
-    # True where the check costs money (a call of one token); the page says so first.
+    # Whether the check costs money (a one-token call); pages warn about it.
     check_is_billed: bool = False
     list_models: Callable[[Provider, Access], ListExchange] | None = None
-    guess_type: Callable[[str], ModelType | None] | None = (
-        None  # for models that no shipped fact knows
-    )
+    # For models without built-in facts.
+    guess_type: Callable[[str], ModelType | None] | None = None
     description: Any = ""
     key_url: str = ""
     docs_url: str = ""
-    order: int = ORDER  # place in lists; those of the same order follow by slug
+    order: int = ORDER  # position in lists; ties are sorted by slug
     local: bool = False  # answers without a network (Demo)
-    allow_unchecked: bool = False  # "save without checking" for self-hosted servers that are down
+    allow_unchecked: bool = False  # allows saving unchecked, for servers that may be down

@@ -1,6 +1,4 @@
-"""Reading a TOML table key by key, so that every mistake is answered with file, key and what is
-allowed.
-"""
+"""TOML tables read key by key; errors name the file, the key and the allowed values."""
 
 from __future__ import annotations
 
@@ -21,13 +19,13 @@ class Table:
     """One table of a provider's file.
 
     Args:
-        slug: The provider, which is the file's name.
+        slug: The provider, which is also the file's name.
         name: The table's path in the file, such as "provider.api_key".
-        values: What was parsed.
-        allowed: The keys that may be there; empty where any name is.
+        values: The parsed table.
+        allowed: The allowed keys; empty to allow any.
 
     Raises:
-        BadFile: From the constructor and every method, for what is missing, unknown or of another type.
+        BadFile: From the constructor and every method, for a missing, unknown or invalid value.
     """
 
     def __init__(self, slug: str, name: str, values: Any, allowed: Collection[str] = ()) -> None:
@@ -44,12 +42,12 @@ class Table:
     def _fail(self, key: str, problem: str) -> NoReturn:
         raise BadFile(self._slug, f"[{self._name}] {key} {problem}.")
 
-    def _value(self, key: str, kind: type, words: str, default: Any) -> Any:
+    def _value(self, key: str, kind: type, description: str, default: Any) -> Any:
         value = self._values.get(key, default)
         if value is None:
             self._fail(key, "is missing")
         if type(value) is not kind:
-            self._fail(key, f"must be {words}")
+            self._fail(key, f"must be {description}")
         return value
 
     def __contains__(self, key: str) -> bool:
@@ -65,31 +63,31 @@ class Table:
         return int(self._value(key, int, "a whole number", default))
 
     def flag(self, key: str) -> bool:
-        """Return true or false; false where the key is missing."""
+        """Return a Boolean; false if the key is missing."""
         return bool(self._value(key, bool, "true or false", False))
 
     def choice(self, key: str, allowed: Collection[str], default: str | None = None) -> str:
-        return self._one_of(key, self.text(key, default), allowed)
+        return self._checked(key, self.text(key, default), allowed)
 
     def choices(self, key: str, allowed: Collection[str]) -> list[str]:
-        """Return a list of names of a closed list; empty where the key is missing."""
+        """Return a list of allowed names; empty if the key is missing."""
         names = self.texts(key)
-        return [self._one_of(key, name, allowed) for name in names]
+        return [self._checked(key, name, allowed) for name in names]
 
-    def _one_of(self, key: str, name: str, allowed: Collection[str]) -> str:
+    def _checked(self, key: str, name: str, allowed: Collection[str]) -> str:
         if name not in allowed:
             self._fail(key, f"holds “{name}”; {_allowed(allowed)[:-1]}")
         return name
 
     def texts(self, key: str) -> list[str]:
-        """Return a list of texts; empty where the key is missing."""
+        """Return a list of texts; empty if the key is missing."""
         names: list[Any] = self._value(key, list, "a list of texts", [])
         if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             self._fail(key, "must be a list of texts, each of them once")
         return names
 
     def path(self, key: str, default: str) -> str:
-        """Return the beginning of a path, such as "/v1", or an empty text."""
+        """Return the start of a path, such as "/v1", or an empty text."""
         value = self.text(key, default)
         if value and not _PATH.fullmatch(value):
             self._fail(key, "must be a path such as “/v1”, or empty")
@@ -102,18 +100,18 @@ class Table:
         return value
 
     def name(self, key: str) -> Any:
-        """Return a name that is the same in all languages, or one as `words` reads it."""
+        """Return a name: one for all languages, or one per language as `words` reads it."""
         return self.words(key) if isinstance(self._values.get(key), dict) else self.text(key)
 
     def words(self, key: str) -> Any:
-        """Return a text for people, from a table with one for each language, as a lazy text."""
+        """Return a lazy text from a table with one text per language."""
         if not isinstance(self._values.get(key), dict):
             self._fail(key, f"must be a table with a text for each of {', '.join(LANGUAGES)}")
         texts = self.table(key, LANGUAGES)
         return localized({language: texts.text(language) for language in LANGUAGES})
 
     def table(self, key: str, allowed: Collection[str] = ()) -> Table:
-        """Return a table inside this one; an empty one where the key is missing."""
+        """Return a table inside this one; an empty one if the key is missing."""
         return Table(self._slug, f"{self._name}.{key}", self._values.get(key, {}), allowed)
 
     def tables(self, key: str, allowed: Collection[str]) -> Iterator[tuple[str, Table]]:

@@ -1,6 +1,4 @@
-"""Reads pasted lines of an environment file, and guesses which provider each value belongs to.
-Nothing is sent, nothing is stored.
-"""
+"""Parsing of pasted .env lines, and recognition of the provider that each value belongs to."""
 
 from __future__ import annotations
 
@@ -17,27 +15,27 @@ from providers.declaration import registry
 from providers.declaration.spec import Field, Provider
 from providers.models import NAME_LENGTH
 
-MOST_LINES = 50  # that hold a value
+MOST_LINES = 50  # with a value
 MOST_CHARACTERS = 64 * 1024
-SHORTEST_KEY = 16  # characters of a value that could be a key
-LONGEST_NAME = 60  # characters of a variable's name that is shown
+SHORTEST_KEY = 16  # characters
+LONGEST_NAME = 60  # characters of a variable name
 _LINE = re.compile(
     r"\s*(?:export\s+|set\s+|-\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\s*(?:=|:\s)\s*(?P<value>.*)\Z"
 )
 
 
 class How(StrEnum):
-    """What told the provider."""
+    """How the provider was recognised."""
 
-    NAME = "name"  # of the variable
-    SHAPE = "shape"  # how the key starts
-    UNKNOWN = "unknown"  # could be a key; nobody can say whose
-    NO_KEY = "no_key"  # nothing of a provider
+    NAME = "name"  # from the variable's name
+    SHAPE = "shape"  # from the key's prefix
+    UNKNOWN = "unknown"  # may be a key, but of an unknown provider
+    NO_KEY = "no_key"  # not a provider's key
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that holds a value. number: counted from 1. name: "" for a key that stands alone."""
+    """A line with a value. number: starts at 1. name: empty for a key without a name."""
 
     number: int
     name: str
@@ -46,44 +44,50 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What may become one credential: the values of one provider that belong together.
+    """Values of one provider that may become a credential.
 
-    provider: its slug, "" where it is not known. values: by field of the provider; by "" where the
-    provider is not known.
+    Args:
+        lines: Line numbers.
+        names: Variable names as shown.
+        how: How the provider was recognised.
+        provider: Its slug; empty if unknown.
+        label: The credential's name.
+        values: By field name; by "" if the provider is unknown.
     """
 
     lines: tuple[int, ...]
     names: tuple[str, ...]
     how: How
     provider: str
-    label: str  # of the credential
+    label: str
     values: dict[str, str] = field(repr=False)
 
 
 def read(text: str) -> list[Line]:
-    """The lines with a value. Raises ServiceError where there is none, or more than MOST_LINES."""
+    """Return the lines with a value.
+
+    Raises:
+        ServiceError: The text is too long, or it has no such line or more than MOST_LINES.
+    """
     if len(text) > MOST_CHARACTERS:
         raise ServiceError(
-            "too_long", _("That is more than 64 KiB of text. Import it in parts."), field="text"
+            "too_long", _("The text is longer than 64 KiB. Import it in parts."), field="text"
         )
-    found = [
-        line
-        for number, row in enumerate(text.lstrip("\ufeff").splitlines(), 1)
-        if (line := _line(number, row)) is not None
-    ]
-    if not found:
+    rows = enumerate(text.lstrip("\ufeff").splitlines(), 1)
+    lines = [line for number, row in rows if (line := _line(number, row)) is not None]
+    if not lines:
         raise ServiceError(
             "nothing_found", _("No line of the form NAME=value was found."), field="text"
         )
-    if len(found) > MOST_LINES:
+    if len(lines) > MOST_LINES:
         message = _(
             "There are %(count)s lines with a value; at most %(most)s are imported at once. "
             "Import them in parts."
         )
         raise ServiceError(
-            "too_many", message % {"count": len(found), "most": MOST_LINES}, field="text"
+            "too_many", message % {"count": len(lines), "most": MOST_LINES}, field="text"
         )
-    return found
+    return lines
 
 
 def _line(number: int, row: str) -> Line | None:
@@ -91,99 +95,94 @@ def _line(number: int, row: str) -> Line | None:
     if not row or row.startswith(("#", ";", "//")):
         return None
     parts = _LINE.match(row)
-    if parts is None or (
-        not parts["value"].strip("=") and not _is_plain_name(parts["name"])
-    ):  # a key may end with "=="
-        alone = _unquoted(row)
-        return Line(number, "", alone) if _may_be_key(alone) else None
+    # A key may end with "==", which looks like a name without a value.
+    if parts is None or (not parts["value"].strip("=") and not _is_plain_name(parts["name"])):
+        key = _unquoted(row)
+        return Line(number, "", key) if _may_be_key(key) else None
     value = _unquoted(parts["value"])
     return Line(number, parts["name"], value) if value else None
 
 
 def _is_plain_name(name: str) -> bool:
-    """Whether a text is surely a variable's name and no key: written large with underscores, or
-    short.
-    """
+    """Return whether a text is certainly a variable name: short, or upper case with underscores."""
     return len(name) < SHORTEST_KEY or bool(
         re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", name) and len(name) <= LONGEST_NAME
     )
 
 
 def shown(name: str) -> str:
-    """A variable's name for a page; dots for what could be a key that stands before an equals sign."""
+    """Return a variable name for pages, or an ellipsis if it may be a key."""
     return name if _is_plain_name(name) else "…"
 
 
 def _unquoted(value: str) -> str:
-    """Without quotes, and without a remark after the value."""
+    """Remove quotes and a comment after the value."""
     value = value.strip()
     if value[:1] in ("'", '"') and value.find(value[0], 1) > 0:
         return value[1 : value.find(value[0], 1)].strip()
-    # A run of blanks is looked at from its beginning only: from each of its places, a long one
-    # would take minutes.
+    # The look-behind matches a run of spaces only at its start; otherwise a long run would take
+    # minutes.
     return re.split(r"(?<!\s)\s+#", value, maxsplit=1)[0].strip().rstrip(",")
 
 
 def _may_be_key(value: str) -> bool:
     return (
         SHORTEST_KEY <= len(value) <= MAX_LENGTH
-        and all("!" <= one <= "~" for one in value)
+        and all("!" <= character <= "~" for character in value)
         and "://" not in value
     )
 
 
 def recognise(lines: Sequence[Line]) -> list[Candidate]:
-    """The credentials that the lines make, in their order. Values of one provider with the same
-    ending of their names go together.
+    """Return the candidates in line order.
+
+    Values of one provider belong together if their variable names have the same suffix.
     """
-    grouped: dict[tuple[str, str], list[tuple[Line, str]]] = {}
+    groups: dict[tuple[str, str], list[tuple[Line, str]]] = {}
     others: list[Candidate] = []
     for line in lines:
-        known = _by_name(line.name)
-        if known is None:
+        match = _by_name(line.name)
+        if match is None:
             others.append(_by_shape(line))
             continue
-        provider, name, ending = known
-        place = (provider.slug, ending)
-        while any(
-            own == name for _line, own in grouped.get(place, ())
-        ):  # the same variable twice: two credentials
-            place = (place[0], f"{place[1]}*")
-        grouped.setdefault(place, []).append((line, name))
-    named = [
-        _grouped(slug, ending.rstrip("*"), members) for (slug, ending), members in grouped.items()
+        provider, name, suffix = match
+        key = (provider.slug, suffix)
+        # The same variable twice means two credentials.
+        while any(field == name for _line, field in groups.get(key, ())):
+            key = (key[0], f"{key[1]}*")
+        groups.setdefault(key, []).append((line, name))
+    grouped = [
+        _grouped(slug, suffix.rstrip("*"), members) for (slug, suffix), members in groups.items()
     ]
-    return sorted([*named, *others], key=lambda one: one.lines)
+    return sorted([*grouped, *others], key=lambda candidate: candidate.lines)
 
 
 def _by_name(variable: str) -> tuple[Provider, str, str] | None:
-    """Provider, field and ending of a variable's name, such as "BACKUP" in OPENAI_API_KEY_BACKUP."""
-    wanted = variable.upper().replace("-", "_").replace(".", "_")
+    """Return the provider, the field and the name's suffix ("BACKUP" in OPENAI_API_KEY_BACKUP)."""
+    name = variable.upper().replace("-", "_").replace(".", "_")
     best: tuple[int, Provider, str, str] | None = None
-    for provider, one, known in _variables(registry.offered()):
-        if (wanted == known or wanted.startswith(f"{known}_")) and (
-            best is None or len(known) > best[0]
-        ):
-            best = (len(known), provider, one.name, wanted[len(known) + 1 :])
+    for provider, declared, env in _variables(registry.offered()):
+        if (name == env or name.startswith(f"{env}_")) and (best is None or len(env) > best[0]):
+            best = (len(env), provider, declared.name, name[len(env) + 1 :])
     return best[1:] if best is not None else None
 
 
 def _variables(providers: Iterable[Provider]) -> list[tuple[Provider, Field, str]]:
     return [
-        (provider, one, known)
+        (provider, declared, env)
         for provider in providers
-        for one in provider.credential_fields
-        for known in one.env
+        for declared in provider.credential_fields
+        for env in declared.env
     ]
 
 
-def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candidate:
+def _grouped(slug: str, suffix: str, members: list[tuple[Line, str]]) -> Candidate:
     if any(shown(line.name) != line.name for line, _name in members):
-        ending = ""  # what could be a key is shown nowhere, and kept nowhere but sealed
-    label = ending.replace("_", " ").strip().capitalize()[:NAME_LENGTH] or _("Imported")
+        suffix = ""  # it may be a key, which must not be shown or stored unsealed
+    label = suffix.replace("_", " ").strip().capitalize()[:NAME_LENGTH] or _("Imported")
     if label.isdecimal() and label.isascii():
         label = _("Key %(number)d") % {"number": int(label)}
-    declared = {one.name: one for one in registry.get(slug).credential_fields}
+    declared = {field.name: field for field in registry.get(slug).credential_fields}
     has_key = any(declared[name].secret for _line, name in members)
     return Candidate(
         lines=tuple(line.number for line, _name in members),
@@ -196,46 +195,41 @@ def _grouped(slug: str, ending: str, members: list[tuple[Line, str]]) -> Candida
 
 
 def _by_shape(line: Line) -> Candidate:
-    """A key that only one provider's keys start like; of two prefixes that fit, the longer one
-    counts.
-    """
-    names = (shown(line.name),) if line.name else ()
-    fitting = sorted(
-        (
-            (len(one.prefix), provider.slug, one.name)
-            for provider in registry.offered()
-            for one in provider.credential_fields
-            if _fits(one, line)
-        ),
-        reverse=True,
-    )
-    longest = [one for one in fitting if one[0] == fitting[0][0]]
-    if len(longest) == 1:
-        return Candidate(
-            (line.number,),
-            names,
-            How.SHAPE,
-            longest[0][1],
-            _("Imported"),
-            {longest[0][2]: line.value},
-        )
-    if fitting or (_may_be_key(line.value) and _sounds_like_a_key(line)):
-        return Candidate((line.number,), names, How.UNKNOWN, "", _("Imported"), {"": line.value})
-    return Candidate((line.number,), names, How.NO_KEY, "", "", {})
+    """Recognise a key by its prefix if only one provider has the longest matching prefix."""
+    number, names = (line.number,), (shown(line.name),) if line.name else ()
+    matches = [
+        (len(declared.prefix), provider.slug, declared.name)
+        for provider in registry.offered()
+        for declared in provider.credential_fields
+        if _has_prefix(declared, line)
+    ]
+    longest = max((length for length, _slug, _name in matches), default=0)
+    best = [(slug, name) for length, slug, name in matches if length == longest]
+    if len(best) == 1:
+        slug, name = best[0]
+        return Candidate(number, names, How.SHAPE, slug, _("Imported"), {name: line.value})
+    if best or (_may_be_key(line.value) and _is_named_like_key(line)):
+        return Candidate(number, names, How.UNKNOWN, "", _("Imported"), {"": line.value})
+    return Candidate(number, names, How.NO_KEY, "", "", {})
 
 
-def _fits(one: Field, line: Line) -> bool:
+def _has_prefix(declared: Field, line: Line) -> bool:
     return bool(
-        one.secret and one.prefix and line.value.startswith(one.prefix) and _may_be_key(line.value)
+        declared.secret
+        and declared.prefix
+        and line.value.startswith(declared.prefix)
+        and _may_be_key(line.value)
     )
 
 
-def _sounds_like_a_key(line: Line) -> bool:
-    """A name that says so, or a text of letters and digits as nobody writes by hand. Passwords of
-    other things are not asked about.
+def _is_named_like_key(line: Line) -> bool:
+    """Return whether a value is named like an API key, or has no name.
+
+    Names of other services' secrets, such as a database password, do not count.
     """
     if re.search(
-        r"(?i)(?:database|postgres|mysql|redis|django|flask|jwt|session|smtp|mail|aws|gcp|stripe|github|gitlab|sentry)",
+        r"(?i)(?:database|postgres|mysql|redis|django|flask|jwt|session|smtp|mail|aws|gcp|stripe"
+        r"|github|gitlab|sentry)",
         line.name,
     ):
         return False
@@ -243,7 +237,7 @@ def _sounds_like_a_key(line: Line) -> bool:
 
 
 def key_field(provider: Provider) -> Field | None:
-    """The field that a single key belongs to; None where one key alone is not enough to say."""
-    secrets = [one for one in provider.credential_fields if one.secret]
-    needed = [one for one in secrets if one.required] or secrets[:1]
-    return needed[0] if len(needed) == 1 else None
+    """Return the field for a single key; None if one key is not enough."""
+    secrets = [field for field in provider.credential_fields if field.secret]
+    required = [field for field in secrets if field.required] or secrets[:1]
+    return required[0] if len(required) == 1 else None

@@ -1,13 +1,12 @@
-"""Import of many keys: a preview that is kept sealed between two requests, then one check after the
-other, within a deadline.
-"""
+"""Import of many keys: a preview, sealed between two requests, then one check after the other."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 from uuid import UUID
 
@@ -24,15 +23,16 @@ from tenants.audit.trail import Actor
 from tenants.crypto import keys
 from tenants.models import Tenant
 
-DEADLINE = 60.0  # seconds for all checks of one request; what was not reached is offered again
-KEPT_FOR = 15 * 60  # seconds that a preview can be acted on
+DEADLINE = 60.0  # seconds for all checks of a request; the rest can be retried
+KEPT_FOR = 15 * 60  # seconds that a preview is valid
 _PURPOSE, _NAME = "import", "import"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the preview: everything but the secrets. stored_as: the credential that seems to
-    hold the same key.
+    """A row of the preview, without secrets.
+
+    stored_as: a credential that seems to have the same key.
     """
 
     number: int
@@ -51,15 +51,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Rows to show, and the sealed values of them: a token that only this workspace's key opens."""
+    """The rows to show, and a token with their values, sealed for this workspace."""
 
     rows: tuple[Row, ...]
-    token: str = field(repr=False)
+    token: str = dataclass_field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a person decided of a row: the provider and the credential's name."""
+    """A row chosen to be saved, with its provider and the credential's name."""
 
     number: int
     provider: str
@@ -68,7 +68,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a row. is_saved None: it was not reached in time."""
+    """The result of a chosen row. is_saved: None if there was no time for it."""
 
     number: int
     provider: str
@@ -80,56 +80,65 @@ class Result:
 
 
 def preview(*, tenant: Tenant, text: str, nonce: str) -> Preview:
-    """What pasted lines would add. nonce: names the preview; the token opens with it only. Raises
-    ServiceError.
+    """Return the credentials that pasted lines would add.
+
+    Args:
+        tenant: The tenant.
+        text: The pasted lines.
+        nonce: Identifies the preview; its token only opens with it.
+
+    Raises:
+        ServiceError: No line has a provider's key.
     """
     candidates = env_file.recognise(env_file.read(text))
     credentials = list(queries.credentials(tenant_id=tenant.pk))
-    stored = {(one.provider, one.mask): one.name for one in credentials if one.mask}
-    taken = {(one.provider, one.name) for one in credentials}
-    rows = tuple(_row(number, one, stored, taken) for number, one in enumerate(candidates))
+    stored = {(row.provider, row.mask): row.name for row in credentials if row.mask}
+    taken = {(row.provider, row.name) for row in credentials}
+    rows = tuple(
+        _row(number, candidate, stored, taken) for number, candidate in enumerate(candidates)
+    )
     secret = {
-        str(row.number): one.values
-        for row, one in zip(rows, candidates, strict=True)
+        str(row.number): candidate.values
+        for row, candidate in zip(rows, candidates, strict=True)
         if row.can_be_saved
     }
     if not secret:
         raise ServiceError(
-            "nothing_found", _("None of the lines holds a key of a provider."), field="text"
+            "nothing_found", _("None of the lines contains a provider's key."), field="text"
         )
     return Preview(rows, keys.seal(**_context(tenant.pk, nonce), text=json.dumps(secret)))
 
 
 def _row(
-    number: int, one: Candidate, stored: Mapping[tuple[str, str], str], taken: set[tuple[str, str]]
+    number: int,
+    candidate: Candidate,
+    stored: Mapping[tuple[str, str], str],
+    taken: set[tuple[str, str]],
 ) -> Row:
-    """taken: the names that are in use, by provider; the row's own is added."""
-    label = _free(one.label, one.provider, taken)
-    taken.add((one.provider, label))
-    secret = _secret_of(one)
+    """Build a row and add its name to `taken`, the pairs of provider and name in use."""
+    provider = candidate.provider
+    label = _free_label(candidate.label, provider, taken)
+    taken.add((provider, label))
+    secret = _secret_of(candidate)
     mask = keys.mask(secret) if secret else ""
-    # A mask without any letter of the key says nothing of it.
-    same = stored.get((one.provider, mask), "") if mask != keys.mask("") else ""
-    return Row(number, one.lines, one.names, one.how, one.provider, label, mask, same)
+    # A mask without any character of the key does not identify it.
+    stored_as = stored.get((provider, mask), "") if mask != keys.mask("") else ""
+    return Row(
+        number, candidate.lines, candidate.names, candidate.how, provider, label, mask, stored_as
+    )
 
 
-def _free(label: str, provider: str, taken: set[tuple[str, str]]) -> str:
+def _free_label(label: str, provider: str, taken: set[tuple[str, str]]) -> str:
     names = [label, *(f"{label} {number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if (provider, name) not in taken)
 
 
-def _secret_of(one: Candidate) -> str:
-    if not one.provider:
-        return one.values.get("", "")
-    declared = registry.get(one.provider).credential_fields
-    return next(
-        (
-            one.values[field.name]
-            for field in declared
-            if field.secret and one.values.get(field.name)
-        ),
-        "",
-    )
+def _secret_of(candidate: Candidate) -> str:
+    if not candidate.provider:
+        return candidate.values.get("", "")
+    fields = registry.get(candidate.provider).credential_fields
+    secrets = (candidate.values.get(field.name) for field in fields if field.secret)
+    return next((secret for secret in secrets if secret), "")
 
 
 def save(
@@ -141,11 +150,21 @@ def save(
     chosen: Sequence[Chosen],
     deadline: float = DEADLINE,
 ) -> tuple[list[Result], str]:
-    """Check and store what was chosen, one after the other; failing is an answer. Returns the
-    results, and a token with the values of what was not stored, to try it again.
+    """Check and store the chosen rows one by one; a failed check is a result, not an error.
 
-    deadline: seconds; a check that has begun is finished. Raises CredentialUnreadable where the
-    token does not open.
+    Args:
+        tenant: The tenant.
+        actor: Who imports the keys.
+        token: The preview's token.
+        nonce: The preview's nonce.
+        chosen: The rows to save.
+        deadline: Seconds after which no further check is started.
+
+    Returns:
+        The results, and a token with the values that were not stored, to try again.
+
+    Raises:
+        CredentialUnreadable: The token cannot be opened.
     """
     opened: dict[str, dict[str, str]] = json.loads(
         keys.open_sealed(
@@ -157,76 +176,65 @@ def save(
     )
     ends = time.monotonic() + deadline
     results = []
-    for one in chosen:
-        values = opened.get(str(one.number))
+    for row in chosen:
+        values = opened.get(str(row.number))
         if values is None:
             continue
-        result = (
-            _save_one(tenant, actor, one, values)
-            if time.monotonic() < ends
-            else Result(one.number, one.provider, one.name, None)
-        )
+        if time.monotonic() < ends:
+            result = _save_row(tenant, actor, row, values)
+        else:
+            result = Result(row.number, row.provider, row.name, None)
         results.append(result)
         if result.is_saved:
-            del opened[str(one.number)]
+            del opened[str(row.number)]
     left = keys.seal(**_context(tenant.pk, nonce), text=json.dumps(opened)) if opened else ""
     return results, left
 
 
-def _save_one(tenant: Tenant, actor: Actor, one: Chosen, values: dict[str, str]) -> Result:
+def _save_row(tenant: Tenant, actor: Actor, row: Chosen, values: dict[str, str]) -> Result:
     try:
-        stored = services.add_credential(
+        credential = services.add_credential(
             tenant=tenant,
             actor=actor,
-            provider=one.provider,
-            name=one.name,
-            values=_values_for(one.provider, values),
+            provider=row.provider,
+            name=row.name,
+            values=_values_for(row.provider, values),
         )
-    except ServiceError as refused:
-        sent = getattr(refused, "what_we_sent", None)
+    except ServiceError as error:
         return Result(
-            one.number,
-            one.provider,
-            one.name,
+            row.number,
+            row.provider,
+            row.name,
             False,
-            str(refused.message),
-            getattr(refused, "hint", ""),
-            str(sent or ""),
+            str(error.message),
+            getattr(error, "hint", ""),
+            str(getattr(error, "what_we_sent", None) or ""),
         )
-    if stored.state == CredentialState.NO_FUNDS:
-        return Result(
-            one.number,
-            one.provider,
-            one.name,
-            True,
-            _("Saved, but the account has no credit. Calls fail until it is topped up."),
-        )
-    if stored.state == CredentialState.UNCHECKED:
-        return Result(
-            one.number,
-            one.provider,
-            one.name,
-            True,
-            _("Saved. It is checked with the first model that is added."),
-        )
-    return Result(one.number, one.provider, one.name, True, _("Checked and saved."))
+    message = _saved_message(CredentialState(credential.state))
+    return Result(row.number, row.provider, row.name, True, message)
+
+
+def _saved_message(state: CredentialState) -> str:
+    if state is CredentialState.NO_FUNDS:
+        return _("Saved, but the account has no credit. Calls fail until it is topped up.")
+    if state is CredentialState.UNCHECKED:
+        return _("Saved. It will be checked when you add the first model.")
+    return _("Checked and saved.")
 
 
 def _values_for(slug: str, values: dict[str, str]) -> dict[str, str]:
-    """The values by the provider's fields: a key whose provider was chosen by hand belongs to the
-    provider's key field.
-    """
+    """Assign a key whose provider was chosen by hand to the provider's key field."""
     if "" not in values:
         return values
-    wanted = next((provider for provider in registry.offered() if provider.slug == slug), None)
-    place = env_file.key_field(wanted) if wanted is not None else None
-    if place is None:
+    provider = next((provider for provider in registry.offered() if provider.slug == slug), None)
+    field = env_file.key_field(provider) if provider is not None else None
+    if field is None:
         raise ServiceError(
             "invalid_value",
-            _("Choose a provider that a single key is enough for."),
+            _("Choose a provider that needs only one key."),
             field="provider",
         )
-    return {place.name: values[""]}
+    return {field.name: values[""]}
 
 
 def _context(tenant_id: UUID, nonce: str) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""The page that imports many keys at once. Between its steps the keys are kept sealed in the
-session; a page never holds them.
-"""
+"""The page that imports many keys. Between its steps, the keys are sealed in the session."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -30,13 +29,13 @@ from tenants.auth.request import WorkspaceRequest
 
 @page(Action.MANAGE_PROVIDERS)
 def credential_import(request: WorkspaceRequest) -> HttpResponse:
-    """Paste, look, check and save: three states of one address."""
-    kept = _kept(request)
+    """Paste the lines, choose rows from the preview, then check and save them."""
+    preview = _stored_preview(request)
     if request.method == "POST" and request.POST.get("do") == "discard":
         _forget(request)
         return redirect(request.path)
     if request.method == "POST" and request.POST.get("do") == "save":
-        return _save(request, kept)
+        return _save(request, preview)
     form = (
         PasteForm(request.POST or None, request.FILES or None)
         if request.method == "POST"
@@ -44,11 +43,13 @@ def credential_import(request: WorkspaceRequest) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid() and _read(request, form):
         return redirect(request.path)
-    return _shown(request, form, kept if request.method != "POST" else None)
+    return _render(request, form, preview if request.method != "POST" else None)
 
 
-def _shown(request: WorkspaceRequest, form: PasteForm, kept: dict[str, Any] | None) -> HttpResponse:
-    rows = [_for_page(row) for row in kept["rows"]] if kept else []
+def _render(
+    request: WorkspaceRequest, form: PasteForm, preview: dict[str, Any] | None
+) -> HttpResponse:
+    rows = [_for_page(row) for row in preview["rows"]] if preview else []
     open_rows = [row for row in rows if row["can_be_saved"] and row["state"] != "saved"]
     context = {
         "rows": rows,
@@ -64,7 +65,9 @@ def _shown(request: WorkspaceRequest, form: PasteForm, kept: dict[str, Any] | No
 
 
 def _for_page(row: dict[str, Any]) -> dict[str, Any]:
-    provider = next((one for one in registry.all_providers() if one.slug == row["provider"]), None)
+    provider = next(
+        (entry for entry in registry.all_providers() if entry.slug == row["provider"]), None
+    )
     can_be_saved = row["how"] != How.NO_KEY
     chosen = (
         can_be_saved
@@ -81,18 +84,15 @@ def _for_page(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# -------------------------------------------------------------------------------------------- steps
-
-
 def _read(request: WorkspaceRequest, form: PasteForm) -> bool:
     nonce = secrets.token_urlsafe(12)
-    found = attempt(
+    preview = attempt(
         form,
         lambda: services.preview(
             tenant=request.tenant, text=form.cleaned_data["lines"], nonce=nonce
         ),
     )
-    if found is None:
+    if preview is None:
         return False
     rows = [
         {
@@ -104,66 +104,64 @@ def _read(request: WorkspaceRequest, form: PasteForm) -> bool:
             "sent": "",
             "was_left": False,
         }
-        for row in found.rows
+        for row in preview.rows
     ]
     request.session[_key(request)] = {
         "nonce": nonce,
-        "token": found.token,
+        "token": preview.token,
         "rows": rows,
         "until": time.time() + services.KEPT_FOR,
     }
     return True
 
 
-def _save(request: WorkspaceRequest, kept: dict[str, Any] | None) -> HttpResponse:
-    if kept is None or not kept["token"]:
-        messages.warning(request, _("The pasted keys are no longer kept. Paste them again."))
+def _save(request: WorkspaceRequest, preview: dict[str, Any] | None) -> HttpResponse:
+    if preview is None or not preview["token"]:
+        messages.warning(request, _("The pasted keys have expired. Paste them again."))
         return redirect(request.path)
-    chosen = _chosen(request, kept["rows"])
+    chosen = _chosen(request, preview["rows"])
     if not chosen:
         messages.warning(request, _("Choose the keys to save, and a provider for each."))
         return redirect(request.path)
-    done: list[tuple[list[Result], str]] = []
-    call = lambda: done.append(  # noqa: E731
+    saved: list[tuple[list[Result], str]] = []
+    call = lambda: saved.append(  # noqa: E731
         services.save(
             tenant=request.tenant,
             actor=actor_of(request),
-            token=kept["token"],
-            nonce=kept["nonce"],
+            token=preview["token"],
+            nonce=preview["nonce"],
             chosen=chosen,
         )
     )
     if not act(request, call):
         _forget(request)
         return redirect(request.path)
-    results, token = done[0]
-    _note(kept, results, {one.number for one in chosen})
-    request.session[_key(request)] = {**kept, "token": token}
-    _tell(request, results)
+    results, token = saved[0]
+    _store_results(preview, results, {row.number for row in chosen})
+    request.session[_key(request)] = {**preview, "token": token}
+    _show_messages(request, results)
     return redirect(request.path)
 
 
-def _note(kept: dict[str, Any], results: list[Result], chosen: set[int]) -> None:
-    """Keep what came of each row; one that was not ticked is not ticked again by us."""
-    rows = {row["number"]: row for row in kept["rows"]}
-    for row in kept["rows"]:
+def _store_results(preview: dict[str, Any], results: list[Result], chosen: set[int]) -> None:
+    """Store each row's result, and which rows were not chosen, so that they stay unselected."""
+    rows = {row["number"]: row for row in preview["rows"]}
+    for row in preview["rows"]:
         row["was_left"] = row["number"] not in chosen
-    for one in results:
-        state = {True: "saved", False: "failed", None: "waiting"}[one.is_saved]
-        told = {
-            "message": one.message,
-            "hint": one.hint,
-            "sent": one.sent,
-            "provider": one.provider,
-            "label": one.name,
-        }
-        rows[one.number].update(told, state=state)
+    for result in results:
+        rows[result.number].update(
+            message=result.message,
+            hint=result.hint,
+            sent=result.sent,
+            provider=result.provider,
+            label=result.name,
+            state={True: "saved", False: "failed", None: "waiting"}[result.is_saved],
+        )
 
 
-def _tell(request: WorkspaceRequest, results: list[Result]) -> None:
-    saved = sum(1 for one in results if one.is_saved)
-    failed = sum(1 for one in results if one.is_saved is False)
-    waiting = sum(1 for one in results if one.is_saved is None)
+def _show_messages(request: WorkspaceRequest, results: list[Result]) -> None:
+    counts = Counter(result.is_saved for result in results)
+    saved, failed, waiting = counts[True], counts[False], counts[None]
     if failed:
         text = ngettext(
             "%(n)d key was not saved: its line says why.",
@@ -172,50 +170,43 @@ def _tell(request: WorkspaceRequest, results: list[Result]) -> None:
         )
         messages.error(request, text % {"n": failed})
     if saved:
-        messages.success(
-            request, ngettext("%(n)d key saved.", "%(n)d keys saved.", saved) % {"n": saved}
-        )
+        text = ngettext("%(n)d key saved.", "%(n)d keys saved.", saved)
+        messages.success(request, text % {"n": saved})
     if waiting:
         text = ngettext(
-            "%(n)d key was not reached in time.", "%(n)d keys were not reached in time.", waiting
-        ) % {"n": waiting}
-        go_on = _("Check and save again to go on.")
-        messages.warning(request, f"{text} {go_on}")
+            "%(n)d key was not checked in time.", "%(n)d keys were not checked in time.", waiting
+        )
+        next_step = _("Check and save again to continue.")
+        messages.warning(request, f"{text % {'n': waiting}} {next_step}")
 
 
 def _chosen(request: WorkspaceRequest, rows: list[dict[str, Any]]) -> list[Chosen]:
-    known = {slug for slug, _label in provider_choices()}
-    found = []
+    slugs = {slug for slug, _label in provider_choices()}
+    chosen = []
     for row in rows:
         number = row["number"]
-        if (
-            row["state"] == "saved"
-            or row["how"] == How.NO_KEY
-            or f"take-{number}" not in request.POST
-        ):
+        is_open = row["state"] != "saved" and row["how"] != How.NO_KEY
+        if not is_open or f"take-{number}" not in request.POST:
             continue
         typed = request.POST.get(f"provider-{number}", "")
-        provider = typed if row["how"] == How.UNKNOWN and typed in known else row["provider"]
+        provider = typed if row["how"] == How.UNKNOWN and typed in slugs else row["provider"]
         name = request.POST.get(f"name-{number}", "").strip()[:NAME_LENGTH] or row["label"]
         if provider:
-            found.append(Chosen(number, provider, name))
-    return found
-
-
-# ------------------------------------------------------------------------------------- what is kept
+            chosen.append(Chosen(number, provider, name))
+    return chosen
 
 
 def _key(request: WorkspaceRequest) -> str:
     return f"import:{request.tenant.pk}"
 
 
-def _kept(request: WorkspaceRequest) -> dict[str, Any] | None:
-    """The preview of this person in this workspace, while it may be acted on."""
-    kept: dict[str, Any] | None = request.session.get(_key(request))
-    if kept is not None and kept["until"] < time.time():
+def _stored_preview(request: WorkspaceRequest) -> dict[str, Any] | None:
+    """Return this person's valid preview in this workspace."""
+    preview: dict[str, Any] | None = request.session.get(_key(request))
+    if preview is not None and preview["until"] < time.time():
         _forget(request)
         return None
-    return kept
+    return preview
 
 
 def _forget(request: WorkspaceRequest) -> None:

@@ -1,4 +1,4 @@
-"""Sound files: which ones are recognised, and the smallest one."""
+"""Audio files: recognised formats, and a short sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from providers.declaration.spec import Upload
 
 
 def is_audio(data: bytes) -> bool:
-    """By the first bytes, whatever the name and the media type say."""
+    """Return whether the first bytes are those of an audio file."""
     if data[:4] in (b"RIFF", b"RF64"):
         return data[8:12] == b"WAVE"
     if data[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3") or data[:3] == b"ID3":
@@ -20,7 +20,7 @@ def is_audio(data: bytes) -> bool:
 
 
 def silence() -> Upload:
-    """A WAV file of one second of silence: 16 kHz, 16 bits, one channel."""
+    """Return a WAV file with one second of silence: 16 kHz, 16 bits, one channel."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)

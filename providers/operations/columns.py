@@ -1,4 +1,4 @@
-"""The columns of the tables of operations and model types, and the checks that none is empty."""
+"""Columns of the tables of operations and model types, with checks for missing ones."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ class IncompleteTable(RuntimeError):
 
 
 class Row:
-    """Base of rows without defaults: leaving a column out names the row and the column."""
+    """Base of rows without defaults; an error names the row and its missing columns."""
 
     __slots__ = ()
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # each row is a dataclass
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # every row is a dataclass
 
     def __new__(cls, **columns: Any) -> Self:
-        """Raises IncompleteTable."""
+        """Check the columns.
+
+        Raises:
+            IncompleteTable: A column is missing.
+        """
         names = [column.name for column in fields(cls)]
         missing = [name for name in names if name not in columns]
         if missing:
@@ -37,10 +41,12 @@ def complete(table: str, keys: Iterable[K], rows: Mapping[K, V]) -> Mapping[K, V
     """Return the rows in the order of the keys.
 
     Args:
-        table: the module that holds the table, for the message.
+        table: The table's module and name, for the message.
+        keys: All keys that need a row.
+        rows: By key.
 
     Raises:
-        IncompleteTable: if a key has no row.
+        IncompleteTable: A key has no row.
     """
     keys = list(keys)
     missing = [str(key) for key in keys if key not in rows]
@@ -52,14 +58,14 @@ def complete(table: str, keys: Iterable[K], rows: Mapping[K, V]) -> Mapping[K, V
 class Stream(Enum):
     """How a client asks for a stream, and how the stream ends."""
 
-    NONE = "always answered whole"
+    NONE = "never streamed"
     CHUNKS = "stream: true; chunks, then [DONE]"
-    EVENTS = "stream: true; the last event says that it is the last"
-    SPEECH_EVENTS = "stream_format: sse; the last event says that it is the last"
+    EVENTS = "stream: true; the last event is marked as the last"
+    SPEECH_EVENTS = "stream_format: sse; the last event is marked as the last"
 
 
 class Unit(Enum):
-    """What the size of a request is counted in."""
+    """The unit of a request's size."""
 
     TOKENS = "tokens"
     CHARACTERS = "characters"
@@ -67,7 +73,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How usage is estimated where the provider reports none: by the texts in these fields."""
+    """How usage is estimated if the provider reports none: from the texts in these fields."""
 
     unit: Unit
     fields: tuple[str, ...]
@@ -77,9 +83,13 @@ class Size:
 class FileField:
     """The file of an operation that is called with a form.
 
-    name: of the form's field. formats: for messages. accepts: whether a file begins as one of them.
-    numbers: the form's other fields that are numbers. smallest: a file to check a model with.
-    example: a file's name.
+    Args:
+        name: The form field's name.
+        formats: File formats, for messages.
+        accepts: Returns whether a file's first bytes have one of the formats.
+        numbers: The form's numeric fields.
+        smallest: Returns a file to check a model with.
+        example: A file name.
     """
 
     name: str
@@ -92,14 +102,19 @@ class FileField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationSpec(Row):
-    """One operation.
+    """An operation.
 
-    model_type: of the models that are asked. label: for people; lazy. stream: how it is streamed.
-    file: the file that comes with it; None for a JSON body. saved_as: name for the file that the
-    answer is; "" for JSON. check: raises InvalidBody for a body that no provider could understand.
-    size: None if usage cannot be estimated. only_feature: a model with this feature has no other
-    operation; "" if there is no such feature. probe: the smallest body that shows that a model
-    works. example: a body to copy from a page, texts may be lazy; None if pages do not show it.
+    Args:
+        model_type: The type of its models.
+        label: Lazy text for pages.
+        stream: How it is streamed.
+        file: The uploaded file; None for a JSON body.
+        saved_as: File name of the answer; empty for JSON.
+        check: Raises InvalidBody for a body that no provider could understand.
+        size: None if usage cannot be estimated.
+        only_feature: Models with this feature have no other operation; empty if there is none.
+        probe: The smallest body that proves a model works.
+        example: A body to show on pages, with lazy texts; None to show none.
     """
 
     operation: Operation
@@ -116,17 +131,20 @@ class OperationSpec(Row):
 
     @property
     def is_json(self) -> bool:
-        """Whether both request and answer are JSON."""
+        """Whether the request and the answer are JSON."""
         return self.file is None and not self.saved_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTypeSpec(Row):
-    """One type of models.
+    """A type of models.
 
-    label: for people; lazy. prices: the amounts that are billed, fields of models_catalog's Price.
-    facts: fields of a model's facts that only this type has. playground: name of the URL of the
-    page that takes `?model=`; "" if there is none.
+    Args:
+        model_type: The type.
+        label: Lazy text for pages.
+        prices: The billed amounts, which are fields of models_catalog's Price.
+        facts: The fields of a model's facts that only this type has.
+        playground: URL name of the page that takes `?model=`; empty if there is none.
     """
 
     model_type: ModelType

@@ -1,4 +1,4 @@
-"""Checks of request bodies: only what no provider could understand is refused."""
+"""Checks of request bodies. They refuse only what no provider could understand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Body = Mapping[str, Any]
 
 
 class InvalidBody(ValueError):
-    """A body that cannot be sent; param is the field to blame."""
+    """A body that cannot be sent; param names the invalid field."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -80,11 +80,15 @@ def check_rerank(body: Body) -> None:
 
 
 def check_upload(body: Body) -> None:
-    """The file itself is checked when the form is read."""
+    """Accept everything: the file is checked when the form is read."""
 
 
 def flag(body: Body, name: str) -> bool:
-    """The value of a field that is true, false or left out. Raises InvalidBody."""
+    """Return a Boolean field; false if it is omitted.
+
+    Raises:
+        InvalidBody: The value is not a Boolean.
+    """
     value = body.get(name)
     if value is None:
         return False

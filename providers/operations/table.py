@@ -1,4 +1,4 @@
-"""The tables of operations and model types: where an endpoint of /v1 is added."""
+"""The tables of operations and model types. Each /v1 endpoint has a row here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _by_model_type(*rows: ModelTypeSpec) -> Mapping[ModelType, ModelTypeSpec]:
     return complete(f"{__name__}.MODEL_TYPES", ModelType, {row.model_type: row for row in rows})
 
 
-# Of a type's operations the first is the one that every model of the type has, and that is checked.
+# All models of a type have the first of its operations, which is also used for checks.
 OPERATIONS: Final[Mapping[Operation, OperationSpec]] = _by_operation(
     OperationSpec(
         operation=Operation.CHAT,
@@ -59,7 +59,7 @@ OPERATIONS: Final[Mapping[Operation, OperationSpec]] = _by_operation(
     OperationSpec(
         operation=Operation.COMPLETION,
         model_type=ModelType.REASONING,
-        label=_("Completing texts"),
+        label=_("Text completion"),
         stream=Stream.CHUNKS,
         file=None,
         saved_as="",
@@ -98,7 +98,7 @@ OPERATIONS: Final[Mapping[Operation, OperationSpec]] = _by_operation(
     OperationSpec(
         operation=Operation.TRANSLATION,
         model_type=ModelType.SPEECH_TO_TEXT,
-        label=_("Translating speech"),
+        label=_("Speech translation"),
         stream=Stream.EVENTS,
         file=_RECORDING,
         saved_as="",
@@ -182,7 +182,7 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
         label=pgettext_lazy("model type", "Text to speech"),
         prices=("per_million_characters", "input", "output"),
         facts=frozenset(),
-        playground="",  # the page of speech takes ?model= for the model that listens
+        playground="",  # the speech page's ?model= selects the speech-to-text model
     ),
     ModelTypeSpec(
         model_type=ModelType.MODERATION,
@@ -192,17 +192,17 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
         playground="",
     ),
 )
-# Models with one of these features have that operation only, and none that pages show.
+# Models with one of these features have only that operation, which pages do not show.
 ONLY_FEATURES: Final = frozenset(row.only_feature for row in OPERATIONS.values()) - {""}
 
 
 def operation_of(model_type: ModelType, features: Collection[str] = ()) -> OperationSpec:
-    """The operation that a model of this type with these features surely has."""
+    """Return an operation that every model with this type and these features has."""
     rows = [row for row in OPERATIONS.values() if row.model_type is model_type]
     return next((row for row in rows if row.only_feature in features), rows[0])
 
 
 def facts_of_other_types(model_type: ModelType | None) -> frozenset[str]:
-    """Names of facts that only models of other types have."""
+    """Return the names of facts that only other model types have."""
     others = [row for row in MODEL_TYPES.values() if row.model_type is not model_type]
     return frozenset(name for row in others for name in row.facts)

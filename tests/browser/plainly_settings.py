@@ -100,7 +100,7 @@ REFUSALS: dict[str, tuple[str, str, str]] = {
     "not allowed": ("status:403", "sk-", "does not allow what was asked"),
     "wrong address": ("status:404", "sk-", "answered 404."),
     "a web page": ("html", "sk-", "does not answer as an API."),
-    "limited": ("status:429", "sk-", "is limiting requests just now"),
+    "limited": ("status:429", "sk-", "is currently limiting requests"),
     "out of order": ("status:503", "sk-", "could not check this key (503"),
     "no connection": ("close", "sk-", "Nothing was saved."),
 }

@@ -101,7 +101,7 @@ OUTCOMES = [
     (
         no_connection("tls"),
         Failure.UNREACHABLE,
-        "No trusted TLS connection to api.openai.com could be made.",
+        "This server could not establish a trusted TLS connection to api.openai.com.",
     ),
     (
         reply(404, b"<html>nothing here</html>", {"content-type": "text/html"}),
@@ -112,12 +112,12 @@ OUTCOMES = [
     (
         openai_error(403, "unsupported_country_region_territory"),
         Failure.PERMISSION,
-        "OpenAI knows this key, but does not allow what was asked",
+        "OpenAI recognised this key but denied the request",
     ),
     (
         openai_error(429, "rate_limit_exceeded", kind="requests"),
         Failure.RATE_LIMIT,
-        "OpenAI is limiting requests just now",
+        "OpenAI is currently limiting requests",
     ),
     (
         openai_error(500, "server_error", kind="server_error"),
@@ -322,7 +322,7 @@ def test_a_refused_address_says_what_to_allow(
     with pytest.raises(ServiceError) as refused:
         add(tenant, provider="openai_compatible", values={"base_url": address})
     assert words in str(refused.value.message)
-    assert str(refused.value.message).startswith("Begin the base URL with https://") is (
+    assert str(refused.value.message).startswith("Start the base URL with https://") is (
         "://" not in address
     )
     assert answers.calls == []
