@@ -1,6 +1,4 @@
-"""Credentials in the operators' site: masks only. Operators check and deactivate; they never see,
-add or edit a key.
-"""
+"""Credentials in the operators' site, with masks only: operators check and deactivate them."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ TROUBLE = (
 )
 
 
-# What the figure on the first page counts: active credentials whose calls fail.
+# The same credentials that the dashboard counts: active ones whose calls fail.
 TroubleFilter = condition_filter(
     "calls", gettext_lazy("calls"), {"fail": (gettext_lazy("Fail"), lambda: in_trouble())}
 )
@@ -50,7 +48,7 @@ def in_trouble() -> Q:
 
 
 def provider_name(slug: str) -> Any:
-    """What people call it; the slug of one that is no longer known."""
+    """Return a provider's label, or the slug of an unknown one."""
     try:
         return registry.get(slug).label
     except registry.UnknownProvider:
@@ -73,8 +71,8 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
         ("tenant", PROVIDER, "name"),
         ("mask", "base_url"),
         ("state", "state_since"),
-        column("failure_words", gettext_lazy("the provider's last words")),
-        (ACTIVE, column("position", gettext_lazy("place among the standby ones"))),
+        column("failure_words", gettext_lazy("last error message")),
+        (ACTIVE, column("position", gettext_lazy("position among the standby credentials"))),
         ("checked", "last_used"),
         ("created", column("created_by", gettext_lazy("made by"))),
     )
@@ -89,37 +87,38 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
             services.check_credential(tenant=row.tenant, actor=actor_of(request), credential=row)
             for row in rows
         ]
-        number = len(checked)
+        count = len(checked)
         self.message_user(
-            request, ngettext("%d credential checked.", "%d credentials checked.", number) % number
+            request, ngettext("%d credential checked.", "%d credentials checked.", count) % count
         )
 
     @admin.action(description=gettext_lazy("Deactivate…"), permissions=["view"])
     @confirm_first(
         title=gettext_lazy("Deactivate credentials"),
         consequence=gettext_lazy(
-            "The next standby credential of the same provider takes over at once and pays for the "
-            "calls. "
-            "A provider's only credential stays: the workspace's own people delete it."
+            "The provider's next standby credential takes over at once and pays for the "
+            "calls. A provider's only credential is not deactivated: only the workspace "
+            "itself can delete it."
         ),
         button=gettext_lazy("Deactivate"),
     )
     def deactivate(self, request: HttpRequest, rows: QuerySet[ProviderCredential]) -> None:
-        done = 0
+        count = 0
         for row in rows:
             try:
                 services.deactivate_credential(
                     tenant=row.tenant, actor=actor_of(request), credential=row
                 )
-                done += 1
+                count += 1
             except ServiceError as error:
                 self.message_user(
                     request,
                     _("%(row)s: %(why)s") % {"row": row, "why": error.message},
                     messages.WARNING,
                 )
-        if done:
+        if count:
             self.message_user(
                 request,
-                ngettext("%d credential deactivated.", "%d credentials deactivated.", done) % done,
+                ngettext("%d credential deactivated.", "%d credentials deactivated.", count)
+                % count,
             )

@@ -1,6 +1,4 @@
-"""How pages show a provider: words, tone and order of its states. No rule about providers is
-decided here.
-"""
+"""Presentation of providers on pages: the labels, tone and order of their states."""
 
 from __future__ import annotations
 
@@ -52,33 +50,35 @@ TONES: dict[State, str] = {
 }
 REMEDIES: dict[State, Any] = {
     State.REJECTED: _("Replace the key to use these models again."),
-    State.NO_FUNDS: _("Top up the account at the provider; nothing needs to be changed here."),
+    State.NO_FUNDS: _(
+        "Top up the account at the provider. You don't need to change anything here."
+    ),
     State.UNREACHABLE: _("Check the network and the base URL, then test the credential."),
     State.WRONG_URL: _("Correct the base URL."),
     State.NOT_ALLOWED: _("Check what the key and the account may use at the provider."),
-    State.UNREADABLE: _("This workspace's key pair cannot open it. Enter the key again."),
+    State.UNREADABLE: _("This workspace's key pair cannot decrypt it. Enter the key again."),
     State.RESTING: _(
-        "The provider limits requests. Calls use the next credential until the rest is over."
+        "The provider is limiting requests. Calls use the next credential in the meantime."
     ),
     State.DISABLED: _("This server does not offer it. Stored credentials are kept."),
 }
-# What is wrong, where the state says it all; the provider's own words stand beside the credential.
+# Headlines for states that need no more detail than the provider's codes.
 HEADLINES: dict[State, Any] = {
     State.REJECTED: _("%(provider)s refused the key%(code)s."),
     State.NO_FUNDS: _("The %(provider)s account has no credit%(code)s."),
     State.UNREACHABLE: _("%(provider)s could not be reached%(code)s."),
-    State.WRONG_URL: _("Nothing at the base URL answers as %(provider)s does%(code)s."),
+    State.WRONG_URL: _("The server at the base URL does not respond like %(provider)s%(code)s."),
     State.DISABLED: _("Disabled by the operator"),
 }
 KIND_LABELS = {Kind.OWN: _("Own models"), Kind.HOSTING: pgettext_lazy("provider kind", "Hosting")}
 TRIAL_WARNING = 80  # percent used
-# A server that was set up without a key, and asks for one now: no key was rejected.
+# For a server that was set up without a key and now requires one, so that no key was rejected.
 KEY_NEEDED = _("Key needed")
-KEY_NEEDED_REMEDY = _("The server asks for a key now. Enter the one that it gave you.")
+KEY_NEEDED_REMEDY = _("The server now requires a key. Enter the one it gave you.")
 
 
 class StateFilter(StrEnum):
-    """What the list of providers can be narrowed to; the values stand in addresses."""
+    """Filters of the list of providers; the values are part of URLs."""
 
     ATTENTION = "attention"
     TRIAL = "trial"
@@ -114,7 +114,7 @@ def _lacks_key(state: State, credential: ProviderCredential | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One provider on a page."""
+    """A provider on a page."""
 
     status: ProviderStatus
 
@@ -146,30 +146,29 @@ class Card:
 
     @property
     def needs_key(self) -> bool:
-        """Whether another key is the remedy."""
+        """Whether another key would help."""
         return self.status.state in (State.REJECTED, State.UNREADABLE)
 
     @property
     def since(self) -> datetime | None:
-        """When its state began, where a credential has one."""
+        """When the state of its credential began."""
         return self.status.since if self.status.state is not State.DISABLED else None
 
     @property
     def headline(self) -> Any:
-        """What is wrong in one line, in our words where they say it all; else the provider's last
-        words, else the state's.
-        """
-        known = HEADLINES.get(self.status.state)
+        """The problem in one line: our headline, the provider's last message or the state."""
+        headline = HEADLINES.get(self.status.state)
         if _lacks_key(self.status.state, self.status.active):
-            known = _("%(provider)s asks for a key%(code)s.")
-        if known is None:
+            headline = _("%(provider)s asks for a key%(code)s.")
+        if headline is None:
             return self.status.failure.describe(gettext) or self.state_label
-        return known % {"provider": self.label, "code": self.status.failure.codes_suffix(gettext)}
+        return headline % {
+            "provider": self.label,
+            "code": self.status.failure.codes_suffix(gettext),
+        }
 
     def problem_with(self, model: str) -> str:
-        """What keeps a model of this provider from being called where there is only a trial; ""
-        where nothing does.
-        """
+        """Why a model cannot be called with only the trial; an empty text if it can."""
         trial = self.status.trial
         if self.status.credentials or trial is None or not trial.is_on:
             return ""
@@ -183,7 +182,7 @@ class Card:
 
     @property
     def list_failed(self) -> str:
-        """That the list of models could not be fetched, and which one is used."""
+        """Message that the model list could not be fetched, and which list is used."""
         code = {"code": self.status.list_failure.codes_suffix(gettext)}
         if self.status.models_fetched:
             return (
@@ -197,13 +196,13 @@ class Card:
 
     @property
     def list_failure(self) -> str:
-        """Why the list of models could not be fetched; "" where it could."""
+        """Why the last fetch of the model list failed; an empty text if it succeeded."""
         return self.status.list_failure.describe(gettext)
 
     @property
     def types(self) -> list[Any]:
         return (
-            [MODEL_TYPES[one].label for one in self.status.provider.model_types]
+            [MODEL_TYPES[model_type].label for model_type in self.status.provider.model_types]
             if self.status.provider
             else []
         )
@@ -221,9 +220,7 @@ class Card:
 
     @property
     def can_refresh(self) -> bool:
-        """Whether the provider has a list of models to ask for. (A template would call
-        `list_models` itself.)
-        """
+        """Whether the provider can list its models. A template would call `list_models` itself."""
         return self.status.provider is not None and self.status.provider.list_models is not None
 
     @property
@@ -251,7 +248,7 @@ class Card:
 
     @property
     def urgency(self) -> tuple[int, int]:
-        """The worst state first: what is broken, then trials that end soon, trials, and what works."""
+        """Sort key: problems, trials that end soon, warnings, trials, and working providers."""
         state = self.status.state
         if state in BAD:
             return 0, BAD.index(state)
@@ -262,7 +259,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class CredentialCard:
-    """One stored credential on a page."""
+    """A stored credential on a page."""
 
     row: ProviderCredential
 
@@ -286,7 +283,7 @@ class CredentialCard:
 
     @property
     def message(self) -> str:
-        """The provider's last words, where something is wrong."""
+        """The provider's last error message."""
         return self.row.failure_words if self.state is not State.CONNECTED else ""
 
     @property
@@ -295,7 +292,7 @@ class CredentialCard:
 
 
 def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[Card]]:
-    """(configured, the worst state first; available, in the order of the registry)."""
+    """Return the configured cards, worst state first, and the available ones in registry order."""
     cards = [Card(status) for status in statuses]
     configured = [card for card in cards if card.status.is_set_up]
     return sorted(configured, key=lambda card: card.urgency), [
@@ -304,15 +301,15 @@ def sorted_cards(statuses: Iterable[ProviderStatus]) -> tuple[list[Card], list[C
 
 
 def matching(cards: Sequence[Card], search: str, model_type: str, state: str = "") -> list[Card]:
-    wanted = search.strip().lower()
+    term = search.strip().lower()
     return [
         card
         for card in cards
-        if _names(card, wanted)
+        if _has_name(card, term)
         and (not model_type or card.offers(model_type))
         and (not state or card.status.state in _STATES_OF[StateFilter(state)])
     ]
 
 
-def _names(card: Card, wanted: str) -> bool:
-    return not wanted or wanted in str(card.label).lower() or wanted in card.slug
+def _has_name(card: Card, term: str) -> bool:
+    return not term or term in str(card.label).lower() or term in card.slug

@@ -1,4 +1,4 @@
-"""`manage.py check`: the registry and the stored rows agree."""
+"""System checks of the registry, the settings and the stored rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from providers.transport import egress
 
 @register(Tags.models)
 def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
-    """Every provider can be loaded and declares what it must; every adapter has its file of facts."""
+    """Check that every provider can be loaded and every adapter has its file of facts."""
     try:
         registry.all_providers()
         missing = registry.without_file()
-    except Exception as error:  # any mistake in a declaration is a finding here, not a traceback
+    except Exception as error:  # report any mistake in a declaration instead of a traceback
         return [Error(f"A provider cannot be loaded: {error}", id="modelkeep.E101")]
-    hint = "Add one; it may be without models."
+    hint = "Add the file. It may have no models."
     return [
         Error(f"{name_of(slug)} is missing.", hint=hint, id="modelkeep.E111") for slug in missing
     ]
@@ -31,16 +31,16 @@ def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def allowed_origins_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
-    """Each entry of MODELKEEP_EGRESS_ALLOW is one origin; any other lets nothing through, or more
-    than it seems.
-    """
+    """Check that each entry of MODELKEEP_EGRESS_ALLOW is exactly one origin."""
     hint = (
-        "Write scheme, host and port of one server, such as http://127.0.0.1:11434, and "
-        "separate several by commas."
+        "Write the scheme, host and port of one server, such as http://127.0.0.1:11434. "
+        "Separate entries with commas."
     )
     return [
         Warning(
-            f"MODELKEEP_EGRESS_ALLOW holds “{entry}”: {problem}.", hint=hint, id="modelkeep.W102"
+            f"Invalid entry “{entry}” in MODELKEEP_EGRESS_ALLOW: {problem}.",
+            hint=hint,
+            id="modelkeep.W102",
         )
         for entry in settings.MODELKEEP_EGRESS_ALLOW
         if (problem := egress.entry_problem(entry.strip()))
@@ -51,18 +51,16 @@ def allowed_origins_are_sound(app_configs: Any, **_options: Any) -> list[CheckMe
 def stored_providers_are_known(
     app_configs: Any, databases: Sequence[str] | None = None, **_options: Any
 ) -> list[CheckMessage]:
-    """Rows name providers by slug; one whose adapter is gone cannot be used any more."""
+    """Check that stored rows only name providers that have an adapter."""
     return unknown_slugs(databases, (ProviderCredential, ProviderChoice), "modelkeep.W101")
 
 
 def unknown_slugs(
     databases: Sequence[str] | None, models: Sequence[Any], id: str
 ) -> list[CheckMessage]:
-    """A warning for each table with rows of providers that there is no adapter for. Looks at slugs
-    only.
-    """
+    """Return a warning for each table with rows of unknown providers. Reads only the slugs."""
     known = {provider.slug for provider in registry.all_providers()}
-    found: list[CheckMessage] = []
+    warnings: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
         tables = connection.introspection.table_names()
@@ -72,13 +70,13 @@ def unknown_slugs(
                 continue  # not migrated yet
             quoted = connection.ops.quote_name(table)
             with connection.cursor() as cursor:
-                cursor.execute(f"SELECT DISTINCT provider FROM {quoted}")  # noqa: S608  (a table's name of ours)
+                cursor.execute(f"SELECT DISTINCT provider FROM {quoted}")  # noqa: S608  (our own table name)
                 unknown = sorted({slug for (slug,) in cursor.fetchall()} - known)
             if unknown:
-                hint = "Bring the adapter back, or delete these rows in the operators' site."
-                found.append(
+                hint = "Restore the adapter, or delete these rows in the operators' site."
+                warnings.append(
                     Warning(
                         f"{table} names unknown providers: {', '.join(unknown)}", hint=hint, id=id
                     )
                 )
-    return found
+    return warnings

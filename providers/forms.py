@@ -1,6 +1,4 @@
-"""Forms of credentials, built from what an adapter declares: a new provider needs no form of its
-own.
-"""
+"""Forms of credentials, built from the fields that providers declare."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ class FilterForm(PageForm):
         required=False,
         choices=lambda: [
             ("", pgettext_lazy("model type", "All")),
-            *((one.value, row.label) for one, row in MODEL_TYPES.items()),
+            *((model_type.value, row.label) for model_type, row in MODEL_TYPES.items()),
         ],
     )
     state = forms.ChoiceField(
@@ -38,23 +36,26 @@ class FilterForm(PageForm):
         required=False,
         choices=lambda: [
             ("", pgettext_lazy("provider state", "All")),
-            *((one.value, label) for one, label in STATE_FILTERS.items()),
+            *((state.value, label) for state, label in STATE_FILTERS.items()),
         ],
     )
 
 
-def form_field(declared: Field, *, kept: str = "") -> forms.Field:
-    """The input of one declared field. kept: mask of a stored secret, which stays when the input is
-    left empty.
+def form_field(declared: Field, *, mask: str = "") -> forms.Field:
+    """Return the form field of a declared field.
+
+    Args:
+        declared: The declared field.
+        mask: The mask of a stored secret, which is kept if the input is left empty.
     """
     help_text = str(declared.help_text)
-    if kept:
-        help_text = gettext("Leave empty to keep %(mask)s.") % {"mask": kept}
+    if mask:
+        help_text = gettext("Leave empty to keep %(mask)s.") % {"mask": mask}
     elif not help_text and declared.prefix:
         help_text = gettext("Starts with %(prefix)s") % {"prefix": declared.prefix}
     options: dict[str, Any] = {
         "label": declared.label,
-        "required": declared.required and not kept,
+        "required": declared.required and not mask,
         "help_text": help_text,
     }
     if declared.choices:
@@ -62,8 +63,7 @@ def form_field(declared: Field, *, kept: str = "") -> forms.Field:
         return forms.ChoiceField(choices=[*empty, *declared.choices], **options)
     attrs = {"placeholder": declared.placeholder, "spellcheck": "false", "autocapitalize": "none"}
     if declared.secret:
-        # Never filled in again by us: render_value stays False, so a secret that was typed never
-        # comes back.
+        # render_value stays False, so an entered secret is never sent back.
         return forms.CharField(
             widget=forms.PasswordInput(
                 attrs={**attrs, "autocomplete": "off", "data-1p-ignore": "true"}
@@ -77,8 +77,12 @@ def form_field(declared: Field, *, kept: str = "") -> forms.Field:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Inputs that stand together. heading: of an alternative, "" for plain ones. follows: an
-    alternative stands before it.
+    """A group of inputs.
+
+    Args:
+        heading: Heading of an alternative; empty for other inputs.
+        follows: Whether the section before it is an alternative, too.
+        inputs: Pairs of input and help URL.
     """
 
     heading: Any
@@ -87,8 +91,9 @@ class Section:
 
 
 class DeclaredForm(PageForm):
-    """A form with an input for every declared field, under a prefix that keeps the names apart from
-    our own.
+    """A form with an input for every declared field.
+
+    The inputs have a prefix, so that their names differ from the form's own fields.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,41 +107,43 @@ class DeclaredForm(PageForm):
         group: str,
         declared: Iterable[Field],
         *,
-        kept: str = "",
+        mask: str = "",
         initial: dict[str, str] | None = None,
     ) -> None:
         self._declared[group] = list(declared)
-        for one in self._declared[group]:
-            name = f"{group}-{one.name}"
-            self.fields[name] = form_field(one, kept=kept if one.secret else "")
-            if one.group:
+        for field in self._declared[group]:
+            name = f"{group}-{field.name}"
+            self.fields[name] = form_field(field, mask=mask if field.secret else "")
+            if field.group:
                 self.unmarked.add(name)  # neither required nor optional: one of the groups is
-            if initial and not one.secret:
-                self.fields[name].initial = initial.get(one.name, "")
-            self.names.setdefault(one.name, name)
+            if initial and not field.secret:
+                self.fields[name].initial = initial.get(field.name, "")
+            self.names.setdefault(field.name, name)
 
     def values(self, group: str) -> dict[str, str]:
-        """What was typed; empty inputs of secrets are left out, so that a stored one stays."""
+        """Return the entered values without empty secrets, so that stored ones are kept."""
         typed = {
-            one: self.cleaned_data.get(f"{group}-{one.name}", "") for one in self._declared[group]
+            field: self.cleaned_data.get(f"{group}-{field.name}", "")
+            for field in self._declared[group]
         }
-        return {one.name: value for one, value in typed.items() if value or not one.secret}
+        return {field.name: value for field, value in typed.items() if value or not field.secret}
 
     def inputs(self, group: str, *, advanced: bool) -> list[tuple[forms.BoundField, str]]:
         return [
-            (self[f"{group}-{one.name}"], one.help_url)
-            for one in self._declared[group]
-            if one.advanced is advanced
+            (self[f"{group}-{field.name}"], field.help_url)
+            for field in self._declared[group]
+            if field.advanced is advanced
         ]
 
     def sections_of(self, group: str) -> list[Section]:
-        """The inputs that are not advanced, those of one alternative together."""
-        shown = [one for one in self._declared[group] if not one.advanced]
-        found: list[Section] = []
-        for heading, fields in groupby(shown, key=lambda one: one.group):
-            inputs = [(self[f"{group}-{one.name}"], one.help_url) for one in fields]
-            found.append(Section(heading, bool(heading and found and found[-1].heading), inputs))
-        return found
+        """Return the inputs that are not advanced, grouped by alternative."""
+        shown = [field for field in self._declared[group] if not field.advanced]
+        sections: list[Section] = []
+        for heading, fields in groupby(shown, key=lambda field: field.group):
+            inputs = [(self[f"{group}-{field.name}"], field.help_url) for field in fields]
+            follows = bool(heading and sections and sections[-1].heading)
+            sections.append(Section(heading, follows, inputs))
+        return sections
 
     def has_open_advanced(self, group: str) -> bool:
         return any(
@@ -162,7 +169,7 @@ class CredentialForm(DeclaredForm):
     name = forms.CharField(
         label=_("Credential name"),
         max_length=NAME_LENGTH,
-        help_text=_("To tell several keys of one provider apart."),
+        help_text=_("Helps to tell several keys of a provider apart."),
     )
 
     def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
@@ -172,7 +179,7 @@ class CredentialForm(DeclaredForm):
 
 
 class ReplaceForm(DeclaredForm):
-    """New values of a stored credential; what is secret is shown as a mask only."""
+    """New values of a stored credential; secrets are shown as a mask."""
 
     def __init__(
         self, *args: Any, provider: Provider, credential: ProviderCredential, **kwargs: Any
@@ -182,7 +189,7 @@ class ReplaceForm(DeclaredForm):
             **credential.values,
             "base_url": typed_base_url(provider, credential.values, credential.base_url),
         }
-        self.declare("values", provider.credential_fields, kept=credential.mask, initial=stored)
+        self.declare("values", provider.credential_fields, mask=credential.mask, initial=stored)
 
 
 class RenameForm(PageForm):
@@ -194,14 +201,14 @@ class RenameForm(PageForm):
 
 
 class SecretTextarea(forms.Textarea):
-    """A text that is never shown again: what was typed does not come back, whatever the answer is."""
+    """A text area whose content is never sent back to the browser."""
 
     def format_value(self, value: Any) -> str:
         return ""
 
 
 class PasteForm(PageForm):
-    """Lines of an environment file, pasted or as a file."""
+    """Lines of a .env file, pasted or uploaded."""
 
     text = forms.CharField(
         label=_("Lines of a .env file"),
@@ -218,19 +225,19 @@ class PasteForm(PageForm):
             }
         ),
         help_text=_(
-            "One NAME=value a line, at most 50 of them. Keys alone are recognised by how they "
-            "start."
+            "One NAME=value per line, at most 50 lines. Keys without a name are "
+            "recognised by their prefix."
         ),
     )
     file = forms.FileField(
         label=_("Or a file"), required=False, max_length=200, help_text=_("Text, at most 64 KiB.")
     )
-    unmarked = ("text", "file")  # one of the two is filled in
+    unmarked = ("text", "file")  # either one is enough
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         values["lines"] = "\n".join(
-            one for one in (values.get("text", ""), self._file_text(values.get("file"))) if one
+            text for text in (values.get("text", ""), self._file_text(values.get("file"))) if text
         )
         if not values["lines"].strip() and not self.errors:
             self.add_error("text", gettext("Paste the lines with your keys, or choose a file."))
@@ -245,14 +252,14 @@ class PasteForm(PageForm):
         try:
             return str(file.read().decode())
         except UnicodeDecodeError:
-            self.add_error("file", gettext("This is no text file."))
+            self.add_error("file", gettext("This is not a text file."))
             return ""
 
 
 def provider_choices() -> list[tuple[str, Any]]:
-    """The providers that one key is enough for."""
+    """Return the providers that need only one key."""
     return [
-        (one.slug, one.label)
-        for one in registry.offered()
-        if one.default_base_url and key_field(one) is not None
+        (provider.slug, provider.label)
+        for provider in registry.offered()
+        if provider.default_base_url and key_field(provider) is not None
     ]

@@ -1,4 +1,4 @@
-"""Credentials of tenants at providers, and what a tenant chose per provider."""
+"""Tenants' credentials at providers, and their choices per provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from providers.failures.detail import FailureDetail
 from tenants.models import TenantOwned, User
 
-NAME_LENGTH = 80  # characters of a credential's name
+NAME_LENGTH = 80  # characters
 
 
 class CredentialState(models.TextChoices):
@@ -28,28 +28,25 @@ class CredentialState(models.TextChoices):
 
 
 class ProviderCredential(TenantOwned):
-    """One named set of a provider's keys. All secret fields are one sealed envelope; `mask` is all
-    that is shown.
+    """A named set of a provider's keys, with all secrets in one sealed envelope.
+
+    Only `mask` is ever shown of the secrets.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.CharField(_("provider"), max_length=40)
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
-    base_url = models.CharField(
-        _("base URL"), max_length=300, blank=True
-    )  # normalised; "" is the provider's own
-    values = models.JSONField(
-        default=dict, blank=True, editable=False
-    )  # fields that are not secret
-    sealed = models.TextField(
-        blank=True, editable=False
-    )  # tenants.crypto.keys token; "" where no field is secret
-    version = models.PositiveIntegerField(
-        default=1, editable=False
-    )  # grows with each sealing; part of its context
+    # Normalised; empty for the provider's own.
+    base_url = models.CharField(_("base URL"), max_length=300, blank=True)
+    # The non-secret fields.
+    values = models.JSONField(default=dict, blank=True, editable=False)
+    # A tenants.crypto.keys token; empty without secrets.
+    sealed = models.TextField(blank=True, editable=False)
+    # Part of the encryption context; grows each time the secrets are replaced.
+    version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
     is_active = models.BooleanField(_("active"), default=False)
-    position = models.PositiveIntegerField(default=0)  # order of the standby ones
+    position = models.PositiveIntegerField(default=0)  # among the standby credentials
     state = models.CharField(
         _("state"), max_length=12, choices=CredentialState, default=CredentialState.UNCHECKED
     )
@@ -83,23 +80,23 @@ class ProviderCredential(TenantOwned):
 
     @property
     def failure(self) -> FailureDetail:
-        """What was said when it failed last; empty while it works."""
+        """The last failure; empty while the credential works."""
         return FailureDetail.from_json(self.state_detail)
 
     @property
     def failure_words(self) -> str:
-        """The same in the reader's language."""
+        """The last failure as text in the reader's language."""
         return self.failure.describe(gettext)
 
 
 class ProviderChoice(TenantOwned):
-    """What a tenant chose for one provider, and when its list of models was last fetched."""
+    """A tenant's choices for a provider, and the last fetch of its model list."""
 
     provider = models.CharField(max_length=40)
     trial_first = models.BooleanField(default=False)
     models_fetched = models.DateTimeField(null=True, blank=True)
     models_failure = models.JSONField(default=dict, blank=True)  # of a FailureDetail
-    # Shipped models that the provider's own list did not have when it was last fetched.
+    # Built-in models that were missing from the provider's last fetched list.
     models_missing = models.JSONField(default=list, blank=True)
 
     class Meta:
@@ -114,5 +111,5 @@ class ProviderChoice(TenantOwned):
 
     @property
     def list_failure(self) -> FailureDetail:
-        """Why the list of models could not be fetched the last time; empty where it could."""
+        """Why the last fetch of the model list failed; empty if it succeeded."""
         return FailureDetail.from_json(self.models_failure)

@@ -1,4 +1,4 @@
-"""What this app asks of the apps above it about a provider."""
+"""Ports: what the apps above this one provide."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from core.request_cache import once
 
 @dataclass(frozen=True, slots=True)
 class TrialFacts:
-    """One tenant's trial at one provider. Amounts are credits; `models` maps names to credits per
-    call.
-    """
+    """A tenant's trial at a provider. Amounts are credits; `models` maps names to call prices."""
 
     plan: str
     limit: int
@@ -31,7 +29,7 @@ Model = tuple[str, str]  # provider's slug, model's name
 
 @Port
 def connected_trials(tenant_id: UUID) -> Mapping[str, TrialFacts]:
-    """Return the trial of each provider that has one, by slug; trials that are off say so."""
+    """Return the trial of each provider that has one, by slug, including trials that are off."""
     return {}
 
 

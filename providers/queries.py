@@ -1,6 +1,4 @@
-"""What is known of a tenant's credentials and of each provider's state. Reads only, and never opens
-a sealed value.
-"""
+"""Queries of a tenant's credentials and provider states; they never open sealed values."""
 
 from __future__ import annotations
 
@@ -24,12 +22,12 @@ from providers.ports import TrialFacts
 
 
 class State(StrEnum):
-    """What a provider's card says."""
+    """The state of a provider as shown on its card."""
 
     NOT_SET_UP = "not_set_up"
     TRIAL = "trial"
     CONNECTED = "connected"
-    UNCHECKED = "unchecked"  # saved without a check, or checked only with its models
+    UNCHECKED = "unchecked"  # saved without a check, or only its models can be checked
     REJECTED = "rejected"
     NO_FUNDS = "no_funds"
     UNREACHABLE = "unreachable"
@@ -37,17 +35,20 @@ class State(StrEnum):
     NOT_ALLOWED = "not_allowed"
     RESTING = "resting"
     UNREADABLE = "unreadable"
-    DISABLED = "disabled"  # rows are stored, but the operator does not offer the provider
+    DISABLED = "disabled"  # it has credentials, but this server does not offer it
 
 
-# A key that rests is tried again soon; one that was not checked may well work.
+# A resting key is tried again soon; an unchecked one may well work.
 _WORKING = (CredentialState.CONNECTED, CredentialState.UNCHECKED, CredentialState.COOLING)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """One provider as one tenant sees it. `provider` is None where rows name one that this version
-    does not know.
+    """A provider's status for a tenant.
+
+    Args:
+        provider: None if this version does not know the provider.
+        has_working: Whether any credential, including standby ones, is in a working state.
     """
 
     slug: str
@@ -62,19 +63,17 @@ class ProviderStatus:
     trial_first: bool
     models_fetched: datetime | None
     list_failure: FailureDetail
-    has_working: bool = (
-        False  # some credential, be it on standby, is in no state that calls fail with
-    )
+    has_working: bool = False
 
     @property
     def is_set_up(self) -> bool:
-        """Whether its models are in the catalog: there is a credential, or a trial that is on."""
+        """Whether its models are in the catalog: it has a credential or an active trial."""
         return self.credentials > 0 or (self.trial is not None and self.trial.is_on)
 
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """What deleting one credential stops: nothing while a successor stands by."""
+    """What stops when a credential is deleted: nothing if there is a successor."""
 
     successor: ProviderCredential | None
     trial: TrialFacts | None
@@ -83,9 +82,7 @@ class Consequences:
 
 
 def credentials(*, tenant_id: UUID, provider: str | None = None) -> QuerySet[ProviderCredential]:
-    """A tenant's credentials, the active one of each provider first; sealed values are left in the
-    database.
-    """
+    """Return a tenant's credentials without sealed values, each provider's active one first."""
     rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
         tenant_id=tenant_id
     ).defer("sealed")
@@ -93,7 +90,7 @@ def credentials(*, tenant_id: UUID, provider: str | None = None) -> QuerySet[Pro
 
 
 def credential(*, tenant_id: UUID, provider: str, pk: UUID | str) -> ProviderCredential | None:
-    """One credential of this tenant and provider, or None."""
+    """Return a credential of this tenant and provider, if it exists."""
     rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
         tenant_id=tenant_id, provider=provider, pk=pk
     )
@@ -103,9 +100,7 @@ def credential(*, tenant_id: UUID, provider: str, pk: UUID | str) -> ProviderCre
 def routable_credentials(
     *, tenant_id: UUID, provider: str, now: datetime
 ) -> list[ProviderCredential]:
-    """The credentials to try, in order: the active one, the standby ones, and last those that still
-    rest.
-    """
+    """Return the credentials in the order to try them: active, standby, and resting ones last."""
     rows: QuerySet[ProviderCredential] = ProviderCredential.objects.filter(
         tenant_id=tenant_id, provider=provider
     )
@@ -113,9 +108,7 @@ def routable_credentials(
 
 
 def is_resting(row: ProviderCredential, now: datetime) -> bool:
-    """Whether a credential is left alone for now: throttled, refused a short while ago, or
-    unreadable.
-    """
+    """Return whether a credential is throttled, was rejected recently, or is unreadable."""
     return row.state == CredentialState.UNREADABLE or (
         row.resting_until is not None and row.resting_until > now
     )
@@ -127,12 +120,12 @@ def _all_credentials(tenant_id: UUID) -> list[ProviderCredential]:
 
 
 def has_credential(*, tenant_id: UUID) -> frozenset[str]:
-    """The providers that this tenant has a credential for."""
+    """Return the slugs of the providers that the tenant has a credential for."""
     return frozenset(row.provider for row in _all_credentials(tenant_id))
 
 
 def trial_first(*, tenant_id: UUID, provider: str) -> bool:
-    """Whether the trial is to be used before the tenant's own credential."""
+    """Return whether the trial is used before the tenant's own credential."""
     rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(
         tenant_id=tenant_id, provider=provider
     )
@@ -141,33 +134,36 @@ def trial_first(*, tenant_id: UUID, provider: str) -> bool:
 
 @once
 def choices(*, tenant_id: UUID) -> dict[str, ProviderChoice]:
-    """What the tenant chose per provider, by slug; a provider without a row has the defaults."""
+    """Return the tenant's choices by provider slug; providers without a row have the defaults."""
     rows: QuerySet[ProviderChoice] = ProviderChoice.objects.filter(tenant_id=tenant_id)
     return {row.provider: row for row in rows}
 
 
 def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, ProviderStatus]:
-    """The state of every provider that is offered or has rows: a fixed number of queries, however
-    many there are.
+    """Return the status of every provider that is offered or has credentials, by slug.
 
-    with_counts: False leaves the numbers of models out (0), and their query.
+    The number of queries does not depend on the number of providers.
+
+    Args:
+        tenant_id: The tenant.
+        with_counts: False skips the query for the numbers of models and sets them to 0.
     """
     by_provider: dict[str, list[ProviderCredential]] = defaultdict(list)
     for row in _all_credentials(tenant_id):
         by_provider[row.provider].append(row)
-    chosen = choices(tenant_id=tenant_id)
+    choices_by_provider = choices(tenant_id=tenant_id)
     trials = ports.trials(tenant_id)
     counts = ports.model_counts(tenant_id) if with_counts else {}
     offered = {provider.slug: provider for provider in registry.offered()}
-    known = {provider.slug: provider for provider in registry.all_providers()}
+    providers = {provider.slug: provider for provider in registry.all_providers()}
     now = timezone.now()
     return {
         slug: _status(
             slug,
-            known.get(slug),
+            providers.get(slug),
             slug in offered,
             by_provider.get(slug, ()),
-            chosen.get(slug),
+            choices_by_provider.get(slug),
             trials.get(slug),
             counts.get(slug, 0),
             now,
@@ -177,12 +173,12 @@ def statuses(*, tenant_id: UUID, with_counts: bool = True) -> dict[str, Provider
 
 
 def status(*, tenant_id: UUID, provider: str) -> ProviderStatus | None:
-    """The state of one provider; None for one that is not offered and has no rows."""
+    """Return a provider's status; None if it is not offered and has no credentials."""
     return statuses(tenant_id=tenant_id).get(provider)
 
 
 def consequences(*, credential: ProviderCredential) -> Consequences:
-    """What stops when this credential is deleted."""
+    """Return what stops when this credential is deleted."""
     others = [
         row
         for row in _all_credentials(credential.tenant_id)
@@ -233,6 +229,6 @@ def _state(
     if active is None:
         return State.TRIAL if trial is not None and trial.is_on else State.NOT_SET_UP
     if active.state == CredentialState.COOLING:
-        # Nobody rewrites the row when the time is over.
+        # The row is not updated when the rest ends.
         return State.RESTING if is_resting(active, now) else State.CONNECTED
     return State(active.state)

@@ -1,4 +1,4 @@
-"""Addresses of providers and credentials inside a workspace."""
+"""URLs of providers and credentials in a workspace."""
 
 from django.urls import include, path
 

@@ -38,28 +38,28 @@ def provider_list(request: WorkspaceRequest) -> HttpResponse:
 
 
 def list_context(request: WorkspaceRequest, typed: Any) -> dict[str, Any]:
-    """What the list shows for these filters; the setup dialog answers with the same list."""
+    """Return the list's context for the filters; the setup dialog shows the same list."""
     form = FilterForm(typed)
-    chosen = form.cleaned_data if form.is_valid() else {"q": "", "type": "", "state": ""}
+    filters = form.cleaned_data if form.is_valid() else {"q": "", "type": "", "state": ""}
     configured, available = sorted_cards(queries.statuses(tenant_id=request.tenant.pk).values())
-    found = [
-        matching(cards, chosen["q"], chosen["type"], chosen["state"])
+    matches = [
+        matching(cards, filters["q"], filters["type"], filters["state"])
         for cards in (configured, available)
     ]
     return {
         "filters": form,
-        "configured": found[0],
-        "available": found[1],
-        "available_count": len(found[1]),
+        "configured": matches[0],
+        "available": matches[1],
+        "available_count": len(matches[1]),
         "low_trials": [card for card in configured if card.trial_is_low],
         "nothing_yet": not configured,
         "demo_offered": any(card.slug == "demo" for card in available),
-        "searching": any(chosen.values()),
+        "searching": any(filters.values()),
     }
 
 
 def known_status(request: WorkspaceRequest, provider: str) -> ProviderStatus:
-    """The provider's state in this workspace; 404 for one that is not there."""
+    """Return the provider's status in this workspace, or raise Http404."""
     status = queries.status(tenant_id=request.tenant.pk, provider=provider)
     if status is None:
         raise Http404
@@ -76,10 +76,10 @@ def known_provider(provider: str) -> Provider:
 def _credential(
     request: WorkspaceRequest, provider: str, credential_id: UUID
 ) -> ProviderCredential:
-    found = queries.credential(tenant_id=request.tenant.pk, provider=provider, pk=credential_id)
-    if found is None:
+    row = queries.credential(tenant_id=request.tenant.pk, provider=provider, pk=credential_id)
+    if row is None:
         raise Http404
-    return found
+    return row
 
 
 @page(Action.VIEW_PROVIDERS)
@@ -173,8 +173,8 @@ def _tell_state(request: WorkspaceRequest, card: CredentialCard) -> None:
     if card.row.state == CredentialState.CONNECTED:
         messages.success(request, _("“%(name)s” works.") % {"name": card.row.name})
     else:
-        said = _("“%(name)s”: %(state)s.") % {"name": card.row.name, "state": card.state_label}
-        messages.error(request, joined(said, str(card.remedy)))
+        text = _("“%(name)s”: %(state)s.") % {"name": card.row.name, "state": card.state_label}
+        messages.error(request, joined(text, str(card.remedy)))
 
 
 @page(Action.MANAGE_PROVIDERS)
@@ -186,7 +186,7 @@ def credential_activate(
     call = partial(
         services.activate_credential, tenant=request.tenant, actor=actor_of(request), credential=row
     )
-    act(request, call, _("“%(name)s” serves the calls now.") % {"name": row.name})
+    act(request, call, _("Calls now use “%(name)s”.") % {"name": row.name})
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
 
 
@@ -209,21 +209,21 @@ def credential_delete(
 ) -> HttpResponse:
     row = _credential(request, provider, credential_id)
     others = [
-        one
-        for one in queries.credentials(tenant_id=request.tenant.pk, provider=provider)
-        if one.pk != row.pk
+        other
+        for other in queries.credentials(tenant_id=request.tenant.pk, provider=provider)
+        if other.pk != row.pk
     ]
     if request.method != "POST":
         with reading_once():
-            what = queries.consequences(credential=row)
+            consequences = queries.consequences(credential=row)
             context = {
                 "card": Card(known_status(request, provider)),
                 "credential": row,
-                "what": what,
+                "what": consequences,
             }
         context |= {
-            "stops": what_stops(what.models, what.scenarios),
-            "defaults": listed(what.scenarios),
+            "stops": what_stops(consequences.models, consequences.scenarios),
+            "defaults": listed(consequences.scenarios),
         }
         cards = [CredentialCard(other) for other in others]
         proposed = next((card for card in cards if card.tone == "ok"), cards[0] if cards else None)
@@ -232,13 +232,14 @@ def credential_delete(
             "providers/credential_delete.html",
             {**context, "others": cards, "proposed": proposed},
         )
-    chosen = next((one for one in others if str(one.pk) == request.POST.get("successor")), None)
+    successor_id = request.POST.get("successor")
+    successor = next((other for other in others if str(other.pk) == successor_id), None)
     call = partial(
         services.delete_credential,
         tenant=request.tenant,
         actor=actor_of(request),
         credential=row,
-        successor=chosen,
+        successor=successor,
     )
     act(request, call, _("“%(name)s” was deleted.") % {"name": row.name})
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)
@@ -258,6 +259,6 @@ def source_order(request: WorkspaceRequest, provider: str) -> HttpResponse:
     act(
         request,
         call,
-        _("The trial is used first now.") if first else _("Your own key is used first now."),
+        _("The trial is now used first.") if first else _("Your own key is now used first."),
     )
     return redirect("provider-credentials", workspace=request.tenant.slug, provider=provider)

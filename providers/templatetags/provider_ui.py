@@ -1,4 +1,4 @@
-"""How templates draw a provider: its logo or two letters."""
+"""Template tags and filters for providers, model types and prices."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from providers.declaration.spec import ModelType
 from providers.operations.table import MODEL_TYPES
 
 register = template.Library()
-_known: dict[str, bool] = {}
+_logos: dict[str, bool] = {}
 
 
 @register.inclusion_tag("components/logo.html")
 def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
-    """Show the provider's logo on a light tile; without one, or with brand logos switched off, two
-    letters of its name.
+    """Show the provider's logo, or two letters of its name.
+
+    Letters are shown if there is no logo, or if brand logos are switched off.
     """
-    own = slug in ("demo", "openai_compatible")
+    is_generic = slug in ("demo", "openai_compatible")
     return {
         "path": f"providers/{slug}.svg"
-        if (settings.MODELKEEP_BRAND_LOGOS or own) and _has_logo(slug)
+        if (settings.MODELKEEP_BRAND_LOGOS or is_generic) and _has_logo(slug)
         else "",
         "letters": _letters(str(label)),
         "size": size,
@@ -43,13 +44,13 @@ def logo(slug: str, label: Any, size: str = "") -> dict[str, Any]:
 
 
 def _has_logo(slug: str) -> bool:
-    if slug not in _known:
-        found = (
+    if slug not in _logos:
+        path = (
             finders.find(f"providers/{slug}.svg")
             or Path(settings.STATIC_ROOT, f"providers/{slug}.svg").is_file()
         )
-        _known[slug] = bool(found)
-    return _known[slug]
+        _logos[slug] = bool(path)
+    return _logos[slug]
 
 
 def _letters(label: str) -> str:
@@ -64,15 +65,15 @@ _INNER_SPACE = re.compile(r"(?<!,) ")
 
 @register.simple_tag(takes_context=True)
 def try_url(context: template.Context, entry: Any) -> str:
-    """Where a model can be tried; "" where there is no page for its type, or the person may not."""
+    """Return the playground URL of a model; empty if there is none or it is not allowed."""
     name = MODEL_TYPES[entry.type].playground if entry.type else ""
     if not name or not context["can"].get("use_models", True):
         return ""
     try:
-        address = reverse(name, kwargs={"workspace": context["request"].tenant.slug})
+        url = reverse(name, kwargs={"workspace": context["request"].tenant.slug})
     except NoReverseMatch:
         return ""
-    return f"{address}?{urlencode({'model': entry.id})}"
+    return f"{url}?{urlencode({'model': entry.id})}"
 
 
 @register.filter
@@ -85,7 +86,7 @@ def type_label(value: Any) -> Any:
 
 @register.filter
 def lasting(moment: datetime | None) -> str:
-    """How long a state has lasted, in one unit: "for 3 days"."""
+    """Return how long a state has lasted, in one unit: "for 3 days"."""
     if moment is None:
         return ""
     if (timezone.now() - moment).total_seconds() < 60:
@@ -95,9 +96,7 @@ def lasting(moment: datetime | None) -> str:
 
 @register.filter
 def used_on(moment: datetime | None) -> str:
-    """The day of a last use in the reader's time zone: "today", "yesterday", "12 Nov", "12 Nov
-    2025", "never".
-    """
+    """Return the day of the last use in the reader's time zone: "today", "12 Nov", "never"."""
     if moment is None:
         return pgettext("last used", "never")
     day, today = timezone.localdate(moment), timezone.localdate()
@@ -125,15 +124,13 @@ _FEATURE_LABELS: dict[str, Any] = {
 
 @register.filter
 def feature_list(features: Any) -> str:
-    """The features that matter to people who choose a model, in words; what only wires want to know
-    is left out.
-    """
+    """Return the labels of the features that matter when choosing a model."""
     return ", ".join(str(label) for name, label in _FEATURE_LABELS.items() if name in features)
 
 
 @register.filter
 def price(value: Any) -> str:
-    """A list price: "$2.50 in, $10 out"; unknown is a dash, free is said."""
+    """Return a list price: "$2.50 in, $10 out", "free", or a dash if it is unknown."""
     if value is None:
         return "–"
     if value.is_free:
@@ -150,9 +147,9 @@ def price(value: Any) -> str:
             "input": money(value.input),
             "output": money(value.output),
         }
-        return _INNER_SPACE.sub("\u00a0", text)  # breaks between the two only
-    known = value.input if value.input is not None else value.output
-    return money(known) if known is not None else "–"
+        return _INNER_SPACE.sub("\u00a0", text)  # allow line breaks only between the two
+    amount = value.input if value.input is not None else value.output
+    return money(amount) if amount is not None else "–"
 
 
 def _money(currency: str, amount: Decimal) -> str:

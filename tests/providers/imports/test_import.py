@@ -278,7 +278,7 @@ def test_a_preview_is_of_one_workspace_and_ends(
     page.post(PATH, {"do": "read", "text": f"OPENAI_API_KEY={KEY}"})
     assert b"OPENAI_API_KEY</code>" not in page.get(PATH).content
     assert (
-        "no longer kept"
+        "have expired"
         in page.post(PATH, {"do": "save", "take-0": "1"}, follow=True).content.decode()
     )
 
