@@ -80,7 +80,7 @@ def test_operators_check_again_and_deactivate(
     with tenant_scope(acme.tenant):
         second.delete()
     assert (
-        "This is the only credential"
+        "only credential. Add another one first"
         in act(site, "providers_providercredential", "deactivate", first).content.decode()
     )
 
