@@ -50,8 +50,8 @@ REQUEST: Final = (
         (415,),
         _("Unsupported format"),
         _(
-            "The body is in a format that this server does not accept. Send JSON in UTF-8; "
-            "send recordings as flac, mp3, mp4, m4a, ogg, wav or webm in a form."
+            "This server does not accept the format of the file or body. Recordings can be flac, "
+            "mp3, mp4, m4a, ogg, wav or webm; other requests are JSON in UTF-8."
         ),
         says_all=True,
     ),
