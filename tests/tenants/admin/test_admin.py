@@ -100,7 +100,7 @@ def test_what_operators_have_no_page_for(db: None) -> None:
 
 def test_suspending_and_resuming(client: Client, acme: Workspace, globex: Workspace) -> None:
     page = asked(client, "tenant", "suspend", acme.tenant)
-    assert "their applications stop" in page
+    assert "so do their applications" in page
     assert "<li>Acme</li>" in page
     assert "Globex" not in page
     assert set(Tenant.objects.values_list("status", flat=True)) == {"active"}, "asked only"
