@@ -59,7 +59,7 @@ def unknown_slugs(
     databases: Sequence[str] | None, models: Sequence[Any], id: str
 ) -> list[CheckMessage]:
     """Return a warning for each table with rows of unknown providers. Reads only the slugs."""
-    known = {provider.slug for provider in registry.all_providers()}
+    slugs = {provider.slug for provider in registry.all_providers()}
     warnings: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
@@ -71,7 +71,7 @@ def unknown_slugs(
             quoted = connection.ops.quote_name(table)
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT DISTINCT provider FROM {quoted}")  # noqa: S608  (our own table name)
-                unknown = sorted({slug for (slug,) in cursor.fetchall()} - known)
+                unknown = sorted({slug for (slug,) in cursor.fetchall()} - slugs)
             if unknown:
                 hint = "Restore the adapter, or delete these rows in the operators' site."
                 warnings.append(

@@ -98,7 +98,7 @@ class CredentialRefused(ServiceError):
 
     @property
     def answer(self) -> str:
-        """The provider's status and code, such as "401 invalid_api_key", or why it did not reply."""
+        """The provider's codes, such as "401 invalid_api_key", or why it did not reply."""
         codes = FailureDetail.of(self.error).codes
         if codes or not self.error.transport:
             return codes

@@ -106,7 +106,7 @@ def rest_until(state: CredentialState, retry_after: float | None) -> datetime | 
 
 
 def _is_over(row: ProviderCredential) -> bool:
-    """Return whether a resting credential's rest has ended; another failure then starts a new one."""
+    """Return whether a credential's rest has ended; another failure then starts a new rest."""
     return row.state in RESTING and (
         row.resting_until is None or row.resting_until <= timezone.now()
     )

@@ -47,8 +47,8 @@ KEYS: Final = (
     *("base_url", "regions", "self_hosted", "version"),
     *("operations", "quirks", "api_key", "model_fields"),
 )
-# A provider has one address, regional addresses, or is the workspace's own server, whose keys have no
-# known prefix.
+# A provider has one address or regional ones, or is the workspace's own server. The keys of such a
+# server have no known prefix.
 EXCLUDED: Final[Mapping[str, Sequence[str]]] = {
     "self_hosted": ("base_url", "regions", "api_key"),
     "regions": ("base_url",),

@@ -277,11 +277,11 @@ class Provider:
     errors: ErrorMap
     # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
-    # Derives the base URL from the credential's other values, such as a region, if the tenant entered
-    # none; empty for the default. Raises ValueError with a message for the form.
+    # Derives the base URL from the credential's other values, such as a region, if the tenant
+    # entered none; empty for the default. Raises ValueError with a message for the form.
     base_url_of: Callable[[Mapping[str, str]], str] | None = None
-    # Splits a pasted URL into the base URL and values of other fields, such as an API version. Typed
-    # values take precedence.
+    # Splits a pasted URL into the base URL and values of other fields, such as an API version.
+    # Typed values take precedence.
     read_base_url: Callable[[str], tuple[str, Mapping[str, str]]] | None = None
     # Returns a message for the form about missing values, secret ones included; empty if complete.
     complete: Callable[[Mapping[str, str]], str] | None = None

@@ -62,7 +62,7 @@ class FailureDetail:
 
     @property
     def code(self) -> str:
-        """The failure's name in the audit trail: the provider's codes, or else our reason's code."""
+        """The name in the audit trail: the provider's codes, or else our reason's code."""
         return self.codes or (self.reason.code if self.reason else "")
 
     def codes_suffix(self, translate: Callable[[str], str]) -> str:
