@@ -215,7 +215,7 @@ def test_revoking_a_key(client: Client, acme: Workspace) -> None:
 def test_rotating_a_key_pair(client: Client, acme: Workspace, globex: Workspace) -> None:
     with all_tenants():
         before = dict(KeyPair.objects.filter(state="current").values_list("tenant__slug", "kid"))
-    assert "Calls go on meanwhile" in asked(client, "tenant", "rotate_key_pair", acme.tenant)
+    assert "Calls keep working meanwhile" in asked(client, "tenant", "rotate_key_pair", acme.tenant)
     assert (
         "1 key pair rotated"
         in action(client, "tenant", "rotate_key_pair", acme.tenant).content.decode()
