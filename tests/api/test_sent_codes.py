@@ -14,7 +14,7 @@ from django.utils import timezone
 from core.api.parsers import BODY_LIMIT
 from providers.failures.reasons import Reason
 from providers.models import ProviderCredential
-from providers.transport.steps import TransportFailure
+from providers.transport.failures import TransportFailure
 from quotas.ledger import services as ledger
 from tenants import queries
 from tenants.auth.key_format import new_key
