@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from core.api import openapi
-from models_catalog import api as models_catalog
+from models_catalog.api import defaults, models
 from providers.api import credentials, providers
 from quotas import api as quotas
 from tenants.api import app_keys, audit, members, workspace
@@ -17,18 +17,18 @@ urlpatterns = [
     path("v1/providers/", providers.ProvidersView.as_view()),
     path(PROVIDER, providers.ProviderView.as_view()),
     path(f"{PROVIDER}source-order/", providers.SourceOrderView.as_view()),
-    path(f"{PROVIDER}refresh/", models_catalog.RefreshView.as_view()),
-    path(f"{PROVIDER}models/", models_catalog.ProviderModelsView.as_view()),
+    path(f"{PROVIDER}refresh/", models.RefreshView.as_view()),
+    path(f"{PROVIDER}models/", models.ProviderModelsView.as_view()),
     path(f"{PROVIDER}credentials/", credentials.CredentialsView.as_view()),
     path(f"{PROVIDER}credential-order/", credentials.CredentialOrderView.as_view()),
     path(CREDENTIAL, credentials.CredentialView.as_view()),
     path(f"{CREDENTIAL}check/", credentials.CredentialCheckView.as_view()),
     path(f"{CREDENTIAL}activate/", credentials.CredentialActivateView.as_view()),
-    path("v1/models/", models_catalog.ModelsView.as_view()),
+    path("v1/models/", models.ModelsView.as_view()),
     # Names of models hold slashes: owner/name.
-    path("v1/models/<slug:provider>/<path:model>/", models_catalog.ModelView.as_view()),
-    path("v1/default-models/", models_catalog.DefaultsView.as_view()),
-    path("v1/default-models/<slug:scenario>/", models_catalog.DefaultView.as_view()),
+    path("v1/models/<slug:provider>/<path:model>/", models.ModelView.as_view()),
+    path("v1/default-models/", defaults.DefaultsView.as_view()),
+    path("v1/default-models/<slug:scenario>/", defaults.DefaultView.as_view()),
     path("v1/trials/", quotas.TrialsView.as_view()),
     path("v1/usage/calls/", quotas.CallsView.as_view()),
     path("v1/usage/calls/<uuid:pk>/", quotas.CallView.as_view()),

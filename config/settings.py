@@ -258,7 +258,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
-    "ENUM_NAME_OVERRIDES": {"ModelTypeEnum": "models_catalog.api.TYPES"},
+    "ENUM_NAME_OVERRIDES": {"ModelTypeEnum": "models_catalog.api.serializers.TYPES"},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
 }
