@@ -15,7 +15,8 @@ from core.asgi.body_limit import BodyLimit  # noqa: E402
 from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
-from gateway.dataplane.app import FORM_LIMIT, Gateway  # noqa: E402
+from gateway.dataplane.app import Gateway  # noqa: E402
+from gateway.dataplane.requests.http import FORM_LIMIT  # noqa: E402
 from gateway.dataplane.runtime import Runtime  # noqa: E402
 from gateway.playground.app import Playground  # noqa: E402
 
@@ -24,10 +25,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 django_application = BodyLimit(ClientDisconnect(_django))
-service = Runtime()
-gateway = Gateway(service, request_id)
+runtime = Runtime()
+gateway = Gateway(runtime, request_id)
 playground = Playground(
-    gateway, service, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT)
+    gateway, runtime, django=django_application, uploads=BodyLimit(_django, FORM_LIMIT)
 )
 
 
@@ -49,10 +50,10 @@ async def _live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            await service.start()
+            await runtime.start()
             await send({"type": "lifespan.startup.complete"})
         else:
-            await service.stop()
+            await runtime.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

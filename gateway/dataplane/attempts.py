@@ -19,7 +19,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class CompleteResponse:
-    """An answer that is complete and recorded."""
+    """A complete response; the call is recorded."""
 
     headers: list[Header]
     content_type: bytes
@@ -28,19 +28,20 @@ class CompleteResponse:
 
 @dataclass(slots=True)
 class StreamingResponse:
-    """An answer that has begun. Iterate `pieces` to its end: bytes of an event stream; aclose()
-    where the client left.
+    """A response that has begun.
+
+    Iterate `chunks`, bytes of an event stream, to the end; call aclose() if the client disconnects.
     """
 
     headers: list[Header]
-    pieces: AsyncGenerator[bytes, None]
+    chunks: AsyncGenerator[bytes, None]
 
 
 @dataclass(slots=True)
 class Call:
-    """One inquiry on its way: what was tried, what is held."""
+    """The state of one call: what was tried, and which credits are held."""
 
-    inquiry: GatewayRequest
+    request: GatewayRequest
     began: float  # time.monotonic()
     deadline: float  # time.monotonic()
     time: datetime
@@ -50,7 +51,7 @@ class Call:
     held: HoldResult | None = None
     progress: Progress = field(default_factory=Progress)
     log: list[dict[str, Any]] = field(default_factory=list)
-    holds: dict[int, int] = field(default_factory=dict)  # pool -> holds of this call so far
+    holds: dict[int, int] = field(default_factory=dict)  # pool id -> holds of this call so far
     first_token: float | None = None
     recorded: bool = False
 
@@ -62,16 +63,12 @@ class Call:
         return int(((time.monotonic() if until is None else until) - self.began) * 1000)
 
     def record(self, status: Any, http_status: int, error_code: str = "", **more: Any) -> Record:
-        inquiry, principal, target, source = (
-            self.inquiry,
-            self.inquiry.principal,
-            self.target,
-            self.source,
-        )
+        request, target, source = self.request, self.target, self.source
+        principal = request.principal
         return Record(
             tenant_id=principal.tenant_id,
-            request_id=inquiry.request_id,
-            operation=inquiry.operation.value,
+            request_id=request.request_id,
+            operation=request.operation.value,
             status=status,
             time=self.time,
             app_key_id=principal.app_key_id,
@@ -79,10 +76,10 @@ class Call:
             user_id=principal.user_id,
             scenario=self.route.scenario if self.route else "",
             provider=target.provider.slug if target else "",
-            model=target.model if target else (inquiry.model or "")[:200],
+            model=target.model if target else (request.model or "")[:200],
             source=source.label if source else "",
             credential_id=source.credential_id if source else None,
-            stream=inquiry.stream,
+            stream=request.stream,
             http_status=http_status,
             error_code=error_code[:40],
             attempts=self.attempts,
@@ -109,15 +106,11 @@ def attempt_entry(
 
 
 def hold_facts(call: Call) -> dict[str, Any]:
-    """What the reaper's record says if this process dies."""
-    inquiry, principal, target, source = (
-        call.inquiry,
-        call.inquiry.principal,
-        call.target,
-        call.source,
-    )
+    """Return what the reaper records if this process dies."""
+    request, target, source = call.request, call.target, call.source
+    principal = request.principal
     return {
-        "operation": inquiry.operation.value,
+        "operation": request.operation.value,
         "app_key_id": principal.app_key_id,
         "app_key_name": principal.app_key_name,
         "user_id": principal.user_id,
@@ -125,7 +118,7 @@ def hold_facts(call: Call) -> dict[str, Any]:
         "provider": target.provider.slug if target else "",
         "model": target.model if target else "",
         "source": source.label if source else "",
-        "stream": inquiry.stream,
+        "stream": request.stream,
     }
 
 

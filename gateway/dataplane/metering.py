@@ -16,25 +16,25 @@ from quotas.ledger import pricing
 CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
 
 
-def of_answer(inquiry: GatewayRequest, answer: Answer, price: Price | None) -> dict[str, Any]:
+def of_answer(request: GatewayRequest, answer: Answer, price: Price | None) -> dict[str, Any]:
     """Fields of the call record for a whole answer."""
     if _is_reported(answer.usage):
         return _fields(answer.usage, "reported", price)
     return _estimated(
-        inquiry, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price
+        request, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price
     )
 
 
-def of_stream(inquiry: GatewayRequest, decoder: Decoder, price: Price | None) -> dict[str, Any]:
+def of_stream(request: GatewayRequest, decoder: Decoder, price: Price | None) -> dict[str, Any]:
     """Fields of the call record for a stream, complete or not."""
     if _is_reported(decoder.usage):
         return _fields(decoder.usage, "reported", price)
-    return _estimated(inquiry, decoder.usage, decoder.output_characters, price)
+    return _estimated(request, decoder.usage, decoder.output_characters, price)
 
 
-def of_request(inquiry: GatewayRequest, price: Price | None) -> dict[str, Any]:
+def of_request(request: GatewayRequest, price: Price | None) -> dict[str, Any]:
     """Fields of the call record where the answer was never read."""
-    return _estimated(inquiry, None, 0, price)
+    return _estimated(request, None, 0, price)
 
 
 def _is_reported(usage: Usage | None) -> bool:
@@ -50,10 +50,10 @@ def _is_reported(usage: Usage | None) -> bool:
 
 
 def _estimated(
-    inquiry: GatewayRequest, usage: Usage | None, output_characters: int, price: Price | None
+    request: GatewayRequest, usage: Usage | None, output_characters: int, price: Price | None
 ) -> dict[str, Any]:
-    size = OPERATIONS[inquiry.operation].size
-    values = [inquiry.body.get(name) for name in size.fields] if size else []
+    size = OPERATIONS[request.operation].size
+    values = [request.body.get(name) for name in size.fields] if size else []
     characters = sum(map(_length, values))
     if size and size.unit is Unit.TOKENS:
         tokens = _tokens(characters) + sum(map(_numbers, values))

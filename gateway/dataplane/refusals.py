@@ -1,4 +1,4 @@
-"""Why the relay refuses a call, in words."""
+"""Messages for calls that the relay refuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quotas.ledger.states import HoldResult, HoldState
 
 
 class NoCredits(Exception):
-    """The trial cannot pay: the next source may."""
+    """The trial cannot pay for the call; the next source may."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -32,9 +32,7 @@ def internal_error() -> Refusal:
 
 
 def refuse_many_answers(body: dict[str, Any]) -> None:
-    """A call on a trial costs what one answer costs: who asks for a thousand at once pays with the
-    own key. Raises _NoCredits.
-    """
+    """Raise NoCredits if a trial call asks for several answers, because it pays for one."""
     for name in ("n", "best_of"):
         if body.get(name) not in (None, 1):
             message = (
@@ -48,6 +46,7 @@ def refuse_many_answers(body: dict[str, Any]) -> None:
 
 
 def refuse_unheld(call: Call, held: HoldResult) -> None:
+    """Raise NoCredits or Refusal unless the credits were reserved."""
     if held.state is HoldState.HELD:
         return
     if held.state is HoldState.EXHAUSTED:
@@ -66,7 +65,8 @@ def refuse_unheld(call: Call, held: HoldResult) -> None:
         )
     raise Refusal(
         "already_done",
-        f"The call with this Idempotency-Key is done already; it cost {held.used} credits. Nothing was charged now.",
+        f"The call with this Idempotency-Key is done already; it cost {held.used} credits. "
+        "Nothing was charged now.",
     )
 
 
@@ -76,7 +76,7 @@ def trial_exhausted(call: Call, left: int) -> Refusal:
     label = call.target.provider.label
     address = page_urls.page(
         "provider-credentials",
-        workspace=call.inquiry.principal.tenant_slug,
+        workspace=call.request.principal.tenant_slug,
         provider=call.target.provider.slug,
     )
     return Refusal(
@@ -90,7 +90,13 @@ def trial_exhausted(call: Call, left: int) -> Refusal:
 def credential_unreadable(target: Target, source: Source) -> Refusal:
     label = target.provider.label
     if source.is_trial:
-        message = f"The operator's {label} key cannot be read, so the trial cannot be served. No credit was used."
+        message = (
+            f"The operator's {label} key cannot be read, so the trial cannot be served. "
+            "No credit was used."
+        )
         return Refusal("trial_provider_unavailable", message)
-    message = f"The stored {label} credential cannot be read, so nothing was sent. Enter the key again on the provider's page."
+    message = (
+        f"The stored {label} credential cannot be read, so nothing was sent. "
+        "Enter the key again on the provider's page."
+    )
     return Refusal("credential_unreadable", message)

@@ -49,7 +49,8 @@ logger = logging.getLogger(__name__)
 class Relay:
     """Serves calls. One per process.
 
-    deadline: seconds a call may take in all.
+    Args:
+        deadline: Seconds that a call may take in all.
     """
 
     def __init__(
@@ -61,16 +62,18 @@ class Relay:
         self._deadline = deadline
         self._background: set[asyncio.Task[Any]] = set()
 
-    async def start(self, inquiry: GatewayRequest) -> CompleteResponse | StreamingResponse:
-        """The answer, or the stream once its first piece is there.
+    async def start(self, request: GatewayRequest) -> CompleteResponse | StreamingResponse:
+        """Return the response, or the stream once its first chunk has arrived.
 
-        Raises Refusal; the call is recorded by then. Raises CancelledError where the client left.
+        Raises:
+            Refusal: There is no answer; the call is recorded.
+            CancelledError: The client disconnected.
         """
         began = time.monotonic()
-        call = Call(inquiry, began, began + self._deadline, datetime.now(UTC))
+        call = Call(request, began, began + self._deadline, datetime.now(UTC))
         try:
             call.route = await self._routes.find(
-                inquiry.principal, inquiry.model, inquiry.operation
+                request.principal, request.model, request.operation
             )
             return await self._first_answer(call, call.route)
         except Refusal as refusal:
@@ -78,9 +81,9 @@ class Relay:
             refusal.headers += tuple(response_headers(call))
             raise
         except DatabaseAway:
-            away = database_away()
-            await self._void(call, away)
-            raise away from None
+            unavailable = database_away()
+            await self._void(call, unavailable)
+            raise unavailable from None
         except asyncio.CancelledError:
             await self._end_cancelled(call)
             raise
@@ -89,7 +92,7 @@ class Relay:
             raise
 
     async def wait(self) -> None:
-        """Let the notes that go on in the background come to their end."""
+        """Wait for the notes that are being written in the background."""
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
 
@@ -102,10 +105,10 @@ class Relay:
             began = time.monotonic()
             try:
                 return await self._attempt(call, target, source)
-            except NoCredits as none_left:
-                failure = failure or none_left.refusal
+            except NoCredits as exhausted:
+                failure = failure or exhausted.refusal
             except CredentialUnreadable:
-                # The service that opens it has written the credential's state.
+                # Opening it has already stored the credential's state.
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
                 failure = credential_unreadable(target, source)
             except ProviderError as error:
@@ -124,14 +127,14 @@ class Relay:
     async def _attempt(
         self, call: Call, target: Target, source: Source
     ) -> CompleteResponse | StreamingResponse:
-        inquiry = call.inquiry
+        request = call.request
         began = time.monotonic()
         access, secrets = source.opened or await source.open()
-        request = Request(
-            inquiry.operation, target.model, inquiry.body, inquiry.stream, inquiry.upload
+        provider_request = Request(
+            request.operation, target.model, request.body, request.stream, request.upload
         )
         steps: Steps[Any] = Steps(
-            exchange_for(target.provider, request, access, target.facts),
+            exchange_for(target.provider, provider_request, access, target.facts),
             errors=target.provider.errors,
             secrets=secrets,
             deadline=call.deadline,
@@ -145,41 +148,46 @@ class Relay:
         if isinstance(result, Stream):
             frames = await self._first_frames(call, result)
             call.log.append(attempt_entry(target, source, "", 200, began))
-            return StreamingResponse(response_headers(call), self._pieces(call, result, frames))
+            return StreamingResponse(response_headers(call), self._chunks(call, result, frames))
         call.log.append(attempt_entry(target, source, "", 200, began))
-        return await self._whole(call, result)
+        return await self._complete(call, result)
 
     async def _hold(self, call: Call, source: Source) -> None:
-        """Reserve the credits and note that the request leaves. Raises _NoCredits, Refusal."""
+        """Reserve credits and note that the request is about to be sent.
+
+        Raises:
+            NoCredits: The trial cannot pay for the call.
+            Refusal: The Idempotency-Key is in use.
+        """
         assert source.pool_id is not None
-        inquiry = call.inquiry
-        refuse_many_answers(inquiry.body)
+        request = call.request
+        refuse_many_answers(request.body)
         number = call.holds[source.pool_id] = call.holds.get(source.pool_id, 0) + 1
-        key = inquiry.key or inquiry.unit_key
-        request = HoldRequest(
-            tenant_id=inquiry.principal.tenant_id,
+        key = request.key or request.unit_key
+        hold_request = HoldRequest(
+            tenant_id=request.principal.tenant_id,
             pool_id=source.pool_id,
-            # A second target of the same call in the same pool is no repeat.
+            # A second target in the same pool is part of the same call, not a repeat.
             key=key if number == 1 else f"{key[: KEY_LENGTH - 4]}~{number}",
-            fingerprint=inquiry.fingerprint(),
+            fingerprint=request.fingerprint(),
             amount=source.credits,
             model=call.target.model if call.target else "",
-            request_id=inquiry.request_id,
+            request_id=request.request_id,
             deadline_seconds=self._deadline,
             facts=hold_facts(call),
         )
-        with inquiry.presence:
+        with request.presence:
             try:
-                held = await self._store.hold(request)
+                held = await self._store.hold(hold_request)
             except UnknownPool:
-                self._routes.forget(inquiry.principal.tenant_id)
+                self._routes.forget(request.principal.tenant_id)
                 raise NoCredits(trial_exhausted(call, 0)) from None
             refuse_unheld(call, held)
             call.held, call.recorded = held, False
             sent = await self._store.mark_sent(
-                tenant_id=inquiry.principal.tenant_id, hold_id=request.hold_id
+                tenant_id=request.principal.tenant_id, hold_id=hold_request.hold_id
             )
-        inquiry.presence.check()
+        request.presence.check()
         if not sent:
             call.held = None
             raise Refusal(
@@ -188,8 +196,9 @@ class Relay:
             )
 
     async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
-        """Frames up to the first content: until then nothing went to the client, and another target
-        may still answer.
+        """Return the frames up to the first content.
+
+        Until then nothing has been sent to the client, so another target may still answer.
         """
         frames: list[Frame] = []
         try:
@@ -206,28 +215,28 @@ class Relay:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    async def _whole(self, call: Call, answer: Answer) -> CompleteResponse:
+    async def _complete(self, call: Call, answer: Answer) -> CompleteResponse:
         assert call.target is not None
         content = orjson.dumps(answer.body) if answer.content is None else answer.content
-        measured = metering.of_answer(call.inquiry, answer, call.target.price)
+        measured = metering.of_answer(call.request, answer, call.target.price)
         await self._finish(
             call,
             call.record("ok", 200, finish_reason=(answer.finish_reason or "")[:20], **measured),
         )
         self._note_success(call)
-        call.inquiry.presence.check()
+        call.request.presence.check()
         return CompleteResponse(
             response_headers(call), answer.content_type.encode("latin-1", "replace"), content
         )
 
-    async def _pieces(
+    async def _chunks(
         self, call: Call, stream: Stream, frames: Sequence[Frame]
     ) -> AsyncGenerator[bytes, None]:
-        """The event stream; settled and recorded before its last event."""
-        shows_usage = call.inquiry.include_usage
+        """Yield the event stream. The call is settled and recorded before the last event."""
+        shows_usage = call.request.include_usage
         try:
             while True:
-                piece = b"".join(
+                chunk = b"".join(
                     [
                         b"data: %b\n\n" % frame.data
                         for frame in frames
@@ -236,12 +245,12 @@ class Relay:
                 )
                 if stream.ended:
                     break
-                if piece:
-                    yield piece
+                if chunk:
+                    yield chunk
                 frames = await stream.read()
             await self._end_stream(call, stream, "ok", 200)
             self._note_success(call)
-            if last := piece + schema.ending(call.inquiry.operation):
+            if last := chunk + schema.ending(call.request.operation):
                 yield last
         except ProviderError as error:
             assert call.target is not None
@@ -252,22 +261,22 @@ class Relay:
             call.log[-1]["failure"] = error.failure.value
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
-            yield schema.error_event(failure, call.inquiry.request_id)
+            yield schema.error_event(failure, call.request.request_id)
         except Exception:
-            logger.exception("Call %s failed inside its stream", call.inquiry.request_id)
+            logger.exception("Call %s failed inside its stream", call.request.request_id)
             if not call.recorded:
                 await self._end_stream(call, stream, "error", 200, "internal_error")
-            yield schema.error_event(internal_error(), call.inquiry.request_id)
+            yield schema.error_event(internal_error(), call.request.request_id)
         finally:
             stream.close()
-            if not call.recorded:  # the client left, or the server stops
+            if not call.recorded:  # the client disconnected, or the server is stopping
                 await self._end_stream(call, stream, "cancelled", 200)
 
     async def _end_stream(
         self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
     ) -> None:
         assert call.target is not None
-        measured = metering.of_stream(call.inquiry, stream.decoder, call.target.price)
+        measured = metering.of_stream(call.request, stream.decoder, call.target.price)
         finish_reason = (stream.decoder.finish_reason or "")[:20]
         await self._finish(
             call, call.record(status, http_status, code, finish_reason=finish_reason, **measured)
@@ -278,10 +287,10 @@ class Relay:
     async def _finish(
         self, call: Call, record: Record, *, voided: bool = False, reason: str = ""
     ) -> None:
-        """Write the end of the call or, on a trial, of one attempt: exactly one record per hold."""
+        """Record the end of the call or, on a trial, of one attempt: one record per hold."""
         held, call.held = call.held, None
         call.recorded = True
-        with call.inquiry.presence:
+        with call.request.presence:
             result = await self._store.finish(
                 Finish(record, held.hold_id if held else None, voided=voided, reason=reason)
             )
@@ -294,15 +303,14 @@ class Relay:
             await self._finish(call, record, voided=True, reason=failure.code)
 
     async def _end_refused(self, call: Call, refusal: Refusal) -> None:
-        """A call refused after authentication is in the ledger too, with no credits; unless its
-        last attempt is already.
-        """
+        """Record a refused call, with no credits, unless its last attempt is recorded already."""
         if not call.recorded:
             await self._finish(call, call.record("error", refusal.status, refusal.code))
 
     async def _end_cancelled(self, call: Call) -> None:
-        """The client left before anything went to it: charged where the provider had accepted the
-        call, else given back.
+        """Record a call whose client disconnected before anything was sent to it.
+
+        It is charged if the provider had accepted it; otherwise the credits are given back.
         """
         if call.recorded:
             return
@@ -314,7 +322,7 @@ class Relay:
                 )
             )
         measured = (
-            metering.of_request(call.inquiry, call.target.price) if accepted and call.target else {}
+            metering.of_request(call.request, call.target.price) if accepted and call.target else {}
         )
         record = call.record("cancelled", 0, "cancelled", **measured)
         await self._finish(
@@ -322,7 +330,7 @@ class Relay:
         )
 
     async def _end_broken(self, call: Call) -> None:
-        """Our own mistake: the credits go back, the call is recorded."""
+        """Record a call that failed by an internal error, and give the credits back."""
         try:
             if not call.recorded:
                 await self._finish(
@@ -332,23 +340,23 @@ class Relay:
                     reason="internal_error",
                 )
         except Exception:
-            logger.exception("The end of call %s could not be written", call.inquiry.request_id)
+            logger.exception("Could not record the end of call %s", call.request.request_id)
 
     # -- notes -------------------------------------------------------------------------------------
 
     def _note_failure(self, call: Call, source: Source, error: ProviderError) -> None:
         if not source.is_trial:
-            note = self._routes.note_failure(call.inquiry.principal.tenant_id, source, error)
+            note = self._routes.note_failure(call.request.principal.tenant_id, source, error)
             if note is not None:
                 self._note(note)
 
     def _note_success(self, call: Call) -> None:
         source = call.source
         if source is not None and source.needs_success:
-            self._note(self._routes.note_success(call.inquiry.principal.tenant_id, source))
+            self._note(self._routes.note_success(call.request.principal.tenant_id, source))
 
     def _note(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do it beside the answer; what fails there is logged and nothing else."""
+        """Run `work` in the background and log its failure."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._noted)
@@ -356,6 +364,4 @@ class Relay:
     def _noted(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error(
-                "A note about a credential could not be written", exc_info=task.exception()
-            )
+            logger.error("Could not note the state of a credential", exc_info=task.exception())

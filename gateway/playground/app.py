@@ -9,21 +9,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.dataplane.app import (
-    Gateway,
-    Headers,
-    Message,
-    Receive,
-    Scope,
-    Send,
-)
+from gateway.dataplane.app import Gateway
+from gateway.dataplane.requests.http import Headers, Message, Receive, Scope, Send
 from gateway.dataplane.runtime import Runtime
 from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
 
 # in the scope of the playground's pages: what answers forms that are sent without scripts
-SERVICE: Final = "modelkeep.service"
+RUNTIME: Final = "modelkeep.runtime"
 ADMISSION: Final = "modelkeep.admission"  # in the scope of a request that only asks who is there
 _PAGE: Final = re.compile(r"/t/[^/]+/playground/(?P<rest>.*)")
 _CALL: Final = re.compile(r"call/(?P<operation>[a-z.]+)/")
@@ -64,9 +58,9 @@ class Playground:
     uploads: the same for forms with a recording, which are longer than other forms.
     """
 
-    def __init__(self, gateway: Gateway, service: Runtime, *, django: Any, uploads: Any) -> None:
+    def __init__(self, gateway: Gateway, runtime: Runtime, *, django: Any, uploads: Any) -> None:
         self._gateway = gateway
-        self._service = service
+        self._runtime = runtime
         self._django = django
         self._uploads = uploads
 
@@ -82,8 +76,8 @@ class Playground:
         if call is not None and call["operation"] in OPERATIONS:
             await self._call(scope, receive, send, Operation(call["operation"]))
             return
-        await self._service.ready()
-        scope = {**scope, SERVICE: self._service}
+        await self._runtime.ready()
+        scope = {**scope, RUNTIME: self._runtime}
         if posted and rest == _UPLOAD:
             await self._upload(scope, receive, send)
         else:
@@ -94,7 +88,9 @@ class Playground:
         if principal is None:
             await _pass_on(answer, send)
         else:
-            await self._gateway.call_as(principal, operation, scope, receive, send, more=_UNCHANGED)
+            await self._gateway.call_as(
+                principal, operation, scope, receive, send, extra_headers=_UNCHANGED
+            )
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A long body is read only of somebody who may send it. The form's token is Django's to

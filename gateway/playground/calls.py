@@ -25,7 +25,7 @@ from gateway.dataplane.refusals import internal_error
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.runtime import Runtime
-from gateway.playground.app import SERVICE
+from gateway.playground.app import RUNTIME
 from providers.declaration.spec import Operation, Upload
 from tenants.auth.principal import Principal
 from tenants.auth.request import WorkspaceRequest
@@ -82,8 +82,8 @@ class Outcome:
     @property
     def message(self) -> dict[str, Any]:
         first = next(iter(_rows(self.body.get("choices"))), {})
-        found = first.get("message")
-        return found if isinstance(found, dict) else {}
+        message = first.get("message")
+        return message if isinstance(message, dict) else {}
 
     @property
     def text(self) -> str:
@@ -153,30 +153,30 @@ def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcom
     """Make the calls side by side, each through the relay as any other call; whatever happens is in
     the outcomes.
     """
-    service: Runtime | None = scope_of(request).get(SERVICE)
-    if service is None:
+    runtime: Runtime | None = scope_of(request).get(RUNTIME)
+    if runtime is None:
         # Django runs by itself, without the server that makes calls.
         refusal = Refusal(
             "unavailable",
             _("Calls are made by the server that `make run` starts. This one only shows pages."),
         )
         return [Outcome(one.model, problem=_problem(refusal, request.id)) for one in questions]
-    found: list[Outcome] = async_to_sync(_ask_all)(service, request.principal, questions)
-    return found
+    outcomes: list[Outcome] = async_to_sync(_ask_all)(runtime, request.principal, questions)
+    return outcomes
 
 
 async def _ask_all(
-    service: Runtime, principal: Principal, questions: Sequence[Question]
+    runtime: Runtime, principal: Principal, questions: Sequence[Question]
 ) -> list[Outcome]:
-    return list(await asyncio.gather(*(_ask(service, principal, one) for one in questions)))
+    return list(await asyncio.gather(*(_ask(runtime, principal, one) for one in questions)))
 
 
-async def _ask(service: Runtime, principal: Principal, question: Question) -> Outcome:
+async def _ask(runtime: Runtime, principal: Principal, question: Question) -> Outcome:
     request_id = new_request_id()
     began = time.monotonic()
     try:
         asked = schema.read(question.operation, {**question.body, "model": question.model})
-        inquiry = GatewayRequest(
+        gateway_request = GatewayRequest(
             principal,
             question.operation,
             asked.model,
@@ -185,7 +185,7 @@ async def _ask(service: Runtime, principal: Principal, question: Question) -> Ou
             upload=question.upload,
             unit_key=request_id,
         )
-        answer = await service.relay.start(inquiry)
+        answer = await runtime.relay.start(gateway_request)
     except Refusal as refusal:
         return Outcome(
             question.model, headers=_headers(refusal.headers), problem=_problem(refusal, request_id)
@@ -239,11 +239,11 @@ def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
     empty.
     """
     rows = enumerate(_rows(body.get("data")))
-    found = {
+    by_line = {
         row["index"] if isinstance(row.get("index"), int) else number: row.get("embedding")
         for number, row in rows
     }
-    return [Vector(line, _numbers(found.get(number))) for number, line in enumerate(lines)]
+    return [Vector(line, _numbers(by_line.get(number))) for number, line in enumerate(lines)]
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -267,9 +267,9 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def similarities(found: Sequence[Vector]) -> list[list[str]]:
+def similarities(vectors: Sequence[Vector]) -> list[list[str]]:
     """The cosine of the angle between each two vectors, as text; a dash where there is none."""
-    return [[_cosine(one.values, other.values) for other in found] for one in found]
+    return [[_cosine(row.values, column.values) for column in vectors] for row in vectors]
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> str:

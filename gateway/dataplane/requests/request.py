@@ -1,4 +1,4 @@
-"""What a surface asks of the relay, and whether the one who asked is still there."""
+"""A call as the relay takes it, and whether its client is still connected."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ KEY_LENGTH: Final = 255  # characters of an Idempotency-Key
 
 
 class Presence:
-    """Whether the client is still there. `leave` cancels the call's task, but never inside `with
-    presence:`, where a statement of the ledger is under way whose outcome must be known.
+    """Whether the client is still connected.
+
+    `leave` cancels the call's task, but never inside `with presence:`, which protects statements
+    of the ledger whose outcome must be known.
     """
 
     __slots__ = ("_critical", "_task", "gone")
@@ -34,11 +36,11 @@ class Presence:
             self._task.cancel()
 
     def release(self) -> None:
-        """The call is over: leaving has no meaning any more."""
+        """Stop watching: the call is over."""
         self._task = None
 
     def check(self) -> None:
-        """Raises CancelledError where the client left meanwhile."""
+        """Raise CancelledError if the client has disconnected."""
         if self.gone:
             raise asyncio.CancelledError
 
@@ -51,11 +53,13 @@ class Presence:
 
 @dataclass(slots=True)
 class GatewayRequest:
-    """What a surface asks for.
+    """A call of the data plane or the playground.
 
-    model: as the client wrote it, None for the scenario's default. body: OpenAI's JSON. key: the
-    client's Idempotency-Key or "". unit_key: what stands in for a missing one; unique for each
-    call.
+    Attributes:
+        model: As the client wrote it; None for the scenario's default.
+        body: The request in OpenAI's format.
+        key: The client's Idempotency-Key, or "".
+        unit_key: Stands in for a missing Idempotency-Key; unique for each call.
     """
 
     principal: Principal
@@ -71,9 +75,10 @@ class GatewayRequest:
     presence: Presence = field(default_factory=Presence)
 
     def fingerprint(self) -> str:
-        """SHA-256 over what was asked, whatever the order of keys or the boundary of a form.
+        """Return the SHA-256 of the request, in hex, independent of key order and form boundary.
 
-        Raises Refusal for a whole number of more than 64 bits: no provider would be sent it either.
+        Raises:
+            Refusal: The body holds an integer of more than 64 bits.
         """
         digest = hashlib.sha256(self.operation.value.encode())
         try:

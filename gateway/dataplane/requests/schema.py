@@ -1,6 +1,4 @@
-"""What clients of the OpenAI-compatible endpoint send and expect: validation, lists, error bodies,
-event frames.
-"""
+"""Request bodies, error bodies, model lists and event frames of the OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -17,14 +15,14 @@ from providers.operations.request_checks import InvalidBody, flag
 from providers.operations.table import OPERATIONS
 
 DONE: Final = b"data: [DONE]\n\n"
-# A body may not say where a call goes or with which key: that is the workspace's settings alone.
+# A body must not say where a call goes or with which key; the workspace's settings do.
 FORBIDDEN_FIELDS: Final = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
 MODEL_LENGTH: Final = 241  # provider, slash, model
 
 
 @dataclass(slots=True)
-class Asked:
-    """A request's body after validation: what the relay needs to know besides the body itself."""
+class CheckedBody:
+    """A request's body after validation, and what the relay needs to know of it."""
 
     model: str | None
     body: dict[str, Any]
@@ -32,32 +30,33 @@ class Asked:
     include_usage: bool = False
 
 
-def read(operation: Operation, body: Any) -> Asked:
-    """Check a JSON body. Raises Refusal (400) naming the field."""
+def read(operation: Operation, body: Any) -> CheckedBody:
+    """Check a JSON body. Raises Refusal (400) that names the field."""
     if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.")
     for name in FORBIDDEN_FIELDS.intersection(body):
         raise bad_request(
-            f"{name} cannot be sent with a call: addresses and keys are set on the workspace's provider pages.",
+            f"{name} cannot be sent with a call: addresses and keys are set on the workspace's "
+            "provider pages.",
             name,
         )
     spec = OPERATIONS[operation]
-    asked = Asked(_model(body), body)
+    checked = CheckedBody(_model(body), body)
     try:
         wants_stream = flag(body, "stream")
         spec.check(body)
     except InvalidBody as error:
         raise bad_request(error.message, error.param) from None
     if spec.stream is Stream.SPEECH_EVENTS:
-        asked.stream = body.get("stream_format") == "sse"
+        checked.stream = body.get("stream_format") == "sse"
     elif wants_stream and spec.stream is not Stream.NONE:
-        asked.stream = True
-        asked.include_usage = _wants_usage(body)
-    return asked
+        checked.stream = True
+        checked.include_usage = _wants_usage(body)
+    return checked
 
 
 def ending(operation: Operation) -> bytes:
-    """What comes after the last event of a stream."""
+    """Return what follows the last event of a stream."""
     return DONE if OPERATIONS[operation].stream is Stream.CHUNKS else b""
 
 
@@ -67,7 +66,8 @@ def _model(body: Mapping[str, Any]) -> str | None:
         return None
     if not isinstance(model, str) or len(model) > MODEL_LENGTH or not model.isprintable():
         raise bad_request(
-            f"model must be a string of at most {MODEL_LENGTH} characters: provider/model, a model or a scenario.",
+            f"model must be a string of at most {MODEL_LENGTH} characters: provider/model, a model "
+            "or a scenario.",
             "model",
         )
     return model
@@ -97,12 +97,12 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
 
 
 def error_event(refusal: Refusal, request_id: str) -> bytes:
-    """The last event of a stream that failed after its first byte."""
+    """Return the last event of a stream that failed after its first byte."""
     return b"event: error\ndata: " + error_body(refusal, request_id) + b"\n\n"
 
 
 def model_object(name: str, provider: str) -> dict[str, Any]:
-    # When a model was made is not known here; clients want a number.
+    # The creation time is unknown, but clients require a number.
     return {"id": name, "object": "model", "created": 0, "owned_by": provider}
 
 

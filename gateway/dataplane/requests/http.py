@@ -1,0 +1,197 @@
+"""One HTTP request of the data plane: its headers and body, and the way to answer it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from core import strict_json
+from core.ids import is_request_id, new_request_id
+from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.requests import schema
+from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
+from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
+from providers.declaration.spec import Operation
+from providers.operations.table import OPERATIONS
+from tenants.auth.principal import Principal
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
+FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
+JSON_TYPE: Final = (b"content-type", b"application/json")
+_READ_HEADERS: Final = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"idempotency-key",
+        b"x-request-id",
+    }
+)
+_ALWAYS: Final[Headers] = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+@dataclass(slots=True)
+class HttpExchange:
+    """An HTTP request and its response, of which at most one is sent."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    path: str
+    headers: dict[str, str]
+    request_id: str
+    has_client_id: bool  # the request id came with the request
+    extra_headers: Headers = field(default_factory=list)  # sent with every response
+    started: bool = False
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        self.started = True
+        all_headers = [
+            *_ALWAYS,
+            *self.extra_headers,
+            *headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id.encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        headers: Headers = [JSON_TYPE, *refusal.headers]
+        if refusal.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
+        if refusal.status == 413:
+            headers.append((b"connection", b"close"))  # the rest of the body is not read
+        await self.answer(refusal.status, headers, schema.error_body(refusal, self.request_id))
+
+
+def open_exchange(
+    scope: Scope, receive: Receive, send: Send, path: str, extra_headers: Headers | None = None
+) -> HttpExchange:
+    """Wrap an ASGI request. Its id is the client's if that is well formed, else a new one."""
+    headers = _read_headers(scope["headers"])
+    client_id = headers.get("x-request-id", "")
+    has_client_id = is_request_id(client_id)
+    return HttpExchange(
+        scope,
+        receive,
+        send,
+        path,
+        headers,
+        client_id if has_client_id else new_request_id(),
+        has_client_id,
+        extra_headers or [],
+    )
+
+
+def _read_headers(raw: Headers) -> dict[str, str]:
+    """Return the headers that are read here. Repeated ones are joined, so that a second app key is
+    noticed.
+    """
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        if name in _READ_HEADERS:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+async def read_request(
+    exchange: HttpExchange, principal: Principal, operation: Operation
+) -> GatewayRequest:
+    """Read and check the headers and the body of a call. Raises Refusal, ConnectionError."""
+    key = exchange.headers.get("idempotency-key", "")
+    if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise bad_request(
+            f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.",
+            "Idempotency-Key",
+        )
+    if exchange.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
+    upload = None
+    content_type = exchange.headers.get("content-type", "")
+    file = OPERATIONS[operation].file
+    if file is not None:
+        data = await _read_body(exchange, FORM_LIMIT)
+        body, upload = read_form(content_type, data, file)
+    else:
+        if content_type and not _is_json(content_type):
+            raise Refusal("unsupported_media_type", "Send the body as application/json.")
+        body = _read_json(await _read_body(exchange, JSON_LIMIT))
+    checked = schema.read(operation, body)
+    return GatewayRequest(
+        principal=principal,
+        operation=operation,
+        model=checked.model,
+        body=checked.body,
+        request_id=exchange.request_id,
+        stream=checked.stream,
+        include_usage=checked.include_usage,
+        upload=upload,
+        key=key,
+        # Clients and proxies may repeat a request id; a hold's key must be unique.
+        unit_key=f"{exchange.request_id}.{secrets.token_hex(6)}"
+        if exchange.has_client_id
+        else exchange.request_id,
+    )
+
+
+def _is_json(content_type: str) -> bool:
+    kind, _semicolon, options = content_type.lower().partition(";")
+    kind = kind.strip()
+    charset = options.partition("charset=")[2].strip(' "')
+    return (kind == "application/json" or kind.endswith("+json")) and charset in (
+        "",
+        "utf-8",
+        "utf8",
+    )
+
+
+def _read_json(data: bytes) -> Any:
+    try:
+        return strict_json.loads(data)
+    except strict_json.BadJSON as error:
+        raise bad_request(f"The body cannot be read: {error.message}") from None
+
+
+async def _read_body(exchange: HttpExchange, limit: int) -> bytes:
+    """Read the whole body.
+
+    Args:
+        limit: Largest size accepted, in bytes.
+
+    Raises:
+        Refusal: The body is larger (413).
+        ConnectionError: The client disconnected.
+    """
+    length = exchange.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client disconnected")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("too_large", f"The body is larger than {limit // (1024 * 1024)} MiB.")
