@@ -118,7 +118,7 @@ def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: C
     tree = parsed(answer)
     assert tree.get("lang") == "en"
     assert len(tree.findall(".//main")) == 1
-    assert (tree.findtext(".//title") or "").endswith("Modelkeep")
+    assert (tree.findtext(".//title") or "").strip().endswith("Modelkeep")
     assert headings(tree) == sorted_without_gaps(headings(tree))
     assert all(nav.get("aria-label") for nav in tree.iter("nav"))
     ids = [one.get("id") for one in tree.iter() if isinstance(one.tag, str) and one.get("id")]

@@ -310,7 +310,7 @@ def test_an_error_without_scripts(hub: Hub, owner: Person) -> None:
     page = owner.form(model="openai/gpt@status:401", message="Hello")
     assert page.status_code == 200
     assert "Key refused" in page.text
-    request_id = re.search(r"request ([0-9a-f]{24})</code>", page.text)
+    request_id = re.search(r"request\s+([0-9a-f]{24})</code>", page.text)
     assert request_id
     assert record_of(hub, request_id[1])[4] == "error"
     assert KEY not in page.text
