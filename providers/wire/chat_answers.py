@@ -1,6 +1,4 @@
-"""Reading chat answers in OpenAI's shape: choices, usage, sizes; completing what servers
-leave out.
-"""
+"""Read and complete chat answers in OpenAI's form: choices, usage, sizes."""
 
 from __future__ import annotations
 
@@ -15,12 +13,12 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Frame, Usage
 from providers.failures.reasons import Reason
 
-# Repairs an answer or a chunk in place; True where something was changed.
+# Repairs an answer or a chunk in place; returns whether anything changed.
 Tidy = Callable[[dict[str, Any]], bool]
 
 
 def rename_reasoning(body: dict[str, Any]) -> bool:
-    """Call the reasoning text `reasoning_content`, as most do; newer vLLM says `reasoning`."""
+    """Rename `reasoning`, the name in newer vLLM, to the common `reasoning_content`."""
     changed = False
     for choice in choices_of(body):
         part = choice.get("delta") or choice.get("message")
@@ -35,7 +33,7 @@ def rename_reasoning(body: dict[str, Any]) -> bool:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """OpenAI's usage object; None where there is none."""
+    """Convert OpenAI's usage object, or return None if it is missing."""
     if not isinstance(usage, dict):
         return None
     prompt, completion = (
@@ -74,7 +72,11 @@ def choices_of(body: Any) -> list[dict[str, Any]]:
 
 
 def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
-    """A whole chat answer. Raises ProviderError where the body is no chat answer."""
+    """Convert a whole chat answer.
+
+    Raises:
+        ProviderError: if the body is not a chat answer.
+    """
     choices = choices_of(body)
     if not choices:
         raise ProviderError(Failure.ERROR, Reason("no_choices"), status=200)
@@ -88,8 +90,8 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
 
 
 def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
-    """Puts in what every client expects and some servers leave out; True where something was
-    missing.
+    """Fill in the fields that clients expect and some servers leave out; return whether any
+    was missing.
     """
     missing = [name for name in ("id", "object", "created") if not body.get(name)]
     if missing:
@@ -103,7 +105,7 @@ def new_id() -> str:
 
 
 def characters_of(part: dict[str, Any]) -> int:
-    """Characters of text, reasoning and tool arguments in a message or delta."""
+    """Count the characters of text, reasoning and tool arguments in a message or delta."""
     total = sum(
         len(value)
         for name in ("content", "reasoning_content", "reasoning", "refusal")
@@ -117,7 +119,7 @@ def characters_of(part: dict[str, Any]) -> int:
 
 
 def frames_of(body: dict[str, Any]) -> list[Frame]:
-    """A whole chat answer told as a stream: one chunk with all of it, one with usage."""
+    """Convert a whole chat answer to a stream: one chunk with all of it, one with the usage."""
     complete_head(body, "chat.completion")
     head = {
         "id": body["id"],

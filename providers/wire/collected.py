@@ -1,5 +1,5 @@
-"""A whole answer out of a stream, for models that answer in streams only. The inverse of
-chat_answers.frames_of.
+"""Collect a stream into a whole answer, for models that only stream (see
+chat_answers.frames_of).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ _APPENDED = frozenset({"content", "reasoning_content", "refusal"})
 
 
 def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Answer:
-    """The answer of a chat that was asked for as a stream and read to its end: `reply.body` holds
-    all of it.
+    """Read the answer of a chat that was streamed to its end; `reply.body` contains the whole
+    stream.
 
-    Raises ProviderError for an error inside the stream, and for a stream that broke off.
+    Raises:
+        ProviderError: if the stream contains an error or broke off.
     """
     decoder = stream_of(reply, errors, tidy)
     frames = [*decoder.feed(reply.body), *decoder.finish()]
@@ -29,7 +30,7 @@ def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -
 
 
 def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The chat answer that the chunks tell piece by piece."""
+    """Merge chunks into one chat answer."""
     body = {name: chunks[0][name] for name in _HEAD if chunks and name in chunks[0]}
     body["object"] = "chat.completion"
     choices: dict[int, dict[str, Any]] = {}
@@ -65,7 +66,7 @@ def _extend_choice(choice: dict[str, Any], piece: dict[str, Any]) -> None:
 
 
 def _extend(whole: dict[str, Any], piece: dict[str, Any]) -> None:
-    """Texts and lists are appended; of everything else the latest counts."""
+    """Append texts and lists; replace everything else by the latest value."""
     for name, value in piece.items():
         if value is None:
             whole.setdefault(name, None)

@@ -1,6 +1,4 @@
-"""What the decoders of streams share: what they keep for the ledger, bytes to events, and bodies
-that come at once after all.
-"""
+"""Base classes of stream decoders: counters, events, and bodies that arrive whole."""
 
 from __future__ import annotations
 
@@ -15,7 +13,11 @@ from providers.wire.sse import EventParser
 
 
 def read_frame(data: bytes) -> dict[str, Any]:
-    """The JSON object of one event. Raises ProviderError."""
+    """Parse the JSON object of one event.
+
+    Raises:
+        ProviderError: if it is not a JSON object.
+    """
     chunk = json_or_none(data)
     if not isinstance(chunk, dict):
         raise ProviderError(Failure.ERROR, Reason("piece_unreadable"), status=200)
@@ -23,7 +25,7 @@ def read_frame(data: bytes) -> dict[str, Any]:
 
 
 def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
-    """The error that came as a frame after status 200."""
+    """Return the error that came as a frame after status 200."""
     return errors(Reply(200, {}, data)) or ProviderError(
         Failure.ERROR, Reason("stream_error"), status=200
     )
@@ -34,7 +36,7 @@ def broken_off() -> ProviderError:
 
 
 class Decoding:
-    """What every decoder keeps (providers.declaration.spec.Decoder)."""
+    """State that every decoder exposes (providers.declaration.spec.Decoder)."""
 
     __slots__ = ("done", "finish_reason", "output_characters", "usage")
 
@@ -46,10 +48,12 @@ class Decoding:
 
 
 class EventStream(Decoding):
-    """Decoder of an event stream. A subclass turns events into frames, and sets `done` with the one
-    that ends the answer.
+    """Decoder of an event stream.
 
-    bare_objects: lines of JSON without `data:` are events too.
+    A subclass converts events to frames, and sets `done` at the event that ends the answer.
+
+    Args:
+        bare_objects: whether lines of JSON without `data:` are events too.
     """
 
     __slots__ = ("_parser",)
@@ -62,23 +66,27 @@ class EventStream(Decoding):
         return () if self.done else self._frames(self._parser.feed(data))
 
     def finish(self) -> Sequence[Frame]:
-        """Ends the stream. Raises ProviderError where it broke off before its end."""
+        """End the stream.
+
+        Raises:
+            ProviderError: if it broke off before its end.
+        """
         frames = [] if self.done else self._frames(self._parser.finish())
         return frames if self.done else [*frames, *self._unended()]
 
     def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        """The frames of some events (name, data)."""
+        """Convert (name, data) events to frames."""
         raise NotImplementedError
 
     def _unended(self) -> Sequence[Frame]:
-        """What ends a stream that stopped without saying that it is complete; sets `done`, or
-        raises as most have to.
+        """Handle a stream that stopped without its end: set `done`, or raise as most decoders
+        do.
         """
         raise broken_off()
 
 
 class ReadyStream(Decoding):
-    """Decoder of an answer that is there already: its finish() tells it."""
+    """Decoder of an answer that is already complete: finish() returns it."""
 
     __slots__ = ()
 
@@ -87,8 +95,9 @@ class ReadyStream(Decoding):
 
 
 class WholeStream(Decoding):
-    """Decoder for a service that was asked for a stream and answers at once. A subclass reads the
-    body and sets what is kept.
+    """Decoder for a service that answers with a whole body instead of a stream.
+
+    A subclass reads the body and sets the counters.
     """
 
     __slots__ = ("_limit", "_parts", "_size")
@@ -112,5 +121,5 @@ class WholeStream(Decoding):
         return self._read(b"".join(self._parts))
 
     def _read(self, data: bytes) -> Sequence[Frame]:
-        """The frames of the whole body."""
+        """Convert the whole body to frames."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What every wire needs of HTTP: addresses, calls with a JSON body, answers read with care."""
+"""HTTP helpers of all formats: URLs, calls with a JSON body, checked answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Auth = Callable[[Access], dict[str, str]]
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
 SHOWN_CHARACTERS = 300  # of a provider's error text
-NO_ROUTE = frozenset({404, 405})  # statuses of servers that do not have this endpoint
+NO_ROUTE = frozenset({404, 405})  # statuses of servers without this endpoint
 
 
 def bearer(name: str) -> Auth:
-    """Credential -> `Authorization: Bearer`, with no header at all where the field was left
+    """Make the `Authorization: Bearer` header from a credential's field; no header if it is
     empty.
     """
 
@@ -36,9 +36,10 @@ def bearer(name: str) -> Auth:
 
 
 def base_of(provider: Provider, access: Access) -> str:
-    """The base URL that is really used, without a slash at its end.
+    """Return the effective base URL, without a slash at its end.
 
-    Raises CannotExpress where neither the tenant nor the provider has one.
+    Raises:
+        CannotExpress: if neither the tenant nor the provider has one.
     """
     base = (access.base_url or provider.default_base_url).rstrip("/")
     if not base:
@@ -47,9 +48,9 @@ def base_of(provider: Provider, access: Access) -> str:
 
 
 def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1") -> str:
-    """Address of one endpoint.
+    """Build the URL of an endpoint.
 
-    People type a base URL with or without the API's version; it is put in where no segment of the
+    People type a base URL with or without the API's version, so insert it unless a segment of the
     path looks like one.
     """
     base = base_of(provider, access)
@@ -59,21 +60,23 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
 
 
 def path_segment(text: str) -> str:
-    """A name as one segment of a URL's path. Raises CannotExpress for what would be another path:
-    empty, "." and "..".
+    """Quote a name as one segment of a URL's path.
+
+    Raises:
+        CannotExpress: if it would change the path: empty, "." and "..".
     """
     if text in ("", ".", "..") or not text.isprintable():
-        raise CannotExpress("This model's name cannot be part of an address.", param="model")
+        raise CannotExpress("This model's name cannot be part of a URL.", param="model")
     return quote(text, safe=":@")
 
 
 def path_segments(text: str) -> str:
-    """`owner/name` and its like: every part as one segment."""
+    """Quote each part of a name like `owner/name` as one segment."""
     return "/".join(path_segment(part) for part in text.split("/"))
 
 
 def is_host(provider: Provider, access: Access, host: str) -> bool:
-    """Whether calls go to this host or to one below it (regional hosts)."""
+    """Tell whether calls go to this host or a subdomain (regional hosts)."""
     name = urlsplit(base_of(provider, access)).hostname or ""
     return name == host or name.endswith("." + host)
 
@@ -81,15 +84,17 @@ def is_host(provider: Provider, access: Access, host: str) -> bool:
 def post_json(
     url: str, headers: Mapping[str, str], body: Mapping[str, Any], *, stream: bool = False
 ) -> Call:
-    """A POST of `body`. Raises CannotExpress for what JSON cannot hold (numbers beyond 64 bits,
-    lone surrogates).
+    """Build a POST of `body`.
+
+    Raises:
+        CannotExpress: if JSON cannot represent it (numbers beyond 64 bits, lone surrogates).
     """
     try:
         data = orjson.dumps(body)
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError) as error:
         raise CannotExpress(
-            "The request holds a value that cannot be written as JSON."
-        ) from problem
+            "The request contains a value that cannot be written as JSON."
+        ) from error
     accept = "text/event-stream" if stream else "application/json"
     return Call(
         "POST", url, {**headers, "Content-Type": "application/json", "Accept": accept}, data, stream
@@ -112,7 +117,7 @@ def is_web_page(reply: Reply) -> bool:
 
 
 def json_or_none(body: bytes) -> Any:
-    """The parsed body, None where it is not JSON."""
+    """Parse the body, or return None if it is not JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -120,9 +125,10 @@ def json_or_none(body: bytes) -> Any:
 
 
 def read_object(reply: Reply) -> dict[str, Any]:
-    """The JSON object of a successful answer.
+    """Parse the JSON object of a successful answer.
 
-    Raises ProviderError: NOT_AN_API for a web page, ERROR for anything else that is no JSON object.
+    Raises:
+        ProviderError: NOT_AN_API for a web page, ERROR for anything else.
     """
     body = json_or_none(reply.body)
     if isinstance(body, dict):
@@ -140,23 +146,25 @@ def not_a_list() -> ProviderError:
     return ProviderError(Failure.NOT_AN_API, Reason("not_a_list"), status=200)
 
 
-LONGEST_WAIT = 24 * 3600.0  # seconds; who asks for more gets another look after a day
+LONGEST_WAIT = 24 * 3600.0  # seconds
 _RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:reset(?:-[a-z-]+)?|[a-z-]+-reset)")
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
-_EPOCH = 1_000_000_000  # a number beyond it is no duration but a point in time
+_EPOCH = 1_000_000_000  # a larger number is a point in time, not a duration
 
 
 def seconds_until_retry(headers: Mapping[str, str], *, throttled: bool = False) -> float | None:
-    """Seconds the provider asks to wait, a day at most; None where it does not say, or means a time
-    that is over.
+    """Return the seconds the provider asks to wait, at most a day, or None if it does not say.
 
-    Read are `retry-after-ms` and `retry-after` (seconds or a date), else the `-reset` headers of
-    rate limits whose `-remaining` header says that nothing is left. throttled: the answer was a
-    429, so that one limit is spent even if none says so: then the one that resets first counts.
-    Points in time are compared with the answer's own Date: clocks differ.
+    Reads `retry-after-ms` and `retry-after` (seconds or a date), then the `-reset` headers of rate
+    limits whose `-remaining` header is 0. Points in time are compared with the answer's own Date,
+    because clocks differ.
+
+    Args:
+        throttled: whether the answer was a 429. Then one limit is used up even if no header
+            says so, and the earliest reset counts.
     """
     now = _timestamp(headers.get("date", "")) or time.time()
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -178,12 +186,12 @@ def seconds_until_retry(headers: Mapping[str, str], *, throttled: bool = False) 
 
 
 def wait_asked_for(reply: Reply) -> float | None:
-    """seconds_until_retry of an answer that is an error."""
+    """Return seconds_until_retry of an error reply."""
     return seconds_until_retry(reply.headers, throttled=reply.status == 429)
 
 
 def _seconds(text: str, now: float) -> float | None:
-    """A header's value as seconds from now: a number, a duration such as 6m0s or 120ms, a point in
+    """Convert a header's value to seconds from now: a number, a duration such as 6m0s, or a
     time.
     """
     text = text.strip()
@@ -207,7 +215,7 @@ def _seconds(text: str, now: float) -> float | None:
 
 
 def _timestamp(text: str) -> float | None:
-    """An HTTP date or one of RFC 3339, as seconds since 1970."""
+    """Convert an HTTP or RFC 3339 date to seconds since 1970."""
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text)
@@ -237,16 +245,16 @@ _BY_STATUS: dict[int, Failure] = {
 
 
 def failure_of_status(status: int) -> Failure:
-    """What a status means where the body says nothing we know."""
+    """Classify a status whose body says nothing known."""
     if 300 <= status < 400:
         return Failure.NOT_AN_API
     return _BY_STATUS.get(status, Failure.ERROR)
 
 
 def plain_error(reply: Reply) -> ProviderError:
-    """The error of an answer whose body is not of the provider's form: only the status speaks.
+    """Return the error of a reply whose body is not in the provider's form, by its status alone.
 
-    A page or a text of a proxy is not repeated: it may be long, and it is not the provider's word.
+    A proxy's page or text is not repeated: it may be long, and it is not the provider's.
     """
     failure = failure_of_status(reply.status)
     reason = Reason(

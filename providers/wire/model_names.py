@@ -1,4 +1,4 @@
-"""What a model's name says about its type, for lists of models that say nothing."""
+"""Guess a model's type from its name, for model lists without types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _HINTS: Final[tuple[tuple[ModelType | None, tuple[str, ...]], ...]] = (
 
 
 def guess_by_name(offered: Collection[ModelType]) -> Callable[[str], ModelType | None]:
-    """Return a guess of a model's type; None for models of types that are not offered."""
+    """Make a function that guesses a model's type, or returns None if that type is not
+    offered.
+    """
 
     def guess(model: str) -> ModelType | None:
         name = model.lower()

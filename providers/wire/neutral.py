@@ -1,4 +1,4 @@
-"""What several formats ask of a request in our neutral form."""
+"""Checks that several formats share for neutral requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def refuse_several_choices(body: Mapping[str, Any]) -> None:
     """Raise CannotExpress if a request wants more than one answer."""
     count = body.get("n")
     if isinstance(count, int) and count > 1:
-        raise CannotExpress("This provider gives one choice per call.", param="n")
+        raise CannotExpress(
+            "This provider returns one choice per call. Leave out n or set it to 1.", param="n"
+        )
 
 
 def upload_of(request: Request) -> Upload:
@@ -32,7 +34,7 @@ def upload_of(request: Request) -> Upload:
 
 
 def fixed_size() -> CannotExpress:
-    """Make the refusal of `dimensions` for a model whose vectors have one size."""
+    """Make the error for `dimensions` at a model whose vectors have a fixed size."""
     return CannotExpress(
-        "This model's vectors are of one size only: leave dimensions out.", param="dimensions"
+        "This model's vectors have a fixed size. Leave out dimensions.", param="dimensions"
     )

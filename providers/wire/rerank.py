@@ -1,5 +1,4 @@
-"""Ordering documents by how well they answer a query, in the form that Jina, Cohere and vLLM share;
-hooks for others.
+"""Rerank documents by a query, in the form that Jina, Cohere and vLLM share, with hooks for others.
 
 Neutral request: {model, query, documents: [text or {"text"}], top_n, return_documents}. Neutral
 answer: {id, object, model, results: [{index, relevance_score, document?}], usage?}, the best first.
@@ -27,13 +26,15 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.http import Auth, json_or_none, post_json, unreadable, url_of
 
-_OURS = frozenset({"model", "query", "documents", "top_n", "return_documents", "stream"})
+_NEUTRAL_FIELDS = frozenset({"model", "query", "documents", "top_n", "return_documents", "stream"})
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A neutral request, read. others: fields that the neutral form does not know, to be passed
-    through.
+    """A parsed neutral request.
+
+    Attributes:
+        others: fields outside the neutral form, which are passed through.
     """
 
     model: str
@@ -46,8 +47,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a provider answered: (index of the document, score) in any order, and tokens where it
-    counted them.
+    """A provider's answer.
+
+    Attributes:
+        scores: (index of the document, score), in any order.
+        tokens: None if not reported.
     """
 
     scores: list[tuple[int, float]]
@@ -55,10 +59,10 @@ class Ranking:
     id: str = ""
 
 
-Build = Callable[[Question, ModelFacts], dict[str, Any]]  # the body to send
-Read = Callable[
-    [Any], Ranking
-]  # the parsed JSON of the answer -> its ranking; may raise ProviderError
+# Builds the body to send.
+Build = Callable[[Question, ModelFacts], dict[str, Any]]
+# Reads the ranking from the parsed JSON of the answer; may raise ProviderError.
+Read = Callable[[Any], Ranking]
 
 
 def rerank(
@@ -69,8 +73,11 @@ def rerank(
     build: Build | None = None,
     read: Read | None = None,
 ) -> MakeExchange:
-    """A MakeExchange for rerank. build, read: for providers whose body or answer has another
-    shape.
+    """Make the exchange for rerank.
+
+    Args:
+        build: builds the body for providers with another form.
+        read: reads the answer of providers with another form.
     """
 
     def exchange(
@@ -88,12 +95,16 @@ def rerank(
 
 
 def question_of(request: Request) -> Question:
-    """Raises CannotExpress for a document without text."""
+    """Parse a neutral request.
+
+    Raises:
+        CannotExpress: if a document has no text.
+    """
     body = request.body
     documents = [
         _text(document, number) for number, document in enumerate(body.get("documents") or ())
     ]
-    others = {name: value for name, value in body.items() if name not in _OURS}
+    others = {name: value for name, value in body.items() if name not in _NEUTRAL_FIELDS}
     return Question(
         request.model,
         body["query"],
@@ -108,14 +119,15 @@ def _text(document: Any, number: int) -> str:
     text = document.get("text") if isinstance(document, dict) else document
     if not isinstance(text, str):
         raise CannotExpress(
-            "A document must be a text, or an object with a text.", param=f"documents[{number}]"
+            "Each document must be a text or an object with a text.",
+            param=f"documents[{number}]",
         )
     return text
 
 
 def plain_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
-    """The shared form. The documents are not asked back: they are known here, and servers differ in
-    how they give them.
+    """Build the body in the shared form; documents are added here, as servers return them
+    differently.
     """
     body = {
         **question.others,
@@ -127,8 +139,11 @@ def plain_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
 
 
 def ranking_of(answer: Any) -> Ranking:
-    """`results`, `data` (Voyage) or a bare list (TEI) of {index, relevance_score or score}. Raises
-    ProviderError.
+    """Read {index, relevance_score or score} rows from `results`, `data` (Voyage) or a bare list
+    (TEI).
+
+    Raises:
+        ProviderError: if the answer contains no ranking.
     """
     rows = answer if isinstance(answer, list) else answer.get("results", answer.get("data"))
     if not isinstance(rows, list):
@@ -148,7 +163,7 @@ def ranking_of(answer: Any) -> Ranking:
 
 
 def _tokens(answer: dict[str, Any]) -> int | None:
-    """From usage (Jina, vLLM) or meta.tokens (Cohere, Xinference)."""
+    """Read the tokens from usage (Jina, vLLM) or meta.tokens (Cohere, Xinference)."""
     meta = answer.get("meta")
     for holder in (answer.get("usage"), meta.get("tokens") if isinstance(meta, dict) else None):
         for name in ("total_tokens", "prompt_tokens", "input_tokens"):
@@ -163,8 +178,10 @@ def _no_ranking() -> ProviderError:
 
 
 def rerank_answer(question: Question, ranking: Ranking) -> Answer:
-    """The neutral answer: the best first, at most top_n. Raises ProviderError for indexes and
-    scores that cannot be.
+    """Build the neutral answer: the best first, at most top_n.
+
+    Raises:
+        ProviderError: if an index or a score is invalid.
     """
     seen: set[int] = set()
     for index, score in ranking.scores:
@@ -176,7 +193,7 @@ def rerank_answer(question: Question, ranking: Ranking) -> Answer:
         ):
             raise _no_ranking()
         seen.add(index)
-    best = sorted(ranking.scores, key=lambda one: -one[1])[: question.top_n]
+    best = sorted(ranking.scores, key=lambda row: -row[1])[: question.top_n]
     body: dict[str, Any] = {
         "id": ranking.id or f"rerank-{uuid.uuid4().hex}",
         "object": "rerank",

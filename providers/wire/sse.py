@@ -1,6 +1,4 @@
-"""Incremental parser of event streams: bytes in, (event, data) out, whatever the bytes are cut
-into.
-"""
+"""Incremental parser of event streams, independent of how the bytes are split."""
 
 from __future__ import annotations
 
@@ -17,12 +15,14 @@ def too_long() -> ProviderError:
 
 
 class EventParser:
-    """Follows the WHATWG rules for event streams, with one difference: an event whose last blank
-    line is missing when the stream ends is still given out (some servers forget it).
+    """Parse by the WHATWG rules for event streams, and accept a missing last blank line.
 
-    Lines end in LF, CRLF or CR; comments and unknown fields are left out; several data lines are
-    joined by LF. bare_objects: a line that is a JSON object without `data:` counts as an event of
-    its own.
+    Lines end in LF, CRLF or CR; comments and unknown fields are ignored; several data lines are
+    joined by LF. Some servers forget the blank line after the last event.
+
+    Args:
+        bare_objects: whether a line that is a JSON object without `data:` is an event of its
+            own.
     """
 
     __slots__ = (
@@ -38,14 +38,14 @@ class EventParser:
 
     def __init__(self, *, bare_objects: bool = False) -> None:
         self._bare_objects = bare_objects
-        # Pieces of a line that has not ended. Joined once: a line that arrives byte by byte must
-        # not cost its square.
+        # Pieces of an incomplete line, joined once: a line that arrives byte by byte must not take
+        # quadratic time.
         self._begun: list[bytes] = []
         self._begun_size = 0
         self._data: list[bytes] = []
         self._size = 0
         self._event = b""
-        self._after_cr = False  # the last byte was CR: an LF that follows belongs to it
+        self._after_cr = False  # the last byte was CR: a following LF belongs to it
         self._started = False
 
     def feed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
@@ -59,8 +59,8 @@ class EventParser:
         return self._plain(chunk) or list(self._events(self._lines(chunk)))
 
     def _plain(self, chunk: bytes) -> list[tuple[bytes, bytes]] | None:
-        """The events of a chunk that holds nothing but whole events of one data line each, which is
-        how most arrive.
+        """Return the events of a chunk of complete events with one data line each, the most
+        common case.
         """
         if (
             self._begun
@@ -79,7 +79,7 @@ class EventParser:
         return [(b"", piece) for piece in pieces]
 
     def finish(self) -> list[tuple[bytes, bytes]]:
-        """The event that the end of the stream cut short of its blank line, if there is one."""
+        """Return the event whose blank line is missing at the end of the stream, if any."""
         line = b"".join(self._begun)
         self._begun, self._begun_size = [], 0
         return list(self._events([line, b""] if line else [b""]))

@@ -1,5 +1,5 @@
-"""Fitting OpenAI's chat requests to services that know a part of them. Each function changes a
-fresh copy of the body.
+"""Fit OpenAI's chat requests to services that support a subset, by changing a copy of the
+body.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import orjson
 
 
 def use_max_tokens(body: dict[str, Any]) -> None:
-    """The older name of `max_completion_tokens`."""
+    """Rename `max_completion_tokens` to the older `max_tokens`."""
     limit = body.pop("max_completion_tokens", None)
     if limit is not None:
         body["max_tokens"] = limit
 
 
 def use_system_role(body: dict[str, Any]) -> None:
-    """`developer` is OpenAI's newer name of `system`."""
+    """Replace `developer`, OpenAI's newer name, by `system`."""
     if isinstance(messages := body.get("messages"), list):
         body["messages"] = [
             {**message, "role": "system"}
@@ -28,13 +28,12 @@ def use_system_role(body: dict[str, Any]) -> None:
 
 
 def use_json_object(body: dict[str, Any]) -> None:
-    """There is no json_schema: JSON is asked for, and the schema stands in a system message. It
-    guides and does not bind.
-    """
-    wanted = body.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+    """Replace json_schema by json_object, with the schema in a system message as guidance."""
+    answer_format = body.get("response_format")
+    if not isinstance(answer_format, dict) or answer_format.get("type") != "json_schema":
         return
-    schema = (wanted.get("json_schema") or {}).get("schema") or {}
-    text = f"Answer with one JSON object of this schema and nothing else: {orjson.dumps(schema).decode()}"
+    schema = (answer_format.get("json_schema") or {}).get("schema") or {}
+    instruction = "Answer with one JSON object of this schema and nothing else: "
+    text = instruction + orjson.dumps(schema).decode()
     body["response_format"] = {"type": "json_object"}
     body["messages"] = [{"role": "system", "content": text}, *(body.get("messages") or [])]

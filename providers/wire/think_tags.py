@@ -1,5 +1,5 @@
-"""Reasoning that a server leaves inside the text, between <think> and </think>: taken out, whole
-and streamed.
+"""Separate reasoning that a server leaves in the text between <think> and </think>, whole and
+streamed.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from providers.wire.chat_answers import Tidy, choices_of, new_id
 from providers.wire.openai.stream import ChatDecoder, stream_of
 
 OPEN, CLOSE = "<think>", "</think>"
-MAX_BLANKS = 64  # characters of blanks before the tag; what comes later is no beginning
+MAX_BLANKS = 64  # whitespace characters allowed before the opening tag
 
 
 class _State(Enum):
-    START = auto()  # nothing but blanks, or a part of the tag
+    START = auto()  # only whitespace so far, or a part of the tag
     THINKING = auto()
-    AFTER = auto()  # blanks between the closing tag and the text
+    AFTER = auto()  # whitespace between the closing tag and the text
     TEXT = auto()
 
 
 class ThinkSplitter:
-    """Parts the pieces of one text into reasoning and text, wherever they are cut.
+    """Split the pieces of one text into reasoning and text, wherever they are cut.
 
-    Only a tag at the very beginning counts: later ones are what the model says. Blanks next to the
-    opening tag and after the closing one are left out.
+    Only a tag at the very start counts: later ones are part of the answer. Whitespace next to the
+    opening tag and after the closing one is dropped.
     """
 
     __slots__ = ("_held", "_state", "_thought")
 
     def __init__(self) -> None:
         self._state = _State.START
-        self._held = ""  # what may be a part of a tag
-        self._thought = False  # a character of reasoning was given out
+        self._held = ""  # possibly a part of a tag
+        self._thought = False  # whether any reasoning was returned
 
     @property
     def settled(self) -> bool:
-        """Whether all that follows is text, given out as it comes."""
+        """Tell whether everything that follows is text and passes through."""
         return self._state is _State.TEXT
 
     def settle(self) -> None:
-        """Take all that follows as text: the server tells reasoning apart itself."""
+        """Treat everything that follows as text: the server separates the reasoning itself."""
         self._state = _State.TEXT
 
     def feed(self, piece: str) -> tuple[str, str]:
-        """(reasoning, text) that are certain after this piece."""
+        """Return the (reasoning, text) that are certain after this piece."""
         text, self._held = self._held + piece, ""
         reasoning = ""
         if self._state is _State.START:
@@ -63,18 +63,18 @@ class ThinkSplitter:
         return reasoning, text
 
     def finish(self) -> tuple[str, str]:
-        """(reasoning, text) that were held back."""
+        """Return the (reasoning, text) held back."""
         held, self._held = self._held, ""
         return (held, "") if self._state is _State.THINKING else ("", held)
 
     def _started(self, text: str) -> str:
-        begun = text.lstrip()
-        if len(text) - len(begun) > MAX_BLANKS:
+        start = text.lstrip()
+        if len(text) - len(start) > MAX_BLANKS:
             self._state = _State.TEXT
-        elif begun.startswith(OPEN):
+        elif start.startswith(OPEN):
             self._state = _State.THINKING
-            return begun[len(OPEN) :]
-        elif OPEN.startswith(begun):
+            return start[len(OPEN) :]
+        elif OPEN.startswith(start):
             self._held = text
             return ""
         else:
@@ -86,32 +86,32 @@ class ThinkSplitter:
         if tag:
             self._state = _State.AFTER
         else:
-            begun = begun_tag(reasoning)
-            self._held = reasoning[len(reasoning) - begun :]
-            reasoning = reasoning[: len(reasoning) - begun]
+            partial = partial_tag(reasoning)
+            self._held = reasoning[len(reasoning) - partial :]
+            reasoning = reasoning[: len(reasoning) - partial]
         if not self._thought:
             reasoning = reasoning.lstrip()
             self._thought = bool(reasoning)
         return reasoning, rest
 
 
-def begun_tag(text: str) -> int:
-    """How many characters at the end may be the beginning of the closing tag."""
+def partial_tag(text: str) -> int:
+    """Count the characters at the end that may start the closing tag."""
     at = text.rfind("<", -len(CLOSE) + 1)
     return len(text) - at if at >= 0 and CLOSE.startswith(text[at:]) else 0
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """(reasoning, text) of a whole text."""
+    """Split a whole text into (reasoning, text)."""
     splitter = ThinkSplitter()
-    reasoning, said = splitter.feed(text)
-    last_reasoning, last_said = splitter.finish()
-    return reasoning + last_reasoning, said + last_said
+    reasoning, answer = splitter.feed(text)
+    last_reasoning, last_answer = splitter.finish()
+    return reasoning + last_reasoning, answer + last_answer
 
 
 def tidy_thinking(body: dict[str, Any]) -> bool:
-    """Moves reasoning out of a whole answer's texts into `reasoning_content`; True where there was
-    some.
+    """Move reasoning from a whole answer's texts to `reasoning_content`; return whether there
+    was any.
     """
     changed = False
     for choice in choices_of(body):
@@ -132,8 +132,10 @@ def tidy_thinking(body: dict[str, Any]) -> bool:
 
 
 def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """As openai_stream's stream_of, with reasoning taken out of the text. tidy: the provider's own
-    repairs, made before.
+    """Return a decoder like stream_of that takes the reasoning out of the text.
+
+    Args:
+        tidy: the provider's own repairs, made first.
     """
 
     def tidy_whole(body: dict[str, Any]) -> bool:
@@ -145,8 +147,8 @@ def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None)
 
 
 class ThinkTagDecoder(ChatDecoder):
-    """Reads every chunk until the first choice is past its reasoning, then relays like its
-    parent.
+    """Parse every chunk until the first choice is past its reasoning, then relay like
+    ChatDecoder.
     """
 
     __slots__ = ("_inner", "_last", "_splitters")
@@ -177,7 +179,7 @@ class ThinkTagDecoder(ChatDecoder):
         return [*frames, *self._rest()] if self.done else frames
 
     def _rest(self) -> list[Frame]:
-        """What was held back where a server ends its stream without a finish reason."""
+        """Send the text held back if a server ends its stream without a finish reason."""
         frames = []
         for index, splitter in self._splitters.items():
             delta: dict[str, Any] = {}
@@ -191,7 +193,7 @@ class ThinkTagDecoder(ChatDecoder):
 
 
 def split_delta(splitter: ThinkSplitter, delta: dict[str, Any], *, is_last: bool) -> bool:
-    """Parts one delta's content; True where it was changed."""
+    """Split one delta's content, and return whether it changed."""
     if splitter.settled:
         return False
     if delta.get("reasoning_content"):

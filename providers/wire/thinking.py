@@ -1,4 +1,4 @@
-"""How hard a model should think, for formats that want a number of tokens instead of an effort."""
+"""Reasoning effort as a number of tokens, for formats that expect one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Access tokens that are fetched with a credential (OAuth client credentials): kept in this process
-until shortly before they expire.
-"""
+"""Access tokens fetched with a credential (OAuth client credentials), cached in this process."""
 
 from __future__ import annotations
 
@@ -12,11 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 
 from providers.declaration.spec import Call, Reply
 
-KEPT = 1024  # tokens of one process
-MARGIN = 60.0  # seconds before its end in which a token is no longer used
-LONGEST = (
-    24 * 3600.0
-)  # seconds; a token is fetched anew each day even where the provider lets it live for a month
+MAX_TOKENS = 1024  # in the cache of one process
+MARGIN = 60.0  # seconds before its expiry in which a token is no longer used
+LONGEST = 24 * 3600.0  # seconds a token is cached, even if it is valid for a month
 
 _tokens: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 _lock = threading.Lock()
@@ -29,29 +25,33 @@ def fetched_token(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Call, Reply, str]:
-    """The token that belongs to `parts`, from memory or by one call. Use with `yield from`.
+    """Return the token for `parts`, from the cache or by one call. Use with `yield from`.
 
-    parts: everything that decides which token it is: the address, the id, and the secret itself, so
-    that nobody gets a token who could not have fetched it. read: the reply -> (token, seconds it
-    lives); raises ProviderError.
+    Args:
+        parts: everything that identifies the token: URL, id, and the secret itself, so that
+            only a caller who could fetch the token gets it.
+        ask: the call that fetches the token.
+        read: returns the token and its lifetime in seconds; may raise ProviderError.
     """
     key = _key(parts)
     with _lock:
-        kept = _tokens.get(key)
-        if kept is not None and clock() < kept[1]:
+        entry = _tokens.get(key)
+        if entry is not None and clock() < entry[1]:
             _tokens.move_to_end(key)
-            return kept[0]
+            return entry[0]
     token, seconds = read((yield ask))
     with _lock:
         _tokens[key] = (token, clock() + min(max(seconds - MARGIN, 0.0), LONGEST))
         _tokens.move_to_end(key)
-        while len(_tokens) > KEPT:
+        while len(_tokens) > MAX_TOKENS:
             _tokens.popitem(last=False)
     return token
 
 
 def forget_token(parts: Sequence[str]) -> None:
-    """The provider no longer takes it: the next call fetches a new one."""
+    """Drop a token that the provider no longer accepts, so that the next call fetches a new
+    one.
+    """
     with _lock:
         _tokens.pop(_key(parts), None)
 

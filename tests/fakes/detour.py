@@ -32,4 +32,4 @@ def _short(seconds: float, call: Call) -> Pause:
 
 async_pool.checked_url = _led_aside
 steps.Pause = _short  # type: ignore[assignment, misc]
-tokens.KEPT = 0  # a case tells all of its calls, also those that fetch what is kept afterwards
+tokens.MAX_TOKENS = 0  # a case lists all of its calls, including those that fetch cached values

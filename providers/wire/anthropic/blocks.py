@@ -1,5 +1,6 @@
-"""Messages of a neutral chat as Anthropic's turns of content blocks
-(https://docs.anthropic.com/en/api/messages).
+"""Messages of a neutral chat as Anthropic's turns of content blocks.
+
+See https://docs.anthropic.com/en/api/messages
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ REPLAYED = ("thinking", "redacted_thinking")
 
 
 def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
-    """All system and developer messages in one, and an instruction of ours; blocks where one is
-    marked for caching, else a text.
+    """Join all system and developer messages and an instruction of ours.
+
+    Returns:
+        Blocks if one is marked for caching, else a text.
     """
     blocks = [
         block
@@ -29,7 +32,7 @@ def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
         for block in content_blocks(message.get("content"))
     ]
     if any(block["type"] != "text" for block in blocks):
-        raise CannotExpress("A system message holds text only.", param="messages")
+        raise CannotExpress("A system message can contain only text.", param="messages")
     blocks += content_blocks(instruction)
     if any("cache_control" in block for block in blocks):
         return blocks
@@ -37,7 +40,7 @@ def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
 
 
 def turns_of(messages: list[Any]) -> list[Block]:
-    """User and assistant turns; neighbours of one role in one, tool results first in theirs."""
+    """Convert messages to user and assistant turns: merge neighbours, put tool results first."""
     turns: list[Block] = []
     for message in messages:
         if not isinstance(message, dict):
@@ -50,7 +53,9 @@ def turns_of(messages: list[Any]) -> list[Block]:
         else:
             turns.append({"role": role, "content": blocks})
     if not turns:
-        raise CannotExpress("There is no message with text from the user.", param="messages")
+        raise CannotExpress(
+            "The conversation needs at least one message with text.", param="messages"
+        )
     for turn in turns:
         if turn["role"] == "user":
             turn["content"].sort(key=lambda block: block["type"] != "tool_result")
@@ -60,7 +65,7 @@ def turns_of(messages: list[Any]) -> list[Block]:
 
 
 def strip_end(blocks: list[Block]) -> None:
-    """A text that the model is to go on with must not end in blanks."""
+    """Strip trailing whitespace, which is refused in a text that the model continues."""
     if blocks[-1]["type"] == "text":
         blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"].rstrip()}
 
@@ -75,11 +80,11 @@ def blocks_of(message: Mapping[str, Any]) -> tuple[str, list[Block]]:
             return "assistant", assistant_blocks(message)
         case "tool":
             return "user", [tool_result(message)]
-    raise CannotExpress("A message has a role this provider does not know.", param="messages")
+    raise CannotExpress("A message has a role this provider does not support.", param="messages")
 
 
 def assistant_blocks(message: Mapping[str, Any]) -> list[Block]:
-    """Reasoning that must be replayed with its signature, then text, then tool calls."""
+    """Return the reasoning to replay with its signature, then text, then tool calls."""
     blocks = [
         block
         for block in message.get("provider_blocks") or ()
@@ -93,14 +98,14 @@ def tool_use(call: Any) -> Block:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         raise CannotExpress(
-            "This provider takes tool calls of type function only.", param="messages"
+            "This provider supports only tool calls of type function.", param="messages"
         )
     try:
         arguments = orjson.loads(function.get("arguments") or "{}")
     except orjson.JSONDecodeError:
-        raise CannotExpress("A tool call's arguments are no JSON.", param="messages") from None
+        raise CannotExpress("A tool call's arguments are not JSON.", param="messages") from None
     if not isinstance(arguments, dict):
-        raise CannotExpress("A tool call's arguments are no JSON object.", param="messages")
+        raise CannotExpress("A tool call's arguments must be a JSON object.", param="messages")
     return {
         "type": "tool_use",
         "id": tool_id(call.get("id")),
@@ -120,14 +125,12 @@ def tool_result(message: Mapping[str, Any]) -> Block:
 
 
 def tool_id(value: Any) -> str:
-    """Ids of other providers may hold characters that are refused here."""
+    """Replace characters that are refused here and appear in other providers' ids."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", str(value or "")) or "call_0"
 
 
 def content_blocks(content: Any) -> list[Block]:
-    """A message's content, a text or parts; texts of nothing but blanks are left out, they would be
-    refused.
-    """
+    """Convert a message's content, and drop texts of only whitespace, which would be refused."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content.strip() else []
     if content is None:
@@ -152,7 +155,8 @@ def part_blocks(part: Any) -> Iterator[Block]:
             block = document_block(part.get("file"))
         case _:
             raise CannotExpress(
-                f"This provider does not take content of type {str(kind)[:40]!r}.", param="messages"
+                f"This provider does not support content of type {str(kind)[:40]!r}.",
+                param="messages",
             )
     yield (
         {**block, "cache_control": part["cache_control"]}
@@ -175,17 +179,19 @@ def image_block(image: Any) -> Block:
         }
     if url.startswith("https://"):
         return {"type": "image", "source": {"type": "url", "url": url}}
-    raise CannotExpress("An image must be an https address or a base64 data URL.", param="messages")
+    raise CannotExpress("An image must be an https URL or a base64 data URL.", param="messages")
 
 
 def document_block(file: Any) -> Block:
-    """A PDF as it is, a text as text. Raises CannotExpress."""
+    """Convert a file: a text as text, anything else as it is.
+
+    Raises:
+        CannotExpress: if it is not a base64 data URL.
+    """
     data = file.get("file_data") if isinstance(file, dict) else None
     match = _DATA_URL.match(data) if isinstance(data, str) else None
     if match is None:
-        raise CannotExpress(
-            "A file must be given as file_data, a base64 data URL.", param="messages"
-        )
+        raise CannotExpress("A file needs file_data: a base64 data URL.", param="messages")
     block: Block = {
         "type": "document",
         "source": {"type": "base64", "media_type": match[1], "data": match[2]},
@@ -201,4 +207,6 @@ def decoded(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except ValueError:
-        raise CannotExpress("A text file must be base64 of UTF-8.", param="messages") from None
+        raise CannotExpress(
+            "A text file must be UTF-8 encoded as base64.", param="messages"
+        ) from None

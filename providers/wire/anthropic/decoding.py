@@ -1,5 +1,5 @@
-"""Anthropic's messages to neutral chat answers, whole and streamed; its errors and its list of
-models.
+"""Anthropic's messages as neutral chat answers, whole and streamed; its errors and model
+list.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def finish_of(stop_reason: Any) -> str:
 
 
 def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
-    """Neutral usage, for the ledger and for the client. Anthropic's input_tokens leave cached ones
-    out; ours hold them.
+    """Return neutral usage for the ledger and for the client.
+
+    Anthropic's input_tokens exclude cached tokens; ours include them.
     """
     if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
         return None, None
@@ -62,14 +63,14 @@ def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
     }
     if isinstance(thought, int):
         shown["completion_tokens_details"] = {"reasoning_tokens": thought}
-    usage_told = Usage(
+    neutral = Usage(
         prompt,
         completion,
         read,
         thought if isinstance(thought, int) else None,
         cache_write_tokens=written or None,
     )
-    return usage_told, shown
+    return neutral, shown
 
 
 def _count(usage: dict[str, Any], name: str) -> int:
@@ -78,7 +79,11 @@ def _count(usage: dict[str, Any], name: str) -> int:
 
 
 def answer_of(body: dict[str, Any]) -> Answer:
-    """A whole answer. Raises ProviderError where the body is no message."""
+    """Convert a whole answer.
+
+    Raises:
+        ProviderError: if the body is not a message.
+    """
     blocks = body.get("content")
     if body.get("type") != "message" or not isinstance(blocks, list):
         raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
@@ -86,7 +91,7 @@ def answer_of(body: dict[str, Any]) -> Answer:
     finish = finish_of(body.get("stop_reason"))
     choice = {
         "index": 0,
-        "message": message_of([b for b in blocks if isinstance(b, dict)]),
+        "message": message_of([block for block in blocks if isinstance(block, dict)]),
         "logprobs": None,
         "finish_reason": finish,
     }
@@ -131,8 +136,9 @@ def tool_call(block: dict[str, Any]) -> dict[str, Any]:
 
 
 class MessageDecoder(EventStream):
-    """Turns Anthropic's events into chunks. A text piece costs one decode and no encode but of the
-    text itself.
+    """Convert Anthropic's events to chunks.
+
+    A piece of text costs one JSON decode, and encodes nothing but the text.
     """
 
     def __init__(self, errors: ErrorMap) -> None:
@@ -146,9 +152,9 @@ class MessageDecoder(EventStream):
         }
         self._text_start = self._start_of_text()
         self._tools: dict[int, int] = {}  # block's index -> tool's index
-        self._pending: dict[int, str] = {}  # tool blocks whose input came whole or not at all
+        self._pending: dict[int, str] = {}  # tool blocks whose input has not been streamed
         self._thoughts: dict[int, dict[str, Any]] = {}
-        self._pieces: dict[int, list[str]] = {}  # of a thought's text; joined once, it may be long
+        self._pieces: dict[int, list[str]] = {}  # of a thought's text, joined at its end
         self._reported: dict[str, Any] = {}
 
     def _unended(self) -> Sequence[Frame]:
@@ -182,7 +188,7 @@ class MessageDecoder(EventStream):
                 return self._end()
             case "error":
                 raise error_in_stream(self._errors, data)
-        return ()  # pings and events that are yet to be invented
+        return ()  # pings, and event types added later
 
     def _start(self, message: dict[str, Any]) -> Sequence[Frame]:
         self._head |= {"id": message.get("id") or "msg", "model": message.get("model") or ""}
@@ -194,8 +200,8 @@ class MessageDecoder(EventStream):
         return orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
 
     def _note_usage(self, usage: Any) -> None:
-        """message_start knows the input, message_delta the output; the later figure is the
-        whole.
+        """Record usage: message_start has the input, message_delta the output and later
+        totals.
         """
         if isinstance(usage, dict):
             self._reported |= {name: value for name, value in usage.items() if value is not None}
@@ -337,7 +343,7 @@ _TEXTS = {
 
 
 def anthropic_errors(reply: Reply) -> ProviderError | None:
-    """ErrorMap for `{"type": "error", "error": {"type", "message"}}`."""
+    """Map `{"type": "error", "error": {"type", "message"}}`."""
     body = json_or_none(reply.body)
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
@@ -362,7 +368,7 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
 
 
 def listed_model(row: dict[str, Any]) -> ListedModel:
-    """One row of GET /v1/models, which tells features, limits and dates."""
+    """Convert a row of GET /v1/models, which contains features, limits and dates."""
     can = row.get("capabilities")
     return ListedModel(
         row["id"],

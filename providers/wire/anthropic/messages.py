@@ -1,5 +1,6 @@
-"""Neutral chat requests to Anthropic's messages format
-(https://docs.anthropic.com/en/api/messages).
+"""Neutral chat requests in Anthropic's messages format.
+
+See https://docs.anthropic.com/en/api/messages
 """
 
 from __future__ import annotations
@@ -25,12 +26,10 @@ from providers.wire.http import Auth, media_type, post_json, read_object, unread
 from providers.wire.neutral import messages_of, refuse_several_choices
 from providers.wire.thinking import thinking_budget
 
-VERSION_WITH_SAMPLING = "2023-06-01"  # the last one that knows temperature, top_p and top_k
+VERSION_WITH_SAMPLING = "2023-06-01"  # the last one with temperature, top_p and top_k
 VERSION = "2026-10-21"
-MAX_TOKENS = 4096  # where the model's maximum is not known: what the oldest models take
-MAX_TOKENS_CAP = (
-    32_000  # a default beyond this holds a place in rate limits that hardly any answer needs
-)
+MAX_TOKENS = 4096  # if the model's maximum is unknown; even the oldest models accept it
+MAX_TOKENS_CAP = 32_000  # a higher default would use up rate limits for no benefit
 MIN_BUDGET = 1024  # tokens
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
@@ -39,22 +38,26 @@ SCHEMA_INSTRUCTION = "Answer with a single JSON value of this JSON schema and no
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one model takes; as it stands, what the newest ones do."""
+    """What one model accepts; the defaults are those of the newest models."""
 
     sampling: bool = False
-    both_samplings: bool = False  # temperature and top_p in one request
-    adaptive: bool = True  # decides itself how long it thinks, told an effort
+    both_samplings: bool = False  # accepts temperature and top_p in one request
+    adaptive: bool = True  # chooses how long it thinks, guided by an effort
     budget: bool = False  # thinks up to a number of tokens
-    always: bool = False  # cannot be told not to think
+    always: bool = False  # thinking cannot be disabled
     efforts: tuple[str, ...] = EFFORTS
-    schemas: bool = True  # answers by a JSON schema
+    schemas: bool = True  # can follow a JSON schema
 
 
 RulesOf = Callable[[str, ModelFacts], Rules]
 
 
 def anthropic_messages(*, auth: Auth, rules_of: RulesOf, path: str = "/messages") -> MakeExchange:
-    """A MakeExchange for chat. rules_of: model's name and facts -> what the model takes."""
+    """Make the exchange for chat.
+
+    Args:
+        rules_of: returns the rules of a model by its name and facts.
+    """
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
@@ -77,39 +80,43 @@ def anthropic_messages(*, auth: Auth, rules_of: RulesOf, path: str = "/messages"
 
 
 def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[str, Any]:
-    """The body of a messages request. Raises CannotExpress for what the format has no word for."""
-    given = request.body
-    refuse_what_has_no_word(given)
-    messages = messages_of(given)
+    """Build the body of a messages request.
+
+    Raises:
+        CannotExpress: if the format does not support the request.
+    """
+    chat = request.body
+    refuse_unsupported(chat)
+    messages = messages_of(chat)
     body: dict[str, Any] = {"model": request.model, "messages": turns_of(messages)}
-    if system := system_of(messages, instruction_of(given, rules)):
+    if system := system_of(messages, instruction_of(chat, rules)):
         body["system"] = system
     body["max_tokens"] = (
-        given.get("max_completion_tokens") or given.get("max_tokens") or default_max_tokens(facts)
+        chat.get("max_completion_tokens") or chat.get("max_tokens") or default_max_tokens(facts)
     )
-    body.update(tools_of(given))
-    body.update(thinking_of(given, rules, body))
-    body.update(sampling_of(given, rules, body))
-    if rules.schemas and (schema := schema_of(given)) is not None:
+    body.update(tools_of(chat))
+    body.update(thinking_of(chat, rules, body))
+    body.update(sampling_of(chat, rules, body))
+    if rules.schemas and (schema := schema_of(chat)) is not None:
         body["output_config"] = {
             **body.get("output_config", {}),
             "format": {"type": "json_schema", "schema": closed(schema)},
         }
-    if stops := stops_of(given.get("stop")):
+    if stops := stops_of(chat.get("stop")):
         body["stop_sequences"] = stops
-    if isinstance(given.get("user"), str) and given["user"]:
-        body["metadata"] = {"user_id": given["user"]}
+    if isinstance(chat.get("user"), str) and chat["user"]:
+        body["metadata"] = {"user_id": chat["user"]}
     if request.stream:
         body["stream"] = True
     return body
 
 
-def refuse_what_has_no_word(given: Mapping[str, Any]) -> None:
-    refuse_several_choices(given)
-    if given.get("audio") or "audio" in (given.get("modalities") or ()):
-        raise CannotExpress("This provider does not speak.", param="modalities")
-    if given.get("functions"):
-        raise CannotExpress("functions are out of use; say tools.", param="functions")
+def refuse_unsupported(chat: Mapping[str, Any]) -> None:
+    refuse_several_choices(chat)
+    if chat.get("audio") or "audio" in (chat.get("modalities") or ()):
+        raise CannotExpress("This provider cannot generate audio.", param="modalities")
+    if chat.get("functions"):
+        raise CannotExpress("functions is deprecated. Use tools.", param="functions")
 
 
 def default_max_tokens(facts: ModelFacts) -> int:
@@ -117,19 +124,19 @@ def default_max_tokens(facts: ModelFacts) -> int:
 
 
 def stops_of(stop: Any) -> list[str]:
-    """Stop sequences that hold more than blanks: others are refused."""
+    """Return the stop sequences that are not only whitespace, which would be refused."""
     sequences = [stop] if isinstance(stop, str) else stop or []
     return [sequence for sequence in sequences if isinstance(sequence, str) and sequence.strip()]
 
 
-def sampling_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling parameters for the models that still take them; never beside thinking."""
+def sampling_of(chat: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sampling parameters for models that still accept them, and never together with
+    thinking.
+    """
     if not rules.sampling or (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         return {}
     chosen = {
-        name: given[name]
-        for name in ("temperature", "top_p", "top_k")
-        if given.get(name) is not None
+        name: chat[name] for name in ("temperature", "top_p", "top_k") if chat.get(name) is not None
     }
     if "temperature" in chosen:
         if not rules.both_samplings:
@@ -139,13 +146,15 @@ def sampling_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
     return chosen
 
 
-def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
-    """`reasoning_effort`, or a client's own `thinking`, in the words of the model. Raises
-    CannotExpress.
+def thinking_of(chat: Mapping[str, Any], rules: Rules, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert `reasoning_effort`, or a client's own `thinking`, to what the model accepts.
+
+    Raises:
+        CannotExpress: if thinking should be off and the model cannot do that.
     """
-    if isinstance(given.get("thinking"), dict):
-        return own_thinking(given["thinking"], rules, body["max_tokens"])
-    effort = given.get("reasoning_effort")
+    if isinstance(chat.get("thinking"), dict):
+        return own_thinking(chat["thinking"], rules, body["max_tokens"])
+    effort = chat.get("reasoning_effort")
     if not isinstance(effort, str) or not (rules.adaptive or rules.budget):
         return {}
     if effort == "none":
@@ -160,27 +169,27 @@ def thinking_of(given: Mapping[str, Any], rules: Rules, body: Mapping[str, Any])
     return budgeted(effort, body["max_tokens"])
 
 
-def own_thinking(wanted: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
-    """A client's own `thinking`: as it is where the model knows that kind, else in the kind it
-    knows.
-    """
-    kind = wanted.get("type")
+def own_thinking(thinking: Mapping[str, Any], rules: Rules, max_tokens: int) -> dict[str, Any]:
+    """Pass on a client's own `thinking`, converted to the kind that the model supports."""
+    kind = thinking.get("type")
     if kind == "disabled":
         return without_thinking("thinking", rules)
     if kind == "enabled" and not rules.budget:
         return (
-            {"thinking": {"type": "adaptive", "display": wanted.get("display", "summarized")}}
+            {"thinking": {"type": "adaptive", "display": thinking.get("display", "summarized")}}
             if rules.adaptive
             else {}
         )
     if kind == "adaptive" and not rules.adaptive:
         return budgeted("medium", max_tokens) if rules.budget else {}
-    return {"thinking": dict(wanted)}
+    return {"thinking": dict(thinking)}
 
 
 def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
-    """Only models that decide themselves must be told. Raises CannotExpress for those that cannot
-    be.
+    """Disable thinking for models that would otherwise choose.
+
+    Raises:
+        CannotExpress: if the model always thinks.
     """
     if rules.always:
         raise CannotExpress("This model always reasons.", param=param)
@@ -188,47 +197,52 @@ def without_thinking(param: str, rules: Rules) -> dict[str, Any]:
 
 
 def budgeted(effort: str, max_tokens: int) -> dict[str, Any]:
-    """Nothing where the answer is too short to think before it."""
+    """Return a budget, or nothing if the answer is too short for thinking."""
     budget = min(thinking_budget(effort), max_tokens - 1)
     return (
         {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= MIN_BUDGET else {}
     )
 
 
-def nearest(effort: str, known: tuple[str, ...]) -> str:
-    """The effort, or the highest one below it that the model knows; the provider answers for what
-    nobody knows.
+def nearest(effort: str, supported: tuple[str, ...]) -> str:
+    """Return the effort or the next lower one that the model supports; pass on unknown
+    efforts.
     """
     if effort == "minimal":
         return "low"
-    if effort in known or effort not in EFFORTS:
+    if effort in supported or effort not in EFFORTS:
         return effort
-    return [one for one in EFFORTS[: EFFORTS.index(effort)] if one in known][-1]
+    return [lower for lower in EFFORTS[: EFFORTS.index(effort)] if lower in supported][-1]
 
 
 def is_forced(choice: Any) -> bool:
-    """Models that think by a budget refuse to when they must call a tool."""
+    """Tell whether a tool call is forced, which models with a budget refuse."""
     return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
 
 
 def is_unsigned(turns: list[Block]) -> bool:
-    """Whether tools were called without a thought that could be replayed, as by another provider:
-    then thinking cannot go on.
+    """Tell whether the last tool call has no thought to replay, as from another provider.
+
+    Then thinking cannot continue.
     """
     if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
         return False
     return turns[-2]["content"][0]["type"] not in REPLAYED
 
 
-# JSON.
+# JSON
 
 
-def schema_of(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The schema that is asked for. Raises CannotExpress where one is announced and missing."""
-    wanted = given.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+def schema_of(chat: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the requested schema.
+
+    Raises:
+        CannotExpress: if the format is json_schema and the schema is missing.
+    """
+    answer_format = chat.get("response_format")
+    if not isinstance(answer_format, dict) or answer_format.get("type") != "json_schema":
         return None
-    schema = (wanted.get("json_schema") or {}).get("schema")
+    schema = (answer_format.get("json_schema") or {}).get("schema")
     if not isinstance(schema, dict):
         raise CannotExpress(
             "response_format.json_schema.schema is missing.", param="response_format"
@@ -237,39 +251,37 @@ def schema_of(given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with `additionalProperties` wherever it left them open: without it, it is
+    """Add `additionalProperties: false` to every object that leaves it out, which would be
     refused.
     """
     if isinstance(schema, list):
-        return [closed(one) for one in schema]
+        return [closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {name: closed(value) for name, value in schema.items()}
-    return (
-        {**found, "additionalProperties": False}
-        if found.get("type") == "object" and "additionalProperties" not in found
-        else found
-    )
+    result = {name: closed(value) for name, value in schema.items()}
+    if result.get("type") == "object":
+        result.setdefault("additionalProperties", False)
+    return result
 
 
-def instruction_of(given: Mapping[str, Any], rules: Rules) -> str:
-    """What is said in words, because there is no field for it."""
-    wanted = given.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") == "json_object":
+def instruction_of(chat: Mapping[str, Any], rules: Rules) -> str:
+    """Return an instruction for formats that have no field of their own."""
+    answer_format = chat.get("response_format")
+    if isinstance(answer_format, dict) and answer_format.get("type") == "json_object":
         return JSON_INSTRUCTION
-    schema = None if rules.schemas else schema_of(given)
+    schema = None if rules.schemas else schema_of(chat)
     return "" if schema is None else SCHEMA_INSTRUCTION + orjson.dumps(schema).decode()
 
 
-# Tools.
+# Tools
 
 
-def tools_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    tools = [tool_of(tool) for tool in given.get("tools") or ()]
+def tools_of(chat: Mapping[str, Any]) -> dict[str, Any]:
+    tools = [tool_of(tool) for tool in chat.get("tools") or ()]
     if not tools:
         return {}
-    choice = choice_of(given.get("tool_choice"))
-    if given.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
+    choice = choice_of(chat.get("tool_choice"))
+    if chat.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
     return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
 
@@ -277,7 +289,7 @@ def tools_of(given: Mapping[str, Any]) -> dict[str, Any]:
 def tool_of(tool: Any) -> Block:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise CannotExpress("This provider takes tools of type function only.", param="tools")
+        raise CannotExpress("This provider supports only tools of type function.", param="tools")
     schema = function.get("parameters") or {}
     block: Block = {
         "name": function["name"],
@@ -305,7 +317,7 @@ def choice_of(choice: Any) -> Block | None:
         and isinstance(choice.get("function"), dict)
     ):
         return {"type": "tool", "name": choice["function"].get("name")}
-    raise CannotExpress("This provider does not know this tool_choice.", param="tool_choice")
+    raise CannotExpress("This provider does not support this tool_choice.", param="tool_choice")
 
 
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}

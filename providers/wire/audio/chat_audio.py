@@ -1,4 +1,4 @@
-"""Transcription by a chat model that listens: the upload becomes a message, the answer's text the
+"""Transcription by a chat model: the upload becomes a message, the answer's text the
 transcript.
 """
 
@@ -42,8 +42,11 @@ def chat_transcriptions(
     limit: int,
     options: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> MakeExchange:
-    """A MakeExchange for transcriptions. limit: bytes of the encoded upload. options: the client's
-    fields to fields of the chat.
+    """Make the exchange for transcriptions.
+
+    Args:
+        limit: bytes of the encoded upload.
+        options: converts the client's fields to fields of the chat.
     """
 
     def exchange(
@@ -80,7 +83,7 @@ def _form_of(request: Request) -> str:
     form = str(request.body.get("response_format") or "json")
     if form not in ("json", "text"):
         raise CannotExpress(
-            "This model knows no times of words: response_format can be json or text.",
+            "This model returns no timestamps: response_format must be json or text.",
             param="response_format",
         )
     for name in (
@@ -90,7 +93,7 @@ def _form_of(request: Request) -> str:
         "chunking_strategy",
     ):
         if request.body.get(name):
-            raise CannotExpress("This model gives the text alone.", param=name)
+            raise CannotExpress("This model returns only the text.", param=name)
     return form
 
 
@@ -100,22 +103,23 @@ def _data_url(upload: Upload, limit: int) -> str:
     if len(head) + -(-len(upload.data) // 3) * 4 > limit:
         megabytes = limit * 3 / 4 / 1024 / 1024
         raise CannotExpress(
-            f"This model takes files of at most {megabytes:.1f} MB; send a shorter or a compressed one.",
+            f"This model accepts files of at most {megabytes:.1f} MB. Send a shorter or more "
+            "compressed file.",
             param="file",
         )
     return head + base64.b64encode(upload.data).decode()
 
 
 def _usage(chat: Usage | None, usage: Any) -> Usage | None:
-    """Tokens, and the seconds that some services bill by."""
+    """Add the seconds that some services bill by."""
     seconds = usage.get("seconds") if isinstance(usage, dict) else None
     if chat is not None and isinstance(seconds, int | float) and not isinstance(seconds, bool):
         chat.audio_seconds = float(seconds)
     return chat
 
 
-def _told(usage: Usage | None) -> dict[str, Any] | None:
-    """Usage as OpenAI tells it with a transcript."""
+def _usage_object(usage: Usage | None) -> dict[str, Any] | None:
+    """Convert usage to the form of OpenAI's transcripts."""
     if usage is None:
         return None
     if usage.audio_seconds is not None:
@@ -136,8 +140,8 @@ def _transcript(reply: Reply, form: str) -> Answer:
     usage = _usage(chat.usage, body.get("usage"))
     if form == "text":
         return Answer(None, usage, content=text.encode(), content_type=TEXT_TYPES["text"])
-    told = _told(usage)
-    return Answer({"text": text, **({"usage": told} if told else {})}, usage)
+    reported = _usage_object(usage)
+    return Answer({"text": text, **({"usage": reported} if reported else {})}, usage)
 
 
 def _text(part: dict[str, Any]) -> str:
@@ -146,7 +150,7 @@ def _text(part: dict[str, Any]) -> str:
 
 
 class TranscriptOfChat:
-    """Tells a chat stream as `transcript.text.delta` and `.done` events."""
+    """Convert a chat stream to `transcript.text.delta` and `.done` events."""
 
     def __init__(self, chat: Decoder) -> None:
         self._chat = chat
@@ -193,7 +197,7 @@ class TranscriptOfChat:
 
     def _last(self) -> Frame:
         self._ended = True
-        usage = _told(self.usage)
+        usage = _usage_object(self.usage)
         return Frame(
             orjson.dumps(
                 {

@@ -1,6 +1,4 @@
-"""OpenAI's speech: a text as JSON in, audio out, as bytes or (stream_format "sse") as events with
-pieces of it.
-"""
+"""OpenAI's speech: JSON in, audio out as bytes or as events (stream_format "sse")."""
 
 from __future__ import annotations
 
@@ -41,8 +39,7 @@ from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 
 DEFAULT_FORMAT = "mp3"
-# What OpenAI calls the formats -> what HTTP calls them. pcm is 24 kHz, 16 bits, one channel,
-# without a header.
+# OpenAI's name of a format -> its media type. pcm is 24 kHz, 16 bits, one channel, no header.
 AUDIO_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
@@ -51,18 +48,17 @@ AUDIO_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-MAX_AUDIO = (
-    64 * 1024 * 1024
-)  # bytes of one answer: 4096 characters, spoken slowly and not compressed, are about as much
-PIECE = (
-    24 * 1024
-)  # bytes of audio in one event, where a server gave all of it at once; a multiple of 3 leaves base64 unpadded
+# Bytes of one answer: about 4096 characters, spoken slowly and uncompressed.
+MAX_AUDIO = 64 * 1024 * 1024
+# Bytes of audio in one event if the server sent all of it at once; a multiple of 3, so that base64
+# needs no padding.
+PIECE = 24 * 1024
 
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
 
 
 def format_of(request: Request) -> str:
-    """The audio format that was asked for."""
+    """Return the requested audio format."""
     return str(request.body.get("response_format") or DEFAULT_FORMAT)
 
 
@@ -74,8 +70,11 @@ def openai_speech(
     adjust: Adjust | None = None,
     voice: str = "alloy",
 ) -> MakeExchange:
-    """A MakeExchange for speech. adjust: the provider's quirks of requests. voice: of calls that
-    name none, where the model's facts do not say (`parameters.voice.default`).
+    """Make the exchange for speech.
+
+    Args:
+        adjust: fits requests to the provider.
+        voice: default voice if the model's facts have none (`parameters.voice.default`).
     """
 
     def exchange(
@@ -107,8 +106,13 @@ def openai_speech(
 
 
 def speech_answer(reply: Reply, errors: ErrorMap, audio_format: str) -> Answer:
-    """Audio as it came. audio_format: what was asked for. Raises ProviderError for what is no
-    audio.
+    """Convert the audio.
+
+    Args:
+        audio_format: the format requested.
+
+    Raises:
+        ProviderError: if the answer is not audio.
     """
     check_audio(reply, errors, reply.body)
     kind = media_type(reply)
@@ -118,8 +122,10 @@ def speech_answer(reply: Reply, errors: ErrorMap, audio_format: str) -> Answer:
 
 
 def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
-    """Raises ProviderError where a body that should be audio is empty, a web page or JSON (an error
-    with status 200).
+    """Check that a body is audio.
+
+    Raises:
+        ProviderError: if it is empty, a web page or JSON (an error with status 200).
     """
     whole = Reply(reply.status, reply.headers, data)
     if is_web_page(whole):
@@ -133,9 +139,7 @@ def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
 
 
 def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """The decoder of a body that was left open, also for servers that answer with the audio
-    itself.
-    """
+    """Return the decoder of an open body, also for servers that answer with the audio itself."""
     return (
         SpeechDecoder(errors)
         if media_type(reply) == "text/event-stream"
@@ -144,7 +148,7 @@ def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:
 
 
 def audio_frames(data: bytes, usage: dict[str, Any] | None = None) -> Iterator[Frame]:
-    """Audio that came whole, told as events."""
+    """Convert whole audio to events."""
     for start in range(0, len(data), PIECE):
         audio = base64.b64encode(data[start : start + PIECE]).decode()
         yield Frame(orjson.dumps({"type": "speech.audio.delta", "audio": audio}), content=True)
@@ -152,14 +156,14 @@ def audio_frames(data: bytes, usage: dict[str, Any] | None = None) -> Iterator[F
 
 
 class SpeechDecoder(EventDecoder):
-    """Relays `speech.audio.delta` and `.done` events."""
+    """Relay `speech.audio.delta` and `.done` events."""
 
     last = "speech.audio.done"
     piece = "audio"
 
 
 class WholeAudio(WholeStream):
-    """Decoder for a server that was asked for events and sends audio."""
+    """Decoder for a server that sends audio instead of events."""
 
     def __init__(self, reply: Reply, errors: ErrorMap) -> None:
         super().__init__(limit=MAX_AUDIO)
@@ -173,7 +177,7 @@ class WholeAudio(WholeStream):
 
 
 class ReadySpeech(ReadyStream):
-    """Decoder of audio that an adapter has whole although the client wants events."""
+    """Decoder of whole audio from an adapter for a client that wants events."""
 
     def __init__(self, data: bytes, usage: Usage | None = None) -> None:
         super().__init__()

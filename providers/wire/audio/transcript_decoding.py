@@ -1,6 +1,4 @@
-"""Decoders of transcripts that arrive in pieces: OpenAI's events, vLLM's chunks, and servers that
-answer all at once.
-"""
+"""Decoders of streamed transcripts: OpenAI's events, vLLM's chunks, and whole answers."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from providers.wire.openai.errors import error_object
 
 
 def transcript_usage(usage: Any) -> Usage | None:
-    """Tokens or seconds, as the provider counts."""
+    """Read tokens or seconds, whichever the provider counts."""
     if not isinstance(usage, dict):
         return None
     if usage.get("type") == "duration" or "seconds" in usage:
@@ -29,7 +27,7 @@ def transcript_usage(usage: Any) -> Usage | None:
 
 
 class EventDecoder(EventStream):
-    """Relays a stream of typed events, which ends with one that says so itself."""
+    """Relay a stream of typed events that ends with an event of its own."""
 
     last: str  # type of that event
     piece: str  # field that holds a piece of the answer
@@ -65,11 +63,11 @@ class EventDecoder(EventStream):
         ]
 
     def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
-        """The events that a chunk of another format stands for."""
+        """Convert a chunk of another format to events."""
         return ()
 
     def closed(self) -> Sequence[Frame]:
-        """What is still to be said when the server says [DONE]."""
+        """Return the events still missing when the server sends [DONE]."""
         return ()
 
     def characters_in(self, piece: Any) -> int:
@@ -77,7 +75,7 @@ class EventDecoder(EventStream):
 
 
 class TranscriptDecoder(EventDecoder):
-    """Relays `transcript.text.delta` and `.done` events, and makes them of vLLM's
+    """Relay `transcript.text.delta` and `.done` events, and create them from vLLM's
     `transcription.chunk`.
     """
 
@@ -127,8 +125,10 @@ def _done(text: str, usage: Any) -> Frame:
 
 
 class WholeTranscript(WholeStream):
-    """Decoder for a server that was asked for events and answers all at once. read: its body -> the
-    answer; may raise ProviderError.
+    """Decoder for a server that answers with a whole transcript instead of events.
+
+    Args:
+        read: converts the body to the answer; may raise ProviderError.
     """
 
     def __init__(self, reply: Reply, read: Callable[[Reply], Answer]) -> None:

@@ -1,6 +1,4 @@
-"""OpenAI's transcriptions and translations: an upload as multipart, an answer as JSON, text or a
-stream.
-"""
+"""OpenAI's transcriptions and translations: multipart in, JSON, text or a stream out."""
 
 from __future__ import annotations
 
@@ -73,7 +71,7 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]+')
 
 
 def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange:
-    """A MakeExchange for transcriptions or translations, which differ by their path only."""
+    """Make the exchange for transcriptions or translations, which differ only in their path."""
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
@@ -97,8 +95,10 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
 
 
 def transcript_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """The decoder of a body that was left open, also for servers that do not stream. Raises
-    ProviderError for a web page.
+    """Return the decoder of an open body, also for servers that do not stream.
+
+    Raises:
+        ProviderError: if the body is a web page.
     """
     kind = media_type(reply)
     if kind == "text/html":
@@ -117,8 +117,8 @@ def _whole(errors: ErrorMap, reply: Reply) -> Answer:
 
 
 def filename_of(upload: Upload) -> str:
-    """A name that cannot break the multipart header and has an extension: servers tell the format
-    by it.
+    """Return a name that cannot break the multipart header and has the extension that servers
+    need.
     """
     name = _UNSAFE.sub("_", upload.filename).strip() or "audio"
     if "." in name.strip("."):
@@ -128,18 +128,20 @@ def filename_of(upload: Upload) -> str:
 
 
 def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> tuple[str, bytes]:
-    """Content type and body of a form. A list becomes one field per item, named `name[]`. name: of
-    the upload's field.
+    """Build a form's content type and body; a list becomes one field per item, named `name[]`.
 
-    Raises CannotExpress for a field whose value is neither text, number, truth value nor a list of
-    those.
+    Args:
+        name: of the upload's field.
+
+    Raises:
+        CannotExpress: if a value is not a text, number, boolean, object or list of those.
     """
     boundary = secrets.token_hex(24)
     parts: list[bytes] = []
     for field, text in _form_fields(fields):
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode()
-        )
+        disposition = f'form-data; name="{field}"'
+        part = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n{text}\r\n"
+        parts.append(part.encode())
     kind = (
         upload.content_type
         if _MEDIA_TYPE.fullmatch(upload.content_type)
@@ -172,8 +174,10 @@ def _form_text(name: str, value: Any) -> str:
 
 
 def transcript_answer(reply: Reply, response_format: str) -> Answer:
-    """The answer in the form that was asked for. Raises ProviderError where it is something
-    else.
+    """Convert the answer in the requested format.
+
+    Raises:
+        ProviderError: if it has another form.
     """
     if response_format in TEXT_TYPES:
         return _text_answer(reply, response_format)
@@ -192,5 +196,5 @@ def _text_answer(reply: Reply, response_format: str) -> Answer:
     text = reply.body
     body = json_or_none(text)
     if isinstance(body, dict) and isinstance(body.get("text"), str) and response_format == "text":
-        text = body["text"].encode()  # some servers know JSON only
+        text = body["text"].encode()  # some servers support only JSON
     return Answer(None, content=text, content_type=TEXT_TYPES[response_format])

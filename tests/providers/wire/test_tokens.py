@@ -67,7 +67,7 @@ def test_a_token_that_hardly_lives_is_not_kept() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "KEPT", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     for name in ("a", "b", "c"):
         ask((name,), now=0)
     assert ask(("c",), now=1) == ("t1", False)
