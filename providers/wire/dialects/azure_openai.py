@@ -1,5 +1,5 @@
-"""What Azure does to OpenAI's format: addresses of deployments, keys or directory tokens, filters'
-remarks, errors of its own.
+"""Azure's variant of OpenAI's format: deployment URLs, directory tokens, filter results,
+errors.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from providers.wire.tokens import fetched_token, forget_token
 R = TypeVar("R")
 
 V1 = "/openai/v1"
-USAGE_SINCE = "2024-09-01"  # dated versions that know stream_options
-RESPONSES_SINCE = (
-    "2025-03-01"  # dated versions that have /openai/responses; before it, the v1 route is asked
-)
+USAGE_SINCE = "2024-09-01"  # first dated version with stream_options
+# First dated version with /openai/responses; older ones use the v1 route.
+RESPONSES_SINCE = "2025-03-01"
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TAIL = re.compile(r"/(?:openai|models)(?:/.*)?\Z")
 
-# Where the directory of each cloud gives tokens, and for what.
+# Login host and token scope of each cloud.
 _PUBLIC = ("https://login.microsoftonline.com", "https://cognitiveservices.azure.com/.default")
 _CLOUDS = {
     ".azure.us": (
@@ -44,11 +43,11 @@ _CLOUDS = {
 }
 
 
-# Addresses: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+# URLs: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
 
 
 def endpoint_in(url: str) -> str:
-    """A pasted address without what belongs to one API: `/openai/v1`, `/openai/deployments/...`,
+    """Strip a pasted URL of the part of one API: `/openai/v1`, `/openai/deployments/...`,
     `/models/...`.
     """
     scheme, colon, rest = url.rpartition("://")
@@ -61,25 +60,25 @@ def endpoint_of(provider: Provider, access: Access) -> str:
 
 
 def read_base_url(text: str) -> tuple[str, dict[str, str]]:
-    """What a pasted address tells: the endpoint, and the API version in its query."""
+    """Split a pasted URL into the endpoint and the API version of its query."""
     url, _mark, query = text.partition("#")[0].partition("?")
     version = parse_qs(query).get("api-version", [""])[0]
     return endpoint_in(url.strip()), {"api_version": version} if version else {}
 
 
 def version_of(access: Access) -> str:
-    """The API version of this deployment; "" for the v1 route, which needs none."""
+    """Return the API version of this deployment, or "" for the v1 route, which needs none."""
     version = access.model_values.get("api_version") or access.values.get("api_version", "")
     return "" if version in ("v1", "latest") else version
 
 
 def is_before(version: str, date: str) -> bool:
-    """Whether a dated API version is older than a date; the v1 route is not."""
+    """Tell whether a dated API version is older than a date; the v1 route is not."""
     return bool(_DATED.match(version)) and version < date
 
 
 def routed(url: str, endpoint: str, model: str, version: str) -> str:
-    """A URL of the v1 route, or where a dated version is asked for, the one of that version."""
+    """Convert a URL of the v1 route to the route of a dated version, if one is set."""
     query = f"?api-version={quote(version, safe='')}" if version else ""
     if not _DATED.match(version):
         return url + query
@@ -90,7 +89,7 @@ def routed(url: str, endpoint: str, model: str, version: str) -> str:
     return f"{endpoint}/openai{own}{path}{query}"
 
 
-# Keys, and tokens of Microsoft Entra ID.
+# Keys, and tokens of Microsoft Entra ID
 
 
 def auth(access: Access) -> dict[str, str]:
@@ -105,10 +104,11 @@ def with_account(
     model: str,
     make: Callable[[Access], Generator[Call, Reply, R]],
 ) -> Generator[Call, Reply, R]:
-    """An exchange of the v1 route, sent where and with what this account needs.
+    """Run an exchange of the v1 route with this account's URL and authentication.
 
-    make: takes the access that it is to use: the v1 base URL, and an `api_key` or a fetched
-    `token`.
+    Args:
+        make: makes the exchange from an access with the v1 base URL and an `api_key` or a
+            fetched `token`.
     """
     endpoint, version = endpoint_of(provider, access), version_of(access)
     values = {"api_version": version}
@@ -137,8 +137,10 @@ def with_account(
 
 
 def token_parts(provider: Provider, access: Access) -> tuple[str, str, str, str]:
-    """Where a token is asked for, the application, its secret and the scope. Raises CannotExpress
-    where a value is missing.
+    """Return the token's URL, the application, its secret and the scope.
+
+    Raises:
+        CannotExpress: if a value is missing.
     """
     directory, application, secret = (
         access.values.get(name, "") for name in ("tenant_id", "client_id", "client_secret")
@@ -157,7 +159,10 @@ def token_parts(provider: Provider, access: Access) -> tuple[str, str, str, str]
 
 
 def token(parts: tuple[str, ...]) -> Generator[Call, Reply, str]:
-    """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
+    """Fetch a token by the client credentials flow.
+
+    See https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+    """
     url, application, secret, scope = parts
     form = urlencode(
         {
@@ -182,7 +187,9 @@ def read_token(reply: Reply) -> tuple[str, float]:
 def with_token(
     call: Call, provider: Provider, parts: tuple[str, ...], text: str
 ) -> Generator[Call, Reply, Reply]:
-    """A call whose token is forgotten once it is refused, so that the next one begins anew."""
+    """Make a call, and drop its token if it is refused, so that the next call fetches a new
+    one.
+    """
     accepted = call.accept
     call.accept |= {401}
     call.secrets = (text,)
@@ -194,7 +201,7 @@ def with_token(
     return reply
 
 
-# Answers.
+# Answers
 
 _FILTERS = (
     "prompt_filter_results",
@@ -206,8 +213,8 @@ _FILTERS = (
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """Takes out what the content filter says beside the answer, and puts in what it leaves out
-    then.
+    """Remove the content filter's results from the answer, and fill in the fields it leaves
+    out.
     """
     changed = strip(body)
     for choice in body.get("choices") or ():
@@ -223,13 +230,13 @@ def tidy(body: dict[str, Any]) -> bool:
 
 
 def strip(holder: dict[str, Any]) -> bool:
-    found = [name for name in _FILTERS if name in holder]
-    for name in found:
+    names = [name for name in _FILTERS if name in holder]
+    for name in names:
         del holder[name]
-    return bool(found)
+    return bool(names)
 
 
-# Errors.
+# Errors
 
 CODES = {
     **RESPONSE_CODES,
@@ -246,7 +253,7 @@ CODES = {
     "ModelNotFound": Failure.MODEL_NOT_FOUND,
     "OperationNotSupported": Failure.BAD_REQUEST,
     "RateLimitReached": Failure.RATE_LIMIT,
-    "insufficient_quota": Failure.RATE_LIMIT,  # here the deployment's tokens per minute, not money
+    "insufficient_quota": Failure.RATE_LIMIT,  # the deployment's tokens per minute, not money
     "InternalServerError": Failure.ERROR,
     "ServiceUnavailable": Failure.OVERLOADED,
 }
@@ -255,23 +262,23 @@ _RETRY = re.compile(r"retry after (\d+) second", re.I)
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """OpenAI's form with codes of Azure's; API Management's `{"statusCode", "message"}`; and Entra
-    ID's.
+    """Map OpenAI's form with Azure's codes, API Management's `{"statusCode", "message"}`, and
+    Entra ID's.
     """
     body = json_or_none(reply.body)
-    told = body if isinstance(body, dict) else {}
-    if isinstance(told.get("error_description"), str):
-        text = told["error_description"].splitlines()
+    fields = body if isinstance(body, dict) else {}
+    if isinstance(fields.get("error_description"), str):
+        text = fields["error_description"].splitlines()
         return ProviderError(
             Failure.AUTH,
             text[0] if text else "",
             status=reply.status,
-            provider_code=str(told.get("error") or ""),
+            provider_code=str(fields.get("error") or ""),
         )
-    if "error" not in told and isinstance(told.get("statusCode"), int):
-        error = {"code": str(told["statusCode"]), "message": told.get("message")}
+    if "error" not in fields and isinstance(fields.get("statusCode"), int):
+        error = {"code": str(fields["statusCode"]), "message": fields.get("message")}
         reply = Reply(reply.status, reply.headers, orjson.dumps({"error": error}))
-    found = _plain_errors(reply)
-    if found is not None and found.retry_after is None and (wait := _RETRY.search(found.message)):
-        found.retry_after = float(wait[1])
-    return found
+    error = _plain_errors(reply)
+    if error is not None and error.retry_after is None and (wait := _RETRY.search(error.message)):
+        error.retry_after = float(wait[1])
+    return error

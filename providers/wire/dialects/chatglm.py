@@ -1,8 +1,8 @@
-"""What the servers of the first ChatGLM models speak: `api.py` (one prompt, one answer), and
-`function_call` of ChatGLM3.
+"""Formats of the first ChatGLM servers: `api.py` (one prompt, one answer), ChatGLM3's
+`function_call`.
 
-https://github.com/THUDM/ChatGLM2-6B (api.py, openai_api.py), https://github.com/THUDM/ChatGLM3
-(openai_api_demo).
+See https://github.com/THUDM/ChatGLM2-6B (api.py, openai_api.py) and
+https://github.com/THUDM/ChatGLM3 (openai_api_demo).
 """
 
 from __future__ import annotations
@@ -19,24 +19,28 @@ from providers.failures.reasons import Reason
 from providers.wire.chat_answers import choices_of
 from providers.wire.http import json_or_none, unreadable
 
-SMALLEST_TEMPERATURE = 0.01  # api.py takes 0 for "not given" and puts 0.95 in its place
+SMALLEST_TEMPERATURE = 0.01  # api.py replaces 0 by its default of 0.95
 
 
 def text_of(message: Any) -> str:
-    """A message's text. Raises CannotExpress for anything that is no text."""
+    """Return a message's text.
+
+    Raises:
+        CannotExpress: if it contains anything else.
+    """
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
     if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
-        raise CannotExpress("This server takes text only.", param="messages")
+        raise CannotExpress("This server accepts only text.", param="messages")
     return "\n".join(str(part.get("text") or "") for part in parts)
 
 
 def prompt_body(request: Request) -> dict[str, Any]:
-    """The body of api.py: a prompt, and the pairs of questions and answers before it."""
+    """Build the body of api.py: a prompt, and the earlier pairs of questions and answers."""
     if request.body.get("tools"):
-        raise CannotExpress("This server takes no tools.", param="tools")
+        raise CannotExpress("This server does not support tools.", param="tools")
     prompt, history = conversation(request.body.get("messages") or [])
     body: dict[str, Any] = {"prompt": prompt, "history": history}
     if isinstance(temperature := request.body.get("temperature"), int | float):
@@ -47,14 +51,14 @@ def prompt_body(request: Request) -> dict[str, Any]:
 
 
 def conversation(messages: list[Any]) -> tuple[str, list[list[str]]]:
-    """Prompt and history. There is no system role: its text goes before the first question."""
+    """Return prompt and history; a system message goes before the first question."""
     system = [
         text_of(message) for message in messages if message.get("role") in ("system", "developer")
     ]
     turns = [message for message in messages if message.get("role") not in ("system", "developer")]
     if not turns or turns[-1].get("role") != "user":
         raise CannotExpress(
-            "This server wants the last message to be the user's.", param="messages"
+            "At this server, the last message must be the user's.", param="messages"
         )
     history: list[list[str]] = []
     question: list[str] = []
@@ -65,7 +69,7 @@ def conversation(messages: list[Any]) -> tuple[str, list[list[str]]]:
             history.append(["\n".join(question), text_of(turn)])
             question = []
         else:
-            raise CannotExpress("This server knows no tool messages.", param="messages")
+            raise CannotExpress("This server does not support tool messages.", param="messages")
     prompt = "\n".join([*question, text_of(turns[-1])])
     if system and history:
         history[0][0] = "\n".join([*system, history[0][0]])
@@ -75,7 +79,11 @@ def conversation(messages: list[Any]) -> tuple[str, list[list[str]]]:
 
 
 def prompt_answer(reply: Reply, model: str) -> Answer:
-    """The neutral form of api.py's answer. Raises ProviderError where it is none."""
+    """Convert api.py's answer to the neutral form.
+
+    Raises:
+        ProviderError: if it is not one.
+    """
     body = json_or_none(reply.body)
     if not isinstance(body, dict):
         raise unreadable(reply)
@@ -90,8 +98,8 @@ def prompt_answer(reply: Reply, model: str) -> Answer:
 
 
 def with_functions(body: dict[str, Any]) -> None:
-    """Rewrites tool messages for ChatGLM3: results have the role `function`, calls stand in
-    `function_call`.
+    """Rewrite messages for ChatGLM3: role `function` for tool results, `function_call` for
+    calls.
     """
     names = {
         call.get("id"): call["function"].get("name")
@@ -113,10 +121,11 @@ def _old_shape(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str
     if not calls:
         return dict(message)
     if len(calls) > 1:
-        raise CannotExpress("This server knows one tool call per message.", param="messages")
+        raise CannotExpress(
+            "This server supports only one tool call per message.", param="messages"
+        )
     call = calls[0]["function"]
-    # The server reads the tool's name from the first line of the text, and fails where there is
-    # none.
+    # The server reads the tool's name from the first line of the text, and fails without it.
     text = f"{call['name']}\n```python\ntool_call({_arguments(call.get('arguments'))})\n```"
     return {
         "role": "assistant",
@@ -131,19 +140,19 @@ def _arguments(text: Any) -> str:
 
 
 def tidy_function_calls(body: dict[str, Any]) -> bool:
-    """`function_call` of an answer or chunk becomes `tool_calls`."""
+    """Convert `function_call` of an answer or chunk to `tool_calls`."""
     changed = False
     for choice in choices_of(body):
         part = choice.get("message") or choice.get("delta")
         call = part.pop("function_call", None) if isinstance(part, dict) else None
         if isinstance(call, dict) and isinstance(part, dict):
-            shown: dict[str, Any] = {
+            tool_call: dict[str, Any] = {
                 "id": f"call_{uuid.uuid4().hex[:24]}",
                 "type": "function",
                 "function": call,
             }
-            part["tool_calls"] = [shown if "message" in choice else {"index": 0, **shown}]
-            part["content"] = None  # the raw text of the call, which the server repeats here
+            part["tool_calls"] = [tool_call if "message" in choice else {"index": 0, **tool_call}]
+            part["content"] = None  # the server repeats the call's raw text here
             changed = True
         if choice.get("finish_reason") == "function_call":
             choice["finish_reason"] = "tool_calls"

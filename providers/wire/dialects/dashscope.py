@@ -1,6 +1,4 @@
-"""DashScope's own shapes beside its OpenAI-compatible ones: errors without an `error` object, and
-the native rerank.
-"""
+"""DashScope's own forms: errors without an `error` object, and the native rerank."""
 
 from __future__ import annotations
 
@@ -18,9 +16,9 @@ from providers.wire.http import json_or_none
 from providers.wire.openai.errors import openai_errors
 from providers.wire.rerank import Question, Ranking, ranking_of
 
-# https://www.alibabacloud.com/help/en/model-studio/error-code: the native code and the compatible
-# one of each meaning. insufficient_quota is a rate limit here (tokens per minute); money is
-# Arrearage and FreeTierOnly, on whatever status.
+# https://www.alibabacloud.com/help/en/model-studio/error-code: native and compatible codes.
+# insufficient_quota is a rate limit here (tokens per minute); Arrearage and FreeTierOnly mean
+# missing funds, with any status.
 CODES = {
     **dict.fromkeys(("InvalidApiKey", "invalid_api_key"), Failure.AUTH),
     **dict.fromkeys(
@@ -61,7 +59,7 @@ _compatible = openai_errors(CODES)
 
 
 def is_native_error(body: Any) -> bool:
-    """`{"code", "message", "request_id"}`, with nothing of an answer beside it."""
+    """Tell whether a body is `{"code", "message", "request_id"}` without an answer."""
     return (
         isinstance(body, dict)
         and isinstance(body.get("code"), str)
@@ -71,7 +69,7 @@ def is_native_error(body: Any) -> bool:
 
 
 def dashscope_errors(reply: Reply) -> ProviderError | None:
-    """Errors of both styles, by code before status."""
+    """Map errors of both forms, by code before status."""
     body = json_or_none(reply.body)
     error = _compatible(
         replace(reply, body=orjson.dumps({"error": body})) if is_native_error(body) else reply
@@ -86,8 +84,10 @@ def dashscope_errors(reply: Reply) -> ProviderError | None:
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """Takes the empty ids out of continued tool calls. Raises ProviderError for an error of the
-    native style in a stream.
+    """Remove the empty ids of continued tool calls.
+
+    Raises:
+        ProviderError: for an error of the native form in a stream.
     """
     if is_native_error(body):
         raise dashscope_errors(Reply(200, {}, orjson.dumps(body))) or ProviderError(
@@ -103,7 +103,7 @@ def tidy(body: dict[str, Any]) -> bool:
 
 
 def rerank_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
-    """A rerank request in the native form."""
+    """Build a rerank request in the native form."""
     parameters = dict(question.others)
     if question.top_n is not None:
         parameters["top_n"] = question.top_n
@@ -115,8 +115,8 @@ def rerank_body(question: Question, facts: ModelFacts) -> dict[str, Any]:
 
 
 def ranking_of_output(answer: Any) -> Ranking:
-    """The native answer: `output.results` and `request_id` stand where others have results
-    and id.
+    """Read the native answer, with `output.results` and `request_id` instead of results and
+    id.
     """
     output = answer.get("output") if isinstance(answer, dict) else None
     return ranking_of(

@@ -1,6 +1,4 @@
-"""What the demonstration answers: made up here by plain arithmetic, and saying so wherever there is
-room for a word.
-"""
+"""Answers of the demo provider, computed here and labelled as made up wherever there is room."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ SOUND_NOTE = "Modelkeep demonstration: a tone, nobody speaks."
 RANK_NOTE = "Demonstration: ordered by shared words, no model was called."
 JUDGE_NOTE = "Demonstration: nothing is ever flagged, no model was called."
 RATE = 24_000  # samples per second, as OpenAI's pcm has them
-TONE = 480  # hertz; divides RATE
+TONE = 480  # Hz; divides RATE
 SECONDS_PER_CHARACTER = 0.06  # about as fast as people speak
 LONGEST_TONE = 5.0  # seconds
 CATEGORIES = (
@@ -48,7 +46,7 @@ CATEGORIES = (
 
 
 def text_in(content: Any) -> str:
-    """The text of a message's content, be it a string or parts."""
+    """Return the text of a message's content, a string or parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -60,7 +58,7 @@ def text_in(content: Any) -> str:
 
 
 def tokens_in(text: str) -> int:
-    """A count that looks like one of tokens: four characters each."""
+    """Estimate the tokens of a text, at four characters each."""
     return max(1, math.ceil(len(text) / 4))
 
 
@@ -73,18 +71,18 @@ def usage_json(usage: Usage) -> dict[str, int]:
     }
 
 
-# -- chat and completions --------------------------------------------------------------------------
+# Chat and completions
 
 
 def echo(text: str, limit: Any) -> tuple[str, str]:
-    """(answer, finish reason); a limit of tokens counts words here."""
+    """Return (answer, finish reason); a limit of tokens counts words here."""
     words = f"Demo answer (no model was called). You wrote: {text}".split(" ")
     cut = isinstance(limit, int) and 0 < limit < len(words)
     return " ".join(words[:limit] if cut else words), "length" if cut else "stop"
 
 
 def reply_to(request: Request) -> tuple[str, Usage, str]:
-    """Text, usage and finish reason of the echo."""
+    """Return text, usage and finish reason of the echo."""
     texts = [
         text_in(message.get("content"))
         for message in messages_of(request.body)
@@ -98,7 +96,7 @@ def reply_to(request: Request) -> tuple[str, Usage, str]:
 
 
 def completed(request: Request) -> tuple[list[tuple[str, str]], Usage]:
-    """(text, finish reason) for each prompt, and the usage of all."""
+    """Return (text, finish reason) for each prompt, and the total usage."""
     prompts = texts_in(request, "prompt")
     echoes = [echo(prompt, request.body.get("max_tokens")) for prompt in prompts]
     usage = Usage(
@@ -117,7 +115,7 @@ def head_of(request: Request, kind: str) -> dict[str, Any]:
 
 
 class EchoDecoder:
-    """A stream that needs no bytes: finish() gives out everything, one word per frame."""
+    """Decoder that needs no bytes: finish() returns everything, one word per frame."""
 
     def __init__(self, request: Request) -> None:
         self._is_chat = request.operation is Operation.CHAT
@@ -166,15 +164,17 @@ class EchoDecoder:
         return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)
 
 
-# -- vectors, sounds, orders and judgements --------------------------------------------------------
+# Embeddings, speech, rerank and moderation
 
 
 def texts_in(request: Request, name: str) -> list[str]:
-    """The texts of `input` or `prompt`; token numbers stand for a text of their own. Raises
-    CannotExpress.
+    """Return the texts of `input` or `prompt`; a list of token numbers counts as one text.
+
+    Raises:
+        CannotExpress: if there are none.
     """
-    given = request.body.get(name)
-    texts = [given] if isinstance(given, str) else given
+    value = request.body.get(name)
+    texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
         raise CannotExpress(f"{name} must be a text or a list of texts.", param=name)
     if all(isinstance(text, int) for text in texts):  # one text as tokens
@@ -183,8 +183,8 @@ def texts_in(request: Request, name: str) -> list[str]:
 
 
 def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
-    """The same text gives the same vector of length 1. It carries no meaning: a hash stands behind
-    it.
+    """Derive a vector of length 1 from a hash of the text: always the same, and without
+    meaning.
     """
     numbers = hashlib.shake_256(text.encode()).digest(2 * dimensions)
     raw = [value - 32767.5 for value in struct.unpack(f"<{dimensions}H", numbers)]
@@ -193,8 +193,10 @@ def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
 
 
 def tone_of(text: str, speed: float = 1.0) -> bytes:
-    """As long as the text would take to be spoken, at most five seconds: 16-bit samples, 24 kHz,
-    one channel.
+    """Generate a tone about as long as the spoken text, at most five seconds.
+
+    Returns:
+        16-bit samples, 24 kHz, one channel.
     """
     period = RATE // TONE
     wave_once = struct.pack(
@@ -206,16 +208,15 @@ def tone_of(text: str, speed: float = 1.0) -> bytes:
 
 
 def wav_of(samples: bytes) -> bytes:
-    """A WAV file with a comment that says what it is."""
+    """Build a WAV file with a comment that describes it."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE)
         out.writeframes(samples)
-    comment = SOUND_NOTE.encode() + b"\0" * (
-        2 - len(SOUND_NOTE) % 2
-    )  # ends in a zero, of an even length
+    # Zero-terminated and of even length, as RIFF requires.
+    comment = SOUND_NOTE.encode() + b"\0" * (2 - len(SOUND_NOTE) % 2)
     info = b"INFOICMT" + struct.pack("<I", len(comment)) + comment
     data = file.getvalue() + b"LIST" + struct.pack("<I", len(info)) + info
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
@@ -225,8 +226,9 @@ _WORD = re.compile(r"[a-z0-9]+|[^\W\x00-\x7f]")
 
 
 def overlap(query: str, document: str) -> float:
-    """The part of the query's words that the document has too, from 0 to 1; letters beyond ASCII
-    count one by one.
+    """Return the share of the query's words found in the document, from 0 to 1.
+
+    Letters beyond ASCII count as words of their own.
     """
     words = set(_WORD.findall(query.lower()))
     return (
@@ -235,7 +237,7 @@ def overlap(query: str, document: str) -> float:
 
 
 def judgement() -> dict[str, Any]:
-    """OpenAI's form of "nothing found"."""
+    """Build OpenAI's form of "not flagged"."""
     return {
         "flagged": False,
         "categories": dict.fromkeys(CATEGORIES, False),

@@ -1,6 +1,4 @@
-"""Hugging Face's own formats: vectors of feature extraction, transcripts of raw audio, errors in
-several dialects.
-"""
+"""Hugging Face's own formats: feature extraction, transcripts of raw audio, and errors."""
 
 from __future__ import annotations
 
@@ -19,14 +17,16 @@ from providers.wire.openai.errors import OPENAI_CODES, error_object, failure_of,
 
 # Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
 
-MAX_INPUTS = 32  # texts of one request: what text-embeddings-inference takes unless told otherwise
-MAX_DEPTH = 3  # lists inside of one text's answer: of tokens, of sentences
+MAX_INPUTS = 32  # texts per request: the default limit of text-embeddings-inference
+MAX_DEPTH = 3  # nested lists in one text's answer: tokens, sentences
 OPTIONS = ("normalize", "prompt_name", "truncate", "truncation_direction")
 
 
 def vectors_of(answer: Any, count: int) -> list[list[float]]:
-    """One vector per text. A model that answers per token is averaged over them. Raises
-    ProviderError.
+    """Return one vector per text, averaged over tokens if the model answers per token.
+
+    Raises:
+        ProviderError: if the number of vectors is wrong.
     """
     if isinstance(answer, dict):
         answer = answer.get("embeddings")
@@ -36,7 +36,7 @@ def vectors_of(answer: Any, count: int) -> list[list[float]]:
         return [vector_of(answer)]
     if len(answer) != count:
         raise _no_vectors()
-    return [vector_of(one) for one in answer]
+    return [vector_of(value) for value in answer]
 
 
 def vector_of(value: Any, depth: int = 0) -> list[float]:
@@ -66,42 +66,48 @@ _ENDINGS = {
     "m4a": "audio/m4a",
     "mp4": "audio/m4a",
 }
-_KNOWN = frozenset(_ENDINGS.values())
+_MEDIA_TYPES = frozenset(_ENDINGS.values())
 
 
 def audio_type(upload: Upload) -> str:
-    """The media type to send audio with. Raises CannotExpress for files of another kind."""
+    """Return the media type of an audio file.
+
+    Raises:
+        CannotExpress: if the file is of another type.
+    """
     kind = upload.content_type.split(";", 1)[0].strip().lower()
     last = kind.rpartition("/")[2].removeprefix("x-")
     ending = upload.filename.rpartition(".")[2].lower()
-    found = (
+    media_type = (
         kind
-        if kind in _KNOWN
+        if kind in _MEDIA_TYPES
         else _ENDINGS.get(last) or ("audio/wav" if last == "wave" else _ENDINGS.get(ending))
     )
-    if found is None:
+    if media_type is None:
         raise CannotExpress(
-            "This provider takes flac, wav, mp3, ogg, webm and m4a files.", param="file"
+            "This provider accepts flac, wav, mp3, ogg, webm and m4a files.", param="file"
         )
-    return found
+    return media_type
 
 
 def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
-    """The audio as the body itself, or inside JSON where times are asked for. Raises
-    CannotExpress.
+    """Build the call: the audio as the body, or inside JSON if timestamps are requested.
+
+    Raises:
+        CannotExpress: if the provider does not support the request.
     """
-    upload, wanted = upload_of(request), request.body.get("response_format") or "json"
+    upload, response_format = upload_of(request), request.body.get("response_format") or "json"
     if request.stream:
         raise CannotExpress(
-            "This provider's transcripts come whole: leave stream out.", param="stream"
+            "This provider does not stream transcriptions. Leave out stream.", param="stream"
         )
-    if wanted not in ("json", "text", "verbose_json"):
+    if response_format not in ("json", "text", "verbose_json"):
         raise CannotExpress(
-            "This provider's transcripts come as json, text or verbose_json.",
+            "At this provider, response_format must be json, text or verbose_json.",
             param="response_format",
         )
     kind = audio_type(upload)
-    if wanted == "verbose_json":
+    if response_format == "verbose_json":
         body = {
             "inputs": base64.b64encode(upload.data).decode(),
             "parameters": {"return_timestamps": True},
@@ -113,7 +119,11 @@ def speech_call(url: str, headers: Mapping[str, str], request: Request) -> Call:
 
 
 def transcript_of(reply: Reply, request: Request) -> Answer:
-    """Raises ProviderError where the answer is no transcript."""
+    """Convert the answer.
+
+    Raises:
+        ProviderError: if it is not a transcript.
+    """
     body = read_object(reply)
     text = body.get("text")
     if not isinstance(text, str):
@@ -129,7 +139,9 @@ def transcript_of(reply: Reply, request: Request) -> Answer:
 
 
 def _segments(chunks: Any) -> list[dict[str, Any]]:
-    """Whisper leaves the end of the last piece open where the audio stops inside it."""
+    """Convert chunks to segments; Whisper leaves the last end open if the audio stops inside
+    a word.
+    """
     rows = [
         (chunk.get("timestamp"), chunk.get("text"))
         for chunk in chunks or ()
@@ -148,7 +160,7 @@ def _segments(chunks: Any) -> list[dict[str, Any]]:
 
 
 # Errors: the router, its providers, text-generation-inference and text-embeddings-inference each
-# have a form of their own.
+# use a different form.
 
 CODES = {
     **OPENAI_CODES,
@@ -180,9 +192,9 @@ _TEXTS = (
 
 
 def hugging_face_errors(reply: Reply) -> ProviderError | None:
-    """ErrorMap for `error` as text, list or object, `message` and `detail`."""
+    """Map `error` as text, list or object, `message` and `detail`."""
     body = json_or_none(reply.body)
-    error = said_in(body, reply)
+    error = error_in(body, reply)
     if error is None:
         return plain_error(reply) if reply.status >= 400 else None
     code, kind, message = (
@@ -202,26 +214,26 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
     )
 
 
-def said_in(body: Any, reply: Reply) -> dict[str, Any] | None:
-    """The error in a body as one object; None where there is none."""
+def error_in(body: Any, reply: Reply) -> dict[str, Any] | None:
+    """Return the error in a body as one object, or None."""
     if not isinstance(body, dict):
         text = reply.headers.get("x-error-message", "") if reply.status >= 400 else ""
         return {"message": text} if text else None
     error = body.get("error")
     if isinstance(error, list) and error:
-        return {"message": "; ".join(str(one) for one in error[:5])}
+        return {"message": "; ".join(map(str, error[:5]))}
     if isinstance(error, str) and error:
         return {
             "message": error,
             "type": body.get("error_type") or body.get("type"),
             "code": body.get("code"),
         }
-    if (found := error_object(body)) is not None:
-        return found
+    if (openai_error := error_object(body)) is not None:
+        return openai_error
     return body if reply.status >= 400 and isinstance(body.get("message"), str) else None
 
 
 def _estimated_time(body: Any) -> float | None:
-    """Seconds until a model is loaded, as the older service said."""
+    """Return the seconds until a model is loaded, as reported by the older service."""
     seconds = body.get("estimated_time") if isinstance(body, dict) else None
     return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else None

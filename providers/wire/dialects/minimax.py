@@ -1,5 +1,6 @@
-"""What MINIMAX makes of OpenAI's format, and its own formats for embeddings and speech.
-https://platform.minimax.io/docs
+"""MINIMAX's variant of OpenAI's chat format, and its own formats for embeddings and speech.
+
+See https://platform.minimax.io/docs
 """
 
 from __future__ import annotations
@@ -21,23 +22,28 @@ from providers.wire.openai.stream import ChatDecoder, stream_of
 from providers.wire.subset import use_max_tokens, use_system_role
 from providers.wire.think_tags import ThinkTagDecoder, tidy_thinking
 
-SMALLEST_TEMPERATURE = 0.01  # 0 is refused by models whose range begins above it
-_THINKERS = re.compile(r"MiniMax-M\d")  # models that think, where no fact says so
+SMALLEST_TEMPERATURE = 0.01  # for models that refuse 0
+_THINKERS = re.compile(r"MiniMax-M\d")  # thinking models without facts
 
 
 # Requests
 
 
 def fit(body: dict[str, Any], facts: ModelFacts, *, legacy: bool) -> None:
-    """Changes a fresh copy of a chat request. legacy: for the service before the OpenAI-compatible
-    one. Raises CannotExpress.
+    """Fit a copy of a chat request.
+
+    Args:
+        legacy: whether it goes to the service before the OpenAI-compatible one.
+
+    Raises:
+        CannotExpress: if the provider does not support the request.
     """
     if body.pop("n", None) not in (None, 1):
-        raise CannotExpress("This provider gives one answer: n must be 1.", param="n")
+        raise CannotExpress("This provider returns one answer per call: n must be 1.", param="n")
     for name in ("functions", "function_call"):
         if body.get(name):
             raise CannotExpress(
-                "This provider knows tools, and not their older form functions.", param=name
+                "This provider does not support the older functions. Use tools.", param=name
             )
     if body.get("temperature") == 0 and facts.parameters.get("temperature", {}).get("min") != 0:
         body["temperature"] = SMALLEST_TEMPERATURE
@@ -56,64 +62,69 @@ def fit(body: dict[str, Any], facts: ModelFacts, *, legacy: bool) -> None:
 
 
 def replayed(message: Any, split: Any) -> Any:
-    """An earlier answer, with its reasoning where the provider looks for it: models that miss it
-    get worse from call to call.
+    """Put an earlier answer's reasoning where the provider expects it; without it, models get
+    worse.
 
-    split: the request's reasoning_split; None for a model that does not think.
+    Args:
+        split: the request's reasoning_split; None for a model that does not think.
     """
     if not isinstance(message, dict) or "reasoning_content" not in message:
         return message
-    kept = {name: value for name, value in message.items() if name != "reasoning_content"}
+    rest = {name: value for name, value in message.items() if name != "reasoning_content"}
     thought = message["reasoning_content"]
-    if not thought or split is None or kept.get("reasoning_details"):
-        return kept
+    if not thought or split is None or rest.get("reasoning_details"):
+        return rest
     if split:
-        return {**kept, "reasoning_details": [{"type": "reasoning.text", "text": thought}]}
-    return {**kept, "content": f"<think>\n{thought}\n</think>\n\n{kept.get('content') or ''}"}
+        return {**rest, "reasoning_details": [{"type": "reasoning.text", "text": thought}]}
+    return {**rest, "content": f"<think>\n{thought}\n</think>\n\n{rest.get('content') or ''}"}
 
 
 def embedding_body(request: Request, texts: list[str]) -> dict[str, Any]:
-    """`type` tells what the texts are for: "db" for documents, "query" for what is searched for. It
-    may stand in the request.
+    """Build an embedding request; its `type`, from the request, is "db" for documents or "query".
+
+    Raises:
+        CannotExpress: if the type is neither.
     """
-    given = request.body.get("type") or request.body.get("input_type") or "db"
-    kind = (
-        {"db": "db", "document": "db", "query": "query"}.get(given)
-        if isinstance(given, str)
-        else None
-    )
+    purpose = request.body.get("type") or request.body.get("input_type") or "db"
+    kinds = {"db": "db", "document": "db", "query": "query"}
+    kind = kinds.get(purpose) if isinstance(purpose, str) else None
     if kind is None:
         raise CannotExpress('type must be "db" or "query".', param="type")
     return {"model": request.model, "texts": texts, "type": kind}
 
 
 DEFAULT_VOICE = "male-qn-qingse"
-PCM_RATE = 24000  # Hz; what OpenAI's clients take a pcm answer for
+PCM_RATE = 24000  # Hz; OpenAI's clients expect it
 FORMATS = ("mp3", "flac", "wav", "pcm")
 
 
 def speech_body(request: Request) -> dict[str, Any]:
-    """Raises CannotExpress for formats and instructions that are not to be had."""
-    asked, wanted = request.body, format_of(request)
-    if wanted not in FORMATS:
+    """Build a speech request.
+
+    Raises:
+        CannotExpress: if the provider does not support the format, the voice or instructions.
+    """
+    body, audio_format = request.body, format_of(request)
+    if audio_format not in FORMATS:
         raise CannotExpress(
-            f"This provider speaks {', '.join(FORMATS)}, not {wanted}.", param="response_format"
+            f"This provider generates {', '.join(FORMATS)}, not {audio_format}.",
+            param="response_format",
         )
-    if asked.get("instructions"):
+    if body.get("instructions"):
         raise CannotExpress(
-            "This provider takes no instructions for its voice.", param="instructions"
+            "This provider does not accept instructions for its voice.", param="instructions"
         )
-    voice = asked.get("voice") or DEFAULT_VOICE
+    voice = body.get("voice") or DEFAULT_VOICE
     if not isinstance(voice, str):
         raise CannotExpress("voice must be the id of one of the provider's voices.", param="voice")
-    speed = {"speed": asked["speed"]} if asked.get("speed") is not None else {}
-    rate = {"sample_rate": PCM_RATE, "channel": 1} if wanted == "pcm" else {}
+    speed = {"speed": body["speed"]} if body.get("speed") is not None else {}
+    rate = {"sample_rate": PCM_RATE, "channel": 1} if audio_format == "pcm" else {}
     return {
         "model": request.model,
-        "text": asked.get("input"),
+        "text": body.get("input"),
         "stream": False,
         "voice_setting": {"voice_id": voice, **speed},
-        "audio_setting": {"format": wanted, **rate},
+        "audio_setting": {"format": audio_format, **rate},
     }
 
 
@@ -124,13 +135,17 @@ _SHOWN = ("id", "object", "created", "model", "choices", "usage")
 
 
 def stream_of_chat(reply: Reply) -> Decoder:
-    """The decoder of a body that was left open. Raises ProviderError for a web page."""
+    """Return the decoder of an open body.
+
+    Raises:
+        ProviderError: if the body is a web page.
+    """
     decoder = stream_of(reply, errors, tidy)
     return ThinkTagDecoder(errors, TidyStream()) if isinstance(decoder, ChatDecoder) else decoder
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """Repairs a whole answer: one place for the reasoning, OpenAI's names of finish reasons."""
+    """Repair a whole answer: the reasoning in one place, OpenAI's names of finish reasons."""
     for choice in choices_of(body):
         message = choice.get("message")
         if isinstance(message, dict):
@@ -142,14 +157,14 @@ def tidy(body: dict[str, Any]) -> bool:
 
 
 def _thought_in(part: dict[str, Any]) -> str:
-    """The reasoning of a message or delta, taken out of it: in its own field, or in a list of
-    details, or in both.
+    """Take the reasoning out of a message or delta: from its field, a list of details, or
+    both.
     """
-    said, details = part.pop("reasoning_content", None), part.pop("reasoning_details", None)
-    if isinstance(said, str) and said:
-        return said
+    thought, details = part.pop("reasoning_content", None), part.pop("reasoning_details", None)
+    if isinstance(thought, str) and thought:
+        return thought
     texts = (
-        [one.get("text") for one in details if isinstance(one, dict)]
+        [detail.get("text") for detail in details if isinstance(detail, dict)]
         if isinstance(details, list)
         else []
     )
@@ -166,18 +181,24 @@ def _name_finish(choice: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 class TidyStream:
-    """Repairs the chunks of one stream, of one choice."""
+    """Repair the chunks of one stream with one choice."""
 
     def __init__(self) -> None:
         self._thought = ""
-        self._is_cumulative: bool | None = None  # of the reasoning; None until that is clear
-        self._said = False
+        self._is_cumulative: bool | None = None  # of the reasoning; None while unknown
+        self._has_answered = False
         self._ended = False
 
     def __call__(self, chunk: dict[str, Any]) -> bool:
-        """Raises ProviderError for a chunk that reports an error."""
+        """Repair a chunk.
+
+        Raises:
+            ProviderError: if the chunk reports an error.
+        """
         choices = choices_of(chunk)
-        if _base_code(chunk) and not (choices and self._said and _base_code(chunk) == "1027"):
+        if _base_code(chunk) and not (
+            choices and self._has_answered and _base_code(chunk) == "1027"
+        ):
             raise error_in_stream(errors, orjson.dumps(chunk))
         for choice in choices:
             self._repair(choice, chunk)
@@ -193,24 +214,30 @@ class TidyStream:
 
     def _repair(self, choice: dict[str, Any], chunk: dict[str, Any]) -> None:
         if "delta" not in choice:
-            # The older service ends its stream with the whole answer once more.
-            choice["delta"] = _delta_of(choice.pop("message", None)) if not self._said else {}
+            # The older service repeats the whole answer at the end of its stream.
+            choice["delta"] = (
+                _delta_of(choice.pop("message", None)) if not self._has_answered else {}
+            )
             chunk["object"] = "chat.completion.chunk"
         delta = choice["delta"] = choice["delta"] if isinstance(choice["delta"], dict) else {}
         thought = self._new_part(_thought_in(delta))
         if thought:
             delta["reasoning_content"] = thought
-        self._said = self._said or bool(thought or delta.get("content") or delta.get("tool_calls"))
+        self._has_answered = self._has_answered or bool(
+            thought or delta.get("content") or delta.get("tool_calls")
+        )
         _name_finish(choice, chunk)
         if self._ended and not delta:
             choice["finish_reason"] = None
         self._ended = self._ended or bool(choice.get("finish_reason"))
 
     def _new_part(self, thought: str) -> str:
-        """Some versions repeat all of the reasoning in each chunk, others send what is new."""
+        """Return the new part of the reasoning, which some versions repeat whole in each
+        chunk.
+        """
         before = self._thought
         if self._is_cumulative is None and before and thought:
-            # The same again is a repetition, but for a short word that was said twice.
+            # The same text again means cumulative, unless it is a short word said twice.
             self._is_cumulative = thought.startswith(before) and (
                 thought != before or len(before) > LONGEST_WORD
             )
@@ -242,7 +269,11 @@ def vectors_of(body: dict[str, Any]) -> list[list[float]]:
 
 
 def audio_of(body: dict[str, Any]) -> bytes:
-    """The sound, which comes as hexadecimal digits. Raises ProviderError."""
+    """Decode the audio, which is sent as hexadecimal digits.
+
+    Raises:
+        ProviderError: if there is none.
+    """
     data = body.get("data")
     text = data.get("audio") if isinstance(data, dict) else None
     try:
@@ -272,7 +303,7 @@ CODES: dict[str, Failure] = {
     "2061": Failure.PERMISSION,
     "2064": Failure.OVERLOADED,
 }
-# Types of errors in Anthropic's form, which the compatible services answer with.
+# Types of errors in Anthropic's form, which the compatible services use.
 KINDS: dict[str, Failure] = {
     "authentication_error": Failure.AUTH,
     "permission_error": Failure.PERMISSION,
@@ -291,7 +322,7 @@ _MODEL = re.compile(
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """An ErrorMap. A filtered answer that came with its text is no error: it ends with
+    """Map errors; a filtered answer that contains its text is not one, but ends with
     content_filter.
     """
     body = json_or_none(reply.body)
@@ -316,7 +347,7 @@ def errors(reply: Reply) -> ProviderError | None:
 
 
 def _meaning(status: int, code: str, kind: str, message: str) -> Failure:
-    """By code, then by type, then by status; "invalid params" says by its text only what is
+    """Classify by code, type, then status; for "invalid params" only the text says what is
     wrong.
     """
     if code in ("", "2013"):
@@ -324,12 +355,12 @@ def _meaning(status: int, code: str, kind: str, message: str) -> Failure:
             return Failure.CONTEXT_LENGTH
         if _MODEL.search(message):
             return Failure.MODEL_NOT_FOUND
-    known = CODES.get(code) or KINDS.get(kind)
-    return known or (failure_of_status(status) if status >= 400 else Failure.ERROR)
+    failure = CODES.get(code) or KINDS.get(kind)
+    return failure or (failure_of_status(status) if status >= 400 else Failure.ERROR)
 
 
 def _base_code(body: dict[str, Any]) -> str:
-    """The code in `base_resp`; "" where there is none, or it says that all is well."""
+    """Return the error code in `base_resp`, or "" if there is none or it means success."""
     base = body.get("base_resp")
     code = base.get("status_code") if isinstance(base, dict) else None
     return str(code) if code and isinstance(code, int | str) and str(code) != "0" else ""

@@ -1,7 +1,6 @@
-"""What the hosts of iFLYTEK Spark say in their own way: errors with a code beside status 200,
-answers with parts left out, signed URLs.
+"""iFLYTEK Spark's own forms: errors with status 200, incomplete answers, signed URLs.
 
-https://www.xfyun.cn/doc/spark/HTTP调用文档.html, https://www.xfyun.cn/doc/spark/X1http.html,
+See https://www.xfyun.cn/doc/spark/HTTP调用文档.html, https://www.xfyun.cn/doc/spark/X1http.html and
 https://www.xfyun.cn/doc/spark/Spark-X2.5.html
 """
 
@@ -42,7 +41,7 @@ from providers.wire.http import (
 )
 from providers.wire.openai.stream import ReadyAnswer, WholeBody
 
-NOT_OPENED = "11200"  # the key is known, and this version of the model is not opened for it
+NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
 
 # https://www.xfyun.cn/doc/spark/Web.html, section on error codes.
 CODES: dict[str, Failure] = {
@@ -61,8 +60,8 @@ CODES: dict[str, Failure] = {
 
 
 def spark_errors(reply: Reply) -> ProviderError | None:
-    """The ErrorMap: `{"error": {...}}`, `{"code", "message", "sid"}`, `{"header": {...}}` of
-    embeddings, `{"message"}` of the front door.
+    """Map `{"error": {...}}`, `{"code", "message", "sid"}`, the `{"header": {...}}` of
+    embeddings, and the gateway's `{"message"}`.
     """
     error = error_in(json_or_none(reply.body), reply.status)
     if error is not None:
@@ -72,13 +71,13 @@ def spark_errors(reply: Reply) -> ProviderError | None:
 
 
 def error_in(body: Any, status: int) -> ProviderError | None:
-    """The error that a parsed body tells of, whatever its status; None where it tells of none."""
+    """Return the error in a parsed body, whatever its status, or None."""
     if not isinstance(body, dict):
         return None
-    told = next(
+    error = next(
         (part for name in ("error", "header") if isinstance(part := body.get(name), dict)), body
     )
-    code, message = _text(told.get("code")), _text(told.get("message"))
+    code, message = _text(error.get("code")), _text(error.get("message"))
     if code in ("", "0") and status < 400 and not body.get("error"):
         return None
     failure = CODES.get(code)
@@ -95,7 +94,7 @@ def error_in(body: Any, status: int) -> ProviderError | None:
 
 
 def _text(value: Any) -> str:
-    """Codes come as numbers and as texts."""
+    """Convert a code, which may be a number or a text."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
@@ -103,8 +102,10 @@ def _text(value: Any) -> str:
 
 
 def spark_answer(body: dict[str, Any], model: str) -> Answer:
-    """A whole answer in the neutral form. Raises ProviderError, also for a failure that came with
-    status 200.
+    """Convert a whole answer to the neutral form.
+
+    Raises:
+        ProviderError: if it is not an answer, or an error with status 200.
     """
     error = error_in(body, 200)
     if error is not None:
@@ -126,22 +127,22 @@ _OWN_HEAD = frozenset({"code", "message", "sid"})
 
 
 def _head(body: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """The session id is what the vendor's support asks for, so it becomes the answer's id."""
+    """Use the session id, which the vendor's support asks for, as the answer's id."""
     return {
         "id": body.get("id") or body.get("sid") or new_id(),
         "model": body.get("model") or model,
     }
 
 
-def finish_of(given: Any, called: bool) -> str:
-    """The first versions of the API never say why an answer ends."""
-    if called and given in (None, "", "stop"):
+def finish_of(reason: Any, called: bool) -> str:
+    """Return the finish reason, which the first versions of the API leave out."""
+    if called and reason in (None, "", "stop"):
         return "tool_calls"
-    return given if isinstance(given, str) and given else "stop"
+    return reason if isinstance(reason, str) and reason else "stop"
 
 
 def _as_list(calls: Any) -> list[Any]:
-    """The first versions of the API give one tool call as an object, where a list is due."""
+    """Wrap a single tool call, which the first versions of the API send as an object."""
     return calls if isinstance(calls, list) else [calls]
 
 
@@ -166,7 +167,11 @@ def _function(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spark_stream(reply: Reply, model: str) -> Decoder:
-    """The decoder of a body that was left open. Raises ProviderError for a web page."""
+    """Return the decoder of an open body.
+
+    Raises:
+        ProviderError: if the body is a web page.
+    """
     kind = media_type(reply)
     if is_web_page(reply):
         raise unreadable(reply)
@@ -174,7 +179,7 @@ def spark_stream(reply: Reply, model: str) -> Decoder:
 
 
 class SparkBody(WholeBody):
-    """One JSON body where a stream was asked for: mostly an error with status 200."""
+    """Decoder of one JSON body instead of a stream, usually an error with status 200."""
 
     def __init__(self, reply: Reply, model: str) -> None:
         super().__init__(reply, spark_errors, None)
@@ -185,10 +190,10 @@ class SparkBody(WholeBody):
 
 
 class SparkDecoder(EventStream):
-    """Chunks in OpenAI's shape, with finish reason and usage told once, at the end.
+    """Decode chunks in OpenAI's form, and send finish reason and usage once, at the end.
 
-    The vendor puts usage into the last piece of text or into a chunk of its own, mostly leaves the
-    finish reason out, and reports failures as chunks with a code. An answer that its audit stops
+    The vendor puts usage into the last piece of text or a chunk of its own, usually leaves out the
+    finish reason, and reports failures as chunks with a code. An answer stopped by its moderation
     after the first pieces ends as filtered.
     """
 
@@ -247,7 +252,7 @@ class SparkDecoder(EventStream):
         return {"index": choice.get("index", 0), "delta": delta, "finish_reason": None}
 
     def _piece(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """A piece of a tool call; one that brings a name begins a call."""
+        """Convert a piece of a tool call; a piece with a name starts a new call."""
         function = _function(call)
         if not function.get("name"):
             return {
@@ -286,20 +291,25 @@ class SparkDecoder(EventStream):
 
 
 def signed(url: str, key: str, secret: str, now: float) -> str:
-    """The URL of a POST, signed with HMAC-SHA256. now: seconds since 1970; the host takes a clock
-    that is off by five minutes at most.
+    """Sign the URL of a POST with HMAC-SHA256.
 
-    https://www.xfyun.cn/doc/spark/general_url_authentication.html
+    See https://www.xfyun.cn/doc/spark/general_url_authentication.html
+
+    Args:
+        now: seconds since 1970; the host tolerates a difference of five minutes.
     """
     parts, date = urlsplit(url), formatdate(now, usegmt=True)
     line = f"host: {parts.netloc}\ndate: {date}\nPOST {parts.path or '/'} HTTP/1.1"
     signature = base64.b64encode(
         hmac.new(secret.encode(), line.encode(), hashlib.sha256).digest()
     ).decode()
-    told = f'api_key="{key}", algorithm="hmac-sha256", headers="host date request-line", signature="{signature}"'
+    authorization = (
+        f'api_key="{key}", algorithm="hmac-sha256", headers="host date request-line", '
+        f'signature="{signature}"'
+    )
     query = urlencode(
         {
-            "authorization": base64.b64encode(told.encode()).decode(),
+            "authorization": base64.b64encode(authorization.encode()).decode(),
             "date": date,
             "host": parts.netloc,
         }
@@ -308,8 +318,10 @@ def signed(url: str, key: str, secret: str, now: float) -> str:
 
 
 def embedding_body(text: str, app_id: str, domain: str) -> dict[str, Any]:
-    """The body for one text. domain: "para" for what is searched, "query" for what is searched
-    with.
+    """Build the body for one text.
+
+    Args:
+        domain: "para" for documents, "query" for queries.
     """
     messages = base64.b64encode(
         orjson.dumps({"messages": [{"content": text, "role": "user"}]})
@@ -322,8 +334,10 @@ def embedding_body(text: str, app_id: str, domain: str) -> dict[str, Any]:
 
 
 def vector_in(reply: Reply) -> str:
-    """The vector in base64 (float32, little-endian), which is what it comes as. Raises
-    ProviderError.
+    """Return the vector in base64 (float32, little-endian), as it comes.
+
+    Raises:
+        ProviderError: if the reply contains no vector.
     """
     body = read_object(reply)
     text = body["payload"]["feature"]["text"]

@@ -1,6 +1,4 @@
-"""What Zhipu's hosted service (bigmodel.cn, z.ai) takes of OpenAI's requests, and what its error
-codes mean.
-"""
+"""Requests to Zhipu's hosted service (bigmodel.cn, z.ai), and its error codes."""
 
 from __future__ import annotations
 
@@ -39,8 +37,9 @@ _NOT_HOSTED = (
 
 
 def fit_hosted(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://docs.bigmodel.cn/api-reference, https://docs.z.ai/api-reference: a subset of OpenAI's
-    parameters.
+    """Fit a request to the supported subset of OpenAI's parameters.
+
+    See https://docs.bigmodel.cn/api-reference and https://docs.z.ai/api-reference
     """
     for name in _NOT_HOSTED:
         body.pop(name, None)
@@ -58,26 +57,34 @@ def fit_hosted(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def fit_stop(body: dict[str, Any]) -> None:
-    """A list of one. Raises CannotExpress for more."""
+    """Convert `stop` to a list of one.
+
+    Raises:
+        CannotExpress: if there is more than one.
+    """
     stop = body.pop("stop", None)
     words = [stop] if isinstance(stop, str) else stop or []
     if len(words) > 1:
-        raise CannotExpress("This provider takes one stop text only.", param="stop")
+        raise CannotExpress("This provider accepts only one stop sequence.", param="stop")
     if words:
         body["stop"] = words
 
 
-# For models that no fact knows. Each generation kept what the one before it could do.
+# For models without facts. Each generation kept the abilities of the one before.
 _THINKS = re.compile(r"glm-(?:4\.[5-9]|[5-9]|z1)")
 _ALWAYS_THINKS = re.compile(r"glm-5\.3(?!-flash)|glm-z1")
 _TAKES_EFFORT = re.compile(r"glm-(?:5\.[2-9]|[6-9])")
 _STREAMS_TOOLS = re.compile(r"glm-(?:4\.[6-9]|[5-9])")
-EFFORTS = {"minimal": "low", "medium": "high", "xhigh": "max"}  # it knows low, high and max
+EFFORTS = {"minimal": "low", "medium": "high", "xhigh": "max"}  # supported: low, high and max
 
 
 def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
-    """`reasoning_effort` in the words of the model; a client's own `thinking` wins. Thoughts that
-    are sent back are kept.
+    """Convert `reasoning_effort`; a client's own `thinking` takes precedence.
+
+    If earlier reasoning is sent back, tell the service to keep it.
+
+    Raises:
+        CannotExpress: if thinking should be off and the model always thinks.
     """
     model, effort = str(body["model"]), body.pop("reasoning_effort", None)
     thinking: dict[str, Any] = {"clear_thinking": False} if sends_thoughts(body) else {}
@@ -98,9 +105,7 @@ def thinks_always(model: str, facts: ModelFacts) -> bool:
 
 
 def sends_thoughts(body: dict[str, Any]) -> bool:
-    """Whether an earlier answer comes back with its thoughts, as a client does that goes on with
-    tool results.
-    """
+    """Tell whether an earlier answer is sent back with its reasoning, as with tool results."""
     return any(
         isinstance(message, dict) and message.get("reasoning_content")
         for message in body.get("messages") or ()
@@ -113,21 +118,22 @@ def choose_tools(body: dict[str, Any]) -> None:
         body.pop("tools", None)
     elif choice not in (None, "auto"):
         raise CannotExpress(
-            "This provider chooses tools itself: tool_choice can be auto or none.",
+            "This provider's models choose tools themselves: tool_choice must be auto or none.",
             param="tool_choice",
         )
     if body.get("tools") and body.get("stream") and _STREAMS_TOOLS.match(str(body["model"])):
-        body.setdefault("tool_stream", True)  # arguments come in pieces, not at the end
+        body.setdefault("tool_stream", True)  # stream the arguments
 
 
 def hosted_transcription(body: dict[str, Any]) -> dict[str, Any]:
-    """https://docs.z.ai/api-reference/audio/audio-transcriptions: the text alone, in whatever
-    language it is.
+    """Keep the supported fields; the service detects the language and returns only text.
+
+    See https://docs.z.ai/api-reference/audio/audio-transcriptions
     """
     if body.get("response_format") not in (None, "json", "text"):
         raise CannotExpress(
-            "This model knows no times of words: response_format can be json or text.",
+            "This model returns no timestamps: response_format must be json or text.",
             param="response_format",
         )
-    known = ("prompt", "hotwords", "request_id", "user_id")
-    return {name: body[name] for name in known if name in body}
+    supported = ("prompt", "hotwords", "request_id", "user_id")
+    return {name: body[name] for name in supported if name in body}

@@ -1,8 +1,7 @@
-"""The first generation of Baidu Qianfan's API: a token for two keys, one path per model, chats that
-go strictly by turns.
+"""The first generation of Baidu Qianfan's API: a token for two keys, one path per model.
 
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot),
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5 (token)
+See https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot) and
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5 (token).
 """
 
 from __future__ import annotations
@@ -42,13 +41,15 @@ from providers.wire.wenxin.v1_decoding import STALE, StreamDecoder, chat_answer,
 
 HOST = "https://aip.baidubce.com"
 SERVICE = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
-MONTH = 30 * 24 * 3600.0  # seconds a token lives where the answer does not say
+MONTH = 30 * 24 * 3600.0  # a token's lifetime in seconds if the answer does not say
 
 # Tokens and calls
 
 
 def token_call(access: Access) -> Call:
-    """What fetches a token. The vendor takes id and secret in the query only."""
+    """Build the call that fetches a token; the vendor accepts id and secret only in the
+    query.
+    """
     values = {
         "grant_type": "client_credentials",
         "client_id": access.values["api_key"],
@@ -63,7 +64,11 @@ def token_call(access: Access) -> Call:
 
 
 def token_in(reply: Reply) -> tuple[str, float]:
-    """The token, and the seconds it lives. Raises ProviderError."""
+    """Read the token and its lifetime in seconds.
+
+    Raises:
+        ProviderError: if the reply contains no token.
+    """
     body = read_object(reply)
     token, seconds = body.get("access_token"), body.get("expires_in")
     if not isinstance(token, str) or not token:
@@ -75,10 +80,10 @@ def host_of(access: Access) -> str:
     return access.base_url.rstrip("/") or HOST
 
 
-def asked(
+def post_with_token(
     access: Access, path: str, body: Mapping[str, Any], *, stream: bool = False
 ) -> Generator[Call, Reply, Reply]:
-    """The reply to a POST with a token. A token that is no longer taken is fetched anew, once."""
+    """POST with a token, and fetch a new one once if it is no longer accepted."""
     parts = (host_of(access), access.values["api_key"], access.values["secret_key"])
     for is_last in (False, True):
         token = yield from fetched_token(parts, token_call(access), token_in)
@@ -89,9 +94,7 @@ def asked(
             stream=stream,
         )
         call.secrets = (token,)
-        call.accept = frozenset(
-            {200}
-        )  # a failure has this status too, and one kind of it is tried again
+        call.accept = frozenset({200})  # failures have this status too; some are retried
         reply = yield call
         error = None if reply.open else error_in(json_or_none(reply.body), reply.status)
         if error is None:
@@ -109,75 +112,86 @@ def asked(
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     path, body = path_of("chat", request.model, facts), chat_body(request)
-    reply = yield from asked(access, path, body, stream=request.stream)
+    reply = yield from post_with_token(access, path, body, stream=request.stream)
     if not request.stream:
         return answer_of(chat_answer(read_object(reply), request.model))
     if is_web_page(reply):
         raise unreadable(reply)
     if media_type(reply) != "application/json":
         return StreamDecoder(request.model, provider.errors)
-    return LateBody(request.model, access, lambda: asked(access, path, {**body, "stream": False}))
+    return LateBody(
+        request.model, access, lambda: post_with_token(access, path, {**body, "stream": False})
+    )
 
 
 def path_of(kind: str, model: str, facts: ModelFacts) -> str:
-    """The path is the model's name; for models of one's own it is what was typed when they were
-    published.
+    """Return the model's path: its name, or for custom models the endpoint entered at
+    publication.
     """
     return f"/{kind}/{path_segment(facts.values.get('endpoint') or model)}"
 
 
-_TAKEN = ("top_p", "top_k", "penalty_score", "disable_search", "enable_citation", "enable_trace")
+_SUPPORTED = (
+    "top_p",
+    "top_k",
+    "penalty_score",
+    "disable_search",
+    "enable_citation",
+    "enable_trace",
+)
 
 
 def chat_body(request: Request) -> dict[str, Any]:
-    """The body of a chat. Raises CannotExpress."""
-    given = request.body
-    refuse_several_choices(given)
-    body: dict[str, Any] = {"messages": turns_of(messages_of(given))}
-    if system := "\n".join(text_of(message) for message in given["messages"] if is_system(message)):
+    """Build the body of a chat.
+
+    Raises:
+        CannotExpress: if the service does not support the request.
+    """
+    chat = request.body
+    refuse_several_choices(chat)
+    body: dict[str, Any] = {"messages": turns_of(messages_of(chat))}
+    if system := "\n".join(text_of(message) for message in chat["messages"] if is_system(message)):
         body["system"] = system
-    body |= {name: given[name] for name in _TAKEN if given.get(name) is not None}
-    if isinstance(temperature := given.get("temperature"), int | float):
+    body |= {name: chat[name] for name in _SUPPORTED if chat.get(name) is not None}
+    if isinstance(temperature := chat.get("temperature"), int | float):
         body["temperature"] = min(max(temperature, 0.01), 1.0)
-    if isinstance(limit := given.get("max_completion_tokens") or given.get("max_tokens"), int):
+    if isinstance(limit := chat.get("max_completion_tokens") or chat.get("max_tokens"), int):
         body["max_output_tokens"] = max(limit, 2)
-    if stop := given.get("stop"):
+    if stop := chat.get("stop"):
         body["stop"] = [stop] if isinstance(stop, str) else stop
-    if given.get("user"):
-        body["user_id"] = given["user"]
-    body |= format_of(given.get("response_format")) | functions_of(given)
+    if chat.get("user"):
+        body["user_id"] = chat["user"]
+    body |= format_of(chat.get("response_format")) | functions_of(chat)
     if request.stream:
         body["stream"] = True
     return body
 
 
-def format_of(wanted: Any) -> dict[str, str]:
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
+def format_of(response_format: Any) -> dict[str, str]:
+    kind = response_format.get("type") if isinstance(response_format, dict) else None
     if kind == "json_schema":
         raise CannotExpress(
-            "This service knows no schemas: ask for json_object.", param="response_format"
+            "This service does not support schemas. Use json_object.", param="response_format"
         )
     return {"response_format": "json_object"} if kind == "json_object" else {}
 
 
-def functions_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Tools are `functions` here. The model cannot be made to call any of them, but one by its
-    name.
-    """
-    choice = given.get("tool_choice")
-    if not given.get("tools") or choice == "none":
+def functions_of(chat: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert tools to `functions`; the model can be made to call only a named one."""
+    choice = chat.get("tool_choice")
+    if not chat.get("tools") or choice == "none":
         return {}
     if choice == "required":
         raise CannotExpress(
-            "This service cannot require a call: tool_choice can be auto, none or a function.",
+            "This service cannot require a call: tool_choice must be auto, none or a function.",
             param="tool_choice",
         )
-    functions = [_function(tool.get("function") or {}) for tool in given["tools"]]
+    functions = [_function(tool.get("function") or {}) for tool in chat["tools"]]
     return {"functions": functions} | ({"tool_choice": choice} if isinstance(choice, dict) else {})
 
 
 def _function(function: Mapping[str, Any]) -> dict[str, Any]:
-    """Description and parameters are required here, and parameters must have properties."""
+    """Convert a function; the service requires a description, and parameters with properties."""
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     return {
         "name": function["name"],
@@ -191,19 +205,26 @@ def is_system(message: Any) -> bool:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Raises CannotExpress for pictures, sound and files."""
+    """Return a message's text.
+
+    Raises:
+        CannotExpress: if it contains images, audio or files.
+    """
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
-        raise CannotExpress("This service takes text only.", param="messages")
+        raise CannotExpress("This service accepts only text.", param="messages")
     return (
         content if isinstance(content, str) else "\n".join(part.get("text") or "" for part in parts)
     )
 
 
 def turns_of(messages: list[Any]) -> list[dict[str, Any]]:
-    """The conversation as it must be: the user (or a function's result) and the assistant by turns,
-    the user first and last.
+    """Convert the conversation to alternating turns, with the user (or a function's result) first
+    and last.
+
+    Raises:
+        CannotExpress: if the messages do not alternate.
     """
     names = {
         call.get("id"): call["function"]["name"]
@@ -223,10 +244,10 @@ def turns_of(messages: list[Any]) -> list[dict[str, Any]]:
             turns[-1]["content"] += "\n" + turn["content"]
         else:
             turns.append(turn)
-    asks = [turn["role"] != "assistant" for turn in turns]
-    if len(turns) % 2 == 0 or asks != [number % 2 == 0 for number in range(len(turns))]:
+    is_user = [turn["role"] != "assistant" for turn in turns]
+    if len(turns) % 2 == 0 or is_user != [number % 2 == 0 for number in range(len(turns))]:
         raise CannotExpress(
-            "This service wants user and assistant by turns, the user first and last.",
+            "At this service, user and assistant must alternate, with the user first and last.",
             param="messages",
         )
     return turns
@@ -240,25 +261,28 @@ def _turn(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any
     if not calls:
         return {"role": message["role"], "content": text_of(message)}
     if len(calls) > 1:
-        raise CannotExpress("This service knows one tool call per message.", param="messages")
+        raise CannotExpress(
+            "This service supports only one tool call per message.", param="messages"
+        )
     call = calls[0]["function"]
     function = {"name": call["name"], "arguments": call.get("arguments") or "{}"}
     return {"role": "assistant", "content": text_of(message), "function_call": function}
 
 
 class LateBody(WholeStream):
-    """One JSON body where a stream was asked for: mostly an error. For a stale token the question
-    is put once more, as a whole.
+    """Decoder of one JSON body instead of a stream, usually an error.
+
+    If the token is stale, repeat the call without streaming.
     """
 
     def __init__(
-        self, model: str, access: Access, again: Callable[[], Generator[Call, Reply, Reply]]
+        self, model: str, access: Access, retry: Callable[[], Generator[Call, Reply, Reply]]
     ) -> None:
         super().__init__()
         self._model = model
         self._access = access
-        self._again = again
-        self._asking: Generator[Call, Reply, Reply] | None = None
+        self._retry = retry
+        self._retrying: Generator[Call, Reply, Reply] | None = None
         self.next_call: Call | None = None
 
     def _read(self, data: bytes) -> Sequence[Frame]:
@@ -272,19 +296,19 @@ class LateBody(WholeStream):
                     self._access.values["secret_key"],
                 )
             )
-            self._asking = self._again()
-            self.next_call = next(self._asking)
+            self._retrying = self._retry()
+            self.next_call = next(self._retrying)
             return ()
         if error is not None:
             raise error
         return self._whole(read_object(Reply(200, {}, data)))
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
-        """Takes the reply to next_call: first that of the token, then the answer."""
-        assert self._asking is not None, "only what next_call asked for is answered"
+        """Read the reply to next_call: first the token's, then the answer."""
+        assert self._retrying is not None, "answered() needs a pending next_call"
         self.next_call = None
         try:
-            self.next_call = self._asking.send(reply)
+            self.next_call = self._retrying.send(reply)
         except StopIteration as stop:
             return self._whole(read_object(stop.value))
         return ()
@@ -303,11 +327,11 @@ def embeddings(
     provider: Provider, request: Request, access: Access, facts: ModelFacts, *, max_inputs: int
 ) -> Exchange:
     path, body = path_of("embeddings", request.model, facts), embedding_body(request, facts)
-    given = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
+    texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
     user = {"user_id": body["user"]} if body.get("user") else {}
     answers: list[Answer] = []
-    for inputs in batches(given, facts.max_inputs or max_inputs):
-        reply = yield from asked(access, path, {"input": inputs, **user})
+    for inputs in batches(texts, facts.max_inputs or max_inputs):
+        reply = yield from post_with_token(access, path, {"input": inputs, **user})
         answers.append(
             embedding_answer({**read_object(reply), "object": "list", "model": request.model})
         )
@@ -317,5 +341,5 @@ def embeddings(
 def rerank(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     question = question_of(request)
     body = {name: value for name, value in plain_body(question, facts).items() if name != "model"}
-    reply = yield from asked(access, path_of("reranker", request.model, facts), body)
+    reply = yield from post_with_token(access, path_of("reranker", request.model, facts), body)
     return rerank_answer(question, ranking_of(read_object(reply)))

@@ -1,8 +1,7 @@
-"""What the first generation of Baidu Qianfan's API answers: `result` for a text, errors with status
-200, streams that say is_end.
+"""Answers of the first generation of Baidu Qianfan's API, whole and streamed, and its errors.
 
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot),
-https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh (errors)
+See https://cloud.baidu.com/doc/WENXINWORKSHOP/s/jlil56u11 (ERNIE-Bot) and
+https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh (errors).
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _OAUTH = {
 
 
 def error_in(body: Any, status: int) -> ProviderError | None:
-    """The error that a parsed body tells of in this API's words, None where it tells of none."""
+    """Return the error in a parsed body, or None."""
     if not isinstance(body, dict):
         return None
     if isinstance(oauth := body.get("error"), str):
@@ -50,21 +49,25 @@ def error_in(body: Any, status: int) -> ProviderError | None:
         return ProviderError(
             _OAUTH.get(oauth, Failure.ERROR), message, status=status, provider_code=oauth
         )
-    code, told = body.get("error_code"), body.get("error_msg")
+    code, text = body.get("error_code"), body.get("error_msg")
     if code is None and "msg" in body:
-        code, told = body.get("code"), body["msg"]
+        code, text = body.get("code"), body["msg"]
     if not isinstance(code, int | str) or str(code) == "0":
         return None
     failure = CODES.get(
         str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR
     )
     return ProviderError(
-        failure, str(told) if told else Reason("reported"), status=status, provider_code=str(code)
+        failure, str(text) if text else Reason("reported"), status=status, provider_code=str(code)
     )
 
 
 def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """The neutral form of a whole answer. Raises ProviderError where it is none."""
+    """Convert a whole answer to the neutral form.
+
+    Raises:
+        ProviderError: if the body is not an answer.
+    """
     if not isinstance(body.get("result"), str):
         raise ProviderError(Failure.ERROR, Reason("no_result"), status=200)
     message: dict[str, Any] = {"role": "assistant", "content": body["result"]}
@@ -96,13 +99,14 @@ def finish_of(body: Mapping[str, Any], *, called: bool) -> str:
         return "tool_calls"
     if body.get("is_truncated") is True:
         return "length"
-    given = body.get("finish_reason")
-    return given if given in ("length", "content_filter") else "stop"
+    reason = body.get("finish_reason")
+    return reason if reason in ("length", "content_filter") else "stop"
 
 
 class StreamDecoder(EventStream):
-    """Pieces of `result` up to the one that says is_end; usage is cumulative. An error comes as a
-    line without `data:`.
+    """Decode pieces of `result` up to the one with is_end; usage is cumulative.
+
+    An error comes as a line without `data:`.
     """
 
     def __init__(self, model: str, errors: ErrorMap) -> None:
