@@ -1,8 +1,7 @@
-"""One file per provider that is more than a row; each ends in PROVIDER = Provider(...).
+"""Adapters: one file per provider that needs more than a row; each defines PROVIDER.
 
-Adapters are data and small pure functions. The one thing of Django they import is `gettext_lazy`
-for labels and help texts (`django.utils.translation` needs no settings and no app to be imported,
-and a lazy text is translated when a page is rendered). providers.wire, providers.transport.steps
-and providers.transport.egress import nothing of Django at all. The import contract "pure" says the
-same.
+Adapters are data and small pure functions. Of Django they import only `gettext_lazy`, for labels
+and help texts: it needs no settings, and translates when a page is rendered. providers.wire,
+providers.transport.steps and providers.transport.egress import nothing of Django. The import
+contract "pure" enforces this.
 """

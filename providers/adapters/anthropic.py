@@ -29,9 +29,9 @@ from providers.wire.openai.model_list import MAX_MODELS, rows_of
 
 KEY_URL = "https://platform.claude.com/settings/keys"
 
-# For models that no fact knows, https://platform.claude.com/docs/en/about-claude/models/overview:
-# up to 4.6 sampling is taken (from 4.5 on temperature or top_p, not both), up to 4.6 a budget of
-# thinking, from 4.6 on an effort. Other names are newer.
+# For models without facts: https://platform.claude.com/docs/en/about-claude/models/overview.
+# Models up to 4.6 accept sampling (from 4.5 on, temperature or top_p but not both) and a thinking
+# budget; from 4.6 on, they accept an effort. Other names are newer.
 _OLD = re.compile(r"claude-(?:instant|v?[12](?!\d)|3-|(?:opus|sonnet)-4(?:-[01])?(?:-\d{8})?$)")
 _4_5 = re.compile(r"claude-(?:haiku|sonnet|opus)-4-5(?:-\d{8})?$")
 _4_6 = re.compile(r"claude-(?:sonnet|opus)-4-6(?:-\d{8})?$")
@@ -58,7 +58,7 @@ def rules_of(model: str, facts: ModelFacts) -> Rules:
 
 
 def thinking_of(model: str, features: frozenset[str]) -> tuple[bool, bool]:
-    """Whether it is told an effort, and whether a number of tokens."""
+    """Tell whether the model accepts an effort, and whether it accepts a number of tokens."""
     if features & {"adaptive_thinking", "thinking_budget"}:
         return "adaptive_thinking" in features, "thinking_budget" in features
     if _NO_THINKING.match(model) or (features and "reasoning" not in features):
@@ -72,7 +72,9 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free. A key without credit passes and fails with the first message."""
+    """List one model, which is free; a key without credit passes, and fails at the first
+    message.
+    """
     reply = yield get(
         url_of(provider, access, "/models?limit=1"), {**auth(access), "anthropic-version": VERSION}
     )
@@ -80,16 +82,16 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def list_models(provider: Provider, access: Access) -> ListExchange:
-    found: list[ListedModel] = []
+    models: list[ListedModel] = []
     after = ""
-    while len(found) < MAX_MODELS:
+    while len(models) < MAX_MODELS:
         query = urlencode({"limit": 1000, **({"after_id": after} if after else {})})
         reply = yield get(
             url_of(provider, access, f"/models?{query}"),
             {**auth(access), "anthropic-version": VERSION},
         )
         rows = rows_of(reply)
-        found += (of_row(row) for row in rows)
+        models += (of_row(row) for row in rows)
         if (
             not rows
             or b'"has_more":true' not in reply.body.replace(b" ", b"")
@@ -97,11 +99,11 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
         ):
             break
         after = rows[-1]["id"]
-    return found
+    return models
 
 
 def of_row(row: dict[str, Any]) -> ListedModel:
-    """The list does not say which models cannot be told not to think."""
+    """Convert a row, and add whether the model always thinks, which the list does not say."""
     model = listed_model(row)
     if model.features is None or "reasoning" not in model.features:
         return model

@@ -1,5 +1,6 @@
-"""Azure OpenAI in Microsoft Foundry (https://learn.microsoft.com/azure/ai-foundry/openai/):
-deployments, under names of the customer's.
+"""Azure OpenAI in Microsoft Foundry: deployments under the customer's own names.
+
+See https://learn.microsoft.com/azure/ai-foundry/openai/
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ _OPENAI = re.compile(r"gpt-|o\d|codex")  # other makers' models keep max_tokens
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 
 
-def deployed(ask: MakeExchange) -> MakeExchange:
-    """The same exchange with the customer's deployment."""
+def deployed(make: MakeExchange) -> MakeExchange:
+    """Make the same exchange for the customer's deployment."""
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
         return (
             yield from with_account(
-                provider, access, request.model, lambda there: ask(provider, request, there, facts)
+                provider, access, request.model, lambda v1: make(provider, request, v1, facts)
             )
         )
 
@@ -69,7 +70,7 @@ def deployed(ask: MakeExchange) -> MakeExchange:
 
 
 def model_of(deployment: str, access: Access) -> str:
-    """What a deployment runs, as far as anyone said."""
+    """Return the model that a deployment runs, as far as it is known."""
     return access.model_values.get("base_model") or deployment
 
 
@@ -96,16 +97,14 @@ def fit_version(
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """The name of a deployment says nothing: its base model does, and what the first answer
-    says.
-    """
+    """Chat by the API that the deployment's base model, or the first reply, calls for."""
     model = model_of(request.model, access)
-    ask = chat_or_responses(
+    make = chat_or_responses(
         chat=CHAT,
         responses=RESPONSES,
-        needs=lambda one, _access, known: needs_responses(model, one.body, known),
+        needs=lambda request, _access, facts: needs_responses(model, request.body, facts),
     )
-    return (yield from deployed(ask)(provider, request, access, facts))
+    return (yield from deployed(make)(provider, request, access, facts))
 
 
 CHAT = openai_chat(auth=auth, adjust=fit, tidy=tidy)
@@ -113,22 +112,23 @@ RESPONSES = openai_responses(auth=auth)
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: reads the resource's base models, which proves endpoint and key. Deployments are tried
-    as they are added.
+    """List the resource's base models, which is free and proves endpoint and key.
+
+    Deployments are tried when they are added.
     """
 
-    def ask(there: Access) -> Generator[Call, Reply, Reply]:
-        return (yield get(url_of(provider, there, "/models"), auth(there), accept=frozenset({404})))
+    def read_models(v1: Access) -> Generator[Call, Reply, Reply]:
+        return (yield get(url_of(provider, v1, "/models"), auth(v1), accept=frozenset({404})))
 
-    reply = yield from with_account(provider, access, "", ask)
+    reply = yield from with_account(provider, access, "", read_models)
     if reply.status != 404:
         rows_of(reply)
     elif (urlsplit(endpoint_of(provider, access)).hostname or "").endswith(_AZURE):
         raise error_or(reply, provider)
-    # A gateway in front of Azure need not pass the list on.
+    # A gateway in front of Azure may not offer the list.
 
 
-BY_KEY, BY_ENTRA = _("With a key of the resource"), _("With Microsoft Entra ID")
+BY_KEY, BY_ENTRA = _("With a resource key"), _("With Microsoft Entra ID")
 
 PROVIDER = Provider(
     slug="azure_openai",
@@ -152,8 +152,8 @@ PROVIDER = Provider(
             placeholder="https://my-resource.openai.azure.com",
             env=("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"),
             help_text=_(
-                "The resource's endpoint, from “Keys and Endpoint” in the Azure portal. A pasted "
-                "address of a deployment is fine."
+                "The resource's endpoint, from “Keys and Endpoint” in the Azure portal. You can "
+                "also paste a deployment's URL."
             ),
         ),
         Field(
@@ -171,7 +171,7 @@ PROVIDER = Provider(
             required=False,
             group=BY_ENTRA,
             env=("AZURE_TENANT_ID",),
-            help_text=_("Both IDs stand on the overview page of the app registration."),
+            help_text=_("You find both IDs on the app registration's overview page."),
         ),
         Field(
             "client_id",
@@ -188,8 +188,8 @@ PROVIDER = Provider(
             group=BY_ENTRA,
             env=("AZURE_CLIENT_SECRET",),
             help_text=_(
-                "Its value, not its ID. The application needs the role Cognitive Services OpenAI "
-                "User."
+                "The secret's value, not its ID. The application needs the role Cognitive "
+                "Services OpenAI User."
             ),
         ),
         Field(
@@ -199,22 +199,17 @@ PROVIDER = Provider(
             advanced=True,
             placeholder="2024-10-21",
             env=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
-            help_text=_(
-                "Leave empty for Azure's v1 API. A date asks the older route of each deployment."
-            ),
+            help_text=_("Leave it empty for Azure's v1 API. With a date, calls use the older API."),
         ),
     ),
-    model_label=_("Name of the deployment"),
+    model_label=_("Deployment name"),
     model_fields=(
         Field(
             "base_model",
             _("Base model"),
             required=False,
             placeholder="gpt-5.6-luna",
-            help_text=_(
-                "Which model the deployment runs: its name does not say. Limits and features "
-                "follow from it."
-            ),
+            help_text=_("The model that the deployment runs. It determines limits and features."),
         ),
         Field(
             "api_version", _("API version"), required=False, advanced=True, placeholder="2024-10-21"

@@ -1,6 +1,4 @@
-"""ChatGLM: self-hosted servers of four kinds under one name, and the vendor's hosted service
-(Zhipu, Z.ai).
-"""
+"""ChatGLM: four kinds of self-hosted servers, and the vendor's hosted service (Zhipu, Z.ai)."""
 
 from __future__ import annotations
 
@@ -96,8 +94,8 @@ def plain_chat(
 
 
 def fit_first_generation(body: dict[str, Any]) -> None:
-    """ChatGLM2's and ChatGLM3's own servers: they know neither stream_options nor the newer name of
-    max_tokens.
+    """Fit a request to ChatGLM2's and ChatGLM3's servers, without stream_options and newer
+    names.
     """
     body.pop("stream_options", None)
     use_max_tokens(body)
@@ -107,8 +105,8 @@ def fit_first_generation(body: dict[str, Any]) -> None:
 
 
 def fit_served(body: dict[str, Any]) -> None:
-    """GLM-4 and later, served by vLLM or SGLang: OpenAI's format. Thinking is switched off in the
-    model's own template.
+    """Fit a request to GLM-4 and later on vLLM or SGLang; the model's template disables
+    thinking.
     """
     if body.get("stream"):
         request_usage(body)
@@ -160,7 +158,9 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
 def transcriptions(
     provider: Provider, request: Request, access: Access, facts: ModelFacts
 ) -> Exchange:
-    """OpenAI's form; the hosted service knows a few of its fields and always answers with JSON."""
+    """Transcribe in OpenAI's form; the hosted service supports few fields and always returns
+    JSON.
+    """
     if not is_hosted(provider, access):
         return (yield from _transcriptions(provider, request, access, facts))
     answer = yield from _transcriptions(
@@ -181,7 +181,7 @@ def transcriptions(
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free where the server lists its models; api.py is asked one short question."""
+    """List the models, which is free; api.py has no list, so ask it one short question."""
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
     if reply.status not in NO_ROUTE:
         rows_of(reply)
@@ -195,7 +195,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def list_models(provider: Provider, access: Access) -> ListExchange:
-    """The server's own list; api.py has none, then the shipped models stay."""
+    """List the server's models; api.py has no list, so the shipped models remain."""
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
     if reply.status in NO_ROUTE:
         return []
@@ -214,8 +214,8 @@ def guess_type(model: str) -> ModelType | None:
         (r"embedding|bge-|m3e", ModelType.EMBEDDING),
         (r"asr|whisper", ModelType.SPEECH_TO_TEXT),
     )
-    found = next((kind for pattern, kind in kinds if re.search(pattern, name)), None)
-    return found or (
+    kind = next((kind for pattern, kind in kinds if re.search(pattern, name)), None)
+    return kind or (
         None
         if re.search(r"cogview|cogvideo|image|tts|vidu|voice|realtime|ocr", name)
         else ModelType.REASONING
@@ -244,7 +244,7 @@ PROVIDER = Provider(
             placeholder="http://127.0.0.1:8000",
             env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "CHATGLM_BASE_URL", "GLM_BASE_URL"),
             help_text=_(
-                "The address of your server. For the hosted service: "
+                "The URL of your server. For the hosted service: "
                 "https://open.bigmodel.cn/api/paas/v4 or https://api.z.ai/api/paas/v4."
             ),
         ),
@@ -255,7 +255,7 @@ PROVIDER = Provider(
             required=False,
             help_url=KEY_URL,
             env=("ZHIPUAI_API_KEY", "ZAI_API_KEY", "CHATGLM_API_KEY", "GLM_API_KEY"),
-            help_text=_("For the hosted service, or where your server asks for one."),
+            help_text=_("For the hosted service, or if your server requires one."),
         ),
     ),
     operations={

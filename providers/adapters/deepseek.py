@@ -1,4 +1,4 @@
-"""What DeepSeek (https://api-docs.deepseek.com) does of its own; the rest is in its row."""
+"""DeepSeek's peculiarities (https://api-docs.deepseek.com); its row declares the rest."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from providers.wire.chat_answers import choices_of
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """https://api-docs.deepseek.com/guides/thinking_mode: models think unless told not to; DeepSeek
-    maps the efforts.
+    """Disable thinking for effort "none", and add the reasoning that a thinking model requires.
+
+    See https://api-docs.deepseek.com/guides/thinking_mode; DeepSeek maps the other efforts itself.
     """
     if body.get("reasoning_effort") == "none":
         del body["reasoning_effort"]
@@ -25,9 +26,7 @@ def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFa
 
 
 def with_thoughts(message: Any) -> Any:
-    """A thinking model refuses a message with tool calls and no thoughts; one from another provider
-    gets empty ones.
-    """
+    """Add empty reasoning to a message with tool calls: a thinking model refuses it without."""
     if (
         isinstance(message, dict)
         and message.get("tool_calls")

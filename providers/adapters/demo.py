@@ -1,6 +1,4 @@
-"""Demo: answers locally, without key or network, so that everything can be tried before a key is
-there.
-"""
+"""Demo: answers locally without key or network, so that everything can be tried at once."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ _TYPES = {
 }
 
 
-def must_be(request: Request, model: str) -> None:
+def require_model(request: Request, model: str) -> None:
     if request.model != model:
         raise ProviderError(
             Failure.MODEL_NOT_FOUND,
@@ -55,7 +53,7 @@ def must_be(request: Request, model: str) -> None:
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, CHAT)
+    require_model(request, CHAT)
     yield from ()
     if request.stream:
         return demo.EchoDecoder(request)
@@ -71,7 +69,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 
 
 def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, CHAT)
+    require_model(request, CHAT)
     yield from ()
     if request.stream:
         return demo.EchoDecoder(request)
@@ -89,13 +87,12 @@ def complete(provider: Provider, request: Request, access: Access, facts: ModelF
 
 
 def embed(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, EMBEDDING)
+    require_model(request, EMBEDDING)
     yield from ()
     texts = demo.texts_in(request, "input")
-    wanted = request.body.get("dimensions")
-    dimensions = (
-        wanted if isinstance(wanted, int) and 1 <= wanted <= demo.DIMENSIONS else demo.DIMENSIONS
-    )
+    size = request.body.get("dimensions")
+    is_valid = isinstance(size, int) and 1 <= size <= demo.DIMENSIONS
+    dimensions = size if is_valid else demo.DIMENSIONS
     return joined(
         [([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))],
         request,
@@ -103,7 +100,7 @@ def embed(provider: Provider, request: Request, access: Access, facts: ModelFact
 
 
 def transcribe(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, TRANSCRIBE)
+    require_model(request, TRANSCRIBE)
     yield from ()
     if not upload_of(request).data:
         raise CannotExpress("The audio file is empty.", param="file")
@@ -115,26 +112,26 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
 
 
 def speak(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """A tone as long as the text. Nobody compresses here: asked for nothing, it is a WAV file."""
-    must_be(request, SPEECH)
+    """Generate a tone as long as the text, as WAV by default: the demo does not compress."""
+    require_model(request, SPEECH)
     yield from ()
-    wanted = request.body.get("response_format") or "wav"
-    if wanted not in ("wav", "pcm"):
-        raise CannotExpress("The demonstration makes wav and pcm only.", param="response_format")
+    audio_format = request.body.get("response_format") or "wav"
+    if audio_format not in ("wav", "pcm"):
+        raise CannotExpress("The demo generates only wav and pcm.", param="response_format")
     text, speed = request.body.get("input"), request.body.get("speed")
     if not isinstance(text, str):
         raise CannotExpress("input must be the text to speak.", param="input")
     samples = demo.tone_of(text, min(4.0, max(0.25, float(speed or 1.0))))
-    audio = samples if wanted == "pcm" else demo.wav_of(samples)
+    audio = samples if audio_format == "pcm" else demo.wav_of(samples)
     return (
         ReadySpeech(audio)
         if request.stream
-        else Answer(None, content=audio, content_type=AUDIO_TYPES[wanted])
+        else Answer(None, content=audio, content_type=AUDIO_TYPES[audio_format])
     )
 
 
 def order(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, RERANK)
+    require_model(request, RERANK)
     yield from ()
     question = question_of(request)
     scores = [
@@ -150,12 +147,12 @@ def order(provider: Provider, request: Request, access: Access, facts: ModelFact
 
 
 def judge(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    must_be(request, MODERATION)
+    require_model(request, MODERATION)
     yield from ()
-    given = request.body.get("input")
-    # A list of texts is many things to judge, a list of parts (text, image) is one.
-    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
-    texts = texts or [demo.text_in(given)]
+    value = request.body.get("input")
+    # Each text of a list is judged on its own; a list of parts (text, image) is one input.
+    texts = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    texts = texts or [demo.text_in(value)]
     results = [demo.judgement() for _text in texts]
     body = {
         "id": f"modr-demo-{uuid.uuid4().hex}",
@@ -176,7 +173,7 @@ def list_models(provider: Provider, access: Access) -> ListExchange:
 
 
 def no_errors(reply: Reply) -> ProviderError | None:
-    """There is no server that could answer with one."""
+    """Map no errors: there is no server."""
     return None
 
 
@@ -187,7 +184,7 @@ PROVIDER = Provider(
     order=1000,
     model_types=tuple(_TYPES.values()),
     description=_(
-        "Answers locally with made-up texts: for trying things out, without key, network or cost."
+        "Answers locally with made-up text, to try things out without a key, network or cost."
     ),
     credential_fields=(),
     operations={

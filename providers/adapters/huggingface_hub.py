@@ -1,6 +1,7 @@
-"""Hugging Face Hub: models of many providers through its router, and endpoints of one's own.
+"""Hugging Face Hub: models of many providers through its router, and Inference Endpoints.
 
-https://huggingface.co/docs/inference-providers, https://huggingface.co/docs/inference-endpoints
+See https://huggingface.co/docs/inference-providers and
+https://huggingface.co/docs/inference-endpoints
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
+from providers.wire.neutral import fixed_size
 from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import batches, joined, openai_embeddings, texts_of
@@ -74,38 +76,41 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def is_endpoint(provider: Provider, access: Access) -> bool:
-    """Whether a server of the tenant's own is called. Raises CannotExpress for an endpoint without
-    an address.
+    """Tell whether calls go to an Inference Endpoint.
+
+    Raises:
+        CannotExpress: if the endpoint has no base URL.
     """
     mode = access.model_values.get("mode") or (
         "endpoint" if is_host(provider, access, "endpoints.huggingface.cloud") else "router"
     )
     if mode == "endpoint" and is_host(provider, access, "router.huggingface.co"):
-        raise CannotExpress("An Inference Endpoint needs its own base URL.", param="base_url")
+        raise CannotExpress("Enter the base URL of the Inference Endpoint.", param="base_url")
     return mode == "endpoint"
 
 
 def at_root(provider: Provider, access: Access) -> Access:
-    """The same account at the server's root: people type its address with or without OpenAI's
-    /v1.
-    """
+    """Return the access with the server's root as its base URL, without OpenAI's /v1."""
     return replace(access, base_url=re.sub(r"/v1$", "", base_of(provider, access)))
 
 
 def task_url(provider: Provider, access: Access, model: str, task: str = "") -> str:
-    """Address of a model at Hugging Face's own service, the only one that knows these tasks in its
-    own format.
+    """Return a model's URL at hf-inference, the only provider with these tasks in their own format.
+
+    Raises:
+        CannotExpress: if the model's name selects another provider.
     """
     name, _colon, server = model.partition(":")
     if server not in ("", "hf-inference"):
         raise CannotExpress(
-            "Through the router, only hf-inference offers models of this type here.", param="model"
+            "Through the router, models of this type are available only from hf-inference.",
+            param="model",
         )
     return f"{at_root(provider, access).base_url}/hf-inference/models/{path_segments(name)}{task}"
 
 
-def unless_unknown(exchange: Exchange, other: Exchange) -> Exchange:
-    """Runs an exchange; where the server has no such route, the other one."""
+def or_without_route(exchange: Exchange, other: Exchange) -> Exchange:
+    """Run an exchange, or the other one if the server has no such route."""
     call = next(exchange)
     call.accept = NO_ROUTE
     reply = yield call
@@ -119,27 +124,25 @@ def unless_unknown(exchange: Exchange, other: Exchange) -> Exchange:
         return answer
 
 
-# Chat.
+# Chat
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """What many providers behind the router, and the servers of endpoints, know of OpenAI's
-    format.
-    """
+    """Fit a request to the providers behind the router and the servers of endpoints."""
     is_endpoint(provider, access)
     use_max_tokens(body)
     use_system_role(body)
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
-    wanted = body.get("response_format")
+    answer_format = body.get("response_format")
     if (
         str(body["model"]).endswith(":hf-inference")
-        and isinstance(wanted, dict)
-        and wanted.get("type") == "json_schema"
+        and isinstance(answer_format, dict)
+        and answer_format.get("type") == "json_schema"
     ):
         body["response_format"] = {
             "type": "json_object",
-            "value": (wanted.get("json_schema") or {}).get("schema"),
+            "value": (answer_format.get("json_schema") or {}).get("schema"),
         }
 
 
@@ -147,12 +150,12 @@ _FINISH = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop"}
 
 
 def tidy(body: dict[str, Any]) -> bool:
-    """The dialects of the providers behind the router, and of text-generation-inference."""
+    """Repair answers of the providers behind the router and of text-generation-inference."""
     changed = tidy_usage(body.get("usage"))
     for choice in choices_of(body):
         finish = choice.get("finish_reason")
         if finish in _FINISH or finish == "":
-            # Inside a stream an empty reason stands in every chunk.
+            # In a stream, every chunk has an empty reason.
             choice["finish_reason"] = _FINISH.get(finish) or (
                 "stop" if "message" in choice else None
             )
@@ -177,7 +180,7 @@ def tidy_message(part: dict[str, Any]) -> bool:
 
 
 def tidy_usage(usage: Any) -> bool:
-    """Some providers count cached tokens beside the others, not in their details."""
+    """Move cached tokens to the details, as some providers report them next to the totals."""
     if (
         not isinstance(usage, dict)
         or not isinstance(usage.get("cached_tokens"), int)
@@ -196,34 +199,31 @@ def completions(
 ) -> Exchange:
     if not is_endpoint(provider, access):
         raise CannotExpress(
-            "The router knows chats only; text completions need an Inference Endpoint.",
+            "The router supports only chats. Text completions need an Inference Endpoint.",
             param="model",
         )
     return (yield from _openai_completions(provider, request, access, facts))
 
 
-# Embeddings.
+# Embeddings
 
 _openai_embeddings = openai_embeddings(auth=auth, max_inputs=MAX_INPUTS)
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """Feature extraction; at endpoints OpenAI's route, where the server has it."""
+    """Embed by feature extraction, or at endpoints by OpenAI's route if the server has it."""
     if not is_endpoint(provider, access):
         url = task_url(provider, access, request.model, "/pipeline/feature-extraction")
         return (yield from extract(url, request, access, facts))
-    by_hand = extract(f"{at_root(provider, access).base_url}/", request, access, facts)
+    native = extract(f"{at_root(provider, access).base_url}/", request, access, facts)
     return (
-        yield from unless_unknown(_openai_embeddings(provider, request, access, facts), by_hand)
+        yield from or_without_route(_openai_embeddings(provider, request, access, facts), native)
     )
 
 
 def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     if request.body.get("dimensions") is not None:
-        raise CannotExpress(
-            "This provider's vectors are of one size only: leave dimensions out.",
-            param="dimensions",
-        )
+        raise fixed_size()
     options = {name: request.body[name] for name in OPTIONS if name in request.body}
     parts = []
     for texts in batches(texts_of(request), facts.max_inputs or MAX_INPUTS):
@@ -235,7 +235,7 @@ def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Ex
     return joined(parts, request)
 
 
-# Speech and ranking.
+# Speech and rerank
 
 _openai_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
 
@@ -243,12 +243,14 @@ _openai_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
 def transcriptions(
     provider: Provider, request: Request, access: Access, facts: ModelFacts
 ) -> Exchange:
-    """The audio as it is; at endpoints OpenAI's route, where the server has it."""
+    """Transcribe raw audio, or at endpoints by OpenAI's route if the server has it."""
     if not is_endpoint(provider, access):
         return (yield from transcribe(task_url(provider, access, request.model), request, access))
-    by_hand = transcribe(f"{at_root(provider, access).base_url}/", request, access)
+    native = transcribe(f"{at_root(provider, access).base_url}/", request, access)
     return (
-        yield from unless_unknown(_openai_transcriptions(provider, request, access, facts), by_hand)
+        yield from or_without_route(
+            _openai_transcriptions(provider, request, access, facts), native
+        )
     )
 
 
@@ -265,21 +267,22 @@ _rerank = rerank(auth=auth, path="/rerank", version="", build=ranked_texts)
 
 
 def ranking(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """text-embeddings-inference: https://huggingface.github.io/text-embeddings-inference"""
+    """Rerank by text-embeddings-inference
+    (https://huggingface.github.io/text-embeddings-inference).
+    """
     if not is_endpoint(provider, access):
         raise CannotExpress(
-            "The router ranks no documents; add the model as an Inference Endpoint.", param="model"
+            "The router does not support rerank. Add the model as an Inference Endpoint.",
+            param="model",
         )
     return (yield from _rerank(provider, request, at_root(provider, access), facts))
 
 
-# Checking.
+# Checks
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: asks who the token is, and whether it may make calls. A relay is asked for its
-    models.
-    """
+    """Read the token's account and permissions, which is free; list the models of a relay."""
     if base_of(provider, access) != ROUTER:
         rows_of((yield get(url_of(provider, access, "/models"), auth(access))))
         return
@@ -293,7 +296,9 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def may_call(reply: Reply) -> bool:
-    """Fine-grained tokens name what they may; the older kinds may all."""
+    """Tell whether a token may make calls: fine-grained ones list permissions, older ones
+    have all.
+    """
     account = read_object(reply).get("auth")
     token = account.get("accessToken") if isinstance(account, dict) else None
     if not isinstance(token, dict) or token.get("role") != "fineGrained":
@@ -344,9 +349,7 @@ PROVIDER = Provider(
             _("Organization to bill"),
             required=False,
             advanced=True,
-            help_text=_(
-                "Name of an organization that pays for the calls instead of the token's owner."
-            ),
+            help_text=_("The organization that pays for the calls instead of the token's owner."),
         ),
         base_url_field(),
     ),
@@ -361,7 +364,7 @@ PROVIDER = Provider(
             ),
         ),
         base_url_field(
-            help_text=_("Address of the Inference Endpoint."),
+            help_text=_("URL of the Inference Endpoint."),
             placeholder="https://name.us-east-1.aws.endpoints.huggingface.cloud",
         ),
         Field(
@@ -371,8 +374,8 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             help_text=_(
-                "The token above is not sent to other addresses: an endpoint needs one of its "
-                "own, unless it is public."
+                "The credential's token is not sent to other hosts. Enter a token here unless the "
+                "endpoint is public."
             ),
             placeholder="hf_...",
             prefix="hf_",
@@ -383,10 +386,7 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             placeholder="openai/gpt-oss-120b",
-            help_text=_(
-                "Which model the endpoint runs, where its name does not say. Limits and features "
-                "follow from it."
-            ),
+            help_text=_("The model that the endpoint runs. It determines limits and features."),
         ),
     ),
     operations={

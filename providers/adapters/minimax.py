@@ -49,7 +49,7 @@ auth = bearer("api_key")
 
 
 def base_url_of(values: Mapping[str, str]) -> str:
-    """Keys of one platform are unknown to the other."""
+    """Return the base URL of the platform; keys work on one platform only."""
     region = values.get("region") or "intl"
     if region not in BASES:
         raise ValueError(_("Choose one of the two platforms."))
@@ -57,7 +57,7 @@ def base_url_of(values: Mapping[str, str]) -> str:
 
 
 def grouped(url: str, access: Access) -> str:
-    """Services older than the OpenAI-compatible one ask for the group beside the key."""
+    """Add the group to a URL, which services older than the OpenAI-compatible one require."""
     group = access.values.get("group_id", "").strip()
     return f"{url}?GroupId={quote(group, safe='')}" if group else url
 
@@ -76,7 +76,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    checked_body(request, facts)  # refuses a size that the model cannot give
+    checked_body(request, facts)  # refuses an unsupported size
     parts = []
     for texts in batches(texts_of(request), facts.max_inputs or MAX_TEXTS):
         call = post_json(
@@ -102,7 +102,7 @@ def speech(provider: Provider, request: Request, access: Access, facts: ModelFac
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free where the list of models is served; a relay without one is asked for a token."""
+    """List the models, which is free; ask a relay without a list for one token."""
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
     if reply.status not in NO_ROUTE:
         rows_of(reply)
@@ -120,7 +120,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 
 
 def guess_type(model: str) -> ModelType | None:
-    """The list holds chat models only, and says nothing of types."""
+    """Guess a model's type from its name; the list contains only chat models, without types."""
     name = model.lower()
     if re.search(r"hailuo|video|image|music|t2v|i2v", name):
         return None
@@ -148,8 +148,8 @@ PROVIDER = Provider(
             required=False,
             choices=(("intl", _("International (minimax.io)")), ("cn", _("China (minimaxi.com)"))),
             help_text=_(
-                "A key works at the platform it was made at. Without a choice, the international "
-                "one is called."
+                "A key works only on the platform that issued it. The default is the "
+                "international one."
             ),
         ),
         Field(
@@ -159,8 +159,8 @@ PROVIDER = Provider(
             advanced=True,
             env=("MINIMAX_GROUP_ID",),
             help_text=_(
-                "For embeddings and older speech models only. Found beside the key on the "
-                "account's page."
+                "Only for embeddings and older speech models. You find it next to the key on your "
+                "account page."
             ),
         ),
         base_url_field(),

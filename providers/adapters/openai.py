@@ -36,9 +36,9 @@ from providers.wire.openai.responses_decoding import RESPONSE_CODES
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 KEY_URL = "https://platform.openai.com/api-keys"
-# of one embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
+# Per embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
 MAX_INPUTS = 2048
-# the cheapest; asked for a few tokens only where a restricted key cannot read the list
+# The cheapest model; called for a few tokens only if a restricted key cannot list models.
 CHECK_MODEL = "gpt-6-luna"
 
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
@@ -52,8 +52,9 @@ _TYPES: tuple[tuple[str, ModelType | None], ...] = (
 
 
 def guess_type(model: str) -> ModelType | None:
-    """The list says nothing of types:
-    https://platform.openai.com/docs/api-reference/models/list.
+    """Guess a model's type from its name; the list contains no types.
+
+    See https://platform.openai.com/docs/api-reference/models/list
     """
     return next((kind for pattern, kind in _TYPES if re.search(pattern, model)), None)
 
@@ -67,15 +68,14 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
-    """max_tokens is refused by reasoning models and deprecated for the others; reasoning texts are
-    another format's.
+    """Replace max_tokens, which is deprecated, and remove reasoning texts, which are another
+    format's.
     """
     if "messages" in body:
         body["messages"] = without_fields(body["messages"], frozenset({"reasoning_content"}))
     if facts.features and "reasoning" not in facts.features:
-        body.pop(
-            "reasoning_effort", None
-        )  # refused by models that do not reason; a default model may be any
+        # Clients of a default model cannot know whether it reasons.
+        body.pop("reasoning_effort", None)
     if "max_tokens" in body and (
         is_host(provider, access, "api.openai.com") or "reasoning" in facts.features
     ):
@@ -86,30 +86,33 @@ def fit(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFa
 def choose_voice(
     body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
 ) -> None:
-    """A voice must be named."""
+    """Set a default voice, which is required."""
     body.setdefault("voice", "alloy")
 
 
-# Models that go on with a text and know no messages.
+# Models that continue a text and do not accept messages.
 _COMPLETION_ONLY = re.compile(r"-instruct\b|^(?:ft:)?(?:babbage|davinci|text-davinci)")
 
 
-def knows_completions_only(model: str, facts: ModelFacts) -> bool:
+def is_completion_only(model: str, facts: ModelFacts) -> bool:
     return "completion_only" in facts.features or bool(_COMPLETION_ONLY.search(model))
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    if knows_completions_only(request.model, facts):
-        message = f"{request.model} completes texts and does not chat: ask it at /v1/completions, with a prompt."
+    if is_completion_only(request.model, facts):
+        message = (
+            f"{request.model} completes texts and does not chat. Send a prompt to /v1/completions."
+        )
         raise CannotExpress(message, param="model")
     return (yield from CHAT(provider, request, access, facts))
 
 
 def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    if is_host(provider, access, "api.openai.com") and not knows_completions_only(
-        request.model, facts
-    ):
-        message = f"{request.model} chats and does not complete texts: ask it at /v1/chat/completions, with messages."
+    if is_host(provider, access, "api.openai.com") and not is_completion_only(request.model, facts):
+        message = (
+            f"{request.model} chats and does not complete texts. "
+            "Send messages to /v1/chat/completions."
+        )
         raise CannotExpress(message, param="model")
     return (yield from COMPLETION(provider, request, access, facts))
 
@@ -127,8 +130,9 @@ def lacks_scope(reply: Reply) -> bool:
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: reads the list of models. A key that may chat but not read the list is tried with a
-    chat of a few tokens.
+    """List the models, which is free.
+
+    If the key may chat but not list models, send a chat of a few tokens.
     """
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=frozenset({403}))
     if reply.status != 403:

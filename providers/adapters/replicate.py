@@ -352,8 +352,8 @@ PROVIDER = Provider(
             _("Version"),
             required=False,
             help_text=_(
-                "64 characters, from the model's page. Leave it empty for the latest version and for "
-                "official models."
+                "64 characters, from the model's page. Leave it empty for the latest version and "
+                "for official models."
             ),
         ),
     ),

@@ -46,9 +46,9 @@ from providers.wire.subset import use_json_object, use_system_role
 KEY_URL = "https://console.xfyun.cn/services/cbm"
 VENDOR = "xf-yun.com"
 EMBEDDING_URL = "https://emb-cn-huabei-1.xf-yun.com/"
-SMALLEST_TEMPERATURE = 0.01  # 0 is outside of the range
+SMALLEST_TEMPERATURE = 0.01  # 0 is outside the range
 
-# For names that no shipped fact knows: the X models answer below /v2 only, and X2.5 counts
+# For models without facts: the X models are only available under /v2, and X2.5 uses
 # max_completion_tokens.
 _V2 = re.compile(r"(spark-)?x\d?\b")
 _X2_5 = re.compile(r"spark-x2\.5\b")
@@ -58,8 +58,8 @@ _X2_5 = re.compile(r"spark-x2\.5\b")
 
 
 def bearer_of(access: Access) -> str:
-    """A model's own key, else the credential's: the APIPassword, or `APIKey:APISecret`; "" where
-    there is neither.
+    """Return the model's own key, or the credential's: APIPassword or `APIKey:APISecret`,
+    else "".
     """
     for values in (access.model_values, access.values):
         if values.get("api_password"):
@@ -75,7 +75,7 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def complete(values: Mapping[str, str]) -> str:
-    """What is missing, in words for the form; "" where nothing is."""
+    """Return what is missing, as a message for the form, or ""."""
     if bool(values.get("api_key")) != bool(values.get("api_secret")):
         return str(_("APIKey and APISecret go together: fill in both, or the APIPassword alone."))
     if not values.get("api_password") and not values.get("api_key"):
@@ -89,7 +89,7 @@ def complete(values: Mapping[str, str]) -> str:
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     url = url_of(provider, access, "/chat/completions", version=version_of(request.model, facts))
     body = neutral_body(replace(request, body=fitted(request.body, request.model, facts)), facts)
-    body.pop("stream_options", None)  # usage comes by itself
+    body.pop("stream_options", None)  # usage is always sent
     reply = yield post_json(url, auth(access), body, stream=request.stream)
     if request.stream:
         return spark_stream(reply, request.model)
@@ -100,12 +100,16 @@ def version_of(model: str, facts: ModelFacts) -> str:
     return "/" + (facts.values.get("version") or ("v2" if _V2.match(model) else "v1"))
 
 
-_UNKNOWN = ("seed", "logprobs", "top_logprobs", "logit_bias", "parallel_tool_calls")
+_UNSUPPORTED = ("seed", "logprobs", "top_logprobs", "logit_bias", "parallel_tool_calls")
 
 
-def fitted(given: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str, Any]:
-    """The request as the vendor reads it. Raises CannotExpress."""
-    body = {name: value for name, value in given.items() if name not in _UNKNOWN}
+def fitted(chat: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str, Any]:
+    """Fit a request to the vendor's API.
+
+    Raises:
+        CannotExpress: if the vendor does not support the request.
+    """
+    body = {name: value for name, value in chat.items() if name not in _UNSUPPORTED}
     refuse_several_choices(body)
     body.pop("n", None)
     rename_limit(body, model, facts)
@@ -124,23 +128,22 @@ def fitted(given: Mapping[str, Any], model: str, facts: ModelFacts) -> dict[str,
 
 
 def rename_limit(body: dict[str, Any], model: str, facts: ModelFacts) -> None:
-    """X2.5 counts max_completion_tokens, the models before it max_tokens."""
+    """Use max_completion_tokens for X2.5 and max_tokens for older models."""
     is_new = facts.parameters.get("max_tokens", {}).get("supported") is False or bool(
         _X2_5.match(model)
     )
-    wanted, other = (
-        ("max_completion_tokens", "max_tokens")
-        if is_new
-        else ("max_tokens", "max_completion_tokens")
-    )
+    names = ("max_tokens", "max_completion_tokens")
+    other, supported = names if is_new else reversed(names)
     if other in body:
         limit = body.pop(other)
-        body.setdefault(wanted, limit)
+        body.setdefault(supported, limit)
 
 
 def plain_text(message: Any) -> Any:
-    """The message with its text as one string. Raises CannotExpress for pictures, sound and
-    files.
+    """Join the message's text parts.
+
+    Raises:
+        CannotExpress: if it contains images, audio or files.
     """
     if not isinstance(message, dict):
         return message
@@ -148,12 +151,12 @@ def plain_text(message: Any) -> Any:
     if not isinstance(parts, list):
         return message
     if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
-        raise CannotExpress("This provider takes text only.", param="messages")
+        raise CannotExpress("This provider accepts only text.", param="messages")
     return {**message, "content": "\n".join(part.get("text") or "" for part in parts)}
 
 
 def without_system(messages: list[Any]) -> list[Any]:
-    """Lite and Pro know no system message: its text goes before the first question."""
+    """Move the system text before the first question: Lite and Pro accept no system message."""
     system = [message["content"] for message in messages if message.get("role") == "system"]
     rest = [dict(message) for message in messages if message.get("role") != "system"]
     first = next((message for message in rest if message.get("role") == "user"), None)
@@ -166,24 +169,24 @@ def without_system(messages: list[Any]) -> list[Any]:
 
 # Embeddings
 
-TRIES = 5  # for one text, where the account's two calls per second are used up
-PAUSE = 1.0  # seconds before the next of them
+TRIES = 5  # for one text, if the account's two calls per second are used up
+PAUSE = 1.0  # seconds between them
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """One text per call, one call after the other: the host allows two per second unless the
-    account has more.
+    """Embed one text per call, in sequence: by default, an account may make two calls per
+    second.
     """
     if "dimensions" in request.body:
         raise fixed_size()
     domain = "query" if request.body.get("input_type") in ("query", "search_query") else "para"
     vectors: list[tuple[list[str], int | None]] = []
     for text in texts_of(request):
-        vectors.append(([(yield from embedded(provider, access, text, domain))], None))
+        vectors.append(([(yield from embed_text(provider, access, text, domain))], None))
     return joined(vectors, request)
 
 
-def embedded(
+def embed_text(
     provider: Provider, access: Access, text: str, domain: str
 ) -> Generator[Call, Reply, str]:
     tries = 0
@@ -200,27 +203,29 @@ def embedded(
 
 
 def embedding_call(provider: Provider, access: Access, text: str, domain: str) -> Call:
-    """Raises ProviderError where the credential has no key that can sign."""
+    """Build a signed call.
+
+    Raises:
+        ProviderError: if the credential has no key that can sign.
+    """
     app_id, key, secret = (
         access.values.get(name, "") for name in ("app_id", "api_key", "api_secret")
     )
     if not (app_id and key and secret):
         raise ProviderError(Failure.PERMISSION, Reason("three_keys_needed"), sent=False)
-    # A relay is asked itself; the vendor has a host of its own for this.
+    # The vendor has a separate host for embeddings; a relay has not.
     url = EMBEDDING_URL if is_host(provider, access, VENDOR) else base_of(provider, access) + "/"
     call = post_json(
         signed(url, key, secret, time.time()), {}, embedding_body(text, app_id, domain)
     )
-    call.accept = frozenset(
-        {200}
-    )  # a failure has this status as well, and one kind of it is tried again
+    call.accept = frozenset({200})  # failures have this status too; some are retried
     return call
 
 
-# Checking
+# Checks
 
-# The free one first. An APIPassword belongs to one version, so that "not opened" says nothing of
-# the key.
+# The free one first. An APIPassword belongs to one version, so a refusal of another one says
+# nothing about the key.
 VERSIONS = (
     "lite",
     "spark-x",
@@ -235,10 +240,10 @@ ANSWERS = frozenset({200, 400, 401, 403, 404, 500})
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """One token of the first version that is opened for this key.
+    """Ask for one token of the first version that the key may use.
 
-    A key that opens none of them is good where it can embed, or at another address (models of one's
-    own have other names).
+    A key that may use none is valid if it can embed, or at another base URL, where custom models
+    have other names.
     """
     first: ProviderError | None = None
     for model in VERSIONS if bearer_of(access) else ():
@@ -261,7 +266,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
         if not is_host(provider, access, f"spark-api-open.{VENDOR}"):
             return
     if access.values.get("app_id") and access.values.get("api_key"):
-        yield from embedded(provider, access, "ping", "para")
+        yield from embed_text(provider, access, "ping", "para")
     elif first is not None:
         raise first
 
@@ -287,8 +292,8 @@ PROVIDER = Provider(
             group=BY_PASSWORD,
             env=("SPARK_API_PASSWORD", "SPARKAI_API_PASSWORD", "XFYUN_API_PASSWORD"),
             help_text=_(
-                "Shown on the page of each version under “HTTP”. It opens that version; APIKey "
-                "and APISecret open all of an app."
+                "Shown on each version's page under “HTTP”. It works for that version; APIKey and "
+                "APISecret work for all versions of an app."
             ),
         ),
         Field(
@@ -333,8 +338,7 @@ PROVIDER = Provider(
         base_url_field(
             placeholder="https://maas-api.cn-huabei-1.xf-yun.com/v2",
             help_text=_(
-                "For a model on MaaS: the address on its page. The model's name is its service's "
-                "id there."
+                "For a model on MaaS: the URL on its page. Use the service ID as the model's name."
             ),
         ),
     ),

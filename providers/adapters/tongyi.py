@@ -1,5 +1,6 @@
-"""TONGYI, Alibaba's DashScope / Model Studio (https://www.alibabacloud.com/help/en/model-studio),
-by its OpenAI-compatible API.
+"""TONGYI: the OpenAI-compatible API of Alibaba's DashScope / Model Studio.
+
+See https://www.alibabacloud.com/help/en/model-studio
 """
 
 from __future__ import annotations
@@ -40,14 +41,13 @@ from providers.wire.thinking import thinking_budget
 
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"
-CHECK_MODEL = "qwen-flash"  # asked for one token only where a region has no list of models
-MAX_AUDIO = (
-    10 * 1024 * 1024
-)  # bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
-MAX_TEXTS = 10  # in one embedding request; the facts say where it is more
+CHECK_MODEL = "qwen-flash"  # called for one token only if a region has no model list
+# Bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
+MAX_AUDIO = 10 * 1024 * 1024
+MAX_TEXTS = 10  # in one embedding request; facts may allow more
 auth = bearer("api_key")
 
-# Keys belong to one region. Where a region has no shared gateway, only the one of a workspace.
+# Keys belong to one region. Regions not listed here have only workspace gateways.
 _SHARED = {
     "cn-beijing": "dashscope.aliyuncs.com",
     "ap-southeast-1": "dashscope-intl.aliyuncs.com",
@@ -66,27 +66,28 @@ _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 def base_url_of(values: Mapping[str, str]) -> str:
-    """The gateway of a region, or of a workspace there. Raises ValueError with a message for the
-    form.
+    """Return the gateway of a region, or of a workspace in it.
+
+    Raises:
+        ValueError: with a message for the form, if the fields do not fit together.
     """
     region, workspace = values.get("region") or "cn-beijing", values.get("workspace_id", "")
     if region not in dict(REGIONS):
-        raise ValueError(_("There is no such region."))
+        raise ValueError(_("Choose one of the listed regions."))
     if workspace and not _WORKSPACE.fullmatch(workspace):
         raise ValueError(
             _(
-                "A workspace ID has letters, digits, hyphens and underscores only, such as "
+                "A workspace ID contains only letters, digits, hyphens and underscores, such as "
                 "llm-0123456789abcdef."
             )
         )
     if not workspace and region not in _SHARED:
-        raise ValueError(_("This region has no shared gateway: enter the ID of your workspace."))
+        raise ValueError(_("This region has no shared gateway. Enter your workspace ID."))
     host = f"{workspace.lower()}.{region}.maas.aliyuncs.com" if workspace else _SHARED[region]
     return f"https://{host}{COMPATIBLE}"
 
 
-# For models that no fact knows. The open models of Qwen3 think unless told otherwise, and then
-# stream only.
+# For models without facts. Qwen3's open models think by default, and then only stream.
 _NAMES = {
     "stream_only": re.compile(r"omni"),
     "always_thinking": re.compile(r"^qwq|^qvq|-thinking"),
@@ -97,8 +98,8 @@ _TAKES_EFFORT = re.compile(r"^deepseek-v4")  # high and max: https://models.dev
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """One call. A model that answers in streams only, or that thinks, is asked for a stream
-    whatever the client wants.
+    """Chat; a model that only streams, or that thinks, is streamed even if the client wants
+    no stream.
     """
     body = neutral_body(request, facts)
     fit(body, facts)
@@ -123,33 +124,38 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     )
 
 
-def is_(feature: str, model: str, facts: ModelFacts) -> bool:
+def has_feature(feature: str, model: str, facts: ModelFacts) -> bool:
     return feature in facts.features if facts.features else bool(_NAMES[feature].search(model))
 
 
 def needs_stream(body: dict[str, Any], facts: ModelFacts) -> bool:
-    """Every model that thinks may be streamed, and most of them must be."""
+    """Tell whether the model must be streamed, as most thinking models must."""
     model, thinking = str(body["model"]), body.get("enable_thinking")
-    if is_("stream_only", model, facts) or is_("always_thinking", model, facts) or thinking is True:
+    if (
+        has_feature("stream_only", model, facts)
+        or has_feature("always_thinking", model, facts)
+        or thinking is True
+    ):
         return True
     return (
         thinking is not False
-        and is_("thinking_by_default", model, facts)
-        and is_("thinking_stream_only", model, facts)
+        and has_feature("thinking_by_default", model, facts)
+        and has_feature("thinking_stream_only", model, facts)
     )
 
 
 def refuse_audio_output(body: dict[str, Any]) -> None:
     if "audio" in (body.get("modalities") or ()):
         raise CannotExpress(
-            "This model speaks in streams only: ask for a stream, or for text alone.",
+            "This model generates audio only in streams. Set stream to true, or request only text.",
             param="modalities",
         )
 
 
 def fit(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions:
-    OpenAI's body with limits of its own.
+    """Fit a request to the service's limits.
+
+    See https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions
     """
     use_max_tokens(body)
     use_system_role(body)
@@ -164,8 +170,8 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
-    """`reasoning_effort` becomes enable_thinking and thinking_budget; a client's own ones are left
-    as they are.
+    """Convert `reasoning_effort` to enable_thinking and thinking_budget, unless the client
+    set them.
     """
     effort = body.get("reasoning_effort")
     if not isinstance(effort, str) or "enable_thinking" in body:
@@ -175,7 +181,7 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
     if facts.features and not facts.features & {"reasoning", "thinking", "always_thinking"}:
         return
     thinks = effort not in ("none", "minimal")
-    if is_("always_thinking", model, facts):
+    if has_feature("always_thinking", model, facts):
         if not thinks:
             raise CannotExpress("This model always thinks.", param="reasoning_effort")
     else:
@@ -187,8 +193,10 @@ def fit_thinking(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
-    """A tool can be named, but not while a model thinks; `required` is not known, and with a single
-    tool it means that one.
+    """Name the tool for `required` if there is only one, and disable thinking for a named tool.
+
+    Raises:
+        CannotExpress: if the model does not support the choice.
     """
     choice, model = body.get("tool_choice"), str(body["model"])
     if choice in (None, "auto", "none"):
@@ -197,24 +205,25 @@ def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
         tools = body.get("tools") or []
         if len(tools) != 1:
             raise CannotExpress(
-                'This provider does not take tool_choice "required": name the tool, or use "auto".',
+                'This provider does not support tool_choice "required". Name the tool, or use '
+                '"auto".',
                 param="tool_choice",
             )
         body["tool_choice"] = {
             "type": "function",
             "function": {"name": tools[0]["function"]["name"]},
         }
-    if body.get("enable_thinking") is True or is_("always_thinking", model, facts):
+    if body.get("enable_thinking") is True or has_feature("always_thinking", model, facts):
         raise CannotExpress(
-            "A model that thinks chooses its tools itself: tool_choice can be auto or none.",
+            "A thinking model chooses its tools itself: tool_choice must be auto or none.",
             param="tool_choice",
         )
-    if is_("thinking_by_default", model, facts):
+    if has_feature("thinking_by_default", model, facts):
         body["enable_thinking"] = False
 
 
 def fit_audio_input(body: dict[str, Any]) -> None:
-    """Encoded audio stands in a data URL here."""
+    """Convert encoded audio to data URLs."""
     if isinstance(messages := body.get("messages"), list):
         body["messages"] = [
             _with_data_urls(message) if isinstance(message, dict) else message
@@ -244,13 +253,16 @@ def _with_data_url(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def fit_embedding(body: dict[str, Any]) -> None:
-    body["encoding_format"] = "float"  # the only one
+    body["encoding_format"] = "float"  # the only one supported
 
 
 def asr_options(body: dict[str, Any]) -> dict[str, Any]:
-    """https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai"""
+    """Convert the client's fields to asr_options.
+
+    See https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
+    """
     if body.get("prompt"):
-        raise CannotExpress("This model takes no prompt beside the audio.", param="prompt")
+        raise CannotExpress("This model does not accept a prompt with the audio.", param="prompt")
     language = {"language": body["language"]} if body.get("language") else {}
     return (
         {"asr_options": {**language, **(body.get("asr_options") or {})}}
@@ -267,12 +279,10 @@ _chat_transcriptions = chat_transcriptions(
 def transcriptions(
     provider: Provider, request: Request, access: Access, facts: ModelFacts
 ) -> Exchange:
-    """Models that fetch long files, or listen live, want a public address of the file or a
-    WebSocket.
-    """
+    """Transcribe by chat; other models need a public URL of the file, or a WebSocket."""
     if guess_type(request.model) is not ModelType.SPEECH_TO_TEXT:
         raise CannotExpress(
-            "Only qwen3-asr-flash transcribes files that are sent along.", param="model"
+            "At this provider, only qwen3-asr-flash transcribes uploaded files.", param="model"
         )
     return (yield from _chat_transcriptions(provider, request, access, facts))
 
@@ -288,8 +298,8 @@ _native_rerank = rerank(
 
 
 def ranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """Only qwen3-rerank is documented at the compatible address, which lies beside the one of all
-    else.
+    """Rerank natively, except qwen3-rerank, which has a compatible API outside
+    /compatible-mode.
     """
     root = re.sub(r"/compatible-mode(?:/v1)?$|/v1$", "", base_of(provider, access))
     exchange = _compatible_rerank if request.model == "qwen3-rerank" else _native_rerank
@@ -297,7 +307,7 @@ def ranked(provider: Provider, request: Request, access: Access, facts: ModelFac
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free where the region lists its models; else a chat of one token."""
+    """List the models, which is free; in a region without a list, ask for one token."""
     reply = yield get(
         url_of(provider, access, "/models", version=COMPATIBLE),
         auth(access),
@@ -318,7 +328,7 @@ def check(provider: Provider, access: Access) -> CheckExchange:
     answer_of(read_object(reply))
 
 
-# The list says nothing of types. Speech recognition that is not a chat (files to fetch later,
+# The model list contains no types. Speech recognition that is not a chat (asynchronous files,
 # realtime) is left out.
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
     (r"rerank", ModelType.RERANK),
@@ -366,9 +376,7 @@ PROVIDER = Provider(
             _("Region"),
             required=False,
             choices=REGIONS,
-            help_text=_(
-                "A key works in the region it was made in. Without a choice, Beijing is called."
-            ),
+            help_text=_("A key works only in the region that issued it. The default is Beijing."),
         ),
         Field(
             "workspace_id",
@@ -376,7 +384,7 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             placeholder="llm-...",
-            help_text=_("Calls go to the workspace's own address then. Some regions need it."),
+            help_text=_("Sends calls to the workspace's own URL, which some regions require."),
         ),
         base_url_field(placeholder="https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
     ),

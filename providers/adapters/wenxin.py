@@ -1,5 +1,6 @@
-"""WENXINYIYAN (ERNIE) on Baidu Qianfan: today's API (https://cloud.baidu.com/doc/qianfan-api) and
-the first one for older application keys.
+"""WENXINYIYAN (ERNIE) on Baidu Qianfan: the current API, and the first one for older keys.
+
+See https://cloud.baidu.com/doc/qianfan-api
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ from providers.wire.wenxin.v1_decoding import error_in
 KEY_URL = "https://console.bce.baidu.com/iam/#/iam/apikey/list"
 PREFIX = "bce-v3/"
 VERSION = "/v2"
-MAX_INPUTS = 16  # texts in one embedding request; a model that takes fewer says so in its facts
+MAX_INPUTS = 16  # texts in one embedding request; facts may allow fewer
 SMALLEST_LIMIT = 2  # tokens
 
 
 # Credentials
 
 
-def is_first(access: Access) -> bool:
-    """Whether these are an application's two keys, which only the first API takes."""
+def is_first_generation(access: Access) -> bool:
+    """Tell whether these are an application's two keys, which only the first API accepts."""
     return bool(access.values.get("secret_key")) and not access.values.get(
         "api_key", ""
     ).startswith(PREFIX)
@@ -71,7 +72,7 @@ def auth(access: Access) -> dict[str, str]:
 
 
 def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    if is_first(access):
+    if is_first_generation(access):
         return (yield from v1.chat(provider, request, access, facts))
     body = neutral_body(request, facts)
     if request.stream:
@@ -89,8 +90,12 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
 
 
 def fit(body: dict[str, Any], facts: ModelFacts) -> None:
-    """https://cloud.baidu.com/doc/qianfan-api/s/3m7of64lb: OpenAI's parameters in ranges of its
-    own. Raises CannotExpress.
+    """Fit a request to the service's ranges.
+
+    See https://cloud.baidu.com/doc/qianfan-api/s/3m7of64lb
+
+    Raises:
+        CannotExpress: if the service does not support the request.
     """
     use_system_role(body)
     refuse_several_choices(body)
@@ -109,8 +114,8 @@ def fit(body: dict[str, Any], facts: ModelFacts) -> None:
 
 
 class Tidy:
-    """Puts the finish reasons of one answer, or of one stream, into OpenAI's words; a `flag` is the
-    safety check's.
+    """Convert the finish reasons of one answer or stream; a `flag` comes from the safety
+    check.
     """
 
     def __init__(self) -> None:
@@ -120,10 +125,10 @@ class Tidy:
         changed = False
         for choice in choices_of(body):
             self._flagged = self._flagged or choice.get("flag") not in (None, 0)
-            given = choice.get("finish_reason")
-            wanted = "content_filter" if self._flagged and given else _FINISH.get(given, given)
-            if wanted != given:
-                choice["finish_reason"] = wanted
+            reason = choice.get("finish_reason")
+            neutral = "content_filter" if self._flagged and reason else _FINISH.get(reason, reason)
+            if neutral != reason:
+                choice["finish_reason"] = neutral
                 changed = True
         return changed
 
@@ -135,7 +140,7 @@ _FINISH: dict[Any, str | None] = {"normal": "stop", "function_call": "tool_calls
 
 
 def as_list(body: dict[str, Any]) -> None:
-    """One text stands in a list too; vectors come as numbers."""
+    """Put a single text into a list, and request vectors as numbers."""
     if isinstance(body.get("input"), str):
         body["input"] = [body["input"]]
     body.pop("encoding_format", None)
@@ -146,16 +151,16 @@ rerank_v2 = rerank(auth=auth, path="/rerankers", version=VERSION)
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    if is_first(access):
+    if is_first_generation(access):
         return (yield from v1.embeddings(provider, request, access, facts, max_inputs=MAX_INPUTS))
     answer = yield from embeddings_v2(provider, request, access, facts)
     if isinstance(answer, Answer) and answer.body is not None:
-        answer.body["object"] = "list"  # they call it embedding_list
+        answer.body["object"] = "list"  # instead of embedding_list
     return answer
 
 
 def reranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    make = v1.rerank if is_first(access) else rerank_v2
+    make = v1.rerank if is_first_generation(access) else rerank_v2
     return (yield from make(provider, request, access, facts))
 
 
@@ -163,18 +168,18 @@ def reranked(provider: Provider, request: Request, access: Access, facts: ModelF
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
-    """Free: the list of models, or with two keys the token they are good for."""
-    if is_first(access):
+    """List the models, or fetch a token with two keys, which is free."""
+    if is_first_generation(access):
         v1.token_in((yield v1.token_call(access)))
         return
     rows_of((yield get(url_of(provider, access, "/models", version=VERSION), auth(access))))
 
 
 def list_models(provider: Provider, access: Access) -> ListExchange:
-    """Names and types; the list's sizes contradict the vendor's own pages, so the shipped ones
-    count.
+    """List names and types; the list's sizes contradict the vendor's documentation and are
+    ignored.
     """
-    if is_first(access):
+    if is_first_generation(access):
         raise ProviderError(Failure.BAD_REQUEST, Reason("cannot_list"), sent=False)
     reply = yield get(url_of(provider, access, "/models", version=VERSION), auth(access))
     types = {row["id"]: guess_type(row["id"]) for row in rows_of(reply)}
@@ -197,8 +202,8 @@ def guess_type(model: str) -> ModelType | None:
 
 # Errors
 
-# https://cloud.baidu.com/doc/qianfan-api/s/rmwbl43x7; an unknown model comes with status 401, an
-# empty account with 403.
+# https://cloud.baidu.com/doc/qianfan-api/s/rmwbl43x7; an unknown model has status 401, an empty
+# account 403.
 CODES = {
     "invalid_iam_token": Failure.AUTH,
     "account_overdue": Failure.NO_FUNDS,
@@ -209,12 +214,12 @@ CODES = {
     **dict.fromkeys(("rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded"), Failure.RATE_LIMIT),
     "internal_error": Failure.ERROR,
 }
-_of_today = openai_errors(CODES)
+_current_errors = openai_errors(CODES)
 
 
 def errors(reply: Reply) -> ProviderError | None:
-    """Both generations, told apart by what the body holds."""
-    return error_in(json_or_none(reply.body), reply.status) or _of_today(reply)
+    """Map errors of both generations, recognized by the body."""
+    return error_in(json_or_none(reply.body), reply.status) or _current_errors(reply)
 
 
 PROVIDER = Provider(
@@ -235,8 +240,8 @@ PROVIDER = Provider(
             env=("QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN", "WENXIN_API_KEY", "QIANFAN_AK"),
             placeholder="bce-v3/ALTAK-...",
             help_text=_(
-                "Of Qianfan, starting with bce-v3/. Of an older application, together with its "
-                "Secret Key."
+                "A Qianfan key, starting with bce-v3/, or an older application's key, together "
+                "with its Secret Key."
             ),
         ),
         Field(
@@ -247,7 +252,7 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             help_url="https://console.bce.baidu.com/qianfan/ais/console/applicationConsole/application",
-            help_text=_("Only with the API Key of an older application."),
+            help_text=_("Only for an older application's API Key."),
         ),
         Field(
             "app_id",
@@ -255,7 +260,7 @@ PROVIDER = Provider(
             required=False,
             advanced=True,
             placeholder="app-...",
-            help_text=_("Sent along with each call."),
+            help_text=_("Sent with each call."),
         ),
         base_url_field(),
     ),

@@ -276,8 +276,8 @@ def errors(reply: Reply) -> ProviderError | None:
             provider_code=str(fields.get("error") or ""),
         )
     if "error" not in fields and isinstance(fields.get("statusCode"), int):
-        error = {"code": str(fields["statusCode"]), "message": fields.get("message")}
-        reply = Reply(reply.status, reply.headers, orjson.dumps({"error": error}))
+        details = {"code": str(fields["statusCode"]), "message": fields.get("message")}
+        reply = Reply(reply.status, reply.headers, orjson.dumps({"error": details}))
     error = _plain_errors(reply)
     if error is not None and error.retry_after is None and (wait := _RETRY.search(error.message)):
         error.retry_after = float(wait[1])

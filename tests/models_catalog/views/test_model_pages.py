@@ -320,7 +320,7 @@ def test_providers_are_narrowed_by_state(page: Client, acme: Workspace) -> None:
 def test_alternatives_of_a_form_stand_under_their_headings(page: Client) -> None:
     shown = page.get(f"{PROVIDERS}/azure_openai/setup/").content.decode()
     assert (
-        shown.index("With a key of the resource")
+        shown.index("With a resource key")
         < shown.index("With Microsoft Entra ID")
         < shown.index('name="values-client_secret"')
     )
