@@ -22,8 +22,9 @@ from providers.declaration.spec import (
     Operation,
     Provider,
 )
-from providers.wire.anthropic.decoding import anthropic_errors, listed_model
+from providers.wire.anthropic.errors import anthropic_errors
 from providers.wire.anthropic.messages import EFFORTS, VERSION, Rules, anthropic_messages
+from providers.wire.anthropic.model_list import listed_model
 from providers.wire.http import get, url_of
 from providers.wire.openai.model_list import MAX_MODELS, rows_of
 

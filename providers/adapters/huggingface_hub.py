@@ -27,7 +27,6 @@ from providers.declaration.spec import (
     ModelType,
     Operation,
     Provider,
-    Reply,
     Request,
 )
 from providers.failures.reasons import Reason
@@ -37,6 +36,7 @@ from providers.wire.dialects.huggingface import (
     MAX_INPUTS,
     OPTIONS,
     hugging_face_errors,
+    may_call,
     speech_call,
     transcript_of,
     vectors_of,
@@ -50,7 +50,6 @@ from providers.wire.http import (
     json_or_none,
     path_segments,
     post_json,
-    read_object,
     unreadable,
     url_of,
 )
@@ -65,7 +64,6 @@ from providers.wire.subset import use_max_tokens, use_system_role
 KEY_URL = "https://huggingface.co/settings/tokens"
 WHO_AM_I = "https://huggingface.co/api/whoami-v2"
 ROUTER = "https://router.huggingface.co"
-MAY_CALL = "inference.serverless.write"  # "Make calls to Inference Providers"
 
 _bearer = bearer("api_token")
 
@@ -293,23 +291,6 @@ def check(provider: Provider, access: Access) -> CheckExchange:
             Reason("may_not_call"),
             status=403,
         )
-
-
-def may_call(reply: Reply) -> bool:
-    """Tell whether a token may make calls: fine-grained ones list permissions, older ones
-    have all.
-    """
-    account = read_object(reply).get("auth")
-    token = account.get("accessToken") if isinstance(account, dict) else None
-    if not isinstance(token, dict) or token.get("role") != "fineGrained":
-        return True
-    grants = token.get("fineGrained") or {}
-    scoped = [
-        permission
-        for entity in grants.get("scoped") or ()
-        for permission in entity.get("permissions") or ()
-    ]
-    return MAY_CALL in (*(grants.get("global") or ()), *scoped)
 
 
 PROVIDER = Provider(

@@ -41,16 +41,15 @@ from providers.wire.replicate.predictions import (
     ENDED,
     WAIT,
     Prediction,
-    PredictionDecoder,
     chat_answer,
     errors,
     finished,
     handle_of,
     raise_if_failed,
-    stream_call,
     usage_of,
 )
 from providers.wire.replicate.schema import Shape, check_fits, shape_from, shape_text
+from providers.wire.replicate.stream import PredictionDecoder, stream_call
 from providers.wire.replicate.transcription import audio_input, check_transcription, transcript
 from providers.wire.tokens import fetched_token, forget_token
 

@@ -29,7 +29,13 @@ from providers.declaration.spec import (
 from providers.wire.audio.chat_audio import chat_transcriptions
 from providers.wire.chat_answers import answer_of
 from providers.wire.collected import collected_answer
-from providers.wire.dialects.dashscope import dashscope_errors, ranking_of_output, rerank_body, tidy
+from providers.wire.dialects.dashscope import (
+    dashscope_errors,
+    fit_audio_input,
+    ranking_of_output,
+    rerank_body,
+    tidy,
+)
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
 from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import openai_embeddings
@@ -220,36 +226,6 @@ def fit_tool_choice(body: dict[str, Any], facts: ModelFacts) -> None:
         )
     if has_feature("thinking_by_default", model, facts):
         body["enable_thinking"] = False
-
-
-def fit_audio_input(body: dict[str, Any]) -> None:
-    """Convert encoded audio to data URLs."""
-    if isinstance(messages := body.get("messages"), list):
-        body["messages"] = [
-            _with_data_urls(message) if isinstance(message, dict) else message
-            for message in messages
-        ]
-
-
-def _with_data_urls(message: dict[str, Any]) -> dict[str, Any]:
-    parts = message.get("content")
-    if not isinstance(parts, list) or not any(
-        isinstance(part, dict) and part.get("type") == "input_audio" for part in parts
-    ):
-        return message
-    return {
-        **message,
-        "content": [
-            _with_data_url(part) if part.get("type") == "input_audio" else part for part in parts
-        ],
-    }
-
-
-def _with_data_url(part: dict[str, Any]) -> dict[str, Any]:
-    audio = part["input_audio"]
-    if audio["data"].startswith(("data:", "https://", "http://")):
-        return part
-    return {**part, "input_audio": {**audio, "data": f"data:;base64,{audio['data']}"}}
 
 
 def fit_embedding(body: dict[str, Any]) -> None:

@@ -15,14 +15,10 @@ from providers.declaration.spec import (
     Answer,
     ErrorMap,
     Frame,
-    ListedModel,
-    ModelType,
-    Reply,
     Usage,
 )
 from providers.failures.reasons import Reason
 from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
-from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 
 FINISH = {
     "end_turn": "stop",
@@ -315,93 +311,3 @@ class MessageDecoder(EventStream):
 def _part(event: dict[str, Any], name: str) -> dict[str, Any]:
     value = event.get(name)
     return value if isinstance(value, dict) else {}
-
-
-# Errors: https://docs.anthropic.com/en/api/errors
-
-_TYPES = {
-    "invalid_request_error": Failure.BAD_REQUEST,
-    "authentication_error": Failure.AUTH,
-    "billing_error": Failure.NO_FUNDS,
-    "permission_error": Failure.PERMISSION,
-    "not_found_error": Failure.MODEL_NOT_FOUND,
-    "request_too_large": Failure.BAD_REQUEST,
-    "rate_limit_error": Failure.RATE_LIMIT,
-    "timeout_error": Failure.TIMEOUT,
-    "api_error": Failure.ERROR,
-    "overloaded_error": Failure.OVERLOADED,
-}
-_TEXTS = {
-    "invalid_request_error": (
-        ("prompt is too long", Failure.CONTEXT_LENGTH),
-        ("exceed context limit", Failure.CONTEXT_LENGTH),
-        ("credit balance is too low", Failure.NO_FUNDS),
-        ("output blocked by content filtering", Failure.CONTENT_FILTER),
-    ),
-    "rate_limit_error": (("spend_limit_reached", Failure.NO_FUNDS),),
-}
-
-
-def anthropic_errors(reply: Reply) -> ProviderError | None:
-    """Map `{"type": "error", "error": {"type", "message"}}`."""
-    body = json_or_none(reply.body)
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return plain_error(reply) if reply.status >= 400 else None
-    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
-    searched = f"{message} {error.get('details') or ''}".lower()
-    failure = next(
-        (meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None
-    ) or _TYPES.get(kind)
-    if kind == "not_found_error" and not message.startswith("model"):
-        failure = Failure.NOT_AN_API
-    if failure is None:
-        failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
-    wait = wait_asked_for(reply)
-    return ProviderError(
-        failure,
-        message or Reason("status_only", status=reply.status),
-        status=reply.status,
-        provider_code=kind,
-        retry_after=wait,
-    )
-
-
-def listed_model(row: dict[str, Any]) -> ListedModel:
-    """Convert a row of GET /v1/models, which contains features, limits and dates."""
-    can = row.get("capabilities")
-    return ListedModel(
-        row["id"],
-        ModelType.REASONING,
-        label=str(row.get("display_name") or ""),
-        context_window=_positive(row.get("max_input_tokens")),
-        max_output=_positive(row.get("max_tokens")),
-        features=_features(can) if isinstance(can, dict) else None,
-        retires=str(row.get("retires_at") or "")[:10],
-    )
-
-
-def _positive(value: Any) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
-
-
-_ABILITIES = {
-    "vision": ("image_input",),
-    "pdf": ("pdf_input",),
-    "json_schema": ("structured_outputs",),
-    "reasoning": ("thinking",),
-    "adaptive_thinking": ("thinking", "types", "adaptive"),
-    "thinking_budget": ("thinking", "types", "enabled"),
-}
-
-
-def _features(can: dict[str, Any]) -> frozenset[str]:
-    return frozenset(
-        {"tools"} | {feature for feature, path in _ABILITIES.items() if _is_supported(can, path)}
-    )
-
-
-def _is_supported(can: Any, path: tuple[str, ...]) -> bool:
-    for name in path:
-        can = can.get(name) if isinstance(can, dict) else None
-    return isinstance(can, dict) and can.get("supported") is True

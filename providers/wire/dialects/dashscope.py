@@ -124,3 +124,33 @@ def ranking_of_output(answer: Any) -> Ranking:
         if isinstance(output, dict)
         else {}
     )
+
+
+def fit_audio_input(body: dict[str, Any]) -> None:
+    """Convert encoded audio to data URLs."""
+    if isinstance(messages := body.get("messages"), list):
+        body["messages"] = [
+            _with_data_urls(message) if isinstance(message, dict) else message
+            for message in messages
+        ]
+
+
+def _with_data_urls(message: dict[str, Any]) -> dict[str, Any]:
+    parts = message.get("content")
+    if not isinstance(parts, list) or not any(
+        isinstance(part, dict) and part.get("type") == "input_audio" for part in parts
+    ):
+        return message
+    return {
+        **message,
+        "content": [
+            _with_data_url(part) if part.get("type") == "input_audio" else part for part in parts
+        ],
+    }
+
+
+def _with_data_url(part: dict[str, Any]) -> dict[str, Any]:
+    audio = part["input_audio"]
+    if audio["data"].startswith(("data:", "https://", "http://")):
+        return part
+    return {**part, "input_audio": {**audio, "data": f"data:;base64,{audio['data']}"}}

@@ -237,3 +237,25 @@ def _estimated_time(body: Any) -> float | None:
     """Return the seconds until a model is loaded, as reported by the older service."""
     seconds = body.get("estimated_time") if isinstance(body, dict) else None
     return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else None
+
+
+# Permissions
+
+MAY_CALL = "inference.serverless.write"  # "Make calls to Inference Providers"
+
+
+def may_call(reply: Reply) -> bool:
+    """Tell whether a token may make calls: fine-grained ones list permissions, older ones
+    have all.
+    """
+    account = read_object(reply).get("auth")
+    token = account.get("accessToken") if isinstance(account, dict) else None
+    if not isinstance(token, dict) or token.get("role") != "fineGrained":
+        return True
+    grants = token.get("fineGrained") or {}
+    scoped = [
+        permission
+        for entity in grants.get("scoped") or ()
+        for permission in entity.get("permissions") or ()
+    ]
+    return MAY_CALL in (*(grants.get("global") or ()), *scoped)

@@ -194,7 +194,7 @@ def test_a_look_at_a_model_is_free() -> None:
 def test_a_model_of_another_type_is_found_out(
     kind: ModelType, inputs: dict[str, Any], output: dict[str, Any]
 ) -> None:
-    with pytest.raises(ProviderError, match="are not those of type"):
+    with pytest.raises(ProviderError, match="do not match the type"):
         look(kind, inputs, output)
 
 

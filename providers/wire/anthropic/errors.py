@@ -1,0 +1,55 @@
+"""Anthropic's errors (https://docs.anthropic.com/en/api/errors)."""
+
+from __future__ import annotations
+
+from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.spec import Reply
+from providers.failures.reasons import Reason
+from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
+
+_TYPES = {
+    "invalid_request_error": Failure.BAD_REQUEST,
+    "authentication_error": Failure.AUTH,
+    "billing_error": Failure.NO_FUNDS,
+    "permission_error": Failure.PERMISSION,
+    "not_found_error": Failure.MODEL_NOT_FOUND,
+    "request_too_large": Failure.BAD_REQUEST,
+    "rate_limit_error": Failure.RATE_LIMIT,
+    "timeout_error": Failure.TIMEOUT,
+    "api_error": Failure.ERROR,
+    "overloaded_error": Failure.OVERLOADED,
+}
+_TEXTS = {
+    "invalid_request_error": (
+        ("prompt is too long", Failure.CONTEXT_LENGTH),
+        ("exceed context limit", Failure.CONTEXT_LENGTH),
+        ("credit balance is too low", Failure.NO_FUNDS),
+        ("output blocked by content filtering", Failure.CONTENT_FILTER),
+    ),
+    "rate_limit_error": (("spend_limit_reached", Failure.NO_FUNDS),),
+}
+
+
+def anthropic_errors(reply: Reply) -> ProviderError | None:
+    """Map `{"type": "error", "error": {"type", "message"}}`."""
+    body = json_or_none(reply.body)
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return plain_error(reply) if reply.status >= 400 else None
+    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
+    searched = f"{message} {error.get('details') or ''}".lower()
+    failure = next(
+        (meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None
+    ) or _TYPES.get(kind)
+    if kind == "not_found_error" and not message.startswith("model"):
+        failure = Failure.NOT_AN_API
+    if failure is None:
+        failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
+    wait = wait_asked_for(reply)
+    return ProviderError(
+        failure,
+        message or Reason("status_only", status=reply.status),
+        status=reply.status,
+        provider_code=kind,
+        retry_after=wait,
+    )
