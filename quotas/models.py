@@ -146,7 +146,7 @@ class Hold(TenantOwned):
 
 
 class Grant(TenantOwned):
-    """A change of a pool's limit, with its reason. The limit changes only together with such a row."""
+    """A change to a pool's limit and its reason. Every change to a limit has such a row."""
 
     pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, related_name="grants")
     amount = models.BigIntegerField(_("credits"))

@@ -108,7 +108,7 @@ def usage_calls(request: WorkspaceRequest) -> HttpResponse:
 
 
 def _first_call(request: WorkspaceRequest, *, needed: bool) -> dict[str, Any]:
-    """What a page without calls shows instead: a command that is answered now, where there is one."""
+    """Return what a page without calls shows: a command that works now, if there is any."""
     return (
         {"base_url": endpoint(request), "example": ports.example(request.tenant.pk)}
         if needed

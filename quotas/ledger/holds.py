@@ -28,7 +28,8 @@ from quotas.ledger.states import (
 # nothing to roll back.
 POOL = Part(
     "pool",
-    'SELECT id, tenant_id FROM quotas_creditpool WHERE id = {p} AND tenant_id = {p} AND settled + held + {p} <= "limit" {lock}',
+    "SELECT id, tenant_id FROM quotas_creditpool WHERE id = {p} AND tenant_id = {p} "
+    'AND settled + held + {p} <= "limit" {lock}',
     returns="id, tenant_id",
 )
 NEW = Part(
@@ -51,9 +52,10 @@ TAKEN = Part(
 )
 EXISTING = Part(
     "existing",
-    'SELECT pool.settled, pool.held, pool."limit", hold.id, hold.fingerprint, hold.state, hold.used FROM quotas_creditpool AS pool '
-    "LEFT JOIN quotas_hold AS hold ON hold.pool_id = pool.id AND hold.key = {p} WHERE pool.id = "
-    "{p} AND pool.tenant_id = {p}",
+    'SELECT pool.settled, pool.held, pool."limit", '
+    "hold.id, hold.fingerprint, hold.state, hold.used FROM quotas_creditpool AS pool "
+    "LEFT JOIN quotas_hold AS hold ON hold.pool_id = pool.id AND hold.key = {p} "
+    "WHERE pool.id = {p} AND pool.tenant_id = {p}",
 )
 SENT = Part(
     "sent",

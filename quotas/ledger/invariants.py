@@ -62,9 +62,9 @@ class PoolSums:
 # One statement, so that all numbers are of one moment while calls go on.
 SUMS = """
 SELECT pool.id, pool.tenant_id, pool."limit", pool.settled, pool.held,
-       COALESCE(holds.open_amount, 0), COALESCE(holds.used, 0), COALESCE(holds.finished, 0), COALESCE(holds.late, 0),
-       COALESCE(holds.misfiled, 0), COALESCE(records.number, 0), COALESCE(records.credits, 0), COALESCE(records.odd, 0),
-       COALESCE(grants.amount, 0)
+       COALESCE(holds.open_amount, 0), COALESCE(holds.used, 0), COALESCE(holds.finished, 0),
+       COALESCE(holds.late, 0), COALESCE(holds.misfiled, 0), COALESCE(records.number, 0),
+       COALESCE(records.credits, 0), COALESCE(records.odd, 0), COALESCE(grants.amount, 0)
 FROM quotas_creditpool AS pool
 LEFT JOIN (
     SELECT hold.pool_id,
@@ -78,12 +78,15 @@ LEFT JOIN (
 ) AS holds ON holds.pool_id = pool.id
 LEFT JOIN (
     SELECT hold.pool_id, COUNT(*) AS number, SUM(record.credits) AS credits,
-           SUM(CASE WHEN record.credits <> hold.used OR record.tenant_id <> hold.tenant_id OR hold.state = 'held'
+           SUM(CASE WHEN record.credits <> hold.used OR record.tenant_id <> hold.tenant_id
+                      OR hold.state = 'held'
                THEN 1 ELSE 0 END) AS odd
     FROM quotas_callrecord AS record JOIN quotas_hold AS hold ON hold.id = record.hold_id
     GROUP BY hold.pool_id
 ) AS records ON records.pool_id = pool.id
-LEFT JOIN (SELECT pool_id, SUM(amount) AS amount FROM quotas_grant GROUP BY pool_id) AS grants ON grants.pool_id = pool.id
+LEFT JOIN (
+    SELECT pool_id, SUM(amount) AS amount FROM quotas_grant GROUP BY pool_id
+) AS grants ON grants.pool_id = pool.id
 ORDER BY pool.id
 """
 ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_callrecord"
@@ -101,7 +104,10 @@ def audit(*, now: datetime | None = None) -> list[Violation]:
 def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
     sql = dialect()
     late = sql.seconds(-grace_seconds())
-    both = f"WITH sums AS ({SUMS.format(late=sql.later)}), total AS ({ALL_CREDITS}) SELECT * FROM total LEFT JOIN sums ON TRUE"  # noqa: S608
+    both = (
+        f"WITH sums AS ({SUMS.format(late=sql.later)}), total AS ({ALL_CREDITS}) "  # noqa: S608
+        "SELECT * FROM total LEFT JOIN sums ON TRUE"
+    )
     rows = execute(both, (sql.value(now), late))
     pools = [_sums(row[2:]) for row in rows if row[2] is not None]
     return pools, int(rows[0][0]), int(rows[0][1])

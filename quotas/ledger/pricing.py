@@ -122,7 +122,7 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
 
 
 def _part(tokens: int | None, rate: Decimal | None) -> Decimal | None:
-    """None where something was used, or may have been, at an unknown price or in an unknown amount."""
+    """Return None if only one of tokens and rate is known and it is not zero."""
     if not tokens and not rate:
         return Decimal(0)
     if tokens == 0:

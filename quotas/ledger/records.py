@@ -69,8 +69,8 @@ TRIAL_RECORD = Part(
 )
 OWN_RECORD = Part(
     "record",
-    f"INSERT INTO quotas_callrecord ({_COLUMNS}, tenant_id, hold_id, credits) VALUES ({_MARKS}, {{p}}, NULL, 0) "  # noqa: S608
-    "ON CONFLICT (id) DO NOTHING RETURNING id",
+    f"INSERT INTO quotas_callrecord ({_COLUMNS}, tenant_id, hold_id, credits) "  # noqa: S608
+    f"VALUES ({_MARKS}, {{p}}, NULL, 0) ON CONFLICT (id) DO NOTHING RETURNING id",
 )
 
 

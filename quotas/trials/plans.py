@@ -1,4 +1,4 @@
-"""Trial plans and the credits they give: operators' services. Used through quotas.ledger.services."""
+"""Services with which operators manage trial plans and the credits they grant."""
 
 from __future__ import annotations
 
@@ -54,7 +54,15 @@ class PlanAccess(NamedTuple):
 def create_plan(
     *, actor: Actor, slug: str, label: str, provider: str, limit: int, models: Mapping[str, int]
 ) -> TrialPlan:
-    """A new plan, switched off. models: credits per call by model. Raises Conflict, ServiceError."""
+    """Create a plan, switched off.
+
+    Args:
+        models: Credits per call, by model name.
+
+    Raises:
+        Conflict: The slug is taken.
+        ServiceError: The limit, a model name or its credits are out of range.
+    """
     _check(limit, models)
     with transaction.atomic():
         plan, is_new = TrialPlan.objects.get_or_create(

@@ -76,8 +76,9 @@ def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
     """Ids of the tenant's records of a request: a request's id may be the client's choice, and
     others may choose the same one.
     """
-    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {dialect().unindexed.format(column='tenant_id')} = %s"  # noqa: S608
-    return [found for (found,) in execute(sql, values([request_id, tenant_id]))]
+    tenant = dialect().unindexed.format(column="tenant_id")
+    sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {tenant} = %s"  # noqa: S608
+    return [pk for (pk,) in execute(sql, values([request_id, tenant_id]))]
 
 
 def filters_of(
@@ -151,7 +152,10 @@ def _newest(
     if since < before:
         ranges += _where_to_look(tenant_id, filters, since, before, limit, seen)
     for start, end in ranges:
-        piece = f"SELECT * FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"  # noqa: S608
+        piece = (
+            "SELECT * FROM quotas_callrecord "  # noqa: S608
+            f"WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"
+        )
         given += [tenant_id, start, end, *params]
         if cursor is not None and end > cursor[0]:
             piece += " AND time <= %s AND (time < %s OR id < %s)"

@@ -57,7 +57,7 @@ SUMMARY_COLUMNS: Final = (
 
 
 def of_calls(batches: Iterable[Sequence[CallRecord]]) -> Iterator[bytes]:
-    """The header, then a piece for each batch. Between two pieces no database connection is kept."""
+    """Yield the CSV header, then one piece per batch, releasing the connection in between."""
     yield text_of([CALL_COLUMNS]).encode()
     for batch in batches:
         yield text_of(call_row(one) for one in batch).encode()

@@ -30,7 +30,8 @@ SELECT w.provider, w.model, 1, (
 ) FROM wanted w
 UNION ALL
 SELECT c.provider, c.model, 0, MAX(c.time) FROM quotas_callrecord c
-WHERE c.tenant_id = %s AND c.time >= COALESCE((SELECT r.until FROM quotas_rolleduntil r WHERE r.tenant_id = %s), %s)
+WHERE c.tenant_id = %s
+    AND c.time >= COALESCE((SELECT r.until FROM quotas_rolleduntil r WHERE r.tenant_id = %s), %s)
 GROUP BY c.provider, c.model
 UNION ALL
 SELECT c.provider, c.model, 0, MAX(c.time) FROM quotas_stalehour s CROSS JOIN quotas_callrecord c

@@ -253,7 +253,7 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """A record as pricing wants usage. What is not kept (thinking, seconds, characters) is unknown."""
+    """A call record's usage for pricing; reasoning, seconds and characters are not recorded."""
 
     prompt_tokens: int | None
     completion_tokens: int | None

@@ -71,9 +71,11 @@ def _tenants(limit: datetime) -> list[Any]:
     database has them.
     """
     sql = """
-        SELECT tenant.id FROM tenants_tenant AS tenant LEFT JOIN quotas_rolleduntil AS rolled ON rolled.tenant_id = tenant.id
+        SELECT tenant.id FROM tenants_tenant AS tenant
+        LEFT JOIN quotas_rolleduntil AS rolled ON rolled.tenant_id = tenant.id
         WHERE rolled.until IS NULL OR rolled.until < %s
-           OR EXISTS (SELECT 1 FROM quotas_stalehour AS stale WHERE stale.tenant_id = tenant.id AND stale.start < rolled.until)
+           OR EXISTS (SELECT 1 FROM quotas_stalehour AS stale
+                      WHERE stale.tenant_id = tenant.id AND stale.start < rolled.until)
         ORDER BY tenant.id"""
     return [tenant_id for (tenant_id,) in execute(sql, values([limit]))]
 
@@ -158,17 +160,22 @@ def _redo(tenant_id: Any, start: datetime) -> bool:
     return True
 
 
+_GROUPS = ", ".join(columns.GROUPS)
+_INSERT = (
+    "INSERT INTO quotas_usagerollup "
+    f"(tenant_id, span, start, {', '.join((*columns.GROUPS, *columns.ALL))}) "
+)
 _HOUR = (
-    f"INSERT INTO quotas_usagerollup (tenant_id, span, start, {', '.join((*columns.GROUPS, *columns.ALL))}) "  # noqa: S608
-    f"SELECT tenant_id, 1, {{start}}, {', '.join(columns.GROUPS)}, "
-    f"{', '.join(columns.total(name, value) for name, value in columns.ALL.items())} FROM quotas_callrecord "
-    f"WHERE tenant_id = %s AND time >= %s AND time < %s GROUP BY tenant_id, {', '.join(columns.GROUPS)}"
+    f"{_INSERT}SELECT tenant_id, 1, {{start}}, {_GROUPS}, "  # noqa: S608
+    f"{', '.join(columns.total(name, value) for name, value in columns.ALL.items())} "
+    "FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s "
+    f"GROUP BY tenant_id, {_GROUPS}"
 )
 _DAY = (
-    f"INSERT INTO quotas_usagerollup (tenant_id, span, start, {', '.join((*columns.GROUPS, *columns.ALL))}) "  # noqa: S608
-    f"SELECT tenant_id, 24, {{start}}, {', '.join(columns.GROUPS)}, "
-    f"{', '.join(columns.total(name) for name in columns.ALL)} FROM quotas_usagerollup "
-    f"WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s GROUP BY tenant_id, {', '.join(columns.GROUPS)}"
+    f"{_INSERT}SELECT tenant_id, 24, {{start}}, {_GROUPS}, "  # noqa: S608
+    f"{', '.join(columns.total(name) for name in columns.ALL)} "
+    "FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s "
+    f"GROUP BY tenant_id, {_GROUPS}"
 )
 
 

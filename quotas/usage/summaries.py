@@ -118,7 +118,7 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Sums since a moment, one row per key; days in order, everything else the most called first."""
+    """Usage since a given time: one row per key, days in order, other keys by most calls."""
 
     days: int
     by: str
@@ -198,7 +198,7 @@ def filters_of(
 
 
 def start_of(days: int, now: datetime | None = None) -> datetime:
-    """Midnight before the first of the last `days` days, today included, in the active time zone."""
+    """Return when the last `days` days begin, today included, in the active time zone."""
     return midnight(timezone.localdate(now) - timedelta(days=days - 1))
 
 

@@ -145,7 +145,7 @@ def _is_utc(start: datetime, end: datetime) -> bool:
 def _days_and_hours(
     first: datetime, last: datetime, stale: set[datetime], *, allowed: bool
 ) -> tuple[list[Range], list[Range]]:
-    """Whole days that have sums of their own and no stale hour, and what is left of [first, last)."""
+    """Split [first, last) into whole days with current daily sums, and the remaining hours."""
     begin = floor_day(first) if floor_day(first) == first else floor_day(first) + DAY
     end = floor_day(last)
     if not allowed or begin >= end:
@@ -217,7 +217,10 @@ def _pieces(
     rolled = ", ".join([*by, *numbers, *(["start"] if by_start else [])])
     for span, ranges in ((24, of.days), (1, of.hours)):
         for start, end in ranges:
-            sql = f"SELECT {rolled} FROM quotas_usagerollup WHERE tenant_id = %s AND span = {span} AND start >= %s AND start < %s{condition}"  # noqa: S608
+            sql = (
+                f"SELECT {rolled} FROM quotas_usagerollup WHERE tenant_id = %s "  # noqa: S608
+                f"AND span = {span} AND start >= %s AND start < %s{condition}"
+            )
             apart = sorted(one for one in of.apart if span == 1 and start <= one < end)
             if apart:
                 sql += f" AND start NOT IN ({', '.join(['%s'] * len(apart))})"

@@ -30,6 +30,5 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(rolled)))
         else:
-            self.stdout.write(
-                f"{rolled.closed} hours summed, {rolled.redone} summed again{'' if rolled.done else ', more to do'}"
-            )
+            more = "" if rolled.done else ", more to do"
+            self.stdout.write(f"{rolled.closed} hours summed, {rolled.redone} summed again{more}")

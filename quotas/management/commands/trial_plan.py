@@ -68,7 +68,8 @@ class Command(BaseCommand):
         state = "on" if plan.is_on else "off"
         pools = f"{', '.join(f'{row.model}={row.credits}' for row in plan.models.order_by('pk'))}"
         self.stdout.write(
-            f"{plan.slug}: {state}, {plan.limit} credits for each workspace, {plan.provider}, models {pools}"
+            f"{plan.slug}: {state}, {plan.limit} credits for each workspace, "
+            f"{plan.provider}, models {pools}"
         )
 
     def _create(self, options: dict[str, Any], models: dict[str, int] | None) -> TrialPlan:
