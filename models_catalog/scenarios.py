@@ -49,8 +49,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         ModelType.EMBEDDING,
         ("embeddings",),
         warning=_(
-            "Before you change it: vectors of two models do not fit together. "
-            "Index your documents again after a change."
+            "Vectors of different models cannot be compared. "
+            "After you change this model, index your documents again."
         ),
     ),
     Scenario(

@@ -130,7 +130,7 @@ class CallFilterForm(LenientForm):
     status = forms.ChoiceField(label=_("Result"), required=False)
     error_code = _choice(_("Kind of error"), 40)
     request_id = forms.CharField(
-        label=_("Request id"),
+        label=_("Request ID"),
         required=False,
         max_length=64,
         widget=forms.TextInput({"spellcheck": "false"}),

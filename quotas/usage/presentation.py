@@ -71,7 +71,7 @@ def of(usage: Usage) -> list[Figure]:
         ),
         Figure(_("Errors"), _share(total), _points(total, before), _of_calls(total.errors)),
         Figure(
-            _("Median answer"),
+            _("Median time"),
             seconds(total.median_ms),
             change(total.median_ms or 0, before.median_ms or 0),
         ),

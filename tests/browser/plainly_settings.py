@@ -221,7 +221,7 @@ def _(walk: Walk) -> None:
 @function("credentials", "order of the standby keys")
 def _(walk: Walk) -> None:
     before = walk.page.locator("li.credential strong").all_inner_texts()
-    walk.press(f"Try {before[2]} earlier")
+    walk.press(f"Move {before[2]} up")
     assert walk.page.locator("li.credential strong").all_inner_texts() == [
         before[0],
         before[2],
@@ -400,7 +400,7 @@ def _(walk: Walk) -> None:
         walk.page.locator("select[name^='reasoning-fallback']").last.select_option(name)
         walk.press("Add System reasoning model")
     assert fallbacks(walk)[:2] == ["demo/demo-chat", "openai/gpt-3.5-turbo"]
-    walk.press("Try openai/gpt-3.5-turbo earlier")
+    walk.press("Move openai/gpt-3.5-turbo up")
     assert fallbacks(walk)[:2] == ["openai/gpt-3.5-turbo", "demo/demo-chat"]
     walk.press("Remove openai/gpt-3.5-turbo")
     assert fallbacks(walk)[:1] == ["demo/demo-chat"]
@@ -426,7 +426,7 @@ def _(walk: Walk) -> None:
     walk.open(f"{PROVIDERS}import/")
     key = factories.marked_secret("pasted without scripts")
     walk.fill(text=f"OPENAI_API_KEY={key}\nOPENAI_BASE_URL={walk.site.fake.url}\nNOTHING=known\n")
-    walk.press("Look at them first")
+    walk.press("Review keys")
     expect(walk.page.locator("table.import")).to_contain_text("OpenAI")
     assert key not in walk.page.content()
     walk.press("Check and save", exact=False)

@@ -86,7 +86,7 @@ def _(walk: Walk) -> None:
     walk.press("Make the key")
     shown = walk.page.locator("#app-key").inner_text()
     assert shown.startswith("mk_live_")
-    walk.follow("I have stored it")
+    walk.follow("I've saved it")
     walk.says("Plain")
     assert shown not in walk.page.content()
 
@@ -96,7 +96,7 @@ def _(walk: Walk) -> None:
     walk.follow("Rotate Plain")
     walk.press("Make the new key")
     expect(walk.page.locator("#app-key")).to_contain_text("mk_live_")
-    walk.follow("I have stored it")
+    walk.follow("I've saved it")
 
 
 @function("app keys", "revoke")
@@ -298,7 +298,7 @@ def _(walk: Walk) -> None:
     walk.open("playground/rerank/?model=demo/demo-rerank")
     walk.page.get_by_label("Query").fill("good coffee")
     walk.page.get_by_label("Documents").fill("a chair\ngood coffee is here")
-    walk.press("Order them")
+    walk.press("Rank documents")
     expect(walk.page.locator("#result tbody tr").first).to_contain_text("good coffee is here")
 
 

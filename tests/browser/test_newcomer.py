@@ -64,6 +64,6 @@ def test_from_sign_in_to_an_app_key(
     page.get_by_label("Name").fill("First application")
     page.get_by_role("button", name="Make the key").click()
     expect(page.locator("#app-key")).to_contain_text("mk_live_")
-    page.get_by_role("link", name="I have stored it").click()
+    page.get_by_role("link", name="I've saved it").click()
     window.open(f"{base}/")
     expect(page.get_by_text("3 of 4 done")).to_be_visible()

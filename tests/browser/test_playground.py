@@ -451,7 +451,7 @@ def test_rerank(enter: Any) -> None:
     page = enter(f"{CHAT}rerank/")
     page.get_by_label("Query").fill("good coffee")
     page.get_by_label("Documents").fill("a chair\ngood coffee is here")
-    page.get_by_role("button", name="Order them").click()
+    page.get_by_role("button", name="Rank documents").click()
     expect(page.locator("#result tbody tr").first).to_contain_text("good coffee is here")
 
 

@@ -499,7 +499,7 @@ def test_without_models_the_page_of_defaults_shows_one_way_out(
     assert "Save defaults" not in text
     assert f'class="btn primary" href="{PROVIDERS}/"' in text
     viewer = signed_in(acme.viewer).get(path).content.decode()
-    assert "An owner or admin of this workspace can do that." in viewer
+    assert "Only an owner or admin of this workspace can do this." in viewer
     assert f'class="btn primary" href="{PROVIDERS}/"' not in viewer
     furnish(acme)
     assert "Save defaults" in browser.get(path).content.decode()
@@ -558,7 +558,7 @@ def test_changing_app_keys_asks_for_the_password_again(browser: Client) -> None:
     session.save()
     answer = browser.get(f"{SETTINGS}/app-keys/new/")
     assert answer.headers["Location"].startswith("/accounts/login/?next=")
-    assert b"Confirm it is you" in browser.get(answer.headers["Location"]).content
+    assert b"Confirm it's you" in browser.get(answer.headers["Location"]).content
 
 
 def test_an_invited_person_makes_an_account_and_is_in(
@@ -616,7 +616,7 @@ def test_the_example_names_a_model_that_answers(acme: factories.Workspace, brows
     )  # as every change of what can be called does: the page keeps its example until then
     text = html.unescape(browser.get("/t/acme/").content.decode())
     assert '{"model": "demo/demo-chat",' in text
-    assert "No default model is chosen" in text
+    assert "No default model is set" in text
     with tenant_scope(acme.tenant):
         DefaultModel.objects.create(
             tenant=acme.tenant, scenario="reasoning", model="demo/demo-chat"
@@ -624,7 +624,7 @@ def test_the_example_names_a_model_that_answers(acme: factories.Workspace, brows
     bump_version(acme.tenant.pk)
     text = html.unescape(browser.get("/t/acme/").content.decode())
     assert '{"model": "default",' in text
-    assert "No default model is chosen" not in text
+    assert "No default model is set" not in text
 
 
 def test_usage_shows_sums_and_says_what_is_unpriced(

@@ -108,7 +108,7 @@ def test_changes_are_for_those_who_may_read_the_audit_log(page: Client, acme: Wo
 def test_a_page_without_calls_says_what_will_be_there(page: Client, acme: Workspace) -> None:
     assert "No calls yet." in page.get(PATH).content.decode(), "changes there are"
     viewer = walk.browser(acme.viewer).get(PATH).content.decode()
-    assert "Nothing has happened yet" in viewer
+    assert "No activity yet" in viewer
     unused = page.get("/t/acme/settings/model-providers/deepseek/activity/").content.decode()
     assert "Once the provider is set up" in unused
     assert 'href="/t/acme/settings/model-providers/deepseek/setup/">Set up' in unused

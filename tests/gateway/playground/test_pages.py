@@ -100,7 +100,7 @@ def test_without_a_model_there_is_a_way_out(
     assert "yet</h2>" in text
     assert "/t/acme/settings/model-providers/?type=" in text
     assert "data-busy" not in text
-    assert "An admin does this." in opened(acme.editor, path).content.decode()
+    assert "Only an admin can do this." in opened(acme.editor, path).content.decode()
 
 
 def test_without_any_model_for_speech_it_is_said_once(
@@ -146,7 +146,7 @@ def test_a_model_that_cannot_be_called_is_told(demo: factories.Workspace) -> Non
         )
     text = opened(demo.owner, "?model=openai/gpt-4o").content.decode()
     assert "openai/gpt-4o cannot be called." in text
-    assert "openai/gpt-4o-mini is chosen instead." in text
+    assert "openai/gpt-4o-mini is used instead." in text
     assert "openai/gpt-4o" not in options(opened(demo.owner))
     hostile = opened(demo.owner, "?model=<script>alert(1)</script>").content.decode()
     assert "<script>alert" not in hostile

@@ -70,7 +70,7 @@ def test_own_values_count_are_audited_and_are_taken_back(
         "2",
     )
     assert "Your own value" in shown
-    assert f"shipped: {before.context_window:,}" in shown
+    assert f"built-in value: {before.context_window:,}" in shown
     with tenant_scope(globex.tenant):
         other = queries.entry(tenant_id=globex.tenant.pk, provider="openai", model="gpt-5.5")
         assert other is not None
@@ -415,9 +415,9 @@ def test_buttons_that_are_none_save_what_stands_in_the_form(
         (
             "en",
             "Voice input is off until you choose one.",
-            "vectors of two models do not fit together",
+            "Vectors of different models cannot be compared",
         ),
-        ("zh-hans", "未设置默认语音转文本模型", "两个模型的向量不能混用"),
+        ("zh-hans", "未设置默认语音转文本模型", "不同模型的向量无法相互比较"),
     ],
 )
 def test_a_scenario_says_what_its_default_means(

@@ -141,8 +141,8 @@ def test_a_trial_that_ends_soon_and_one_that_is_over(
     with all_tenants():
         trial(space.tenant, "openai", "OpenAI", 500, 462, {"gpt-3.5-turbo": 1})
     english = (
-        "OpenAI trial: 38 of 500 calls left. Add your own OpenAI key before the trial ends; "
-        "your applications keep working without interruption."
+        "OpenAI trial: 38 of 500 calls left. Add your own OpenAI key before the trial ends, "
+        "and your applications keep working without interruption."
     )
     chinese = (
         "OpenAI 试用：500 次中还剩 38 次。请在试用结束前添加你自己的 OpenAI 密钥，应用将不受影响。"

@@ -252,7 +252,7 @@ def test_a_key_that_is_there_is_not_chosen_again(page: Client, acme: Workspace) 
     shown = page.post(
         PATH, {"do": "read", "text": f"OPENAI_API_KEY={secret}"}, follow=True
     ).content.decode()
-    assert "“Production” ends the same way." in shown
+    assert "“Production” ends with the same characters." in shown
     assert " checked" not in shown.partition("<tbody>")[2].partition("</tbody>")[0]
 
 

@@ -365,7 +365,7 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
         "As of",
     ):
         assert part in shown
-    assert "gives another amount" in shown
+    assert "gives a different amount" in shown
     assert 'href="/t/acme/settings/model-providers/openai/?q=gpt-4o"' in shown
 
 
@@ -380,7 +380,7 @@ def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(
     cost = presentation._cost_by(found, call)
     assert cost
     call = record(acme, cost=cost, currency="USD")
-    assert "the catalog&#x27;s price of now gives the same" in text(
+    assert "The catalog&#x27;s current price gives the same" in text(
         browser, f"{USAGE}calls/{call.pk}/"
     ).replace("'", "&#x27;")
 
@@ -397,7 +397,7 @@ def test_a_call_of_what_is_gone_has_a_page_too(acme: factories.Workspace, browse
     )
     shown = text(browser, f"{USAGE}calls/{call.pk}/")
     assert "strange_code" in shown
-    assert "not known" in shown
+    assert "unknown" in shown
 
 
 def test_another_workspaces_call_is_not_there(

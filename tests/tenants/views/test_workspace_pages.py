@@ -217,7 +217,7 @@ class TestRotation:
         shown = browser.post(
             f"{SETTINGS}/workspace/key-pair/progress/", headers={"HX-Request": "true"}
         )
-        assert "1 credential could not be opened" in text_of(shown)
+        assert "1 credential could not be decrypted" in text_of(shown)
         assert b"hx-trigger" not in shown.content
         plain = browser.post(f"{SETTINGS}/workspace/key-pair/progress/", follow=True)
         assert "could not be opened" in text_of(plain)
@@ -301,7 +301,9 @@ class TestTheEnd:
 
     def test_leaving(self, acme: factories.Workspace) -> None:
         owner, viewer = signed_in(acme.owner), signed_in(acme.viewer)
-        assert "Make someone else owner first" in text_of(owner.get(f"{SETTINGS}/workspace/leave/"))
+        assert "Make someone else an owner first" in text_of(
+            owner.get(f"{SETTINGS}/workspace/leave/")
+        )
         refused = owner.post(f"{SETTINGS}/workspace/leave/", follow=True)
         assert "Make someone else owner first" in text_of(refused)
         assert viewer.post(f"{SETTINGS}/workspace/leave/")["Location"] == "/workspaces/"
@@ -464,7 +466,7 @@ class TestAppKeys:
         shown = signed_in(acme.owner).post(
             f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "0"}
         )
-        assert "There is nothing to call with it yet" in text_of(shown)
+        assert "There is nothing to call yet" in text_of(shown)
         assert b"curl" not in shown.content
 
     def test_the_default_is_named_only_where_there_is_one(self, acme: factories.Workspace) -> None:
@@ -629,7 +631,7 @@ class TestOverview:
         monkeypatch.setattr(broken, fail)
         answer = signed_in(acme.owner).get("/t/acme/")
         assert answer.status_code == 200
-        assert "Some of this page could not be read" in text_of(answer)
+        assert "Some of this page could not be loaded" in text_of(answer)
 
     def test_the_first_call_ticks_the_last_step(
         self, acme: factories.Workspace, globex: factories.Workspace
