@@ -45,7 +45,7 @@ class TrialOut(serializers.Serializer[TrialView]):
     label: ShadowingField = serializers.CharField()
     limit = serializers.IntegerField()
     settled = serializers.IntegerField(help_text=_("Used credits."))
-    held = serializers.IntegerField(help_text=_("Credits of calls that are under way."))
+    held = serializers.IntegerField(help_text=_("Credits reserved for calls in progress."))
     left = serializers.IntegerField()
     is_on = serializers.BooleanField(help_text=_("Whether the operator has it switched on."))
     models = serializers.SerializerMethodField()

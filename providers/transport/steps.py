@@ -172,8 +172,7 @@ class Steps(Generic[R]):
 
     def _guarded(self, value: R) -> R:
         if hasattr(value, "feed") and hasattr(value, "finish"):
-            # Its methods show that it is a Decoder.
-            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]
+            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]  # a Decoder
         self.undo = None
         return value
 
