@@ -1,4 +1,4 @@
-"""Facts on models that ship with the product or were loaded by an operator."""
+"""Model facts shipped with the product or loaded by an operator."""
 
 from __future__ import annotations
 
@@ -26,63 +26,63 @@ from providers.declaration.spec import Kind, Provider
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """One provider's data file. suggestions: type -> models to offer first as a default."""
+    """One provider's data file; `suggestions` maps a scenario to the models to offer first."""
 
     models: Mapping[str, Facts] = field(default_factory=dict)
     suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-_snapshot: Mapping[
-    str, Shipped
-] = {}  # what operators loaded; it counts before the files, provider by provider
+# Facts loaded by operators, by provider; they take precedence over the data files.
+_snapshot: Mapping[str, Shipped] = {}
 
 
 def shipped(provider: str) -> Shipped:
-    """The shipped facts of a provider: of the snapshot that is in effect, else of its data file;
-    empty for one without.
-    """
+    """Return a provider's facts from the active snapshot, else from its data file, else empty."""
     return _snapshot.get(provider) or from_file(provider)
 
 
 def use(snapshot: Mapping[str, Shipped]) -> None:
-    """Let a snapshot's facts count in this process; an empty one brings the data files back."""
+    """Use a snapshot's facts in this process; an empty snapshot restores the data files."""
     global _snapshot
     _snapshot = dict(snapshot)
 
 
 @cache
 def from_file(provider: str) -> Shipped:
-    """The facts that this release ships of a provider, read once."""
+    """Return the facts this release ships for a provider; read once per process."""
     return read(files.read(provider)) if provider in files.slugs() else Shipped()
 
 
 def own(provider: Provider) -> Mapping[str, Facts]:
-    """The shipped models that are in a catalog without being added: a hosting provider's are known,
-    but nobody has them yet.
-    """
+    """Return the shipped models that need not be added by hand; none for hosting providers."""
     return {} if provider.kind is Kind.HOSTING else shipped(provider.slug).models
 
 
 def of_row(provider: str, model: str, base_model: str = "") -> Facts | None:
-    """The shipped facts of a model. base_model: what a hosted one runs; its facts count then, all
-    but its label.
+    """Return the shipped facts of a model.
+
+    Args:
+        base_model: The model that a hosted model runs; its facts except the label are used.
     """
-    known = shipped(provider).models
-    base = known.get(base_model) if base_model else None
-    return known.get(model) if base is None else replace(base, label=None)
+    models = shipped(provider).models
+    base = models.get(base_model) if base_model else None
+    return models.get(model) if base is None else replace(base, label=None)
 
 
 def read(document: Any) -> Shipped:
-    """A parsed data file, or one provider's part of a snapshot. Raises BadFact with the model's
-    name where a row is wrong.
+    """Validate a parsed data file, or one provider's part of a snapshot.
+
+    Raises:
+        BadFact: A row is invalid; `field` names the model.
     """
     expect_keys("file", document, {"provider", "sources", "parameters", "suggestions", "model"})
     sources = {
-        name: _source(f"sources.{name}", one) for name, one in _table("sources", document).items()
+        name: _source(f"sources.{name}", source)
+        for name, source in _table("sources", document).items()
     }
     sets = {
-        name: parse_parameters(f"parameters.{name}", one)
-        for name, one in _table("parameters", document).items()
+        name: parse_parameters(f"parameters.{name}", rules)
+        for name, rules in _table("parameters", document).items()
     }
     models: dict[str, Facts] = {}
     for row in _rows(document.get("model", [])):
@@ -93,12 +93,12 @@ def read(document: Any) -> Shipped:
             models[name] = _shipped_row(row, sources, sets)
         except BadFact as error:
             raise BadFact(name, str(error)) from error
-    for name, known in models.items():
-        if known.successor is not None and known.successor not in models:
+    for name, facts in models.items():
+        if facts.successor is not None and facts.successor not in models:
             raise BadFact(name, _("successor: No model of this provider has this name."))
     suggestions = {
-        name: _names(f"suggestions.{name}", one, models)
-        for name, one in _table("suggestions", document).items()
+        name: _names(f"suggestions.{name}", suggested, models)
+        for name, suggested in _table("suggestions", document).items()
     }
     return Shipped(models, suggestions)
 
@@ -113,25 +113,23 @@ def _shipped_row(
     }
     if not isinstance(source := row.get("source"), str) or source not in sources:
         raise BadFact("source", _("Must be one of the file's sources."))
-    if (given := row.get("parameters")) is not None and not (
-        isinstance(given, str) and given in sets
-    ):
-        raise BadFact("parameters", _("Must be one of the file's sets of parameters."))
+    set_name = row.get("parameters")
+    if set_name is not None and not (isinstance(set_name, str) and set_name in sets):
+        raise BadFact("parameters", _("Must be one of the file's parameter sets."))
     parsed = parse(facts)
     if parsed.get("type") is None:
         raise BadFact("type", _("Is missing."))
     title, dated = sources[source]
     as_of = day("as_of", row["as_of"]) if "as_of" in row else dated
-    return Facts(
-        **parsed, parameters=sets[given] if given is not None else None, source=title, as_of=as_of
-    )
+    parameters = sets[set_name] if set_name is not None else None
+    return Facts(**parsed, parameters=parameters, source=title, as_of=as_of)
 
 
 def _table(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
     value = document.get(name, {})
     if not isinstance(value, Mapping) or len(value) > 1000:
         raise BadFact(name, _("Must be an object."))
-    return {parse_text(name, key): one for key, one in value.items()}
+    return {parse_text(name, key): item for key, item in value.items()}
 
 
 def _source(name: str, value: Any) -> tuple[str, date]:
@@ -148,13 +146,13 @@ def _rows(value: Any) -> list[Any]:
 def _name(row: Any) -> str:
     name = row.get("name") if isinstance(row, Mapping) else None
     if not isinstance(name, str) or parse_text("model", name) != name:
-        raise BadFact("model", _("Every model is an object with a name."))
+        raise BadFact("model", _("Every model must be an object with a name."))
     return name
 
 
 def _names(name: str, value: Any, models: Collection[str]) -> list[str]:
     if not isinstance(value, list) or any(
-        not isinstance(one, str) or one not in models for one in value
+        not isinstance(model, str) or model not in models for model in value
     ):
         raise BadFact(name, _("Must be a list of the file's models."))
     return value

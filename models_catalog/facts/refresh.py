@@ -1,6 +1,4 @@
-"""Operators load a newer state of the shipped facts, and take it back; every process notices within
-seconds.
-"""
+"""Load a newer snapshot of the shipped facts, or restore the previous one."""
 
 from __future__ import annotations
 
@@ -33,14 +31,16 @@ from tenants.services.workspaces import system_tenant
 
 logger = logging.getLogger(__name__)
 MOST_BYTES: Final = 32 * 1024 * 1024
-KEPT: Final = 10  # snapshots in the database
-_loaded: int | None = None  # the snapshot whose facts this process uses
+KEPT_SNAPSHOTS: Final = 10
+_loaded: int | None = None  # id of the snapshot this process uses
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a refresh changes, or would. date: of the facts that are in effect after it; skipped:
-    providers unknown here.
+    """What a refresh changes, or would change in a dry run.
+
+    `date` is that of the facts in effect afterwards; `skipped` lists providers that this release
+    does not know.
     """
 
     date: date
@@ -53,12 +53,12 @@ class Outcome:
 
 
 class NeedsSecondLook(Conflict):
-    """Changes that are rather slips than facts. outcome: all that would change."""
+    """Changes so large that they may be mistakes; `outcome` holds all of them."""
 
     def __init__(self, outcome: Outcome) -> None:
         text = _(
-            "%(number)d models vanish, change their type or lose their price, or cost more than "
-            "twice or less than half of before."
+            "%(number)d models would disappear, change type, lose their price, or change "
+            "price by more than a factor of two."
         )
         super().__init__("needs_accept", text % {"number": len(outcome.grave)})
         self.outcome = outcome
@@ -69,27 +69,26 @@ class NeedsSecondLook(Conflict):
 
 @cache
 def shipped_on() -> date:
-    """The newest day of the facts that this release ships."""
+    """Return the date of the newest facts in this release."""
     days = [
-        known.as_of
+        facts.as_of
         for slug in _slugs()
-        for known in library.from_file(slug).models.values()
-        if known.as_of
+        for facts in library.from_file(slug).models.values()
+        if facts.as_of
     ]
     return max(days, default=date.min)
 
 
 def in_effect() -> CatalogSnapshot | None:
-    """The snapshot whose facts count; None for the release's own, also where a later release has
-    outdated the snapshot.
-    """
+    """Return the active snapshot, or None if the release's own facts are as new or newer."""
     row = CatalogSnapshot.objects.filter(in_effect=True).first()
     return row if row is not None and row.date >= shipped_on() else None
 
 
 def reload() -> bool:
-    """Take over what is in effect; one small query where nothing is new. Returns whether this
-    process's facts changed.
+    """Load the active snapshot into this process if it changed; return whether it did.
+
+    Costs one small query when nothing changed.
     """
     global _loaded
     row = CatalogSnapshot.objects.filter(in_effect=True, date__gte=shipped_on()).only("pk").first()
@@ -108,7 +107,7 @@ def _parts(row: CatalogSnapshot | None) -> Mapping[str, Shipped]:
         return snapshots.read(row.document, _slugs()).providers
     except BadFact as error:  # written by another release
         logger.error(
-            "The catalog snapshot of %s cannot be read, the release's own facts count: %s",
+            "Cannot read the catalog snapshot of %s; using the release's own facts: %s",
             row.date,
             error,
         )
@@ -127,18 +126,24 @@ def _all(parts: Mapping[str, Shipped]) -> dict[str, Shipped]:
 
 
 def export() -> dict[str, Any]:
-    """What is in effect, as a file that `load` takes."""
+    """Return the facts in effect as a document that `load` accepts."""
     row = in_effect()
     loaded = row.document["providers"] if row is not None else {}
     return snapshots.export(row.date if row is not None else shipped_on(), loaded, _slugs())
 
 
 def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = False) -> Outcome:
-    """Let a snapshot be in effect for all workspaces, at once or not at all.
+    """Activate a snapshot for all workspaces in one transaction.
 
-    data: a file as models_catalog.facts.snapshots describes it. accept: grave changes too. dry_run:
-    only say what would change. Raises BadFact for what cannot be read, Conflict for what is older,
-    NeedsSecondLook for grave changes.
+    Args:
+        data: A file in the format of `models_catalog.facts.snapshots`.
+        accept: Apply grave changes too.
+        dry_run: Only report what would change.
+
+    Raises:
+        BadFact: The file is invalid.
+        Conflict: The file is older than the facts in effect.
+        NeedsSecondLook: There are grave changes and `accept` is false.
     """
     document = _parsed(data)
     snapshot = snapshots.read(document, _slugs())
@@ -147,7 +152,9 @@ def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = Fal
     if snapshot.date < newest:
         values = {"date": snapshot.date, "newest": newest}
         raise Conflict(
-            "older", _("The snapshot is of %(date)s, and what is in effect of %(newest)s.") % values
+            "older",
+            _("The snapshot is from %(date)s, older than the facts in effect (%(newest)s).")
+            % values,
         )
     changes = snapshots.compare(_all(_parts(current)), _all(snapshot.providers))
     outcome = Outcome(snapshot.date, tuple(changes), snapshot.skipped)
@@ -166,13 +173,15 @@ def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = Fal
 
 
 def restore_previous(*, actor: Actor, dry_run: bool = False) -> Outcome:
-    """Bring back what was in effect before the snapshot that is. Raises Conflict where there is
-    none.
+    """Restore the facts that were in effect before the active snapshot.
+
+    Raises:
+        Conflict: No snapshot is active.
     """
     current = in_effect()
     if current is None:
         raise Conflict(
-            "no_snapshot", _("No snapshot is in effect: the facts are those of the release.")
+            "no_snapshot", _("No snapshot is in effect; the release's own facts are used.")
         )
     previous = current.previous
     before, after = _all(_parts(current)), _all(_parts(previous))
@@ -197,26 +206,26 @@ def _parsed(data: bytes) -> Any:
 
 
 def _put(row: CatalogSnapshot | None, actor: Actor, action: str, outcome: Outcome) -> None:
-    """Switch over in one transaction: the facts, and the number by which every route notices."""
-    numbers = dict(Counter(change.kind for change in outcome.changes))
+    """Activate a snapshot, and bump the config versions so that every process reloads."""
+    counts = dict(Counter(change.kind for change in outcome.changes))
     try:
         with transaction.atomic():
             CatalogSnapshot.objects.filter(in_effect=True).update(in_effect=False)
             if row is not None:
                 row.in_effect, row.actor = True, row.actor or actor.label[:160]
-                row.summary = row.summary if row.pk else numbers
+                row.summary = row.summary if row.pk else counts
                 row.save()
             Tenant.objects.update(config_version=F("config_version") + 1)
-            _record(actor, action, outcome, numbers)
+            _record(actor, action, outcome, counts)
             _prune()
             transaction.on_commit(reload)
     except IntegrityError:
         raise Conflict(
-            "busy", _("Another refresh came first. Look at its differences and try again.")
+            "busy", _("Another refresh finished first. Review its differences and try again.")
         ) from None
 
 
-def _record(actor: Actor, action: str, outcome: Outcome, numbers: Mapping[str, int]) -> None:
+def _record(actor: Actor, action: str, outcome: Outcome, counts: Mapping[str, int]) -> None:
     tenant = system_tenant()
     with tenant_scope(tenant):
         trail.record(
@@ -225,13 +234,15 @@ def _record(actor: Actor, action: str, outcome: Outcome, numbers: Mapping[str, i
             action=action,
             object_type="catalog",
             object_label=str(outcome.date),
-            details=numbers,
+            details=counts,
         )
 
 
 def _prune() -> None:
-    """Keep the newest ones, and whatever is in effect or would come back."""
-    kept = list(CatalogSnapshot.objects.order_by("-loaded").values_list("pk", flat=True)[:KEPT])
+    """Delete old snapshots except the active one and the one it would restore."""
+    keep = list(
+        CatalogSnapshot.objects.order_by("-loaded").values_list("pk", flat=True)[:KEPT_SNAPSHOTS]
+    )
     for row in CatalogSnapshot.objects.filter(in_effect=True).only("pk", "previous_id"):
-        kept += [row.pk] if row.previous_id is None else [row.pk, row.previous_id]
-    CatalogSnapshot.objects.exclude(pk__in=kept).delete()
+        keep += [row.pk] if row.previous_id is None else [row.pk, row.previous_id]
+    CatalogSnapshot.objects.exclude(pk__in=keep).delete()

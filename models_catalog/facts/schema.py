@@ -1,4 +1,4 @@
-"""Parse and validate facts on models, and write them as JSON."""
+"""Parse and validate model facts, and serialize them to JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models_catalog.resolution.catalog import Facts, Price, Rates, Tier
 from providers.declaration.spec import ListedModel, ModelType
 
 MOST_MODELS = 5000  # of one provider
-LARGEST = 1_000_000_000  # tokens; what is beyond is a slip of the hand
+LARGEST = 1_000_000_000  # tokens; anything larger is a typo
 RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
 FLAT_RATES = ("per_minute", "per_million_characters")
 FIELDS = frozenset(
@@ -33,10 +33,10 @@ FIELDS = frozenset(
     }
 )
 
-# What a model can or must do, for pages and for wires that ask. A wire never guesses one of these
-# from a name where facts are known.
+# What a model supports or requires, for pages and wires. When facts are known, a wire never guesses
+# features from a model's name.
 FEATURES: Mapping[str, str] = {
-    # what it takes and gives
+    # input and output
     "vision": "takes images in a chat message",
     "video": "takes video in a chat message",
     "audio": "takes audio in a chat message",
@@ -46,22 +46,24 @@ FEATURES: Mapping[str, str] = {
     "json_object": "answers with JSON (response_format json_object)",
     "search": "searches the web by itself where asked to",
     "reasoning": "may think before it answers",
-    # how its thinking is set
+    # thinking
     "thinking": "thinking is switched on and off by the request",
     "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
     "always_thinking": "thinks always: switching it off is refused",
     "adaptive_thinking": "decides itself how long it thinks, told an effort",
     "thinking_budget": "thinks up to a number of tokens",
     "thinking_stream_only": "thinks in streamed answers only",
-    # how it must be called
+    # required call style
     "stream_only": "answers streamed only",
     "no_system": "takes no system message",
     "completion_only": "has no chat, only the completions endpoint",
     "responses_only": "has no chat completions, only the Responses endpoint",
-    "tools_responses_only": "calls functions through the Responses endpoint only, unless reasoning is off",
+    "tools_responses_only": (
+        "calls functions through the Responses endpoint only, unless reasoning is off"
+    ),
     "plan_only": "is for subscribers of a plan; keys that pay by use are refused",
 }
-# Texts that only a provider's own wire reads: where its hosts or paths differ from model to model.
+# Values read only by a provider's own wire, for hosts or paths that differ between models.
 VALUES: Mapping[str, str] = {
     "version": "spark: path of the HTTP service, v1 or v2",
     "ws_path": "spark: path of the WebSocket service",
@@ -73,7 +75,7 @@ VALUES: Mapping[str, str] = {
 
 
 class BadFact(ServiceError):
-    """A fact that cannot be right; `field` says which."""
+    """An invalid fact; `field` names it."""
 
     def __init__(self, field: str, message: Any) -> None:
         super().__init__("invalid_value", message, field=field)
@@ -87,14 +89,18 @@ def expect_keys(name: str, value: Any, allowed: set[str]) -> None:
         raise BadFact(name, _("Must be an object."))
     for key in value:
         if key not in allowed:
-            raise BadFact(name, _("“%(key)s” does not belong here.") % {"key": str(key)[:60]})
+            raise BadFact(name, _("Unknown key “%(key)s”.") % {"key": str(key)[:60]})
 
 
 def parse(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Written facts to arguments of Facts. None is kept as None. Raises BadFact."""
+    """Parse JSON facts into arguments of Facts; None stays None.
+
+    Raises:
+        BadFact: A fact is unknown or invalid.
+    """
     for name in values:
         if name not in FIELDS:
-            raise BadFact(str(name)[:60], _("There is no such fact."))
+            raise BadFact(str(name)[:60], _("Unknown fact."))
     return {
         name: None if value is None else _PARSERS[name](name, value)
         for name, value in values.items()
@@ -102,25 +108,26 @@ def parse(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stored(values: Mapping[str, Any], *, source: str = "", as_of: date | None = None) -> Facts:
-    """Facts out of a row's JSON. What an older version wrote and this one cannot read is left out:
-    a page is not to break.
+    """Build Facts from a row's JSON.
+
+    Values written by another version that no longer parse are skipped, so that pages still load.
     """
-    found: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            found |= parse({name: value})
+            parsed |= parse({name: value})
         except BadFact:
             continue
-    return Facts(**found, source=source, as_of=as_of)
+    return Facts(**parsed, source=source, as_of=as_of)
 
 
 def dump(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of Facts to plain JSON, as `parse` reads it."""
+    """Convert arguments of Facts to JSON that `parse` accepts."""
     return {name: _plain(value) for name, value in facts.items() if value is not None}
 
 
 def of_listed(listed: ListedModel) -> dict[str, Any]:
-    """What a provider's list says of a model, as plain JSON; what it leaves open is absent."""
+    """Return the facts in a provider's list entry as JSON, without the unknown ones."""
     facts: dict[str, Any] = {
         "type": listed.type.value if listed.type else None,
         "label": listed.label[:200] or None,
@@ -133,19 +140,19 @@ def of_listed(listed: ListedModel) -> dict[str, Any]:
 
 
 def price_json(price: Price) -> dict[str, Any]:
-    """A price as the REST API shows and takes it: amounts are decimal strings per million tokens."""
-    found: dict[str, Any] = (
-        {"currency": price.currency, "free": price.is_free}
-        if price.is_free
-        else {"currency": price.currency}
-    )
-    found |= _rates_json(price.rates)
-    found |= {
+    """Convert a price to the REST format: decimal strings per million tokens."""
+    document: dict[str, Any] = {"currency": price.currency}
+    if price.is_free:
+        document["free"] = True
+    document |= _rates_json(price.rates)
+    document |= {
         name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None
     }
     if price.tiers:
-        found["tiers"] = [{"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers]
-    return found
+        document["tiers"] = [
+            {"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers
+        ]
+    return document
 
 
 def _rates_json(rates: Rates) -> dict[str, str]:
@@ -166,7 +173,7 @@ def _type(name: str, value: Any) -> ModelType:
     try:
         return ModelType(value)
     except (ValueError, TypeError):
-        raise BadFact(name, _("There is no such type of model.")) from None
+        raise BadFact(name, _("Unknown model type.")) from None
 
 
 def parse_text(name: str, value: Any) -> str:
@@ -176,15 +183,13 @@ def parse_text(name: str, value: Any) -> str:
         or len(value) > 200
         or not value.isprintable()
     ):
-        raise BadFact(name, _("Must be a text of 1 to 200 characters."))
+        raise BadFact(name, _("Must be a string of 1 to 200 characters."))
     return value.strip()
 
 
 def _count(name: str, value: Any) -> int:
     if not _is_count(value):
-        raise BadFact(
-            name, _("Must be a whole number above 0; leave it out where it is not known.")
-        )
+        raise BadFact(name, _("Must be a whole number above 0; leave it out if unknown."))
     return int(value)
 
 
@@ -207,30 +212,32 @@ def _features(name: str, value: Any) -> frozenset[str]:
 
 def _values(name: str, value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or len(value) > 20:
-        raise BadFact(name, _("Must be an object: name to a text."))
+        raise BadFact(name, _("Must be an object that maps names to strings."))
     return {parse_text(name, key): parse_text(name, text) for key, text in value.items()}
 
 
 def parse_parameters(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or len(value) > 60:
-        raise BadFact(name, _("Must be an object: parameter name to its rule."))
+        raise BadFact(name, _("Must be an object that maps parameter names to rules."))
     return {parse_text(name, key): _rule(name, rule) for key, rule in value.items()}
 
 
 def _rule(name: str, rule: Any) -> dict[str, Any]:
     allowed = {"min", "max", "default", "supported", "with_effort_none"}
     if not isinstance(rule, Mapping) or set(rule) - allowed:
-        raise BadFact(name, _("A rule has min, max, default, supported or with_effort_none."))
+        raise BadFact(
+            name, _("A rule may only have min, max, default, supported and with_effort_none.")
+        )
     for key in ("min", "max"):
         if key in rule and not _is_number(rule[key]):
-            raise BadFact(name, _("min and max are numbers."))
+            raise BadFact(name, _("min and max must be numbers."))
     if isinstance(rule.get("default"), str):
         parse_text(name, rule["default"])
     elif not isinstance(rule.get("default", True), bool) and not _is_number(rule["default"]):
-        raise BadFact(name, _("default is a number, true or false, or a text."))
+        raise BadFact(name, _("default must be a number, a boolean or a string."))
     for key in ("supported", "with_effort_none"):
         if not isinstance(rule.get(key, True), bool):
-            raise BadFact(name, _("supported and with_effort_none are true or false."))
+            raise BadFact(name, _("supported and with_effort_none must be true or false."))
     return {key: float(item) if isinstance(item, Decimal) else item for key, item in rule.items()}
 
 
@@ -243,7 +250,11 @@ def _is_number(value: Any) -> bool:
 
 
 def day(name: str, value: Any) -> date:
-    """A date, or a text such as "2026-11-30". Raises BadFact."""
+    """Parse a date, or a string such as "2026-11-30".
+
+    Raises:
+        BadFact: The value is not a date.
+    """
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not _is_date(value):
@@ -257,8 +268,8 @@ def _price(name: str, value: Any) -> Price:
         raise BadFact(
             name,
             _(
-                "A price has currency and input, output, cached_input, cache_write, "
-                "thinking_output, per_minute, per_million_characters, tiers or free."
+                "A price may only have currency, input, output, cached_input, cache_write, "
+                "thinking_output, per_minute, per_million_characters, tiers and free."
             ),
         )
     currency = value.get("currency")
@@ -277,17 +288,16 @@ def _price(name: str, value: Any) -> Price:
         per_million_characters=_amount(name, value.get("per_million_characters")),
         is_free=free is True,
     )
-    known = price.rates != Rates() or any(getattr(price, flat) is not None for flat in FLAT_RATES)
-    if not isinstance(free, bool) or known == price.is_free:
+    has_amount = price.rates != Rates() or any(
+        getattr(price, flat) is not None for flat in FLAT_RATES
+    )
+    if not isinstance(free, bool) or has_amount == price.is_free:
         raise BadFact(
             name,
-            _(
-                "Give at least one amount above 0, or say that it is free; leave the price out "
-                "where it is not known."
-            ),
+            _("Enter at least one amount above 0, or set free. Leave the price out if unknown."),
         )
     if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
-        raise BadFact(name, _("Tiers rise by their number of tokens."))
+        raise BadFact(name, _("Sort tiers by their number of tokens, without duplicates."))
     return price
 
 
@@ -295,7 +305,10 @@ def _tier(name: str, value: Any) -> Tier:
     if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
         raise BadFact(
             name,
-            _("A tier has above and input, output, cached_input, cache_write or thinking_output."),
+            _(
+                "A tier may only have above, input, output, cached_input, cache_write and "
+                "thinking_output."
+            ),
         )
     return Tier(_count(name, value.get("above")), _rates(name, value))
 
@@ -306,7 +319,7 @@ def _rates(name: str, value: Mapping[str, Any]) -> Rates:
 
 def _list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list) or len(value) > 10:
-        raise BadFact(name, _("Tiers are a list of at most ten."))
+        raise BadFact(name, _("Tiers must be a list of at most ten."))
     return value
 
 
@@ -314,13 +327,17 @@ def _amount(name: str, value: Any) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".'))
+        raise BadFact(name, _('An amount must be a decimal number in quotes, such as "2.50".'))
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        raise BadFact(name, _('An amount is a decimal number in quotes, such as "2.50".')) from None
+        raise BadFact(
+            name, _('An amount must be a decimal number in quotes, such as "2.50".')
+        ) from None
     if not amount.is_finite() or not 0 < amount <= 1_000_000:
-        raise BadFact(name, _("An amount is above 0; leave it out where it is not known."))
+        raise BadFact(
+            name, _("An amount must be above 0 and at most a million; leave it out if unknown.")
+        )
     return amount
 
 

@@ -1,9 +1,10 @@
-"""Snapshots of the shipped facts of all providers: read, written and compared. Pure.
+"""Read, export and compare snapshots of all providers' shipped facts, without the database.
 
-One JSON object: {"format": "modelkeep-catalog/1", "date": "2026-11-22", "providers": {slug: part}}.
+A snapshot is one JSON object:
+{"format": "modelkeep-catalog/1", "date": "2026-11-22", "providers": {slug: part}}.
 A part has the tables of a data file (models_catalog/data/<slug>.toml) under the same names:
-sources, parameters, suggestions, model. Dates are texts such as "2026-11-22", amounts are decimal
-texts such as "2.50". A provider that is not named keeps what the release ships.
+sources, parameters, suggestions, model. Dates are strings such as "2026-11-22", amounts are decimal
+strings such as "2.50". Providers left out keep the facts shipped with the release.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from models_catalog.resolution.catalog import Facts, Price
 from providers.declaration import files
 
 FORMAT: Final = "modelkeep-catalog/1"
-JUMP: Final = 2  # times dearer or cheaper: more than that is rather a slip than a new price
-# What a change is called, and whether it needs a second look before it is applied.
+JUMP: Final = 2  # a price that changes by more than this factor may be a mistake
+# Kinds of changes, and those that an operator must confirm.
 ADDED, DROPPED, PRICE, PRICE_JUMP, PRICE_GONE, TYPE, RETIRED, OTHER = (
     "added",
     "dropped",
@@ -42,9 +43,7 @@ GRAVE: Final = frozenset({DROPPED, PRICE_JUMP, PRICE_GONE, TYPE})
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot that can be used. skipped: providers that this release does not know, and whose
-    part was not looked at.
-    """
+    """A valid snapshot; `skipped` lists the providers that this release does not know."""
 
     date: date
     providers: Mapping[str, Shipped]
@@ -53,7 +52,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference of one model between two states of the catalog."""
+    """A difference in one model between two states of the catalog."""
 
     kind: str
     provider: str
@@ -70,38 +69,45 @@ class Change:
         )
 
 
-def read(document: Any, known: Iterable[str]) -> Snapshot:
-    """A parsed snapshot. known: the slugs of this release's providers. Raises BadFact that names
-    provider, model and fact.
+def read(document: Any, slugs: Iterable[str]) -> Snapshot:
+    """Validate a parsed snapshot.
+
+    Args:
+        slugs: The providers of this release.
+
+    Raises:
+        BadFact: The snapshot is invalid; `field` names the provider, and the message the rest.
     """
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise BadFact("format", _("Must be “%(format)s”.") % {"format": FORMAT})
     if unknown := set(document) - {"format", "date", "providers"}:
-        raise BadFact(sorted(unknown)[0][:60], _("Does not belong here."))
+        raise BadFact(sorted(unknown)[0][:60], _("Unknown key."))
     day = schema.day("date", document.get("date"))
     parts = document.get("providers")
     if not isinstance(parts, Mapping) or not parts:
-        raise BadFact("providers", _("Must be an object: a provider's slug to its models."))
-    slugs = set(known)
-    found = {slug: _part(slug, part) for slug, part in parts.items() if slug in slugs}
-    skipped = {slug: part for slug, part in parts.items() if slug not in slugs}
+        raise BadFact("providers", _("Must be an object that maps provider slugs to their models."))
+    known_slugs = set(slugs)
+    providers = {slug: _part(slug, part) for slug, part in parts.items() if slug in known_slugs}
+    skipped = {slug: part for slug, part in parts.items() if slug not in known_slugs}
     if "\\u0000" in json.dumps(skipped):
-        raise BadFact("providers", _("Holds the character NUL, which cannot be stored."))
-    return Snapshot(day, found, tuple(sorted(slug[:60] for slug in skipped)))
+        raise BadFact("providers", _("Contains the NUL character, which cannot be stored."))
+    return Snapshot(day, providers, tuple(sorted(slug[:60] for slug in skipped)))
 
 
 def _part(slug: str, part: Any) -> Shipped:
     try:
         if isinstance(part, Mapping) and part.get("provider", slug) != slug:
-            raise BadFact("provider", gettext_lazy("Is another one's part."))
+            raise BadFact("provider", gettext_lazy("Belongs to a different provider."))
         return library.read(part)
     except BadFact as error:
         raise BadFact(slug, str(error)) from error
 
 
 def export(day: date, loaded: Mapping[str, Any], slugs: Iterable[str]) -> dict[str, Any]:
-    """The snapshot of what is in effect. loaded: the parts of the snapshot that is; the other
-    providers' files are read.
+    """Build a snapshot of the facts in effect.
+
+    Args:
+        loaded: The parts of the active snapshot; other providers' data files are read.
     """
     parts = {slug: loaded[slug] if slug in loaded else _file(slug) for slug in sorted(slugs)}
     return {"format": FORMAT, "date": day.isoformat(), "providers": parts}
@@ -126,18 +132,18 @@ def _plain(value: Any) -> Any:
 
 
 def compare(before: Mapping[str, Shipped], after: Mapping[str, Shipped]) -> list[Change]:
-    """What changes, grave changes first."""
-    found: list[Change] = []
+    """Return the changes, grave ones first."""
+    changes: list[Change] = []
     for slug in sorted({*before, *after}):
         old, new = before.get(slug, Shipped()).models, after.get(slug, Shipped()).models
-        found += [Change(DROPPED, slug, name) for name in old if name not in new]
-        for name, known in new.items():
-            found += (
+        changes += [Change(DROPPED, slug, name) for name in old if name not in new]
+        for name, facts in new.items():
+            changes += (
                 [Change(ADDED, slug, name)]
                 if name not in old
-                else _changes(slug, name, old[name], known)
+                else _changes(slug, name, old[name], facts)
             )
-    return sorted(found, key=lambda change: not change.is_grave)
+    return sorted(changes, key=lambda change: not change.is_grave)
 
 
 def _changes(slug: str, name: str, old: Facts, new: Facts) -> Iterator[Change]:
@@ -156,7 +162,7 @@ def _price_change(slug: str, name: str, old: Price | None, new: Price | None) ->
     if old is None or new is None:
         return Change(PRICE if new else PRICE_GONE, slug, name)
     if old.currency != new.currency or old.is_free is not new.is_free:
-        return Change(PRICE_JUMP, slug, name, f"{_words(old)} -> {_words(new)}")
+        return Change(PRICE_JUMP, slug, name, f"{_kind_of_price(old)} -> {_kind_of_price(new)}")
     was, now = _amounts(old), _amounts(new)
     jumps = [key for key in was if key in now and not _is_near(was[key], now[key])]
     detail = ", ".join(
@@ -172,13 +178,13 @@ def _is_near(old: Decimal, new: Decimal) -> bool:
 
 
 def _amounts(price: Price) -> dict[str, Decimal]:
-    found = {rate: getattr(price.rates, rate) for rate in RATES} | {
+    amounts = {rate: getattr(price.rates, rate) for rate in RATES} | {
         rate: getattr(price, rate) for rate in FLAT_RATES
     }
     for tier in price.tiers:
-        found |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
-    return {key: value for key, value in found.items() if value is not None}
+        amounts |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
+    return {key: value for key, value in amounts.items() if value is not None}
 
 
-def _words(price: Price) -> str:
+def _kind_of_price(price: Price) -> str:
     return f"{price.currency} free" if price.is_free else price.currency

@@ -1,6 +1,4 @@
-"""What is known of one model, taken apart for its page: each value, what is in effect, and where it
-comes from.
-"""
+"""The table of facts on a model's page: each effective value and its source."""
 
 from __future__ import annotations
 
@@ -19,9 +17,10 @@ SOURCES = {"own": _("Your own value"), "synced": _("The provider's list"), "ship
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """One fact. value: as it is in effect. source: whose word that is. instead: what is shipped
-    where another value is in effect.
+class FactRow:
+    """One fact with its effective value and source.
+
+    `instead` is the shipped value if a different one is in effect.
     """
 
     label: Any
@@ -31,38 +30,39 @@ class Known:
     instead: str
 
 
-def facts_table(layers: Layers) -> list[Known]:
-    """The facts in the order of the page; those that no source knows are shown as a dash, and left
-    out where the type has none.
+def facts_table(layers: Layers) -> list[FactRow]:
+    """Return the facts in page order.
+
+    Unknown facts are shown as a dash, or left out if they don't apply to the model's type.
     """
-    found = []
+    rows = []
     kind = layers.entry.type
     for name, label, show in _SHOWN:
-        said = {
+        values = {
             slug: getattr(facts, name)
             for slug, facts in _in_order(layers, name)
             if facts is not None
         }
-        slug = next((slug for slug, value in said.items() if value is not None), None)
-        shipped = said.get("shipped")
+        slug = next((slug for slug, value in values.items() if value is not None), None)
+        shipped = values.get("shipped")
         instead = (
             show(shipped)
-            if slug not in (None, "shipped") and shipped is not None and shipped != said[slug or ""]
+            if slug not in (None, "shipped")
+            and shipped is not None
+            and shipped != values[slug or ""]
             else ""
         )
         if slug is None and name in facts_of_other_types(kind):
             continue
-        value = show(said[slug]) if slug else "–"
+        value = show(values[slug]) if slug else "–"
         if name == "type" and slug is None and kind is not None:
-            value = show(
-                kind
-            )  # of a model added by hand: no fact, but what was said when it was added
-        found.append(Known(label, value, SOURCES[slug] if slug else "", slug == "own", instead))
-    return found
+            value = show(kind)  # chosen when the model was added by hand
+        rows.append(FactRow(label, value, SOURCES[slug] if slug else "", slug == "own", instead))
+    return rows
 
 
 def _in_order(layers: Layers, name: str) -> tuple[tuple[str, Facts | None], ...]:
-    """As catalog.merge: a list often only guesses the type, so what is shipped counts more there."""
+    """Order the layers as `catalog.merge` does; for types, shipped facts beat the list's guess."""
     own, synced, shipped = (
         ("own", layers.own),
         ("synced", layers.synced),

@@ -47,9 +47,7 @@ def clean_type(provider: Provider, value: Any) -> ModelType:
     try:
         kind = ModelType(value)
     except ValueError:
-        raise ServiceError(
-            "invalid_value", _("There is no such type of model."), field="type"
-        ) from None
+        raise ServiceError("invalid_value", _("Unknown model type."), field="type") from None
     if kind not in provider.model_types:
         raise ServiceError(
             "invalid_value",

@@ -1,6 +1,4 @@
-"""Load a newer state of the shipped model facts, look at it first, take it back, or write down what
-is in effect.
-"""
+"""Load, preview, restore or export the shipped model facts."""
 
 from __future__ import annotations
 

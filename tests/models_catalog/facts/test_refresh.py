@@ -294,7 +294,7 @@ def test_what_another_release_wrote_and_this_one_cannot_read_is_left_out(
     )
     assert refresh.reload()
     assert price(acme) == "0.1"
-    assert "cannot be read" in caplog.text
+    assert "Cannot read" in caplog.text
 
 
 # --------------------------------------------------------------------------------------- back again
