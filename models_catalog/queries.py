@@ -1,6 +1,4 @@
-"""The catalog of one tenant, and which model a request means. Reads only: looking never makes a
-row.
-"""
+"""Read a tenant's catalog and default models; reading never creates rows."""
 
 from __future__ import annotations
 
@@ -23,18 +21,16 @@ from providers.declaration import registry
 from providers.declaration.spec import ModelFacts, ModelType, Provider
 from providers.models import ProviderCredential
 
-BASE_MODEL = "base_model"  # the field of a hosted model that says what it runs
-Trials = Mapping[str, Collection[str]]  # provider's slug -> the models of the tenant's trial there
+BASE_MODEL = "base_model"  # field of a hosted model that names the model it runs
+Trials = Mapping[str, Collection[str]]  # provider slug -> models in the tenant's trial
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultChoice:
-    """A scenario with its default model. entry is None where nothing is set or the model is gone
-    from the catalog.
-    """
+    """A scenario with its default model; `entry` is None if unset or no longer in the catalog."""
 
     scenario: Scenario
-    model: str  # "provider/model", "" where nothing is set
+    model: str  # "provider/model", or "" if unset
     fallbacks: tuple[str, ...]
     entry: Entry | None
 
@@ -55,55 +51,61 @@ def entries(
     search: str = "",
     retired: bool | None = None,
 ) -> list[Entry]:
-    """The models of the providers that are set up (by a credential, a trial, or a model of their
-    own), in a stable order.
+    """Return the models of all providers that are set up, in a stable order.
 
-    search: part of a name or label. retired: whether there is a day of shutdown, past or to come. A
-    fixed number of queries, whatever the number of models.
+    A credential, a trial or a model added by hand sets a provider up. The number of queries is
+    fixed.
+
+    Args:
+        search: Part of a name or label.
+        retired: Whether the model has a shutdown date, past or future.
     """
     by_provider: dict[str, dict[str, TenantModel]] = {}
-    for one in keyless_providers(tenant_id, provider):
-        by_provider.setdefault(one.provider, {})[one.model] = one
+    for row in keyless_rows(tenant_id, provider):
+        by_provider.setdefault(row.provider, {})[row.model] = row
     missing = missing_requirements(tenant_id)
     ready = set_up(tenant_id=tenant_id)
-    found: list[Entry] = []
+    result: list[Entry] = []
     for offered in registry.offered():
         slug = offered.slug
         if provider in (None, slug):
-            found += _of_provider(
+            result += _of_provider(
                 offered,
                 by_provider.get(slug, {}),
                 missing.get(slug, frozenset()),
                 whole=slug in ready,
             )
-    return matching(found, type=type, enabled=enabled, search=search, retired=retired)
+    return matching(result, type=type, enabled=enabled, search=search, retired=retired)
 
 
 def matching(
-    found: Iterable[Entry],
+    candidates: Iterable[Entry],
     *,
     type: ModelType | str | None = None,
     enabled: bool | None = None,
     search: str = "",
     retired: bool | None = None,
 ) -> list[Entry]:
-    """Those of some entries that `entries` would give for these filters."""
-    known = (one for one in found if retired is None or (one.retired is not None) is retired)
-    return [one for one in known if _fits(one, type, enabled, search.strip().lower())]
+    """Filter entries as `entries` does."""
+    text = search.strip().lower()
+    return [
+        entry
+        for entry in candidates
+        if (retired is None or (entry.retired is not None) is retired)
+        and _fits(entry, type, enabled, text)
+    ]
 
 
 def entry(*, tenant_id: UUID, provider: str, model: str) -> Entry | None:
-    """One model of the catalog, or None. The provider need not be set up: its shipped models are
-    known all the same.
-    """
-    if not model.isprintable():  # such as NUL, which PostgreSQL answers with an error
+    """Return one model of the catalog, or None; the provider need not be set up."""
+    if not model.isprintable():  # PostgreSQL rejects NUL
         return None
     return find_entry(tenant_id, [(provider, model)]).get((provider, model))
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """A model with what each source says of it; None where a source says nothing."""
+    """A model with the facts of each source, or None for sources that have none."""
 
     entry: Entry
     shipped: Facts | None
@@ -112,37 +114,35 @@ class Layers:
 
 
 def layers(*, tenant_id: UUID, provider: str, model: str) -> Layers | None:
-    """A model of the catalog, taken apart into the shipped facts, the provider's list, and the
-    workspace's own values.
-    """
+    """Return a model with its shipped facts, the provider's list and the workspace's own values."""
     if not model.isprintable():
         return None
-    one = model_rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
+    row = model_rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
     offered = is_offered(provider)
-    if offered is None or (one is None and model not in shipped_names(offered)):
+    if offered is None or (row is None and model not in shipped_names(offered)):
         return None
-    found = merged_facts(
-        provider, model, one, missing_requirements(tenant_id).get(provider, frozenset())
+    entry = merged_facts(
+        provider, model, row, missing_requirements(tenant_id).get(provider, frozenset())
     )
-    layer = _layer(one) if one is not None else None
+    layer = _layer(row) if row is not None else None
     own = layer.overrides if layer is not None and layer.stored_overrides else None
-    return Layers(found, _shipped(provider, model, one), layer.synced if layer else None, own)
+    return Layers(entry, _shipped(provider, model, row), layer.synced if layer else None, own)
 
 
 def row(*, tenant_id: UUID, provider: str, model: str) -> TenantModel | None:
-    """The tenant's row of a model with its sealed key, for a call; None where there is none."""
+    """Return the tenant's row of a model with its sealed key, or None."""
     if not model.isprintable():
         return None
     return model_rows(tenant_id).filter(provider=provider, model=model).first()
 
 
 def facts_of(row: TenantModel) -> ModelFacts:
-    """What wires want to know of a model whose row may not be stored yet."""
+    """Return the facts that wires need about a model whose row may be unsaved."""
     return merged_facts(row.provider, row.model, row, ()).facts
 
 
 def set_up(*, tenant_id: UUID) -> frozenset[str]:
-    """The providers whose whole catalog is shown: with a credential, or a trial that is on."""
+    """Return the providers whose whole catalog is shown: those with a credential or active trial."""
     trials = ports.trials(tenant_id)
     return provider_queries.has_credential(tenant_id=tenant_id) | {
         slug for slug, trial in trials.items() if trial.is_on
@@ -150,41 +150,43 @@ def set_up(*, tenant_id: UUID) -> frozenset[str]:
 
 
 def can_call(*, tenant_id: UUID, trials: Trials | None = None) -> Callable[[Entry], bool]:
-    """A test of entries: whether anything serves calls of the model. That is a credential of its
-    provider, a trial that has this very model, the model's own key or address, or nothing where the
-    provider needs nothing.
+    """Return a predicate: whether calls to an entry can be served.
 
-    trials: as `resolve` takes them. Three queries at most, and none for each entry.
+    A provider's credential, a trial that includes the model, the model's own key or address, or a
+    local provider can serve them. Costs at most three queries, none per entry.
+
+    Args:
+        trials: As `resolve` takes them.
     """
     own = provider_queries.has_credential(tenant_id=tenant_id)
-    tried = registered_trials(tenant_id) if trials is None else trials
+    trial_models = registered_trials(tenant_id) if trials is None else trials
 
-    def test(one: Entry) -> bool:
-        if one.provider in own or one.brings_access or registry.get(one.provider).local:
+    def test(entry: Entry) -> bool:
+        if entry.provider in own or entry.brings_access or registry.get(entry.provider).local:
             return True
-        return one.model in tried.get(one.provider, ())
+        return entry.model in trial_models.get(entry.provider, ())
 
     return test
 
 
 def counts(tenant_id: UUID) -> dict[str, int]:
-    """The number of models by provider, in one query: what is shipped, and the rows beyond it."""
-    known = {provider.slug: library.own(provider) for provider in registry.all_providers()}
-    found = {provider.slug: len(shipped_names(provider)) for provider in registry.all_providers()}
-    read = known_rows(keyless_providers, tenant_id, None)
+    """Count the models of each provider, shipped or in rows, in one query."""
+    shipped = {provider.slug: library.own(provider) for provider in registry.all_providers()}
+    numbers = {provider.slug: len(shipped_names(provider)) for provider in registry.all_providers()}
+    cached = known_rows(keyless_rows, tenant_id, None)
     names = (
-        [(one.provider, one.model) for one in read]
-        if read is not None
+        [(row.provider, row.model) for row in cached]
+        if cached is not None
         else model_rows(tenant_id).order_by().values_list("provider", "model")
     )
     for slug, model in names:
-        if model not in known.get(slug, ()):
-            found[slug] = found.get(slug, 0) + 1
-    return found
+        if model not in shipped.get(slug, ()):
+            numbers[slug] = numbers.get(slug, 0) + 1
+    return numbers
 
 
 def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
-    """The scenarios whose default model is this provider's, as a sentence names them."""
+    """Return the names, for use in a sentence, of the scenarios that default to this provider."""
     chosen = DefaultModel.objects.filter(
         tenant_id=tenant_id, model__startswith=f"{provider}/"
     ).values_list("scenario", flat=True)
@@ -197,18 +199,16 @@ def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
 
 
 def chosen(*, tenant_id: UUID) -> dict[str, DefaultModel]:
-    """The names that are chosen, by the slug of their scenario, whether or not the catalog has
-    them; one query.
-    """
-    return {one.scenario: one for one in DefaultModel.objects.filter(tenant_id=tenant_id)}
+    """Return the stored defaults by scenario slug, even if the catalog lacks the models."""
+    return {row.scenario: row for row in DefaultModel.objects.filter(tenant_id=tenant_id)}
 
 
 def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
-    """Every scenario with what is chosen for it, by slug, in the order of the page."""
+    """Return every scenario's default by slug, in page order."""
     rows = chosen(tenant_id=tenant_id)
-    found = find_entry(tenant_id, [split(one.model) for one in rows.values()])
+    entries = find_entry(tenant_id, [split(row.model) for row in rows.values()])
     return {
-        scenario.slug: _choice(scenario, rows.get(scenario.slug), found)
+        scenario.slug: _choice(scenario, rows.get(scenario.slug), entries)
         for scenario in scenarios.SCENARIOS
     }
 
@@ -216,13 +216,13 @@ def defaults(*, tenant_id: UUID) -> dict[str, DefaultChoice]:
 def suggestion(
     *, tenant_id: UUID, scenario: Scenario | str, among: Iterable[Entry] | None = None
 ) -> Entry | None:
-    """A fitting model to offer on the page, never used by itself: current, switched on, own key
-    before trial.
+    """Return a suitable model to suggest, preferring own keys over trials; never used unasked.
 
-    among: the tenant's enabled entries where the caller has them already.
+    Args:
+        among: The tenant's enabled entries, if the caller has them already.
     """
-    wanted = scenarios.find(scenario) if isinstance(scenario, str) else scenario
-    if wanted is None:
+    target = scenarios.find(scenario) if isinstance(scenario, str) else scenario
+    if target is None:
         return None
     own = provider_queries.has_credential(tenant_id=tenant_id)
     trials = {
@@ -231,19 +231,19 @@ def suggestion(
         if trial.is_on and trial.left > 0
     }
 
-    def rank(one: Entry) -> tuple[bool, bool, bool, int]:
-        named = list(library.shipped(one.provider).suggestions.get(wanted.slug, ()))
-        place = named.index(one.model) if one.model in named else len(named)
-        return (one.is_retired, one.provider not in own, one.missing, place)
+    def rank(entry: Entry) -> tuple[bool, bool, int]:
+        suggested = list(library.shipped(entry.provider).suggestions.get(target.slug, ()))
+        place = suggested.index(entry.model) if entry.model in suggested else len(suggested)
+        return (entry.provider not in own, entry.missing, place)
 
+    if among is None:
+        among = entries(tenant_id=tenant_id, type=target.type, enabled=True)
     usable = [
-        one
-        for one in (
-            entries(tenant_id=tenant_id, type=wanted.type, enabled=True) if among is None else among
-        )
-        if one.type is wanted.type
-        and (one.provider in own or one.added or one.model in trials.get(one.provider, ()))
-        and not one.is_retired
+        entry
+        for entry in among
+        if entry.type is target.type
+        and (entry.provider in own or entry.added or entry.model in trials.get(entry.provider, ()))
+        and not entry.is_retired
     ]
     return min(usable, key=rank, default=None)
 
@@ -252,7 +252,7 @@ def suggestion(
 
 
 def split(name: str) -> tuple[str, str]:
-    """Provider and model of "provider/model"; a name without a slash has no provider."""
+    """Split "provider/model"; the provider is empty if there is no slash."""
     slug, slash, model = name.partition("/")
     return (slug, model) if slash else ("", name)
 
@@ -267,7 +267,7 @@ def model_rows(tenant_id: UUID) -> QuerySet[TenantModel]:
 
 
 @once
-def keyless_providers(tenant_id: UUID, provider: str | None) -> list[TenantModel]:
+def keyless_rows(tenant_id: UUID, provider: str | None) -> list[TenantModel]:
     rows = model_rows(tenant_id)
     return list((rows if provider is None else rows.filter(provider=provider)).defer("sealed"))
 
@@ -290,109 +290,100 @@ def missing_requirements(tenant_id: UUID) -> dict[str, frozenset[str]]:
 def _of_provider(
     provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool
 ) -> list[Entry]:
-    """A provider's entries: the shipped ones in their order, then the others by name; the retired
-    ones last.
-    """
-    known = library.own(provider)
+    """Return a provider's entries: shipped ones in file order, others by name, retired ones last."""
+    shipped = library.own(provider)
     names = (
-        [*shipped_names(provider), *sorted(name for name in rows if name not in known)]
+        [*shipped_names(provider), *sorted(name for name in rows if name not in shipped)]
         if whole
         else _added(rows)
     )
     merged = [merged_facts(provider.slug, name, rows.get(name), missing) for name in names]
-    return sorted(merged, key=lambda one: one.is_retired)
+    return sorted(merged, key=lambda entry: entry.is_retired)
 
 
 def shipped_names(provider: Provider) -> list[str]:
-    """The shipped models that can be called: a type that the adapter does not serve yet is not
-    shown.
-    """
+    """Return the shipped models whose type the adapter serves."""
     return [
-        name for name, known in library.own(provider).items() if known.type in provider.model_types
+        name for name, facts in library.own(provider).items() if facts.type in provider.model_types
     ]
 
 
 def _added(rows: Mapping[str, TenantModel]) -> list[str]:
-    return sorted(name for name, one in rows.items() if one.origin == TenantModel.Origin.ADDED)
+    return sorted(name for name, row in rows.items() if row.origin == TenantModel.Origin.ADDED)
 
 
-def merged_facts(slug: str, name: str, one: TenantModel | None, missing: Collection[str]) -> Entry:
-    layer = _layer(one) if one is not None else None
+def merged_facts(slug: str, name: str, row: TenantModel | None, missing: Collection[str]) -> Entry:
+    layer = _layer(row) if row is not None else None
     if name in missing:
         layer = replace(layer or TenantLayer(origin=TenantModel.Origin.SHIPPED.value), missing=True)
-    return merge(slug, name, shipped=_shipped(slug, name, one), tenant=layer)
+    return merge(slug, name, shipped=_shipped(slug, name, row), tenant=layer)
 
 
-def _shipped(slug: str, name: str, one: TenantModel | None) -> Facts | None:
-    """What is shipped of a model. List prices are those of the provider's own address: a server of
-    one's own is paid otherwise.
-    """
-    if one is None:
+def _shipped(slug: str, name: str, row: TenantModel | None) -> Facts | None:
+    if row is None:
         return library.of_row(slug, name)
-    known = library.of_row(slug, name, one.values.get(BASE_MODEL, ""))
-    elsewhere = bool(one.base_url and registry.get(slug).default_base_url)
-    return replace(known, price=None) if known is not None and elsewhere else known
+    facts = library.of_row(slug, name, row.values.get(BASE_MODEL, ""))
+    # List prices apply only at the provider's own address.
+    elsewhere = bool(row.base_url and registry.get(slug).default_base_url)
+    return replace(facts, price=None) if facts is not None and elsewhere else facts
 
 
-def _layer(one: TenantModel) -> TenantLayer:
+def _layer(row: TenantModel) -> TenantLayer:
     synced = None
-    if one.facts:
+    if row.facts:
         synced = schema.stored(
-            one.facts,
-            source=f"{one.provider}: list of models",
-            as_of=one.synced.date() if one.synced else None,
+            row.facts,
+            source=f"{row.provider}: list of models",
+            as_of=row.synced.date() if row.synced else None,
         )
-    overrides = dict(one.overrides)
-    if one.origin == TenantModel.Origin.ADDED and one.type:
-        overrides.setdefault("type", one.type)
+    overrides = dict(row.overrides)
+    if row.origin == TenantModel.Origin.ADDED and row.type:
+        overrides.setdefault("type", row.type)
     return TenantLayer(
-        origin=one.origin,
-        enabled=one.enabled,
+        origin=row.origin,
+        enabled=row.enabled,
         synced=synced,
         overrides=schema.stored(overrides),
-        missing=one.missing_since is not None,
-        values=one.values,
-        base_url=one.base_url,
-        mask=one.mask,
-        stored_overrides=one.overrides,
+        missing=row.missing_since is not None,
+        values=row.values,
+        base_url=row.base_url,
+        mask=row.mask,
+        stored_overrides=row.overrides,
     )
 
 
 def find_entry(tenant_id: UUID, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
-    """The entries of these (provider, model), in one query for their rows and one for what lists
-    lack.
-    """
+    """Return the entries of these (provider, model) pairs in two queries."""
     if not pairs:
         return {}
-    wanted = Q()
+    condition = Q()
     for model in {model for _slug, model in pairs}:
-        wanted |= Q(model=model, provider__in=[slug for slug, other in pairs if other == model])
-    read = known_rows(keyless_providers, tenant_id, None)
-    rows = {
-        (one.provider, one.model): one
-        for one in (model_rows(tenant_id).filter(wanted).defer("sealed") if read is None else read)
-    }
+        condition |= Q(model=model, provider__in=[slug for slug, other in pairs if other == model])
+    stored: Iterable[TenantModel] | None = known_rows(keyless_rows, tenant_id, None)
+    if stored is None:
+        stored = model_rows(tenant_id).filter(condition).defer("sealed")
+    rows = {(row.provider, row.model): row for row in stored}
     missing = missing_requirements(tenant_id)
-    found: dict[tuple[str, str], Entry] = {}
+    entries: dict[tuple[str, str], Entry] = {}
     for slug, model in dict.fromkeys(pairs):
-        one = rows.get((slug, model))
+        row = rows.get((slug, model))
         provider = is_offered(slug)
-        if provider is not None and (one is not None or model in shipped_names(provider)):
-            found[slug, model] = merged_facts(slug, model, one, missing.get(slug, frozenset()))
-    return found
+        if provider is not None and (row is not None or model in shipped_names(provider)):
+            entries[slug, model] = merged_facts(slug, model, row, missing.get(slug, frozenset()))
+    return entries
 
 
-def _fits(one: Entry, type: ModelType | str | None, enabled: bool | None, search: str) -> bool:
-    if type is not None and one.type != type:
+def _fits(entry: Entry, type: ModelType | str | None, enabled: bool | None, search: str) -> bool:
+    if type is not None and entry.type != type:
         return False
-    if enabled is not None and one.enabled is not enabled:
+    if enabled is not None and entry.enabled is not enabled:
         return False
-    return not search or search in one.model.lower() or search in one.label.lower()
+    return not search or search in entry.model.lower() or search in entry.label.lower()
 
 
 def _choice(
-    scenario: Scenario, one: DefaultModel | None, found: Mapping[tuple[str, str], Entry]
+    scenario: Scenario, row: DefaultModel | None, entries: Mapping[tuple[str, str], Entry]
 ) -> DefaultChoice:
-    if one is None:
+    if row is None:
         return DefaultChoice(scenario, "", (), None)
-    return DefaultChoice(scenario, one.model, tuple(one.fallbacks), found.get(split(one.model)))
+    return DefaultChoice(scenario, row.model, tuple(row.fallbacks), entries.get(split(row.model)))

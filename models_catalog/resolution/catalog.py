@@ -1,6 +1,4 @@
-"""Shipped facts, what the provider's list said, and what the tenant decided, put together to one
-entry per model. Pure.
-"""
+"""Merge shipped facts, the provider's list and the tenant's choices into one entry per model."""
 
 from __future__ import annotations
 
@@ -17,21 +15,21 @@ MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Prices per million tokens; None is unknown or does not apply, and never means free."""
+    """Prices per million tokens; None means unknown or not applicable, never free."""
 
     input: Decimal | None = None
     output: Decimal | None = None
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
-    thinking_output: Decimal | None = (
-        None  # of all output of an answer that thought, where that is dearer
-    )
+    # For all output of a response that includes thinking, if that costs more.
+    thinking_output: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rates of the whole request once its prompt is longer than `above` tokens; without any: there
-    it is dearer, by how much is not known.
+    """Rates for the whole request when its prompt exceeds `above` tokens.
+
+    Without rates, requests of that size cost more by an unknown amount.
     """
 
     above: int
@@ -40,13 +38,14 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A list price. per_minute: of audio. per_million_characters: of text to speak. is_free: costs
-    nothing; no rate is given then.
+    """A list price: per million tokens, minute of audio or million characters of text to speak.
+
+    If `is_free`, there are no rates.
     """
 
     currency: str  # ISO 4217
     rates: Rates = Rates()
-    tiers: tuple[Tier, ...] = ()  # by `above`, rising
+    tiers: tuple[Tier, ...] = ()  # ascending by `above`
     per_minute: Decimal | None = None
     per_million_characters: Decimal | None = None
     is_free: bool = False
@@ -64,7 +63,7 @@ class Price:
         return self.rates.cached_input
 
     def at(self, prompt_tokens: int) -> Rates:
-        """The rates of a request with a prompt of this many tokens."""
+        """Return the rates for a request whose prompt has this many tokens."""
         rates = self.rates
         for tier in self.tiers:
             if prompt_tokens > tier.above:
@@ -74,7 +73,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one layer knows of a model; None is "this layer does not say"."""
+    """The facts one layer has about a model; None means the layer doesn't say."""
 
     type: ModelType | None = None
     label: str | None = None
@@ -93,9 +92,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of one tenant's catalog, as it is in effect. Unknown is None, or absent, and never
-    0.
-    """
+    """One model in a tenant's catalog with its effective facts; unknown ones are None, never 0."""
 
     provider: str
     model: str
@@ -107,24 +104,20 @@ class Entry:
     max_output: int | None = None  # tokens
     max_inputs: int | None = None  # texts in one embedding request
     features: frozenset[str] = frozenset()
-    parameters: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # name -> {"min", "max", "default", "supported"}
-    hints: Mapping[str, str] = field(
-        default_factory=dict
-    )  # what only the provider's wire reads: facts.VALUES
+    # name -> {"min", "max", "default", "supported"}
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    # Read only by the provider's wire: facts.schema.VALUES.
+    hints: Mapping[str, str] = field(default_factory=dict)
     price: Price | None = None
-    retired: date | None = None  # the day it is or was shut down
+    retired: date | None = None  # shutdown date
     successor: str = ""  # a model of the same provider
     source: str = ""
     as_of: date | None = None
-    added: bool = False  # by hand: can be removed
-    missing: bool = False  # the provider's last list did not have it
-    values: Mapping[str, str] = field(
-        default_factory=dict
-    )  # fields of a hosted model that are not secret
+    added: bool = False  # added by hand: can be deleted
+    missing: bool = False  # absent from the provider's latest list
+    values: Mapping[str, str] = field(default_factory=dict)  # public fields of a hosted model
     base_url: str = ""
-    mask: str = ""  # of a hosted model's own key
+    mask: str = ""  # a hosted model's own key, masked
     overrides: Mapping[str, Any] = field(default_factory=dict)  # as stored
 
     @property
@@ -133,19 +126,17 @@ class Entry:
 
     @property
     def brings_access(self) -> bool:
-        """Whether it has a key or an address of its own, and so needs no credential of its
-        provider.
-        """
+        """Whether the model has its own key or address and so needs no provider credential."""
         return bool(self.mask or self.base_url)
 
     @property
     def is_retired(self) -> bool:
-        """Whether the day of its shutdown has come."""
+        """Whether the shutdown date has passed."""
         return self.retired is not None and self.retired <= date.today()
 
     @property
     def facts(self) -> ModelFacts:
-        """What the wires want to know."""
+        """The facts that wires need."""
         return ModelFacts(
             name=self.model,
             type=self.type or ModelType.REASONING,
@@ -160,9 +151,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TenantLayer:
-    """A tenant's row of one model: `synced` is what its provider's list said, `overrides` what the
-    tenant decided.
-    """
+    """A tenant's row: `synced` holds the provider's list, `overrides` the tenant's own values."""
 
     origin: str
     enabled: bool = True
@@ -178,10 +167,9 @@ class TenantLayer:
 def merge(
     provider: str, model: str, *, shipped: Facts | None, tenant: TenantLayer | None = None
 ) -> Entry:
-    """One entry out of three layers: the tenant's word counts before the provider's list, the list
-    before what is shipped.
+    """Merge three layers: the tenant's values, then the provider's list, then shipped facts.
 
-    The type is the exception: a list often only guesses it, so what is shipped counts more.
+    For the type, shipped facts take precedence over the list, which often only guesses.
     """
     synced = tenant.synced if tenant else None
     own = tenant.overrides if tenant else None

@@ -1,4 +1,4 @@
-"""Find the model that a request's name means."""
+"""Resolve a request's model name."""
 
 from __future__ import annotations
 
@@ -38,11 +38,9 @@ from providers.operations.table import OPERATIONS
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a request's `model` means. scenario: the scenario asked for, None where a model was
-    named.
+    """The models for a request: the requested or default one first, then its fallbacks in order.
 
-    entries[0] is the model asked for or the scenario's default; the rest are its fallbacks, in
-    order.
+    `scenario` is None if the request named a model.
     """
 
     scenario: str | None
@@ -55,24 +53,28 @@ class Resolution:
 def resolve(
     *, tenant_id: UUID, name: str | None, operation: Operation, trials: Trials | None = None
 ) -> Resolution:
-    """What `model` of a request means: "provider/model", a bare name that is unique, a scenario,
-    "default", or absent.
+    """Resolve "provider/model", a unique bare name, a scenario, "default" or no name at all.
 
-    trials: the models of the tenant's trials by provider; without it the trials that are registered
-    are asked. Raises ModelNotFound, ModelDisabled, AmbiguousModel, WrongType, NotConfigured.
-    Retired models are found and flagged.
+    Retired models are resolved too; their entries say so.
+
+    Args:
+        trials: The tenant's trial models by provider; read from the trials port if omitted.
+
+    Raises:
+        ModelNotFound, ModelDisabled, AmbiguousModel, WrongType, NotConfigured: The name resolves to
+            no usable model.
     """
-    wanted = (name or "").strip()
+    model_name = (name or "").strip()
     if trials is None:
         trials = registered_trials(tenant_id)
     scenario = (
         scenarios.of_operation(operation)
-        if wanted in ("", scenarios.ANY_DEFAULT)
-        else scenarios.find(wanted)
+        if model_name in ("", scenarios.ANY_DEFAULT)
+        else scenarios.find(model_name)
     )
     if scenario is not None:
         return Resolution(scenario.slug, _by_scenario(tenant_id, scenario, operation))
-    return Resolution(None, (_by_name(tenant_id, wanted, operation, trials),))
+    return Resolution(None, (_by_name(tenant_id, model_name, operation, trials),))
 
 
 def _by_scenario(tenant_id: UUID, scenario: Scenario, operation: Operation) -> tuple[Entry, ...]:
@@ -86,70 +88,80 @@ def _by_scenario(tenant_id: UUID, scenario: Scenario, operation: Operation) -> t
     chosen = DefaultModel.objects.filter(tenant_id=tenant_id, scenario=scenario.slug).first()
     if chosen is None:
         raise NotConfigured(scenario)
-    found = find_entry(tenant_id, [split(name) for name in (chosen.model, *chosen.fallbacks)])
-    first = found.get(split(chosen.model))
+    entries = find_entry(tenant_id, [split(name) for name in (chosen.model, *chosen.fallbacks)])
+    first = entries.get(split(chosen.model))
     if first is None or not first.enabled:
-        # The tenant's own word is needed here; taking a fallback would hide that the default is
-        # gone.
+        # Using a fallback would hide that the default is gone.
         raise default_unusable(scenario, chosen.model)
-    rest = (found.get(split(name)) for name in chosen.fallbacks)
-    return (first, *(one for one in rest if one is not None and one.enabled))
+    rest = (entries.get(split(name)) for name in chosen.fallbacks)
+    return (first, *(entry for entry in rest if entry is not None and entry.enabled))
 
 
-def _by_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Trials) -> Entry:
-    slug, _slash, model = wanted.partition("/")
+def _by_name(tenant_id: UUID, name: str, operation: Operation, trials: Trials) -> Entry:
+    slug, _slash, model = name.partition("/")
     if model and is_offered(slug):
-        found = entry(tenant_id=tenant_id, provider=slug, model=model)
-        if found is not None:
-            return _usable(tenant_id, found, operation, trials)
-    return _usable(
-        tenant_id, _by_bare_name(tenant_id, wanted, operation, trials), operation, trials
-    )
+        match = entry(tenant_id=tenant_id, provider=slug, model=model)
+        if match is not None:
+            return _usable(tenant_id, match, operation, trials)
+    return _usable(tenant_id, _by_bare_name(tenant_id, name, operation, trials), operation, trials)
 
 
-def _by_bare_name(tenant_id: UUID, wanted: str, operation: Operation, trials: Trials) -> Entry:
-    """The one model of this name. What can be called counts before what cannot: a trial has few of
-    a provider's models.
+def _by_bare_name(tenant_id: UUID, name: str, operation: Operation, trials: Trials) -> Entry:
+    """Return the only model of this name, preferring callable ones.
+
+    A trial includes only some of a provider's models.
     """
-    pairs = [(provider.slug, wanted) for provider in registry.offered()]
-    found = list(find_entry(tenant_id, pairs).values())
-    if not found:
-        raise ModelNotFound(wanted)
+    pairs = [(provider.slug, name) for provider in registry.offered()]
+    matches = list(find_entry(tenant_id, pairs).values())
+    if not matches:
+        raise ModelNotFound(name)
     own = provider_queries.has_credential(tenant_id=tenant_id)
-    ready = [one for one in found if one.added or one.provider in own or one.provider in trials]
-    callable_ = [
-        one
-        for one in ready
-        if one.added or one.provider in own or wanted in trials.get(one.provider, ())
+    ready = [
+        match
+        for match in matches
+        if match.added or match.provider in own or match.provider in trials
     ]
-    fitting = [one for one in callable_ if one.type in (None, OPERATIONS[operation].model_type)]
-    for group in ([one for one in fitting if one.enabled], fitting, callable_, ready, found):
+    callable_ = [
+        match
+        for match in ready
+        if match.added or match.provider in own or name in trials.get(match.provider, ())
+    ]
+    fitting = [
+        match for match in callable_ if match.type in (None, OPERATIONS[operation].model_type)
+    ]
+    for group in (
+        [match for match in fitting if match.enabled],
+        fitting,
+        callable_,
+        ready,
+        matches,
+    ):
         if len(group) == 1:
             return group[0]
         if group:
-            raise AmbiguousModel(wanted, tuple(one.id for one in group))
-    raise ModelNotFound(wanted)
+            raise AmbiguousModel(name, tuple(match.id for match in group))
+    raise ModelNotFound(name)
 
 
-def _usable(tenant_id: UUID, found: Entry, operation: Operation, trials: Trials) -> Entry:
-    if not found.enabled:
-        raise ModelDisabled(found.id)
-    provider = registry.get(found.provider)
-    ready = found.added or found.provider in trials or has_credential(tenant_id, found.provider)
+def _usable(tenant_id: UUID, entry: Entry, operation: Operation, trials: Trials) -> Entry:
+    if not entry.enabled:
+        raise ModelDisabled(entry.id)
+    provider = registry.get(entry.provider)
+    ready = entry.added or entry.provider in trials or has_credential(tenant_id, entry.provider)
     if not ready:
-        raise provider_not_set_up(found.provider, provider.label)
-    if found.type not in (None, OPERATIONS[operation].model_type):
-        raise WrongType(_wrong_type(found, operation))
-    return found
+        raise provider_not_set_up(entry.provider, provider.label)
+    if entry.type not in (None, OPERATIONS[operation].model_type):
+        raise WrongType(_wrong_type(entry, operation))
+    return entry
 
 
-def _wrong_type(found: Entry, operation: Operation) -> str:
+def _wrong_type(entry: Entry, operation: Operation) -> str:
     text = gettext(
         "%(model)s is a model of type %(type)s; %(operation)s needs one of type %(needed)s."
     )
     return text % {
-        "model": found.id,
-        "type": found.type,
+        "model": entry.id,
+        "type": entry.type,
         "operation": operation.value,
         "needed": OPERATIONS[operation].model_type.value,
     }

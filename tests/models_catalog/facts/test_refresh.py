@@ -324,7 +324,7 @@ def test_going_back_can_be_rehearsed(acme: Workspace, commits: Any) -> None:
 def test_old_ones_go_but_what_would_come_back_stays(
     commits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "KEPT", 2)
+    monkeypatch.setattr(refresh, "KEPT_SNAPSHOTS", 2)
     for _number in range(4):
         load(commits, newer())
     assert CatalogSnapshot.objects.count() == 2
