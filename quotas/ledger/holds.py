@@ -1,6 +1,4 @@
-"""The ledger's steps for held credits: hold, mark as sent, settle, void, reap. Pure; one SQL text
-for both databases.
-"""
+"""Hold, mark as sent, settle, void and reap credits with one SQL text for both databases. Pure."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ from quotas.ledger.states import (
 # -- parts of steps --------------------------------------------------------------------------------
 
 
-# The guard is checked under the row's lock and before the hold is written, so that a refusal leaves
-# nothing to roll back.
+# Check the limit under the pool's row lock before inserting the hold: a refusal then has nothing to
+# roll back.
 POOL = Part(
     "pool",
     "SELECT id, tenant_id FROM quotas_creditpool WHERE id = {p} AND tenant_id = {p} "
@@ -102,9 +100,13 @@ EXPIRED = Part(
 def hold(
     request: HoldRequest, dialect: Dialect, *, now: datetime | None = None
 ) -> Steps[HoldResult]:
-    """Reserve credits. `now` is the clock of tests; without it the database's own counts.
+    """Reserve credits.
 
-    Raises UnknownPool.
+    Args:
+        now: Current time, for tests; the database's clock by default.
+
+    Raises:
+        UnknownPool: The tenant has no such pool.
     """
     if request.amount < 1:
         raise ValueError("a hold is at least 1 credit")
@@ -115,9 +117,8 @@ def hold(
         (NEW, (request.hold_id, request.key, *names, now, now, expiry)),
         (TAKEN, ()),
     )
-    for _attempt in range(
-        3
-    ):  # again where credits came free between the refusal and the look at the pool
+    # Try again if credits were released between the refusal and reading the pool.
+    for _attempt in range(3):
         taken = yield from together(parts, ("taken",), dialect)
         if taken:
             settled, held, limit = taken
@@ -147,8 +148,10 @@ def _refusal(rows: Rows, request: HoldRequest) -> HoldResult:
 
 
 def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool]:
-    """Note, before the request leaves, that it may be processed. False: the hold is finished
-    already, do not send.
+    """Note, before sending the request, that the provider may process it.
+
+    Returns:
+        False if the hold is already finished: do not send the request.
     """
     return bool((yield single(SENT, (hold_id, tenant_id), dialect)))
 
@@ -156,17 +159,27 @@ def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool
 def settle(
     *, hold_id: UUID, record: Record, used: int | None = None, reason: str = "", dialect: Dialect
 ) -> Steps[FinishResult]:
-    """Charge `used` credits (None: all that were held), give the rest back and write the record.
-    Done before: nothing happens.
+    """Charge for a call, release the remaining credits and write the record.
 
-    Raises UnknownHold; the database refuses more than was held.
+    Do nothing if the hold is already finished. A database constraint rejects charging more than
+    was held.
+
+    Args:
+        used: Credits to charge; None charges all that were held.
+
+    Raises:
+        UnknownHold: The tenant has no such hold.
     """
     return (yield from _finish("settled", used, hold_id, record, reason, dialect))
 
 
 def void(*, hold_id: UUID, record: Record, reason: str, dialect: Dialect) -> Steps[FinishResult]:
-    """Give all credits back and write the record of the failed call. Done before: nothing happens.
-    Raises UnknownHold.
+    """Release all held credits and write the record of the failed call.
+
+    Do nothing if the hold is already finished.
+
+    Raises:
+        UnknownHold: The tenant has no such hold.
     """
     return (yield from _finish("voided", 0, hold_id, record, reason, dialect))
 
@@ -191,8 +204,10 @@ def _finish(
 
 
 def next_expired(dialect: Dialect, *, now: datetime | None = None) -> Steps[ExpiredHold | None]:
-    """The hold that expired first, locked. It has to be finished in the same transaction, on
-    PostgreSQL too: between the two a worker that woke up again could mark it as sent.
+    """Lock and return the hold that expired first.
+
+    Finish it in the same transaction: otherwise a worker that resumes in between could still mark
+    it as sent.
     """
     rows = yield single(EXPIRED, (now,), dialect)
     if not rows:

@@ -1,6 +1,4 @@
-"""Proves the ledger's invariants, for each pool and in total. Used by tests after each step and by
-`manage.py audit_credits`.
-"""
+"""Audit the ledger's invariants, for each pool and in total."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ from core.db.dialect import read_uuid
 
 
 def grace_seconds() -> float:
-    """How long after its expiry a hold may still be open: the reaper's periods vary by a fifth, and
-    one may fail.
+    """Return how many seconds after its expiry a hold may still be open.
+
+    Two periods, as the reaper's interval varies by a fifth and one run may fail.
     """
     period: float = settings.MODELKEEP_REAPER_PERIOD
     return 2 * period
@@ -26,9 +25,7 @@ def grace_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken invariant (I1 to I6 of docs/credits.md) of one pool, or of all where pool_id is
-    None.
-    """
+    """A broken invariant (I1 to I6 in docs/credits.md); it spans all pools if pool_id is None."""
 
     invariant: str
     message: str
@@ -41,7 +38,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class PoolSums:
-    """One pool beside what its holds, call records and grants add up to."""
+    """A pool's counters and the totals of its holds, call records and grants."""
 
     pool_id: int
     tenant_id: UUID
@@ -59,7 +56,7 @@ class PoolSums:
     granted: int
 
 
-# One statement, so that all numbers are of one moment while calls go on.
+# A single statement, so that all numbers come from one snapshot while calls go on.
 SUMS = """
 SELECT pool.id, pool.tenant_id, pool."limit", pool.settled, pool.held,
        COALESCE(holds.open_amount, 0), COALESCE(holds.used, 0), COALESCE(holds.finished, 0),
@@ -93,22 +90,24 @@ ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_call
 
 
 def audit(*, now: datetime | None = None) -> list[Violation]:
-    """Every violation of every tenant's ledger; an empty list is the proof. `now` is the clock of
-    tests.
+    """Return all violations across all tenants; empty if the ledger is sound.
+
+    Args:
+        now: Current time, for tests; the database's clock by default.
     """
     pools, credits, records = _read(now)
-    found = [violation for pool in pools for violation in _of_pool(pool)]
-    return found + list(_in_total(pools, credits, records))
+    violations = [violation for pool in pools for violation in _check_pool(pool)]
+    return violations + list(_check_totals(pools, credits, records))
 
 
 def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
     sql = dialect()
     late = sql.seconds(-grace_seconds())
-    both = (
+    query = (
         f"WITH sums AS ({SUMS.format(late=sql.later)}), total AS ({ALL_CREDITS}) "  # noqa: S608
         "SELECT * FROM total LEFT JOIN sums ON TRUE"
     )
-    rows = execute(both, (sql.value(now), late))
+    rows = execute(query, (sql.value(now), late))
     pools = [_sums(row[2:]) for row in rows if row[2] is not None]
     return pools, int(rows[0][0]), int(rows[0][1])
 
@@ -118,7 +117,7 @@ def _sums(row: Any) -> PoolSums:
     return PoolSums(pool_id, read_uuid(tenant_id), *(int(number) for number in numbers))
 
 
-def _of_pool(pool: PoolSums) -> Iterator[Violation]:
+def _check_pool(pool: PoolSums) -> Iterator[Violation]:
     checks = (
         (
             "I1",
@@ -156,7 +155,7 @@ def _of_pool(pool: PoolSums) -> Iterator[Violation]:
             yield Violation(invariant, message, pool.pool_id, pool.tenant_id)
 
 
-def _in_total(pools: list[PoolSums], credits: int, records: int) -> Iterator[Violation]:
+def _check_totals(pools: list[PoolSums], credits: int, records: int) -> Iterator[Violation]:
     settled, finished = sum(pool.settled for pool in pools), sum(pool.finished for pool in pools)
     if credits != settled:
         yield Violation("I3", f"in total: used {settled}, call records say {credits}")

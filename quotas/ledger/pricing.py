@@ -1,7 +1,7 @@
-"""What a call costs: usage times price, in Decimal. Pure. Unknown is None, never 0.
+"""Calculate what a call costs: usage times price, as Decimal. Pure. Unknown is None, never 0.
 
-Usage and prices come from apps that this one does not import; the protocols below say what is read
-of them.
+Usage and prices come from apps that this one does not import; the protocols below list the
+attributes it reads.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, Protocol
 
-PLACES: Final = 10  # decimal places of a cost, as the ledger keeps it
+PLACES: Final = 10  # decimal places of a cost in the ledger
 STEP: Final = Decimal(1).scaleb(-PLACES)
 MILLION: Final = 1_000_000
 SECONDS_PER_MINUTE: Final = 60
 
 
 class Rates(Protocol):
-    """Prices per million tokens; None is unknown or does not apply. thinking_output: of all output,
-    where the model thought.
+    """Prices per million tokens; None if unknown or not applicable.
+
+    `thinking_output` applies to the whole output if the model used reasoning tokens.
     """
 
     @property
@@ -33,8 +34,10 @@ class Rates(Protocol):
 
 
 class Price(Protocol):
-    """A list price in one currency. per_minute: of audio. at: the rates for a prompt of so many
-    tokens (tiers).
+    """A list price in one currency.
+
+    `per_minute` is the price of audio; `at` returns the rates of the tier that a prompt of the
+    given length falls into.
     """
 
     @property
@@ -47,8 +50,10 @@ class Price(Protocol):
 
 
 class Usage(Protocol):
-    """Tokens, seconds of audio, characters of text to speak. cached_tokens and cache_write_tokens
-    are parts of prompt_tokens, reasoning_tokens of completion_tokens.
+    """Tokens, seconds of audio and characters of speech input of a call.
+
+    `prompt_tokens` includes `cached_tokens` and `cache_write_tokens`; `completion_tokens` includes
+    `reasoning_tokens`.
     """
 
     @property
@@ -75,8 +80,10 @@ def plain(amount: Decimal) -> str:
 
 
 def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
-    """The cost in the price's currency, rounded to 10 places; None (unpriced) where a used part has
-    no known price or amount.
+    """Return the cost in the price's currency, rounded to 10 decimal places.
+
+    Returns:
+        None (unpriced) if the amount or the price of anything used is unknown.
     """
     if price is None:
         return None
@@ -105,23 +112,23 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
     uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached - written
     cached_rate = rates.input if rates.cached_input is None else rates.cached_input
     written_rate = rates.input if rates.cache_write is None else rates.cache_write
-    thought = bool(usage.reasoning_tokens) and rates.thinking_output is not None
-    output_rate = rates.thinking_output if thought else rates.output
-    parts = (
-        _part(uncached, rates.input),
-        _part(cached, cached_rate),
-        _part(written, written_rate),
-        _part(usage.completion_tokens, output_rate),
+    is_reasoning = bool(usage.reasoning_tokens) and rates.thinking_output is not None
+    output_rate = rates.thinking_output if is_reasoning else rates.output
+    costs = (
+        _cost_of_part(uncached, rates.input),
+        _cost_of_part(cached, cached_rate),
+        _cost_of_part(written, written_rate),
+        _cost_of_part(usage.completion_tokens, output_rate),
     )
     total = Decimal(0)
-    for part in parts:
-        if part is None:
+    for cost in costs:
+        if cost is None:
             return None
-        total += part
+        total += cost
     return (total / MILLION).quantize(STEP, ROUND_HALF_UP)
 
 
-def _part(tokens: int | None, rate: Decimal | None) -> Decimal | None:
+def _cost_of_part(tokens: int | None, rate: Decimal | None) -> Decimal | None:
     """Return None if only one of tokens and rate is known and it is not zero."""
     if not tokens and not rate:
         return Decimal(0)

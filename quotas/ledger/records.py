@@ -1,4 +1,4 @@
-"""Write the record of a finished call. Pure."""
+"""Write the records of finished calls. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from core.ids import uuid7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One finished call, as the ledger keeps it: the columns of CallRecord but `hold` and
-    `credits`, which the step itself fills in.
+    """A finished call: the columns of CallRecord except `hold` and `credits`.
 
-    time: when the call came in, aware. Tokens None: not known. cost None: unpriced, never 0.
-    latency_ms, first_token_ms: milliseconds. http_status: what the client was answered, 0 where
-    that is not known. id makes writing twice harmless.
+    Attributes:
+        id: Makes writing the same record twice harmless.
+        time: When the request arrived, timezone-aware.
+        prompt_tokens: None if unknown, like the other token counts.
+        cost: None if unpriced, never 0 instead.
+        http_status: Status sent to the client; 0 if unknown.
+        latency_ms: Milliseconds, like first_token_ms.
     """
 
     tenant_id: UUID
@@ -55,8 +58,8 @@ class Record:
     first_token_ms: int | None = None
 
 
-# Columns of a record in the order of their parameters; tenant, hold and credits come from the hold
-# itself where there is one.
+# A record's columns in the order of their parameters. The tenant, hold and credits of a trial call
+# come from its hold.
 RECORD_COLUMNS = tuple(name for name in Record.__dataclass_fields__ if name != "tenant_id")
 record_values = attrgetter(*RECORD_COLUMNS)
 _COLUMNS = ", ".join(RECORD_COLUMNS)
@@ -75,5 +78,9 @@ OWN_RECORD = Part(
 
 
 def record_call(record: Record, dialect: Dialect) -> Steps[bool]:
-    """Write the record of a call with an own key. False: it was written before."""
+    """Write the record of a call made with the tenant's own credential.
+
+    Returns:
+        False if the record already existed.
+    """
     return bool((yield single(OWN_RECORD, (*record_values(record), record.tenant_id), dialect)))

@@ -27,20 +27,33 @@ def _run(steps: Steps[R]) -> R:
 
 
 def hold(request: HoldRequest, *, now: datetime | None = None) -> HoldResult:
-    """Reserve credits before a call. Raises UnknownPool. `now` is the clock of tests."""
+    """Reserve credits before a call.
+
+    Args:
+        now: Current time, for tests; the database's clock by default.
+
+    Raises:
+        UnknownPool: The tenant has no such pool.
+    """
     return _run(holds.hold(request, dialect(), now=now))
 
 
 def mark_sent(*, tenant_id: UUID, hold_id: UUID) -> bool:
-    """Note that the request is about to leave. False: the hold is finished already, do not send."""
+    """Note that the request is about to be sent.
+
+    Returns:
+        False if the hold is already finished: do not send the request.
+    """
     return _run(holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=dialect()))
 
 
 def settle(
     *, hold_id: UUID, record: Record, used: int | None = None, reason: str = ""
 ) -> FinishResult:
-    """Charge a finished call, `used` credits or all that were held, and write its record. Repeating
-    it changes nothing.
+    """Charge for a finished call and write its record; repeating it changes nothing.
+
+    Args:
+        used: Credits to charge; None charges all that were held.
     """
     return _run(
         holds.settle(hold_id=hold_id, record=record, used=used, reason=reason, dialect=dialect())
@@ -48,22 +61,29 @@ def settle(
 
 
 def void(*, hold_id: UUID, record: Record, reason: str) -> FinishResult:
-    """Give the credits of a failed call back and write its record. Repeating it changes nothing."""
+    """Release the credits of a failed call and write its record; repeating it changes nothing."""
     return _run(holds.void(hold_id=hold_id, record=record, reason=reason, dialect=dialect()))
 
 
 def record_call(record: Record) -> bool:
-    """Write the record of a call with an own key. False: it was there already."""
+    """Write the record of a call made with the tenant's own credential.
+
+    Returns:
+        False if the record already existed.
+    """
     return _run(records.record_call(record, dialect()))
 
 
-# -- calls that nobody finished --------------------------------------------------------------------
+# -- expired holds ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """How many expired holds were finished: given back because nothing was sent, or charged because
-    it is not known.
+    """Counts of reaped holds.
+
+    Attributes:
+        voided: Released because the request was never sent.
+        settled: Charged because the outcome of a sent request is unknown.
     """
 
     voided: int = 0
@@ -71,14 +91,13 @@ class Reaped:
 
 
 def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
-    """Finish up to `limit` holds past their expiry: their worker died. Any number of reapers may
-    run at the same time.
+    """Finish up to `limit` expired holds, whose workers died; safe to run concurrently.
 
-    Each hold has a transaction of its own, so that no reaper waits for a second pool while it has
-    locked a first one.
+    Each hold gets its own transaction, so that a reaper never waits for one pool while it holds a
+    lock on another.
     """
     counts = {"voided": 0, "settled": 0}
-    for _number in range(limit):
+    for _ in range(limit):
         state = _reap_one(now)
         if state is None:
             break
@@ -88,8 +107,10 @@ def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
 
 @transaction.atomic
 def _reap_one(now: datetime | None) -> str | None:
-    """The state that the longest expired hold got; None where there is none that no other reaper
-    has locked.
+    """Finish the oldest expired hold that no other reaper has locked.
+
+    Returns:
+        The hold's new state, or None if there is no such hold.
     """
     expired = run(holds.next_expired(dialect(), now=now), _execute)
     if expired is None:
@@ -101,11 +122,11 @@ def _reap_one(now: datetime | None) -> str | None:
 
 
 def _record_of(expired: ExpiredHold) -> Record:
-    """All that is known of a call whose worker died: what its hold noted."""
-    known = {name: value for name, value in expired.facts.items() if name in _FACTS}
+    """Build the record of a call whose worker died from what its hold noted."""
+    facts = {name: value for name, value in expired.facts.items() if name in _FACTS}
     values: Mapping[str, Any] = {
         "operation": "",
-        **known,
+        **facts,
         "tenant_id": expired.tenant_id,
         "request_id": expired.request_id,
         "time": expired.created,
@@ -119,7 +140,7 @@ def _record_of(expired: ExpiredHold) -> Record:
     return Record(**values)
 
 
-_FACTS = frozenset(one.name for one in fields(Record)) - {
+_FACTS = frozenset(column.name for column in fields(Record)) - {
     "id",
     "tenant_id",
     "time",

@@ -1,4 +1,4 @@
-"""What goes into and comes out of the ledger's steps. Pure."""
+"""Requests, results and errors of the ledger's steps. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from uuid import UUID, uuid4
 
 EXPIRY_MARGIN_SECONDS = 60  # a hold expires this long after the call's total deadline
 
-# -- what goes in and comes out --------------------------------------------------------------------
-
 
 class HoldState(StrEnum):
     HELD = "held"  # the credits are reserved; call the provider
-    # the same request under the same key is being worked on: 409 in_progress
+    # the same request with the same key is still running: 409 in_progress
     IN_PROGRESS = "repeat_in_progress"
-    DONE = "repeat_done"  # ... is finished: 409 already_done, `used` says what it cost
-    MISMATCH = "mismatch"  # the key was used for another request: 422
+    DONE = "repeat_done"  # ... has finished: 409 already_done, `used` is what it cost
+    MISMATCH = "mismatch"  # the key belongs to a different request: 422
     EXHAUSTED = "exhausted"  # too few credits left: 402 trial_exhausted
 
 
@@ -27,10 +25,13 @@ class HoldState(StrEnum):
 class HoldRequest:
     """Credits to reserve for one call.
 
-    key: the client's Idempotency-Key (at most 255 characters) or the request id. fingerprint:
-    SHA-256 of the request, hex; a repeat has the same one. amount: credits, at least 1.
-    deadline_seconds: total time the call may take. facts: what the call record shall say if this
-    process dies (fields of `Record`: operation, app_key_id, ...).
+    Attributes:
+        key: The client's Idempotency-Key (at most 255 characters) or the request id.
+        fingerprint: SHA-256 of the request, hex; the same for a repeated request.
+        amount: Credits, at least 1.
+        deadline_seconds: Total time the call may take.
+        facts: Fields of `Record` (operation, app_key_id, ...) for the call record if this process
+            dies.
     """
 
     tenant_id: UUID
@@ -47,8 +48,12 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class HoldResult:
-    """What became of a hold: the state, the hold's id (None when exhausted), the pool's credits,
-    what a finished repeat cost.
+    """The outcome of a hold request.
+
+    Attributes:
+        hold_id: None if the credits are exhausted.
+        settled: Credits of the pool, like held and left.
+        used: Credits that the finished call cost if this request repeats it.
     """
 
     state: HoldState
@@ -61,10 +66,13 @@ class HoldResult:
 
 @dataclass(frozen=True, slots=True)
 class FinishResult:
-    """What settling or voiding did.
+    """The outcome of settling or voiding a hold.
 
-    applied: False where the hold was finished already (nothing was written); state, used: how the
-    hold stands now; settled, held, left: the pool's credits.
+    Attributes:
+        applied: False if the hold was already finished; nothing was written.
+        state: State of the hold now.
+        used: Credits charged for the hold.
+        settled: Credits of the pool, like held and left.
     """
 
     applied: bool
@@ -77,7 +85,7 @@ class FinishResult:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredHold:
-    """A hold past its expiry that nobody finished, with what its call record can say."""
+    """An expired, unfinished hold with the data for its call record."""
 
     hold_id: UUID
     tenant_id: UUID
@@ -91,8 +99,8 @@ class ExpiredHold:
 
 
 class UnknownPool(LookupError):
-    """No such pool in this tenant."""
+    """The tenant has no such pool."""
 
 
 class UnknownHold(LookupError):
-    """No such hold in this tenant."""
+    """The tenant has no such hold."""
