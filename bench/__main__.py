@@ -348,7 +348,8 @@ def main() -> None:
             ).returncode
         )
     say(
-        f"{os.cpu_count()} processors, load average of the last minute before this began: {os.getloadavg()[0]:.1f}"
+        f"{os.cpu_count()} processors, load average of the last minute before this began: "
+        f"{os.getloadavg()[0]:.1f}"
     )
     if options.only in ("", "decoding"):
         say(table(decoding.rows(0.25 if options.quick else 1.0)))

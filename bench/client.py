@@ -85,7 +85,10 @@ class Load:
         if wanted.get("stream"):
             body["stream"] = True
         data = json.dumps(body).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {wanted['key']}\r\n"
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+            f"{wanted['key']}\r\n"
+        )
         self.request = (
             f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data

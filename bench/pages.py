@@ -152,7 +152,8 @@ def main() -> None:
 
     keys.open_sealed = counted
     print(
-        f"{len(registry.all_providers())} providers, {MODELS} models, {CALLS} calls, {connection.vendor}; milliseconds of {REQUESTS} requests\n"
+        f"{len(registry.all_providers())} providers, {MODELS} models, {CALLS} calls, "
+        f"{connection.vendor}; milliseconds of {REQUESTS} requests\n"
     )
     print(f"| {'page':<52} | p50 | p95 | queries | goal p50 |")
     print(f"|{'-' * 54}|----:|----:|--------:|---------:|")

@@ -47,21 +47,28 @@ COLUMNS = (
 # is paid in another currency. That is some 100 kinds of calls in an hour.
 MODEL = "((n % 8 + n / 8 % 3 * 4) % 12)"
 SHARED = f"""
-    'Application ' || (n % 8), 'chat.completions', '', 'provider-' || ({MODEL} / 3), 'model-' || {MODEL},
-    CASE WHEN {MODEL} = 0 THEN 'trial:openai' ELSE 'credential:Main' END, FALSE, n % 4000, n % 700, 'reported', 0,
-    CASE {MODEL} / 3 WHEN 0 THEN NULL ELSE (n % 4000) * 0.0000015 END, CASE {MODEL} / 3 WHEN 0 THEN '' WHEN 1 THEN 'CNY' ELSE 'USD' END,
+    'Application ' || (n % 8), 'chat.completions', '',
+    'provider-' || ({MODEL} / 3), 'model-' || {MODEL},
+    CASE WHEN {MODEL} = 0 THEN 'trial:openai' ELSE 'credential:Main' END,
+    FALSE, n % 4000, n % 700, 'reported', 0,
+    CASE {MODEL} / 3 WHEN 0 THEN NULL ELSE (n % 4000) * 0.0000015 END,
+    CASE {MODEL} / 3 WHEN 0 THEN '' WHEN 1 THEN 'CNY' ELSE 'USD' END,
     CASE n % 50 WHEN 0 THEN 'error' ELSE 'ok' END, CASE n % 50 WHEN 0 THEN 502 ELSE 200 END,
-    CASE WHEN n % 50 <> 0 THEN '' WHEN n % 1000000 = 50 THEN 'rare_error' WHEN n % 150 = 0 THEN 'provider_timeout' ELSE 'provider_error' END,
+    CASE WHEN n % 50 <> 0 THEN '' WHEN n % 1000000 = 50 THEN 'rare_error'
+    WHEN n % 150 = 0 THEN 'provider_timeout' ELSE 'provider_error' END,
     '', 1, '[]', n % 9973, n % 8 % 5 + 1"""
 POSTGRES = f"""
     INSERT INTO quotas_callrecord ({COLUMNS})
-    SELECT lpad(to_hex(n), 32, '0')::uuid, %s, md5(n::text), now() - make_interval(secs => (%s - n) * {DAYS * 86400}.0 / %s), {SHARED}
+    SELECT lpad(to_hex(n), 32, '0')::uuid, %s, md5(n::text),
+    now() - make_interval(secs => (%s - n) * {DAYS * 86400}.0 / %s), {SHARED}
     FROM generate_series(1, %s) AS n"""
 SQLITE = f"""
     WITH RECURSIVE numbers(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
     INSERT INTO quotas_callrecord ({COLUMNS})
     SELECT printf('%%032x', n), %s, lower(hex(randomblob(12))),
-    strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || ((%s - n) * {DAYS * 86400}.0 / %s) || ' seconds'), {SHARED.replace("%", "%%")}
+    strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now',
+             '-' || ((%s - n) * {DAYS * 86400}.0 / %s) || ' seconds'),
+    {SHARED.replace("%", "%%")}
     FROM numbers"""
 INDEXES = {
     "call_tenant_newest": "tenant_id, id DESC",
@@ -165,7 +172,8 @@ def plain_sum(tenant: Any) -> None:
         rolled.latencies,
     ), "the sums differ"
     say(
-        f"one sum of 90 days since {since:%Y-%m-%d}: {before:.1f} s over the records, {1000 * after:.0f} ms with rollups; both are equal"
+        f"one sum of 90 days since {since:%Y-%m-%d}: {before:.1f} s over the records, "
+        f"{1000 * after:.0f} ms with rollups; both are equal"
     )
 
 
@@ -182,7 +190,8 @@ def export(client: Any, rows: int) -> None:
     seconds = time.perf_counter() - began
     answer.close()
     say(
-        f"CSV: {count / seconds:,.0f} rows and {length / seconds / 1e6:.1f} MB a second; memory grew by {peak() - before:.0f} MB over {count:,} rows"
+        f"CSV: {count / seconds:,.0f} rows and {length / seconds / 1e6:.1f} MB a second; memory "
+        f"grew by {peak() - before:.0f} MB over {count:,} rows"
     )
 
 

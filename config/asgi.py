@@ -1,4 +1,6 @@
-"""The server's application: /v1/... goes to the gateway, everything else to Django, in one process."""
+"""The server's application: /v1/... goes to the gateway, everything else to Django, in one
+process.
+"""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping

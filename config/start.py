@@ -100,7 +100,8 @@ def prepare() -> None:
         first_workspace()
     except OperationalError as error:
         sys.exit(
-            f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its disk where SQLite is used."
+            f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its "
+            f"disk where SQLite is used."
         )
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")

@@ -60,7 +60,9 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[byte
 
 
 def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
-    """A file that is sent while it is made, called `name` and today's date. Under ASGI the pieces have to come asynchronously:
+    """A file that is sent while it is made, called `name` and today's date.
+
+    Under ASGI the pieces have to come asynchronously:
     Django would collect them all first.
 
     It is not compressed: Django's middleware makes an archive of each piece, and Chromium takes the

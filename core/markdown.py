@@ -1,4 +1,6 @@
-"""Markdown to HTML that is safe to show whoever wrote it: answers of models, and pages of our own."""
+"""Markdown to HTML that is safe to show whoever wrote it: answers of models, and pages of our
+own.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
 
 
 class RequestIdMiddleware:
-    """Takes a well-formed X-Request-Id over or makes one; the answer and every log line carry it."""
+    """Takes a well-formed X-Request-Id over or makes one; the answer and every log line carry
+    it.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -1,4 +1,6 @@
-"""Addresses of the workspace's first page, of the playground and of what a provider was used for."""
+"""Addresses of the workspace's first page, of the playground and of what a provider was used
+for.
+"""
 
 from django.urls import path
 

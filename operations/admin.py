@@ -181,7 +181,9 @@ def _exported(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
 
 
 class PlanAdmin(TrialPlanAdmin):
-    """A provider is chosen by its name: a mistyped slug would make a plan that nothing can answer."""
+    """A provider is chosen by its name: a mistyped slug would make a plan that nothing can
+    answer.
+    """
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "provider":

@@ -89,7 +89,8 @@ def watching() -> Iterator[list[str]]:
             )
             if forms:
                 listener.found.append(
-                    f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')} ({', '.join(forms)})"
+                    f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')} "
+                    f"({', '.join(forms)})"
                 )
         return answer
 

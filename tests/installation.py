@@ -64,7 +64,8 @@ def install_copy(folder: Path, environment: dict[str, str], postgres: str = "") 
 
     Args:
         environment: Of the process that makes the original.
-        postgres: URL of a database of the server on which one more is made; without it the database is a file in the folder.
+        postgres: URL of a database of the server on which one more is made; without it the
+            database is a file in the folder.
     """
     with _locked(hashlib.sha256(postgres.encode()).hexdigest()[:12]) as name:
         original = _original(run_folder() / name, environment, postgres)

@@ -1,4 +1,6 @@
-"""Rows that the tests of a module share, because making them takes longer than most of its tests."""
+"""Rows that the tests of a module share, because making them takes longer than most of its
+tests.
+"""
 
 from __future__ import annotations
 

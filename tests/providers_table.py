@@ -1,4 +1,6 @@
-"""`python -m tests.providers_table`: write the table of providers in README.md from the registry."""
+"""`python -m tests.providers_table`: write the table of providers in README.md from the
+registry.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class Server:
     `server.app_key`, `server.manage(...)`.
 
     Args:
-        postgres: URL of a database of the PostgreSQL server on which this server's own is made; else it is a SQLite file.
+        postgres: URL of a database of the PostgreSQL server on which this server's own is made;
+            else it is a SQLite file.
         workers: Number of gunicorn's processes.
         application: What gunicorn runs.
     """

@@ -19,7 +19,9 @@ DJANGO = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 
 class OpeningTags(HTMLParser):
-    """Collect line (from 1), column (from 0), text and number of attributes of every opening tag."""
+    """Collect line (from 1), column (from 0), text and number of attributes of every opening
+    tag.
+    """
 
     def __init__(self) -> None:
         super().__init__()

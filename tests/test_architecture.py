@@ -33,7 +33,8 @@ ALL_TENANTS = {
 }
 # Files that may write or read without the guard of TenantOwned.save and the manager.
 UNGUARDED: dict[str, str] = {
-    "models_catalog/services/imports.py": "a provider's list of models, in one statement; every row is made for one tenant",
+    "models_catalog/services/imports.py": "a provider's list of models, in one statement; every "
+    "row is made for one tenant",
 }
 
 
@@ -198,7 +199,9 @@ def below_the_pages(path: Path) -> bool:
 
 
 def test_layers_below_the_pages_do_not_see_requests() -> None:
-    """Services and queries take values, not a request; they know no HTTP status and render nothing."""
+    """Services and queries take values, not a request; they know no HTTP status and render
+    nothing.
+    """
     forbidden = ("django.http", "django.shortcuts", "rest_framework", "django.contrib.messages")
     found = [
         f"{source.name_of(path)}:{line} {name}"

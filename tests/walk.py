@@ -213,7 +213,9 @@ _LIST = {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
 
 
 def friendly_provider(call: Call, **_context: Any) -> Reply:
-    """In place of providers.transport.sync_client.send: whoever is asked answers that all is well."""
+    """In place of providers.transport.sync_client.send: whoever is asked answers that all is
+    well.
+    """
     return Reply(
         200,
         {"content-type": "application/json"},

@@ -25,16 +25,17 @@ from core.api.docs_page import chapters, paragraphs
 from core.api.errors import error_body
 
 _DESCRIPTION = _(
-    """\
-Everything that a workspace's settings pages can do, for programs.
-
-Send an app key as `Authorization: Bearer mk_live_...`. The scope `read` allows every GET, `manage` the other methods.
-What belongs to another workspace answers 404, as if it did not exist. Bodies are JSON in UTF-8; unknown fields and query
-parameters are refused. Lists answer `{"results": [...], "next": cursor}`: send `next` as `after` to get the page that
-follows; `null` is the end. Secrets go in and never come out: an answer shows a mask.
-
-The models themselves are used through the OpenAI-compatible endpoints under `/v1/`.
-"""
+    "Everything that a workspace's settings pages can do, for programs.\n"
+    "\n"
+    "Send an app key as `Authorization: Bearer mk_live_...`. "
+    "The scope `read` allows every GET, `manage` the other methods.\n"
+    "What belongs to another workspace answers 404, as if it did not exist. "
+    "Bodies are JSON in UTF-8; unknown fields and query\n"
+    'parameters are refused. Lists answer `{"results": [...], "next": cursor}`: '
+    "send `next` as `after` to get the page that\n"
+    "follows; `null` is the end. Secrets go in and never come out: an answer shows a mask.\n"
+    "\n"
+    "The models themselves are used through the OpenAI-compatible endpoints under `/v1/`.\n"
 )
 _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -1,4 +1,6 @@
-"""How each database wants SQL and values, and how its answers are read. Pure: opens no connection."""
+"""How each database wants SQL and values, and how its answers are read. Pure: opens no
+connection.
+"""
 
 from __future__ import annotations
 

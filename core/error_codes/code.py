@@ -1,4 +1,6 @@
-"""What one error code is: its HTTP statuses, OpenAI's word for its kind, and its words for people."""
+"""What one error code is: its HTTP statuses, OpenAI's word for its kind, and its words for
+people.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ SECTIONS = {
 
 @register.simple_tag(takes_context=True)
 def theme(context: template.Context) -> str:
-    """light, dark, or "" for the system's choice: rendered by the server, so that no page flashes."""
+    """light, dark, or "" for the system's choice: rendered by the server, so that no page
+    flashes.
+    """
     request = context.get("request")
     value = request.COOKIES.get("theme", "") if request else ""
     return value if value in ("light", "dark") else ""

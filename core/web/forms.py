@@ -41,14 +41,18 @@ class PageForm(forms.Form):
 
 
 def endpoint(request: HttpRequest) -> str:
-    """The address that OpenAI's SDKs take as base URL, as the reader's browser reaches this server."""
+    """The address that OpenAI's SDKs take as base URL, as the reader's browser reaches this
+    server.
+    """
     return request.build_absolute_uri(f"{get_script_prefix()}v1")
 
 
 def page_form(
     request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """A page with a form; 422 when the form holds errors, with the focus on the first wrong field."""
+    """A page with a form; 422 when the form holds errors, with the focus on the first wrong
+    field.
+    """
     wrong = form.is_bound and bool(form.errors)
     if wrong:
         focus_first_error(form)

@@ -43,7 +43,9 @@ DAYS: Final = 14  # of the small chart
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do once. `action` is the right that it takes, `url_name` the page to do it on."""
+    """One thing to do once. `action` is the right that it takes, `url_name` the page to do it
+    on.
+    """
 
     title: Any
     text: Any

@@ -72,7 +72,8 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
     if trial and error.failure in ACCOUNT_FAILURES:
         return Refusal(
             "trial_provider_unavailable",
-            f"The trial cannot be served right now: the operator's account at {label} does not answer calls. No credit was used. "
+            f"The trial cannot be served right now: the operator's account at {label} does not "
+            f"answer calls. No credit was used. "
             f"Try again later, or add a {label} key of your own.",
             retry_after=retry_after,
         )

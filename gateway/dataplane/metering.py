@@ -1,4 +1,6 @@
-"""What a call used and what that costs: as the provider reported it, else estimated and marked so."""
+"""What a call used and what that costs: as the provider reported it, else estimated and
+marked so.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the calls of one process share: store, upstream, routes, relay, and the timers beside them."""
+"""What the calls of one process share: store, upstream, routes, relay, and the timers beside
+them.
+"""
 
 from __future__ import annotations
 

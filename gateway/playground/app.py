@@ -65,7 +65,9 @@ class Playground:
         self._uploads = uploads
 
     def takes(self, path: str) -> bool:
-        """Whether this is an address of a playground; path: without the prefix of the installation."""
+        """Whether this is an address of a playground; path: without the prefix of the
+        installation.
+        """
         return _PAGE.fullmatch(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:

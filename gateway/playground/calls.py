@@ -280,7 +280,8 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> str:
     near_size, far_size = (
         math.hypot(*(a / most for a in values)) for values, most in ((one, near), (other, far))
     )
-    return f"{math.fsum(a / near * (b / far) for a, b in zip(one, other, strict=True)) / (near_size * far_size):.3f}"
+    product = math.fsum(a / near * (b / far) for a, b in zip(one, other, strict=True))
+    return f"{product / (near_size * far_size):.3f}"
 
 
 @dataclass(frozen=True, slots=True)

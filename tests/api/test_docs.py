@@ -172,7 +172,9 @@ def test_the_examples_match_their_own_schemas(document: dict[str, Any]) -> None:
 
 
 def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Where the document explains something, and in which words; lists of choices explain nothing."""
+    """Where the document explains something, and in which words; lists of choices explain
+    nothing.
+    """
     if isinstance(node, dict):
         for key in ("summary", "description"):
             text = node.get(key)

@@ -200,7 +200,8 @@ def preview_import(page: Page) -> None:
         with page.expect_navigation():
             again.click()
     page.locator("textarea").fill(
-        f"ANTHROPIC_API_KEY={key}\nOPENAI_API_KEY={factories.marked_secret('pasted key')}\nNOTHING=known"
+        f"ANTHROPIC_API_KEY={key}\n"
+        f"OPENAI_API_KEY={factories.marked_secret('pasted key')}\nNOTHING=known"
     )
     _send(page)
     page.locator("table.import").wait_for()

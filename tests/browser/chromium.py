@@ -81,7 +81,9 @@ class Watch:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Skips nothing: whoever calls this wants a browser, and its absence is an error that says so."""
+    """Skips nothing: whoever calls this wants a browser, and its absence is an error that
+    says so.
+    """
     if not CHROMIUM.exists():
         raise RuntimeError(
             f"{CHROMIUM} is not installed: the browser tests need Debian's chromium package"

@@ -23,7 +23,9 @@ QUESTION = "Say hello"
 
 @dataclass
 class Journey:
-    """What one way took. seconds: from the login page to the answer's first word, and to its end."""
+    """What one way took. seconds: from the login page to the answer's first word, and to its
+    end.
+    """
 
     way: str
     clicks: int = 0
@@ -35,7 +37,10 @@ class Journey:
     pages: list[str] = field(default_factory=list)
 
     def line(self) -> str:
-        return f"{self.way:<17} {self.clicks:>2} clicks {self.keys:>4} keys {self.first_word:6.1f} s to the first word {self.whole_answer:6.1f} s to the end"
+        return (
+            f"{self.way:<17} {self.clicks:>2} clicks {self.keys:>4} keys "
+            f"{self.first_word:6.1f} s to the first word {self.whole_answer:6.1f} s to the end"
+        )
 
 
 class Mouse:

@@ -48,7 +48,9 @@ class Walk:
         self.leave_by(self.page.locator(within).get_by_role("link", name=name, exact=exact).first)
 
     def leave_by(self, way: Locator) -> None:
-        """Click, and wait for the next page: what comes after it must not look at the one before."""
+        """Click, and wait for the next page: what comes after it must not look at the one
+        before.
+        """
         with self.page.expect_navigation():
             way.click()
 
@@ -100,7 +102,9 @@ KINDS: dict[str, str] = {}
 
 
 def function(area: str, what: str, kind: str = "fresh") -> Callable[[Function], Function]:
-    """Adds a function to an area, whose workspace is of the kind that its first function asks for."""
+    """Adds a function to an area, whose workspace is of the kind that its first function asks
+    for.
+    """
 
     def add(done: Function) -> Function:
         AREAS.setdefault(area, []).append((what, done))

@@ -98,7 +98,8 @@ def gallery(rows: list[Row], folder: Path) -> str:
     for row in rows:
         cells = "".join(_cell(folder, file_name(row, look)) for look in LOOKS)
         lines.append(
-            f"<tr><th scope=row>{escape(row.name)}<br><code>{escape(row.path)}</code></th>{cells}</tr>"
+            f"<tr><th scope=row>{escape(row.name)}<br>"
+            f"<code>{escape(row.path)}</code></th>{cells}</tr>"
         )
     style = (
         "body{font:14px "
@@ -108,7 +109,8 @@ def gallery(rows: list[Row], folder: Path) -> str:
     table = (
         f"<table><thead><tr><th>Page</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
-    return f"<!doctype html><meta charset=utf-8><title>Pages of Modelkeep</title><style>{style}</style>{table}"
+    head = f"<meta charset=utf-8><title>Pages of Modelkeep</title><style>{style}</style>"
+    return f"<!doctype html>{head}{table}"
 
 
 def _cell(folder: Path, name: str) -> str:

@@ -308,7 +308,9 @@ NO_PAGE: dict[str, str] = {
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/order/": "POST only",
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/rename/": "POST only",
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/test/": "POST only",
-    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/activate/": "POST only",
+    f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/activate/": (
+        "POST only"
+    ),
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/credentials/{{credential_id}}/move/": "POST only",
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/bulk/": "POST only",
     f"/t/{{workspace}}/{PROVIDERS}/{{provider}}/models/refresh/": "POST only",

@@ -35,7 +35,9 @@ def show(space: factories.Workspace) -> None:
 
 
 def _credentials(tenant: Tenant) -> None:
-    """Three keys in an order, one of which works; and a list of models that could not be fetched."""
+    """Three keys in an order, one of which works; and a list of models that could not be
+    fetched.
+    """
     for place, (name, state) in enumerate(KEYS.items()):
         row = factories.make_credential(
             tenant, provider="deepseek", name=name, is_active=place == 0

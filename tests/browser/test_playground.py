@@ -31,7 +31,8 @@ HOSTILE = """# Done
 
 <script>document.title = "stolen"</script><img src=x onerror="document.title = 'stolen'">
 
-![pixel](https://evil.test/pixel.png) [run](javascript:document.title='stolen') [page](https://evil.test/page "onmouseover=x")
+![pixel](https://evil.test/pixel.png) [run](javascript:document.title='stolen')
+[page](https://evil.test/page "onmouseover=x")
 
 <iframe src="https://evil.test/"></iframe><style>body { display: none }</style>
 
@@ -325,7 +326,8 @@ def test_parameters_follow_the_model(enter: Any, stage: Hub) -> None:
     # typing would lose it otherwise.
     page.evaluate(
         """() => document.addEventListener("htmx:afterSwap", () => {
-            window.atOnce = [...document.querySelectorAll("#beside [name=system], #beside [name=p-temperature]")].map((one) => one.value);
+            const fields = "#beside [name=system], #beside [name=p-temperature]";
+            window.atOnce = [...document.querySelectorAll(fields)].map((one) => one.value);
         })"""
     )
     page.locator("#pick-model-model").select_option("demo/demo-chat")

@@ -185,11 +185,14 @@ def named(page: Page) -> dict[str, Any]:
     found: dict[str, Any] = page.evaluate(
         """() => {
           const one = document.activeElement;
-          const described = (one.getAttribute('aria-describedby') || '').split(/\\s+/).filter(Boolean);
+          const describedBy = one.getAttribute('aria-describedby') || '';
+          const described = describedBy.split(/\\s+/).filter(Boolean);
+          const text = (id) => document.getElementById(id).textContent.trim();
+          const modal = document.querySelector('dialog').matches(':modal');
           return {
             field: [...one.labels].map((label) => label.innerText.trim()).join(' '),
-            described: described.length > 0 && described.every((id) => document.getElementById(id).textContent.trim()),
-            modal: document.querySelector('dialog').matches(':modal') && one.closest('dialog') !== null,
+            described: described.length > 0 && described.every(text),
+            modal: modal && one.closest('dialog') !== null,
           };
         }"""
     )

@@ -89,7 +89,10 @@ def test_an_invitation_has_the_prefix_once(
 SETTINGS = """
 import json
 from config import settings as s
-names = ("SITE_URL", "FORCE_SCRIPT_NAME", "STATIC_URL", "SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "CSRF_TRUSTED_ORIGINS")
+names = (
+    "SITE_URL", "FORCE_SCRIPT_NAME", "STATIC_URL",
+    "SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "CSRF_TRUSTED_ORIGINS",
+)
 print(json.dumps({name: getattr(s, name) for name in names}))
 """
 

@@ -300,7 +300,10 @@ def test_the_language_of_the_profile_is_served(browser: Client) -> None:
 # ---------------------------------------------------------------------------------------- providers
 
 
-REFUSED = b'{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key", "type": "invalid_request_error"}}'
+REFUSED = (
+    b'{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key", '
+    b'"type": "invalid_request_error"}}'
+)
 
 
 @pytest.mark.parametrize("htmx", [False, True], ids=["plain", "dialog"])
@@ -329,7 +332,10 @@ def test_a_refused_key_is_explained_and_never_comes_back(
 def test_a_key_without_money_is_saved_and_says_so_with_its_codes(
     browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}'
+    body = (
+        b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", '
+        b'"type": "insufficient_quota"}}'
+    )
     refuse_with(monkeypatch, 429, body)
     values = {"name": "Default", "values-api_key": factories.marked_secret("without money")}
     answer = browser.post(f"{PROVIDERS}/openai/setup/", values, follow=True)
@@ -709,7 +715,8 @@ def test_what_a_field_asks_for_is_chinese_too(acme: factories.Workspace, browser
 
 # Names and codes that are the same in every language.
 NAMES = re.compile(
-    r"Modelkeep|OpenAI|Anthropic|Demo|ChatGLM|GLM|Zhipu|Claude|GPT|API|REST|Embedding|vLLM|Ollama|LM Studio|llama\.cpp|Xinference|token|HTTP|English|Acme"
+    r"Modelkeep|OpenAI|Anthropic|Demo|ChatGLM|GLM|Zhipu|Claude|GPT|API|REST|Embedding|vLLM|"
+    r"Ollama|LM Studio|llama\.cpp|Xinference|token|HTTP|English|Acme"
 )
 
 

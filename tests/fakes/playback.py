@@ -105,7 +105,9 @@ class Playback(FakeProvider):
 
 
 def _shape(method: str, url: str) -> tuple[str, str, list[str]]:
-    """What of a call stays the same from one time to the next: the values of a signed query do not."""
+    """What of a call stays the same from one time to the next: the values of a signed query
+    do not.
+    """
     parts = urlsplit(url)
     return (
         method,

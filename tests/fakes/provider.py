@@ -21,7 +21,7 @@ answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next 
     endless                   a body or stream that never ends
     long_line                 a line of two megabytes
     redirect:<url>            307 to that URL
-    gzip                      a compressed body nobody asked for; a bomb of 64 MiB where it says gzip:bomb
+    gzip                      a compressed body nobody asked for; gzip:bomb makes it one of 64 MiB
     html                      a web page with status 200
     large:<MiB>               so many MiB of audio
 
@@ -312,7 +312,9 @@ def error_body(anthropic: bool, status: int, code: str, key: str) -> bytes:
 
 @dataclass
 class FakeProvider:
-    """The state of one server. frames: pieces of text per stream. delay: seconds before each piece."""
+    """The state of one server. frames: pieces of text per stream. delay: seconds before each
+    piece.
+    """
 
     frames: int = WORDS
     delay: float = 0.0

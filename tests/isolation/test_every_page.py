@@ -148,7 +148,9 @@ def check_structure(tree: Any) -> None:
 
 
 def check_without_scripts(tree: Any) -> None:
-    """What htmx shortens is a link or a form, which also works without it; every form can be sent."""
+    """What htmx shortens is a link or a form, which also works without it; every form can be
+    sent.
+    """
     shortened = [
         one
         for one in elements(tree)

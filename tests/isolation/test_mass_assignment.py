@@ -176,7 +176,8 @@ def test_an_operation_refuses_what_it_does_not_know(
         before = rows()
         known = accepted_fields(client, key, method, url, body)
         assert known <= entry.optional, (
-            f"{method} {route.path} takes {sorted(known - entry.optional)}: say so in tests/walk.py, or refuse it"
+            f"{method} {route.path} takes {sorted(known - entry.optional)}: say so in "
+            f"tests/walk.py, or refuse it"
         )
         assert rows() == before
 

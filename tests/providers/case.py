@@ -1,8 +1,10 @@
 """A case of tests/providers/cases/<slug>.json: what is asked, what the provider answers, what must
 come of it.
 
-    {"shows": "...", "operation": "chat.completions", "model": "...", "stream": false, "body": {...}, "upload": {...},
-     "facts": {...}, "access": {"values", "model_values", "base_url"}, "replies": [...], "expect": {...}, "sdk": "chat"}
+    {"shows": "...", "operation": "chat.completions", "model": "...", "stream": false,
+     "body": {...}, "upload": {...},
+     "facts": {...}, "access": {"values", "model_values", "base_url"}, "replies": [...],
+     "expect": {...}, "sdk": "chat"}
 
 operation: one of the endpoint, or "list_models" or "check" of the adapter. replies: one per call,
 in order: {"status", "headers"} and a body as "json", "text", "hex", or "events" (texts as they are,

@@ -54,7 +54,9 @@ class Outcome:
 
 
 def joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What an OpenAI client makes of a stream: texts appended, tool calls by index, lists extended."""
+    """What an OpenAI client makes of a stream: texts appended, tool calls by index, lists
+    extended.
+    """
     message: dict[str, Any] = {"content": None}
     calls: dict[int, dict[str, Any]] = {}
     for chunk in chunks:

@@ -1,4 +1,6 @@
-"""What the tests of workspaces share: master keys to choose from, a table that holds sealed texts."""
+"""What the tests of workspaces share: master keys to choose from, a table that holds sealed
+texts.
+"""
 
 from __future__ import annotations
 

@@ -350,7 +350,9 @@ class TestFreshSignIn:
     "key", ['"aaaaaaaa\\000bbbb"', '"aaaaaaaa\\377"', "x" * 5000, "A" * 32, "../../../../etc"]
 )
 def test_a_cookie_that_can_be_no_session_is_none(key: str) -> None:
-    """Not a query either: PostgreSQL answers a NUL, which a quoted cookie can spell, with an error."""
+    """Not a query either: PostgreSQL answers a NUL, which a quoted cookie can spell, with an
+    error.
+    """
     with CaptureQueriesContext(connection) as queries:
         answer = Client(headers={"cookie": f"{django_settings.SESSION_COOKIE_NAME}={key}"}).get("/")
     assert answer.status_code == 302

@@ -1,4 +1,6 @@
-"""Fail closed: without an active tenant nothing is read, and nothing of another tenant is written."""
+"""Fail closed: without an active tenant nothing is read, and nothing of another tenant is
+written.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Look at the upgraded installation in DATA_DIR as its people do, and print what they see as JSON."""
+"""Look at the upgraded installation in DATA_DIR as its people do, and print what they see as
+JSON.
+"""
 
 from __future__ import annotations
 

@@ -254,7 +254,9 @@ def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
 def _keyless_source(
     tenant_id: UUID, provider: Provider, entry: Entry, model_row: TenantModel | None
 ) -> Source:
-    """For providers that need no credential, and hosted models that bring their own key or address."""
+    """For providers that need no credential, and hosted models that bring their own key or
+    address.
+    """
 
     def load() -> tuple[Access, tuple[str, ...]]:
         with tenant_scope(tenant_id):
@@ -278,7 +280,8 @@ def _without_source(
         names = ", ".join(trial.models)
         return Refusal(
             "model_not_in_trial",
-            f"{entry.model} is not part of the {provider.label} trial, which offers {names}. Choose one of these, or add a key of your own "
+            f"{entry.model} is not part of the {provider.label} trial, which offers {names}. "
+            f"Choose one of these, or add a key of your own "
             f"at {address}.",
             param="model",
         )

@@ -289,7 +289,9 @@ class _Lane:
         )
 
     def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        """The rows, to be awaited. Raises DatabaseAway there, also where the answer takes too long."""
+        """The rows, to be awaited. Raises DatabaseAway there, also where the answer takes too
+        long.
+        """
         connection = self._connection
         if connection is not None and connection.is_open:
             return connection.send(sql, params)

@@ -161,7 +161,10 @@ def test_a_second_authorization_line_is_seen(hub: Hub) -> None:
     must not differ.
     """
     other = hub.app_key("third")
-    request = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nAuthorization: Bearer {other}\r\n\r\n"
+    request = (
+        f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{hub.server.app_key}\r\nAuthorization: Bearer {other}\r\n\r\n"
+    )
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
         connection.sendall(request.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
@@ -223,7 +226,8 @@ def test_content_encodings_are_not_unpacked(hub: Hub) -> None:
 
 def test_an_announced_size_is_refused_before_the_body_comes(hub: Hub) -> None:
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\n"
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{hub.server.app_key}\r\n"
         "Content-Type: application/json\r\nContent-Length: 40000000\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:

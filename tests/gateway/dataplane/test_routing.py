@@ -164,7 +164,10 @@ def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> str:
     id.
     """
     request_id = f"leaver-{secrets.token_hex(8)}"
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.server.app_key}\r\nX-Request-Id: {request_id}\r\n"
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{hub.server.app_key}\r\nX-Request-Id: {request_id}\r\n"
+    )
     with socket.create_connection(("127.0.0.1", hub.server.port), timeout=10) as connection:
         connection.sendall(
             f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()

@@ -44,7 +44,8 @@ def stored(trapped: tuple[Hub, FakeProvider]) -> Iterator[tuple[Hub, FakeProvide
     assert hub.chat(CHAT).status_code == 200
     yield hub, trap, sealed
     hub.execute(
-        f"UPDATE providers_providercredential SET sealed = '{sealed}', base_url = '{base_url}', state = 'connected', resting_until = NULL"
+        f"UPDATE providers_providercredential SET sealed = '{sealed}', base_url = '{base_url}', "
+        f"state = 'connected', resting_until = NULL"
     )
     hub.server.stop()
     hub.server.start()
@@ -75,7 +76,8 @@ def test_damaged_ciphertext_is_never_sent(stored: tuple[Hub, FakeProvider, str])
     hub, _trap, sealed = stored
     middle = len(sealed) // 2
     hub.execute(
-        f"UPDATE providers_providercredential SET sealed = '{sealed[:middle]}{'A' if sealed[middle] != 'A' else 'B'}{sealed[middle + 1 :]}'"
+        f"UPDATE providers_providercredential SET sealed = "
+        f"'{sealed[:middle]}{'A' if sealed[middle] != 'A' else 'B'}{sealed[middle + 1 :]}'"
     )
     refused_as_unreadable(hub)
 

@@ -81,7 +81,10 @@ def others(shared_hub: Hub) -> dict[str, tuple[str, str]]:
 
 def record_of(hub: Hub, request_id: str) -> tuple[Any, ...]:
     hub.wait_for_record(request_id)
-    sql = f"SELECT user_id, app_key_id, app_key_name, stream, status, source, operation FROM quotas_callrecord WHERE request_id = '{request_id}'"
+    sql = (
+        f"SELECT user_id, app_key_id, app_key_name, stream, status, source, operation FROM "
+        f"quotas_callrecord WHERE request_id = '{request_id}'"
+    )
     return hub.rows(sql)[0]
 
 

@@ -30,7 +30,9 @@ PROVIDERS = "/t/acme/settings/model-providers"
 
 
 def shown(browser: Client, language: str, path: str, form: dict[str, str] | None = None) -> str:
-    """The text of a page, or of the one that a form leads to, as a person reads it: without markup."""
+    """The text of a page, or of the one that a form leads to, as a person reads it: without
+    markup.
+    """
     headers = {"Accept-Language": language}
     answer = (
         browser.get(path, headers=headers)
@@ -276,7 +278,10 @@ def test_deleting_the_last_key(language: str, space: factories.Workspace, browse
         )
         number = len(queries.entries(tenant_id=space.tenant.pk, provider="openai"))
     text = shown(browser, language, f"{PROVIDERS}/openai/credentials/{row.pk}/delete/")
-    english = f"Delete “Production”? {number} models and the default reasoning model use it. They stop at once."
+    english = (
+        f"Delete “Production”? {number} models and the default reasoning model use it. They "
+        f"stop at once."
+    )
     check(
         text,
         language,

@@ -35,7 +35,8 @@ def table(results: dict[str, dict[str, str]]) -> str:
     for slug, named in sorted(results.items()):
         words = [text.partition(":")[0] for text in named.values()]
         lines.append(
-            f"{slug:<18} {words.count(''):>6} {words.count('not supported'):>14} {words.count('failed'):>7}"
+            f"{slug:<18} {words.count(''):>6} {words.count('not supported'):>14} "
+            f"{words.count('failed'):>7}"
         )
         notes += [f"  {name:<46} {text}" for name, text in named.items() if text]
     return "\n".join([*lines, *notes])

@@ -19,7 +19,9 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def worked(pool: CreditPool, other: Tenant):
-    """Two workspaces, each with a settled, a voided and an open hold, and a call with an own key."""
+    """Two workspaces, each with a settled, a voided and an open hold, and a call with an own
+    key.
+    """
     with all_tenants():
         for one in (pool, make_pool(other)):
             record = {"tenant_id": one.tenant_id}

@@ -35,7 +35,9 @@ USAGE = "/t/acme/usage/"
 
 @pytest.fixture(autouse=True)
 def no_providers() -> None:
-    """Leave the ports connected, unlike the other tests of this app: pages show names and prices."""
+    """Leave the ports connected, unlike the other tests of this app: pages show names and
+    prices.
+    """
 
 
 @pytest.fixture

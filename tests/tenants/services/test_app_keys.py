@@ -1,4 +1,6 @@
-"""App keys: never wider than who makes them, shown once, rotated with an overlap, revoked at once."""
+"""App keys: never wider than who makes them, shown once, rotated with an overlap, revoked at
+once.
+"""
 
 from __future__ import annotations
 

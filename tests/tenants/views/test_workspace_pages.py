@@ -596,7 +596,10 @@ class TestAudit:
         """Whatever a service records for a workspace is said in words, not as a code."""
         import ast
 
-        things = "workspace|member|invitation|app_key|credential|provider|models?|default|default_model|key_pair|master_key|trial|usage|audit"
+        things = (
+            "workspace|member|invitation|app_key|credential|provider|models?|default|"
+            "default_model|key_pair|master_key|trial|usage|audit"
+        )
         pattern = re.compile(rf"(?:{things})\.(?!csv$)[a-z_]+")  # usage.csv is a file
         written = {
             one.value
