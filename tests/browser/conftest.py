@@ -48,16 +48,17 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def windows(site: Site, chromium: Browser) -> Iterator[Callable[..., Window]]:
-    """`windows(row, **options)`: the window of the row's person, opened once; nothing is cached in
-    it.
+    """`windows(row, cached=..., **options)`: the window of the row's person, opened once. With
+    cached=False each page is a first visit.
     """
     with ExitStack() as opened:
         kept: dict[str, Window] = {}
 
-        def window(row: Row, **options: Any) -> Window:
+        def window(row: Row, *, cached: bool, **options: Any) -> Window:
             if row.space not in kept or kept[row.space].page.is_closed():
                 kept[row.space] = opened.enter_context(window_of(site, chromium, row, **options))
-                no_cache(kept[row.space].page)
+                if not cached:
+                    no_cache(kept[row.space].page)
             return kept[row.space]
 
         yield window

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def test_page(
     row: Row, windows: Callable[..., Window], record_property: Callable[..., None]
 ) -> None:
-    found, numbers = look(windows(row), row)
+    found, numbers = look(windows(row, cached=False), row)
     record_property("seen in a browser", f"{row.name}: {', '.join(ENGLISH)}")
     for what, number in measured(row, numbers).items():
         record_property("the most of a page", f"{what}|{number}|{row.name}")
