@@ -22,11 +22,11 @@ from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.services.workspaces import system_tenant
 
-SEALED_NAME = "trial_plan"  # the column's name in the context that the credential is sealed with
+SEALED_NAME = "trial_plan"  # field name in the context that credentials are sealed with
 
 
 class BelowUsed(ServiceError):
-    """A limit would fall below what is used and held."""
+    """The limit would fall below the credits used and held."""
 
     def __init__(self) -> None:
         message = _(
@@ -37,8 +37,11 @@ class BelowUsed(ServiceError):
 
 
 class PlanAccess(NamedTuple):
-    """The operator's account that a plan is paid with: opened values by field name, base URL ("" is
-    the provider's own).
+    """The decrypted provider credential that pays for a plan.
+
+    Attributes:
+        values: Plaintext values by field name.
+        base_url: "" for the provider's default URL.
     """
 
     values: Mapping[str, str]
@@ -89,14 +92,14 @@ def update_plan(
     models: Mapping[str, int] | None = None,
     is_on: bool | None = None,
 ) -> TrialPlan:
-    """Change what is given and bring all workspaces' credits in line; None leaves a thing as it is.
+    """Update the plan and every workspace's credits; None leaves a field unchanged.
 
-    A changed limit grants or takes back the difference, at most what is left. Switching on gives
-    every workspace its credits. Workspaces follow one by one, each in a short transaction of its
-    own: a run that was interrupted is finished by the next one.
+    A new limit grants the difference, or takes back as much of it as is left. Switching the plan
+    on grants every workspace its credits. Each workspace is updated in a short transaction of its
+    own; the next run completes an interrupted one.
     """
     _check(plan.limit if limit is None else limit, models)
-    wanted = {
+    values = {
         name: value
         for name, value in {"label": label, "limit": limit, "is_on": is_on}.items()
         if value is not None
@@ -106,7 +109,7 @@ def update_plan(
         if is_on and not plan.is_on:
             _check_can_start(plan)
         changed: dict[str, Any] = {
-            name: value for name, value in wanted.items() if getattr(plan, name) != value
+            name: value for name, value in values.items() if getattr(plan, name) != value
         }
         for name, value in changed.items():
             setattr(plan, name, value)
@@ -134,9 +137,7 @@ def _check(limit: int, models: Mapping[str, int] | None) -> None:
 
 
 def _check_can_start(plan: TrialPlan) -> None:
-    """Without an account to pay with, every call would fail; a provider that needs none accepts no
-    values at all.
-    """
+    """Require a credential, unless the provider accepts an empty one: every call would fail."""
     if plan.has_credential:
         return
     try:
@@ -149,7 +150,7 @@ def _check_can_start(plan: TrialPlan) -> None:
 
 
 def _set_models(plan: TrialPlan, models: Mapping[str, int]) -> bool:
-    """Whether anything changed."""
+    """Replace the plan's models and return whether anything changed."""
     before = {row.model: row.credits for row in plan.models.all()}
     plan.models.exclude(model__in=models).delete()
     for model, credits in models.items():
@@ -175,7 +176,7 @@ def _log(plan: TrialPlan, actor: Actor, action: str, details: Mapping[str, Any])
 
 
 def _bump_all() -> None:
-    """Every workspace's routes depend on the plans."""
+    """Bump every workspace's configuration version, as all their routes depend on the plans."""
     Tenant.objects.filter(is_system=False).update(config_version=F("config_version") + 1)
 
 
@@ -183,8 +184,14 @@ def _bump_all() -> None:
 
 
 def set_plan_credential(*, actor: Actor, plan: TrialPlan, values: Mapping[str, str]) -> TrialPlan:
-    """Seal the account that pays for the plan; `values` by field name, base_url among them. Raises
-    ServiceError, KeysNotReady.
+    """Encrypt and store the provider credential that pays for the plan.
+
+    Args:
+        values: Plaintext values by field name, including base_url.
+
+    Raises:
+        ServiceError: The provider rejects a value.
+        KeysNotReady: The encryption keys are not available.
     """
     checked = ports.check_credential(plan.provider, values)
     with transaction.atomic():
@@ -222,13 +229,16 @@ def _binding(plan: TrialPlan) -> dict[str, Any]:
 
 
 def effective_base_url(plan: TrialPlan) -> str:
-    """Where calls of the plan really go to."""
+    """Return the base URL that the plan's calls are sent to."""
     return ports.effective_url(plan.provider, plan.base_url)
 
 
 def open_plan_credential(*, plan_id: int, purpose: str = "call") -> PlanAccess:
-    """The opened account of a plan, right before it is used. Raises CredentialUnreadable,
-    TrialPlan.DoesNotExist.
+    """Decrypt the plan's credential right before it is used.
+
+    Raises:
+        CredentialUnreadable: The credential cannot be decrypted.
+        TrialPlan.DoesNotExist: There is no plan with this id.
     """
     plan = TrialPlan.objects.get(pk=plan_id)
     values = dict(plan.values)
@@ -248,20 +258,28 @@ def open_plan_credential(*, plan_id: int, purpose: str = "call") -> PlanAccess:
 
 
 def give_pools(tenant: Tenant) -> None:
-    """Give a new workspace the credits of every plan that is on. Inside the transaction that makes
-    the workspace.
+    """Grant a new workspace the credits of every active plan.
+
+    Call this inside the transaction that creates the workspace.
     """
     if tenant.is_system:
         return
-    # Locked, so that a plan that is being switched on either is seen here or sees this workspace.
+    # Lock the plans, so that one being switched on right now is either seen here or sees this
+    # workspace.
     for plan in TrialPlan.objects.select_for_update(no_key=True).order_by("pk"):
         if plan.is_on:
             _align(plan, tenant.pk, SYSTEM)
 
 
 def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
-    """Add credits to one workspace's trial, or take some back (negative). Raises ServiceError,
-    BelowUsed.
+    """Add credits to a workspace's trial, or take some back.
+
+    Args:
+        amount: Credits to add; negative to take back.
+
+    Raises:
+        ServiceError: The reason or the amount is invalid.
+        BelowUsed: The limit would fall below the credits used and held.
     """
     reason = reason.strip()
     if not reason or len(reason) > 200:
@@ -271,7 +289,7 @@ def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
     if not amount or abs(amount) > 2_000_000_000:
         raise ServiceError("bad_amount", _("Enter a number of credits other than 0."), "amount")
     with tenant_scope(pool.tenant_id), transaction.atomic():
-        made = _change_limit(pool, amount, reason=reason, actor=actor)
+        new_grant = _change_limit(pool, amount, reason=reason, actor=actor)
         trail.record(
             tenant=pool.tenant,
             actor=actor,
@@ -282,17 +300,18 @@ def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
             details={"credits": amount, "reason": reason},
         )
         bump_version(pool.tenant_id)
-    return made
+    return new_grant
 
 
 def _change_limit(
     pool: CreditPool, amount: int, *, reason: str, actor: Actor, share: int = 0
 ) -> Grant:
-    """The only place where a limit changes: together with its grant, and never below what is used
-    and held.
+    """Change the limit together with its grant, never below the credits used and held.
+
+    All changes to limits go through here.
     """
-    enough = CreditPool.objects.filter(pk=pool.pk, limit__gte=F("settled") + F("held") - amount)
-    if not enough.update(limit=F("limit") + amount, plan_share=F("plan_share") + share):
+    changeable = CreditPool.objects.filter(pk=pool.pk, limit__gte=F("settled") + F("held") - amount)
+    if not changeable.update(limit=F("limit") + amount, plan_share=F("plan_share") + share):
         raise BelowUsed
     return Grant.objects.create(
         tenant_id=pool.tenant_id, pool=pool, amount=amount, reason=reason, actor=actor.label[:160]
@@ -307,11 +326,10 @@ def _align_all(plan: TrialPlan, actor: Actor) -> None:
 
 
 def _align(plan: TrialPlan, tenant_id: UUID, actor: Actor) -> None:
-    """Bring one workspace's credits in line with the plan: the plan's share of its limit becomes
-    the plan's limit.
+    """Set the plan's share of a workspace's limit to the plan's limit.
 
-    Single grants stay. Where more is used or held than the new limit allows, the share stays that
-    much higher.
+    Individual grants are kept. If more credits are used or held than the new limit allows, the
+    share stays that much higher.
     """
     with tenant_scope(tenant_id), transaction.atomic():
         pools = CreditPool.objects.select_for_update(no_key=True).filter(

@@ -1,4 +1,4 @@
-"""Read trials: what was granted, used, and is left."""
+"""Queries for trials: credits granted, used and left."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ from quotas.models import CreditPool
 from quotas.usage import totals as usage_totals
 from quotas.usage.totals import Standing
 
-FORECAST_DAYS = 7  # a trial's pace is that of so many days
-
-
-# -- trials ----------------------------------------------------------------------------------------
+FORECAST_DAYS = 7  # days whose usage the forecast extrapolates
 
 
 class Level(StrEnum):
-    """How near a trial is to its end."""
+    """How close a trial is to running out of credits."""
 
     OK = "ok"
     LOW = "low"  # 80 % used or held
@@ -35,8 +32,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """One trial of a tenant. limit, settled (used), held (under way), left: credits. models:
-    credits per call of each model.
+    """A tenant's trial.
+
+    Attributes:
+        limit: Credits, like settled (used), held (calls in progress) and left.
+        models: Credits per call, by model name.
     """
 
     pool_id: int
@@ -57,7 +57,7 @@ class TrialView:
 
     @property
     def percent(self) -> int:
-        """Of the limit that is used or held, rounded down: 100 only when nothing is left."""
+        """Percentage of the limit used or held, rounded down: 100 only if nothing is left."""
         return 100 if self.left <= 0 else 100 * (self.settled + self.held) // self.limit
 
     @property
@@ -68,21 +68,20 @@ class TrialView:
 
     @property
     def retired(self) -> list[ports.RetiredModel]:
-        """Models of the trial that their provider has switched off or will."""
+        """The trial's models that the provider has retired or is going to retire."""
         return ports.retired(self.provider, tuple(self.models))
 
 
 def trials(*, tenant_id: UUID) -> list[TrialView]:
-    """The tenant's trials in the order of their plans, those switched off too; one query."""
+    """Return the tenant's trials in the order of their plans, inactive ones included; one query."""
     pools = (
         CreditPool.objects.filter(tenant_id=tenant_id)
         .select_related("plan")
         .order_by("plan_id", "plan__models__id")
     )
-    rows = pools.annotate(
-        model=F("plan__models__model"), credits=F("plan__models__credits")
-    )  # a row for each model of a plan
-    return [_trial(list(found)) for _plan, found in groupby(rows, key=lambda row: row.plan_id)]
+    # one row per model of a plan
+    rows = pools.annotate(model=F("plan__models__model"), credits=F("plan__models__credits"))
+    return [_trial(list(group)) for _plan, group in groupby(rows, key=lambda row: row.plan_id)]
 
 
 def _trial(rows: Sequence[Any]) -> TrialView:
@@ -97,8 +96,8 @@ def _trial(rows: Sequence[Any]) -> TrialView:
         settled=pool.settled,
         held=pool.held,
         is_on=plan.is_on,
-        has_credential=plan.has_credential
-        or plan.is_on,  # no plan is switched on without one, where its provider needs one
+        # a plan cannot be switched on without a credential if its provider needs one
+        has_credential=plan.has_credential or plan.is_on,
         models={row.model: row.credits for row in rows if row.model is not None},
     )
 
@@ -110,11 +109,16 @@ def forecast(
     known: Sequence[TrialView] | None = None,
     seen: Standing | None = None,
 ) -> dict[str, int | None]:
-    """By plan: in how many days its credits end at the pace of the last 7; None where none were
-    used. Two queries more than trials.
+    """Forecast in how many days each trial's credits run out, from the last 7 days' usage.
 
-    known: the trials, where they were read already. seen: how far the sums reach, where that was
-    read for 7 days at least.
+    Takes two queries, and one more if `known` is None.
+
+    Args:
+        known: The tenant's trials, if already loaded.
+        seen: The state of the rollups, if already loaded for at least the last 7 days.
+
+    Returns:
+        Days by plan slug; None if the plan's credits were not used in that time.
     """
     since = (now or timezone.now()) - timedelta(days=FORECAST_DAYS)
     plan = usage_totals.plan(seen or usage_totals.standing(tenant_id=tenant_id, since=since), since)
