@@ -22,7 +22,8 @@ from tests.core.test_headers import check_headers, check_html, parsed
 from tests.core.test_pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
 from tests.module_rows import module_rows
 
-pytestmark = pytest.mark.django_db  # without it the test database is not made
+# The worlds take seconds to make; without django_db the test database is not made.
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ROWS = [row for row in SITEMAP if not row.act]
 PERSONAL = ("/t/", "/workspaces/", "/accounts/profile/", "/admin/")
 OPERATORS = re.compile("^/admin/")
