@@ -1,8 +1,7 @@
-"""The log of calls: the newest first, filtered, page by page, and all of it for an export. All need
-an active scope.
+"""The call log: newest first, filtered and paginated, or complete for an export.
 
-A filter that hardly any call fits would have to look through all of a tenant's records. The rollups
-know in which hours there are such calls, so that only those hours are looked through.
+All functions need an active tenant scope. A selective filter would have to scan all of a tenant's
+records; the rollups tell which hours contain matching calls, so only those hours are read.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from quotas.usage import totals
 from quotas.usage.totals import Standing
 
 Calls = QuerySet[CallRecord, Any]
-BATCH: Final = 2000  # rows of one query of an export
+BATCH: Final = 2000  # rows per query of an export
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +31,7 @@ def of_tenant(tenant_id: UUID) -> Calls:
 
 
 def call(*, tenant_id: UUID, pk: UUID) -> CallRecord | None:
-    """One call record, None where this tenant has none of this id."""
+    """Return the call record with this id, or None if the tenant has no such record."""
     return of_tenant(tenant_id).filter(pk=pk).select_related("hold").first()
 
 
@@ -47,13 +46,18 @@ def calls(
     seen: Standing | None = None,
     **wanted: str | None,
 ) -> list[CallRecord]:
-    """Call records, newest first, at most `limit`; one query, up to three where something is
-    wanted, and one for `after`.
+    """Return the newest call records, newest first.
 
-    after: the id of the last one seen; none of another tenant. since, before: of the call's time,
-    before left out. wanted: model (its name or "provider/model"), source ("trial" or "credential"
-    for all of a kind, or one such as "trial:openai"), provider, app_key (its name), status,
-    error_code. seen: how far the sums reach, where it was read for the period already.
+    Takes one query, up to three with filters, and one more with `after`.
+
+    Args:
+        after: Id of the last record of the previous page; an unknown id returns no records.
+        since: Earliest time of a call.
+        before: Time by which calls must have started, exclusive.
+        limit: Most records to return.
+        seen: The state of the rollups, if already loaded for the period.
+        wanted: Filters: model (name or "provider/model"), source ("trial", "credential" or a
+            single source such as "trial:openai"), provider, app_key (name), status, error_code.
     """
     rows = _in_period(of_tenant(tenant_id), since, before)
     cursor = None
@@ -65,16 +69,17 @@ def calls(
         rows = _beyond(rows, *cursor)
     filters = filters_of(**wanted)
     if request_id:
-        found = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
-        return sorted(found, key=lambda one: (one.time, one.pk), reverse=True)[:limit]
+        records = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
+        return sorted(records, key=lambda record: (record.time, record.pk), reverse=True)[:limit]
     if filters:
         return _newest(tenant_id, filters, (since or EPOCH, before or END), cursor, limit, seen)
     return list(rows.order_by("-time", "-id")[:limit])
 
 
 def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
-    """Ids of the tenant's records of a request: a request's id may be the client's choice, and
-    others may choose the same one.
+    """Return the ids of the tenant's records of a request.
+
+    Clients may choose request ids, so several requests and tenants can share one.
     """
     tenant = dialect().unindexed.format(column="tenant_id")
     sql = f"SELECT id FROM quotas_callrecord WHERE request_id = %s AND {tenant} = %s"  # noqa: S608
@@ -90,9 +95,9 @@ def filters_of(
     status: str | None = None,
     error_code: str | None = None,
 ) -> dict[str, str]:
-    """What sums.where takes; what is empty is no filter."""
+    """Return the filters that are not empty, as `totals.where` takes them."""
     is_kind = source in ("trial", "credential")
-    given = {
+    filters = {
         "any_model": model,
         "source_kind" if is_kind else "source": source,
         "provider": provider,
@@ -100,7 +105,7 @@ def filters_of(
         "status": status,
         "error_code": error_code,
     }
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in filters.items() if value}
 
 
 def _in_period(rows: Calls, since: datetime | None, before: datetime | None) -> Calls:
@@ -109,7 +114,7 @@ def _in_period(rows: Calls, since: datetime | None, before: datetime | None) -> 
 
 
 def _beyond(rows: Calls, time: datetime, pk: UUID) -> Calls:
-    """What comes after a record in the log's order."""
+    """Return the records that follow a record in the log's order."""
     return rows.filter(time__lte=time).filter(Q(time__lt=time) | Q(pk__lt=pk))
 
 
@@ -136,19 +141,22 @@ def _newest(
     limit: int,
     seen: Standing | None,
 ) -> list[CallRecord]:
-    """The newest records that fit. cursor: time and id of the last one seen."""
+    """Return the newest matching records.
+
+    Args:
+        cursor: Time and id of the last record of the previous page.
+    """
     if totals.is_foreign(tenant_id):
         return []
     since, before = period
     condition, params = totals.where(filters)
     pieces: list[str] = []
-    given: list[Any] = []
+    arguments: list[Any] = []
     ranges: list[totals.Range] = []
     if cursor is not None:
-        # Part of what the sums of the cursor's own hour count was seen already: that hour is looked
-        # through in any case.
-        own = floor_hour(cursor[0])
-        ranges, before = [(max(since, own), min(before, own + HOUR))], min(before, own)
+        # Always read the cursor's own hour: its rollup also counts records of earlier pages.
+        hour = floor_hour(cursor[0])
+        ranges, before = [(max(since, hour), min(before, hour + HOUR))], min(before, hour)
     if since < before:
         ranges += _where_to_look(tenant_id, filters, since, before, limit, seen)
     for start, end in ranges:
@@ -156,17 +164,17 @@ def _newest(
             "SELECT * FROM quotas_callrecord "  # noqa: S608
             f"WHERE tenant_id = %s AND time >= %s AND time < %s{condition}"
         )
-        given += [tenant_id, start, end, *params]
+        arguments += [tenant_id, start, end, *params]
         if cursor is not None and end > cursor[0]:
             piece += " AND time <= %s AND (time < %s OR id < %s)"
-            given += [cursor[0], *cursor]
+            arguments += [cursor[0], *cursor]
         newest = f"{piece} ORDER BY time DESC, id DESC LIMIT {limit:d}"
         pieces.append(f"SELECT * FROM ({newest}) AS piece")  # noqa: S608
     if not pieces:
         return []
     sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
-    found: list[CallRecord] = list(CallRecord.objects.raw(sql, values(given)))
-    return found
+    records: list[CallRecord] = list(CallRecord.objects.raw(sql, values(arguments)))
+    return records
 
 
 def _where_to_look(
@@ -177,12 +185,12 @@ def _where_to_look(
     limit: int,
     seen: Standing | None,
 ) -> list[totals.Range]:
-    """Ranges of time that hold the newest `limit` records that fit."""
+    """Return time ranges that contain the newest `limit` matching records."""
     seen = seen or totals.standing(tenant_id=tenant_id, since=since, before=before)
     plan = totals.plan(seen, since, before)
-    looked: list[totals.Range] = [(start, end or before) for start, end in plan.records]
+    unsummed: list[totals.Range] = [(start, end or before) for start, end in plan.records]
     if not plan.hours and not plan.days:
-        return looked
+        return unsummed
     first = min(start for start, _end in (*plan.hours, *plan.days))
     last = max(end for _start, end in (*plan.hours, *plan.days))
     condition, params = totals.where(filters)
@@ -191,20 +199,20 @@ def _where_to_look(
         "WHERE tenant_id = %s AND span = 1 AND start >= %s AND start < %s"
         f"{condition} GROUP BY start ORDER BY start DESC LIMIT {limit + len(plan.apart):d}"
     )
-    hours, found = set(), 0
+    hours, matches = set(), 0
     for value, number in execute(sql, values([tenant_id, first, last, *params])):
         start = read_time(value)
         if start not in plan.apart:
             hours.add(start)
-            found += int(number)
-        if found >= limit:
-            # Nothing older can be among them.
-            looked = [(max(begin, start), end) for begin, end in looked if end > start]
+            matches += int(number)
+        if matches >= limit:
+            # Older records cannot be among the newest `limit`.
+            unsummed = [(max(begin, start), end) for begin, end in unsummed if end > start]
             break
-    return [*looked, *totals.ranges(hours)]
+    return [*unsummed, *totals.ranges(hours)]
 
 
-# -- everything ------------------------------------------------------------------------------------
+# -- export ----------------------------------------------------------------------------------------
 
 
 def every_call(
@@ -215,18 +223,20 @@ def every_call(
     request_id: str | None = None,
     **wanted: str | None,
 ) -> Iterator[list[CallRecord]]:
-    """All call records that fit, newest first, in lists of at most BATCH. Each list is a query of
-    its own: no transaction stays open while a client reads slowly, and memory does not grow.
+    """Yield all matching call records, newest first, in lists of at most BATCH.
+
+    Each list is a separate query, so that no transaction stays open while a client reads slowly
+    and memory use stays constant.
     """
     rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
     if request_id:
-        found = sorted(
+        records = sorted(
             rows.filter(pk__in=_of_request(tenant_id, request_id)),
-            key=lambda one: (one.time, one.pk),
+            key=lambda record: (record.time, record.pk),
             reverse=True,
         )
-        if found:
-            yield found
+        if records:
+            yield records
         return
     rows = rows.order_by("-time", "-id")
     batch = list(rows[:BATCH])

@@ -1,4 +1,4 @@
-"""Bars of an SVG, in its own units. Pure."""
+"""Bar charts of usage, in SVG user units. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEIGHT: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day: where it stands, and the heights of its parts from the bottom."""
+    """One day: its position and the heights of its parts, from the bottom up."""
 
     row: SummaryRow
     x: int
@@ -28,9 +28,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Answered calls with errors on top of them, one bar a day; the last day is today so far.
+    """Answered calls with errors stacked on top, one bar per day; the last one is today so far.
 
-    most: calls of the busiest day. top: calls where the scale ends.
+    Attributes:
+        most: Calls on the busiest day.
+        top: Calls at the upper end of the scale.
     """
 
     bars: Sequence[Bar]
@@ -65,7 +67,7 @@ def _bar(row: SummaryRow, number: int, top: int, *, is_today: bool) -> Bar:
 
 
 def nice(value: int) -> int:
-    """The next of 1, 2, 5, 10, 20 ... that is not below the value: a scale that reads well."""
+    """Round up to the next of 1, 2, 5, 10, 20 ..., for a scale that is easy to read."""
     size = 1
     while True:
         for factor in (1, 2, 5):

@@ -1,6 +1,4 @@
-"""What sums of usage are grouped by and consist of, and how each is read from call records and from
-rollups. Pure.
-"""
+"""The columns that usage is grouped by and totalled from, in call records and rollups. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import Final
 from quotas.ledger.pricing import PLACES
 from quotas.usage import latency_buckets
 
-# Columns that call records and rollups have alike.
+# Columns that call records and rollups share.
 GROUPS: Final = (
     "provider",
     "model",
@@ -30,8 +28,8 @@ def _latency(number: int) -> str:
     return f"CASE WHEN {' AND '.join(above + below)} THEN 1 ELSE 0 END"
 
 
-# A rollup's column -> its value for one call record. Costs are whole steps of the last place:
-# SQLite would add up floats.
+# A rollup's column -> its SQL value for one call record. Costs are counted in units of the last
+# decimal place, as SQLite would add up floats.
 NUMBERS: Final = {
     "calls": "1",
     "priced": "CASE WHEN cost IS NULL THEN 0 ELSE 1 END",
@@ -47,8 +45,10 @@ ALL: Final = NUMBERS | LATENCY | EXTREMES
 
 
 def total(column: str, of: str = "") -> str:
-    """The aggregate that puts a column's values together. of: the expression, where it is not the
-    column itself.
+    """Return the SQL aggregate of a column.
+
+    Args:
+        of: SQL expression to aggregate; the column itself by default.
     """
     function = {"latency_min": "MIN", "latency_max": "MAX"}.get(column, "SUM")
     return f"{function}({of or column})"

@@ -1,4 +1,4 @@
-"""What CSV of usage holds: call records, piece by piece and never held in memory, and sums."""
+"""CSV exports of usage: call records, streamed in pieces, and summaries."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ def of_calls(batches: Iterable[Sequence[CallRecord]]) -> Iterator[bytes]:
     """Yield the CSV header, then one piece per batch, releasing the connection in between."""
     yield text_of([CALL_COLUMNS]).encode()
     for batch in batches:
-        yield text_of(call_row(one) for one in batch).encode()
+        yield text_of(call_row(record) for record in batch).encode()
         if not connection.in_atomic_block:
             close_old_connections()
 
 
-def call_row(one: CallRecord) -> list[Any]:
+def call_row(record: CallRecord) -> list[Any]:
     values = {
-        "time": one.time.isoformat(),
-        "app_key": one.app_key_name,
-        "cost": None if one.cost is None else pricing.plain(one.cost),
+        "time": record.time.isoformat(),
+        "app_key": record.app_key_name,
+        "cost": None if record.cost is None else pricing.plain(record.cost),
     }
-    return [values[name] if name in values else getattr(one, name) for name in CALL_COLUMNS]
+    return [values[name] if name in values else getattr(record, name) for name in CALL_COLUMNS]
 
 
 def of_summary(rows: Iterable[SummaryRow]) -> Iterator[bytes]:

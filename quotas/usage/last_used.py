@@ -1,8 +1,7 @@
-"""When models were called last. The sums of closed hours know it to the hour, the records of what
-is not summed yet to the moment.
+"""When models were last called: to the hour from rollups, exactly from records not yet rolled up.
 
-Sums never count a call that was not made, so the latest of both is right even while sums are stale
-or being made.
+Rollups never count a call that was not made, so the later of both is right even while rollups are
+stale or being created.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from core.times import EPOCH, HOUR, midnight
 from quotas.usage import totals
 
 Model = tuple[str, str]  # provider's slug, model's name
-# Each model's newest hour is one look into an index. CROSS JOIN: SQLite without statistics would
-# begin with the records.
+# Each model's newest hour is one index lookup. CROSS JOIN keeps SQLite without statistics from
+# scanning the records first.
 _LATEST: Final = """
 WITH wanted (provider, model) AS (VALUES {wanted})
 SELECT w.provider, w.model, 1, (
@@ -41,20 +40,19 @@ GROUP BY c.provider, c.model
 
 
 def latest_calls(*, tenant_id: UUID, models: Collection[Model]) -> dict[Model, datetime]:
-    """When each of these models was called last, whatever came of it; those that never were are
-    left out.
+    """Return when each model was last called, successfully or not; omit models never called.
 
-    Exact to the day of the active time zone: of a closed hour its beginning is given. One query; a
-    second one where a midnight of the time zone cuts such an hour in two.
+    The day in the active time zone is exact; calls in a rolled-up hour get the hour's start.
+    Takes one query, and a second one if a midnight of the time zone falls inside such an hour.
     """
-    wanted = list(dict.fromkeys(models))
-    if not wanted or totals.is_foreign(tenant_id):
+    pairs = list(dict.fromkeys(models))
+    if not pairs or totals.is_foreign(tenant_id):
         return {}
     sql = _LATEST.format(
-        wanted=", ".join(["(%s, %s)"] * len(wanted)),
+        wanted=", ".join(["(%s, %s)"] * len(pairs)),
         end=dialect().hour_later.format(column="s.start"),
     )
-    names = [name for pair in wanted for name in pair]
+    names = [name for pair in pairs for name in pair]
     rows = execute(
         sql, values([*names, tenant_id, tenant_id, tenant_id, EPOCH, tenant_id, tenant_id])
     )
@@ -63,27 +61,28 @@ def latest_calls(*, tenant_id: UUID, models: Collection[Model]) -> dict[Model, d
         for provider, model, is_hour, value in rows
         if is_hour and value is not None
     }
-    found = _newest(
+    latest = _newest(
         (provider, model, value) for provider, model, is_hour, value in rows if not is_hour
     )
     late = {
-        pair: start for pair, start in hours.items() if pair not in found or found[pair] < start
+        pair: start for pair, start in hours.items() if pair not in latest or latest[pair] < start
     }
     after_midnight = _in_second_parts(tenant_id, late.values())
-    found |= {pair: max(start, after_midnight.get(pair, start)) for pair, start in late.items()}
-    return {pair: found[pair] for pair in wanted if pair in found}
+    latest |= {pair: max(start, after_midnight.get(pair, start)) for pair, start in late.items()}
+    return {pair: latest[pair] for pair in pairs if pair in latest}
 
 
 def _newest(rows: Iterable[tuple[str, str, Any]]) -> dict[Model, datetime]:
-    found: dict[Model, datetime] = {}
+    latest: dict[Model, datetime] = {}
     for provider, model, value in rows:
-        found[provider, model] = max(read_time(value), found.get((provider, model), EPOCH))
-    return found
+        latest[provider, model] = max(read_time(value), latest.get((provider, model), EPOCH))
+    return latest
 
 
 def _in_second_parts(tenant_id: UUID, starts: Iterable[datetime]) -> dict[Model, datetime]:
-    """The latest calls of hours that a midnight cuts in two, after that midnight. No query where
-    there are no such hours.
+    """Return the latest calls after the midnight in hours that contain one.
+
+    Runs no query if none of the hours contains a midnight.
     """
     parts = {(start, midnight) for start in starts if (midnight := _midnight_in(start)) is not None}
     if not parts:
@@ -99,9 +98,7 @@ def _in_second_parts(tenant_id: UUID, starts: Iterable[datetime]) -> dict[Model,
 
 
 def _midnight_in(start: datetime) -> datetime | None:
-    """The midnight of the active time zone inside of an hour, not at its beginning; None where
-    there is none.
-    """
+    """Return the midnight of the active time zone inside the hour, excluding its start."""
     zone = timezone.get_current_timezone()
     day = (start + HOUR - timedelta.resolution).astimezone(zone).date()
     begin = midnight(day).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""How long answers took, counted in buckets that can be added up, and the median of them. Pure."""
+"""Latency histograms whose buckets can be added up, and their median. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
-# Upper bounds in milliseconds; what takes longer than the last is in one more bucket. A bound is at
-# most a third above the one before from 150 ms to 20 s, so the median between two of them is at
-# most about a sixth off, and mostly far less.
+# Upper bounds in milliseconds; a last bucket counts everything slower. From 150 ms to 20 s each
+# bound is at most a third above the previous one, so an interpolated median is off by about a sixth
+# at most, and usually by far less.
 BOUNDS: Final = (
     *(
         50,
@@ -41,15 +41,20 @@ COLUMNS: Final = tuple(f"latency_{number}" for number in range(len(BOUNDS) + 1))
 
 
 def bounds_of(number: int) -> tuple[int, int | None]:
-    """[from, to) in milliseconds; None is without end."""
+    """Return the bucket's bounds [low, high) in milliseconds; high is None in the last bucket."""
     return BOUNDS[number - 1] if number else 0, BOUNDS[number] if number < len(BOUNDS) else None
 
 
 def median(counts: Sequence[int], least: int, most: int) -> int | None:
-    """The median in milliseconds, evenly spread inside its bucket; None where nothing was counted.
+    """Estimate the median in milliseconds, interpolating inside its bucket.
 
-    counts: by bucket. least, most: the shortest and longest duration that were counted; no estimate
-    is outside of them.
+    Args:
+        counts: Counts by bucket.
+        least: Shortest duration counted, in milliseconds; a lower bound of the estimate.
+        most: Longest duration counted, in milliseconds; an upper bound of the estimate.
+
+    Returns:
+        None if nothing was counted.
     """
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:

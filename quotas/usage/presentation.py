@@ -1,6 +1,4 @@
-"""What the pages say of sums and of one call: values with their change, lines of a table with
-links, attempts with their words.
-"""
+"""Presentation of usage: figures with their change, breakdown tables, and a call's details."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from quotas.templatetags.usage_ui import change, compact, costs, money, provider
 from quotas.usage.summaries import SummaryRow, Usage
 from tenants.models import User
 
-# How usage can be broken down, and the heading of each.
+# The breakdowns of usage and their headings.
 BREAKDOWNS: Final[Mapping[str, Any]] = {
     "model": gettext_lazy("Model"),
     "provider": gettext_lazy("Provider"),
@@ -31,26 +29,28 @@ BREAKDOWNS: Final[Mapping[str, Any]] = {
     "member": gettext_lazy("Member"),
     "source": pgettext_lazy("usage", "Served by"),
 }
-
-
-SHORT: Final = 7  # characters of a value in large letters
+SHORT: Final = 7  # most characters of a value in large type
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One value. change: against the period before, "" where there is nothing to compare with.
-    note: what else is to know.
+    """A labelled value.
+
+    Attributes:
+        change: Change from the previous period; "" if there is nothing to compare with.
+        note: Additional remark.
+        parts: The amounts of a value in several currencies, one per line.
     """
 
     label: Any
     value: str
     change: str = ""
     note: str = ""
-    parts: Sequence[str] = ()  # of a value in several currencies, each on a line of its own
+    parts: Sequence[str] = ()
 
     @property
     def is_long(self) -> bool:
-        """Whether it takes smaller letters to stand on one line."""
+        """Whether the value needs smaller type to fit on one line."""
         return bool(self.parts) or len(self.value) > SHORT
 
 
@@ -94,7 +94,7 @@ def _share(row: SummaryRow) -> str:
 
 
 def _points(now: SummaryRow, before: SummaryRow) -> str:
-    """The change of the share of errors, in percentage points."""
+    """Return the change of the error rate in percentage points."""
     if not now.calls or not before.calls:
         return ""
     points = round(100 * now.errors / now.calls - 100 * before.errors / before.calls, 1)
@@ -116,19 +116,23 @@ def _unpriced(calls: int) -> str:
 
 
 def _cost_change(now: SummaryRow, before: SummaryRow) -> str:
-    """Only where both periods were paid in one and the same currency."""
+    """Return the change of the cost; "" unless both periods use one and the same currency."""
     if len(now.costs) != 1 or [cost.currency for cost in before.costs] != [now.costs[0].currency]:
         return ""
     return change(now.costs[0].amount, before.costs[0].amount)
 
 
-# -- lines of a breakdown --------------------------------------------------------------------------
+# -- breakdowns ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a table of sums: its name for people, the filters that show its part alone ({}:
-    there are none), and the query of an address with them.
+    """One row of a breakdown.
+
+    Attributes:
+        name: Display name.
+        filters: Filters that select only this row's calls; {} if no filter can.
+        query: Query string of the page with these filters.
     """
 
     name: str
@@ -150,12 +154,17 @@ class Line:
 def lines(
     by: str, rows: Iterable[SummaryRow], *, names: Mapping[str, str], asked: Mapping[str, str]
 ) -> list[Line]:
-    """names: of people, by id. asked: the query of the page."""
-    found = []
+    """Return the rows of a breakdown for display.
+
+    Args:
+        names: Members' names by user id.
+        asked: Query parameters of the page.
+    """
+    table = []
     for row in rows:
         filters = _filters(by, row.key)
-        found.append(Line(_name(by, row.key, names), row, filters, urlencode({**asked, **filters})))
-    return found
+        table.append(Line(_name(by, row.key, names), row, filters, urlencode({**asked, **filters})))
+    return table
 
 
 def _name(by: str, key: str, names: Mapping[str, str]) -> str:
@@ -169,7 +178,7 @@ def _name(by: str, key: str, names: Mapping[str, str]) -> str:
 
 
 def source_name(source: str) -> str:
-    """A record's source for people."""
+    """Return the display name of a record's source."""
     kind, _colon, name = source.partition(":")
     if kind == "trial":
         return _("Trial: %(name)s") % {"name": name}
@@ -188,7 +197,7 @@ def _filters(by: str, key: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a provider. words: what failed; None where it was answered."""
+    """One attempt at a provider; `words` describes the failure, None if it was answered."""
 
     provider: str
     model: str
@@ -201,11 +210,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a call's page shows beside the record itself. price: of the catalog of now, for the
-    record keeps its cost and no price.
+    """What a call's page shows in addition to the record.
 
-    matches: that price gives the recorded cost. provider_label: "" where the provider is not there
-    any more.
+    Attributes:
+        provider_label: "" if the provider no longer exists.
+        price: The current catalog price, as records keep only their cost.
+        matches: Whether the current price yields the recorded cost.
     """
 
     attempts: Sequence[Attempt]
@@ -272,9 +282,7 @@ def _cost_by(price: ports.ListPrice, call: CallRecord) -> Decimal | None:
 
 
 def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
-    """The parts of a price that are known, with the rates of a prompt of so many tokens; what is
-    free has no rate.
-    """
+    """Return labels and amounts of the known rates for a prompt of this length."""
     listed: Any = price.rates
     if listed.is_free:
         return [(pgettext("price", "Free"), "")]

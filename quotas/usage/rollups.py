@@ -1,17 +1,16 @@
-"""Makes the sums of closed hours and days, so that pages need not add up every call again.
+"""Roll usage up by closed hours and days, so that pages need not add up every call.
 
-Why they are exact, whatever happens at the same time:
+Why rollups are exact under concurrency:
 
-* An hour's sums are made two hours after it ended. A record that is written more than an hour after
-  its call notes its hour in StaleHour, in its own transaction, by the database's trigger. So a
-  record is either seen when its hour is summed, or its note stays behind and the hour is summed
-  again. (Only a transaction that stays open for an hour could escape; the ledger's are single
-  statements.)
-* Notes are deleted before the sums are made, each by its id: a note that comes meanwhile remains.
-* Whoever reads takes an hour either from its sums or, where it is stale or not summed yet, from the
-  records (quotas/usage/totals.py).
-* One at a time works on a tenant: its row in RolledUntil is locked on PostgreSQL; SQLite has one
-  writer. A transaction is one hour long.
+* An hour is rolled up two hours after it ended. If a record is written more than an hour after its
+  call, a database trigger notes the hour in StaleHour in the same transaction. So a record is
+  either seen when its hour is rolled up, or its note remains and the hour is rolled up again. (Only
+  a transaction open for an hour could escape; the ledger's are single statements.)
+* An hour's notes are deleted before it is rolled up: a note added in the meantime remains.
+* Readers take an hour from its rollup or, if it is stale or not rolled up yet, from the records
+  (quotas/usage/totals.py).
+* Only one process at a time works on a tenant: PostgreSQL locks its row in RolledUntil; SQLite has
+  a single writer. Each transaction covers one hour.
 """
 
 from __future__ import annotations
@@ -31,13 +30,17 @@ from core.db.dialect import read_time
 from core.times import DAY, EPOCH, HOUR, NEVER, floor_day, floor_hour
 from quotas.usage import columns
 
-CLOSED_AFTER: Final = timedelta(hours=2)  # twice what makes a record late
+CLOSED_AFTER: Final = timedelta(hours=2)  # twice the delay that makes a record late
 
 
 @dataclass(slots=True)
 class Rolled:
-    """What one look did: hours summed for the first time, stale hours summed again, and whether
-    nothing is left to do.
+    """The outcome of one run.
+
+    Attributes:
+        closed: Hours rolled up for the first time.
+        redone: Stale hours rolled up again.
+        done: Whether nothing is left to do.
     """
 
     closed: int = 0
@@ -46,11 +49,11 @@ class Rolled:
 
 
 def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rolled:
-    """Sum what is closed and not summed, and stale hours again; any number may run at the same
-    time.
+    """Roll up closed hours and roll stale ones up again; safe to run concurrently.
 
-    now: the clock of tests, else the database's. seconds: stop after so many, with `done` False;
-    None is no limit.
+    Args:
+        now: Current time, for tests; the database's clock by default.
+        seconds: Time after which to stop with `done` False; None for no limit.
     """
     limit = floor_hour((now or connection.now()) - CLOSED_AFTER)
     rolled, began = Rolled(), time.monotonic()
@@ -67,9 +70,7 @@ def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rol
 
 
 def _tenants(limit: datetime) -> list[Any]:
-    """Tenants with something to do: stale hours, or hours after the last summed one. Ids as the
-    database has them.
-    """
+    """Return tenants with stale hours or hours to roll up; ids in the database's own form."""
     sql = """
         SELECT tenant.id FROM tenants_tenant AS tenant
         LEFT JOIN quotas_rolleduntil AS rolled ON rolled.tenant_id = tenant.id
@@ -81,24 +82,25 @@ def _tenants(limit: datetime) -> list[Any]:
 
 
 def _roll_tenant(tenant_id: Any, limit: datetime) -> Iterator[bool]:
-    """One step of a tenant after the other: False for an hour that was closed, True for a stale one
-    that was summed again.
-    """
+    """Roll up a tenant hour by hour, yielding whether each hour was stale."""
     while (start := _close_next(tenant_id, limit)) is not None:
         if start is not NEVER:
             yield False
-    for (found,) in execute(
+    for (stale_start,) in execute(
         "SELECT DISTINCT start FROM quotas_stalehour WHERE tenant_id = %s ORDER BY start",
         (tenant_id,),
     ):
-        if _redo(tenant_id, read_time(found)):
+        if _redo(tenant_id, read_time(stale_start)):
             yield True
 
 
 @transaction.atomic
 def _close_next(tenant_id: Any, limit: datetime) -> datetime | None:
-    """Sum the first hour before `limit` that has calls and no sums yet; None where all is summed or
-    somebody else is at it.
+    """Roll up the next hour before `limit` that has calls.
+
+    Returns:
+        The hour's start; NEVER if no calls were left; None if there is nothing to do or another
+        process is working on the tenant.
     """
     until = _locked(tenant_id)
     if until is None or until >= limit:
@@ -109,7 +111,7 @@ def _close_next(tenant_id: Any, limit: datetime) -> datetime | None:
     [(first,)] = execute(sql, (tenant_id, *values([until, limit])))
     if first is None:
         _move(tenant_id, until, limit)
-        return NEVER  # the rest had no calls
+        return NEVER
     start = floor_hour(read_time(first))
     _sum_hour(tenant_id, start)
     _move(tenant_id, until, start + HOUR)
@@ -117,7 +119,7 @@ def _close_next(tenant_id: Any, limit: datetime) -> datetime | None:
 
 
 def _locked(tenant_id: Any) -> datetime | None:
-    """How far the tenant's sums reach, its row locked; None where somebody else has locked it."""
+    """Lock the tenant's row and return how far its rollups reach; None if it is already locked."""
     lock = dialect().skip_locked.format(table="quotas_rolleduntil")
     sql = f"SELECT until FROM quotas_rolleduntil WHERE tenant_id = %s {lock}"  # noqa: S608
     rows = execute(sql, (tenant_id,))
@@ -132,7 +134,7 @@ def _locked(tenant_id: Any) -> datetime | None:
 
 
 def _move(tenant_id: Any, old: datetime, new: datetime) -> None:
-    """Note how far the sums reach now, and make those of the days that are complete with it."""
+    """Store how far the rollups reach now and roll up the days completed by that."""
     execute(
         "UPDATE quotas_rolleduntil SET until = %s WHERE tenant_id = %s", (*values([new]), tenant_id)
     )
@@ -141,15 +143,17 @@ def _move(tenant_id: Any, old: datetime, new: datetime) -> None:
             "SELECT DISTINCT start FROM quotas_usagerollup WHERE tenant_id = %s AND span = 1 "
             "AND start >= %s AND start < %s"
         )
-        found = execute(sql, (tenant_id, *values([floor_day(old), floor_day(new)])))
-        for day in sorted({floor_day(read_time(start)) for (start,) in found}):
+        rows = execute(sql, (tenant_id, *values([floor_day(old), floor_day(new)])))
+        for day in sorted({floor_day(read_time(start)) for (start,) in rows}):
             _sum_day(tenant_id, day)
 
 
 @transaction.atomic
 def _redo(tenant_id: Any, start: datetime) -> bool:
-    """Sum a stale hour again, and its day where that is summed too. False: it is not summed yet, or
-    somebody else is at it.
+    """Roll a stale hour up again, and its day if that is already rolled up.
+
+    Returns:
+        False if the hour is not rolled up yet or another process is working on the tenant.
     """
     until = _locked(tenant_id)
     if until is None or start >= until:
@@ -180,9 +184,7 @@ _DAY = (
 
 
 def _sum_hour(tenant_id: UUID, start: datetime) -> None:
-    """First the notes go, then the records are summed: a record whose note was deleted is seen by
-    the statement after it.
-    """
+    """Delete the hour's notes, then roll it up: the second statement sees the noted records."""
     execute(
         "DELETE FROM quotas_stalehour WHERE tenant_id = %s AND start = %s",
         (tenant_id, *values([start])),

@@ -1,5 +1,6 @@
-"""Figures of usage: totals, sums by day, model and so on, and the median of the answers' time. All
-need an active scope.
+"""Summaries of usage: totals and groups by day, model and so on, with costs and median latency.
+
+All functions need an active tenant scope.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from quotas.usage import columns, latency_buckets
 from quotas.usage import totals as usage_totals
 from quotas.usage.totals import Standing
 
-# What usage can be grouped by, and the columns of each.
+# What usage can be grouped by, and the columns of each group's key.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "day": ("start",),
     "model": ("provider", "model"),
@@ -30,14 +31,14 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "error_code": ("error_code",),
     "member": ("user_id",),
 }
-# What every sum needs to be told apart: errors from answers, trials from own keys, one currency
-# from the other.
+# Every total is split by these: errors from answers, trials from own credentials, and currencies
+# from each other.
 _APART: Final = ("status", "source", "currency")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A sum in one currency."""
+    """A total in one currency."""
 
     currency: str
     amount: Decimal
@@ -45,12 +46,16 @@ class Cost:
 
 @dataclass(slots=True)
 class SummaryRow:
-    """Sums of some calls. key: the day as ISO date, "provider/model", the app key's name ...; ""
-    where a call has none.
+    """Totals of a group of calls.
 
-    prompt_tokens, completion_tokens: of calls whose tokens are known; counted: how many of the
-    answered ones these are. costs: one per currency. unpriced: answered calls without a known
-    price; they are in no cost.
+    Attributes:
+        key: The day as ISO date, "provider/model", the app key's name ...; "" if calls have none.
+        counted: Answered calls whose tokens are known.
+        prompt_tokens: Total of the calls whose tokens are known, like completion_tokens.
+        unpriced: Answered calls without a known price; no cost includes them.
+        costs: One per currency.
+        latencies: Counts by latency bucket.
+        fastest: Milliseconds, like slowest.
     """
 
     key: str
@@ -67,7 +72,7 @@ class SummaryRow:
     latencies: list[int] = field(
         default_factory=lambda: [0] * len(latency_buckets.COLUMNS), repr=False
     )
-    fastest: int | None = None  # ms
+    fastest: int | None = None
     slowest: int = 0
 
     @property
@@ -80,11 +85,11 @@ class SummaryRow:
 
     @property
     def median_ms(self) -> int | None:
-        """Of the answers; None where there are none, or their times were not asked for."""
+        """Median latency of the answers; None if there are none or latencies were not loaded."""
         return latency_buckets.median(self.latencies, self.fastest or 0, self.slowest)
 
     def add(self, group: Mapping[str, Any]) -> None:
-        """Take a group of sums.add_up in, whose calls all have one status, source and currency."""
+        """Add a group from `totals.add_up` whose calls share one status, source and currency."""
         calls, status = group["calls"], group["status"]
         self.calls += calls
         self.errors += calls if status == "error" else 0
@@ -101,9 +106,9 @@ class SummaryRow:
             self._add_latencies(group)
 
     def _add_cost(self, currency: str, amount: Decimal) -> None:
-        known = {cost.currency: cost.amount for cost in self.costs}
-        known[currency] = known.get(currency, Decimal(0)) + amount
-        self.costs = [Cost(*item) for item in sorted(known.items())]
+        amounts = {cost.currency: cost.amount for cost in self.costs}
+        amounts[currency] = amounts.get(currency, Decimal(0)) + amount
+        self.costs = [Cost(*item) for item in sorted(amounts.items())]
 
     def _add_latencies(self, group: Mapping[str, Any]) -> None:
         self.latencies = [
@@ -137,18 +142,24 @@ def summary(
     now: datetime | None = None,
     seen: Standing | None = None,
 ) -> Summary:
-    """Sums of the last `days` days, today included, days being those of the active time zone; two
-    queries.
+    """Summarise the last `days` days in the active time zone, today included; two queries.
 
-    by: one of GROUPS (ValueError otherwise). Days without a call have a row too. model: without its
-    provider. seen: read already.
+    Days without calls have a row too.
+
+    Args:
+        by: A key of GROUPS.
+        model: Model name without the provider.
+        seen: The state of the rollups, if already loaded.
+
+    Raises:
+        ValueError: `by` is not a key of GROUPS.
     """
     if by not in GROUPS:
         raise ValueError(f"usage is not grouped by {by!r}")
     since = start_of(days, now)
     seen = seen or usage_totals.standing(tenant_id=tenant_id, since=since)
     is_daily = by == "day"
-    found = usage_totals.add_up(
+    groups = usage_totals.add_up(
         tenant_id=tenant_id,
         of=usage_totals.plan(seen, since, by_day=is_daily),
         by=tuple(dict.fromkeys([*_APART, *(() if is_daily else GROUPS[by])])),
@@ -156,8 +167,8 @@ def summary(
         by_start=is_daily,
     )
     if is_daily:
-        return Summary(days, by, since, daily(found, since, days))
-    return Summary(days, by, since, grouped(found, by))
+        return Summary(days, by, since, daily(groups, since, days))
+    return Summary(days, by, since, grouped(groups, by))
 
 
 def totals(
@@ -171,8 +182,11 @@ def totals(
     now: datetime | None = None,
     seen: Standing | None = None,
 ) -> SummaryRow:
-    """All calls of `days` days in one row: the last ones, or as many days `periods_back` times
-    earlier (to compare with).
+    """Return the totals of the last `days` days, or of an earlier period of the same length.
+
+    Args:
+        periods_back: How many periods earlier, for comparisons.
+        seen: The state of the rollups, if already loaded.
     """
     since = start_of(days * (periods_back + 1), now)
     before = start_of(days * periods_back, now) if periods_back else None
@@ -192,9 +206,9 @@ def totals(
 def filters_of(
     *, provider: str | None = None, model: str | None = None, app_key: str | None = None
 ) -> dict[str, str]:
-    """What sums.where takes; what is empty is no filter."""
-    given = {"provider": provider, "model": model, "app_key_name": app_key}
-    return {name: value for name, value in given.items() if value}
+    """Return the filters that are not empty, as `totals.where` takes them."""
+    filters = {"provider": provider, "model": model, "app_key_name": app_key}
+    return {name: value for name, value in filters.items() if value}
 
 
 def start_of(days: int, now: datetime | None = None) -> datetime:
@@ -203,25 +217,26 @@ def start_of(days: int, now: datetime | None = None) -> datetime:
 
 
 def daily(groups: Iterable[Mapping[str, Any]], since: datetime, days: int) -> list[SummaryRow]:
-    """A row for each day, those without calls too."""
+    """Return one row per day, including days without calls."""
     first = timezone.localtime(since).date()
-    rows = {(first + timedelta(days=number)).isoformat(): None for number in range(days)}
-    found = _folded(groups, lambda group: timezone.localtime(group["start"]).date().isoformat())
-    return [found.get(day) or SummaryRow(day) for day in rows]
+    dates = [(first + timedelta(days=number)).isoformat() for number in range(days)]
+    rows = _folded(groups, lambda group: timezone.localtime(group["start"]).date().isoformat())
+    return [rows.get(day) or SummaryRow(day) for day in dates]
 
 
 def grouped(groups: Iterable[Mapping[str, Any]], by: str) -> list[SummaryRow]:
-    """A row for each key, the most called first. Calls without an error are in no row of errors,
-    those of nobody in none of members.
+    """Return one row per key, most calls first.
+
+    Groups by error omit calls without one; groups by member omit calls without a user.
     """
     names = GROUPS[by]
-    found = _folded(
+    rows = _folded(
         groups,
         lambda group: "/".join(str(group[name]) for name in names if group[name] not in ("", None)),
     )
     if by in ("error_code", "member"):
-        found.pop("", None)
-    return sorted(found.values(), key=lambda row: (-row.calls, row.key))
+        rows.pop("", None)
+    return sorted(rows.values(), key=lambda row: (-row.calls, row.key))
 
 
 def _folded(
@@ -234,7 +249,7 @@ def _folded(
     return rows
 
 
-# -- all figures of the page -----------------------------------------------------------------------
+# -- usage page ------------------------------------------------------------------------------------
 
 BREAKDOWNS: Final = ("model", "provider", "app_key", "member", "source", "error_code")
 _ALL_GROUPS: Final = (
@@ -251,8 +266,12 @@ _ALL_GROUPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the page shows of a period. choices: what can be filtered by, by the names of
-    `filters_of`, filters left aside.
+    """What the usage page shows of a period.
+
+    Attributes:
+        before: Totals of the previous period of the same length.
+        by: Rows of each breakdown.
+        choices: Values to filter by, by parameter name of `filters_of`, regardless of filters.
     """
 
     since: datetime
@@ -271,7 +290,12 @@ def usage(
     seen: Standing | None = None,
     **wanted: str | None,
 ) -> Usage:
-    """Everything in four queries, whatever the number of calls. wanted: as for filters_of."""
+    """Load the usage page in four queries, regardless of the number of calls.
+
+    Args:
+        seen: The state of the rollups, if already loaded for twice as many days.
+        wanted: Filters as for `filters_of`.
+    """
     filters = filters_of(**wanted)
     since = start_of(days, now)
     seen = seen or usage_totals.standing(tenant_id=tenant_id, since=start_of(2 * days, now))
@@ -316,8 +340,9 @@ _CHOICES: Final = {
 
 
 def choices(*, tenant_id: UUID, days: int, now: datetime | None = None) -> dict[str, list[str]]:
-    """What the log can be filtered by: what there was in so many days, the most used first; two
-    queries.
+    """Return the values of the last `days` days to filter the log by, most used first.
+
+    Takes two queries.
     """
     since = start_of(days, now)
     plan = usage_totals.plan(usage_totals.standing(tenant_id=tenant_id, since=since), since)
@@ -330,12 +355,12 @@ def choices(*, tenant_id: UUID, days: int, now: datetime | None = None) -> dict[
 
 
 def _choices(groups: Iterable[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    counts: dict[str, dict[str, int]] = {name: {} for name in names}
     for group in groups:
         for name in names:
             value = group[_CHOICES[name]]
             if value:
-                found[name][value] = found[name].get(value, 0) + group["calls"]
+                counts[name][value] = counts[name].get(value, 0) + group["calls"]
     return {
-        name: sorted(used, key=lambda value: (-used[value], value)) for name, used in found.items()
+        name: sorted(used, key=lambda value: (-used[value], value)) for name, used in counts.items()
     }

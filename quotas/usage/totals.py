@@ -1,9 +1,8 @@
-"""Adds up usage: rollups where an hour is closed and not stale, call records everywhere else.
-Exact, like a sum over all records.
+"""Add up usage from rollups for closed hours that are not stale, and from call records otherwise.
 
-A plan is read first (how far the sums reach, which hours are stale), then every hour of the period
-is taken from one place. Both places are right at the time they are read and no hour is in two of
-them, so nothing is counted twice while sums are being made.
+The totals equal a sum over all records. A plan is made first, from how far the rollups reach and
+which hours are stale; each hour of the period is then read from exactly one source. Both sources
+are correct whenever they are read, so nothing is counted twice while rollups are being created.
 """
 
 from __future__ import annotations
@@ -22,18 +21,21 @@ from core.times import DAY, HOUR, NEVER, floor_day, floor_hour, midnight
 from quotas.usage import columns
 from tenants.scope import active_tenant
 
-# single stale ranges; where there are more, all between the first and the last is read from the
-# records
+# Separate stale ranges; if there are more, everything between the first and the last is read from
+# the records.
 MOST_GAPS: Final = 100
 Range = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where each hour of [since, before) is read: days and hours from rollups, without those that
-    start at `apart`; the rest from records.
+    """The source of each hour of a period.
 
-    before None: without end. An end of None in `records` likewise.
+    Attributes:
+        days: Ranges to read from daily rollups.
+        hours: Ranges to read from hourly rollups.
+        apart: Starts of the hours in these ranges to leave out.
+        records: Ranges to read from call records; an end of None means no end.
     """
 
     days: Sequence[Range]
@@ -44,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Until when a tenant's hours are summed, and which of them are stale, as one moment saw it."""
+    """The state of a tenant's rollups in one snapshot: how far they reach and the stale hours."""
 
     until: datetime
     stale: frozenset[datetime]
@@ -53,7 +55,7 @@ class Standing:
 def standing(
     *, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None
 ) -> Standing:
-    """How far the sums reach, and the stale hours of a period; one query."""
+    """Return how far the rollups reach and the stale hours of a period; one query."""
     sql = (
         "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 2, start "
         "FROM quotas_stalehour WHERE tenant_id = %s"
@@ -70,8 +72,11 @@ def standing(
 def plan(
     seen: Standing, since: datetime, before: datetime | None = None, *, by_day: bool = False
 ) -> Plan:
-    """How to read [since, before). by_day: no piece may reach over a midnight of the active time
-    zone.
+    """Plan how to read [since, before).
+
+    Args:
+        before: None for no end.
+        by_day: Split the ranges at midnights of the active time zone.
     """
     first = _ceil_hour(since)
     last = min(seen.until, floor_hour(before)) if before is not None else seen.until
@@ -83,9 +88,9 @@ def plan(
         gaps = [(gaps[0][0], gaps[-1][1])]
         stale = set(_hours(*gaps[0]))
     if by_day:
-        astride = _astride(first, last) - stale
-        stale |= astride
-        gaps = sorted([*gaps, *((start, start + HOUR) for start in astride)])
+        split = _hours_with_midnight(first, last) - stale
+        stale |= split
+        gaps = sorted([*gaps, *((start, start + HOUR) for start in split)])
     days, hours = _days_and_hours(first, last, stale, allowed=not by_day or _is_utc(first, last))
     outside: list[tuple[datetime, datetime | None]] = [(since, first)] if since < first else []
     outside += gaps
@@ -106,32 +111,32 @@ def _hours(start: datetime, end: datetime) -> Iterable[datetime]:
 
 
 def ranges(hours: Collection[datetime], step: timedelta = HOUR) -> list[Range]:
-    """Neighbours put together."""
-    found: list[Range] = []
+    """Merge adjacent hours (or other steps) into ranges."""
+    merged: list[Range] = []
     for start in sorted(hours):
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], start + step)
+        if merged and merged[-1][1] == start:
+            merged[-1] = (merged[-1][0], start + step)
         else:
-            found.append((start, start + step))
-    return found
+            merged.append((start, start + step))
+    return merged
 
 
 def _midnights(start: datetime, end: datetime) -> list[datetime]:
-    """Midnights of the active time zone in (start, end)."""
+    """Return the midnights of the active time zone in (start, end)."""
     zone = timezone.get_current_timezone()
     day = start.astimezone(zone).date()
-    found: list[datetime] = []
+    midnights: list[datetime] = []
     while True:
         day += DAY
         begin = midnight(day).astimezone(UTC)
         if begin >= end:
-            return found
+            return midnights
         if begin > start:
-            found.append(begin)
+            midnights.append(begin)
 
 
-def _astride(start: datetime, end: datetime) -> set[datetime]:
-    """Hours that a midnight cuts in two: in zones that are not whole hours away from UTC."""
+def _hours_with_midnight(start: datetime, end: datetime) -> set[datetime]:
+    """Return hours with a midnight inside: in time zones not a whole number of hours from UTC."""
     return {floor_hour(begin) for begin in _midnights(start, end) if floor_hour(begin) != begin}
 
 
@@ -150,23 +155,23 @@ def _days_and_hours(
     end = floor_day(last)
     if not allowed or begin >= end:
         return [], [(first, last)]
-    spoilt = {floor_day(start) for start in stale if begin <= start < end}
-    whole = {begin + DAY * number for number in range((end - begin).days)} - spoilt
-    hours = [(first, begin), *ranges(spoilt, DAY), (end, last)]
+    stale_days = {floor_day(start) for start in stale if begin <= start < end}
+    whole = {begin + DAY * number for number in range((end - begin).days)} - stale_days
+    hours = [(first, begin), *ranges(stale_days, DAY), (end, last)]
     return ranges(whole, DAY), [(start, end) for start, end in hours if start < end]
 
 
 def _cut(
     ranges: Iterable[tuple[datetime, datetime | None]], by_day: bool
 ) -> list[tuple[datetime, datetime | None]]:
-    """The ranges, cut at midnights where days are wanted; an open end is cut until tomorrow."""
+    """Split the ranges at midnights if `by_day`; an open end only until tomorrow."""
     if not by_day:
         return list(ranges)
-    found: list[tuple[datetime, datetime | None]] = []
+    pieces: list[tuple[datetime, datetime | None]] = []
     for start, end in ranges:
         edges = [start, *_midnights(start, end or max(start, timezone.now()) + 2 * DAY)]
-        found += zip(edges, [*edges[1:], end], strict=True)
-    return found
+        pieces += zip(edges, [*edges[1:], end], strict=True)
+    return pieces
 
 
 # -- statements ------------------------------------------------------------------------------------
@@ -181,10 +186,17 @@ def add_up(
     filters: Mapping[str, Any] | None = None,
     by_start: bool = False,
 ) -> list[dict[str, Any]]:
-    """Sums of a period in one statement, one dict per group: `by` are columns of columns.GROUPS,
-    `numbers` of columns.ALL.
+    """Add up usage in one statement.
 
-    filters: as for `where`. by_start: grouped by the piece of the plan as well, as "start".
+    Args:
+        of: Plan of the period.
+        by: Columns of columns.GROUPS to group by.
+        numbers: Columns of columns.ALL to add up.
+        filters: As for `where`.
+        by_start: Also group by the start of each range of the plan, as "start".
+
+    Returns:
+        One dict per group with its columns and numbers.
     """
     if is_foreign(tenant_id):
         return []
@@ -196,12 +208,12 @@ def add_up(
         sql += f" GROUP BY {', '.join(keys)}"
     rows = execute(sql, values(params))
     names = [*keys, *numbers]
-    found = [dict(zip(names, row, strict=True)) for row in rows if row[-len(numbers)] is not None]
-    for row in found:
-        row.update({name: int(row[name]) for name in numbers if row[name] is not None})
+    groups = [dict(zip(names, row, strict=True)) for row in rows if row[-len(numbers)] is not None]
+    for group in groups:
+        group.update({name: int(group[name]) for name in numbers if group[name] is not None})
         if by_start:
-            row["start"] = read_time(row["start"])
-    return found
+            group["start"] = read_time(group["start"])
+    return groups
 
 
 def _pieces(
@@ -212,7 +224,7 @@ def _pieces(
     filters: Mapping[str, Any],
     by_start: bool,
 ) -> tuple[list[str], list[Any]]:
-    condition, matched = where(filters)
+    condition, filter_params = where(filters)
     pieces, params = [], []
     rolled = ", ".join([*by, *numbers, *(["start"] if by_start else [])])
     for span, ranges in ((24, of.days), (1, of.hours)):
@@ -221,11 +233,11 @@ def _pieces(
                 f"SELECT {rolled} FROM quotas_usagerollup WHERE tenant_id = %s "  # noqa: S608
                 f"AND span = {span} AND start >= %s AND start < %s{condition}"
             )
-            apart = sorted(one for one in of.apart if span == 1 and start <= one < end)
+            apart = sorted(hour for hour in of.apart if span == 1 and start <= hour < end)
             if apart:
                 sql += f" AND start NOT IN ({', '.join(['%s'] * len(apart))})"
             pieces.append(sql)
-            params += [tenant_id, start, end, *matched, *apart]
+            params += [tenant_id, start, end, *filter_params, *apart]
     mark = f", {dialect().timestamp} AS start" if by_start else ""
     record = ", ".join([*by, *(f"{columns.ALL[name]} AS {name}" for name in numbers)]) + mark
     for start, until in of.records:
@@ -236,24 +248,27 @@ def _pieces(
             tenant_id,
             start,
             *([until] if until is not None else []),
-            *matched,
+            *filter_params,
         ]
     return pieces, params
 
 
 def is_foreign(tenant_id: UUID) -> bool:
-    """The net that the tables' managers are for the ORM: another tenant is active. Raises
-    NoActiveTenant where none is.
+    """Return whether another tenant is active; guards raw SQL as the managers guard the ORM.
+
+    Raises:
+        NoActiveTenant: No tenant is active.
     """
     active = active_tenant()
     return isinstance(active, UUID) and active != tenant_id
 
 
 def where(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """A condition on columns that records and rollups have alike, and its parameters.
+    """Build an SQL condition on columns that records and rollups share, and its parameters.
 
-    filters: column -> value; "source_kind" is "trial" or "credential", "any_model" a model's name
-    or "provider/model".
+    Args:
+        filters: Values by column; also "source_kind" ("trial" or "credential") and "any_model"
+            (a model's name or "provider/model").
     """
     condition = ""
     params: list[Any] = []
