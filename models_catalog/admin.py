@@ -1,6 +1,4 @@
-"""The workspaces' catalogs in the operators' site: switches by the same services as the pages,
-never a key.
-"""
+"""Workspace catalogs in the operators' site; changes go through the same services as the pages."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ from providers.operations.table import MODEL_TYPES
 from providers.templatetags.provider_ui import type_label
 from tenants.audit.trail import actor_of
 
-LABELS = {one.slug: one.label for one in SCENARIOS}
+LABELS = {scenario.slug: scenario.label for scenario in SCENARIOS}
 TYPE = coded("type", gettext_lazy("type"), type_label)
 SCENARIO = coded("scenario", gettext_lazy("scenario"), lambda slug: LABELS.get(slug, slug))
 ENABLED = flag("enabled", gettext_lazy("enabled"))
@@ -58,9 +56,9 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         column("overrides", gettext_lazy("changed by the workspace")),
         (
             column("base_url", gettext_lazy("base URL")),
-            column("mask", gettext_lazy("key of its own")),
+            column("mask", gettext_lazy("own key")),
         ),
-        (SYNCED, column("missing_since", gettext_lazy("gone from the provider's list since"))),
+        (SYNCED, column("missing_since", gettext_lazy("missing from the provider's list since"))),
     )
     actions = ("enable", "disable", "make_default")
 
@@ -69,9 +67,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
 
     @admin.display(description=gettext_lazy("context"))
     def context(self, row: TenantModel) -> str:
-        """As the workspace sees it where it was changed, else as the provider said; what only the
-        release knows is not looked up.
-        """
+        """Show the override or the provider's value; shipped facts are not looked up."""
         window = row.overrides.get("context_window") or row.facts.get("context_window")
         return f"{window:,}" if window else "–"
 
@@ -83,9 +79,8 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     @confirm_first(
         title=gettext_lazy("Switch models off"),
         consequence=gettext_lazy(
-            "Calls of these models are refused from now on, in the workspaces that are named. "
-            "Where one of them is a default model, "
-            "its fallbacks answer, or nobody."
+            "Calls to these models will be refused in the workspaces shown. Calls to a "
+            "default model that is switched off will fail, too."
         ),
         button=gettext_lazy("Switch off"),
     )
@@ -96,24 +91,23 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     @confirm_first(
         title=gettext_lazy("Set default models"),
         consequence=gettext_lazy(
-            "Each of these models becomes its workspace's default for its own type, in place of "
-            "the one of today; that one's fallbacks go. "
-            "Vectors of different embedding models cannot be compared: what was indexed has to be "
-            "indexed anew."
+            "Each of these models replaces its workspace's current default for its type, and "
+            "the current fallbacks are removed. Vectors from different embedding models "
+            "cannot be compared: index your documents again after a change."
         ),
         button=gettext_lazy("Set as default"),
     )
     def make_default(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
-        done = 0
+        count = 0
         for row in rows.select_related("tenant"):
             try:
                 _make_default(row, request)
-                done += 1
+                count += 1
             except ServiceError as error:
                 self.message_user(request, f"{row.tenant}: {error.message}", messages.ERROR)
-        if done:
+        if count:
             self.message_user(
-                request, ngettext("%d default model set.", "%d default models set.", done) % done
+                request, ngettext("%d default model set.", "%d default models set.", count) % count
             )
 
     def _switch(self, request: HttpRequest, rows: QuerySet[TenantModel], enabled: bool) -> None:
@@ -136,12 +130,10 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
 
 
 def _make_default(row: TenantModel, request: HttpRequest) -> None:
-    entry = queries.entry(
-        tenant_id=row.tenant_id, provider=row.provider, model=row.model
-    )  # a row may leave the type to the catalog
-    scenario = next(
-        (one.slug for one in SCENARIOS if entry is not None and one.type == entry.type), ""
-    )
+    # The entry, because a row may leave the type to the catalog.
+    entry = queries.entry(tenant_id=row.tenant_id, provider=row.provider, model=row.model)
+    slugs = (item.slug for item in SCENARIOS if entry is not None and item.type == entry.type)
+    scenario = next(slugs, "")
     defaults.set_default(
         tenant=row.tenant, actor=actor_of(request), scenario=scenario, model=str(row)
     )
@@ -174,9 +166,7 @@ class DefaultModelAdmin(ReadOnlyAdmin[DefaultModel]):
 
 @admin.register(CatalogSnapshot)
 class CatalogSnapshotAdmin(ReadOnlyAdmin[CatalogSnapshot]):
-    """Loaded with `manage.py refresh_catalog`, which shows the differences first; here is what is
-    in effect.
-    """
+    """Snapshots loaded with `manage.py refresh_catalog`; read-only."""
 
     list_select_related = ("previous",)
     list_display = ("date", "counts", "loaded", "actor", "differences")

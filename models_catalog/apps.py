@@ -1,3 +1,5 @@
+"""Configuration of the model catalog app."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +10,7 @@ class ModelsCatalogConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from models_catalog import checks, receivers  # noqa: F401  (checks and receivers register themselves)
+        from models_catalog import checks, receivers  # noqa: F401  (they register themselves)
         from models_catalog.models import TenantModel
         from providers.credentials import opening
         from tenants.crypto import keys

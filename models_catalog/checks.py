@@ -1,4 +1,4 @@
-"""`manage.py check`: every adapter has its data file, and the shipped facts can be read."""
+"""System checks of the shipped facts and of stored provider slugs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from providers.declaration import files
 
 @register(Tags.models)
 def shipped_facts_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
-    """The models of every provider's file can be read."""
-    found: list[CheckMessage] = []
+    """Check that every provider's data file is valid."""
+    errors: list[CheckMessage] = []
     for slug in files.slugs():
         try:
             library.shipped(slug)
         except schema.BadFact as error:
-            found.append(Error(f"{files.name_of(slug)}: {error}", id="modelkeep.E113"))
+            errors.append(Error(f"{files.name_of(slug)}: {error}", id="modelkeep.E113"))
         except files.BadFile as error:
-            found.append(Error(str(error), id="modelkeep.E113"))
-    return found
+            errors.append(Error(str(error), id="modelkeep.E113"))
+    return errors
 
 
 @register(Tags.database)

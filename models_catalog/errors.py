@@ -1,4 +1,4 @@
-"""Why a request's model name leads nowhere: each says what to do."""
+"""Errors for model names that don't resolve; each message says what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.errors import NotFound, ServiceError
 
 
 class ModelNotFound(NotFound):
-    """No model of this name is in the tenant's catalog."""
+    """The tenant's catalog has no model of this name."""
 
     def __init__(self, name: str, message: Any = None) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class ModelNotFound(NotFound):
 
 
 class ModelDisabled(ModelNotFound):
-    """The model is there, but switched off."""
+    """The model is switched off."""
 
     def __init__(self, name: str) -> None:
         text = _(
@@ -33,7 +33,7 @@ class ModelDisabled(ModelNotFound):
 
 
 class AmbiguousModel(ServiceError):
-    """Several providers have a model of this name. ids: their full names."""
+    """Several providers have a model of this name; `ids` are the full names."""
 
     def __init__(self, name: str, ids: tuple[str, ...]) -> None:
         text = _("Several providers have a model “{name}”. Say which one you mean: {ids}.")
@@ -44,16 +44,14 @@ class AmbiguousModel(ServiceError):
 
 
 class WrongType(ServiceError):
-    """The model or scenario cannot do what is asked of it."""
+    """The model or scenario does not fit the operation."""
 
     def __init__(self, message: Any) -> None:
         super().__init__("invalid_request", message, field="model")
 
 
 class NotConfigured(ServiceError):
-    """Something has to be set first; the message names the page. scenario or provider: what is not
-    set, or None.
-    """
+    """A scenario or provider must be set up first; the message names the page."""
 
     def __init__(
         self, scenario: Any = None, *, provider: str | None = None, message: Any = None
@@ -78,15 +76,15 @@ def provider_not_set_up(slug: str, label: Any) -> NotConfigured:
 
 def default_unusable(scenario: Any, name: str) -> NotConfigured:
     text = _(
-        "The default model for “{label}”, {name}, is switched off or gone. Choose another one "
-        "under Settings > Default models."
+        "The default model for “{label}”, {name}, is switched off or no longer available. "
+        "Choose another one under Settings > Default models."
     )
     return NotConfigured(scenario, message=_fill(text, label=scenario.label, name=name))
 
 
 def _fill(text: Any, **values: Any) -> Any:
-    return format_lazy(text, **{name: _shown(value) for name, value in values.items()})
+    return format_lazy(text, **{name: _shorten(value) for name, value in values.items()})
 
 
-def _shown(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
     return value[:120] if isinstance(value, str) else value

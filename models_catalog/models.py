@@ -12,14 +12,13 @@ from tenants.models import TenantOwned
 
 
 class TenantModel(TenantOwned):
-    """What one tenant knows or decided of one model: synced from its provider, added by hand,
-    switched, overridden.
+    """A tenant's data on one model: synced from the provider, added, switched or overridden.
 
-    A shipped model needs no row; reading never makes one.
+    Shipped models need no row; reading never creates one.
     """
 
     class Origin(models.TextChoices):
-        SHIPPED = "shipped", _("Shipped")  # a row that only holds the tenant's switch or override
+        SHIPPED = "shipped", _("Shipped")  # only holds the tenant's switch or overrides
         SYNCED = "synced", _("From the provider")
         ADDED = "added", _("Added by hand")
 
@@ -30,18 +29,15 @@ class TenantModel(TenantOwned):
     origin = models.CharField(_("source"), max_length=8, choices=Origin, default=Origin.SHIPPED)
     enabled = models.BooleanField(_("enabled"), default=True)
     facts = models.JSONField(default=dict, blank=True, editable=False)  # synced layer
-    overrides = models.JSONField(
-        default=dict, blank=True
-    )  # tenant's layer; a sync never touches it
+    overrides = models.JSONField(default=dict, blank=True)  # tenant's layer; never synced
     base_url = models.CharField(max_length=300, blank=True)
-    values = models.JSONField(
-        default=dict, blank=True, editable=False
-    )  # fields of a hosted model, not secret
+    # A hosted model's public fields.
+    values = models.JSONField(default=dict, blank=True, editable=False)
     sealed = models.TextField(blank=True, editable=False)  # a hosted model's own key
     version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(max_length=40, blank=True, editable=False)
     synced = models.DateTimeField(null=True, blank=True, editable=False)
-    # Since when the provider's list no longer has it; such a model is flagged, not deleted.
+    # When the provider's list first lacked the model; such models are flagged, not deleted.
     missing_since = models.DateTimeField(null=True, blank=True, editable=False)
     created = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -60,13 +56,12 @@ class TenantModel(TenantOwned):
 
 
 class DefaultModel(TenantOwned):
-    """The model of a scenario, and the ordered models to try when it fails."""
+    """A scenario's default model, and its fallbacks in order."""
 
     scenario = models.CharField(_("scenario"), max_length=20)
     model = models.CharField(_("model"), max_length=241)  # "provider/model"
-    fallbacks = models.JSONField(
-        _("fallbacks"), default=list, blank=True
-    )  # list of "provider/model"
+    # A list of "provider/model".
+    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True)
     updated = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:
@@ -81,22 +76,21 @@ class DefaultModel(TenantOwned):
 
 
 class CatalogSnapshot(models.Model):
-    """A newer state of the shipped facts that an operator loaded, for all workspaces; without one
-    the release's own files count.
+    """Newer shipped facts that an operator loaded for all workspaces.
+
+    Without an active snapshot, the release's own files are used.
     """
 
     date = models.DateField(_("as of"), editable=False)
-    document = models.JSONField(
-        editable=False
-    )  # the file as it was loaded: models_catalog.facts.snapshots says its format
+    # The loaded file, in the format of models_catalog.facts.snapshots.
+    document = models.JSONField(editable=False)
     digest = models.CharField(_("SHA-256"), max_length=64, editable=False)
-    summary = models.JSONField(
-        _("differences"), default=dict, editable=False
-    )  # to what was in effect before: kind -> number
+    # Differences from the facts in effect before: kind -> number.
+    summary = models.JSONField(_("differences"), default=dict, editable=False)
     loaded = models.DateTimeField(_("loaded"), default=timezone.now, editable=False)
     actor = models.CharField(_("who"), max_length=160, editable=False)
     in_effect = models.BooleanField(_("in effect"), default=False, editable=False)
-    # What comes back with `refresh_catalog --previous`; None: the release's own files.
+    # Restored by `refresh_catalog --previous`; None is the release's own files.
     previous = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )

@@ -114,7 +114,7 @@ class Layers:
 
 
 def layers(*, tenant_id: UUID, provider: str, model: str) -> Layers | None:
-    """Return a model with its shipped facts, the provider's list and the workspace's own values."""
+    """Return a model with its shipped facts, the provider's list and its overrides."""
     if not model.isprintable():
         return None
     row = model_rows(tenant_id).filter(provider=provider, model=model).defer("sealed").first()
@@ -142,7 +142,7 @@ def facts_of(row: TenantModel) -> ModelFacts:
 
 
 def set_up(*, tenant_id: UUID) -> frozenset[str]:
-    """Return the providers whose whole catalog is shown: those with a credential or active trial."""
+    """Return the providers with a credential or active trial: their whole catalog is shown."""
     trials = ports.trials(tenant_id)
     return provider_queries.has_credential(tenant_id=tenant_id) | {
         slug for slug, trial in trials.items() if trial.is_on
@@ -186,7 +186,7 @@ def counts(tenant_id: UUID) -> dict[str, int]:
 
 
 def scenarios_of(tenant_id: UUID, provider: str) -> tuple[str, ...]:
-    """Return the names, for use in a sentence, of the scenarios that default to this provider."""
+    """Return names, for use in a sentence, of the scenarios that default to this provider."""
     chosen = DefaultModel.objects.filter(
         tenant_id=tenant_id, model__startswith=f"{provider}/"
     ).values_list("scenario", flat=True)
@@ -290,7 +290,7 @@ def missing_requirements(tenant_id: UUID) -> dict[str, frozenset[str]]:
 def _of_provider(
     provider: Provider, rows: Mapping[str, TenantModel], missing: Collection[str], *, whole: bool
 ) -> list[Entry]:
-    """Return a provider's entries: shipped ones in file order, others by name, retired ones last."""
+    """Return a provider's entries: shipped ones first, others by name, retired ones last."""
     shipped = library.own(provider)
     names = (
         [*shipped_names(provider), *sorted(name for name in rows if name not in shipped)]

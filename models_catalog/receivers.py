@@ -1,4 +1,4 @@
-"""What this app does when a credential was saved: it fetches the provider's models."""
+"""Signal receivers for saved credentials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tenants.scope import tenant_scope
 
 @receiver(credential_saved, sender=ProviderCredential)
 def import_after_save(credential: ProviderCredential, **_rest: Any) -> None:
-    """Own models are imported all at once; a hosting provider's are added one by one."""
+    """Import the models of the credential's provider, unless it is a hosting provider."""
     if registry.get(credential.provider).kind is Kind.OWN:
         with tenant_scope(credential.tenant_id):
             setup.import_models(tenant=credential.tenant, provider=credential.provider)

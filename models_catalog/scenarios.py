@@ -1,4 +1,4 @@
-"""The usage scenarios that a default model is chosen for: one row each."""
+"""The usage scenarios that have a default model, one row each."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from providers.operations.table import OPERATIONS
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a default model is for.
+    """A use for which a workspace chooses a default model.
 
-    slug: what API clients and rows say. default_name: the default model within a sentence.
-    type: the models that fit. aliases: other names that clients may send. warning: what to know
-    before the default is changed. without: what it means that there is none.
+    Attributes:
+        slug: Identifier in the API and in rows.
+        default_name: The default model as named within a sentence.
+        type: The model type it needs.
+        aliases: Other names that API clients may send.
+        warning: What to know before changing the default.
+        without: The consequence of having no default.
     """
 
     slug: str
@@ -85,7 +89,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         ModelType.MODERATION,
     ),
 )
-# Means the scenario of whatever is being asked: reasoning for a chat, embedding for a vector.
+# Stands for the scenario of the operation: reasoning for chats, embedding for vectors.
 ANY_DEFAULT = "default"
 
 _BY_NAME: dict[str, Scenario] = {
@@ -95,10 +99,10 @@ _BY_TYPE = complete(__name__, ModelType, {scenario.type: scenario for scenario i
 
 
 def find(name: str) -> Scenario | None:
-    """The scenario of this slug or alias, or None."""
+    """Return the scenario with this slug or alias, or None."""
     return _BY_NAME.get(name)
 
 
 def of_operation(operation: Operation) -> Scenario:
-    """The scenario whose default answers this operation where a client chose no model."""
+    """Return the scenario whose default model serves this operation."""
     return _BY_TYPE[OPERATIONS[operation].model_type]

@@ -52,8 +52,7 @@ class DefaultView(ApiView):
         if scenario not in SLUGS:
             raise NotFound(
                 "unknown_scenario",
-                _("There is no such scenario. Scenarios are: %(names)s.")
-                % {"names": ", ".join(SLUGS)},
+                _("Unknown scenario. Choose one of: %(names)s.") % {"names": ", ".join(SLUGS)},
             )
         return queries.defaults(tenant_id=self.tenant.pk)[scenario]
 

@@ -122,7 +122,7 @@ def _all(parts: Mapping[str, Shipped]) -> dict[str, Shipped]:
     return {slug: parts[slug] if slug in parts else library.from_file(slug) for slug in _slugs()}
 
 
-# -------------------------------------------------------------------------------------- changing it
+# ----------------------------------------------------------------------------------------- changes
 
 
 def export() -> dict[str, Any]:

@@ -37,25 +37,25 @@ FIELDS = frozenset(
 # features from a model's name.
 FEATURES: Mapping[str, str] = {
     # input and output
-    "vision": "takes images in a chat message",
-    "video": "takes video in a chat message",
-    "audio": "takes audio in a chat message",
-    "pdf": "takes documents in a chat message",
+    "vision": "accepts images in a chat message",
+    "video": "accepts video in a chat message",
+    "audio": "accepts audio in a chat message",
+    "pdf": "accepts documents in a chat message",
     "tools": "calls functions",
     "json_schema": "answers by a JSON schema (response_format json_schema)",
     "json_object": "answers with JSON (response_format json_object)",
-    "search": "searches the web by itself where asked to",
+    "search": "searches the web by itself on request",
     "reasoning": "may think before it answers",
     # thinking
     "thinking": "thinking is switched on and off by the request",
     "thinking_by_default": "thinks unless the request switches it off; only beside `thinking`",
-    "always_thinking": "thinks always: switching it off is refused",
-    "adaptive_thinking": "decides itself how long it thinks, told an effort",
+    "always_thinking": "always thinks: switching it off is refused",
+    "adaptive_thinking": "decides how long to think, given an effort",
     "thinking_budget": "thinks up to a number of tokens",
     "thinking_stream_only": "thinks in streamed answers only",
     # required call style
-    "stream_only": "answers streamed only",
-    "no_system": "takes no system message",
+    "stream_only": "responds only to streaming requests",
+    "no_system": "does not accept system messages",
     "completion_only": "has no chat, only the completions endpoint",
     "responses_only": "has no chat completions, only the Responses endpoint",
     "tools_responses_only": (
@@ -67,10 +67,10 @@ FEATURES: Mapping[str, str] = {
 VALUES: Mapping[str, str] = {
     "version": "spark: path of the HTTP service, v1 or v2",
     "ws_path": "spark: path of the WebSocket service",
-    "domain": "spark: what the WebSocket service calls the model",
+    "domain": "spark: the model's name at the WebSocket service",
     "endpoint": "wenxin: last part of the path of the older service (V1), such as completions_pro",
     "route": "which of its provider's services answers: asr_chat (tongyi), legacy (minimax)",
-    "dimensions": "length of an embedding where none is asked for",
+    "dimensions": "default length of an embedding",
 }
 
 

@@ -21,12 +21,13 @@ from models_catalog.services.defaults import MOST_FALLBACKS
 
 
 class LongSelect(forms.Select):
-    """A select of many options. Django renders a template for each option, which took a third of a
-    second for 500 models.
+    """A select for many options.
+
+    Django renders a template per option, which takes a third of a second for 500 models.
     """
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        chosen = set(self.format_value(value))
+        selected = set(self.format_value(value))
         pieces: list[str] = [
             format_html(
                 "<select{}>", flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name}))
@@ -35,21 +36,22 @@ class LongSelect(forms.Select):
         for key, label in self.choices:
             if isinstance(label, list | tuple):
                 pieces.append(f'<optgroup label="{escape(key)}">')
-                pieces += [_option_html(one, text, chosen) for one, text in label]
+                pieces += [_option_html(option, text, selected) for option, text in label]
                 pieces.append("</optgroup>")
             else:
-                pieces.append(_option_html(key, label, chosen))
+                pieces.append(_option_html(key, label, selected))
         pieces.append("</select>")
         return mark_safe("".join(pieces))  # noqa: S308  every part is escaped above
 
 
-def _option_html(value: Any, label: Any, chosen: set[str]) -> str:
-    return f'<option value="{escape(value)}"{" selected" if str(value) in chosen else ""}>{escape(label)}</option>'
+def _option_html(value: Any, label: Any, selected: set[str]) -> str:
+    mark = " selected" if str(value) in selected else ""
+    return f'<option value="{escape(value)}"{mark}>{escape(label)}</option>'
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackPlace:
-    """A place in the order of fallbacks. taken: how many places hold a model."""
+    """A position in the list of fallbacks, of which `taken` hold a model."""
 
     field: forms.BoundField
     place: int
@@ -69,24 +71,25 @@ class FallbackPlace:
 
 
 def rearranged(posted: QueryDict) -> QueryDict:
-    """The form of default models after one of its buttons, which save as well:
-    "up:<scenario>:<place>", "down:...", "remove:...", and "use:<scenario>:<model>" for a model that
-    the page suggested.
+    """Apply the button that submitted the form of default models.
+
+    Buttons send "up:<scenario>:<place>", "down:...", "remove:..." or, to accept a suggestion,
+    "use:<scenario>:<model>"; each saves the form as well.
     """
-    what, _colon, rest = posted.get("do", "").partition(":")
-    if what == "use":
+    action, _colon, rest = posted.get("do", "").partition(":")
+    if action == "use":
         return _with_suggestion(posted, *rest.partition(":")[::2])
     scenario, _colon, place = rest.rpartition(":")
     if (
-        what not in ("up", "down", "remove")
+        action not in ("up", "down", "remove")
         or not place.isdecimal()
         or int(place) >= MOST_FALLBACKS
     ):
         return posted
     changed = posted.copy()
     names = _fallback_names(scenario)
-    here, there = int(place), int(place) + {"up": -1, "down": 1, "remove": 0}[what]
-    if what == "remove":
+    here, there = int(place), int(place) + {"up": -1, "down": 1, "remove": 0}[action]
+    if action == "remove":
         changed[names[here]] = ""
     elif 0 <= there < MOST_FALLBACKS and posted.get(names[there]):
         changed[names[here]], changed[names[there]] = (
@@ -97,7 +100,7 @@ def rearranged(posted: QueryDict) -> QueryDict:
 
 
 def _with_suggestion(posted: QueryDict, scenario: str, model: str) -> QueryDict:
-    """The model becomes the default; where it was a fallback, it no longer is."""
+    """Make the model the default, and remove it from the fallbacks."""
     changed = posted.copy()
     changed[f"{scenario}-model"] = model
     for name in _fallback_names(scenario):
@@ -111,7 +114,7 @@ def _fallback_names(scenario: str) -> list[str]:
 
 
 class DefaultForm(PageForm):
-    """The default model of one scenario with the models to try after it; an empty model clears it."""
+    """A scenario's default model and fallbacks; an empty model clears the default."""
 
     model = forms.ChoiceField(required=False, widget=LongSelect)
 
@@ -136,7 +139,7 @@ class DefaultForm(PageForm):
         models = _with(groups, choice.model)
         self.has_models = bool(models)
         self.set_choices("model", [("", gettext("Not set")), *models])
-        # One empty place after those that are taken: that is how one is added, without any script.
+        # One empty place after the taken ones adds a fallback without JavaScript.
         self.places = min(len(choice.fallbacks) + 1, MOST_FALLBACKS)
         for place in range(self.places):
             chosen = initial.get(f"fallback{place}", "")
@@ -151,9 +154,8 @@ class DefaultForm(PageForm):
             )
         self.names = {"fallbacks": "fallback0"}
         for field in self.fields.values():
-            field.widget.attrs["form"] = (
-                "defaults"  # the page has small forms of its own beside each select
-            )
+            # Each select sits beside small forms of its own on the page.
+            field.widget.attrs["form"] = "defaults"
 
     @property
     def fallback_fields(self) -> list[FallbackPlace]:
@@ -171,25 +173,26 @@ class DefaultForm(PageForm):
 def grouped(
     entries: Iterable[Entry], labels: Mapping[str, Any]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Choices in groups by provider, as <optgroup>."""
-    groups = groupby(entries, key=lambda one: one.provider)
-    named = [(str(labels.get(slug, slug)), list(rows)) for slug, rows in groups]
-    return [(label, [(one.id, _option(one, label)) for one in rows]) for label, rows in named]
+    """Group choices by provider, for <optgroup>."""
+    groups = groupby(entries, key=lambda entry: entry.provider)
+    labelled = ((str(labels.get(slug, slug)), members) for slug, members in groups)
+    return [
+        (label, [(entry.id, _option(entry, label)) for entry in members])
+        for label, members in labelled
+    ]
 
 
 def _option(entry: Entry, provider: str) -> str:
-    """With the provider: a closed select does not show its groups."""
+    """Include the provider, because a closed select does not show its groups."""
     text = f"{provider} ▸ {entry.model}"
     return gettext("%(model)s (retired)") % {"model": text} if entry.is_retired else text
 
 
 def _with(groups: list[tuple[str, list[tuple[str, str]]]], chosen: str) -> list[Any]:
-    """The groups, with a chosen model that is no longer offered on top: saving something else must
-    not lose it silently.
-    """
-    known = {name for _label, options in groups for name, _text in options}
+    """Prepend a chosen model that is no longer offered; saving must not silently drop it."""
+    offered = {name for _label, options in groups for name, _text in options}
     return (
         [(chosen, gettext("%(model)s (switched off or gone)") % {"model": chosen}), *groups]
-        if chosen and chosen not in known
+        if chosen and chosen not in offered
         else list(groups)
     )

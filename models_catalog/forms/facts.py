@@ -1,4 +1,4 @@
-"""Form to correct the facts of a model."""
+"""Form to override a model's facts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ CURRENCIES = ("USD", "CNY", "EUR")
 
 
 class FactsForm(PageForm):
-    """The workspace's own values of one model. An empty input leaves the shipped or listed value in
-    effect.
-    """
+    """The workspace's own values for a model; empty inputs keep the shipped or listed values."""
 
-    label = forms.CharField(label=_("Name that is shown"), max_length=200, required=False)
+    label = forms.CharField(label=_("Display name"), max_length=200, required=False)
     context_window = forms.IntegerField(
         label=_("Context window (tokens)"), min_value=1, max_value=2**31 - 1, required=False
     )
@@ -54,12 +52,12 @@ class FactsForm(PageForm):
         super().__init__(*args, **kwargs)
         self.own, kind = own, layers.entry.type
         self.names = {"price": "input"}
-        self.set_choices("currency", [("", "–"), *((one, one) for one in _currencies(layers))])
+        self.set_choices("currency", [("", "–"), *((code, code) for code in _currencies(layers))])
         prices = MODEL_TYPES[kind].prices if kind else AMOUNTS
         for name in ({*AMOUNTS} - {*prices}) | facts_of_other_types(kind):
             del self.fields[name]
         inherited = _typed_facts(_inherited(layers))
-        self.unmarked = tuple(self.fields)  # all are optional: the page says so once
+        self.unmarked = tuple(self.fields)  # all optional: the page says so once
         for name, field in self.fields.items():
             field.widget.attrs |= (
                 {"autocomplete": "off", "placeholder": inherited.get(name, "")}
@@ -79,60 +77,62 @@ class FactsForm(PageForm):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
-        given = [name for name in AMOUNTS if values.get(name) is not None]
-        if given and not values.get("currency"):
+        amounts = [name for name in AMOUNTS if values.get(name) is not None]
+        if amounts and not values.get("currency"):
             self.add_error("currency", gettext("Choose the currency of the price."))
-        if values.get("currency") and not given:
+        if values.get("currency") and not amounts:
             self.add_error("currency", gettext("Enter an amount, or choose no currency."))
         return values
 
     @property
     def changed_facts(self) -> dict[str, Any]:
-        """Arguments of services.override: what differs from the stored values; None takes a value
-        back.
-        """
+        """Overrides that differ from the stored ones; None removes an override."""
         values, stored = self.cleaned_data, _typed_facts(self.own)
-        found: dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         for name in ("label", "context_window", "max_output", "max_inputs", "features"):
             text = str(values.get(name) if values.get(name) is not None else "").strip()
             if name in self.fields and text != stored.get(name, ""):
-                found[name] = _fact(name, text, values[name])
+                changes[name] = _fact(name, text, values[name])
         amounts = {name: f"{values[name]:f}" for name in AMOUNTS if values.get(name) is not None}
         before = {name: stored.get(name, "") for name in (*AMOUNTS, "currency") if stored.get(name)}
         after = {**amounts, "currency": values["currency"]} if amounts else {}
         if after != before:
-            found["price"] = after or None
-        return found
+            changes["price"] = after or None
+        return changes
 
 
 def _fact(name: str, text: str, value: Any) -> Any:
     if not text:
         return None
-    return [one.strip() for one in text.split(",") if one.strip()] if name == "features" else value
+    return (
+        [part.strip() for part in text.split(",") if part.strip()] if name == "features" else value
+    )
 
 
 def _currencies(layers: Layers) -> list[str]:
-    known = [
-        one.price.currency
-        for one in (layers.own, layers.synced, layers.shipped)
-        if one is not None and one.price is not None
+    in_use = [
+        layer.price.currency
+        for layer in (layers.own, layers.synced, layers.shipped)
+        if layer is not None and layer.price is not None
     ]
-    return list(dict.fromkeys([*known, *CURRENCIES]))
+    return list(dict.fromkeys([*in_use, *CURRENCIES]))
 
 
 def _inherited(layers: Layers) -> Facts:
-    """What is in effect where the workspace says nothing."""
+    """Return the facts in effect without the workspace's overrides."""
     under = [layer for layer in (layers.synced, layers.shipped) if layer is not None]
     names = ("label", "context_window", "max_output", "max_inputs", "features", "price")
     effective: dict[str, Any] = {
-        name: next((getattr(one, name) for one in under if getattr(one, name) is not None), None)
+        name: next(
+            (getattr(layer, name) for layer in under if getattr(layer, name) is not None), None
+        )
         for name in names
     }
     return Facts(**effective)
 
 
 def _typed_facts(facts: Facts) -> dict[str, str]:
-    """Facts as they are typed into the form's inputs; what is not known is left out."""
+    """Convert facts to input values; unknown facts are left out."""
     plain = {
         name: str(value)
         for name in ("label", "context_window", "max_output", "max_inputs")

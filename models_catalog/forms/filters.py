@@ -57,7 +57,11 @@ class ModelFilterForm(PageForm):
 
 
 class CatalogFilterForm(PageForm):
-    """The filters of the page of all models. providers: the labels of those that have any, by slug."""
+    """Filters of the page of all models.
+
+    Args:
+        providers: Labels of the providers that have models, by slug.
+    """
 
     q = forms.CharField(label=_("Search models"), required=False, max_length=120)
     type = forms.ChoiceField(label=_("Model type"), required=False)
@@ -68,7 +72,7 @@ class CatalogFilterForm(PageForm):
 
     def __init__(self, *args: Any, providers: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        types = [(one.value, row.label) for one, row in MODEL_TYPES.items()]
+        types = [(model_type.value, row.label) for model_type, row in MODEL_TYPES.items()]
         self.set_choices("type", [("", pgettext_lazy("model type", "All")), *types])
         self.set_choices("provider", [("", pgettext_lazy("providers", "All")), *providers.items()])
 
@@ -89,4 +93,6 @@ class CatalogFilterForm(PageForm):
 
 
 def type_choices(provider: Provider) -> list[tuple[str, Any]]:
-    return [(one.value, MODEL_TYPES[one].label) for one in provider.model_types]
+    return [
+        (model_type.value, MODEL_TYPES[model_type].label) for model_type in provider.model_types
+    ]

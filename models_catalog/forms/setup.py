@@ -20,9 +20,7 @@ from providers.forms import CredentialForm, DeclaredForm, Section
 
 
 class ModelForm(DeclaredForm):
-    """One more model of a provider: name, type, and the fields that the adapter declares for a
-    model.
-    """
+    """A model to add: name, type, and the model fields that the adapter declares."""
 
     model = forms.CharField(label=_("Model name"), max_length=200)
     type = forms.ChoiceField(label=_("Model type"))
@@ -61,35 +59,33 @@ def add_model_fields(form: DeclaredForm, provider: Provider) -> None:
 
 
 def current_names(provider: Provider) -> list[str]:
-    """The shipped models of a hosting provider that are not retired: what somebody may want to add,
-    or to run.
-    """
+    """Return a hosting provider's shipped models that are not retired, as suggestions."""
     today = date.today()
-    known = library.shipped(provider.slug).models.items()
     return [
         name
-        for name, one in known
-        if one.type in provider.model_types and not (one.retired and one.retired <= today)
+        for name, facts in library.shipped(provider.slug).models.items()
+        if facts.type in provider.model_types and not (facts.retired and facts.retired <= today)
     ]
 
 
 class SuggestingInput(forms.TextInput):
-    """A text input that offers names; any other text is as good."""
+    """A text input that suggests names but accepts any text."""
 
     def __init__(self, names: Iterable[str], attrs: Any = None) -> None:
         super().__init__(attrs)
         self.names = tuple(names)
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        identity = f"{name}-names"
-        shown = super().render(name, value, {**(attrs or {}), "list": identity}, renderer)
-        options = format_html_join("", '<option value="{}">', ((one,) for one in self.names))
-        return format_html('{}<datalist id="{}">{}</datalist>', shown, identity, options)
+        list_id = f"{name}-names"
+        html = super().render(name, value, {**(attrs or {}), "list": list_id}, renderer)
+        options = format_html_join("", '<option value="{}">', ((option,) for option in self.names))
+        return format_html('{}<datalist id="{}">{}</datalist>', html, list_id, options)
 
 
 class SetupForm(CredentialForm):
-    """A credential, and for hosting providers the first model with it; optional where the server
-    lists its models itself.
+    """A credential, plus the first model for hosting providers.
+
+    The model is optional if the server lists its models itself.
     """
 
     def __init__(self, *args: Any, provider: Provider, with_model: bool, **kwargs: Any) -> None:
@@ -119,7 +115,7 @@ class SetupForm(CredentialForm):
 
     @property
     def first_model(self) -> dict[str, Any] | None:
-        """Keyword arguments of add_model, None where no model was typed."""
+        """Keyword arguments of add_model, or None if no model was entered."""
         name = self.cleaned_data.get("model", "") if self.with_model else ""
         return (
             {"model": name, "type": self.cleaned_data["type"], "values": self.values("model")}

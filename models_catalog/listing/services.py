@@ -1,6 +1,4 @@
-"""What the page of all models shows: each model with its provider, and what keeps it from being
-called now.
-"""
+"""Rows of the page of all models: each model with its provider and whether it can be called."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ from providers.declaration import registry
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """obstacle: why nothing of its provider serves a call now, in a few words; "" where something
-    does.
-    """
+    """A model with its provider's card; `obstacle` says why calls can't be served, or is empty."""
 
     entry: Entry
     card: Card
@@ -38,25 +34,21 @@ class ListedModel:
 
 
 def listed(*, tenant_id: UUID) -> list[ListedModel]:
-    """All models of the providers that are set up, in the catalog's order; a fixed number of
-    queries.
-    """
+    """Return all models of the providers that are set up, in a fixed number of queries."""
     statuses = provider_queries.statuses(tenant_id=tenant_id, with_counts=False)
     cards = {slug: Card(status) for slug, status in statuses.items()}
-    found = queries.entries(tenant_id=tenant_id)
     return [
-        ListedModel(one, cards[one.provider], obstacle(one, cards[one.provider])) for one in found
+        ListedModel(entry, cards[entry.provider], obstacle(entry, cards[entry.provider]))
+        for entry in queries.entries(tenant_id=tenant_id)
     ]
 
 
-def obstacle(one: Entry, card: Card) -> str | Promise:
-    """What is in the way of a call, as calls are served: by the model's own access, a credential of
-    the provider, or a trial.
-    """
-    if one.brings_access or registry.get(one.provider).local or card.status.has_working:
+def obstacle(entry: Entry, card: Card) -> str | Promise:
+    """Say why calls to a model can't be served now, or return "" if they can."""
+    if entry.brings_access or registry.get(entry.provider).local or card.status.has_working:
         return ""
     trial = card.status.trial if card.status.trial is not None and card.status.trial.is_on else None
-    if trial is not None and one.model in trial.models:
+    if trial is not None and entry.model in trial.models:
         return "" if trial.left > 0 else _("Trial used up")
     if card.status.credentials:
         return str(card.state_label)
@@ -70,24 +62,29 @@ def matching(
     callable_now: bool | None = None,
     **filters: Any,
 ) -> list[ListedModel]:
-    """Those that fit. callable_now: whether a call can be answered now. filters: as
-    queries.matching takes them.
+    """Filter models.
+
+    Args:
+        callable_now: Whether calls can be served now.
+        filters: As `queries.matching` takes them.
     """
-    narrowed = [one for one in models if not provider or one.entry.provider == provider]
+    rows = [row for row in models if not provider or row.entry.provider == provider]
     if callable_now is not None:
-        narrowed = [one for one in narrowed if one.can_be_called is callable_now]
-    fitting = {one.id for one in queries.matching([one.entry for one in narrowed], **filters)}
-    return [one for one in narrowed if one.entry.id in fitting]
+        rows = [row for row in rows if row.can_be_called is callable_now]
+    matches = {entry.id for entry in queries.matching([row.entry for row in rows], **filters)}
+    return [row for row in rows if row.entry.id in matches]
 
 
 def latest_calls(*, tenant_id: UUID, entries: Iterable[Entry]) -> dict[str, datetime]:
-    """When each model was called last, by its id "provider/model"; those that never were are left
-    out. One query.
+    """Return when each model was last called, by "provider/model", in one query.
+
+    Models that were never called are left out.
     """
-    found = ports.latest_calls(tenant_id, [(one.provider, one.model) for one in entries])
-    return {f"{provider}/{model}": moment for (provider, model), moment in found.items()}
+    pairs = [(entry.provider, entry.model) for entry in entries]
+    latest = ports.latest_calls(tenant_id, pairs)
+    return {f"{provider}/{model}": moment for (provider, model), moment in latest.items()}
 
 
 def providers_of(models: Iterable[ListedModel]) -> Mapping[str, Any]:
-    """The labels of the models' providers by slug, in the catalog's order."""
-    return {one.entry.provider: one.card.label for one in models}
+    """Return the labels of the models' providers by slug, in catalog order."""
+    return {row.entry.provider: row.card.label for row in models}

@@ -17,13 +17,13 @@ from tenants.auth.request import WorkspaceRequest
 @page(Action.VIEW_MODELS)
 def models(request: WorkspaceRequest) -> HttpResponse:
     with reading_once():
-        known = services.listed(tenant_id=request.tenant.pk)
-    form = CatalogFilterForm(request.GET, providers=services.providers_of(known))
-    rows = paginate(request, services.matching(known, **form.query))
+        all_models = services.listed(tenant_id=request.tenant.pk)
+    form = CatalogFilterForm(request.GET, providers=services.providers_of(all_models))
+    rows = paginate(request, services.matching(all_models, **form.query))
     context = {
         "rows": rows,
         "filters": form,
-        "has_models": bool(known),
+        "has_models": bool(all_models),
         "latest": services.latest_calls(
             tenant_id=request.tenant.pk, entries=[row.entry for row in rows]
         ),

@@ -47,9 +47,6 @@ class Resolution:
     entries: tuple[Entry, ...]
 
 
-# --------------------------------------------------------------------------------------- resolution
-
-
 def resolve(
     *, tenant_id: UUID, name: str | None, operation: Operation, trials: Trials | None = None
 ) -> Resolution:

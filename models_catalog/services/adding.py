@@ -1,4 +1,4 @@
-"""Add a model by name: draft it, try it, store it."""
+"""Add a model by name: draft, test and store it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ from tenants.audit.trail import Actor
 from tenants.config_version import bump_version
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------ added by hand
-
 
 def add_model(
     *,
@@ -46,13 +44,17 @@ def add_model(
     base_url: str = "",
     check: bool = True,
 ) -> TenantModel:
-    """Add one model: a hosted one with its own fields, or one more of any provider. It is tried
-    first, as a call would.
+    """Add a model, after testing it with a call.
 
-    values: the provider's model fields; a key or base URL of the model's own where it differs from
-    the credential's. Raises Conflict for a model that is there, CredentialRefused where the try
-    failed, ServiceError for wrong values, and CredentialUnreadable; nothing is stored then.
-    check=False only where the provider allows it.
+    Args:
+        values: The provider's model fields; may hold the model's own key or base URL.
+        check: False skips the test, if the provider allows that.
+
+    Raises:
+        Conflict: The model already exists.
+        CredentialRefused: The test failed.
+        CredentialUnreadable: The credential cannot be decrypted.
+        ServiceError: A value is invalid.
     """
     credential = next(
         iter(provider_queries.credentials(tenant_id=tenant.pk, provider=provider)), None
@@ -65,7 +67,7 @@ def add_model(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A model that is not stored. credential: the stored or drafted one that calls of it go with."""
+    """An unsaved model, with the stored or drafted credential for its calls."""
 
     provider: Provider
     row: TenantModel
@@ -83,13 +85,14 @@ def draft_model(
     credential: ProviderCredential | None,
     check: bool,
 ) -> _Draft:
-    """Everything that can be refused without asking anybody is refused here."""
+    """Validate a model without contacting the provider."""
     declared = offered_provider(provider)
     name, kind = clean_model_name(model), clean_type(declared, type)
     if not check and not declared.allow_unchecked:
         raise ServiceError(
             "check_required",
-            _("%(provider)s models are checked before they are added.") % provider_label(declared),
+            _("%(provider)s models must be checked before they are added.")
+            % provider_label(declared),
         )
     refuse_known(tenant, declared, name)
     cleaned, url = model_values(declared, values, base_url, credential)
@@ -107,10 +110,15 @@ def draft_model(
 
 
 def try_draft(draft: _Draft) -> None:
-    """Ask the model something, as a call would. Raises CredentialRefused, CredentialUnreadable."""
+    """Test the model with a call.
+
+    Raises:
+        CredentialRefused: The test failed.
+        CredentialUnreadable: The credential cannot be decrypted.
+    """
     row, credential = draft.row, draft.credential
     opened = opening.open_access(credential=credential, purpose="check", model_row=row)
-    # The row is not sealed yet: its secrets are laid over what the credential gave.
+    # The row is not sealed yet: its secrets override the credential's.
     access = Access(
         values=dict(opened.values) | draft.secret,
         base_url=opened.base_url,

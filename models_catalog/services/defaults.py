@@ -20,16 +20,11 @@ from tenants.models import Tenant
 MOST_FALLBACKS = 10
 
 
-# ----------------------------------------------------------------------------------- default models
-
-
 def set_default(
     *, tenant: Tenant, actor: Actor, scenario: str, model: str, fallbacks: Sequence[str] = ()
 ) -> DefaultModel:
-    """Choose the model of a scenario, and what to try in order when it fails: enabled models of the
-    fitting type only.
-    """
-    wanted = _scenario(scenario)
+    """Set a scenario's default model and fallbacks, all enabled and of the scenario's type."""
+    target = _scenario(scenario)
     if len(fallbacks) > MOST_FALLBACKS:
         raise ServiceError(
             "invalid_value",
@@ -39,37 +34,37 @@ def set_default(
     names = [model, *fallbacks]
     if len(set(names)) != len(names):
         raise ServiceError("invalid_value", _("Name every model once."), field="fallbacks")
-    usable = {one.id: one for one in queries.entries(tenant_id=tenant.pk)}
+    usable = {entry.id: entry for entry in queries.entries(tenant_id=tenant.pk)}
     for place, name in enumerate(names):
-        _check_fits(wanted, name, usable.get(name), "fallbacks" if place else "model")
+        _check_fits(target, name, usable.get(name), "fallbacks" if place else "model")
     with transaction.atomic():
         bump_version(tenant.pk)
         row, _made = DefaultModel.objects.update_or_create(
             tenant=tenant,
-            scenario=wanted.slug,
+            scenario=target.slug,
             defaults={"model": model, "fallbacks": list(fallbacks)},
         )
         _audit_default(
-            tenant, actor, "default.set", wanted, {"model": model, "fallbacks": list(fallbacks)}
+            tenant, actor, "default.set", target, {"model": model, "fallbacks": list(fallbacks)}
         )
     chosen: DefaultModel = row
     return chosen
 
 
 def clear_default(*, tenant: Tenant, actor: Actor, scenario: str) -> None:
-    """Leave a scenario without a model; doing so twice is no error."""
-    wanted = _scenario(scenario)
+    """Clear a scenario's default model; clearing it twice is not an error."""
+    target = _scenario(scenario)
     with transaction.atomic():
         bump_version(tenant.pk)
         deleted, _each = DefaultModel.objects.filter(
-            tenant_id=tenant.pk, scenario=wanted.slug
+            tenant_id=tenant.pk, scenario=target.slug
         ).delete()
         if deleted:
-            _audit_default(tenant, actor, "default.cleared", wanted)
+            _audit_default(tenant, actor, "default.cleared", target)
 
 
-def _check_fits(wanted: Scenario, name: str, entry: Entry | None, field: str) -> None:
-    values = {"model": str(name)[:241], "label": wanted.label}
+def _check_fits(target: Scenario, name: str, entry: Entry | None, field: str) -> None:
+    values = {"model": str(name)[:241], "label": target.label}
     if entry is None:
         raise ServiceError(
             "model_not_found",
@@ -83,10 +78,10 @@ def _check_fits(wanted: Scenario, name: str, entry: Entry | None, field: str) ->
             _("%(model)s is switched off. Switch it on first.") % values,
             field=field,
         )
-    if entry.type is not wanted.type:
+    if entry.type is not target.type:
         raise ServiceError(
             "wrong_type",
-            _("%(model)s is of another type than “%(label)s” needs.") % values,
+            _("%(model)s is not of the type that “%(label)s” needs.") % values,
             field=field,
         )
 
@@ -104,14 +99,14 @@ def drop_from_defaults(tenant: Tenant, name: str) -> tuple[str, ...]:
 
 
 def _scenario(slug: str) -> Scenario:
-    found = scenarios.find(slug)
-    if found is None:
+    scenario = scenarios.find(slug)
+    if scenario is None:
         raise NotFound(
             "unknown_scenario",
             _("There is no scenario “%(slug)s”.") % {"slug": slug[:40]},
             field="scenario",
         )
-    return found
+    return scenario
 
 
 def _audit_default(

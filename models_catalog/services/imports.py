@@ -1,4 +1,4 @@
-"""Fetches a provider's own list of models and keeps what it adds to the shipped facts."""
+"""Import a provider's list of models; only what it adds to the shipped facts is stored."""
 
 from __future__ import annotations
 
@@ -28,15 +28,13 @@ from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
-MOST = 5000  # models of one list
+MOST_LISTED = 5000  # models stored from one list
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import found. failure: why there was no list, or an empty one; the older list is kept
-    then.
-    """
+    """The outcome of an import; on `failure`, the previous list is kept."""
 
     listed: int = 0
     new: int = 0
@@ -45,11 +43,9 @@ class ImportResult:
 
 
 def import_list(tenant: Tenant, slug: str) -> ImportResult:
-    """Ask the provider for its models with the active credential, and store the difference to what
-    is shipped.
+    """Fetch the provider's list with the active credential and store what it adds.
 
-    Hosting providers and those without a list or credential have nothing to import. Failing is an
-    answer, not an error.
+    Providers without a list or credential import nothing. A failure is returned, not raised.
     """
     provider = registry.get(slug)
     credential = provider_queries.routable_credentials(
@@ -58,21 +54,21 @@ def import_list(tenant: Tenant, slug: str) -> ImportResult:
     if provider.list_models is None or not credential:
         return ImportResult()
     try:
-        found = _fetch(provider, credential[0])
+        models = _fetch(provider, credential[0])
     except CredentialUnreadable:
         return _failed(tenant, slug, FailureDetail(reason=Reason("credential_unreadable")))
     except checking.CheckFailed as failed:
-        logger.info("no list of models from %s: %s", slug, failed.error.failure)
+        logger.info("Could not list the models of %s: %s", slug, failed.error.failure)
         return _failed(tenant, slug, FailureDetail.of(failed.error))
-    if not found:
+    if not models:
         return _failed(tenant, slug, FailureDetail(reason=Reason("empty_list")))
-    return store(tenant, provider, found)
+    return store(tenant, provider, models)
 
 
 def _fetch(provider: Provider, credential: ProviderCredential) -> list[ListedModel]:
     access = opening.open_access(credential=credential, purpose="import")
     ask = provider.list_models
-    assert ask is not None, "the caller looked"
+    assert ask is not None, "checked by the caller"
     return checking.run(
         provider,
         lambda: ask(provider, access),
@@ -89,37 +85,38 @@ def _failed(tenant: Tenant, slug: str, failure: FailureDetail) -> ImportResult:
     return ImportResult(failure=failure)
 
 
-def store(tenant: Tenant, provider: Provider, found: Iterable[ListedModel]) -> ImportResult:
-    """Write what the list says beyond the shipped facts; rows that it no longer has are flagged.
-    Overrides stay as they are.
+def store(tenant: Tenant, provider: Provider, models: Iterable[ListedModel]) -> ImportResult:
+    """Store what the list adds to the shipped facts, and flag rows it no longer has.
+
+    Overrides are left alone.
     """
     now = timezone.now()
-    listed = {one.name: one for one in found if _is_name(one.name)}
+    listed = {model.name: model for model in models if _is_name(model.name)}
     shipped = library.own(provider)
     with transaction.atomic():
-        bump_version(tenant.pk)  # locks the tenant's row: two imports take turns
+        bump_version(tenant.pk)  # locks the tenant's row, so that imports run one after another
         rows: dict[str, TenantModel] = {
             row.model: row
             for row in TenantModel.objects.filter(
                 tenant_id=tenant.pk, provider=provider.slug
             ).defer("sealed")
         }
-        wanted = _rows_to_write(
-            tenant, provider, dict(list(listed.items())[:MOST]), shipped, rows, now
+        changed = _rows_to_write(
+            tenant, provider, dict(list(listed.items())[:MOST_LISTED]), shipped, rows, now
         )
-        _write(wanted)
+        _write(changed)
         gone = _flag_missing(tenant, provider.slug, listed, rows, now)
         unlisted = sorted(
             name
-            for name, known in shipped.items()
-            if name not in listed and name not in rows and not _is_over(known, now)
+            for name, facts in shipped.items()
+            if name not in listed and name not in rows and not _is_retired(facts, now)
         )
         ProviderChoice.objects.update_or_create(
             tenant=tenant,
             provider=provider.slug,
             defaults={"models_fetched": now, "models_failure": {}, "models_missing": unlisted},
         )
-    new = sum(1 for row in wanted if row.model not in rows)
+    new = sum(1 for row in changed if row.model not in rows)
     return ImportResult(listed=len(listed), new=new, missing=gone + len(unlisted))
 
 
@@ -140,55 +137,51 @@ def _rows_to_write(
     rows: Mapping[str, TenantModel],
     now: datetime,
 ) -> list[TenantModel]:
-    wanted: list[TenantModel] = []
-    for name, one in listed.items():
-        said = schema.of_listed(one)
+    changed: list[TenantModel] = []
+    for name, model in listed.items():
+        stated = schema.of_listed(model)
         if name in shipped:
-            said = _beyond(said, shipped[name])
-            if not said and name not in rows:
-                continue  # the shipped facts say it all: no row
-        elif "type" not in said:
+            stated = _beyond(stated, shipped[name])
+            if not stated and name not in rows:
+                continue  # the shipped facts already say all of it
+        elif "type" not in stated:
             guess = _guess(provider, name)
             if guess is None:
-                continue  # none of the types we serve, such as images or video
-            said["type"] = guess.value
+                continue  # a type we don't serve, such as images or video
+            stated["type"] = guess.value
         row = rows.get(name) or TenantModel(
-            tenant=tenant, provider=provider.slug, model=name, type=said.get("type", "")
+            tenant=tenant, provider=provider.slug, model=name, type=stated.get("type", "")
         )
         if row.model not in rows:
             row.origin = (
                 TenantModel.Origin.SHIPPED if name in shipped else TenantModel.Origin.SYNCED
             )
-        row.facts, row.synced, row.missing_since = said, now, None
-        wanted.append(row)
-    return wanted
+        row.facts, row.synced, row.missing_since = stated, now, None
+        changed.append(row)
+    return changed
 
 
-def _beyond(said: Mapping[str, Any], known: Facts) -> dict[str, Any]:
-    """What the list says that the shipped facts do not; a type of a list is often a guess and never
-    counts here.
-    """
-    shipped = schema.dump({name: getattr(known, name) for name in schema.FIELDS})
+def _beyond(stated: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """Return what the list adds to the shipped facts, without the type, which is often a guess."""
+    shipped = schema.dump({name: getattr(facts, name) for name in schema.FIELDS})
     return {
-        name: value for name, value in said.items() if name != "type" and shipped.get(name) != value
+        name: value
+        for name, value in stated.items()
+        if name != "type" and shipped.get(name) != value
     }
 
 
 def _guess(provider: Provider, name: str) -> ModelType | None:
-    known = library.shipped(provider.slug).models.get(
-        name
-    )  # a hosting provider's, which are not its own ones
-    if known is not None:
-        return known.type if known.type in provider.model_types else None
+    facts = library.shipped(provider.slug).models.get(name)  # includes a hosting provider's
+    if facts is not None:
+        return facts.type if facts.type in provider.model_types else None
     if provider.guess_type is not None:
         return provider.guess_type(name)
     return provider.model_types[0] if len(provider.model_types) == 1 else None
 
 
 def _write(rows: list[TenantModel]) -> None:
-    """Insert or refresh the synced layer only: of a row that is there, nothing of the tenant's is
-    touched.
-    """
+    """Insert rows, or update only the synced layer of existing ones."""
     TenantModel.objects.bulk_create(
         rows,
         batch_size=BATCH,
@@ -205,9 +198,7 @@ def _flag_missing(
     rows: Mapping[str, TenantModel],
     now: datetime,
 ) -> int:
-    """Flag the rows that the provider's list does not have; what was added by hand is the tenant's
-    own word.
-    """
+    """Flag rows missing from the provider's list, except models added by hand."""
     gone = [
         row.pk
         for name, row in rows.items()
@@ -219,5 +210,5 @@ def _flag_missing(
     return len(gone)
 
 
-def _is_over(known: Facts, now: datetime) -> bool:
-    return known.retired is not None and known.retired <= now.date()
+def _is_retired(facts: Facts, now: datetime) -> bool:
+    return facts.retired is not None and facts.retired <= now.date()

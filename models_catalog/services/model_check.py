@@ -1,6 +1,4 @@
-"""Asks one model for the smallest answer, with the workspace's own credential: the test behind a
-button.
-"""
+"""Test a model with a minimal call on the workspace's own credential."""
 
 from __future__ import annotations
 
@@ -22,10 +20,15 @@ from tenants.models import Tenant
 
 
 def try_model(*, tenant: Tenant, name: str) -> int:
-    """Call "provider/model" as an application would and return how long it took, in milliseconds.
+    """Call "provider/model" as an application would, but never on a trial.
 
-    A trial is never spent on it. Raises ModelNotFound, ModelDisabled, Conflict (no own credential),
-    CredentialRefused, CredentialUnreadable.
+    Returns:
+        The call's duration in milliseconds.
+
+    Raises:
+        ModelNotFound, ModelDisabled: The model cannot be called.
+        Conflict: The provider has no credential of the workspace's own.
+        CredentialRefused, CredentialUnreadable: The call failed.
     """
     slug, model = queries.split(name)
     entry = queries.entry(tenant_id=tenant.pk, provider=slug, model=model)
@@ -33,9 +36,9 @@ def try_model(*, tenant: Tenant, name: str) -> int:
         raise ModelNotFound(name)
     if not entry.enabled:
         raise ModelDisabled(name)
-    begun = time.monotonic()
+    started = time.monotonic()
     _ask(tenant, entry)
-    return round((time.monotonic() - begun) * 1000)
+    return round((time.monotonic() - started) * 1000)
 
 
 def _ask(tenant: Tenant, entry: Entry) -> None:
@@ -45,10 +48,7 @@ def _ask(tenant: Tenant, entry: Entry) -> None:
     )
     row = queries.row(tenant_id=tenant.pk, provider=entry.provider, model=entry.model)
     if not ready and not entry.added:
-        text = _(
-            "%(provider)s has no key of your own, and a test does not spend trial calls. Add a "
-            "key to test the model."
-        )
+        text = _("Tests don't use trial calls. Add your own %(provider)s key to test the model.")
         raise Conflict("no_credential", text % {"provider": provider.label})
     credential = ready[0] if ready else None
     access = opening.open_access(credential=credential, purpose="check", model_row=row)

@@ -21,8 +21,10 @@ from tenants.models import Tenant
 
 
 def remove_model(*, tenant: Tenant, actor: Actor, provider: str, model: str) -> tuple[str, ...]:
-    """Remove a model that was added by hand. Returns the scenarios whose default it was: they have
-    none now.
+    """Remove a model that was added by hand.
+
+    Returns:
+        The scenarios whose default it was; they have none now.
     """
     row = queries.row(tenant_id=tenant.pk, provider=provider, model=model)
     if row is None or row.origin != TenantModel.Origin.ADDED:
@@ -30,7 +32,7 @@ def remove_model(*, tenant: Tenant, actor: Actor, provider: str, model: str) -> 
             raise ModelNotFound(f"{provider}/{model}")
         raise Conflict(
             "not_added",
-            _("This model is the provider's own: switch it off instead of deleting it."),
+            _("This model comes with the provider. Switch it off instead of deleting it."),
         )
     with transaction.atomic():
         bump_version(tenant.pk)
@@ -42,20 +44,19 @@ def remove_model(*, tenant: Tenant, actor: Actor, provider: str, model: str) -> 
     return stopped
 
 
-# --------------------------------------------------------------------------- switches and overrides
-
-
 def set_enabled(*, tenant: Tenant, actor: Actor, provider: str, model: str, enabled: bool) -> Entry:
-    """Switch a model on or off for this tenant. Raises ModelNotFound."""
+    """Switch a model on or off for this tenant.
+
+    Raises:
+        ModelNotFound: The catalog has no such model.
+    """
     return change_model(tenant=tenant, actor=actor, provider=provider, model=model, enabled=enabled)
 
 
 def set_many_enabled(
     *, tenant: Tenant, actor: Actor, provider: str, models: Sequence[str], enabled: bool
 ) -> int:
-    """Switch several models of a provider; all are known or none is switched. Returns how many
-    there were.
-    """
+    """Switch several models of a provider in one transaction; return how many."""
     with transaction.atomic():
         for model in dict.fromkeys(models):
             set_enabled(tenant=tenant, actor=actor, provider=provider, model=model, enabled=enabled)
@@ -65,8 +66,11 @@ def set_many_enabled(
 def override(
     *, tenant: Tenant, actor: Actor, provider: str, model: str, overrides: Mapping[str, Any]
 ) -> Entry:
-    """Set the tenant's own facts of a model; None takes one back. Raises ModelNotFound, and BadFact
-    for what cannot be.
+    """Override a model's facts for this tenant; None removes an override.
+
+    Raises:
+        ModelNotFound: The catalog has no such model.
+        BadFact: A fact is unknown or invalid.
     """
     return change_model(tenant=tenant, actor=actor, provider=provider, model=model, **overrides)
 
@@ -80,13 +84,13 @@ def change_model(
     enabled: bool | None = None,
     **overrides: Any,
 ) -> Entry:
-    """Switch a model and override facts at once: the row is made where there is none yet."""
+    """Switch a model and override its facts in one transaction, creating its row if needed."""
     parsed = schema.parse(overrides)
     with transaction.atomic():
         bump_version(tenant.pk)
         row = _own_row(tenant, provider, model)
-        kept = {name: value for name, value in row.overrides.items() if name not in parsed}
-        changed: dict[str, Any] = {"overrides": kept | schema.dump(parsed)} if parsed else {}
+        others = {name: value for name, value in row.overrides.items() if name not in parsed}
+        changed: dict[str, Any] = {"overrides": others | schema.dump(parsed)} if parsed else {}
         if enabled is not None:
             changed["enabled"] = enabled
         for name, value in changed.items():
@@ -100,19 +104,19 @@ def change_model(
             record_model_change(
                 tenant, actor, "model.overridden", provider, model, {"facts": sorted(parsed)}
             )
-    found = queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
-    assert found is not None, "its row was just written"
-    return found
+    entry = queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
+    assert entry is not None, "its row was just written"
+    return entry
 
 
 def _own_row(tenant: Tenant, provider: str, model: str) -> TenantModel:
     row = queries.row(tenant_id=tenant.pk, provider=provider, model=model)
     if row is not None:
         return row
-    known = queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
-    if known is None:
+    entry = queries.entry(tenant_id=tenant.pk, provider=provider, model=model)
+    if entry is None:
         raise ModelNotFound(f"{provider}/{model}")
-    kind = known.type.value if known.type else ""
+    kind = entry.type.value if entry.type else ""
     return TenantModel.objects.create(tenant=tenant, provider=provider, model=model, type=kind)
 
 

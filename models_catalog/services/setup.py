@@ -18,19 +18,17 @@ from providers.models import ProviderCredential
 from tenants.audit.trail import Actor, record
 from tenants.models import Tenant
 
-# ------------------------------------------------------------------------------------------- import
-
 
 def import_models(*, tenant: Tenant, provider: str) -> ImportResult:
-    """Fetch the provider's own list and merge it into the catalog. A list that cannot be had leaves
-    the older one.
-    """
+    """Fetch the provider's list into the catalog; on failure, the previous list is kept."""
     return import_list(tenant, offered_provider(provider).slug)
 
 
 def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
-    """`import_models` because a person asked for it. Raises Conflict where there is no credential
-    to ask with.
+    """Import the provider's list at a user's request.
+
+    Raises:
+        Conflict: The provider has no credential.
     """
     declared = offered_provider(provider)
     if (
@@ -39,7 +37,7 @@ def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
     ):
         raise Conflict(
             "no_credential",
-            _("%(provider)s has no credential yet, so it cannot be asked for its models.")
+            _("%(provider)s has no credential yet. Add one to fetch its models.")
             % provider_label(declared),
         )
     result = import_list(tenant, provider)
@@ -73,13 +71,14 @@ def set_up_provider(
     model: Mapping[str, Any] | None = None,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
-    """Store a credential together with the first model of a hosting provider: both are checked
-    first, then both are stored.
+    """Check and store a credential together with a hosting provider's first model.
 
-    model: {"model", "type", "values"} as `add_model` takes them, None for none. The model is tried
-    with the credential, which is often the only check there is. still_wanted: called between the
-    checks and the storing; raises where nobody waits any more. Raises what add_credential,
-    add_model and `still_wanted` raise; nothing is stored then.
+    Testing the model is often the only way to check the credential. If anything raises, nothing is
+    stored; see `add_credential` and `add_model` for the exceptions.
+
+    Args:
+        model: {"model", "type", "values"} as `add_model` takes them, or None.
+        still_wanted: Called between checking and storing; raises if the client has disconnected.
     """
     drafted = drafts.draft_credential(
         tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check

@@ -1,4 +1,4 @@
-"""Validate what is typed for a model."""
+"""Validate the input for a model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from providers.declaration import registry
 from providers.declaration.spec import Field, ModelType, Provider
 from providers.models import ProviderCredential
 from tenants.models import Tenant
-
-# ------------------------------------------------------------------------------------------ helpers
 
 
 def offered_provider(slug: str) -> Provider:
@@ -37,7 +35,7 @@ def clean_model_name(text: Any) -> str:
     if not name or len(name) > 200 or not name.isprintable() or " " in name:
         raise ServiceError(
             "invalid_value",
-            _("A model's name has 1 to 200 characters and no blanks."),
+            _("A model name must have 1 to 200 characters and no spaces."),
             field="model",
         )
     return name
@@ -65,15 +63,13 @@ def refuse_known(tenant: Tenant, provider: Provider, name: str) -> None:
 def already_there(name: str) -> Conflict:
     return Conflict(
         "model_exists",
-        _("The model “%(model)s” is there already.") % {"model": name},
+        _("The model “%(model)s” already exists.") % {"model": name},
         field="model",
     )
 
 
 def model_fields(provider: Provider) -> tuple[Field, ...]:
-    """What a model may bring along: the fields declared for models, and secrets of the credential
-    as its own ones.
-    """
+    """Return the fields a model may have: declared model fields, and the credential's secrets."""
     own = tuple(field for field in provider.model_fields if field.name != BASE_URL)
     names = {field.name for field in own}
     return own + tuple(
@@ -88,8 +84,8 @@ def model_values(
     credential: ProviderCredential | None,
 ) -> tuple[Values, str]:
     typed = dict(values)
-    among = typed.pop(BASE_URL, "")
-    url = base_url or (among if isinstance(among, str) else "")
+    field_url = typed.pop(BASE_URL, "")
+    url = base_url or (field_url if isinstance(field_url, str) else "")
     declared = {field.name for field in provider.model_fields}
     cleaned = provider_fields.clean(
         tuple(
@@ -108,9 +104,8 @@ def model_values(
     ):
         raise Conflict(
             "no_credential",
-            _("Set up %(provider)s first, or give the model a key and a base URL of its own.")
+            _("Set up %(provider)s first, or give the model its own key and base URL.")
             % provider_label(provider),
         )
-    # A key of the model's own is bound to the address it is used with, so that address is written
-    # down with it.
+    # A model's own key is bound to the address it is used with, so store that address with it.
     return cleaned, credential.base_url if credential is not None and cleaned.secret else ""

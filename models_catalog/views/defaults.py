@@ -28,8 +28,6 @@ from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
 
-# ----------------------------------------------------------------------------------- default models
-
 
 @page(Action.VIEW_DEFAULTS, post=Action.MANAGE_DEFAULTS)
 def default_models(request: WorkspaceRequest) -> HttpResponse:
@@ -38,8 +36,7 @@ def default_models(request: WorkspaceRequest) -> HttpResponse:
         entries = queries.entries(tenant_id=request.tenant.pk, enabled=True)
         forms = [_default_form(request, choice, entries) for choice in choices]
         rows = _default_rows(request, choices, forms, entries)
-    # Lists, not generators: every scenario is checked and saved, and every refusal is shown at
-    # once.
+    # Lists, not generators: validate and save every scenario, and show all errors at once.
     valid = [form.is_valid() for form in forms]
     if request.method == "POST" and all(valid):
         changed = [form for form in forms if form.has_changed()]
@@ -59,7 +56,7 @@ def default_models(request: WorkspaceRequest) -> HttpResponse:
 def _default_form(
     request: WorkspaceRequest, choice: DefaultChoice, entries: list[Entry]
 ) -> DefaultForm:
-    labels = {one.slug: one.label for one in registry.all_providers()}
+    labels = {provider.slug: provider.label for provider in registry.all_providers()}
     fitting = [entry for entry in entries if entry.type is choice.scenario.type]
     return DefaultForm(
         rearranged(request.POST) or None, choice=choice, entries=fitting, labels=labels
@@ -99,9 +96,7 @@ def _default_rows(
     forms: list[DefaultForm],
     entries: list[Entry],
 ) -> list[dict[str, Any]]:
-    """Each scenario with its form, the state of what serves it, and a suggestion where nothing is
-    set.
-    """
+    """Return each scenario with its form, its provider's state and possibly a suggestion."""
     cards = {
         slug: Card(status)
         for slug, status in provider_queries.statuses(
@@ -132,7 +127,7 @@ def _default_rows(
 def _with_suggestions(
     request: WorkspaceRequest, rows: list[dict[str, Any]], entries: list[Entry]
 ) -> list[dict[str, Any]]:
-    known = {one.id: one for one in entries}
+    by_id = {entry.id: entry for entry in entries}
     for row in rows:
         choice = row["choice"]
         if not choice.model and row["form"].has_models:
@@ -140,7 +135,7 @@ def _with_suggestions(
                 tenant_id=request.tenant.pk, scenario=choice.scenario, among=entries
             )
         elif choice.entry is not None and choice.entry.retired and choice.entry.successor:
-            successor = known.get(f"{choice.entry.provider}/{choice.entry.successor}")
+            successor = by_id.get(f"{choice.entry.provider}/{choice.entry.successor}")
             row["suggestion"] = (
                 successor
                 if successor is not None and successor.type is choice.scenario.type
@@ -160,9 +155,7 @@ def default_test(request: WorkspaceRequest, scenario: str) -> HttpResponse:
 
 
 def test_model(request: WorkspaceRequest, model: str) -> None:
-    """Ask "provider/model" as an application would; what came of it is a message, also that it is
-    switched off or gone.
-    """
+    """Call "provider/model" as an application would, and show the result as a message."""
     try:
         took = try_model(tenant=request.tenant, name=model)
     except ServiceError as error:

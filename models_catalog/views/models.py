@@ -57,7 +57,7 @@ def provider_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
 
 @page(Action.VIEW_MODELS, post=Action.MANAGE_MODELS)
 def model_detail(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
-    """Everything known of one model, where each value comes from, and the workspace's own values."""
+    """Show a model's facts with their sources, and a form to override them."""
     with reading_once():
         layers = queries.layers(tenant_id=request.tenant.pk, provider=provider, model=model)
         if layers is None:
@@ -92,12 +92,12 @@ def model_detail(request: WorkspaceRequest, provider: str, model: str) -> HttpRe
 
 
 def _scenarios_with(request: WorkspaceRequest, model: str) -> list[Any]:
-    """The scenarios whose default or fallback a model is."""
+    """Return the scenarios that have the model as default or fallback."""
     chosen = queries.chosen(tenant_id=request.tenant.pk)
     return [
-        one.label
-        for one in SCENARIOS
-        if one.slug in chosen and model in (chosen[one.slug].model, *chosen[one.slug].fallbacks)
+        scenario.label
+        for scenario in SCENARIOS
+        if (row := chosen.get(scenario.slug)) and model in (row.model, *row.fallbacks)
     ]
 
 
@@ -121,29 +121,31 @@ def model_toggle(request: WorkspaceRequest, provider: str, model: str) -> HttpRe
     if not request.htmx or not changed:
         return _to_models(request, provider)
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
-    context = {"entry": entry, "back": _typed(request), "on_all_models": "all" in request.POST}
+    context = {
+        "entry": entry,
+        "back": _list_filters(request),
+        "on_all_models": "all" in request.POST,
+    }
     response = render(request, "models_catalog/_switch.html", context)
     response["Vary"] = "HX-Request"
     return response
 
 
 def _to_models(request: WorkspaceRequest, provider: str) -> HttpResponse:
-    """Back to the page of the list that the button stood on."""
+    """Redirect to the list page that the button was on."""
     names = {"workspace": request.tenant.slug}
-    address = (
+    url = (
         reverse("models", kwargs=names)
         if "all" in request.POST
         else reverse("provider-models", kwargs={**names, "provider": provider})
     )
-    typed = _typed(request)
-    target = f"{address}?{QueryDict(typed).urlencode()}" if typed else address
+    filters = _list_filters(request)
+    target = f"{url}?{QueryDict(filters).urlencode()}" if filters else url
     return redirect_page(target) if request.htmx else redirect(target)
 
 
-def _typed(request: WorkspaceRequest) -> str:
-    """The filters of the list that a button stood on: "all" of the page of all models, "back" of a
-    provider's.
-    """
+def _list_filters(request: WorkspaceRequest) -> str:
+    """Return the filters of the list page: "all" for all models, "back" for a provider's."""
     return request.POST.get("all") or request.POST.get("back", "")
 
 
@@ -154,7 +156,7 @@ def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
     if not chosen:
         messages.warning(request, _("Choose models first."))
         return _to_models(request, provider)
-    words = ngettext("%(count)d model switched.", "%(count)d models switched.", len(chosen)) % {
+    text = ngettext("%(count)d model switched.", "%(count)d models switched.", len(chosen)) % {
         "count": len(chosen)
     }
     call = partial(
@@ -165,7 +167,7 @@ def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
         models=chosen,
         enabled=enabled,
     )
-    act(request, call, words)
+    act(request, call, text)
     return _to_models(request, provider)
 
 
@@ -173,28 +175,28 @@ def models_bulk(request: WorkspaceRequest, provider: str) -> HttpResponse:
 @require_POST
 def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
     known_provider(provider)
-    found: list[ImportResult] = []
+    results: list[ImportResult] = []
     act(
         request,
-        lambda: found.append(
+        lambda: results.append(
             setup.refresh(tenant=request.tenant, actor=actor_of(request), provider=provider)
         ),
     )
-    if found and found[0].failure:
+    if results and results[0].failure:
         messages.warning(
             request,
-            _("The list could not be fetched: %(error)s The older list stays.")
-            % {"error": found[0].failure.describe(_)},
+            _("The list could not be fetched: %(error)s The previous list is kept.")
+            % {"error": results[0].failure.describe(_)},
         )
-    elif found:
+    elif results:
         messages.success(
             request,
             ngettext(
                 "List refreshed: %(new)d new model.",
                 "List refreshed: %(new)d new models.",
-                found[0].new,
+                results[0].new,
             )
-            % {"new": found[0].new},
+            % {"new": results[0].new},
         )
     return _to_models(request, provider)
 

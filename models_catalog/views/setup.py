@@ -29,11 +29,10 @@ from tenants.auth.request import WorkspaceRequest
 
 @page(Action.MANAGE_PROVIDERS)
 def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
-    """A page, and the same form in a dialog."""
+    """Set up a provider, on a page or in a dialog."""
     declared = offered_provider(provider)
     status = known_status(request, provider)
-    # In the dialog the form stands on the page of the list, whose filters have ids of the plain
-    # kind.
+    # The dialog opens on the list page, whose filters use the default ids.
     form = SetupForm(
         request.POST or None,
         provider=declared,
@@ -64,10 +63,10 @@ def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
 
 
 def offered_provider(slug: str) -> Provider:
-    found = next((one for one in registry.offered() if one.slug == slug), None)
-    if found is None:
+    provider = next((item for item in registry.offered() if item.slug == slug), None)
+    if provider is None:
         raise Http404
-    return found
+    return provider
 
 
 def _free_name(request: WorkspaceRequest, provider: str) -> str:
@@ -85,10 +84,8 @@ def _numbered(number: int) -> str:
 
 
 def _saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> HttpResponse:
-    """Plain: back to the credentials. In the dialog of the list: the new list beside, and word that
-    the dialog may close.
-    """
-    _tell_saved(request, provider, row)
+    """Redirect to the credentials, or update the list behind the dialog and close the dialog."""
+    _add_message(request, provider, row)
     home = reverse("provider-list", kwargs={"workspace": request.tenant.slug})
     if "again" in request.POST and provider.kind is Kind.HOSTING:
         home = reverse(
@@ -111,7 +108,7 @@ def _saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredentia
     return response
 
 
-def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> None:
+def _add_message(request: WorkspaceRequest, provider: Provider, row: ProviderCredential) -> None:
     values = {"provider": provider.label, "name": row.name}
     status = known_status(request, provider.slug)
     if row.state == CredentialState.NO_FUNDS:
@@ -124,14 +121,14 @@ def _tell_saved(request: WorkspaceRequest, provider: Provider, row: ProviderCred
         text = _(
             "Key saved. The model list could not be fetched%(code)s; the built-in list is used."
         )
-        told = text % {"code": status.list_failure.codes_suffix(_)}
-        # The button belongs to the form on the provider's card, which the list shows below.
+        message = text % {"code": status.list_failure.codes_suffix(_)}
+        # The button submits the form on the provider's card in the list below.
         button = format_html(
             '<button type="submit" form="retry-{}" class="link">{}</button>',
             provider.slug,
             _("Retry"),
         )
-        messages.warning(request, format_html("{} {}", told, button))
+        messages.warning(request, format_html("{} {}", message, button))
     elif row.state == CredentialState.UNCHECKED and not status.models:
         messages.success(request, _("%(provider)s is saved. Add its models next.") % values)
     else:

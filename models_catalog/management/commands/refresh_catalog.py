@@ -18,10 +18,9 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 class Command(ServiceCommand):
     help = (
-        "Load a snapshot of models, limits and prices for all workspaces; what a workspace "
-        "overrode stays. A file that is older than what is "
-        "in effect is refused, and so is one that drops models or more than doubles or halves a "
-        "price, unless --accept says so."
+        "Load a snapshot of models, limits and prices for all workspaces. Workspace overrides "
+        "stay. Files older than the facts in effect are refused; files that drop models or change "
+        "a price by more than a factor of two need --accept."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,17 +37,17 @@ class Command(ServiceCommand):
         parser.add_argument(
             "--accept",
             action="store_true",
-            help="take dropped models and jumps of prices as they are",
+            help="accept dropped models and large price changes",
         )
         way = parser.add_mutually_exclusive_group()
         way.add_argument(
-            "--previous", action="store_true", help="bring back what was in effect before"
+            "--previous", action="store_true", help="restore the facts that were in effect before"
         )
-        way.add_argument("--export", action="store_true", help="write what is in effect into FILE")
+        way.add_argument("--export", action="store_true", help="write the facts in effect to FILE")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) is options["previous"]:
-            raise CommandError("Name a FILE, or say --previous.")
+            raise CommandError("Give either FILE or --previous.")
         with refusals_as_messages():
             if options["export"]:
                 self._export(options["file"])
@@ -76,7 +75,8 @@ class Command(ServiceCommand):
         except NeedsSecondLook as error:
             lines = "\n".join(f"  {change}" for change in error.outcome.grave)
             raise CommandError(
-                f"{error.message}\n{lines}\nNothing was changed. Where this is right, repeat it with --accept."
+                f"{error.message}\n{lines}\n"
+                "Nothing was changed. If this is intended, run the command again with --accept."
             ) from None
         self._say(options, outcome)
 

@@ -160,7 +160,7 @@ def test_the_demonstration_answers_all_tests_without_a_network(
 def test_what_cannot_be_tried(tenant: Tenant, answers: Answers) -> None:
     with pytest.raises(ModelNotFound):
         try_model(tenant=tenant, name="openai/nothing")
-    with pytest.raises(Conflict, match="no key of your own"):
+    with pytest.raises(Conflict, match="Add your own"):
         try_model(tenant=tenant, name="openai/gpt-4o-mini")
     make_credential(tenant)
     models.set_enabled(
