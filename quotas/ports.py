@@ -1,6 +1,4 @@
-"""What this app asks of apps it must not import: plan credentials, retired models, prices, provider
-names.
-"""
+"""Ports to apps this one must not import: plan credentials, retired models, prices, providers."""
 
 from __future__ import annotations
 
@@ -19,8 +17,12 @@ from quotas.ledger import pricing
 
 @dataclass(frozen=True, slots=True)
 class PlanCredential:
-    """A checked credential: `public` is stored as it is, `secret` sealed, `base_url` normalised (""
-    is the provider's own).
+    """A validated credential.
+
+    Attributes:
+        public: Values to store as they are.
+        secret: Values to store encrypted.
+        base_url: Normalised; "" for the provider's default URL.
     """
 
     public: Mapping[str, str]
@@ -30,8 +32,11 @@ class PlanCredential:
 
 @dataclass(frozen=True, slots=True)
 class RetiredModel:
-    """A model that its provider has switched off or will: since when, and what to use instead (""
-    where nothing is known).
+    """A model that its provider has retired or is going to retire.
+
+    Attributes:
+        since: Date of retirement; None if unknown.
+        successor: Model to use instead; "" if unknown.
     """
 
     model: str
@@ -41,9 +46,7 @@ class RetiredModel:
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One input of a provider's credential, for the operator's form. label, help_text: lazy
-    strings.
-    """
+    """A form field of a provider's credential; `label` and `help_text` are lazy strings."""
 
     name: str
     label: Any
@@ -52,7 +55,7 @@ class CredentialField:
 
 
 class Rates(pricing.Price, Protocol):
-    """A list price with its lowest tier, per million tokens; None is unknown or does not apply."""
+    """A list price with its lowest tier, per million tokens; None if unknown or not applicable."""
 
     @property
     def input(self) -> Decimal | None: ...
@@ -66,8 +69,11 @@ class Rates(pricing.Price, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListPrice:
-    """What a model costs now. as_of: the day the price was read at its source; is_own: the
-    workspace entered it itself.
+    """A model's current price.
+
+    Attributes:
+        as_of: Day on which the price was read from its source.
+        is_own: Whether the workspace entered the price itself.
     """
 
     rates: Rates

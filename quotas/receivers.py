@@ -1,4 +1,4 @@
-"""What happens here when something happens in tenants."""
+"""Signal receivers for tenant events."""
 
 from __future__ import annotations
 

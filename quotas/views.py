@@ -1,4 +1,4 @@
-"""Pages of usage: figures, trials, the log of calls, one call, and CSV of both."""
+"""Usage pages: figures, trials, the call log, a single call, and CSV exports."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tenants.auth.request import WorkspaceRequest
 from tenants.models import User
 
 PER_PAGE = 50
-MOST_ROWS = 50  # of a breakdown on the page; the CSV has all
-CHOICE_DAYS = 30  # what can be filtered by is what was used in so many days
+MOST_ROWS = 50  # of a breakdown on the page; the CSV has all rows
+CHOICE_DAYS = 30  # days whose values are offered as filters
 
 
 @page(Action.VIEW_USAGE)
@@ -35,15 +35,14 @@ def usage(request: WorkspaceRequest) -> HttpResponse:
     seen = totals.standing(
         tenant_id=tenant_id, since=summaries.start_of(2 * max(days, queries.FORECAST_DAYS))
     )
-    found = summaries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
-    form.offer(found.choices)
+    usage_data = summaries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
+    form.offer(usage_data.choices)
     by = request.GET.get("by", "")
     by = by if by in presentation.BREAKDOWNS else "model"
-    shown = found.by[by][:MOST_ROWS]
+    shown = usage_data.by[by][:MOST_ROWS]
     trials = [trial for trial in queries.trials(tenant_id=tenant_id) if trial.is_on and trial.limit]
-    is_needed = bool(trials) and (
-        found.total.calls > 0 or days < queries.FORECAST_DAYS
-    )  # a longer time without calls tells it too
+    # A period without calls that covers the forecast's days needs no query: there is no forecast.
+    is_needed = bool(trials) and (usage_data.total.calls > 0 or days < queries.FORECAST_DAYS)
     context = {
         "form": form,
         "days": days,
@@ -51,44 +50,47 @@ def usage(request: WorkspaceRequest) -> HttpResponse:
         "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen)
         if is_needed
         else {},
-        "usage": found,
-        "figures": presentation.of(found),
-        "chart": calls_per_day(found.days),
+        "usage": usage_data,
+        "figures": presentation.of(usage_data),
+        "chart": calls_per_day(usage_data.days),
         "by": by,
         "tabs": presentation.BREAKDOWNS,
         "rows": presentation.lines(
             by, shown, names=_names(shown) if by == "member" else {}, asked=request.GET.dict()
         ),
-        "further": max(0, len(found.by[by]) - len(shown)),
-        "problems": [
-            row for row in found.by["error_code"] if row.errors
-        ],  # not what somebody stopped
-        "calls_query": urlencode(form.chosen_filters | {"since": found.since.date().isoformat()}),
+        "further": max(0, len(usage_data.by[by]) - len(shown)),
+        # without calls that were only cancelled
+        "problems": [row for row in usage_data.by["error_code"] if row.errors],
+        "calls_query": urlencode(
+            form.chosen_filters | {"since": usage_data.since.date().isoformat()}
+        ),
         "uncounted": any(row.counted < row.answered for row in shown),
     }
     return render(
-        request, "quotas/usage.html", context | _first_call(request, needed=not found.total.calls)
+        request,
+        "quotas/usage.html",
+        context | _first_call(request, needed=not usage_data.total.calls),
     )
 
 
 def _names(rows: Iterable[summaries.SummaryRow]) -> Mapping[str, str]:
-    """Names of people by id; who has none left is not in it."""
+    """Return the names of existing users by id."""
     people = User.objects.filter(pk__in=[row.key for row in rows])
     return {str(person.pk): person.name or person.email for person in people}
 
 
 @page(Action.VIEW_USAGE)
 def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
-    """The sums by `by` (the days by default) as CSV."""
+    """Export usage grouped by `by` (days by default) as CSV."""
     form, by = UsageForm(request.GET), request.GET.get("by", "")
     by = by if by in summaries.GROUPS else "day"
-    found = summaries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
+    summary = summaries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
     if by == "member":
-        names = _names(found.rows)
-        for row in found.rows:
+        names = _names(summary.rows)
+        for row in summary.rows:
             row.key = names.get(row.key, row.key)
     _note_export(request, f"usage by {by}", {"days": form.chosen, **form.wanted})
-    return download(request, exports.of_summary(found.rows), name=f"{request.tenant.slug}-usage")
+    return download(request, exports.of_summary(summary.rows), name=f"{request.tenant.slug}-usage")
 
 
 @page(Action.VIEW_USAGE)
@@ -118,13 +120,13 @@ def _first_call(request: WorkspaceRequest, *, needed: bool) -> dict[str, Any]:
 
 @page(Action.VIEW_USAGE)
 def usage_calls_export(request: WorkspaceRequest) -> StreamingHttpResponse:
-    """All calls that fit the filters as CSV, however many; `days` stands for a beginning."""
+    """Export all matching calls as CSV; `days` sets the start if `since` is missing."""
     form, tenant_id = CallFilterForm(request.GET), request.tenant.pk
-    wanted = {name: value for name, value in form.query.items() if name != "after"}
-    if "days" in request.GET and wanted["since"] is None:
-        wanted["since"] = summaries.start_of(UsageForm(request.GET).chosen)
-    _note_export(request, "calls", {name: str(value) for name, value in wanted.items() if value})
-    pieces = exports.of_calls(call_list.every_call(tenant_id=tenant_id, **wanted))
+    filters = {name: value for name, value in form.query.items() if name != "after"}
+    if "days" in request.GET and filters["since"] is None:
+        filters["since"] = summaries.start_of(UsageForm(request.GET).chosen)
+    _note_export(request, "calls", {name: str(value) for name, value in filters.items() if value})
+    pieces = exports.of_calls(call_list.every_call(tenant_id=tenant_id, **filters))
     return download(request, pieces, name=f"{request.tenant.slug}-calls")
 
 

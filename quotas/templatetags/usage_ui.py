@@ -1,4 +1,4 @@
-"""How templates write figures of usage."""
+"""Template filters and tags that format usage."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ register = template.Library()
 NBSP: Final = "\u00a0"
 THOUSANDS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
 MYRIADS: Final = ((10**8, "亿"), (10**4, "万"))
-MOST_PERCENT = 999  # more than this compares with a start, not with a period
+MOST_PERCENT = 999  # a larger change says little: usage had only just begun
 
 
 @register.filter
 def compact(value: int) -> str:
-    """12,482 as it is; from a hundred thousand on 123 K, 4.1 M; where people count in ten thousands
-    12.3 万, 4.1 亿.
-    """
+    """Abbreviate numbers from 100,000: 123 K, 4.1 M, or 12.3 万, 4.1 亿 in Chinese."""
     if value >= 100_000:
         for size, sign in MYRIADS if (get_language() or "").startswith("zh") else THOUSANDS:
             if value >= size:
@@ -39,9 +37,7 @@ def compact(value: int) -> str:
 
 @register.simple_tag
 def change(now: int | Decimal, before: int | Decimal) -> str:
-    """The change against the period before, in percent; empty where there is little to compare
-    with.
-    """
+    """Return the percentage change from the previous period; "" without a meaningful basis."""
     if not before:
         return ""
     percent = round(100 * (now - before) / before)
@@ -52,7 +48,7 @@ def change(now: int | Decimal, before: int | Decimal) -> str:
 
 @register.filter
 def costs(rows: Any) -> str:
-    """Sums per currency; what is unpriced is in none of them."""
+    """Format the total cost per currency, excluding unpriced calls."""
     return " + ".join(money(_rounded(cost.amount), cost.currency) for cost in rows) or "–"
 
 
@@ -63,14 +59,12 @@ def amount(value: Decimal | None) -> str:
 
 @register.simple_tag
 def price(value: Decimal, currency: str) -> str:
-    """What one call cost."""
+    """Format the cost of a call."""
     return money(_rounded(value), currency)
 
 
 def money(figure: str, currency: str) -> str:
-    """An amount with its currency as the reader's language writes it. The code stays where there is
-    no word for it.
-    """
+    """Format an amount with its currency in the reader's language, or else the currency code."""
     if currency == "USD":
         return pgettext("currency", "%(amount)s USD") % {"amount": figure}
     if currency == "CNY":
@@ -79,9 +73,7 @@ def money(figure: str, currency: str) -> str:
 
 
 def _rounded(value: Decimal) -> str:
-    """Cents from 1 on; below it three digits that count, so that what a short call costs is not
-    shown as nothing.
-    """
+    """Round to cents from 1 up, to three significant digits below: small costs stay visible."""
     if not value:
         return "0"
     if value >= 1:
@@ -112,25 +104,23 @@ def tokens(record: Any) -> str:
 
 @register.filter
 def unbroken(text: str) -> str:
-    """Numbers stay beside what they count: a line is broken only around the plus between two of
-    them, and before a bracket.
-    """
+    """Keep numbers and units together: allow breaks only around plus signs and before brackets."""
     return text.replace(" ", NBSP).replace(f"{NBSP}+{NBSP}", " + ").replace(f"{NBSP}(", " (")
 
 
 @register.filter
 def provider_name(slug: str) -> str:
-    """A provider's name for people; its slug where it is not there any more."""
+    """Return the provider's display name, or its slug if it no longer exists."""
     return str(ports.provider_label(slug) or slug)
 
 
 @register.filter
 def error_words(code: str) -> error_codes.ErrorCode:
-    """What a code of a failed call means."""
+    """Describe the error code of a failed call."""
     return error_codes.describe(code)
 
 
 @register.filter
 def get_field(form: Any, name: str) -> Any:
-    """A form's bound field by its name."""
+    """Return a form's bound field by name."""
     return form[name]

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(
                 json.dumps(
-                    {"ok": not violations, "violations": [one.as_json() for one in violations]}
+                    {"ok": not violations, "violations": [entry.as_json() for entry in violations]}
                 )
             )
         for violation in violations if not options["json"] else ():

@@ -1,4 +1,4 @@
-"""Make the sums of usage that pages read instead of every call."""
+"""Roll usage up, so that pages need not read every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set up a trial plan: the account that pays for it, its models, its limit, on or off."""
+"""Create or change a trial plan: credential, models, limit, and whether it is on."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Command(BaseCommand):
                 )
                 if credential:
                     plan = plans.set_plan_credential(actor=COMMAND, plan=plan, values=credential)
-            given = {name: options[name] for name in ("label", "limit", "is_on")}
-            plan = plans.update_plan(actor=COMMAND, plan=plan, models=models, **given)
+            changes = {name: options[name] for name in ("label", "limit", "is_on")}
+            plan = plans.update_plan(actor=COMMAND, plan=plan, models=models, **changes)
         except ServiceError as error:
             raise CommandError(f"{error.code}: {error}") from error
         state = "on" if plan.is_on else "off"
@@ -91,14 +91,13 @@ class Command(BaseCommand):
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise CommandError(
-            f"{option} wants field=value"
-        )  # the text itself may be a key: it is not repeated
+        # Do not repeat the text: it may contain a key.
+        raise CommandError(f"{option} wants field=value")
     return name, value
 
 
 def _models(texts: list[str]) -> dict[str, int]:
-    """Model names hold colons and slashes, and credits follow the last "="."""
+    """Parse MODEL[=CREDITS]; credits follow the last "=", as model names may contain it."""
     models = {}
     for text in texts:
         name, equals, credits = text.rpartition("=")
