@@ -15,9 +15,7 @@ from tenants.models import TenantOwned, User
 
 
 class TrialPlan(models.Model):
-    """Free calls at one provider, paid with the operator's own credential. Operators' data, no
-    tenant's.
-    """
+    """Free calls to one provider, paid with the operator's credential; belongs to no tenant."""
 
     slug = models.SlugField(_("plan"), max_length=40, unique=True)
     label = models.CharField(_("label"), max_length=80)
@@ -26,9 +24,8 @@ class TrialPlan(models.Model):
     is_on = models.BooleanField(_("switched on"), default=False)
     base_url = models.CharField(_("base URL"), max_length=300, blank=True)
     values = models.JSONField(default=dict, blank=True, editable=False)
-    sealed = models.TextField(
-        blank=True, editable=False
-    )  # sealed for the operators' own row in Tenant
+    # encrypted for the operators' own tenant
+    sealed = models.TextField(blank=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     mask = models.CharField(_("key"), max_length=40, blank=True, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -42,7 +39,7 @@ class TrialPlan(models.Model):
 
     @property
     def has_credential(self) -> bool:
-        """Whether the operator entered an account to pay with."""
+        """Whether the operator entered a credential that pays for the plan."""
         return bool(self.sealed or self.values or self.base_url)
 
 
@@ -64,12 +61,12 @@ class TrialPlanModel(models.Model):
 
 
 class CreditPool(TenantOwned):
-    """A tenant's credits of one plan. settled + held <= limit is kept by the database itself."""
+    """A tenant's credits of one plan; the database enforces settled + held <= limit."""
 
     plan = models.ForeignKey(TrialPlan, on_delete=models.PROTECT, related_name="pools")
     limit = models.PositiveBigIntegerField(_("limit"), default=0)
-    # The part of the limit that came from the plan, not from single grants: what a change of the
-    # plan's limit is measured by.
+    # The part of the limit that comes from the plan rather than individual grants; it follows the
+    # plan's limit.
     plan_share = models.PositiveBigIntegerField(_("from the plan"), default=0)
     settled = models.PositiveBigIntegerField(_("used"), default=0)
     held = models.PositiveBigIntegerField(_("held"), default=0)
@@ -94,7 +91,7 @@ class CreditPool(TenantOwned):
 
 
 class Hold(TenantOwned):
-    """Credits reserved for one call, resolved once."""
+    """Credits reserved for one call; settled or voided exactly once."""
 
     class State(models.TextChoices):
         HELD = "held", _("Held")
@@ -109,14 +106,12 @@ class Hold(TenantOwned):
     used = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State, default=State.HELD)
     reason = models.CharField(max_length=60, blank=True)
-    sent = models.BooleanField(
-        default=False
-    )  # set before the request leaves; tells the reaper what to charge
+    # set before the request is sent; tells the reaper whether to charge
+    sent = models.BooleanField(default=False)
     model = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64)
-    facts = models.JSONField(
-        default=dict, blank=True
-    )  # what the call record says if the process dies: operation, app_key_id, ...
+    # fields of the call record if the process dies: operation, app_key_id, ...
+    facts = models.JSONField(default=dict, blank=True)
     created = models.DateTimeField(default=timezone.now)
     expires = models.DateTimeField()
 
@@ -167,10 +162,10 @@ class Grant(TenantOwned):
 
 
 class CallRecord(TenantOwned):
-    """One finished call, own key or trial. Never changed, never deleted: triggers refuse both.
+    """A finished call; triggers reject updates and deletions.
 
-    A migration that alters this table has to make the triggers again afterwards: SQLite rebuilds
-    the table without them.
+    A migration that alters this table must recreate the triggers afterwards: SQLite rebuilds the
+    table without them.
     """
 
     class Status(models.TextChoices):
@@ -189,9 +184,8 @@ class CallRecord(TenantOwned):
         related_name="+",
         db_index=False,
     )
-    app_key_id = models.UUIDField(
-        null=True, blank=True
-    )  # no foreign keys: a record outlives what it names
+    # no foreign keys: a record outlives the rows it refers to
+    app_key_id = models.UUIDField(null=True, blank=True)
     app_key_name = models.CharField(_("app key"), max_length=80, blank=True)
     user = models.ForeignKey(
         User,
@@ -206,9 +200,8 @@ class CallRecord(TenantOwned):
     scenario = models.CharField(_("scenario"), max_length=20, blank=True)
     provider = models.CharField(_("provider"), max_length=40, blank=True)
     model = models.CharField(_("model"), max_length=200, blank=True)
-    source = models.CharField(
-        _("served by"), max_length=100, blank=True
-    )  # "credential:<name>" or "trial:<plan>"
+    # "credential:<name>" or "trial:<plan>"
+    source = models.CharField(_("served by"), max_length=100, blank=True)
     credential_id = models.UUIDField(null=True, blank=True)
     hold = models.OneToOneField(
         Hold, on_delete=models.PROTECT, null=True, blank=True, related_name="record"
@@ -219,18 +212,16 @@ class CallRecord(TenantOwned):
     cached_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
     credits = models.PositiveIntegerField(_("credits"), default=0)
-    cost = models.DecimalField(
-        _("cost"), max_digits=20, decimal_places=10, null=True, blank=True
-    )  # None is unpriced
+    # None if unpriced
+    cost = models.DecimalField(_("cost"), max_digits=20, decimal_places=10, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     status = models.CharField(_("status"), max_length=9, choices=Status)
-    http_status = models.PositiveSmallIntegerField(default=200)  # what the client was answered
+    http_status = models.PositiveSmallIntegerField(default=200)  # status sent to the client
     error_code = models.CharField(_("error"), max_length=40, blank=True)
     finish_reason = models.CharField(max_length=20, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
-    attempt_log = models.JSONField(
-        default=list, blank=True
-    )  # [{provider, model, source, failure, status, ms}]
+    # [{provider, model, source, failure, status, ms}]
+    attempt_log = models.JSONField(default=list, blank=True)
     latency_ms = models.PositiveIntegerField(_("latency, ms"), default=0)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
 
@@ -256,19 +247,20 @@ class CallRecord(TenantOwned):
         return self.request_id
 
 
-# -- sums that were made already -------------------------------------------------------------------
+# -- rollups ---------------------------------------------------------------------------------------
 
 
 class Span(models.IntegerChoices):
-    """How much one rollup covers, in hours; both start at whole ones of UTC."""
+    """Length of a rollup in hours; rollups start at full hours or days in UTC."""
 
     HOUR = 1
     DAY = 24
 
 
 class UsageRollup(TenantOwned):
-    """Sums over the calls of one hour or one day (UTC) that agree in everything named here. Made by
-    quotas/usage/rollups.py alone.
+    """Totals of one hour's or day's calls (UTC), grouped by columns.GROUPS.
+
+    Only quotas/usage/rollups.py writes them.
     """
 
     tenant = models.ForeignKey(
@@ -294,11 +286,11 @@ class UsageRollup(TenantOwned):
     currency = models.CharField(max_length=3)
     calls = models.PositiveBigIntegerField()
     priced = models.PositiveBigIntegerField()  # calls whose cost is known
-    counted = models.PositiveBigIntegerField()  # calls some of whose tokens are known
+    counted = models.PositiveBigIntegerField()  # calls with a known token count
     prompt_tokens = models.PositiveBigIntegerField()
     completion_tokens = models.PositiveBigIntegerField()
     credits = models.PositiveBigIntegerField()
-    cost_steps = models.BigIntegerField()  # in steps of the last place that a record's cost has
+    cost_steps = models.BigIntegerField()  # in units of the last decimal place of a record's cost
     latency_min = models.PositiveIntegerField()
     latency_max = models.PositiveIntegerField()
 
@@ -307,9 +299,10 @@ class UsageRollup(TenantOwned):
         verbose_name_plural = _("sums of hours")
         indexes = (
             models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),
+            # for when a model was last called
             models.Index(
                 fields=("tenant", "provider", "model", "span", "start"), name="rollup_of_model"
-            ),  # when it was called last
+            ),
         )
 
     def __str__(self) -> str:
@@ -321,9 +314,7 @@ for _column in latency_buckets.COLUMNS:
 
 
 class RolledUntil(TenantOwned):
-    """Every hour of a tenant before this moment has its sums in UsageRollup, but for those in
-    StaleHour.
-    """
+    """How far a tenant's rollups reach: all earlier hours not in StaleHour are up to date."""
 
     until = models.DateTimeField()
 
@@ -335,9 +326,10 @@ class RolledUntil(TenantOwned):
 
 
 class StaleHour(TenantOwned):
-    """A call record came late: more than an hour after its call. A trigger on call records writes a
-    row for each, in the same transaction; whoever makes the hour's sums deletes the rows that it
-    saw before it summed. So rows are never shared or updated.
+    """An hour with a late call record, written more than an hour after its call.
+
+    A trigger adds one row per late record in the record's transaction. Rolling the hour up first
+    deletes the rows it sees, so rows are never shared or updated.
     """
 
     tenant = models.ForeignKey(

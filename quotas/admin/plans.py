@@ -107,7 +107,7 @@ def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
     there already keeps its own credits.
     """
     successor = {
-        one.model: one.successor for one in ports.retired(provider, models) if one.successor
+        entry.model: entry.successor for entry in ports.retired(provider, models) if entry.successor
     }
     renamed = {successor.get(model, model): credits for model, credits in models.items()}
     return renamed | {model: credits for model, credits in models.items() if model not in successor}
@@ -115,16 +115,16 @@ def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
 
 def _credential_inputs(plan: TrialPlan) -> dict[str, forms.Field]:
     return {
-        CREDENTIAL + one.name: forms.CharField(
-            label=one.label,
+        CREDENTIAL + field.name: forms.CharField(
+            label=field.label,
             required=False,
             strip=True,
-            help_text=one.help_text,
+            help_text=field.help_text,
             widget=forms.PasswordInput(attrs={"autocomplete": "off"})
-            if one.secret
+            if field.secret
             else forms.TextInput(attrs={"size": 60}),
         )
-        for one in ports.credential_fields(plan.provider)
+        for field in ports.credential_fields(plan.provider)
     }
 
 
@@ -182,7 +182,7 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
             return ((None, {"fields": ("slug", "label", "provider", "limit", "models")}),)
         inputs, offered = (
             tuple(_credential_inputs(obj)),
-            ("successors",) if any(one.successor for one in _retired_of(obj)) else (),
+            ("successors",) if any(entry.successor for entry in _retired_of(obj)) else (),
         )
         note = _("Enter all fields to replace the credential; leave all empty to keep it.")
         return (
@@ -214,23 +214,25 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
 
     @admin.display(description=gettext_lazy("retired models"))
     def retired(self, plan: TrialPlan) -> str:
-        found = _retired_of(plan)
-        if not found:
+        retired = _retired_of(plan)
+        if not retired:
             return _("none")
-        lines = format_html_join(mark_safe("<br>"), "{}", ((_retired_text(one),) for one in found))
+        lines = format_html_join(
+            mark_safe("<br>"), "{}", ((_retired_text(entry),) for entry in retired)
+        )
         return format_html('<span class="warning">{}</span>', lines)
 
     def save_model(self, request: HttpRequest, obj: TrialPlan, form: Any, change: bool) -> None:
         data, actor = form.cleaned_data, actor_of(request)
         if not change:
-            wanted = {name: data[name] for name in ("slug", "label", "provider", "limit", "models")}
-            obj.pk = plans.create_plan(actor=actor, **wanted).pk
+            fields = {name: data[name] for name in ("slug", "label", "provider", "limit", "models")}
+            obj.pk = plans.create_plan(actor=actor, **fields).pk
             return
         values = form.credential_values()
         if values:
             plans.set_plan_credential(actor=actor, plan=obj, values=values)
-        wanted = {name: data[name] for name in ("label", "limit", "models", "is_on")}
-        plans.update_plan(actor=actor, plan=obj, **wanted)
+        fields = {name: data[name] for name in ("label", "limit", "models", "is_on")}
+        plans.update_plan(actor=actor, plan=obj, **fields)
 
     def changeform_view(
         self,

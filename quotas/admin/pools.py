@@ -98,22 +98,22 @@ def give(
     """Grant to each pool, and say to how many; a refusal is shown with the workspace it concerns.
     credits None: what a full plan lacks.
     """
-    given = 0
+    count = 0
     for pool in pools:
         amount = pool.plan.limit - pool.left if credits is None else credits
         try:
             if amount:
                 plans.grant(actor=actor_of(request), pool=pool, amount=amount, reason=reason)
-                given += 1
+                count += 1
         except ServiceError as error:
             page.message_user(request, f"{pool.tenant}: {error}", messages.ERROR)
     text = ngettext(
         "Credits of %(number)d workspace changed.",
         "Credits of %(number)d workspaces changed.",
-        given,
+        count,
     )
     page.message_user(
-        request, text % {"number": given}, messages.SUCCESS if given else messages.WARNING
+        request, text % {"number": count}, messages.SUCCESS if count else messages.WARNING
     )
 
 
