@@ -145,7 +145,7 @@ class CallQuery(PageQuery):
 
 
 class CSVRenderer(BaseRenderer):
-    """Takes part in choosing the form of the answer; the view writes its CSV itself."""
+    """Makes CSV available to content negotiation; the view writes the CSV itself."""
 
     media_type = "text/csv"
     format = "csv"
@@ -174,11 +174,11 @@ class CallsView(ApiView):
     def get(self, request: Request) -> Response | HttpResponse:
         as_csv = request.accepted_renderer.format == "csv"
         limit = self.query.get("limit") or (PAGE_LIMIT if as_csv else 100)
-        wanted = {
+        filters = {
             name: value for name, value in self.query.items() if name not in ("limit", "format")
         }
-        found = call_list.calls(tenant_id=self.tenant.pk, limit=limit + 1, **wanted)
-        rows, more = found[:limit], len(found) > limit
+        calls = call_list.calls(tenant_id=self.tenant.pk, limit=limit + 1, **filters)
+        rows, more = calls[:limit], len(calls) > limit
         following = str(rows[-1].pk) if more else None
         return csv_response(rows, following) if as_csv else listing(CallOut, rows, following)
 
@@ -269,8 +269,10 @@ class SummaryView(ApiView):
         },
     )
     def get(self, request: Request) -> Response | HttpResponse:
-        wanted = {name: value for name, value in self.query.items() if name != "format"}
-        found = summaries.summary(tenant_id=self.tenant.pk, **wanted)
+        params = {name: value for name, value in self.query.items() if name != "format"}
+        summary = summaries.summary(tenant_id=self.tenant.pk, **params)
         if request.accepted_renderer.format == "csv":
-            return csv_file("usage", exports.SUMMARY_COLUMNS, map(exports.summary_row, found.rows))
-        return Response(SummaryOut(found).data)
+            return csv_file(
+                "usage", exports.SUMMARY_COLUMNS, map(exports.summary_row, summary.rows)
+            )
+        return Response(SummaryOut(summary).data)

@@ -23,35 +23,34 @@ PERIODS: Final = (
 )
 ALL: Final = ("", pgettext_lazy("calls", "All"))
 SOURCES: Final = (ALL, ("credential", _("Own key")), ("trial", pgettext_lazy("calls", "Trial")))
-MOST_CHOICES: Final = 60  # of one list; what is asked for is always among them
+MOST_CHOICES: Final = 60  # per list, always including the selected value
 DAYS: Final = 30
 
 
 class LenientForm(PageForm):
-    """Filters of an address: what cannot be read is left out, so that every address that somebody
-    kept still opens.
-    """
+    """A filter form that ignores invalid values, so that old bookmarks still open."""
 
     def readable(self) -> dict[str, Any]:
         self.is_valid()
         return self.cleaned_data
 
     def offer(self, choices: Mapping[str, Iterable[str]]) -> None:
-        """Give the selects what there is to choose, and what was asked for."""
-        for name, found in choices.items():
-            asked = self.data.get(name, "")
-            shown = list(dict.fromkeys([*([asked] if asked else []), *found]))[:MOST_CHOICES]
+        """Fill the selects with the available choices and the selected value."""
+        for name, available in choices.items():
+            selected = self.data.get(name, "")
+            shown = list(dict.fromkeys([*([selected] if selected else []), *available]))
+            shown = shown[:MOST_CHOICES]
             self.fields[name].widget.choices = [
                 ALL,
                 *((value, self.label_of(name, value)) for value in sorted(shown)),
             ]
 
     def label_of(self, name: str, value: str) -> Any:
-        known = {
+        labels = {
             "error_code": lambda code: error_codes.describe(code).title,
             "provider": provider_name,
         }
-        return known[name](value) if name in known else value
+        return labels[name](value) if name in labels else value
 
     @property
     def is_filtering(self) -> bool:
@@ -61,12 +60,12 @@ class LenientForm(PageForm):
 
 
 def _choice(label: Any, length: int) -> forms.CharField:
-    """A select whose values come later, from what there is."""
+    """Return a select whose choices are filled in later from the data."""
     return forms.CharField(label=label, required=False, max_length=length, widget=forms.Select())
 
 
 class UsageFilters(TypedDict):
-    """Keyword arguments of queries.usage and queries.summary."""
+    """Filters of summaries.usage and summaries.summary as keyword arguments."""
 
     provider: str
     model: str
@@ -97,7 +96,7 @@ class UsageForm(LenientForm):
 
     @property
     def chosen_filters(self) -> dict[str, str]:
-        """Those that are set, for an address."""
+        """The non-empty filters, for a query string."""
         return {name: value for name in self.FILTERS if (value := self.readable().get(name))}
 
 
@@ -143,7 +142,7 @@ class CallFilterForm(LenientForm):
 
     @property
     def query(self) -> dict[str, Any]:
-        """Keyword arguments of queries.calls and queries.every_call."""
+        """Keyword arguments of call_list.calls and call_list.every_call."""
         values = {
             name: value or None
             for name, value in self.readable().items()

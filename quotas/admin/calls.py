@@ -31,9 +31,7 @@ SOURCE = coded("source", gettext_lazy("served by"), source_name)
 
 @admin.register(CallRecord)
 class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
-    """Everything here goes by the primary key, which sorts by time: the table has no index for all
-    workspaces' times.
-    """
+    """Calls sorted by primary key, thus by time: no index covers all workspaces' times."""
 
     list_display = (
         "time",
@@ -105,9 +103,7 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
         return str(dict(COUNTED).get(record.usage_source, record.usage_source))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallRecord]:
-        """A record's id is made after the call began: from a chosen year, month or day on, older
-        ids need not be looked at.
-        """
+        """Skip ids from before the chosen period: a record gets its id after the call began."""
         rows = super().get_queryset(request)
         start = hierarchy.start(request.GET)
         return rows.filter(pk__gte=first_of(start)) if start else rows

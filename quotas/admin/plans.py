@@ -34,8 +34,9 @@ PROVIDER = coded(
 
 
 class TrialPlanForm(ModelForm[TrialPlan]):
-    """A plan with its models as text and, once the provider is known, the inputs of its credential
-    (empty: as it is).
+    """A plan with its models as text and, once it has a provider, the fields of its credential.
+
+    Empty credential fields keep the stored credential.
     """
 
     models = forms.CharField(
@@ -93,7 +94,7 @@ class TrialPlanForm(ModelForm[TrialPlan]):
         return self.cleaned_data
 
     def credential_values(self) -> dict[str, str]:
-        """What was typed, by the provider's field names; empty where the credential stays."""
+        """Return the values entered, by field name; empty to keep the stored credential."""
         typed = (
             (name.removeprefix(CREDENTIAL), value)
             for name, value in self.cleaned_data.items()
@@ -103,9 +104,7 @@ class TrialPlanForm(ModelForm[TrialPlan]):
 
 
 def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
-    """The same models and credits, with the successor in place of each retired one; one that is
-    there already keeps its own credits.
-    """
+    """Replace retired models by their successors; those already in the plan keep their credits."""
     successor = {
         entry.model: entry.successor for entry in ports.retired(provider, models) if entry.successor
     }

@@ -60,7 +60,7 @@ ProviderNameFilter = choice_filter("provider", gettext_lazy("provider"), _provid
 
 
 class GrantForm(forms.Form):
-    """How many credits, and why: both stand in the workspace's audit log."""
+    """The credits to grant and the reason; both appear in the workspace's audit log."""
 
     credits = forms.IntegerField(
         label=gettext_lazy("Credits"),
@@ -95,8 +95,10 @@ def give(
     credits: int | None,
     reason: str,
 ) -> None:
-    """Grant to each pool, and say to how many; a refusal is shown with the workspace it concerns.
-    credits None: what a full plan lacks.
+    """Grant credits to each pool and report how many changed; show refusals by workspace.
+
+    Args:
+        credits: Credits per pool; None tops each pool up to its plan's limit.
     """
     count = 0
     for pool in pools:
