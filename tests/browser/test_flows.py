@@ -76,7 +76,7 @@ def test_a_refused_dialog_reads_sensibly(window: Window, site: Site) -> None:
     dialog.get_by_role("button", name="Check and save").click()
     expect(dialog.get_by_role("alert")).to_match_aria_snapshot("""
       - alert:
-        - paragraph: /asks for a key \\(401 invalid_api_key\\). Nothing was saved. Enter the key that/
+        - paragraph: /asks for a key \\(401 invalid_api_key\\). Nothing was saved. Enter the key/
         - group: What we sent
     """)
     expect(dialog).to_match_aria_snapshot("""
