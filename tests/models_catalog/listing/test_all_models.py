@@ -23,6 +23,7 @@ from quotas.usage.rollups import roll_up
 from tenants.scope import all_tenants, tenant_scope
 from tests import walk
 from tests.factories import Workspace, make_credential, make_user
+from tests.page_text import folded
 
 pytestmark = pytest.mark.django_db
 PATH = "/t/acme/models/"
@@ -44,7 +45,7 @@ def shown(client: Client, **filters: Any) -> set[tuple[str, str]]:
     for number in range(1, 20):
         answer = client.get(PATH, {**filters, "page": number})
         assert answer.status_code == 200
-        found |= set(ROW.findall(answer.content.decode()))
+        found |= set(ROW.findall(folded(answer)))
         if b'rel="next"' not in answer.content:
             return found
     raise AssertionError("no last page")
@@ -115,10 +116,10 @@ def test_what_can_be_called_is_told_from_what_cannot(page: Client, acme: Workspa
     assert ("openai_compatible", "own-address") in ready
     assert blocked | ready == shown(page)
     assert not blocked & ready
-    text = page.get(PATH, {"q": "gpt-5.5"}).content.decode()
+    text = folded(page.get(PATH, {"q": "gpt-5.5"}))
     assert "Key rejected" in text
     assert "/playground/?model=" not in text, "nothing to try"
-    assert "Needs a key" in page.get(PATH, {"q": "lonely"}).content.decode()
+    assert "Needs a key" in folded(page.get(PATH, {"q": "lonely"}))
 
 
 def test_a_standby_key_that_works_serves_the_models(page: Client, acme: Workspace) -> None:
@@ -143,14 +144,16 @@ def test_a_trial_serves_its_models_while_calls_are_left(
 
 
 def test_a_switch_leads_back_to_the_list_as_it_was(page: Client, acme: Workspace) -> None:
-    text = page.get(PATH, {"q": "gpt-5.5", "page": "1"}).content.decode()
+    text = folded(page.get(PATH, {"q": "gpt-5.5", "page": "1"}))
     assert '<input type="hidden" name="all" value="q=gpt-5.5&amp;page=1">' in text
     toggle = "/t/acme/settings/model-providers/openai/models/gpt-5.5/toggle/"
     answer = page.post(toggle, {"enabled": "0", "all": "q=gpt-5.5&page=1"})
     assert answer.headers["Location"] == f"{PATH}?q=gpt-5.5&page=1"
-    part = page.post(
-        toggle, {"enabled": "1", "all": "q=gpt-5.5&page=1"}, headers={"HX-Request": "true"}
-    ).content.decode()
+    part = folded(
+        page.post(
+            toggle, {"enabled": "1", "all": "q=gpt-5.5&page=1"}, headers={"HX-Request": "true"}
+        )
+    )
     assert 'name="all" value="q=gpt-5.5&amp;page=1"' in part, (
         "also after a switch that changed nothing but itself"
     )
@@ -159,23 +162,20 @@ def test_a_switch_leads_back_to_the_list_as_it_was(page: Client, acme: Workspace
 
 def test_models_of_one_name_at_two_providers_are_told_apart(page: Client, acme: Workspace) -> None:
     add(acme, "gpt-5.5")
-    text = page.get(PATH, {"q": "gpt-5.5"}).content.decode()
-    ids = re.findall(r'\sid="([^"]+)"', text)
+    text = folded(page.get(PATH, {"q": "gpt-5.5"}))
+    ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert {"switch-openai/gpt-5.5", "switch-openai_compatible/gpt-5.5"} <= set(ids)
 
 
 def test_nothing_found_and_nothing_there_are_two_things(page: Client, globex: Workspace) -> None:
-    text = page.get(PATH, {"q": "zzzz"}).content.decode()
+    text = folded(page.get(PATH, {"q": "zzzz"}))
     assert "No model matches." in text
     assert "Clear search" in text
-    empty = walk.browser(globex.admin).get("/t/globex/models/").content.decode()
+    empty = folded(walk.browser(globex.admin).get("/t/globex/models/"))
     assert "No models yet" in empty
     assert 'href="/t/globex/settings/model-providers/">Set up a provider' in empty
-    assert (
-        "Set up a provider"
-        not in walk.browser(globex.viewer).get("/t/globex/models/").content.decode()
-    )
+    assert "Set up a provider" not in folded(walk.browser(globex.viewer).get("/t/globex/models/"))
 
 
 def test_who_may_look_sees_no_switch_and_strangers_nothing(
@@ -252,9 +252,9 @@ def test_the_last_use_is_said_on_every_page_of_the_model(
         if days == 2 and (day - timedelta(days=2)).year != day.year:
             words += f" {day.year - 1}"
     for path in (f"{PATH}?q=gpt-5.5", "/t/acme/settings/model-providers/openai/?q=gpt-5.5"):
-        cells = re.findall(r'data-label="Last used">([^<]*)</td>', page.get(path).content.decode())
-        assert cells[0].strip() == words
+        cells = re.findall(r'data-label="Last used">([^<]*)</td>', folded(page.get(path)))
+        assert cells[0] == words
         assert set(cells[1:]) <= {"never"}, "of the other models that bear the name"
-    shown = page.get("/t/acme/settings/model-providers/openai/models/gpt-5.5/").content.decode()
+    shown = folded(page.get("/t/acme/settings/model-providers/openai/models/gpt-5.5/"))
     assert f"<dt>Last used</dt><dd><span>{words}</span>" in shown
     assert ('href="/t/acme/usage/calls/?model=openai%2Fgpt-5.5"' in shown) is (days is not None)

@@ -23,6 +23,7 @@ from tenants.models import AuditEntry
 from tenants.scope import all_tenants, tenant_scope
 from tests import walk
 from tests.factories import Workspace, make_credential, make_user
+from tests.page_text import folded
 
 pytestmark = pytest.mark.django_db
 SETTINGS = "/t/acme/settings"
@@ -57,7 +58,7 @@ def test_own_values_count_are_audited_and_are_taken_back(
         "input": "0.5",
         "output": "2",
     }
-    shown = page.post(MODEL, form, follow=True).content.decode()
+    shown = folded(page.post(MODEL, form, follow=True))
     found = entry(acme)
     assert (found.label, found.context_window, found.features) == (
         "Ours",
@@ -121,10 +122,10 @@ def test_who_may_look_may_not_change(page: Client, acme: Workspace) -> None:
 
 
 def test_a_retired_model_says_when_and_what_follows(page: Client) -> None:
-    shown = page.get(f"{PROVIDERS}/openai/models/gpt-4/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai/models/gpt-4/"))
     assert "Retired on 2026-10-23." in shown
     assert f'href="{PROVIDERS}/openai/models/gpt-5.6-sol/"' in shown
-    listed = page.get(f"{PROVIDERS}/openai/?state=retired").content.decode()
+    listed = folded(page.get(f"{PROVIDERS}/openai/?state=retired"))
     assert "gpt-4-32k" in listed
     assert ">gpt-6-sol<" not in listed.replace("Successor: gpt-6-sol", "")
 
@@ -138,16 +139,16 @@ def test_a_model_shows_the_facts_of_its_type(page: Client, acme: Workspace) -> N
             type="embedding",
             origin="added",
         )
-    shown = page.get(f"{PROVIDERS}/openai_compatible/models/ours/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai_compatible/models/ours/"))
     assert '<dt>Model type</dt><dd><span class="clip">Embedding</span>' in shown
     assert "<dt>Texts in one request</dt>" in shown
     assert "<dt>Longest answer" not in shown
-    assert "<dt>Texts in one request</dt>" not in page.get(MODEL).content.decode()
+    assert "<dt>Texts in one request</dt>" not in folded(page.get(MODEL))
 
 
 def test_a_provider_without_models_offers_one_thing_to_do(page: Client, acme: Workspace) -> None:
     for slug, words in (("huggingface_hub", "Set up"), ("deepseek", "Set up")):
-        shown = page.get(f"{PROVIDERS}/{slug}/").content.decode()
+        shown = folded(page.get(f"{PROVIDERS}/{slug}/"))
         assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [
             words
         ]
@@ -160,19 +161,19 @@ def test_a_provider_without_models_offers_one_thing_to_do(page: Client, acme: Wo
         values={},
         base_url="https://models.example/v1",
     )
-    shown = page.get(f"{PROVIDERS}/openai_compatible/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai_compatible/"))
     assert [*re.findall(r'class="btn primary"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', shown)] == [
         "Add model"
     ]
-    assert 'role="search"' in page.get(f"{PROVIDERS}/openai_compatible/?q=x").content.decode(), (
+    assert 'role="search"' in folded(page.get(f"{PROVIDERS}/openai_compatible/?q=x")), (
         "there a filter can be taken back"
     )
 
 
 def test_a_model_is_tried_on_the_page_of_its_type(page: Client) -> None:
-    shown = page.get(f"{PROVIDERS}/openai/?q=gpt-5.5").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai/?q=gpt-5.5"))
     assert 'href="/t/acme/playground/?model=openai%2Fgpt-5.5"' in shown
-    shown = page.get(f"{PROVIDERS}/openai/?q=whisper").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai/?q=whisper"))
     assert 'href="/t/acme/playground/speech/?model=openai%2Fwhisper-1"' in shown
 
 
@@ -248,7 +249,7 @@ def test_who_deletes_the_active_key_says_which_one_takes_over(
         active = ProviderCredential.objects.get(name="Production")
         ProviderCredential.objects.filter(name="Second").update(state=CredentialState.REJECTED)
     path = f"{PROVIDERS}/openai/credentials/{active.pk}/delete/"
-    shown = page.get(path).content.decode()
+    shown = folded(page.get(path))
     assert f'value="{three["Third"].pk}" checked' in shown, "one that works is proposed"
     page.post(path, {"successor": str(three["Third"].pk)})
     assert names(acme) == [("Third", True), ("Second", False)]
@@ -277,7 +278,7 @@ def test_a_server_that_asks_for_a_key_rejected_none(page: Client, acme: Workspac
             state=CredentialState.REJECTED, state_detail={"text": "Unauthorized", "status": 401}
         )
     for path in (f"{PROVIDERS}/?q=compatible", f"{PROVIDERS}/openai_compatible/credentials/"):
-        shown = page.get(path).content.decode()
+        shown = folded(page.get(path))
         assert "Key needed" in shown
         assert "Key rejected" not in shown
 
@@ -295,7 +296,7 @@ def test_states_say_how_long_and_until_when(
         ProviderCredential.objects.filter(name="Third").update(
             state=CredentialState.COOLING, resting_until=now - timedelta(minutes=5)
         )
-    shown = page.get(f"{PROVIDERS}/openai/credentials/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/openai/credentials/"))
     assert shown.count("Resting") == 1, "the rest of the third is over"
     assert "for 3\xa0hours" in shown
     assert "rests until" in shown
@@ -304,7 +305,7 @@ def test_states_say_how_long_and_until_when(
 def test_providers_are_narrowed_by_state(page: Client, acme: Workspace) -> None:
     make_credential(acme.tenant, provider="deepseek", name="Empty", state=CredentialState.NO_FUNDS)
     found = {
-        state: page.get(f"{PROVIDERS}/?state={state}").content.decode()
+        state: folded(page.get(f"{PROVIDERS}/?state={state}"))
         for state in ("attention", "connected", "available")
     }
     shown = {
@@ -318,14 +319,14 @@ def test_providers_are_narrowed_by_state(page: Client, acme: Workspace) -> None:
 
 
 def test_alternatives_of_a_form_stand_under_their_headings(page: Client) -> None:
-    shown = page.get(f"{PROVIDERS}/azure_openai/setup/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/azure_openai/setup/"))
     assert (
         shown.index("With a resource key")
         < shown.index("With Microsoft Entra ID")
         < shown.index('name="values-client_secret"')
     )
     assert shown.count('class="either"') == 1
-    shown = page.get(f"{PROVIDERS}/spark/setup/").content.decode()
+    shown = folded(page.get(f"{PROVIDERS}/spark/setup/"))
     assert shown.index("With an APIPassword") < shown.index("With APIKey and APISecret")
 
 
@@ -424,7 +425,7 @@ def test_a_scenario_says_what_its_default_means(
     page: Client, acme: Workspace, language: str, without: str, warning: str
 ) -> None:
     def shown() -> str:
-        return page.get(DEFAULTS, headers={"Accept-Language": language}).content.decode()
+        return folded(page.get(DEFAULTS, headers={"Accept-Language": language}))
 
     assert (shown().count(without), warning in shown()) == (1, False)
     models = {"embedding": "text-embedding-3-small", "speech-to-text": "whisper-1"}
@@ -447,7 +448,7 @@ def test_the_successor_of_a_retired_default_is_one_click_away(
             model="openai/gpt-4",
             fallbacks=["openai/gpt-5.6-sol", "openai/o3"],
         )
-    shown = page.get(DEFAULTS).content.decode()
+    shown = folded(page.get(DEFAULTS))
     assert "Retired on 2026-10-23" in shown
     assert 'name="do" value="use:reasoning:openai/gpt-5.6-sol"' in shown
     posted = {
