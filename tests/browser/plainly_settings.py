@@ -97,7 +97,7 @@ REFUSALS: dict[str, tuple[str, str, str]] = {
     "nothing typed": ("", "", "This field is required."),
     "a foreign key": ("status:401", "sk-ant-", "This looks like an Anthropic key"),
     "refused key": ("status:401", "sk-", "OpenAI refused this key (401 invalid_api_key)."),
-    "not allowed": ("status:403", "sk-", "does not allow what was asked"),
+    "not allowed": ("status:403", "sk-", "denied the request"),
     "wrong address": ("status:404", "sk-", "answered 404."),
     "a web page": ("html", "sk-", "does not answer as an API."),
     "limited": ("status:429", "sk-", "is currently limiting requests"),
