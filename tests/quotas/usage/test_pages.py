@@ -28,6 +28,7 @@ from quotas.usage.summaries import Cost, SummaryRow
 from tenants.models import AuditEntry, User
 from tenants.scope import tenant_scope
 from tests import factories, walk
+from tests.page_text import folded
 
 pytestmark = pytest.mark.django_db
 USAGE = "/t/acme/usage/"
@@ -52,7 +53,7 @@ def record(space: factories.Workspace, **changes: Any) -> Any:
 def text(browser: Client, path: str) -> str:
     answer = browser.get(path)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return folded(answer)
 
 
 def rows(answer: Any) -> list[dict[str, str]]:
