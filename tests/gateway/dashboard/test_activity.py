@@ -19,6 +19,7 @@ from tenants.audit.trail import COMMAND
 from tenants.scope import tenant_scope
 from tests import walk
 from tests.factories import Workspace, make_credential, make_user
+from tests.page_text import folded
 
 pytestmark = pytest.mark.django_db
 PATH = "/t/acme/settings/model-providers/openai/activity/"
@@ -77,7 +78,7 @@ def test_the_last_twenty_calls_and_the_changes_of_this_provider(
     call(acme, 0, provider="openai_compatible")
     call(globex, 0, model="foreign-model")
     call(acme, 60 * 24 * 30, model="long-ago")
-    text = page.get(PATH).content.decode()
+    text = folded(page.get(PATH))
     assert text.count("/usage/calls/") == 21, "twenty, and the way to all of them"
     assert 'href="/t/acme/usage/calls/?provider=openai"' in text
     assert "openai-19<" in text
@@ -97,7 +98,7 @@ def test_the_last_twenty_calls_and_the_changes_of_this_provider(
 def test_changes_are_for_those_who_may_read_the_audit_log(page: Client, acme: Workspace) -> None:
     call(acme, 1)
     for person in (acme.viewer, acme.editor):
-        text = walk.browser(person).get(PATH).content.decode()
+        text = folded(walk.browser(person).get(PATH))
         assert "openai-1<" in text
         assert "Recent changes" not in text
         assert "/settings/audit/" not in text
@@ -106,10 +107,10 @@ def test_changes_are_for_those_who_may_read_the_audit_log(page: Client, acme: Wo
 
 
 def test_a_page_without_calls_says_what_will_be_there(page: Client, acme: Workspace) -> None:
-    assert "No calls yet." in page.get(PATH).content.decode(), "changes there are"
-    viewer = walk.browser(acme.viewer).get(PATH).content.decode()
+    assert "No calls yet." in folded(page.get(PATH)), "changes there are"
+    viewer = folded(walk.browser(acme.viewer).get(PATH))
     assert "No activity yet" in viewer
-    unused = page.get("/t/acme/settings/model-providers/deepseek/activity/").content.decode()
+    unused = folded(page.get("/t/acme/settings/model-providers/deepseek/activity/"))
     assert "Once the provider is set up" in unused
     assert 'href="/t/acme/settings/model-providers/deepseek/setup/">Set up' in unused
 

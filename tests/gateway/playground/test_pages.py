@@ -35,6 +35,7 @@ from providers.declaration import registry
 from providers.declaration.spec import Access, ModelType, Operation, Request
 from tenants.scope import tenant_scope
 from tests import factories, walk
+from tests.page_text import folded
 
 PAGES = ["", "embeddings/", "speech/", "rerank/"]
 MOST_QUERIES = 12
@@ -254,7 +255,7 @@ def test_what_this_server_says_itself_is_in_the_readers_language() -> None:
         for code in ("trial_exhausted", "provider_error")
     )
     with translation.override("zh-hans"):
-        page = render_to_string("gateway/_problem.html", {"problem": ours})
+        page = folded(render_to_string("gateway/_problem.html", {"problem": ours}))
         assert "试用点数已用完" in page
         assert '<p lang="en">A message in English.</p></details>' in page
         assert "<p>A message in English.</p>" in render_to_string(

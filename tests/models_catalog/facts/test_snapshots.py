@@ -83,7 +83,7 @@ def test_a_provider_of_a_later_release_is_skipped() -> None:
         ({"providers": {}}, "providers: "),
         ({"providers": {"openai": 1}}, "openai: file: "),
         ({"providers": {"openai": {"provider": "anthropic"}}}, "openai: provider: "),
-        ({"providers": {"openai": {"models": []}}}, "openai: file: “models”"),
+        ({"providers": {"openai": {"models": []}}}, "openai: file: Unknown key “models”"),
         ({"providers": {"openai": {"sources": {"s": {"title": "S"}}}}}, "openai: sources.s.date: "),
         ({"providers": {"openai": {"sources": {"s": 5}}}}, "openai: sources.s: "),
         ({"providers": {"openai": {"model": {"a": 1}}}}, "openai: model: "),
