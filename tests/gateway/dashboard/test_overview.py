@@ -26,7 +26,7 @@ from tests.browser.world import make
 from tests.core.test_pages import MOST_QUERIES
 from tests.module_rows import module_rows
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # the worlds take seconds to make
 
 
 @pytest.fixture(scope="module")
