@@ -1,4 +1,4 @@
-"""How long a failing credential is left alone."""
+"""Cooldown times for failing credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from providers.declaration.errors import Failure, ProviderError
 
-# How long this process leaves a credential alone before it has seen the state that was written.
+# Seconds this process skips a credential until it sees the state written to the database.
 _REST: Final[Mapping[Failure, float]] = {
     Failure.RATE_LIMIT: 60.0,
     Failure.AUTH: 300.0,
@@ -18,7 +18,7 @@ NOTED_FAILURES: Final = frozenset({*_REST, Failure.UNREACHABLE, Failure.NOT_AN_A
 
 
 def rest_after(error: ProviderError) -> float:
-    """Seconds to leave a credential alone; a provider's own word counts for rate limits only."""
+    """Return the cooldown in seconds; `retry_after` is honoured for rate limits only."""
     if error.failure is Failure.RATE_LIMIT and error.retry_after is not None:
         return min(max(error.retry_after, 1.0), _LONGEST_REST)
     return _REST.get(error.failure, 0.0)

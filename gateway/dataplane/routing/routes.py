@@ -32,83 +32,94 @@ from quotas.trials.queries import TrialView
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
 
-ROUTES: Final = 4096  # kept per process
-# Seconds a route is kept. The version tells of changes made through the product; this bounds what
-# else may pass unseen.
+ROUTES: Final = 4096  # cached per process
+# Lifetime of a cached route in seconds. Changes made through the product bump the configuration
+# version; this bounds how long any other change goes unnoticed.
 ROUTE_SECONDS: Final = 10.0
 
 
 class Routes:
-    """Finds routes, and remembers them with a bound."""
+    """A bounded route cache."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], Route] = OrderedDict()
+        self._routes: OrderedDict[tuple[Any, ...], Route] = OrderedDict()
         self._lists: OrderedDict[tuple[Any, ...], tuple[float, tuple[Entry, ...]]] = OrderedDict()
         self._resting: dict[UUID, float] = {}
         self._noted: dict[UUID, float] = {}
 
     async def find(self, principal: Principal, name: str | None, operation: Operation) -> Route:
-        """The route of a model, a scenario or (None) the operation's default, within the app key's
-        limits.
+        """Find the route for a call within the app key's limits.
 
-        Raises Refusal, DatabaseAway.
+        Args:
+            name: A model or a scenario; None for the operation's default.
+
+        Raises:
+            Refusal: The call is not allowed or the name cannot be resolved.
+            DatabaseAway: The database is unavailable.
         """
         if not principal.may_ask(operation.value):
             raise Refusal("key_scope", f"This app key may not use the endpoint {operation.path}.")
         key = (principal.tenant_id, principal.config_version, name, operation)
-        route = self._kept.get(key)
+        route = self._routes.get(key)
         if route is None or route.expires < time.monotonic():
             route = await in_thread(lambda: self._load(principal, name, operation))
-            self._kept[key] = route
-            while len(self._kept) > ROUTES:
-                self._kept.popitem(last=False)
+            self._routes[key] = route
+            while len(self._routes) > ROUTES:
+                self._routes.popitem(last=False)
         if principal.allowed_models or principal.allowed_providers:
             return _narrowed(route, principal)
         return route
 
     async def entries(self, principal: Principal) -> list[Entry]:
-        """The models that this key may call: switched on, with a credential, trial or access of
-        their own. Raises DatabaseAway.
+        """List the models this key may call.
+
+        A model is listed if it is enabled and has a credential, a trial or its own access.
+
+        Raises:
+            DatabaseAway: The database is unavailable.
         """
         key = (principal.tenant_id, principal.config_version)
-        kept = self._lists.get(key)
-        if kept is None or kept[0] < time.monotonic():
-            kept = (
+        cached = self._lists.get(key)
+        if cached is None or cached[0] < time.monotonic():
+            cached = (
                 time.monotonic() + ROUTE_SECONDS,
                 await in_thread(lambda: _load_entries(principal.tenant_id)),
             )
-            self._lists[key] = kept
+            self._lists[key] = cached
             while len(self._lists) > ROUTES // 16:
                 self._lists.popitem(last=False)
-        return [entry for entry in kept[1] if principal.may_use(entry.provider, entry.model)]
+        return [entry for entry in cached[1] if principal.may_use(entry.provider, entry.model)]
 
     def forget(self, tenant_id: UUID) -> None:
-        """Drop what is kept of one tenant."""
-        for key in [key for key in self._kept if key[0] == tenant_id]:
-            del self._kept[key]
+        """Drop one tenant's cached routes."""
+        for key in [key for key in self._routes if key[0] == tenant_id]:
+            del self._routes[key]
 
     def clear(self) -> None:
-        """Drop what is kept of all tenants."""
-        self._kept.clear()
+        """Drop everything cached for all tenants."""
+        self._routes.clear()
         self._lists.clear()
 
     def drop_expired(self) -> None:
-        """Let go of what is no longer used: a route's sources hold opened keys, which nobody should
-        find in memory days later.
+        """Drop expired cache entries.
+
+        A route's sources hold decrypted keys, which must not stay in memory after they expire.
         """
         now = time.monotonic()
-        for key in [key for key, route in self._kept.items() if route.expires < now]:
-            del self._kept[key]
+        for key in [key for key, route in self._routes.items() if route.expires < now]:
+            del self._routes[key]
         for key in [key for key, (expires, _entries) in self._lists.items() if expires < now]:
             del self._lists[key]
 
-    # -- what calls tell of credentials ------------------------------------------------------------
+    # -- credential health ------------------------------------------------------------------------
 
     def note_failure(
         self, tenant_id: UUID, source: Source, error: ProviderError
     ) -> Coroutine[Any, Any, None] | None:
-        """Let a credential rest in this process, and what is to be awaited to write its state; None
-        where nothing changes.
+        """Start a credential's cooldown in this process.
+
+        Returns:
+            A coroutine that writes the new state, or None if nothing changes.
         """
         credential_id = source.credential_id
         now = time.monotonic()
@@ -130,7 +141,7 @@ class Routes:
         )
 
     def note_success(self, tenant_id: UUID, source: Source) -> Coroutine[Any, Any, None]:
-        """Note that a credential works, and its last use."""
+        """Record that a credential works, and return a coroutine that writes it."""
         credential_id = source.credential_id
         assert credential_id is not None
         source.noted = self._noted[credential_id] = time.monotonic()
@@ -149,7 +160,7 @@ class Routes:
         with tenant_scope(tenant_id):
             trials = _trials(tenant_id)
             try:
-                found = lookup.resolve(
+                resolution = lookup.resolve(
                     tenant_id=tenant_id, name=name, operation=operation, trials=_models_of(trials)
                 )
             except ServiceError as error:
@@ -158,22 +169,22 @@ class Routes:
                 ) from None
             targets = tuple(
                 self._target(principal, entry, trials.get(entry.provider))
-                for entry in found.entries
+                for entry in resolution.entries
             )
-        return Route(found.scenario or "", targets, time.monotonic() + ROUTE_SECONDS)
+        return Route(resolution.scenario or "", targets, time.monotonic() + ROUTE_SECONDS)
 
     def _target(self, principal: Principal, entry: Entry, trial: TrialView | None) -> Target:
         provider = registry.get(entry.provider)
         own = self._own_sources(principal.tenant_id, provider, entry)
-        tried = (
+        trial_sources = (
             [_trial_source(provider, trial, entry)]
             if trial is not None and entry.model in trial.models
             else []
         )
-        trial_first = bool(own and tried) and provider_queries.trial_first(
+        trial_first = bool(own and trial_sources) and provider_queries.trial_first(
             tenant_id=principal.tenant_id, provider=provider.slug
         )
-        sources = tuple([*tried, *own] if trial_first else [*own, *tried])
+        sources = tuple([*trial_sources, *own] if trial_first else [*own, *trial_sources])
         refusal = None if sources else _without_source(principal, provider, entry, trial)
         return Target(provider, entry.model, entry.facts, entry.price, sources, refusal)
 
@@ -197,20 +208,20 @@ class Routes:
                 access = opening.open_access(credential=row, purpose="call", model_row=model_row)
             return access, opening.secret_texts(provider, access)
 
-        rests = 0.0
+        rests_until = 0.0
         if provider_queries.is_resting(row, timezone.now()):
-            left = (
+            remaining = (
                 (row.resting_until - timezone.now()).total_seconds()
                 if row.resting_until
                 else ROUTE_SECONDS
             )
-            rests = time.monotonic() + max(left, 0.0)
+            rests_until = time.monotonic() + max(remaining, 0.0)
         return Source(
             label=f"credential:{row.name}"[:100],
             pool_key=f"{row.tenant_id}:{row.pk}:{row.version}",
             load=load,
             credential_id=row.pk,
-            rests_until=max(rests, self._resting.get(row.pk, 0.0)),
+            rests_until=max(rests_until, self._resting.get(row.pk, 0.0)),
             noted=self._noted.get(row.pk, 0.0) if row.state == CredentialState.CONNECTED else 0.0,
         )
 
@@ -224,7 +235,7 @@ def _load_entries(tenant_id: UUID) -> tuple[Entry, ...]:
 
 
 def _trials(tenant_id: UUID) -> dict[str, TrialView]:
-    """The trials that are on, by provider."""
+    """Return the active trials by provider."""
     return {
         trial.provider: trial for trial in quota_queries.trials(tenant_id=tenant_id) if trial.is_on
     }
@@ -242,8 +253,7 @@ def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
 
     return Source(
         label=f"trial:{trial.plan}",
-        # Every tenant's calls go with the operator's one key, but their connections stay apart all
-        # the same.
+        # All tenants share the operator's key; the tenant's own pool id keeps connections apart.
         pool_key=f"trial:{trial.pool_id}",
         load=load,
         pool_id=trial.pool_id,
@@ -254,9 +264,7 @@ def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
 def _keyless_source(
     tenant_id: UUID, provider: Provider, entry: Entry, model_row: TenantModel | None
 ) -> Source:
-    """For providers that need no credential, and hosted models that bring their own key or
-    address.
-    """
+    """Build the source for a keyless provider or a model with its own key or base URL."""
 
     def load() -> tuple[Access, tuple[str, ...]]:
         with tenant_scope(tenant_id):
@@ -292,8 +300,10 @@ def _without_source(
 
 
 def _narrowed(route: Route, principal: Principal) -> Route:
-    """The targets an app key may use. Raises Refusal where it may use none, or not the one that was
-    asked for.
+    """Limit a route to the targets an app key may use.
+
+    Raises:
+        Refusal: The app key may use none of the targets.
     """
     allowed = tuple(
         target for target in route.targets if principal.may_use(target.provider.slug, target.model)

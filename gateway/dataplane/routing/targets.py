@@ -1,4 +1,4 @@
-"""A route's parts: targets and the sources that pay for them."""
+"""Routes, their targets, and the sources that pay for calls."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from gateway.dataplane.threads import in_thread
 from models_catalog.resolution.catalog import Price
 from providers.declaration.spec import Access, ModelFacts, Provider
 
-SUCCESS_SECONDS: Final = 60.0  # a credential's last use is noted this often
-ATTEMPTS: Final = 12  # of one call, over all targets and sources
+SUCCESS_SECONDS: Final = 60.0  # minimum interval between writes of a credential's last use
+ATTEMPTS: Final = 12  # maximum per call, over all targets and sources
 
 
 @dataclass(slots=True)
 class Source:
-    """Who pays for a call: one of the tenant's credentials, or a trial.
+    """What pays for a call: one of the tenant's credentials, or a trial.
 
-    label: as in the call record. pool_key: what connections belong to. opened: access and secret
-    texts, once they were needed.
+    Args:
+        label: The source's name in the call record.
+        pool_key: Connections are pooled under this key.
+        opened: Access and secret texts, set on first use.
     """
 
     label: str
@@ -33,7 +35,7 @@ class Source:
     pool_id: int | None = None
     credits: int = 0
     rests_until: float = 0.0  # time.monotonic()
-    noted: float = 0.0  # time.monotonic() of the last noted success
+    noted: float = 0.0  # time.monotonic() of the last recorded success
     header: bytes = b""
     opened: tuple[Access, tuple[str, ...]] | None = field(default=None, repr=False)
 
@@ -49,14 +51,23 @@ class Source:
         return self.credential_id is not None and time.monotonic() - self.noted > SUCCESS_SECONDS
 
     async def open(self) -> tuple[Access, tuple[str, ...]]:
-        """Open the sealed values. Raises CredentialUnreadable, DatabaseAway."""
+        """Decrypt the stored values.
+
+        Raises:
+            CredentialUnreadable: The values cannot be decrypted.
+            DatabaseAway: The database is unavailable.
+        """
         self.opened = await in_thread(self.load)
         return self.opened
 
 
 @dataclass(slots=True)
 class Target:
-    """One model at one provider, with the sources to try in order. refusal: why there are none."""
+    """One model at one provider, with the sources to try in order.
+
+    Args:
+        refusal: Why there are no sources, if there are none.
+    """
 
     provider: Provider
     model: str
@@ -75,15 +86,16 @@ class Target:
 
 @dataclass(slots=True)
 class Route:
-    """All targets of a name, the one asked for first."""
+    """All targets for a name, the requested one first."""
 
     scenario: str
     targets: tuple[Target, ...]
     expires: float
 
     def attempts(self, now: float) -> Iterator[tuple[Target, Source]]:
-        """What to try, in order. Sources that rest come last of their target: better a late answer
-        than none.
+        """Yield the attempts to make, in order.
+
+        Within a target, try cooling-down sources last rather than failing.
         """
         number = 0
         for target in self.targets:
@@ -94,7 +106,7 @@ class Route:
                 yield target, source
 
     def problem(self) -> Refusal:
-        """Why there is nothing to try: the reason of the target that was asked for."""
+        """Return why there is nothing to try: the requested target's refusal."""
         refusal = self.targets[0].refusal
         assert refusal is not None, "a target has sources or a refusal"
         return Refusal(refusal.code, refusal.message, status=refusal.status, param=refusal.param)
