@@ -1,5 +1,6 @@
-"""Runs the few statements of the hot path on connections of its own: PostgreSQL in pipelines,
-SQLite in one thread.
+"""The data plane's store: runs the hot path's few statements on dedicated connections.
+
+PostgreSQL uses pipelines, SQLite a single writer thread.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ R = TypeVar("R")
 
 
 class Database(Protocol):
-    """What a backend offers: reads, steps of the ledger, and the times and ids they want."""
+    """A database backend: reads, ledger steps and their SQL dialect."""
 
     dialect: Dialect
 
@@ -37,15 +38,20 @@ class Database(Protocol):
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
 
     async def run(self, make: Callable[[], Steps[R]], *, together: bool = False) -> R:
-        """Run a step. together: it waits for no lock, so it may share a transaction with others
-        that say so too.
+        """Run a step.
+
+        Args:
+            together: The step waits for no lock, so it may share a transaction with other such
+                steps.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of one call: its record and, for trials, what becomes of the hold. used None: all
-    credits that were held.
+    """The end of one call: its record and, for trials, the outcome of the hold.
+
+    Args:
+        used: Credits to charge; None charges everything that was held.
     """
 
     record: Record
@@ -55,7 +61,7 @@ class Finish:
     reason: str = ""
 
     def steps(self, dialect: Dialect) -> Steps[FinishResult | None]:
-        """The statements that write it; running them twice is harmless."""
+        """Yield the statements that write it; they are idempotent."""
         if self.hold_id is None:
             yield from records.record_call(self.record, dialect)
             return None
@@ -97,37 +103,55 @@ class Store:
         await self._database.close()
 
     async def principal_row(self, digest: str) -> Sequence[Any] | None:
-        """PRINCIPAL_SQL's row. Raises DatabaseAway."""
+        """Return the PRINCIPAL_SQL row for a key digest.
+
+        Raises:
+            DatabaseAway: The database is unavailable.
+        """
         return await self._database.fetch_one(self._principal_sql, (digest,))
 
     async def touch(self, app_key_id: UUID) -> None:
-        """Write an app key's last use. Raises DatabaseAway."""
+        """Write an app key's last use.
+
+        Raises:
+            DatabaseAway: The database is unavailable.
+        """
         now = datetime.now(UTC)
         await self._database.execute(
             self._touch_sql, touch_parameters(app_key_id, now, self._dialect)
         )
 
     async def hold(self, request: HoldRequest) -> HoldResult:
-        """Reserve credits. Raises DatabaseAway: nothing may be sent then."""
+        """Reserve credits.
+
+        Raises:
+            DatabaseAway: The database is unavailable; the request must not be sent.
+        """
         result = await self._database.run(lambda: holds.hold(request, self._dialect))
         if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
-            # Our own insert, made before a connection broke and repeated on another one.
+            # Our own insert, repeated after the connection broke.
             return HoldResult(
                 HoldState.HELD, result.hold_id, result.settled, result.held, result.left
             )
         return result
 
     async def mark_sent(self, *, tenant_id: UUID, hold_id: UUID) -> bool:
-        """Note that the request is about to leave; False: the hold is finished, do not send. Raises
-        DatabaseAway.
+        """Mark the hold as sent, just before sending the request.
+
+        Returns:
+            False if the hold is already finished and the request must not be sent.
+
+        Raises:
+            DatabaseAway: The database is unavailable.
         """
         return await self._database.run(
             lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect)
         )
 
     async def finish(self, finish: Finish) -> FinishResult | None:
-        """Settle or void and record, durably: in the database, or in the spool while the database
-        is away.
+        """Settle or void the hold and record the call.
+
+        The result is durable: in the database, or in the spool while the database is unavailable.
         """
         try:
             return await self.write(finish)
@@ -140,14 +164,18 @@ class Store:
             return None
 
     async def write(self, finish: Finish) -> FinishResult | None:
-        """`finish` without the spool. Raises DatabaseAway."""
+        """Write to the database only, without falling back to the spool.
+
+        Raises:
+            DatabaseAway: The database is unavailable.
+        """
         return await self._database.run(
             lambda: finish.steps(self._dialect), together=finish.hold_id is None
         )
 
 
 def make_database(settings: dict[str, Any]) -> Database:
-    """The backend for Django's DATABASES["default"]."""
+    """Make the backend for Django's DATABASES["default"]."""
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         from gateway.dataplane.store.sqlite import SQLiteDatabase
 

@@ -22,17 +22,17 @@ from core.db.steps import Rows, Steps, run_async
 from gateway.dataplane.errors import DatabaseAway
 
 logger = logging.getLogger(__name__)
-# Connections per process; one more serves the reads, which never wait for a commit.
-SHARED: Final = 2  # for records of own-key calls: where one waits for a lock, the other goes on
-ALONE: Final = 3  # for the ledger's steps
-BATCH: Final = 64  # statements that share one commit at most
-WAIT_SECONDS: Final = 15.0  # for one statement, the time in the queue included
+# Connections per process. One more serves reads, so that they never wait for a commit.
+SHARED: Final = 2  # for own-key call records: if one waits for a lock, the other continues
+ALONE: Final = 3  # for ledger steps
+BATCH: Final = 64  # maximum statements per commit
+WAIT_SECONDS: Final = 15.0  # per statement, including time in the queue
 CONNECT_SECONDS: Final = 5
 _WORKING: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
 class StatementFailed(Exception):
-    """PostgreSQL refused a statement. The text is its message."""
+    """PostgreSQL rejected a statement; the text is its error message."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class _Statement:
 
 
 class _Batch:
-    """What is sent between two syncs: one transaction. Without statements it is a PREPARE."""
+    """One transaction, sent between two syncs. A batch without statements is a PREPARE."""
 
     __slots__ = ("answered", "problem", "statements")
 
@@ -61,13 +61,15 @@ class _Batch:
 
 
 class Connection:
-    """One connection in pipeline mode. A statement counts as done when its sync was answered: only
-    then is it committed.
+    """One connection in pipeline mode.
 
-    together: statements that wait at the same time share a transaction, one write to the socket and
-    one commit; the next batch leaves when the one before it is done. For statements that can never
-    wait for one another's locks. Where one fails, each is made again alone, so that it takes none
-    of its neighbours with it. Else each is sent at once, as a transaction of its own.
+    A statement is done only when its sync returns, because only then is it committed.
+
+    Args:
+        together: If true, queued statements share a transaction, one socket write and one commit;
+            the next batch is sent when the previous one is done. Use this only for statements that
+            never wait for each other's locks. If one fails, each is retried alone, so that the
+            others still succeed. If false, each statement is sent at once in its own transaction.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, together: bool) -> None:
@@ -81,7 +83,7 @@ class Connection:
         self._names: dict[str, bytes] = {}
         self._prepared = 0
         self._flushing = False
-        self._is_due = False  # the queue will be sent in this turn of the loop
+        self._is_due = False  # a send is scheduled for this loop iteration
         self._timer: asyncio.TimerHandle | None = None
         self.is_open = True
         self._pgconn.nonblocking = 1
@@ -91,24 +93,26 @@ class Connection:
 
     @property
     def load(self) -> int:
-        """How many statements are on their way."""
+        """The number of pending statements."""
         return len(self._queue) + sum(len(batch.statements) for batch in self._sent)
 
     def send(self, sql: str, params: tuple[Any, ...]) -> asyncio.Future[Rows]:
-        """Send one statement; the future brings its rows, or DatabaseAway where the connection
-        breaks.
+        """Send one statement.
+
+        Returns:
+            A future for its rows; it raises DatabaseAway if the connection breaks.
         """
         statement = _Statement(
             sql, [_dump(value) for value in params], self._loop.create_future(), self._loop.time()
         )
         if self._timer is None:
-            self._timer = self._loop.call_later(WAIT_SECONDS, self._look_at_the_clock)
+            self._timer = self._loop.call_later(WAIT_SECONDS, self._check_timeout)
         if not self._together:
             self._guarded(self._send_batch, (statement,))
             return statement.future
         self._queue.append(statement)
         if not self._sent and not self._is_due:
-            # What else is asked for in this turn of the loop goes with it.
+            # Statements queued in the same loop iteration go in the same batch.
             self._is_due = True
             self._loop.call_soon(self._guarded, self._send_queue)
         return statement.future
@@ -135,7 +139,7 @@ class Connection:
         self._sent.append(batch)
         for name, statement in zip(names, statements, strict=True):
             self._pgconn.send_query_prepared(name, statement.values)
-        self._pgconn.pipeline_sync()  # writes what was gathered
+        self._pgconn.pipeline_sync()  # writes the buffered messages
         self._flush()
 
     def _prepare(self, sql: str) -> bytes:
@@ -184,7 +188,7 @@ class Connection:
                     0, result.ntuples, tuple
                 )
                 batch.answered += 1
-        elif batch.problem is None:  # what follows in the same batch was only left out
+        elif batch.problem is None:  # later statements in the batch are merely skipped
             message = result.error_message.decode(errors="replace")
             away = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (
                 b"57",
@@ -199,8 +203,8 @@ class Connection:
                 if not statement.future.done():
                     statement.future.set_result(statement.rows)
         elif not batch.statements:
-            # What was to run it fails next. Forgetting the names makes later ones prepare anew: a
-            # table may exist by then.
+            # The statement itself fails next. Forget the names so that later calls prepare again:
+            # the missing table may exist by then.
             self._names.clear()
             logger.error("PostgreSQL refused to prepare a statement: %s", batch.problem)
         elif len(batch.statements) == 1 or isinstance(batch.problem, DatabaseAway):
@@ -209,21 +213,23 @@ class Connection:
             for statement in batch.statements:
                 self._send_batch((statement,))
 
-    def _look_at_the_clock(self) -> None:
-        """One timer for all statements; the oldest decides."""
+    def _check_timeout(self) -> None:
+        """Break the connection if the oldest statement has timed out, else re-arm the timer."""
         self._timer = None
-        since = [statement.since for batch in self._sent for statement in batch.statements[:1]]
-        since += [statement.since for statement in islice(self._queue, 1)]
-        if not since:
+        start_times = [
+            statement.since for batch in self._sent for statement in batch.statements[:1]
+        ]
+        start_times += [statement.since for statement in islice(self._queue, 1)]
+        if not start_times:
             return
-        left = min(since) + WAIT_SECONDS - self._loop.time()
-        if left <= 0:
+        remaining = min(start_times) + WAIT_SECONDS - self._loop.time()
+        if remaining <= 0:
             self._break(DatabaseAway("PostgreSQL did not answer in time."))
         else:
-            self._timer = self._loop.call_later(left, self._look_at_the_clock)
+            self._timer = self._loop.call_later(remaining, self._check_timeout)
 
     def _break(self, problem: Exception) -> None:
-        """Nothing more comes: all who wait are told."""
+        """Close the connection and fail all pending statements."""
         if not self.is_open:
             return
         self.is_open = False
@@ -249,7 +255,7 @@ def _numbered(sql: str) -> bytes:
     ).encode()
 
 
-# A parameter in PostgreSQL's text form; the server knows the types from the statement.
+# Encoders to PostgreSQL's text format; the server infers the types from the statement.
 _TEXTS: Final[dict[type, Callable[[Any], bytes | None]]] = {
     type(None): lambda _value: None,
     str: str.encode,
@@ -272,7 +278,7 @@ def _dump(value: Any) -> bytes | None:
 
 
 class _Lane:
-    """One connection and the way to a new one when it breaks."""
+    """One connection, reopened after it breaks."""
 
     def __init__(self, conninfo: dict[str, Any], *, together: bool = False) -> None:
         self._conninfo = conninfo
@@ -289,8 +295,11 @@ class _Lane:
         )
 
     def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        """The rows, to be awaited. Raises DatabaseAway there, also where the answer takes too
-        long.
+        """Send one statement, connecting first if necessary.
+
+        Returns:
+            An awaitable of the rows; it raises DatabaseAway if the connection breaks or the
+            statement times out.
         """
         connection = self._connection
         if connection is not None and connection.is_open:
@@ -302,7 +311,7 @@ class _Lane:
         return await connection.send(sql, params)
 
     async def _reopened(self) -> Connection:
-        """A new connection; all who want one at the same time wait for the same."""
+        """Open a new connection; concurrent callers share the same attempt."""
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._connected)
@@ -330,9 +339,10 @@ class _Lane:
 
 
 class PostgresDatabase:
-    """Reads go through one connection; records of own-key calls share transactions on others; the
-    ledger's steps, which lock rows, go each alone through the one that has least to do. All are
-    opened when first used.
+    """The PostgreSQL backend.
+
+    Reads use one connection. Own-key call records share transactions on others. Ledger steps lock
+    rows, so each runs alone on the least loaded connection. Connections open on first use.
     """
 
     dialect = POSTGRES
@@ -344,16 +354,14 @@ class PostgresDatabase:
         self._alone = [_Lane(conninfo) for _number in range(ALONE)]
 
     async def open(self) -> None:
-        """The connections come with the first statements: a server starts while its database is
-        still away.
-        """
+        """Do nothing: connections open lazily, so a server can start before its database."""
 
     async def close(self) -> None:
         for lane in (self._reads, *self._shared, *self._alone):
             lane.close()
 
     async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None:
-        rows = await _again(self._reads, sql, params)
+        rows = await _send_with_retry(self._reads, sql, params)
         return rows[0] if rows else None
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
@@ -363,16 +371,14 @@ class PostgresDatabase:
         return await run_async(make(), self._write_together if together else self._write_alone)
 
     def _write_alone(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        return _again(min(self._alone, key=_load), sql, params)
+        return _send_with_retry(min(self._alone, key=_load), sql, params)
 
     def _write_together(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        return _again(min(self._shared, key=_load), sql, params)
+        return _send_with_retry(min(self._shared, key=_load), sql, params)
 
 
-async def _again(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Rows:
-    """Every statement here may be made twice: one that met a broken connection is sent once more on
-    a new one.
-    """
+async def _send_with_retry(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Rows:
+    """Send a statement, retrying once on a new connection; all statements are idempotent."""
     try:
         return await lane.send(sql, params)
     except DatabaseAway:

@@ -1,6 +1,4 @@
-"""Ends of calls that the database could not take: one line each in a file, made durable, written to
-the database later.
-"""
+"""A durable file of finished calls to write to the database once it is available again."""
 
 from __future__ import annotations
 
@@ -25,16 +23,17 @@ from quotas.ledger.records import Record
 
 logger = logging.getLogger(__name__)
 FILE: Final = "spool.jsonl"
-REJECTED: Final = (
-    "spool.rejected.jsonl"  # lines the database will never take; an operator looks at them
-)
+REJECTED: Final = "spool.rejected.jsonl"  # lines the database rejects, for an operator to inspect
 
 
 class Spool:
-    """A file shared by the processes of one machine. `folder`: DATA_DIR.
+    """A spool file shared by all processes on one machine.
 
-    A line that was acknowledged is on the disk. Replaying it twice is harmless, so a process that
-    dies while it replays loses nothing.
+    An acknowledged line is on disk. Replaying is idempotent, so a process that dies during a
+    replay loses nothing.
+
+    Args:
+        folder: DATA_DIR.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,14 +41,18 @@ class Spool:
         self._rejected = folder / REJECTED
 
     async def append(self, finish: Finish) -> None:
-        """Write one line and wait until it is on the disk."""
+        """Append one line and wait until it is on disk."""
         await asyncio.to_thread(
             self._append, self._path, orjson.dumps(asdict(finish), default=str) + b"\n"
         )
 
     async def replay(self, write: Callable[[Finish], Coroutine[Any, Any, Any]]) -> int:
-        """Hand every line to `write`; how many it took. Stops, and keeps all, where it raises
-        DatabaseAway.
+        """Pass every line to `write`.
+
+        If `write` raises DatabaseAway, stop and keep all lines.
+
+        Returns:
+            The number of lines replayed.
         """
         if not self._has_lines():
             return 0
@@ -98,7 +101,7 @@ class Spool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """The file, opened for appending and locked against the machine's other processes."""
+    """Open a file for appending, locked against other processes on this machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:

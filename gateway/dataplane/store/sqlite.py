@@ -1,6 +1,4 @@
-"""The data plane's SQLite connections: one thread that writes in groups, one connection for reads
-by key.
-"""
+"""The data plane's SQLite connections: a group-committing writer thread and a reader."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from core.db.steps import Query, Rows, Steps, run
 from gateway.dataplane.errors import DatabaseAway
 
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
-GROUP: Final = 64  # steps that share one commit at most
+GROUP: Final = 64  # maximum steps per commit
 PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000")
 
 
@@ -30,12 +28,13 @@ class _Job:
 
 
 class SQLiteDatabase:
-    """Steps run in a thread, those that wait together in one IMMEDIATE transaction with a savepoint
-    each: one commit, and one fsync, then makes all of them durable before any of their callers goes
-    on.
+    """The SQLite backend.
 
-    Reads by a unique key stay in the event loop's thread: under WAL no reader waits for a writer,
-    and a hop to a thread costs five times the look-up.
+    Steps run in a writer thread. Queued steps share one IMMEDIATE transaction, each in its own
+    savepoint, so that one commit and one fsync make all of them durable before any caller resumes.
+
+    Reads by unique key run on the event loop's thread: under WAL readers never wait for a writer,
+    and switching threads costs five times the lookup.
     """
 
     dialect = SQLITE
@@ -53,7 +52,7 @@ class SQLiteDatabase:
         self._thread.start()
 
     async def close(self) -> None:
-        """Write what is waiting, then end the thread."""
+        """Write all queued jobs, then stop the thread."""
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -79,15 +78,16 @@ class SQLiteDatabase:
         await self.run(steps)
 
     async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
-        """There is one writer, so that no step waits for another's lock: all may share a
-        transaction, whatever `together` says.
+        """Run a step, ignoring `together`.
+
+        With a single writer no step waits for another's lock, so all may share a transaction.
         """
         assert self._loop is not None, "open() comes first"
         future = self._loop.create_future()
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
 
-    # -- in the thread -----------------------------------------------------------------------------
+    # -- writer thread -----------------------------------------------------------------------------
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -100,11 +100,11 @@ class SQLiteDatabase:
                 connection = None
                 for job in jobs:
                     job.error = DatabaseAway(str(problem))
-            self._tell(jobs)
+            self._deliver(jobs)
         _close(connection)
 
     def _next_jobs(self) -> list[_Job]:
-        """Waits for a job, then takes all that are there; an empty list is the end."""
+        """Wait for a job, then take all queued ones; an empty list means stop."""
         first = self._jobs.get()
         jobs = [first] if first is not None else []
         while jobs and len(jobs) < GROUP:
@@ -113,17 +113,17 @@ class SQLiteDatabase:
             except queue.Empty:
                 break
             if job is None:
-                self._jobs.put(None)  # the end comes after what was waiting
+                self._jobs.put(None)  # stop after the jobs already queued
                 break
             jobs.append(job)
         return jobs
 
-    def _tell(self, jobs: list[_Job]) -> None:
+    def _deliver(self, jobs: list[_Job]) -> None:
         assert self._loop is not None, "open() comes first"
         try:
             self._loop.call_soon_threadsafe(_resolve, jobs)
         except RuntimeError:
-            return  # the loop is closed: nobody waits any more
+            return  # the loop is closed, so there are no waiters left
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -145,7 +145,7 @@ def _close(connection: sqlite3.Connection | None) -> None:
 
 
 def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """One transaction for all jobs. A job that fails takes only its own writes back."""
+    """Run all jobs in one transaction; a failing job rolls back only its own writes."""
 
     def execute(sql: str, params: tuple[Any, ...]) -> Rows:
         return connection.execute(sql, params).fetchall()
