@@ -1,4 +1,4 @@
-"""Addresses of settings pages, for messages that tell where something is mended."""
+"""Paths of settings pages, for messages that say where to fix a problem."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.urls import get_script_prefix, reverse
 
 
 def page(name: str, *, workspace: str, **kwargs: str) -> str:
-    """The path of a page, with the prefix that the installation is mounted under.
+    """Return the path of a page, including the prefix the installation is mounted under.
 
-    Calls are served outside Django's requests, where `reverse` does not know that prefix; the
-    settings do.
+    Calls are served outside Django requests, where `reverse` does not know that prefix, so it is
+    read from the settings.
     """
     path = reverse(name, kwargs={"workspace": workspace, **kwargs}).removeprefix(
         get_script_prefix()

@@ -1,6 +1,4 @@
-"""Addresses of the workspace's first page, of the playground and of what a provider was used
-for.
-"""
+"""URLs of the overview, the provider activity page and the playground."""
 
 from django.urls import path
 

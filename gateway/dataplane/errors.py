@@ -1,6 +1,4 @@
-"""What a client is told when it gets no answer: one exception, and the one translation of
-providers' failures; the database's own.
-"""
+"""Exceptions of the data plane, and the mapping from provider failures to client errors."""
 
 from __future__ import annotations
 
@@ -9,12 +7,12 @@ from typing import Final
 from core import error_codes
 from providers.declaration.errors import Failure, ProviderError
 
-# Failures that tell of an account, not of a request: on a trial the account is the operator's.
+# Failures of the account, not of the request. On a trial, the account is the operator's.
 ACCOUNT_FAILURES: Final = frozenset(
     {Failure.AUTH, Failure.PERMISSION, Failure.NO_FUNDS, Failure.RATE_LIMIT}
 )
-RETRY_SECONDS: Final = 60.0  # what a rate limit says whose provider did not
-# Two meanings that the settings pages tell apart are one to clients of the API.
+RETRY_SECONDS: Final = 60.0  # for rate limits without a retry_after from the provider
+# The settings pages distinguish these failures; API clients see a single code.
 _CODES: Final[dict[Failure, str]] = {
     Failure.UNREACHABLE: "provider_error",
     Failure.NOT_AN_API: "provider_error",
@@ -22,17 +20,19 @@ _CODES: Final[dict[Failure, str]] = {
 
 
 class DatabaseAway(Exception):
-    """The database cannot be reached, or did not answer in time. Whether a write was made is not
-    known.
-    """
+    """The database is unreachable or timed out. A write may or may not have been made."""
 
 
 class Refusal(Exception):
     """A call that ends without an answer.
 
-    code: for programs; one of core.error_codes. message: what happened, what it means, what to do.
-    status: the HTTP status, where it is not the code's usual one. param: the field of the request
-    that is to blame. retry_after: seconds. headers: further headers of the answer.
+    Args:
+        code: An error code from core.error_codes.
+        message: What happened, what it means and what to do.
+        status: The HTTP status; None for the code's default.
+        param: The request field at fault.
+        retry_after: Seconds.
+        headers: Additional response headers.
     """
 
     def __init__(
@@ -63,8 +63,11 @@ def bad_request(message: str, param: str | None = None) -> Refusal:
 
 
 def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> Refusal:
-    """The client's view of a provider's failure. label: the provider's name; trial: the account was
-    the operator's.
+    """Convert a provider's error to the client's error.
+
+    Args:
+        label: The provider's display name.
+        trial: Whether the call used the operator's account.
     """
     retry_after = error.retry_after
     if error.failure is Failure.RATE_LIMIT and retry_after is None:

@@ -1,6 +1,4 @@
-"""What a call used and what that costs: as the provider reported it, else estimated and
-marked so.
-"""
+"""Usage and cost of a call: reported by the provider, or estimated and marked as such."""
 
 from __future__ import annotations
 
@@ -15,11 +13,11 @@ from providers.operations.columns import Unit
 from providers.operations.table import OPERATIONS
 from quotas.ledger import pricing
 
-CHARACTERS_PER_TOKEN: Final = 4  # of English text; the estimate is marked as one
+CHARACTERS_PER_TOKEN: Final = 4  # for English text; results are marked as estimates
 
 
 def of_answer(request: GatewayRequest, answer: Answer, price: Price | None) -> dict[str, Any]:
-    """Fields of the call record for a whole answer."""
+    """Return the call record's usage fields for a complete answer."""
     if _is_reported(answer.usage):
         return _fields(answer.usage, "reported", price)
     return _estimated(
@@ -28,14 +26,14 @@ def of_answer(request: GatewayRequest, answer: Answer, price: Price | None) -> d
 
 
 def of_stream(request: GatewayRequest, decoder: Decoder, price: Price | None) -> dict[str, Any]:
-    """Fields of the call record for a stream, complete or not."""
+    """Return the call record's usage fields for a stream, complete or not."""
     if _is_reported(decoder.usage):
         return _fields(decoder.usage, "reported", price)
     return _estimated(request, decoder.usage, decoder.output_characters, price)
 
 
 def of_request(request: GatewayRequest, price: Price | None) -> dict[str, Any]:
-    """Fields of the call record where the answer was never read."""
+    """Return the call record's usage fields for a call whose answer was never read."""
     return _estimated(request, None, 0, price)
 
 
@@ -59,15 +57,15 @@ def _estimated(
     characters = sum(map(_length, values))
     if size and size.unit is Unit.TOKENS:
         tokens = _tokens(characters) + sum(map(_numbers, values))
-        guess = Usage(prompt_tokens=tokens, completion_tokens=_tokens(output_characters))
-        return _fields(guess, "estimated", price)
+        estimate = Usage(prompt_tokens=tokens, completion_tokens=_tokens(output_characters))
+        return _fields(estimate, "estimated", price)
     if size and price is not None and price.per_million_characters is not None:
         return _fields(Usage(characters=characters), "estimated", price)
     return _fields(usage, "none", price)
 
 
 def _numbers(value: Any) -> int:
-    """Tokens that were sent as numbers: one list of them, or several."""
+    """Count tokens sent as numbers: a list, or a list of lists."""
     if not isinstance(value, list):
         return 0
     return sum(
@@ -80,22 +78,25 @@ def _tokens(characters: int) -> int:
 
 
 def _length(value: Any) -> int:
-    """Characters of all texts in a JSON value, data URLs left out: an image's tokens do not follow
-    its bytes.
+    """Count the characters of all texts in a JSON value.
+
+    Data URLs are skipped, because an image's token count does not depend on its size in bytes.
     """
     return sum(len(text) for text in _texts(value) if not text.startswith("data:"))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            waiting.extend(item for name, item in one.items() if name not in ("role", "type", "id"))
-        elif isinstance(one, list):
-            waiting.extend(one)
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            pending.extend(
+                item for name, item in node.items() if name not in ("role", "type", "id")
+            )
+        elif isinstance(node, list):
+            pending.extend(node)
 
 
 def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, Any]:

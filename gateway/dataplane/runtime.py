@@ -1,6 +1,4 @@
-"""What the calls of one process share: store, upstream, routes, relay, and the timers beside
-them.
-"""
+"""The state that all calls of one process share: store, upstream, routes, relay and timers."""
 
 from __future__ import annotations
 
@@ -28,16 +26,15 @@ from quotas.ledger import services as quota_services
 from quotas.usage import rollups
 
 logger = logging.getLogger(__name__)
-# New objects before the collector of cycles looks at them; a call makes some hundred, hardly any in
-# cycles.
+# Garbage collector threshold. A call allocates a few hundred objects, hardly any in cycles.
 COLLECT_AFTER = 20_000
-ROLL_UP_SECONDS = 5.0  # of one look: what is left after an upgrade is done in pieces
-CATALOG_SECONDS = 5.0  # between two looks for a newer catalog
-DRAIN_SECONDS = 10.0  # notes that go on when the server stops
+ROLL_UP_SECONDS = 5.0  # per run; a backlog after an upgrade is processed in pieces
+CATALOG_SECONDS = 5.0  # between checks for a newer catalog
+DRAIN_SECONDS = 10.0  # how long background tasks may finish when the server stops
 
 
 class Runtime:
-    """Made once per process; everything that belongs to the event loop comes with start()."""
+    """The process-wide runtime; start() creates everything bound to the event loop."""
 
     def __init__(self) -> None:
         self.spool = Spool(Path(settings.DATA_DIR))
@@ -51,7 +48,7 @@ class Runtime:
         self._timers: tuple[asyncio.Task[None], ...] = ()
 
     async def ready(self) -> None:
-        """Start where no server told us to (lifespan switched off)."""
+        """Start if the server did not send a lifespan event."""
         if not self._started:
             await self.start()
 
@@ -72,7 +69,7 @@ class Runtime:
                 routes=self.routes,
                 deadline=settings.MODELKEEP_CALL_DEADLINE,
             )
-            _spare_the_collector()
+            _tune_garbage_collector()
             await self._once("read the catalog", self._reload_catalog())
             loop = asyncio.get_running_loop()
             self._timers = (
@@ -82,7 +79,7 @@ class Runtime:
             self._started = True
 
     async def stop(self) -> None:
-        """Let notes end, close pools and connections."""
+        """Let background tasks finish, then close pools and connections."""
         if not self._started:
             return
         self._started = False
@@ -98,19 +95,20 @@ class Runtime:
         await self.store.close()
 
     def note(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do something beside a call; that the database is away is no news there."""
+        """Run a task in the background; failures are only logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._noted)
+        task.add_done_callback(self._log_failure)
 
-    def _noted(self, task: asyncio.Task[Any]) -> None:
+    def _log_failure(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.warning("A note could not be written: %s", task.exception())
 
     async def _run_timer(self) -> None:
-        """Replay the spool, reap holds and sum up usage, now and then for ever; every process does,
-        and it does not matter which is first.
+        """Periodically replay the spool, reap holds and roll up usage.
+
+        Every process does this; the order does not matter.
         """
         while True:
             await self._once("replay the spool", self._replay())
@@ -119,12 +117,10 @@ class Runtime:
                 "sum up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
             )
             self.routes.drop_expired()
-            await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the processes
+            await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes
 
     async def _run_catalog(self) -> None:
-        """Notice what an operator loaded on any machine: one small query now and then, and none for
-        a call.
-        """
+        """Periodically check for a catalog loaded on any machine, so that calls need no query."""
         while True:
             await asyncio.sleep(CATALOG_SECONDS)
             await self._once("look for a newer catalog", self._reload_catalog())
@@ -147,10 +143,8 @@ class Runtime:
             logger.exception("Cannot %s", what)
 
 
-def _spare_the_collector() -> None:
-    """What was loaded so far stays to the end: the collector need not walk through it again and
-    again.
-    """
+def _tune_garbage_collector() -> None:
+    """Exempt everything loaded so far from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 20)

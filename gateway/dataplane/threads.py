@@ -15,8 +15,10 @@ R = TypeVar("R")
 
 
 async def in_thread(work: Callable[[], R]) -> R:
-    """Run Django's side of the work in a thread. Raises what it raises; DatabaseAway for a database
-    that is away.
+    """Run blocking Django code in a thread.
+
+    Raises:
+        DatabaseAway: The database is unavailable. Other exceptions pass through.
     """
     try:
         return await asyncio.to_thread(_with_connection, work)
@@ -25,9 +27,7 @@ async def in_thread(work: Callable[[], R]) -> R:
 
 
 def _with_connection(work: Callable[[], R]) -> R:
-    """Django's connections belong to threads: drop one that broke before, and after, as a request
-    would.
-    """
+    """Drop broken per-thread connections before and after the work, as Django requests do."""
     close_old_connections()
     try:
         return work()

@@ -1,6 +1,4 @@
-"""Reads the form of an upload: fields as a JSON body would hold them, and one file of the right
-kind.
-"""
+"""Parser for upload forms: fields as in a JSON body, and one file of an accepted format."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from providers.declaration.spec import Upload
 from providers.operations.columns import FileField
 
 FILE_LIMIT: Final = 25 * 1024 * 1024  # bytes
-FIELD_LIMIT: Final = 64 * 1024  # bytes of one field that is no file
+FIELD_LIMIT: Final = 64 * 1024  # bytes per non-file field
 FIELDS: Final = 32
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
 class _Part:
-    """One part of the form while it is read."""
+    """One part of a form being parsed."""
 
     def __init__(self) -> None:
         self.headers: dict[bytes, bytes] = {}
@@ -29,7 +27,7 @@ class _Part:
         self.filename: str | None = None
 
     def begin(self) -> None:
-        """The headers are complete."""
+        """Read name and filename once the headers are complete."""
         disposition, options = parse_options_header(self.headers.get(b"content-disposition", b""))
         if disposition != b"form-data" or b"name" not in options:
             raise bad_request("A part of the form has no name.")
@@ -86,12 +84,13 @@ class _Form:
 
 
 def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str, Any], Upload]:
-    """Return the fields and the file of a multipart body. A field whose name ends in [] becomes a
-    list.
+    """Return the fields and the file of a multipart body.
+
+    A field whose name ends in [] becomes a list.
 
     Raises:
-        Refusal: 400 for a malformed form, 413 for a file of more than 25 MiB, 415 for a file of
-            another kind.
+        Refusal: 400 for a malformed form, 413 for a file over 25 MiB, 415 for an unsupported file
+            format.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -108,10 +107,10 @@ def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str
         ) from None
     if not form.complete:
         raise bad_request("The form is cut off.")
-    return _sorted(form.parts, file)
+    return _split(form.parts, file)
 
 
-def _sorted(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload]:
+def _split(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload]:
     fields: dict[str, Any] = {}
     upload: Upload | None = None
     for part in parts:
