@@ -97,18 +97,18 @@ def test_without_a_model_there_is_a_way_out(
     path: str, acme: factories.Workspace, settings: Any
 ) -> None:
     settings.MODELKEEP_DEMO_PROVIDER = False
-    text = opened(acme.owner, path).content.decode()
+    text = folded(opened(acme.owner, path))
     assert "yet</h2>" in text
     assert "/t/acme/settings/model-providers/?type=" in text
     assert "data-busy" not in text
-    assert "Only an admin can do this." in opened(acme.editor, path).content.decode()
+    assert "Only an admin can do this." in folded(opened(acme.editor, path))
 
 
 def test_without_any_model_for_speech_it_is_said_once(
     acme: factories.Workspace, settings: Any
 ) -> None:
     settings.MODELKEEP_DEMO_PROVIDER = False
-    text = opened(acme.owner, "speech/").content.decode()
+    text = folded(opened(acme.owner, "speech/"))
     assert text.count("yet</h2>") == 1
     assert text.count('class="btn primary"') == 1
     assert "/help/playground/" in text
@@ -125,17 +125,16 @@ def test_the_first_wrong_field_has_the_focus(
         shown = opened(demo.owner, path).context["offer"].model.id
     answer = walk.browser(demo.owner).post(f"/t/acme/playground/{path}", {"model": shown, **given})
     assert answer.status_code == 422
-    (focused,) = re.findall(r"<(?:input|textarea)[^>]* autofocus[^>]*>", answer.content.decode())
+    (focused,) = re.findall(r"<(?:input|textarea)[^>]* autofocus[^>]*>", folded(answer))
     assert f'name="{next(iter(given))}"' in focused
     assert 'aria-invalid="true"' in focused
 
 
 def test_the_default_is_chosen_and_another_can_be(demo: factories.Workspace) -> None:
     answer = opened(demo.owner)
-    assert '<option value="openai/gpt-4o-mini" selected>' in answer.content.decode()
-    assert (
-        '<option value="demo/demo-chat" selected>'
-        in opened(demo.owner, "?model=demo/demo-chat").content.decode()
+    assert '<option value="openai/gpt-4o-mini" selected>' in folded(answer)
+    assert '<option value="demo/demo-chat" selected>' in folded(
+        opened(demo.owner, "?model=demo/demo-chat")
     )
     assert not [name for name in options(answer) if "embedding" in name or "davinci" in name]
 
@@ -145,11 +144,11 @@ def test_a_model_that_cannot_be_called_is_told(demo: factories.Workspace) -> Non
         TenantModel.objects.create(
             tenant=demo.tenant, provider="openai", model="gpt-4o", type="reasoning", enabled=False
         )
-    text = opened(demo.owner, "?model=openai/gpt-4o").content.decode()
+    text = folded(opened(demo.owner, "?model=openai/gpt-4o"))
     assert "openai/gpt-4o cannot be called." in text
     assert "openai/gpt-4o-mini is used instead." in text
     assert "openai/gpt-4o" not in options(opened(demo.owner))
-    hostile = opened(demo.owner, "?model=<script>alert(1)</script>").content.decode()
+    hostile = folded(opened(demo.owner, "?model=<script>alert(1)</script>"))
     assert "<script>alert" not in hostile
 
 
@@ -178,17 +177,17 @@ def test_viewers_may_not(demo: factories.Workspace) -> None:
     for path in PAGES:
         answer = opened(demo.viewer, path)
         assert answer.status_code == 403
-        assert "cannot use models" in answer.content.decode()
-    assert "/t/acme/playground/" not in walk.browser(demo.viewer).get("/t/acme/").content.decode()
-    assert "/t/acme/playground/" in walk.browser(demo.editor).get("/t/acme/").content.decode()
+        assert "cannot use models" in folded(answer)
+    assert "/t/acme/playground/" not in folded(walk.browser(demo.viewer).get("/t/acme/"))
+    assert "/t/acme/playground/" in folded(walk.browser(demo.editor).get("/t/acme/"))
 
 
 def test_a_call_without_the_server_in_front_makes_none(demo: factories.Workspace) -> None:
     browser = walk.browser(demo.owner)
     assert browser.post("/t/acme/playground/call/chat.completions/").status_code == 204
-    page = browser.post(
-        "/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello"}
-    ).content.decode()
+    page = folded(
+        browser.post("/t/acme/playground/", {"model": "openai/gpt-4o-mini", "message": "Hello"})
+    )
     assert "make run" in page
 
 
@@ -231,17 +230,17 @@ def test_of_a_long_conversation_the_last_answers_are_formatted(
         for number in range(3)
     ]
     form = {"model": "openai/gpt-4o-mini", "message": "", "history": json.dumps(turns)}
-    page = walk.browser(demo.owner).post("/t/acme/playground/", form).content.decode()
+    page = folded(walk.browser(demo.owner).post("/t/acme/playground/", form))
     assert "<pre>**answer 0** &lt;b&gt;</pre>" in page
     assert "<strong>answer 1</strong> &lt;b&gt;" in page
     assert "<strong>answer 2</strong> &lt;b&gt;" in page
 
 
 def test_a_draft_from_another_page(demo: factories.Workspace) -> None:
-    page = (
-        walk.browser(demo.owner)
-        .post("/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"})
-        .content.decode()
+    page = folded(
+        walk.browser(demo.owner).post(
+            "/t/acme/playground/", {"action": "draft", "message": "<b>heard</b>"}
+        )
     )
     assert "&lt;b&gt;heard&lt;/b&gt;</textarea>" in page
 
@@ -258,8 +257,8 @@ def test_what_this_server_says_itself_is_in_the_readers_language() -> None:
         page = folded(render_to_string("gateway/_problem.html", {"problem": ours}))
         assert "试用点数已用完" in page
         assert '<p lang="en">A message in English.</p></details>' in page
-        assert "<p>A message in English.</p>" in render_to_string(
-            "gateway/_problem.html", {"problem": theirs}
+        assert "<p>A message in English.</p>" in folded(
+            render_to_string("gateway/_problem.html", {"problem": theirs})
         )
         assert texts()["words"]["trial_exhausted"] == ours.text
 
@@ -493,5 +492,5 @@ def test_footer(headers: dict[str, str], usage: Any, wanted: str) -> None:
 
 def test_the_pages_have_no_inline_code(demo: factories.Workspace) -> None:
     for path in PAGES:
-        text = opened(demo.owner, path).content.decode()
+        text = folded(opened(demo.owner, path))
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text)
