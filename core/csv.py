@@ -1,6 +1,4 @@
-"""Tables as CSV downloads of any length: never a formula, never held in memory, and sent while they
-are made.
-"""
+"""Streamed CSV downloads, safe against formula injection."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 
-# How a cell begins that a spreadsheet would run. Where Chinese or Japanese is written, the wide
-# signs are taken for the narrow ones.
+# Prefixes that make a spreadsheet treat a cell as a formula. Chinese and Japanese locales accept
+# the full-width characters too.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-PIECE: Final = 500  # lines that are sent at once
-BOM: Final = "\ufeff"  # by which spreadsheets know UTF-8
+PIECE: Final = 500  # rows per chunk
+BOM: Final = "\ufeff"  # tells spreadsheets that the file is UTF-8
 
 
 def harmless(cell: Any) -> str:
-    """A cell's text. One that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Return a cell's text, prefixed with an apostrophe if it could be read as a formula."""
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
 
@@ -37,14 +35,14 @@ def _is_number(text: str) -> bool:
 
 
 def text_of(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV."""
+    """Return rows as CSV."""
     text = io.StringIO()
     csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
 def csv_file(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-    """A short file that is sent at once."""
+    """Return a short CSV file as an unstreamed response."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     return HttpResponse(
         text_of([header, *rows]), content_type="text/csv; charset=utf-8", headers=headers
@@ -52,21 +50,19 @@ def csv_file(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
 
 
 def table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """A whole file: the header at once, then the rows as they come."""
+    """Yield a CSV file in chunks: the header first, then the rows as they arrive."""
     yield (BOM + text_of([header])).encode()
-    found = iter(rows)
-    while piece := list(islice(found, PIECE)):
+    iterator = iter(rows)
+    while piece := list(islice(iterator, PIECE)):
         yield text_of(piece).encode()
 
 
 def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
-    """A file that is sent while it is made, called `name` and today's date.
+    """Stream a CSV file named `name` plus today's date.
 
-    Under ASGI the pieces have to come asynchronously:
-    Django would collect them all first.
-
-    It is not compressed: Django's middleware makes an archive of each piece, and Chromium takes the
-    first for the whole file.
+    Under ASGI the chunks must come from an async iterator, or Django collects them all first. The
+    file is not compressed: Django's gzip middleware compresses each chunk as a separate archive,
+    and Chromium reads only the first.
     """
     content: Any = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
     headers = {

@@ -1,4 +1,4 @@
-"""What a service refuses: pages and the REST API have one translator each for these."""
+"""Errors that services raise; pages and the REST API each translate them in one place."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from core import error_codes
 
 
 class ServiceError(Exception):
-    """A service did not do what it was asked.
+    """A service refused or failed to do what it was asked.
 
     Args:
-        code: for programs; one of core.error_codes.
-        message: for people; lazy text.
-        field: the name of the input at fault.
-        status: the HTTP status, where it is not the code's usual one.
+        code: For programs; one of core.error_codes.
+        message: For people; lazy text.
+        field: Name of the input at fault.
+        status: HTTP status, if it is not the code's usual one.
 
     Raises:
-        UnknownErrorCode: the code is not registered, or not with this status.
+        UnknownErrorCode: The code is not registered, or not with this status.
     """
 
     usual_status: ClassVar[int | None] = None

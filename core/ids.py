@@ -1,4 +1,4 @@
-"""Identifiers: of rows, which sort by time, and of requests."""
+"""Row ids, which sort by time, and request ids."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def uuid7() -> UUID:
-    """A version 7 UUID (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, then random
-    bits.
+    """Make a version 7 UUID (RFC 9562).
 
-    Ids made one after the other in a process sort in that order, as far as its clock tells them
-    apart (a quarter of a microsecond).
+    It holds 48 bits of milliseconds, 12 bits of their fraction, then random bits. Ids made in one
+    process sort in creation order, to the resolution of the fraction (a quarter of a microsecond).
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
@@ -27,17 +26,15 @@ def uuid7() -> UUID:
 
 
 def first_of(moment: datetime) -> UUID:
-    """The smallest id that `uuid7` can make at or after this moment: what a range of ids begins
-    with.
-    """
+    """Return the smallest id that `uuid7` can make at or after a time, as the start of a range."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def new_request_id() -> str:
-    """Make the id of a request, 24 characters."""
+    """Make a request id of 24 characters."""
     return secrets.token_hex(12)
 
 
 def is_request_id(text: str) -> bool:
-    """Whether a client's X-Request-Id can be taken over."""
+    """Return whether a client's X-Request-Id is acceptable."""
     return _REQUEST_ID.fullmatch(text) is not None

@@ -1,6 +1,4 @@
-"""Log lines with the request's id: text for people, JSON for collectors; and one line for each
-request.
-"""
+"""Log formatting with request ids, as text or JSON, and the access log."""
 
 from __future__ import annotations
 
@@ -22,34 +20,29 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-# A piece of a path that lets its reader in, such as an invitation's or a new password's token.
+# A path segment that grants access, such as an invitation or password reset token.
 _TOKEN = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{24,}(?=/|$)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def one_line(text: str) -> str:
-    """`text` with line ends and other control characters escaped: nobody may write a log line of
-    their own.
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Escape line breaks and other control characters, to prevent log injection."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def loggable_path(path: str) -> str:
-    """A path as the log may show it: tokens are replaced, ids stay, the length is limited. Query
-    strings never get here.
-    """
+    """Return a path that is safe to log: tokens masked, ids kept, at most 300 characters."""
     return one_line(
-        _TOKEN.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else "***", path)
+        _TOKEN.sub(lambda match: match[0] if _UUID.fullmatch(match[0]) else "***", path)
     )[:300]
 
 
 class RequestIdFilter(logging.Filter):
-    """Every line carries its request's id; Django's own lines about refused requests are held to
-    the same rules as ours.
+    """Add the request id to every record and clean up Django's records about failed requests.
 
-    Django writes those (“Not Found: /path”) when our middleware has ended, with the path as it
-    came, and with a traceback where a permission was missing.
+    Django logs those ("Not Found: /path") after our middleware has finished, with the raw path, and
+    with a traceback for a missing permission.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -75,7 +68,7 @@ class TextFormatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         second = int(record.created)
-        if self._second[0] != second:  # a busy server writes many lines within one second
+        if self._second[0] != second:  # format once per second
             self._second = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
         return f"{self._second[1]}.{int(record.msecs):03d}"
 
@@ -101,11 +94,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class AccessLog:
-    """ASGI middleware around the whole server: one line per request once its answer is complete;
-    probes are left out.
+    """ASGI middleware that logs one line per completed request, except for probes.
 
-    The line has method, path, status, milliseconds, bytes sent and the client's address. It has no
-    query string and no header.
+    The line has the method, path, status, milliseconds, bytes sent and client address, but no query
+    string or headers.
     """
 
     def __init__(self, application: Application) -> None:
@@ -121,12 +113,12 @@ class AccessLog:
             return
         line = _Line(scope)
 
-        async def watched(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             line.see(message)
             await send(message)
 
         try:
-            await self.application(scope, receive, watched)
+            await self.application(scope, receive, watched_send)
         finally:
             line.write()
 
@@ -135,7 +127,7 @@ class _Line:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.began = time.perf_counter()
-        self.status = 0  # stays 0 where the client left before an answer began
+        self.status = 0  # 0 if the client disconnected before the response began
         self.sent = 0
         self.request_id = "-"
 
@@ -166,8 +158,8 @@ class _Line:
             "bytes": self.sent,
             "address": address,
         }
-        # Made by hand: `access.info` would walk the stack for the line of code, which is always
-        # this one.
+        # Built directly: `access.info` would walk the stack for the caller, which is always this
+        # line.
         line = logging.LogRecord(
             access.name,
             logging.INFO,

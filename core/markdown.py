@@ -1,6 +1,4 @@
-"""Markdown to HTML that is safe to show whoever wrote it: answers of models, and pages of our
-own.
-"""
+"""Markdown to safe HTML, for model output and for our own pages."""
 
 from __future__ import annotations
 
@@ -17,11 +15,11 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-LONGEST: Final = 200_000  # characters; what is longer is shown as it was typed
-# Characters of all addresses together. An address that is written once can be used by thousands of
-# links: three letters each, and the HTML would be longer than the memory.
+LONGEST: Final = 200_000  # characters; longer text is shown as plain text
+# Total characters of all link targets. Thousands of three-letter reference links can share one long
+# target, and the HTML could exhaust memory.
 MOST_ADDRESSES: Final = 500_000
-FIRST_HEADING: Final = 3  # what `#` becomes: the page has the levels above
+FIRST_HEADING: Final = 3  # level of `#`; the page uses the levels above
 _TEXT: Final = (
     "a",
     "p",
@@ -43,14 +41,16 @@ _TEXT: Final = (
 )
 _TABLE: Final = ("div", "table", "thead", "tbody", "tr", "th", "td")
 _ATTRIBUTES: Final[dict[str, set[str]]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
-# Alignment of columns comes as a class: a style would be blocked by the content security policy.
+# Column alignment uses classes because the content security policy blocks inline styles.
 _CLASSES: Final = {"th": {"num", "middle"}, "td": {"num", "middle"}, "div": {"scroll"}}
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
 
 def answer_html(text: str) -> SafeString:
-    """What a model wrote, as HTML. Nothing in it loads anything: an image becomes a link, markup is
-    shown as text, a link leads to http, https or mail and opens a new tab.
+    """Render model output as HTML that loads nothing.
+
+    Images become links and markup is shown as text. Links may use http, https or mailto and open
+    in a new tab.
     """
     env: dict[str, Any] = {}
     tokens = _parser().parse(text, env) if len(text) <= LONGEST else None
@@ -64,18 +64,18 @@ def answer_html(text: str) -> SafeString:
         url_schemes=set(_SCHEMES),
         url_relative="deny",
         link_rel="noopener noreferrer nofollow",
-        # What scrolls by itself can be reached by Tab.
+        # Makes scrollable elements reachable with Tab.
         set_tag_attribute_values={
             "a": {"target": "_blank"},
             "pre": {"tabindex": "0"},
             "div": {"tabindex": "0"},
         },
     )
-    return mark_safe(clean)  # noqa: S308 - by the sanitiser just now
+    return mark_safe(clean)  # noqa: S308 - sanitised above
 
 
 def plain_html(text: str) -> SafeString:
-    """As it was typed."""
+    """Show text verbatim."""
     return format_html("<pre>{}</pre>", text)
 
 
@@ -88,15 +88,17 @@ def _addresses(tokens: Sequence[Token]) -> int:
     )
 
 
-CODE = ("\ue000", "\ue001")  # around code in a section's text
+CODE = ("\ue000", "\ue001")  # mark the start and end of code in a section's text
 
 
 @dataclass(slots=True)
 class Section:
-    """What stands under one heading. id: the heading's anchor, "" before the first one. level: of
-    the heading.
+    """The content under one heading.
 
-    text: without markup, but code stands between CODE and its end.
+    Args:
+        id: The heading's anchor; "" before the first heading.
+        level: The heading's level.
+        text: Plain text, with code between the CODE markers.
     """
 
     id: str
@@ -107,8 +109,11 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """A page of our own. title: its first heading, which is not part of the HTML; sections: for a
-    table of contents and a search.
+    """A rendered page of our own.
+
+    Args:
+        title: The first heading, which is not in the HTML.
+        sections: For the table of contents and search.
     """
 
     title: str
@@ -117,8 +122,10 @@ class Document:
 
 
 def document(text: str, *, link: Callable[[str], str]) -> Document:
-    """A page that ships with the product. Its headings keep their level and are anchors. link: from
-    an address in the text to that of the page; one to another host opens a new tab.
+    """Render a page that ships with the product, with an anchor for each heading.
+
+    Args:
+        link: Maps a link target in the text to a URL. Links to other hosts open in a new tab.
     """
     env: dict[str, Any] = {"first_heading": 1}
     tokens = _parser().parse(text, env)
@@ -141,31 +148,33 @@ def document(text: str, *, link: Callable[[str], str]) -> Document:
         set_tag_attribute_values={
             "pre": {"tabindex": "0"},
             "div": {"tabindex": "0"},
-        },  # what scrolls is reached by Tab
+        },  # makes scrollable elements reachable with Tab
         link_rel=None,
     )
-    return Document(title, mark_safe(clean), sections)  # noqa: S308 - by the sanitiser just now
+    return Document(title, mark_safe(clean), sections)  # noqa: S308 - sanitised above
 
 
 def _sections(tokens: Sequence[Token]) -> list[Section]:
-    """Gives every heading its anchor on the way."""
-    found = [Section("", "", 1)]
+    """Return the sections, adding an anchor to each heading token."""
+    result = [Section("", "", 1)]
     for at, token in enumerate(tokens):
         if token.type == "heading_open":
             title = _plain(tokens[at + 1]).replace(CODE[0], "").replace(CODE[1], "")
             anchor = slugify(title, allow_unicode=True) or f"s{at}"
-            taken = sum(one.id == anchor or one.id.startswith(f"{anchor}--") for one in found)
+            taken = sum(
+                section.id == anchor or section.id.startswith(f"{anchor}--") for section in result
+            )
             token.attrs["id"] = f"{anchor}--{taken + 1}" if taken else anchor
-            found.append(Section(str(token.attrs["id"]), title, int(token.tag[1])))
+            result.append(Section(str(token.attrs["id"]), title, int(token.tag[1])))
         elif token.type == "inline" and tokens[at - 1].type != "heading_open":
-            found[-1].text += _plain(token) + " "
+            result[-1].text += _plain(token) + " "
         elif token.type == "fence":
-            found[-1].text += f"{CODE[0]}{token.content.strip()}{CODE[1]} "
-    return found
+            result[-1].text += f"{CODE[0]}{token.content.strip()}{CODE[1]} "
+    return result
 
 
 def _plain(token: Token) -> str:
-    return "".join(_text_of(one) for one in token.children or ())
+    return "".join(_text_of(part) for part in token.children or ())
 
 
 def _text_of(part: Token) -> str:
@@ -198,7 +207,7 @@ def _parser() -> MarkdownIt:
 
 
 def _image(_self: RendererHTML, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
-    """Never an image: whoever wrote it would learn from the request who reads, and when."""
+    """Render a link instead: loading an image would tell its author who reads the text and when."""
     address, label = str(tokens[at].attrs.get("src", "")), tokens[at].content
     return f'<a href="{escape(address)}">{escape(label or address)}</a>'
 
@@ -210,7 +219,7 @@ def _heading(self: RendererHTML, tokens: Sequence[Token], at: int, options: Any,
 
 
 def _table(self: RendererHTML, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    """A wide table scrolls by itself and not the page."""
+    """Wrap a table so that it scrolls on its own instead of widening the page."""
     tag = self.renderToken(tokens, at, options, env)
     return f'<div class="scroll">{tag}' if tokens[at].nesting == 1 else f"{tag}</div>"
 

@@ -1,4 +1,4 @@
-"""Middleware for every response of Django: request id and content security policy."""
+"""Middleware for every Django response: request id, security headers and caching."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
 
 
 class RequestIdMiddleware:
-    """Takes a well-formed X-Request-Id over or makes one; the answer and every log line carry
-    it.
-    """
+    """Accept a well-formed X-Request-Id or make one, for the response and the log."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: PageRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-Id", "")
-        request.id = given if is_request_id(given) else new_request_id()
+        client_id = request.headers.get("X-Request-Id", "")
+        request.id = client_id if is_request_id(client_id) else new_request_id()
         token = request_id.set(request.id)
         try:
             response = self.get_response(request)
@@ -36,9 +34,7 @@ class RequestIdMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """The policy for every answer; and no cache keeps what a workspace, the REST API or the
-    operators' site shows.
-    """
+    """Set the security policies, and forbid caching of private pages."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

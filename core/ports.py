@@ -1,7 +1,7 @@
-"""Ports: questions that one app asks and another app, which it must not import, answers.
+"""Ports: calls from one app to another that it must not import.
 
-An app declares its ports in its own `ports.py`; `gateway/wiring.py` connects the answers when the
-apps are ready.
+An app declares its ports in its own `ports.py`; `gateway/wiring.py` connects the implementations
+once the apps are ready.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ R = TypeVar("R")
 
 
 class Port(Generic[P, R]):
-    """A function whose body can be replaced once all apps are loaded.
+    """A function whose implementation is connected once all apps are loaded.
 
     Args:
-        default: Answers until `connect` is called, and states the signature.
+        default: Defines the signature, and runs until `connect` is called.
     """
 
     def __init__(self, default: Callable[P, R]) -> None:
@@ -29,5 +29,5 @@ class Port(Generic[P, R]):
         return self._answer(*args, **kwargs)
 
     def connect(self, answer: Callable[P, R]) -> None:
-        """Let `answer` serve all further calls. Connecting again replaces it."""
+        """Use `answer` for all further calls. Connecting again replaces it."""
         self._answer = answer

@@ -1,6 +1,4 @@
-"""Reads the same thing once while a page is put together: pages ask several parts, and each part
-asks what it needs.
-"""
+"""Cache reads while a page is rendered, because its parts often need the same data."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ _known: ContextVar[dict[Any, Any] | None] = ContextVar("modelkeep_read", default
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Inside, functions marked with `once` ask the database once per arguments. For reading only:
-    writes are not noticed.
+    """Cache the results of functions marked with `once` inside this block.
 
-    Within another: what that one knows is known here too.
+    Use it for reading only: writes do not invalidate the cache. Nested blocks share the outer
+    cache.
     """
     outer = _known.get()
     token = _known.set({} if outer is None else outer)
@@ -33,9 +31,7 @@ def reading_once() -> Iterator[None]:
 
 
 def once(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember the result inside `reading_once`; everywhere else the function is as it was. Results
-    must not be changed.
-    """
+    """Cache a function's results inside `reading_once`. Callers must not modify them."""
 
     @wraps(function)
     def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -45,17 +41,15 @@ def once(function: Callable[P, R]) -> Callable[P, R]:
         key = (function, args, tuple(sorted(kwargs.items())))
         if key not in known:
             known[key] = function(*args, **kwargs)
-        found: R = known[key]
-        return found
+        result: R = known[key]
+        return result
 
     return remembered
 
 
 def known(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
-    """What a function marked with `once` gave for these arguments inside `reading_once`; None where
-    it was not asked yet.
-    """
-    found: R | None = (_known.get() or {}).get(
+    """Return the cached result of a function marked with `once`, or None if there is none."""
+    value: R | None = (_known.get() or {}).get(
         (inspect.unwrap(function), args, tuple(sorted(kwargs.items())))
     )
-    return found
+    return value

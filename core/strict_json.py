@@ -1,6 +1,4 @@
-"""One JSON loader for the REST API and the gateway: what two parsers could read differently is
-refused.
-"""
+"""A strict JSON loader that rejects anything two parsers could read differently."""
 
 from __future__ import annotations
 
@@ -9,20 +7,16 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-# Longest number in characters. 2**64 has 20 digits, a float written in full 24; nothing honest is
-# longer.
+# Maximum characters of a number. 2**64 has 20 digits and a float at full precision 24.
 NUMBER_LENGTH: Final = 40
-# Values of one text. The largest honest request, a batch of token numbers to embed, has 300,000; a
-# text of 30 MiB that is nothing but commas takes 20 seconds, in which its process serves nobody
-# else, and 1 GB.
+# Maximum values per text. The largest legitimate request, a batch of token ids to embed, has
+# 300,000. Parsing 30 MiB of commas would block the process for 20 seconds and use 1 GB.
 MOST_VALUES: Final = 500_000
 _INFINITE: Final = (float("inf"), float("-inf"))
 
 
 class BadJSON(ValueError):
-    """The bytes are no JSON that every reader understands alike. `message` is safe to show; it
-    quotes nothing of them.
-    """
+    """Invalid or ambiguous JSON. `message` is safe to show: it quotes none of the input."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -30,10 +24,10 @@ class BadJSON(ValueError):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise BadJSON("An object holds the same key twice.")
-    return found
+    return members
 
 
 def _integer(text: str) -> int:
@@ -61,31 +55,34 @@ _decoder = json.JSONDecoder(
 
 
 def loads(data: bytes, *, max_depth: int = 64) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text strictly.
 
-    data: UTF-8 without a byte order mark. max_depth: objects and arrays that may lie in each other.
-    Raises BadJSON for anything but UTF-8, for keys that stand twice in one object, NaN and
-    Infinity, numbers out of range or longer than NUMBER_LENGTH, lone surrogates, deeper nesting,
-    more than MOST_VALUES values, and for whatever is no JSON at all.
+    Args:
+        data: UTF-8 without a byte order mark.
+        max_depth: Maximum nesting of objects and arrays.
+
+    Raises:
+        BadJSON: The text is not UTF-8 or not JSON, or has duplicate keys, NaN, Infinity, numbers
+            out of range or longer than NUMBER_LENGTH, lone surrogates, more than MOST_VALUES
+            values, or deeper nesting than `max_depth`.
     """
     if _separators(data) > MOST_VALUES and _has_too_many_values(data):
         raise BadJSON(f"There are more than {MOST_VALUES} values.")
     try:
         text = str(data, "utf-8")
         value = _decoder.decode(text)
-        if b"\\u" in data:  # an escape can spell half a surrogate pair, which no UTF-8 can carry on
+        if b"\\u" in data:  # an escape can be a lone surrogate, which UTF-8 cannot encode
             orjson.loads(text)
     except UnicodeDecodeError:
         raise BadJSON("The text is not UTF-8.") from None
-    except (
-        json.JSONDecodeError
-    ) as error:  # orjson's error is one of these too; both say where and quote nothing
+    # orjson's error is a subclass; both give the position and quote nothing.
+    except json.JSONDecodeError as error:
         raise BadJSON(
             f"Not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from None
     except RecursionError:
         raise BadJSON(_too_deep(max_depth)) from None
-    # So few brackets cannot lie deeper: small bodies are spared the walk.
+    # Nesting cannot exceed the number of brackets, so most bodies skip the walk.
     if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
         raise BadJSON(_too_deep(max_depth))
     return value
@@ -96,11 +93,10 @@ def _separators(data: bytes) -> int:
 
 
 def _has_too_many_values(data: bytes) -> bool:
-    """Counted without making any of them: what stands inside of strings is left out."""
+    """Count values without parsing, ignoring the contents of strings."""
     pieces = data.replace(rb"\\", b"").replace(rb"\"", b"")
-    if (
-        pieces.count(b'"') > 4 * MOST_VALUES
-    ):  # a key and a text for each value, two quotes for each of these
+    # At most four quotes per value: two for its key and two for a string.
+    if pieces.count(b'"') > 4 * MOST_VALUES:
         return True
     return _separators(b"".join(pieces.split(b'"')[::2])) > MOST_VALUES
 

@@ -1,4 +1,4 @@
-"""How translated sentences are put together. Knows nothing of Django."""
+"""Join translated sentences. Independent of Django."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ _FULL_WIDTH: Final = "。！？；，：）"
 
 
 def joined(*sentences: str) -> str:
-    """Sentences one after the other, as their language writes them: no blank after a full-width
-    mark. Empty ones are left out.
-    """
+    """Join non-empty sentences with a space, or without one after a full-width mark."""
     text = ""
     for sentence in sentences:
         if sentence:

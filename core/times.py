@@ -1,4 +1,4 @@
-"""Spans of time and the beginnings of hours and days."""
+"""Time constants, and the start of hours and days."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from django.utils import timezone
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_USED_INTERVAL: Final = timedelta(minutes=1)  # a key's last use is written at most this often
-NEVER: Final = datetime.min.replace(tzinfo=UTC)  # before any moment that is stored
+LAST_USED_INTERVAL: Final = timedelta(minutes=1)  # a key's last use is saved at most this often
+NEVER: Final = datetime.min.replace(tzinfo=UTC)  # earlier than any stored time
 
 
 def floor_hour(value: datetime) -> datetime:
-    """The beginning of the hour in UTC."""
+    """Return the start of the hour in UTC."""
     return value.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def floor_day(value: datetime) -> datetime:
-    """The beginning of the day in UTC."""
+    """Return the start of the day in UTC."""
     return floor_hour(value).replace(hour=0)
 
 
 def midnight(day: date) -> datetime:
-    """The beginning of a day in the active time zone."""
+    """Return the start of a day in the active time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone())

@@ -1,4 +1,4 @@
-"""Base classes of the operators' lists: light queries, capped counts, read-only rows."""
+"""Base admin classes: fewer scripts, capped row counts, read-only lists."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ MOST_COUNTED: Final = 10_000
 
 
 class CappedPaginator(Paginator[Any]):
-    """Counts no further than MOST_COUNTED: in a log of millions, people filter and do not turn
-    pages.
-    """
+    """A paginator that stops counting at MOST_COUNTED, because counting a large log is slow."""
 
     @cached_property
     def count(self) -> int:
@@ -29,21 +27,17 @@ class CappedPaginator(Paginator[Any]):
 
 
 class LightAdmin(ModelAdmin[M]):
-    """Without the scripts that fill a slug in while a title is typed: no page here does that, and
-    they are half of a first visit.
-    """
+    """A ModelAdmin without the scripts for prepopulated slugs, which no page here uses."""
 
     @property
     def media(self) -> forms.Media:
-        needless = ("urlify.js", "prepopulate.js", "xregexp.js", "xregexp.min.js")
-        scripts = super().media._js  # type: ignore[attr-defined]  # what its stubs leave out
-        return forms.Media(js=[path for path in scripts if not str(path).endswith(needless)])
+        unused = ("urlify.js", "prepopulate.js", "xregexp.js", "xregexp.min.js")
+        scripts = super().media._js  # type: ignore[attr-defined]  # missing from the stubs
+        return forms.Media(js=[path for path in scripts if not str(path).endswith(unused)])
 
 
 class ReadOnlyAdmin(LightAdmin[M]):
-    """Rows that the product makes: operators look at them; what they may change is an action that
-    calls a service.
-    """
+    """A list of rows that operators can view but change only through actions."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.ALLOW

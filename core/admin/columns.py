@@ -1,4 +1,4 @@
-"""Columns of the operators' lists: labels, codes in words, readable values."""
+"""Columns for admin lists: labels, codes as text, readable values."""
 
 from __future__ import annotations
 
@@ -10,44 +10,50 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-# A function of a row. Django takes them in `fields` and `readonly_fields` too; its type stubs know
-# names only.
+# A function of a row. Django also accepts these in `fields` and `readonly_fields`, but its type
+# stubs allow names only.
 Column = Any
 
 
 def column(name: str, label: Any, *, boolean: bool = False) -> Column:
-    """A field of a row under a label of ours, for `list_display` and `fields`. label: a lazy
-    string.
+    """Make a labelled column for `list_display` and `fields`.
+
+    Args:
+        name: Field of the row.
+        label: Lazy string.
+        boolean: Show Django's yes/no icon.
     """
 
     @admin.display(description=label, ordering=name, boolean=boolean)
     def value(row: Any) -> Any:
-        found = getattr(row, name)
-        return found if boolean else shown(found)
+        field_value = getattr(row, name)
+        return field_value if boolean else shown(field_value)
 
     value.__name__ = name
     return value
 
 
 def flag(name: str, label: Any) -> Column:
-    """A yes or no in words: Django's pictures of them say True and False in every language."""
+    """Make a yes/no column in words; the alt texts of Django's icons are not translated."""
     return coded(name, label, lambda is_on: _("yes") if is_on == 1 else _("no"))
 
 
 def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Column:
-    """A field that holds a code, or a list of codes, in the words that people have for it. words:
-    of one code.
+    """Make a column that shows a code, or a list of codes, as text.
+
+    Args:
+        words: Returns the text for one code.
     """
 
     @admin.display(description=label, ordering=name)
     def value(row: Any) -> Any:
-        found = getattr(row, name)
+        stored = getattr(row, name)
         return shown(
-            [words(one) for one in found]
-            if isinstance(found, list)
-            else found
-            if found in (None, "")
-            else words(found)
+            [words(item) for item in stored]
+            if isinstance(stored, list)
+            else stored
+            if stored in (None, "")
+            else words(stored)
         )
 
     value.__name__ = name
@@ -55,19 +61,17 @@ def coded(name: str, label: Any, words: Callable[[Any], Any]) -> Column:
 
 
 def shown(value: Any) -> Any:
-    """A list as a sentence has it, a table as lines; a hyphen for nothing, as Django's own columns
-    have it.
-    """
+    """Format a value for display: lists joined, dicts one item per line, a hyphen if empty."""
     if value is None or value in ("", [], {}):
         return "-"
     if isinstance(value, dict):
         return format_html_join(
-            mark_safe("<br>"), "{}: {}", ((name, shown(one)) for name, one in value.items())
+            mark_safe("<br>"), "{}: {}", ((name, shown(item)) for name, item in value.items())
         )
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return format_html_join(
             mark_safe("<br>"),
             "{}",
-            ((" · ".join(f"{name}: {one}" for name, one in row.items()),) for row in value),
+            ((" · ".join(f"{name}: {item}" for name, item in row.items()),) for row in value),
         )
-    return ", ".join(str(one) for one in value) if isinstance(value, list) else value
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else value

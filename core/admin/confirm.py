@@ -13,10 +13,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-MOST_NAMED: Final = 50  # rows that a page names before it asks
-
-
-# ------------------------------------------------------------------------------------- asking first
+MOST_NAMED: Final = 50  # rows listed on the confirmation page
 
 
 Action = Callable[..., Any]
@@ -30,29 +27,36 @@ def confirm_first(
     form: type[forms.Form] | None = None,
     dangerous: bool = True,
 ) -> Callable[[Action], Action]:
-    """An action of a list that first shows a page: which rows are meant, what will happen to them,
-    and the button that does it.
+    """Show a confirmation page with the selected rows before an action runs.
 
-    title, consequence, button: lazy strings. form: further input; its cleaned values are passed to
-    the action by name.
+    Args:
+        title: Lazy string.
+        consequence: Lazy string; what the action will do.
+        button: Lazy string.
+        form: Further input; its cleaned values are passed to the action as keyword arguments.
+        dangerous: Style the button as destructive.
     """
 
     def decorate(action: Action) -> Action:
         @wraps(action)
-        def asking(self: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> Any:
+        def confirm_or_run(
+            self: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]
+        ) -> Any:
             confirmed = "confirmed" in request.POST
-            filled = form(request.POST if confirmed else None) if form else None
-            if confirmed and (filled is None or filled.is_valid()):
-                return action(self, request, rows, **(filled.cleaned_data if filled else {}))
+            bound_form = form(request.POST if confirmed else None) if form else None
+            if confirmed and (bound_form is None or bound_form.is_valid()):
+                return action(
+                    self, request, rows, **(bound_form.cleaned_data if bound_form else {})
+                )
             texts = {
                 "title": title,
                 "consequence": consequence,
                 "button": button,
                 "dangerous": dangerous,
             }
-            return _page(self, request, rows, filled, texts)
+            return _page(self, request, rows, bound_form, texts)
 
-        return asking
+        return confirm_or_run
 
     return decorate
 

@@ -1,6 +1,4 @@
-"""Years, months and days of a log to choose from, without reading the log: its first and its last
-record say what there is.
-"""
+"""Date drill-down for logs that derives its choices from the first and last record only."""
 
 from __future__ import annotations
 
@@ -21,15 +19,16 @@ YEAR, MONTH, DAY = "time__year", "time__month", "time__day"
 
 
 def start(chosen: Mapping[str, str]) -> datetime | None:
-    """The first moment of the chosen year, month or day in the current time zone; None where none
-    is chosen, or a wrong one.
+    """Return the start of the chosen year, month or day in the current time zone.
+
+    Returns:
+        None if nothing valid is chosen.
     """
     numbers = [chosen.get(name) for name in (YEAR, MONTH, DAY)]
     try:
         first = date(int(numbers[0] or ""), int(numbers[1] or 1), int(numbers[2] or 1))
-        if (
-            not 1970 < first.year < 9999
-        ):  # no record is as old; and not every zone can turn the first and the last day into UTC
+        # No record is older, and the earliest and latest dates can overflow when converted to UTC.
+        if not 1970 < first.year < 9999:
             return None
         return midnight(first)
     except (ValueError, OverflowError):
@@ -37,8 +36,10 @@ def start(chosen: Mapping[str, str]) -> datetime | None:
 
 
 def offered(changelist: Any, records: QuerySet[Any]) -> dict[str, Any] | None:
-    """What Django's admin shows above a list: {"show", "back", "choices"}; None where there is no
-    record.
+    """Return the context that Django's admin needs to show the drill-down above a list.
+
+    Returns:
+        {"show", "back", "choices"}, or None if there are no records.
     """
     by_age = records.order_by("pk").values_list("time", flat=True)
     ends = [timezone.localdate(moment) for moment in (by_age.first(), by_age.last()) if moment]
@@ -58,19 +59,20 @@ def offered(changelist: Any, records: QuerySet[Any]) -> dict[str, Any] | None:
 
     if year is None:
         years = [
-            {"link": link(year=one), "title": str(one)} for one in range(first.year, last.year + 1)
+            {"link": link(year=number), "title": str(number)}
+            for number in range(first.year, last.year + 1)
         ]
         return {"show": True, "back": None, "choices": years}
     if month is None:
         months = [
-            {"link": link(year=year, month=one.month), "title": _month(one)}
-            for one in _months(year, first, last)
+            {"link": link(year=year, month=start_day.month), "title": _month(start_day)}
+            for start_day in _months(year, first, last)
         ]
         return {"show": True, "back": {"link": link(), "title": _("All dates")}, "choices": months}
     if day is None:
         days = [
-            {"link": link(year=year, month=month, day=one.day), "title": _day(one)}
-            for one in _days(year, month, first, last)
+            {"link": link(year=year, month=month, day=date_.day), "title": _day(date_)}
+            for date_ in _days(year, month, first, last)
         ]
         return {
             "show": True,

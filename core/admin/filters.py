@@ -1,4 +1,4 @@
-"""Filters of the operators' lists with known choices: none reads distinct values from a table."""
+"""Admin filters with fixed choices, which avoid reading distinct values from a table."""
 
 from __future__ import annotations
 

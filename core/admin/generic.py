@@ -1,6 +1,4 @@
-"""Django's classes that its type stubs declare generic, made to take their parameter at run time
-too.
-"""
+"""Django classes that are generic only in the type stubs, made subscriptable at run time."""
 
 from __future__ import annotations
 
@@ -31,10 +29,12 @@ if TYPE_CHECKING:
 else:
 
     def _subscriptable(kind: type) -> type:
-        """A subclass that stays itself when a parameter is given, as in `ModelAdmin[Tenant]`."""
-        itself: Any = classmethod(lambda cls, parameter: cls)
+        """Return a subclass for which `ModelAdmin[Tenant]` is the class return_class."""
+        return_class: Any = classmethod(lambda cls, parameter: cls)
         return type(kind)(
-            kind.__name__, (kind,), {"__class_getitem__": itself, "__module__": kind.__module__}
+            kind.__name__,
+            (kind,),
+            {"__class_getitem__": return_class, "__module__": kind.__module__},
         )
 
     AdminUserCreationForm = _subscriptable(auth_forms.AdminUserCreationForm)

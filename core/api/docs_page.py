@@ -1,6 +1,4 @@
-"""Turns the OpenAPI document into what the documentation page shows: dictionaries in, dataclasses
-out.
-"""
+"""Convert the OpenAPI document into dataclasses for the documentation page."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 METHODS = ("get", "post", "put", "patch", "delete")
-# In the order in which somebody who starts needs them; others follow.
+# In the order a new user needs them; other tags follow.
 CHAPTERS = (
     "Providers",
     "Credentials",
@@ -29,7 +27,7 @@ CHAPTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field of a body, or one parameter."""
+    """A field of a body, or a parameter."""
 
     name: str
     type: list[Piece]
@@ -68,7 +66,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of running text; `code` was between backticks."""
+    """A run of text; `code` if it was in backticks."""
 
     text: str
     code: bool = False
@@ -82,18 +80,16 @@ class Chapter:
 
 
 def chapters(document: Mapping[str, Any]) -> list[Chapter]:
-    """The operations of the document by tag, in the order of CHAPTERS and within one in the
-    document's.
-    """
-    found: dict[str, Chapter] = {}
+    """Group the document's operations by tag, in the order of CHAPTERS."""
+    by_title: dict[str, Chapter] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 title = item[method].get("tags", ["Other"])[0]
-                chapter = found.setdefault(title, Chapter(title, _anchor(title)))
+                chapter = by_title.setdefault(title, Chapter(title, _anchor(title)))
                 chapter.operations.append(_operation(document, path, method, item[method]))
     return sorted(
-        found.values(),
+        by_title.values(),
         key=lambda chapter: (
             CHAPTERS.index(chapter.title) if chapter.title in CHAPTERS else len(CHAPTERS)
         ),
@@ -101,7 +97,7 @@ def chapters(document: Mapping[str, Any]) -> list[Chapter]:
 
 
 def paragraphs(text: str) -> list[list[Piece]]:
-    """A description's paragraphs, with what stands between backticks told apart."""
+    """Split a description into paragraphs, and those into plain and code pieces."""
     return [
         [
             Piece(piece, code=number % 2 == 1)
@@ -162,7 +158,9 @@ def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row
 
 
 def _said(text: str) -> list[Piece]:
-    """The first paragraph. A list of choices is none: they stand beside it."""
+    """Return the first paragraph, or nothing if it is the list of choices, which has its own
+    column.
+    """
     return paragraphs("" if text.startswith("* `") else text)[0]
 
 
@@ -179,7 +177,7 @@ def _answer(document: Mapping[str, Any], status: str, answer: Mapping[str, Any])
 
 
 def _resolve(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema behind references and around null, with the outer description kept."""
+    """Follow references and strip null branches, keeping the outer description."""
     for key in ("allOf", "oneOf", "anyOf"):
         branches = [
             branch
@@ -236,24 +234,26 @@ def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0
     schema = _resolve(document, schema)
     required = schema.get("required", ())
     for name, inner in schema.get("properties", {}).items():
-        found = _resolve(document, inner)
-        description = found.get("description", "")
+        resolved = _resolve(document, inner)
+        description = resolved.get("description", "")
         yield Row(
             name=name,
             type=paragraphs(
-                _("%(type)s or `null`") % {"type": _type(document, found)}
+                _("%(type)s or `null`") % {"type": _type(document, resolved)}
                 if _nullable(inner)
-                else _type(document, found)
+                else _type(document, resolved)
             )[0],
             required=name in required,
             description=_said(description),
             choices=_choices(
-                found if "enum" in found else _resolve(document, found.get("items", {}))
+                resolved if "enum" in resolved else _resolve(document, resolved.get("items", {}))
             ),
             level=level,
         )
         if level < 3:
-            yield from _rows(document, _resolve(document, found.get("items", found)), level + 1)
+            yield from _rows(
+                document, _resolve(document, resolved.get("items", resolved)), level + 1
+            )
 
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Any:

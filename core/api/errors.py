@@ -1,4 +1,4 @@
-"""Turn every exception of a REST view into the API's one error body."""
+"""Convert every exception raised in a REST view into the API's error body."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-# Errors
-
-
 def error_body(
     code: str,
     message: Any,
@@ -39,8 +36,12 @@ def error_body(
     request_id: str = "",
     **more: Any,
 ) -> dict[str, dict[str, Any]]:
-    """The one shape of an error, the same as under /v1. status: where it is not the code's usual
-    one.
+    """Build an error body; the REST API and /v1 share its shape.
+
+    Args:
+        status: HTTP status, if it is not the code's usual one.
+        param: Name of the field at fault.
+        more: Further members of the error.
     """
     return {
         "error": {
@@ -66,7 +67,7 @@ CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
 
 
 def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str]]:
-    """(path, message) of each error inside a ValidationError's detail."""
+    """Yield (path, message) for each error in a ValidationError's detail."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
             here = (
@@ -85,13 +86,13 @@ def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str]]:
 
 
 def _validation(error: exceptions.ValidationError) -> tuple[str, str | None]:
-    found = list(_flatten(error.detail))
-    message = " ".join(f"{path}: {text}" if path else text for path, text in found[:5])
-    return message, next((path for path, _text in found if path), None)
+    errors = list(_flatten(error.detail))
+    message = " ".join(f"{path}: {text}" if path else text for path, text in errors[:5])
+    return message, next((path for path, _text in errors if path), None)
 
 
 def _as_api_exception(error: Exception) -> Exception:
-    """Django's own exceptions in the words of DRF."""
+    """Convert Django's own exceptions to their DRF equivalents."""
     if isinstance(error, Http404):
         return exceptions.NotFound(_("There is no such object in this workspace."))
     if isinstance(error, PermissionDenied):
@@ -109,9 +110,7 @@ def _respond(
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """Every exception of a view as the one error body. What nobody expected is logged and answered
-    without details.
-    """
+    """Return the error response for an exception; log unexpected ones and hide their details."""
     request = getattr(context.get("request"), "_request", None)
     request_id = getattr(request, "id", "")
     error = _as_api_exception(error)
@@ -136,15 +135,14 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def _service_error(error: ServiceError, request_id: str) -> Response:
-    sent = getattr(
-        error, "what_we_sent", None
-    )  # a check that a provider refused says what it tried
+    # Set when a provider rejected a check.
+    sent = getattr(error, "what_we_sent", None)
     more: dict[str, Any] = (
         {"what_we_sent": {"method": sent.method, "host": sent.host, "path": sent.path}}
         if sent
         else {}
     )
-    if hint := getattr(error, "hint", ""):  # such as a key that looks like another provider's
+    if hint := getattr(error, "hint", ""):  # e.g. the key looks like another provider's
         more["hint"] = str(hint)
     response = _respond(
         request_id, error.code, error.message, status=error.status, param=error.field, **more
@@ -156,9 +154,8 @@ def _service_error(error: ServiceError, request_id: str) -> Response:
 
 def _unexpected(error: Exception, request: HttpRequest | None, request_id: str) -> Response:
     logger.error("Unexpected %s", type(error).__name__, exc_info=error)
-    got_request_exception.send(
-        sender=APIView, request=request
-    )  # so that whoever collects errors hears of it
+    # Lets error trackers see the exception.
+    got_request_exception.send(sender=APIView, request=request)
     return _respond(
         request_id,
         "internal_error",

@@ -1,4 +1,4 @@
-"""The REST API as a whole: its OpenAPI document, its page, and the answer to unknown paths."""
+"""The OpenAPI document, its documentation page, and the response to unknown API paths."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
                 "code": {
                     "type": "string",
                     "description": _("For programs; it does not change."),
-                    # New codes come with new features: no `enum`, which a client would be held to.
+                    # Not an `enum`: new features add codes, and strict clients would reject them.
                     "x-error-codes": {
                         entry.code: {
                             "statuses": list(entry.statuses),
@@ -94,7 +94,7 @@ _ERROR_EXAMPLE = error_body(
     param="model",
     request_id="7f3c9a51d2e84b6f90a1c2d3",
 )
-# Answers that any operation may give, besides its own.
+# Error responses common to all operations.
 _COMMON = {
     "400": _("Not understood: malformed JSON, an unknown field or parameter, a wrong value."),
     "401": _("No app key, or one that is not valid."),
@@ -123,7 +123,7 @@ class AppKeyScheme(OpenApiAuthenticationExtension):
 
 
 class Generator(SchemaGenerator):
-    """drf-spectacular's document with our error body and closed request objects."""
+    """A schema generator that adds our error body and closes request objects."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
         document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]  # drf-spectacular
@@ -159,14 +159,14 @@ def _document(_language: str) -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document in the active language; made once per process and language."""
+    """Return the OpenAPI document in the active language, cached per process."""
     return copy.deepcopy(_document(get_language() or "en"))
 
 
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
-    found = document() | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
-    response = JsonResponse(found, json_dumps_params={"ensure_ascii": False})
+    content = document() | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
+    response = JsonResponse(content, json_dumps_params={"ensure_ascii": False})
     response["Content-Disposition"] = 'inline; filename="modelkeep-openapi.json"'
     patch_cache_control(response, max_age=300)
     return response
@@ -174,11 +174,13 @@ def schema(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    found = document()
+    openapi_document = document()
     context = {
-        "info": found["info"],
-        "introduction": paragraphs(found["info"]["description"]),
-        "chapters": [replace(chapter, title=gettext(chapter.title)) for chapter in chapters(found)],
+        "info": openapi_document["info"],
+        "introduction": paragraphs(openapi_document["info"]["description"]),
+        "chapters": [
+            replace(chapter, title=gettext(chapter.title)) for chapter in chapters(openapi_document)
+        ],
         "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
         "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
     }
@@ -187,7 +189,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
-    """The API's own 404, as JSON; a forgotten slash at the end is the usual reason."""
+    """Return a JSON 404 for an unknown path; the usual cause is a missing trailing slash."""
     message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
     return JsonResponse(
         error_body("unknown_path", message, request_id=getattr(request, "id", "")),

@@ -19,18 +19,22 @@ T = TypeVar("T")
 PAGE_LIMIT = 1000  # rows
 
 
-# Lists
-
-
 def page(
     items: Sequence[T], *, key: Callable[[T], str], after: str | None, limit: int
 ) -> tuple[list[T], str | None]:
-    """One page of a list that is in memory. Rows are ordered by `key`, which is the cursor too, so
-    that a row that was added or removed between two pages shifts nothing.
+    """Return one page of a list held in memory.
+
+    Args:
+        key: Sort key, also used as the cursor, so rows added or removed in between shift nothing.
+        after: Cursor of the previous page, or None for the first page.
+        limit: Maximum number of rows.
+
+    Returns:
+        The rows, and the next cursor or None at the end.
     """
     rest = [item for item in sorted(items, key=key) if after is None or key(item) > after]
-    found = rest[:limit]
-    return found, key(found[-1]) if len(rest) > limit else None
+    selected = rest[:limit]
+    return selected, key(selected[-1]) if len(rest) > limit else None
 
 
 def listing(
@@ -43,7 +47,7 @@ def listing(
 
 
 def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:
-    """The schema of a list's answer."""
+    """Return the response schema of a list."""
     return inline_serializer(
         name,
         {

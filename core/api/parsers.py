@@ -1,6 +1,4 @@
-"""The REST API's parser. It stands alone because Django REST framework loads it while its own views
-are being defined.
-"""
+"""The REST API's parser, in its own module because DRF imports it while defining its views."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from rest_framework.parsers import JSONParser
 
 from core.strict_json import BadJSON, loads
 
-BODY_LIMIT = 256 * 1024  # bytes; the largest honest body is a list of app key limits
+BODY_LIMIT = 256 * 1024  # bytes; the largest legitimate body is a list of app key limits
 
 
 class TooLarge(exceptions.APIException):
@@ -25,7 +23,7 @@ class TooLarge(exceptions.APIException):
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as core.strict_json reads it; nothing but UTF-8, at most BODY_LIMIT bytes."""
+    """A parser for strict UTF-8 JSON of at most BODY_LIMIT bytes; see core.strict_json."""
 
     def parse(
         self,

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def refused(description: StrOrPromise) -> OpenApiResponse:
-    """A further error that an operation answers."""
+    """Describe an additional error response of an operation."""
     return OpenApiResponse({"$ref": "#/components/schemas/Error"}, description)
 
 
@@ -30,10 +30,11 @@ def operation(
     query: type[StrictSerializer] = NoQuery,
     description: StrOrPromise = "",
 ) -> Callable[[T], T]:
-    """Describe a view's method for the OpenAPI document, and say which query parameters it knows.
+    """Describe a view method for the OpenAPI document and declare its query parameters.
 
-    name: the operation's id. answers: HTTP status (or status and media type) -> serializer or
-    OpenApiResponse.
+    Args:
+        name: Operation id.
+        answers: Maps an HTTP status, or (status, media type), to a serializer or OpenApiResponse.
     """
 
     def describe(method: Any) -> Any:

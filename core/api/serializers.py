@@ -12,12 +12,9 @@ if TYPE_CHECKING:
     pass
 from core.api.pagination import PAGE_LIMIT
 
-# A serializer's field whose name DRF's own classes use as well. DRF takes fields out of the class,
-# so nothing is replaced.
+# A serializer field whose name is also an attribute of DRF's classes. DRF removes declared fields
+# from the class, so nothing is overridden.
 ShadowingField = Any
-
-
-# Input
 
 
 class Text(serializers.CharField):
@@ -89,7 +86,11 @@ class NoBody(StrictSerializer):
 def read(
     kind: type[StrictSerializer], data: Any, *, partial: bool = False, **context: Any
 ) -> dict[str, Any]:
-    """The validated data of a body or query; raises DRF's ValidationError."""
+    """Validate a body or query and return its data.
+
+    Raises:
+        ValidationError: DRF's; the data is invalid.
+    """
     serializer = kind(
         data=data.dict() if hasattr(data, "dict") else data, partial=partial, context=context
     )

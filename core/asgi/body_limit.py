@@ -1,6 +1,4 @@
-"""A limit for the bodies that Django gets: it reads each one to its end, into a file, before it
-looks at who sends it.
-"""
+"""Limit request bodies before Django spools them to disk, which it does before authentication."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from core.asgi.paths import path_of
 from core.ids import new_request_id
 from core.logging import Application, Message, Receive, Scope, Send
 
-# Bytes. Above what pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and the REST API take, which say more about
-# it.
+# Bytes. Higher than the limits of pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and of the REST API, whose
+# error messages are more specific.
 BODY_LIMIT: Final = 2 * 1024 * 1024
 
 
@@ -24,8 +22,8 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: a longer body is answered 413, by what its Content-Length says or as soon as
-    it is too much.
+    """ASGI middleware that responds 413 if Content-Length or the received body exceeds the
+    limit.
     """
 
     def __init__(self, application: Application, limit: int = BODY_LIMIT) -> None:
@@ -36,20 +34,20 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
-        left = self.limit
+        remaining = self.limit
 
-        async def counted() -> Message:
-            nonlocal left
+        async def limited_receive() -> Message:
+            nonlocal remaining
             message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
+            remaining -= len(message.get("body", b""))
+            if remaining < 0:
                 raise _TooLarge
             return message
 
         try:
             if _announced(scope) > self.limit:
                 raise _TooLarge
-            await self.application(scope, counted, send)
+            await self.application(scope, limited_receive, send)
         except _TooLarge:
             await _refuse(scope, send)
 
@@ -70,7 +68,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
     )
     headers = [
         (b"content-type", b"application/json" if is_api else b"text/plain; charset=utf-8"),
-        (b"connection", b"close"),  # what is left of the body is not read
+        (b"connection", b"close"),  # the rest of the body is not read
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode()),

@@ -15,9 +15,7 @@ from core.web.request import scope_of
 
 
 class ClientDisconnect:
-    """ASGI middleware: puts an event into the scope of each request, and sets it as soon as the
-    client is gone.
-    """
+    """ASGI middleware that adds an event to each scope and sets it when the client disconnects."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -26,31 +24,31 @@ class ClientDisconnect:
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
-        left = threading.Event()
+        disconnected = threading.Event()
 
-        async def noticed() -> Message:
+        async def watched_receive() -> Message:
             message = await receive()
             if message["type"] == "http.disconnect":
-                left.set()
+                disconnected.set()
             return message
 
-        await self.application({**scope, LEFT: left}, noticed, send)
+        await self.application({**scope, LEFT: disconnected}, watched_receive, send)
 
 
-# in the ASGI scope: an event that is set when the browser hangs up (core/asgi/client_disconnect.py)
+# Key in the ASGI scope of an event that is set when the client disconnects.
 LEFT: Final = "modelkeep.left"
 
 
 def stays(request: HttpRequest) -> Callable[[], None]:
-    """For `still_wanted` of a service: raises ServiceError once the browser has given the request
-    up.
+    """Return a `still_wanted` callback for services.
 
-    Where the server does not notice that (WSGI, tests), everybody stays.
+    The callback raises ServiceError once the client has disconnected. Under WSGI and in tests,
+    where disconnects go undetected, it never does.
     """
-    left = scope_of(request).get(LEFT)
+    disconnected = scope_of(request).get(LEFT)
 
     def still_wanted() -> None:
-        if left is not None and left.is_set():
+        if disconnected is not None and disconnected.is_set():
             raise ServiceError(
                 "cancelled", _("The page was left before the check had ended. Nothing was saved.")
             )

@@ -1,4 +1,4 @@
-"""Statements on Django's own connection, for what the ORM cannot say."""
+"""Raw SQL on Django's connection, for what the ORM cannot express."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from core.db.dialect import DJANGO_SQLITE, POSTGRES, Dialect, read_time
 
 
 def dialect() -> Dialect:
-    """The dialect of Django's own connection."""
+    """Return the dialect of Django's connection."""
     return POSTGRES if connection.vendor == "postgresql" else DJANGO_SQLITE
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows; none where the statement returns none. `params` are as the database wants them."""
+    """Execute a statement and return all rows, or an empty list if it returns none.
+
+    Args:
+        params: Already adapted to the database; see `values`.
+    """
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return cursor.fetchall() if cursor.description else []
 
 
 def values(params: Iterable[Any]) -> tuple[Any, ...]:
-    """Python's values as the database wants them, stored as the ORM stores them."""
+    """Adapt Python values to the database, stored as the ORM stores them."""
     return tuple(map(dialect().value, params))
 
 
 def now() -> datetime:
-    """The database's clock, which is one for all machines."""
+    """Return the database's time, which is the same for all machines."""
     if dialect() is not POSTGRES:
         return datetime.now(UTC)
     [(value,)] = execute("SELECT clock_timestamp()")

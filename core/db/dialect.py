@@ -1,6 +1,4 @@
-"""How each database wants SQL and values, and how its answers are read. Pure: opens no
-connection.
-"""
+"""SQL syntax and value conversion for each database. Pure: opens no connection."""
 
 from __future__ import annotations
 
@@ -14,33 +12,33 @@ from uuid import UUID
 
 import orjson
 
-# Values that every driver takes as they are; recognised by type alone, because a call record has 27
+# Types that every driver accepts unchanged. Checked by exact type for speed: a call record has 27
 # values.
 _PLAIN = frozenset({str, int, bool, float, type(None)})
 
 
-# eq=False: there is one object of each, and the texts kept for it are looked up by identity.
+# eq=False: each dialect is a singleton, and cached SQL is looked up by its identity.
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
-    """How one database, through one driver, wants SQL and values.
+    """SQL syntax and value conversion for one database and driver.
 
-    `now` takes one parameter: the clock of a test, or None for the database's own. `later` takes it
-    and what `seconds` returns.
+    `now` takes one parameter: a test's clock, or None for the database's own. `later` takes the
+    same parameter and the result of `seconds`.
     """
 
     name: str
     mark: str  # placeholder
-    timestamp: str  # placeholder of a time in a list of results: PostgreSQL cannot infer its type
+    timestamp: str  # placeholder for a selected time, whose type PostgreSQL cannot infer
     now: str
     later: str
     lock: str
-    skip_locked: str  # lock the rows of a table that nobody else has locked: format with `table`
+    skip_locked: str  # lock only unlocked rows of a table: format with `table`
     hour_later: str  # format with `column`
     unindexed: str  # keep a column's index out of the plan: format with `column`
-    joins: bool  # WITH may write, so that several statements become one
+    joins: bool  # WITH can write, so several statements can be combined into one
 
     def value(self, value: Any) -> Any:
-        """Return a Python value as this driver wants it, stored as Django's ORM stores it."""
+        """Adapt a Python value to this driver, stored as Django's ORM stores it."""
         kind = type(value)
         if kind in _PLAIN:
             return value
@@ -66,10 +64,10 @@ def _sqlite(name: str, mark: str, percent: str) -> Dialect:
         timestamp=mark,
         now=f"strftime('{text}', COALESCE({mark}, 'now'))",
         later=f"strftime('{text}', COALESCE({mark}, 'now'), {mark})",
-        lock="",  # transactions that write are IMMEDIATE: there is no other writer
+        lock="",  # writing transactions are IMMEDIATE, so there is only one writer
         skip_locked="",
         hour_later="datetime({column}, '+1 hour')",
-        # Without statistics SQLite prefers the index of any other column.
+        # Without statistics, SQLite may prefer a worse index.
         unindexed="+{column}",
         joins=False,
     )
@@ -87,11 +85,11 @@ POSTGRES = Dialect(
     unindexed="{column}",
     joins=True,
 )
-SQLITE = _sqlite("sqlite", "?", "%")  # the standard library's module
-DJANGO_SQLITE = _sqlite("django-sqlite", "%s", "%%")  # the same behind Django's cursor
+SQLITE = _sqlite("sqlite", "?", "%")  # the sqlite3 module
+DJANGO_SQLITE = _sqlite("django-sqlite", "%s", "%%")  # sqlite3 through Django's cursor
 
 
-# Reading: PostgreSQL's drivers return Python's own types, SQLite's return text.
+# Reading values: PostgreSQL's drivers return Python types, SQLite's return text.
 
 
 def read_uuid(value: Any) -> UUID:
@@ -99,7 +97,7 @@ def read_uuid(value: Any) -> UUID:
 
 
 def read_time(value: Any) -> datetime:
-    """Return an aware time; a text without an offset is in UTC."""
+    """Return an aware time; text without an offset is in UTC."""
     read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 

@@ -1,13 +1,12 @@
-"""Steps of several statements: one text for both databases, run by whoever has the connection.
+"""Multi-statement steps, written once for both databases and run by the connection's owner.
 
-A step is a generator of `Query` that is sent the rows of each query and returns a result:
+A step is a generator that yields `Query`, is sent the rows of each, and returns a result:
 
-* PostgreSQL: `together` joins the parts of a step with WITH into one statement. Each query is a
-  transaction of its own (autocommit), so that no row lock lasts longer than one statement and a
-  step is one round trip: 0.08 ms of CPU in the client against 0.18 ms for BEGIN, INSERT, UPDATE,
-  COMMIT.
-* SQLite has no writing WITH: the same parts run one after the other, each given the row that the
-  part before it returned. The whole generator has to run inside one BEGIN IMMEDIATE.
+* PostgreSQL: `together` joins the parts of a step into one statement using WITH. Each query is its
+  own transaction (autocommit), so row locks last no longer than one statement and a step takes one
+  round trip: 0.08 ms of client CPU, against 0.18 ms for BEGIN, INSERT, UPDATE, COMMIT.
+* SQLite cannot write inside WITH, so the parts run one after another, each receiving the row that
+  an earlier part returned. The whole generator must run inside one BEGIN IMMEDIATE.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ R = TypeVar("R")
 
 
 class Query(NamedTuple):
-    """One statement to execute: text with the dialect's placeholders, and its parameters."""
+    """A statement with the dialect's placeholders, and its parameters."""
 
     sql: str
     params: tuple[Any, ...]
@@ -35,8 +34,8 @@ Steps = Generator[Query, Rows, R]
 class Part(NamedTuple):
     """One statement of a step. Later parts read the columns it `returns` under its name.
 
-    The text is a format: {p}, {now}, {later}, {lock} and {skip_locked} are the dialect's, the last
-    of which locks rows of `table` only.
+    `sql` is a format string: {p}, {now}, {later}, {lock} and {skip_locked} come from the dialect;
+    {skip_locked} locks only rows of `table`.
     """
 
     name: str
@@ -76,11 +75,11 @@ def together(
 ) -> Steps[Sequence[Any] | None]:
     """Run the parts of a step.
 
-    A part that reads an earlier one does nothing where that one returned no row. No part may return
-    more than one row.
+    A part that reads an earlier part does nothing if that part returned no row. Each part returns
+    at most one row.
 
     Returns:
-        The columns that the parts in `results` returned, None where one did nothing.
+        The columns returned by the parts in `results`, or None if one of them returned no row.
     """
     adapted = [(part, tuple(map(dialect.value, params))) for part, params in parts]
     if dialect.joins:
@@ -103,7 +102,7 @@ def together(
 
 
 def single(part: Part, params: Sequence[Any], dialect: Dialect) -> Query:
-    """Return the query of a part that reads no other."""
+    """Return the query for a part that reads no other part."""
     return Query(_alone(part, "", dialect), tuple(map(dialect.value, params)))
 
 
@@ -121,7 +120,7 @@ def run(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
 async def run_async(
     steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]
 ) -> R:
-    """`run` for an `execute` that is awaited."""
+    """Run a step with an async `execute`."""
     try:
         query = next(steps)
         while True:

@@ -1,7 +1,7 @@
-"""The one table of error codes: the REST API, the gateway, pages, the help and OpenAPI read it.
+"""The error codes shared by the REST API, gateway, pages, help and OpenAPI document.
 
-A code that is not in it cannot be sent: the exceptions look it up when they are made. Every code
-is sent once by tests/test_error_codes.py.
+Exceptions look up their code when created, so an unregistered code cannot be sent.
+tests/test_error_codes.py sends every code once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "status_of",
 ]
 
-# Name -> codes; the help page shows each group under a heading of its own.
+# Group name -> codes; the help page shows each group under its own heading.
 GROUPS: Final[Mapping[str, tuple[ErrorCode, ...]]] = {
     "request": (*calls.REQUEST, *settings.PATHS),
     "app-key": calls.APP_KEY,
@@ -39,14 +39,14 @@ GROUPS: Final[Mapping[str, tuple[ErrorCode, ...]]] = {
     "people": (*people.PEOPLE, *people.APP_KEYS),
     "operators": people.OPERATORS,
 }
-# What a call of a model can end with.
+# Codes that a model call can end with.
 CALLS: Final = tuple(
     chain(calls.REQUEST, calls.APP_KEY, calls.MODEL, calls.TRIAL, calls.PROVIDER, calls.SERVER)
 )
 
 
 class UnknownErrorCode(LookupError):
-    """A code that is not in the table, or a status that its code is not sent with."""
+    """The code is not registered, or not with this status."""
 
 
 def _by_code() -> dict[str, ErrorCode]:
@@ -62,7 +62,11 @@ CODES: Final[Mapping[str, ErrorCode]] = _by_code()
 
 
 def find(code: str) -> ErrorCode:
-    """The entry of a code. Raises UnknownErrorCode."""
+    """Return the entry of a code.
+
+    Raises:
+        UnknownErrorCode: The code is not registered.
+    """
     try:
         return CODES[code]
     except KeyError:
@@ -70,10 +74,10 @@ def find(code: str) -> ErrorCode:
 
 
 def status_of(code: str, status: int | None = None) -> int:
-    """The HTTP status of a code: the usual one, or `status` where it is one of the others.
+    """Return the HTTP status of a code: `status` if given, otherwise the usual one.
 
     Raises:
-        UnknownErrorCode: the code is not in the table, or is not sent with `status`.
+        UnknownErrorCode: The code is not registered, or not with `status`.
     """
     entry = find(code)
     if status is None:
@@ -84,5 +88,5 @@ def status_of(code: str, status: int | None = None) -> int:
 
 
 def describe(code: str) -> ErrorCode:
-    """The words of a stored code; a code of another version is its own title."""
+    """Return the entry of a stored code; an unknown code becomes its own title."""
     return CODES.get(code) or ErrorCode(code, (RECORDED,), code, "")

@@ -1,4 +1,4 @@
-"""Codes that calls of models end with, under /v1 and in call records."""
+"""Error codes of model calls, under /v1 and in call records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.error_codes.code import RECORDED, ErrorCode
 
-# The failures of providers are also sent with 422: a check in the settings failed, nothing was
+# Provider failures are also sent with 422 when a check in the settings failed and nothing was
 # saved.
 REQUEST: Final = (
     ErrorCode(

@@ -1,6 +1,4 @@
-"""What one error code is: its HTTP statuses, OpenAI's word for its kind, and its words for
-people.
-"""
+"""An error code with its HTTP statuses, OpenAI type and texts."""
 
 from __future__ import annotations
 
@@ -10,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as Promise
 
-RECORDED: Final = (
-    0  # in place of a status: nobody was left to answer, the code is only in call records
-)
+# Used as a status if the client had disconnected; the code appears only in call records.
+RECORDED: Final = 0
 _TYPES: Final = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -22,23 +19,23 @@ _TYPES: Final = {
 
 
 def error_type(status: int) -> str:
-    """OpenAI's `type` for errors of an HTTP status, the same under /v1 and /api/v1."""
+    """Return OpenAI's `type` for an HTTP status, the same under /v1 and /api/v1."""
     return _TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One thing that can go wrong.
+    """A kind of error.
 
     Args:
-        code: what programs read; it never changes.
-        statuses: the HTTP statuses it is sent with, the usual one first.
-        title: a few words, for lists and headings.
-        help: what it means and what to do. Markdown on the help page; call records show the codes
-            of calls, whose help has no markup.
-        says_all: pages show `help` in the reader's language instead of the message of the case,
+        code: For programs; never changes.
+        statuses: HTTP statuses it is sent with, the usual one first.
+        title: A few words, for lists and headings.
+        help: What it means and what to do, as Markdown; codes of calls use no markup, because call
+            records show their help as plain text.
+        says_all: Pages show `help` in the reader's language instead of the error's own message,
             which for other codes quotes the provider.
-        about_key: fixed on the provider's page of credentials.
+        about_key: The fix is on the provider's credentials page.
     """
 
     code: str
@@ -55,5 +52,5 @@ class ErrorCode:
 
     @property
     def type(self) -> str:
-        """OpenAI's word for the kind of error, with the usual status."""
+        """OpenAI's `type` for the usual status."""
         return error_type(self.status)

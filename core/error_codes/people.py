@@ -1,4 +1,4 @@
-"""Codes about members, invitations and app keys, and those that only operators meet."""
+"""Error codes for members, invitations, app keys and operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes that changes of a workspace's settings are refused with, in the REST API and on pages."""
+"""Error codes for changes to a workspace's settings, in the REST API and on pages."""
 
 from __future__ import annotations
 

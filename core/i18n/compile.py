@@ -1,7 +1,6 @@
-"""`python -m core.i18n.compile`: compile locale/**/*.po to the .mo files that gettext reads, where
-they are out of date.
+"""Compile outdated locale/**/*.po files to .mo: `python -m core.i18n.compile`.
 
-The .mo files are built and never committed. This needs nothing but Python, because a bare machine
+The .mo files are built, never committed. Uses only the standard library, because a bare machine
 has no msgfmt. Formats: https://www.gnu.org/software/gettext/manual/html_node/PO-Files.html and
 MO-Files.html.
 """
@@ -25,17 +24,17 @@ _ENTRY: Final = re.compile(
 _FORM: Final = re.compile(rf"^msgstr(?:\[\d+\])?({_TEXT})", re.MULTILINE)
 _FUZZY: Final = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
 _MAGIC: Final = 0x950412DE
-_HEADER_SIZE: Final = 28  # bytes: seven numbers
+_HEADER_SIZE: Final = 28  # bytes: seven 32-bit integers
 
 
 def compile_outdated(folder: Path = LOCALE) -> list[Path]:
-    """Write the .mo file of every .po file that is newer or has none.
+    """Compile every .po file whose .mo file is missing or older.
 
     Returns:
         The .mo files that were written.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The folder is not writable.
     """
     outdated = [source for source in sorted(folder.rglob("*.po")) if _is_outdated(source)]
     return [_compile(source) for source in outdated]
@@ -48,17 +47,14 @@ def _is_outdated(source: Path) -> bool:
 
 def _compile(source: Path) -> Path:
     compiled = source.with_suffix(".mo")
-    unfinished = source.with_suffix(
-        f".{os.getpid()}.tmp"
-    )  # tests and servers may start side by side
-    unfinished.write_bytes(mo_bytes(read_po(source.read_text(encoding="utf-8"))))
-    return unfinished.replace(compiled)
+    # The process id keeps concurrent starts apart.
+    temporary = source.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(mo_bytes(read_po(source.read_text(encoding="utf-8"))))
+    return temporary.replace(compiled)
 
 
 def read_po(text: str) -> dict[str, str]:
-    """Return the translations of a .po file under the keys of a .mo file; fuzzy and empty ones are
-    left out.
-    """
+    """Return a .po file's translations by .mo key, leaving out fuzzy and empty ones."""
     translations: dict[str, str] = {}
     for comments, context, singular, plural, translated in _ENTRY.findall(text):
         forms = [_unquote(form) for form in _FORM.findall(translated)]
@@ -74,13 +70,14 @@ def _key(context: str, singular: str, plural: str) -> str:
 
 
 def _unquote(lines: str) -> str:
-    """Join the quoted lines of a text; their escapes are Python's, too."""
+    """Join the quoted lines of a text; PO escapes are valid Python escapes."""
     return "".join(ast.literal_eval(line.strip()) for line in lines.strip().split("\n"))
 
 
 def mo_bytes(translations: dict[str, str]) -> bytes:
-    """Return a .mo file: a header, two tables of (length, offset) sorted by key, and the texts,
-    each ended by NUL.
+    """Build a .mo file.
+
+    It holds a header, two tables of (length, offset) sorted by key, and the NUL-terminated texts.
     """
     pairs = sorted((key.encode(), value.encode()) for key, value in translations.items())
     texts = [key for key, _value in pairs] + [value for _key, value in pairs]

@@ -1,6 +1,4 @@
-"""Texts that bring their translations along, for declarations that the message catalog does not
-know.
-"""
+"""Texts that carry their own translations, for declarations outside the message catalog."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ FALLBACK: Final = "en"
 
 
 def localized(texts: Mapping[str, str]) -> Any:
-    """Return a lazy text that is shown in the reader's language.
+    """Return a lazy text in the reader's language.
 
     Args:
-        texts: Language code, as in settings.LANGUAGES, to text. English must be among them.
+        texts: Maps language codes, as in settings.LANGUAGES, to texts. English is required.
     """
     return _in_active_language(texts)
 

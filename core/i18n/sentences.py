@@ -9,7 +9,7 @@ from django.utils.translation import pgettext
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Things one after the other, as a sentence lists them; "" for none."""
+    """Join items into a list such as "a, b and c"; "" if there are none."""
     if len(parts) < 2:
         return "".join(parts)
     before = pgettext("between things of a list", ", ").join(parts[:-1])

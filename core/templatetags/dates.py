@@ -1,4 +1,4 @@
-"""Template filters for durations and times ago."""
+"""Template filters for relative times and durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.filter
 def timesince_short(moment: datetime | None) -> str:
-    """How long ago, in one unit: "3 hours ago", "just now"."""
+    """Format the time since a moment in one unit: "3 hours ago", "just now"."""
     if moment is None:
         return "–"
     if (timezone.now() - moment).total_seconds() < 60:
@@ -24,13 +24,13 @@ def timesince_short(moment: datetime | None) -> str:
 
 @register.filter
 def timeuntil_short(moment: datetime) -> str:
-    """How long until then, in one unit: "12 days"."""
+    """Format the time until a moment in one unit: "12 days"."""
     return timeuntil(moment, depth=1)
 
 
 @register.filter
 def seconds(milliseconds: int | None) -> str:
-    """A duration for people: 340 ms, 1.2 s; unknown is a dash."""
+    """Format a duration as 340 ms or 1.2 s; a dash if unknown."""
     if milliseconds is None:
         return "–"
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

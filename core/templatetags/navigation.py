@@ -39,9 +39,7 @@ SECTIONS = {
 
 @register.simple_tag(takes_context=True)
 def theme(context: template.Context) -> str:
-    """light, dark, or "" for the system's choice: rendered by the server, so that no page
-    flashes.
-    """
+    """Return light, dark, or "" for the system's choice; set by the server to avoid a flash."""
     request = context.get("request")
     value = request.COOKIES.get("theme", "") if request else ""
     return value if value in ("light", "dark") else ""
@@ -49,7 +47,7 @@ def theme(context: template.Context) -> str:
 
 @register.simple_tag(takes_context=True)
 def section(context: template.Context) -> str:
-    """The entry of the navigation that the current page belongs to."""
+    """Return the navigation entry that the current page belongs to."""
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     name = match.url_name or "" if match else ""
@@ -58,13 +56,13 @@ def section(context: template.Context) -> str:
 
 @register.simple_tag(takes_context=True)
 def wurl(context: template.Context, name: str, **kwargs: Any) -> str:
-    """The address of a page of the current workspace."""
+    """Return the URL of a page in the current workspace."""
     return reverse(name, kwargs={"workspace": context["request"].tenant.slug, **kwargs})
 
 
 @register.simple_tag(takes_context=True)
 def query(context: template.Context, **changes: Any) -> str:
-    """The query string of the current page with some values changed; empty ones are left out."""
+    """Return the current query string with some values changed and empty ones removed."""
     values = context["request"].GET.copy()
     for name, value in changes.items():
         values[name] = value

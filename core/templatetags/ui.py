@@ -17,9 +17,9 @@ WARN_AT, BAD_AT = 80, 95  # percent of a quota
 
 @register.filter
 def num(value: Any) -> str:
-    """A number with groups of three, the same in every language; unknown is a dash.
+    """Format a number with thousands separators; a dash if unknown.
 
-    (`intcomma` leaves the groups out for zh-hans.)
+    `intcomma` omits the separators for zh-hans.
     """
     if value is None or value == "":
         return "–"
@@ -33,7 +33,7 @@ def get(mapping: Any, key: Any) -> Any:
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """A decorative icon of the sprite; the words beside it carry the meaning."""
+    """Render a decorative icon from the sprite, hidden from screen readers."""
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
         static("icons.svg"),
@@ -43,7 +43,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def icon_inline(name: str) -> SafeString:
-    """An icon inside running text."""
+    """Render an icon inside running text."""
     return format_html(
         '<svg class="icon inline" aria-hidden="true"><use href="{}#{}"></use></svg>',
         static("icons.svg"),
@@ -53,7 +53,7 @@ def icon_inline(name: str) -> SafeString:
 
 @register.inclusion_tag("components/meter.html")
 def meter(used: int, limit: int, label: str = "", held: int = 0) -> dict[str, Any]:
-    """A quota bar as SVG: inline styles are blocked by the content security policy."""
+    """Render a quota bar as SVG, because the content security policy blocks inline styles."""
     total = max(limit, 1)
     share = min(100.0, 100 * used / total)
     return {
@@ -69,7 +69,7 @@ def meter(used: int, limit: int, label: str = "", held: int = 0) -> dict[str, An
 
 
 def tone_of(percent: float) -> str:
-    """The tone of a quota: "" below 80 %, warn from there, bad from 95 %."""
+    """Return the tone of a quota: "" below 80 %, "warn" from 80 %, "bad" from 95 %."""
     if percent >= BAD_AT:
         return "bad"
     return "warn" if percent >= WARN_AT else ""

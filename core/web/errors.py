@@ -1,4 +1,4 @@
-"""The page for what nobody expected: it needs no database and shows the request's id."""
+"""The page for unexpected errors; it shows the request id and needs no database."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What views of all apps share: the one translator of refused services into pages, and answers to
-forms.
-"""
+"""Helpers shared by views: forms, service errors on pages, pagination."""
 
 from __future__ import annotations
 
@@ -24,13 +22,11 @@ T = TypeVar("T")
 
 
 class PageForm(forms.Form):
-    """A form of a page. It validates; a service decides, and `attempt` brings the service's refusal
-    back to it.
-    """
+    """A form that shows service errors next to its fields; see `attempt`."""
 
-    # Where the service's words for an input belong, if not to the field of that name.
+    # Maps a service's input names to form fields where they differ.
     names: Mapping[str, str] = {}
-    # Fields that may stay empty and are not marked as optional.
+    # Optional fields that are not marked as such.
     unmarked: Collection[str] = ()
     refusal: ServiceError | None = None
 
@@ -41,18 +37,14 @@ class PageForm(forms.Form):
 
 
 def endpoint(request: HttpRequest) -> str:
-    """The address that OpenAI's SDKs take as base URL, as the reader's browser reaches this
-    server.
-    """
+    """Return the base URL for OpenAI's SDKs, as seen from the reader's browser."""
     return request.build_absolute_uri(f"{get_script_prefix()}v1")
 
 
 def page_form(
     request: HttpRequest, template: str, form: forms.Form, context: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """A page with a form; 422 when the form holds errors, with the focus on the first wrong
-    field.
-    """
+    """Render a page with a form; on errors, respond 422 and focus the first invalid field."""
     wrong = form.is_bound and bool(form.errors)
     if wrong:
         focus_first_error(form)
@@ -72,14 +64,16 @@ def focus_first_error(form: forms.Form) -> None:
 
 
 def tell(form: PageForm, error: ServiceError) -> None:
-    """A refused service as an error of the form: beside the field it names, else on top."""
+    """Add a service error to the form, on the field it names or at the top."""
     name = form.names.get(error.field, error.field) if error.field else None
     form.add_error(name if name in form.fields else None, str(error.message))
 
 
 def attempt(form: PageForm, call: Callable[[], T]) -> T | None:
-    """The service's result, or None with the refusal told on the form; the view may ask
-    `form.refusal` for more.
+    """Call a service and add its refusal to the form.
+
+    Returns:
+        The result, or None if the service refused; `form.refusal` has the error.
     """
     try:
         return call()
@@ -90,8 +84,10 @@ def attempt(form: PageForm, call: Callable[[], T]) -> T | None:
 
 
 def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
-    """Run a service behind a button; what came of it is a message on the next page. False when it
-    was refused.
+    """Call a service for a button and show the outcome as a message on the next page.
+
+    Returns:
+        False if the service refused.
     """
     try:
         call()
@@ -108,5 +104,5 @@ def act(request: HttpRequest, call: Callable[[], Any], done: Any = "") -> bool:
 def paginate(
     request: HttpRequest, rows: Sequence[T] | QuerySet[Any, T], per_page: int = PER_PAGE
 ) -> Page[T]:
-    """The page that `?page=` names; the nearest one for anything else."""
+    """Return the page that `?page=` names, or the nearest valid one."""
     return Paginator(rows, per_page).get_page(request.GET.get("page"))

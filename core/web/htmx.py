@@ -1,4 +1,4 @@
-"""Answers for requests that htmx makes."""
+"""Responses to htmx requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from django.http import HttpResponse
 
 
 def redirect_page(url: str) -> HttpResponse:
-    """Return an answer that takes the whole page to `url`: htmx would follow a redirect itself
-    and put that page inside of this one.
+    """Redirect the whole page to `url`.
+
+    htmx would follow an ordinary redirect itself and swap the new page into the current one.
     """
     return HttpResponse(status=204, headers={"HX-Redirect": url, "Vary": "HX-Request"})

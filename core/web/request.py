@@ -1,4 +1,4 @@
-"""The request as the middleware of all pages leaves it."""
+"""The request type used by views and middleware."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from django_htmx.middleware import HtmxDetails
 
 
 class PageRequest(HttpRequest):
-    """A type only: Django makes the object, the middleware adds what is named here."""
+    """An HttpRequest with the attributes that middleware adds; for type checking only."""
 
     id: str  # by RequestIdMiddleware
     htmx: HtmxDetails  # by HtmxMiddleware; true when htmx sent the request
 
 
 def scope_of(request: HttpRequest) -> Mapping[str, Any]:
-    """The request's ASGI scope; empty under WSGI and in tests without a server."""
+    """Return the request's ASGI scope, or an empty one under WSGI and in tests."""
     scope: Mapping[str, Any] = getattr(request, "scope", {})
     return scope

@@ -1,4 +1,4 @@
-"""Load templates without their indentation, so that readable templates make no larger pages."""
+"""Load templates without indentation, so that readable templates don't enlarge pages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from django.template import Origin
 from django.template.loaders.filesystem import Loader as FilesystemLoader
 
-# White space counts inside these elements, and in a translated block it is part of the message id.
-# A line break stays where it is, so that errors name the right line.
+# White space is significant in these elements and part of the message id in translated blocks.
+# Line breaks are kept so that errors report the right line.
 INDENTATION = re.compile(
     r"(?P<kept><(?P<tag>pre|textarea)\b.*?</(?P=tag)>"
     r"|\{%\s*blocktrans(?:late)?\b.*?\{%\s*endblocktrans(?:late)?\s*%\})"
@@ -18,7 +18,7 @@ INDENTATION = re.compile(
 
 
 class Loader(FilesystemLoader):
-    """The filesystem loader; HTML templates lose their indentation once, when they are loaded."""
+    """A filesystem loader that strips indentation from HTML templates."""
 
     def get_contents(self, origin: Origin) -> str:
         text = super().get_contents(origin)
@@ -26,5 +26,5 @@ class Loader(FilesystemLoader):
 
 
 def without_indentation(html: str) -> str:
-    """Return `html` with each line starting at its first visible character."""
+    """Remove the indentation of each line."""
     return INDENTATION.sub(lambda match: match["kept"] or "\n", html)
