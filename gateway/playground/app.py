@@ -1,6 +1,4 @@
-"""The playground's way to the models: Django says who is asking, the gateway answers as it answers
-applications.
-"""
+"""The playground's ASGI app: Django authenticates a call, and the gateway serves it."""
 
 from __future__ import annotations
 
@@ -16,32 +14,34 @@ from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
 
-# in the scope of the playground's pages: what answers forms that are sent without scripts
+# Scope key: the runtime that makes calls for forms submitted without JavaScript.
 RUNTIME: Final = "modelkeep.runtime"
-ADMISSION: Final = "modelkeep.admission"  # in the scope of a request that only asks who is there
+# Scope key: set on requests that only authenticate a call.
+ADMISSION: Final = "modelkeep.admission"
 _PAGE: Final = re.compile(r"/t/[^/]+/playground/(?P<rest>.*)")
 _CALL: Final = re.compile(r"call/(?P<operation>[a-z.]+)/")
 _UPLOAD: Final = "speech/"
-# What tells of a body: the request that asks who is there has none.
-_OF_BODIES: Final = frozenset(
+# Headers that describe a body; the authentication request has none.
+_BODY_HEADERS: Final = frozenset(
     {b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
 )
-# Whatever compresses on the way would wait for more of a stream before it passes anything on.
+# Stop proxies from compressing, since a compressor would buffer the stream.
 _UNCHANGED: Final[Headers] = [(b"content-encoding", b"identity")]
 
 
 @dataclass(slots=True)
 class Admission:
-    """Filled in by the view behind a call's address, once session, token, membership and role have
-    been looked at.
+    """The principal of a call.
+
+    The call view sets it after checking session, CSRF token, membership and role.
     """
 
     principal: Principal | None = None
 
 
 @dataclass(slots=True)
-class _Kept:
-    """An answer of Django that is looked at before anybody gets it."""
+class _BufferedResponse:
+    """A response from Django, buffered until the caller decides whether to send it."""
 
     messages: list[Message] = field(default_factory=list)
 
@@ -50,12 +50,15 @@ class _Kept:
 
 
 class Playground:
-    """ASGI application in front of Django's, for the playground's addresses.
+    """ASGI application in front of Django for the playground's URLs.
 
-    A call goes to Django without its body first: the same middleware and the same view decorator
-    that guard every page say who it is. Then the gateway takes over, so that streams, holds,
-    records and a client that leaves are as they are under /v1. django: for everything else.
-    uploads: the same for forms with a recording, which are longer than other forms.
+    A call first goes to Django without its body, so that the middleware and decorator that guard
+    every page authenticate it. Then the gateway takes over, so that streams, holds, records and
+    client disconnects work as under /v1.
+
+    Args:
+        django: The ASGI application for everything else.
+        uploads: The same application with a larger body limit, for forms with a recording.
     """
 
     def __init__(self, gateway: Gateway, runtime: Runtime, *, django: Any, uploads: Any) -> None:
@@ -65,9 +68,7 @@ class Playground:
         self._uploads = uploads
 
     def takes(self, path: str) -> bool:
-        """Whether this is an address of a playground; path: without the prefix of the
-        installation.
-        """
+        """Return whether a path, without the installation's prefix, belongs to a playground."""
         return _PAGE.fullmatch(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
@@ -86,7 +87,7 @@ class Playground:
             await self._django(scope, receive, send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send, operation: Operation) -> None:
-        principal, answer = await self._ask(scope)
+        principal, answer = await self._authenticate(scope)
         if principal is None:
             await _pass_on(answer, send)
         else:
@@ -95,35 +96,36 @@ class Playground:
             )
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A long body is read only of somebody who may send it. The form's token is Django's to
-        check, after that.
-        """
+        """Authorise the sender before reading a long body; Django then checks the CSRF token."""
         path = f"{scope['path'].removesuffix(_UPLOAD)}call/{Operation.TRANSCRIPTION.value}/"
-        principal, _answer = await self._ask(
+        principal, _answer = await self._authenticate(
             {**scope, "method": "GET", "path": path, "raw_path": path.encode()}
         )
         if principal is None:
-            # What the page itself says to who opens it: it may lead to the login, and from there
-            # back to the page.
+            # Answer as for a GET of the page, which may redirect to the login and back.
             await self._django(
                 {**scope, "method": "GET", "headers": _without_body(scope)}, _no_body(), send
             )
         else:
             await self._uploads(scope, receive, send)
 
-    async def _ask(self, scope: Scope) -> tuple[Principal | None, _Kept]:
-        """Who sent this, in Django's eyes; None where it must not be answered, with what Django
-        says to it.
+    async def _authenticate(self, scope: Scope) -> tuple[Principal | None, _BufferedResponse]:
+        """Let Django authenticate a request.
+
+        Returns:
+            The principal, or None if the request is refused, and Django's response.
         """
-        admission, kept = Admission(), _Kept()
+        admission, response = Admission(), _BufferedResponse()
         await self._django(
-            {**scope, "headers": _without_body(scope), ADMISSION: admission}, _no_body(), kept.send
+            {**scope, "headers": _without_body(scope), ADMISSION: admission},
+            _no_body(),
+            response.send,
         )
-        return admission.principal, kept
+        return admission.principal, response
 
 
 def _without_body(scope: Scope) -> Headers:
-    return [pair for pair in scope["headers"] if pair[0] not in _OF_BODIES]
+    return [pair for pair in scope["headers"] if pair[0] not in _BODY_HEADERS]
 
 
 def _no_body() -> Receive:
@@ -132,15 +134,14 @@ def _no_body() -> Receive:
     async def receive() -> Message:
         nonlocal sent
         if sent:
-            await (
-                asyncio.get_running_loop().create_future()
-            )  # nobody leaves here: the real connection is watched later
+            # Never report a disconnect; the real connection is watched later.
+            await asyncio.get_running_loop().create_future()
         sent = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     return receive
 
 
-async def _pass_on(answer: _Kept, send: Send) -> None:
+async def _pass_on(answer: _BufferedResponse, send: Send) -> None:
     for message in answer.messages:
         await send(message)

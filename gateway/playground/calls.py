@@ -1,4 +1,4 @@
-"""Calls of forms that are sent without scripts, and what pages say of answers and refusals."""
+"""Calls made for forms submitted without JavaScript, and their results as pages show them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Problem:
-    """A call that failed, as a page tells it."""
+    """A failed call as a page shows it."""
 
     code: str
     message: str
@@ -48,14 +48,12 @@ class Problem:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this server says what it means; other messages are mostly the provider's own
-        words.
-        """
+        """Whether this server wrote the help text; other messages mostly come from providers."""
         return error_codes.find(self.code).says_all
 
     @property
     def text(self) -> Any:
-        """What it means and what to do."""
+        """What the failure means and what to do."""
         return error_codes.find(self.code).help if self.is_ours else self.message
 
     @property
@@ -65,7 +63,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one call: an answer's JSON or bytes, or a problem."""
+    """The result of one call: JSON, bytes or a problem."""
 
     model: str
     body: dict[str, Any] = field(default_factory=dict)
@@ -102,13 +100,13 @@ class Outcome:
 
     @property
     def calls(self) -> str:
-        """Tool calls as they came."""
-        called = self.message.get("tool_calls")
-        return json.dumps(called, ensure_ascii=False, indent=2) if called else ""
+        """The tool calls as JSON."""
+        tool_calls = self.message.get("tool_calls")
+        return json.dumps(tool_calls, ensure_ascii=False, indent=2) if tool_calls else ""
 
     @property
     def footer(self) -> str:
-        """ "12 + 40 tokens · 0.8 s · trial, 37 left"."""
+        """The usage line, such as "12 + 40 tokens · 0.8 s · trial, 37 left"."""
         parts = [
             _tokens(self.body.get("usage")),
             _("%(seconds)s s") % {"seconds": f"{self.seconds:.1f}"},
@@ -120,10 +118,10 @@ class Outcome:
 def _tokens(usage: Any) -> str:
     if not isinstance(usage, dict):
         return ""
-    asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(asked, int) and isinstance(said, int):
-        return _("%(asked)s + %(said)s tokens") % {"asked": asked, "said": said}
-    total = asked if isinstance(asked, int) else usage.get("total_tokens")
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return _("%(asked)s + %(said)s tokens") % {"asked": prompt, "said": completion}
+    total = prompt if isinstance(prompt, int) else usage.get("total_tokens")
     return (
         ngettext("%(n)s token", "%(n)s tokens", total) % {"n": total}
         if isinstance(total, int)
@@ -135,13 +133,13 @@ def _source(headers: Mapping[str, str]) -> str:
     kind, _colon, name = unquote(headers.get("x-modelkeep-source", "")).partition(":")
     if kind != "trial":
         return name
-    left = headers.get("x-modelkeep-credits-remaining", "")
-    return _("trial, %(left)s left") % {"left": left} if left else _("trial")
+    credits = headers.get("x-modelkeep-credits-remaining", "")
+    return _("trial, %(left)s left") % {"left": credits} if credits else _("trial")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call to be made."""
+    """One call to make."""
 
     operation: Operation
     model: str
@@ -150,17 +148,17 @@ class Question:
 
 
 def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcome]:
-    """Make the calls side by side, each through the relay as any other call; whatever happens is in
-    the outcomes.
-    """
+    """Make calls concurrently through the relay; failures become outcomes, not exceptions."""
     runtime: Runtime | None = scope_of(request).get(RUNTIME)
     if runtime is None:
-        # Django runs by itself, without the server that makes calls.
+        # Django runs on its own, without the gateway.
         refusal = Refusal(
             "unavailable",
             _("Calls are made by the server that `make run` starts. This one only shows pages."),
         )
-        return [Outcome(one.model, problem=_problem(refusal, request.id)) for one in questions]
+        return [
+            Outcome(question.model, problem=_problem(refusal, request.id)) for question in questions
+        ]
     outcomes: list[Outcome] = async_to_sync(_ask_all)(runtime, request.principal, questions)
     return outcomes
 
@@ -168,19 +166,21 @@ def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcom
 async def _ask_all(
     runtime: Runtime, principal: Principal, questions: Sequence[Question]
 ) -> list[Outcome]:
-    return list(await asyncio.gather(*(_ask(runtime, principal, one) for one in questions)))
+    return list(
+        await asyncio.gather(*(_ask(runtime, principal, question) for question in questions))
+    )
 
 
 async def _ask(runtime: Runtime, principal: Principal, question: Question) -> Outcome:
     request_id = new_request_id()
     began = time.monotonic()
     try:
-        asked = schema.read(question.operation, {**question.body, "model": question.model})
+        parsed = schema.read(question.operation, {**question.body, "model": question.model})
         gateway_request = GatewayRequest(
             principal,
             question.operation,
-            asked.model,
-            asked.body,
+            parsed.model,
+            parsed.body,
             request_id,
             upload=question.upload,
             unit_key=request_id,
@@ -235,9 +235,7 @@ class Vector:
 
 
 def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
-    """The vectors of an embedding's answer beside their lines; what is no list of numbers is left
-    empty.
-    """
+    """Pair each line with its embedding; malformed embeddings become empty vectors."""
     rows = enumerate(_rows(body.get("data")))
     by_line = {
         row["index"] if isinstance(row.get("index"), int) else number: row.get("embedding")
@@ -247,7 +245,7 @@ def vectors(lines: Sequence[str], body: Mapping[str, Any]) -> list[Vector]:
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
-    """What a list of objects should be, whatever a provider sent."""
+    """Return the objects of a list, ignoring anything malformed."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
@@ -259,7 +257,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _number(value: Any) -> float | None:
-    """None for what is no number that can be counted with."""
+    """Return a finite float, or None."""
     try:
         number = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:
@@ -268,39 +266,42 @@ def _number(value: Any) -> float | None:
 
 
 def similarities(vectors: Sequence[Vector]) -> list[list[str]]:
-    """The cosine of the angle between each two vectors, as text; a dash where there is none."""
+    """Return the pairwise cosine similarities as text; a dash if undefined."""
     return [[_cosine(row.values, column.values) for column in vectors] for row in vectors]
 
 
-def _cosine(one: Sequence[float], other: Sequence[float]) -> str:
-    if len(one) != len(other) or not any(one) or not any(other):
+def _cosine(first: Sequence[float], second: Sequence[float]) -> str:
+    if len(first) != len(second) or not any(first) or not any(second):
         return "–"
-    # Made short first: the squares of great numbers are beyond all numbers.
-    near, far = (max(map(abs, values)) for values in (one, other))
-    near_size, far_size = (
-        math.hypot(*(a / most for a in values)) for values, most in ((one, near), (other, far))
+    # Normalise first so that squaring cannot overflow.
+    first_max, second_max = (max(map(abs, values)) for values in (first, second))
+    first_norm, second_norm = (
+        math.hypot(*(value / largest for value in values))
+        for values, largest in ((first, first_max), (second, second_max))
     )
-    product = math.fsum(a / near * (b / far) for a, b in zip(one, other, strict=True))
-    return f"{product / (near_size * far_size):.3f}"
+    product = math.fsum(
+        a / first_max * (b / second_max) for a, b in zip(first, second, strict=True)
+    )
+    return f"{product / (first_norm * second_norm):.3f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
     place: int
-    number: int  # of the document as it was typed, from 1
+    number: int  # of the document in the form, from 1
     text: str
     score: str
 
 
 def ranking(documents: Sequence[str], body: Mapping[str, Any]) -> list[Ranked]:
-    """The documents in the order of a rerank's answer."""
+    """Return the documents ordered by relevance score."""
     rows = [row for row in _rows(body.get("results")) if isinstance(row.get("index"), int)]
-    known = {
+    scores = {
         row["index"]: _number(row.get("relevance_score")) or 0.0
         for row in rows
         if 0 <= row["index"] < len(documents)
     }
-    ordered = sorted(known.items(), key=lambda one: -one[1])
+    ordered = sorted(scores.items(), key=lambda item: -item[1])
     return [
         Ranked(place, index + 1, documents[index], f"{score:.4f}")
         for place, (index, score) in enumerate(ordered, start=1)

@@ -1,4 +1,4 @@
-"""Which models the playground offers, and which parameters a model takes."""
+"""The playground's models and their parameters."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _SCENARIO_OF: Final = {scenario.type: scenario.slug for scenario in SCENARIOS}
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models of one type that can be called now. model: the one to begin with. lost: the one
-    asked for, where it is not among them.
+    """The callable models of one type.
+
+    Args:
+        model: The preselected model.
+        lost: The requested model's name, if it cannot be called.
     """
 
     type: ModelType
@@ -32,38 +35,41 @@ class Offer:
     lost: str = ""
 
     def find(self, name: str) -> Entry | None:
-        return next((one for one in self.entries if one.id == name), None)
+        return next((entry for entry in self.entries if entry.id == name), None)
 
 
 def labels() -> dict[str, Any]:
-    """Providers' names by slug."""
+    """Return provider labels by slug."""
     return {provider.slug: provider.label for provider in registry.all_providers()}
 
 
 def offers(*, tenant: Tenant, wanted: Mapping[ModelType, str]) -> dict[ModelType, Offer]:
-    """What can be called, by type, in a fixed number of queries. wanted: the model that somebody
-    asked for, by type.
+    """Return the callable models by type, in a fixed number of queries.
+
+    Args:
+        wanted: The requested model by type.
     """
-    works = catalog.can_call(tenant_id=tenant.pk)
+    can_call = catalog.can_call(tenant_id=tenant.pk)
     usable = [
-        one
-        for one in catalog.entries(tenant_id=tenant.pk, enabled=True)
-        if works(one) and one.features.isdisjoint(ONLY_FEATURES)
+        entry
+        for entry in catalog.entries(tenant_id=tenant.pk, enabled=True)
+        if can_call(entry) and entry.features.isdisjoint(ONLY_FEATURES)
     ]
     defaults = catalog.defaults(tenant_id=tenant.pk)
-    found: dict[ModelType, Offer] = {}
+    result: dict[ModelType, Offer] = {}
     for type_, scenario in _SCENARIO_OF.items():
-        entries = tuple(one for one in usable if one.type is type_)
+        entries = tuple(entry for entry in usable if entry.type is type_)
         name = wanted.get(type_, "")
-        asked = next((one for one in entries if one.id == name), None)
-        model = asked or _first(tenant, scenario, entries, defaults[scenario].model)
-        found[type_] = Offer(type_, entries, model, name if name and asked is None else "")
-    return found
+        requested = next((entry for entry in entries if entry.id == name), None)
+        model = requested or _first(tenant, scenario, entries, defaults[scenario].model)
+        lost = name if requested is None else ""
+        result[type_] = Offer(type_, entries, model, lost)
+    return result
 
 
 def _first(tenant: Tenant, scenario: str, entries: tuple[Entry, ...], default: str) -> Entry | None:
-    """The workspace's default, else what would be suggested as one, else the first."""
-    chosen = next((one for one in entries if one.id == default), None)
+    """Return the workspace's default, else the suggested default, else the first model."""
+    chosen = next((entry for entry in entries if entry.id == default), None)
     if chosen is not None or not entries:
         return chosen
     return catalog.suggestion(tenant_id=tenant.pk, scenario=scenario, among=entries) or entries[0]
@@ -74,9 +80,12 @@ def _first(tenant: Tenant, scenario: str, entries: tuple[Entry, ...], default: s
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One field of a request that a person may set; None: the model's facts do not say.
+    """A request field that users can set; None means the model's facts do not say.
 
-    whole: a whole number. choices: instead of a number. step: of the number field.
+    Args:
+        whole: Whether the value is an integer.
+        step: The number input's step.
+        choices: Values to choose from instead of a number.
     """
 
     name: str
@@ -103,44 +112,46 @@ _LABELS: Final[dict[str, Any]] = {
     "reasoning_effort": _("Reasoning effort"),
     "dimensions": _("Dimensions"),
 }
-# What is offered of a model whose facts are silent; the others only where its facts name them.
+# Parameters offered by default; the others only if the model's facts list them.
 _COMMON: Final = ("temperature", "top_p")
 _RARER: Final = ("presence_penalty", "frequency_penalty")
 
 
 def chat_parameters(entry: Entry) -> list[Parameter]:
-    """What a chat with this model may set: by its rules, without what it does not take."""
+    """Return the chat parameters this model supports."""
     rules = entry.parameters
     names = [name for name in _COMMON if _taken(rules, name)] + [
         name for name in _RARER if name in rules and _taken(rules, name)
     ]
-    found = [_number(name, rules.get(name, {})) for name in names]
+    parameters = [_number(name, rules.get(name, {})) for name in names]
     if _taken(rules, "max_tokens"):
-        found.insert(
-            min(1, len(found)),
+        parameters.insert(
+            min(1, len(parameters)),
             Parameter(
                 "max_tokens", _LABELS["max_tokens"], 1, entry.max_output, whole=True, step="1"
             ),
         )
     if "reasoning" in entry.features and _taken(rules, "reasoning_effort"):
         off = (("none", pgettext_lazy("effort", "None")),) if _can_be_off(entry) else ()
-        found.append(
+        parameters.append(
             Parameter("reasoning_effort", _LABELS["reasoning_effort"], choices=(*off, *EFFORTS))
         )
-    return found
+    return parameters
 
 
 def _can_be_off(entry: Entry) -> bool:
-    """Whether the model can be told not to reason: one that takes no temperature even then always
-    does, unless it decides by itself.
+    """Return whether reasoning can be turned off.
+
+    A model that rejects a temperature even with effort "none" always reasons, unless it has
+    adaptive thinking.
     """
     rule = entry.parameters.get("temperature", {})
-    is_bound = (
+    always_reasons = (
         rule.get("supported") is False
         and not rule.get("with_effort_none")
         and "adaptive_thinking" not in entry.features
     )
-    return "always_thinking" not in entry.features and not is_bound
+    return "always_thinking" not in entry.features and not always_reasons
 
 
 def embedding_parameters(entry: Entry) -> list[Parameter]:
@@ -165,8 +176,7 @@ def _taken(rules: Mapping[str, Any], name: str) -> bool:
 
 
 def _number(name: str, rule: Mapping[str, Any]) -> Parameter:
-    # No provider takes less than nothing here; a greater maximum than the known one is the
-    # provider's to refuse.
+    # No provider accepts negative values here. Without a known maximum, the provider checks it.
     floor = 0 if name in _COMMON else None
     return Parameter(
         name, _LABELS[name], rule.get("min", floor), rule.get("max"), rule.get("default")
@@ -174,6 +184,6 @@ def _number(name: str, rule: Mapping[str, Any]) -> Parameter:
 
 
 def voices(entry: Entry) -> Iterable[str]:
-    """The voices a speaking model's facts name."""
+    """Return the voices listed in a speech model's facts."""
     named = entry.parameters.get("voice", {}).get("choices", ())
-    return [str(one) for one in named]
+    return [str(voice) for voice in named]

@@ -1,6 +1,4 @@
-"""Programs that call the chosen model, ready to be copied: curl, Python with requests, Python with
-OpenAI's library, JavaScript.
-"""
+"""Code samples for the chosen model: curl, Python (requests and openai) and JavaScript."""
 
 from __future__ import annotations
 
@@ -17,7 +15,13 @@ _KEY: Final = "MODELKEEP_KEY"  # the environment variable that holds the app key
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """slug: for ids. label: the tool's own name, not translated. text: the program."""
+    """One code sample.
+
+    Args:
+        slug: Used in element ids.
+        label: The tool's name, not translated.
+        text: The program.
+    """
 
     slug: str
     label: str
@@ -26,15 +30,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """How OpenAI's Python library is called. shown: what is done with the answer. more: a further
-    argument.
+    """How to call an operation with OpenAI's Python library.
+
+    Args:
+        shown: The statement that shows the answer.
+        more: An additional argument.
     """
 
     shown: str
     more: str = ""
 
 
-# None: the library has no method for it, or no page shows the operation.
+# None if the library has no method for the operation or no page shows it.
 _SDK: Final = complete(
     __name__,
     Operation,
@@ -44,7 +51,7 @@ _SDK: Final = complete(
         Operation.EMBEDDINGS: Sdk("print(len(answer.data[0].embedding))"),
         Operation.TRANSCRIPTION: Sdk("print(answer.text)"),
         Operation.TRANSLATION: None,
-        # The library wants a voice; an empty one is the model's own.
+        # The library requires a voice; an empty one selects the model's default.
         Operation.SPEECH: Sdk('answer.write_to_file("speech.audio")', 'voice=""'),
         Operation.RERANK: None,
         Operation.MODERATION: None,
@@ -53,11 +60,11 @@ _SDK: Final = complete(
 
 
 def samples(operation: Operation, *, base_url: str, model: str) -> list[Sample]:
-    """Programs for one operation that has an example.
+    """Return the code samples for an operation that has an example.
 
     Args:
-        base_url: as OpenAI's libraries take it, ending in /v1.
-        model: its name may hold any character.
+        base_url: As OpenAI's libraries expect it, ending in /v1.
+        model: May contain any character.
     """
     spec = OPERATIONS[operation]
     assert spec.example is not None, "a page shows it"
@@ -71,12 +78,12 @@ def samples(operation: Operation, *, base_url: str, model: str) -> list[Sample]:
 
 
 def _json(value: Any) -> str:
-    """JSON that is a literal of Python and JavaScript as well. Lazy strings become texts."""
+    """Return JSON that is also a valid Python and JavaScript literal."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _shell(text: str) -> str:
-    """Inside single quotes a shell changes nothing but them."""
+    """Quote a text for a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
@@ -134,7 +141,7 @@ def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:
     if spec.saved_as:
         shown = f'await writeFile("{spec.saved_as}", Buffer.from(await response.arrayBuffer()));'
     check = "if (!response.ok) throw new Error(await response.text());\n"
-    # Only a module may await at its top; .js files are none by default.
+    # Only modules allow top-level await, and .js files are not modules by default.
     start = f"// Save as call.mjs, run with Node.js 18 or later.\n{start}"
     call = f'const response = await fetch({_json(address)}, {{\n  method: "POST",\n{sent}}});\n'
     return f"{start}{call}{check}{shown}"

@@ -1,6 +1,4 @@
-"""Forms of the playground: the choice of models, a conversation, texts to embed, speak and order, a
-recording.
-"""
+"""The playground's forms: model choice, chat, embeddings, rerank and speech."""
 
 from __future__ import annotations
 
@@ -25,16 +23,20 @@ LINES: Final = 5
 DOCUMENTS: Final = 20
 TURNS: Final = 200
 FORMATS: Final = ("mp3", "wav", "opus", "aac", "flac", "pcm")
-PREFIX: Final = "p-"  # of parameters
+PREFIX: Final = "p-"  # of parameter fields
 
 
 class ModelChoice(PageForm):
-    """Which model, and which one beside it; a form of its own, sent by GET."""
+    """A separate GET form to choose the model and, side by side, a second one."""
 
     def __init__(
         self, offer: Offer, *, name: str = "model", label: Any = "", beside: str | None = None
     ) -> None:
-        """beside: the second model of a side-by-side view; None where there is no such view."""
+        """Make the form.
+
+        Args:
+            beside: The second model in a side-by-side view; None if the page has no such view.
+        """
         chosen = {name: offer.model.id if offer.model else "", "beside": beside or ""}
         super().__init__(initial=chosen, auto_id=f"pick-{name}-%s")
         choices = grouped(offer.entries, labels())
@@ -52,7 +54,7 @@ class ModelChoice(PageForm):
 
 
 class _OfModel(PageForm):
-    """A form whose model is in the offer. It is shown beside, so here it is hidden."""
+    """A form for one offered model, in a hidden field because ModelChoice shows it."""
 
     model = forms.CharField(widget=forms.HiddenInput)
 
@@ -63,9 +65,9 @@ class _OfModel(PageForm):
         super().__init__(*args, **kwargs)
         self.offer = offer
         self.parameter_names = []
-        for one in parameters:
-            self.parameter_names.append(PREFIX + one.name)
-            self.fields[PREFIX + one.name] = _field(one)
+        for parameter in parameters:
+            self.parameter_names.append(PREFIX + parameter.name)
+            self.fields[PREFIX + parameter.name] = _field(parameter)
 
     def clean_model(self) -> str:
         name = self.cleaned_data["model"]
@@ -79,50 +81,51 @@ class _OfModel(PageForm):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The parameters that were set."""
+        """The parameters the user set."""
         values = {
             name.removeprefix(PREFIX): self.cleaned_data.get(name) for name in self.parameter_names
         }
         return {name: value for name, value in values.items() if value not in (None, "")}
 
 
-def _field(one: Parameter) -> forms.Field:
-    if one.choices:
+def _field(parameter: Parameter) -> forms.Field:
+    if parameter.choices:
         return forms.ChoiceField(
-            label=one.label,
+            label=parameter.label,
             required=False,
-            choices=[("", pgettext("parameter", "Default")), *one.choices],
+            choices=[("", pgettext("parameter", "Default")), *parameter.choices],
         )
-    kind: Any = forms.IntegerField if one.whole else forms.FloatField
+    kind: Any = forms.IntegerField if parameter.whole else forms.FloatField
     field: forms.Field = kind(
-        label=one.label,
+        label=parameter.label,
         required=False,
-        min_value=_plain(one.minimum),
-        max_value=_plain(one.maximum),
+        min_value=_plain(parameter.minimum),
+        max_value=_plain(parameter.maximum),
     )
-    known = one.minimum is not None and one.maximum is not None
+    has_range = parameter.minimum is not None and parameter.maximum is not None
     field.help_text = (
-        gettext("%(low)s to %(high)s") % {"low": _figure(one.minimum), "high": _figure(one.maximum)}
-        if known
+        gettext("%(low)s to %(high)s")
+        % {"low": _figure(parameter.minimum), "high": _figure(parameter.maximum)}
+        if has_range
         else ""
     )
-    # Empty is sent as nothing: what stands there in grey is what the model does then.
-    default = "" if one.default is None else str(one.default)
+    # An empty field is not sent; the placeholder shows the model's default.
+    default = "" if parameter.default is None else str(parameter.default)
     field.widget.attrs |= {
         "placeholder": default,
-        "step": one.step,
-        "inputmode": "numeric" if one.whole else "decimal",
+        "step": parameter.step,
+        "inputmode": "numeric" if parameter.whole else "decimal",
     }
     return field
 
 
 def _figure(value: Any) -> str:
-    """A bound for people to read: groups of three, and a minus rather than a hyphen."""
+    """Format a bound with grouped digits and a real minus sign."""
     return num(value).replace("-", "−")
 
 
 def _plain(value: Any) -> float | int | None:
-    """Facts are exact decimals; fields compare floats."""
+    """Convert an exact decimal to a float, which form fields can compare."""
     return value if value is None or isinstance(value, int) else float(value)
 
 
@@ -160,9 +163,8 @@ class ChatForm(_OfModel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("system", "tools", *self.parameter_names):
-            self.fields[name].widget.attrs["form"] = (
-                "chat"  # they stand in the column beside the conversation
-            )
+            # These fields are outside the form element, in the column beside the conversation.
+            self.fields[name].widget.attrs["form"] = "chat"
 
     def clean_beside(self) -> str:
         name = self.cleaned_data["beside"]
@@ -184,9 +186,7 @@ class ChatForm(_OfModel):
         return tools or None
 
     def body(self, turns: list[dict[str, Any]], slot: int) -> dict[str, Any]:
-        """The request for one of the models: what it said before counts as its part of the
-        conversation.
-        """
+        """Return the request for one slot's model, with its own earlier answers as history."""
         values = self.cleaned_data
         system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
         tools = {"tools": values["tools"]} if values.get("tools") else {}
@@ -194,23 +194,30 @@ class ChatForm(_OfModel):
 
 
 def messages_of(turns: Iterable[Mapping[str, Any]], slot: int) -> list[dict[str, str]]:
-    found = []
+    messages = []
     for turn in turns:
-        found.append({"role": "user", "content": turn["user"]})
-        own = [one for one in turn["answers"] if one["slot"] == slot] or list(turn["answers"])
+        messages.append({"role": "user", "content": turn["user"]})
+        own = [answer for answer in turn["answers"] if answer["slot"] == slot] or list(
+            turn["answers"]
+        )
         if own and own[-1]["text"]:
-            found.append({"role": "assistant", "content": own[-1]["text"]})
-    return found
+            messages.append({"role": "assistant", "content": own[-1]["text"]})
+    return messages
 
 
 def read_history(text: str) -> list[dict[str, Any]]:
-    """The conversation so far as the browser sends it back: nothing of it is stored here. Raises
-    ValidationError.
+    """Parse the conversation that the browser sends back; the server stores none of it.
+
+    Raises:
+        ValidationError: The history is malformed.
     """
     try:
         turns = strict_json.loads(text.encode()) if text else []
         return [
-            {"user": _text(turn["user"]), "answers": [_answer(one) for one in turn["answers"]]}
+            {
+                "user": _text(turn["user"]),
+                "answers": [_answer(answer) for answer in turn["answers"]],
+            }
             for turn in turns[-TURNS:]
         ]
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -219,12 +226,12 @@ def read_history(text: str) -> list[dict[str, Any]]:
         ) from None
 
 
-def _answer(one: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "slot": int(one["slot"]),
-        "model": _text(one["model"]),
-        "text": _text(one["text"]),
-        "footer": _text(one.get("footer", "")),
+        "slot": int(value["slot"]),
+        "model": _text(value["model"]),
+        "text": _text(value["text"]),
+        "footer": _text(value.get("footer", "")),
     }
 
 
@@ -282,10 +289,10 @@ class HearForm(_OfModel):
     )
 
     def clean_file(self) -> Upload:
-        found = self.cleaned_data["file"]
-        if found.size > FILE_LIMIT:
+        file = self.cleaned_data["file"]
+        if file.size > FILE_LIMIT:
             raise forms.ValidationError(_("The file is too large: at most 25 MB."))
-        data = found.read()
+        data = file.read()
         if not is_audio(data):
             raise forms.ValidationError(
                 _(
@@ -293,7 +300,7 @@ class HearForm(_OfModel):
                     "webm."
                 )
             )
-        return Upload(found.name or "audio", found.content_type or "application/octet-stream", data)
+        return Upload(file.name or "audio", file.content_type or "application/octet-stream", data)
 
 
 class SpeakForm(_OfModel):
@@ -311,7 +318,7 @@ class SpeakForm(_OfModel):
     response_format = forms.ChoiceField(
         label=pgettext_lazy("sound", "Format"),
         required=False,
-        choices=[("", _("The model's own")), *((one, one) for one in FORMATS)],
+        choices=[("", _("The model's own")), *((name, name) for name in FORMATS)],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -319,12 +326,12 @@ class SpeakForm(_OfModel):
         model = self.offer.model
         self.voices = list(voices(model)) if model else []
         default = model.parameters.get("voice", {}).get("default") if model else None
-        known = (
+        placeholder = (
             gettext("The model's own: %(value)s") % {"value": default}
             if default
             else gettext("The model's own")
         )
-        self.fields["voice"].widget.attrs |= {"placeholder": known} | (
+        self.fields["voice"].widget.attrs |= {"placeholder": placeholder} | (
             {"list": "voices"} if self.voices else {}
         )
 

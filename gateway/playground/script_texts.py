@@ -1,4 +1,4 @@
-"""What the playground's scripts say, in the reader's language."""
+"""Translated texts for the playground's scripts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gateway.dataplane.requests.uploads import FILE_LIMIT
 
 
 def _problem(title: str, message: str = "") -> dict[str, str]:
-    """What happened, and below it what it means and what to do."""
+    """Return a title (what happened) and a message (what it means and what to do)."""
     return {"title": title, "message": message}
 
 
 def texts() -> dict[str, Any]:
-    """By name; {n} and the like are filled in by the script."""
+    """Return the texts by name; the scripts fill in placeholders such as {n}."""
     return {
         "titles": {entry.code: str(entry.title) for entry in error_codes.CALLS},
         "words": {entry.code: str(entry.help) for entry in error_codes.CALLS if entry.says_all},

@@ -1,4 +1,4 @@
-"""The pages of the playground: one row for each."""
+"""The playground's pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from providers.operations.table import MODEL_TYPES
 class Tab:
     """A page, linked from the others.
 
-    type: of the models that `?model=` chooses from. optional: linked only if there is such a model.
+    Args:
+        type: The type of model that `?model=` selects.
+        optional: Link the page only if there is a model of this type.
     """
 
     slug: str

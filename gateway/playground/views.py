@@ -1,5 +1,6 @@
-"""Pages of the playground. With scripts a browser asks the models through `call`; without, the
-pages' own forms do.
+"""The playground's pages.
+
+With JavaScript, the browser calls models through `call`; without, through the pages' own forms.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
 
-# What a browser may be given to play at this address. Anything else is saved, never shown.
+# Content types served inline; anything else is sent as a download.
 _SOUNDS: Final = ("audio/",)
 
 
@@ -47,9 +48,7 @@ _SOUNDS: Final = ("audio/",)
 
 @page(Action.USE_MODELS)
 def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
-    """Who may call: the server in front asks this with every call of a script, and makes the call
-    itself where it may.
-    """
+    """Authorise a call made by a script; the gateway in front then makes the call itself."""
     if operation not in OPERATIONS:
         raise Http404
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
@@ -65,7 +64,7 @@ def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
 @page(Action.USE_MODELS)
 @require_POST
 def render_answer(request: WorkspaceRequest) -> HttpResponse:
-    """An answer's Markdown as safe HTML: scripts ask for it once, when an answer is complete."""
+    """Render a complete answer's Markdown as safe HTML."""
     text = request.POST.get("text", "")
     if len(text) > LONGEST:
         return HttpResponse(status=413)
@@ -76,24 +75,24 @@ def render_answer(request: WorkspaceRequest) -> HttpResponse:
 
 
 class _Page:
-    """What the pages share: the models of each type, tabs, and the code for the chosen model."""
+    """What all pages share: models by type, tabs and code samples."""
 
     def __init__(self, request: WorkspaceRequest, tab: Tab) -> None:
         self.request, self.tab = request, tab
-        given = request.POST if request.method == "POST" else request.GET
-        wanted = {tab.type: given.get("model", "")}
+        data = request.POST if request.method == "POST" else request.GET
+        requested = {tab.type: data.get("model", "")}
         if tab is tabs.SPEECH:
-            wanted = {
-                ModelType.SPEECH_TO_TEXT: given.get("model", ""),
-                ModelType.TEXT_TO_SPEECH: given.get("voice_model", ""),
+            requested = {
+                ModelType.SPEECH_TO_TEXT: data.get("model", ""),
+                ModelType.TEXT_TO_SPEECH: data.get("voice_model", ""),
             }
             if request.POST.get("action") == "speak":
-                wanted = {
+                requested = {
                     ModelType.SPEECH_TO_TEXT: "",
-                    ModelType.TEXT_TO_SPEECH: given.get("model", ""),
+                    ModelType.TEXT_TO_SPEECH: data.get("model", ""),
                 }
         with reading_once():
-            self.offers = offers(tenant=request.tenant, wanted=wanted)
+            self.offers = offers(tenant=request.tenant, wanted=requested)
 
     @property
     def offer(self) -> Offer:
@@ -107,11 +106,14 @@ class _Page:
         )
 
     def show(self, context: dict[str, Any], *forms: Form) -> HttpResponse:
-        """forms: those of the page; one with something wrong in it makes the answer 422, and its
-        first wrong field has the focus.
+        """Render the page.
+
+        Args:
+            forms: The page's forms. If one is invalid, the status is 422 and its first invalid
+                field gets the focus.
         """
-        wrong = [form for form in forms if form.is_bound and not form.is_valid()]
-        for form in wrong:
+        invalid = [form for form in forms if form.is_bound and not form.is_valid()]
+        for form in invalid:
             focus_first_error(form)
         shared = {
             "tab": self.tab,
@@ -123,14 +125,14 @@ class _Page:
             ],
             "texts": json.dumps(texts(), ensure_ascii=False),
         }
-        answer = render(
+        response = render(
             self.request,
             f"gateway/playground_{self.tab.slug}.html",
             shared | context,
-            status=422 if wrong else 200,
+            status=422 if invalid else 200,
         )
-        answer["Vary"] = "HX-Request"
-        return answer
+        response["Vary"] = "HX-Request"
+        return response
 
 
 @page(Action.USE_MODELS)
@@ -165,11 +167,13 @@ def _beside(request: WorkspaceRequest, offer: Offer) -> str:
 def _converse(
     request: WorkspaceRequest, offer: Offer, parameters: Any, context: dict[str, Any]
 ) -> ChatForm:
-    """One more turn of a conversation that came with the form: the form to go on with, or the one
-    with something wrong in it.
+    """Add a turn to the submitted conversation.
+
+    Returns:
+        The form for the next turn, or the submitted form if it is invalid.
     """
     action = request.POST.get("action", "send")
-    if action in ("draft", "clear"):  # "draft": a text that another page hands over
+    if action in ("draft", "clear"):  # "draft": a text handed over by another page
         draft = request.POST.get("message", "") if action == "draft" else ""
         return ChatForm(
             offer=offer,
@@ -190,13 +194,15 @@ def _converse(
         return form
     _answer_turn(request, form, turns)
     context["turns"] = _shown(turns)
-    kept = {
+    initial = {
         name: value
         for name, value in request.POST.items()
         if name in form.fields and name not in ("message", "history")
     }
     return ChatForm(
-        offer=offer, parameters=parameters, initial=kept | {"history": json.dumps(_history(turns))}
+        offer=offer,
+        parameters=parameters,
+        initial=initial | {"history": json.dumps(_history(turns))},
     )
 
 
@@ -218,32 +224,32 @@ def _answer_turn(request: WorkspaceRequest, form: ChatForm, turns: list[dict[str
 
 
 def _history(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the browser keeps for the next turn: failed answers are left out, and so is a turn
-    without any.
-    """
-    kept = []
+    """Return the history for the browser, without failed answers and unanswered turns."""
+    history = []
     for turn in turns:
         answers = [
-            {name: one[name] for name in ("slot", "model", "text", "footer")}
-            for one in turn["answers"]
-            if one["text"]
+            {name: answer[name] for name in ("slot", "model", "text", "footer")}
+            for answer in turn["answers"]
+            if answer["text"]
         ]
         if answers:
-            kept.append({"user": turn["user"], "answers": answers})
-    return kept
+            history.append({"user": turn["user"], "answers": answers})
+    return history
 
 
 def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With HTML of the answers: of the last ones, for the conversation is made anew with each turn,
-    and its length is the sender's.
+    """Add HTML to the answers.
+
+    The client controls the conversation's length and every turn renders all of it, so only the
+    latest answers are rendered as Markdown.
     """
-    left = LONGEST
+    budget = LONGEST
     for turn in reversed(turns):
-        for one in turn["answers"]:
-            outcome: Outcome | None = one.get("outcome")
-            text = outcome.text if outcome else one["text"]
-            left -= len(text)
-            one["html"] = answer_html(text) if left >= 0 else plain_html(text)
+        for answer in turn["answers"]:
+            outcome: Outcome | None = answer.get("outcome")
+            text = outcome.text if outcome else answer["text"]
+            budget -= len(text)
+            answer["html"] = answer_html(text) if budget >= 0 else plain_html(text)
     return turns
 
 
@@ -265,11 +271,11 @@ def embeddings(request: WorkspaceRequest) -> HttpResponse:
         (outcome,) = calls.ask(
             request, [Question(Operation.EMBEDDINGS, form.cleaned_data["model"], body)]
         )
-        found = calls.vectors(lines, outcome.body)
+        vectors = calls.vectors(lines, outcome.body)
         context |= {
             "outcome": outcome,
-            "vectors": found,
-            "rows": list(zip(found, calls.similarities(found), strict=True)),
+            "vectors": vectors,
+            "rows": list(zip(vectors, calls.similarities(vectors), strict=True)),
         }
     return shown.show(context, form)
 
@@ -332,14 +338,12 @@ def speech(request: WorkspaceRequest) -> HttpResponse:
 
 
 def _sound(outcome: Outcome) -> HttpResponse:
-    """The spoken text itself: the browser plays it. A provider's word on what it is counts only
-    where it is a sound.
-    """
+    """Return the audio, inline only if the provider's content type is audio."""
     kind = outcome.content_type.partition(";")[0].strip().lower()
     is_sound = kind.startswith(_SOUNDS)
-    answer = HttpResponse(
+    response = HttpResponse(
         outcome.content, content_type=kind if is_sound else "application/octet-stream"
     )
-    answer["Content-Disposition"] = "inline" if is_sound else 'attachment; filename="speech"'
-    answer["Content-Encoding"] = "identity"
-    return answer
+    response["Content-Disposition"] = "inline" if is_sound else 'attachment; filename="speech"'
+    response["Content-Encoding"] = "identity"
+    return response
