@@ -1,4 +1,4 @@
-"""The REST API's paths."""
+"""URL patterns of the REST API."""
 
 from django.urls import path, re_path
 
@@ -25,7 +25,7 @@ urlpatterns = [
     path(f"{CREDENTIAL}check/", credentials.CredentialCheckView.as_view()),
     path(f"{CREDENTIAL}activate/", credentials.CredentialActivateView.as_view()),
     path("v1/models/", models.ModelsView.as_view()),
-    # Names of models hold slashes: owner/name.
+    # Model names can contain slashes: owner/name.
     path("v1/models/<slug:provider>/<path:model>/", models.ModelView.as_view()),
     path("v1/default-models/", defaults.DefaultsView.as_view()),
     path("v1/default-models/<slug:scenario>/", defaults.DefaultView.as_view()),

@@ -1,6 +1,4 @@
-"""The server's application: /v1/... goes to the gateway, everything else to Django, in one
-process.
-"""
+"""The ASGI application: the gateway serves /v1/, Django everything else, in one process."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +10,7 @@ from django.core.asgi import get_asgi_application
 
 _django: Any = get_asgi_application()
 
-# Models can be imported only now.
+# These import models, which requires Django to be set up.
 from core.asgi.body_limit import BodyLimit  # noqa: E402
 from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
@@ -48,7 +46,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Start and stop with the server."""
+    """Handle the server's startup and shutdown events."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":

@@ -1,6 +1,4 @@
-"""Reads the environment so that a value that cannot be used is named, in one line and without the
-value of a secret.
-"""
+"""Read environment variables with one-line errors that name the variable but not its value."""
 
 from __future__ import annotations
 
@@ -14,9 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 _KINDS = {int: "a whole number", float: "a number"}
 
 
-class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no types
-    """Each variable NAME may also come as NAME_FILE. Raises ImproperlyConfigured for what cannot be
-    read or is of the wrong kind.
+class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package is untyped
+    """An environment in which each variable NAME may also be given as NAME_FILE.
+
+    Raises:
+        ImproperlyConfigured: A value cannot be read or has the wrong type.
     """
 
     def get_value(self, var: str, cast: Any = None, *arguments: Any, **options: Any) -> Any:

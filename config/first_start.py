@@ -1,7 +1,7 @@
-"""The first start's secrets: made once in DATA_DIR with mode 0600, where the environment and .env
-give none.
+"""Generate missing secrets on first start: `python -m config.first_start`.
 
-Runs before Django loads: `python -m config.first_start`. What is there already is never changed.
+Secrets set neither in the environment nor in .env are written to DATA_DIR with mode 0600. Existing
+files are never changed. Runs before Django loads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from config.environment import ROOT, Environment
 
 
 def new_master_key(mkid: str = "m1") -> str:
-    """ "m1:<base64 of 32 random bytes>", as MODELKEEP_MASTER_KEYS wants it."""
+    """Return a key as "m1:<base64 of 32 random bytes>", the format of MODELKEEP_MASTER_KEYS."""
     return f"{mkid}:{base64.b64encode(os.urandom(32)).decode('ascii')}"
 
 
@@ -61,8 +61,9 @@ LOST_KEYS = (
 
 
 def has_sealed_keys(database: Path) -> bool:
-    """Whether a master key was ever used with this SQLite file. A file that cannot be read is left
-    to the start's later steps.
+    """Return whether a master key was ever used with this SQLite file.
+
+    An unreadable file counts as unused; later startup steps report it.
     """
     if not database.is_file():
         return False
@@ -77,8 +78,12 @@ def has_sealed_keys(database: Path) -> bool:
 
 
 def write_once(path: Path, text: str) -> bool:
-    """Write a secret for the owner's eyes only; False where the file is there. Two starts at once
-    keep the first one's.
+    """Write a secret readable only by its owner, unless the file exists.
+
+    If two processes start at once, the first one's secret stays.
+
+    Returns:
+        False if the file already existed.
     """
     if path.exists():
         return False
@@ -89,7 +94,7 @@ def write_once(path: Path, text: str) -> bool:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
-        os.link(partial, path)  # unlike a rename, this never replaces
+        os.link(partial, path)  # unlike a rename, never overwrites
     except FileExistsError:
         return False
     finally:

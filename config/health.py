@@ -1,5 +1,6 @@
-"""/healthz says that the process lives, /readyz that it can work. Both answer before hosts,
-sessions and people are looked at.
+"""Liveness at /healthz and readiness at /readyz.
+
+Both respond before host checks, sessions and authentication.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 {"status": "ok", "checks": {name: "ok"}}, or 503 with a reason in place of "ok" for each
-    check that failed.
+    """Run the readiness checks.
+
+    Returns:
+        200 {"status": "ok", "checks": {name: "ok"}}, or 503 with the reason for the failed check.
     """
     checks: dict[str, str] = {}
     for name, check in CHECKS.items():
         checks[name] = check() or "ok"
         if checks[name] != "ok":
             log.warning("not ready: %s: %s", name, checks[name])
-            break  # the later ones stand on the earlier ones
+            break  # later checks depend on earlier ones
     ready = set(checks.values()) == {"ok"}
     return JsonResponse(
         {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
@@ -41,7 +44,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def database_fault() -> str:
-    """Why the database cannot be used, "" where it can. Hosts and user names stay in the log."""
+    """Return why the database is unusable, or ""; hosts and user names go only to the log."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -53,8 +56,10 @@ def database_fault() -> str:
 
 
 def migrations_fault() -> str:
-    """Looked up until it is well once: tables do not go back while a process lives, and loading the
-    migrations costs 50 ms.
+    """Return how many migrations are missing, or "".
+
+    Success is remembered: migrations are not undone while a process runs, and loading them takes
+    50 ms.
     """
     if _migrated.is_set():
         return ""
@@ -78,8 +83,9 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 class ProbeMiddleware:
-    """Answers /healthz and /readyz first of all: balancers ask by address, over plain http, and
-    without a session.
+    """Answer /healthz and /readyz before all other middleware.
+
+    Load balancers probe by IP address, over plain HTTP and without a session.
     """
 
     PROBES = {"/healthz": health.healthz, "/readyz": health.readyz}

@@ -1,5 +1,4 @@
-"""Every setting of an installation, read from the environment or .env; each variable NAME may also
-come as NAME_FILE.
+"""Settings, read from the environment or .env; each variable NAME may also be NAME_FILE.
 
 .env.example lists them all; a test compares the two.
 """
@@ -23,8 +22,8 @@ if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", default="var")
 DEBUG = env.bool("DEBUG", default=False)
 
-# Secrets that were not given are made once by the first start (`manage.py init`, `make run`) in
-# DATA_DIR, mode 0600.
+# The first start (`manage.py init`, `make run`) generates missing secrets in DATA_DIR with mode
+# 0600.
 
 
 def _secret(name: str, filename: str) -> str:
@@ -38,16 +37,14 @@ def _secret(name: str, filename: str) -> str:
 SECRET_KEY = _secret("SECRET_KEY", "secret_key")
 MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 
-# Where gunicorn listens (config/gunicorn.conf.py), and with it where people find a server that has
-# no other address.
+# Where gunicorn listens (config/gunicorn.conf.py); also the default for SITE_URL.
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 _everywhere = HOST in ("0.0.0.0", "::")  # noqa: S104
 _site = urlsplit(
     env.str("SITE_URL", default=f"http://{'localhost' if _everywhere else HOST}:{PORT}")
 )
-# The part of the path that a proxy puts in front; it may stand in SITE_URL as well. Known to
-# everything by these two names.
+# The path prefix that a proxy adds; it may also be part of SITE_URL.
 FORCE_SCRIPT_NAME = (
     f"/{_prefix}" if (_prefix := env.str("SCRIPT_NAME", default=_site.path).strip("/")) else None
 )
@@ -65,12 +62,11 @@ TRUSTED_PROXY_HEADER = env.bool("TRUST_X_FORWARDED_PROTO", default=False)
 MODELKEEP_EGRESS_ALLOW = env.list("MODELKEEP_EGRESS_ALLOW", default=[])
 MODELKEEP_DEMO_PROVIDER = env.bool("MODELKEEP_DEMO_PROVIDER", default=True)
 MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
-# Seconds: total deadline of one call at a provider, and silence allowed between two pieces of a
-# stream.
+# Seconds: deadline of a provider call, maximum silence within a stream, connection timeout.
 MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
 MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=300)
 MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
-# Seconds between two looks of each process at holds that nobody finished and at the spool.
+# Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
 
 INSTALLED_APPS = [
@@ -158,14 +154,13 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "cache_size=-16000;",
     }
 else:
-    # Threads come and go under ASGI: a pool keeps their connections.
+    # ASGI threads are short-lived, so connections are pooled.
     _database["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=10), "timeout": 10},
-        **_database.get("OPTIONS", {}),  # sslmode and the like, from the URL
+        **_database.get("OPTIONS", {}),  # options in the URL, such as sslmode
     }
-    _database["HOST"] = unquote(
-        _database["HOST"] or ""
-    )  # a socket's folder stands as %2Frun%2Fpostgresql in a URL
+    # A URL spells a socket directory as %2Frun%2Fpostgresql.
+    _database["HOST"] = unquote(_database["HOST"] or "")
     _database["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -176,8 +171,9 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# Sessions and cookies. The __Host- prefix needs https and the whole host; below a prefix the host's
-# other applications are not sent our cookies, and theirs may have the same names.
+# Sessions and cookies. The __Host- prefix requires https and the path "/". Under SCRIPT_NAME,
+# cookies are limited to our path so that they neither leak to nor clash with the host's other
+# applications.
 COOKIE_PREFIX = "" if not HTTPS else "__Secure-" if FORCE_SCRIPT_NAME else "__Host-"
 SESSION_ENGINE = "tenants.auth.sessions"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
@@ -194,7 +190,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-# Plain http on localhost is how a first start looks; everything that needs https follows SITE_URL.
+# A first start uses plain http on localhost; everything that needs https depends on SITE_URL.
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
@@ -216,7 +212,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# whole: a relative one would be completed once, by whoever asks first
+# Absolute, because Django would prefix a relative URL only once, with the first prefix seen.
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
@@ -232,8 +228,8 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# How invitations are sent: smtp+tls://user:password@mail.example.org:587. Without it there are
-# links to pass on.
+# Mail server for invitations: smtp+tls://user:password@mail.example.org:587. If empty, inviters
+# share links instead.
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"modelkeep@{_site.hostname or 'localhost'}")
 EMAIL_TIMEOUT = 10  # seconds
@@ -255,7 +251,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # docstrings are for readers of the code
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # docstrings are for developers
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
@@ -283,16 +279,13 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
-# The name that django-encrypted-model-fields gives its keys; derived, never set by hand.
+# The key setting of django-encrypted-model-fields; derived, never set by hand.
 FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_KEY)
-# Tests switch this off: there a key pair is made when it is first needed.
+# Off in tests, which generate key pairs on first use.
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
-WEB_CONCURRENCY = env.int(
-    "WEB_CONCURRENCY", default=0
-)  # processes; 0 is one per processor, at most 4
-GRACEFUL_TIMEOUT = env.int(
-    "GRACEFUL_TIMEOUT", default=30
-)  # seconds that running answers get when the server stops
-FORWARDED_ALLOW_IPS = env.list(
-    "FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"]
-)  # proxies whose X-Forwarded-For counts
+# Processes; 0 means one per processor, at most 4.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
+# Seconds for running requests to finish when the server stops.
+GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
+# Proxies whose X-Forwarded-For is trusted.
+FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])

@@ -1,8 +1,7 @@
-"""What `make run` does before the server starts: secrets, tables, static files, the first
-workspace. --serve goes on to serve.
+"""Prepare an installation: secrets, tables, static files, first workspace. --serve then serves.
 
-One process for all of it, because each start of Django costs a second; what is done already is
-noticed and skipped.
+Everything runs in one process, because each start of Django takes a second. Steps already done are
+skipped.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ FIRST_OWNER = "owner@modelkeep.local"
 
 
 def static_fingerprint() -> str:
-    """A digest of every static file's path, size and time."""
+    """Return a digest of every static file's path, size and modification time."""
     from django.contrib.staticfiles.finders import get_finders
 
     digest = hashlib.sha256()
     for finder in get_finders():
         for path, storage in finder.list([]):
-            facts = os.stat(storage.path(path))
-            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+            info = os.stat(storage.path(path))
+            digest.update(f"{path}\0{info.st_size}\0{info.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
@@ -55,8 +54,9 @@ def compile_translations() -> None:
 
 
 def first_workspace() -> None:
-    """Make the first workspace, its owner, an operator and an app key, and print them once; nothing
-    where people exist.
+    """Create the first workspace, owner, operator and app key and print them once.
+
+    Does nothing if there are users.
     """
     from django.core.management import call_command
 
@@ -68,7 +68,7 @@ def first_workspace() -> None:
 
 def main() -> None:
     compile_translations()
-    os.umask(0o077)  # the database is nobody else's business
+    os.umask(0o077)  # new files, such as the database, are private to this user
     first_start.main()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     prepare()
@@ -78,8 +78,8 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """What cannot be used is said in a line: a settings' mistake, a database that does not answer,
-    a full or read-only disk.
+    """Set up Django and the data; exit with a one-line message if settings, database or disk
+    fail.
     """
     import django
     from django.core.exceptions import ImproperlyConfigured
@@ -108,7 +108,7 @@ def prepare() -> None:
 
 
 def load_providers() -> None:
-    """Stop with a line that names file and key if a provider's declaration has a mistake."""
+    """Load all provider declarations; exit with a one-line message if one is invalid."""
     from providers.declaration import registry
 
     try:
@@ -118,8 +118,9 @@ def load_providers() -> None:
 
 
 def report_master_keys() -> None:
-    """One line of the log where the master keys are not the database's: pages go on, calls do not,
-    and /readyz answers 503.
+    """Log an error if the master keys don't match the database.
+
+    Pages still work, but calls fail and /readyz responds 503.
     """
     from tenants.crypto.keys import master_key_problems
 
@@ -133,15 +134,16 @@ def report_master_keys() -> None:
 
 
 def serve() -> None:
-    """Become gunicorn, in this process: Django is loaded already, and with --preload the workers
-    inherit it by forking.
+    """Run gunicorn in this process.
+
+    Django is already loaded, and with --preload the workers inherit it when they fork.
     """
     from django.db import connections
 
     for connection in connections.all():
         connection.close()
         if hasattr(connection, "close_pool"):
-            connection.close_pool()  # its threads do not survive a fork
+            connection.close_pool()  # pool threads do not survive a fork
     from gunicorn.app.wsgiapp import run
 
     sys.argv = [

@@ -1,4 +1,4 @@
-"""The only module that mounts apps."""
+"""The root URL configuration, the only module that mounts apps."""
 
 from django.contrib import admin
 from django.urls import include, path
