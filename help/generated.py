@@ -1,6 +1,4 @@
-"""The help page of a provider that nobody has written one for, made from its declaration, in the
-active language.
-"""
+"""Help pages generated from provider declarations, for providers without a written page."""
 
 from __future__ import annotations
 
@@ -14,7 +12,9 @@ from providers.operations.table import OPERATIONS
 
 
 def markdown(provider: Provider) -> str:
-    """Return the page with the headings and tables of the written ones."""
+    """Return the page in the active language, with the same headings and tables as written
+    pages.
+    """
     blocks = [
         f"# {provider.label}",
         str(provider.description),

@@ -1,4 +1,4 @@
-"""The help that ships with the product: Markdown files as pages, in the reader's language."""
+"""Help pages: Markdown files that ship with the product, in the reader's language."""
 
 from __future__ import annotations
 
@@ -35,19 +35,16 @@ TOPICS: Final = (
     "roles",
     "errors",
 )
-# Language -> where its pages are, below docs/. The providers' English pages are those that
-# everybody reads in the repository.
+# Language -> folder below docs/. The English provider pages are also the repository's own
+# documentation.
 TOPIC_FOLDERS: Final = {"en": "help/en", "zh-hans": "help/zh-hans"}
 PROVIDER_FOLDERS: Final = {"en": "providers", "zh-hans": "help/zh-hans/providers"}
-ROLES: Final = (
-    "<!-- roles -->"  # where the table of roles stands, which is made from the permissions
-)
-ERRORS: Final = re.compile(
-    r"<!-- errors ([a-z-]+) -->"
-)  # where the table of a group of error codes stands
-EXAMPLE_ADDRESS: Final = (
-    "https://hub.example.org"  # in the pages' examples; the reader sees the server's own
-)
+# Placeholder for the roles table, which is generated from the permissions.
+ROLES: Final = "<!-- roles -->"
+# Placeholder for the table of a group of error codes.
+ERRORS: Final = re.compile(r"<!-- errors ([a-z-]+) -->")
+# Replaced by this server's address in examples.
+EXAMPLE_ADDRESS: Final = "https://hub.example.org"
 _CHINESE_LINES: Final = re.compile(
     r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])"
 )
@@ -55,7 +52,12 @@ _CHINESE_LINES: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """slug: of a topic or a provider. summary: the first paragraph, without markup."""
+    """A help page.
+
+    Args:
+        slug: Slug of the topic or provider.
+        summary: The first paragraph, without markup.
+    """
 
     slug: str
     is_provider: bool
@@ -70,12 +72,12 @@ class Page:
 
     @property
     def contents(self) -> list[Section]:
-        """For a list at the page's beginning."""
-        return [one for one in self.sections if one.level == 2]
+        """The sections listed in the table of contents."""
+        return [section for section in self.sections if section.level == 2]
 
 
 def language() -> str:
-    """The one of the reader as far as there are pages in it."""
+    """Return the active language, or English if it has no help pages."""
     active = get_language() or "en"
     return active if active in TOPIC_FOLDERS else "en"
 
@@ -92,7 +94,7 @@ def provider_pages(in_language: str | None = None) -> list[Page]:
 
 
 def provider(slug: str) -> Provider | None:
-    return next((one for one in registry.all_providers() if one.slug == slug), None)
+    return next((item for item in registry.all_providers() if item.slug == slug), None)
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +108,7 @@ def topic(slug: str, in_language: str) -> Page:
 
 @lru_cache(maxsize=128)
 def of_provider(slug: str, in_language: str) -> Page:
-    """Return the page that was written; without one, the page that the declaration makes."""
+    """Return the provider's written page, or else one generated from its declaration."""
     folder = PROVIDER_FOLDERS[in_language]
     path = f"{folder}/{slug}.md"
     with override(in_language):
@@ -115,16 +117,21 @@ def of_provider(slug: str, in_language: str) -> Page:
 
 
 def _read(path: str) -> str:
-    """The text; Chinese lines are joined without the blank that a browser would show for the end of
-    a line.
+    """Return a file's text, with Chinese lines joined so that browsers show no space between
+    them.
     """
     return _CHINESE_LINES.sub("", (DOCS / path).read_text(encoding="utf-8"))
 
 
 def _page(slug: str, text: str, folder: str, *, is_provider: bool) -> Page:
-    made = document(text, link=lambda target: _address(target, folder))
+    rendered = document(text, link=lambda target: _address(target, folder))
     return Page(
-        slug, is_provider, made.title, _first_paragraph(text), made.html, tuple(made.sections)
+        slug,
+        is_provider,
+        rendered.title,
+        _first_paragraph(text),
+        rendered.html,
+        tuple(rendered.sections),
     )
 
 
@@ -134,7 +141,7 @@ def _first_paragraph(text: str) -> str:
 
 
 def _address(target: str, folder: str) -> str:
-    """Pages name each other as files, so that the links work in the repository as well."""
+    """Map a link between Markdown files, which also works in the repository, to a help page URL."""
     path, hash_, anchor = target.partition("#")
     if not path or "://" in path or path.startswith("mailto:"):
         return target
@@ -147,7 +154,7 @@ def _address(target: str, folder: str) -> str:
 
 
 def _roles() -> str:
-    """The table of the permissions, in the active language."""
+    """Return the permissions table in the active language."""
     roles = sorted(permissions.Role, key=lambda role: permissions.RANK[role])
     head = [_("may"), *(str(permissions.ROLE_LABELS[role]) for role in roles)]
     lines = [head, ["---", *[":-:"] * len(roles)]]
@@ -162,7 +169,7 @@ def _roles() -> str:
 
 
 def _errors(group: str) -> str:
-    """The table of a group of error codes, in the active language."""
+    """Return the table of a group of error codes in the active language."""
     lines = [[_("code"), _("status"), _("meaning"), _("what to do")], ["---"] * 4]
     for entry in error_codes.GROUPS[group]:
         statuses = ", ".join(
@@ -173,5 +180,5 @@ def _errors(group: str) -> str:
 
 
 def with_address(html: SafeString, address: str) -> SafeString:
-    """The page with this server's address in its examples."""
-    return mark_safe(html.replace(EXAMPLE_ADDRESS, escape(address)))  # noqa: S308 - it was sanitised; the address is escaped
+    """Insert this server's address into the examples of a page."""
+    return mark_safe(html.replace(EXAMPLE_ADDRESS, escape(address)))  # noqa: S308 - sanitised; the address is escaped

@@ -1,4 +1,4 @@
-"""Search in the help."""
+"""Full-text search of the help pages."""
 
 from __future__ import annotations
 
@@ -15,18 +15,15 @@ from help.pages import Page, provider_pages, topics
 
 MOST_FOUND: Final = 20
 LONGEST_QUERY: Final = 100
-AROUND: Final = 70  # characters of a text before and after what was found
+AROUND: Final = 70  # characters of context around a match
 _ENDING: Final = re.compile(r"(?<=[a-z]{4})(?:ing|ed|es|s|e)$")
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
 
 
-# ------------------------------------------------------------------------------------------- search
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A place that fits: the page, the section's heading ("" for the page's beginning), its
-    address, and words around what was found.
+    """A search result: the page, section heading ("" for the page's introduction), URL and
+    excerpt.
     """
 
     page: Page
@@ -36,9 +33,7 @@ class Found:
 
 
 def search(query: str) -> list[Found]:
-    """Places that hold every word of the query, the best first; where there is none, those that
-    hold the most of them.
-    """
+    """Return sections that contain every word, best first, or else those with most of them."""
     words = list(dict.fromkeys(word.casefold() for word in query[:LONGEST_QUERY].split()))
     places = [
         (page, section) for page in [*topics(), *provider_pages()] for section in page.sections
@@ -49,8 +44,10 @@ def search(query: str) -> list[Found]:
 
 
 def _parts(words: Iterable[str]) -> Iterator[str]:
-    """The words, English ones without their ending: who looks for `rotate` means `Rotating` too. Of
-    Chinese every two characters that stand together: `怎么设置密钥` has no blanks to part it at.
+    """Yield English words without their ending and Chinese text as pairs of characters.
+
+    This way `rotate` also matches `Rotating`, and parts of `怎么设置密钥`, which has no
+    spaces, match.
     """
     for word in words:
         if _CHINESE.search(word):
@@ -62,16 +59,18 @@ def _parts(words: Iterable[str]) -> Iterator[str]:
 def _best(places: list[tuple[Page, Section]], words: list[str], *, every: bool) -> list[Found]:
     rated = []
     for page, section in places:
-        points = [found for word in words if (found := _points(page, section, word))]
+        points = [score for word in words if (score := _points(page, section, word))]
         if points and (not every or len(points) == len(words)):
             rated.append((len(points), sum(points), page, section))
-    rated.sort(key=lambda one: (-one[0], -one[1]))
+    rated.sort(key=lambda entry: (-entry[0], -entry[1]))
     return [_found(page, section, words) for _number, _sum, page, section in rated[:MOST_FOUND]]
 
 
 def _points(page: Page, section: Section, word: str) -> int:
-    """What one word counts: most in a page's title, which finds the page's beginning only; then in
-    a heading; codes on the page of errors.
+    """Score a word in a section.
+
+    Page titles score highest, but only for the page's introduction; headings come next. Error codes
+    score as high as titles on the errors page.
     """
     in_title = 20 if not section.id and word in page.title.casefold() else 0
     in_heading = 10 if word in section.title.casefold() else 0
@@ -91,7 +90,7 @@ def _excerpt(text: str, words: list[str]) -> SafeString:
     lower = text.casefold()
     at = min((place for word in words if (place := lower.find(word)) >= 0), default=0)
     start, end = max(0, at - AROUND), min(len(text), at + 2 * AROUND)
-    start = text.find(" ", start, at) + 1 or start  # not in the middle of a word
+    start = text.find(" ", start, at) + 1 or start  # don't start in the middle of a word
     is_code = text.count(CODE[0], 0, start) > text.count(CODE[1], 0, start)
     parts = ["… " if start else "", "<code>" if is_code else ""]
     for piece in re.split(f"([{CODE[0]}{CODE[1]}])", text[start:end].strip()):
@@ -101,11 +100,11 @@ def _excerpt(text: str, words: list[str]) -> SafeString:
         else:
             parts.append(_marked(piece, words))
     parts += ["</code>" if is_code else "", " …" if end < len(text) else ""]
-    return mark_safe("".join(parts))  # noqa: S308 - escaped piece by piece
+    return mark_safe("".join(parts))  # noqa: S308 - each piece is escaped
 
 
 def _marked(piece: str, words: list[str]) -> str:
-    """Escaped, with the words that were looked for marked."""
+    """Return a text escaped, with the search words marked."""
     marked = re.compile(
         "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE
     )

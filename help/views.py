@@ -1,6 +1,4 @@
-"""The pages of the help. They tell nothing about an installation, so whoever reaches the server may
-read them.
-"""
+"""Public views of the help, which reveals nothing about the installation."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ def provider(request: HttpRequest, slug: str) -> HttpResponse:
         "html": page.html,
         "declared": declared,
         "is_hosting": declared.kind is Kind.HOSTING,
-        "types": [MODEL_TYPES[one].label for one in declared.model_types],
+        "types": [MODEL_TYPES[model_type].label for model_type in declared.model_types],
     }
     return _render(request, "help/provider.html", context)
 
