@@ -1,6 +1,4 @@
-"""The operators' pages that take several apps: the list of workspaces with what each has and uses,
-the ledger by provider.
-"""
+"""Admin pages that combine several apps: workspaces with their usage, calls by provider."""
 
 from __future__ import annotations
 
@@ -38,36 +36,36 @@ WEEK = timedelta(days=7)
 
 @dataclass(slots=True)
 class InUse:
-    """What a workspace has and uses, for one row of the list."""
+    """Usage figures of a workspace, for its row in the list."""
 
     providers: int = 0
     calls: int = 0
-    limit: int = 0  # credits of all its trials
+    limit: int = 0  # credits of all trials
     used: int = 0
 
     @property
     def trial_percent(self) -> int | None:
-        """None without a trial."""
+        """Percentage of trial credits used, or None without a trial."""
         return 100 * self.used // self.limit if self.limit else None
 
 
 def in_use(tenants: Collection[UUID]) -> dict[UUID, InUse]:
-    """Of each of these workspaces; four queries, however many they are."""
-    found = {tenant: InUse() for tenant in tenants}
+    """Return the usage figures of workspaces, in four queries regardless of their number."""
+    usage = {tenant: InUse() for tenant in tenants}
     for tenant, number in _per_tenant(
         ProviderCredential.objects.filter(tenant__in=tenants), Count("provider", distinct=True)
     ):
-        found[tenant].providers = number
+        usage[tenant].providers = number
     for tenant, limit, used in (
         CreditPool.objects.filter(tenant__in=tenants, plan__is_on=True)
         .values("tenant")
         .annotate(limit=Sum("limit"), used=Sum("settled") + Sum("held"))
         .values_list("tenant", "limit", "used")
     ):
-        found[tenant].limit, found[tenant].used = limit, used
+        usage[tenant].limit, usage[tenant].used = limit, used
     for tenant, number in _calls_of_a_week(tenants):
-        found[tenant].calls += number
-    return found
+        usage[tenant].calls += number
+    return usage
 
 
 def _per_tenant(rows: QuerySet[Any], number: Any) -> Iterator[tuple[UUID, int]]:
@@ -77,8 +75,10 @@ def _per_tenant(rows: QuerySet[Any], number: Any) -> Iterator[tuple[UUID, int]]:
 
 
 def _calls_of_a_week(tenants: Collection[UUID]) -> Iterator[tuple[UUID, int]]:
-    """Sums of hours where they are made, records from there on: a list must not count millions of
-    rows.
+    """Yield call counts of the last week per workspace.
+
+    Hourly rollups cover the past and records only the time since the last rollup, so the list need
+    not count millions of rows.
     """
     since = timezone.now() - WEEK
     hours = UsageRollup.objects.filter(tenant__in=tenants, span=Span.HOUR, start__gte=since)
@@ -89,7 +89,7 @@ def _calls_of_a_week(tenants: Collection[UUID]) -> Iterator[tuple[UUID, int]]:
 
 
 def _active() -> Q:
-    """Somebody was there within a week: what the figure on the first page counts."""
+    """Match workspaces with an active member within a week, as on the dashboard."""
     recent = Membership.objects.filter(last_active__gte=timezone.now() - WEEK)
     return Q(pk__in=recent.values("tenant"))
 
@@ -127,12 +127,12 @@ class WorkspaceAdmin(TenantAdmin):
     actions = (*TenantAdmin.actions, grant_trial, "export")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The page's rows only are looked up, all of them at once."""
+        """Add usage figures to the rows of the current page only, all at once."""
         changelist = super().get_changelist_instance(request)
         rows: Any = changelist.result_list
-        found = in_use([row.pk for row in rows])
+        usage = in_use([row.pk for row in rows])
         for row in rows:
-            row.in_use = found[row.pk]
+            row.in_use = usage[row.pk]
         return changelist
 
     @admin.display(description=gettext_lazy("providers"))
@@ -167,9 +167,9 @@ class WorkspaceAdmin(TenantAdmin):
 
 def _exported(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
     tenants = list(rows)
-    found = in_use([tenant.pk for tenant in tenants])
+    usage = in_use([tenant.pk for tenant in tenants])
     for tenant in tenants:
-        has = found[tenant.pk]
+        figures = usage[tenant.pk]
         about = (
             tenant.slug,
             tenant.name,
@@ -177,18 +177,19 @@ def _exported(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
             tenant.created.isoformat(),
             tenant.member_count,
         )
-        yield (*about, has.providers, has.calls, has.limit, has.used)
+        yield (*about, figures.providers, figures.calls, figures.limit, figures.used)
 
 
 class PlanAdmin(TrialPlanAdmin):
-    """A provider is chosen by its name: a mistyped slug would make a plan that nothing can
-    answer.
-    """
+    """A trial plan form with a list of providers, so that a slug cannot be mistyped."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "provider":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
-        choices = [("", "---------"), *((one.slug, one.label) for one in registry.offered())]
+        choices = [
+            ("", "---------"),
+            *((provider.slug, provider.label) for provider in registry.offered()),
+        ]
         return forms.ChoiceField(label=capfirst(db_field.verbose_name), choices=choices)
 
 
@@ -197,7 +198,7 @@ class LedgerAdmin(CallRecordAdmin):
 
 
 def register() -> None:
-    """In place of what the apps registered. Called once, when their modules are loaded."""
+    """Replace the apps' own admin pages. Call once, after the apps are loaded."""
     pages: dict[type[Model], type[ModelAdmin[Any]]] = {
         Tenant: WorkspaceAdmin,
         CallRecord: LedgerAdmin,

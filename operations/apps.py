@@ -1,4 +1,4 @@
-"""The operators' admin site."""
+"""App configuration of the operators' admin site."""
 
 from django.contrib.admin.apps import AdminConfig
 
@@ -8,6 +8,6 @@ class OperatorAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from operations import admin  # its models are ready only now
+        from operations import admin  # needs loaded models
 
         admin.register()

@@ -1,4 +1,4 @@
-"""Six figures on the first page of the operators' site."""
+"""The figures on the operators' dashboard."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Figure:
     value: str
     url: str
     note: str = ""
-    is_bad: bool = False  # somebody should look at it
+    is_bad: bool = False  # needs attention
 
 
 def figures() -> list[Figure]:
-    """Six figures, one query each but the first, each leading to the list behind it."""
+    """Return the dashboard figures, each linked to the list behind it."""
     return [_tenants(), _providers(), *_calls(), _trials(), _key_pairs()]
 
 
@@ -64,17 +64,17 @@ def _calls() -> list[Figure]:
     from quotas.models import CallRecord
 
     day = midnight(timezone.localdate())
-    # An id sorts by time and is made after the call began: its index finds today's calls of all
-    # workspaces.
+    # Ids sort by time and are made after the call begins, so the primary key's index finds today's
+    # calls of all workspaces.
     today = CallRecord.objects.filter(pk__gte=first_of(day), time__gte=day)
-    found = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
-    rate = f"{100 * found['errors'] / found['all']:.1f} %" if found["all"] else "–"
+    totals = today.aggregate(all=Count("pk"), errors=Count("pk", filter=Q(status="error")))
+    rate = f"{100 * totals['errors'] / totals['all']:.1f} %" if totals["all"] else "–"
     when = f"time__year={day.year}&time__month={day.month}&time__day={day.day}"
-    failed = ngettext("%(count)s call failed", "%(count)s calls failed", found["errors"]) % {
-        "count": f"{found['errors']:,}"
+    failed = ngettext("%(count)s call failed", "%(count)s calls failed", totals["errors"]) % {
+        "count": f"{totals['errors']:,}"
     }
     return [
-        Figure(_("Calls today"), f"{found['all']:,}", _list("quotas", "callrecord", when)),
+        Figure(_("Calls today"), f"{totals['all']:,}", _list("quotas", "callrecord", when)),
         Figure(
             _("Error rate today"),
             rate,
@@ -111,7 +111,7 @@ def _key_pairs() -> Figure:
 
 
 def _list(app: str, model: str, query: str = "") -> str:
-    """The list's address; the first page where a model has no list."""
+    """Return the URL of a model's list, or the admin index if it has none."""
     try:
         address = reverse(f"admin:{app}_{model}_changelist")
     except NoReverseMatch:

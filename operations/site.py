@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 
 from operations.dashboard import figures
 
-# Django's own index says these two, and its catalogs do not have them in Chinese.
+# Texts of Django's admin index that its Chinese catalog lacks.
 INDEX_COLUMNS = (gettext_noop("Add link"), gettext_noop("Change or view list link"))
 
 
