@@ -1,6 +1,4 @@
-"""What the page of a provider's activity shows: its figures of a week, its last calls, and the last
-changes of its settings.
-"""
+"""A provider's activity: last week's totals, recent calls and recent settings changes."""
 
 from __future__ import annotations
 
@@ -16,15 +14,18 @@ from quotas.usage.summaries import SummaryRow
 from tenants import queries as tenant_queries
 from tenants.models import AuditEntry, Tenant
 
-DAYS: Final = 7  # of the figures
+DAYS: Final = 7  # covered by the totals
 CALLS: Final = 20
 CHANGES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """week: None where there are no calls at all. changes: empty too for those who may not read the
-    audit log.
+    """The content of a provider's activity page.
+
+    Args:
+        week: The week's totals; None if there are no calls.
+        changes: Empty if the reader may not see the audit log.
     """
 
     week: SummaryRow | None = None
@@ -33,8 +34,11 @@ class Activity:
 
 
 def activity(*, tenant: Tenant, provider: str, with_calls: bool, with_changes: bool) -> Activity:
-    """Everything in at most five queries, whatever the number of calls. with_calls, with_changes:
-    what the reader may see.
+    """Read a provider's activity in at most five queries.
+
+    Args:
+        with_calls: Whether the reader may see calls.
+        with_changes: Whether the reader may see the audit log.
     """
     week, calls = _calls(tenant.pk, provider) if with_calls else (None, [])
     return Activity(week, calls, _changes(tenant, provider) if with_changes else [])
@@ -51,10 +55,10 @@ def _calls(tenant_id: UUID, provider: str) -> tuple[SummaryRow | None, list[Call
 
 
 def _changes(tenant: Tenant, provider: str) -> list[AuditEntry]:
-    """Entries about the provider itself, its credentials and its models."""
-    about = (
+    """Return audit entries about the provider, its credentials and its models."""
+    matches = (
         Q(object_type="provider", object_id=provider)
         | Q(object_type="credential", object_label__startswith=f"{provider}: ")
         | Q(object_type="model", object_label__startswith=f"{provider}/")
     )
-    return list(tenant_queries.audit_entries(tenant=tenant).filter(about)[:CHANGES])
+    return list(tenant_queries.audit_entries(tenant=tenant).filter(matches)[:CHANGES])

@@ -1,6 +1,4 @@
-"""What a workspace has to call, and an example of a call that is answered: for the pages about app
-keys and the overview.
-"""
+"""The callable models of a workspace and an example call, for the app key and overview pages."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from providers.operations.columns import OperationSpec
 from providers.operations.table import ONLY_FEATURES, OPERATIONS
 from tenants.ports import CallableModels, Example, Limits
 
-# The name stands in a command for a shell: one with quotes or blanks in it is not offered.
+# Examples are shell commands, so skip model names that would need quoting.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/@+-]+\Z")
 
 
@@ -35,21 +33,22 @@ def callables(tenant_id: UUID) -> CallableModels:
                 (status.slug, status.provider.label if status.provider else status.slug)
                 for status in set_up
             ],
-            models=frozenset(one.id for one in catalog.entries(tenant_id=tenant_id)),
+            models=frozenset(entry.id for entry in catalog.entries(tenant_id=tenant_id)),
             operations=[(operation.value, spec.label) for operation, spec in OPERATIONS.items()],
         )
 
 
 def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
-    """A call of the workspace's default where it is answered, else of a model that can be called;
-    None where there is none.
+    """Return an example call, or None if no model can be called.
+
+    Prefer the workspace's default model.
     """
     with reading_once():
-        works = catalog.can_call(tenant_id=tenant_id)
+        can_call = catalog.can_call(tenant_id=tenant_id)
         usable = [
-            one
-            for one in catalog.entries(tenant_id=tenant_id, enabled=True)
-            if works(one) and _is_offered(one, limits)
+            entry
+            for entry in catalog.entries(tenant_id=tenant_id, enabled=True)
+            if can_call(entry) and _is_offered(entry, limits)
         ]
         if not usable:
             return None
@@ -70,20 +69,24 @@ def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
     return None
 
 
-def _is_offered(one: Entry, limits: Limits) -> bool:
+def _is_offered(entry: Entry, limits: Limits) -> bool:
     providers_, models, _operations = limits
-    allowed = (not providers_ or one.provider in providers_) and (not models or one.id in models)
-    return allowed and one.features.isdisjoint(ONLY_FEATURES) and _PLAIN.match(one.id) is not None
+    return (
+        (not providers_ or entry.provider in providers_)
+        and (not models or entry.id in models)
+        and entry.features.isdisjoint(ONLY_FEATURES)
+        and _PLAIN.match(entry.id) is not None
+    )
 
 
 def _model(
     tenant_id: UUID, operation: OperationSpec, usable: Sequence[Entry], defaults: Any
 ) -> str:
-    fitting = [one for one in usable if one.type is operation.model_type]
-    if not fitting:
+    candidates = [entry for entry in usable if entry.type is operation.model_type]
+    if not candidates:
         return ""
     scenario = scenarios.of_operation(operation.operation).slug
-    if any(one.id == defaults[scenario].model for one in fitting):
+    if any(entry.id == defaults[scenario].model for entry in candidates):
         return scenarios.ANY_DEFAULT
-    suggested = catalog.suggestion(tenant_id=tenant_id, scenario=scenario, among=fitting)
-    return (suggested or fitting[0]).id
+    suggested = catalog.suggestion(tenant_id=tenant_id, scenario=scenario, among=candidates)
+    return (suggested or candidates[0]).id

@@ -1,8 +1,6 @@
-"""What the overview page shows: four steps ticked by data, the health of the providers, recent
-problems, and calls of today.
+"""The overview page: first steps, provider health, recent problems and today's calls.
 
-Each part is read for itself: one that cannot be read leaves a gap that the page names, and the
-other parts stand.
+Each part is read independently. If one fails, the page names it and still shows the others.
 """
 
 from __future__ import annotations
@@ -37,14 +35,17 @@ from tenants.models import AppKey, Tenant
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PROBLEMS: Final = 5
-KEPT_SECONDS: Final = 60
-DAYS: Final = 14  # of the small chart
+CACHE_SECONDS: Final = 60
+DAYS: Final = 14  # covered by the small chart
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do once. `action` is the right that it takes, `url_name` the page to do it
-    on.
+    """A one-time setup step.
+
+    Args:
+        url_name: The page to do it on.
+        action: The permission it requires.
     """
 
     title: Any
@@ -57,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A failed call, and its code in words."""
+    """A failed call and the description of its error code."""
 
     call: CallRecord
     words: ErrorCode
@@ -65,16 +66,18 @@ class Problem:
 
 @dataclass(slots=True)
 class Overview:
-    """None: this part could not be read. example: a call that is answered now; None where nothing
-    can be called.
+    """The content of the overview page; a part that could not be read is None.
+
+    Args:
+        example: A call that works now; None if nothing can be called.
     """
 
     steps: list[Step] | None = None
-    cards: list[Card] | None = None  # of the providers that are set up
+    cards: list[Card] | None = None  # configured providers
     problems: list[Problem] | None = None
     days: list[SummaryRow] | None = None
     example: tenant_ports.Example | None = None
-    counts: dict[str, int] = field(default_factory=dict)  # of models, by provider
+    counts: dict[str, int] = field(default_factory=dict)  # number of models by provider
     unread: list[Any] = field(default_factory=list)  # names of the parts that could not be read
 
     @property
@@ -83,7 +86,7 @@ class Overview:
 
     @property
     def chart(self) -> charts.Chart | None:
-        """None where there is nothing to draw."""
+        """The calls per day; None if there are none."""
         return (
             charts.calls_per_day(self.days)
             if self.days and any(day.calls for day in self.days)
@@ -115,58 +118,58 @@ class Overview:
 
 
 def overview(*, tenant: Tenant) -> Overview:
-    """Everything in a fixed number of queries, whatever the number of providers and calls. Raises
-    nothing.
-    """
-    found = Overview()
+    """Read the whole page in a fixed number of queries; never raises."""
+    page = Overview()
     with reading_once():
         statuses = _part(
-            found,
+            page,
             _("providers"),
             lambda: list(
                 provider_queries.statuses(tenant_id=tenant.pk, with_counts=False).values()
             ),
         )
-        found.example, found.counts = _part(found, _("example"), lambda: _kept(tenant)) or (
+        page.example, page.counts = _part(page, _("example"), lambda: _example(tenant)) or (
             None,
             {},
         )
         if statuses is not None:
-            found.cards = sorted(
+            page.cards = sorted(
                 (Card(status) for status in statuses if status.is_set_up),
                 key=lambda card: card.urgency,
             )
-            found.steps = _part(
-                found,
+            page.steps = _part(
+                page,
                 _("first steps"),
-                lambda: _steps(connected=bool(found.cards), **_past(tenant.pk).progress),
+                lambda: _steps(connected=bool(page.cards), **_past(tenant.pk).progress),
             )
-        found.problems = _part(found, _("recent problems"), lambda: _problems(tenant))
-        found.days = _part(found, _("calls"), lambda: _days(tenant))
-    return found
+        page.problems = _part(page, _("recent problems"), lambda: _problems(tenant))
+        page.days = _part(page, _("calls"), lambda: _days(tenant))
+    return page
 
 
-def _part(found: Overview, name: Any, read: Callable[[], T]) -> T | None:
-    """A part of the page, or None with its name noted."""
+def _part(page: Overview, name: Any, read: Callable[[], T]) -> T | None:
+    """Read a part of the page; on failure, add its name to `unread` and return None."""
     try:
         return read()
     except Exception:
-        # Whatever it is, it is in the log; the page says what is missing.
+        # The log has the details; the page names the missing part.
         logger.exception("the overview's %s could not be read", name)
-        found.unread.append(name)
+        page.unread.append(name)
         return None
 
 
-def _kept(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int]]:
-    """An example, and the number of models by provider. Looked for after each change of what can be
-    called, and once a minute: that takes as many queries as the other parts.
+def _example(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int]]:
+    """Return an example call and the number of models by provider.
+
+    Both are cached for a minute or until the configuration changes, because reading them takes as
+    many queries as the rest of the page.
     """
     key = f"overview:{tenant.pk}:{tenant.config_version}:{get_language()}"
-    kept: tuple[tenant_ports.Example | None, dict[str, int]] | None = cache.get(key)
-    if kept is None:
-        kept = (tenant_ports.example(tenant.pk), dict(provider_ports.model_counts(tenant.pk)))
-        cache.set(key, kept, KEPT_SECONDS)
-    return kept
+    cached: tuple[tenant_ports.Example | None, dict[str, int]] | None = cache.get(key)
+    if cached is None:
+        cached = (tenant_ports.example(tenant.pk), dict(provider_ports.model_counts(tenant.pk)))
+        cache.set(key, cached, CACHE_SECONDS)
+    return cached
 
 
 def _problems(tenant: Tenant) -> list[Problem]:
@@ -184,8 +187,11 @@ def _days(tenant: Tenant) -> list[SummaryRow]:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """progress: which steps have been done. standing: how far the sums of usage reach; both lists
-    of calls start from it.
+    """What has happened in a workspace so far.
+
+    Args:
+        progress: Which steps are done.
+        standing: How far usage has been rolled up.
     """
 
     progress: dict[str, bool]
@@ -198,8 +204,8 @@ _UNTIL, _STALE = 3, 4
 
 @once
 def _past(tenant_id: UUID) -> Past:
-    """Five small questions in one query, whose rows are (number of the question, time)."""
-    asked = (
+    """Run five small queries as one union of (query number, time) rows."""
+    querysets = (
         DefaultModel.objects.filter(tenant=tenant_id),
         AppKey.objects.filter(tenant=tenant_id, revoked=None),
         CallRecord.objects.filter(tenant=tenant_id, status=CallRecord.Status.OK),
@@ -207,15 +213,18 @@ def _past(tenant_id: UUID) -> Past:
     row = Tenant.objects.filter(pk=tenant_id).order_by()
     first, *others = (
         row.filter(Exists(rows)).values_list(Value(number), "created")
-        for number, rows in enumerate(asked)
+        for number, rows in enumerate(querysets)
     )
     until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
     stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
-    found = list(first.union(*others, until, stale))
-    reached = next((time for number, time in found if number == _UNTIL), NEVER)
-    standing = Standing(reached, frozenset(time for number, time in found if number == _STALE))
+    results = list(first.union(*others, until, stale))
+    reached = next((time for number, time in results if number == _UNTIL), NEVER)
+    standing = Standing(reached, frozenset(time for number, time in results if number == _STALE))
     return Past(
-        {name: any(number == one for one, _time in found) for number, name in enumerate(_DONE)},
+        {
+            name: any(number == index for number, _time in results)
+            for index, name in enumerate(_DONE)
+        },
         standing,
     )
 

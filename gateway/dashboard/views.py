@@ -1,4 +1,4 @@
-"""The overview page of a workspace, and the page of what a provider was used for."""
+"""The workspace overview and the provider activity page."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ def overview(request: WorkspaceRequest) -> HttpResponse:
 def provider_activity(request: WorkspaceRequest, provider: str) -> HttpResponse:
     with reading_once():
         card = Card(known_status(request, provider))
-    may = request.principal.can
-    found = read_activity(
+    can = request.principal.can
+    activity = read_activity(
         tenant=request.tenant,
         provider=provider,
-        with_calls=may(Action.VIEW_USAGE),
-        with_changes=may(Action.VIEW_AUDIT),
+        with_calls=can(Action.VIEW_USAGE),
+        with_changes=can(Action.VIEW_AUDIT),
     )
     return render(
-        request, "gateway/provider_activity.html", {"card": card, "activity": found, "days": DAYS}
+        request,
+        "gateway/provider_activity.html",
+        {"card": card, "activity": activity, "days": DAYS},
     )
