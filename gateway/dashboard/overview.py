@@ -35,7 +35,7 @@ from tenants.models import AppKey, Tenant
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PROBLEMS: Final = 5
-CACHE_SECONDS: Final = 60
+KEPT_SECONDS: Final = 60
 DAYS: Final = 14  # covered by the small chart
 
 
@@ -168,7 +168,7 @@ def _example(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int
     cached: tuple[tenant_ports.Example | None, dict[str, int]] | None = cache.get(key)
     if cached is None:
         cached = (tenant_ports.example(tenant.pk), dict(provider_ports.model_counts(tenant.pk)))
-        cache.set(key, cached, CACHE_SECONDS)
+        cache.set(key, cached, KEPT_SECONDS)
     return cached
 
 
