@@ -230,7 +230,7 @@ def test_of_a_long_conversation_the_last_answers_are_formatted(
         for number in range(3)
     ]
     form = {"model": "openai/gpt-4o-mini", "message": "", "history": json.dumps(turns)}
-    page = folded(walk.browser(demo.owner).post("/t/acme/playground/", form))
+    page = walk.browser(demo.owner).post("/t/acme/playground/", form).content.decode()
     assert "<pre>**answer 0** &lt;b&gt;</pre>" in page
     assert "<strong>answer 1</strong> &lt;b&gt;" in page
     assert "<strong>answer 2</strong> &lt;b&gt;" in page
