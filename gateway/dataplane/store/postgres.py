@@ -7,11 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 from psycopg import pq
@@ -20,6 +17,7 @@ from psycopg.adapt import Transformer
 from core.db.dialect import POSTGRES
 from core.db.steps import Rows, Steps, run_async
 from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.store.postgres_text import encoded, numbered
 
 logger = logging.getLogger(__name__)
 # Connections per process. One more serves reads, so that they never wait for a commit.
@@ -103,7 +101,7 @@ class Connection:
             A future for its rows; it raises DatabaseAway if the connection breaks.
         """
         statement = _Statement(
-            sql, [_dump(value) for value in params], self._loop.create_future(), self._loop.time()
+            sql, [encoded(value) for value in params], self._loop.create_future(), self._loop.time()
         )
         if self._timer is None:
             self._timer = self._loop.call_later(WAIT_SECONDS, self._check_timeout)
@@ -146,7 +144,7 @@ class Connection:
         self._prepared += 1
         name = self._names[sql] = b"m%d" % self._prepared
         self._sent.append(_Batch(()))
-        self._pgconn.send_prepare(name, _numbered(sql))
+        self._pgconn.send_prepare(name, numbered(sql))
         self._pgconn.pipeline_sync()
         return name
 
@@ -245,36 +243,6 @@ class Connection:
 
     def close(self) -> None:
         self._break(DatabaseAway("The connection was closed."))
-
-
-def _numbered(sql: str) -> bytes:
-    pieces = sql.split("%s")
-    return "".join(
-        piece + (f"${number}" if number < len(pieces) else "")
-        for number, piece in enumerate(pieces, 1)
-    ).encode()
-
-
-# Encoders to PostgreSQL's text format; the server infers the types from the statement.
-_TEXTS: Final[dict[type, Callable[[Any], bytes | None]]] = {
-    type(None): lambda _value: None,
-    str: str.encode,
-    bool: lambda value: b"t" if value else b"f",
-    int: lambda value: b"%d" % value,
-    float: lambda value: repr(value).encode(),
-    Decimal: lambda value: str(value).encode(),
-    UUID: lambda value: b"%032x" % value.int,
-    datetime: lambda value: value.astimezone(UTC).isoformat().encode(),
-}
-
-
-def _dump(value: Any) -> bytes | None:
-    try:
-        return _TEXTS[type(value)](value)
-    except KeyError:
-        if isinstance(value, str):  # enumerations
-            return value.encode()
-        raise TypeError(f"no text form for {type(value).__name__}") from None
 
 
 class _Lane:
