@@ -26,7 +26,7 @@ class BadJSON(ValueError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise BadJSON("An object holds the same key twice.")
+        raise BadJSON("An object contains the same key twice.")
     return members
 
 
@@ -67,7 +67,7 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
             values, or deeper nesting than `max_depth`.
     """
     if _separators(data) > MOST_VALUES and _has_too_many_values(data):
-        raise BadJSON(f"There are more than {MOST_VALUES} values.")
+        raise BadJSON(f"The JSON has more than {MOST_VALUES} values.")
     try:
         text = str(data, "utf-8")
         value = _decoder.decode(text)
@@ -102,7 +102,7 @@ def _has_too_many_values(data: bytes) -> bool:
 
 
 def _too_deep(max_depth: int) -> str:
-    return f"Objects and arrays lie more than {max_depth} deep in each other."
+    return f"Objects and arrays are nested more than {max_depth} levels deep."
 
 
 def _is_deeper(value: Any, limit: int) -> bool:

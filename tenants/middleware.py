@@ -88,7 +88,7 @@ class TenantMiddleware:
             request.bad_credential = error
             return self.get_response(request)
         except (OperationalError, InterfaceError):
-            message = _("The database cannot be reached at the moment. Try again.")
+            message = _("The database is unavailable right now. Try again shortly.")
             request.bad_credential = BadCredential("database_unavailable", message)
             return self.get_response(request)
         request.tenant = Tenant.objects.get(pk=request.principal.tenant_id)

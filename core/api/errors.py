@@ -94,7 +94,7 @@ def _validation(error: exceptions.ValidationError) -> tuple[str, str | None]:
 def _as_api_exception(error: Exception) -> Exception:
     """Convert Django's own exceptions to their DRF equivalents."""
     if isinstance(error, Http404):
-        return exceptions.NotFound(_("There is no such object in this workspace."))
+        return exceptions.NotFound(_("Not found in this workspace."))
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
@@ -123,11 +123,11 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if code is not None and isinstance(error, exceptions.APIException):
         return _respond(request_id, code, error.detail)
     if isinstance(error, OperationalError | InterfaceError):
-        logger.error("The database could not be used: %s", type(error).__name__)
+        logger.error("Database unavailable: %s", type(error).__name__)
         response = _respond(
             request_id,
             "database_unavailable",
-            _("The database cannot be reached at the moment. Try again."),
+            _("The database is unavailable right now. Try again shortly."),
         )
         response["Retry-After"] = "2"
         return response

@@ -25,17 +25,18 @@ from core.api.docs_page import chapters, paragraphs
 from core.api.errors import error_body
 
 _DESCRIPTION = _(
-    "Everything that a workspace's settings pages can do, for programs.\n"
+    "Manage a workspace from a program: everything that its settings pages can do.\n"
     "\n"
     "Send an app key as `Authorization: Bearer mk_live_...`. "
-    "The scope `read` allows every GET, `manage` the other methods.\n"
-    "What belongs to another workspace answers 404, as if it did not exist. "
-    "Bodies are JSON in UTF-8; unknown fields and query\n"
-    'parameters are refused. Lists answer `{"results": [...], "next": cursor}`: '
-    "send `next` as `after` to get the page that\n"
-    "follows; `null` is the end. Secrets go in and never come out: an answer shows a mask.\n"
+    "The scope `read` allows every GET; `manage` allows the other\n"
+    "methods. Objects of other workspaces return 404, as if they did not exist. "
+    "Bodies are JSON in UTF-8; unknown fields and\n"
+    'query parameters are rejected. Lists return `{"results": [...], "next": cursor}`: '
+    "send `next` as `after` to get the next\n"
+    "page; `null` means there are no more. "
+    "Secrets are write-only: responses show them masked.\n"
     "\n"
-    "The models themselves are used through the OpenAI-compatible endpoints under `/v1/`.\n"
+    "To call the models, use the OpenAI-compatible endpoints under `/v1/`.\n"
 )
 _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -53,7 +54,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
                 "type": {"type": "string"},
                 "code": {
                     "type": "string",
-                    "description": _("For programs; it does not change."),
+                    "description": _("A stable code for programs."),
                     # Not an `enum`: new features add codes, and strict clients would reject them.
                     "x-error-codes": {
                         entry.code: {
@@ -67,7 +68,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
                 },
                 "param": {
                     "type": ["string", "null"],
-                    "description": _("The field that must change."),
+                    "description": _("The field to correct."),
                 },
                 "request_id": {
                     "type": "string",
@@ -76,12 +77,12 @@ _ERROR_SCHEMA: dict[str, Any] = {
                 "hint": {
                     "type": "string",
                     "description": _(
-                        "A guess at the cause, such as a key that looks like another provider's."
+                        "The likely cause, such as a key that looks like another provider's."
                     ),
                 },
                 "what_we_sent": {
                     "type": "object",
-                    "description": _("Where a provider was asked: the request, without the key."),
+                    "description": _("If a provider was called: the request, without the key."),
                     "additionalProperties": {"type": ["string", "null"]},
                 },
             },
@@ -90,19 +91,21 @@ _ERROR_SCHEMA: dict[str, Any] = {
 }
 _ERROR_EXAMPLE = error_body(
     "model_not_found",
-    "There is no such model in this workspace.",
+    "Model not found in this workspace.",
     param="model",
     request_id="7f3c9a51d2e84b6f90a1c2d3",
 )
 # Error responses common to all operations.
 _COMMON = {
-    "400": _("Not understood: malformed JSON, an unknown field or parameter, a wrong value."),
-    "401": _("No app key, or one that is not valid."),
-    "403": _("The app key may not do this."),
-    "406": _("Only the listed media types are answered."),
-    "503": _("The database or the workspace's key cannot be used at the moment."),
+    "400": _(
+        "Invalid request: malformed JSON, an unknown field or parameter, or an invalid value."
+    ),
+    "401": _("Missing or invalid app key."),
+    "403": _("The app key is not allowed to do this."),
+    "406": _("`Accept` asks for a format that is not available."),
+    "503": _("The database or the workspace's key pair is unavailable right now."),
 }
-_WITH_PATH = {"404": _("There is no such object in this workspace.")}
+_WITH_PATH = {"404": _("Not found in this workspace.")}
 _WITH_BODY = {
     "413": _("The body is larger than 256 KiB."),
     "415": _("The body is not JSON in UTF-8."),
@@ -190,7 +193,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """Return a JSON 404 for an unknown path; the usual cause is a missing trailing slash."""
-    message = _("There is no such path in the API. Paths end with a slash; /api/docs/ lists them.")
+    message = _("The API does not have this path. Paths end with a slash; /api/docs/ lists them.")
     return JsonResponse(
         error_body("unknown_path", message, request_id=getattr(request, "id", "")),
         status=error_codes.find("unknown_path").status,

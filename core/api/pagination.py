@@ -54,7 +54,9 @@ def listed(row: type[serializers.BaseSerializer[Any]], name: str) -> Any:
             "results": row(many=True),
             "next": serializers.CharField(
                 allow_null=True,
-                help_text=_("Send it as `after` for the page that follows; null is the end."),
+                help_text=_(
+                    "Send it as `after` to get the next page; `null` means there are no more."
+                ),
             ),
         },
     )

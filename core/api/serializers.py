@@ -53,7 +53,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             unknown = sorted(str(name) for name in data if name not in known)
             if unknown:
                 raise serializers.ValidationError(
-                    {name: [_("There is no such field.")] for name in unknown}, code="unknown_field"
+                    {name: [_("Unknown field.")] for name in unknown}, code="unknown_field"
                 )
         return super().to_internal_value(data)
 
@@ -64,14 +64,14 @@ class PageQuery(StrictSerializer):
     after: serializers.Field[Any, Any, Any, Any] = serializers.CharField(
         required=False,
         max_length=300,
-        help_text=_("Cursor: the `next` of the page before. Leave it out for the first page."),
+        help_text=_("Cursor: `next` from the previous page. Omit it for the first page."),
     )
     limit = serializers.IntegerField(
         required=False,
         min_value=1,
         max_value=PAGE_LIMIT,
         default=PAGE_LIMIT,
-        help_text=_("Rows of one page at most."),
+        help_text=_("Maximum number of rows per page."),
     )
 
 

@@ -50,7 +50,7 @@ def stays(request: HttpRequest) -> Callable[[], None]:
     def still_wanted() -> None:
         if disconnected is not None and disconnected.is_set():
             raise ServiceError(
-                "cancelled", _("The page was left before the check had ended. Nothing was saved.")
+                "cancelled", _("The page was closed before the check finished. Nothing was saved.")
             )
 
     return still_wanted

@@ -53,7 +53,7 @@ def _by_code() -> dict[str, ErrorCode]:
     table: dict[str, ErrorCode] = {}
     for entry in chain.from_iterable(GROUPS.values()):
         if entry.code in table:
-            raise UnknownErrorCode(f"{entry.code} is there twice")
+            raise UnknownErrorCode(f"duplicate code {entry.code}")
         table[entry.code] = entry
     return table
 

@@ -16,8 +16,8 @@ REQUEST: Final = (
         (400, 422),
         _("Invalid request"),
         _(
-            "A field is wrong, or the provider does not support it. The answer names the field: "
-            "correct it, then send the request again."
+            "A field is invalid, or the provider does not support it. The response names the "
+            "field: correct it and try again."
         ),
     ),
     ErrorCode(
@@ -60,7 +60,7 @@ REQUEST: Final = (
         (404,),
         _("Not found"),
         _(
-            "There is nothing at this path, or nothing of this workspace. Check the path: calls "
+            "The path does not exist, or this workspace has no such object. Check the path: calls "
             "go to `/v1/`, settings to `/api/v1/`."
         ),
     ),
@@ -73,19 +73,19 @@ REQUEST: Final = (
     ErrorCode(
         "idempotency_mismatch",
         (422,),
-        _("Repeat of another request"),
+        _("Idempotency key reused"),
         _("An idempotency key was used for two different requests. Use a new one for each."),
     ),
     ErrorCode(
         "in_progress",
         (409,),
-        _("Repeat while running"),
+        _("Call still running"),
         _("The first call with this idempotency key is still running. Wait for its answer."),
     ),
     ErrorCode(
         "already_done",
         (409,),
-        _("Repeat of a finished call"),
+        _("Call already finished"),
         _(
             "The first call with this idempotency key has finished. Nothing was charged again; "
             "use a new key to send the request again."
@@ -97,7 +97,7 @@ APP_KEY: Final = (
         "missing_key",
         (401,),
         _("No app key"),
-        _("The request carries no app key. Send `Authorization: Bearer mk_live_…`."),
+        _("The request has no app key. Send `Authorization: Bearer mk_live_…`."),
     ),
     ErrorCode(
         "malformed_key",
@@ -126,20 +126,20 @@ APP_KEY: Final = (
     ErrorCode(
         "owner_left",
         (401,),
-        _("Owner has left"),
+        _("Key owner has left"),
         _("The key's owner has left the workspace. Make a new key."),
     ),
     ErrorCode(
         "two_keys",
         (400,),
         _("Two app keys"),
-        _("The request carries two different keys. Send one key, in one header."),
+        _("The request has two different keys. Send one key, in one header."),
     ),
     ErrorCode(
         "key_scope",
         (403,),
-        _("App key too narrow"),
-        _("The app key may not do this, or may not use this model. Use one with wider scopes."),
+        _("App key lacks rights"),
+        _("The app key is not allowed to do this or to use this model. Use one with wider scopes."),
     ),
     ErrorCode(
         "workspace_suspended",
@@ -161,7 +161,7 @@ MODEL: Final = (
     ErrorCode(
         "model_not_found",
         (404, 400, 422),
-        _("No such model"),
+        _("Model not found"),
         _(
             "The model is unknown, switched off, or no longer offered by the provider. "
             "Check its name; the list of models has what you can use."
@@ -178,8 +178,8 @@ MODEL: Final = (
         (424,),
         _("Not set up"),
         _(
-            "The provider has no credential here, or no default model is chosen. Set up the "
-            "provider, or choose a model under Default models."
+            "The provider has no credential in this workspace, or no default model is chosen. Set "
+            "up the provider, or choose a model under Default models."
         ),
         says_all=True,
         about_key=True,
@@ -205,7 +205,7 @@ TRIAL: Final = (
     ErrorCode(
         "trial_provider_unavailable",
         (503,),
-        _("Trial out of order"),
+        _("Trial unavailable"),
         _(
             "The provider refuses or limits the operator's account. You were not charged. Try "
             "again later, or add your own key."
@@ -226,8 +226,8 @@ PROVIDER: Final = (
         (502, 422),
         _("Not permitted"),
         _(
-            "The key is valid, but may not do this. Grant the permission at the provider, or use "
-            "another model."
+            "The key is valid but not allowed to do this. Grant the permission at the provider, "
+            "or use another model."
         ),
     ),
     ErrorCode(
@@ -242,7 +242,7 @@ PROVIDER: Final = (
         (429, 422),
         _("Rate limit"),
         _(
-            "The account has sent too many requests. Wait as long as the answer says, raise the "
+            "The account has sent too many requests. Wait as long as the response says, raise the "
             "limit at the provider, or set up a second credential or a fallback model."
         ),
     ),
@@ -255,10 +255,10 @@ PROVIDER: Final = (
     ErrorCode(
         "provider_timeout",
         (504, 422),
-        _("Too slow"),
+        _("Timed out"),
         _(
-            "The provider did not answer in time. Try again; for models that think for long, ask "
-            "the operator to raise the timeout."
+            "The provider did not answer in time. Try again; for models that think for a long "
+            "time, ask the operator to raise the timeout."
         ),
     ),
     ErrorCode(
@@ -271,7 +271,7 @@ PROVIDER: Final = (
         "provider_wrong_url",
         (422,),
         _("Wrong address"),
-        _("There is no such API at the base URL. Correct it on the provider's page."),
+        _("The base URL does not lead to the provider's API. Correct it on the provider's page."),
     ),
     ErrorCode(
         "provider_error",
@@ -286,7 +286,7 @@ SERVER: Final = (
         (503,),
         _("Credential unreadable"),
         _(
-            "The stored key cannot be opened, so nothing was sent. Enter it again on the "
+            "The stored key cannot be decrypted, so nothing was sent. Enter it again on the "
             "provider's page."
         ),
         says_all=True,
@@ -309,7 +309,7 @@ SERVER: Final = (
         "internal_error",
         (500,),
         _("Server error"),
-        _("This server made a mistake. Send the request ID to its operator."),
+        _("Something went wrong on this server. Send the request ID to its operator."),
         says_all=True,
     ),
 )
@@ -318,21 +318,21 @@ OUTCOME: Final = (
         "cancelled",
         (RECORDED,),
         _("Cancelled"),
-        _("The application left before the answer was complete."),
+        _("The application disconnected before the answer was complete."),
     ),
     ErrorCode(
         "unknown",
         (RECORDED,),
         _("Outcome unknown"),
         _(
-            "The server stopped while the provider worked. One call was charged; ask the operator "
-            "for a grant."
+            "The server stopped while the provider was answering. One call was charged; ask the "
+            "operator to give the credit back."
         ),
     ),
     ErrorCode(
         "not_sent",
         (RECORDED,),
         _("Not sent"),
-        _("The server stopped before the call left. Nothing was charged."),
+        _("The server stopped before the call was sent. Nothing was charged."),
     ),
 )

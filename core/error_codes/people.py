@@ -24,13 +24,13 @@ PEOPLE: Final = (
     ErrorCode(
         "no_such_member",
         (404,),
-        _("No such member"),
+        _("Member not found"),
         _("The member no longer exists. Reload the page."),
     ),
     ErrorCode(
         "no_such_invitation",
         (404,),
-        _("No such invitation"),
+        _("Invitation not found"),
         _("The invitation no longer exists. Reload the page; invite the person again."),
     ),
     ErrorCode(
@@ -44,8 +44,8 @@ PEOPLE: Final = (
         (429,),
         _("Too many invitations"),
         _(
-            "The workspace has sent a hundred invitations by e-mail within a day. Pass the link "
-            "on yourself, or wait until tomorrow."
+            "The workspace has sent a hundred invitations by e-mail within a day. Share the link "
+            "yourself, or wait until tomorrow."
         ),
     ),
     ErrorCode(
@@ -84,7 +84,7 @@ APP_KEYS: Final = (
         "bad_scope",
         (400,),
         _("Unknown scope"),
-        _("The scopes are `use`, `read` and `manage`. Choose among these."),
+        _("The scopes are `use`, `read` and `manage`. Choose from these."),
     ),
     ErrorCode(
         "no_scope",
@@ -122,19 +122,19 @@ APP_KEYS: Final = (
     ErrorCode(
         "no_such_app_key",
         (404,),
-        _("No such app key"),
+        _("App key not found"),
         _("This workspace has no such app key. Check the ID."),
     ),
     ErrorCode(
         "no_such_key",
         (404,),
-        _("No such app key"),
+        _("App key not found"),
         _("This workspace has no such app key. Check the ID."),
     ),
     ErrorCode(
         "no_such_call",
         (404,),
-        _("No such call"),
+        _("Call not found"),
         _("This workspace has no such call. Check the ID."),
     ),
 )
@@ -166,14 +166,14 @@ OPERATORS: Final = (
     ErrorCode(
         "below_used",
         (409,),
-        _("Below what is used"),
-        _("Fewer credits would remain than are used or held. Take back fewer."),
+        _("Limit below usage"),
+        _("The limit would fall below the credits already used or held. Take back fewer."),
     ),
     ErrorCode(
         "no_snapshot",
         (409,),
         _("No snapshot"),
-        _("No catalog snapshot is in effect. Read what `refresh_catalog` prints."),
+        _("No catalog snapshot is in effect. Read the output of `refresh_catalog`."),
     ),
     ErrorCode(
         "older",
@@ -184,10 +184,10 @@ OPERATORS: Final = (
     ErrorCode(
         "needs_accept",
         (409,),
-        _("Changes to accept"),
+        _("Changes need review"),
         _(
-            "The catalog snapshot has changes that look like mistakes. Read what "
-            "`refresh_catalog` prints, then accept them."
+            "The catalog snapshot has changes that look like mistakes. Read the output of "
+            "`refresh_catalog`, then accept them."
         ),
     ),
     ErrorCode(

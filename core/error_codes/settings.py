@@ -14,8 +14,8 @@ PATHS: Final = (
         (404,),
         _("Unknown path"),
         _(
-            "The REST API has no such path. Check it: paths end with a slash, and the API "
-            "reference lists them."
+            "The REST API does not have this path. Paths end with a slash; the API reference "
+            "lists them."
         ),
     ),
     ErrorCode(
@@ -42,7 +42,7 @@ VALUES: Final = (
         "unknown_field",
         (400,),
         _("Unknown field"),
-        _("The provider has no such field. Remove it, or correct its name."),
+        _("The provider does not have this field. Remove it, or correct its name."),
     ),
     ErrorCode(
         "bad_name",
@@ -89,7 +89,7 @@ VALUES: Final = (
     ErrorCode(
         "changed_meanwhile",
         (409,),
-        _("Changed meanwhile"),
+        _("Changed in the meantime"),
         _("Someone else changed it after you opened the page. Reload the page and try again."),
     ),
 )
@@ -103,7 +103,7 @@ PROVIDERS: Final = (
     ErrorCode(
         "no_such_credential",
         (404,),
-        _("No such credential"),
+        _("Credential not found"),
         _("The credential no longer exists. Reload the page."),
     ),
     ErrorCode(
@@ -121,7 +121,7 @@ PROVIDERS: Final = (
     ErrorCode(
         "key_required",
         (400,),
-        _("Key needed again"),
+        _("Key required again"),
         _("You changed the address without entering the key again. Enter the key too."),
     ),
     ErrorCode(
@@ -136,9 +136,9 @@ PROVIDERS: Final = (
     ErrorCode(
         "keys_not_ready",
         (503,),
-        _("Master keys not ready"),
+        _("Master keys invalid"),
         _(
-            "This server's master keys are not in order, so no key can be stored. Tell the "
+            "This server's master keys are missing or invalid, so no key can be stored. Tell the "
             "operator."
         ),
     ),
@@ -188,7 +188,7 @@ PROVIDERS: Final = (
         "nothing_found",
         (400,),
         _("Nothing to import"),
-        _("No line contains a key of a provider. Write one `NAME=value` per line."),
+        _("No line contains a provider key. Write one `NAME=value` per line."),
     ),
     ErrorCode(
         "unknown_scenario",

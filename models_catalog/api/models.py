@@ -77,7 +77,7 @@ class ModelView(ModelApiView):
     def entry(self, provider: str, model: str) -> Entry:
         entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=model)
         if entry is None:
-            raise NotFound("model_not_found", _("There is no such model in this workspace."))
+            raise NotFound("model_not_found", _("Model not found in this workspace."))
         return entry
 
     @operation("models_get", _("Show a model"), tag=TAG, answers={200: ModelOut})

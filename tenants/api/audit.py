@@ -47,7 +47,7 @@ class AuditQuery(PageQuery):
         min_value=1,
         max_value=1000,
         default=100,
-        help_text=_("Rows of one page at most."),
+        help_text=_("Maximum number of rows per page."),
     )
     action = serializers.CharField(
         required=False,

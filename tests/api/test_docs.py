@@ -209,7 +209,7 @@ def test_the_page_and_the_document_speak_chinese(db: None, document: dict[str, A
         "Everything that a workspace",
         "Audit trail",
         "list of string",
-        "The app key may not do this.",
+        "The app key is not allowed to do this.",
     ):
         assert english not in page
     found = Client().get(reverse("api-schema"), headers=chinese).json()

@@ -88,7 +88,7 @@ def test_figures_are_compared_with_the_period_before(
     ]
     shown = text(browser, f"{USAGE}?days=7")
     assert "+50 %" in shown
-    assert "Too slow" in shown
+    assert "Timed out" in shown
     assert str(error_codes.find("provider_timeout").help) in shown
 
 
