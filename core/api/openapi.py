@@ -102,7 +102,7 @@ _COMMON = {
     ),
     "401": _("Missing or invalid app key."),
     "403": _("The app key is not allowed to do this."),
-    "406": _("`Accept` asks for a format that is not available."),
+    "406": _("The requested format is not available."),
     "503": _("The database or the workspace's key pair is unavailable right now."),
 }
 _WITH_PATH = {"404": _("Not found in this workspace.")}
