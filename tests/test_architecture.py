@@ -144,7 +144,7 @@ def uses(path: Path, names: set[str]) -> list[str]:
     count.
     """
     found = []
-    for node in ast.walk(source.tree(path)):
+    for node in source.nodes(path):
         name = (
             node.id
             if isinstance(node, ast.Name)
@@ -218,7 +218,7 @@ def test_queries_do_not_write() -> None:
     found = {
         source.name_of(path): [
             f"{node.func.attr} (line {node.lineno})"
-            for node in ast.walk(source.tree(path))
+            for node in source.nodes(path)
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and node.func.attr in writing

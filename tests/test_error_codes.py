@@ -19,7 +19,7 @@ from providers.declaration.errors import Failure
 from tests.api import test_sent_codes as rest
 from tests.core import test_sent_on_pages as pages
 from tests.gateway.dataplane import test_sent_codes as v1
-from tests.source import ROOT, files, name_of, tree
+from tests.source import ROOT, files, name_of, nodes
 
 SENDERS = {"Refusal", "error_body", "_respond"}
 # These take the code first.
@@ -68,7 +68,7 @@ def test_every_code_that_is_written_is_in_the_table() -> None:
     missing = [
         f"{name_of(path)}:{node.lineno} {node.args[0].value}"
         for path in files()
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", getattr(node.func, "attr", "")) in CODE_FIRST
         and node.args
@@ -92,7 +92,7 @@ def sent_codes() -> Iterator[tuple[str, str]]:
     """(file, code) of every code that the product's source sends by name."""
     senders = SENDERS | exceptions_of_services()
     for path in files():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and node.args:
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 inside = (

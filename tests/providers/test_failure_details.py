@@ -18,7 +18,7 @@ from providers.models import ProviderChoice, ProviderCredential
 from tenants.scope import tenant_scope
 from tests import factories
 from tests.migrating import migrate
-from tests.source import files, name_of, tree
+from tests.source import files, name_of, nodes
 
 read = import_module("providers.migrations.0003_read_failure_sentences")
 SENTENCES: list[tuple[str, dict[str, Any]]] = [
@@ -89,7 +89,7 @@ def test_our_own_words_are_reasons_wherever_a_provider_fails() -> None:
     written = [
         f"{name_of(path)}:{node.lineno}"
         for path in files("providers", "gateway", "models_catalog")
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") in ("ProviderError", "TransportFailure")
         and holds_words(node.args[1])

@@ -39,7 +39,7 @@ from tenants.services import invitations
 from tenants.services import invitations as invitation_services
 from tenants.services import settings as workspace_settings
 from tests import factories
-from tests.source import files, tree
+from tests.source import files, nodes
 
 pytestmark = pytest.mark.django_db
 SETTINGS = "/t/acme/settings"
@@ -605,7 +605,7 @@ class TestAudit:
             one.value
             for path in files("tenants", "providers", "models_catalog", "quotas")
             if path.name not in {"labels.py", "apps.py"}
-            for node in ast.walk(tree(path))
+            for node in nodes(path)
             if isinstance(node, ast.Call)
             for one in [*node.args, *(word.value for word in node.keywords if word.arg == "action")]
             if isinstance(one, ast.Constant)
