@@ -17,6 +17,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -260,8 +262,10 @@ def browser(user: User | None) -> Client:
     """A signed-in browser whose password was typed just now; nobody's for None."""
     client = Client(raise_request_exception=True)
     if user is not None:
-        client.force_login(user)
-        session = client.session
+        session = client.session  # a new one, already stored
+        session[SESSION_KEY] = str(user.pk)
+        session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session["proven"] = session["seen"] = session["signed_in"] = int(time.time())
         session.save()
     return client

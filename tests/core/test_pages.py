@@ -7,14 +7,12 @@ from __future__ import annotations
 import ast
 import gettext
 import html
-import itertools
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import html5lib
 import pytest
 from django.db import connection
 from django.test import Client
@@ -28,68 +26,19 @@ from providers.declaration.spec import Reply
 from providers.models import ProviderCredential
 from providers.transport import sync_client as provider_client
 from tenants.config_version import bump_version
-from tenants.models import AppKey, KeyOpening
+from tenants.models import AppKey
 from tenants.scope import all_tenants, tenant_scope
 from tests import factories, source
 from tests.browser.scene import furnish
+from tests.core.pages import PROVIDERS, SETTINGS, parsed, signed_in
 from tests.source import files, name_of
 
 pytestmark = pytest.mark.django_db
-
-SETTINGS = "/t/acme/settings"
-PROVIDERS = f"{SETTINGS}/model-providers"
-INSIDE = [
-    "/t/acme/",
-    f"{PROVIDERS}/",
-    f"{PROVIDERS}/?q=open&type=embedding",
-    f"{PROVIDERS}/?q=zzzz",
-    f"{PROVIDERS}/openai/",
-    f"{PROVIDERS}/openai/?q=gpt&state=off",
-    f"{PROVIDERS}/openai/setup/",
-    f"{PROVIDERS}/openai_compatible/setup/",
-    f"{PROVIDERS}/demo/setup/",
-    f"{PROVIDERS}/openai/credentials/",
-    f"{PROVIDERS}/openai/models/gpt-5.5/",
-    f"{PROVIDERS}/azure_openai/setup/",
-    f"{PROVIDERS}/import/",
-    f"{PROVIDERS}/openai_compatible/models/add/",
-    f"{SETTINGS}/default-models/",
-    f"{SETTINGS}/members/",
-    f"{SETTINGS}/members/invite/",
-    f"{SETTINGS}/app-keys/",
-    f"{SETTINGS}/app-keys/new/",
-    f"{SETTINGS}/audit/",
-    "/t/acme/usage/",
-    "/t/acme/usage/calls/",
-    "/workspaces/",
-    "/accounts/profile/",
-]
-MOST_QUERIES = 12
 
 
 @pytest.fixture
 def browser(acme: factories.Workspace) -> Client:
     return signed_in(acme.owner)
-
-
-@pytest.fixture
-def furnished(acme: factories.Workspace) -> factories.Workspace:
-    furnish(acme)
-    return acme
-
-
-def signed_in(user: Any) -> Client:
-    """Through the form, so that cookies and the time of the sign-in are as they are for people."""
-    client = Client()
-    answer = client.post(
-        "/accounts/login/", {"username": user.email, "password": factories.PASSWORD}
-    )
-    assert answer.status_code == 302, answer.content[:300]
-    return client
-
-
-def parsed(answer: Any) -> Any:
-    return html5lib.parse(answer.content, namespaceHTMLElements=False)
 
 
 def refuse_with(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> list[Any]:
@@ -105,76 +54,6 @@ def refuse_with(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> li
 
 
 # --------------------------------------------------------------------------------------- every page
-
-
-@pytest.mark.parametrize("path", INSIDE)
-def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: Client) -> None:
-    answer = browser.get(path)
-    assert answer.status_code == 200
-    text = answer.content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text), (
-        "nothing inline"
-    )
-    tree = parsed(answer)
-    assert tree.get("lang") == "en"
-    assert len(tree.findall(".//main")) == 1
-    assert (tree.findtext(".//title") or "").strip().endswith("Modelkeep")
-    assert headings(tree) == sorted_without_gaps(headings(tree))
-    assert all(nav.get("aria-label") for nav in tree.iter("nav"))
-    ids = [one.get("id") for one in tree.iter() if isinstance(one.tag, str) and one.get("id")]
-    assert len(ids) == len(set(ids)), [one for one in ids if ids.count(one) > 1]
-    assert unlabelled(tree) == []
-    assert [
-        one.get("class")
-        for one in tree.iter("button")
-        if one.get("type") not in ("submit", "button")
-    ] == []
-
-
-def headings(tree: Any) -> list[int]:
-    return [
-        int(one.tag[1])
-        for one in tree.find("body").iter()
-        if isinstance(one.tag, str) and re.fullmatch("h[1-6]", one.tag)
-    ]
-
-
-def sorted_without_gaps(levels: list[int]) -> list[int]:
-    """The same list if there is one h1 and no level is skipped on the way down; else what was
-    wrong.
-    """
-    # The navigation's own heading stands before the page's h1.
-    body = levels[levels.index(1) :] if 1 in levels else []
-    fine = levels.count(1) == 1 and all(
-        after - before <= 1 for before, after in itertools.pairwise(body)
-    )
-    return levels if fine else [-1]
-
-
-def unlabelled(tree: Any) -> list[str]:
-    labelled = {label.get("for") for label in tree.iter("label")} | {
-        inner.get("id") for label in tree.iter("label") for inner in label.iter("input")
-    }
-    inside = {id(inner) for label in tree.iter("label") for inner in label.iter("input")}
-    found = []
-    for tag in ("input", "select", "textarea"):
-        for one in tree.iter(tag):
-            named = one.get("id") in labelled or id(one) in inside or one.get("aria-label")
-            if one.get("type") not in ("hidden", "submit") and not named:
-                found.append(f"{tag} {one.get('name')}")
-    return found
-
-
-@pytest.mark.parametrize("path", INSIDE)
-def test_page_takes_few_queries_and_opens_no_key(
-    path: str, furnished: factories.Workspace, browser: Client
-) -> None:
-    browser.get(path)  # notes the visit, fills what is cached
-    with CaptureQueriesContext(connection) as queries:
-        assert browser.get(path).status_code == 200
-    assert len(queries) <= MOST_QUERIES, "\n".join(query["sql"][:160] for query in queries)
-    with all_tenants():
-        assert not KeyOpening.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -204,15 +83,6 @@ def _one_of_each(acme: factories.Workspace, name: str) -> None:
     factories.make_credential(acme.tenant, provider="openai", name=name, is_active=name == "one")
     factories.make_app_key(acme.tenant, name=name)
     factories.make_member(acme.tenant, factories.Role.EDITOR, f"{name}@acme.test")
-
-
-@pytest.mark.parametrize("path", INSIDE)
-def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
-    answer = browser.get(path)
-    policy = answer.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_the_htmx_settings_keep_masks_out_of_the_browsers_storage(browser: Client) -> None:
@@ -357,17 +227,6 @@ def test_the_dialog_answers_with_the_new_list_and_closes(browser: Client) -> Non
     assert 'id="provider-openai"' not in text, "the list keeps the filter it had"
 
 
-def test_providers_stand_worst_first(furnished: factories.Workspace, browser: Client) -> None:
-    text = browser.get(f"{PROVIDERS}/").content.decode()
-    places = [
-        text.index(f'id="provider-{slug}"')
-        for slug in ("openai", "anthropic", "demo", "openai_compatible")
-    ]
-    assert places == sorted(places)
-    assert 'role="meter"' in text
-    assert "120 of 1,000" in text
-
-
 def test_two_letters_stand_in_for_brands(settings: Any, browser: Client) -> None:
     assert b"providers/openai.svg" in browser.get(f"{PROVIDERS}/").content
     settings.MODELKEEP_BRAND_LOGOS = False
@@ -428,72 +287,7 @@ def test_a_hosting_provider_and_its_model_are_stored_together_or_not_at_all(
         assert not ProviderCredential.objects.exists()
 
 
-def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, browser: Client) -> None:
-    with tenant_scope(furnished.tenant):
-        row = ProviderCredential.objects.get(provider="demo")
-    text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
-    assert (
-        "6 models, the default reasoning model and the default embedding model use it. They stop "
-        "at once." in text
-    )
-    assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302
-    with tenant_scope(furnished.tenant):
-        assert not ProviderCredential.objects.filter(provider="demo").exists()
-
-
 # ------------------------------------------------------------------------------ models and defaults
-
-
-def test_a_switch_answers_itself_to_htmx_and_redirects_without(
-    furnished: factories.Workspace, browser: Client
-) -> None:
-    path = f"{PROVIDERS}/demo/models/demo-chat/toggle/"
-    answer = browser.post(path, {"enabled": "0"}, headers={"HX-Request": "true"})
-    assert b'aria-checked="false"' in answer.content
-    assert b"<html" not in answer.content
-    answer = browser.post(path, {"enabled": "1", "back": "q=chat"})
-    assert answer.headers["Location"] == f"{PROVIDERS}/demo/?q=chat"
-
-
-def test_retired_models_are_struck_through_with_their_successor(
-    furnished: factories.Workspace, browser: Client
-) -> None:
-    text = browser.get(f"{PROVIDERS}/openai/?q=text-davinci-003").content.decode()
-    assert re.search(r'class="model-name retired">text-davinci-003<', text)
-    assert "Retired on 2024-01-04." in text
-    assert "Successor:" in text
-
-
-def test_defaults_are_saved_with_fallbacks_and_cleared(
-    furnished: factories.Workspace, browser: Client
-) -> None:
-    from models_catalog import queries
-
-    path = f"{SETTINGS}/default-models/"
-    form = {
-        "reasoning-model": "demo/demo-chat",
-        "reasoning-fallback0": "openai/gpt-4o-mini",
-        "embedding-model": "",
-    }
-    answer = browser.post(path, form, follow=True)
-    assert b"Default models saved." in answer.content
-    with tenant_scope(furnished.tenant):
-        chosen = queries.defaults(tenant_id=furnished.tenant.pk)
-    assert chosen["reasoning"].fallbacks == ("openai/gpt-4o-mini",)
-    assert chosen["embedding"].model == ""
-
-
-def test_a_model_named_twice_is_refused_beside_its_field(
-    furnished: factories.Workspace, browser: Client
-) -> None:
-    form = {
-        "reasoning-model": "demo/demo-chat",
-        "reasoning-fallback0": "demo/demo-chat",
-        "embedding-model": "demo/demo-embedding",
-    }
-    answer = browser.post(f"{SETTINGS}/default-models/", form)
-    assert answer.status_code == 422
-    assert b"Name every model once." in answer.content
 
 
 def test_without_models_the_page_of_defaults_shows_one_way_out(
@@ -509,30 +303,6 @@ def test_without_models_the_page_of_defaults_shows_one_way_out(
     assert f'class="btn primary" href="{PROVIDERS}/"' not in viewer
     furnish(acme)
     assert "Save defaults" in browser.get(path).content.decode()
-
-
-def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser: Client) -> None:
-    answer = browser.post(f"{SETTINGS}/default-models/reasoning/test/", follow=True)
-    assert re.search(r"demo/demo-chat answered in \d+ ms", answer.content.decode())
-
-
-@pytest.mark.parametrize(
-    ("scenario", "model"),
-    [
-        ("embedding", "demo-embedding"),
-        ("speech-to-text", "demo-transcribe"),
-        ("rerank", "demo-rerank"),
-        ("text-to-speech", "demo-speech"),
-        ("moderation", "demo-moderation"),
-    ],
-)
-def test_a_default_of_any_scenario_is_chosen_and_tested(
-    furnished: factories.Workspace, browser: Client, scenario: str, model: str
-) -> None:
-    path = f"{SETTINGS}/default-models/"
-    assert browser.post(path, {f"{scenario}-model": f"demo/{model}"}).status_code == 302
-    answer = browser.post(f"{path}{scenario}/test/", follow=True)
-    assert re.search(rf"demo/{model} answered in \d+ ms", answer.content.decode())
 
 
 # -------------------------------------------------------------------------------- app keys, members
@@ -584,15 +354,6 @@ def test_an_invited_person_makes_an_account_and_is_in(
     assert Client().get(link[1]).status_code == 404, "a link works once"
 
 
-def test_a_viewer_sees_no_buttons_that_would_be_refused(furnished: factories.Workspace) -> None:
-    viewer = signed_in(furnished.viewer)
-    text = viewer.get(f"{PROVIDERS}/").content.decode()
-    assert "Set up" not in text.replace("Set up a provider below", "").replace("Not set up", "")
-    answer = viewer.get(f"{PROVIDERS}/openai/setup/")
-    assert answer.status_code == 403
-    assert "Your role (Viewer) cannot change providers." in answer.content.decode()
-
-
 def test_the_role_table_is_the_permission_table(browser: Client) -> None:
     from tenants.auth.permissions import ROLE_ACTIONS, Action
 
@@ -633,35 +394,6 @@ def test_the_example_names_a_model_that_answers(acme: factories.Workspace, brows
     assert "No default model is set" not in text
 
 
-def test_usage_shows_sums_and_says_what_is_unpriced(
-    furnished: factories.Workspace, browser: Client
-) -> None:
-    text = browser.get("/t/acme/usage/?days=90").content.decode()
-    assert "160" in text
-    assert "calls unpriced" in text
-    text = browser.get("/t/acme/usage/calls/?status=error").content.decode()
-    assert "provider_auth_failed" in text
-    assert browser.get("/t/acme/usage/calls/?after=nonsense&source=bad").status_code == 200
-
-
-def test_operators_see_figures_under_the_same_policy(
-    furnished: factories.Workspace, operator: Any
-) -> None:
-    answer = signed_in(operator).get("/admin/")
-    assert answer.status_code == 200
-    assert "unsafe" not in answer.headers["Content-Security-Policy"]
-    text = answer.content.decode()
-    for label in (
-        "Workspaces",
-        "Providers in error",
-        "Calls today",
-        "Error rate today",
-        "Trials over 80 %",
-        "Key pairs older than a year",
-    ):
-        assert label in text
-
-
 # -------------------------------------------------------------------------------------- translation
 
 
@@ -686,7 +418,7 @@ def test_the_chinese_texts_are_complete_and_compiled() -> None:
 def texts_in_f_strings(path: Path) -> list[str]:
     return [
         ast.unparse(call)
-        for text in ast.walk(source.tree(path))
+        for text in source.nodes(path)
         if isinstance(text, ast.JoinedStr)
         for call in ast.walk(text)
         if isinstance(call, ast.Call) and re.search(r"^_$|gettext", getattr(call.func, "id", ""))

@@ -18,8 +18,8 @@ from tests.browser import chinese
 from tests.browser.site import KINDS
 from tests.browser.sitemap import SITEMAP, Row
 from tests.browser.world import make
+from tests.core.pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
 from tests.core.test_headers import check_headers, check_html, parsed
-from tests.core.test_pages import MOST_QUERIES, headings, sorted_without_gaps, unlabelled
 from tests.module_rows import module_rows
 
 # The worlds take seconds to make; without django_db the test database is not made.

@@ -23,7 +23,7 @@ from tenants.scope import all_tenants, tenant_scope
 from tests import walk
 from tests.browser.site import KINDS
 from tests.browser.world import make
-from tests.core.test_pages import MOST_QUERIES
+from tests.core.pages import MOST_QUERIES
 from tests.module_rows import module_rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # the worlds take seconds to make
