@@ -79,9 +79,7 @@ def check_plan_credential(provider: str, values: Mapping[str, str]) -> PlanCrede
     try:
         declared = registry.get(provider)
     except registry.UnknownProvider:
-        raise ServiceError(
-            "unknown_provider", _("There is no such provider."), field="provider"
-        ) from None
+        raise ServiceError("unknown_provider", _("Unknown provider."), field="provider") from None
     typed = dict(values)
     base_url = typed.pop(validation.BASE_URL, "") or ""
     cleaned = validation.clean(

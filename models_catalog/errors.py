@@ -36,7 +36,7 @@ class AmbiguousModel(ServiceError):
     """Several providers have a model of this name; `ids` are the full names."""
 
     def __init__(self, name: str, ids: tuple[str, ...]) -> None:
-        text = _("Several providers have a model “{name}”. Say which one you mean: {ids}.")
+        text = _("Several providers have a model “{name}”. Use one of these names: {ids}.")
         super().__init__(
             "ambiguous_model", _fill(text, name=name, ids=", ".join(ids)), field="model"
         )

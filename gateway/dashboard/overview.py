@@ -153,7 +153,7 @@ def _part(page: Overview, name: Any, read: Callable[[], T]) -> T | None:
         return read()
     except Exception:
         # The log has the details; the page names the missing part.
-        logger.exception("the overview's %s could not be read", name)
+        logger.exception("Could not load the overview's %s", name)
         page.unread.append(name)
         return None
 
@@ -249,10 +249,7 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         ),
         Step(
             _("Make an app key"),
-            _(
-                "Each application signs in with a key of its own. For a first try in the "
-                "playground none is needed."
-            ),
+            _("Each application uses its own key. You don't need one for the playground."),
             _("Make an app key"),
             "app-key-new",
             Action.MANAGE_OWN_APP_KEYS,
@@ -261,8 +258,8 @@ def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[
         Step(
             _("Make the first call"),
             _(
-                "In the playground, or with the command below. This step is ticked when an answer "
-                "has arrived."
+                "In the playground, or with the command below. This step is ticked when the first "
+                "answer arrives."
             ),
             _("Open the playground"),
             "playground",

@@ -123,7 +123,7 @@ class Gateway:
             and exchange.path != MODELS
             and not exchange.path.startswith(MODELS + "/")
         ):
-            raise Refusal("not_found", "There is no such endpoint.")
+            raise Refusal("not_found", "Unknown endpoint.")
         allowed = b"POST, OPTIONS" if operation else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             # Not answered as a CORS preflight: app keys must not be used in pages of other origins.
@@ -154,7 +154,7 @@ class Gateway:
                 error.code, str(error.message), status=error.status, headers=headers
             ) from None
         if not principal.can(Action.USE_MODELS):
-            raise Refusal("key_scope", "This app key may not use models: it lacks the scope “use”.")
+            raise Refusal("key_scope", "This app key cannot use models: it lacks the scope “use”.")
         if principal.touch_due:
             self._touch(principal)
         return principal
@@ -167,7 +167,7 @@ class Gateway:
         if len(self._touched) > 4096:
             self._touched.clear()
         self._touched[key_id] = now
-        self._runtime.note(self._runtime.store.touch(key_id))
+        self._runtime.run_in_background(self._runtime.store.touch(key_id))
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Gateway:
             names = ", ".join(entry.id for entry in matches)
             raise Refusal(
                 "ambiguous_model",
-                f"Several providers have a model “{name}”. Say which one you mean: {names}.",
+                f"Several providers have a model “{name}”. Use one of these names: {names}.",
                 param="model",
             )
         model = schema.model_object(matches[0].id, matches[0].provider)

@@ -75,9 +75,8 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
     if trial and error.failure in ACCOUNT_FAILURES:
         return Refusal(
             "trial_provider_unavailable",
-            f"The trial cannot be served right now: the operator's account at {label} does not "
-            f"answer calls. No credit was used. "
-            f"Try again later, or add a {label} key of your own.",
+            f"The trial is unavailable: the operator's {label} account cannot be used right now. "
+            f"No credit was used. Try again later, or add your own {label} key.",
             retry_after=retry_after,
         )
     code = _CODES.get(error.failure, error.failure.value)

@@ -22,26 +22,27 @@ class NoCredits(Exception):
 def database_away() -> Refusal:
     return Refusal(
         "database_unavailable",
-        "The server's database cannot be reached. Nothing was charged. Try again shortly.",
+        "The server's database is unavailable. Nothing was charged. Try again shortly.",
         retry_after=5,
     )
 
 
 def internal_error() -> Refusal:
-    return Refusal("internal_error", "The server made a mistake. Tell its operator the request id.")
+    return Refusal(
+        "internal_error",
+        "Something went wrong on this server. Send the request ID to its operator.",
+    )
 
 
 def refuse_many_answers(body: dict[str, Any]) -> None:
     """Raise NoCredits if a trial call asks for several answers, because it pays for one."""
     for name in ("n", "best_of"):
         if body.get(name) not in (None, 1):
-            message = (
-                f"A trial gives one answer per call: leave “{name}” out, or add a key of your own."
-            )
+            message = f"A trial call returns one answer: omit “{name}”, or add your own key."
             raise NoCredits(Refusal("invalid_request", message, param=name))
     prompt = body.get("prompt")
     if isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
-        message = "A trial answers one prompt per call: send one, or add a key of your own."
+        message = "A trial call takes one prompt: send only one, or add your own key."
         raise NoCredits(Refusal("invalid_request", message, param="prompt"))
 
 
@@ -65,8 +66,8 @@ def refuse_unheld(call: Call, held: HoldResult) -> None:
         )
     raise Refusal(
         "already_done",
-        f"The call with this Idempotency-Key is done already; it cost {held.used} credits. "
-        "Nothing was charged now.",
+        f"The call with this Idempotency-Key has already finished; it cost {held.used} credits. "
+        "Nothing was charged again.",
     )
 
 
@@ -91,12 +92,12 @@ def credential_unreadable(target: Target, source: Source) -> Refusal:
     label = target.provider.label
     if source.is_trial:
         message = (
-            f"The operator's {label} key cannot be read, so the trial cannot be served. "
+            f"The operator's {label} key cannot be decrypted, so the trial is unavailable. "
             "No credit was used."
         )
         return Refusal("trial_provider_unavailable", message)
     message = (
-        f"The stored {label} credential cannot be read, so nothing was sent. "
+        f"The stored {label} credential cannot be decrypted, so nothing was sent. "
         "Enter the key again on the provider's page."
     )
     return Refusal("credential_unreadable", message)

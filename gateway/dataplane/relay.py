@@ -192,7 +192,7 @@ class Relay:
             call.held = None
             raise Refusal(
                 "already_done",
-                "This call was finished by the server while it waited. Send it again.",
+                "The server ended this call while it was waiting. Send it again.",
             )
 
     async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
@@ -263,7 +263,7 @@ class Relay:
             self._note_failure(call, call.source, error)
             yield schema.error_event(failure, call.request.request_id)
         except Exception:
-            logger.exception("Call %s failed inside its stream", call.request.request_id)
+            logger.exception("Call %s failed while streaming", call.request.request_id)
             if not call.recorded:
                 await self._end_stream(call, stream, "error", 200, "internal_error")
             yield schema.error_event(internal_error(), call.request.request_id)
@@ -364,4 +364,4 @@ class Relay:
     def _noted(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("Could not note the state of a credential", exc_info=task.exception())
+            logger.error("Could not save the state of a credential", exc_info=task.exception())

@@ -94,8 +94,8 @@ class Runtime:
         await self.upstream.close()
         await self.store.close()
 
-    def note(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a task in the background; failures are only logged."""
+    def run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a task; failures are only logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._log_failure)
@@ -103,7 +103,7 @@ class Runtime:
     def _log_failure(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.warning("A note could not be written: %s", task.exception())
+            logger.warning("A background task failed: %s", task.exception())
 
     async def _run_timer(self) -> None:
         """Periodically replay the spool, reap holds and roll up usage.
@@ -114,7 +114,7 @@ class Runtime:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(quota_services.reap))
             await self._once(
-                "sum up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
+                "roll up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
             )
             self.routes.drop_expired()
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes
@@ -123,7 +123,7 @@ class Runtime:
         """Periodically check for a catalog loaded on any machine, so that calls need no query."""
         while True:
             await asyncio.sleep(CATALOG_SECONDS)
-            await self._once("look for a newer catalog", self._reload_catalog())
+            await self._once("check for a newer catalog", self._reload_catalog())
 
     async def _reload_catalog(self) -> None:
         if await in_thread(refresh.reload):
@@ -132,13 +132,13 @@ class Runtime:
     async def _replay(self) -> None:
         count = await self.spool.replay(self.store.write)
         if count:
-            logger.info("%d ends of calls came from the spool into the database", count)
+            logger.info("Wrote %d finished calls from the spool to the database", count)
 
     async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
         except DatabaseAway as problem:
-            logger.warning("Cannot %s, the database is away: %s", what, problem)
+            logger.warning("Cannot %s, database unavailable: %s", what, problem)
         except Exception:
             logger.exception("Cannot %s", what)
 

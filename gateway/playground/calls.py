@@ -154,7 +154,7 @@ def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcom
         # Django runs on its own, without the gateway.
         refusal = Refusal(
             "unavailable",
-            _("Calls are made by the server that `make run` starts. This one only shows pages."),
+            _("This process only serves pages. Start the server with `make run` to make calls."),
         )
         return [
             Outcome(question.model, problem=_problem(refusal, request.id)) for question in questions
@@ -191,9 +191,9 @@ async def _ask(runtime: Runtime, principal: Principal, question: Question) -> Ou
             question.model, headers=_headers(refusal.headers), problem=_problem(refusal, request_id)
         )
     except Exception:
-        logger.exception("Call %s of the playground failed by a mistake of ours", request_id)
+        logger.exception("Internal error in playground call %s", request_id)
         return Outcome(question.model, problem=_problem(internal_error(), request_id))
-    assert isinstance(answer, CompleteResponse), "nothing here asks for a stream"
+    assert isinstance(answer, CompleteResponse), "the playground does not stream here"
     is_json = answer.content_type.startswith(b"application/json")
     return Outcome(
         question.model,

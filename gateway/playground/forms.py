@@ -151,8 +151,8 @@ class ChatForm(_OfModel):
     tools = forms.CharField(
         label=_("Tools"),
         help_text=_(
-            "A JSON list as in the field “tools” of a request. Calls the model makes are shown, "
-            "not carried out."
+            "A JSON list, as in a request's “tools” field. The model's tool calls are shown but "
+            "not run."
         ),
         required=False,
         widget=forms.Textarea(
@@ -222,7 +222,7 @@ def read_history(text: str) -> list[dict[str, Any]]:
         ]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise forms.ValidationError(
-            _("The conversation could not be read. Begin a new one.")
+            _("The conversation could not be read. Start a new one.")
         ) from None
 
 
@@ -247,7 +247,7 @@ def _text(value: Any) -> str:
 class EmbeddingsForm(_OfModel):
     texts = forms.CharField(
         label=_("Texts"),
-        help_text=_("One on each line, five at most."),
+        help_text=_("One per line, at most five."),
         max_length=MESSAGE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 5, "autocomplete": "off"}),
     )
@@ -255,7 +255,7 @@ class EmbeddingsForm(_OfModel):
     def clean_texts(self) -> list[str]:
         lines = [line.strip() for line in self.cleaned_data["texts"].splitlines() if line.strip()]
         if len(lines) > LINES:
-            raise forms.ValidationError(_("These are more than five lines. Take some away."))
+            raise forms.ValidationError(_("Enter at most five lines."))
         return lines
 
 
@@ -265,7 +265,7 @@ class RerankForm(_OfModel):
     )
     documents = forms.CharField(
         label=_("Documents"),
-        help_text=_("One on each line, twenty at most."),
+        help_text=_("One per line, at most twenty."),
         max_length=MESSAGE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 6, "autocomplete": "off"}),
     )
@@ -275,13 +275,13 @@ class RerankForm(_OfModel):
             line.strip() for line in self.cleaned_data["documents"].splitlines() if line.strip()
         ]
         if len(lines) > DOCUMENTS:
-            raise forms.ValidationError(_("These are more than twenty lines. Take some away."))
+            raise forms.ValidationError(_("Enter at most twenty lines."))
         return lines
 
 
 class HearForm(_OfModel):
     file = forms.FileField(
-        label=_("Sound file"),
+        label=_("Audio file"),
         help_text=_("wav, mp3, m4a, ogg, flac or webm, at most 25 MB."),
         widget=forms.FileInput(
             attrs={"accept": "audio/*,.wav,.mp3,.m4a,.ogg,.flac,.webm", "capture": True}
@@ -295,10 +295,7 @@ class HearForm(_OfModel):
         data = file.read()
         if not is_audio(data):
             raise forms.ValidationError(
-                _(
-                    "This is not a sound file that can be sent: use flac, mp3, m4a, ogg, wav or "
-                    "webm."
-                )
+                _("This audio format is not supported. Use flac, mp3, m4a, ogg, wav or webm.")
             )
         return Upload(file.name or "audio", file.content_type or "application/octet-stream", data)
 
@@ -318,7 +315,7 @@ class SpeakForm(_OfModel):
     response_format = forms.ChoiceField(
         label=pgettext_lazy("sound", "Format"),
         required=False,
-        choices=[("", _("The model's own")), *((name, name) for name in FORMATS)],
+        choices=[("", _("Model default")), *((name, name) for name in FORMATS)],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -327,9 +324,9 @@ class SpeakForm(_OfModel):
         self.voices = list(voices(model)) if model else []
         default = model.parameters.get("voice", {}).get("default") if model else None
         placeholder = (
-            gettext("The model's own: %(value)s") % {"value": default}
+            gettext("Model default: %(value)s") % {"value": default}
             if default
-            else gettext("The model's own")
+            else gettext("Model default")
         )
         self.fields["voice"].widget.attrs |= {"placeholder": placeholder} | (
             {"list": "voices"} if self.voices else {}

@@ -52,7 +52,7 @@ def call(request: WorkspaceRequest, operation: str) -> HttpResponse:
     if operation not in OPERATIONS:
         raise Http404
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise PermissionDenied(_("This was not sent by a page of this server."))
+        raise PermissionDenied(_("This request did not come from a page of this server."))
     admission = scope_of(request).get(ADMISSION)
     if admission is not None:
         admission.principal = request.principal

@@ -181,7 +181,5 @@ class RefreshView(ApiView):
 def provider_status(view: ApiView, slug: str) -> provider_queries.ProviderStatus:
     status = provider_queries.status(tenant_id=view.tenant.pk, provider=slug)
     if status is None:
-        raise NotFound(
-            "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
-        )
+        raise NotFound("unknown_provider", _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]})
     return status

@@ -21,9 +21,7 @@ def offered_provider(slug: str) -> Provider:
     for provider in registry.offered():
         if provider.slug == slug:
             return provider
-    raise NotFound(
-        "unknown_provider", _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
-    )
+    raise NotFound("unknown_provider", _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]})
 
 
 def provider_label(provider: Provider) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class ProviderApiView(ApiView):
         if status is None:
             raise NotFound(
                 "unknown_provider",
-                _("There is no provider “%(slug)s” here.") % {"slug": provider[:60]},
+                _("Unknown provider “%(slug)s”.") % {"slug": provider[:60]},
             )
         return status
 

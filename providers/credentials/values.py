@@ -32,7 +32,7 @@ def offered(slug: str) -> Provider:
     """Return a provider that tenants may set up.
 
     Raises:
-        NotFound: There is no such provider.
+        NotFound: The provider is unknown.
     """
     for provider in registry.offered():
         if provider.slug == slug:
@@ -44,7 +44,7 @@ def known_provider(slug: str) -> Provider:
     """Return a provider, whether it is offered or not.
 
     Raises:
-        NotFound: There is no such provider.
+        NotFound: The provider is unknown.
     """
     try:
         return registry.get(slug)
@@ -53,7 +53,7 @@ def known_provider(slug: str) -> Provider:
 
 
 def _unknown_provider(slug: str) -> NotFound:
-    text = _("There is no provider “%(slug)s” here.") % {"slug": slug[:60]}
+    text = _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]}
     return NotFound("unknown_provider", text)
 
 

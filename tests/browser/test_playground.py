@@ -166,7 +166,7 @@ def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> Non
     answer = page.locator(".answer [data-text]")
     expect(answer).to_contain_text("word2")
     early = len(answer.inner_text())
-    expect(page.locator("#status")).to_have_text("The answer is being written.")
+    expect(page.locator("#status")).to_have_text("The model is answering.")
     assert page.locator(".answer").get_attribute("aria-busy") == "true"
     expect(answer).to_contain_text("word12")
     assert 0 < early < len(answer.inner_text()), "the text grew"
@@ -186,7 +186,7 @@ def test_stop_ends_the_call_at_the_provider(enter: Any, stage: Hub) -> None:
     say(page)
     expect(page.locator(".answer [data-text]")).to_contain_text("word2")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#status")).to_have_text("Stopped. What had arrived stays.")
+    expect(page.locator("#status")).to_have_text("Stopped. The text received so far is kept.")
     expect(page.locator(".answer [data-footer]")).to_contain_text("stopped")
     expect(page.locator(".answer [data-text]")).to_contain_text("word2")
     page.wait_for_timeout(1500)
@@ -461,7 +461,7 @@ def test_a_recording_becomes_text_and_goes_to_the_chat(enter: Any, stage: Hub) -
     page = enter(f"{CHAT}speech/?model=openai/whisper-1")
     page.get_by_role("button", name="Record").click()
     expect(page.locator("#record-status")).to_have_text(
-        re.compile(r"Listening… 0:0[1-9] · (level \d+ %|nothing heard yet)")
+        re.compile(r"Listening… 0:0[1-9] · (level \d+ %|no sound yet)")
     )
     expect(page.get_by_role("button", name="Transcribe")).to_be_disabled()
     page.get_by_role("button", name="Stop and send").click()

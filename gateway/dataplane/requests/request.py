@@ -84,7 +84,7 @@ class GatewayRequest:
         try:
             digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
         except TypeError:
-            raise bad_request("The body holds a number that is too large.") from None
+            raise bad_request("The body contains a number that is too large.") from None
         if self.upload is not None:
             digest.update(self.upload.data)
         return digest.hexdigest()

@@ -30,7 +30,7 @@ class _Part:
         """Read name and filename once the headers are complete."""
         disposition, options = parse_options_header(self.headers.get(b"content-disposition", b""))
         if disposition != b"form-data" or b"name" not in options:
-            raise bad_request("A part of the form has no name.")
+            raise bad_request("A form field has no name.")
         self.name = options[b"name"].decode("utf-8", "replace")
         if b"filename" in options:
             self.filename = options[b"filename"].decode("utf-8", "replace")
@@ -102,11 +102,9 @@ def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str
         parser.write(data)
         parser.finalize()
     except FormParserError:
-        raise bad_request(
-            "The form could not be read: it is no valid multipart/form-data."
-        ) from None
+        raise bad_request("The body is not valid multipart/form-data.") from None
     if not form.complete:
-        raise bad_request("The form is cut off.")
+        raise bad_request("The form is incomplete.")
     return _split(form.parts, file)
 
 
@@ -116,17 +114,19 @@ def _split(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload]
     for part in parts:
         if part.name == file.name:
             if upload is not None or part.filename is None:
-                raise bad_request(f"{file.name} must be one file.", file.name)
+                raise bad_request(f"{file.name} must be a single file.", file.name)
             upload = Upload(part.filename or "audio", part.content_type, bytes(part.data))
         elif part.filename is not None:
-            raise bad_request(f"Only the field {file.name} may hold a file.", part.name[:60])
+            raise bad_request(f"Only the field {file.name} may contain a file.", part.name[:60])
         else:
             _add_field(fields, part, file.numbers)
     if upload is None:
         raise bad_request(f"{file.name} is missing.", file.name)
     if not file.accepts(upload.data):
         raise Refusal(
-            "unsupported_media_type", f"The file is none of {file.formats}.", param=file.name
+            "unsupported_media_type",
+            f"The file format is not supported. Use one of: {file.formats}.",
+            param=file.name,
         )
     return fields, upload
 
@@ -135,10 +135,10 @@ def _add_field(fields: dict[str, Any], part: _Part, numbers: frozenset[str]) -> 
     try:
         text = part.data.decode("utf-8")
     except UnicodeDecodeError:
-        raise bad_request("A field of the form is not UTF-8.", part.name[:60]) from None
+        raise bad_request("A form field is not UTF-8.", part.name[:60]) from None
     name = part.name.removesuffix("[]")
     if name in fields and not (name != part.name and isinstance(fields[name], list)):
-        raise bad_request("A field of the form is there twice.", name[:60])
+        raise bad_request("A form field was sent twice.", name[:60])
     if name != part.name:
         fields.setdefault(name, []).append(text)
     else:

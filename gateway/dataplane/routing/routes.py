@@ -58,7 +58,7 @@ class Routes:
             DatabaseAway: The database is unavailable.
         """
         if not principal.may_ask(operation.value):
-            raise Refusal("key_scope", f"This app key may not use the endpoint {operation.path}.")
+            raise Refusal("key_scope", f"This app key cannot use the endpoint {operation.path}.")
         key = (principal.tenant_id, principal.config_version, name, operation)
         route = self._routes.get(key)
         if route is None or route.expires < time.monotonic():
@@ -289,7 +289,7 @@ def _without_source(
         return Refusal(
             "model_not_in_trial",
             f"{entry.model} is not part of the {provider.label} trial, which offers {names}. "
-            f"Choose one of these, or add a key of your own "
+            f"Choose one of these, or add your own key "
             f"at {address}.",
             param="model",
         )
@@ -312,7 +312,7 @@ def _narrowed(route: Route, principal: Principal) -> Route:
         first = route.targets[0]
         raise Refusal(
             "key_scope",
-            f"This app key may not use {first.provider.slug}/{first.model}.",
+            f"This app key cannot use {first.provider.slug}/{first.model}.",
             param="model",
         )
     return (

@@ -157,7 +157,7 @@ class Store:
             return await self.write(finish)
         except DatabaseAway:
             logger.warning(
-                "The database is away: the end of call %s goes to the spool",
+                "Database unavailable: spooling the end of call %s",
                 finish.record.request_id,
             )
             await self._spool.append(finish)

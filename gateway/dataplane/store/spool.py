@@ -93,7 +93,7 @@ class Spool:
             raise
         except Exception:
             logger.exception(
-                "A line of the spool cannot be written to the database; it is kept in %s",
+                "A spool entry cannot be written to the database; it is kept in %s",
                 self._rejected,
             )
             self._append(self._rejected, line + b"\n")

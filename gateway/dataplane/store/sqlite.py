@@ -82,7 +82,7 @@ class SQLiteDatabase:
 
         With a single writer no step waits for another's lock, so all may share a transaction.
         """
-        assert self._loop is not None, "open() comes first"
+        assert self._loop is not None, "call open() first"
         future = self._loop.create_future()
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
@@ -119,7 +119,7 @@ class SQLiteDatabase:
         return jobs
 
     def _deliver(self, jobs: list[_Job]) -> None:
-        assert self._loop is not None, "open() comes first"
+        assert self._loop is not None, "call open() first"
         try:
             self._loop.call_soon_threadsafe(_resolve, jobs)
         except RuntimeError:
