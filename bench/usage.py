@@ -216,7 +216,7 @@ def main() -> None:
     client = Client()
     client.force_login(space.owner)
     seconds, rolled = timed(rollups.roll_up)
-    say(f"{rolled.closed} hours summed in {seconds:.0f} s")
+    say(f"{rolled.closed} hours rolled up in {seconds:.0f} s")
     for name, text in size():
         say(f"{name} with its indexes: {text}")
     plain_sum(space.tenant)

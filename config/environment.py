@@ -27,8 +27,8 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package is
                 f"{var}_FILE names a file that cannot be read: {error.filename}: {error.strerror}."
             ) from None
         except UnicodeDecodeError:
-            raise ImproperlyConfigured(f"{var}_FILE names a file that is no text.") from None
+            raise ImproperlyConfigured(f"{var}_FILE names a file that is not text.") from None
         except ValueError:
             raise ImproperlyConfigured(
-                f"{var} must be {_KINDS.get(cast, 'of another kind')}."
+                f"{var} must be {_KINDS.get(cast, 'of another type')}."
             ) from None

@@ -46,17 +46,17 @@ def main() -> None:
                 )
             write_once(folder / "master_keys", new_master_key())
     except ImproperlyConfigured as error:
-        sys.exit(f"The settings cannot be used: {error}")
+        sys.exit(f"Invalid settings: {error}")
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
 
 
 LOST_KEYS = (
-    "The master keys are missing: there is no {keys}, and MODELKEEP_MASTER_KEYS is not set.\n"
-    "{database} holds keys that were sealed with them, which no other master key opens; so none "
-    "was made.\n"
-    "Put the file back from your copy, or set MODELKEEP_MASTER_KEYS. To begin anew, move the "
-    "database away."
+    "Master keys not found: {keys} does not exist, and MODELKEEP_MASTER_KEYS is not set.\n"
+    "{database} contains keys encrypted with them, which new master keys could not decrypt, so "
+    "none were created.\n"
+    "Restore the file from your backup, or set MODELKEEP_MASTER_KEYS. To start over, move the "
+    "database to another folder."
 )
 
 

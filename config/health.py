@@ -51,7 +51,7 @@ def database_fault() -> str:
             cursor.fetchone()
     except DatabaseError as error:
         log.warning("database: %s", error)
-        return "The database does not answer. Look into the server's log and at DATABASE_URL."
+        return "The database is not responding. Check the server's log and DATABASE_URL."
     return ""
 
 

@@ -142,8 +142,7 @@ DATABASES = {
 _database = DATABASES["default"]
 if _database.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
     raise ImproperlyConfigured(
-        "DATABASE_URL is written as postgresql://user:password@host:5432/name, or left empty for "
-        "SQLite."
+        "DATABASE_URL must be postgresql://user:password@host:5432/name, or empty for SQLite."
     )
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {

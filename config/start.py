@@ -50,7 +50,7 @@ def compile_translations() -> None:
     try:
         compile_outdated()
     except OSError as error:
-        print(f"The translations cannot be compiled: {error}", file=sys.stderr)
+        print(f"Could not compile the translations: {error}", file=sys.stderr)
 
 
 def first_workspace() -> None:
@@ -87,7 +87,7 @@ def prepare() -> None:
     try:
         django.setup()
     except ImproperlyConfigured as error:
-        sys.exit(f"The settings cannot be used: {error}")
+        sys.exit(f"Invalid settings: {error}")
     from django.db import OperationalError
 
     from tenants.management.base import migrate
@@ -100,8 +100,8 @@ def prepare() -> None:
         first_workspace()
     except OperationalError as error:
         sys.exit(
-            f"The database cannot be used: {error}. Look at DATABASE_URL, or at DATA_DIR and its "
-            f"disk where SQLite is used."
+            f"The database cannot be used: {error}. Check DATABASE_URL, or DATA_DIR and its "
+            f"disk if you use SQLite."
         )
     except OSError as error:
         sys.exit(f"DATA_DIR cannot be used: {error}")
@@ -114,7 +114,7 @@ def load_providers() -> None:
     try:
         registry.all_providers()
     except RuntimeError as error:
-        sys.exit(f"A provider cannot be loaded: {error}")
+        sys.exit(f"Could not load a provider: {error}")
 
 
 def report_master_keys() -> None:
@@ -127,8 +127,8 @@ def report_master_keys() -> None:
     problems = master_key_problems()
     if problems:
         log.error(
-            "%s Stored keys cannot be opened, and none are sealed, until MODELKEEP_MASTER_KEYS is "
-            "corrected.",
+            "%s Until MODELKEEP_MASTER_KEYS is corrected, stored keys cannot be decrypted and new "
+            "keys cannot be saved.",
             " ".join(problems),
         )
 

@@ -52,7 +52,7 @@ def _providers() -> Figure:
 
     count = ProviderCredential.objects.filter(in_trouble()).count()
     return Figure(
-        _("Providers in error"),
+        _("Providers with errors"),
         f"{count:,}",
         _list("providers", "providercredential", "calls=fail"),
         is_bad=count > 0,

@@ -47,7 +47,7 @@ class TrialOut(serializers.Serializer[TrialView]):
     settled = serializers.IntegerField(help_text=_("Used credits."))
     held = serializers.IntegerField(help_text=_("Credits reserved for calls in progress."))
     left = serializers.IntegerField()
-    is_on = serializers.BooleanField(help_text=_("Whether the operator has it switched on."))
+    is_on = serializers.BooleanField(help_text=_("Whether the operator has switched it on."))
     models = serializers.SerializerMethodField()
 
     @extend_schema_field(TrialModelOut(many=True))
@@ -83,15 +83,16 @@ class Amount(serializers.CharField):
 
 class CallOut(serializers.ModelSerializer[CallRecord]):
     app_key = serializers.CharField(
-        source="app_key_name", help_text=_("Its name; empty where no app key made the call.")
+        source="app_key_name",
+        help_text=_("The app key's name; empty if the call was made without one."),
     )
     cost = Amount(
         allow_null=True,
-        help_text=_('A decimal number such as "0.00042"; null is not priced, which is not free.'),
+        help_text=_('A decimal number such as "0.00042"; `null` means unpriced, not free.'),
     )
     status = serializers.ChoiceField(CallRecord.Status.values)
     usage_source = serializers.ChoiceField(
-        ["reported", "estimated", "none"], help_text=_("Where the numbers of tokens come from.")
+        ["reported", "estimated", "none"], help_text=_("Where the token counts come from.")
     )
     source: ShadowingField = serializers.CharField(
         help_text=_('What served it: "credential:NAME" or "trial:PLAN".')
@@ -103,7 +104,7 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
     cached_tokens = serializers.IntegerField(allow_null=True)
     latency_ms = serializers.IntegerField()
     first_token_ms = serializers.IntegerField(allow_null=True)
-    http_status = serializers.IntegerField(help_text=_("What the client was answered."))
+    http_status = serializers.IntegerField(help_text=_("The status returned to the client."))
 
     class Meta:
         model = CallRecord
@@ -112,7 +113,7 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
 
 class CallQuery(PageQuery):
     after = serializers.UUIDField(
-        required=False, help_text=_("Cursor: the `next` of the page before.")
+        required=False, help_text=_("Cursor: `next` from the previous page.")
     )
     limit = serializers.IntegerField(
         required=False,
@@ -126,7 +127,10 @@ class CallQuery(PageQuery):
     source: ShadowingField = serializers.CharField(
         required=False,
         max_length=100,
-        help_text=_('"credential" or "trial" for all of a kind, or one such as "trial:openai".'),
+        help_text=_(
+            '"credential" or "trial" for all of that kind, or a single source such as '
+            '"trial:openai".'
+        ),
     )
     provider = serializers.CharField(required=False, max_length=40)
     app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
@@ -134,13 +138,13 @@ class CallQuery(PageQuery):
     error_code = serializers.CharField(required=False, max_length=40)
     request_id = serializers.CharField(required=False, max_length=64)
     since = serializers.DateTimeField(
-        required=False, help_text=_("Calls that came in at this time or later.")
+        required=False, help_text=_("Calls received at or after this time.")
     )
     before = serializers.DateTimeField(
-        required=False, help_text=_("Calls that came in earlier than this.")
+        required=False, help_text=_("Calls received before this time.")
     )
     format = serializers.ChoiceField(
-        ["json", "csv"], required=False, help_text=_("Also chosen by the Accept header.")
+        ["json", "csv"], required=False, help_text=_("Can also be chosen with the Accept header.")
     )
 
 
@@ -166,9 +170,8 @@ class CallsView(ApiView):
             (200, "text/csv"): OpenApiTypes.STR,
         },
         description=_(
-            "One immutable record per finished call. With `Accept: text/csv` or `format=csv` it "
-            "is a CSV file "
-            "whose header `X-Next-Cursor` holds `next`."
+            "One immutable record per finished call. With `Accept: text/csv` or `format=csv`, the "
+            "response is a CSV file, and its header `X-Next-Cursor` contains `next`."
         ),
     )
     def get(self, request: Request) -> Response | HttpResponse:
@@ -197,7 +200,7 @@ class CallView(ApiView):
     def get(self, request: Request, pk: UUID) -> Response:
         row = call_list.call(tenant_id=self.tenant.pk, pk=pk)
         if row is None:
-            raise NotFound("no_such_call", _("There is no such call in this workspace."))
+            raise NotFound("no_such_call", _("Call not found in this workspace."))
         return Response(CallOut(row).data)
 
 
@@ -207,16 +210,16 @@ class SummaryQuery(StrictSerializer):
         min_value=1,
         max_value=366,
         default=30,
-        help_text=_("How far back, today included."),
+        help_text=_("Number of days, including today."),
     )
     by = serializers.ChoiceField(GROUPS, required=False, default="day")
     provider = serializers.CharField(required=False, max_length=40)
     model = serializers.CharField(
-        required=False, max_length=200, help_text=_("The model's name without its provider.")
+        required=False, max_length=200, help_text=_("The model's name, without the provider.")
     )
     app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
     format = serializers.ChoiceField(
-        ["json", "csv"], required=False, help_text=_("Also chosen by the Accept header.")
+        ["json", "csv"], required=False, help_text=_("Can also be chosen with the Accept header.")
     )
 
 
@@ -227,18 +230,23 @@ class CostOut(serializers.Serializer[Any]):
 
 class SummaryRowOut(serializers.Serializer[Any]):
     key = serializers.CharField(
-        help_text=_('The day (2026-11-22), "provider/model", provider, name of the app key ...')
+        help_text=_(
+            'Depending on `by`: the day (2026-11-22), "provider/model", the provider, or the app '
+            "key's name."
+        )
     )
     calls = serializers.IntegerField()
     errors: ShadowingField = serializers.IntegerField()
-    cancelled = serializers.IntegerField(help_text=_("The client left."))
+    cancelled = serializers.IntegerField(help_text=_("The client disconnected."))
     trial_calls = serializers.IntegerField()
-    prompt_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))
-    completion_tokens = serializers.IntegerField(help_text=_("Of calls whose tokens are known."))
+    prompt_tokens = serializers.IntegerField(help_text=_("Only of calls with known token counts."))
+    completion_tokens = serializers.IntegerField(
+        help_text=_("Only of calls with known token counts.")
+    )
     credits = serializers.IntegerField()
-    costs = CostOut(many=True, help_text=_("One sum per currency."))
+    costs = CostOut(many=True, help_text=_("One total per currency."))
     unpriced = serializers.IntegerField(
-        help_text=_("Answered calls without a known price: they are in no cost.")
+        help_text=_("Answered calls without a known price; no cost includes them.")
     )
 
 
@@ -247,7 +255,7 @@ class SummaryOut(serializers.Serializer[Any]):
     by = serializers.CharField()
     since = serializers.DateTimeField()
     results = SummaryRowOut(many=True, source="rows")
-    next = serializers.SerializerMethodField(help_text=_("Always null: the whole sum is one page."))
+    next = serializers.SerializerMethodField(help_text=_("Always `null`: there is only one page."))
 
     @extend_schema_field({"type": "null"})
     def get_next(self, summary: Any) -> None:
@@ -260,7 +268,7 @@ class SummaryView(ApiView):
 
     @operation(
         "usage_summary",
-        _("Sums of usage"),
+        _("Summarise usage"),
         tag=TAG,
         query=SummaryQuery,
         answers={

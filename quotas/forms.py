@@ -127,7 +127,7 @@ class CallFilterForm(LenientForm):
     app_key = _choice(_("App key"), 80)
     source = forms.ChoiceField(label=_("Served by"), required=False, choices=SOURCES)
     status = forms.ChoiceField(label=_("Result"), required=False)
-    error_code = _choice(_("Kind of error"), 40)
+    error_code = _choice(_("Error type"), 40)
     request_id = forms.CharField(
         label=_("Request ID"),
         required=False,

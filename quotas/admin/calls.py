@@ -52,8 +52,8 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
     list_select_related = ("tenant",)
     search_fields = ("request_id__exact", "tenant__slug__exact", "model__exact")
     search_help_text = gettext_lazy(
-        "A whole request id, workspace address or model name. The newest 10,000 that match are "
-        "listed."
+        "Enter a full request ID, workspace address or model name. At most the newest 10,000 "
+        "matches are listed."
     )
     date_hierarchy = "time"
     paginator = CappedPaginator
@@ -76,13 +76,13 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
         (
             column("prompt_tokens", gettext_lazy("tokens in")),
             column("completion_tokens", gettext_lazy("tokens out")),
-            column("cached_tokens", gettext_lazy("tokens from the cache")),
+            column("cached_tokens", gettext_lazy("cached tokens")),
             "counted",
         ),
         ("credits", "cost_text"),
         (
             "latency_ms",
-            column("first_token_ms", gettext_lazy("first piece, ms")),
+            column("first_token_ms", gettext_lazy("time to first content, ms")),
             flag("stream", gettext_lazy("streamed")),
         ),
         "attempts",

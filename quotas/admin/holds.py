@@ -29,7 +29,7 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     list_filter = (StateFilter,)
     list_select_related = ("tenant",)
     search_fields = ("request_id__exact", "key__exact")
-    search_help_text = gettext_lazy("A whole request id or Idempotency-Key.")
+    search_help_text = gettext_lazy("Enter a full request ID or Idempotency-Key.")
     ordering = ("-pk",)
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER

@@ -42,15 +42,15 @@ class TrialPlanForm(ModelForm[TrialPlan]):
     models = forms.CharField(
         label=gettext_lazy("Models"),
         widget=forms.Textarea(attrs={"rows": 6, "cols": 60}),
-        help_text=gettext_lazy("One a line. A call costs 1 credit; write model=5 for 5."),
+        help_text=gettext_lazy("One per line. A call costs 1 credit; write model=5 to charge 5."),
     )
 
     successors = forms.BooleanField(
-        label=gettext_lazy("Replace retired models by their successors"),
+        label=gettext_lazy("Replace retired models with their successors"),
         required=False,
         help_text=gettext_lazy(
-            "In the list above, when you save: each keeps its credits. Retired models without a "
-            "known successor stay."
+            "Applies to the list above when you save. Credits per call don't change. Retired "
+            "models without a known successor stay in the list."
         ),
     )
 
@@ -74,7 +74,7 @@ class TrialPlanForm(ModelForm[TrialPlan]):
                 name, credits = line, "1"
             if not name or not (credits.isascii() and credits.isdigit() and int(credits)):
                 raise forms.ValidationError(
-                    _("“%(line)s” is neither MODEL nor MODEL=CREDITS.") % {"line": line}
+                    _("“%(line)s” must be MODEL or MODEL=CREDITS.") % {"line": line}
                 )
             models[name] = int(credits)
         return models
@@ -104,7 +104,8 @@ class TrialPlanForm(ModelForm[TrialPlan]):
 
 
 def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
-    """Replace retired models by their successors; those already in the plan keep their credits."""
+    """Replace retired models with their successors; those already in the plan keep their "
+    "credits."""
     successor = {
         entry.model: entry.successor for entry in ports.retired(provider, models) if entry.successor
     }
@@ -201,7 +202,7 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
                 },
             ),
             (
-                _("Credential that pays for the calls"),
+                _("Credential used for the calls"),
                 {"fields": ("mask", "base_url", *inputs), "description": note},
             ),
         )

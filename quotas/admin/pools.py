@@ -64,7 +64,9 @@ class GrantForm(forms.Form):
 
     credits = forms.IntegerField(
         label=gettext_lazy("Credits"),
-        help_text=gettext_lazy("Below 0 takes credits back, at most what is left of them."),
+        help_text=gettext_lazy(
+            "A negative number takes credits back, at most as many as are left."
+        ),
     )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
@@ -123,7 +125,7 @@ def give(
 @confirm_first(
     title=gettext_lazy("Grant trial credits"),
     consequence=gettext_lazy(
-        "The credits are added to each of these workspaces at once. Everybody there sees them."
+        "Each of these workspaces gets the credits immediately. All of its members can see them."
     ),
     button=gettext_lazy("Grant"),
     form=TrialGrantForm,
@@ -157,7 +159,7 @@ UseFilter = condition_filter(
     "use",
     gettext_lazy("use"),
     {
-        "nearly": (gettext_lazy("80 % and more"), nearly_used),
+        "nearly": (gettext_lazy("At least 80 %"), nearly_used),
         "up": (gettext_lazy("Used up"), lambda: Q(settled__gte=F("limit") - F("held"))),
         "none": (gettext_lazy("Not used"), lambda: Q(settled=0, held=0)),
     },
@@ -216,7 +218,8 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     @confirm_first(
         title=gettext_lazy("Grant trial credits"),
         consequence=gettext_lazy(
-            "The credits are added to each of these workspaces at once. Everybody there sees them."
+            "Each of these workspaces gets the credits immediately. All of its members can see "
+            "them."
         ),
         button=gettext_lazy("Grant"),
         form=GrantForm,
@@ -227,15 +230,14 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     ) -> None:
         give(self, request, pools.select_related("tenant", "plan"), credits=credits, reason=reason)
 
-    @admin.action(description=gettext_lazy("Fill up to the plan's limit…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Reset to the plan's limit…"), permissions=["view"])
     @confirm_first(
-        title=gettext_lazy("Fill trials up"),
+        title=gettext_lazy("Reset trial credits"),
         consequence=gettext_lazy(
-            "Each of these workspaces has as many credits left afterwards as the plan gives to a "
-            "new one, no more and no less. "
-            "What was used stays in the books."
+            "Afterwards, each of these workspaces has exactly as many credits left as the plan "
+            "gives a new workspace. Usage records are kept."
         ),
-        button=gettext_lazy("Fill up"),
+        button=gettext_lazy("Reset"),
         form=ResetForm,
         dangerous=False,
     )

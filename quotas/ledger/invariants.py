@@ -130,16 +130,16 @@ def _check_pool(pool: PoolSums) -> Iterator[Violation]:
             f"used {pool.settled} or held {pool.held} is negative",
         ),
         ("I2", pool.held == pool.open_amount, f"held {pool.held}, open holds {pool.open_amount}"),
-        ("I3", pool.settled == pool.used, f"used {pool.settled}, holds say {pool.used}"),
+        ("I3", pool.settled == pool.used, f"used {pool.settled}, but holds add up to {pool.used}"),
         (
             "I3",
             pool.settled == pool.record_credits,
-            f"used {pool.settled}, call records say {pool.record_credits}",
+            f"used {pool.settled}, but call records add up to {pool.record_credits}",
         ),
         (
             "I3",
             pool.odd_records == 0,
-            f"{pool.odd_records} call records do not agree with their hold",
+            f"{pool.odd_records} call records do not match their hold",
         ),
         ("I3", pool.misfiled == 0, f"{pool.misfiled} holds belong to another workspace"),
         (
@@ -148,7 +148,7 @@ def _check_pool(pool: PoolSums) -> Iterator[Violation]:
             f"{pool.records} call records, {pool.finished} finished holds",
         ),
         ("I5", pool.limit == pool.granted, f"limit {pool.limit}, grants {pool.granted}"),
-        ("I6", pool.late == 0, f"{pool.late} holds are open long after their expiry"),
+        ("I6", pool.late == 0, f"{pool.late} holds are still open long after they expired"),
     )
     for invariant, holds, message in checks:
         if not holds:
@@ -158,7 +158,7 @@ def _check_pool(pool: PoolSums) -> Iterator[Violation]:
 def _check_totals(pools: list[PoolSums], credits: int, records: int) -> Iterator[Violation]:
     settled, finished = sum(pool.settled for pool in pools), sum(pool.finished for pool in pools)
     if credits != settled:
-        yield Violation("I3", f"in total: used {settled}, call records say {credits}")
+        yield Violation("I3", f"in total: used {settled}, but call records add up to {credits}")
     if records != finished:
         yield Violation(
             "I4", f"in total: {records} call records of trials, {finished} finished holds"

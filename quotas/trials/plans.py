@@ -30,7 +30,7 @@ class BelowUsed(ServiceError):
 
     def __init__(self) -> None:
         message = _(
-            "The limit cannot fall below the credits that are used or under way. Take away fewer "
+            "The limit cannot be lower than the credits already used or held. Take back fewer "
             "credits."
         )
         super().__init__("below_used", message, "amount")
@@ -72,7 +72,7 @@ def create_plan(
             slug=slug, defaults={"label": label, "provider": provider, "limit": limit}
         )
         if not is_new:
-            raise Conflict("name_taken", _("There is a plan of this name already."), "slug")
+            raise Conflict("name_taken", _("A plan with this name already exists."), "slug")
         _set_models(plan, models)
         _log(
             plan,
@@ -126,14 +126,16 @@ def update_plan(
 
 def _check(limit: int, models: Mapping[str, int] | None) -> None:
     if not 0 <= limit <= 2_000_000_000:
-        raise ServiceError("bad_limit", _("A limit is 0 to 2,000,000,000 credits."), "limit")
+        raise ServiceError("bad_limit", _("The limit must be 0 to 2,000,000,000 credits."), "limit")
     for model, credits in (models or {}).items():
         if not model or len(model) > 200 or not model.isprintable():
             raise ServiceError(
-                "bad_model", _("A model's name has 1 to 200 printable characters."), "models"
+                "bad_model", _("A model's name must have 1 to 200 printable characters."), "models"
             )
         if not 1 <= credits <= 1_000_000:
-            raise ServiceError("bad_credits", _("A call costs 1 to 1,000,000 credits."), "models")
+            raise ServiceError(
+                "bad_credits", _("A call must cost 1 to 1,000,000 credits."), "models"
+            )
 
 
 def _check_can_start(plan: TrialPlan) -> None:
@@ -143,9 +145,7 @@ def _check_can_start(plan: TrialPlan) -> None:
     try:
         ports.check_credential(plan.provider, {})
     except ServiceError:
-        message = _(
-            "Enter the provider credential that pays for this plan before you switch it on."
-        )
+        message = _("Enter the provider credential for this plan before you switch it on.")
         raise ServiceError("no_credential", message, "is_on") from None
 
 
@@ -283,9 +283,7 @@ def grant(*, actor: Actor, pool: CreditPool, amount: int, reason: str) -> Grant:
     """
     reason = reason.strip()
     if not reason or len(reason) > 200:
-        raise ServiceError(
-            "invalid_value", _("Say in up to 200 characters why the credits change."), "reason"
-        )
+        raise ServiceError("invalid_value", _("Enter a reason of up to 200 characters."), "reason")
     if not amount or abs(amount) > 2_000_000_000:
         raise ServiceError("bad_amount", _("Enter a number of credits other than 0."), "amount")
     with tenant_scope(pool.tenant_id), transaction.atomic():

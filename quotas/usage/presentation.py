@@ -169,7 +169,7 @@ def lines(
 
 def _name(by: str, key: str, names: Mapping[str, str]) -> str:
     if by == "member":
-        return names.get(key) or _("A former member (%(id)s)") % {"id": key}
+        return names.get(key) or _("Former member (%(id)s)") % {"id": key}
     if by == "provider":
         return provider_name(key) or _("none")
     if by == "source":

@@ -195,7 +195,7 @@ def test_a_setting_that_cannot_be_used_is_named_in_a_line(
         timeout=60,
     )
     assert done.returncode == 1
-    assert done.stderr == f"The settings cannot be used: {words}\n"
+    assert done.stderr == f"Invalid settings: {words}\n"
 
 
 @pytest.mark.slow

@@ -252,7 +252,7 @@ def test_operators_see_figures_under_the_same_policy(
     text = answer.content.decode()
     for label in (
         "Workspaces",
-        "Providers in error",
+        "Providers with errors",
         "Calls today",
         "Error rate today",
         "Trials over 80 %",

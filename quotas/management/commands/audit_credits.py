@@ -13,8 +13,8 @@ from quotas.ledger import invariants
 
 class Command(BaseCommand):
     help = (
-        "Checks the ledger's invariants I1 to I6 for each pool and in total. Ends with 1 "
-        "where one is broken."
+        "Check the ledger's invariants I1 to I6 for each pool and in total. Exits with 1 if one "
+        "is violated."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,4 +38,4 @@ class Command(BaseCommand):
         if violations:
             raise CommandError(f"{len(violations)} violations")
         if not options["json"]:
-            self.stdout.write("The ledger is in order.")
+            self.stdout.write("The ledger is consistent.")

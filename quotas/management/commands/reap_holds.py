@@ -14,14 +14,13 @@ from quotas.ledger import services
 
 class Command(BaseCommand):
     help = (
-        "Holds past their expiry are finished: given back where nothing was sent, charged with "
-        "reason “unknown” where it was. "
-        "The server does this itself every half minute; the command is for installations whose "
-        "server is down."
+        "Finish expired holds: void those whose request was not sent, and charge the others with "
+        "the reason “unknown”. The server does this itself every half minute; use the command "
+        "while the server is down."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=int, default=1_000_000, help="at most so many")
+        parser.add_argument("--limit", type=int, default=1_000_000, help="the most holds to finish")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,4 +28,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(reaped)))
         else:
-            self.stdout.write(f"{reaped.voided} given back, {reaped.settled} charged as unknown")
+            self.stdout.write(f"{reaped.voided} voided, {reaped.settled} charged as unknown")

@@ -14,15 +14,14 @@ from quotas.usage import rollups
 
 class Command(BaseCommand):
     help = (
-        "Sums the calls of hours that ended two hours ago, and sums hours again for which records "
-        "came late. The server does this "
-        "itself, a few seconds at a time; the command does all at once, such as after an upgrade "
-        "or an import. Figures are right "
-        "before, during and after it; afterwards pages are fast."
+        "Roll up the calls of every hour that ended at least two hours ago, and redo hours for "
+        "which records arrived late. The server does this itself, a few seconds at a time; the "
+        "command does everything at once, for example after an upgrade or an import. Figures are "
+        "correct before, during and after; pages are faster afterwards."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--seconds", type=float, help="stop after so many")
+        parser.add_argument("--seconds", type=float, help="stop after this many seconds")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,5 +29,5 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(rolled)))
         else:
-            more = "" if rolled.done else ", more to do"
-            self.stdout.write(f"{rolled.closed} hours summed, {rolled.redone} summed again{more}")
+            more = "" if rolled.done else ", more remaining"
+            self.stdout.write(f"{rolled.closed} hours rolled up, {rolled.redone} redone{more}")

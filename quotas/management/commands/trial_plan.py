@@ -16,40 +16,41 @@ from tenants.audit.trail import COMMAND
 
 class Command(BaseCommand):
     help = (
-        "Changes what is given and leaves the rest. A plan that does not exist is made (--limit "
-        "and --model are needed then). "
-        "A changed limit grants or takes back the difference in every workspace, never below what "
-        "is used there."
+        "Create a trial plan, or change one; what you omit stays as it is. A new plan needs "
+        "--limit and --model. Changing the limit grants or takes back the difference in every "
+        "workspace, but never goes below what is used there."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("plan", help="the plan's name, such as openai")
+        parser.add_argument("plan", help="the plan's slug, such as openai")
         parser.add_argument(
             "--credential",
             nargs="+",
             action="extend",
             metavar="field=value",
-            help="the operator's account; base_url too",
+            help="fields of the operator's credential, including base_url",
         )
         parser.add_argument(
             "--model",
             nargs="+",
             action="extend",
             metavar="MODEL[=CREDITS]",
-            help="replaces the plan's models",
+            help="the plan's models, replacing the current ones; 1 credit per call by default",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="credits for each workspace")
+        parser.add_argument("--limit", type=int, metavar="N", help="credits per workspace")
         switch = parser.add_mutually_exclusive_group()
         switch.add_argument(
             "--on",
             action="store_const",
             dest="is_on",
             const=True,
-            help="give every workspace its credits",
+            help="switch the plan on and give every workspace its credits",
         )
         switch.add_argument("--off", action="store_const", dest="is_on", const=False)
-        parser.add_argument("--provider", help="of a new plan; the plan's name without it")
-        parser.add_argument("--label", help="what people read; the plan's name without it")
+        parser.add_argument(
+            "--provider", help="the provider of a new plan; the plan's slug by default"
+        )
+        parser.add_argument("--label", help="the name shown to people; the plan's slug by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         credential = dict(_pair(text, "--credential") for text in options["credential"] or ())
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         state = "on" if plan.is_on else "off"
         pools = f"{', '.join(f'{row.model}={row.credits}' for row in plan.models.order_by('pk'))}"
         self.stdout.write(
-            f"{plan.slug}: {state}, {plan.limit} credits for each workspace, "
+            f"{plan.slug}: {state}, {plan.limit} credits per workspace, "
             f"{plan.provider}, models {pools}"
         )
 
@@ -76,7 +77,7 @@ class Command(BaseCommand):
         slug = options["plan"]
         if options["limit"] is None or not models:
             raise CommandError(
-                f"There is no plan {slug}. To make it, give --limit and at least one --model."
+                f"Plan {slug} does not exist. To create it, pass --limit and at least one --model."
             )
         return plans.create_plan(
             actor=COMMAND,
@@ -92,7 +93,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         # Do not repeat the text: it may contain a key.
-        raise CommandError(f"{option} wants field=value")
+        raise CommandError(f"{option} must be field=value")
     return name, value
 
 
@@ -104,6 +105,6 @@ def _models(texts: list[str]) -> dict[str, int]:
         if not equals:
             name, credits = text, "1"
         if not name or not credits.isascii() or not credits.isdigit():
-            raise CommandError(f"--model wants MODEL or MODEL=CREDITS, not {text}")
+            raise CommandError(f"--model must be MODEL or MODEL=CREDITS, not {text}")
         models[name] = int(credits)
     return models

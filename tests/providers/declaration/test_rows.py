@@ -280,7 +280,7 @@ def test_a_mistake_is_answered_with_file_key_and_what_is_allowed(
     [message] = checks.adapters_are_sound(None)
     assert message.id == "modelkeep.E101"
     assert message.msg.startswith(
-        f"A provider cannot be loaded: models_catalog/data/example.toml: {problem}"
+        f"Could not load a provider: models_catalog/data/example.toml: {problem}"
     )
     with pytest.raises(SystemExit) as stopped:
         start.load_providers()

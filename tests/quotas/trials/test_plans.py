@@ -158,7 +158,7 @@ def test_single_grants_stay_when_the_limit_changes(plan: TrialPlan, tenant: Tena
 
 @pytest.mark.parametrize("limit", [-1, 2_000_000_001])
 def test_impossible_limits_are_refused(plan: TrialPlan, limit: int) -> None:
-    with pytest.raises(ServiceError, match=r"A limit is 0 to"):
+    with pytest.raises(ServiceError, match=r"The limit must be 0 to"):
         plans.update_plan(actor=COMMAND, plan=plan, limit=limit)
 
 
@@ -361,7 +361,7 @@ def test_a_key_typed_without_its_field_is_not_repeated(capsys: pytest.CaptureFix
 def test_audit_credits_says_so_and_fails_when_something_is_wrong(
     tenant: Tenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "in order" in run("audit_credits", capsys=capsys)
+    assert "consistent" in run("audit_credits", capsys=capsys)
     assert json.loads(run("audit_credits", "--json", capsys=capsys)) == {
         "ok": True,
         "violations": [],

@@ -109,7 +109,7 @@ def test_breakdowns_name_what_they_sum(by: str, acme: factories.Workspace, brows
         "model": ("openai/gpt-4o", "gone/m"),
         "provider": ("OpenAI", "gone"),
         "app_key": ("CI", "Playground or no app key"),
-        "member": (acme.editor.name, "A former member (987654)"),
+        "member": (acme.editor.name, "Former member (987654)"),
         "source": ("Own key: Main", "Trial: openai"),
     }[by]
     for name in expected:
