@@ -22,7 +22,7 @@ def adapters_are_sound(app_configs: Any, **_options: Any) -> list[CheckMessage]:
         registry.all_providers()
         missing = registry.without_file()
     except Exception as error:  # report any mistake in a declaration instead of a traceback
-        return [Error(f"A provider cannot be loaded: {error}", id="modelkeep.E101")]
+        return [Error(f"Could not load a provider: {error}", id="modelkeep.E101")]
     hint = "Add the file. It may have no models."
     return [
         Error(f"{name_of(slug)} is missing.", hint=hint, id="modelkeep.E111") for slug in missing

@@ -206,7 +206,7 @@ def test_the_page_and_the_document_speak_chinese(db: None, document: dict[str, A
     page = Client().get("/api/docs/", headers=chinese).content.decode()
     for english in (
         "List the providers",
-        "Everything that a workspace",
+        "Manage a workspace from a program",
         "Audit trail",
         "list of string",
         "The app key is not allowed to do this.",

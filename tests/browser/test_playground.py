@@ -445,7 +445,7 @@ def test_embeddings(enter: Any) -> None:
     assert violations(page) == []
     page.get_by_label("Texts").fill("1\n2\n3\n4\n5\n6")
     page.get_by_role("button", name="Embed").click()
-    expect(page.get_by_text("These are more than five lines.")).to_be_visible()
+    expect(page.get_by_text("Enter at most five lines.")).to_be_visible()
     expect(page.get_by_label("Texts")).to_be_focused()
 
 
