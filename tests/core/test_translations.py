@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gettext
-import io
 import os
 from pathlib import Path
 
@@ -51,12 +50,11 @@ msgstr "Ohne Leerzeile davor"
 """
 
 
-def compiled(text: str) -> gettext.GNUTranslations:
-    return gettext.GNUTranslations(io.BytesIO(translations.mo_bytes(translations.read_po(text))))
-
-
-def test_a_compiled_file_holds_what_is_translated() -> None:
-    german = compiled(PO)
+def test_a_compiled_file_holds_what_is_translated(tmp_path: Path) -> None:
+    (tmp_path / "django.po").write_text(PO, encoding="utf-8")
+    (target,) = translations.compile_outdated(tmp_path)
+    with target.open("rb") as compiled:
+        german = gettext.GNUTranslations(compiled)
     assert german.charset() == "UTF-8"
     assert german.gettext("Save") == "Speichern"
     assert german.pgettext("provider state", "Trial") == "Probe"
