@@ -161,9 +161,9 @@ def plain_sum(tenant: Any) -> None:
 
     with tenant_scope(tenant):
         since = summaries.start_of(DAYS)
-        nothing = totals.Standing(datetime.min.replace(tzinfo=UTC), frozenset())
+        nothing = totals.RollupState(datetime.min.replace(tzinfo=UTC), frozenset())
         before, records = timed(
-            lambda: summaries.totals(tenant_id=tenant.pk, days=DAYS, seen=nothing)
+            lambda: summaries.totals(tenant_id=tenant.pk, days=DAYS, rollup_state=nothing)
         )
         after, rolled = timed(lambda: summaries.totals(tenant_id=tenant.pk, days=DAYS))
     assert (records.calls, records.costs, records.latencies) == (

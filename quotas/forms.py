@@ -86,7 +86,7 @@ class UsageForm(LenientForm):
         return self.readable().get("days") or DAYS
 
     @property
-    def wanted(self) -> UsageFilters:
+    def filters(self) -> UsageFilters:
         readable = self.readable()
         return {
             "provider": readable.get("provider", ""),

@@ -32,10 +32,12 @@ CHOICE_DAYS = 30  # days whose values are offered as filters
 def usage(request: WorkspaceRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     days, tenant_id = form.chosen, request.tenant.pk
-    seen = totals.standing(
+    rollup_state = totals.rollup_state(
         tenant_id=tenant_id, since=summaries.start_of(2 * max(days, queries.FORECAST_DAYS))
     )
-    usage_data = summaries.usage(tenant_id=tenant_id, days=days, seen=seen, **form.wanted)
+    usage_data = summaries.usage(
+        tenant_id=tenant_id, days=days, rollup_state=rollup_state, **form.filters
+    )
     form.offer(usage_data.choices)
     by = request.GET.get("by", "")
     by = by if by in presentation.BREAKDOWNS else "model"
@@ -47,7 +49,7 @@ def usage(request: WorkspaceRequest) -> HttpResponse:
         "form": form,
         "days": days,
         "trials": trials,
-        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, seen=seen)
+        "forecast": queries.forecast(tenant_id=tenant_id, known=trials, rollup_state=rollup_state)
         if is_needed
         else {},
         "usage": usage_data,
@@ -84,12 +86,14 @@ def usage_export(request: WorkspaceRequest) -> StreamingHttpResponse:
     """Export usage grouped by `by` (days by default) as CSV."""
     form, by = UsageForm(request.GET), request.GET.get("by", "")
     by = by if by in summaries.GROUPS else "day"
-    summary = summaries.summary(tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.wanted)
+    summary = summaries.summary(
+        tenant_id=request.tenant.pk, days=form.chosen, by=by, **form.filters
+    )
     if by == "member":
         names = _names(summary.rows)
         for row in summary.rows:
             row.key = names.get(row.key, row.key)
-    _note_export(request, f"usage by {by}", {"days": form.chosen, **form.wanted})
+    _note_export(request, f"usage by {by}", {"days": form.chosen, **form.filters})
     return download(request, exports.of_summary(summary.rows), name=f"{request.tenant.slug}-usage")
 
 

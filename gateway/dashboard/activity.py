@@ -45,10 +45,14 @@ def activity(*, tenant: Tenant, provider: str, with_calls: bool, with_changes: b
 
 
 def _calls(tenant_id: UUID, provider: str) -> tuple[SummaryRow | None, list[CallRecord]]:
-    seen = totals.standing(tenant_id=tenant_id)
-    calls = call_list.calls(tenant_id=tenant_id, provider=provider, limit=CALLS, seen=seen)
+    rollup_state = totals.rollup_state(tenant_id=tenant_id)
+    calls = call_list.calls(
+        tenant_id=tenant_id, provider=provider, limit=CALLS, rollup_state=rollup_state
+    )
     return (
-        summaries.totals(tenant_id=tenant_id, days=DAYS, provider=provider, seen=seen)
+        summaries.totals(
+            tenant_id=tenant_id, days=DAYS, provider=provider, rollup_state=rollup_state
+        )
         if calls
         else None
     ), calls

@@ -27,7 +27,7 @@ from providers.queries import State
 from quotas.models import CallRecord, RolledUntil, StaleHour
 from quotas.usage import call_list, charts, summaries
 from quotas.usage.summaries import SummaryRow
-from quotas.usage.totals import Standing
+from quotas.usage.totals import RollupState
 from tenants import ports as tenant_ports
 from tenants.auth.permissions import Action
 from tenants.models import AppKey, Tenant
@@ -174,14 +174,19 @@ def _example(tenant: Tenant) -> tuple[tenant_ports.Example | None, dict[str, int
 
 def _problems(tenant: Tenant) -> list[Problem]:
     calls = call_list.calls(
-        tenant_id=tenant.pk, status="error", limit=PROBLEMS, seen=_past(tenant.pk).standing
+        tenant_id=tenant.pk,
+        status="error",
+        limit=PROBLEMS,
+        rollup_state=_past(tenant.pk).rollup_state,
     )
     return [Problem(call, describe(call.error_code)) for call in calls]
 
 
 def _days(tenant: Tenant) -> list[SummaryRow]:
     return list(
-        summaries.summary(tenant_id=tenant.pk, days=DAYS, seen=_past(tenant.pk).standing).rows
+        summaries.summary(
+            tenant_id=tenant.pk, days=DAYS, rollup_state=_past(tenant.pk).rollup_state
+        ).rows
     )
 
 
@@ -191,11 +196,11 @@ class Past:
 
     Args:
         progress: Which steps are done.
-        standing: How far usage has been rolled up.
+        rollup_state: How far usage has been rolled up.
     """
 
     progress: dict[str, bool]
-    standing: Standing
+    rollup_state: RollupState
 
 
 _DONE: Final = ("chosen", "keyed", "called")
@@ -219,13 +224,15 @@ def _past(tenant_id: UUID) -> Past:
     stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
     results = list(first.union(*others, until, stale))
     reached = next((time for number, time in results if number == _UNTIL), NEVER)
-    standing = Standing(reached, frozenset(time for number, time in results if number == _STALE))
+    rollup_state = RollupState(
+        reached, frozenset(time for number, time in results if number == _STALE)
+    )
     return Past(
         {
             name: any(number == index for number, _time in results)
             for index, name in enumerate(_DONE)
         },
-        standing,
+        rollup_state,
     )
 
 

@@ -76,7 +76,7 @@ CHARGED = Part(
     returns='settled, held, "limit"',
 )
 CURRENT = Part(
-    "standing",
+    "current",
     'SELECT hold.state, hold.used, pool.settled, pool.held, pool."limit" FROM quotas_hold AS hold '
     "JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id WHERE hold.id = {p} AND "
     "hold.tenant_id = {p}",

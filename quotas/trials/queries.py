@@ -16,7 +16,7 @@ from django.utils import timezone
 from quotas import ports
 from quotas.models import CreditPool
 from quotas.usage import totals as usage_totals
-from quotas.usage.totals import Standing
+from quotas.usage.totals import RollupState
 
 FORECAST_DAYS = 7  # days whose usage the forecast extrapolates
 
@@ -107,7 +107,7 @@ def forecast(
     tenant_id: UUID,
     now: datetime | None = None,
     known: Sequence[TrialView] | None = None,
-    seen: Standing | None = None,
+    rollup_state: RollupState | None = None,
 ) -> dict[str, int | None]:
     """Forecast in how many days each trial's credits run out, from the last 7 days' usage.
 
@@ -115,13 +115,15 @@ def forecast(
 
     Args:
         known: The tenant's trials, if already loaded.
-        seen: The state of the rollups, if already loaded for at least the last 7 days.
+        rollup_state: The state of the rollups, if already loaded for at least the last 7 days.
 
     Returns:
         Days by plan slug; None if the plan's credits were not used in that time.
     """
     since = (now or timezone.now()) - timedelta(days=FORECAST_DAYS)
-    plan = usage_totals.plan(seen or usage_totals.standing(tenant_id=tenant_id, since=since), since)
+    plan = usage_totals.plan(
+        rollup_state or usage_totals.rollup_state(tenant_id=tenant_id, since=since), since
+    )
     recent = usage_totals.add_up(
         tenant_id=tenant_id,
         of=plan,

@@ -18,7 +18,7 @@ from core.db.dialect import read_time
 from core.times import EPOCH, HOUR, floor_hour
 from quotas.models import CallRecord
 from quotas.usage import totals
-from quotas.usage.totals import Standing
+from quotas.usage.totals import RollupState
 
 Calls = QuerySet[CallRecord, Any]
 BATCH: Final = 2000  # rows per query of an export
@@ -43,8 +43,8 @@ def calls(
     before: datetime | None = None,
     request_id: str | None = None,
     limit: int = 50,
-    seen: Standing | None = None,
-    **wanted: str | None,
+    rollup_state: RollupState | None = None,
+    **filters: str | None,
 ) -> list[CallRecord]:
     """Return the newest call records, newest first.
 
@@ -55,8 +55,8 @@ def calls(
         since: Earliest time of a call.
         before: Time by which calls must have started, exclusive.
         limit: Most records to return.
-        seen: The state of the rollups, if already loaded for the period.
-        wanted: Filters: model (name or "provider/model"), source ("trial", "credential" or a
+        rollup_state: The state of the rollups, if already loaded for the period.
+        filters: Model (name or "provider/model"), source ("trial", "credential" or a
             single source such as "trial:openai"), provider, app_key (name), status, error_code.
     """
     rows = _in_period(of_tenant(tenant_id), since, before)
@@ -67,12 +67,14 @@ def calls(
             return []
         cursor = (last, after)
         rows = _beyond(rows, *cursor)
-    filters = filters_of(**wanted)
+    conditions = filters_of(**filters)
     if request_id:
-        records = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), filters)
+        records = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), conditions)
         return sorted(records, key=lambda record: (record.time, record.pk), reverse=True)[:limit]
-    if filters:
-        return _newest(tenant_id, filters, (since or EPOCH, before or END), cursor, limit, seen)
+    if conditions:
+        return _newest(
+            tenant_id, conditions, (since or EPOCH, before or END), cursor, limit, rollup_state
+        )
     return list(rows.order_by("-time", "-id")[:limit])
 
 
@@ -139,7 +141,7 @@ def _newest(
     period: totals.Range,
     cursor: tuple[datetime, UUID] | None,
     limit: int,
-    seen: Standing | None,
+    rollup_state: RollupState | None,
 ) -> list[CallRecord]:
     """Return the newest matching records.
 
@@ -158,7 +160,7 @@ def _newest(
         hour = floor_hour(cursor[0])
         ranges, before = [(max(since, hour), min(before, hour + HOUR))], min(before, hour)
     if since < before:
-        ranges += _where_to_look(tenant_id, filters, since, before, limit, seen)
+        ranges += _where_to_look(tenant_id, filters, since, before, limit, rollup_state)
     for start, end in ranges:
         piece = (
             "SELECT * FROM quotas_callrecord "  # noqa: S608
@@ -183,11 +185,13 @@ def _where_to_look(
     since: datetime,
     before: datetime,
     limit: int,
-    seen: Standing | None,
+    rollup_state: RollupState | None,
 ) -> list[totals.Range]:
     """Return time ranges that contain the newest `limit` matching records."""
-    seen = seen or totals.standing(tenant_id=tenant_id, since=since, before=before)
-    plan = totals.plan(seen, since, before)
+    rollup_state = rollup_state or totals.rollup_state(
+        tenant_id=tenant_id, since=since, before=before
+    )
+    plan = totals.plan(rollup_state, since, before)
     unsummed: list[totals.Range] = [(start, end or before) for start, end in plan.records]
     if not plan.hours and not plan.days:
         return unsummed
@@ -221,14 +225,14 @@ def every_call(
     since: datetime | None = None,
     before: datetime | None = None,
     request_id: str | None = None,
-    **wanted: str | None,
+    **filters: str | None,
 ) -> Iterator[list[CallRecord]]:
     """Yield all matching call records, newest first, in lists of at most BATCH.
 
     Each list is a separate query, so that no transaction stays open while a client reads slowly
     and memory use stays constant.
     """
-    rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**wanted))
+    rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**filters))
     if request_id:
         records = sorted(
             rows.filter(pk__in=_of_request(tenant_id, request_id)),

@@ -18,7 +18,7 @@ from core.times import midnight
 from quotas.ledger.pricing import PLACES
 from quotas.usage import columns, latency_buckets
 from quotas.usage import totals as usage_totals
-from quotas.usage.totals import Standing
+from quotas.usage.totals import RollupState
 
 # What usage can be grouped by, and the columns of each group's key.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -140,7 +140,7 @@ def summary(
     model: str | None = None,
     app_key: str | None = None,
     now: datetime | None = None,
-    seen: Standing | None = None,
+    rollup_state: RollupState | None = None,
 ) -> Summary:
     """Summarise the last `days` days in the active time zone, today included; two queries.
 
@@ -149,7 +149,7 @@ def summary(
     Args:
         by: A key of GROUPS.
         model: Model name without the provider.
-        seen: The state of the rollups, if already loaded.
+        rollup_state: The state of the rollups, if already loaded.
 
     Raises:
         ValueError: `by` is not a key of GROUPS.
@@ -157,11 +157,11 @@ def summary(
     if by not in GROUPS:
         raise ValueError(f"usage is not grouped by {by!r}")
     since = start_of(days, now)
-    seen = seen or usage_totals.standing(tenant_id=tenant_id, since=since)
+    rollup_state = rollup_state or usage_totals.rollup_state(tenant_id=tenant_id, since=since)
     is_daily = by == "day"
     groups = usage_totals.add_up(
         tenant_id=tenant_id,
-        of=usage_totals.plan(seen, since, by_day=is_daily),
+        of=usage_totals.plan(rollup_state, since, by_day=is_daily),
         by=tuple(dict.fromkeys([*_APART, *(() if is_daily else GROUPS[by])])),
         filters=filters_of(provider=provider, model=model, app_key=app_key),
         by_start=is_daily,
@@ -180,21 +180,23 @@ def totals(
     model: str | None = None,
     app_key: str | None = None,
     now: datetime | None = None,
-    seen: Standing | None = None,
+    rollup_state: RollupState | None = None,
 ) -> SummaryRow:
     """Return the totals of the last `days` days, or of an earlier period of the same length.
 
     Args:
         periods_back: How many periods earlier, for comparisons.
-        seen: The state of the rollups, if already loaded.
+        rollup_state: The state of the rollups, if already loaded.
     """
     since = start_of(days * (periods_back + 1), now)
     before = start_of(days * periods_back, now) if periods_back else None
-    seen = seen or usage_totals.standing(tenant_id=tenant_id, since=since, before=before)
+    rollup_state = rollup_state or usage_totals.rollup_state(
+        tenant_id=tenant_id, since=since, before=before
+    )
     row = SummaryRow("")
     for group in usage_totals.add_up(
         tenant_id=tenant_id,
-        of=usage_totals.plan(seen, since, before),
+        of=usage_totals.plan(rollup_state, since, before),
         by=_APART,
         numbers=tuple(columns.ALL),
         filters=filters_of(provider=provider, model=model, app_key=app_key),
@@ -287,36 +289,38 @@ def usage(
     tenant_id: UUID,
     days: int,
     now: datetime | None = None,
-    seen: Standing | None = None,
-    **wanted: str | None,
+    rollup_state: RollupState | None = None,
+    **filters: str | None,
 ) -> Usage:
     """Load the usage page in four queries, regardless of the number of calls.
 
     Args:
-        seen: The state of the rollups, if already loaded for twice as many days.
-        wanted: Filters as for `filters_of`.
+        rollup_state: The state of the rollups, if already loaded for twice as many days.
+        filters: As for `filters_of`.
     """
-    filters = filters_of(**wanted)
+    conditions = filters_of(**filters)
     since = start_of(days, now)
-    seen = seen or usage_totals.standing(tenant_id=tenant_id, since=start_of(2 * days, now))
+    rollup_state = rollup_state or usage_totals.rollup_state(
+        tenant_id=tenant_id, since=start_of(2 * days, now)
+    )
     everything = usage_totals.add_up(
         tenant_id=tenant_id,
-        of=usage_totals.plan(seen, since),
+        of=usage_totals.plan(rollup_state, since),
         by=_ALL_GROUPS,
         numbers=tuple(columns.ALL),
     )
     groups = [
         group
         for group in everything
-        if all(group[name] == value for name, value in filters.items())
+        if all(group[name] == value for name, value in conditions.items())
     ]
     total = SummaryRow("")
     for group in groups:
         total.add(group)
-    by_day = usage_totals.plan(seen, since, by_day=True)
+    by_day = usage_totals.plan(rollup_state, since, by_day=True)
     by_start = (
         usage_totals.add_up(
-            tenant_id=tenant_id, of=by_day, by=_APART, filters=filters, by_start=True
+            tenant_id=tenant_id, of=by_day, by=_APART, filters=conditions, by_start=True
         )
         if total.calls
         else []
@@ -324,7 +328,14 @@ def usage(
     return Usage(
         since=since,
         total=total,
-        before=totals(tenant_id=tenant_id, days=days, periods_back=1, now=now, seen=seen, **wanted),
+        before=totals(
+            tenant_id=tenant_id,
+            days=days,
+            periods_back=1,
+            now=now,
+            rollup_state=rollup_state,
+            **filters,
+        ),
         days=daily(by_start, since, days),
         by={name: grouped(groups, name) for name in BREAKDOWNS},
         choices=_choices(everything, ("provider", "model", "app_key")),
@@ -345,7 +356,7 @@ def choices(*, tenant_id: UUID, days: int, now: datetime | None = None) -> dict[
     Takes two queries.
     """
     since = start_of(days, now)
-    plan = usage_totals.plan(usage_totals.standing(tenant_id=tenant_id, since=since), since)
+    plan = usage_totals.plan(usage_totals.rollup_state(tenant_id=tenant_id, since=since), since)
     return _choices(
         usage_totals.add_up(
             tenant_id=tenant_id, of=plan, by=tuple(_CHOICES.values()), numbers=("calls",)

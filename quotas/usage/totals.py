@@ -45,16 +45,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RollupState:
     """The state of a tenant's rollups in one snapshot: how far they reach and the stale hours."""
 
     until: datetime
     stale: frozenset[datetime]
 
 
-def standing(
+def rollup_state(
     *, tenant_id: UUID, since: datetime | None = None, before: datetime | None = None
-) -> Standing:
+) -> RollupState:
     """Return how far the rollups reach and the stale hours of a period; one query."""
     sql = (
         "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 2, start "
@@ -66,11 +66,15 @@ def standing(
             sql, params = f"{sql} AND start {sign} %s", [*params, bound]
     rows = [(kind, read_time(value)) for kind, value in execute(sql, values(params))]
     until = next((value for kind, value in rows if kind == 1), NEVER)
-    return Standing(until, frozenset(value for kind, value in rows if kind == 2))
+    return RollupState(until, frozenset(value for kind, value in rows if kind == 2))
 
 
 def plan(
-    seen: Standing, since: datetime, before: datetime | None = None, *, by_day: bool = False
+    rollup_state: RollupState,
+    since: datetime,
+    before: datetime | None = None,
+    *,
+    by_day: bool = False,
 ) -> Plan:
     """Plan how to read [since, before).
 
@@ -79,10 +83,10 @@ def plan(
         by_day: Split the ranges at midnights of the active time zone.
     """
     first = _ceil_hour(since)
-    last = min(seen.until, floor_hour(before)) if before is not None else seen.until
+    last = min(rollup_state.until, floor_hour(before)) if before is not None else rollup_state.until
     if last <= first:
         return Plan((), (), frozenset(), _cut([(since, before)], by_day))
-    stale = {start for start in seen.stale if first <= start < last}
+    stale = {start for start in rollup_state.stale if first <= start < last}
     gaps = ranges(stale)
     if len(gaps) > MOST_GAPS:
         gaps = [(gaps[0][0], gaps[-1][1])]

@@ -75,7 +75,7 @@ def test_what_was_read_at_once_is_what_each_would_say(worlds: dict[str, dict[str
     for slug, tenant in tenants.items():
         with tenant_scope(tenant):
             found[slug] = overviews._past(tenant.pk)
-            assert found[slug].standing == totals.standing(tenant_id=tenant.pk)
+            assert found[slug].rollup_state == totals.rollup_state(tenant_id=tenant.pk)
             assert {row.key: row.calls for row in overviews._days(tenant)} == {
                 row.key: row.calls
                 for row in summaries.summary(tenant_id=tenant.pk, days=overviews.DAYS).rows
