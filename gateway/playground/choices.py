@@ -43,11 +43,11 @@ def labels() -> dict[str, Any]:
     return {provider.slug: provider.label for provider in registry.all_providers()}
 
 
-def offers(*, tenant: Tenant, wanted: Mapping[ModelType, str]) -> dict[ModelType, Offer]:
+def offers(*, tenant: Tenant, requested: Mapping[ModelType, str]) -> dict[ModelType, Offer]:
     """Return the callable models by type, in a fixed number of queries.
 
     Args:
-        wanted: The requested model by type.
+        requested: The requested model by type.
     """
     can_call = catalog.can_call(tenant_id=tenant.pk)
     usable = [
@@ -59,10 +59,10 @@ def offers(*, tenant: Tenant, wanted: Mapping[ModelType, str]) -> dict[ModelType
     result: dict[ModelType, Offer] = {}
     for type_, scenario in _SCENARIO_OF.items():
         entries = tuple(entry for entry in usable if entry.type is type_)
-        name = wanted.get(type_, "")
-        requested = next((entry for entry in entries if entry.id == name), None)
-        model = requested or _first(tenant, scenario, entries, defaults[scenario].model)
-        lost = name if requested is None else ""
+        name = requested.get(type_, "")
+        found = next((entry for entry in entries if entry.id == name), None)
+        model = found or _first(tenant, scenario, entries, defaults[scenario].model)
+        lost = name if found is None else ""
         result[type_] = Offer(type_, entries, model, lost)
     return result
 

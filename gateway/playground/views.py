@@ -92,7 +92,7 @@ class _Page:
                     ModelType.TEXT_TO_SPEECH: data.get("model", ""),
                 }
         with reading_once():
-            self.offers = offers(tenant=request.tenant, wanted=requested)
+            self.offers = offers(tenant=request.tenant, requested=requested)
 
     @property
     def offer(self) -> Offer:
