@@ -13,7 +13,7 @@ from django.utils import timezone
 from core.errors import ServiceError
 from gateway import page_urls
 from gateway.dataplane.errors import Refusal
-from gateway.dataplane.routing.cooldown import NOTED_FAILURES, rest_after
+from gateway.dataplane.routing.cooldown import RECORDED_FAILURES, cooldown_seconds
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
@@ -44,7 +44,7 @@ class Routes:
     def __init__(self) -> None:
         self._routes: OrderedDict[tuple[Any, ...], Route] = OrderedDict()
         self._lists: OrderedDict[tuple[Any, ...], tuple[float, tuple[Entry, ...]]] = OrderedDict()
-        self._resting: dict[UUID, float] = {}
+        self._cooldowns: dict[UUID, float] = {}
         self._noted: dict[UUID, float] = {}
 
     async def find(self, principal: Principal, name: str | None, operation: Operation) -> Route:
@@ -125,13 +125,13 @@ class Routes:
         now = time.monotonic()
         if (
             credential_id is None
-            or error.failure not in NOTED_FAILURES
-            or self._resting.get(credential_id, 0.0) > now
+            or error.failure not in RECORDED_FAILURES
+            or self._cooldowns.get(credential_id, 0.0) > now
         ):
             return None
-        rest = rest_after(error)
-        if rest:
-            source.rests_until = self._resting[credential_id] = now + rest
+        cooldown = cooldown_seconds(error)
+        if cooldown:
+            source.cooldown_until = self._cooldowns[credential_id] = now + cooldown
         source.noted = 0.0
         self._noted.pop(credential_id, None)
         return in_thread(
@@ -145,8 +145,8 @@ class Routes:
         credential_id = source.credential_id
         assert credential_id is not None
         source.noted = self._noted[credential_id] = time.monotonic()
-        source.rests_until = 0.0
-        self._resting.pop(credential_id, None)
+        source.cooldown_until = 0.0
+        self._cooldowns.pop(credential_id, None)
         if len(self._noted) > ROUTES:
             self._noted.clear()
         return in_thread(
@@ -208,20 +208,20 @@ class Routes:
                 access = opening.open_access(credential=row, purpose="call", model_row=model_row)
             return access, opening.secret_texts(provider, access)
 
-        rests_until = 0.0
+        cooldown_until = 0.0
         if provider_queries.is_resting(row, timezone.now()):
             remaining = (
                 (row.resting_until - timezone.now()).total_seconds()
                 if row.resting_until
                 else ROUTE_SECONDS
             )
-            rests_until = time.monotonic() + max(remaining, 0.0)
+            cooldown_until = time.monotonic() + max(remaining, 0.0)
         return Source(
             label=f"credential:{row.name}"[:100],
             pool_key=f"{row.tenant_id}:{row.pk}:{row.version}",
             load=load,
             credential_id=row.pk,
-            rests_until=max(rests_until, self._resting.get(row.pk, 0.0)),
+            cooldown_until=max(cooldown_until, self._cooldowns.get(row.pk, 0.0)),
             noted=self._noted.get(row.pk, 0.0) if row.state == CredentialState.CONNECTED else 0.0,
         )
 

@@ -34,7 +34,7 @@ class Source:
     credential_id: UUID | None = None
     pool_id: int | None = None
     credits: int = 0
-    rests_until: float = 0.0  # time.monotonic()
+    cooldown_until: float = 0.0  # time.monotonic()
     noted: float = 0.0  # time.monotonic() of the last recorded success
     header: bytes = b""
     opened: tuple[Access, tuple[str, ...]] | None = field(default=None, repr=False)
@@ -99,7 +99,7 @@ class Route:
         """
         number = 0
         for target in self.targets:
-            for source in sorted(target.sources, key=lambda source: source.rests_until > now):
+            for source in sorted(target.sources, key=lambda source: source.cooldown_until > now):
                 number += 1
                 if number > ATTEMPTS:
                     return

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.dataplane.routing.cooldown import rest_after
+from gateway.dataplane.routing.cooldown import cooldown_seconds
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route
 from providers.declaration.errors import Failure, ProviderError
@@ -38,4 +38,4 @@ def test_routes_are_forgotten_with_the_keys_they_opened() -> None:
 def test_a_credential_rests_as_long_as_its_provider_asks(
     failure: Failure, retry_after: float | None, seconds: float
 ) -> None:
-    assert rest_after(ProviderError(failure, "x", retry_after=retry_after)) == seconds
+    assert cooldown_seconds(ProviderError(failure, "x", retry_after=retry_after)) == seconds
