@@ -15,8 +15,8 @@ from uuid import UUID
 import orjson
 
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
-from gateway.dataplane.errors import DatabaseAway, Refusal
-from gateway.dataplane.refusals import database_away, internal_error
+from gateway.dataplane.errors import DatabaseUnavailable, Refusal
+from gateway.dataplane.refusals import database_unavailable, internal_error
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
@@ -102,9 +102,9 @@ class Gateway:
             await answer(exchange)
         except Refusal as refusal:
             await exchange.refuse(refusal)
-        except DatabaseAway as problem:
+        except DatabaseUnavailable as problem:
             logger.warning("Database unavailable: %s", problem)
-            await exchange.refuse(database_away())
+            await exchange.refuse(database_unavailable())
         except ConnectionError:
             return
         except Exception:

@@ -19,7 +19,7 @@ _CODES: Final[dict[Failure, str]] = {
 }
 
 
-class DatabaseAway(Exception):
+class DatabaseUnavailable(Exception):
     """The database is unreachable or timed out. A write may or may not have been made."""
 
 

@@ -19,7 +19,7 @@ class NoCredits(Exception):
         self.refusal = refusal
 
 
-def database_away() -> Refusal:
+def database_unavailable() -> Refusal:
     return Refusal(
         "database_unavailable",
         "The server's database is unavailable. Nothing was charged. Try again shortly.",

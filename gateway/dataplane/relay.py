@@ -20,11 +20,11 @@ from gateway.dataplane.attempts import (
     hold_facts,
     response_headers,
 )
-from gateway.dataplane.errors import DatabaseAway, Refusal, from_provider
+from gateway.dataplane.errors import DatabaseUnavailable, Refusal, from_provider
 from gateway.dataplane.refusals import (
     NoCredits,
     credential_unreadable,
-    database_away,
+    database_unavailable,
     internal_error,
     refuse_many_answers,
     refuse_unheld,
@@ -80,8 +80,8 @@ class Relay:
             await self._end_refused(call, refusal)
             refusal.headers += tuple(response_headers(call))
             raise
-        except DatabaseAway:
-            unavailable = database_away()
+        except DatabaseUnavailable:
+            unavailable = database_unavailable()
             await self._void(call, unavailable)
             raise unavailable from None
         except asyncio.CancelledError:

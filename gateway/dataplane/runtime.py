@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.store.base import Store, make_database
@@ -137,7 +137,7 @@ class Runtime:
     async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
-        except DatabaseAway as problem:
+        except DatabaseUnavailable as problem:
             logger.warning("Cannot %s, database unavailable: %s", what, problem)
         except Exception:
             logger.exception("Cannot %s", what)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db import Error as DatabaseProblem
 from django.db import close_old_connections
 
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 
 R = TypeVar("R")
 
@@ -18,12 +18,12 @@ async def in_thread(work: Callable[[], R]) -> R:
     """Run blocking Django code in a thread.
 
     Raises:
-        DatabaseAway: The database is unavailable. Other exceptions pass through.
+        DatabaseUnavailable: The database is unavailable. Other exceptions pass through.
     """
     try:
         return await asyncio.to_thread(_with_connection, work)
     except DatabaseProblem as problem:
-        raise DatabaseAway(str(problem)) from problem
+        raise DatabaseUnavailable(str(problem)) from problem
 
 
 def _with_connection(work: Callable[[], R]) -> R:

@@ -55,7 +55,7 @@ class Routes:
 
         Raises:
             Refusal: The call is not allowed or the name cannot be resolved.
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         if not principal.may_ask(operation.value):
             raise Refusal("key_scope", f"This app key cannot use the endpoint {operation.path}.")
@@ -76,7 +76,7 @@ class Routes:
         A model is listed if it is enabled and has a credential, a trial or its own access.
 
         Raises:
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         key = (principal.tenant_id, principal.config_version)
         cached = self._lists.get(key)

@@ -55,7 +55,7 @@ class Source:
 
         Raises:
             CredentialUnreadable: The values cannot be decrypted.
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         self.opened = await in_thread(self.load)
         return self.opened

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.db.dialect import Dialect
 from core.db.steps import Steps
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
@@ -106,7 +106,7 @@ class Store:
         """Return the PRINCIPAL_SQL row for a key digest.
 
         Raises:
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         return await self._database.fetch_one(self._principal_sql, (digest,))
 
@@ -114,7 +114,7 @@ class Store:
         """Write an app key's last use.
 
         Raises:
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         now = datetime.now(UTC)
         await self._database.execute(
@@ -125,7 +125,7 @@ class Store:
         """Reserve credits.
 
         Raises:
-            DatabaseAway: The database is unavailable; the request must not be sent.
+            DatabaseUnavailable: The database is unavailable; the request must not be sent.
         """
         result = await self._database.run(lambda: holds.hold(request, self._dialect))
         if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
@@ -142,7 +142,7 @@ class Store:
             False if the hold is already finished and the request must not be sent.
 
         Raises:
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         return await self._database.run(
             lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect)
@@ -155,7 +155,7 @@ class Store:
         """
         try:
             return await self.write(finish)
-        except DatabaseAway:
+        except DatabaseUnavailable:
             logger.warning(
                 "Database unavailable: spooling the end of call %s",
                 finish.record.request_id,
@@ -167,7 +167,7 @@ class Store:
         """Write to the database only, without falling back to the spool.
 
         Raises:
-            DatabaseAway: The database is unavailable.
+            DatabaseUnavailable: The database is unavailable.
         """
         return await self._database.run(
             lambda: finish.steps(self._dialect), together=finish.hold_id is None

@@ -16,7 +16,7 @@ from psycopg.adapt import Transformer
 
 from core.db.dialect import POSTGRES
 from core.db.steps import Rows, Steps, run_async
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.postgres_text import encoded, numbered
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _Batch:
     def __init__(self, statements: Sequence[_Statement]) -> None:
         self.statements = statements
         self.answered = 0
-        self.problem: DatabaseAway | StatementFailed | None = None
+        self.problem: DatabaseUnavailable | StatementFailed | None = None
 
     def fail(self, problem: Exception) -> None:
         for statement in self.statements:
@@ -98,7 +98,7 @@ class Connection:
         """Send one statement.
 
         Returns:
-            A future for its rows; it raises DatabaseAway if the connection breaks.
+            A future for its rows; it raises DatabaseUnavailable if the connection breaks.
         """
         statement = _Statement(
             sql, [encoded(value) for value in params], self._loop.create_future(), self._loop.time()
@@ -188,12 +188,14 @@ class Connection:
                 batch.answered += 1
         elif batch.problem is None:  # later statements in the batch are merely skipped
             message = result.error_message.decode(errors="replace")
-            away = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (
+            is_unavailable = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (
                 b"57",
                 b"08",
                 b"53",
             )
-            batch.problem = DatabaseAway(message) if away else StatementFailed(message)
+            batch.problem = (
+                DatabaseUnavailable(message) if is_unavailable else StatementFailed(message)
+            )
 
     def _end(self, batch: _Batch) -> None:
         if batch.problem is None:
@@ -205,7 +207,7 @@ class Connection:
             # the missing table may exist by then.
             self._names.clear()
             logger.error("PostgreSQL refused to prepare a statement: %s", batch.problem)
-        elif len(batch.statements) == 1 or isinstance(batch.problem, DatabaseAway):
+        elif len(batch.statements) == 1 or isinstance(batch.problem, DatabaseUnavailable):
             batch.fail(batch.problem)
         else:
             for statement in batch.statements:
@@ -222,7 +224,7 @@ class Connection:
             return
         remaining = min(start_times) + WAIT_SECONDS - self._loop.time()
         if remaining <= 0:
-            self._break(DatabaseAway("PostgreSQL did not answer in time."))
+            self._break(DatabaseUnavailable("PostgreSQL did not answer in time."))
         else:
             self._timer = self._loop.call_later(remaining, self._check_timeout)
 
@@ -236,13 +238,13 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         for batch in (*self._sent, _Batch(tuple(self._queue))):
-            batch.fail(DatabaseAway(str(problem)))
+            batch.fail(DatabaseUnavailable(str(problem)))
         self._sent.clear()
         self._queue.clear()
         self._pgconn.finish()
 
     def close(self) -> None:
-        self._break(DatabaseAway("The connection was closed."))
+        self._break(DatabaseUnavailable("The connection was closed."))
 
 
 class _Lane:
@@ -266,7 +268,7 @@ class _Lane:
         """Send one statement, connecting first if necessary.
 
         Returns:
-            An awaitable of the rows; it raises DatabaseAway if the connection breaks or the
+            An awaitable of the rows; it raises DatabaseUnavailable if the connection breaks or the
             statement times out.
         """
         connection = self._connection
@@ -291,7 +293,7 @@ class _Lane:
                 **self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
             )
         except (psycopg.Error, OSError) as problem:
-            raise DatabaseAway(str(problem)) from problem
+            raise DatabaseUnavailable(str(problem)) from problem
         self._connection = Connection(raw, together=self._together)
         return self._connection
 
@@ -349,7 +351,7 @@ async def _send_with_retry(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Ro
     """Send a statement, retrying once on a new connection; all statements are idempotent."""
     try:
         return await lane.send(sql, params)
-    except DatabaseAway:
+    except DatabaseUnavailable:
         return await lane.send(sql, params)
 
 

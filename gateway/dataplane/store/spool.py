@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.base import Finish
 from quotas.ledger.records import Record
 
@@ -49,7 +49,7 @@ class Spool:
     async def replay(self, write: Callable[[Finish], Coroutine[Any, Any, Any]]) -> int:
         """Pass every line to `write`.
 
-        If `write` raises DatabaseAway, stop and keep all lines.
+        If `write` raises DatabaseUnavailable, stop and keep all lines.
 
         Returns:
             The number of lines replayed.
@@ -80,7 +80,7 @@ class Spool:
             try:
                 for line in lines:
                     self._replay_line(line, write)
-            except DatabaseAway:
+            except DatabaseUnavailable:
                 return 0
             os.ftruncate(descriptor, 0)
             os.fsync(descriptor)
@@ -89,7 +89,7 @@ class Spool:
     def _replay_line(self, line: bytes, write: Callable[[Finish], None]) -> None:
         try:
             write(_read(line))
-        except DatabaseAway:
+        except DatabaseUnavailable:
             raise
         except Exception:
             logger.exception(

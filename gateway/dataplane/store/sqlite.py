@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core.db.dialect import SQLITE
 from core.db.steps import Query, Rows, Steps, run
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
 GROUP: Final = 64  # maximum steps per commit
@@ -68,7 +68,7 @@ class SQLiteDatabase:
                 self._reader.execute("PRAGMA query_only=ON")
             row: Sequence[Any] | None = self._reader.execute(sql, params).fetchone()
         except sqlite3.Error as problem:
-            raise DatabaseAway(str(problem)) from problem
+            raise DatabaseUnavailable(str(problem)) from problem
         return row
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
@@ -99,7 +99,7 @@ class SQLiteDatabase:
                 _close(connection)
                 connection = None
                 for job in jobs:
-                    job.error = DatabaseAway(str(problem))
+                    job.error = DatabaseUnavailable(str(problem))
             self._deliver(jobs)
         _close(connection)
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from core.db.steps import Query, Steps
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.postgres import Connection, PostgresDatabase, StatementFailed
 from tests.postgres import url_of
 
@@ -139,7 +139,7 @@ def test_the_queue_is_told_when_the_connection_breaks(url: str) -> None:
         connection.close()
         return await asyncio.gather(*sent, return_exceptions=True)
 
-    assert [type(answer) for answer in run(url, work, together=True)] == [DatabaseAway] * 3
+    assert [type(answer) for answer in run(url, work, together=True)] == [DatabaseUnavailable] * 3
     assert stored(url) == []
 
 
@@ -154,7 +154,7 @@ def test_one_that_does_not_answer_in_time(url: str, monkeypatch: pytest.MonkeyPa
 
     answers = run(url, work, together=True)
     assert answers[0] == [(1,)]
-    assert isinstance(answers[1], DatabaseAway)
+    assert isinstance(answers[1], DatabaseUnavailable)
 
 
 def test_both_kinds_of_steps_of_a_database(url: str) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from core.db.steps import Query, Steps
-from gateway.dataplane.errors import DatabaseAway
+from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.base import Finish, Store
 from gateway.dataplane.store.spool import FILE, REJECTED, Spool
 from gateway.dataplane.store.sqlite import SQLiteDatabase
@@ -55,7 +55,7 @@ def test_nothing_is_dropped_while_the_database_is_away(tmp_path: Path) -> None:
         await spool.append(finish())
 
         async def away(_one: Finish) -> None:
-            raise DatabaseAway("gone")
+            raise DatabaseUnavailable("gone")
 
         return await spool.replay(away)
 
@@ -85,7 +85,7 @@ def test_the_end_of_a_call_goes_to_the_spool_when_the_database_is_away(tmp_path:
         store = Store(database, Spool(tmp_path))
         await store.open()
         assert await store.finish(finish()) is None
-        with pytest.raises(DatabaseAway):
+        with pytest.raises(DatabaseUnavailable):
             await store.principal_row("0" * 64)
         await store.close()
 
