@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from core.asgi.client_disconnect import stays
+from core.asgi.client_disconnect import disconnect_check
 from core.i18n.sentences import listed
 from core.request_cache import reading_once
 from core.text import joined
@@ -106,7 +106,10 @@ def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUI
             credential=row,
             check=check,
         )
-        if attempt(form, partial(call, values=form.values("values"), still_wanted=stays(request))):
+        if attempt(
+            form,
+            partial(call, values=form.values("values"), check_connected=disconnect_check(request)),
+        ):
             messages.success(request, _("“%(name)s” was replaced.") % {"name": row.name})
             return redirect(
                 "provider-credentials", workspace=request.tenant.slug, provider=provider

@@ -32,25 +32,25 @@ class ClientDisconnect:
                 disconnected.set()
             return message
 
-        await self.application({**scope, LEFT: disconnected}, watched_receive, send)
+        await self.application({**scope, DISCONNECTED: disconnected}, watched_receive, send)
 
 
 # Key in the ASGI scope of an event that is set when the client disconnects.
-LEFT: Final = "modelkeep.left"
+DISCONNECTED: Final = "modelkeep.disconnected"
 
 
-def stays(request: HttpRequest) -> Callable[[], None]:
-    """Return a `still_wanted` callback for services.
+def disconnect_check(request: HttpRequest) -> Callable[[], None]:
+    """Return a `check_connected` callback for services.
 
     The callback raises ServiceError once the client has disconnected. Under WSGI and in tests,
     where disconnects go undetected, it never does.
     """
-    disconnected = scope_of(request).get(LEFT)
+    disconnected = scope_of(request).get(DISCONNECTED)
 
-    def still_wanted() -> None:
+    def check_connected() -> None:
         if disconnected is not None and disconnected.is_set():
             raise ServiceError(
                 "cancelled", _("The page was closed before the check finished. Nothing was saved.")
             )
 
-    return still_wanted
+    return check_connected

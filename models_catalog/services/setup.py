@@ -69,7 +69,7 @@ def set_up_provider(
     base_url: str = "",
     check: bool = True,
     model: Mapping[str, Any] | None = None,
-    still_wanted: Callable[[], None] = lambda: None,
+    check_connected: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
     """Check and store a credential together with a hosting provider's first model.
 
@@ -78,7 +78,7 @@ def set_up_provider(
 
     Args:
         model: {"model", "type", "values"} as `add_model` takes them, or None.
-        still_wanted: Called between checking and storing; raises if the client has disconnected.
+        check_connected: Called between checking and storing; raises if the client has disconnected.
     """
     drafted = drafts.draft_credential(
         tenant=tenant, provider=provider, name=name, values=values, base_url=base_url, check=check
@@ -99,7 +99,7 @@ def set_up_provider(
         drafts.check_draft(drafted)
         if draft is not None:
             try_draft(draft)
-    still_wanted()
+    check_connected()
     with transaction.atomic():
         credential = drafts.store_draft(drafted, actor=actor)
         if draft is not None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from core.asgi.client_disconnect import stays
+from core.asgi.client_disconnect import disconnect_check
 from core.web.forms import attempt, page_form
 from core.web.htmx import redirect_page
 from models_catalog.forms.setup import SetupForm
@@ -54,7 +54,7 @@ def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
             "values": form.values("values"),
             "model": form.first_model,
         }
-        saved = attempt(form, partial(call, **typed, still_wanted=stays(request)))
+        saved = attempt(form, partial(call, **typed, check_connected=disconnect_check(request)))
         if saved:
             return _saved(request, declared, saved)
     return page_form(

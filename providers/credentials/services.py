@@ -92,7 +92,7 @@ def replace_credential(
     base_url: str | None = None,
     name: str | None = None,
     check: bool = True,
-    still_wanted: Callable[[], None] = lambda: None,
+    check_connected: Callable[[], None] = lambda: None,
 ) -> ProviderCredential:
     """Replace a credential's fields, base URL and name after checking them together.
 
@@ -107,7 +107,7 @@ def replace_credential(
         base_url: None keeps the address, unless it is among the values.
         name: None keeps the name.
         check: False only works for providers with `allow_unchecked`.
-        still_wanted: Called after the check; raises if the client has disconnected.
+        check_connected: Called after the check; raises if the client has disconnected.
 
     Raises:
         CredentialRefused: The check failed.
@@ -125,7 +125,7 @@ def replace_credential(
     if check:
         access = access_from(declared, new_values, url)
         state, error = checked(declared, access, str(credential.pk))
-    still_wanted()
+    check_connected()
     with transaction.atomic():
         row = _overwrite(tenant, actor, declared, credential, new_values, url, state, error)
         if renamed:
