@@ -279,7 +279,7 @@ class RerankForm(_OfModel):
         return lines
 
 
-class HearForm(_OfModel):
+class TranscriptionForm(_OfModel):
     file = forms.FileField(
         label=_("Audio file"),
         help_text=_("wav, mp3, m4a, ogg, flac or webm, at most 25 MB."),
@@ -300,7 +300,7 @@ class HearForm(_OfModel):
         return Upload(file.name or "audio", file.content_type or "application/octet-stream", data)
 
 
-class SpeakForm(_OfModel):
+class SpeechForm(_OfModel):
     input = forms.CharField(
         label=_("Text"),
         max_length=20_000,

@@ -26,10 +26,10 @@ from gateway.playground.choices import Offer, chat_parameters, embedding_paramet
 from gateway.playground.forms import (
     ChatForm,
     EmbeddingsForm,
-    HearForm,
     ModelChoice,
     RerankForm,
-    SpeakForm,
+    SpeechForm,
+    TranscriptionForm,
 )
 from gateway.playground.script_texts import texts
 from gateway.playground.tabs import TABS, Tab
@@ -307,10 +307,10 @@ def speech(request: WorkspaceRequest) -> HttpResponse:
     shown = _Page(request, tabs.SPEECH)
     heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
     action = request.POST.get("action", "hear") if request.method == "POST" else ""
-    hear = HearForm(
+    hear = TranscriptionForm(
         *((request.POST, request.FILES) if action == "hear" else ()), offer=heard, auto_id="hear_%s"
     )
-    speak = SpeakForm(
+    speak = SpeechForm(
         *((request.POST,) if action == "speak" else ()), offer=spoken, auto_id="speak_%s"
     )
     context: dict[str, Any] = {
