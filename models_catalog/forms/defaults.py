@@ -144,7 +144,7 @@ class DefaultForm(PageForm):
         for place in range(self.places):
             chosen = initial.get(f"fallback{place}", "")
             label = (
-                gettext("%(number)d. fallback") % {"number": place + 1}
+                gettext("Fallback %(number)d") % {"number": place + 1}
                 if chosen
                 else gettext("Add a fallback")
             )

@@ -28,12 +28,12 @@ def set_default(
     if len(fallbacks) > MOST_FALLBACKS:
         raise ServiceError(
             "invalid_value",
-            _("Name at most %(most)s fallbacks.") % {"most": MOST_FALLBACKS},
+            _("List at most %(most)s fallbacks.") % {"most": MOST_FALLBACKS},
             field="fallbacks",
         )
     names = [model, *fallbacks]
     if len(set(names)) != len(names):
-        raise ServiceError("invalid_value", _("Name every model once."), field="fallbacks")
+        raise ServiceError("invalid_value", _("List each model only once."), field="fallbacks")
     usable = {entry.id: entry for entry in queries.entries(tenant_id=tenant.pk)}
     for place, name in enumerate(names):
         _check_fits(target, name, usable.get(name), "fallbacks" if place else "model")

@@ -236,7 +236,7 @@ def order_credentials(*, tenant: Tenant, actor: Actor, provider: str, ids: Seque
         if len(ids) != len(rows) or set(ids) != set(rows) or not ids:
             raise ServiceError(
                 "invalid_order",
-                _("Name every credential of the provider exactly once."),
+                _("List every credential of the provider exactly once."),
                 field="order",
             )
         _arrange(tenant.pk, ids, active=ids[0])

@@ -97,6 +97,6 @@ def _older_than(cursor: str) -> Q:
         time, row = datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC), UUID(pk)
     except ValueError:
         raise serializers.ValidationError(
-            {"after": [_("This is not a cursor of this list.")]}
+            {"after": [_("This cursor is not from this list.")]}
         ) from None
     return Q(time__lt=time) | Q(time=time, pk__lt=row)

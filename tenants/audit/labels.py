@@ -49,7 +49,7 @@ SENTENCES: dict[str, Any] = {
     "credential.renamed": _("renamed the credential"),
     "credential.checked": _("checked the credential"),
     "credential.activated": _("activated the credential"),
-    "credential.deactivated": _("set aside the credential"),
+    "credential.deactivated": _("deactivated the credential"),
     "credential.ordered": _("changed the order of credentials"),
     "credential.deleted": _("deleted the credential"),
     "provider.source_order_changed": _("changed the order of trial and own key"),

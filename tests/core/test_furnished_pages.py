@@ -196,7 +196,7 @@ def test_a_model_named_twice_is_refused_beside_its_field(
     }
     answer = browser.post(f"{SETTINGS}/default-models/", form)
     assert answer.status_code == 422
-    assert b"Name every model once." in answer.content
+    assert b"List each model only once." in answer.content
 
 
 def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser: Client) -> None:
