@@ -5,7 +5,6 @@ workspaces and a stranger.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
@@ -25,6 +24,7 @@ from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
 from tests import canary, factories
 from tests.answers import Answers
+from tests.browser.installed import find_chromium
 from tests.pairs import stored_pairs
 from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an autouse fixture)
 
@@ -156,14 +156,6 @@ def _write_most(terminalreporter: Any, most: list[str]) -> None:
     terminalreporter.section(MOST)
     for what, (number, where) in sorted(greatest.items()):
         terminalreporter.write_line(f"{what}: {number:,} ({where})")
-
-
-def find_chromium() -> str | None:
-    """Where the browser that the browser tests drive is; None where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("CHROMIUM") or next(
-        (found for name in names if (found := shutil.which(name))), None
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,16 +1,16 @@
-"""Starts Debian's Chromium with a fresh profile, and notes whatever a page must not do."""
+"""Starts Chromium with a fresh profile, and notes whatever a page must not do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = Path("/usr/bin/chromium")
+from tests.browser.installed import find_chromium
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -84,12 +84,11 @@ def browser() -> Iterator[Browser]:
     """Skips nothing: whoever calls this wants a browser, and its absence is an error that
     says so.
     """
-    if not CHROMIUM.exists():
-        raise RuntimeError(
-            f"{CHROMIUM} is not installed: the browser tests need Debian's chromium package"
-        )
+    path = find_chromium()
+    if path is None:
+        raise RuntimeError("There is no Chromium. deploy/install-chromium installs one as root.")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
             yield running
         finally:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests import factories
 from tests.browser.checks import no_cache
-from tests.browser.chromium import CHROMIUM, Watch, browser
+from tests.browser.chromium import Watch, browser
 from tests.browser.scene import furnish
 from tests.browser.site import Site, Window, running_site
 from tests.browser.sitemap import Row
@@ -20,17 +20,6 @@ from tests.browser.sweep import window_of
 
 # Playwright keeps an event loop in the test's thread; the ORM is used beside it, never inside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not CHROMIUM.exists():
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(
-                    pytest.mark.skip(
-                        reason=f"{CHROMIUM} is not installed: no page was opened in a browser"
-                    )
-                )
 
 
 @pytest.fixture(scope="session")
