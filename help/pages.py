@@ -156,7 +156,7 @@ def _address(target: str, folder: str) -> str:
 def _roles() -> str:
     """Return the permissions table in the active language."""
     roles = sorted(permissions.Role, key=lambda role: permissions.RANK[role])
-    head = [_("may"), *(str(permissions.ROLE_LABELS[role]) for role in roles)]
+    head = [_("permission"), *(str(permissions.ROLE_LABELS[role]) for role in roles)]
     lines = [head, ["---", *[":-:"] * len(roles)]]
     for action, label in permissions.ACTION_LABELS.items():
         lines.append(
