@@ -105,7 +105,12 @@ class Server:
         assert self._process is not None, "not started"
         return self._process.pid
 
-    def start(self) -> None:
+    def start(self, *, until: str = "/readyz") -> None:
+        """Start gunicorn and wait for a 200 from the path `until`.
+
+        Raises:
+            AssertionError: If the server ends or none comes in time.
+        """
         gunicorn = Path(sys.executable).with_name("gunicorn")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -116,7 +121,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait()
+        self._wait(until)
 
     def stop(self) -> None:
         if self._process is None:
@@ -142,12 +147,12 @@ class Server:
             )
         return done.stdout
 
-    def _wait(self) -> None:
+    def _wait(self, path: str) -> None:
         assert self._process is not None
-        until = time.monotonic() + READY_WITHIN
-        while time.monotonic() < until and self._process.poll() is None:
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
+                with urllib.request.urlopen(f"{self.url}{path}", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)

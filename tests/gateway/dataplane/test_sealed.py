@@ -90,10 +90,8 @@ def test_a_wrong_master_key_opens_nothing(stored: tuple[Hub, FakeProvider, str])
         "m9:" + base64.b64encode(secrets.token_bytes(32)).decode()
     )
     hub.fake.reset()
-    with contextlib.suppress(
-        AssertionError
-    ):  # it may refuse to get ready; it must not serve either
-        hub.server.start()
+    with contextlib.suppress(AssertionError):  # it may refuse to start; it must not serve either
+        hub.server.start(until="/healthz")
     try:
         with contextlib.suppress(requests.ConnectionError):
             assert hub.chat(CHAT).status_code == 503
