@@ -91,7 +91,7 @@ def embed(provider: Provider, request: Request, access: Access, facts: ModelFact
     yield from ()
     texts = demo.texts_in(request, "input")
     size = request.body.get("dimensions")
-    dimensions = size if isinstance(size, int) and 1 <= size <= demo.DIMENSIONS else demo.DIMENSIONS
+    dimensions = size if type(size) is int and 1 <= size <= demo.DIMENSIONS else demo.DIMENSIONS
     return joined(
         [([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))],
         request,

@@ -341,6 +341,7 @@ def test_demo_vectors_are_the_same_every_time_and_of_length_one() -> None:
     assert demo_vectors(input="a") == [first]
     assert math.isclose(math.fsum(value * value for value in first), 1.0)
     assert len(demo_vectors(input="a", dimensions=8)[0]) == 8
+    assert len(demo_vectors(input="a", dimensions=True)[0]) == len(demo_vectors(input="a")[0])
     packed = base64.b64decode(demo_vectors(input="a", encoding_format="base64")[0])
     assert struct.unpack(f"<{len(first)}f", packed) == pytest.approx(first)
 
