@@ -5,8 +5,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
-# Number of parallel test processes.
-JOBS ?= 2
+# Number of parallel test processes: one more than the cores of a small machine, because tests that start servers wait.
+JOBS ?= 3
 # The tests start many Python processes; each would compile all code again.
 unexport PYTHONDONTWRITEBYTECODE
 

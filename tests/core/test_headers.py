@@ -20,7 +20,7 @@ from tests import routes, walk
 from tests.module_rows import for_one_test, module_rows
 from tests.source import ROOT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 PAGES = walk.page_routes()
 by_path = {"ids": lambda route: route.path}
 OUTSIDE = re.compile(r"^(https?:)?//", re.IGNORECASE)

@@ -32,7 +32,7 @@ from tests.providers.adapters.test_docs_pages import fields_of
 from tests.server import Server
 from tests.source import ROOT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 LANGUAGES = ("en", "zh-hans")
 SLUGS = [provider.slug for provider in registry.all_providers()]
 ADDRESSES = [
