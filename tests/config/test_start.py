@@ -136,7 +136,7 @@ def test_no_new_master_key_takes_the_place_of_a_lost_one(tmp_path: Path) -> None
     (folder / "master_keys").unlink()
     done = run_start(folder)
     assert done.returncode == 1
-    assert "Put the file back from your copy" in done.stderr
+    assert "Restore the file from your backup" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "master_keys").exists()
 
