@@ -203,6 +203,24 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
+    @rule(
+        number=POOLS,
+        key=KEYS,
+        amount=st.integers(1, 4),
+        sent=st.booleans(),
+        seconds=st.sampled_from((-1, 0, 1)),
+    )
+    def a_worker_dies(self, number: int, key: str, amount: int, sent: bool, seconds: int) -> None:
+        """Single steps seldom meet in this order: a hold, enough time, the reaper."""
+        self.hold(number, key, amount, "x", 5)
+        known = self.models[number].holds.get(key)
+        if known is None:
+            return
+        if sent:
+            self.mark_sent(number, sorted(self.models[number].holds).index(key))
+        self.now = max(self.now, known.expires + timedelta(seconds=seconds))
+        self.reap()
+
     @rule()
     def reap(self) -> None:
         reaped = services.reap(now=self.now)
