@@ -22,7 +22,7 @@ from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.threads import in_thread
 from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
-from quotas.ledger import services as quota_services
+from quotas.ledger.reap import reap
 from quotas.usage import rollups
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Runtime:
         """
         while True:
             await self._once("replay the spool", self._replay())
-            await self._once("reap holds", in_thread(quota_services.reap))
+            await self._once("reap holds", in_thread(reap))
             await self._once(
                 "roll up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
             )

@@ -15,13 +15,13 @@ from core.api.parsers import BODY_LIMIT
 from providers.failures.reasons import Reason
 from providers.models import ProviderCredential
 from providers.transport.failures import TransportFailure
-from quotas.ledger import services as ledger
+from quotas.ledger.reap import reap
 from tenants import queries
 from tenants.auth.key_format import new_key
 from tenants.models import AppKey, Membership, Tenant
 from tenants.scope import all_tenants
 from tenants.services import settings as workspace_settings
-from tests import factories
+from tests import factories, ledger
 from tests.answers import Answers, openai_error, reply, unreachable
 from tests.api.conftest import Api, error
 from tests.quotas.conftest import make_pool, request_for
@@ -479,7 +479,7 @@ def hold_and_reap(stage: Stage, *, sent: bool) -> None:
         hold = ledger.hold(request_for(pool), now=start)
         if sent:
             ledger.mark_sent(tenant_id=stage.tenant.pk, hold_id=hold.hold_id)
-        ledger.reap(now=start + timedelta(hours=1))
+        reap(now=start + timedelta(hours=1))
 
 
 @pytest.mark.parametrize("code", [code for code, _status in RECORDED])

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from quotas.ledger import invariants, services
+from quotas.ledger import invariants
+from quotas.ledger.reap import reap
 from quotas.models import CallRecord, CreditPool, Hold
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.faults.conftest import Start, lines
 from tests.faults.worker import POINTS
 
@@ -55,10 +57,10 @@ def test_kill_9_at_labelled_points(
     assert {line["at"] for line in found if "died" in line} <= set(POINTS)
 
     assert invariants.audit() == []  # before the reaper as well: open holds are not wrong yet
-    reaped = services.reap(now=datetime.now(UTC) + timedelta(hours=1))
+    reaped = reap(now=datetime.now(UTC) + timedelta(hours=1))
     now = datetime.now(UTC) + timedelta(hours=2)
     assert invariants.audit(now=now) == []
-    assert services.reap(now=now).settled == 0
+    assert reap(now=now).settled == 0
 
     with all_tenants():
         holds = {hold.key: hold for hold in Hold.objects.all()}
@@ -106,10 +108,10 @@ def test_each_point_alone(
     with all_tenants():
         hold = Hold.objects.get()
     repeat = script.request({"tenant": str(pool.tenant_id), "pool": pool.pk}, hold.key, hold.amount)
-    before = services.hold(repeat)
+    before = ledger.hold(repeat)
     assert before.state == ("repeat_done" if point == "after_settle" else "repeat_in_progress")
-    services.reap(now=datetime.now(UTC) + timedelta(hours=1))
-    after = services.hold(repeat)
+    reap(now=datetime.now(UTC) + timedelta(hours=1))
+    after = ledger.hold(repeat)
     assert after.state == "repeat_done"
     pool.refresh_from_db()
     assert (pool.held, pool.settled) == (0, after.used)

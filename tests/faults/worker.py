@@ -1,4 +1,4 @@
-"""A process that spends credits through quotas.ledger.services, and may kill itself at a labelled
+"""A process that spends credits through tests.ledger, and may kill itself at a labelled
 point. Run by tests, not imported.
 
 `python -m tests.faults.worker '<json>'`: see `spend` and `serve` for the arguments. What it does is
@@ -63,8 +63,8 @@ def spend(arguments: dict[str, Any]) -> None:
     """
     from django.db import connection
 
-    from quotas.ledger import services
     from quotas.ledger.states import HoldState
+    from tests import ledger
 
     log, start = Log(arguments["log"]), threading.Barrier(arguments["threads"])
 
@@ -73,12 +73,12 @@ def spend(arguments: dict[str, Any]) -> None:
         try:
             for call in range(arguments["calls"]):
                 key = f"{os.getpid()}-{number}-{call}"
-                held = services.hold(request(arguments, key, 1))
+                held = ledger.hold(request(arguments, key, 1))
                 log.write(key=key, state=held.state)
                 if held.state is not HoldState.HELD:
                     return
-                services.mark_sent(tenant_id=UUID(arguments["tenant"]), hold_id=held.hold_id)
-                services.settle(hold_id=held.hold_id, record=record(arguments, key, "ok"))
+                ledger.mark_sent(tenant_id=UUID(arguments["tenant"]), hold_id=held.hold_id)
+                ledger.settle(hold_id=held.hold_id, record=record(arguments, key, "ok"))
         finally:
             connection.close()
 
@@ -95,8 +95,8 @@ def serve(arguments: dict[str, Any]) -> None:
     """`calls` calls, one after the other; each provider call and each acknowledged answer is
     logged; death is likely.
     """
-    from quotas.ledger import services
     from quotas.ledger.states import HoldState
+    from tests import ledger
 
     log, chance = Log(arguments["log"]), random.Random(arguments["seed"])
 
@@ -110,20 +110,20 @@ def serve(arguments: dict[str, Any]) -> None:
                 log.write(died=key, at=point)
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        held = services.hold(request(arguments, key, amount))
+        held = ledger.hold(request(arguments, key, amount))
         if held.state is not HoldState.HELD:
             log.write(refused=key, state=held.state)
             continue
         pass_by("after_hold")
-        if not services.mark_sent(tenant_id=UUID(arguments["tenant"]), hold_id=held.hold_id):
+        if not ledger.mark_sent(tenant_id=UUID(arguments["tenant"]), hold_id=held.hold_id):
             continue
         log.write(provider=key, amount=amount, ok=succeeds)
         pass_by("mid_stream")
         pass_by("before_settle")
         if succeeds:
-            services.settle(hold_id=held.hold_id, record=record(arguments, key, "ok"))
+            ledger.settle(hold_id=held.hold_id, record=record(arguments, key, "ok"))
         else:
-            services.void(
+            ledger.void(
                 hold_id=held.hold_id,
                 record=record(arguments, key, "error"),
                 reason="provider_error",

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from quotas.ledger import services
+from quotas.ledger.reap import reap
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        reaped = services.reap(limit=options["limit"])
+        reaped = reap(limit=options["limit"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(reaped)))
         else:

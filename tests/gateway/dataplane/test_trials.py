@@ -132,7 +132,7 @@ def test_killed_workers_lose_and_invent_nothing() -> None:
 _REAP_ALL = """
 from datetime import timedelta
 from django.utils import timezone
-from quotas.ledger.services import reap
+from quotas.ledger.reap import reap
 reap(now=timezone.now() + timedelta(hours=1), limit=100000)
 """
 

@@ -15,12 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from quotas import ports
-from quotas.ledger import invariants, services
+from quotas.ledger import invariants
 from quotas.models import CallRecord, CreditPool, Grant, TrialPlan
 from quotas.trials import plans
 from tenants.audit.trail import COMMAND
 from tenants.models import Tenant
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.factories import marked_secret
 from tests.quotas.conftest import make_pool, record_for, request_for
 
@@ -98,8 +99,8 @@ def test_credits_are_granted_with_a_reason_only(page: Client, tenant: Tenant) ->
 
 def test_a_trial_is_filled_up_to_its_plan(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    hold = services.hold(request_for(pool))
-    services.settle(hold_id=hold.hold_id, record=record_for(tenant))
+    hold = ledger.hold(request_for(pool))
+    ledger.settle(hold_id=hold.hold_id, record=record_for(tenant))
     pool.refresh_from_db()
     assert pool.settled
     grant(page, pool, "reset", reason="moved to another plan of ours")
@@ -157,8 +158,8 @@ def test_retired_models_are_told_and_replaced_on_demand(
 
 def test_ledger_pages_show_and_change_nothing(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    hold = services.hold(request_for(pool))
-    services.settle(hold_id=hold.hold_id, record=record_for(tenant))
+    hold = ledger.hold(request_for(pool))
+    ledger.settle(hold_id=hold.hold_id, record=record_for(tenant))
     record = CallRecord.objects.get()
     for model, key in (("callrecord", record.pk), ("hold", hold.hold_id), ("creditpool", pool.pk)):
         assert page.get(url(model)).status_code == 200
@@ -178,7 +179,7 @@ def test_a_stranger_sees_none_of_it(client: Client, stranger) -> None:
 
 def test_the_ledger_is_chosen_by_day_without_reading_it(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    services.settle(hold_id=services.hold(request_for(pool)).hold_id, record=record_for(tenant))
+    ledger.settle(hold_id=ledger.hold(request_for(pool)).hold_id, record=record_for(tenant))
     today = timezone.localdate()
     with CaptureQueriesContext(connection) as seen:
         answer = page.get(url("callrecord"))
@@ -196,7 +197,7 @@ def test_the_ledger_is_chosen_by_day_without_reading_it(page: Client, tenant: Te
 
 def test_the_ledger_is_downloaded(page: Client, tenant: Tenant) -> None:
     pool = make_pool(tenant)
-    services.settle(hold_id=services.hold(request_for(pool)).hold_id, record=record_for(tenant))
+    ledger.settle(hold_id=ledger.hold(request_for(pool)).hold_id, record=record_for(tenant))
     record = CallRecord.objects.get()
     answer = page.post(
         url("callrecord"), {"action": "export", "_selected_action": [str(record.pk)]}

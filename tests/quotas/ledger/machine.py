@@ -14,14 +14,16 @@ from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from quotas.ledger import invariants, services
+from quotas.ledger import invariants
 from quotas.ledger.invariants import grace_seconds
+from quotas.ledger.reap import reap
 from quotas.ledger.states import HoldState, UnknownHold, UnknownPool
 from quotas.models import CallRecord, Grant, Hold
 from quotas.trials import plans
 from quotas.trials.plans import BelowUsed
 from tenants.audit.trail import COMMAND
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.factories import make_tenant
 from tests.quotas.conftest import make_plan, make_pool, record_for, request_for
 
@@ -111,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
         request = request_for(
             row, key, amount=amount, fingerprint=fingerprint, deadline_seconds=seconds
         )
-        result = services.hold(request, now=self.now)
+        result = ledger.hold(request, now=self.now)
         known = model.holds.get(key)
         if known is None and model.left >= amount:
             expected, known = (
@@ -141,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
         known = self._picked(number, pick)[1]
         open_ = known is not None and known.state == "held"
         hold_id = known.id if known else uuid4()
-        assert services.mark_sent(tenant_id=self.rows[number].tenant_id, hold_id=hold_id) is open_
+        assert ledger.mark_sent(tenant_id=self.rows[number].tenant_id, hold_id=hold_id) is open_
         if known and open_:
             known.sent = True
 
@@ -155,7 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
             key,
             "settled",
             charged,
-            lambda given: services.settle(used=used, **given),
+            lambda given: ledger.settle(used=used, **given),
             ("ok", ""),
             "",
         )
@@ -168,7 +170,7 @@ class LedgerMachine(RuleBasedStateMachine):
             key,
             "voided",
             0,
-            lambda given: services.void(reason="broken", **given),
+            lambda given: ledger.void(reason="broken", **given),
             ("error", "broken"),
             "broken",
         )
@@ -223,7 +225,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def reap(self) -> None:
-        reaped = services.reap(now=self.now)
+        reaped = reap(now=self.now)
         voided = settled = 0
         for model in self.models:
             for key, known in model.holds.items():
@@ -257,12 +259,12 @@ class LedgerMachine(RuleBasedStateMachine):
         row, foreign = self.rows[number], self.rows[1 - number].tenant
         key, known = self._picked(number, pick)
         with pytest.raises(UnknownPool):
-            services.hold(request_for(row, key, tenant_id=foreign.pk), now=self.now)
+            ledger.hold(request_for(row, key, tenant_id=foreign.pk), now=self.now)
         if known is None:
             return
-        assert services.mark_sent(tenant_id=foreign.pk, hold_id=known.id) is False
+        assert ledger.mark_sent(tenant_id=foreign.pk, hold_id=known.id) is False
         with pytest.raises(UnknownHold):
-            services.settle(hold_id=known.id, record=record_for(foreign))
+            ledger.settle(hold_id=known.id, record=record_for(foreign))
 
     # -- comparison --------------------------------------------------------------------------------
 

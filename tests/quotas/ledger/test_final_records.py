@@ -8,10 +8,10 @@ import pytest
 from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 
-from quotas.ledger import services
 from quotas.models import CallRecord, CreditPool
 from tenants.models import Tenant
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.quotas.conftest import make_pool, record_for, request_for
 
 REFUSED = [
@@ -23,9 +23,9 @@ REFUSED = [
 
 @pytest.fixture
 def written(pool: CreditPool, tenant: Tenant) -> None:
-    hold = services.hold(request_for(pool))
-    services.settle(hold_id=hold.hold_id, record=record_for(tenant))
-    services.record_call(record_for(tenant))
+    hold = ledger.hold(request_for(pool))
+    ledger.settle(hold_id=hold.hold_id, record=record_for(tenant))
+    ledger.record_call(record_for(tenant))
 
 
 @pytest.mark.usefixtures("written")
@@ -75,8 +75,8 @@ def test_emptying_the_table_is_refused() -> None:
 def test_tables_are_emptied_between_tests_and_the_triggers_are_back(run: int) -> None:
     tenant = Tenant.objects.create(slug="flushed", name="Flushed")
     pool = make_pool(tenant)
-    hold = services.hold(request_for(pool))
-    services.settle(hold_id=hold.hold_id, record=record_for(tenant))
+    hold = ledger.hold(request_for(pool))
+    ledger.settle(hold_id=hold.hold_id, record=record_for(tenant))
     with all_tenants():
         assert CallRecord.objects.count() == 1
         with pytest.raises(DatabaseError, match="call records are final"):

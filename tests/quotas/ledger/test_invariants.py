@@ -8,10 +8,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from quotas.ledger import invariants, services
+from quotas.ledger import invariants
 from quotas.models import CreditPool
 from tenants.models import Tenant
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.quotas.conftest import make_pool, record_for, request_for
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -26,14 +27,14 @@ def worked(pool: CreditPool, other: Tenant):
         for one in (pool, make_pool(other)):
             record = {"tenant_id": one.tenant_id}
             ids = [
-                services.hold(request_for(one, key, amount=2), now=NOW).hold_id
+                ledger.hold(request_for(one, key, amount=2), now=NOW).hold_id
                 for key in ("k1", "k2", "k3")
             ]
-            services.settle(hold_id=ids[0], record=record_for(other, **record))
-            services.void(
+            ledger.settle(hold_id=ids[0], record=record_for(other, **record))
+            ledger.void(
                 hold_id=ids[1], record=record_for(other, status="error", **record), reason="x"
             )
-            services.record_call(record_for(other, **record))
+            ledger.record_call(record_for(other, **record))
         yield
 
 

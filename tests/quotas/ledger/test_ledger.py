@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from quotas.ledger import services
 from quotas.ledger.states import HoldRequest, HoldState, UnknownHold, UnknownPool
 from quotas.models import CallRecord, CreditPool, Hold
 from tenants.models import Tenant
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.quotas.conftest import make_plan, make_pool, record_for, request_for
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ def everyone(db: None):
 
 
 def held(pool: CreditPool, key: str = "k1", **fields) -> UUID:
-    result = services.hold(request_for(pool, key, **fields))
+    result = ledger.hold(request_for(pool, key, **fields))
     assert result.state is HoldState.HELD
     assert result.hold_id is not None
     return result.hold_id
@@ -39,7 +39,7 @@ def credits(pool: CreditPool) -> tuple[int, int, int]:
 
 def test_hold_reserves_and_is_read_by_the_orm(pool: CreditPool) -> None:
     request = request_for(pool, amount=3, facts={"operation": "embeddings", "stream": False})
-    result = services.hold(request, now=NOW)
+    result = ledger.hold(request, now=NOW)
 
     assert (result.state, result.settled, result.held, result.left) == (HoldState.HELD, 0, 3, 7)
     hold = Hold.objects.get()
@@ -73,7 +73,7 @@ def test_the_database_s_clock_counts_without_an_injected_one(pool: CreditPool) -
 def test_a_pool_gives_its_limit_and_no_more(pool: CreditPool) -> None:
     held(pool, "k1", amount=5)
     held(pool, "k2", amount=5)
-    result = services.hold(request_for(pool, "k3"))
+    result = ledger.hold(request_for(pool, "k3"))
 
     assert (result.state, result.hold_id) == (HoldState.EXHAUSTED, None)
     assert (result.settled, result.held, result.left) == (0, 10, 0)
@@ -83,19 +83,19 @@ def test_a_pool_gives_its_limit_and_no_more(pool: CreditPool) -> None:
 
 def test_a_dearer_model_is_refused_where_a_cheaper_one_fits(pool: CreditPool) -> None:
     held(pool, "k1", amount=7)
-    assert services.hold(request_for(pool, "k2", amount=4)).state is HoldState.EXHAUSTED
-    assert services.hold(request_for(pool, "k3", amount=3)).state is HoldState.HELD
+    assert ledger.hold(request_for(pool, "k2", amount=4)).state is HoldState.EXHAUSTED
+    assert ledger.hold(request_for(pool, "k3", amount=3)).state is HoldState.HELD
 
 
 def test_a_repeat_holds_nothing_more_and_says_how_the_first_stands(
     pool: CreditPool, tenant: Tenant
 ) -> None:
     first = held(pool, amount=2)
-    repeat = services.hold(request_for(pool, amount=2))
+    repeat = ledger.hold(request_for(pool, amount=2))
     assert (repeat.state, repeat.hold_id, repeat.held) == (HoldState.IN_PROGRESS, first, 2)
 
-    services.settle(hold_id=first, record=record_for(tenant))
-    repeat = services.hold(request_for(pool, amount=2))
+    ledger.settle(hold_id=first, record=record_for(tenant))
+    repeat = ledger.hold(request_for(pool, amount=2))
     assert (repeat.state, repeat.hold_id, repeat.used, repeat.settled, repeat.left) == (
         HoldState.DONE,
         first,
@@ -104,13 +104,13 @@ def test_a_repeat_holds_nothing_more_and_says_how_the_first_stands(
         8,
     )
 
-    assert services.hold(request_for(pool, fingerprint="e" * 64)).state is HoldState.MISMATCH
+    assert ledger.hold(request_for(pool, fingerprint="e" * 64)).state is HoldState.MISMATCH
     assert credits(pool) == (10, 2, 0)
 
 
 def test_a_repeat_is_told_apart_from_exhaustion_in_a_full_pool(pool: CreditPool) -> None:
     first = held(pool, amount=10)
-    repeat = services.hold(request_for(pool, amount=10))
+    repeat = ledger.hold(request_for(pool, amount=10))
     assert (repeat.state, repeat.hold_id) == (HoldState.IN_PROGRESS, first)
 
 
@@ -143,7 +143,7 @@ def test_settle_moves_the_credits_and_writes_the_record(pool: CreditPool, tenant
         finish_reason="stop",
         time=NOW + timedelta(microseconds=5),
     )
-    result = services.settle(hold_id=hold_id, record=record)
+    result = ledger.settle(hold_id=hold_id, record=record)
 
     assert (
         result.applied,
@@ -161,7 +161,7 @@ def test_settle_moves_the_credits_and_writes_the_record(pool: CreditPool, tenant
 
 
 def test_less_than_held_may_be_charged(pool: CreditPool, tenant: Tenant) -> None:
-    result = services.settle(hold_id=held(pool, amount=5), record=record_for(tenant), used=2)
+    result = ledger.settle(hold_id=held(pool, amount=5), record=record_for(tenant), used=2)
     assert (result.used, result.settled, result.held, result.left) == (2, 2, 0, 8)
     assert CallRecord.objects.get().credits == 2
 
@@ -169,7 +169,7 @@ def test_less_than_held_may_be_charged(pool: CreditPool, tenant: Tenant) -> None
 def test_more_than_held_is_refused_and_changes_nothing(pool: CreditPool, tenant: Tenant) -> None:
     hold_id = held(pool, amount=2)
     with pytest.raises(IntegrityError), transaction.atomic():
-        services.settle(hold_id=hold_id, record=record_for(tenant), used=3)
+        ledger.settle(hold_id=hold_id, record=record_for(tenant), used=3)
     assert Hold.objects.get().state == "held"
     assert credits(pool) == (10, 0, 2)
 
@@ -179,7 +179,7 @@ def test_void_gives_the_credits_back_and_writes_the_record(
 ) -> None:
     hold_id = held(pool, amount=5)
     record = record_for(tenant, status="error", error_code="provider_rate_limited", http_status=429)
-    result = services.void(hold_id=hold_id, record=record, reason="provider_rate_limited")
+    result = ledger.void(hold_id=hold_id, record=record, reason="provider_rate_limited")
 
     assert (result.applied, result.state, result.used, result.left) == (True, "voided", 0, 10)
     row = CallRecord.objects.get()
@@ -201,8 +201,8 @@ def test_void_gives_the_credits_back_and_writes_the_record(
 def test_a_hold_is_finished_once(pool: CreditPool, tenant: Tenant, first: str, second: str) -> None:
     def finish(how: str):
         if how == "settle":
-            return services.settle(hold_id=hold_id, record=record_for(tenant))
-        return services.void(
+            return ledger.settle(hold_id=hold_id, record=record_for(tenant))
+        return ledger.void(
             hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error"
         )
 
@@ -219,24 +219,22 @@ def test_a_hold_is_finished_once(pool: CreditPool, tenant: Tenant, first: str, s
 
 def test_settling_nothing_there_raises(pool: CreditPool, tenant: Tenant) -> None:
     with pytest.raises(UnknownHold):
-        services.settle(hold_id=uuid4(), record=record_for(tenant))
+        ledger.settle(hold_id=uuid4(), record=record_for(tenant))
     assert CallRecord.objects.count() == 0
 
 
 def test_marked_as_sent_once_held_and_never_after(pool: CreditPool, tenant: Tenant) -> None:
     hold_id = held(pool)
-    assert services.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is True
+    assert ledger.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is True
     assert Hold.objects.get().sent is True
-    services.void(
-        hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error"
-    )
-    assert services.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is False
+    ledger.void(hold_id=hold_id, record=record_for(tenant, status="error"), reason="provider_error")
+    assert ledger.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is False
 
 
 def test_a_record_without_a_hold_is_written_once(tenant: Tenant) -> None:
     record = record_for(tenant, source="credential:Main", cost=None)
-    assert services.record_call(record) is True
-    assert services.record_call(record) is False
+    assert ledger.record_call(record) is True
+    assert ledger.record_call(record) is False
     row = CallRecord.objects.get()
     assert (row.hold_id, row.credits, row.cost, row.source) == (None, 0, None, "credential:Main")
 
@@ -246,14 +244,14 @@ def test_another_tenant_s_pool_and_hold_are_not_there(
 ) -> None:
     hold_id = held(pool)
     with pytest.raises(UnknownPool):
-        services.hold(request_for(pool, "k2", tenant_id=other.pk))
+        ledger.hold(request_for(pool, "k2", tenant_id=other.pk))
     with pytest.raises(UnknownPool):
-        services.hold(request_for(pool, "k1", tenant_id=other.pk))
+        ledger.hold(request_for(pool, "k1", tenant_id=other.pk))
     with pytest.raises(UnknownHold):
-        services.settle(hold_id=hold_id, record=record_for(other))
+        ledger.settle(hold_id=hold_id, record=record_for(other))
     with pytest.raises(UnknownHold):
-        services.void(hold_id=hold_id, record=record_for(other), reason="x")
-    assert services.mark_sent(tenant_id=other.pk, hold_id=hold_id) is False
+        ledger.void(hold_id=hold_id, record=record_for(other), reason="x")
+    assert ledger.mark_sent(tenant_id=other.pk, hold_id=hold_id) is False
     assert (Hold.objects.get().state, Hold.objects.get().sent) == ("held", False)
     assert credits(pool) == (10, 0, 1)
     assert CallRecord.objects.count() == 0
@@ -262,12 +260,12 @@ def test_another_tenant_s_pool_and_hold_are_not_there(
 @pytest.mark.parametrize("amount", [0, -1])
 def test_a_hold_of_nothing_is_a_mistake(pool: CreditPool, amount: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        services.hold(request_for(pool, amount=amount))
+        ledger.hold(request_for(pool, amount=amount))
 
 
 def test_an_empty_pool_refuses(tenant: Tenant) -> None:
     empty = make_pool(tenant, limit=0, plan=make_plan("none", limit=0))
-    assert services.hold(request_for(empty)).state is HoldState.EXHAUSTED
+    assert ledger.hold(request_for(empty)).state is HoldState.EXHAUSTED
 
 
 def test_hold_ids_are_made_by_whoever_asks() -> None:

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from quotas.ledger import invariants, services
-from quotas.ledger.services import Reaped
+from quotas.ledger import invariants
+from quotas.ledger.reap import Reaped, reap
 from quotas.ledger.states import HoldState
 from quotas.models import CallRecord, CreditPool, Hold
 from tenants.models import Tenant
 from tenants.scope import all_tenants
+from tests import ledger
 from tests.quotas.conftest import make_pool, record_for, request_for
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -26,16 +27,16 @@ def everyone(db: None):
 
 
 def hold_at_start(pool: CreditPool, key: str = "k1", *, sent: bool, **fields):
-    hold = services.hold(request_for(pool, key, **fields), now=START)
+    hold = ledger.hold(request_for(pool, key, **fields), now=START)
     assert hold.state is HoldState.HELD
     if sent:
-        assert services.mark_sent(tenant_id=pool.tenant_id, hold_id=hold.hold_id)
+        assert ledger.mark_sent(tenant_id=pool.tenant_id, hold_id=hold.hold_id)
     return hold.hold_id
 
 
 def test_never_sent_is_given_back(pool: CreditPool) -> None:
     hold_at_start(pool, sent=False, amount=5)
-    assert services.reap(now=EXPIRED) == Reaped(voided=1)
+    assert reap(now=EXPIRED) == Reaped(voided=1)
 
     hold, record = Hold.objects.get(), CallRecord.objects.get()
     assert (hold.state, hold.used, hold.reason) == ("voided", 0, "not_sent")
@@ -60,7 +61,7 @@ def test_sent_is_charged_in_full_as_unknown(pool: CreditPool) -> None:
         "stream": True,
     }
     hold_at_start(pool, sent=True, amount=5, model="large", facts=facts)
-    assert services.reap(now=EXPIRED) == Reaped(settled=1)
+    assert reap(now=EXPIRED) == Reaped(settled=1)
 
     hold, record = Hold.objects.get(), CallRecord.objects.get()
     assert (hold.state, hold.used, hold.reason) == ("settled", 5, "unknown")
@@ -89,25 +90,25 @@ def test_sent_is_charged_in_full_as_unknown(pool: CreditPool) -> None:
 
 def test_nothing_is_touched_before_its_expiry(pool: CreditPool) -> None:
     hold_at_start(pool, sent=True)
-    assert services.reap(now=START + timedelta(seconds=660)) == Reaped()
-    assert services.reap(now=START + timedelta(seconds=660, milliseconds=1)) == Reaped(settled=1)
+    assert reap(now=START + timedelta(seconds=660)) == Reaped()
+    assert reap(now=START + timedelta(seconds=660, milliseconds=1)) == Reaped(settled=1)
 
 
 def test_without_an_injected_clock_the_database_s_counts(pool: CreditPool) -> None:
-    services.hold(request_for(pool, "old"), now=datetime.now(UTC) - timedelta(seconds=662))
-    services.hold(request_for(pool, "new"), now=datetime.now(UTC) - timedelta(seconds=650))
-    assert services.reap() == Reaped(voided=1)
+    ledger.hold(request_for(pool, "old"), now=datetime.now(UTC) - timedelta(seconds=662))
+    ledger.hold(request_for(pool, "new"), now=datetime.now(UTC) - timedelta(seconds=650))
+    assert reap() == Reaped(voided=1)
     assert set(Hold.objects.values_list("key", "state")) == {("old", "voided"), ("new", "held")}
 
 
 def test_finished_holds_stay_as_they_are(pool: CreditPool, tenant: Tenant) -> None:
-    services.settle(hold_id=hold_at_start(pool, "k1", sent=True), record=record_for(tenant))
-    services.void(
+    ledger.settle(hold_id=hold_at_start(pool, "k1", sent=True), record=record_for(tenant))
+    ledger.void(
         hold_id=hold_at_start(pool, "k2", sent=True),
         record=record_for(tenant, status="error"),
         reason="x",
     )
-    assert services.reap(now=EXPIRED) == Reaped()
+    assert reap(now=EXPIRED) == Reaped()
     assert CallRecord.objects.count() == 2
 
 
@@ -115,24 +116,24 @@ def test_a_late_settlement_after_the_reaper_changes_nothing(
     pool: CreditPool, tenant: Tenant
 ) -> None:
     hold_id = hold_at_start(pool, sent=True)
-    services.reap(now=EXPIRED)
-    result = services.settle(hold_id=hold_id, record=record_for(tenant))
+    reap(now=EXPIRED)
+    result = ledger.settle(hold_id=hold_id, record=record_for(tenant))
     assert (result.applied, result.state, result.used) == (False, "settled", 1)
     assert CallRecord.objects.get().error_code == "unknown"
 
 
 def test_a_worker_that_wakes_up_late_may_not_send(pool: CreditPool, tenant: Tenant) -> None:
     hold_id = hold_at_start(pool, sent=False)
-    services.reap(now=EXPIRED)
-    assert services.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is False
+    reap(now=EXPIRED)
+    assert ledger.mark_sent(tenant_id=tenant.pk, hold_id=hold_id) is False
 
 
 def test_every_tenant_s_holds_are_reaped_oldest_first(pool: CreditPool, other: Tenant) -> None:
     theirs = make_pool(other)
     hold_at_start(pool, "k1", sent=True)
-    services.hold(request_for(theirs, "k2"), now=START - timedelta(seconds=10))
-    assert services.reap(now=EXPIRED, limit=1) == Reaped(voided=1)
-    assert services.reap(now=EXPIRED) == Reaped(settled=1)
+    ledger.hold(request_for(theirs, "k2"), now=START - timedelta(seconds=10))
+    assert reap(now=EXPIRED, limit=1) == Reaped(voided=1)
+    assert reap(now=EXPIRED) == Reaped(settled=1)
     assert set(CallRecord.objects.values_list("tenant_id", "credits")) == {
         (other.pk, 0),
         (pool.tenant_id, 1),

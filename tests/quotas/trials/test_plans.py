@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from core.errors import Conflict, ServiceError
 from quotas import ports
-from quotas.ledger import invariants, services
+from quotas.ledger import invariants
 from quotas.models import CreditPool, Grant, TrialPlan
 from quotas.trials import plans, queries
 from quotas.trials.plans import BelowUsed, PlanAccess
@@ -21,6 +21,7 @@ from tenants.crypto import keys
 from tenants.models import AuditEntry, Tenant, User
 from tenants.scope import all_tenants, tenant_scope
 from tenants.services.workspaces import create_workspace, system_tenant
+from tests import ledger
 from tests.factories import make_tenant, marked_secret
 from tests.quotas.conftest import make_plan, record_for, request_for
 
@@ -49,8 +50,8 @@ def pools(plan: TrialPlan) -> dict[str, tuple[int, int, int]]:
 
 
 def use(pool: CreditPool, credits: int, key: str = "k1") -> None:
-    hold = services.hold(request_for(pool, key, amount=credits))
-    services.settle(hold_id=hold.hold_id, record=record_for(pool.tenant))
+    hold = ledger.hold(request_for(pool, key, amount=credits))
+    ledger.settle(hold_id=hold.hold_id, record=record_for(pool.tenant))
 
 
 # -- seed ------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def test_pools_follow_the_plan_s_limit(
 
 def test_held_credits_are_not_taken_back(plan: TrialPlan, tenant: Tenant) -> None:
     plan = switch_on(plan)
-    services.hold(request_for(CreditPool.objects.get(plan=plan), amount=30))
+    ledger.hold(request_for(CreditPool.objects.get(plan=plan), amount=30))
     plan = plans.update_plan(actor=COMMAND, plan=plan, limit=10)
     assert pools(plan)["acme"] == (30, 0, 30)
 

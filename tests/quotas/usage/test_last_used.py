@@ -15,12 +15,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quotas.ledger import services
 from quotas.models import CallRecord
 from quotas.usage import last_used
 from quotas.usage.rollups import roll_up
 from tenants.models import Tenant
 from tenants.scope import NoActiveTenant, tenant_scope
+from tests import ledger
 from tests.quotas.conftest import record_for
 from tests.quotas.usage.test_rollups import NOW, ZONES, Step, fresh_tenant, take
 
@@ -43,7 +43,7 @@ def days(found: dict[tuple[str, str], datetime]) -> dict[tuple[str, str], Any]:
 
 
 def call(tenant: Tenant, at: datetime, model: str = "a", **fields: Any) -> None:
-    services.record_call(
+    ledger.record_call(
         record_for(tenant, **{"time": at, "provider": "openai", "model": model, **fields})
     )
 

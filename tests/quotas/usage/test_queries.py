@@ -9,20 +9,20 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from quotas.ledger import services
 from quotas.models import CallRecord
 from quotas.trials import queries
 from quotas.usage import call_list, summaries
 from quotas.usage.summaries import Cost
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
+from tests import ledger
 from tests.quotas.conftest import make_pool, record_for, request_for
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def write(tenant: Tenant, **fields) -> None:
-    services.record_call(
+    ledger.record_call(
         record_for(
             tenant,
             **(
@@ -179,8 +179,8 @@ def test_forecast_is_the_pace_of_seven_days(tenant: Tenant) -> None:
     with tenant_scope(tenant):
         assert queries.forecast(tenant_id=tenant.pk, now=NOW) == {"trial": None}
         for number in range(14):
-            hold = services.hold(request_for(pool, str(number)))
-            services.settle(
+            hold = ledger.hold(request_for(pool, str(number)))
+            ledger.settle(
                 hold_id=hold.hold_id,
                 record=record_for(tenant, source="trial:trial", time=NOW - timedelta(days=number)),
             )

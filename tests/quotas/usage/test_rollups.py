@@ -23,7 +23,6 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quotas.ledger import services
 from quotas.models import CallRecord, RolledUntil, StaleHour, UsageRollup
 from quotas.usage import (
     call_list,
@@ -36,6 +35,7 @@ from quotas.usage import (
 from quotas.usage.rollups import roll_up
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
+from tests import ledger
 from tests.factories import make_tenant
 from tests.quotas.conftest import record_for
 from tests.quotas.triggers import without_triggers
@@ -85,7 +85,7 @@ def take(step: int | list[dict[str, Any]], tenant: Tenant) -> None:
         roll_up(now=NOW - timedelta(hours=step))
         return
     for fields in step:
-        services.record_call(record_for(tenant, **fields))
+        ledger.record_call(record_for(tenant, **fields))
 
 
 Step = st.lists(one_call(), min_size=1, max_size=6) | st.integers(
@@ -249,10 +249,10 @@ def compare_rollups() -> None:
 def test_only_what_comes_late_notes_its_hour(tenant: Tenant) -> None:
     now = timezone.now()
     with tenant_scope(tenant):
-        services.record_call(record_for(tenant, time=now - timedelta(minutes=59)))
+        ledger.record_call(record_for(tenant, time=now - timedelta(minutes=59)))
         assert not StaleHour.objects.exists()
         late = now - timedelta(minutes=61)
-        services.record_call(record_for(tenant, time=late))
+        ledger.record_call(record_for(tenant, time=late))
         CallRecord.objects.create(
             tenant=tenant, request_id="x", operation="chat", status="ok", time=late
         )
@@ -266,7 +266,7 @@ def test_only_what_comes_late_notes_its_hour(tenant: Tenant) -> None:
 def test_what_is_recorded_in_time_is_summed_without_a_note(tenant: Tenant) -> None:
     now = timezone.now()
     with tenant_scope(tenant):
-        services.record_call(record_for(tenant, time=now - timedelta(minutes=30)))
+        ledger.record_call(record_for(tenant, time=now - timedelta(minutes=30)))
         assert roll_up(now=now).closed == 0
         assert roll_up(now=now + timedelta(hours=4)).closed == 1
         assert not StaleHour.objects.exists()
@@ -279,7 +279,7 @@ def test_a_look_is_bounded_and_goes_on_where_it_stopped(tenant: Tenant, other: T
     for owner in (tenant, other):
         with tenant_scope(owner):
             for number in range(4):
-                services.record_call(record_for(owner, time=NOW - timedelta(hours=5 + number)))
+                ledger.record_call(record_for(owner, time=NOW - timedelta(hours=5 + number)))
     looks = []
     while not (rolled := rollups.roll_up(now=NOW, seconds=0)).done:
         looks.append(rolled.closed)
@@ -298,10 +298,10 @@ def test_many_stale_hours_cost_time_and_no_calls(
     monkeypatch.setattr(totals, "MOST_GAPS", 3)
     with tenant_scope(tenant):
         for number in range(60):
-            services.record_call(record_for(tenant, time=NOW - timedelta(hours=3 + number)))
+            ledger.record_call(record_for(tenant, time=NOW - timedelta(hours=3 + number)))
         roll_up(now=NOW)
         for number in range(0, 60, 5):
-            services.record_call(record_for(tenant, time=NOW - timedelta(hours=3 + number)))
+            ledger.record_call(record_for(tenant, time=NOW - timedelta(hours=3 + number)))
         assert summaries.totals(tenant_id=tenant.pk, days=7, now=NOW).calls == 72
         assert (
             sum(row.calls for row in summaries.summary(tenant_id=tenant.pk, days=7, now=NOW).rows)
@@ -322,7 +322,7 @@ def test_concurrent_inserts_are_in_the_sums(tenant: Tenant) -> None:
         try:
             with tenant_scope(tenant):
                 for _number in range(60):
-                    services.record_call(
+                    ledger.record_call(
                         record_for(
                             tenant,
                             time=NOW - timedelta(minutes=dice.randint(150, 900)),
@@ -409,7 +409,7 @@ def test_the_database_s_buckets_are_python_s(tenant: Tenant) -> None:
             *(bound - 1 for bound in latency_buckets.BOUNDS),
             999_999,
         }:
-            services.record_call(record_for(tenant, time=NOW, latency_ms=one))
+            ledger.record_call(record_for(tenant, time=NOW, latency_ms=one))
         row = summaries.totals(tenant_id=tenant.pk, days=1, now=NOW)
     expected = [0] * len(latency_buckets.COLUMNS)
     for one in {
