@@ -31,6 +31,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
+from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.dialects import chatglm as old
 from providers.wire.dialects.zhipu import CODES, fit_hosted, hosted_transcription
 from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, read_object, url_of
@@ -40,7 +41,6 @@ from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, listed, rows_of
 from providers.wire.openai.stream import ReadyAnswer, stream_of
 from providers.wire.rerank import rerank
-from providers.wire.subset import use_max_tokens, use_system_role
 
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
 auth = bearer("api_key")

@@ -32,6 +32,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.chat_answers import choices_of
+from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.dialects.huggingface import (
     MAX_INPUTS,
     OPTIONS,
@@ -59,7 +60,6 @@ from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import batches, joined, openai_embeddings, texts_of
 from providers.wire.openai.model_list import rows_of
 from providers.wire.rerank import Question, rerank
-from providers.wire.subset import use_max_tokens, use_system_role
 
 KEY_URL = "https://huggingface.co/settings/tokens"
 WHO_AM_I = "https://huggingface.co/api/whoami-v2"

@@ -27,6 +27,7 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
+from providers.wire.compatibility import use_json_object, use_system_role
 from providers.wire.dialects.spark import (
     NOT_OPENED,
     embedding_body,
@@ -41,7 +42,6 @@ from providers.wire.http import base_of, is_host, post_json, read_object, url_of
 from providers.wire.neutral import fixed_size, refuse_several_choices
 from providers.wire.openai.chat import neutral_body
 from providers.wire.openai.embeddings import joined, texts_of
-from providers.wire.subset import use_json_object, use_system_role
 
 KEY_URL = "https://console.xfyun.cn/services/cbm"
 VENDOR = "xf-yun.com"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from providers.wire.chat_answers import Tidy, rename_reasoning
-from providers.wire.subset import use_json_object, use_max_tokens, use_system_role
+from providers.wire.compatibility import use_json_object, use_max_tokens, use_system_role
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from providers.declaration.spec import Decoder, ModelFacts, Reply, Request
 from providers.failures.reasons import Reason
 from providers.wire.audio.speech import format_of
 from providers.wire.chat_answers import choices_of
+from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.decoding import error_in_stream
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 from providers.wire.openai.errors import error_object, text_of
 from providers.wire.openai.stream import ChatDecoder, stream_of
-from providers.wire.subset import use_max_tokens, use_system_role
 from providers.wire.think_tags import ThinkTagDecoder, tidy_thinking
 
 SMALLEST_TEMPERATURE = 0.01  # for models that refuse 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.declaration.errors import CannotExpress, Failure
 from providers.declaration.spec import ModelFacts
-from providers.wire.subset import use_json_object, use_max_tokens, use_system_role
+from providers.wire.compatibility import use_json_object, use_max_tokens, use_system_role
 
 # https://docs.bigmodel.cn/cn/faq/api-code; 1113 comes with status 429 and means money.
 CODES = {
