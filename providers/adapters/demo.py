@@ -26,8 +26,8 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech
 from providers.wire.dialects import demo
-from providers.wire.neutral import upload_of
 from providers.wire.openai.embeddings import joined
+from providers.wire.preconditions import upload_of
 from providers.wire.rerank import Ranking, question_of, rerank_answer
 
 CHAT, EMBEDDING, TRANSCRIBE = "demo-chat", "demo-embedding", "demo-transcribe"

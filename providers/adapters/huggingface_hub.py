@@ -54,11 +54,11 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
-from providers.wire.neutral import fixed_size
 from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import batches, joined, openai_embeddings, texts_of
 from providers.wire.openai.model_list import rows_of
+from providers.wire.preconditions import fixed_size
 from providers.wire.rerank import Question, rerank
 
 KEY_URL = "https://huggingface.co/settings/tokens"

@@ -31,10 +31,10 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import multipart
 from providers.wire.http import bearer, get, path_segment, post_json, read_object, url_of
-from providers.wire.neutral import fixed_size
 from providers.wire.openai.embeddings import check_count, joined, texts_of
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.stream import ReadyAnswer
+from providers.wire.preconditions import fixed_size
 from providers.wire.replicate.chat import chat_input, refuse_unsupported
 from providers.wire.replicate.embeddings import embedding_inputs, vectors_of
 from providers.wire.replicate.predictions import (

@@ -39,9 +39,9 @@ from providers.wire.dialects.spark import (
     vector_in,
 )
 from providers.wire.http import base_of, is_host, post_json, read_object, url_of
-from providers.wire.neutral import fixed_size, refuse_several_choices
 from providers.wire.openai.chat import neutral_body
 from providers.wire.openai.embeddings import joined, texts_of
+from providers.wire.preconditions import fixed_size, refuse_several_choices
 
 KEY_URL = "https://console.xfyun.cn/services/cbm"
 VENDOR = "xf-yun.com"

@@ -32,12 +32,12 @@ from providers.failures.reasons import Reason
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.compatibility import use_system_role
 from providers.wire.http import get, json_or_none, post_json, read_object, url_of
-from providers.wire.neutral import refuse_several_choices
 from providers.wire.openai.chat import neutral_body, request_usage
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import rows_of
 from providers.wire.openai.stream import stream_of
+from providers.wire.preconditions import refuse_several_choices
 from providers.wire.rerank import rerank
 from providers.wire.wenxin import v1
 from providers.wire.wenxin.v1_decoding import error_in

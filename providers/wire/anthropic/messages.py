@@ -23,7 +23,7 @@ from providers.declaration.spec import (
 from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of
 from providers.wire.anthropic.decoding import MessageDecoder, answer_of
 from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
-from providers.wire.neutral import messages_of, refuse_several_choices
+from providers.wire.preconditions import messages_of, refuse_several_choices
 from providers.wire.thinking import thinking_budget
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one with temperature, top_p and top_k

@@ -29,8 +29,8 @@ from providers.declaration.spec import (
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.http import Auth, post_json, read_object, url_of
-from providers.wire.neutral import upload_of
 from providers.wire.openai.stream import stream_of
+from providers.wire.preconditions import upload_of
 
 _MEDIA_TYPE = re.compile(r"audio/[\w.+-]+|video/(?:mp4|webm)")
 

@@ -42,8 +42,8 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
-from providers.wire.neutral import upload_of
 from providers.wire.openai.errors import error_object
+from providers.wire.preconditions import upload_of
 
 TEXT_TYPES = {
     "text": "text/plain; charset=utf-8",

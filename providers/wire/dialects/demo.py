@@ -17,7 +17,7 @@ import orjson
 
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Frame, Operation, Request, Usage
-from providers.wire.neutral import messages_of
+from providers.wire.preconditions import messages_of
 
 DIMENSIONS = 256
 TRANSCRIPT = "This is the demonstration transcript of Modelkeep. No audio was listened to."

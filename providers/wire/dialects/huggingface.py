@@ -12,8 +12,8 @@ from providers.declaration.spec import Answer, Call, Reply, Request, Upload
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
-from providers.wire.neutral import upload_of
 from providers.wire.openai.errors import OPENAI_CODES, error_object, failure_of, text_of
+from providers.wire.preconditions import upload_of
 
 # Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
 

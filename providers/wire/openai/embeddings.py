@@ -21,8 +21,8 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
-from providers.wire.neutral import fixed_size
 from providers.wire.openai.chat import drop_unsupported
+from providers.wire.preconditions import fixed_size
 
 # Bytes of one answer: 2048 vectors of 3072 numbers take 34 MB in base64.
 MAX_VECTORS = 64 * 1024 * 1024

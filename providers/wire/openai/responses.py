@@ -26,12 +26,12 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
-from providers.wire.neutral import messages_of
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.responses_decoding import ResponseDecoder, WholeResponse, answer_of
 from providers.wire.openai.responses_input import Item, input_of
+from providers.wire.preconditions import messages_of
 
 MIN_OUTPUT_TOKENS = 16  # lowest allowed max_output_tokens
 ENCRYPTED = "reasoning.encrypted_content"

@@ -8,7 +8,7 @@ from typing import Any
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Operation, Request
 from providers.wire.audio.transcriptions import TEXT_TYPES
-from providers.wire.neutral import upload_of
+from providers.wire.preconditions import upload_of
 from providers.wire.replicate.predictions import text_of
 from providers.wire.replicate.schema import Shape, audio_name
 

@@ -33,8 +33,8 @@ from providers.wire.http import (
     read_object,
     unreadable,
 )
-from providers.wire.neutral import messages_of, refuse_several_choices
 from providers.wire.openai.embeddings import batches, embedding_answer, embedding_body, merged
+from providers.wire.preconditions import messages_of, refuse_several_choices
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
 from providers.wire.tokens import fetched_token, forget_token
 from providers.wire.wenxin.v1_decoding import STALE, StreamDecoder, chat_answer, error_in
