@@ -18,8 +18,8 @@ from providers.failures.reasons import Reason
 from providers.transport import async_pool, failures
 from providers.transport.async_pool import Pool, Pools, RefusedAddress
 from providers.transport.failures import TransportFailure, provider_error
-from providers.transport.guarded import Guarded
 from providers.transport.limits import IDENTITY, UNDO_SECONDS
+from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Stream:
 
     def __init__(
         self,
-        decoder: Guarded,
+        decoder: SafeDecoder,
         steps: Steps[Any],
         follow: Callable[[Call], Awaitable[Reply]],
         abandon: Callable[[], None],
@@ -176,7 +176,7 @@ class Upstream:
             step = await self._make(steps, step, context)
         return step.value
 
-    def _stream(self, decoder: Guarded, steps: Steps[Any], context: _Context) -> Stream:
+    def _stream(self, decoder: SafeDecoder, steps: Steps[Any], context: _Context) -> Stream:
         async def follow(call: Call) -> Reply:
             reply: Reply = await self._drive(steps.following(call), context)
             return reply

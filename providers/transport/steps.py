@@ -21,9 +21,9 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.transport.failures import MALFORMED, TransportFailure, malformed, provider_error
-from providers.transport.guarded import Guarded
 from providers.transport.limits import FIRST_PAUSE, LONGEST_PAUSE, RETRIES
 from providers.transport.redaction import clean
+from providers.transport.safe_decoder import SafeDecoder
 from providers.wire.http import plain_error, wait_asked_for
 
 R = TypeVar("R")
@@ -172,7 +172,7 @@ class Steps(Generic[R]):
 
     def _guarded(self, value: R) -> R:
         if hasattr(value, "feed") and hasattr(value, "finish"):
-            return Guarded(value, self.cleaned)  # type: ignore[arg-type, return-value]  # a Decoder
+            return SafeDecoder(value, self.cleaned)  # type: ignore[arg-type, return-value]  # a Decoder
         self.undo = None
         return value
 

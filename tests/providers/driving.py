@@ -20,7 +20,7 @@ from providers.declaration.spec import (
     Request,
     Usage,
 )
-from providers.transport.guarded import Guarded
+from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps, exchange_for
 from tests.fakes.framing import at_once
 
@@ -131,7 +131,7 @@ def drive(
     outcome = Outcome([] if made is None else made)
     left = list(replies)
     result, body = advance(steps, outcome, left)
-    if isinstance(result, Guarded):
+    if isinstance(result, SafeDecoder):
         streamed(outcome, steps, result, body, left, cut)
     else:
         outcome.answer = result
@@ -160,7 +160,12 @@ def advance(steps: Steps[Any], outcome: Outcome, left: list[Reply]) -> tuple[Any
 
 
 def streamed(
-    outcome: Outcome, steps: Steps[Any], decoder: Guarded, body: bytes, left: list[Reply], cut: Cut
+    outcome: Outcome,
+    steps: Steps[Any],
+    decoder: SafeDecoder,
+    body: bytes,
+    left: list[Reply],
+    cut: Cut,
 ) -> None:
     """As the transports do it: the open body to its end, then every further call that the decoder
     asks for.

@@ -21,8 +21,8 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.transport.failures import FailureKind, TransportFailure
-from providers.transport.guarded import Guarded
 from providers.transport.redaction import clean
+from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps, exchange_for
 from providers.wire.openai.errors import openai_errors
 
@@ -258,7 +258,7 @@ class Endless:
         return []
 
 
-def decoder() -> Guarded:
+def decoder() -> SafeDecoder:
     def make() -> Generator[Call, Reply, Endless]:
         yield Call("GET", "https://x.example.com/", stream=True)
         return Endless()
@@ -267,7 +267,7 @@ def decoder() -> Guarded:
     steps.begin()
     done = steps.answered(Reply(200, {}, open=True))
     assert isinstance(done, Done)
-    assert isinstance(done.value, Guarded)
+    assert isinstance(done.value, SafeDecoder)
     return done.value
 
 

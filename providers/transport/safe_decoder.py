@@ -11,7 +11,7 @@ from providers.transport.failures import MALFORMED, malformed
 from providers.transport.limits import MAX_STREAM
 
 
-class Guarded:
+class SafeDecoder:
     """Wrap a Decoder: count its bytes and clean the errors it raises."""
 
     __slots__ = ("_clean", "_decoder", "_left")
