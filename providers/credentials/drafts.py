@@ -13,8 +13,7 @@ from django.utils import timezone
 from providers.credentials.opening import (
     mask_of,
 )
-from providers.credentials.validation import Values
-from providers.credentials.values import (
+from providers.credentials.storing import (
     access_from,
     announce,
     checked,
@@ -27,6 +26,7 @@ from providers.credentials.values import (
     require_check,
     sealed,
 )
+from providers.credentials.validation import Values
 from providers.declaration import registry
 from providers.declaration.spec import Provider
 from providers.failures.detail import FailureDetail

@@ -22,8 +22,7 @@ from providers.credentials.opening import (
     open_access,
     seal_values,
 )
-from providers.credentials.validation import Values
-from providers.credentials.values import (
+from providers.credentials.storing import (
     access_from,
     announce,
     checked,
@@ -37,6 +36,7 @@ from providers.credentials.values import (
     record_change,
     require_check,
 )
+from providers.credentials.validation import Values
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Provider
 from providers.failures.detail import FailureDetail
