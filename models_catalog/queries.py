@@ -13,7 +13,7 @@ from core.request_cache import once
 from models_catalog import scenarios
 from models_catalog.facts import library, schema
 from models_catalog.models import DefaultModel, TenantModel
-from models_catalog.resolution.catalog import Entry, Facts, TenantLayer, merge
+from models_catalog.resolution.entries import Entry, Facts, TenantLayer, merge
 from models_catalog.scenarios import Scenario
 from providers import ports
 from providers import queries as provider_queries

@@ -11,7 +11,7 @@ from uuid import UUID
 from core.request_cache import reading_once
 from models_catalog import queries as catalog
 from models_catalog import scenarios
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from providers import queries as providers
 from providers.operations.columns import OperationSpec
 from providers.operations.table import ONLY_FEATURES, OPERATIONS

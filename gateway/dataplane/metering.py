@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.dataplane.requests.request import GatewayRequest
-from models_catalog.resolution.catalog import Price
+from models_catalog.resolution.entries import Price
 from providers.declaration.spec import Answer, Decoder, Usage
 from providers.operations.columns import Unit
 from providers.operations.table import OPERATIONS

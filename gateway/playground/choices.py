@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from models_catalog import queries as catalog
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.scenarios import SCENARIOS
 from providers.declaration import registry
 from providers.declaration.spec import ModelType

@@ -15,7 +15,7 @@ from core.api.serializers import NoBody
 from core.errors import NotFound
 from models_catalog import queries
 from models_catalog.api.serializers import ModelChange, ModelIn, ModelOut, ModelQuery, RefreshOut
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.services import adding, setup
 from models_catalog.services import models as model_services
 from providers import queries as provider_queries

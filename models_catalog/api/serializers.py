@@ -12,7 +12,7 @@ from core.api.serializers import Flag, PageQuery, ShadowingField, StrictSerializ
 from models_catalog.facts import schema
 from models_catalog.models import TenantModel
 from models_catalog.queries import DefaultChoice
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.scenarios import SCENARIOS
 from providers.api.serializers import FailureText
 from providers.declaration.spec import ModelType

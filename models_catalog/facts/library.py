@@ -19,7 +19,7 @@ from models_catalog.facts.schema import (
     parse_parameters,
     parse_text,
 )
-from models_catalog.resolution.catalog import Facts
+from models_catalog.resolution.entries import Facts
 from providers.declaration import files
 from providers.declaration.spec import Kind, Provider
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import ServiceError
-from models_catalog.resolution.catalog import Facts, Price, Rates, Tier
+from models_catalog.resolution.entries import Facts, Price, Rates, Tier
 from providers.declaration.spec import ListedModel, ModelType
 
 MOST_MODELS = 5000  # of one provider

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from models_catalog.facts import library, schema
 from models_catalog.facts.library import Shipped
 from models_catalog.facts.schema import FLAT_RATES, RATES, BadFact
-from models_catalog.resolution.catalog import Facts, Price
+from models_catalog.resolution.entries import Facts, Price
 from providers.declaration import files
 
 FORMAT: Final = "modelkeep-catalog/1"

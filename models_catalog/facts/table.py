@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from models_catalog.queries import Layers
-from models_catalog.resolution.catalog import Facts
+from models_catalog.resolution.entries import Facts
 from providers.operations.table import facts_of_other_types
 from providers.templatetags.provider_ui import price, type_label
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 
 from core.web.forms import PageForm
 from models_catalog.queries import DefaultChoice
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.services.defaults import MOST_FALLBACKS
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.web.forms import PageForm
 from models_catalog.queries import Layers
-from models_catalog.resolution.catalog import Facts, Price
+from models_catalog.resolution.entries import Facts, Price
 from providers.operations.table import MODEL_TYPES, facts_of_other_types
 
 AMOUNTS = ("input", "output", "cached_input", "per_minute", "per_million_characters")

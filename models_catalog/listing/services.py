@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from models_catalog import queries
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from providers import ports
 from providers import queries as provider_queries
 from providers.cards import Card

@@ -28,7 +28,7 @@ from models_catalog.queries import (
     registered_trials,
     split,
 )
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.scenarios import Scenario
 from providers import queries as provider_queries
 from providers.declaration import registry

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from core.errors import NotFound, ServiceError
 from models_catalog import queries, scenarios
 from models_catalog.models import DefaultModel
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.scenarios import Scenario
 from tenants.audit.trail import Actor, record
 from tenants.config_version import bump_version

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from models_catalog.facts import library, schema
 from models_catalog.models import TenantModel
-from models_catalog.resolution.catalog import Facts
+from models_catalog.resolution.entries import Facts
 from providers import queries as provider_queries
 from providers.credentials import checking, opening
 from providers.credentials.health import NO_FAILURE

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from core.errors import Conflict
 from models_catalog import queries
 from models_catalog.errors import ModelDisabled, ModelNotFound
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from providers import queries as provider_queries
 from providers.credentials import checking, opening
 from providers.credentials.checking import Probe

@@ -13,7 +13,7 @@ from models_catalog import queries
 from models_catalog.errors import ModelNotFound
 from models_catalog.facts import schema
 from models_catalog.models import TenantModel
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.services.defaults import drop_from_defaults
 from tenants.audit.trail import Actor, record
 from tenants.config_version import bump_version

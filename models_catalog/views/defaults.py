@@ -17,7 +17,7 @@ from core.web.forms import attempt
 from models_catalog import queries
 from models_catalog.forms.defaults import DefaultForm, rearranged
 from models_catalog.queries import DefaultChoice
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from models_catalog.services import defaults
 from models_catalog.services.model_check import try_model
 from providers import queries as provider_queries

@@ -19,7 +19,7 @@ from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
 from models_catalog.models import TenantModel
 from models_catalog.resolution import lookup
-from models_catalog.resolution.catalog import Entry
+from models_catalog.resolution.entries import Entry
 from providers import queries as provider_queries
 from providers.credentials import health, opening
 from providers.declaration import registry

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.threads import in_thread
-from models_catalog.resolution.catalog import Price
+from models_catalog.resolution.entries import Price
 from providers.declaration.spec import Access, ModelFacts, Provider
 
 SUCCESS_SECONDS: Final = 60.0  # minimum interval between writes of a credential's last use

@@ -30,7 +30,7 @@ from gateway.playground.script_texts import texts
 from models_catalog.facts.library import shipped
 from models_catalog.models import DefaultModel, TenantModel
 from models_catalog.queries import entry
-from models_catalog.resolution.catalog import Entry, merge
+from models_catalog.resolution.entries import Entry, merge
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelType, Operation, Request
 from tenants.scope import tenant_scope

@@ -12,7 +12,7 @@ import pytest
 from models_catalog import checks, scenarios
 from models_catalog.facts import library, schema
 from models_catalog.facts.schema import BadFact
-from models_catalog.resolution.catalog import Facts, Rates
+from models_catalog.resolution.entries import Facts, Rates
 from providers.declaration import files
 from providers.declaration.spec import ModelType
 

@@ -16,7 +16,7 @@ from models_catalog.errors import ModelNotFound
 from models_catalog.facts import library
 from models_catalog.models import TenantModel
 from models_catalog.resolution import lookup
-from models_catalog.resolution.catalog import Facts, Price
+from models_catalog.resolution.entries import Facts, Price
 from models_catalog.services import models
 from models_catalog.services.imports import store
 from providers.declaration import registry

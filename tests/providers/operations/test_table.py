@@ -22,7 +22,7 @@ from models_catalog.facts.library import shipped
 from models_catalog.facts.schema import FEATURES
 from models_catalog.forms.facts import AMOUNTS
 from models_catalog.models import TenantModel
-from models_catalog.resolution.catalog import Facts, Price
+from models_catalog.resolution.entries import Facts, Price
 from models_catalog.scenarios import of_operation
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelFacts, ModelType, Operation, Request

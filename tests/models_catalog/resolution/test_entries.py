@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
-from models_catalog.resolution.catalog import (
+from models_catalog.resolution.entries import (
     Entry,
     Facts,
     Price,
