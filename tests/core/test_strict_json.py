@@ -11,7 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.strict_json import MOST_VALUES, BadJSON, loads
+from core.long_json import PIECE, REQUEST, outside_strings
+from core.strict_json import LONG, LONGEST_TEXT, BadJSON, loads
+
+MOST_VALUES = REQUEST.values
 
 _text = st.text(st.characters(exclude_categories=("Cs",)))
 _leaves = (
@@ -114,7 +117,7 @@ def test_depth(opening: bytes, closing: bytes) -> None:
 
     assert loads(nested(64))
     assert loads(nested(3), max_depth=3)
-    for depth, limit in ((65, 64), (4, 3), (900, 64), (200_000, 64)):
+    for depth, limit in ((65, 64), (4, 3), (900, 64), (70_000, 64)):
         with pytest.raises(BadJSON, match="deep"):
             loads(nested(depth), max_depth=limit)
 
@@ -151,3 +154,62 @@ def test_the_message_quotes_nothing_of_the_body() -> None:
         with pytest.raises(BadJSON) as caught:
             loads(data)
         assert "sk-secret" not in caught.value.message
+
+
+_SPACE = b" " * LONG  # what makes a text a long one, which another parser reads
+
+
+@patient
+@given(_values)
+def test_a_long_text_is_read_like_a_short_one(value: Any) -> None:
+    data = json.dumps([value]).encode()
+    assert loads(data + _SPACE) == loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b'[{"\\u0061": 1, "a": 2}]', "twice"),
+        (b'["a": 1]', "Not valid JSON"),
+        (b"[NaN]", "not JSON|Not valid JSON"),
+        (b"[1e400]", "too large"),
+        (b"[" + b"1" * 41 + b"]", "longer than"),
+        (b'["\\ud800"]', "Not valid JSON"),
+        (b'["\xff"]', "UTF-8|Not valid JSON"),
+        (b"[" * 65 + b"]" * 65, "deep"),
+        (b"[" * 2000 + b"]" * 2000, "deep"),
+    ],
+)
+def test_a_long_text_is_read_as_strictly(data: bytes, message: str) -> None:
+    for text in (data, data + _SPACE):
+        with pytest.raises(BadJSON, match=message):
+            loads(text)
+
+
+def test_numbers_of_a_long_text_keep_their_value() -> None:
+    assert loads(b"[%d, 0.1, 1e2, %d]" % (2**63, 2**100) + _SPACE) == [2**63, 0.1, 1e2, 2**100]
+
+
+def test_a_long_text_may_hold_long_strings_but_not_much_else() -> None:
+    assert loads(b'["' + b"a" * 2 * LONGEST_TEXT + b'"]') == ["a" * 2 * LONGEST_TEXT]
+    for data in (
+        b"[" + b" " * LONGEST_TEXT + b"1]",
+        b'["\xc3\xa4' + b"a" * LONGEST_TEXT + b'"]',
+        b"[" + b"1" * 30 + b',"' + b"a" * LONGEST_TEXT + b'"]',
+    ):
+        with pytest.raises(BadJSON):
+            loads(data)
+
+
+def test_many_names_are_refused_before_they_are_made() -> None:
+    pairs = b",".join(b'"%x":1' % number for number in range(REQUEST.members + 1))
+    with pytest.raises(BadJSON, match="names"):
+        loads(b"{" + pairs + b"}")
+
+
+@pytest.mark.parametrize("piece", [rb"\\", rb"\"", b":", rb"\n"])
+def test_strings_are_skipped_across_the_pieces(piece: bytes) -> None:
+    string = b'"' + piece * (PIECE // len(piece) + 1) + b'"'
+    text = b"{" + string + b":[1," + string + b"]}"
+    assert outside_strings(text, REQUEST) == b"{:[1,]}"

@@ -1,0 +1,122 @@
+"""Long answers are parsed within bounds: those of real servers are read, floods are refused."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from core import strict_json
+from core.long_json import ANSWER, AT_ONCE, REQUEST, TooManyValues, loads
+
+
+def logprobs(tokens: int) -> bytes:
+    """An answer with the likeliest alternatives of each token."""
+    alternative = {"token": "a", "logprob": -0.1, "bytes": [97]}
+    content = [{**alternative, "top_logprobs": [alternative] * 20}] * tokens
+    return json.dumps({"choices": [{"index": 0, "logprobs": {"content": content}}]}).encode()
+
+
+def test_long_answers_of_real_servers() -> None:
+    data = logprobs(2000)
+    assert loads(data) == json.loads(data)
+    vectors = json.dumps({"data": [{"embedding": [0.25] * 1536}] * 500}).encode()
+    assert len(loads(vectors)["data"]) == 500
+
+
+@pytest.mark.parametrize(
+    "piece", [b"[],", b"{},", b"1,", b'"",', b'{"a":1},', b'{"choices":[]},', b'[1,"\\""],']
+)
+def test_floods_are_refused(piece: bytes) -> None:
+    with pytest.raises(TooManyValues):
+        loads(b"[" + piece * (ANSWER.values + 1) + b"1]")
+
+
+def test_an_object_of_very_many_names_is_refused() -> None:
+    pairs = b",".join(b'"%x":1' % number for number in range(AT_ONCE + 1))
+    with pytest.raises(TooManyValues):
+        loads(b"{" + pairs + b"}")
+
+
+def test_what_stands_in_strings_does_not_count() -> None:
+    text = '{"a": [1, {}]}, ' * AT_ONCE
+    assert loads(json.dumps({"content": text}).encode()) == {"content": text}
+
+
+def test_what_is_no_json() -> None:
+    many = b'[{"a":1}' + b',{"a":1}' * AT_ONCE
+    for data in (b"", b"{", many, many + b",NaN]", b"[" * AT_ONCE * 2 + b"]" * AT_ONCE * 2):
+        with pytest.raises(ValueError):
+            loads(data)
+
+
+def longest_hold(work: Callable[[], Any]) -> float:
+    """Return the longest time for which a thread kept others waiting, in seconds of its processor
+    time, which a busy machine doesn't lengthen.
+    """
+    begin, ended = threading.Event(), threading.Event()
+
+    def run() -> None:
+        begin.wait()
+        with suppress(ValueError):
+            work()
+        ended.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    clock = time.pthread_getcpuclockid(thread.ident or 0)
+    begin.set()
+    longest = last = 0.0
+    while not ended.is_set():
+        with suppress(OSError):  # it has just ended
+            now = time.clock_gettime(clock)
+            longest, last = max(longest, now - last), now
+        time.sleep(0.0005)
+    thread.join()
+    return longest
+
+
+@pytest.fixture
+def rare_collections() -> Iterator[None]:
+    """Collect garbage as rarely as the server does (gateway/dataplane/runtime.py)."""
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 20)
+    yield
+    gc.set_threshold(*before)
+
+
+MIB = 1024 * 1024
+LONG_REQUESTS = {
+    "names": b"{" + b",".join(b'"%x":0' % number for number in range(490_000)) + b"}",
+    "as many names as are read": b"{"
+    + b",".join(b'"%x":0' % number for number in range(REQUEST.members - 2))
+    + b"}",
+    "objects": b"[" + b'{"role":"user"},' * (REQUEST.members // 2 - 2) + b"1]",
+    "tokens": b"[" + b"1," * (REQUEST.values - 2) + b"1]",
+    "a long text": b'{"a":"' + b"a" * 31 * MIB + b'"}',
+    "a long text with an emoji": b'{"a":"\xf0\x9f\x98\x80' + b"a" * 31 * MIB + b'"}',
+    "an emoji beside pictures": b'["\xf0\x9f\x98\x80", "' + b"a" * 30 * MIB + b'"]',
+    "escapes": b'{"a":"' + b"\\n" * 15 * MIB + b'"}',
+    "nothing": b'{"a":' + b" " * 31 * MIB + b"1}",
+}
+
+
+@pytest.mark.usefixtures("rare_collections")
+@pytest.mark.parametrize("name", LONG_REQUESTS)
+def test_a_long_request_keeps_nobody_waiting(name: str) -> None:
+    assert longest_hold(lambda: strict_json.loads(LONG_REQUESTS[name])) < 0.1
+
+
+@pytest.mark.usefixtures("rare_collections")
+@pytest.mark.parametrize("piece", [b'{"a":1},', b"[],", b'"a",', b"0.123456789,", b'[{"a":[]}],'])
+def test_a_long_answer_keeps_nobody_waiting(piece: bytes) -> None:
+    for members in (AT_ONCE, ANSWER.members):
+        count = min(members // 5, 15 * MIB // len(piece))
+        data = b"[" + piece * count + b"1]"
+        assert longest_hold(lambda data=data: loads(data)) < 0.1  # type: ignore[misc]  # the loop's variable is bound
