@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from providers.declaration.error_bodies import bounded
 from providers.declaration.errors import ProviderError
 
 
@@ -302,3 +303,6 @@ class Provider:
     order: int = ORDER  # position in lists; ties are sorted by slug
     local: bool = False  # answers without a network (Demo)
     allow_unchecked: bool = False  # allows saving unchecked, for servers that may be down
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "errors", bounded(self.errors))  # the class is frozen

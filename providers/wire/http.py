@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
+from core import long_json
 from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
@@ -117,10 +118,10 @@ def is_web_page(reply: Reply) -> bool:
 
 
 def json_or_none(body: bytes) -> Any:
-    """Parse the body, or return None if it is not JSON."""
+    """Parse the body, or return None if it is not JSON or has too many values."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return long_json.loads(body)
+    except ValueError:
         return None
 
 

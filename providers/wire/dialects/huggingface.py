@@ -172,12 +172,13 @@ CODES = {
 }
 _TEXTS = (
     (
-        re.compile(r"tokens.*must be <=|must have less than \d+ tokens", re.I | re.S),
+        re.compile(r"\A(?>.*?tokens).*must be <=|must have less than \d+ tokens", re.I | re.S),
         Failure.CONTEXT_LENGTH,
     ),
     (
         re.compile(
-            r"sufficient permissions|gated repo|restricted.*must (have access|be authenticated)",
+            r"sufficient permissions|gated repo"
+            r"|\A(?>.*?restricted).*must (?:have access|be authenticated)",
             re.I | re.S,
         ),
         Failure.PERMISSION,

@@ -52,7 +52,9 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
     (re.compile(r"request too large", re.I), frozenset({429}), Failure.BAD_REQUEST),
     (
         re.compile(
-            r"\bmodel\b.*(not found|not exist|no such)|no such model|unknown model", re.I | re.S
+            # Atomic, so that a text is read once, however often it says "model".
+            r"\A(?>.*?\bmodel\b).*(?:not found|not exist|no such)|no such model|unknown model",
+            re.I | re.S,
         ),
         frozenset({400, 404}),
         Failure.MODEL_NOT_FOUND,

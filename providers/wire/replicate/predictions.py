@@ -157,7 +157,7 @@ def failed(error: Any) -> ProviderError:
 _RESETS = re.compile(r"resets in ~?(\d+)\s*s", re.I)
 _INPUT = re.compile(r"-\s*input\.([\w.]+):")
 _VERSION = re.compile(
-    r"invalid version|version.*(?:not exist|not found|not permitted)", re.I | re.S
+    r"invalid version|\A(?>.*?version).*(?:not exist|not found|not permitted)", re.I | re.S
 )
 
 
