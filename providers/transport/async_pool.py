@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from yarl import URL
 from providers.failures.reasons import Reason
 from providers.transport import egress
 from providers.transport.failures import TransportFailure
+from providers.transport.framing import BoundedHandler
 from providers.transport.limits import ASYNC_POOLS, KEEP_ALIVE, USER_AGENT
 
 
@@ -86,13 +87,21 @@ def _socket_factory(origin: str, allow: frozenset[str]) -> Callable[[Any], socke
     return checked_socket
 
 
+class _Connector(aiohttp.TCPConnector):
+    """A connector whose connections are bounded."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(BoundedHandler, loop=self._loop)  # type: ignore[assignment]  # a subclass
+
+
 class Pool:
     """The connections of one tenant's credential to one origin."""
 
     def __init__(self, origin: str, allow: frozenset[str], tls: ssl.SSLContext) -> None:
         self.active = 0
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,
                 resolver=_Resolver(origin, allow),
                 use_dns_cache=False,
