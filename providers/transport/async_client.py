@@ -7,11 +7,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from core.asgi import large_bodies
+from core.asgi.large_bodies import LARGE
+from providers.declaration.error_bodies import MAX_ERROR_BODY
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply
 from providers.failures.reasons import Reason
@@ -30,11 +34,12 @@ class Progress:
     """How far a call got, so that it can be charged when it is cut short.
 
     accepted: the provider answered with a 2xx status. credits_left: of the trial, after the call
-    was settled.
+    was settled. size: bytes of the last whole reply.
     """
 
     accepted: bool = False
     credits_left: int | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,19 @@ class Stream:
         steps: The exchange that opened the stream.
         follow: Makes the decoder's next call.
         abandon: Called by close() if the stream has not ended.
+        owner: Whose stream it is, for large_bodies.
     """
 
-    __slots__ = ("_abandon", "_follow", "_pool", "_response", "_steps", "decoder", "ended")
+    __slots__ = (
+        "_abandon",
+        "_follow",
+        "_owner",
+        "_pool",
+        "_response",
+        "_steps",
+        "decoder",
+        "ended",
+    )
 
     def __init__(
         self,
@@ -64,12 +79,14 @@ class Stream:
         steps: Steps[Any],
         follow: Callable[[Call], Awaitable[Reply]],
         abandon: Callable[[], None],
+        owner: str,
     ) -> None:
         self.decoder = decoder
         self.ended = False
         self._steps = steps
         self._follow = follow
         self._abandon = abandon
+        self._owner = owner
         self._response: aiohttp.ClientResponse | None = None
         self._pool: Pool | None = None
 
@@ -88,7 +105,12 @@ class Stream:
         decoder = self.decoder
         if self._response is not None:
             data = await self._next_bytes(self._response)
-            frames = decoder.feed(data) if data else decoder.finish()
+            size = decoder.pending + len(data)
+            if size > LARGE:
+                work = partial(decoder.feed, data) if data else decoder.finish
+                frames = await large_bodies.run(size, work, owner=self._owner)
+            else:
+                frames = decoder.feed(data) if data else decoder.finish()
             if not data or decoder.done:
                 self.ended = decoder.next_call is None
                 if not self.ended:
@@ -168,7 +190,7 @@ class Upstream:
         )
 
     async def _drive(self, steps: Steps[Any], context: _Context) -> Any:
-        step = steps.begin()
+        step = await large_bodies.run(steps.size, steps.begin, owner=context.pool_key)
         while not isinstance(step, Done):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
@@ -181,7 +203,9 @@ class Upstream:
             reply: Reply = await self._drive(steps.following(call), context)
             return reply
 
-        return Stream(decoder, steps, follow, lambda: self._undo(steps, context.pool_key))
+        return Stream(
+            decoder, steps, follow, lambda: self._undo(steps, context.pool_key), context.pool_key
+        )
 
     def _undo(self, steps: Steps[Any], pool_key: str) -> None:
         """Cancel an abandoned exchange's work at the provider, in the background."""
@@ -215,7 +239,10 @@ class Upstream:
             response = await self._send(pool, url, call, context.deadline)
             context.progress.accepted = context.progress.accepted or 200 <= response.status < 300
             reply = await _read_reply(call, response)
-            step = steps.answered(reply)
+            size = context.progress.size = len(reply.body)
+            step = await large_bodies.run(
+                size, partial(steps.answered, reply), owner=context.pool_key
+            )
             if reply.open and isinstance(step, Done):
                 stream = self._stream(step.value, steps, context)
                 stream.hold(response, pool)
@@ -269,19 +296,24 @@ async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:
         raise failures.sent("encoding")
     if call.stream and 200 <= response.status < 300:
         return Reply(response.status, headers, open=True)
-    return Reply(response.status, headers, await _read_whole(response, call.limit))
+    return Reply(response.status, headers, await _read_body(call, response))
 
 
-async def _read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    if (response.content_length or 0) > limit:
+async def _read_body(call: Call, response: aiohttp.ClientResponse) -> bytes:
+    """Read the whole body; of an error only the start, since its rest tells nothing more."""
+    is_error = response.status >= 300
+    limit = MAX_ERROR_BODY if is_error else call.limit
+    if (response.content_length or 0) > limit and not is_error:
         raise failures.too_large(limit)
     pieces = []
     size = 0
     while piece := await response.content.readany():
         size += len(piece)
-        if size > limit:
-            raise failures.too_large(limit)
         pieces.append(piece)
+        if size > limit:
+            if is_error:
+                return b"".join(pieces)[:limit]
+            raise failures.too_large(limit)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -48,6 +48,13 @@ class BoundedResponse(http.client.HTTPResponse):
         super().__init__(*arguments, **options)
         self.fp = _Lines(self.fp)  # type: ignore[assignment]  # a file but for its lines
 
+    def _read_status(self) -> Any:
+        """Read the status; http.client skips 100, and takes other interim answers for final."""
+        status = super()._read_status()  # type: ignore[misc]  # it is private
+        if 100 < status[1] < 200:
+            raise OSError("an interim answer that was not asked for")
+        return status
+
 
 class _Lines:
     """A file whose lines may have MAX_FRAMING bytes in all."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from providers.wire.http import SHOWN_CHARACTERS
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _PART: Final = 8  # consecutive characters of a key that are redacted
 _PLACEHOLDER: Final = "[key]"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from providers.declaration.error_bodies import bounded
 from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.spec import (
     Access,
@@ -56,6 +57,7 @@ class Steps(Generic[R]):
         secrets: Opened keys, removed from every error.
         retries: Most repeated calls in the whole exchange.
         deadline: In seconds on `clock`.
+        size: Bytes of the request that begin() writes.
 
     Raises:
         ProviderError: From every method, with a cleaned message.
@@ -69,14 +71,16 @@ class Steps(Generic[R]):
         secrets: Sequence[str] = (),
         retries: int = RETRIES,
         deadline: float,
+        size: int = 0,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
     ) -> None:
         self._make = make
-        self._errors = errors
+        self._errors = bounded(errors)
         self._secrets = tuple(secret for secret in secrets if secret)
         self._retries = retries
         self._deadline = deadline
+        self.size = size
         self._clock = clock
         self._random = random
         self._generator: Generator[Call, Reply, R] | None = None

@@ -20,10 +20,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from providers.declaration.error_bodies import MAX_ERROR_BODY
 from providers.declaration.spec import Call, Provider, Reply
 from providers.failures.reasons import Reason
 from providers.transport import egress, failures
 from providers.transport.failures import TransportFailure
+from providers.transport.framing import BoundedResponse
 from providers.transport.limits import (
     IDENTITY,
     READ_SIZE,
@@ -142,14 +144,19 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
 
 
 def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, limit: int) -> bytes:
-    """Read the raw body, up to `limit` bytes."""
+    """Read the raw body, up to `limit` bytes; of an error only the start."""
+    is_error = response.status_code >= 300
+    if is_error:
+        limit = MAX_ERROR_BODY
     length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
+    if length.isdecimal() and int(length) > limit and not is_error:
         raise failures.too_large(limit)
     body = bytearray()
     while piece := response.raw.read(READ_SIZE, decode_content=False):
         body += piece
         if len(body) > limit:
+            if is_error:
+                return bytes(body[:limit])
             raise failures.too_large(limit)
     if watch.expired:  # without a length, a closed connection looks like the end of the body
         raise OSError
@@ -273,6 +280,8 @@ def _look_up_within(seconds: float) -> Callable[..., Sequence[Any]]:
 
 class _Watched(HTTPConnection):
     """A urllib3 connection that registers with the watch of the current call."""
+
+    response_class = BoundedResponse
 
     def send(self, data: Any) -> None:
         watch = _watch.get()

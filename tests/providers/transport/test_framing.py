@@ -56,7 +56,7 @@ class Flood:
 
     async def close(self) -> None:
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
 

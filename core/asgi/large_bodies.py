@@ -1,0 +1,50 @@
+"""Work on large bodies in threads, so that the event loop serves other requests meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
+
+R = TypeVar("R")
+
+LARGE: Final = 128 * 1024  # bytes; less takes a few milliseconds at most
+THREADS: Final = 2
+_turns: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
+
+
+async def run(size: int, work: Callable[[], R], *, owner: object) -> R:
+    """Return what `work` returns; if the body is large, call it in a thread.
+
+    Args:
+        size: Bytes of the body that `work` reads or writes.
+        owner: Whose body it is. Each owner has one thread at a time, so that nobody takes all.
+    """
+    if size <= LARGE:
+        return work()
+    loop = asyncio.get_running_loop()
+    key = (id(loop), owner)
+    turn = _turns.get(key)
+    if turn is None:
+        turn = _turns[key] = asyncio.Lock()
+    await turn.acquire()
+    context = contextvars.copy_context()
+    future = loop.run_in_executor(_threads(), context.run, work)
+
+    def end(ended: asyncio.Future[R]) -> None:
+        turn.release()
+        if not ended.cancelled():
+            ended.exception()  # looked at, also if the caller has left
+
+    future.add_done_callback(end)
+    # If the caller leaves, the thread still works for it, and keeps its turn until it has ended.
+    return await asyncio.shield(future)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="large-body")
