@@ -72,8 +72,8 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
     """
     if too_many_values(data, REQUEST):
         raise BadJSON(
-            f"The JSON has more than {REQUEST.values} values, or more than {REQUEST.members} names, "
-            "arrays and objects."
+            f"The JSON has more than {REQUEST.values} values, or more than {REQUEST.members} "
+            "names, arrays and objects."
         )
     value = _loads_long(data, max_depth) if len(data) > LONG else _loads(data, max_depth)
     # Nesting cannot exceed the number of brackets, so most bodies skip the walk.
