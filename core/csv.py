@@ -13,6 +13,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 
+from core.db.connection import release
+
 # Prefixes that make a spreadsheet treat a cell as a formula. Chinese and Japanese locales accept
 # the full-width characters too.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -75,6 +77,14 @@ def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> Str
 
 
 async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    take = sync_to_async(lambda: next(pieces, None))
-    while (piece := await take()) is not None:
+    take = sync_to_async(_next)
+    while (piece := await take(pieces)) is not None:
         yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    """Make the next piece; while it is sent, perhaps slowly, no connection is held."""
+    try:
+        return next(pieces, None)
+    finally:
+        release()

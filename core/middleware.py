@@ -1,4 +1,4 @@
-"""Middleware for every Django response: request id, security headers and caching."""
+"""Middleware for every Django response: connection, request id, security headers and caching."""
 
 from __future__ import annotations
 
@@ -7,12 +7,29 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from core.db.connection import release
 from core.ids import is_request_id, new_request_id
 from core.logging import request_id
 from core.web.request import PageRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
+
+
+class ReleaseConnectionMiddleware:
+    """Return the database connection once the response is made, not once it is sent.
+
+    A few clients that read slowly would otherwise hold all connections.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        finally:
+            release()
 
 
 class RequestIdMiddleware:

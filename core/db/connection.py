@@ -16,6 +16,16 @@ def dialect() -> Dialect:
     return POSTGRES if connection.vendor == "postgresql" else DJANGO_SQLITE
 
 
+def release() -> None:
+    """Return this thread's connection to the pool, unless a transaction is open.
+
+    Call it before anything that may take long: a few slow providers or readers would otherwise
+    hold all connections. The next query takes a connection again.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Execute a statement and return all rows, or an empty list if it returns none.
 

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -17,6 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core import error_codes
+from core.asgi import large_bodies
+from core.db.connection import release
 from core.ids import new_request_id
 from core.web.request import scope_of
 from gateway.dataplane.attempts import CompleteResponse
@@ -148,7 +151,10 @@ class Question:
 
 
 def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcome]:
-    """Make calls concurrently through the relay; failures become outcomes, not exceptions."""
+    """Make calls concurrently through the relay; failures become outcomes, not exceptions.
+
+    While the providers work, no database connection is held.
+    """
     runtime: Runtime | None = scope_of(request).get(RUNTIME)
     if runtime is None:
         # Django runs on its own, without the gateway.
@@ -159,6 +165,7 @@ def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcom
         return [
             Outcome(question.model, problem=_problem(refusal, request.id)) for question in questions
         ]
+    release()
     outcomes: list[Outcome] = async_to_sync(_ask_all)(runtime, request.principal, questions)
     return outcomes
 
@@ -195,9 +202,12 @@ async def _ask(runtime: Runtime, principal: Principal, question: Question) -> Ou
         return Outcome(question.model, problem=_problem(internal_error(), request_id))
     assert isinstance(answer, CompleteResponse), "the playground does not stream here"
     is_json = answer.content_type.startswith(b"application/json")
+    content = answer.content if is_json else b"{}"
     return Outcome(
         question.model,
-        body=json.loads(answer.content) if is_json else {},
+        body=await large_bodies.run(
+            len(content), partial(json.loads, content), owner=principal.tenant_id
+        ),
         content=b"" if is_json else answer.content,
         content_type=answer.content_type.decode("latin-1"),
         headers=_headers(answer.headers),

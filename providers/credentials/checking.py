@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
+from core.db.connection import release
 from core.errors import ServiceError
 from providers.credentials import validation
 from providers.credentials.messages import Sent, message_for
@@ -187,8 +187,7 @@ def run(
     Raises:
         CheckFailed: The exchange failed.
     """
-    if not connection.in_atomic_block:
-        connection.close()
+    release()
     calls: list[Call] = []
     try:
         return sync_client.perform(

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from core.admin import date_hierarchy as hierarchy
 from core.admin.base import CappedPaginator, ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
+from core.db.batches import newest_first
 from core.ids import first_of
 from quotas.admin.plans import PROVIDER
 from quotas.admin.pools import COUNTED, CountedFilter, ProviderNameFilter
@@ -154,7 +155,7 @@ def _exported(rows: QuerySet[CallRecord]) -> Iterator[tuple[Any, ...]]:
     renamed = {"workspace": "tenant__slug", "app_key": "app_key_name"}
     columns = [renamed.get(name, name) for name in EXPORTED]
     cost = EXPORTED.index("cost")
-    for row in rows.values_list(*columns).iterator(chunk_size=1000):
+    for row in newest_first(rows, *columns):
         amount = row[cost]
         yield (
             row[0].isoformat(),

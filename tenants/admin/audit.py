@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from core.admin.base import CappedPaginator, ReadOnlyAdmin
 from core.admin.columns import coded, shown
 from core.admin.filters import choice_filter
+from core.db.batches import newest_first
 from tenants.admin.csv import as_csv
 from tenants.audit.labels import AUDIT_KINDS, actor_label
 from tenants.models import AuditEntry
@@ -93,5 +94,5 @@ def _audit_rows(rows: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
         "address",
         "details",
     )
-    for time, *others in rows.select_related(None).values_list(*columns).iterator(chunk_size=1000):
+    for time, *others in newest_first(rows.select_related(None), *columns):
         yield (time.isoformat(), *others)
