@@ -13,7 +13,9 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 
+from core.asgi.heartbeat import COMMENT, Heartbeat
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.refusals import database_unavailable, internal_error
@@ -41,11 +43,6 @@ logger = logging.getLogger(__name__)
 
 PATHS: Final = {f"/v1/{operation.path}": operation for operation in OPERATIONS}
 MODELS: Final = "/v1/models"
-_EVENTS: Final[Headers] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class Gateway:
@@ -109,7 +106,7 @@ class Gateway:
             return
         except Exception:
             logger.exception("Internal error in a call")
-            if exchange.started:
+            if exchange.started and not exchange.streaming:
                 raise
             await exchange.refuse(internal_error())
         finally:
@@ -180,14 +177,17 @@ class Gateway:
         assert task is not None
         presence = request.presence = Presence(task)
         watch = loop.create_task(_watch(exchange.receive, presence))
+        heartbeat = _heartbeat(exchange) if request.stream else None
         try:
             answer = await self._runtime.relay.start(request)
             if isinstance(answer, CompleteResponse):
+                if heartbeat is not None:
+                    await heartbeat.stop()
                 await exchange.answer(
                     200, [(b"content-type", answer.content_type), *answer.headers], answer.content
                 )
             else:
-                await self._stream(exchange, answer)
+                await _stream(exchange, answer, heartbeat)
         except asyncio.CancelledError:
             if not presence.gone:
                 raise
@@ -195,21 +195,8 @@ class Gateway:
         finally:
             presence.release()
             watch.cancel()
-
-    async def _stream(self, exchange: HttpExchange, answer: StreamingResponse) -> None:
-        headers = [
-            *_EVENTS,
-            *exchange.extra_headers,
-            *answer.headers,
-            (b"x-request-id", exchange.request_id.encode()),
-        ]
-        send = exchange.send
-        exchange.started = True
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with aclosing(answer.chunks) as chunks:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            if heartbeat is not None:
+                await heartbeat.stop()
 
     # -- models ------------------------------------------------------------------------------------
 
@@ -245,3 +232,32 @@ async def _watch(receive: Receive, presence: Presence) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     presence.leave()
+
+
+async def _stream(
+    exchange: HttpExchange, answer: StreamingResponse, heartbeat: Heartbeat | None
+) -> None:
+    assert heartbeat is not None, "only streams are streamed"
+    if not exchange.started:
+        heartbeat.busy = True
+        await exchange.begin_events(answer.headers)
+    send = exchange.send
+    async with aclosing(answer.chunks) as chunks:
+        async for chunk in chunks:
+            heartbeat.busy = True
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await heartbeat.stop()
+    await exchange.end_events()
+
+
+def _heartbeat(exchange: HttpExchange) -> Heartbeat:
+    """Start the comments of a stream, which begin it if no answer has come yet."""
+
+    async def beat() -> None:
+        if not exchange.started:
+            await exchange.begin_events([])
+        await exchange.send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
+    return Heartbeat(
+        beat, first=settings.MODELKEEP_FIRST_HEARTBEAT, most=settings.MODELKEEP_HEARTBEAT
+    )

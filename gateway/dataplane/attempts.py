@@ -62,7 +62,15 @@ class Call:
     def milliseconds(self, until: float | None = None) -> int:
         return int(((time.monotonic() if until is None else until) - self.began) * 1000)
 
-    def record(self, status: Any, http_status: int, error_code: str = "", **more: Any) -> Record:
+    def record(
+        self,
+        status: Any,
+        http_status: int,
+        error_code: str = "",
+        *,
+        finish_reason: str | None = None,
+        **more: Any,
+    ) -> Record:
         request, target, source = self.request, self.target, self.source
         principal = request.principal
         return Record(
@@ -82,6 +90,7 @@ class Call:
             stream=request.stream,
             http_status=http_status,
             error_code=error_code[:40],
+            finish_reason=_word(finish_reason),
             attempts=self.attempts,
             attempt_log=self.log,
             latency_ms=self.milliseconds(),
@@ -90,6 +99,15 @@ class Call:
             else self.milliseconds(self.first_token),
             **more,
         )
+
+
+def _word(text: str | None) -> str:
+    """Return a provider's word as a column of the record takes it: short and printable.
+
+    PostgreSQL stores no NUL, and no database half a surrogate pair.
+    """
+    text = (text or "")[:20]
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def attempt_entry(

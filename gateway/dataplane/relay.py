@@ -9,9 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from gateway.dataplane import metering
+from gateway.dataplane import answers, metering
 from gateway.dataplane.attempts import (
     Call,
     CompleteResponse,
@@ -44,6 +42,8 @@ from quotas.ledger.states import HoldRequest, UnknownPool
 from tenants.crypto.keys import CredentialUnreadable
 
 logger = logging.getLogger(__name__)
+HELD_FRAMES = 1000  # of a stream that has sent no content yet
+HELD_BYTES = 1024 * 1024
 
 
 class Relay:
@@ -138,6 +138,7 @@ class Relay:
             errors=target.provider.errors,
             secrets=secrets,
             deadline=call.deadline,
+            size=request.size,
         )
         if source.is_trial:
             await self._hold(call, source)
@@ -162,6 +163,7 @@ class Relay:
         assert source.pool_id is not None
         request = call.request
         refuse_many_answers(request.body)
+        fingerprint = await answers.fingerprint(call)
         number = call.holds[source.pool_id] = call.holds.get(source.pool_id, 0) + 1
         key = request.key or request.unit_key
         hold_request = HoldRequest(
@@ -169,7 +171,7 @@ class Relay:
             pool_id=source.pool_id,
             # A second target in the same pool is part of the same call, not a repeat.
             key=key if number == 1 else f"{key[: KEY_LENGTH - 4]}~{number}",
-            fingerprint=request.fingerprint(),
+            fingerprint=fingerprint,
             amount=source.credits,
             model=call.target.model if call.target else "",
             request_id=request.request_id,
@@ -198,15 +200,20 @@ class Relay:
     async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
         """Return the frames up to the first content.
 
-        Until then nothing has been sent to the client, so another target may still answer.
+        Until then nothing has been sent to the client, so another target may still answer. A
+        stream that sends HELD_FRAMES or HELD_BYTES without content is passed on as it is.
         """
         frames: list[Frame] = []
+        size = 0
         try:
             while not stream.ended:
                 new = await stream.read()
                 frames += new
                 if any(frame.content for frame in new):
                     call.first_token = time.monotonic()
+                    break
+                size += sum(len(frame.data) for frame in new)
+                if size > HELD_BYTES or len(frames) > HELD_FRAMES:
                     break
         except BaseException:
             stream.close()
@@ -216,18 +223,14 @@ class Relay:
     # -- answers -----------------------------------------------------------------------------------
 
     async def _complete(self, call: Call, answer: Answer) -> CompleteResponse:
-        assert call.target is not None
-        content = orjson.dumps(answer.body) if answer.content is None else answer.content
-        measured = metering.of_answer(call.request, answer, call.target.price)
+        content, measured = await answers.write(call, answer)
         await self._finish(
             call,
-            call.record("ok", 200, finish_reason=(answer.finish_reason or "")[:20], **measured),
+            call.record("ok", 200, finish_reason=answer.finish_reason, **measured),
         )
         self._note_success(call)
         call.request.presence.check()
-        return CompleteResponse(
-            response_headers(call), answer.content_type.encode("latin-1", "replace"), content
-        )
+        return CompleteResponse(response_headers(call), answers.content_type(answer), content)
 
     async def _chunks(
         self, call: Call, stream: Stream, frames: Sequence[Frame]
@@ -275,11 +278,10 @@ class Relay:
     async def _end_stream(
         self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
     ) -> None:
-        assert call.target is not None
-        measured = metering.of_stream(call.request, stream.decoder, call.target.price)
-        finish_reason = (stream.decoder.finish_reason or "")[:20]
+        measured = await answers.measure_stream(call, stream)
+        reason = stream.decoder.finish_reason
         await self._finish(
-            call, call.record(status, http_status, code, finish_reason=finish_reason, **measured)
+            call, call.record(status, http_status, code, finish_reason=reason, **measured)
         )
 
     # -- ends --------------------------------------------------------------------------------------

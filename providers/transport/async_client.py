@@ -66,6 +66,7 @@ class Stream:
         "_abandon",
         "_follow",
         "_owner",
+        "_pending",
         "_pool",
         "_response",
         "_steps",
@@ -87,6 +88,7 @@ class Stream:
         self._follow = follow
         self._abandon = abandon
         self._owner = owner
+        self._pending = 0  # bytes since the last frame, which the next one may be made of
         self._response: aiohttp.ClientResponse | None = None
         self._pool: Pool | None = None
 
@@ -105,12 +107,13 @@ class Stream:
         decoder = self.decoder
         if self._response is not None:
             data = await self._next_bytes(self._response)
-            size = decoder.pending + len(data)
+            size = self._pending + len(data)
             if size > LARGE:
                 work = partial(decoder.feed, data) if data else decoder.finish
                 frames = await large_bodies.run(size, work, owner=self._owner)
             else:
                 frames = decoder.feed(data) if data else decoder.finish()
+            self._pending = 0 if frames else size
             if not data or decoder.done:
                 self.ended = decoder.next_call is None
                 if not self.ended:

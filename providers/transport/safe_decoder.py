@@ -14,13 +14,12 @@ from providers.transport.limits import MAX_STREAM
 class SafeDecoder:
     """Wrap a Decoder: count its bytes and clean the errors it raises."""
 
-    __slots__ = ("_clean", "_decoder", "_left", "pending")
+    __slots__ = ("_clean", "_decoder", "_left")
 
     def __init__(self, decoder: Decoder, clean: Callable[[ProviderError], ProviderError]) -> None:
         self._decoder = decoder
         self._clean = clean
         self._left = MAX_STREAM
-        self.pending = 0  # bytes since the last frame, which the next one may be made of
 
     @property
     def usage(self) -> Usage | None:
@@ -44,23 +43,18 @@ class SafeDecoder:
         return getattr(self._decoder, "next_call", None)
 
     def feed(self, data: bytes) -> Sequence[Frame]:
-        size = len(data)
-        self._left -= size
-        self.pending += size
+        self._left -= len(data)
         if self._left < 0:
             raise ProviderError(
                 Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024)
             )
         # Not through _read: this runs for every chunk of every stream.
         try:
-            frames = self._decoder.feed(data)
+            return self._decoder.feed(data)
         except ProviderError as error:
             raise self._clean(error) from None
         except MALFORMED as error:
             raise self._clean(malformed(error)) from None
-        if frames:
-            self.pending = 0
-        return frames
 
     def finish(self) -> Sequence[Frame]:
         return self._read(self._decoder.finish)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from core import strict_json
+from core.asgi import large_bodies
 from core.ids import is_request_id, new_request_id
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
-from providers.declaration.spec import Operation
+from providers.declaration.spec import Operation, Upload
+from providers.operations.columns import FileField
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
 
@@ -38,12 +40,23 @@ _READ_HEADERS: Final = frozenset(
         b"x-request-id",
     }
 )
+_EVENTS: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
 _ALWAYS: Final[Headers] = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 @dataclass(slots=True)
 class HttpExchange:
-    """An HTTP request and its response, of which at most one is sent."""
+    """An HTTP request and its response, of which at most one is sent.
+
+    Attributes:
+        extra_headers: Sent with every response.
+        started: Whether the response's headers were sent.
+        streaming: Whether the response is an event stream that has not ended.
+    """
 
     scope: Scope
     receive: Receive
@@ -52,8 +65,9 @@ class HttpExchange:
     headers: dict[str, str]
     request_id: str
     has_client_id: bool  # the request id came with the request
-    extra_headers: Headers = field(default_factory=list)  # sent with every response
+    extra_headers: Headers = field(default_factory=list)
     started: bool = False
+    streaming: bool = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
@@ -67,7 +81,27 @@ class HttpExchange:
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
 
+    async def begin_events(self, headers: Headers) -> None:
+        """Begin an event stream."""
+        self.started = self.streaming = True
+        all_headers = [
+            *_EVENTS,
+            *self.extra_headers,
+            *headers,
+            (b"x-request-id", self.request_id.encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": 200, "headers": all_headers})
+
+    async def end_events(self, chunk: bytes = b"") -> None:
+        """Send the last chunk of an event stream."""
+        self.streaming = False
+        await self.send({"type": "http.response.body", "body": chunk})
+
     async def refuse(self, refusal: Refusal) -> None:
+        """Send an error: as a status or, if an event stream has begun, as its last event."""
+        if self.streaming:
+            await self.end_events(schema.error_event(refusal, self.request_id))
+            return
         headers: Headers = [JSON_TYPE, *refusal.headers]
         if refusal.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
@@ -119,17 +153,16 @@ async def read_request(
         )
     if exchange.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
-    upload = None
     content_type = exchange.headers.get("content-type", "")
     file = OPERATIONS[operation].file
-    if file is not None:
-        data = await _read_body(exchange, FORM_LIMIT)
-        body, upload = read_form(content_type, data, file)
-    else:
-        if content_type and not _is_json(content_type):
-            raise Refusal("unsupported_media_type", "Send the body as application/json.")
-        body = _read_json(await _read_body(exchange, JSON_LIMIT))
-    checked = schema.read(operation, body)
+    if file is None and content_type and not _is_json(content_type):
+        raise Refusal("unsupported_media_type", "Send the body as application/json.")
+    data = await _read_body(exchange, JSON_LIMIT if file is None else FORM_LIMIT)
+    checked, upload = await large_bodies.run(
+        len(data),
+        lambda: _parsed(operation, content_type, data, file),
+        owner=principal.tenant_id,
+    )
     return GatewayRequest(
         principal=principal,
         operation=operation,
@@ -144,7 +177,17 @@ async def read_request(
         unit_key=f"{exchange.request_id}.{secrets.token_hex(6)}"
         if exchange.has_client_id
         else exchange.request_id,
+        size=len(data),
     )
+
+
+def _parsed(
+    operation: Operation, content_type: str, data: bytes, file: FileField | None
+) -> tuple[schema.CheckedBody, Upload | None]:
+    if file is None:
+        return schema.read(operation, _read_json(data)), None
+    body, upload = read_form(content_type, data, file)
+    return schema.read(operation, body), upload
 
 
 def _is_json(content_type: str) -> bool:

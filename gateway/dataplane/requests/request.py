@@ -60,6 +60,7 @@ class GatewayRequest:
         body: The request in OpenAI's format.
         key: The client's Idempotency-Key, or "".
         unit_key: Stands in for a missing Idempotency-Key; unique for each call.
+        size: Bytes of the body as it was sent.
     """
 
     principal: Principal
@@ -72,6 +73,7 @@ class GatewayRequest:
     upload: Upload | None = None
     key: str = ""
     unit_key: str = ""
+    size: int = 0
     presence: Presence = field(default_factory=Presence)
 
     def fingerprint(self) -> str:

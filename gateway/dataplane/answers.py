@@ -1,0 +1,59 @@
+"""Write a complete answer as the client gets it, and measure it for the record."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+import orjson
+
+from core.asgi import large_bodies
+from gateway.dataplane import metering
+from gateway.dataplane.attempts import Call
+from providers.declaration.spec import Answer
+from providers.transport.async_client import Stream
+
+_WORD = r"[a-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = re.compile(
+    rf'{_WORD}/{_WORD}(?: *; *{_WORD}=(?:"[^"\\\x00-\x1f\x7f]*"|{_WORD}))*', re.I | re.A
+)
+
+
+async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
+    """Return the answer's body, and the usage fields of its record."""
+    return await large_bodies.run(
+        call.progress.size + call.request.size,
+        partial(_written, call, answer),
+        owner=call.request.principal.tenant_id,
+    )
+
+
+def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
+    assert call.target is not None
+    content = orjson.dumps(answer.body) if answer.content is None else answer.content
+    return content, metering.of_answer(call.request, answer, call.target.price)
+
+
+async def measure_stream(call: Call, stream: Stream) -> dict[str, Any]:
+    """Return the usage fields of a stream's record."""
+    assert call.target is not None
+    return await large_bodies.run(
+        call.request.size,
+        partial(metering.of_stream, call.request, stream.decoder, call.target.price),
+        owner=call.request.principal.tenant_id,
+    )
+
+
+async def fingerprint(call: Call) -> str:
+    request = call.request
+    return await large_bodies.run(
+        request.size, request.fingerprint, owner=request.principal.tenant_id
+    )
+
+
+def content_type(answer: Answer) -> bytes:
+    """Return the content type, or a neutral one if it cannot be sent as a header."""
+    text = answer.content_type
+    is_valid = len(text) <= 200 and _MEDIA_TYPE.fullmatch(text)
+    return text.encode() if is_valid else b"application/octet-stream"
