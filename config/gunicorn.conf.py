@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn_worker import UvicornWorker
 
 from config import settings
+from core.asgi.http_protocol import HttpProtocol
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
@@ -15,7 +16,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": HttpProtocol,
         "access_log": False,
         "server_header": False,
         # Seconds for active streams to finish on restart. Below graceful_timeout, so that the

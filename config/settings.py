@@ -66,6 +66,12 @@ MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
 MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
 MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=300)
 MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
+# Seconds of silence after which a stream sends a comment: before its first byte, and most later.
+MODELKEEP_FIRST_HEARTBEAT = env.float("MODELKEEP_FIRST_HEARTBEAT", default=10)
+MODELKEEP_HEARTBEAT = env.float("MODELKEEP_HEARTBEAT", default=14)
+# Seconds that a client may take to send headers, and a body slower than 8 KiB a second.
+MODELKEEP_HEAD_TIMEOUT = env.float("MODELKEEP_HEAD_TIMEOUT", default=20)
+MODELKEEP_BODY_TIMEOUT = env.float("MODELKEEP_BODY_TIMEOUT", default=30)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
 
@@ -88,6 +94,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
 ]
 MIDDLEWARE = [
+    "core.middleware.ReleaseConnectionMiddleware",
     "config.health.ProbeMiddleware",
     "core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
