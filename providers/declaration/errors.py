@@ -42,6 +42,9 @@ FALLBACK: frozenset[Failure] = frozenset(
 )
 
 
+LONGEST_WAIT = 24 * 3600.0  # seconds
+
+
 class ProviderError(Exception):
     """A failure at a provider.
 
@@ -52,7 +55,7 @@ class ProviderError(Exception):
         status: The provider's HTTP status, if it replied.
         provider_code: The provider's own error code.
         param: The request's field that caused it.
-        retry_after: Seconds to wait, if the provider said so.
+        retry_after: Seconds to wait, if the provider said so; at most LONGEST_WAIT.
         sent: False only if the request certainly was not processed.
         transport: The kind of TransportFailure; empty if a reply arrived.
     """
@@ -76,7 +79,7 @@ class ProviderError(Exception):
         self.status = status
         self.provider_code = provider_code
         self.param = param
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else min(retry_after, LONGEST_WAIT)
         self.sent = sent
         self.transport = transport
 

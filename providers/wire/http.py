@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from core import long_json
-from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import LONGEST_WAIT, CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
 
@@ -147,7 +147,6 @@ def not_a_list() -> ProviderError:
     return ProviderError(Failure.NOT_AN_API, Reason("not_a_list"), status=200)
 
 
-LONGEST_WAIT = 24 * 3600.0  # seconds
 _RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:reset(?:-[a-z-]+)?|[a-z-]+-reset)")
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import orjson
 
-from providers.declaration.errors import CannotExpress, Failure, ProviderError
+from providers.declaration.errors import LONGEST_WAIT, CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
 from providers.wire.http import base_of, json_or_none, path_segment, read_object
@@ -280,5 +280,5 @@ def errors(reply: Reply) -> ProviderError | None:
         reply = Reply(reply.status, reply.headers, orjson.dumps({"error": details}))
     error = _plain_errors(reply)
     if error is not None and error.retry_after is None and (wait := _RETRY.search(error.message)):
-        error.retry_after = float(wait[1])
+        error.retry_after = min(float(wait[1]), LONGEST_WAIT)
     return error

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.declaration import registry
+from providers.declaration.errors import LONGEST_WAIT
 from providers.declaration.spec import Reply
-from providers.wire.http import LONGEST_WAIT, seconds_until_retry, wait_asked_for
+from providers.wire.http import seconds_until_retry, wait_asked_for
 
 DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
 
@@ -87,3 +89,12 @@ def test_an_answer_429_means_that_a_limit_is_spent() -> None:
 def test_any_value(text: str, name: str) -> None:
     seconds = wait_asked_for(Reply(429, {"retry-after": "x", name: text}))
     assert seconds is None or 0 <= seconds <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize("digits", ["120", "9" * 3000])
+def test_a_wait_in_a_text_is_bounded(digits: str) -> None:
+    """A number of many digits is infinite, which no header can say."""
+    body = b'{"error": {"message": "Please retry after %b seconds."}}' % digits.encode()
+    error = registry.get("azure_openai").errors(Reply(429, {}, body))
+    assert error is not None
+    assert error.retry_after == min(float(digits), LONGEST_WAIT)
