@@ -11,3 +11,9 @@ from django.db.migrations.executor import MigrationExecutor
 def migrate(app: str, name: str) -> Any:
     """The models as they are then (django.apps' registry of that migration)."""
     return MigrationExecutor(connection).migrate([(app, name)]).apps
+
+
+def migrate_all(app: str) -> None:
+    """Bring the app's tables back to its newest migration."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes(app))

@@ -51,4 +51,7 @@ def _count_failure(
 @receiver(user_logged_in)
 def _note_success(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     throttle.forget_failed_sign_ins(request, user.email)
+    # Django keeps the session's id if the person was signed in already. A copy of the old cookie
+    # must not become fresh with it, so every sign-in gets a new id and the old one ends.
+    request.session.cycle_key()
     note_authenticated(request)

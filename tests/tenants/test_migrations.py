@@ -10,7 +10,7 @@ from django.utils import timezone
 from tenants.models import SentInvitation
 from tenants.scope import tenant_scope
 from tests import factories
-from tests.migrating import migrate
+from tests.migrating import migrate, migrate_all
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_the_invitations_of_the_last_day_still_count(acme: factories.Workspace) 
                 details={"sent": sent},
             )
     finally:
-        migrate("tenants", "0004_count_sent_invitations")
+        migrate_all("tenants")
     with tenant_scope(acme.tenant):
         times = SentInvitation.objects.order_by("time").values_list("time", flat=True)
         assert [round((now - time).total_seconds() / 3600) for time in times] == [23, 1]
