@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from operations.dashboard import figures
+from tenants.auth.decorators import SAFE_METHODS, in_time, redirect_to_sign_in
 
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 # Texts of Django's admin index that its Chinese catalog lacks.
 INDEX_COLUMNS = (gettext_noop("Add link"), gettext_noop("Change or view list link"))
+# Pages that are opened only to fill in a form: they ask before anything is typed.
+FORM_PAGES: Final = ("/add/", "/password/")
 
 
 class OperatorSite(AdminSite):
+    """The admin site; whatever an operator changes takes a recent sign-in."""
+
     site_title = site_header = gettext_lazy("Modelkeep operations")
     index_title = gettext_lazy("Operations")
 
@@ -23,3 +32,16 @@ class OperatorSite(AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         return super().index(request, {**(extra_context or {}), "figures": figures()})
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        checked = super().admin_view(view, cacheable)
+
+        @wraps(checked)
+        def fresh(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            asks = request.method not in SAFE_METHODS or request.path.endswith(FORM_PAGES)
+            if asks and view != self.logout and self.has_permission(request):
+                if not in_time(request):
+                    return redirect_to_sign_in(request)
+            return checked(request, *args, **kwargs)
+
+        return cast(View, fresh)

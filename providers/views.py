@@ -27,7 +27,7 @@ from providers.forms import FilterForm, RenameForm, ReplaceForm
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus
 from tenants.audit.trail import actor_of
-from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
 from tenants.auth.request import WorkspaceRequest
 
@@ -93,7 +93,6 @@ def provider_credentials(request: WorkspaceRequest, provider: str) -> HttpRespon
 
 
 @page(Action.MANAGE_PROVIDERS)
-@recently_authenticated
 def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     declared, row = known_provider(provider), _credential(request, provider, credential_id)
     form = ReplaceForm(request.POST or None, provider=declared, credential=row)
@@ -128,7 +127,7 @@ def credential_page(
     return response
 
 
-@page(Action.MANAGE_PROVIDERS)
+@page(Action.MANAGE_PROVIDERS, fresh=False)
 @require_POST
 def credential_rename(
     request: WorkspaceRequest, provider: str, credential_id: UUID
@@ -154,7 +153,7 @@ def credential_rename(
     )
 
 
-@page(Action.MANAGE_PROVIDERS)
+@page(Action.MANAGE_PROVIDERS, fresh=False)
 @require_POST
 def credential_test(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     row = _credential(request, provider, credential_id)

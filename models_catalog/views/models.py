@@ -201,7 +201,7 @@ def models_refresh(request: WorkspaceRequest, provider: str) -> HttpResponse:
     return _to_models(request, provider)
 
 
-@page(Action.MANAGE_MODELS)
+@page(Action.MANAGE_MODELS, fresh=True)  # a model may have a key and an address
 def model_add(request: WorkspaceRequest, provider: str) -> HttpResponse:
     declared = offered_provider(provider)
     form = ModelForm(request.POST or None, provider=declared)
@@ -240,7 +240,7 @@ def model_test(request: WorkspaceRequest, provider: str, model: str) -> HttpResp
     return redirect("model-detail", workspace=request.tenant.slug, provider=provider, model=model)
 
 
-@page(Action.MANAGE_MODELS)
+@page(Action.MANAGE_MODELS, fresh=True)  # a model may have a key and an address
 def model_delete(request: WorkspaceRequest, provider: str, model: str) -> HttpResponse:
     entry = queries.entry(tenant_id=request.tenant.pk, provider=provider, model=model)
     if entry is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -13,26 +14,27 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from core.web.htmx import redirect_page
 from tenants import queries
-from tenants.auth.permissions import ACTION_LABELS, ROLE_LABELS, Action
+from tenants.auth.permissions import ACTION_LABELS, ROLE_LABELS, SENSITIVE_ACTIONS, Action
 from tenants.auth.request import WorkspaceRequest, in_workspace
 
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 P = ParamSpec("P")
-Request = TypeVar("Request", bound=HttpRequest)
-Response = TypeVar("Response", bound=HttpResponseBase)
 FRESH_SECONDS: Final = 15 * 60  # how long a sign-in counts as recent
 # Extra time to submit a form that was opened in time, so that typed input isn't lost.
 GRACE_SECONDS: Final = 15 * 60
 
 
 def page(
-    action: Action, *, post: Action | None = None
-) -> Callable[[Callable[Concatenate[WorkspaceRequest, P], Response]], Callable[..., Response]]:
+    action: Action, *, post: Action | None = None, fresh: bool | None = None
+) -> Callable[
+    [Callable[Concatenate[WorkspaceRequest, P], HttpResponseBase]], Callable[..., HttpResponseBase]
+]:
     """Restrict a workspace view to members whose role allows an action.
 
     Other members get a 403 page that names their role and whom to ask. The decorated view exposes
@@ -41,16 +43,22 @@ def page(
     Args:
         action: Required to open the page.
         post: Required for every unsafe method, if different.
+        fresh: Whether to ask for the password again if the sign-in isn't recent; by default, for
+            SENSITIVE_ACTIONS.
     """
     required_actions = {"GET": action, "POST": post or action}
 
     def decorate(
-        view: Callable[Concatenate[WorkspaceRequest, P], Response],
-    ) -> Callable[..., Response]:
+        view: Callable[Concatenate[WorkspaceRequest, P], HttpResponseBase],
+    ) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             method = "GET" if request.method in SAFE_METHODS else "POST"
-            member_request = require(request, required_actions[method])
+            required = required_actions[method]
+            member_request = require(request, required)
+            asks = required in SENSITIVE_ACTIONS if fresh is None else fresh
+            if asks and not in_time(request):
+                return redirect_to_sign_in(request)
             kwargs.pop("workspace", None)  # the middleware has resolved it to request.tenant
             return view(member_request, *args, **kwargs)
 
@@ -83,23 +91,13 @@ def forbidden_text(request: HttpRequest, action: Action) -> str:
     return _("Your role (%(role)s) cannot %(what)s. Ask an admin: %(names)s.") % values
 
 
-def recently_authenticated(
-    view: Callable[Concatenate[Request, P], HttpResponseBase],
-) -> Callable[Concatenate[Request, P], HttpResponseBase]:
-    """Ask for the password again before a sensitive change unless the sign-in is recent.
+def in_time(request: HttpRequest) -> bool:
+    """Return whether the sign-in is recent enough for a sensitive change.
 
-    A form that was opened in time may still be sent within GRACE_SECONDS. The login page returns
-    to the page the person came from.
+    A form that was opened in time may still be sent within GRACE_SECONDS.
     """
-
-    @wraps(view)
-    def checked(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        grace = 0 if request.method in SAFE_METHODS else GRACE_SECONDS
-        if is_recent(request, FRESH_SECONDS + grace):
-            return view(request, *args, **kwargs)
-        return _redirect_to_login(request)
-
-    return checked
+    grace = 0 if request.method in SAFE_METHODS else GRACE_SECONDS
+    return is_recent(request, FRESH_SECONDS + grace)
 
 
 def is_recent(request: HttpRequest, seconds: float = FRESH_SECONDS) -> bool:
@@ -114,10 +112,22 @@ def note_authenticated(request: HttpRequest) -> None:
     request.session.update({"proven": now, "seen": now, "signed_in": now})
 
 
-def _redirect_to_login(request: HttpRequest) -> HttpResponse:
+def redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Ask for the password again; the login page returns to the page the person came from."""
+    response = redirect_to_login(_open_page(request), reverse(settings.LOGIN_URL))
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
-    page_path = htmx.current_url_abs_path if htmx else None
-    response = redirect_to_login(page_path or request.get_full_path(), reverse(settings.LOGIN_URL))
-    if htmx:
-        return redirect_page(response.url)
-    return response
+    return redirect_page(response.url) if htmx else response
+
+
+def _open_page(request: HttpRequest) -> str:
+    """Return the path of the page in the browser, which a button's own URL may not be."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    if htmx and htmx.current_url_abs_path:
+        return htmx.current_url_abs_path
+    page_url = request.headers.get("Referer", "")
+    if request.method not in SAFE_METHODS and url_has_allowed_host_and_scheme(
+        page_url, {request.get_host()}, require_https=request.is_secure()
+    ):
+        parts = urlsplit(page_url)
+        return urlunsplit(("", "", parts.path, parts.query, ""))
+    return request.get_full_path()

@@ -112,6 +112,18 @@ ACTION_LABELS: Final[dict[Action, Any]] = {
     Action.MANAGE_WORKSPACE: _("change the workspace"),
     Action.OWN_WORKSPACE: _("decide over the workspace"),
 }
+# These can send keys or prompts to a new address, or remove people, keys or credentials. On pages
+# they take a recent sign-in, unless the view says that it does none of this.
+SENSITIVE_ACTIONS: Final = frozenset(
+    {
+        Action.MANAGE_PROVIDERS,
+        Action.MANAGE_MEMBERS,
+        Action.MANAGE_OWN_APP_KEYS,
+        Action.MANAGE_APP_KEYS,
+        Action.MANAGE_WORKSPACE,
+        Action.OWN_WORKSPACE,
+    }
+)
 RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 

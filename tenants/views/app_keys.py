@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from core.web.forms import act, attempt, endpoint, page_form, paginate
 from tenants import ports, queries
 from tenants.audit.trail import actor_of
-from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.decorators import page
 from tenants.auth.permissions import Action, Scope
 from tenants.auth.request import WorkspaceRequest
 from tenants.forms.app_keys import AppKeyForm, RotateForm
@@ -30,7 +30,6 @@ def app_keys(request: WorkspaceRequest) -> HttpResponse:
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
-@recently_authenticated
 @never_cache
 def app_key_new(request: WorkspaceRequest) -> HttpResponse:
     form = AppKeyForm(
@@ -94,7 +93,6 @@ def app_key_revoke(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
-@recently_authenticated
 @never_cache
 def app_key_rotate(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)

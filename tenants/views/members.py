@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from core.web.forms import act, attempt, page_form, paginate
 from tenants import queries
 from tenants.audit.trail import actor_of
-from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.decorators import page
 from tenants.auth.permissions import (
     ACTION_LABELS,
     RANK,
@@ -70,7 +70,6 @@ def _role_matrix() -> list[tuple[Any, list[bool]]]:
 
 
 @page(Action.MANAGE_MEMBERS)
-@recently_authenticated
 @never_cache
 def member_invite(request: WorkspaceRequest) -> HttpResponse:
     form_class = MailInviteForm if settings.EMAIL_URL else InviteForm
@@ -140,7 +139,6 @@ def invitation_revoke(request: WorkspaceRequest, invitation_id: UUID) -> HttpRes
 
 
 @page(Action.MANAGE_MEMBERS)
-@recently_authenticated
 @require_POST
 def member_role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     get_object_or_404(Membership, pk=membership_id)

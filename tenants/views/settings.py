@@ -16,7 +16,7 @@ from core.errors import ServiceError
 from core.web.forms import act, attempt, page_form
 from tenants import queries
 from tenants.audit.trail import actor_of
-from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.decorators import page
 from tenants.auth.permissions import Action, Role
 from tenants.auth.request import WorkspaceRequest
 from tenants.crypto import keys
@@ -76,7 +76,6 @@ def _progress(tenant: Tenant) -> Any:
 
 
 @page(Action.MANAGE_WORKSPACE)
-@recently_authenticated
 def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
     """Ask for confirmation, then make a new key pair; the progress page re-seals the texts."""
     form = TypedForm(request.POST or None, slug=request.tenant.slug)
@@ -90,7 +89,7 @@ def key_pair_rotate(request: WorkspaceRequest) -> HttpResponse:
     return page_form(request, "tenants/key_pair_rotate.html", form, context)
 
 
-@page(Action.MANAGE_WORKSPACE)
+@page(Action.MANAGE_WORKSPACE, fresh=False)  # continues what key_pair_rotate began
 def key_pair_progress(request: WorkspaceRequest) -> HttpResponse:
     """Show the progress of a rotation. A POST re-seals for two seconds; scripts repeat it."""
     failed = 0
@@ -131,7 +130,7 @@ def _add_result_message(request: WorkspaceRequest, complete: bool, failed: int) 
         messages.success(request, _("Everything is encrypted with the new key pair."))
 
 
-@page(Action.VIEW_MODELS)
+@page(Action.VIEW_MODELS, fresh=True)
 def workspace_leave(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     if request.method == "POST":
@@ -154,7 +153,6 @@ def _is_last_owner(request: WorkspaceRequest) -> bool:
 
 
 @page(Action.OWN_WORKSPACE)
-@recently_authenticated
 def workspace_close(request: WorkspaceRequest) -> HttpResponse:
     tenant = request.tenant
     form = TypedForm(request.POST or None, slug=tenant.slug)

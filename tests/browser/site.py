@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tenants.auth.decorators import FRESH_SECONDS
 from tests import factories
 from tests.browser.checks import DESK, PROBE
 from tests.browser.chromium import Watch
@@ -38,7 +40,7 @@ class Site:
     keeper: Keeper
     fake: FakeProvider
     worlds: dict[str, dict[str, str]] = field(default_factory=dict)
-    _cookies: dict[str, Any] = field(default_factory=dict)
+    _cookies: dict[str, tuple[float, Any]] = field(default_factory=dict)
     _made: int = 0
 
     @property
@@ -60,12 +62,16 @@ class Site:
         return self.worlds["acme"]["viewer"] if space == "viewer" else self.worlds[space]["owner"]
 
     def cookies(self, email: str) -> Any:
-        """What a browser keeps of a person who signed in. They do so once, through the form."""
-        if email not in self._cookies:
+        """What a browser keeps of a person who signed in through the form, a short time ago: pages
+        ask again when it is longer.
+        """
+        until, kept = self._cookies.get(email, (0.0, None))
+        if time.monotonic() >= until:
             with requests.Session() as session:
                 session.trust_env = False
-                self._cookies[email] = {"cookies": _signed_in(session, self.url, email)}
-        return self._cookies[email]
+                kept = {"cookies": _signed_in(session, self.url, email)}
+            self._cookies[email] = (time.monotonic() + FRESH_SECONDS / 3, kept)
+        return kept
 
     @contextmanager
     def window(self, running: Browser, email: str = "", **options: Any) -> Iterator[Window]:

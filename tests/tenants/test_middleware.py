@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from config.urls import urlpatterns as product
-from tenants.auth.decorators import page, recently_authenticated
+from tenants.auth.decorators import page
 from tenants.auth.permissions import Action, Role
 from tenants.models import Membership, Tenant, User
 from tenants.scope import NoActiveTenant, active_tenant, tenant_scope
@@ -47,7 +47,6 @@ def streamed(request: Any) -> StreamingHttpResponse:
 
 
 @page(Action.MANAGE_APP_KEYS)
-@recently_authenticated
 def delicate(request: Any) -> HttpResponse:
     return HttpResponse(b"delicate")
 
