@@ -39,9 +39,9 @@ class OperatorSite(AdminSite):
         @wraps(checked)
         def fresh(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             asks = request.method not in SAFE_METHODS or request.path.endswith(FORM_PAGES)
-            if asks and view != self.logout and self.has_permission(request):
-                if not in_time(request):
-                    return redirect_to_sign_in(request)
+            asks = asks and view != self.logout and self.has_permission(request)
+            if asks and not in_time(request):
+                return redirect_to_sign_in(request)
             return checked(request, *args, **kwargs)
 
         return cast(View, fresh)

@@ -138,8 +138,8 @@ PROVIDERS: Final = (
         (503,),
         _("Master keys invalid"),
         _(
-            "This server's master keys are missing or invalid, so no key can be stored. Tell the "
-            "operator."
+            "This server's master keys are missing or invalid, so no key can be stored or checked. "
+            "Tell the operator."
         ),
     ),
     ErrorCode(

@@ -32,12 +32,13 @@ from gateway.dataplane.requests.http import (
 )
 from gateway.dataplane.requests.request import Presence
 from gateway.dataplane.runtime import Runtime
+from gateway.dataplane.threads import in_thread
 from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS
 from tenants.auth.headers import BadCredential, read_header
-from tenants.auth.key_format import digest
 from tenants.auth.permissions import Action
-from tenants.auth.principal import Principal, principal_from_row
+from tenants.auth.principal import Principal, lookup_digest, principal_from_row
+from tenants.crypto import digest_key
 
 logger = logging.getLogger(__name__)
 
@@ -143,8 +144,12 @@ class Gateway:
         """Return who is calling. The key is looked up in the database for every request."""
         try:
             key = read_header(exchange.headers)
-            row = await self._runtime.store.principal_row(digest(key))
-            principal = principal_from_row(row, datetime.now(UTC), key=key)
+            if digest_key.is_loaded():
+                digest = lookup_digest(key)
+            else:  # this process's first call
+                digest = await in_thread(lambda: lookup_digest(key))
+            row = await self._runtime.store.principal_row(digest)
+            principal = principal_from_row(row, datetime.now(UTC), digest=digest)
         except BadCredential as error:
             headers = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
             raise Refusal(

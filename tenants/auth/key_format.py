@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import string
@@ -36,11 +35,3 @@ def _checksum(text: str) -> str:
 def is_well_formed(text: str) -> bool:
     """Return whether the text has the format of an app key; saves a query if it doesn't."""
     return bool(_KEY.fullmatch(text)) and text[-CHECK_LENGTH:] == _checksum(text[:-CHECK_LENGTH])
-
-
-def digest(key: str) -> str:
-    """Return the SHA-256 of a key in hex, as stored.
-
-    The key has 256 random bits, so a slow hash is not needed.
-    """
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

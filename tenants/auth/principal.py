@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,11 @@ from core.db.connection import dialect, execute
 from core.db.dialect import Dialect, read_json, read_time, read_uuid
 from core.times import LAST_USED_INTERVAL
 from tenants.auth.headers import BadCredential, read_header
-from tenants.auth.key_format import digest
 from tenants.auth.permissions import Action, Role, Scope, actions_of
+from tenants.crypto import digest_key
+from tenants.crypto.digest_key import DigestKeyUnavailable, app_key_digest, proof_of
+
+logger = logging.getLogger(__name__)
 
 # An app key's label, as records keep it and the REST API gives it: this and the key's name.
 # A person's is the e-mail address, which holds no blank.
@@ -67,12 +71,12 @@ class Principal:
 
 
 # {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. The only
-# parameter is digest(key).
+# parameter is lookup_digest(key).
 PRINCIPAL_SQL: Final = (
     "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, "
     "k.allowed_operations, k.expires, k.revoked, k.last_used,"
     " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, "
-    "t.config_version"
+    "t.config_version, k.proof"
     " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
     " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
     " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
@@ -106,37 +110,61 @@ class _Row(NamedTuple):
     tenant_slug: str
     tenant_status: str
     config_version: int
+    proof: str
 
 
 CACHE_SIZE: Final = 1024  # principals per process
 _cache: dict[str, tuple[_Row, Principal]] = {}  # by digest
 
 
+def lookup_digest(key: str) -> str:
+    """Return the digest to look an app key up by.
+
+    Makes a query unless `digest_key.is_loaded()`.
+
+    Raises:
+        BadCredential: 503 if the server's master keys cannot be used.
+    """
+    try:
+        return app_key_digest(key)
+    except DigestKeyUnavailable as error:
+        logger.error("App keys cannot be checked: %s", error)
+        raise BadCredential(
+            "keys_not_ready",
+            _(
+                "This server cannot check app keys: there is a problem with its master keys. Ask "
+                "the operator."
+            ),
+        ) from None
+
+
 def principal_from_row(
-    row: Sequence[Any] | None, now: datetime, *, key: str | None = None
+    row: Sequence[Any] | None, now: datetime, *, digest: str | None = None
 ) -> Principal:
     """Return the Principal for a row of PRINCIPAL_SQL.
 
     Args:
         row: The fetched row, or None if the query found nothing.
         now: Aware datetime.
-        key: The app key; if set, it is compared with the row's digest in constant time.
+        digest: Of the app key; if set, it is compared with the row's in constant time.
 
     Raises:
-        BadCredential: 401 for an unknown, revoked or expired key or one whose owner has left; 403
-            for a suspended workspace.
+        BadCredential: 401 for an unknown, forged, revoked or expired key or one whose owner has
+            left; 403 for a suspended workspace.
     """
     key_row = _Row(*row) if row is not None else None
-    if key_row is None or (
-        key is not None and not hmac.compare_digest(key_row.digest, digest(key))
-    ):
-        raise BadCredential(
-            "unknown_key",
-            _("Unknown app key. It may have been deleted, or it belongs to another server."),
-        )
+    if key_row is None or (digest is not None and not hmac.compare_digest(key_row.digest, digest)):
+        raise _unknown_key()
     _check_usable(key_row, now)
     touch_due = key_row.last_used is None or now - read_time(key_row.last_used) > LAST_USED_INTERVAL
     return _cached_principal(key_row, touch_due=touch_due)
+
+
+def _unknown_key() -> BadCredential:
+    return BadCredential(
+        "unknown_key",
+        _("Unknown app key. It may have been deleted, or it belongs to another server."),
+    )
 
 
 def _cached_principal(row: _Row, *, touch_due: bool) -> Principal:
@@ -145,6 +173,7 @@ def _cached_principal(row: _Row, *, touch_due: bool) -> Principal:
     if cached is not None and cached[0] == row and cached[1].touch_due == touch_due:
         return cached[1]
     principal = _build_principal(row, touch_due)
+    _check_proof(row, principal)
     if len(_cache) >= CACHE_SIZE:
         _cache.clear()
     _cache[row.digest] = (row, principal)
@@ -171,6 +200,33 @@ def _build_principal(row: _Row, touch_due: bool) -> Principal:
         config_version=row.config_version,
         touch_due=touch_due,
     )
+
+
+def _check_proof(row: _Row, principal: Principal) -> None:
+    """Raise BadCredential if somebody else than the product wrote or changed the row."""
+    assert principal.app_key_id is not None
+    assert principal.scopes is not None
+    expected = proof_of(
+        digest=row.digest,
+        key_id=principal.app_key_id,
+        tenant_id=principal.tenant_id,
+        scopes=principal.scopes,
+        limits=(
+            principal.allowed_providers,
+            principal.allowed_models,
+            principal.allowed_operations,
+        ),
+        created_by_id=row.created_by_id,
+        made_by_command=row.made_by_command,
+        secret=digest_key.load(),
+    )
+    if not hmac.compare_digest(row.proof, expected):
+        logger.error(
+            "App key %s of workspace %s is refused: its row was changed in the database",
+            principal.app_key_id,
+            principal.tenant_slug,
+        )
+        raise _unknown_key()
 
 
 def _check_usable(row: _Row, now: datetime) -> None:
@@ -227,8 +283,9 @@ def find_principal(headers: Mapping[str, str]) -> Principal:
     key = read_header(headers)
     now = timezone.now()
     sql = dialect()
-    rows = execute(PRINCIPAL_SQL.format(p=sql.mark), [digest(key)])
-    principal = principal_from_row(rows[0] if rows else None, now, key=key)
+    digest = lookup_digest(key)
+    rows = execute(PRINCIPAL_SQL.format(p=sql.mark), [digest])
+    principal = principal_from_row(rows[0] if rows else None, now, digest=digest)
     if principal.touch_due and principal.app_key_id is not None:
         execute(TOUCH_SQL.format(p=sql.mark), touch_parameters(principal.app_key_id, now, sql))
     return principal

@@ -39,6 +39,7 @@ TAG_BYTES: Final = 16
 LONGEST_TEXT: Final = 64 * 1024
 TOKEN_START: Final = "c1"  # noqa: S105
 PRIVATE_START: Final = "k1"
+SECRET_START: Final = "s1"  # noqa: S105
 
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -211,6 +212,34 @@ def open_private(
         raise EnvelopeError("the private key does not open") from None
     n, e, d, p, q, u = (int(number, 16) for number in numbers)
     return RSA.construct((n, e, d, p, q, u), consistency_check=False)
+
+
+def seal_secret(secret: bytes, *, purpose: str, mkid: str, master: bytes) -> str:
+    """Seal a secret of the installation with a master key, bound to its purpose.
+
+    Returns:
+        "s1.mkid.nonce.ciphertext".
+    """
+    context = _prefixed(SECRET_START, purpose, mkid)
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    cipher = _gcm(derive(master, b"modelkeep/secret/v1" + context), nonce, context)
+    ciphertext, tag = cipher.encrypt_and_digest(secret)
+    return ".".join((SECRET_START, mkid, _encode(nonce), _encode(ciphertext + tag)))
+
+
+def open_secret(sealed: str, *, purpose: str, mkid: str, master: bytes) -> bytes:
+    """Open a sealed secret of the installation. Raises EnvelopeError if it does not open."""
+    parts = sealed.split(".")
+    if len(parts) != 4 or parts[:2] != [SECRET_START, mkid]:
+        raise EnvelopeError("not a sealed secret")
+    context = _prefixed(SECRET_START, purpose, mkid)
+    nonce, body = _decode(parts[2]), _decode(parts[3])
+    try:
+        cipher = _gcm(derive(master, b"modelkeep/secret/v1" + context), nonce, context)
+        secret: bytes = cipher.decrypt_and_verify(body[:-TAG_BYTES], body[-TAG_BYTES:])
+    except ValueError:
+        raise EnvelopeError("the secret does not open") from None
+    return secret
 
 
 def _private_key_key(master: bytes, context: bytes) -> bytes:

@@ -21,8 +21,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import ServiceError
 from tenants.audit.trail import SYSTEM, record
-from tenants.crypto import envelope
+from tenants.crypto import digest_key, envelope
 from tenants.crypto import master_keys as master_key_config
+from tenants.crypto.digest_key import DigestKeyUnavailable
 from tenants.crypto.envelope import EnvelopeError
 from tenants.crypto.fields import FieldUnreadable
 from tenants.crypto.master_keys import MasterKeyError, MasterKeys
@@ -150,7 +151,22 @@ def sealing_master() -> tuple[str, bytes]:
     )
     if not master_key_config.is_check_value(master, stored.check_value):
         raise KeysNotReady(f"Wrong master key {mkid}: another machine uses a different one.")
+    if not stored.digest_key:
+        digest_key.store_copy(MasterKeyCheck.objects, mkid, configured)
     return mkid, master
+
+
+def current_digest_key() -> bytes:
+    """Return the digest key as the database has it, making it at first use.
+
+    Raises:
+        KeysNotReady: If the master keys cannot be used.
+    """
+    sealing_master()
+    try:
+        return digest_key.reload()
+    except DigestKeyUnavailable as error:
+        raise KeysNotReady(str(error)) from None
 
 
 @dataclass(frozen=True, repr=False)

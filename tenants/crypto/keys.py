@@ -4,6 +4,7 @@ from tenants.crypto.envelope import RSA_BITS
 from tenants.crypto.key_pairs import (
     CredentialUnreadable,
     KeysNotReady,
+    current_digest_key,
     make_key_pair,
     master_key_problems,
     prepare_key_pair,
@@ -38,6 +39,7 @@ __all__ = [
     "VerifyReport",
     "begin_rotation",
     "continue_rotation",
+    "current_digest_key",
     "forget",
     "make_key_pair",
     "mask",

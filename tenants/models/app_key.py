@@ -18,12 +18,17 @@ EXPIRES_SOON = timedelta(days=14)  # pages highlight app keys that expire within
 
 
 class AppKey(TenantOwned):
-    """An application's credential; stored as a SHA-256 hash and a public prefix."""
+    """An application's credential; stored as a keyed hash and a public prefix.
+
+    What the key may do is signed: `proof` covers all columns that are fixed when the key is made.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(_("prefix"), max_length=20, editable=False)
+    # tenants.crypto.digest_key makes both; neither can be made without a master key.
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    proof = models.CharField(max_length=64, default="", db_default="", editable=False)
     # Values of tenants.auth.permissions.Scope.
     scopes = models.JSONField(_("scopes"), default=list)
     # Slugs; empty means all.

@@ -71,10 +71,15 @@ class KeyOpening(TenantOwned):
 
 
 class MasterKeyCheck(models.Model):
-    """A check value per master key, to detect a wrong key before anything is written."""
+    """A check value per master key, to detect a wrong key before anything is written.
+
+    Each row also holds a copy of the installation's digest key (tenants.crypto.digest_key).
+    """
 
     mkid = models.CharField(max_length=16, unique=True)
     check_value = models.CharField(max_length=64)
+    # Sealed with this master key.
+    digest_key = models.TextField(default="", db_default="", editable=False)
     created = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:

@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import COMMAND, Actor, record
-from tenants.auth.key_format import PREFIX_LENGTH, digest, new_key
+from tenants.auth.key_format import PREFIX_LENGTH, new_key
 from tenants.auth.permissions import Action, Role, Scope, actions_of, scopes_of
+from tenants.crypto import keys
+from tenants.crypto.digest_key import app_key_digest, sign
 from tenants.models import AppKey, Membership, Tenant, User
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
@@ -147,9 +149,11 @@ def rotate_app_key(
 
 
 def _insert_with_new_key(row: AppKey) -> str:
-    """Generate the row's key, save the row and return the key."""
+    """Generate the row's key, sign and save the row and return the key. Raises KeysNotReady."""
     text = new_key()
-    row.prefix, row.digest = text[:PREFIX_LENGTH], digest(text)
+    secret = keys.current_digest_key()
+    row.prefix, row.digest = text[:PREFIX_LENGTH], app_key_digest(text)
+    sign(row, secret)
     try:
         with transaction.atomic():
             row.save(force_insert=True)

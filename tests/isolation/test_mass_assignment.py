@@ -43,6 +43,7 @@ PASSING = {
     ),
     *(
         "digest",
+        "proof",
         "prefix",
         "sealed",
         "object_id",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from tenants.crypto import keys, sealed_columns
+from tenants.crypto import digest_key, keys, sealed_columns
 from tests.factories import Workspace
 
 
@@ -26,8 +26,10 @@ def master(number: int) -> str:
 @pytest.fixture(autouse=True)
 def nothing_cached() -> Iterator[None]:
     keys.forget()
+    digest_key.forget()
     yield
     keys.forget()
+    digest_key.forget()
 
 
 @pytest.fixture

@@ -133,10 +133,14 @@ def test_an_app_keys_limits_hold_for_fallbacks_too(ready: Hub) -> None:
 
 
 _LIMIT = f"""
+from tenants.crypto import digest_key
 from tenants.models import AppKey
 from tenants.scope import all_tenants
 with all_tenants():
-    AppKey.objects.filter(name="narrow").update(allowed_models=["{CHAT}"])
+    row = AppKey.objects.get(name="narrow")
+    row.allowed_models = ["{CHAT}"]
+    digest_key.sign(row, digest_key.load())
+    row.save()
 """
 
 

@@ -14,9 +14,9 @@ from django.utils import timezone
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import COMMAND, Actor, actor_of
 from tenants.auth.headers import BadCredential
-from tenants.auth.key_format import digest
 from tenants.auth.permissions import Role, Scope
 from tenants.auth.principal import find_principal
+from tenants.crypto.digest_key import app_key_digest
 from tenants.models import AppKey, AuditEntry, Membership, User
 from tenants.scope import tenant_scope
 from tenants.services import app_keys
@@ -59,7 +59,7 @@ class TestCreating:
             scopes=["use", "read"],
             allowed_models=["b/c", "a/b", "a/b"],
         )
-        assert (row.digest, row.prefix) == (digest(text), text[:12])
+        assert (row.digest, row.prefix) == (app_key_digest(text), text[:12])
         assert (row.scopes, row.allowed_models, row.allowed_providers) == (
             ["read", "use"],
             ["a/b", "b/c"],
