@@ -71,11 +71,11 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
         window = row.overrides.get("context_window") or row.facts.get("context_window")
         return f"{window:,}" if window else "–"
 
-    @admin.action(description=gettext_lazy("Switch on"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Switch on"), permissions=["act"])
     def enable(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
         self._switch(request, rows, True)
 
-    @admin.action(description=gettext_lazy("Switch off…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Switch off…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Switch models off"),
         consequence=gettext_lazy(
@@ -87,7 +87,7 @@ class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     def disable(self, request: HttpRequest, rows: QuerySet[TenantModel]) -> None:
         self._switch(request, rows, False)
 
-    @admin.action(description=gettext_lazy("Make the default of its type…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Make the default of its type…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Set default models"),
         consequence=gettext_lazy(

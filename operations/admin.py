@@ -126,6 +126,11 @@ class WorkspaceAdmin(TenantAdmin):
     list_filter = ("status", ActiveFilter, PlanFilter, "created")
     actions = (*TenantAdmin.actions, grant_trial, "export")
 
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        allowed: bool = user.has_perm("quotas.change_creditpool")
+        return allowed
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Add usage figures to the rows of the current page only, all at once."""
         changelist = super().get_changelist_instance(request)

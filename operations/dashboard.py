@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Count, Q
 from django.urls import NoReverseMatch, reverse
@@ -23,9 +25,21 @@ class Figure:
     is_bad: bool = False  # needs attention
 
 
-def figures() -> list[Figure]:
-    """Return the dashboard figures, each linked to the list behind it."""
-    return [_tenants(), _providers(), *_calls(), _trials(), _key_pairs()]
+def figures(user: Any) -> list[Figure]:
+    """Return the figures whose lists the operator may see, each linked to its list."""
+    by_permission: dict[str, Callable[[], list[Figure]]] = {
+        "tenants.view_tenant": lambda: [_tenants()],
+        "providers.view_providercredential": lambda: [_providers()],
+        "quotas.view_callrecord": _calls,
+        "quotas.view_creditpool": lambda: [_trials()],
+        "tenants.view_keypair": lambda: [_key_pairs()],
+    }
+    return [
+        figure
+        for permission, make in by_permission.items()
+        if user.has_perm(permission)
+        for figure in make()
+    ]
 
 
 def _tenants() -> Figure:

@@ -31,7 +31,7 @@ class OperatorSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        return super().index(request, {**(extra_context or {}), "figures": figures()})
+        return super().index(request, {**(extra_context or {}), "figures": figures(request.user)})
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         checked = super().admin_view(view, cacheable)

@@ -81,7 +81,7 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderCredential]:
         return super().get_queryset(request).defer("sealed", "values")
 
-    @admin.action(description=gettext_lazy("Check again at the provider"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Check again at the provider"), permissions=["act"])
     def check_again(self, request: HttpRequest, rows: QuerySet[ProviderCredential]) -> None:
         checked = [
             services.check_credential(tenant=row.tenant, actor=actor_of(request), credential=row)
@@ -92,7 +92,7 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
             request, ngettext("%d credential checked.", "%d credentials checked.", count) % count
         )
 
-    @admin.action(description=gettext_lazy("Deactivate…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Deactivate…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Deactivate credentials"),
         consequence=gettext_lazy(

@@ -121,7 +121,7 @@ def give(
     )
 
 
-@admin.action(description=gettext_lazy("Grant trial credits…"), permissions=["change"])
+@admin.action(description=gettext_lazy("Grant trial credits…"), permissions=["grant"])
 @confirm_first(
     title=gettext_lazy("Grant trial credits"),
     consequence=gettext_lazy(
@@ -214,7 +214,7 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     def percent(self, pool: CreditPool) -> int:
         return 100 if pool.left <= 0 else 100 * (pool.settled + pool.held) // pool.limit
 
-    @admin.action(description=gettext_lazy("Grant credits…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Grant credits…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Grant trial credits"),
         consequence=gettext_lazy(
@@ -230,7 +230,7 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     ) -> None:
         give(self, request, pools.select_related("tenant", "plan"), credits=credits, reason=reason)
 
-    @admin.action(description=gettext_lazy("Reset to the plan's limit…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Reset to the plan's limit…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Reset trial credits"),
         consequence=gettext_lazy(

@@ -89,7 +89,7 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     def begins_with(self, key: AppKey) -> str:
         return f"{key.prefix}…"
 
-    @admin.action(description=gettext_lazy("Revoke…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Revoke…"), permissions=["act"])
     @confirm_first(
         title=gettext_lazy("Revoke app keys"),
         consequence=gettext_lazy(

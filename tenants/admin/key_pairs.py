@@ -53,7 +53,7 @@ class KeyPairAdmin(ReadOnlyAdmin[KeyPair]):
     def retired_on(self, pair: KeyPair) -> Any:
         return shown(pair.retired)
 
-    @admin.action(description=gettext_lazy("Rotate…"), permissions=["view"])
+    @admin.action(description=gettext_lazy("Rotate…"), permissions=["act"])
     @confirm_rotation
     def rotate(self, request: HttpRequest, rows: QuerySet[KeyPair]) -> None:
         rotate_key_pairs(self, request, Tenant.objects.filter(pk__in=rows.values("tenant")))

@@ -26,6 +26,14 @@ class Scope(StrEnum):
     MANAGE = "manage"  # all other methods of the REST API
 
 
+class OperatorRole(StrEnum):
+    """What an operator is for; superusers need no role. operations/roles.py has the rights."""
+
+    SUPPORT = "support"
+    BILLING = "billing"
+    SECURITY = "security"
+
+
 class Action(StrEnum):
     """An operation in a workspace that needs permission."""
 
@@ -82,6 +90,11 @@ ROLE_LABELS: Final[dict[Role, Any]] = {
     Role.ADMIN: _("Admin"),
     Role.EDITOR: _("Editor"),
     Role.VIEWER: _("Viewer"),
+}
+OPERATOR_ROLE_LABELS: Final[dict[OperatorRole, Any]] = {
+    OperatorRole.SUPPORT: _("Support: see everything on this site"),
+    OperatorRole.BILLING: _("Billing: also change trial plans and grant credits"),
+    OperatorRole.SECURITY: _("Security: also change workspaces, people and keys"),
 }
 SCOPE_LABELS: Final[dict[Scope, Any]] = {
     Scope.USE: _("Use models"),

@@ -42,6 +42,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("operator"), default=False)
+    # Values of tenants.auth.permissions.OperatorRole; without effect unless is_staff.
+    operator_roles = models.JSONField(_("operator's roles"), default=list, blank=True)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now)
 
     objects: ClassVar[UserManager] = UserManager()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
@@ -37,10 +39,19 @@ def _set_active(user: User, active: bool, actor: Actor, action: str) -> bool:
     if not User.objects.filter(pk=user.pk).exclude(is_active=active).update(is_active=active):
         return False
     user.is_active = active
-    # Called by operators, across workspaces: record it in each workspace's audit trail.
-    for member in Membership.objects.filter(user=user).select_related("tenant"):
+    for tenant_id in _record_everywhere(user, actor, action):
+        bump_version(tenant_id)
+    return True
+
+
+def _record_everywhere(user: User, actor: Actor, action: str, **details: str) -> list[UUID]:
+    """Record what an operator does to a person in each of the person's workspaces.
+
+    Called in the scope of all tenants. Returns the workspaces' ids.
+    """
+    members = list(Membership.objects.filter(user=user).select_related("tenant"))
+    for member in members:
         with tenant_scope(member.tenant):
-            bump_version(member.tenant_id)
             record(
                 tenant=member.tenant,
                 actor=actor,
@@ -48,8 +59,19 @@ def _set_active(user: User, active: bool, actor: Actor, action: str) -> bool:
                 object_type="member",
                 object_id=member.pk,
                 object_label=user.email,
+                details=details,
             )
-    return True
+    return [member.tenant_id for member in members]
+
+
+def note_password_set(*, user: User, actor: Actor) -> None:
+    """Record that an operator set or removed a person's password, in all their workspaces."""
+    _record_everywhere(user, actor, "member.password_set")
+
+
+def note_email_changed(*, user: User, before: str, actor: Actor) -> None:
+    """Record that an operator gave a person another address, in all their workspaces."""
+    _record_everywhere(user, actor, "member.email_changed", before=before)
 
 
 def make_user(*, email: str, password: str | None, name: str = "") -> User:
