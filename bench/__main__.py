@@ -129,9 +129,14 @@ def fake_provider(*arguments: str) -> Iterator[str]:
 
 
 @contextmanager
-def running(provider: str, database_url: str) -> Iterator[Server]:
-    """A server with one process, an own key for one model and a trial for another."""
-    with Server(env={"MODELKEEP_EGRESS_ALLOW": provider}, postgres=database_url) as server:
+def running(provider: str, database_url: str, *others: str) -> Iterator[Server]:
+    """A server with one process, an own key for one model and a trial for another.
+
+    Args:
+        others: URLs besides `provider` that the server may call.
+    """
+    allowed = ",".join((provider, *others))
+    with Server(env={"MODELKEEP_EGRESS_ALLOW": allowed}, postgres=database_url) as server:
         wanted = {
             "plan": {
                 "plan": "openai",
