@@ -82,13 +82,18 @@ def longest_hold(work: Callable[[], Any]) -> float:
     return longest
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rare_collections() -> Iterator[None]:
-    """Collect garbage as rarely as the server does (gateway/dataplane/runtime.py)."""
+    """Collect garbage as rarely as the server does, and not what other tests have loaded
+    (gateway/dataplane/runtime.py).
+    """
     before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     yield
     gc.set_threshold(*before)
+    gc.unfreeze()
 
 
 MIB = 1024 * 1024
