@@ -50,6 +50,19 @@ def test_commands_exist(document: Path) -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
+def test_what_is_met_of_the_verification_standard_is_shown_somewhere() -> None:
+    """Each row has a state and says where it shows, or what is missing."""
+    text = (ROOT / "docs/asvs.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert len({number for number, *_rest in rows}) == len(rows) > 150
+    for number, level, _requirement, state, shown in rows:
+        assert level in ("1", "2"), number
+        assert state in ("met", "*partly*", "**not met**"), number
+        named = re.findall(r"`([\w.-]+(?:/[\w.-]+)*)`", shown)
+        files = [name for name in named if (ROOT / name).is_file()]
+        assert shown if state != "met" else files, f"{number} names no file"
+
+
 def test_files_that_documents_name_exist() -> None:
     for document in DOCUMENTS:
         for name in re.findall(
