@@ -93,6 +93,7 @@ def make_app_key(
 ) -> tuple[AppKey, str]:
     """(row, the key's text). `limits`: allowed_providers, allowed_models, expires."""
     from tenants.audit.trail import COMMAND
+    from tenants.crypto import digest_key
     from tenants.services import app_keys as app_key_services
 
     with tenant_scope(tenant):
@@ -100,6 +101,7 @@ def make_app_key(
             tenant=tenant, actor=COMMAND, name=name, scopes=list(scopes), user=user, **limits
         )
     app_keys.append(text)
+    digest_key.load()  # as a process that has answered calls before
     return row, text
 
 

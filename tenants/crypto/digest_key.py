@@ -37,17 +37,21 @@ class DigestKeyUnavailable(Exception):
     """No configured master key opens a copy of the digest key, or all copies are lost."""
 
 
-def app_key_digest(key: str) -> str:
+def app_key_digest(key: str, secret: bytes | None = None) -> str:
     """Return the digest under which an app key is stored.
 
     The key has 256 random bits, so a slow hash is not needed. It is hashed before, because earlier
     releases stored that hash and an upgrade could compute the digest from it.
 
+    Args:
+        key: The app key.
+        secret: The digest key; by default, as `load` returns it.
+
     Raises:
         DigestKeyUnavailable: If the master keys do not open the digest key.
     """
     hashed = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-    return digest_of_hash(hashed, load())
+    return digest_of_hash(hashed, secret or load())
 
 
 def digest_of_hash(hashed: str, secret: bytes) -> str:
@@ -105,19 +109,35 @@ def load() -> bytes:
     """
     if _cached:
         return _cached[0]
+    stored = _stored()
+    if stored is None:  # no app keys either: there is nothing that another one could match
+        return secrets.token_bytes(KEY_BYTES)
+    _cached[:] = [stored]
+    return stored
+
+
+def read() -> bytes:
+    """Return the digest key as the database has it now, for a new app key.
+
+    It is not kept, because a transaction that made it may be rolled back. What was kept is dropped
+    if it is another, as after a database was restored.
+
+    Raises:
+        DigestKeyUnavailable: If the master keys do not open it, or there is none.
+    """
+    stored = _stored()
+    if stored is None:
+        raise DigestKeyUnavailable("there is no digest key")
+    if _cached and _cached[0] != stored:
+        forget()
+    return stored
+
+
+def _stored() -> bytes | None:
     stored = _opened(execute(COPIES_SQL), _configured())
-    if stored is not None:
-        _cached[:] = [stored]
-        return stored
-    if _has_app_keys():
+    if stored is None and _has_app_keys():
         raise DigestKeyUnavailable("the database has lost the digest key of its app keys")
-    return secrets.token_bytes(KEY_BYTES)  # no app keys: there is nothing that it could match
-
-
-def reload() -> bytes:
-    """Return the digest key as the database has it now. Raises DigestKeyUnavailable."""
-    forget()
-    return load()
+    return stored
 
 
 def forget() -> None:

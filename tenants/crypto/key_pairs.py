@@ -164,7 +164,7 @@ def current_digest_key() -> bytes:
     """
     sealing_master()
     try:
-        return digest_key.reload()
+        return digest_key.read()
     except DigestKeyUnavailable as error:
         raise KeysNotReady(str(error)) from None
 

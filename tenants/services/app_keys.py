@@ -152,7 +152,7 @@ def _insert_with_new_key(row: AppKey) -> str:
     """Generate the row's key, sign and save the row and return the key. Raises KeysNotReady."""
     text = new_key()
     secret = keys.current_digest_key()
-    row.prefix, row.digest = text[:PREFIX_LENGTH], app_key_digest(text)
+    row.prefix, row.digest = text[:PREFIX_LENGTH], app_key_digest(text, secret)
     sign(row, secret)
     try:
         with transaction.atomic():

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.db.migrations.exceptions import IrreversibleError
 from django.test import Client
 
@@ -174,6 +175,34 @@ class TestMasterKeys:
         digest_key.forget()
         assert status(new_key()) == 401
         assert not digest_key.is_loaded()
+
+    def test_one_that_was_rolled_back_is_not_kept(self, master_keys: Callable[..., None]) -> None:
+        """The first app key of a server, whose transaction fails; then another process makes it."""
+        master_keys(1)
+        acme, globex = (
+            make_workspace("acme", with_keys=False),
+            make_workspace("globex", with_keys=False),
+        )
+        self.fail_to_make_one(acme)
+        assert not MasterKeyCheck.objects.exists()
+        assert not digest_key.is_loaded()
+        _row, text = make_app_key(globex.tenant)
+        assert status(text) == 200
+
+    def fail_to_make_one(self, workspace: Workspace) -> None:
+        with transaction.atomic(), tenant_scope(workspace.tenant):
+            app_keys.create_app_key(
+                tenant=workspace.tenant, actor=app_keys.COMMAND, name="lost", scopes=["use"]
+            )
+            transaction.set_rollback(True)
+
+    def test_a_restored_database_is_followed(self, acme: Workspace) -> None:
+        assert status(acme.app_key[1]) == 200
+        with all_tenants():
+            AppKey.objects.all().delete()
+        MasterKeyCheck.objects.update(digest_key="")
+        _row, text = make_app_key(acme.tenant, name="made with another digest key")
+        assert status(text) == 200
 
     def test_it_is_made_once_and_kept(self, acme: Workspace, globex: Workspace) -> None:
         first = MasterKeyCheck.objects.get().digest_key
