@@ -62,7 +62,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     # Unusable replies
     "too_long": gettext_noop("The provider's answer is longer than %(most)s MiB."),
     "stream_too_long": gettext_noop("The provider's stream is longer than %(most)s MiB."),
-    "line_too_long": gettext_noop("The provider sent a line that is longer than 1 MiB."),
+    "line_too_long": gettext_noop("The provider sent a line that is longer than 8 MiB."),
     "stream_broken": gettext_noop("The provider's stream ended too early."),
     "stream_error": gettext_noop("The provider reported an error in the stream."),
     "broken_off": gettext_noop("The provider interrupted the answer."),

@@ -38,6 +38,11 @@ class SafeDecoder:
         return self._decoder.done
 
     @property
+    def failed(self) -> bool:
+        """Whether an error follows the frames that were returned last; finish() raises it."""
+        return getattr(self._decoder, "failed", False)
+
+    @property
     def next_call(self) -> Call | None:
         """The next request of a Continued decoder; None for all other decoders."""
         return getattr(self._decoder, "next_call", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +10,13 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Frame, Usage
 from providers.failures.reasons import Reason
+from providers.wire.repairs import messages
+from providers.wire.repairs.answers import (
+    complete_head,
+    name_finish,
+    repair_answer,
+    repair_usage,
+)
 
 # Repairs an answer or a chunk in place; returns whether anything changed.
 Tidy = Callable[[dict[str, Any]], bool]
@@ -19,17 +24,9 @@ Tidy = Callable[[dict[str, Any]], bool]
 
 def rename_reasoning(body: dict[str, Any]) -> bool:
     """Rename `reasoning`, the name in newer vLLM, to the common `reasoning_content`."""
-    changed = False
-    for choice in choices_of(body):
-        part = choice.get("delta") or choice.get("message")
-        if (
-            isinstance(part, dict)
-            and isinstance(part.get("reasoning"), str)
-            and "reasoning_content" not in part
-        ):
-            part["reasoning_content"] = part.pop("reasoning")
-            changed = True
-    return changed
+    parts = (choice.get("delta") or choice.get("message") for choice in choices_of(body))
+    changes = [messages.rename_reasoning(part) for part in parts if isinstance(part, dict)]
+    return any(changes)
 
 
 def usage_of(usage: Any) -> Usage | None:
@@ -77,31 +74,17 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     Raises:
         ProviderError: if the body is not a chat answer.
     """
+    repair_answer(body)
     choices = choices_of(body)
     if not choices:
         raise ProviderError(Failure.ERROR, Reason("no_choices"), status=200)
     complete_head(body, "chat.completion")
     if tidy is not None:
         tidy(body)
-    finish = choices[0].get("finish_reason")
-    return Answer(
-        body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None
-    )
-
-
-def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
-    """Fill in the fields that clients expect and some servers leave out; return whether any
-    was missing.
-    """
-    missing = [name for name in ("id", "object", "created") if not body.get(name)]
-    if missing:
-        fill = {"id": identity or new_id(), "object": kind, "created": int(time.time())}
-        body.update({name: fill[name] for name in missing})
-    return bool(missing)
-
-
-def new_id() -> str:
-    return f"chatcmpl-{uuid.uuid4().hex}"
+    name_finish(body)
+    usage = usage_of(body.get("usage"))
+    repair_usage(body)
+    return Answer(body, usage, finish_reason=choices[0]["finish_reason"])
 
 
 def characters_of(part: dict[str, Any]) -> int:

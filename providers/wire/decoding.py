@@ -8,20 +8,19 @@ from typing import Any
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
-from providers.wire.http import json_or_none
+from providers.wire.http import is_web_page, json_or_none, unreadable
 from providers.wire.sse import EventParser
 
 
-def read_frame(data: bytes) -> dict[str, Any]:
+def read_frame(data: bytes) -> dict[str, Any] | None:
     """Parse the JSON object of one event.
 
-    Raises:
-        ProviderError: if it is not a JSON object.
+    Returns:
+        The object, or None for anything else: servers keep connections open with events such as
+        `null`, and the rest of the answer is good.
     """
     chunk = json_or_none(data)
-    if not isinstance(chunk, dict):
-        raise ProviderError(Failure.ERROR, Reason("piece_unreadable"), status=200)
-    return chunk
+    return chunk if isinstance(chunk, dict) else None
 
 
 def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
@@ -50,20 +49,31 @@ class Decoding:
 class EventStream(Decoding):
     """Decoder of an event stream.
 
-    A subclass converts events to frames, and sets `done` at the event that ends the answer.
+    A subclass converts events to frames, and sets `done` at the event that ends the answer. A body
+    that begins like JSON or a web page is read whole, whatever its content type.
 
     Args:
         bare_objects: whether lines of JSON without `data:` are events too.
     """
 
-    __slots__ = ("_parser",)
+    __slots__ = ("_failure", "_is_open", "_parser", "_whole")
 
     def __init__(self, *, bare_objects: bool = False) -> None:
         super().__init__()
         self._parser = EventParser(bare_objects=bare_objects)
+        self._is_open = bare_objects  # whether events follow
+        self._whole: _Collected | None = None
+        self._failure: ProviderError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error follows the frames that were returned last; finish() raises it."""
+        return self._failure is not None
 
     def feed(self, data: bytes) -> Sequence[Frame]:
-        return () if self.done else self._frames(self._parser.feed(data))
+        if self.done or not (self._is_open or self._has_begun(data)):
+            return ()
+        return self._frames_before_error(self._parser.feed(data))
 
     def finish(self) -> Sequence[Frame]:
         """End the stream.
@@ -71,11 +81,39 @@ class EventStream(Decoding):
         Raises:
             ProviderError: if it broke off before its end.
         """
-        frames = [] if self.done else self._frames(self._parser.finish())
-        return frames if self.done else [*frames, *self._unended()]
+        if self._failure is not None:
+            raise self._failure
+        if self._whole is not None:
+            return self._whole_body(self._whole.body())
+        frames = [] if self.done else self._frames_before_error(self._parser.finish())
+        return frames if self.done or self.failed else [*frames, *self._unended()]
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        """Convert (name, data) events to frames."""
+    def _has_begun(self, data: bytes) -> bool:
+        """Tell whether `data` begins or continues an event stream, by its first bytes."""
+        if self._failure is not None:
+            raise self._failure
+        start = data[:1024].lstrip(_BLANK)[:1]
+        if self._whole is None and start in _NO_EVENTS:
+            self._whole = _Collected()
+        if self._whole is not None:
+            self._whole.add(data)
+            return False
+        self._is_open = bool(start)
+        return True
+
+    def _frames_before_error(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+        """Convert events; an error comes after the frames of the events before it."""
+        frames: list[Frame] = []
+        try:
+            self._decode(events, frames)
+        except ProviderError as error:
+            if not frames:
+                raise
+            self._failure, self._is_open = error, False
+        return frames
+
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
+        """Convert (name, data) events to frames, and append them to `frames`."""
         raise NotImplementedError
 
     def _unended(self) -> Sequence[Frame]:
@@ -83,6 +121,50 @@ class EventStream(Decoding):
         do.
         """
         raise broken_off()
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        """Convert a body that is no event stream: set `done`, or raise as most decoders do."""
+        reply = Reply(200, {}, body)
+        if is_web_page(reply):
+            raise unreadable(reply)
+        raise self._error_of(body) or unreadable(reply)
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        """Return the error that a whole body reports."""
+        return None
+
+    def _answered(self, ready: ReadyStream) -> Sequence[Frame]:
+        """Take over the state of an answer that came whole, and return its frames."""
+        self.usage, self.finish_reason = ready.usage, ready.finish_reason
+        self.output_characters = ready.output_characters
+        self.done = True
+        return ready.finish()
+
+
+_NO_EVENTS = frozenset((b"{", b"[", b"<"))
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+
+
+class _Collected:
+    """The parts of a body that is read whole."""
+
+    __slots__ = ("_limit", "_parts", "_size")
+
+    def __init__(self, limit: int = MAX_WHOLE) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise ProviderError(
+                Failure.ERROR, Reason("too_long", most=self._limit // 1024 // 1024), status=200
+            )
+        self._parts.append(data)
+
+    def body(self) -> bytes:
+        return b"".join(self._parts)
 
 
 class ReadyStream(Decoding):
@@ -93,6 +175,9 @@ class ReadyStream(Decoding):
     def feed(self, data: bytes) -> Sequence[Frame]:
         return ()
 
+    def finish(self) -> Sequence[Frame]:
+        raise NotImplementedError
+
 
 class WholeStream(Decoding):
     """Decoder for a service that answers with a whole body instead of a stream.
@@ -100,25 +185,18 @@ class WholeStream(Decoding):
     A subclass reads the body and sets the counters.
     """
 
-    __slots__ = ("_limit", "_parts", "_size")
+    __slots__ = ("_collected",)
 
     def __init__(self, *, limit: int = MAX_WHOLE) -> None:
         super().__init__()
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._collected = _Collected(limit)
 
     def feed(self, data: bytes) -> Sequence[Frame]:
-        self._size += len(data)
-        if self._size > self._limit:
-            raise ProviderError(
-                Failure.ERROR, Reason("too_long", most=self._limit // 1024 // 1024), status=200
-            )
-        self._parts.append(data)
+        self._collected.add(data)
         return ()
 
     def finish(self) -> Sequence[Frame]:
-        return self._read(b"".join(self._parts))
+        return self._read(self._collected.body())
 
     def _read(self, data: bytes) -> Sequence[Frame]:
         """Convert the whole body to frames."""

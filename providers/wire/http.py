@@ -16,6 +16,7 @@ from core import long_json
 from providers.declaration.errors import LONGEST_WAIT, CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
+from providers.wire.repairs.json_text import parse_leniently
 
 Auth = Callable[[Access], dict[str, str]]
 
@@ -118,11 +119,13 @@ def is_web_page(reply: Reply) -> bool:
 
 
 def json_or_none(body: bytes) -> Any:
-    """Parse the body, or return None if it is not JSON or has too many values."""
+    """Parse the body, or return None if it is not JSON, even leniently, or has too many values."""
     try:
         return long_json.loads(body)
-    except ValueError:
+    except long_json.TooManyValues:
         return None
+    except ValueError:
+        return parse_leniently(body)
 
 
 def read_object(reply: Reply) -> dict[str, Any]:

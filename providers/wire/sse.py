@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import orjson
+
 from providers.declaration.errors import Failure, ProviderError
 from providers.failures.reasons import Reason
 
-MAX_LINE = 1024 * 1024  # bytes of one line, and of the data of one event
+MAX_LINE = 8 * 1024 * 1024  # bytes of one line, and of an event's data: pictures come so
 
 
 def too_long() -> ProviderError:
@@ -18,7 +20,8 @@ class EventParser:
     """Parse by the WHATWG rules for event streams, and accept a missing last blank line.
 
     Lines end in LF, CRLF or CR; comments and unknown fields are ignored; several data lines are
-    joined by LF. Some servers forget the blank line after the last event.
+    joined by LF. Some servers forget the blank line after the last event, or after each: a line
+    that holds a whole JSON object is an event if another one follows.
 
     Args:
         bare_objects: whether a line that is a JSON object without `data:` is an event of its
@@ -49,7 +52,7 @@ class EventParser:
         self._started = False
 
     def feed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
-        """Events completed by `chunk`. Raises ProviderError for a line of more than 1 MiB."""
+        """Events completed by `chunk`. Raises ProviderError for a line of more than 8 MiB."""
         if not chunk:
             return []
         if self._after_cr:
@@ -118,13 +121,30 @@ class EventParser:
                     )
                 self._data, self._size, self._event = [], 0, b""
             elif line.startswith(b"data:"):
+                if self._data and self._is_whole():
+                    yield self._event, self._data[0]
+                    self._data, self._size = [], 0
                 self._add(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line.startswith(b"event:"):
+                if self._data and self._is_whole():
+                    yield self._event, self._data[0]
+                    self._data, self._size = [], 0
                 self._event = line[6:].removeprefix(b" ")
             elif line == b"data":
                 self._add(b"")
             elif self._bare_objects and line.startswith(b"{"):
                 yield b"", line
+
+    def _is_whole(self) -> bool:
+        """Tell whether the only data line so far needs no other."""
+        data = self._data[0].strip()
+        if len(self._data) > 1 or not (data.startswith(b'{"') and data.endswith(b"}")):
+            return False
+        try:
+            orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return False
+        return True
 
     def _add(self, data: bytes) -> None:
         self._size += len(data) + 1

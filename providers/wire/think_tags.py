@@ -4,15 +4,16 @@ streamed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from enum import Enum, auto
 from typing import Any
 
 import orjson
 
 from providers.declaration.spec import Decoder, ErrorMap, Frame, Reply
-from providers.wire.chat_answers import Tidy, choices_of, new_id
-from providers.wire.openai.stream import ChatDecoder, stream_of
+from providers.wire.chat_answers import Tidy, choices_of
+from providers.wire.openai.stream import ChatDecoder
+from providers.wire.repairs.answers import new_id
 
 OPEN, CLOSE = "<think>", "</think>"
 MAX_BLANKS = 64  # whitespace characters allowed before the opening tag
@@ -101,6 +102,19 @@ def partial_tag(text: str) -> int:
     return len(text) - at if at >= 0 and CLOSE.startswith(text[at:]) else 0
 
 
+# Some chat templates write the opening tag themselves, so that the text only holds the closing
+# one, at the end of a line.
+_UNOPENED = re.compile(r"[ \t]*</think>[ \t]*(?:\n|\Z)")
+
+
+def split_whole(text: str) -> tuple[str, str]:
+    """Split like split_thinking, also if the opening tag is missing."""
+    unopened = _UNOPENED.search(text)
+    if unopened is not None and OPEN not in text[: unopened.start()]:
+        return text[: unopened.start()].strip(), text[unopened.end() :].lstrip()
+    return split_thinking(text)
+
+
 def split_thinking(text: str) -> tuple[str, str]:
     """Split a whole text into (reasoning, text)."""
     splitter = ThinkSplitter()
@@ -122,7 +136,7 @@ def tidy_thinking(body: dict[str, Any]) -> bool:
             or not isinstance(message.get("content"), str)
         ):
             continue
-        reasoning, text = split_thinking(message["content"])
+        reasoning, text = split_whole(message["content"])
         if text != message["content"]:
             message["content"] = text
             if reasoning:
@@ -142,8 +156,7 @@ def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None)
         changed = tidy(body) if tidy is not None else False
         return tidy_thinking(body) or changed
 
-    decoder = stream_of(reply, errors, tidy_whole)
-    return ThinkTagDecoder(errors, tidy) if isinstance(decoder, ChatDecoder) else decoder
+    return ThinkTagDecoder(errors, tidy, tidy_whole=tidy_whole)
 
 
 class ThinkTagDecoder(ChatDecoder):
@@ -153,8 +166,10 @@ class ThinkTagDecoder(ChatDecoder):
 
     __slots__ = ("_inner", "_last", "_splitters")
 
-    def __init__(self, errors: ErrorMap, tidy: Tidy | None = None) -> None:
-        super().__init__(errors, self._split, tidy_all=True)
+    def __init__(
+        self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_whole: Tidy | None = None
+    ) -> None:
+        super().__init__(errors, self._split, tidy_all=True, tidy_whole=tidy_whole)
         self._inner = tidy
         self._splitters: dict[int, ThinkSplitter] = {}
         self._last: dict[str, Any] = {}  # head of the last chunk
@@ -174,9 +189,8 @@ class ThinkTagDecoder(ChatDecoder):
         self._tidy_all = first is None or not first.settled
         return changed
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames = super()._frames(events)
-        return [*frames, *self._rest()] if self.done else frames
+    def _closing(self) -> list[Frame]:
+        return [*self._rest(), *super()._closing()]
 
     def _rest(self) -> list[Frame]:
         """Send the text held back if a server ends its stream without a finish reason."""

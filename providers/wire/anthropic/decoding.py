@@ -11,14 +11,11 @@ from typing import Any
 import orjson
 
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import (
-    Answer,
-    ErrorMap,
-    Frame,
-    Usage,
-)
+from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
 from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
+from providers.wire.http import json_or_none
+from providers.wire.openai.stream import ReadyAnswer
 
 FINISH = {
     "end_turn": "stop",
@@ -158,13 +155,22 @@ class MessageDecoder(EventStream):
             raise broken_off()
         return self._end()
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _name, data in events:
-            frames += self._event(read_frame(data), data)
+            event = read_frame(data)
+            if event is not None:
+                frames += self._event(event, data)
             if self.done:
                 break
-        return frames
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        message = json_or_none(body)
+        if not isinstance(message, dict) or message.get("type") != "message":
+            return super()._whole_body(body)
+        return self._answered(ReadyAnswer(answer_of(message)))
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        return self._errors(Reply(200, {}, body))
 
     def _event(self, event: dict[str, Any], data: bytes) -> Sequence[Frame]:
         match event.get("type"):

@@ -22,7 +22,7 @@ from providers.declaration.spec import (
 )
 from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of
 from providers.wire.anthropic.decoding import MessageDecoder, answer_of
-from providers.wire.http import Auth, media_type, post_json, read_object, unreadable, url_of
+from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.preconditions import messages_of, refuse_several_choices
 from providers.wire.thinking import thinking_budget
 
@@ -72,8 +72,6 @@ def anthropic_messages(*, auth: Auth, rules_of: RulesOf, path: str = "/messages"
         )
         if not request.stream:
             return answer_of(read_object(reply))
-        if media_type(reply) in ("text/html", "application/json"):
-            raise unreadable(reply)
         return MessageDecoder(provider.errors)
 
     return exchange

@@ -36,16 +36,16 @@ class EventDecoder(EventStream):
         super().__init__()
         self._errors = errors
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _event, data in events:
             text = data.strip()
             if text and not self.done:
                 frames += self.closed() if text == b"[DONE]" else self._frame(data)
-        return frames
 
     def _frame(self, data: bytes) -> Sequence[Frame]:
         event = read_frame(data)
+        if event is None:
+            return ()
         if error_object(event) is not None:
             raise error_in_stream(self._errors, data)
         if isinstance(event.get("choices"), list):

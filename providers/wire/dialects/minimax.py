@@ -19,7 +19,6 @@ from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.decoding import error_in_stream
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 from providers.wire.openai.errors import error_object, text_of
-from providers.wire.openai.stream import ChatDecoder, stream_of
 from providers.wire.think_tags import ThinkTagDecoder, tidy_thinking
 
 SMALLEST_TEMPERATURE = 0.01  # for models that refuse 0
@@ -135,13 +134,8 @@ _SHOWN = ("id", "object", "created", "model", "choices", "usage")
 
 
 def stream_of_chat(reply: Reply) -> Decoder:
-    """Return the decoder of an open body.
-
-    Raises:
-        ProviderError: if the body is a web page.
-    """
-    decoder = stream_of(reply, errors, tidy)
-    return ThinkTagDecoder(errors, TidyStream()) if isinstance(decoder, ChatDecoder) else decoder
+    """Return the decoder of an open body."""
+    return ThinkTagDecoder(errors, TidyStream(), tidy_whole=tidy)
 
 
 def tidy(body: dict[str, Any]) -> bool:

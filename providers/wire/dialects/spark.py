@@ -24,22 +24,18 @@ from providers.wire.chat_answers import (
     answer_of,
     characters_of,
     choices_of,
-    complete_head,
-    new_id,
     usage_of,
 )
 from providers.wire.decoding import EventStream, broken_off, read_frame
 from providers.wire.http import (
     failure_of_status,
-    is_web_page,
     json_or_none,
-    media_type,
     plain_error,
     read_object,
-    unreadable,
     wait_asked_for,
 )
-from providers.wire.openai.stream import ReadyAnswer, WholeBody
+from providers.wire.openai.stream import ReadyAnswer
+from providers.wire.repairs.answers import complete_head, new_id
 
 NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
 
@@ -167,26 +163,8 @@ def _function(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spark_stream(reply: Reply, model: str) -> Decoder:
-    """Return the decoder of an open body.
-
-    Raises:
-        ProviderError: if the body is a web page.
-    """
-    kind = media_type(reply)
-    if is_web_page(reply):
-        raise unreadable(reply)
-    return SparkBody(reply, model) if kind == "application/json" else SparkDecoder(model)
-
-
-class SparkBody(WholeBody):
-    """Decoder of one JSON body instead of a stream, usually an error with status 200."""
-
-    def __init__(self, reply: Reply, model: str) -> None:
-        super().__init__(reply, spark_errors, None)
-        self._model = model
-
-    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
-        return ReadyAnswer(spark_answer(body, self._model))
+    """Return the decoder of an open body."""
+    return SparkDecoder(model)
 
 
 class SparkDecoder(EventStream):
@@ -209,17 +187,24 @@ class SparkDecoder(EventStream):
             raise broken_off()
         return self._end()
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        """Convert one JSON body instead of a stream, usually an error with status 200."""
+        answer = json_or_none(body)
+        if not choices_of(answer):
+            return super()._whole_body(body)
+        return self._answered(ReadyAnswer(spark_answer(answer, self._model)))
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        return spark_errors(Reply(200, {}, body))
+
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _event, data in events:
-            text = data.strip()
-            if text == b"[DONE]":
+            if data.strip() == b"[DONE]":
                 frames += self._end()
-            elif text:
-                frames += self._chunk(read_frame(text))
+            elif (chunk := read_frame(data)) is not None:
+                frames += self._chunk(chunk)
             if self.done:
                 break
-        return frames
 
     def _chunk(self, chunk: dict[str, Any]) -> list[Frame]:
         error = error_in(chunk, 200)

@@ -22,18 +22,13 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import Tidy, choices_of, complete_head, usage_of
-from providers.wire.http import (
-    Auth,
-    is_web_page,
-    media_type,
-    post_json,
-    read_object,
-    unreadable,
-    url_of,
-)
+from providers.wire.chat_answers import Tidy, choices_of, usage_of
+from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.openai.chat import Adjust, adjusted_body
-from providers.wire.openai.stream import ChatDecoder, ReadyAnswer, WholeBody
+from providers.wire.openai.stream import ChatDecoder, ReadyAnswer
+from providers.wire.repairs.answers import as_list, complete_head, index_of, repair_usage
+from providers.wire.repairs.chunks import Repairs
+from providers.wire.repairs.messages import finish_reason_of
 
 KIND = "text_completion"  # `object` of whole answers and of chunks
 
@@ -83,34 +78,61 @@ def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     choices = choices_of(body)
     if not choices or not isinstance(choices[0].get("text"), str):
         raise ProviderError(Failure.ERROR, Reason("no_text"), status=200)
+    repairs = CompletionRepairs()
+    repairs.repair(body)
     complete_head(body, KIND)
     if tidy is not None:
         tidy(body)
-    finish = choices[0].get("finish_reason")
-    return Answer(
-        body, usage_of(body.get("usage")), finish_reason=finish if isinstance(finish, str) else None
-    )
+    usage = usage_of(body.get("usage"))
+    repair_usage(body)
+    repairs.finish(body)
+    for choice in body["choices"]:
+        choice["finish_reason"] = choice["finish_reason"] or "stop"
+    return Answer(body, usage, finish_reason=body["choices"][0]["finish_reason"])
 
 
 def completion_stream(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """Return the decoder of an open body, also for servers that do not stream.
-
-    Raises:
-        ProviderError: if the body is a web page.
-    """
-    kind = media_type(reply)
-    if is_web_page(reply):
-        raise unreadable(reply)
-    return (
-        _WholeCompletion(reply, errors, tidy)
-        if kind == "application/json"
-        else CompletionDecoder(errors, tidy)
-    )
+    """Return the decoder of an open body, also for servers that do not stream."""
+    return CompletionDecoder(errors, tidy)
 
 
 def _length(choice: dict[str, Any]) -> int:
     text = choice.get("text")
     return len(text) if isinstance(text, str) else 0
+
+
+class CompletionRepairs:
+    """Repair completions and their chunks (see providers.wire.repairs.chunks.Repairs)."""
+
+    __slots__ = ()
+
+    def repair(self, chunk: dict[str, Any]) -> bool:
+        choices = chunk.get("choices")
+        listed = [choice for choice in as_list(choices) if isinstance(choice, dict)]
+        changed = listed != choices
+        if changed:
+            chunk["choices"] = listed
+        for number, choice in enumerate(listed):
+            if choice.get("index") != index_of(choice, number):
+                choice["index"] = number
+                changed = True
+            if not isinstance(choice.get("text"), str):
+                choice["text"] = ""
+                changed = True
+        return changed
+
+    def finish(self, chunk: dict[str, Any]) -> bool:
+        changed = False
+        for choice in chunk["choices"]:
+            value = choice.get("finish_reason", "")
+            reason = finish_reason_of(value)
+            if reason != value:
+                choice["finish_reason"] = reason
+                changed = True
+        return changed
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        return []
 
 
 class CompletionDecoder(ChatDecoder):
@@ -119,8 +141,19 @@ class CompletionDecoder(ChatDecoder):
     __slots__ = ()
     kind = KIND
 
+    def _new_repairs(self) -> Repairs:
+        return CompletionRepairs()
+
     def characters_in(self, choice: dict[str, Any]) -> int:
         return _length(choice)
+
+    def _only_text(self, chunk: dict[str, Any]) -> str:
+        choice = chunk["choices"][0]
+        alone = len(chunk["choices"]) == 1 and choice["finish_reason"] is None
+        return choice["text"] if alone else ""
+
+    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
+        return ReadyCompletion(completion_answer(body, self._tidy_whole))
 
 
 class ReadyCompletion(ReadyAnswer):
@@ -142,8 +175,3 @@ class ReadyCompletion(ReadyAnswer):
                 )
             )
         return frames
-
-
-class _WholeCompletion(WholeBody):
-    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
-        return ReadyCompletion(completion_answer(body, self._tidy))

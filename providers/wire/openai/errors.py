@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Reply
 from providers.failures.reasons import Reason
@@ -62,31 +64,115 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
 )
 
 
+_NO_ERRORS = frozenset({None, "", "0", "200", "success", "ok", "none"})  # codes, in lower case
+_MESSAGES = ("message", "msg", "error_msg", "error_message", "errmsg", "error_description")
+_CODES = ("code", "error_code", "errcode", "err_code", "status_code", "status")
+_ANSWERS = ("choices", "data", "results", "output", "result", "text", "embeddings", "usage")
+
+
 def error_object(body: Any) -> dict[str, Any] | None:
     """Return the error inside a body.
 
-    Forms: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat object, FastAPI's `detail`.
+    Forms: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat object, FastAPI's `detail`, and
+    Google's list of one error. An error that says nothing is none.
     """
+    if isinstance(body, list):
+        body = body[0] if body else None
     if not isinstance(body, dict):
         return None
     error = body.get("error")
     if isinstance(error, dict):
-        return error
+        return error if says_something(error) else None
     if isinstance(error, str) and error:
         return {"message": error}
-    if body.get("object") == "error":
+    if body.get("object") == "error" or body.get("type") == "error":
         return body
-    detail = body.get("detail")
-    if isinstance(detail, str):
+    return detail_of(body.get("detail"))
+
+
+def says_something(error: Any) -> bool:
+    """Tell whether a field called error reports one."""
+    if isinstance(error, dict):
+        return any(
+            str(value).lower() not in _NO_ERRORS
+            for name in ("message", "msg", "code", "type")
+            if not isinstance(value := error.get(name), dict | list | None)
+        )
+    return isinstance(error, str) and error.lower() not in _NO_ERRORS
+
+
+def detail_of(detail: Any) -> dict[str, Any] | None:
+    """Return the error in FastAPI's `detail`: a text, an error, or invalid fields with the path
+    of each.
+    """
+    if isinstance(detail, str) and detail:
         return {"message": detail}
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        return {"message": text_of(detail[0], "msg")}
+    if isinstance(detail, list) and detail:
+        detail = detail[0]
+        if isinstance(detail, str):
+            return {"message": detail}
+    if not isinstance(detail, dict):
+        return None
+    error = detail["error"] if isinstance(detail.get("error"), dict) else detail
+    message = message_of(error)
+    path = error.get("loc")
+    names = [str(name) for name in path if name != "body"] if isinstance(path, list) else []
+    if names:
+        return {"message": f"{'.'.join(names)}: {message}", "param": names[0]}
+    return {**error, "message": message} if message else None
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """Return an error's text, whatever it is called."""
+    return next((text for name in _MESSAGES if (text := text_of(error, name))), "")
+
+
+def flat_error(body: Any, status: int) -> dict[str, Any] | None:
+    """Return the error of a body that is one: a message beside a code that is no success.
+
+    A body with status 200 needs both, and nothing of an answer.
+    """
+    if not isinstance(body, dict):
+        return None
+    message = message_of(body)
+    code = next((text for name in _CODES if (text := text_of(body, name))), "")
+    failed = code.lower() not in _NO_ERRORS or body.get("success") is False
+    if not message or (status < 400 and (not failed or any(map(body.get, _ANSWERS)))):
+        return None
+    return {**body, "message": message, "code": code}
+
+
+def error_in_chat(body: dict[str, Any], data: bytes, errors: ErrorMap) -> ProviderError | None:
+    """Return the error that a chunk or a whole answer reports, by itself or in a choice.
+
+    Args:
+        data: the body's bytes.
+    """
+    if error_object(body) is not None or ("choices" not in body and flat_error(body, 200)):
+        return errors(Reply(200, {}, data)) or ProviderError(
+            Failure.ERROR, Reason("stream_error"), status=200
+        )
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        if says_something(error := choice.get("error")):
+            found = errors(Reply(200, {}, orjson.dumps({"error": error})))
+            return found or ProviderError(Failure.ERROR, Reason("stream_error"), status=200)
+        if choice.get("finish_reason") == "error":
+            return ProviderError(Failure.ERROR, Reason("broken_off"), status=200)
     return None
 
 
 def text_of(error: Mapping[str, Any], name: str) -> str:
     value = error.get(name)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def status_in(status: int, code: str) -> int:
+    """Return the status that an error in an answer with status 200 reports as its code."""
+    is_status = status < 400 and len(code) == 3 and code.isdecimal() and "400" <= code <= "599"
+    return int(code) if is_status else status
 
 
 def failure_of(
@@ -119,15 +205,12 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
     all_codes = {**OPENAI_CODES, **(codes or {})}
 
     def errors(reply: Reply) -> ProviderError | None:
-        error = error_object(json_or_none(reply.body))
+        body = json_or_none(reply.body)
+        error = error_object(body) or flat_error(body, reply.status)
         if error is None:
             return plain_error(reply) if reply.status >= 400 else None
-        code, kind, message = (
-            text_of(error, "code"),
-            text_of(error, "type"),
-            text_of(error, "message"),
-        )
-        failure = failure_of(reply.status, code, kind, message, all_codes)
+        code, kind, message = text_of(error, "code"), text_of(error, "type"), message_of(error)
+        failure = failure_of(status_in(reply.status, code), code, kind, message, all_codes)
         return ProviderError(
             failure,
             message or Reason("http_status", status=reply.status),

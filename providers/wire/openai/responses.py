@@ -17,19 +17,11 @@ from providers.declaration.spec import (
     Reply,
     Request,
 )
-from providers.wire.http import (
-    Auth,
-    json_or_none,
-    media_type,
-    post_json,
-    read_object,
-    unreadable,
-    url_of,
-)
+from providers.wire.http import Auth, json_or_none, post_json, read_object, url_of
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
-from providers.wire.openai.responses_decoding import ResponseDecoder, WholeResponse, answer_of
+from providers.wire.openai.responses_decoding import ResponseDecoder, answer_of
 from providers.wire.openai.responses_input import Item, input_of
 from providers.wire.preconditions import messages_of
 
@@ -82,13 +74,7 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
                 raise error_or(reply, provider)
         if not request.stream:
             return answer_of(read_object(reply))
-        if media_type(reply) == "text/html":
-            raise unreadable(reply)
-        return (
-            WholeResponse(reply, provider.errors, None)
-            if media_type(reply) == "application/json"
-            else ResponseDecoder(provider.errors)
-        )
+        return ResponseDecoder(provider.errors)
 
     return exchange
 

@@ -9,12 +9,14 @@ from typing import Any
 import orjson
 
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import Answer, ErrorMap, Frame
+from providers.declaration.spec import Answer, ErrorMap, Frame, Reply
 from providers.failures.reasons import Reason
 from providers.wire import chat_answers
-from providers.wire.chat_answers import characters_of, new_id
+from providers.wire.chat_answers import characters_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
-from providers.wire.openai.stream import ReadyAnswer, WholeBody
+from providers.wire.http import json_or_none
+from providers.wire.openai.stream import ReadyAnswer
+from providers.wire.repairs.answers import new_id
 
 Item = dict[str, Any]
 
@@ -221,13 +223,6 @@ def _parts(holder: Item, name: str) -> list[Item]:
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 
-class WholeResponse(WholeBody):
-    """Decoder for a server that sends the whole response instead of a stream."""
-
-    def ready(self, body: Item) -> ReadyAnswer:
-        return ReadyAnswer(answer_of(body))
-
-
 class ResponseDecoder(EventStream):
     """Convert events to chunks.
 
@@ -245,15 +240,22 @@ class ResponseDecoder(EventStream):
         self._thought: tuple[Any, ...] | None = None  # part of the reasoning that was sent last
         self._has_answered = False
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _name, data in events:
-            if data.strip() in (b"", b"[DONE]"):
-                continue
-            frames += self._event(read_frame(data))
+            event = read_frame(data)
+            if event is not None:
+                frames += self._event(event)
             if self.done:
                 break
-        return frames
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        response = json_or_none(body)
+        if self._error_of(body) is not None or not isinstance(response, dict):
+            return super()._whole_body(body)
+        return self._answered(ReadyAnswer(answer_of(response)))
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        return self._errors(Reply(200, {}, body))
 
     def _event(self, event: Item) -> Sequence[Frame]:
         match event.get("type"):

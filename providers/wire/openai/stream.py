@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Decoder, ErrorMap, Frame, Reply
 from providers.wire.chat_answers import (
     Tidy,
     answer_of,
     characters_of,
     choices_of,
-    complete_head,
     frames_of,
-    new_id,
     usage_of,
 )
 from providers.wire.decoding import (
     EventStream,
     ReadyStream,
-    WholeStream,
     broken_off,
     error_in_stream,
     read_frame,
 )
-from providers.wire.http import is_web_page, json_or_none, media_type, read_object, unreadable
-from providers.wire.openai.errors import error_object
-
-# A chunk with one plain piece of text and nothing else that matters here. The group matches no
-# escapes, so it is the text itself. JSON escapes quotes inside strings, so the rest of the pattern
-# cannot match inside a text.
-_PLAIN_PIECE = re.compile(
-    r'"choices":\[\{"index":0,"delta":\{(?:"role":"assistant",)?'
-    r'"content":"([^"\\\x00-\x1f]+)"(?:,"refusal":null)?\},?'
-    r'(?:"logprobs":null,)?"finish_reason":null(?:,"logprobs":null)?\}\]'
-)
+from providers.wire.http import json_or_none, read_object, unreadable
+from providers.wire.openai.errors import error_in_chat
+from providers.wire.repairs.answers import complete_head, new_id, repair_usage
+from providers.wire.repairs.chunks import ChunkRepairs, Repairs
+from providers.wire.repairs.json_text import Repaired
+from providers.wire.repairs.plain import PlainPieces
 
 # Fields that carry no part of the answer.
 _METADATA = frozenset(
@@ -58,115 +50,148 @@ _METADATA = frozenset(
 def stream_of(
     reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
 ) -> Decoder:
-    """Return the decoder of an open body, also for servers that do not stream.
-
-    Raises:
-        ProviderError: if the body is a web page.
-    """
-    kind = media_type(reply)
-    if is_web_page(reply):
-        raise unreadable(reply)
-    if kind == "application/json":
-        return WholeBody(reply, errors, tidy)
+    """Return the decoder of an open body, also for servers that do not stream."""
     return ChatDecoder(errors, tidy, tidy_all=tidy_all)
 
 
 class ChatDecoder(EventStream):
     """Relay chunks frame by frame, with at most one JSON decode per frame and none for plain
     text.
+
+    Args:
+        tidy: the provider's own repairs of chunks.
+        tidy_all: whether to call `tidy` for pieces of plain text too.
+        tidy_whole: its repairs of an answer that comes whole; `tidy` by default.
     """
 
-    __slots__ = ("_errors", "_identity", "_tidy", "_tidy_all")
+    __slots__ = ("_errors", "_identity", "_plain", "_repairs", "_tidy", "_tidy_all", "_tidy_whole")
     kind = "chat.completion.chunk"
 
     def __init__(
-        self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
+        self,
+        errors: ErrorMap,
+        tidy: Tidy | None = None,
+        *,
+        tidy_all: bool = False,
+        tidy_whole: Tidy | None = None,
     ) -> None:
         super().__init__()
         self._errors = errors
         self._tidy = tidy
         self._tidy_all = tidy_all
+        self._tidy_whole = tidy_whole or tidy
         self._identity = ""
+        self._repairs = self._new_repairs()
+        self._plain = PlainPieces()
+
+    def _new_repairs(self) -> Repairs:
+        return ChunkRepairs()
 
     def _unended(self) -> Sequence[Frame]:
         if self.finish_reason is None:
             raise broken_off()
         self.done = True
-        return ()
+        return self._closing()
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
-        for _event, data in events:
-            frame = self._plain(data)
-            if frame is None:
-                text = data.strip()
-                if text == b"[DONE]":
-                    self.done = True
-                    break
-                if not text:
-                    continue
-                frame = self._frame(data)
-            if frame is not None:
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
+        plain = self._plain
+        for event, data in events:
+            piece = plain.read(data)
+            if piece is not None:
+                self.output_characters += piece[1]
+                frames.append(Frame(piece[0], True))
+            elif data.strip() == b"[DONE]":
+                self.done = True
+                frames += self._closing()
+                break
+            elif (frame := self._frame(event, data)) is not None:
                 frames.append(frame)
-        return frames
 
-    def _plain(self, data: bytes) -> Frame | None:
-        """Return the frame of a plain piece of text, recognized by its bytes; None for anything
-        else.
-        """
-        if (
-            self._tidy_all
-            or b'"id":"' not in data
-            or b'"usage":{' in data
-            or b'"error"' in data
-            or b"\n" in data
-        ):
-            return None
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            return None
-        match = _PLAIN_PIECE.search(text)
-        if match is None or text[0] != "{" or text[-1] != "}":
-            return None
-        self.output_characters += match.end(1) - match.start(1)
-        return Frame(data, True)
-
-    def _frame(self, data: bytes) -> Frame | None:
+    def _frame(self, event: bytes, data: bytes) -> Frame | None:
         """Return the frame of a chunk, or None if it is empty: clients that expect a choice would
         fail on it.
         """
         chunk = read_frame(data)
-        if error_object(chunk) is not None and not chunk.get("choices"):
-            raise error_in_stream(self._errors, data)
-        self._identity = self._identity or str(chunk.get("id") or new_id())
-        changed = complete_head(chunk, self.kind, self._identity)
-        if self._tidy is not None:
-            changed = self._tidy(chunk) or changed
-        content = self._note(chunk)
-        if not chunk.get("choices") and not chunk.get("usage") and chunk.keys() <= _METADATA:
+        if chunk is None:
+            if event == b"error":
+                raise error_in_stream(self._errors, data)
             return None
-        usage_only = bool(chunk.get("usage")) and not chunk.get("choices")
-        return Frame(orjson.dumps(chunk) if changed or b"\n" in data else data, content, usage_only)
+        if (error := error_in_chat(chunk, data, self._errors)) is not None:
+            raise error
+        shaped = self._repairs.repair(chunk)
+        self._identity = self._identity or str(chunk.get("id") or new_id())
+        shaped = complete_head(chunk, self.kind, self._identity) or shaped
+        tidied = self._tidy is not None and self._tidy(chunk)
+        shaped = self._repairs.finish(chunk) or shaped
+        self.usage = usage_of(chunk.get("usage")) or self.usage
+        shaped = repair_usage(chunk) or shaped
+        content = self._note(chunk)
+        if not chunk["choices"] and not chunk.get("usage") and chunk.keys() <= _METADATA:
+            return None
+        if shaped or tidied or isinstance(chunk, Repaired) or b"\n" in data:
+            sent = orjson.dumps(chunk)
+        else:
+            sent = data
+        if content and not tidied and not self._tidy_all:
+            self._plain.learn(data, sent, self._only_text(chunk))
+        return Frame(sent, content, bool(chunk.get("usage")) and not chunk["choices"])
 
     def _note(self, chunk: dict[str, Any]) -> bool:
-        """Record usage, finish reason and size, and tell whether the chunk contains a piece of the
+        """Record finish reason and size, and tell whether the chunk contains a piece of the
         answer.
         """
-        self.usage = usage_of(chunk.get("usage")) or self.usage
         characters = 0
         for choice in choices_of(chunk):
-            finish = choice.get("finish_reason")
-            if isinstance(finish, str) and finish:
-                self.finish_reason = finish
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
             characters += self.characters_in(choice)
         self.output_characters += characters
         return characters > 0
 
     def characters_in(self, choice: dict[str, Any]) -> int:
         """Count the characters of the answer in one choice of a chunk."""
-        delta = choice.get("delta")
-        return characters_of(delta) if isinstance(delta, dict) else 0
+        return characters_of(choice["delta"])
+
+    def _only_text(self, chunk: dict[str, Any]) -> str:
+        """Return the text of a chunk that holds nothing else, or an empty text."""
+        choice = chunk["choices"][0]
+        texts = [value for value in choice["delta"].values() if value]
+        alone = len(texts) == 1 and len(chunk["choices"]) == 1 and choice["finish_reason"] is None
+        return texts[0] if alone and isinstance(texts[0], str) else ""
+
+    def _closing(self) -> list[Frame]:
+        """Return the frame of a stream's end if its server named no finish reason."""
+        choices = self._repairs.unfinished()
+        if not choices:
+            return []
+        self.finish_reason = self.finish_reason or choices[0]["finish_reason"]
+        chunk = {"id": self._identity, "choices": choices}
+        complete_head(chunk, self.kind)
+        return [Frame(orjson.dumps(chunk))]
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        answer = json_or_none(body)
+        if answer is None and body.lstrip().startswith(b"{"):
+            return self._lines(body)
+        if error := self._error_of(body):
+            raise error
+        return self._answered(self.ready(read_object(Reply(200, {}, body))))
+
+    def _lines(self, body: bytes) -> Sequence[Frame]:
+        """Convert a body with a chunk on each line."""
+        frames: list[Frame] = []
+        self._decode([(b"", line) for line in body.splitlines()], frames)
+        if not frames:
+            raise unreadable(Reply(200, {}, body))
+        return frames if self.done else [*frames, *self._unended()]
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        answer = json_or_none(body)
+        found = error_in_chat(answer, body, self._errors) if isinstance(answer, dict) else None
+        return found or self._errors(Reply(200, {}, body))
+
+    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
+        """Convert an answer that came whole."""
+        return ReadyAnswer(answer_of(body, self._tidy_whole))
 
 
 class ReadyAnswer(ReadyStream):
@@ -183,32 +208,3 @@ class ReadyAnswer(ReadyStream):
     def finish(self) -> Sequence[Frame]:
         self.done = True
         return frames_of(self._body)
-
-
-class WholeBody(WholeStream):
-    """Decoder for a server that sends one JSON body instead of a stream, or an error with status
-    200.
-    """
-
-    def __init__(self, reply: Reply, errors: ErrorMap, tidy: Tidy | None) -> None:
-        super().__init__()
-        self._reply = reply
-        self._errors = errors
-        self._tidy = tidy
-
-    def _read(self, data: bytes) -> Sequence[Frame]:
-        body = json_or_none(data)
-        has_error = error_object(body) is not None or self._errors(Reply(200, {}, data)) is not None
-        if has_error and not choices_of(body):
-            raise error_in_stream(self._errors, data)
-        ready = self.ready(read_object(Reply(self._reply.status, self._reply.headers, data)))
-        self.usage, self.finish_reason, self.output_characters = (
-            ready.usage,
-            ready.finish_reason,
-            ready.output_characters,
-        )
-        self.done = True
-        return ready.finish()
-
-    def ready(self, body: dict[str, Any]) -> ReadyAnswer:
-        return ReadyAnswer(answer_of(body, self._tidy))

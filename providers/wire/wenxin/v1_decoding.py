@@ -15,8 +15,9 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Frame
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import complete_head, new_id, usage_of
+from providers.wire.chat_answers import usage_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
+from providers.wire.repairs.answers import complete_head, new_id
 
 CODES: dict[str, Failure] = {
     **dict.fromkeys(("1", "336000", "500000"), Failure.ERROR),
@@ -116,18 +117,16 @@ class StreamDecoder(EventStream):
         self._head: dict[str, Any] = {}
         self._called = False
 
-    def _frames(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
-        frames: list[Frame] = []
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _event, data in events:
-            if data.strip() in (b"", b"[DONE]"):
-                continue
             piece = read_frame(data)
+            if piece is None:
+                continue
             if error_in(piece, 200) is not None or piece.get("error"):
                 raise error_in_stream(self._errors, data)
             frames += self._piece(piece)
             if self.done:
                 break
-        return frames
 
     def _piece(self, piece: dict[str, Any]) -> list[Frame]:
         if not self._head:

@@ -70,6 +70,16 @@ def test_any_bytes_give_the_same_events_however_they_are_cut(
         (b"event: x\ndata: a", [(b"x", b"a")]),
         (b"data: a\r\rdata: b\r\n\r\n", [(b"", b"a"), (b"", b"b")]),
         (b"database: a\n\n", []),
+        # Servers that write no blank lines between events.
+        (
+            b'data: {"a":1}\ndata: {"a":2}\ndata: [DONE]\n',
+            [(b"", b'{"a":1}'), (b"", b'{"a":2}'), (b"", b"[DONE]")],
+        ),
+        (
+            b'event: a\ndata: {"a":1}\nevent: b\ndata: {"b":1}\n',
+            [(b"a", b'{"a":1}'), (b"b", b'{"b":1}')],
+        ),
+        (b'data: {"a":\ndata: 1}\n\n', [(b"", b'{"a":\n1}')]),
         (b"", []),
     ],
 )
@@ -78,12 +88,12 @@ def test_framing(stream: bytes, expected: list[tuple[bytes, bytes]]) -> None:
     assert parsed([stream[number : number + 1] for number in range(len(stream))]) == expected
 
 
-@pytest.mark.parametrize("piece", [b"x" * 100_000, b"data: " + b"x" * 100_000 + b"\n"])
+@pytest.mark.parametrize("piece", [b"x" * 800_000, b"data: " + b"x" * 800_000 + b"\n"])
 def test_lines_and_events_are_limited(piece: bytes) -> None:
     parser = EventParser()
     for _ in range(10):
         parser.feed(piece)
-    with pytest.raises(ProviderError, match="1 MiB"):
+    with pytest.raises(ProviderError, match="8 MiB"):
         parser.feed(piece)
 
 

@@ -15,6 +15,7 @@ from providers.wire.openai.errors import openai_errors
 from providers.wire.think_tags import (
     ThinkSplitter,
     split_thinking,
+    split_whole,
     thinking_stream_of,
     tidy_thinking,
 )
@@ -47,6 +48,27 @@ CHUNKS = Reply(200, {"content-type": "text/event-stream"})
 )
 def test_whole(whole: str, reasoning: str, text: str) -> None:
     assert split_thinking(whole) == (reasoning, text)
+
+
+@pytest.mark.parametrize(
+    ("whole", "reasoning", "text"),
+    [
+        ("The user greets me.\n</think>\n\nHello", "The user greets me.", "Hello"),
+        ("Hm.</think>\nHello </think>\n", "Hm.", "Hello </think>\n"),
+        ("Hm.\n</think>", "Hm.", ""),
+        ("<think>hm</think>\nHello", "hm", "Hello"),
+        ("Write `</think>` to end it.", "", "Write `</think>` to end it."),
+        (
+            "Between <think> and\n</think>\n it thinks.",
+            "",
+            "Between <think> and\n</think>\n it thinks.",
+        ),
+    ],
+)
+def test_the_opening_tag_may_be_missing_in_a_whole_answer(
+    whole: str, reasoning: str, text: str
+) -> None:
+    assert split_whole(whole) == (reasoning, text)
 
 
 def cut(text: str, places: list[int]) -> list[str]:
@@ -126,8 +148,8 @@ def test_choices_are_parted_each_for_itself() -> None:
     ]
     deltas = [orjson.loads(frame.data)["choices"][0]["delta"] for frame in frames]
     assert deltas == [
-        {"content": "plain"},
-        {"content": "", "reasoning_content": "a"},
+        {"role": "assistant", "content": "plain"},
+        {"role": "assistant", "content": "", "reasoning_content": "a"},
         {"content": "<think>"},
         {"content": "c", "reasoning_content": "b"},
     ]

@@ -1,0 +1,57 @@
+"""JSON that almost is: what servers write although no parser of JSON accepts it. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+MOST_REPAIRED: Final = 2 * 1024 * 1024  # bytes; the parser that forgives is slow
+_LONGEST_INTEGER: Final = 18  # digits that certainly fit into 64 bits
+
+
+class Repaired(dict[str, Any]):
+    """An object whose text was not valid JSON, and so must be written again."""
+
+
+def parse_leniently(body: bytes) -> Any:
+    """Parse JSON with NaN, Infinity, half surrogate pairs, invalid UTF-8, control characters
+    inside strings or a byte order mark; return None if it still is not JSON.
+
+    NaN and Infinity become null. What is not text becomes U+FFFD.
+    """
+    if len(body) > MOST_REPAIRED:
+        return None
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig", "replace"),
+            strict=False,
+            parse_constant=_nothing,
+            parse_int=_number,
+        )
+        value = _text_only(value)
+    except (ValueError, RecursionError):
+        return None
+    return Repaired(value) if isinstance(value, dict) else value
+
+
+def _nothing(_name: str) -> None:
+    return None
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+def _text_only(value: Any) -> Any:
+    """Copy a value; join the halves of surrogate pairs and replace lone ones."""
+    if isinstance(value, str):
+        return value if value.isascii() else _joined(value)
+    if isinstance(value, dict):
+        return {_text_only(name): _text_only(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_text_only(item) for item in value]
+    return value
+
+
+def _joined(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
