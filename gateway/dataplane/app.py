@@ -18,7 +18,7 @@ from django.conf import settings
 from core.asgi.heartbeat import COMMENT, Heartbeat
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
-from gateway.dataplane.refusals import database_unavailable, internal_error
+from gateway.dataplane.refusals import database_unavailable, internal_error, unknown_endpoint
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
@@ -44,6 +44,13 @@ logger = logging.getLogger(__name__)
 
 PATHS: Final = {f"/v1/{operation.path}": operation for operation in OPERATIONS}
 MODELS: Final = "/v1/models"
+# Paths of clients whose base URL lacks /v1.
+_UNVERSIONED: Final = frozenset(path.removeprefix("/v1") for path in (*PATHS, MODELS))
+
+
+def is_endpoint(path: str) -> bool:
+    """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
+    return path == "/v1" or path.startswith("/v1/") or path.rstrip("/") in _UNVERSIONED
 
 
 class Gateway:
@@ -63,7 +70,7 @@ class Gateway:
         """Answer one request.
 
         Args:
-            path: Begins with /v1; the prefix that the server is mounted under is removed.
+            path: One of is_endpoint; the prefix that the server is mounted under is removed.
         """
         await self._guarded(open_exchange(scope, receive, send, path.rstrip("/")), self._answer)
 
@@ -121,7 +128,7 @@ class Gateway:
             and exchange.path != MODELS
             and not exchange.path.startswith(MODELS + "/")
         ):
-            raise Refusal("not_found", "Unknown endpoint.")
+            raise unknown_endpoint(exchange.path)
         allowed = b"POST, OPTIONS" if operation else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             # Not answered as a CORS preflight: app keys must not be used in pages of other origins.

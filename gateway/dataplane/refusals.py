@@ -101,3 +101,25 @@ def credential_unreadable(target: Target, source: Source) -> Refusal:
         "Enter the key again on the provider's page."
     )
     return Refusal("credential_unreadable", message)
+
+
+def unknown_endpoint(path: str) -> Refusal:
+    """Return the refusal of a path that is no endpoint, with what is wrong with the base URL."""
+    shown = path[:120]
+    if not path.startswith("/v1"):
+        return Refusal(
+            "not_found",
+            f"There is no such endpoint. The base URL lacks /v1: call /v1{shown} instead of "
+            f"{shown}.",
+        )
+    if path.startswith("/v1/v1"):
+        return Refusal(
+            "not_found",
+            "There is no such endpoint. The address contains /v1 twice: remove one from the base "
+            "URL.",
+        )
+    return Refusal(
+        "not_found",
+        "There is no such endpoint. The base URL ends in /v1; the endpoints below it are, for "
+        "example, /v1/chat/completions and /v1/models.",
+    )

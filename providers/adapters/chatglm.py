@@ -34,8 +34,8 @@ from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.dialects import chatglm as old
 from providers.wire.dialects.zhipu import CODES, fit_hosted, hosted_transcription
-from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import neutral_body, request_usage
+from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, url_of
+from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, listed, rows_of
@@ -80,7 +80,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         return (yield from plain_chat(provider, request, access))
     if request.stream:
         return stream_of(reply, provider.errors, tidy)
-    return answer_of(read_object(reply), tidy)
+    return whole_answer(reply, provider.errors, tidy)
 
 
 def plain_chat(

@@ -35,7 +35,7 @@ from providers.wire.dialects.minimax import (
     vectors_of,
 )
 from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import neutral_body, request_usage
+from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
 from providers.wire.openai.embeddings import embedding_body as checked_body
 from providers.wire.openai.model_list import list_models, positive, rows_of
@@ -72,7 +72,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     reply = yield post_json(url, auth(access), body, stream=request.stream)
     if request.stream:
         return stream_of_chat(reply)
-    return answer_of(read_object(reply), tidy)
+    return whole_answer(reply, provider.errors, tidy)
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:

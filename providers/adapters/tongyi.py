@@ -37,7 +37,7 @@ from providers.wire.dialects.dashscope import (
     tidy,
 )
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
-from providers.wire.openai.chat import neutral_body, request_usage
+from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import list_models, rows_of
 from providers.wire.openai.stream import stream_of
@@ -126,7 +126,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     return (
         collected_answer(reply, provider.errors, tidy)
         if collect
-        else answer_of(read_object(reply), tidy)
+        else whole_answer(reply, provider.errors, tidy)
     )
 
 

@@ -29,10 +29,10 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import answer_of, choices_of
+from providers.wire.chat_answers import choices_of
 from providers.wire.compatibility import use_system_role
-from providers.wire.http import get, json_or_none, post_json, read_object, url_of
-from providers.wire.openai.chat import neutral_body, request_usage
+from providers.wire.http import get, json_or_none, post_json, url_of
+from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import rows_of
@@ -86,7 +86,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     )
     if request.stream:
         return stream_of(reply, provider.errors, Tidy())
-    return answer_of(read_object(reply), Tidy())
+    return whole_answer(reply, provider.errors, Tidy())
 
 
 def fit(body: dict[str, Any], facts: ModelFacts) -> None:

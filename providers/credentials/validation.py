@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from core.errors import ServiceError
-from providers.declaration.spec import Field, Kind, Provider
+from providers.declaration.spec import Field, Kind, Operation, Provider
 from providers.transport import egress
 
 MAX_LENGTH = 4000  # characters of one value
@@ -131,11 +131,28 @@ def clean_base_url(provider: Provider, text: str) -> str:
             )
         return ""
     try:
-        url = egress.normalise_base_url(text)
+        url = without_endpoint(egress.normalise_base_url(text))
         egress.check_url(url, allow=settings.MODELKEEP_EGRESS_ALLOW, tenant_typed=True)
     except egress.Refused as error:
         raise InvalidValue(_missing_scheme(text) or error.reason.describe(_), BASE_URL) from None
     return "" if url == provider.default_base_url else url
+
+
+# Ends of addresses that documentation shows, and people copy whole.
+_ENDPOINTS = sorted(
+    (
+        f"/{path}"
+        for path in (*(operation.path for operation in Operation), "messages", "responses")
+    ),
+    key=len,
+    reverse=True,
+)
+
+
+def without_endpoint(url: str) -> str:
+    """Return the base URL of a URL that may be the whole address of an endpoint."""
+    ending = next((ending for ending in _ENDPOINTS if url.endswith(ending)), "")
+    return url.removesuffix(ending)
 
 
 def derived_base_url(provider: Provider, values: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ adapter that passes functions of its own to `provider_of`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -95,8 +96,9 @@ def provider_of(slug: str, *, adjust: Adjust | None = None, tidy: Tidy | None = 
             slug, f"There is neither a [provider] table nor providers/adapters/{slug}.py."
         )
     row = Table(slug, "provider", document["provider"], _keys_of(document["provider"]))
-    chat = _chat_options([QUIRKS[name] for name in row.choices("quirks", QUIRKS)], adjust, tidy)
-    return _provider(slug, row, chat)
+    quirks = [QUIRKS[name] for name in row.choices("quirks", QUIRKS)]
+    provider = _provider(slug, row, _chat_options(quirks, adjust, tidy))
+    return replace(provider, unlimited=any(quirk.unlimited for quirk in quirks))
 
 
 def _keys_of(table: Any) -> Sequence[str]:
@@ -131,10 +133,13 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         base_url_of=_address_by_region(regions) if regions else None,
         operations={name: _exchange(name, version, chat) for name in operations},
         errors=openai_errors(),
-        check=check_by_list(auth=auth, version=version),
+        check=check_by_list(
+            auth=auth, version=version, chats=self_hosted and Operation.CHAT in operations
+        ),
         list_models=list_models(auth=auth, guess=guess, version=version),
         guess_type=guess,
         allow_unchecked=self_hosted,
+        may_lack_version=self_hosted,
     )
 
 
@@ -178,7 +183,10 @@ def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
 
 
 def _own_server() -> tuple[Field, ...]:
-    address = _("The address of the server's API.")
+    address = _(
+        "The address of the server's API, with or without /v1. Modelkeep calls the paths below it, "
+        "such as /v1/chat/completions."
+    )
     no_key = _("Leave empty if the server does not need one.")
     return (
         base_url_field(

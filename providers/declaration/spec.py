@@ -303,6 +303,8 @@ class Provider:
     order: int = ORDER  # position in lists; ties are sorted by slug
     local: bool = False  # answers without a network (Demo)
     allow_unchecked: bool = False  # allows saving unchecked, for servers that may be down
+    may_lack_version: bool = False  # servers may be without the version in their paths
+    unlimited: bool = False  # knows max_tokens -1, which means no limit
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "errors", bounded(self.errors))  # the class is frozen

@@ -22,7 +22,8 @@ from providers.failures.reasons import Reason
 from providers.transport import async_pool, failures
 from providers.transport.async_pool import Pool, Pools, RefusedAddress
 from providers.transport.failures import TransportFailure, provider_error
-from providers.transport.limits import IDENTITY, UNDO_SECONDS
+from providers.transport.inflating import content_of
+from providers.transport.limits import UNDO_SECONDS
 from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps
 
@@ -64,6 +65,7 @@ class Stream:
 
     __slots__ = (
         "_abandon",
+        "_content",
         "_follow",
         "_owner",
         "_pending",
@@ -90,11 +92,13 @@ class Stream:
         self._owner = owner
         self._pending = 0  # bytes since the last frame, which the next one may be made of
         self._response: aiohttp.ClientResponse | None = None
+        self._content: Any = None
         self._pool: Pool | None = None
 
     def hold(self, response: aiohttp.ClientResponse, pool: Pool) -> None:
         """Take over the open response and its place in the pool."""
         self._response, self._pool = response, pool
+        self._content = content_of(response)
 
     async def read(self) -> Sequence[Frame]:
         """Return the frames decoded from the next bytes.
@@ -106,7 +110,7 @@ class Stream:
             return ()
         decoder = self.decoder
         if self._response is not None:
-            data = await self._next_bytes(self._response)
+            data = b"" if decoder.failed else await self._next_bytes()
             size = self._pending + len(data)
             if size > LARGE:
                 work = partial(decoder.feed, data) if data else decoder.finish
@@ -128,9 +132,10 @@ class Stream:
         self.ended = True
         return decoder.finish()
 
-    async def _next_bytes(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _next_bytes(self) -> bytes:
         try:
-            return await response.content.readany()
+            data: bytes = await self._content.readany()
+            return data
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._steps.cleaned(provider_error(_failure_of(error))) from None
 
@@ -295,14 +300,13 @@ def _release(response: aiohttp.ClientResponse) -> None:
 
 async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    if headers.get("content-encoding", "").lower() not in IDENTITY:
-        raise failures.sent("encoding")
+    content = content_of(response)
     if call.stream and 200 <= response.status < 300:
         return Reply(response.status, headers, open=True)
-    return Reply(response.status, headers, await _read_body(call, response))
+    return Reply(response.status, headers, await _read_body(call, response, content))
 
 
-async def _read_body(call: Call, response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(call: Call, response: aiohttp.ClientResponse, content: Any) -> bytes:
     """Read the whole body; of an error only the start, since its rest tells nothing more."""
     is_error = response.status >= 300
     limit = MAX_ERROR_BODY if is_error else call.limit
@@ -310,7 +314,7 @@ async def _read_body(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise failures.too_large(limit)
     pieces = []
     size = 0
-    while piece := await response.content.readany():
+    while piece := await content.readany():
         size += len(piece)
         pieces.append(piece)
         if size > limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from providers.declaration.error_bodies import bounded
@@ -20,17 +20,28 @@ from providers.declaration.spec import (
     Reply,
     Request,
 )
+from providers.failures.context_length import tells_context_length
 from providers.failures.reasons import Reason
 from providers.transport.failures import MALFORMED, TransportFailure, malformed, provider_error
 from providers.transport.limits import FIRST_PAUSE, LONGEST_PAUSE, RETRIES
 from providers.transport.redaction import clean
 from providers.transport.safe_decoder import SafeDecoder
-from providers.wire.http import plain_error, wait_asked_for
+from providers.wire.http import (
+    NO_ROUTE,
+    GuessedUrl,
+    note_unversioned,
+    plain_error,
+    wait_asked_for,
+)
+from providers.wire.repairs.bodies import error_reply
+from providers.wire.repairs.requests import repaired
 
 R = TypeVar("R")
 
 RETRIED_STATUSES = frozenset({429, 503})
 RETRIED_FAILURES = frozenset({Failure.RATE_LIMIT, Failure.OVERLOADED})
+# What error maps make of a prompt that is too long if the server tells it only in words.
+VAGUE = frozenset({Failure.BAD_REQUEST, Failure.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class Steps(Generic[R]):
         self._random = random
         self._generator: Generator[Call, Reply, R] | None = None
         self._call: Call | None = None
+        self._guessed: GuessedUrl | None = None  # what was called just before, without success
         self._tries = 0
         self.sent = False
         self.attempts = 0
@@ -111,6 +123,10 @@ class Steps(Generic[R]):
 
     def answered(self, reply: Reply) -> Call | Pause | Done[R]:
         """Take the reply to the last call and return the next step."""
+        if reply.status >= 400:
+            reply = error_reply(reply)
+        if (call := self._without_version(reply)) is not None:
+            return self._next(call)
         error = self._error_in(reply)
         if error is None:
             self.sent = self.sent or reply.status < 400
@@ -133,6 +149,8 @@ class Steps(Generic[R]):
 
     def cleaned(self, error: ProviderError) -> ProviderError:
         """Shorten the error's texts, remove keys from them, and return the error."""
+        if error.reason is None and error.failure in VAGUE and tells_context_length(error.message):
+            error.failure = Failure.CONTEXT_LENGTH
         error.message = clean(error.message, self._secrets)
         error.args = (error.message,)
         if error.reason is not None:
@@ -180,6 +198,21 @@ class Steps(Generic[R]):
         self.undo = None
         return value
 
+    def _without_version(self, reply: Reply) -> Call | None:
+        """Return the call to an address without the version that we added, if none is there."""
+        assert self._call is not None, "call begin() first"
+        url, guessed = self._call.url, self._guessed
+        self._guessed = None
+        if guessed is not None and reply.status not in NO_ROUTE:
+            note_unversioned(guessed.base)
+        if reply.status not in NO_ROUTE or not isinstance(url, GuessedUrl):
+            return None
+        error = self._errors(reply) or plain_error(reply)
+        if error.failure is not Failure.NOT_AN_API:
+            return None
+        self._guessed = url
+        return replace(self._call, url=url.unversioned)
+
     def _error_in(self, reply: Reply) -> ProviderError | None:
         assert self._call is not None, "call begin() first"
         if reply.open or reply.status in self._call.accept:
@@ -225,4 +258,5 @@ def exchange_for(
         raise CannotExpress(
             f"{provider.slug} does not offer {request.operation.value}.", param="model"
         )
-    return lambda: make(provider, request, access, facts)
+    sent = repaired(request, unlimited=provider.unlimited)
+    return lambda: make(provider, sent, access, facts)

@@ -26,8 +26,8 @@ from providers.failures.reasons import Reason
 from providers.transport import egress, failures
 from providers.transport.failures import TransportFailure
 from providers.transport.framing import BoundedResponse
+from providers.transport.inflating import inflater_of
 from providers.transport.limits import (
-    IDENTITY,
     READ_SIZE,
     RETRIES,
     SYNC_POOLS,
@@ -137,8 +137,6 @@ def _exchange(call: Call, pool_key: str, left: float, watch: _Watch) -> Reply:
     )
     with response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        if headers.get("content-encoding", "").lower() not in IDENTITY:
-            raise failures.sent("encoding")
         body = _read(response, headers, watch, call.limit)
     return Reply(response.status_code, headers, body)
 
@@ -148,12 +146,15 @@ def _read(response: requests.Response, headers: dict[str, str], watch: _Watch, l
     is_error = response.status_code >= 300
     if is_error:
         limit = MAX_ERROR_BODY
+    inflater = inflater_of(headers.get("content-encoding", ""))
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit and not is_error:
         raise failures.too_large(limit)
     body = bytearray()
     while piece := response.raw.read(READ_SIZE, decode_content=False):
-        body += piece
+        body += piece if inflater is None else inflater.feed(piece)
+        while inflater is not None and inflater.waits and len(body) <= limit:
+            body += inflater.feed(b"")
         if len(body) > limit:
             if is_error:
                 return bytes(body[:limit])

@@ -10,7 +10,6 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Frame, Usage
 from providers.failures.reasons import Reason
-from providers.wire.repairs import messages
 from providers.wire.repairs.answers import (
     complete_head,
     name_finish,
@@ -20,13 +19,6 @@ from providers.wire.repairs.answers import (
 
 # Repairs an answer or a chunk in place; returns whether anything changed.
 Tidy = Callable[[dict[str, Any]], bool]
-
-
-def rename_reasoning(body: dict[str, Any]) -> bool:
-    """Rename `reasoning`, the name in newer vLLM, to the common `reasoning_content`."""
-    parts = (choice.get("delta") or choice.get("message") for choice in choices_of(body))
-    changes = [messages.rename_reasoning(part) for part in parts if isinstance(part, dict)]
-    return any(changes)
 
 
 def usage_of(usage: Any) -> Usage | None:

@@ -22,6 +22,7 @@ Auth = Callable[[Access], dict[str, str]]
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
 SHOWN_CHARACTERS = 300  # of a provider's error text
+LONGEST_ERROR = 4000  # characters of an error that is a text
 NO_ROUTE = frozenset({404, 405})  # statuses of servers without this endpoint
 
 
@@ -53,12 +54,43 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
     """Build the URL of an endpoint.
 
     People type a base URL with or without the API's version, so insert it unless a segment of the
-    path looks like one.
+    path looks like one. For servers that may have none, GuessedUrl tells where else to look.
     """
     base = base_of(provider, access)
     segments = urlsplit(base).path.split("/")
-    has_version = not version or any(_VERSION.match(segment) for segment in segments)
-    return f"{base}{'' if has_version else version}{path}"
+    if not version or base in _unversioned or any(map(_VERSION.match, segments)):
+        return f"{base}{path}"
+    url = GuessedUrl(base, version, path)
+    return url if provider.may_lack_version else str(url)
+
+
+class GuessedUrl(str):
+    """A URL with a version that was not typed, and may not exist.
+
+    Attributes:
+        base: As it was typed.
+        unversioned: The URL without the version.
+    """
+
+    base: str
+    unversioned: str
+
+    def __new__(cls, base: str, version: str, path: str) -> GuessedUrl:
+        url = super().__new__(cls, f"{base}{version}{path}")
+        url.base, url.unversioned = base, f"{base}{path}"
+        return url
+
+
+_MOST_BASES = 1024
+_unversioned: dict[str, None] = {}  # base URLs of servers without a version, newest last
+
+
+def note_unversioned(base: str) -> None:
+    """Remember a server that answers only without the version."""
+    _unversioned.pop(base, None)
+    _unversioned[base] = None
+    if len(_unversioned) > _MOST_BASES:
+        del _unversioned[next(iter(_unversioned))]
 
 
 def path_segment(text: str) -> str:
@@ -255,12 +287,24 @@ def failure_of_status(status: int) -> Failure:
 
 
 def plain_error(reply: Reply) -> ProviderError:
-    """Return the error of a reply whose body is not in the provider's form, by its status alone.
+    """Return the error of a reply whose body is not in the provider's form, by its status.
 
-    A proxy's page or text is not repeated: it may be long, and it is not the provider's.
+    A text is repeated, but no page of a proxy, and nothing of an address without an API.
     """
     failure = failure_of_status(reply.status)
-    reason = Reason(
-        "no_api" if failure is Failure.NOT_AN_API else "http_status", status=reply.status
-    )
-    return ProviderError(failure, reason, status=reply.status, retry_after=wait_asked_for(reply))
+    message: str | Reason = Reason("http_status", status=reply.status)
+    if failure is Failure.NOT_AN_API:
+        message = Reason("no_api", status=reply.status)
+    elif not is_web_page(reply) and (text := _text_of(reply.body)):
+        message = text
+    return ProviderError(failure, message, status=reply.status, retry_after=wait_asked_for(reply))
+
+
+def _text_of(body: bytes) -> str:
+    """Return a short text; an empty one for markup and for anything that is no text."""
+    try:
+        text = body.decode().strip()
+    except UnicodeDecodeError:
+        return ""
+    is_text = len(text) <= LONGEST_ERROR and not text.startswith("<") and "\0" not in text
+    return text if is_text and text not in ("{}", "[]", "null", '""') else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from providers.declaration.spec import Answer, ErrorMap, Reply
+from providers.declaration.spec import Answer, Decoder, ErrorMap, Reply
 from providers.wire.chat_answers import Tidy, answer_of, choices_of
 from providers.wire.openai.stream import stream_of
 
@@ -24,8 +24,16 @@ def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -
     Raises:
         ProviderError: if the stream contains an error or broke off.
     """
-    decoder = stream_of(reply, errors, tidy)
-    frames = [*decoder.feed(reply.body), *decoder.finish()]
+    return collected(stream_of(reply, errors, tidy), reply.body)
+
+
+def collected(decoder: Decoder, body: bytes) -> Answer:
+    """Read a whole stream.
+
+    Raises:
+        ProviderError: if it contains an error or broke off.
+    """
+    frames = [*decoder.feed(body), *decoder.finish()]
     return answer_of(whole_body([orjson.loads(frame.data) for frame in frames]))
 
 

@@ -11,9 +11,9 @@ in order: {"status", "headers"} and a body as "json", "text", "hex", or "events"
 anything else one event of that JSON); or {"recorded": name, "status", "as_events"} for one of the
 recordings. recorded: a recording (or a list, one per call) instead of replies. What the recording
 knows of its request need not be said again: model, stream, operation, and the body where it is in
-OpenAI's format. {"recorded": ..., "not_supported": reason} says why there is no case. sdk: the case
-is played through the gateway with the official SDKs as well. expect: see
-tests/providers/comparing.py.
+OpenAI's format. {"recorded": ..., "not_supported": reason} says why there is no case. source: the
+public reports that the case was made after. sdk: the case is played through the gateway with the
+official SDKs as well. expect: see tests/providers/comparing.py.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ KEYS = {
         "expect",
         "sdk",
     ),
-    *("not_supported", "reason"),
+    *("not_supported", "reason", "source"),
 }
 QUESTION = {"messages": [{"role": "user", "content": "as recorded"}]}
 VOICE = {"filename": "speech.wav", "content_type": "audio/wav", "data": "RIFF....WAVE"}

@@ -29,7 +29,7 @@ def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
         block
         for message in messages
         if isinstance(message, dict) and message.get("role") in ("system", "developer")
-        for block in content_blocks(message.get("content"))
+        for block in marked(content_blocks(message.get("content")), message)
     ]
     if any(block["type"] != "text" for block in blocks):
         raise CannotExpress("A system message can contain only text.", param="messages")
@@ -37,6 +37,14 @@ def system_of(messages: list[Any], instruction: str) -> str | list[Block]:
     if any("cache_control" in block for block in blocks):
         return blocks
     return "\n\n".join(block["text"] for block in blocks)
+
+
+def marked(blocks: list[Block], message: Mapping[str, Any]) -> list[Block]:
+    """Move a message's `cache_control` to its last block, where Anthropic expects it."""
+    mark = message.get("cache_control")
+    if isinstance(mark, dict) and blocks and blocks[-1]["type"] not in REPLAYED:
+        return [*blocks[:-1], {**blocks[-1], "cache_control": mark}]
+    return blocks
 
 
 def turns_of(messages: list[Any]) -> list[Block]:
@@ -54,7 +62,7 @@ def turns_of(messages: list[Any]) -> list[Block]:
             turns.append({"role": role, "content": blocks})
     if not turns:
         raise CannotExpress(
-            "The conversation needs at least one message with text.", param="messages"
+            "The conversation needs at least one message of the user with text.", param="messages"
         )
     for turn in turns:
         if turn["role"] == "user":
@@ -75,9 +83,9 @@ def blocks_of(message: Mapping[str, Any]) -> tuple[str, list[Block]]:
         case "system" | "developer":
             return "system", []
         case "user":
-            return "user", content_blocks(message.get("content"))
+            return "user", marked(content_blocks(message.get("content")), message)
         case "assistant":
-            return "assistant", assistant_blocks(message)
+            return "assistant", marked(assistant_blocks(message), message)
         case "tool":
             return "user", [tool_result(message)]
     raise CannotExpress("A message has a role this provider does not support.", param="messages")
@@ -121,12 +129,50 @@ def tool_result(message: Mapping[str, Any]) -> Block:
         block["content"] = content
     elif content:
         block["content"] = content_blocks(content)
+    if isinstance(message.get("cache_control"), dict):
+        block["cache_control"] = message["cache_control"]
     return block
 
 
 def tool_id(value: Any) -> str:
     """Replace characters that are refused here and appear in other providers' ids."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", str(value or "")) or "call_0"
+
+
+def with_own_ids(messages: list[Any]) -> list[Any]:
+    """Copy the messages if ids of different calls become the same one here."""
+    ids: dict[str, str] = {}
+    for message in messages:
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        for call in calls if isinstance(calls, list) else ():
+            identity = call.get("id") if isinstance(call, dict) else None
+            if isinstance(identity, str) and identity not in ids:
+                ids[identity] = tool_id(identity)
+    if len(set(ids.values())) == len(ids):
+        return messages
+    taken: set[str] = set()
+    for identity, fit in ids.items():
+        while fit in taken:
+            fit += "_"
+        taken.add(fit)
+        ids[identity] = fit
+    return [_with_ids(message, ids) for message in messages]
+
+
+def _with_ids(message: Any, ids: Mapping[str, str]) -> Any:
+    if not isinstance(message, dict):
+        return message
+    if isinstance(identity := message.get("tool_call_id"), str):
+        message = {**message, "tool_call_id": ids.get(identity, identity)}
+    if isinstance(message.get("tool_calls"), list):
+        calls = [
+            {**call, "id": ids[call["id"]]}
+            if isinstance(call, dict) and call.get("id") in ids
+            else call
+            for call in message["tool_calls"]
+        ]
+        message = {**message, "tool_calls": calls}
+    return message
 
 
 def content_blocks(content: Any) -> list[Block]:

@@ -14,16 +14,20 @@ import orjson
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import (
     Access,
+    Answer,
     Exchange,
     MakeExchange,
     ModelFacts,
     Provider,
+    Reply,
     Request,
 )
-from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of
+from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of, with_own_ids
 from providers.wire.anthropic.decoding import MessageDecoder, answer_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.preconditions import messages_of, refuse_several_choices
+from providers.wire.repairs.bodies import is_event_stream
+from providers.wire.stream_accumulation import collected
 from providers.wire.thinking import thinking_budget
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one with temperature, top_p and top_k
@@ -71,10 +75,21 @@ def anthropic_messages(*, auth: Auth, rules_of: RulesOf, path: str = "/messages"
             url_of(provider, access, path), headers, body, stream=request.stream
         )
         if not request.stream:
-            return answer_of(read_object(reply))
+            return whole_answer(reply, provider)
         return MessageDecoder(provider.errors)
 
     return exchange
+
+
+def whole_answer(reply: Reply, provider: Provider) -> Answer:
+    """Convert a whole answer, also of a server that streams it unasked.
+
+    Raises:
+        ProviderError: if it is an error, or no message.
+    """
+    if not is_event_stream(reply.body):
+        return answer_of(read_object(reply))
+    return collected(MessageDecoder(provider.errors), reply.body)
 
 
 def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def message_request(request: Request, facts: ModelFacts, rules: Rules) -> dict[s
     """
     chat = request.body
     refuse_unsupported(chat)
-    messages = messages_of(chat)
+    messages = with_own_ids(messages_of(chat))
     body: dict[str, Any] = {"model": request.model, "messages": turns_of(messages)}
     if system := system_of(messages, instruction_of(chat, rules)):
         body["system"] = system

@@ -36,6 +36,7 @@ from providers.wire.http import (
 )
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import complete_head, new_id
+from providers.wire.repairs.chunks import ChunkRepairs
 
 NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
 
@@ -181,6 +182,7 @@ class SparkDecoder(EventStream):
         self._head: dict[str, Any] = {}
         self._usage: Any = None
         self._calls = 0
+        self._repairs = ChunkRepairs()
 
     def _unended(self) -> Sequence[Frame]:
         if self.finish_reason is None and self.usage is None:
@@ -223,7 +225,9 @@ class SparkDecoder(EventStream):
             chunk.get("usage") or self._usage,
             usage_of(chunk.get("usage")) or self.usage,
         )
-        choices = [self._choice(choice) for choice in choices_of(chunk)]
+        repaired = {"choices": [self._choice(choice) for choice in choices_of(chunk)]}
+        self._repairs.repair(repaired)
+        choices = repaired["choices"]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
         return [self._frame(choices, content=True)] if characters else []

@@ -9,15 +9,22 @@ from typing import Any
 
 from providers.declaration.spec import (
     Access,
+    Answer,
+    ErrorMap,
     Exchange,
     MakeExchange,
     ModelFacts,
     Provider,
+    Reply,
     Request,
 )
 from providers.wire.chat_answers import Tidy, answer_of
-from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.http import Auth, read_object, url_of
+from providers.wire.openai.errors import error_in_chat
 from providers.wire.openai.stream import stream_of
+from providers.wire.repairs.asking import asked
+from providers.wire.repairs.bodies import is_event_stream
+from providers.wire.stream_accumulation import collected_answer
 from providers.wire.think_tags import thinking_stream_of, tidy_thinking
 
 # Changes a fresh shallow copy of the body before it is sent.
@@ -54,22 +61,32 @@ def openai_chat(
         body = adjusted_body(
             provider, request, access, facts, adjust=adjust, usage_option=usage_option
         )
-        reply = yield post_json(
-            url_of(provider, access, path, version=version),
-            auth(access),
-            body,
-            stream=request.stream,
-        )
+        url = url_of(provider, access, path, version=version)
+        reply = yield from asked(provider, url, auth(access), body, request)
         if request.stream and think_tags:
             return thinking_stream_of(reply, provider.errors, tidy)
         if request.stream:
             return stream_of(reply, provider.errors, tidy, tidy_all=tidy_all)
-        answer = answer_of(read_object(reply), tidy)
+        answer = whole_answer(reply, provider.errors, tidy)
         if think_tags:
             tidy_thinking(answer.body or {})
         return answer
 
     return exchange
+
+
+def whole_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Answer:
+    """Convert a whole answer, also of a server that streams it unasked.
+
+    Raises:
+        ProviderError: if it is an error, or no chat answer.
+    """
+    if is_event_stream(reply.body):
+        return collected_answer(reply, errors, tidy)
+    body = read_object(reply)
+    if error := error_in_chat(body, reply.body, errors):
+        raise error
+    return answer_of(body, tidy)
 
 
 def adjusted_body(

@@ -23,10 +23,11 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import Tidy, choices_of, usage_of
-from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.http import Auth, read_object, url_of
 from providers.wire.openai.chat import Adjust, adjusted_body
 from providers.wire.openai.stream import ChatDecoder, ReadyAnswer
 from providers.wire.repairs.answers import as_list, complete_head, index_of, repair_usage
+from providers.wire.repairs.asking import asked
 from providers.wire.repairs.chunks import Repairs
 from providers.wire.repairs.messages import finish_reason_of
 
@@ -56,12 +57,8 @@ def openai_completions(
         body = adjusted_body(
             provider, request, access, facts, adjust=adjust, usage_option=usage_option
         )
-        reply = yield post_json(
-            url_of(provider, access, path, version=version),
-            auth(access),
-            body,
-            stream=request.stream,
-        )
+        url = url_of(provider, access, path, version=version)
+        reply = yield from asked(provider, url, auth(access), body, request)
         if request.stream:
             return completion_stream(reply, provider.errors, tidy)
         return completion_answer(read_object(reply), tidy)

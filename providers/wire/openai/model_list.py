@@ -16,7 +16,17 @@ from providers.declaration.spec import (
     Reply,
 )
 from providers.failures.reasons import Reason
-from providers.wire.http import Auth, get, is_web_page, json_or_none, not_a_list, unreadable, url_of
+from providers.wire.http import (
+    NO_ROUTE,
+    Auth,
+    get,
+    is_web_page,
+    json_or_none,
+    not_a_list,
+    post_json,
+    unreadable,
+    url_of,
+)
 
 MAX_MODELS = 5000
 
@@ -78,15 +88,36 @@ def list_models(
 
 
 def check_by_list(
-    *, auth: Auth, version: str = "/v1"
+    *, auth: Auth, version: str = "/v1", chats: bool = False
 ) -> Callable[[Provider, Access], Generator[Call, Reply, None]]:
-    """Make the exchange that checks a key by listing the models."""
+    """Make the exchange that checks a key by listing the models.
+
+    Args:
+        chats: whether the server chats: if it has no list, an empty conversation is sent, which
+            it refuses without charging for it.
+    """
 
     def exchange(provider: Provider, access: Access) -> Generator[Call, Reply, None]:
-        reply = yield get(url_of(provider, access, "/models", version=version), auth(access))
-        rows_of(reply)
+        call = get(url_of(provider, access, "/models", version=version), auth(access))
+        if chats:
+            call.accept = NO_ROUTE
+        reply = yield call
+        if reply.status < 400:
+            rows_of(reply)
+            return
+        missing = error_or(reply, provider)
+        url = url_of(provider, access, "/chat/completions", version=version)
+        call = post_json(url, auth(access), {"model": "", "messages": []})
+        call.accept = _NO_ANSWER
+        reply = yield call
+        if reply.status >= 400 and error_or(reply, provider).failure is Failure.NOT_AN_API:
+            raise missing
 
     return exchange
+
+
+# Statuses of a server that has read a request and refuses it.
+_NO_ANSWER = frozenset({400, 404, 405, 422})
 
 
 def error_or(reply: Reply, provider: Provider) -> ProviderError:

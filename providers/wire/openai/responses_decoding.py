@@ -181,7 +181,7 @@ def annotation_of(note: Item) -> Item:
 
 
 def logprob_of(entry: Item) -> Item:
-    return {"bytes": None, **entry}
+    return {"bytes": None, "top_logprobs": [], **entry}
 
 
 def blocks_of(items: Sequence[Item]) -> list[Item]:
@@ -382,7 +382,8 @@ class ResponseDecoder(EventStream):
         }
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
-        message.pop("provider_blocks", None)
+        for name in ("role", "provider_blocks"):
+            message.pop(name, None)
         return self._piece(message) if any(message.get(name) for name in ANSWER_FIELDS) else ()
 
     def _piece(self, delta: Item, logprobs: Any = None) -> Sequence[Frame]:

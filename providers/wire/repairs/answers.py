@@ -127,10 +127,26 @@ def as_list(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
+def repair_logprobs(choice: dict[str, Any]) -> bool:
+    """Complete the log probabilities of a choice, or drop what are none."""
+    logprobs = choice.get("logprobs")
+    if logprobs is None:
+        return False
+    changed = not isinstance(logprobs, dict)
+    if changed:
+        choice["logprobs"] = None
+        return True
+    for name in ("content", "refusal"):
+        for entry in as_list(logprobs.get(name)):
+            if isinstance(entry, dict) and not isinstance(entry.get("top_logprobs"), list):
+                entry["top_logprobs"] = []
+                changed = True
+    return changed
+
+
 def _repair_choice(choice: dict[str, Any], number: int) -> None:
     choice["index"] = index_of(choice, number)
-    if not isinstance(choice.get("logprobs"), dict | None):
-        choice["logprobs"] = None
+    repair_logprobs(choice)
     message = choice.get("message")
     if not isinstance(message, dict):
         delta = choice.pop("delta", None)

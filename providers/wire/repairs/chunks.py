@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from providers.wire.repairs.answers import as_list, index_of
+from providers.wire.repairs.answers import as_list, index_of, repair_logprobs
 from providers.wire.repairs.messages import (
     arguments_text,
     finish_reason_of,
@@ -129,9 +129,7 @@ class ChunkRepairs:
         if not isinstance(delta, dict):
             choice["delta"] = delta = _delta_of(choice, is_first=not state.has_answered)
             changed = True
-        if not isinstance(choice.get("logprobs"), dict | None):
-            choice["logprobs"] = None
-            changed = True
+        changed = repair_logprobs(choice) or changed
         changed = repair_part(delta) or changed
         changed = _repair_role(state, delta) or changed
         if "tool_calls" in delta:

@@ -150,7 +150,7 @@ def test_every_quirk_does_something(folder: Path) -> None:
         "max_completion_tokens": 9,
         "response_format": schema,
     }
-    answers = {"think_tags": thoughts, "reasoning": renamed}
+    answers = {"think_tags": thoughts}
     plain = row(folder)
     for name in QUIRKS:
         choice = {**ANSWER["choices"][0], "message": answers.get(name, renamed)}
@@ -159,6 +159,12 @@ def test_every_quirk_does_something(folder: Path) -> None:
         requests, messages = [sent(one) for one in outcomes], [one.message for one in outcomes]
         assert (requests[0] != requests[1]) is (QUIRKS[name].fit is not None), name
         assert (messages[0] != messages[1]) is (name in answers), name
+
+
+def test_a_limit_of_minus_one_is_for_servers_that_know_it(folder: Path) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": -1}
+    assert "max_tokens" not in sent(chat(row(folder), body))
+    assert sent(chat(row(folder, f'{ROW}quirks = ["unlimited"]\n'), body))["max_tokens"] == -1
 
 
 def test_quirks_come_before_the_providers_own_functions(folder: Path) -> None:
@@ -172,7 +178,7 @@ def test_quirks_come_before_the_providers_own_functions(folder: Path) -> None:
         seen.append(body["choices"][0]["message"])
         return False
 
-    row(folder, f'{ROW}quirks = ["max_tokens", "reasoning"]\n')
+    row(folder, f'{ROW}quirks = ["max_tokens"]\n')
     message = {"role": "assistant", "content": "Hi", "reasoning": "hm"}
     provider = provider_of("example", adjust=adjust, tidy=tidy)
     outcome = chat(

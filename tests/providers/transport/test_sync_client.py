@@ -80,7 +80,6 @@ def test_a_call(fake_provider: FakeProvider) -> None:
         ("break", Failure.ERROR, True),
         ("endless", Failure.ERROR, True),
         ("long_line", Failure.ERROR, True),
-        ("gzip", Failure.ERROR, True),
         ("gzip:bomb", Failure.ERROR, True),
         ("html", Failure.NOT_AN_API, True),
         ("redirect:http://127.0.0.1:1/", Failure.NOT_AN_API, False),
@@ -94,6 +93,12 @@ def test_misbehaviour(
     error = failure(fake_provider, mode)
     assert (error.failure, error.sent) == (expected, sent)
     assert fake_provider.count == 1
+
+
+def test_a_compressed_answer_is_read_although_nobody_asked_for_it(
+    fake_provider: FakeProvider,
+) -> None:
+    assert chat(fake_provider, "gzip") == TEXT
 
 
 @pytest.mark.parametrize("mode", ["hang", "slow:30", "drip:0.02"])

@@ -17,6 +17,7 @@ from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelFacts, Operation, Reply, Request
 from providers.wire.openai.responses_decoding import ResponseDecoder
+from providers.wire.repairs.requests import object_text
 from tests.providers.driving import Outcome, run
 
 OPENAI = registry.get("openai")
@@ -246,7 +247,7 @@ def test_what_came_goes_back_as_it_came(output: list[dict[str, Any]]) -> None:
         if item.get("type") == "function_call"
     ]
     assert back == [
-        (item["call_id"], item["name"], item["arguments"])
+        (item["call_id"], item["name"], object_text(item["arguments"]))
         for item in output
         if item["type"] == "function_call"
     ]
