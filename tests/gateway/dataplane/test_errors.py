@@ -248,7 +248,12 @@ def test_a_body_that_grows_beyond_the_limit(hub: Hub) -> None:
 
 
 def test_endpoints_and_methods(hub: Hub) -> None:
-    refused(hub.post("/nothing", {}), 404, "not_found")
+    assert "/v1/chat/completions" in refused(hub.post("/nothing", {}), 404, "not_found")["message"]
+    twice = refused(hub.post("/v1/chat/completions", {}), 404, "not_found")
+    assert "twice" in twice["message"]
+    for path in ("/chat/completions", "/models", "/embeddings/"):
+        answer = requests.post(hub.base.removesuffix("/v1") + path, json={}, timeout=10)
+        assert f"call /v1{path.rstrip('/')}" in refused(answer, 404, "not_found")["message"]
     response = requests.get(hub.base + "/chat/completions", timeout=10)
     refused(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST, OPTIONS"

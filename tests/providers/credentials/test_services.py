@@ -299,6 +299,35 @@ def test_a_version_that_we_put_into_the_address_ourselves_is_not_asked_for(
     ]
 
 
+def test_a_server_without_a_list_of_models_is_asked_for_a_chat(
+    tenant: Tenant, answers: Answers
+) -> None:
+    body = {"error": {"message": "messages must not be empty"}}
+    answers.then([reply(404, {"detail": "Not Found"}), reply(400, body)])
+    credential = add(
+        tenant,
+        provider="openai_compatible",
+        values={"base_url": "https://models.example.org/v1"},
+    )
+    assert credential.base_url == "https://models.example.org/v1"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://models.example.org/v1/chat/completions",
+        "https://models.example.org/v1/completions/",
+        "models.example.org/v1/audio/speech",
+    ],
+)
+def test_a_whole_address_is_shortened_to_the_base_url(
+    tenant: Tenant, answers: Answers, typed: str
+) -> None:
+    credential = add(tenant, provider="openai_compatible", values={"base_url": typed})
+    assert credential.base_url == "https://models.example.org/v1"
+    assert [call.url for call in answers.calls] == ["https://models.example.org/v1/models"]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_check_asks_once_and_waits_for_nobody(
     tenant: Tenant, answers: Answers, status: int, monkeypatch: pytest.MonkeyPatch
