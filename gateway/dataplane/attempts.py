@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gateway.dataplane.errors import ACCOUNT_FAILURES
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Route, Source, Target
+from providers.declaration.errors import ProviderError
 from providers.transport.async_client import Progress
 from quotas.ledger.records import Record
 from quotas.ledger.states import HoldResult
@@ -121,6 +123,17 @@ def attempt_entry(
         "status": status,
         "ms": int((time.monotonic() - began) * 1000),
     }
+
+
+def note_error(entry: dict[str, Any], error: ProviderError, *, trial: bool) -> None:
+    """Note in an attempt's entry how it failed, in the provider's words.
+
+    Args:
+        trial: whether the operator's account was used, whose state is nobody else's business.
+    """
+    entry["failure"] = error.failure.value
+    if not (trial and error.failure in ACCOUNT_FAILURES):
+        entry["message"] = error.message
 
 
 def hold_facts(call: Call) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gateway.dataplane.attempts import (
     StreamingResponse,
     attempt_entry,
     hold_facts,
+    note_error,
     response_headers,
 )
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal, from_provider
@@ -112,9 +113,8 @@ class Relay:
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
                 failure = credential_unreadable(target, source)
             except ProviderError as error:
-                call.log.append(
-                    attempt_entry(target, source, error.failure.value, error.status, began)
-                )
+                call.log.append(attempt_entry(target, source, "", error.status, began))
+                note_error(call.log[-1], error, trial=source.is_trial)
                 failure = from_provider(
                     error, label=str(target.provider.label), trial=source.is_trial
                 )
@@ -209,7 +209,7 @@ class Relay:
             while not stream.ended:
                 new = await stream.read()
                 frames += new
-                if any(frame.content for frame in new):
+                if any(frame.content for frame in new) and not stream.decoder.failed:
                     call.first_token = time.monotonic()
                     break
                 size += sum(len(frame.data) for frame in new)
@@ -261,7 +261,7 @@ class Relay:
             failure = from_provider(
                 error, label=str(call.target.provider.label), trial=call.source.is_trial
             )
-            call.log[-1]["failure"] = error.failure.value
+            note_error(call.log[-1], error, trial=call.source.is_trial)
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
             yield schema.error_event(failure, call.request.request_id)

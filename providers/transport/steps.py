@@ -29,7 +29,6 @@ from providers.transport.safe_decoder import SafeDecoder
 from providers.wire.http import (
     NO_ROUTE,
     GuessedUrl,
-    note_unversioned,
     plain_error,
     wait_asked_for,
 )
@@ -125,7 +124,7 @@ class Steps(Generic[R]):
         """Take the reply to the last call and return the next step."""
         if reply.status >= 400:
             reply = error_reply(reply)
-        if (call := self._without_version(reply)) is not None:
+        if (call := self._at_other_url(reply)) is not None:
             return self._next(call)
         error = self._error_in(reply)
         if error is None:
@@ -198,20 +197,20 @@ class Steps(Generic[R]):
         self.undo = None
         return value
 
-    def _without_version(self, reply: Reply) -> Call | None:
-        """Return the call to an address without the version that we added, if none is there."""
+    def _at_other_url(self, reply: Reply) -> Call | None:
+        """Return the call to the other URL that a server without this one may have."""
         assert self._call is not None, "call begin() first"
         url, guessed = self._call.url, self._guessed
         self._guessed = None
         if guessed is not None and reply.status not in NO_ROUTE:
-            note_unversioned(guessed.base)
+            guessed.note_wrong()
         if reply.status not in NO_ROUTE or not isinstance(url, GuessedUrl):
             return None
         error = self._errors(reply) or plain_error(reply)
         if error.failure is not Failure.NOT_AN_API:
             return None
         self._guessed = url
-        return replace(self._call, url=url.unversioned)
+        return replace(self._call, url=url.other)
 
     def _error_in(self, reply: Reply) -> ProviderError | None:
         assert self._call is not None, "call begin() first"

@@ -58,39 +58,40 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
     """
     base = base_of(provider, access)
     segments = urlsplit(base).path.split("/")
-    if not version or base in _unversioned or any(map(_VERSION.match, segments)):
+    if not version or any(map(_VERSION.match, segments)):
         return f"{base}{path}"
-    url = GuessedUrl(base, version, path)
-    return url if provider.may_lack_version else str(url)
+    urls = (f"{base}{version}{path}", f"{base}{path}")
+    if not provider.may_lack_version:
+        return urls[0]
+    return GuessedUrl(base, *(reversed(urls) if base in _unversioned else urls))
 
 
 class GuessedUrl(str):
-    """A URL with a version that was not typed, and may not exist.
+    """A URL with or without a version that was not typed, so that it may not exist.
 
     Attributes:
         base: As it was typed.
-        unversioned: The URL without the version.
+        other: The URL to call if this one does not exist.
     """
 
     base: str
-    unversioned: str
+    other: str
 
-    def __new__(cls, base: str, version: str, path: str) -> GuessedUrl:
-        url = super().__new__(cls, f"{base}{version}{path}")
-        url.base, url.unversioned = base, f"{base}{path}"
-        return url
+    def __new__(cls, base: str, url: str, other: str) -> GuessedUrl:
+        guessed = super().__new__(cls, url)
+        guessed.base, guessed.other = base, other
+        return guessed
+
+    def note_wrong(self) -> None:
+        """Remember that the other URL is the one that exists."""
+        if _unversioned.pop(self.base, self) is self:  # it was not in there
+            _unversioned[self.base] = None
+        if len(_unversioned) > _MOST_BASES:
+            del _unversioned[next(iter(_unversioned))]
 
 
 _MOST_BASES = 1024
 _unversioned: dict[str, None] = {}  # base URLs of servers without a version, newest last
-
-
-def note_unversioned(base: str) -> None:
-    """Remember a server that answers only without the version."""
-    _unversioned.pop(base, None)
-    _unversioned[base] = None
-    if len(_unversioned) > _MOST_BASES:
-        del _unversioned[next(iter(_unversioned))]
 
 
 def path_segment(text: str) -> str:

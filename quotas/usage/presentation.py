@@ -197,7 +197,11 @@ def _filters(by: str, key: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a provider; `words` describes the failure, None if it was answered."""
+    """One attempt at a provider; `words` describes the failure, None if it was answered.
+
+    Attributes:
+        message: what the provider said about the failure.
+    """
 
     provider: str
     model: str
@@ -206,6 +210,7 @@ class Attempt:
     ms: int | None
     words: error_codes.ErrorCode | None
     code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +263,7 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
         ms=entry.get("ms"),
         words=error_codes.describe(failure) if failure else None,
         code=failure,
+        message=str(entry.get("message") or ""),
     )
 
 

@@ -19,7 +19,7 @@ answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next 
     bytes                     a stream sent one byte per write
     crlf, comments, pings, multiline, no_blank_line, no_done      hostile framing of a stream
     endless                   a body or stream that never ends
-    long_line                 a line of two megabytes
+    long_line                 a line of nine megabytes
     redirect:<url>            307 to that URL
     gzip                      a compressed body nobody asked for; gzip:bomb makes it one of 64 MiB
     html                      a web page with status 200
@@ -614,7 +614,7 @@ class FakeProvider:
                 yield piece * 100
                 await asyncio.sleep(0)
         if name == "long_line":
-            yield b"data: " + b"x" * (2 * 1024 * 1024)
+            yield b"data: " + b"x" * (9 * 1024 * 1024)
             return
         whole = b"".join(self._framed(name, rest, reply)) or reply.body
         if name == "break" and not reply.frames:

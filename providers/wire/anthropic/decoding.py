@@ -156,10 +156,12 @@ class MessageDecoder(EventStream):
         return self._end()
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for _name, data in events:
+        for name, data in events:
             event = read_frame(data)
             if event is not None:
                 frames += self._event(event, data)
+            elif name == b"error":
+                raise error_in_stream(self._errors, data)
             if self.done:
                 break
 

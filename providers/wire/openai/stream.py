@@ -118,6 +118,8 @@ class ChatDecoder(EventStream):
             return None
         if (error := error_in_chat(chunk, data, self._errors)) is not None:
             raise error
+        if "choices" not in chunk and not chunk.get("usage"):
+            return None  # a ping
         shaped = self._repairs.repair(chunk)
         self._identity = self._identity or str(chunk.get("id") or new_id())
         shaped = complete_head(chunk, self.kind, self._identity) or shaped

@@ -4,6 +4,7 @@ record per refused call.
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -70,6 +71,9 @@ def test_failures_of_a_provider(
     assert caught.value.status_code == status
     assert caught.value.code == code
     record = hub.wait_for_record(caught.value.response.headers["x-request-id"])
+    log = record["attempt_log"]  # SQLite returns JSON as text
+    [attempt] = json.loads(log) if isinstance(log, str) else log
+    assert attempt["message"] in caught.value.message
     assert (record["status"], record["http_status"], record["error_code"], record["credits"]) == (
         "error",
         status,

@@ -285,7 +285,7 @@ def test_a_version_that_we_put_into_the_address_ourselves_is_not_asked_for(
             values={"base_url": "https://models.example.org/openai"},
         )
     words = (
-        "https://models.example.org/openai/chat/completions answered 404. Nothing was saved. "
+        "https://models.example.org/openai/v1/chat/completions answered 404. Nothing was saved. "
         "Check the API base URL."
     )
     assert str(refused.value.message) == words

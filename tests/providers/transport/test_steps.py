@@ -25,6 +25,7 @@ from providers.transport.redaction import clean
 from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps, exchange_for
 from providers.wire.openai.errors import openai_errors
+from tests.providers.driving import drive
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4"
 
@@ -367,3 +368,20 @@ def test_one_more_call_after_a_stream() -> None:
     with pytest.raises(ProviderError) as caught:
         again.answered(Reply(400, {}, b'{"error":{"message":"token-0123456789"}}'))
     assert caught.value.message == "[key]"
+
+
+def test_a_server_without_a_version_is_found_once_and_lost_again() -> None:
+    provider = registry.get("openai_compatible")
+    access = Access({}, "https://unversioned.example.com/api")
+    found, missing = Reply(200, {}, b'{"data": []}'), Reply(404, {}, b"404 page not found")
+
+    def urls(*replies: Reply) -> list[str]:
+        check = provider.check
+        assert check is not None
+        outcome = drive(lambda: check(provider, access), provider, replies)
+        return [call.url.removeprefix(access.base_url) for call in outcome.calls]
+
+    assert urls(missing, found) == ["/v1/models", "/models"]
+    assert urls(found) == ["/models"]
+    assert urls(missing, found) == ["/models", "/v1/models"]
+    assert urls(found) == ["/v1/models"]

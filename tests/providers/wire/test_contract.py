@@ -12,7 +12,7 @@ import pytest
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Call, Operation
-from providers.wire import tokens
+from providers.wire import http, tokens
 from tests.fakes import framing
 from tests.fakes.framing import at_once
 from tests.providers import case as cases
@@ -29,6 +29,7 @@ def play(
 ) -> Outcome:
     """Runs the case's exchange. made: gets its calls. Raises ProviderError."""
     tokens._tokens.clear()
+    http._unversioned.clear()
     provider, access = case.provider, case.access
     special = {"list_models": provider.list_models, "check": provider.check}.get(case.operation)
     if special is not None:

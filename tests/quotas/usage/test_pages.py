@@ -333,6 +333,7 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
             "model": "claude",
             "source": "trial:anthropic",
             "failure": "provider_rate_limited",
+            "message": "Slow down, <b>please</b>.",
             "status": 429,
             "ms": 200,
         },
@@ -359,6 +360,7 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
     for part in (
         "request-1",
         "Rate limit",
+        "Slow down, &lt;b&gt;please&lt;/b&gt;.",
         "429",
         "Trial: anthropic",
         "an estimate",
