@@ -552,7 +552,9 @@ class FakeProvider:
         if name == "redirect":
             return Reply(307, body=b"{}", headers=(f"Location: {rest}",))
         if name == "gzip":
-            data = bytes(64 * 1024 * 1024) if rest == "bomb" else self._reply(seen, body).body
+            made = self._reply(seen, body)
+            data = made.body or b"".join(self._framed("", "", made))
+            data = bytes(64 * 1024 * 1024) if rest == "bomb" else data
             return Reply(body=gzip.compress(data), headers=("Content-Encoding: gzip",))
         return None
 
