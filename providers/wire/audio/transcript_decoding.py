@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.wire.chat_answers import choices_of
-from providers.wire.decoding import EventStream, WholeStream, error_in_stream, read_frame
+from providers.wire.decoding import EventStream, error_in_stream, read_frame
 from providers.wire.openai.errors import error_object
 
 
@@ -35,6 +36,9 @@ class EventDecoder(EventStream):
     def __init__(self, errors: ErrorMap) -> None:
         super().__init__()
         self._errors = errors
+
+    def _error_of(self, body: bytes) -> ProviderError | None:
+        return self._errors(Reply(200, {}, body))
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for _event, data in events:
@@ -76,14 +80,18 @@ class EventDecoder(EventStream):
 
 class TranscriptDecoder(EventDecoder):
     """Relay `transcript.text.delta` and `.done` events, and create them from vLLM's
-    `transcription.chunk`.
+    `transcription.chunk`, or from a whole transcript.
+
+    Args:
+        read: converts a whole body to the answer; may raise ProviderError.
     """
 
     last = "transcript.text.done"
     piece = "delta"
 
-    def __init__(self, errors: ErrorMap) -> None:
+    def __init__(self, errors: ErrorMap, read: Callable[[Reply], Answer]) -> None:
         super().__init__(errors)
+        self._answer_of = read
         self._pieces: list[str] = []  # of chunks
 
     def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
@@ -108,6 +116,13 @@ class TranscriptDecoder(EventDecoder):
             return self.closed()
         return super()._unended()
 
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        answer = self._answer_of(Reply(200, {"content-type": "application/json"}, body))
+        text = str((answer.body or {}).get("text") or "")
+        self.usage, self.finish_reason, self.done = answer.usage, "stop", True
+        self.output_characters = len(text)
+        return [*([_delta(text)] if text else []), _done(text, (answer.body or {}).get("usage"))]
+
     def characters_in(self, piece: Any) -> int:
         return len(piece) if isinstance(piece, str) else 0
 
@@ -122,27 +137,3 @@ def _done(text: str, usage: Any) -> Frame:
             {"type": "transcript.text.done", "text": text} | ({"usage": usage} if usage else {})
         )
     )
-
-
-class WholeTranscript(WholeStream):
-    """Decoder for a server that answers with a whole transcript instead of events.
-
-    Args:
-        read: converts the body to the answer; may raise ProviderError.
-    """
-
-    def __init__(self, reply: Reply, read: Callable[[Reply], Answer]) -> None:
-        super().__init__()
-        self._reply = reply
-        self._answer_of = read
-
-    def _read(self, data: bytes) -> Sequence[Frame]:
-        answer = self._answer_of(Reply(self._reply.status, self._reply.headers, data))
-        text = str((answer.body or {}).get("text") or "")
-        self.usage, self.finish_reason, self.output_characters, self.done = (
-            answer.usage,
-            "stop",
-            len(text),
-            True,
-        )
-        return [*([_delta(text)] if text else []), _done(text, (answer.body or {}).get("usage"))]

@@ -29,7 +29,6 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcript_decoding import (
     TranscriptDecoder,
-    WholeTranscript,
     transcript_usage,
 )
 from providers.wire.decoding import error_in_stream
@@ -37,7 +36,6 @@ from providers.wire.http import (
     Auth,
     is_web_page,
     json_or_none,
-    media_type,
     read_object,
     unreadable,
     url_of,
@@ -95,19 +93,8 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
 
 
 def transcript_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """Return the decoder of an open body, also for servers that do not stream.
-
-    Raises:
-        ProviderError: if the body is a web page.
-    """
-    kind = media_type(reply)
-    if kind == "text/html":
-        raise unreadable(reply)
-    return (
-        WholeTranscript(reply, partial(_whole, errors))
-        if kind == "application/json"
-        else TranscriptDecoder(errors)
-    )
+    """Return the decoder of an open body, also for servers that do not stream."""
+    return TranscriptDecoder(errors, partial(_whole, errors))
 
 
 def _whole(errors: ErrorMap, reply: Reply) -> Answer:
