@@ -22,12 +22,13 @@ class Inflater:
         self._start = b""
         self._waiting = b""
         self._stream: Any = None
+        self._is_full = False  # whether zlib may hold more of what it was given
         self._is_plain = False
 
     @property
     def waits(self) -> bool:
         """Whether feed(b"") may return more."""
-        return bool(self._waiting)
+        return bool(self._waiting) or self._is_full
 
     def feed(self, data: bytes) -> bytes:
         """Return at most PIECE bytes of the inflated body.
@@ -39,7 +40,7 @@ class Inflater:
             return data
         if self._stream is None or self._stream.eof:
             self._start += self._waiting + data
-            self._waiting = b""
+            self._waiting, self._is_full = b"", False
             if len(self._start) < len(_GZIP):
                 return b""
             data = self._begin()
@@ -69,6 +70,7 @@ class Inflater:
             inflated: bytes = self._stream.decompress(data, PIECE)
         except zlib.error:
             raise OSError("damaged body") from None
+        self._is_full = len(inflated) == PIECE
         self._waiting = self._stream.unconsumed_tail or self._stream.unused_data
         return inflated
 

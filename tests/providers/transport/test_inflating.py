@@ -39,6 +39,11 @@ def test_bodies_are_inflated_however_they_are_cut(encoding: str, data: bytes, si
     assert inflated(encoding, data, size) == TEXT
 
 
+@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+def test_nothing_is_lost_between_two_pieces(size: int) -> None:
+    assert inflated("gzip", gzip.compress(b"\0" * size), 100) == b"\0" * size
+
+
 def test_a_bomb_comes_in_pieces() -> None:
     inflater = Inflater("gzip")
     assert len(inflater.feed(gzip.compress(b"\0" * 8 * PIECE))) == PIECE
