@@ -84,7 +84,16 @@ def proof_of(
 
 def sign(row: Any, secret: bytes) -> None:
     """Set the signature of an AppKey that is about to be saved."""
-    row.proof = proof_of(
+    row.proof = _proof_of_row(row, secret)
+
+
+def is_genuine(row: Any) -> bool:
+    """Return whether the product made an AppKey as it is stored. Raises DigestKeyUnavailable."""
+    return hmac.compare_digest(row.proof, _proof_of_row(row, load()))
+
+
+def _proof_of_row(row: Any, secret: bytes) -> str:
+    return proof_of(
         digest=row.digest,
         key_id=row.pk,
         tenant_id=row.tenant_id,

@@ -1,4 +1,4 @@
-"""Verify that every key pair and every sealed text opens."""
+"""Verify that every key pair and every sealed text opens, and that app keys are as made."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from core.errors import ServiceError
 from tenants.crypto import key_pairs, sealing
+from tenants.crypto.digest_key import DigestKeyUnavailable, is_genuine
 from tenants.crypto.sealed_columns import sealed_rows
-from tenants.models import KeyPair, Tenant
+from tenants.models import AppKey, KeyPair, Tenant
 from tenants.scope import tenant_scope
 
 
@@ -19,15 +20,17 @@ class VerifyReport:
     key_pairs_failed: int = 0
     sealed: int = 0
     sealed_failed: int = 0
+    app_keys: int = 0
+    app_keys_failed: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> int:
-        return self.key_pairs_failed + self.sealed_failed
+        return self.key_pairs_failed + self.sealed_failed + self.app_keys_failed
 
 
 def verify(*, tenant: Tenant | None = None) -> VerifyReport:
-    """Open every key pair and every sealed text of one tenant, or of all tenants.
+    """Open every key pair and every sealed text of one tenant, or of all; check their app keys.
 
     Changes nothing but the counts in KeyOpening.
     """
@@ -38,6 +41,7 @@ def verify(*, tenant: Tenant | None = None) -> VerifyReport:
         with tenant_scope(owner):
             _verify_pairs(owner, report)
             _verify_sealed(owner, report)
+            _verify_app_keys(owner, report)
     return report
 
 
@@ -64,3 +68,16 @@ def _verify_sealed(tenant: Tenant, report: VerifyReport) -> None:
             reason = getattr(error, "reason", error.code)
             report.sealed_failed += 1
             report.failures.append(f"{tenant.slug}: {column.name} {pk}: {reason}")
+
+
+def _verify_app_keys(tenant: Tenant, report: VerifyReport) -> None:
+    """Count app keys that somebody added or changed past the product; calls refuse them."""
+    for row in AppKey.objects.filter(tenant=tenant, revoked=None).order_by("pk"):
+        report.app_keys += 1
+        try:
+            reason = "" if is_genuine(row) else "changed in the database"
+        except DigestKeyUnavailable as error:
+            reason = str(error)
+        if reason:
+            report.app_keys_failed += 1
+            report.failures.append(f"{tenant.slug}: app key {row.prefix}: {reason}")

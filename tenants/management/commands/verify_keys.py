@@ -1,4 +1,4 @@
-"""Open every key pair and every sealed text, and print counts."""
+"""Open every key pair and every sealed text, check app keys, and print counts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tenants.management.base import ServiceCommand, refusals_as_messages
 
 class Command(ServiceCommand):
     help = (
-        "Open every key pair and every sealed key of one or all workspaces, and print counts. "
-        "Fails if any does not open."
+        "Open every key pair and every sealed key of one or all workspaces, check the signatures "
+        "of app keys, and print counts. Fails if any does not open or was changed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,6 +31,7 @@ class Command(ServiceCommand):
             *report.failures,
             f"Key pairs: {report.key_pairs} checked, {report.key_pairs_failed} do not open.",
             f"Sealed keys: {report.sealed} checked, {report.sealed_failed} do not open.",
+            f"App keys: {report.app_keys} checked, {report.app_keys_failed} are not as made.",
         ]
         self.answer(options, asdict(report) | {"master_key_problems": problems}, lines)
         if report.failed or problems:

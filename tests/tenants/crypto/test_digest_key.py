@@ -110,6 +110,17 @@ class TestAWriterToTheDatabase:
         assert status(text) == 401
         assert f"App key {row.pk} of workspace acme is refused" in caplog.text
 
+    def test_is_found_out(self, acme: Workspace, globex: Workspace) -> None:
+        row, _text = acme.app_key
+        assert globex.app_key
+        report = keys.verify()
+        assert (report.app_keys, report.app_keys_failed) == (2, 0)
+        change(row, scopes=["read"])
+        report = keys.verify()
+        assert (report.app_keys, report.app_keys_failed, report.failed) == (2, 1, 1)
+        assert report.failures == [f"acme: app key {row.prefix}: changed in the database"]
+        assert keys.verify(tenant=globex.tenant).failed == 0
+
     def test_makes_no_digest_key(self, acme: Workspace) -> None:
         """A copy sealed with a key of the writer's own, or moved from another purpose."""
         _row, text = acme.app_key
