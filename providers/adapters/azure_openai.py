@@ -107,7 +107,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     return (yield from deployed(make)(provider, request, access, facts))
 
 
-CHAT = openai_chat(auth=auth, adjust=fit, tidy=tidy)
+CHAT = openai_chat(auth=auth, adjust=fit, tidy=tidy, tidies_shape=True)
 RESPONSES = openai_responses(auth=auth)
 
 

@@ -73,7 +73,13 @@ class EventStream(Decoding):
     def feed(self, data: bytes) -> Sequence[Frame]:
         if self.done or not (self._is_open or self._has_begun(data)):
             return ()
-        return self._frames_before_error(self._parser.feed(data))
+        # Not through _frames_before_error: this runs for every chunk of every stream.
+        frames: list[Frame] = []
+        try:
+            self._decode(self._parser.feed(data), frames)
+        except ProviderError as error:
+            self._fail_after(frames, error)
+        return frames
 
     def finish(self) -> Sequence[Frame]:
         """End the stream.
@@ -107,10 +113,14 @@ class EventStream(Decoding):
         try:
             self._decode(events, frames)
         except ProviderError as error:
-            if not frames:
-                raise
-            self._failure, self._is_open = error, False
+            self._fail_after(frames, error)
         return frames
+
+    def _fail_after(self, frames: Sequence[Frame], error: ProviderError) -> None:
+        """Raise an error now, or after the frames that came before it."""
+        if not frames:
+            raise error
+        self._failure, self._is_open = error, False
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         """Convert (name, data) events to frames, and append them to `frames`."""

@@ -36,7 +36,6 @@ from providers.wire.http import (
 )
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import complete_head, new_id
-from providers.wire.repairs.chunks import ChunkRepairs
 
 NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
 
@@ -182,7 +181,7 @@ class SparkDecoder(EventStream):
         self._head: dict[str, Any] = {}
         self._usage: Any = None
         self._calls = 0
-        self._repairs = ChunkRepairs()
+        self._has_role = False  # whether it was sent: clients append what is repeated
 
     def _unended(self) -> Sequence[Frame]:
         if self.finish_reason is None and self.usage is None:
@@ -225,9 +224,7 @@ class SparkDecoder(EventStream):
             chunk.get("usage") or self._usage,
             usage_of(chunk.get("usage")) or self.usage,
         )
-        repaired = {"choices": [self._choice(choice) for choice in choices_of(chunk)]}
-        self._repairs.repair(repaired)
-        choices = repaired["choices"]
+        choices = [self._choice(choice) for choice in choices_of(chunk)]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
         return [self._frame(choices, content=True)] if characters else []
@@ -236,6 +233,9 @@ class SparkDecoder(EventStream):
         if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:
             self.finish_reason = choice["finish_reason"]
         delta = dict(choice.get("delta") or {})
+        if self._has_role:
+            delta.pop("role", None)
+        self._has_role = True
         if delta.get("tool_calls"):
             delta["tool_calls"] = [self._piece(call) for call in _as_list(delta["tool_calls"])]
         return {"index": choice.get("index", 0), "delta": delta, "finish_reason": None}

@@ -41,7 +41,7 @@ def openai_chat(
     version: str = "/v1",
     adjust: Adjust | None = None,
     tidy: Tidy | None = None,
-    tidy_all: bool = False,
+    tidies_shape: bool = False,
     usage_option: bool = True,
     think_tags: bool = False,
 ) -> MakeExchange:
@@ -50,7 +50,7 @@ def openai_chat(
     Args:
         adjust: fits requests to the provider.
         tidy: repairs the provider's answers, and chunks that are more than plain text.
-        tidy_all: whether to call `tidy` for every chunk.
+        tidies_shape: whether what `tidy` does never depends on the text of a chunk.
         usage_option: whether to request usage in streams by `stream_options`.
         think_tags: whether models may leave their reasoning inside the text.
     """
@@ -66,7 +66,7 @@ def openai_chat(
         if request.stream and think_tags:
             return thinking_stream_of(reply, provider.errors, tidy)
         if request.stream:
-            return stream_of(reply, provider.errors, tidy, tidy_all=tidy_all)
+            return stream_of(reply, provider.errors, tidy, tidies_shape=tidies_shape)
         answer = whole_answer(reply, provider.errors, tidy)
         if think_tags:
             tidy_thinking(answer.body or {})

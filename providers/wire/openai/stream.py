@@ -48,10 +48,10 @@ _METADATA = frozenset(
 
 
 def stream_of(
-    reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_all: bool = False
+    reply: Reply, errors: ErrorMap, tidy: Tidy | None = None, *, tidies_shape: bool = False
 ) -> Decoder:
     """Return the decoder of an open body, also for servers that do not stream."""
-    return ChatDecoder(errors, tidy, tidy_all=tidy_all)
+    return ChatDecoder(errors, tidy, tidies_shape=tidies_shape)
 
 
 class ChatDecoder(EventStream):
@@ -61,10 +61,20 @@ class ChatDecoder(EventStream):
     Args:
         tidy: the provider's own repairs of chunks.
         tidy_all: whether to call `tidy` for pieces of plain text too.
+        tidies_shape: whether what `tidy` does never depends on the text of a chunk.
         tidy_whole: its repairs of an answer that comes whole; `tidy` by default.
     """
 
-    __slots__ = ("_errors", "_identity", "_plain", "_repairs", "_tidy", "_tidy_all", "_tidy_whole")
+    __slots__ = (
+        "_errors",
+        "_identity",
+        "_plain",
+        "_repairs",
+        "_tidies_shape",
+        "_tidy",
+        "_tidy_all",
+        "_tidy_whole",
+    )
     kind = "chat.completion.chunk"
 
     def __init__(
@@ -73,12 +83,14 @@ class ChatDecoder(EventStream):
         tidy: Tidy | None = None,
         *,
         tidy_all: bool = False,
+        tidies_shape: bool = False,
         tidy_whole: Tidy | None = None,
     ) -> None:
         super().__init__()
         self._errors = errors
         self._tidy = tidy
         self._tidy_all = tidy_all
+        self._tidies_shape = tidies_shape
         self._tidy_whole = tidy_whole or tidy
         self._identity = ""
         self._repairs = self._new_repairs()
@@ -134,7 +146,7 @@ class ChatDecoder(EventStream):
             sent = orjson.dumps(chunk)
         else:
             sent = data
-        if content and not tidied and not self._tidy_all:
+        if content and not self._tidy_all and (self._tidies_shape or not tidied):
             self._plain.learn(data, sent, self._only_text(chunk))
         return Frame(sent, content, bool(chunk.get("usage")) and not chunk["choices"])
 
