@@ -165,7 +165,7 @@ class Relay:
         refuse_many_answers(request.body)
         fingerprint = await answers.fingerprint(call)
         number = call.holds[source.pool_id] = call.holds.get(source.pool_id, 0) + 1
-        key = request.key or request.unit_key
+        key = request.hold_key
         hold_request = HoldRequest(
             tenant_id=request.principal.tenant_id,
             pool_id=source.pool_id,

@@ -76,6 +76,18 @@ class GatewayRequest:
     size: int = 0
     presence: Presence = field(default_factory=Presence)
 
+    @property
+    def hold_key(self) -> str:
+        """What makes a reservation of credits unique.
+
+        A client's Idempotency-Key belongs to its app key: another app key with the same one makes
+        a call of its own, and learns nothing of this one.
+        """
+        if not self.key:
+            return self.unit_key
+        owner = self.principal.app_key_id or self.principal.user_id
+        return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the request, in hex, independent of key order and form boundary.
 

@@ -268,6 +268,19 @@ def test_a_repeat_is_not_called_and_not_charged_again(trial: Hub) -> None:
     assert trial.fake.count == 1
 
 
+def test_another_app_key_with_the_same_one_makes_a_call_of_its_own(trial: Hub) -> None:
+    """One key must neither block nor learn of another's calls."""
+    before = trial.pool()[1]
+    key = {"Idempotency-Key": f"shared-{time.monotonic_ns()}"}
+    neighbour = trial.app_key()
+    assert trial.chat(MODEL, headers=key).status_code == 200
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Something else"}]}
+    assert trial.post(body=body, key=neighbour, headers=key).status_code == 200
+    repeat = trial.post(body=body, key=neighbour, headers=key)
+    assert repeat.json()["error"]["code"] == "already_done"
+    assert (trial.pool()[1], trial.fake.count) == (before + 2, 2)
+
+
 def test_a_repeat_while_the_first_is_under_way(trial: Hub) -> None:
     trial.fake.mode = "slow:1"
     key = {"Idempotency-Key": f"twice-{time.monotonic_ns()}"}
