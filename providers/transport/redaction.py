@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -12,14 +12,16 @@ from providers.wire.http import SHOWN_CHARACTERS
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _PART: Final = 8  # consecutive characters of a key that are redacted
+_NOT_BARE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _PLACEHOLDER: Final = "[key]"
 
 
 def clean(text: str, secrets: Sequence[str] = ()) -> str:
     """Make a provider's text safe to show: no keys, no control characters, about 300 characters.
 
-    A key is redacted as plain text, URL-encoded and in base64, and so are any eight of its
-    characters in a row.
+    A key is redacted however it is spelled: with other characters between its own, in another case,
+    reversed, URL-encoded, in hex, base64 and escapes. Any eight of its characters in a row are
+    enough.
     """
     text = text[: 20 * SHOWN_CHARACTERS]
     for secret in secrets:
@@ -38,13 +40,58 @@ def _redact(text: str, secret: str) -> str:
 def _matches(text: str, secret: str) -> Sequence[bool]:
     """Mark each character of the text that belongs to a part of the secret."""
     matches = [False] * len(text)
-    for start in range(len(secret) - _PART + 1):
-        part = secret[start : start + _PART]
-        at = text.find(part)
-        while at >= 0:
-            matches[at : at + _PART] = [True] * _PART
-            at = text.find(part, at + 1)
+    _mark(matches, text, range(len(text)), {_PART: _parts(secret, _PART)})
+    positions = [
+        index for index, character in enumerate(text) if character.isascii() and character.isalnum()
+    ]
+    _mark(matches, _bare(text), positions, _parts_of_spellings(secret))
     return matches
+
+
+def _mark(
+    matches: list[bool], text: str, positions: Sequence[int], parts: Mapping[int, set[str]]
+) -> None:
+    """Mark where parts occur in `text`, whose characters stand at `positions` of the whole."""
+    for length, found in parts.items():
+        for start in range(len(text) - length + 1):
+            if text[start : start + length] in found:
+                first, last = positions[start], positions[start + length - 1]
+                matches[first : last + 1] = [True] * (last + 1 - first)
+
+
+def _parts(text: str, length: int) -> set[str]:
+    return {text[start : start + length] for start in range(len(text) - length + 1)}
+
+
+def _bare(text: str) -> str:
+    """Return only the ASCII letters and digits, in lower case."""
+    return _NOT_BARE.sub("", text).lower()
+
+
+def _parts_of_spellings(secret: str) -> dict[int, set[str]]:
+    """Return the parts that give eight characters of a secret away, by length."""
+    parts: dict[int, set[str]] = {}
+    for spelling, length in _spellings(secret):
+        parts.setdefault(length, set()).update(_parts(_bare(spelling), length))
+    return parts
+
+
+def _spellings(secret: str) -> Iterator[tuple[str, int]]:
+    """Yield spellings of a secret, and how many letters and digits spell eight characters."""
+    data = secret.encode()
+    yield secret, _PART
+    yield secret[::-1], _PART
+    yield quote(secret, safe=""), _PART
+    yield data.hex(), 2 * _PART
+    yield data[::-1].hex(), 2 * _PART
+    yield base64.b32encode(data).decode().rstrip("="), 13
+    for skipped in range(3):  # as "user:" before a key shifts its base64
+        first = -(-skipped * 8 // 6)
+        last = (skipped + len(data)) * 8 // 6
+        yield base64.b64encode(b"\0" * skipped + data).decode()[first:last], 10
+    for escape in ("\\x%02x", "0x%02x", "\\u%04x", "%d", "\\%03o"):
+        one = _bare(escape % ord("A"))
+        yield "".join(escape % byte for byte in data), len(one) * _PART
 
 
 def _replace(text: str, matches: Sequence[bool]) -> str:

@@ -223,6 +223,45 @@ def test_no_part_of_a_key_is_shown(seen: str) -> None:
     assert shown.endswith("given")
 
 
+SPELLINGS = {
+    "reversed": KEY[::-1],
+    "hex": KEY.encode().hex(),
+    "hex in capitals, by twos": KEY.encode().hex(":").upper(),
+    "basic authentication": base64.b64encode(f"u:{KEY}".encode()).decode(),
+    "base64 for addresses": base64.urlsafe_b64encode(f"user:{KEY}".encode()).decode(),
+    "base64 within a header": base64.b64encode(f"k={KEY}\r\n".encode()).decode(),
+    "base64 after a byte": base64.b64encode(f"={KEY}".encode()).decode(),
+    "spaced": " ".join(KEY),
+    "with line breaks": "\n".join(KEY),
+    "other case": KEY.swapcase(),
+    "in pieces": "-".join(KEY[at : at + 7] for at in range(0, len(KEY), 7)),
+    "percent signs": "".join(f"%{byte:02X}" for byte in KEY.encode()),
+    "escapes of JSON": "".join(f"\\u{byte:04x}" for byte in KEY.encode()),
+    "escapes of C": "".join(f"\\x{byte:02x}" for byte in KEY.encode()),
+    "a list of bytes": str(list(KEY.encode())),
+    "two bytes each": KEY.encode("utf-16-le").decode("latin-1"),
+    "entities": "".join(f"&#{byte};" for byte in KEY.encode()),
+    "a part, reversed": KEY[::-1][2:14],
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_no_spelling_of_a_key_is_shown(spelling: str) -> None:
+    written = SPELLINGS[spelling]
+    shown = clean(f"Incorrect key <{written}>: see https://example.com/keys", [KEY])
+    assert "[key]" in shown
+    assert shown.startswith("Incorrect key <")
+    assert shown.endswith("see https://example.com/keys")
+    assert not any(written[at : at + 10] in shown for at in range(len(written) - 9)), shown
+
+
+def test_what_is_no_key_is_shown_as_it_is() -> None:
+    text = (
+        "Rate limit reached for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000"
+    )
+    assert clean(text, [KEY, "sk-proj-0123456789abcdefghij"]) == text
+
+
 def test_errors_of_every_step_are_cleaned() -> None:
     body = f'{{"error":{{"message":"No {KEY}","code":"{KEY}","param":"{KEY}"}}}}'.encode()
     steps = steps_of()
