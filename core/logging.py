@@ -20,8 +20,11 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-# A path segment that grants access, such as an invitation or password reset token.
+# A path segment that grants access: by its route, whatever it looks like, or by its looks.
+_BY_ROUTE = re.compile(r"(?<=/invite/)[^/]+", re.IGNORECASE)
+_APP_KEY = re.compile(r"mk_live_[^/]+", re.IGNORECASE)
 _TOKEN = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{24,}(?=/|$)")
+_SLASHES = re.compile(r"/{2,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -33,6 +36,7 @@ def one_line(text: str) -> str:
 
 def loggable_path(path: str) -> str:
     """Return a path that is safe to log: tokens masked, ids kept, at most 300 characters."""
+    path = _APP_KEY.sub("***", _BY_ROUTE.sub("***", _SLASHES.sub("/", path)))
     return one_line(
         _TOKEN.sub(lambda match: match[0] if _UUID.fullmatch(match[0]) else "***", path)
     )[:300]

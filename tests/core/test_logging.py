@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from core.logging import RequestIdFilter, TextFormatter
+from core.logging import RequestIdFilter, TextFormatter, loggable_path
 from tenants.audit.trail import Actor
 from tenants.auth.permissions import Role
 from tenants.scope import tenant_scope
@@ -65,3 +65,37 @@ def test_a_missing_permission_is_one_line(console: io.StringIO, client: Client) 
     ]
     assert len(lines) == 1
     assert "Forbidden" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/accounts/invite/{token}/",
+        "/accounts/invite/{token}",
+        "//accounts//invite///{token}/",
+        "/Accounts/Invite/{token}/",
+        "/modelkeep/accounts/invite/{token}/",
+        "/accounts/invite/{token}/more",
+        "/accounts/invite/{token};x",
+    ],
+)
+@pytest.mark.parametrize("token", ["TyvQxKTtohqKHcOSmPRZ_-CYjtGMiTtdXXUtUQs_OAc", "short", "1234"])
+def test_a_token_is_masked_by_its_place_not_by_its_looks(path: str, token: str) -> None:
+    assert token not in loggable_path(path.format(token=token))
+
+
+def test_keys_are_masked_wherever_they_stand_in_a_path() -> None:
+    for text in (f"mk_live_{'a' * 49}", f"x{'mk_live_'}{'B' * 49}"):
+        assert "a" * 9 not in loggable_path(f"/v1/{text}").lower().replace("b", "a")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/t/acme/settings/members/invite/",
+        "/t/acme/settings/app-keys/0190b5a4-7c1d-7d6a-8f2e-3b5c6d7e8f90/",
+        "/v1/chat/completions",
+    ],
+)
+def test_other_paths_are_logged_as_they_are(path: str) -> None:
+    assert loggable_path(path) == path
