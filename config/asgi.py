@@ -6,6 +6,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 _django: Any = get_asgi_application()
@@ -13,6 +14,7 @@ _django: Any = get_asgi_application()
 # These import models, which requires Django to be set up.
 from core.asgi.body_limit import BodyLimit  # noqa: E402
 from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
+from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
 from gateway.dataplane.app import Gateway, is_endpoint  # noqa: E402
@@ -58,4 +60,8 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-application = AccessLog(serve)
+application = Forwarded(
+    AccessLog(serve),
+    settings.FORWARDED_ALLOW_IPS,
+    trust_scheme=settings.TRUSTED_PROXY_HEADER,
+)

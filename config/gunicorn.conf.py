@@ -19,6 +19,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
         "http": HttpProtocol,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # core.asgi.forwarded reads them
         # Seconds for active streams to finish on restart. Below graceful_timeout, so that the
         # worker exits by itself.
         "timeout_graceful_shutdown": max(1, settings.GRACEFUL_TIMEOUT - 2),
@@ -37,8 +38,6 @@ timeout = 60
 graceful_timeout = settings.GRACEFUL_TIMEOUT
 keepalive = 75  # seconds; above the proxy's, so that the proxy closes idle connections first
 backlog = 2048
-# Trust X-Forwarded-* headers only from these proxies.
-forwarded_allow_ips = ",".join(settings.FORWARDED_ALLOW_IPS)
 # The control socket would let any process of this user stop the server.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108

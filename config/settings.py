@@ -293,5 +293,5 @@ MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
 # Seconds for running requests to finish when the server stops.
 GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
-# Proxies whose X-Forwarded-For is trusted.
+# Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])
