@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "core.middleware.ReleaseConnectionMiddleware",
     "config.health.ProbeMiddleware",
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.HttpsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "core.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_lazy as _
 
+from core import error_codes
+from core.api.errors import error_body
 from core.db.connection import release
 from core.ids import is_request_id, new_request_id
 from core.logging import request_id
 from core.web.request import PageRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+HTTPS_REQUIRED = _(
+    "Send requests over https. This one was not encrypted, so others may have read its key: "
+    "replace it."
+)
 PAGES_OF_A_PERSON = frozenset({"profile", "password-change", "workspace-list"})
 
 
@@ -48,6 +55,27 @@ class RequestIdMiddleware:
             request_id.reset(token)
         response["X-Request-Id"] = request.id
         return response
+
+
+class HttpsMiddleware:
+    """Refuse plain http for the REST API, where Django's SecurityMiddleware would redirect.
+
+    A redirect would let a client go on sending its app key unencrypted first, unnoticed.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PageRequest) -> HttpResponse:
+        if not settings.SECURE_SSL_REDIRECT or request.is_secure() or not _is_api(request):
+            return self.get_response(request)
+        body = error_body("https_required", HTTPS_REQUIRED, request_id=request.id)
+        return JsonResponse(body, status=error_codes.status_of("https_required"))
+
+
+def _is_api(request: HttpRequest) -> bool:
+    path = request.path_info
+    return path.startswith("/api/") and not path.startswith("/api/docs/")
 
 
 class ContentSecurityPolicyMiddleware:

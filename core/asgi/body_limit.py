@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from core.api.errors import error_body
 from core.asgi.paths import path_of
+from core.asgi.transport_security import strict_transport
 from core.ids import new_request_id
 from core.logging import Application, Message, Receive, Scope, Send
 
@@ -72,6 +73,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode()),
+        *strict_transport(),
     ]
     content = body.encode()
     headers.append((b"content-length", b"%d" % len(content)))

@@ -36,6 +36,16 @@ REQUEST: Final = (
         _("The provider refused the content. Change it, or try another provider."),
     ),
     ErrorCode(
+        "https_required",
+        (403,),
+        _("Not encrypted"),
+        _(
+            "The request was sent over plain http, so others may have read its key. Use the "
+            "server's https address, and replace the key."
+        ),
+        says_all=True,
+    ),
+    ErrorCode(
         "too_large",
         (413,),
         _("Too large"),

@@ -18,7 +18,12 @@ from django.conf import settings
 from core.asgi.heartbeat import COMMENT, Heartbeat
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
-from gateway.dataplane.refusals import database_unavailable, internal_error, unknown_endpoint
+from gateway.dataplane.refusals import (
+    database_unavailable,
+    https_required,
+    internal_error,
+    unknown_endpoint,
+)
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
@@ -121,6 +126,8 @@ class Gateway:
             self._log_id.reset(token)
 
     async def _answer(self, exchange: HttpExchange) -> None:
+        if settings.HTTPS and exchange.scope.get("scheme") != "https":
+            raise https_required()
         operation = PATHS.get(exchange.path)
         method = exchange.scope["method"]
         if (

@@ -34,6 +34,14 @@ def internal_error() -> Refusal:
     )
 
 
+def https_required() -> Refusal:
+    return Refusal(
+        "https_required",
+        "Send requests over https. This one was not encrypted, so others may have read its key: "
+        "replace it.",
+    )
+
+
 def refuse_many_answers(body: dict[str, Any]) -> None:
     """Raise NoCredits if a trial call asks for several answers, because it pays for one."""
     for name in ("n", "best_of"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.test import override_settings
 from django.utils import timezone
 
 from core.api.parsers import BODY_LIMIT
@@ -91,6 +92,12 @@ def _(stage: Stage) -> Any:
 @CASES.sends("unsupported_media_type", 415)
 def _(stage: Stage) -> Any:
     return stage.api.call("PATCH", "/workspace/", {"name": "A"}, content_type="text/plain")
+
+
+@CASES.sends("https_required", 403)
+def _(stage: Stage) -> Any:
+    with override_settings(SECURE_SSL_REDIRECT=True):
+        return Api(stage.space.app_key[1]).get("/workspace/")
 
 
 @CASES.sends("not_found", 404)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from core import strict_json
 from core.asgi import large_bodies
+from core.asgi.transport_security import strict_transport
 from core.ids import is_request_id, new_request_id
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
@@ -125,7 +126,7 @@ def open_exchange(
         headers,
         client_id if has_client_id else new_request_id(),
         has_client_id,
-        extra_headers or [],
+        [*strict_transport(), *(extra_headers or [])],
     )
 
 
