@@ -37,6 +37,7 @@ class ModelApiView(ApiView):
 
 class ModelsView(ModelApiView):
     required_actions = {"GET": Action.VIEW_MODELS}
+    applies_limits = frozenset({"get", "head"})
 
     @operation(
         "models_list",
@@ -59,6 +60,8 @@ class ModelsView(ModelApiView):
             enabled=BOOLEANS.get(self.query.get("enabled", "")),
             search=self.query.get("search", ""),
         )
+        may_use = self.principal.may_use
+        entries = [entry for entry in entries if may_use(entry.provider, entry.model)]
         can_call = queries.can_call(tenant_id=self.tenant.pk)
         callable_filter = BOOLEANS.get(self.query.get("callable", ""))
         if callable_filter is not None:
@@ -74,7 +77,10 @@ class ModelView(ModelApiView):
         "DELETE": Action.MANAGE_MODELS,
     }
 
+    applies_limits = frozenset({"get", "head", "patch", "delete"})
+
     def entry(self, provider: str, model: str) -> Entry:
+        self.allow(self.principal.may_use(provider, model), f"{provider}/{model}")
         entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=model)
         if entry is None:
             raise NotFound("model_not_found", _("Model not found in this workspace."))
@@ -127,6 +133,7 @@ class ModelView(ModelApiView):
 
 class ProviderModelsView(ModelApiView):
     required_actions = {"POST": Action.MANAGE_MODELS}
+    applies_limits = frozenset({"post"})
 
     @operation(
         "models_add",
@@ -146,14 +153,17 @@ class ProviderModelsView(ModelApiView):
     def post(self, request: Request, provider: str) -> Response:
         provider_status(self, provider)
         body = self.body(ModelIn)
+        name = body["model"]
+        self.allow(self.principal.may_use(provider, name), f"{provider}/{name}")
         adding.add_model(tenant=self.tenant, actor=self.actor, provider=provider, **body)
-        entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=body["model"])
+        entry = queries.entry(tenant_id=self.tenant.pk, provider=provider, model=name)
         assert entry is not None, "the model was just added"
         return Response(self.serialize(entry), status=201)
 
 
 class RefreshView(ApiView):
     required_actions = {"POST": Action.MANAGE_MODELS}
+    applies_limits = frozenset({"post"})
 
     @operation(
         "providers_refresh",
@@ -166,6 +176,7 @@ class RefreshView(ApiView):
     )
     def post(self, request: Request, provider: str) -> Response:
         self.body(NoBody)
+        self.allow(self.principal.may_change_provider(provider), provider)
         provider_status(self, provider)
         setup.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
         status = provider_status(self, provider)

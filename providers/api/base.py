@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
 
 from core.errors import NotFound
 from providers import queries
@@ -15,6 +17,15 @@ from tenants.api.base import ApiView
 
 class ProviderApiView(ApiView):
     """Base of the views below one provider; an unknown provider is a 404."""
+
+    applies_limits = frozenset({"get", "head", "post", "put", "patch", "delete"})
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        slug = kwargs["provider"]
+        reads = request.method in ("GET", "HEAD")
+        may = self.principal.may_see_provider if reads else self.principal.may_change_provider
+        self.allow(may(slug), slug)
 
     def provider_status(self, provider: str) -> ProviderStatus:
         status = queries.status(tenant_id=self.tenant.pk, provider=provider)

@@ -22,6 +22,7 @@ TAG = gettext_noop("Providers")
 
 class ProvidersView(ApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS}
+    applies_limits = frozenset({"get", "head"})
 
     @operation(
         "providers_list",
@@ -35,7 +36,11 @@ class ProvidersView(ApiView):
         ),
     )
     def get(self, request: Request) -> Response:
-        statuses = list(queries.statuses(tenant_id=self.tenant.pk).values())
+        statuses = [
+            status
+            for status in queries.statuses(tenant_id=self.tenant.pk).values()
+            if self.principal.may_see_provider(status.slug)
+        ]
         positions = {status.slug: position for position, status in enumerate(statuses)}
         rows, cursor = page(
             statuses,

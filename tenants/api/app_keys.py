@@ -74,7 +74,12 @@ class AppKeyIn(StrictSerializer):
         max_length=20,
         help_text=_('Endpoints of /v1, such as "embeddings"; empty means all.'),
     )
-    expires = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    expires = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text=_("Not later than your own key expires, which is also the default."),
+    )
 
 
 class RotationIn(StrictSerializer):
@@ -85,6 +90,7 @@ class RotationIn(StrictSerializer):
 
 class AppKeysView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "POST": Action.MANAGE_OWN_APP_KEYS}
+    applies_limits = frozenset({"post"})  # the new key's limits are at least as narrow
 
     @operation(
         "app_keys_list",
@@ -129,7 +135,9 @@ class AppKeyView(ApiView):
         "app_keys_revoke",
         _("Revoke an app key"),
         tag=KEYS,
-        description=_("The key stops working with the next request."),
+        description=_(
+            "The key and the keys that were made with it stop working with the next request."
+        ),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
         app_keys.revoke_app_key(tenant=self.tenant, app_key_id=pk, actor=self.actor)
@@ -146,7 +154,8 @@ class AppKeyRotateView(ApiView):
         body=RotationIn,
         answers={201: NewAppKeyOut},
         description=_(
-            "The new key has the same name and rights. The old one works for `overlap_hours` more."
+            "The new key has the same name and rights. The old one works for `overlap_hours` more. "
+            "Another person's key can only be revoked (403)."
         ),
     )
     def post(self, request: Request, pk: UUID) -> Response:

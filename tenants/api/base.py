@@ -13,10 +13,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.serializers import NoQuery, StrictSerializer, read
+from core.errors import NotAllowed
 from tenants.audit.trail import Actor, actor_of
 from tenants.auth.permissions import Action, Scope
+from tenants.auth.principal import Principal
 from tenants.auth.request import WorkspaceAPIRequest
 from tenants.models import Tenant
+
+BEYOND_LIMITS = _(
+    "This app key is limited to some providers or models, and this endpoint concerns the whole "
+    "workspace. Use a key without these limits."
+)
 
 
 class ApiView(APIView):
@@ -24,6 +31,9 @@ class ApiView(APIView):
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     required_actions: ClassVar[dict[str, Action]] = {}
+    # Methods that apply the limits of an app key to providers and models (`Principal.may_use`).
+    # All others concern the whole workspace and are refused to a limited key.
+    applies_limits: ClassVar[frozenset[str]] = frozenset()
     request: WorkspaceAPIRequest
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +73,14 @@ class ApiView(APIView):
         if method not in self.http_method_names or not hasattr(self, method):
             raise exceptions.MethodNotAllowed(method.upper())
         super().check_permissions(request)
+        if self.principal.has_limits and method not in self.applies_limits:
+            raise NotAllowed("key_scope", BEYOND_LIMITS)
+
+    def allow(self, allowed: bool, name: str) -> None:
+        """Raise NotAllowed unless the key's limits allow a provider or model."""
+        if not allowed:
+            text = _("This app key is limited, and may not use %(name)s.")
+            raise NotAllowed("key_scope", text % {"name": name[:241]})
 
     def permission_denied(
         self, request: Request, message: Any = None, code: str | None = None
@@ -82,6 +100,10 @@ class ApiView(APIView):
     def paging(self) -> dict[str, Any]:
         """Keyword arguments for `pagination.page`."""
         return {"after": self.query.get("after"), "limit": self.query["limit"]}
+
+    @property
+    def principal(self) -> Principal:
+        return self.request.principal
 
     @property
     def tenant(self) -> Tenant:

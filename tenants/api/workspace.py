@@ -52,6 +52,7 @@ class WorkspaceIn(StrictSerializer):
 
 class WorkspaceView(ApiView):
     required_actions = {"GET": Action.VIEW_MODELS, "PATCH": Action.MANAGE_WORKSPACE}
+    applies_limits = frozenset({"get", "head"})  # names no provider or model
 
     @operation(
         "workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from django.http import HttpRequest
 
@@ -24,6 +25,11 @@ class Actor:
     role: Role | None = None
     # Set if an app key acts; keys that it makes can't do more than itself.
     principal: Principal | None = None
+
+    @property
+    def app_key_id(self) -> UUID | None:
+        """The acting app key."""
+        return self.principal.app_key_id if self.principal is not None else None
 
 
 COMMAND: Final = Actor("command", role=Role.OWNER)

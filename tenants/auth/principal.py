@@ -17,7 +17,7 @@ from core.db.connection import dialect, execute
 from core.db.dialect import Dialect, read_json, read_time, read_uuid
 from core.times import LAST_USED_INTERVAL
 from tenants.auth.headers import BadCredential, read_header
-from tenants.auth.permissions import Action, Role, Scope, actions_of
+from tenants.auth.permissions import ROLE_ACTIONS, Action, Role, Scope, actions_of
 from tenants.crypto import digest_key
 from tenants.crypto.digest_key import DigestKeyUnavailable, app_key_digest, proof_of
 
@@ -47,6 +47,7 @@ class Principal:
     config_version: int
     # Endpoints of /v1 such as "embeddings"; empty: all.
     allowed_operations: frozenset[str] = frozenset()
+    expires: datetime | None = None  # of an app key; None: never
     # The stored last use is older than LAST_USED_INTERVAL, so it should be written (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
@@ -68,6 +69,33 @@ class Principal:
         if self.allowed_providers and provider not in self.allowed_providers:
             return False
         return not self.allowed_models or f"{provider}/{model}" in self.allowed_models
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether this is an app key limited to some providers or models."""
+        return bool(self.allowed_providers or self.allowed_models)
+
+    def may_see_provider(self, provider: str) -> bool:
+        """Return whether the key's limits allow any model of a provider."""
+        if self.allowed_providers and provider not in self.allowed_providers:
+            return False
+        return not self.allowed_models or any(
+            name.startswith(f"{provider}/") for name in self.allowed_models
+        )
+
+    def may_change_provider(self, provider: str) -> bool:
+        """Return whether the key's limits allow what concerns all models of a provider."""
+        return not self.allowed_models and self.may_see_provider(provider)
+
+    def may_grant(self, role: Role) -> bool:
+        """Return whether a person with a role would be no wider and no longer-lived than this.
+
+        Whether the caller's own role is high enough is checked by `can_change_role`.
+        """
+        if self.kind != "app_key":
+            return True
+        is_limited = self.has_limits or self.allowed_operations or self.expires is not None
+        return not is_limited and ROLE_ACTIONS[role] <= self.actions
 
 
 # {p} is the placeholder: "%s" for psycopg and Django's cursors, "?" for sqlite3. The only
@@ -198,6 +226,7 @@ def _build_principal(row: _Row, touch_due: bool) -> Principal:
         allowed_models=frozenset(read_json(row.allowed_models)),
         allowed_operations=frozenset(read_json(row.allowed_operations)),
         config_version=row.config_version,
+        expires=read_time(row.expires) if row.expires is not None else None,
         touch_due=touch_due,
     )
 

@@ -43,6 +43,10 @@ class AppKey(TenantOwned):
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     made_by_command = models.BooleanField(default=False, editable=False)
+    # The app key whose holder received this key's text; revoking it revokes this key too.
+    made_by_key = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, editable=False, related_name="made_keys"
+    )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     expires = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)

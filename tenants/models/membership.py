@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.auth.permissions import ROLE_LABELS, Role
+from tenants.models.app_key import AppKey
 from tenants.models.user import User
 from tenants.models.workspace import TenantOwned
 
@@ -61,6 +62,10 @@ class Invitation(TenantOwned):
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    # The app key that invited; revoking it withdraws the invitation.
+    made_by_key = models.ForeignKey(
+        AppKey, on_delete=models.SET_NULL, null=True, editable=False, related_name="invitations"
+    )
     created = models.DateTimeField(default=timezone.now, editable=False)
     expires = models.DateTimeField(_("expires"))
     accepted = models.DateTimeField(null=True, blank=True, editable=False)

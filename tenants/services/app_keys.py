@@ -17,7 +17,7 @@ from tenants.auth.key_format import PREFIX_LENGTH, new_key
 from tenants.auth.permissions import Action, Role, Scope, actions_of, scopes_of
 from tenants.crypto import keys
 from tenants.crypto.digest_key import app_key_digest, sign
-from tenants.models import AppKey, Membership, Tenant, User
+from tenants.models import AppKey, Invitation, Membership, Tenant, User
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
 LIST_LIMIT: Final = 200  # entries of allowed_providers and allowed_models
@@ -47,7 +47,7 @@ def create_app_key(
         allowed_providers: Slugs; empty means all.
         allowed_models: "provider/model"; empty means all.
         allowed_operations: Endpoints such as "embeddings"; empty means all.
-        expires: None means never.
+        expires: None means never, or for an app key that makes one, when it expires itself.
         user: The person whose rights limit the key; by default the actor.
 
     Returns:
@@ -70,7 +70,8 @@ def create_app_key(
         allowed_operations=_checked_list(allowed_operations, "allowed_operations"),
         created_by_id=creator_id,
         made_by_command=by_command,
-        expires=expires,
+        made_by_key_id=actor.app_key_id,
+        expires=expires or _expiry_of(actor),
     )
     _check_expires(expires)
     _check_rights(tenant, actor, creator_id, by_command, scopes)
@@ -84,20 +85,48 @@ def create_app_key(
 
 @transaction.atomic
 def revoke_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
-    """Revoke an app key with effect from the next request. Raises NotFound, NotAllowed."""
+    """Revoke an app key, and what it made, with effect from the next request.
+
+    Raises:
+        NotFound: If there is no such key.
+        NotAllowed: If the actor may not change it.
+    """
     row = _changeable_key(tenant, app_key_id, actor)
-    row.revoked = timezone.now()
-    row.save(update_fields=["revoked"])
-    _record(row, tenant, actor, "app_key.revoked")
+    _revoke(row, actor)
     return row
 
 
 @transaction.atomic
 def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
     """Revoke an app key without checking roles; called from the admin only."""
-    app_key.revoked = timezone.now()
-    app_key.save(update_fields=["revoked"])
-    _record(app_key, app_key.tenant, actor, "app_key.revoked")
+    _revoke(app_key, actor)
+
+
+def _revoke(row: AppKey, actor: Actor) -> None:
+    """Revoke a key with the keys and open invitations that its holder made with it."""
+    row.revoked = timezone.now()
+    row.save(update_fields=["revoked"])
+    _record(row, row.tenant, actor, "app_key.revoked")
+    _revoke_what_it_made(row, actor)
+
+
+def _revoke_what_it_made(row: AppKey, actor: Actor) -> None:
+    for invitation in Invitation.objects.filter(
+        tenant=row.tenant_id, made_by_key=row, accepted=None
+    ):
+        record(
+            tenant=row.tenant,
+            actor=actor,
+            action="invitation.revoked",
+            object_type="invitation",
+            object_id=invitation.pk,
+            object_label=invitation.email,
+            details={"role": invitation.role},
+        )
+        invitation.delete()
+    made = AppKey.objects.select_for_update(of=("self",)).select_related("tenant")
+    for key in made.filter(tenant=row.tenant_id, made_by_key=row, revoked=None):
+        _revoke(key, actor)
 
 
 @transaction.atomic
@@ -126,10 +155,19 @@ def rotate_app_key(
             "invalid_value", _("The old key can stay valid for at most 7 days."), field="overlap"
         )
     old = _changeable_key(tenant, app_key_id, actor)
+    if old.created_by_id is not None and old.created_by_id != actor.user_id:
+        raise NotAllowed(
+            "not_your_key",
+            _(
+                "This is another person's app key, and its text is shown to that person only. "
+                "Revoke it, or ask its owner to rotate it."
+            ),
+        )
     now = timezone.now()
     if old.expires is not None and old.expires <= now:
         raise Conflict("expired_key", _("This app key has expired. Make a new one instead."))
     _check_covers(actor, old)
+    is_itself = actor.app_key_id == old.pk
     new = AppKey(
         tenant=tenant,
         name=old.name,
@@ -139,10 +177,14 @@ def rotate_app_key(
         allowed_operations=old.allowed_operations,
         created_by_id=old.created_by_id,
         made_by_command=old.made_by_command,
+        # Only who receives the new text counts: whoever made the old key doesn't know this one.
+        made_by_key_id=old.made_by_key_id if is_itself else actor.app_key_id,
         expires=old.expires,
     )
     _phase_out(old, now, overlap)
     text = _insert_with_new_key(new)
+    AppKey.objects.filter(tenant=tenant, made_by_key=old).update(made_by_key=new)
+    Invitation.objects.filter(tenant=tenant, made_by_key=old).update(made_by_key=new)
     hours = overlap.total_seconds() / 3600
     _record(new, tenant, actor, "app_key.rotated", replaces=old.prefix, overlap_hours=hours)
     return new, text
@@ -252,8 +294,12 @@ def _check_owner(tenant: Tenant, user_id: int | None, scopes: frozenset[Scope]) 
         )
 
 
+def _expiry_of(actor: Actor) -> datetime | None:
+    return actor.principal.expires if actor.principal is not None else None
+
+
 def _check_limits(actor: Actor, row: AppKey) -> None:
-    """Check that a limited app key passes its limits on to the keys that it makes."""
+    """Check that an app key passes its limits and its expiry on to the keys that it makes."""
     maker = actor.principal
     if maker is None or maker.kind != "app_key":
         return
@@ -264,6 +310,12 @@ def _check_limits(actor: Actor, row: AppKey) -> None:
     )
     if any(own and not (new and own >= set(new)) for own, new in pairs):
         raise NotAllowed("limits_too_wide", WIDER_THAN_MAKER, field="allowed_models")
+    if maker.expires is not None and (row.expires is None or row.expires > maker.expires):
+        raise NotAllowed(
+            "limits_too_wide",
+            _("An app key can't be valid for longer than the key that makes it."),
+            field="expires",
+        )
 
 
 def _check_covers(actor: Actor, row: AppKey) -> None:

@@ -20,6 +20,7 @@ from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role, can_change_role
 from tenants.models import Invitation, Membership, SentInvitation, Tenant, User
 from tenants.scope import all_tenants, tenant_scope
+from tenants.services.members import check_may_assign
 
 LIFETIME: Final = timedelta(days=7)
 # Invitations that a workspace may send by e-mail per day, so that it can't send spam.
@@ -49,12 +50,7 @@ def invite(
         Conflict: If the person is already a member.
     """
     email = checked_email(email)
-    if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
-        raise NotAllowed(
-            "role_too_high",
-            _("You can't assign a role higher than your own. Ask an owner."),
-            field="role",
-        )
+    check_may_assign(actor, role)
     if Membership.objects.filter(tenant=tenant, user__email=email).exists():
         raise Conflict("already_member", _("This person is already a member."), field="email")
     # Of two invitations at the same moment, the later one wins.
@@ -69,6 +65,7 @@ def invite(
         role=role,
         digest=_digest(token),
         created_by_id=actor.user_id,
+        made_by_key_id=actor.app_key_id,
         expires=timezone.now() + LIFETIME,
         by_email=by_email,
     )
@@ -150,7 +147,10 @@ def _invitation_gone() -> NotFound:
 
 
 def _author_may_still_invite(invitation: Invitation) -> bool:
-    """Return whether the author may still assign the role; commands have no author."""
+    """Return whether the author may still assign the role; commands have no author.
+
+    Of an app key the person counts; revoking the key withdraws its invitations.
+    """
     if invitation.created_by_id is None:
         return True
     author = Membership.objects.filter(

@@ -20,7 +20,7 @@ def add_member(*, tenant: Tenant, user: User, role: Role, actor: Actor) -> Membe
         NotAllowed: If the role is higher than the actor's.
         Conflict: If the person is already a member.
     """
-    _check_may_assign(actor, role)
+    check_may_assign(actor, role)
     if Membership.objects.filter(tenant=tenant, user=user).exists():
         raise Conflict("already_member", _("This person is already a member."), field="email")
     member: Membership = Membership.objects.create(tenant=tenant, user=user, role=role)
@@ -44,6 +44,7 @@ def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor)
             "role_too_high",
             _("You can't assign or remove a role higher than your own. Ask an owner."),
         )
+    _check_key_covers(actor, role)
     if before == role:
         return member
     if before is Role.OWNER:
@@ -94,11 +95,25 @@ def leave_workspace(*, tenant: Tenant, user: User, actor: Actor) -> None:
     remove_member(tenant=tenant, membership_id=member.pk, actor=actor)
 
 
-def _check_may_assign(actor: Actor, role: Role) -> None:
+def check_may_assign(actor: Actor, role: Role) -> None:
+    """Raise NotAllowed if the role is higher than the actor's, or wider than an acting app key."""
     if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
         raise NotAllowed(
             "role_too_high",
             _("You can't assign a role higher than your own. Ask an owner."),
+            field="role",
+        )
+    _check_key_covers(actor, role)
+
+
+def _check_key_covers(actor: Actor, role: Role) -> None:
+    if actor.principal is not None and not actor.principal.may_grant(role):
+        raise NotAllowed(
+            "role_too_high",
+            _(
+                "A member with this role could do more than this app key, or for longer. Use a "
+                "key without limits or an expiry date, or ask an admin."
+            ),
             field="role",
         )
 

@@ -77,7 +77,8 @@ def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -
 def app_key_revoke(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
     key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
     if request.method != "POST":
-        return render(request, "tenants/app_key_revoke.html", {"key": key})
+        made = AppKey.objects.filter(made_by_key=key, revoked=None).count()
+        return render(request, "tenants/app_key_revoke.html", {"key": key, "made_count": made})
     call = partial(
         app_key_services.revoke_app_key,
         tenant=request.tenant,

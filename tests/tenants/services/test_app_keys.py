@@ -288,3 +288,13 @@ class TestRevokingAndRotating:
             AppKey.objects.update(expires=timezone.now())
         with pytest.raises(Conflict):
             self.rotate(acme, row, acting(acme, Role.EDITOR), timedelta(0))
+
+    def test_another_persons_key_is_revoked_not_rotated(self, acme: Workspace) -> None:
+        row, text = create(acme, acting(acme, Role.EDITOR))
+        for role in (Role.ADMIN, Role.OWNER):
+            with pytest.raises(NotAllowed) as caught:
+                self.rotate(acme, row, acting(acme, role), timedelta(0))
+            assert caught.value.code == "not_your_key"
+        assert works(text)
+        commands, _text = make_app_key(acme.tenant, name="A command's")
+        self.rotate(acme, commands, acting(acme, Role.ADMIN), timedelta(0))
