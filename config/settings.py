@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "tenants.auth.browsers.KnownBrowserMiddleware",
     "tenants.middleware.TenantMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

@@ -6,7 +6,7 @@ from tenants.models.app_key import EXPIRES_SOON, AppKey
 from tenants.models.audit import AuditEntry
 from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
 from tenants.models.membership import Invitation, Membership, SentInvitation
-from tenants.models.user import SignInFailures, User, UserManager
+from tenants.models.user import KnownAddress, SignInFailures, User, UserManager
 from tenants.models.workspace import ForeignTenant, FormerAddress, Tenant, TenantOwned
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "KeyOpening",
     "KeyPair",
     "KeyPairManager",
+    "KnownAddress",
     "MasterKeyCheck",
     "Membership",
     "SentInvitation",

@@ -1,4 +1,4 @@
-"""People, and counts of failed sign-ins."""
+"""People, and what is known of their sign-ins."""
 
 from __future__ import annotations
 
@@ -76,6 +76,16 @@ class SignInFailures(models.Model):
     key = models.CharField(max_length=64, unique=True)
     count = models.PositiveIntegerField(default=0)
     since = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key[:12]
+
+
+class KnownAddress(models.Model):
+    """An address that an account has signed in from; `key` is a hash of both (auth/throttle.py)."""
+
+    key = models.CharField(max_length=64, unique=True)
+    seen = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return self.key[:12]

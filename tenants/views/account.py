@@ -29,6 +29,7 @@ from tenants.auth import throttle
 from tenants.auth.decorators import is_recent
 from tenants.auth.permissions import ROLE_LABELS, Role
 from tenants.auth.request import SignedInRequest
+from tenants.auth.sign_in import WAIT
 from tenants.forms.account import JoinForm, PasswordForm, ProfileForm, SignInForm, ThemeForm
 from tenants.models import Invitation, User
 from tenants.services import accounts, invitations
@@ -49,12 +50,14 @@ class SignIn(LoginView):
             return redirect(self.get_success_url())
         return super().get(request, *args, **kwargs)
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        wait = throttle.wait_before_sign_in(request, request.POST.get("username", ""))
-        if not wait:
-            return super().post(request, *args, **kwargs)
+    def _refuse(self, wait: float) -> HttpResponse:
+        """Respond 429.
+
+        Args:
+            wait: Seconds until the next attempt is allowed.
+        """
         context = self.get_context_data(
-            form=SignInForm(request, initial=self._typed()), wait=math.ceil(wait / 60)
+            form=SignInForm(self.request, initial=self._typed()), wait=math.ceil(wait / 60)
         )
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = str(math.ceil(wait))
@@ -72,6 +75,9 @@ class SignIn(LoginView):
         return super().get_context_data(**kwargs, confirming=self.request.user.is_authenticated)
 
     def form_invalid(self, form: Any) -> HttpResponse:
+        wait = self.request.META.get(WAIT)
+        if wait is not None:
+            return self._refuse(wait)
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -150,13 +156,37 @@ def _preferences(user: User) -> dict[str, str]:
 def change_password(request: SignedInRequest) -> HttpResponse:
     user = request.user
     form = PasswordForm(user, request.POST)
-    if not form.is_valid():
-        context = {"form": ProfileForm(initial=_preferences(user)), "password_form": form}
-        return render(request, "tenants/profile.html", context, status=422)
+    wait = _check_passwords(request, form)
+    if wait or not form.is_valid():
+        context: dict[str, Any] = {
+            "form": ProfileForm(initial=_preferences(user)),
+            "password_form": PasswordForm(user) if wait else form,
+            "wait": math.ceil(wait / 60),
+        }
+        response = render(request, "tenants/profile.html", context, status=429 if wait else 422)
+        if wait:
+            response["Retry-After"] = str(math.ceil(wait))
+        return response
     accounts.change_password(user=user, password=form.cleaned_data["new_password1"])
     update_session_auth_hash(request, user)
     messages.success(request, _("Password changed. Your other sessions were signed out."))
     return redirect("profile")
+
+
+def _check_passwords(request: SignedInRequest, form: PasswordForm) -> float:
+    """Validate the form, throttled like a sign-in: an open browser must not help to guess.
+
+    Returns:
+        Seconds to wait before the next attempt; 0 if the form was validated.
+    """
+    try:
+        with throttle.attempt(request, request.user.email) as attempt:
+            form.full_clean()
+            if not form.has_error("old_password"):
+                attempt.succeed()
+    except throttle.Throttled as refusal:
+        return refusal.wait
+    return 0.0
 
 
 @login_required
