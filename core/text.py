@@ -1,4 +1,4 @@
-"""Join translated sentences. Independent of Django."""
+"""Join translated sentences; check names. Independent of Django."""
 
 from __future__ import annotations
 
@@ -14,3 +14,14 @@ def joined(*sentences: str) -> str:
         if sentence:
             text += sentence if not text or text[-1] in _FULL_WIDTH else f" {sentence}"
     return text
+
+
+def is_one_line(text: str) -> bool:
+    """Return whether a name has no line breaks, direction marks or other control characters."""
+    return text.isprintable()
+
+
+def one_line(text: str) -> str:
+    """Replace each run of line breaks, control characters and blanks with a blank."""
+    printable = (character if character.isprintable() else " " for character in text)
+    return " ".join("".join(printable).split())

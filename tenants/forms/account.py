@@ -12,6 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.utils.translation import gettext_lazy as _
 
 from core.web.forms import PageForm
+from tenants.models.user import validate_name
 
 THEMES = (("", _("Same as the system")), ("light", _("Light")), ("dark", _("Dark")))
 PASSWORD_RULES = _(
@@ -58,7 +59,11 @@ def time_zones() -> list[tuple[str, Any]]:
 class ProfileForm(PageForm):
     unmarked = ("language", "theme", "time_zone")  # one is always chosen
     name = forms.CharField(
-        label=_("Name"), max_length=120, required=False, help_text=_("Shown to the other members.")
+        label=_("Name"),
+        max_length=120,
+        required=False,
+        help_text=_("Shown to the other members."),
+        validators=[validate_name],
     )
     language = forms.ChoiceField(
         label=_("Language"),
@@ -92,7 +97,10 @@ class JoinForm(PageForm):
     """A new account for an invited address."""
 
     name = forms.CharField(
-        label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"})
+        label=_("Your name"),
+        max_length=120,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        validators=[validate_name],
     )
     password = forms.CharField(
         label=_("Password"),

@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from core.text import is_one_line
+
+
+def validate_name(text: str) -> None:
+    """Refuse line breaks, direction marks and other control characters. Raises ValidationError."""
+    if not is_one_line(text):
+        raise ValidationError(
+            _("Enter a name without line breaks and other invisible characters."), "bad_name"
+        )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -28,7 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person, who signs in with an e-mail address. `is_staff` marks operators."""
 
     email = models.EmailField(_("e-mail address"), unique=True)
-    name = models.CharField(_("name"), max_length=120, blank=True)
+    name = models.CharField(_("name"), max_length=120, blank=True, validators=[validate_name])
     language = models.CharField(_("language"), max_length=12, blank=True)
     theme = models.CharField(_("theme"), max_length=8, blank=True)
     # A name in the IANA database; "" means the server's time zone.

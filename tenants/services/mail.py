@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, override
 
 from core.errors import ServiceError
+from core.text import one_line
 from tenants.auth.permissions import ROLE_LABELS, Role
 from tenants.models import Invitation
 
@@ -33,9 +34,11 @@ class MailNotSent(ServiceError):
 def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
     """Send an invitation in the workspace's language. Raises MailNotSent."""
     with override(invitation.tenant.default_language or None):
+        # Names from before the check of names may hold line breaks.
+        who = one_line(by.get_short_name() if by else invitation.tenant.name)
         context = {
-            "who": by.get_short_name(),
-            "email": by.email,
+            "who": who,
+            "email": by.email if by else settings.SITE_URL,
             "workspace": invitation.tenant.name,
             "role": ROLE_LABELS[Role(invitation.role)],
             "link": link,
@@ -43,8 +46,8 @@ def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
         }
         # A line break in a name would inject a header; Django and our name checks reject it.
         subject = _("%(who)s invites you to %(workspace)s") % {
-            "who": by.get_short_name(),
-            "workspace": invitation.tenant.name,
+            "who": who,
+            "workspace": one_line(invitation.tenant.name),
         }
         body = render_to_string("tenants/invitation_mail.txt", context)
     try:
