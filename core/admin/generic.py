@@ -11,6 +11,7 @@ from django.contrib.auth import forms as auth_forms
 from django.core import paginator
 
 __all__ = [
+    "AdminPasswordChangeForm",
     "AdminUserCreationForm",
     "ModelAdmin",
     "ModelForm",
@@ -23,7 +24,11 @@ __all__ = [
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, StackedInline
     from django.contrib.auth.admin import UserAdmin
-    from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+    from django.contrib.auth.forms import (
+        AdminPasswordChangeForm,
+        AdminUserCreationForm,
+        UserChangeForm,
+    )
     from django.core.paginator import Paginator
     from django.forms import ModelForm
 else:
@@ -37,6 +42,7 @@ else:
             {"__class_getitem__": return_class, "__module__": kind.__module__},
         )
 
+    AdminPasswordChangeForm = _subscriptable(auth_forms.AdminPasswordChangeForm)
     AdminUserCreationForm = _subscriptable(auth_forms.AdminUserCreationForm)
     ModelAdmin = _subscriptable(admin.ModelAdmin)
     ModelForm = _subscriptable(forms.ModelForm)

@@ -78,6 +78,15 @@ PEOPLE: Final = (
         _("Role too high"),
         _("You can't assign or remove a role higher than your own. Ask an owner."),
     ),
+    ErrorCode(
+        "mailbox_unproven",
+        (403,),
+        _("Mailbox not proven"),
+        _(
+            "The account was made through a link that others had seen, so it can't become an "
+            "owner or operator. Send an invitation by e-mail, or have an operator set a password."
+        ),
+    ),
 )
 APP_KEYS: Final = (
     ErrorCode(

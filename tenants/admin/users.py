@@ -19,7 +19,12 @@ from core.admin.base import LightAdmin
 from core.admin.columns import coded, flag
 from core.admin.confirm import confirm_first
 from core.admin.filters import choice_filter
-from core.admin.generic import AdminUserCreationForm, UserAdmin, UserChangeForm
+from core.admin.generic import (
+    AdminPasswordChangeForm,
+    AdminUserCreationForm,
+    UserAdmin,
+    UserChangeForm,
+)
 from tenants.admin.workspaces import MembershipInline
 from tenants.audit.trail import actor_of
 from tenants.auth.permissions import OPERATOR_ROLE_LABELS, ROLE_LABELS, OperatorRole
@@ -62,6 +67,25 @@ class NewPersonForm(AdminUserCreationForm[User]):
         model = User
         fields = ("email", "name", "is_staff", "operator_roles")
 
+    def save(self, commit: bool = True) -> User:
+        user = super().save(commit=False)
+        if user.has_usable_password():
+            accounts.hand_out_password(user)
+        if commit:
+            user.save()
+        return user
+
+
+class NewPasswordForm(AdminPasswordChangeForm[User]):
+    """A password that the operator hands to the person, whose account it is from now on."""
+
+    def save(self, commit: bool = True) -> User:
+        user = super().save(commit=False)
+        accounts.hand_out_password(user)
+        if commit:
+            user.save()
+        return user
+
 
 class PersonForm(UserChangeForm[User]):
     password = ReadOnlyPasswordHashField(
@@ -93,6 +117,7 @@ ROLES = coded(
     gettext_lazy("operator's roles"),
     lambda role: OPERATOR_ROLE_LABELS[OperatorRole(role)],
 )
+DATES = ("last_login", "date_joined", "password_by_link", "made_by_link", "first_password_until")
 RIGHTS_SHOWN = ("is_staff", "is_superuser", ROLES)  # to operators who may not give any
 _NEW = ("email", "name", "usable_password", "password1", "password2")
 NEW_FIELDSETS = ((None, {"fields": (*_NEW, "is_staff", "operator_roles")}),)
@@ -103,7 +128,7 @@ def _fieldsets(rights: tuple[Any, ...]) -> Any:
     return (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Rights"), {"fields": (ACTIVE, *rights)}),
-        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined", "password_by_link")}),
+        (gettext_lazy("Dates"), {"fields": DATES}),
     )
 
 
@@ -113,6 +138,7 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
 
     form = PersonForm
     add_form = NewPersonForm
+    change_password_form = NewPasswordForm
     ordering = ("email",)
     list_display = (
         "email",
@@ -129,12 +155,13 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
         RoleFilter,
         "last_login",
         ("password_by_link", admin.EmptyFieldListFilter),
+        ("made_by_link", admin.EmptyFieldListFilter),
     )
     search_fields = ("email", "name")
     fieldsets = _fieldsets(RIGHTS)
     add_fieldsets = NEW_FIELDSETS
     # `is_active` changes through the actions, which ask for confirmation and are audited.
-    readonly_fields = (ACTIVE, "last_login", "date_joined", "password_by_link")
+    readonly_fields = (ACTIVE, *DATES)
     filter_horizontal = ()
     actions = ("deactivate", "reactivate")
     show_facets = admin.ShowFacets.ALLOW

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -21,7 +22,9 @@ from tenants import queries
 from tenants.api.base import ApiView
 from tenants.api.workspace import creation_key
 from tenants.auth.permissions import Action, Role
+from tenants.models import User
 from tenants.services import invitations, members
+from tenants.services.mail import send_invitation
 
 PEOPLE, KEYS = gettext_noop("Members"), gettext_noop("App keys")
 ROLES = [role.value for role in Role]
@@ -116,7 +119,11 @@ class InvitationOut(serializers.Serializer[Any]):
 
 class NewInvitationOut(InvitationOut):
     url = serializers.URLField(
-        help_text=_("The link for the invited person. It is shown only once.")
+        allow_null=True,
+        help_text=_(
+            "The link for the invited person. It is shown only once, and only if this server sends "
+            "no e-mail; otherwise it is sent to the person and `null` here."
+        ),
     )
 
 
@@ -148,18 +155,31 @@ class InvitationsView(ApiView):
         body=InvitationIn,
         answers={201: NewInvitationOut},
         description=_(
-            "Inviting an address again replaces the earlier link. The address of a member is "
-            "refused (409)."
+            "The link is sent by e-mail if this server has a mail server. Inviting an address "
+            "again replaces the earlier link. The address of a member is refused (409)."
         ),
     )
     def post(self, request: Request) -> Response:
         body = self.body(InvitationIn)
-        row, token = invitations.invite(
-            tenant=self.tenant, email=body["email"], role=Role(body["role"]), actor=self.actor
-        )
-        path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
-        url = f"{settings.SITE_URL}/{path}"  # SITE_URL includes the script prefix
+        by_email = bool(settings.EMAIL_URL)
+        with transaction.atomic():  # nothing is saved if the e-mail fails
+            row, token = invitations.invite(
+                tenant=self.tenant,
+                email=body["email"],
+                role=Role(body["role"]),
+                actor=self.actor,
+                by_email=by_email,
+            )
+            if by_email:
+                by = User.objects.filter(pk=self.actor.user_id or 0).first()
+                send_invitation(row, link=_link(token), by=by)
+        url = None if by_email else _link(token)
         return Response({**InvitationOut(row).data, "url": url}, status=201)
+
+
+def _link(token: str) -> str:
+    path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
+    return f"{settings.SITE_URL}/{path}"  # SITE_URL includes the script prefix
 
 
 class InvitationView(ApiView):

@@ -6,7 +6,13 @@ from tenants.models.app_key import EXPIRES_SOON, AppKey
 from tenants.models.audit import AuditEntry
 from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
 from tenants.models.membership import Invitation, Membership, SentInvitation
-from tenants.models.user import KnownAddress, SignInFailures, User, UserManager
+from tenants.models.user import (
+    KnownAddress,
+    SignInFailures,
+    UnprovenMailbox,
+    User,
+    UserManager,
+)
 from tenants.models.workspace import ForeignTenant, FormerAddress, Tenant, TenantOwned
 
 __all__ = [
@@ -26,6 +32,7 @@ __all__ = [
     "SignInFailures",
     "Tenant",
     "TenantOwned",
+    "UnprovenMailbox",
     "User",
     "UserManager",
 ]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.auth.permissions import ROLE_LABELS, Role
 from tenants.models.app_key import AppKey
-from tenants.models.user import User
+from tenants.models.user import UnprovenMailbox, User
 from tenants.models.workspace import TenantOwned
 
 
@@ -43,6 +43,18 @@ class Membership(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.user} ({self.role})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, unless it makes an owner of an account whose mailbox is unproven.
+
+        Raises:
+            UnprovenMailbox: Whoever made the account would own the workspace.
+        """
+        fields = kwargs.get("update_fields")
+        gives_role = fields is None or "role" in fields
+        if gives_role and self.role == Role.OWNER and self.user.made_by_link is not None:
+            raise UnprovenMailbox
+        super().save(*args, **kwargs)
 
     @property
     def role_label(self) -> Any:

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.errors import NotAllowed
 from core.text import is_one_line
 
 
@@ -19,6 +20,18 @@ def validate_name(text: str) -> None:
         raise ValidationError(
             _("Enter a name without line breaks and other invisible characters."), "bad_name"
         )
+
+
+class UnprovenMailbox(NotAllowed):
+    """The account was made through a link that others had seen, so it may be someone else's."""
+
+    def __init__(self) -> None:
+        message = _(
+            "This account was made through a link that others had seen, so it can't get these "
+            "rights. Send the person an invitation by e-mail, or have an operator set a new "
+            "password for the account."
+        )
+        super().__init__("mailbox_unproven", message)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -49,6 +62,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     password_by_link = models.DateTimeField(
         _("password set through a link"), null=True, blank=True, editable=False
     )
+    # When the account was made through such a link, until its person proves to own the mailbox.
+    # A change of password doesn't clear it: whoever passed on the link may have made the account.
+    made_by_link = models.DateTimeField(
+        _("made through a link"), null=True, blank=True, editable=False
+    )
+    # A password made for the person works until then; cleared when they choose their own.
+    first_password_until = models.DateTimeField(
+        _("first password valid until"), null=True, blank=True, editable=False
+    )
     # Part of the session hash: incrementing it ends all sessions that aren't updated.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
@@ -72,9 +94,30 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_short_name(self) -> str:
         return self.name or self.email.partition("@")[0]
 
+    @property
+    def first_password_expired(self) -> bool:
+        return self.first_password_until is not None and self.first_password_until <= timezone.now()
+
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(raw_password)
-        self.password_by_link = None
+        self.password_by_link = self.first_password_until = None
+
+    def clean(self) -> None:
+        super().clean()
+        if (self.is_staff or self.is_superuser) and self.made_by_link is not None:
+            raise ValidationError(UnprovenMailbox().message, "mailbox_unproven")
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, unless it makes an operator of an account whose mailbox is unproven.
+
+        Raises:
+            UnprovenMailbox: Whoever made the account would get the rights.
+        """
+        fields = kwargs.get("update_fields")
+        gives_rights = fields is None or {"is_staff", "is_superuser"} & set(fields)
+        if gives_rights and (self.is_staff or self.is_superuser) and self.made_by_link is not None:
+            raise UnprovenMailbox
+        super().save(*args, **kwargs)
 
     def get_session_auth_hash(self) -> str:
         auth_hash: str = super().get_session_auth_hash()

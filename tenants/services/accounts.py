@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict
@@ -13,7 +17,10 @@ from tenants.audit.trail import Actor, record
 from tenants.config_version import bump_version
 from tenants.models import Membership, User
 from tenants.scope import tenant_scope
-from tenants.services.invitations import checked_email
+from tenants.services.invitations import checked_email, checked_name
+
+# How long a generated password works before the person has to choose another.
+FIRST_PASSWORD_LIFETIME: Final = timedelta(days=7)
 
 
 def deactivate(*, user: User, actor: Actor) -> bool:
@@ -74,25 +81,61 @@ def note_email_changed(*, user: User, before: str, actor: Actor) -> None:
     _record_everywhere(user, actor, "member.email_changed", before=before)
 
 
-def make_user(*, email: str, password: str | None, name: str = "") -> User:
+def make_user(
+    *, email: str, password: str | None, name: str = "", is_first_password: bool = False
+) -> User:
     """Create an account.
+
+    Args:
+        email: Its address.
+        password: None for an account that can't sign in.
+        name: Shown to others; may be empty.
+        is_first_password: The password was generated, and must be changed within
+            FIRST_PASSWORD_LIFETIME.
 
     Raises:
         Conflict: If the address has an account.
-        ServiceError: If the address is invalid.
+        ServiceError: If the address or name is invalid.
     """
     email = checked_email(email)
     if User.objects.filter(email=email).exists():
         raise Conflict(
             "name_taken", _("There is already an account with this e-mail address."), field="email"
         )
-    return User.objects.create_user(email, password, name=name.strip()[:120])
+    user = User.objects.create_user(email, password, name=checked_name(name))
+    if is_first_password:
+        hand_out_password(user)
+        user.save(update_fields=["first_password_until"])
+    return user
+
+
+def new_first_password(*, user: User) -> str:
+    """Give an account a new generated password, which ends its sessions, and return it.
+
+    The caller hands it to the person, so the account counts as theirs from now on.
+    """
+    password = secrets.token_urlsafe(15)
+    user.set_password(password)
+    hand_out_password(user)
+    user.save(
+        update_fields=["password", "password_by_link", "made_by_link", "first_password_until"]
+    )
+    return password
+
+
+def hand_out_password(user: User) -> None:
+    """Note, without saving, that the password was chosen for the person and handed over.
+
+    It expires, and the account counts as the person's own.
+    """
+    user.made_by_link = None
+    user.first_password_until = timezone.now() + FIRST_PASSWORD_LIFETIME
 
 
 def change_password(*, user: User, password: str) -> None:
     """Change a password, which ends the person's other sessions and clears `password_by_link`."""
     user.set_password(password)
-    user.save(update_fields=["password", "password_by_link"])
+    user.save(update_fields=["password", "password_by_link", "first_password_until"])
 
 
 def sign_out_elsewhere(*, user: User) -> None:

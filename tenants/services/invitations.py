@@ -17,8 +17,17 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import Actor, record
-from tenants.auth.permissions import Role, can_change_role
-from tenants.models import Invitation, Membership, SentInvitation, Tenant, User
+from tenants.auth.permissions import RANK, Role, can_change_role
+from tenants.config_version import bump_version
+from tenants.models import (
+    Invitation,
+    Membership,
+    SentInvitation,
+    Tenant,
+    UnprovenMailbox,
+    User,
+)
+from tenants.models.user import validate_name
 from tenants.scope import all_tenants, tenant_scope
 from tenants.services.members import check_may_assign
 
@@ -26,6 +35,7 @@ LIFETIME: Final = timedelta(days=7)
 # Invitations that a workspace may send by e-mail per day, so that it can't send spam.
 MAX_EMAILS: Final = 100
 EMAIL_LENGTH: Final = 254  # of User.email and Invitation.email
+NAME_LENGTH: Final = 120  # of User.name
 
 
 @transaction.atomic
@@ -47,12 +57,17 @@ def invite(
     Raises:
         ServiceError: If the address is invalid or too many e-mails were sent.
         NotAllowed: If the role is higher than the actor's.
+        UnprovenMailbox: If an owner is invited by a link that others see, and has no account yet.
         Conflict: If the person is already a member.
     """
     email = checked_email(email)
     check_may_assign(actor, role)
-    if Membership.objects.filter(tenant=tenant, user__email=email).exists():
+    is_member = Membership.objects.filter(tenant=tenant, user__email=email).exists()
+    # A member may be invited once more to prove to own the mailbox.
+    if is_member and (not by_email or _is_proven(email)):
         raise Conflict("already_member", _("This person is already a member."), field="email")
+    if role is Role.OWNER and not by_email and not _is_proven(email):
+        raise UnprovenMailbox
     # Of two invitations at the same moment, the later one wins.
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     if by_email:
@@ -71,6 +86,10 @@ def invite(
     )
     _record(invitation, actor, "member.invited", sent="e-mail" if by_email else "link")
     return invitation, token
+
+
+def _is_proven(email: str) -> bool:
+    return User.objects.filter(email=email, made_by_link=None).exists()
 
 
 def _count_email(tenant: Tenant) -> None:
@@ -101,6 +120,20 @@ def checked_email(text: str) -> str:
             "bad_email", _("Enter an e-mail address such as ada@example.org."), field="email"
         ) from None
     return email
+
+
+def checked_name(text: str) -> str:
+    """Return a person's name without blanks around it; it may be empty.
+
+    Raises:
+        ServiceError: If it is too long or holds a line break or another control character.
+    """
+    name = text.strip()[:NAME_LENGTH]
+    try:
+        validate_name(name)
+    except ValidationError as error:
+        raise ServiceError("bad_name", error.message, field="name") from None
+    return name
 
 
 @transaction.atomic
@@ -173,14 +206,16 @@ def accept_invitation(
 
     Args:
         token: From the invitation's link.
-        user: The signed-in person; if None, an account is made for the invited address.
-        name: Of the new account.
-        password: Of the new account.
+        user: The signed-in person; if None, an account is made for the invited address, or one
+            that was made through a link gets a new password.
+        name: Of the account.
+        password: Of the account.
         address: IP address for the audit trail.
 
     Raises:
         NotFound: If there is no open invitation.
         NotAllowed: `other_account` if another address was invited.
+        UnprovenMailbox: If an owner was invited and the account's mailbox is unproven.
         Conflict: `sign_in_first` if the address has an account, or `already_member`.
         ServiceError: If the password is too weak.
     """
@@ -197,7 +232,7 @@ def accept_invitation(
         open_invitation = Invitation.objects.filter(pk=invitation.pk, accepted=None)
         if not open_invitation.update(accepted=timezone.now()):
             raise _invitation_gone()
-        member = _join(invitation, user)
+        member = _join(invitation, user, may_be_member=new_account)
         author = invitation.created_by
         details = {"invited_by": author.email if author else "command"}
         if new_account:
@@ -206,15 +241,30 @@ def accept_invitation(
     return member
 
 
-def _join(invitation: Invitation, user: User) -> Membership:
+def _join(invitation: Invitation, user: User, *, may_be_member: bool) -> Membership:
+    """Make the person a member, or raise the role of one who has just proven the mailbox."""
     member: Membership
     values = {"role": invitation.role, "invited_by_id": invitation.created_by_id}
     member, created = Membership.objects.get_or_create(
         tenant=invitation.tenant, user=user, defaults=values
     )
-    if not created:
+    if not created and not may_be_member:
         raise Conflict("already_member", _("You are already a member of this workspace."))
+    if RANK[Role(invitation.role)] > RANK[Role(member.role)]:
+        member.role = invitation.role
+        member.save(update_fields=["role"])
+        bump_version(invitation.tenant_id)
     return member
+
+
+def proves_mailbox(invitation: Invitation) -> bool:
+    """Return whether the link lets the person take over an account made by someone else.
+
+    The link was sent to the invited address only, and the account was made through another that
+    others had seen. Whoever has it chooses a new password, which ends all sessions.
+    """
+    unproven = User.objects.filter(email=invitation.email, made_by_link__isnull=False)
+    return invitation.by_email and unproven.exists()
 
 
 def _new_account(invitation: Invitation, name: str, password: str) -> User:
@@ -225,21 +275,25 @@ def _new_account(invitation: Invitation, name: str, password: str) -> User:
             "again."
         ),
     )
-    if User.objects.filter(email=invitation.email).exists():
+    is_new = not proves_mailbox(invitation)
+    if is_new and User.objects.filter(email=invitation.email).exists():
         raise taken
-    user = User(
-        email=invitation.email, name=name.strip()[:120], language=invitation.tenant.default_language
+    user = (
+        User(email=invitation.email, language=invitation.tenant.default_language)
+        if is_new
+        else User.objects.select_for_update().get(email=invitation.email)
     )
+    user.name = checked_name(name)
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise ServiceError("weak_password", " ".join(error.messages), field="password") from None
     user.set_password(password)
-    # Whoever passed on the link could have set this password. Noted until the person changes it.
-    user.password_by_link = None if invitation.by_email else timezone.now()
+    # Whoever passed on the link could have made this account.
+    user.password_by_link = user.made_by_link = None if invitation.by_email else timezone.now()
     try:
         with transaction.atomic():
-            user.save(force_insert=True)
+            user.save(force_insert=is_new)
     except IntegrityError:  # the link was sent twice at the same moment
         raise taken from None
     return user

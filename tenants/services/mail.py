@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from smtplib import SMTPException
-from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -15,7 +14,7 @@ from django.utils.translation import gettext_lazy, override
 from core.errors import ServiceError
 from core.text import one_line
 from tenants.auth.permissions import ROLE_LABELS, Role
-from tenants.models import Invitation
+from tenants.models import Invitation, User
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +30,12 @@ class MailNotSent(ServiceError):
         super().__init__("mail_not_sent", message)
 
 
-def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
-    """Send an invitation in the workspace's language. Raises MailNotSent."""
+def send_invitation(invitation: Invitation, *, link: str, by: User | None) -> None:
+    """Send an invitation in the workspace's language. Raises MailNotSent.
+
+    Args:
+        by: Who invites; None for an app key without an owner.
+    """
     with override(invitation.tenant.default_language or None):
         # Names from before the check of names may hold line breaks.
         who = one_line(by.get_short_name() if by else invitation.tenant.name)
@@ -44,7 +47,6 @@ def send_invitation(invitation: Invitation, *, link: str, by: Any) -> None:
             "link": link,
             "invitation": invitation,
         }
-        # A line break in a name would inject a header; Django and our name checks reject it.
         subject = _("%(who)s invites you to %(workspace)s") % {
             "who": who,
             "workspace": one_line(invitation.tenant.name),

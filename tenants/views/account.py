@@ -236,14 +236,21 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
         return render(
             request, "tenants/invitation_gone.html", {"message": error.message}, status=404
         )
+    proves_mailbox = _proves_mailbox(request, invitation)
     context = {
         "invitation": invitation,
         "role": ROLE_LABELS[Role(invitation.role)],
         "has_account": _has_account(invitation),
+        "proves_mailbox": proves_mailbox,
     }
-    if request.user.is_authenticated or context["has_account"]:
+    if not proves_mailbox and (request.user.is_authenticated or context["has_account"]):
         return _accept_as_member(request, token, context)
     return _accept_with_account(request, token, context)
+
+
+def _proves_mailbox(request: HttpRequest, invitation: Invitation) -> bool:
+    is_someone_else = request.user.is_authenticated and request.user.email != invitation.email
+    return not is_someone_else and invitations.proves_mailbox(invitation)
 
 
 def _has_account(invitation: Invitation) -> bool:

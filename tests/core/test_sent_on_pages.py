@@ -152,6 +152,12 @@ def _(stage: Stage) -> str:
     return stage.post(None, stage.invitation(), form)
 
 
+@CASES.sends("mailbox_unproven", 403)
+def _(stage: Stage) -> str:
+    form = {"email": "grace@example.org", "role": "owner"}
+    return stage.post(stage.space.owner, f"{SETTINGS}/members/invite/", form)
+
+
 @CASES.sends("weak_password", 400)
 def _(stage: Stage) -> str:
     return stage.post(None, stage.invitation(), {"name": "Grace", "password": "12345"})

@@ -47,7 +47,7 @@ class Command(ServiceCommand):
 
 def _make(slug: str, email: str) -> dict[str, str]:
     """Return the values for --json; passwords and the key only if they were made now."""
-    owner, password = _get_or_make_user(email)
+    owner, password = _get_or_make_user(email, slug)
     tenant = Tenant.objects.filter(slug=slug).first() or workspaces.create_workspace(
         slug=slug, name=slug, owner=owner, actor=COMMAND
     )
@@ -65,13 +65,28 @@ def _make(slug: str, email: str) -> dict[str, str]:
     return made | _make_operator(owner.email)
 
 
-def _get_or_make_user(email: str) -> tuple[User, str]:
-    """Return (user, password); the password is "" for an existing account."""
+def _get_or_make_user(email: str, slug: str) -> tuple[User, str]:
+    """Return (user, password).
+
+    The password is "" for an existing account, unless its first password has expired, or it is to
+    become an owner and was made through a link, so that someone else may know its password.
+    """
     user = User.objects.filter(email=email.strip().lower()).first()
-    if user is not None:
-        return user, ""
-    password = secrets.token_urlsafe(15)
-    return accounts.make_user(email=email, password=password), password
+    if user is None:
+        password = secrets.token_urlsafe(15)
+        user = accounts.make_user(email=email, password=password, is_first_password=True)
+        return user, password
+    if user.first_password_expired or (user.made_by_link is not None and not _owns(user, slug)):
+        return user, accounts.new_first_password(user=user)
+    return user, ""
+
+
+def _owns(user: User, slug: str) -> bool:
+    tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        return False
+    with tenant_scope(tenant):
+        return Membership.objects.filter(tenant=tenant, user=user, role=Role.OWNER).exists()
 
 
 def _make_operator(owner_email: str) -> dict[str, str]:
@@ -81,9 +96,11 @@ def _make_operator(owner_email: str) -> dict[str, str]:
     domain = owner_email.rpartition("@")[2]
     names = (f"operator@{domain}", *(f"operator-{number}@{domain}" for number in range(2, 100)))
     email = next(name for name in names if not User.objects.filter(email=name).exists())
-    password = secrets.token_urlsafe(15)
-    User.objects.create_superuser(email, password)
-    return {"operator": email, "operator_password": password}
+    operator = User.objects.create_superuser(email)
+    return {
+        "operator": email,
+        "operator_password": accounts.new_first_password(user=operator),
+    }
 
 
 def _lines(made: dict[str, str]) -> list[str]:
@@ -102,5 +119,8 @@ def _lines(made: dict[str, str]) -> list[str]:
             f"Operator password  {made['operator_password']}",
         ]
     if {"password", "app_key", "operator"} & set(made):
-        lines.append("Passwords and keys are shown only now. Store them.")
+        lines.append(
+            "Passwords and keys are shown only now. Store them. Sign in and change the passwords "
+            f"within {accounts.FIRST_PASSWORD_LIFETIME.days} days."
+        )
     return lines

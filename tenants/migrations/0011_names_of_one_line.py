@@ -4,7 +4,7 @@ import tenants.models.user
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0006_known_addresses")]
+    dependencies = [("tenants", "0010_known_addresses")]
 
     operations = [
         migrations.AlterField(

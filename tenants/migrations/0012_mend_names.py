@@ -20,5 +20,5 @@ def keep(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0007_names_of_one_line")]
+    dependencies = [("tenants", "0011_names_of_one_line")]
     operations = [migrations.RunPython(mend, keep)]
