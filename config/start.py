@@ -1,5 +1,7 @@
 """Prepare an installation: secrets, tables, static files, first workspace. --serve then serves.
 
+With --secrets-to-file, the first passwords and app key are not printed but written to a file.
+
 Everything runs in one process, because each start of Django takes a second. Steps already done are
 skipped.
 """
@@ -17,6 +19,7 @@ from config import first_start
 log = logging.getLogger("modelkeep.start")
 FIRST_WORKSPACE = "main"
 FIRST_OWNER = "owner@modelkeep.local"
+SECRETS_TO_FILE = "--secrets-to-file"
 
 
 def static_fingerprint() -> str:
@@ -54,16 +57,33 @@ def compile_translations() -> None:
 
 
 def first_workspace() -> None:
-    """Create the first workspace, owner, operator and app key and print them once.
+    """Create the first workspace, owner, operator and app key and show them once.
 
     Does nothing if there are users.
     """
+    from django.conf import settings
     from django.core.management import call_command
 
     from tenants.models import User
 
-    if not User.objects.exists():
+    if User.objects.exists():
+        return
+    if shows_secrets():
         call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER)
+        return
+    path = Path(settings.DATA_DIR) / "first-start"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)  # of a file that was there
+        call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER, stdout=file)
+    print(f"The first passwords and app key are in {path}. Store them, then delete the file.")
+
+
+def shows_secrets() -> bool:
+    """Return whether the output may show passwords: not if a journal or container log keeps it."""
+    if sys.stdout.isatty():
+        return True
+    # systemd sets the variable; the units and images that we ship pass the option.
+    return "JOURNAL_STREAM" not in os.environ and SECRETS_TO_FILE not in sys.argv[1:]
 
 
 def main() -> None:

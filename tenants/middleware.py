@@ -158,8 +158,13 @@ def _match(request: HttpRequest) -> ResolverMatch | None:
 
 
 def _end_stale_session(request: HttpRequest) -> None:
-    """End a session idle for SESSION_IDLE_LIMIT or older than SESSION_COOKIE_AGE."""
+    """End a session idle for SESSION_IDLE_LIMIT or older than SESSION_COOKIE_AGE, or of a person
+    whose first password has expired.
+    """
     if not request.user.is_authenticated:
+        return
+    if request.user.first_password_expired:
+        logout(request)
         return
     now = int(time.time())
     seen, signed_in = request.session.get("seen", now), request.session.get("signed_in", now)

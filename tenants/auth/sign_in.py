@@ -47,11 +47,17 @@ class ThrottledBackend(ModelBackend):
                 request.META[WAIT] = refusal.wait
             # Stops trying other backends; looks like a wrong password.
             raise PermissionDenied from None
+        if user is not None and user.first_password_expired:
+            if request is not None:
+                request.META[EXPIRED] = True
+            raise PermissionDenied
         return user
 
 
-# In request.META, the seconds to wait if an attempt was throttled.
+# In request.META, why an attempt was refused: the seconds to wait if it was throttled; whether the
+# password was right, but a first password that has expired.
 WAIT = "modelkeep.sign_in_wait"
+EXPIRED = "modelkeep.first_password_expired"
 
 
 @receiver(user_login_failed)
@@ -66,7 +72,9 @@ def _log_failure(
 
 def _outcome(request: HttpRequest | None) -> str:
     reasons = request.META if request is not None else {}
-    return "refused after too many failures" if WAIT in reasons else "failed"
+    if WAIT in reasons:
+        return "refused after too many failures"
+    return "refused with an expired first password" if EXPIRED in reasons else "failed"
 
 
 def _account_name(typed: str) -> str:

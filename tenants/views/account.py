@@ -29,7 +29,7 @@ from tenants.auth import throttle
 from tenants.auth.decorators import is_recent
 from tenants.auth.permissions import ROLE_LABELS, Role
 from tenants.auth.request import SignedInRequest
-from tenants.auth.sign_in import WAIT
+from tenants.auth.sign_in import EXPIRED, WAIT
 from tenants.forms.account import JoinForm, PasswordForm, ProfileForm, SignInForm, ThemeForm
 from tenants.models import Invitation, User
 from tenants.services import accounts, invitations
@@ -78,7 +78,8 @@ class SignIn(LoginView):
         wait = self.request.META.get(WAIT)
         if wait is not None:
             return self._refuse(wait)
-        return self.render_to_response(self.get_context_data(form=form), status=422)
+        context = self.get_context_data(form=form, expired=EXPIRED in self.request.META)
+        return self.render_to_response(context, status=422)
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)

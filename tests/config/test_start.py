@@ -89,9 +89,9 @@ def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     )
 
 
-def run_start(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+def run_start(folder: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "config.start"],
+        [sys.executable, "-m", "config.start", *options],
         cwd=ROOT,
         env=clean_environment(folder, 8000, **more),
         capture_output=True,
@@ -127,6 +127,39 @@ def test_the_first_start_prints_access_once_and_keeps_secrets_private(tmp_path: 
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, (
                 f"{path.name} can be read by others"
             )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["journal", "option"])
+def test_a_journal_is_told_where_the_first_passwords_are_not_what_they_are(
+    tmp_path: Path, by: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    (folder / "first-start").write_text("from an earlier database")
+    (folder / "first-start").chmod(0o644)
+    kept = {"JOURNAL_STREAM": "8:12345"} if by == "journal" else {}
+    options = [] if by == "journal" else ["--secrets-to-file"]
+    done = run_start(folder, *options, **kept)
+    assert done.returncode == 0, done.stderr
+    assert "mk_live_" not in done.stdout + done.stderr
+    assert str(folder / "first-start") in done.stdout
+    written = (folder / "first-start").read_text()
+    assert written.count("assword  ") == 2
+    assert "mk_live_" in written
+    assert "earlier" not in written
+    assert stat.S_IMODE((folder / "first-start").stat().st_mode) == 0o600
+    for line in written.splitlines():
+        if "assword  " in line:
+            assert line.split()[-1] not in done.stdout
+    (folder / "first-start").unlink()
+    assert run_start(folder, *options, **kept).returncode == 0
+    assert not (folder / "first-start").exists()
+
+
+def test_what_we_ship_keeps_first_passwords_out_of_logs() -> None:
+    for name in ("Dockerfile", "modelkeep.service"):
+        assert "-m config.start --secrets-to-file" in (ROOT / "deploy" / name).read_text()
 
 
 @pytest.mark.slow

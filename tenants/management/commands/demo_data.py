@@ -69,17 +69,21 @@ def _make() -> dict[str, Any]:
 
 
 def _make_people() -> tuple[dict[Role, User], str]:
-    """Return the demo people and, if any of them is new, their common new password."""
+    """Return the demo people and their common new password.
+
+    The password is "" unless someone is new, or the first password has expired.
+    """
     password = secrets.token_urlsafe(15)
     people, any_new = {}, False
     for role, name in PEOPLE.items():
         email = f"{role}@demo.example"
         user = User.objects.filter(email=email).first()
-        any_new = any_new or user is None
+        any_new = any_new or user is None or user.first_password_expired
         people[role] = user or accounts.make_user(email=email, password=password, name=name)
     if not any_new:
         return people, ""
     for user in people.values():
         user.set_password(password)
-        user.save(update_fields=["password"])
+        accounts.hand_out_password(user)
+        user.save(update_fields=["password", "first_password_until"])
     return people, password
