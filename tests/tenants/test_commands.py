@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 from tenants.auth.permissions import Role, Scope
 from tenants.auth.principal import find_principal
 from tenants.crypto.master_keys import parse
-from tenants.models import AppKey, KeyPair, Membership, Tenant, User
+from tenants.models import AppKey, AuditEntry, KeyPair, Membership, Tenant, User
 from tenants.scope import tenant_scope
 from tests.factories import Workspace
 from tests.tenants.conftest import opened
@@ -265,3 +265,18 @@ class TestFirstStart:
         assert first != second
         parse(f"{first},{second}")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_a_password_set_by_command_is_told_in_the_persons_workspaces(
+    acme: Workspace, globex: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "set by a command 1")
+    call_command("changepassword", acme.editor.email, stdout=io.StringIO())
+    assert User.objects.get(pk=acme.editor.pk).check_password("set by a command 1")
+    told = []
+    for workspace in (acme, globex):
+        with tenant_scope(workspace.tenant):
+            rows = AuditEntry.objects.filter(action="member.password_set")
+            told.append(list(rows.values_list("actor", "object_label")))
+    assert told == [[("command", acme.editor.email)], []]
