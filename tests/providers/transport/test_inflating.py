@@ -34,6 +34,7 @@ def inflated(encoding: str, data: bytes, size: int) -> bytes:
         ("deflate", zlib.compress(TEXT)),
         ("deflate", zlib.compress(TEXT)[2:-4]),  # without a header, as some servers understand it
     ],
+    ids=["gzip", "two members", "a wrong label", "zlib", "deflate"],
 )
 def test_bodies_are_inflated_however_they_are_cut(encoding: str, data: bytes, size: int) -> None:
     assert inflated(encoding, data, size) == TEXT
