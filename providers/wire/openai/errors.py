@@ -87,7 +87,7 @@ def error_object(body: Any) -> dict[str, Any] | None:
         return {"message": error}
     if body.get("object") == "error" or body.get("type") == "error":
         return body
-    return detail_of(body.get("detail"))
+    return detail_of(body.get("detail") or body.get("errors"))
 
 
 def says_something(error: Any) -> bool:

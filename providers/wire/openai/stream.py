@@ -25,7 +25,7 @@ from providers.wire.decoding import (
     read_frame,
 )
 from providers.wire.http import json_or_none, read_object, unreadable
-from providers.wire.openai.errors import error_in_chat
+from providers.wire.openai.errors import error_in_chat, error_object, message_of
 from providers.wire.repairs.answers import complete_head, new_id, repair_usage
 from providers.wire.repairs.chunks import ChunkRepairs, Repairs
 from providers.wire.repairs.json_text import Repaired
@@ -124,9 +124,11 @@ class ChatDecoder(EventStream):
         fail on it.
         """
         chunk = read_frame(data)
+        if event == b"error" and (chunk is None or error_object(chunk) is None):
+            said = data.decode(errors="replace") if chunk is None else message_of(chunk)
+            told = orjson.dumps({"error": {"message": said}})
+            raise self._errors(Reply(200, {}, data)) or error_in_stream(self._errors, told)
         if chunk is None:
-            if event == b"error":
-                raise error_in_stream(self._errors, data)
             return None
         if (error := error_in_chat(chunk, data, self._errors)) is not None:
             raise error

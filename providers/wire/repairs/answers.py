@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from providers.wire.repairs.messages import finish_reason_of, repair_message
 
+IMPOSSIBLE: Final = -9999.0  # OpenAI's logarithm of 0, which JSON cannot express
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
 SERVICE_TIERS: Final = frozenset({None, "auto", "default", "flex", "scale", "priority", "fast"})
@@ -138,9 +139,15 @@ def repair_logprobs(choice: dict[str, Any]) -> bool:
         return True
     for name in ("content", "refusal"):
         for entry in as_list(logprobs.get(name)):
-            if isinstance(entry, dict) and not isinstance(entry.get("top_logprobs"), list):
+            if not isinstance(entry, dict):
+                continue
+            if not isinstance(entry.get("top_logprobs"), list):
                 entry["top_logprobs"] = []
                 changed = True
+            for token in (entry, *entry["top_logprobs"]):
+                if isinstance(token, dict) and token.get("logprob") is None:
+                    token["logprob"] = IMPOSSIBLE
+                    changed = True
     return changed
 
 

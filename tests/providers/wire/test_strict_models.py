@@ -68,6 +68,16 @@ ODD_ANSWERS: list[dict[str, Any]] = [
     {"choices": [{"message": {"content": "Hi", "tool_calls": {"function": {"name": "f"}}}}]},
     {"choices": [{"message": {"content": "Hi", "refusal": ["no"]}}], "system_fingerprint": 3},
 ]
+ODD_ANSWERS.append(
+    {
+        "choices": [
+            {
+                "message": {"content": "Hi"},
+                "logprobs": {"content": [{"token": "a", "logprob": None}]},
+            }
+        ]
+    }
+)
 HEAD = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m"}
 ASKED = {"model": "m", "body": {"messages": [{"role": "user", "content": "Hi"}]}}
 
@@ -146,3 +156,19 @@ def test_pieces_come_before_the_error_in_their_packet() -> None:
     for end in (decoder.finish, lambda: decoder.feed(chunk)):
         with pytest.raises(ProviderError, match="No"):
             end()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("event: error\ndata: out of memory\n\n", "out of memory"),
+        ('event: error\ndata: {"message": "out of memory"}\n\n', "out of memory"),
+        ('data: {"code": 500, "msg": "no GPU", "success": false}\n\n', "no GPU"),
+        ('data: {"choices": [{"index": 0, "error": {"message": "no GPU"}}]}\n\n', "no GPU"),
+        ('{"errors": [{"message": "no GPU"}]}', "no GPU"),
+    ],
+)
+def test_errors_inside_a_stream_say_what_the_server_said(body: str, message: str) -> None:
+    told = {**ASKED, "stream": True, "replies": [{"text": body}]}
+    with pytest.raises(ProviderError, match=message):
+        play(Case("openai", told))
