@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 PLACES: Final = 10  # decimal places of a cost in the ledger
 STEP: Final = Decimal(1).scaleb(-PLACES)
+# No call costs more. In units of the last decimal place, it leaves room in 64 bits for sums.
+MOST_COST: Final = Decimal(100_000_000)
 MILLION: Final = 1_000_000
 SECONDS_PER_MINUTE: Final = 60
 
@@ -80,7 +82,7 @@ def plain(amount: Decimal) -> str:
 
 
 def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
-    """Return the cost in the price's currency, rounded to 10 decimal places.
+    """Return the cost in the price's currency, rounded to 10 decimal places, at most MOST_COST.
 
     Returns:
         None (unpriced) if the amount or the price of anything used is unknown.
@@ -92,12 +94,9 @@ def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
     if usage is None:
         return None
     if price.per_minute is not None and usage.audio_seconds is not None:
-        cost = price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE
-        return cost.quantize(STEP, ROUND_HALF_UP)
+        return _rounded(price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE)
     if price.per_million_characters is not None and usage.characters is not None:
-        return (price.per_million_characters * usage.characters / MILLION).quantize(
-            STEP, ROUND_HALF_UP
-        )
+        return _rounded(price.per_million_characters * usage.characters / MILLION)
     return _cost_of_tokens(usage, price)
 
 
@@ -125,7 +124,12 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
         if cost is None:
             return None
         total += cost
-    return (total / MILLION).quantize(STEP, ROUND_HALF_UP)
+    return _rounded(total / MILLION)
+
+
+def _rounded(cost: Decimal) -> Decimal:
+    # Bounded first: quantize raises an error for numbers with too many digits.
+    return min(cost, MOST_COST).quantize(STEP, ROUND_HALF_UP)
 
 
 def _cost_of_part(tokens: int | None, rate: Decimal | None) -> Decimal | None:

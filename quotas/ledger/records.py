@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from core.db.dialect import Dialect
 from core.db.steps import Part, Steps, single
 from core.ids import uuid7
+from quotas.ledger.pricing import MOST_COST
+
+# Providers report what they like. More tokens than this in one call are nonsense, and sums of
+# them would no longer fit 64 bits.
+MOST_TOKENS: Final = 2**40
+_MOST: Final[Mapping[str, Any]] = {
+    "prompt_tokens": MOST_TOKENS,
+    "completion_tokens": MOST_TOKENS,
+    "cached_tokens": MOST_TOKENS,
+    "cost": MOST_COST,
+    "attempts": 2**15 - 1,
+    "latency_ms": 2**31 - 1,
+    "first_token_ms": 2**31 - 1,
+}
+# Characters that fit the columns of texts.
+LENGTHS: Final = {
+    "request_id": 64,
+    "operation": 24,
+    "app_key_name": 80,
+    "scenario": 20,
+    "provider": 40,
+    "model": 200,
+    "source": 100,
+    "currency": 3,
+    "error_code": 40,
+    "finish_reason": 20,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A finished call: the columns of CallRecord except `hold` and `credits`.
+
+    Every value is made to fit its column, so that no provider can keep a call from being recorded.
 
     Attributes:
         id: Makes writing the same record twice harmless.
@@ -56,6 +86,39 @@ class Record:
     attempt_log: Sequence[Mapping[str, Any]] = ()
     latency_ms: int = 0
     first_token_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        for value, most in zip(_numbers_of(self), _MOST.values(), strict=True):
+            if value is not None and not 0 <= value <= most:
+                _set_numbers(self)
+        texts = _texts_of(self)
+        joined = "".join(texts)
+        if (
+            not joined.isascii()
+            or "\0" in joined
+            or any(map(operator.gt, map(len, texts), LENGTHS.values()))
+        ):
+            _set_texts(self)
+
+
+_numbers_of = attrgetter(*_MOST)
+_texts_of = attrgetter(*LENGTHS)
+
+
+def _set_numbers(record: Record) -> None:
+    for name, value in zip(_MOST, _numbers_of(record), strict=True):
+        if value is not None:
+            object.__setattr__(record, name, min(max(value, 0), _MOST[name]))
+
+
+def _set_texts(record: Record) -> None:
+    for name, text in zip(LENGTHS, _texts_of(record), strict=True):
+        object.__setattr__(record, name, _storable(text, LENGTHS[name]))
+
+
+def _storable(text: str, length: int) -> str:
+    """Cut a text, and remove what databases refuse: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "").encode(errors="ignore").decode()[:length]
 
 
 # A record's columns in the order of their parameters. The tenant, hold and credits of a trial call

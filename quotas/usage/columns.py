@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from quotas.ledger.pricing import PLACES
+from quotas.ledger.pricing import MOST_COST, PLACES
+from quotas.ledger.records import MOST_TOKENS
 from quotas.usage import latency_buckets
 
 # Columns that call records and rollups share.
@@ -28,27 +29,44 @@ def _latency(number: int) -> str:
     return f"CASE WHEN {' AND '.join(above + below)} THEN 1 ELSE 0 END"
 
 
+def _at_most(column: str, most: int) -> str:
+    """Bound a figure that was recorded before records were bounded: records are never changed."""
+    return f"CASE WHEN {column} > {most} THEN {most} ELSE COALESCE({column}, 0) END"
+
+
 # A rollup's column -> its SQL value for one call record. Costs are counted in units of the last
 # decimal place, as SQLite would add up floats.
 NUMBERS: Final = {
     "calls": "1",
     "priced": "CASE WHEN cost IS NULL THEN 0 ELSE 1 END",
     "counted": "CASE WHEN prompt_tokens IS NULL AND completion_tokens IS NULL THEN 0 ELSE 1 END",
-    "prompt_tokens": "COALESCE(prompt_tokens, 0)",
-    "completion_tokens": "COALESCE(completion_tokens, 0)",
+    "prompt_tokens": _at_most("prompt_tokens", MOST_TOKENS),
+    "completion_tokens": _at_most("completion_tokens", MOST_TOKENS),
     "credits": "credits",
-    "cost_steps": f"CAST(ROUND(COALESCE(cost, 0) * {10**PLACES}) AS BIGINT)",
+    "cost_steps": f"CAST(ROUND({_at_most('cost', int(MOST_COST))} * {10**PLACES}) AS BIGINT)",
 }
+# Columns whose sums could exceed 64 bits: SQLite raises an error then, PostgreSQL when it stores
+# them.
+_REPORTED: Final = frozenset({"prompt_tokens", "completion_tokens", "cost_steps"})
+_HALF: Final = 2**31
+MOST: Final = 2**62  # stands for every larger sum
 LATENCY: Final = {column: _latency(number) for number, column in enumerate(latency_buckets.COLUMNS)}
 EXTREMES: Final = {"latency_min": "latency_ms", "latency_max": "latency_ms"}
 ALL: Final = NUMBERS | LATENCY | EXTREMES
 
 
 def total(column: str, of: str = "") -> str:
-    """Return the SQL aggregate of a column.
+    """Return the SQL aggregate of a column. Sums of reported figures never exceed 64 bits.
 
     Args:
         of: SQL expression to aggregate; the column itself by default.
     """
+    value = of or column
+    if column in _REPORTED:
+        # The upper and the lower half of the bits are added up apart, so that neither overflows.
+        upper, lower = f"SUM(({value}) >> 31)", f"SUM(({value}) & {_HALF - 1})"
+        return (
+            f"CASE WHEN {upper} >= {MOST // _HALF} THEN {MOST} ELSE {upper} * {_HALF} + {lower} END"
+        )
     function = {"latency_min": "MIN", "latency_max": "MAX"}.get(column, "SUM")
-    return f"{function}({of or column})"
+    return f"{function}({value})"

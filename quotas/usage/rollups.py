@@ -15,6 +15,7 @@ Why rollups are exact under concurrency:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import connection as database
 from django.db import transaction
 
 from core.db import connection
@@ -30,6 +32,7 @@ from core.db.dialect import read_time
 from core.times import DAY, EPOCH, HOUR, NEVER, floor_day, floor_hour
 from quotas.usage import columns
 
+logger = logging.getLogger(__name__)
 CLOSED_AFTER: Final = timedelta(hours=2)  # twice the delay that makes a record late
 
 
@@ -41,15 +44,19 @@ class Rolled:
         closed: Hours rolled up for the first time.
         redone: Stale hours rolled up again.
         done: Whether nothing is left to do.
+        failed: Tenants whose calls could not be rolled up; the log has the errors.
     """
 
     closed: int = 0
     redone: int = 0
     done: bool = True
+    failed: int = 0
 
 
 def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rolled:
     """Roll up closed hours and roll stale ones up again; safe to run concurrently.
+
+    A tenant that fails is tried again in the next run, and stops no other.
 
     Args:
         now: Current time, for tests; the database's clock by default.
@@ -58,14 +65,20 @@ def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rol
     limit = floor_hour((now or connection.now()) - CLOSED_AFTER)
     rolled, began = Rolled(), time.monotonic()
     for tenant_id in _tenants(limit):
-        for was_stale in _roll_tenant(tenant_id, limit):
-            if was_stale:
-                rolled.redone += 1
-            else:
-                rolled.closed += 1
-            if seconds is not None and time.monotonic() - began > seconds:
-                rolled.done = False
-                return rolled
+        try:
+            for was_stale in _roll_tenant(tenant_id, limit):
+                if was_stale:
+                    rolled.redone += 1
+                else:
+                    rolled.closed += 1
+                if seconds is not None and time.monotonic() - began > seconds:
+                    rolled.done = False
+                    return rolled
+        except Exception:
+            if not database.is_usable():
+                raise
+            logger.exception("Cannot roll up the usage of workspace %s", tenant_id)
+            rolled.failed += 1
     return rolled
 
 

@@ -30,4 +30,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(asdict(rolled)))
         else:
             more = "" if rolled.done else ", more remaining"
-            self.stdout.write(f"{rolled.closed} hours rolled up, {rolled.redone} redone{more}")
+            failed = f", {rolled.failed} workspaces failed" if rolled.failed else ""
+            self.stdout.write(
+                f"{rolled.closed} hours rolled up, {rolled.redone} redone{more}{failed}"
+            )
