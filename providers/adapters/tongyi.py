@@ -28,7 +28,12 @@ from providers.declaration.spec import (
 )
 from providers.wire.audio.chat_audio import chat_transcriptions
 from providers.wire.chat_answers import answer_of
-from providers.wire.compatibility import use_json_object, use_max_tokens, use_system_role
+from providers.wire.compatibility import (
+    thinking_budget,
+    use_json_object,
+    use_max_tokens,
+    use_system_role,
+)
 from providers.wire.dialects.dashscope import (
     dashscope_errors,
     fit_audio_input,
@@ -43,7 +48,6 @@ from providers.wire.openai.model_list import list_models, rows_of
 from providers.wire.openai.stream import stream_of
 from providers.wire.rerank import rerank
 from providers.wire.stream_accumulation import collected_answer
-from providers.wire.thinking import thinking_budget
 
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"

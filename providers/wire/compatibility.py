@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+# Tokens by reasoning effort, for services that expect a number.
+BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 32_000}
+
 
 def use_max_tokens(body: dict[str, Any]) -> None:
     """Rename `max_completion_tokens` to the older `max_tokens`."""
@@ -37,3 +40,8 @@ def use_json_object(body: dict[str, Any]) -> None:
     text = instruction + orjson.dumps(schema).decode()
     body["response_format"] = {"type": "json_object"}
     body["messages"] = [{"role": "system", "content": text}, *(body.get("messages") or [])]
+
+
+def thinking_budget(effort: str) -> int:
+    """Return the tokens that an OpenAI `reasoning_effort` stands for; an unknown one is medium."""
+    return BUDGETS.get("low" if effort == "minimal" else effort, BUDGETS["medium"])

@@ -24,11 +24,11 @@ from providers.declaration.spec import (
 )
 from providers.wire.anthropic.blocks import REPLAYED, Block, system_of, turns_of, with_own_ids
 from providers.wire.anthropic.decoding import MessageDecoder, answer_of
+from providers.wire.compatibility import thinking_budget
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.preconditions import messages_of, refuse_several_choices
 from providers.wire.repairs.bodies import is_event_stream
 from providers.wire.stream_accumulation import collected
-from providers.wire.thinking import thinking_budget
 
 VERSION_WITH_SAMPLING = "2023-06-01"  # the last one with temperature, top_p and top_k
 VERSION = "2026-10-21"
