@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.dataplane.requests.request import GatewayRequest
 from models_catalog.resolution.entries import Price
 from providers.declaration.spec import Answer, Decoder, Usage
-from providers.operations.columns import Unit
+from providers.operations.columns import Stream, Unit
 from providers.operations.table import OPERATIONS
 from quotas.ledger import pricing
 
@@ -18,18 +19,23 @@ CHARACTERS_PER_TOKEN: Final = 4  # for English text; results are marked as estim
 
 def of_answer(request: GatewayRequest, answer: Answer, price: Price | None) -> dict[str, Any]:
     """Return the call record's usage fields for a complete answer."""
-    if _is_reported(answer.usage):
-        return _fields(answer.usage, "reported", price)
-    return _estimated(
-        request, answer.usage, _length(answer.body.get("choices")) if answer.body else 0, price
-    )
+    usage = answer.usage
+    if _is_complete(request, usage):
+        return _fields(usage, "reported", price)
+    characters = _length(answer.body.get("choices")) if answer.body else 0
+    return _estimated(request, usage, characters, price)
 
 
 def of_stream(request: GatewayRequest, decoder: Decoder, price: Price | None) -> dict[str, Any]:
-    """Return the call record's usage fields for a stream, complete or not."""
-    if _is_reported(decoder.usage):
-        return _fields(decoder.usage, "reported", price)
-    return _estimated(request, decoder.usage, decoder.output_characters, price)
+    """Return the call record's usage fields for a stream, complete or not.
+
+    What was reported before the answer ended is provisional: more may have been generated since.
+    """
+    usage = decoder.usage
+    has_ended = decoder.done or decoder.finish_reason is not None
+    if has_ended and _is_complete(request, usage):
+        return _fields(usage, "reported", price)
+    return _estimated(request, usage, decoder.output_characters, price, is_final=has_ended)
 
 
 def of_request(request: GatewayRequest, price: Price | None) -> dict[str, Any]:
@@ -37,31 +43,76 @@ def of_request(request: GatewayRequest, price: Price | None) -> dict[str, Any]:
     return _estimated(request, None, 0, price)
 
 
-def _is_reported(usage: Usage | None) -> bool:
-    return usage is not None and any(
-        amount is not None
-        for amount in (
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.audio_seconds,
-            usage.characters,
-        )
-    )
+def _generates(request: GatewayRequest) -> bool:
+    """Tell whether the operation has completion tokens."""
+    return OPERATIONS[request.operation].stream is Stream.CHUNKS
+
+
+def _is_complete(request: GatewayRequest, usage: Usage | None) -> bool:
+    """Tell whether the provider reported all that can be expected."""
+    if usage is None:
+        return False
+    if usage.audio_seconds is not None or usage.characters is not None:
+        return True
+    return bool(usage.prompt_tokens and (usage.completion_tokens or not _generates(request)))
 
 
 def _estimated(
-    request: GatewayRequest, usage: Usage | None, output_characters: int, price: Price | None
+    request: GatewayRequest,
+    usage: Usage | None,
+    output_characters: int,
+    price: Price | None,
+    *,
+    is_final: bool = True,
 ) -> dict[str, Any]:
+    """Return the fields of usage that was reported in part or not at all.
+
+    Args:
+        is_final: Whether the answer had ended when the usage was reported.
+    """
     size = OPERATIONS[request.operation].size
     values = [request.body.get(name) for name in size.fields] if size else []
     characters = sum(map(_length, values))
     if size and size.unit is Unit.TOKENS:
-        tokens = _tokens(characters) + sum(map(_numbers, values))
-        estimate = Usage(prompt_tokens=tokens, completion_tokens=_tokens(output_characters))
-        return _fields(estimate, "estimated", price)
+        estimate = Usage(
+            _tokens(characters) + sum(map(_numbers, values)), _tokens(output_characters)
+        )
+        usage, is_reported = _filled(
+            usage or Usage(), estimate, is_final=is_final, generates=_generates(request)
+        )
+        return _fields(usage, "reported" if is_reported else "estimated", price)
+    if usage is not None and (usage.prompt_tokens, usage.completion_tokens) != (None, None):
+        return _fields(usage, "reported" if is_final else "estimated", price)
     if size and price is not None and price.per_million_characters is not None:
         return _fields(Usage(characters=characters), "estimated", price)
     return _fields(usage, "none", price)
+
+
+def _filled(
+    usage: Usage, estimate: Usage, *, is_final: bool, generates: bool
+) -> tuple[Usage, bool]:
+    """Replace what is unknown, or a zero that cannot be true, by an estimate.
+
+    Returns:
+        The usage, and whether the provider reported all of it.
+    """
+    prompt, completion = estimate.prompt_tokens or 0, estimate.completion_tokens or 0
+    if usage.total_tokens is not None:  # only the split is unknown
+        completion = min(completion, usage.total_tokens)
+        prompt = usage.total_tokens - completion
+    has_prompt = _is_known(usage.prompt_tokens, prompt)
+    has_completion = (
+        is_final and _is_known(usage.completion_tokens, completion) if generates else has_prompt
+    )
+    if not has_prompt:
+        usage = replace(usage, prompt_tokens=prompt)
+    if not has_completion:
+        usage = replace(usage, completion_tokens=max(completion, usage.completion_tokens or 0))
+    return usage, has_prompt and has_completion
+
+
+def _is_known(reported: int | None, estimate: int) -> bool:
+    return bool(reported) or reported == estimate
 
 
 def _numbers(value: Any) -> int:

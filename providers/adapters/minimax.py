@@ -38,7 +38,8 @@ from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, u
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
 from providers.wire.openai.embeddings import embedding_body as checked_body
-from providers.wire.openai.model_list import list_models, positive, rows_of
+from providers.wire.openai.model_list import list_models, rows_of
+from providers.wire.usage import input_tokens_of
 
 KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
 BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}
@@ -87,7 +88,7 @@ def embeddings(provider: Provider, request: Request, access: Access, facts: Mode
         body = read_object((yield call))
         vectors = vectors_of(body)
         check_count(len(vectors), texts)
-        parts.append((vectors, positive(body.get("total_tokens"))))
+        parts.append((vectors, input_tokens_of(body) or input_tokens_of(body.get("usage"))))
     return joined(parts, request)
 
 

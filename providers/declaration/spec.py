@@ -174,6 +174,7 @@ class Usage:
     audio_seconds: float | None = None
     characters: int | None = None
     cache_write_tokens: int | None = None  # part of prompt_tokens, as cached_tokens are
+    total_tokens: int | None = None  # only if the parts are unknown
 
 
 @dataclass(slots=True)

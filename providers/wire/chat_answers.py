@@ -1,4 +1,4 @@
-"""Read and complete chat answers in OpenAI's form: choices, usage, sizes."""
+"""Read and complete chat answers in OpenAI's form: choices, sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import Answer, Frame, Usage
+from providers.declaration.spec import Answer, Frame
 from providers.failures.reasons import Reason
 from providers.wire.repairs.answers import (
     complete_head,
@@ -16,39 +16,10 @@ from providers.wire.repairs.answers import (
     repair_answer,
     repair_usage,
 )
+from providers.wire.usage import usage_in
 
 # Repairs an answer or a chunk in place; returns whether anything changed.
 Tidy = Callable[[dict[str, Any]], bool]
-
-
-def usage_of(usage: Any) -> Usage | None:
-    """Convert OpenAI's usage object, or return None if it is missing."""
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = (
-        _details(usage, "prompt_tokens_details"),
-        _details(usage, "completion_tokens_details"),
-    )
-    cached = _count(prompt, "cached_tokens")
-    if cached is None:
-        cached = _count(usage, "prompt_cache_hit_tokens")
-    return Usage(
-        _count(usage, "prompt_tokens"),
-        _count(usage, "completion_tokens"),
-        cached,
-        _count(completion, "reasoning_tokens"),
-        cache_write_tokens=_count(prompt, "cache_write_tokens") or None,
-    )
-
-
-def _details(usage: dict[str, Any], name: str) -> dict[str, Any]:
-    value = usage.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _count(holder: dict[str, Any], name: str) -> int | None:
-    value = holder.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def choices_of(body: Any) -> list[dict[str, Any]]:
@@ -74,7 +45,7 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     if tidy is not None:
         tidy(body)
     name_finish(body)
-    usage = usage_of(body.get("usage"))
+    usage = usage_in(body)
     repair_usage(body)
     return Answer(body, usage, finish_reason=choices[0]["finish_reason"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.declaration.errors import Failure, ProviderError
@@ -10,6 +10,7 @@ from providers.declaration.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
 from providers.wire.http import is_web_page, json_or_none, unreadable
 from providers.wire.sse import EventParser
+from providers.wire.usage import later, usage_of
 
 
 def read_frame(data: bytes) -> dict[str, Any] | None:
@@ -37,13 +38,20 @@ def broken_off() -> ProviderError:
 class Decoding:
     """State that every decoder exposes (providers.declaration.spec.Decoder)."""
 
-    __slots__ = ("done", "finish_reason", "output_characters", "usage")
+    __slots__ = ("_reported", "done", "finish_reason", "output_characters", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.output_characters = 0
         self.done = False
+        self._reported: Mapping[str, Any] | None = None
+
+    def note_usage(self, reported: Any) -> None:
+        """Record a usage object; a stream may report several, and figures piece by piece."""
+        if reported:
+            self._reported = later(self._reported, reported)
+            self.usage = usage_of(self._reported)
 
 
 class EventStream(Decoding):

@@ -25,6 +25,7 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.http import Auth, json_or_none, post_json, unreadable, url_of
+from providers.wire.usage import input_tokens_of, later
 
 _NEUTRAL_FIELDS = frozenset({"model", "query", "documents", "top_n", "return_documents", "stream"})
 
@@ -165,12 +166,8 @@ def ranking_of(answer: Any) -> Ranking:
 def _tokens(answer: dict[str, Any]) -> int | None:
     """Read the tokens from usage (Jina, vLLM) or meta.tokens (Cohere, Xinference)."""
     meta = answer.get("meta")
-    for holder in (answer.get("usage"), meta.get("tokens") if isinstance(meta, dict) else None):
-        for name in ("total_tokens", "prompt_tokens", "input_tokens"):
-            value = holder.get(name) if isinstance(holder, dict) else None
-            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-                return value
-    return None
+    in_meta = meta.get("tokens") if isinstance(meta, dict) else None
+    return input_tokens_of(later(in_meta, answer.get("usage")))
 
 
 def _no_ranking() -> ProviderError:

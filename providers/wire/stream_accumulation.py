@@ -34,7 +34,10 @@ def collected(decoder: Decoder, body: bytes) -> Answer:
         ProviderError: if it contains an error or broke off.
     """
     frames = [*decoder.feed(body), *decoder.finish()]
-    return answer_of(whole_body([orjson.loads(frame.data) for frame in frames]))
+    answer = answer_of(whole_body([orjson.loads(frame.data) for frame in frames]))
+    # As the provider reported it: what clients see is completed.
+    answer.usage = decoder.usage or answer.usage
+    return answer
 
 
 def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:

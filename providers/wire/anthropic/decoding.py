@@ -13,6 +13,7 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
+from providers.wire import usage
 from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
 from providers.wire.http import json_or_none
 from providers.wire.openai.stream import ReadyAnswer
@@ -29,46 +30,36 @@ FINISH = {
 THINKING = ("thinking", "redacted_thinking")
 
 
+def without_output(reported: Any) -> Any:
+    if not isinstance(reported, dict):
+        return None
+    return {name: value for name, value in reported.items() if name != "output_tokens"}
+
+
 def finish_of(stop_reason: Any) -> str:
     return FINISH.get(stop_reason, "stop")
 
 
-def usage_of(usage: Any) -> tuple[Usage | None, dict[str, Any] | None]:
-    """Return neutral usage for the ledger and for the client.
+def usage_of(reported: Any) -> Usage | None:
+    """Return neutral usage. Anthropic's input_tokens exclude cached tokens; ours include them."""
+    neutral = usage.usage_of(reported)
+    if neutral is not None and neutral.prompt_tokens is not None:
+        neutral.cached_tokens = neutral.cached_tokens or 0
+    return neutral
 
-    Anthropic's input_tokens exclude cached tokens; ours include them.
-    """
-    if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
-        return None, None
-    read, written = (
-        _count(usage, "cache_read_input_tokens"),
-        _count(usage, "cache_creation_input_tokens"),
-    )
-    prompt = _count(usage, "input_tokens") + read + written
-    details = usage.get("output_tokens_details")
-    thought = details.get("thinking_tokens") if isinstance(details, dict) else None
-    completion = _count(usage, "output_tokens")
-    shown: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+
+def _shown(neutral: Usage | None) -> dict[str, Any] | None:
+    """Return usage for the client, or None if it is unknown."""
+    shown = usage.usage_object(neutral)
+    if shown is None or neutral is None:
+        return None
+    shown["prompt_tokens_details"] = {
+        "cached_tokens": neutral.cached_tokens or 0,
+        "cache_write_tokens": neutral.cache_write_tokens or 0,
     }
-    if isinstance(thought, int):
-        shown["completion_tokens_details"] = {"reasoning_tokens": thought}
-    neutral = Usage(
-        prompt,
-        completion,
-        read,
-        thought if isinstance(thought, int) else None,
-        cache_write_tokens=written or None,
-    )
-    return neutral, shown
-
-
-def _count(usage: dict[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) and value >= 0 else 0
+    if neutral.reasoning_tokens is not None:
+        shown["completion_tokens_details"] = {"reasoning_tokens": neutral.reasoning_tokens}
+    return shown
 
 
 def answer_of(body: dict[str, Any]) -> Answer:
@@ -80,7 +71,8 @@ def answer_of(body: dict[str, Any]) -> Answer:
     blocks = body.get("content")
     if body.get("type") != "message" or not isinstance(blocks, list):
         raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
-    usage, shown = usage_of(body.get("usage"))
+    neutral = usage_of(body.get("usage"))
+    shown = _shown(neutral)
     finish = finish_of(body.get("stop_reason"))
     choice = {
         "index": 0,
@@ -96,7 +88,7 @@ def answer_of(body: dict[str, Any]) -> Answer:
     }
     return Answer(
         {**head, "choices": [choice]} | ({"usage": shown} if shown else {}),
-        usage,
+        neutral,
         finish_reason=finish,
     )
 
@@ -148,7 +140,6 @@ class MessageDecoder(EventStream):
         self._pending: dict[int, str] = {}  # tool blocks whose input has not been streamed
         self._thoughts: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, list[str]] = {}  # of a thought's text, joined at its end
-        self._reported: dict[str, Any] = {}
 
     def _unended(self) -> Sequence[Frame]:
         if self.finish_reason is None:
@@ -185,7 +176,7 @@ class MessageDecoder(EventStream):
             case "content_block_stop":
                 return self._block_stop(event.get("index", 0))
             case "message_delta":
-                self._note_usage(event.get("usage"))
+                self.note_usage(event.get("usage"))
                 if stop := _part(event, "delta").get("stop_reason"):
                     self.finish_reason = finish_of(stop)
             case "message_stop":
@@ -197,19 +188,16 @@ class MessageDecoder(EventStream):
     def _start(self, message: dict[str, Any]) -> Sequence[Frame]:
         self._head |= {"id": message.get("id") or "msg", "model": message.get("model") or ""}
         self._text_start = self._start_of_text()
-        self._note_usage(message.get("usage"))
+        # Its output_tokens only stand for the first token: message_delta has the real number.
+        self.note_usage(without_output(message.get("usage")))
         return [self._frame({"role": "assistant", "content": ""})]
 
     def _start_of_text(self) -> bytes:
         return orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
 
-    def _note_usage(self, usage: Any) -> None:
-        """Record usage: message_start has the input, message_delta the output and later
-        totals.
-        """
-        if isinstance(usage, dict):
-            self._reported |= {name: value for name, value in usage.items() if value is not None}
-            self.usage = usage_of(self._reported)[0] or self.usage
+    def note_usage(self, reported: Any) -> None:
+        super().note_usage(reported)
+        self.usage = usage_of(self._reported)
 
     def _delta(self, delta: dict[str, Any], index: int) -> Sequence[Frame]:
         match delta.get("type"):
@@ -298,8 +286,7 @@ class MessageDecoder(EventStream):
         self.done = True
         self.finish_reason = self.finish_reason or "stop"
         frames = [self._frame({}, finish=self.finish_reason)]
-        shown = usage_of(self._reported)[1]
-        if shown:
+        if shown := _shown(self.usage):
             frames.append(
                 Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
             )

@@ -31,6 +31,7 @@ from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.openai.stream import stream_of
 from providers.wire.preconditions import upload_of
+from providers.wire.usage import seconds_of
 
 _MEDIA_TYPE = re.compile(r"audio/[\w.+-]+|video/(?:mp4|webm)")
 
@@ -112,9 +113,9 @@ def _data_url(upload: Upload, limit: int) -> str:
 
 def _usage(chat: Usage | None, usage: Any) -> Usage | None:
     """Add the seconds that some services bill by."""
-    seconds = usage.get("seconds") if isinstance(usage, dict) else None
-    if chat is not None and isinstance(seconds, int | float) and not isinstance(seconds, bool):
-        chat.audio_seconds = float(seconds)
+    seconds = seconds_of(usage.get("seconds")) if isinstance(usage, dict) else None
+    if chat is not None and seconds is not None:
+        chat.audio_seconds = seconds
     return chat
 
 

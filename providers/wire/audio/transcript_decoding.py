@@ -12,6 +12,7 @@ from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.wire.chat_answers import choices_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
 from providers.wire.openai.errors import error_object
+from providers.wire.usage import seconds_of, usage_of
 
 
 def transcript_usage(usage: Any) -> Usage | None:
@@ -19,12 +20,9 @@ def transcript_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     if usage.get("type") == "duration" or "seconds" in usage:
-        seconds = usage.get("seconds")
-        return Usage(audio_seconds=float(seconds)) if isinstance(seconds, int | float) else None
-    return Usage(
-        usage.get("input_tokens") or usage.get("prompt_tokens"),
-        usage.get("output_tokens") or usage.get("completion_tokens"),
-    )
+        seconds = seconds_of(usage.get("seconds"))
+        return None if seconds is None else Usage(audio_seconds=seconds)
+    return usage_of(usage)
 
 
 class EventDecoder(EventStream):

@@ -42,6 +42,7 @@ from providers.wire.http import (
 )
 from providers.wire.openai.errors import error_object
 from providers.wire.preconditions import upload_of
+from providers.wire.usage import seconds_of
 
 TEXT_TYPES = {
     "text": "text/plain; charset=utf-8",
@@ -172,8 +173,8 @@ def transcript_answer(reply: Reply, response_format: str) -> Answer:
     if not isinstance(body.get("text"), str) and not isinstance(body.get("segments"), list):
         raise ProviderError(Failure.ERROR, Reason("no_text"), status=reply.status)
     usage = transcript_usage(body.get("usage"))
-    if usage is None and isinstance(body.get("duration"), int | float):
-        usage = Usage(audio_seconds=float(body["duration"]))
+    if usage is None and (seconds := seconds_of(body.get("duration"))) is not None:
+        usage = Usage(audio_seconds=seconds)
     return Answer(body, usage)
 
 

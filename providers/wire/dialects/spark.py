@@ -24,7 +24,6 @@ from providers.wire.chat_answers import (
     answer_of,
     characters_of,
     choices_of,
-    usage_of,
 )
 from providers.wire.decoding import EventStream, broken_off, read_frame
 from providers.wire.http import (
@@ -36,6 +35,7 @@ from providers.wire.http import (
 )
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import complete_head, new_id
+from providers.wire.usage import reported_in
 
 NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
 
@@ -179,7 +179,6 @@ class SparkDecoder(EventStream):
         super().__init__()
         self._model = model
         self._head: dict[str, Any] = {}
-        self._usage: Any = None
         self._calls = 0
         self._has_role = False  # whether it was sent: clients append what is repeated
 
@@ -220,10 +219,7 @@ class SparkDecoder(EventStream):
                 "created": chunk.get("created"),
             }
             complete_head(self._head, "chat.completion.chunk")
-        self._usage, self.usage = (
-            chunk.get("usage") or self._usage,
-            usage_of(chunk.get("usage")) or self.usage,
-        )
+        self.note_usage(reported_in(chunk))
         choices = [self._choice(choice) for choice in choices_of(chunk)]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
@@ -266,7 +262,7 @@ class SparkDecoder(EventStream):
         if self.usage is not None:
             frames.append(
                 Frame(
-                    orjson.dumps({**self._head, "choices": [], "usage": self._usage}),
+                    orjson.dumps({**self._head, "choices": [], "usage": self._reported}),
                     usage_only=True,
                 )
             )

@@ -22,7 +22,7 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import Tidy, choices_of, usage_of
+from providers.wire.chat_answers import Tidy, choices_of
 from providers.wire.http import Auth, read_object, url_of
 from providers.wire.openai.chat import Adjust, adjusted_body
 from providers.wire.openai.stream import ChatDecoder, ReadyAnswer
@@ -30,6 +30,7 @@ from providers.wire.repairs.answers import as_list, complete_head, index_of, rep
 from providers.wire.repairs.asking import asked
 from providers.wire.repairs.chunks import Repairs
 from providers.wire.repairs.messages import finish_reason_of
+from providers.wire.usage import usage_in
 
 KIND = "text_completion"  # `object` of whole answers and of chunks
 
@@ -80,7 +81,7 @@ def completion_answer(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
     complete_head(body, KIND)
     if tidy is not None:
         tidy(body)
-    usage = usage_of(body.get("usage"))
+    usage = usage_in(body)
     repair_usage(body)
     repairs.finish(body)
     for choice in body["choices"]:

@@ -19,10 +19,10 @@ from providers.declaration.spec import (
     Usage,
 )
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.preconditions import fixed_size
+from providers.wire.usage import input_usage_in
 
 # Bytes of one answer: 2048 vectors of 3072 numbers take 34 MB in base64.
 MAX_VECTORS = 64 * 1024 * 1024
@@ -140,7 +140,7 @@ def embedding_answer(body: dict[str, Any]) -> Answer:
         raise ProviderError(Failure.ERROR, Reason("no_embeddings"), status=200)
     if all(isinstance(row.get("index"), int) for row in data):
         data = sorted(data, key=lambda row: row["index"])
-    return Answer({**body, "data": data}, usage_of(body.get("usage")))
+    return Answer({**body, "data": data}, input_usage_in(body))
 
 
 def merged(answers: Sequence[Answer], request: Request) -> Answer:

@@ -16,8 +16,8 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import usage_of
 from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.usage import input_usage_in
 
 
 def openai_moderations(
@@ -50,7 +50,7 @@ def moderation_answer(body: dict[str, Any], model: str) -> Answer:
     ):
         raise ProviderError(Failure.ERROR, Reason("no_judgement"), status=200)
     head = {"id": body.get("id") or f"modr-{uuid.uuid4().hex}", "model": body.get("model") or model}
-    return Answer({**body, **head}, usage_of(body.get("usage")))
+    return Answer({**body, **head}, input_usage_in(body))
 
 
 def _is_judgement(result: Any) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import Answer, ErrorMap, Frame, Reply
+from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
-from providers.wire import chat_answers
+from providers.wire import usage
 from providers.wire.chat_answers import characters_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
 from providers.wire.http import json_or_none
@@ -63,29 +63,17 @@ def finish_of(response: Item, has_calls: bool) -> str:
     return "tool_calls" if has_calls else "stop"
 
 
-def usage_of(usage: Any) -> Item | None:
-    """Convert usage to the names of chat completions; both include cached and reasoning tokens.
-
-    Returns:
-        None if the counts are missing.
-    """
-    if (
-        not isinstance(usage, dict)
-        or not isinstance(usage.get("input_tokens"), int)
-        or not isinstance(usage.get("output_tokens"), int)
-    ):
-        return None
-    prompt, completion = usage["input_tokens"], usage["output_tokens"]
-    converted: Item = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if details := _part(usage, "input_tokens_details"):
-        converted["prompt_tokens_details"] = details
-    if details := _part(usage, "output_tokens_details"):
-        converted["completion_tokens_details"] = details
-    return converted
+def usage_of(reported: Any) -> tuple[Usage | None, Item | None]:
+    """Return neutral usage for the ledger and, if the counts are known, for the client."""
+    neutral = usage.usage_of(reported)
+    shown = usage.usage_object(neutral)
+    if shown is None:
+        return neutral, None
+    if details := _part(reported, "input_tokens_details"):
+        shown["prompt_tokens_details"] = details
+    if details := _part(reported, "output_tokens_details"):
+        shown["completion_tokens_details"] = details
+    return neutral, shown
 
 
 def answer_of(body: Item) -> Answer:
@@ -106,11 +94,11 @@ def answer_of(body: Item) -> Answer:
         "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
         "finish_reason": finish,
     }
-    usage = usage_of(body.get("usage"))
+    neutral, shown = usage_of(body.get("usage"))
     answer = {**head_of(body, "chat.completion"), "choices": [choice]} | (
-        {"usage": usage} if usage else {}
+        {"usage": shown} if shown else {}
     )
-    return Answer(answer, chat_answers.usage_of(usage), finish_reason=finish)
+    return Answer(answer, neutral, finish_reason=finish)
 
 
 def head_of(response: Item, kind: str) -> Item:
@@ -362,11 +350,10 @@ class ResponseDecoder(EventStream):
             frames.append(self._frame({"provider_blocks": blocks}))
         self.finish_reason = finish_of(response, bool(self._calls))
         frames.append(self._frame({}, finish=self.finish_reason))
-        usage = usage_of(response.get("usage"))
-        self.usage = chat_answers.usage_of(usage)
-        if usage:
+        self.usage, shown = usage_of(response.get("usage"))
+        if shown:
             frames.append(
-                Frame(orjson.dumps({**self._head, "choices": [], "usage": usage}), usage_only=True)
+                Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
             )
         self.done = True
         return frames

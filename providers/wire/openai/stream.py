@@ -15,7 +15,6 @@ from providers.wire.chat_answers import (
     characters_of,
     choices_of,
     frames_of,
-    usage_of,
 )
 from providers.wire.decoding import (
     EventStream,
@@ -30,6 +29,7 @@ from providers.wire.repairs.answers import complete_head, new_id, repair_usage
 from providers.wire.repairs.chunks import ChunkRepairs, Repairs
 from providers.wire.repairs.json_text import Repaired
 from providers.wire.repairs.plain import PlainPieces
+from providers.wire.usage import reported_in
 
 # Fields that carry no part of the answer.
 _METADATA = frozenset(
@@ -139,7 +139,8 @@ class ChatDecoder(EventStream):
         shaped = complete_head(chunk, self.kind, self._identity) or shaped
         tidied = self._tidy is not None and self._tidy(chunk)
         shaped = self._repairs.finish(chunk) or shaped
-        self.usage = usage_of(chunk.get("usage")) or self.usage
+        if b'"usage"' in data:
+            self.note_usage(reported_in(chunk))
         shaped = repair_usage(chunk) or shaped
         content = self._note(chunk)
         if not chunk["choices"] and not chunk.get("usage") and chunk.keys() <= _METADATA:

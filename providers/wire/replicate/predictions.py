@@ -14,6 +14,7 @@ from typing import Any
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Call, Reply, Usage
 from providers.failures.reasons import Reason
+from providers.wire import usage
 from providers.wire.http import (
     failure_of_status,
     json_or_none,
@@ -208,41 +209,19 @@ def text_of(output: Any) -> str:
 
 
 def usage_of(prediction: Prediction) -> Usage | None:
-    metrics = prediction.get("metrics")
-    counts = (
-        [metrics.get(name) for name in ("input_token_count", "output_token_count")]
-        if isinstance(metrics, dict)
-        else []
-    )
-    valid = [
-        count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
-        for count in counts
-    ]
-    return Usage(*valid) if any(count is not None for count in valid) else None
-
-
-def usage_object(usage: Usage | None) -> dict[str, int] | None:
-    """Return usage in OpenAI's form, or None if either count is unknown."""
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
+    return usage.usage_of(prediction.get("metrics"))
 
 
 def chat_answer(prediction: Prediction, model: str) -> Answer:
-    usage = usage_of(prediction)
+    neutral = usage_of(prediction)
     message = {"role": "assistant", "content": text_of(prediction.get("output")), "refusal": None}
     body: dict[str, Any] = {
         **head_of(prediction, "chat.completion", model),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
     }
-    if tokens := usage_object(usage):
-        body["usage"] = tokens
-    return Answer(body, usage, finish_reason="stop")
+    if shown := usage.usage_object(neutral):
+        body["usage"] = shown
+    return Answer(body, neutral, finish_reason="stop")
 
 
 def head_of(prediction: Prediction, kind: str, model: str) -> dict[str, Any]:

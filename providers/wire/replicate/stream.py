@@ -21,10 +21,10 @@ from providers.wire.replicate.predictions import (
     head_of,
     raise_if_failed,
     text_of,
-    usage_object,
     usage_of,
 )
 from providers.wire.sse import EventParser
+from providers.wire.usage import usage_object
 
 MAX_USAGE_POLLS = 2  # of a prediction whose text is complete
 

@@ -15,7 +15,6 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Frame
 from providers.failures.reasons import Reason
-from providers.wire.chat_answers import usage_of
 from providers.wire.decoding import EventStream, error_in_stream, read_frame
 from providers.wire.repairs.answers import complete_head, new_id
 
@@ -138,7 +137,7 @@ class StreamDecoder(EventStream):
             complete_head(self._head, "chat.completion.chunk")
         delta = self._delta(piece)
         frames = [self._frame(delta, None)] if delta else []
-        self.usage = usage_of(piece.get("usage")) or self.usage
+        self.note_usage(piece.get("usage"))
         if piece.get("is_end") is True or piece.get("need_clear_history") is True:
             frames += self._end(piece)
         return frames
@@ -161,7 +160,7 @@ class StreamDecoder(EventStream):
         if self.usage is not None:
             frames.append(
                 Frame(
-                    orjson.dumps({**self._head, "choices": [], "usage": piece.get("usage")}),
+                    orjson.dumps({**self._head, "choices": [], "usage": self._reported}),
                     usage_only=True,
                 )
             )
