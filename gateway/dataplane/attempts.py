@@ -11,6 +11,7 @@ from typing import Any
 from gateway.dataplane.errors import ACCOUNT_FAILURES
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Route, Source, Target
+from gateway.dataplane.store.base import Finish
 from providers.declaration.errors import ProviderError
 from providers.transport.async_client import Progress
 from quotas.ledger.records import Record
@@ -55,7 +56,8 @@ class Call:
     log: list[dict[str, Any]] = field(default_factory=list)
     holds: dict[int, int] = field(default_factory=dict)  # pool id -> holds of this call so far
     first_token: float | None = None
-    recorded: bool = False
+    ending: Finish | None = None  # not written yet
+    recorded: bool = False  # the end of the latest attempt is written
 
     @property
     def attempts(self) -> int:

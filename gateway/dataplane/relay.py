@@ -102,7 +102,8 @@ class Relay:
     async def _first_answer(self, call: Call, route: Route) -> CompleteResponse | StreamingResponse:
         failure: Refusal | None = None
         for target, source in route.attempts(time.monotonic()):
-            call.target, call.source, call.held, call.progress = target, source, None, Progress()
+            call.target, call.source, call.progress = target, source, Progress()
+            call.held = call.ending = None
             began = time.monotonic()
             try:
                 return await self._attempt(call, target, source)
@@ -289,13 +290,23 @@ class Relay:
     async def _finish(
         self, call: Call, record: Record, *, voided: bool = False, reason: str = ""
     ) -> None:
-        """Record the end of the call or, on a trial, of one attempt: one record per hold."""
-        held, call.held = call.held, None
-        call.recorded = True
-        with call.request.presence:
-            result = await self._store.finish(
-                Finish(record, held.hold_id if held else None, voided=voided, reason=reason)
-            )
+        """Record the end of the call or, on a trial, of one attempt: one record per hold.
+
+        If an earlier attempt to write an end was interrupted, that end is written: writing it twice
+        changes nothing. An end that can't be written keeps no answer from the client: the reaper
+        settles the hold.
+        """
+        held = call.held
+        if call.ending is None:
+            hold_id = held.hold_id if held else None
+            call.ending = Finish(record, hold_id, voided=voided, reason=reason)
+        try:
+            with call.request.presence:
+                result = await self._store.finish(call.ending)
+        except Exception:
+            logger.exception("The end of call %s is lost", call.request.request_id)
+            return
+        call.recorded, call.held, call.ending = True, None, None
         if held is not None:
             call.progress.credits_left = result.left if result is not None else held.left
 

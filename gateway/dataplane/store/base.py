@@ -151,7 +151,11 @@ class Store:
     async def finish(self, finish: Finish) -> FinishResult | None:
         """Settle or void the hold and record the call.
 
-        The result is durable: in the database, or in the spool while the database is unavailable.
+        The result is durable: in the database or, if that is unavailable or refuses it, in the
+        spool, whose lines are tried again and then set aside for an operator.
+
+        Raises:
+            OSError: The spool cannot be written either.
         """
         try:
             return await self.write(finish)
@@ -160,8 +164,12 @@ class Store:
                 "Database unavailable: spooling the end of call %s",
                 finish.record.request_id,
             )
-            await self._spool.append(finish)
-            return None
+        except Exception:
+            logger.exception(
+                "The database refused the end of call %s: spooling it", finish.record.request_id
+            )
+        await self._spool.append(finish)
+        return None
 
     async def write(self, finish: Finish) -> FinishResult | None:
         """Write to the database only, without falling back to the spool.

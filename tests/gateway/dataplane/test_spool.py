@@ -6,10 +6,12 @@ import asyncio
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from core.db.dialect import SQLITE
 from core.db.steps import Query, Steps
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.base import Finish, Store
@@ -116,3 +118,37 @@ def test_steps_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
     results = asyncio.run(work())
     assert [one for one in results if isinstance(one, int)] == [1, 2, 3]
     assert [type(one) for one in results if not isinstance(one, int)] == [sqlite3.IntegrityError]
+
+
+class Refusing:
+    """A database that refuses every statement."""
+
+    dialect = SQLITE
+
+    async def run(self, _make: Any, *, together: bool = False) -> Any:
+        raise sqlite3.IntegrityError("CHECK constraint failed")
+
+
+def test_the_end_of_a_call_that_the_database_refuses_goes_to_the_spool(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The provider answered and was paid: the client gets the answer, an operator the line."""
+    database: Any = Refusing()
+
+    async def work() -> None:
+        spool = Spool(tmp_path)
+        store = Store(database, spool)
+        assert await store.finish(finish()) is None
+        assert await spool.replay(store.write) == 1
+
+    asyncio.run(work())
+    assert "refused the end of call r1" in caplog.text
+    assert b'"request_id":"r1"' in (tmp_path / REJECTED).read_bytes()
+    assert (tmp_path / FILE).read_bytes() == b""
+
+
+def test_what_reaches_no_disk_is_not_said_to_be_kept(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    database: Any = Refusing()
+    with pytest.raises(OSError, match="directory"):
+        asyncio.run(Store(database, Spool(tmp_path)).finish(finish()))
