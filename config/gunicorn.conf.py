@@ -21,8 +21,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
         "server_header": False,
         "proxy_headers": False,  # core.asgi.forwarded reads them
         # Seconds for active streams to finish on restart. Below graceful_timeout, so that the
-        # worker exits by itself.
-        "timeout_graceful_shutdown": max(1, settings.GRACEFUL_TIMEOUT - 2),
+        # worker can end the others, record them and exit by itself.
+        "timeout_graceful_shutdown": max(
+            1, settings.GRACEFUL_TIMEOUT - max(2, settings.GRACEFUL_TIMEOUT // 6)
+        ),
     }
 
 

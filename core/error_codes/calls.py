@@ -310,6 +310,16 @@ SERVER: Final = (
         says_all=True,
     ),
     ErrorCode(
+        "server_stopping",
+        (503,),
+        _("Server stopping"),
+        _(
+            "The server stopped or restarted before the answer was complete. Send the request "
+            "again; it is charged again if the provider had begun to answer."
+        ),
+        says_all=True,
+    ),
+    ErrorCode(
         "unavailable",
         (503,),
         _("Pages only"),

@@ -22,6 +22,7 @@ from gateway.dataplane.refusals import (
     database_unavailable,
     https_required,
     internal_error,
+    server_stopping,
     unknown_endpoint,
 )
 from gateway.dataplane.requests import schema
@@ -197,6 +198,7 @@ class Gateway:
         presence = request.presence = Presence(task)
         watch = loop.create_task(_watch(exchange.receive, presence))
         heartbeat = _heartbeat(exchange) if request.stream else None
+        self._runtime.calls.add(task)
         try:
             answer = await self._runtime.relay.start(request)
             if isinstance(answer, CompleteResponse):
@@ -208,10 +210,15 @@ class Gateway:
             else:
                 await _stream(exchange, answer, heartbeat)
         except asyncio.CancelledError:
-            if not presence.gone:
-                raise
             task.uncancel()
+            if presence.gone:
+                return
+            if exchange.streaming or not exchange.started:  # the server is stopping
+                if heartbeat is not None:
+                    await heartbeat.stop()
+                await exchange.refuse(server_stopping())
         finally:
+            self._runtime.calls.discard(task)
             presence.release()
             watch.cancel()
             if heartbeat is not None:

@@ -27,6 +27,14 @@ def database_unavailable() -> Refusal:
     )
 
 
+def server_stopping() -> Refusal:
+    return Refusal(
+        "server_stopping",
+        "The server is stopping, so the answer is incomplete. Send the request again.",
+        retry_after=1,
+    )
+
+
 def internal_error() -> Refusal:
     return Refusal(
         "internal_error",

@@ -273,8 +273,11 @@ class Relay:
             yield schema.error_event(internal_error(), call.request.request_id)
         finally:
             stream.close()
-            if not call.recorded:  # the client disconnected, or the server is stopping
-                await self._end_stream(call, stream, "cancelled", 200)
+            if not call.recorded:
+                if call.request.presence.stopping:
+                    await self._end_stream(call, stream, "error", 200, "server_stopping")
+                else:  # the client disconnected
+                    await self._end_stream(call, stream, "cancelled", 200)
 
     async def _end_stream(
         self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
@@ -321,26 +324,27 @@ class Relay:
             await self._finish(call, call.record("error", refusal.status, refusal.code))
 
     async def _end_cancelled(self, call: Call) -> None:
-        """Record a call whose client disconnected before anything was sent to it.
+        """Record a call that was cancelled before anything was sent to its client.
+
+        Its client disconnected, or the server is stopping.
 
         It is charged if the provider had accepted it; otherwise the credits are given back.
         """
         if call.recorded:
             return
         accepted = call.progress.accepted
+        status, http_status, code = "cancelled", 0, "cancelled"
+        if call.request.presence.stopping:
+            status, http_status, code = "error", 503, "server_stopping"
         if call.target is not None and call.source is not None:
             call.log.append(
-                attempt_entry(
-                    call.target, call.source, "cancelled", 200 if accepted else None, call.began
-                )
+                attempt_entry(call.target, call.source, code, 200 if accepted else None, call.began)
             )
         measured = (
             metering.of_request(call.request, call.target.price) if accepted and call.target else {}
         )
-        record = call.record("cancelled", 0, "cancelled", **measured)
-        await self._finish(
-            call, record, voided=call.held is not None and not accepted, reason="cancelled"
-        )
+        record = call.record(status, http_status, code, **measured)
+        await self._finish(call, record, voided=call.held is not None and not accepted, reason=code)
 
     async def _end_broken(self, call: Call) -> None:
         """Record a call that failed by an internal error, and give the credits back."""

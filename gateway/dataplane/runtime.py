@@ -42,6 +42,7 @@ class Runtime:
         self.store: Store
         self.upstream: Upstream
         self.relay: Relay
+        self.calls: set[asyncio.Task[Any]] = set()  # that are being answered
         self._started = False
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -79,7 +80,11 @@ class Runtime:
             self._started = True
 
     async def stop(self) -> None:
-        """Let background tasks finish, then close pools and connections."""
+        """Let calls and background tasks finish, then close pools and connections.
+
+        When the grace time is over, the server has cancelled the calls: they still tell their
+        clients so and are recorded.
+        """
         if not self._started:
             return
         self._started = False
@@ -89,6 +94,8 @@ class Runtime:
                 await timer
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
+                while self.calls:
+                    await asyncio.wait(self.calls)
                 await self.relay.wait()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.upstream.close()

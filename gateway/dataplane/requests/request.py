@@ -39,6 +39,11 @@ class Presence:
         """Stop watching: the call is over."""
         self._task = None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the call was cancelled although its client is connected: the server stops."""
+        return not self.gone and self._task is not None and self._task.cancelling() > 0
+
     def check(self) -> None:
         """Raise CancelledError if the client has disconnected."""
         if self.gone:

@@ -25,7 +25,9 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 def server() -> Iterator[Hub]:
     """A workspace with a key of its own, one that cannot be read, and a trial of few credits."""
     with Running(FakeProvider()) as fake:
-        for hub in running_hub(fake, MODELKEEP_IDLE_TIMEOUT="1", MODELKEEP_CALL_DEADLINE="5"):
+        for hub in running_hub(
+            fake, MODELKEEP_IDLE_TIMEOUT="1", MODELKEEP_CALL_DEADLINE="5", GRACEFUL_TIMEOUT="3"
+        ):
             own, base = "openai_compatible", f"{fake.url}/v1"
             unread = {"provider": "deepseek", "name": "Lost", "values": {"api_key": KEY}}
             hub.seed(
@@ -53,6 +55,23 @@ def server() -> Iterator[Hub]:
 def hub(server: Hub) -> Hub:
     server.fake.reset()
     return server
+
+
+# -------------------------------------------------------------------------------------- the server
+
+
+@CASES.sends("server_stopping", 503)
+def _(hub: Hub) -> requests.Response:
+    hub.fake.mode = "drip:0.3"
+    answers: list[requests.Response] = []
+    caller = threading.Thread(target=lambda: answers.append(hub.chat(OWN)))
+    caller.start()
+    while not hub.fake.count:
+        time.sleep(0.02)
+    hub.server.stop()
+    hub.server.start()
+    caller.join()
+    return answers[0]
 
 
 # ------------------------------------------------------------------------------------ the provider
