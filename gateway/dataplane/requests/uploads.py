@@ -15,6 +15,7 @@ from providers.operations.columns import FileField
 FILE_LIMIT: Final = 25 * 1024 * 1024  # bytes
 FIELD_LIMIT: Final = 64 * 1024  # bytes per non-file field
 FIELDS: Final = 32
+SEARCHED: Final = 1024 * 1024  # bytes at once
 HEAD_LIMIT: Final = 8 * 1024  # bytes of a part's headers
 HEADER_LIMIT: Final = 1024  # bytes of one header with options
 BOUNDARY_LENGTH: Final = 200  # RFC 2046 allows 70
@@ -58,13 +59,23 @@ def _parts(data: bytes, delimiter: bytes) -> Iterator[_Part]:
         head = data.find(b"\r\n\r\n", start, start + HEAD_LIMIT)
         if data[start : start + 2] != b"\r\n" or head < 0:
             raise _malformed()
-        end = data.find(b"\r\n" + delimiter, head + 4)
+        end = _find(data, b"\r\n" + delimiter, head + 4)
         if end < 0:
             raise bad_request("The form is incomplete.")
         yield _part(data[start + 2 : head], data, head + 4, end)
         start = end + 2 + len(delimiter)
     if data[start : start + 2] != b"--":
         raise bad_request(f"The form has more than {FIELDS} fields.")
+
+
+def _find(data: bytes, text: bytes, start: int) -> int:
+    """Search piece by piece, so that other threads can run in between."""
+    while start < len(data):
+        found = data.find(text, start, start + SEARCHED + len(text) - 1)
+        if found >= 0:
+            return found
+        start += SEARCHED
+    return -1
 
 
 def _part(head: bytes, data: bytes, start: int, end: int) -> _Part:
