@@ -25,15 +25,21 @@ def clean(text: str, secrets: Sequence[str] = ()) -> str:
     """
     text = text[: 20 * SHOWN_CHARACTERS]
     for secret in secrets:
-        text = _redact(text, secret)
+        text = _redact_whole(text, secret)
+    for secret in secrets:  # after that, because a part of one key may stand in another
+        text = _redact_parts(text, secret)
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + "…"
 
 
-def _redact(text: str, secret: str) -> str:
+def _redact_whole(text: str, secret: str) -> str:
     encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
     for form in {secret, quote(secret, safe=""), encoded}:
         text = text.replace(form, _PLACEHOLDER)
+    return text
+
+
+def _redact_parts(text: str, secret: str) -> str:
     return text if len(secret) < _PART else _replace(text, _matches(text, secret))
 
 
