@@ -32,7 +32,7 @@ class PlainPieces:
             return None
         end = len(data) - len(self._after)
         if not data.endswith(self._after):
-            end = self._before_padding(data)
+            end = self._before_padding(data) if self._is_same else 0
         piece = data[len(self._before) : max(end, 0)]
         if b'"' in piece or b"\\" in piece:
             return None
