@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dataplane import relay
+from gateway.dataplane import attempts, relay
 from gateway.dataplane.answers import content_type
 from gateway.dataplane.relay import HELD_BYTES, HELD_FRAMES, Relay
 from providers.declaration.spec import Answer, Frame
@@ -39,7 +39,13 @@ def test_a_word_of_the_provider_is_recorded_as_text(hub: Hub, word: str) -> None
         "SELECT finish_reason FROM quotas_callrecord WHERE request_id = "
         f"'{response.headers['x-request-id']}'"
     )
-    assert recorded == "".join(filter(str.isprintable, word[:20]))
+    assert recorded == "stop", "clients know no other words"
+
+
+def test_a_word_that_no_wire_knows_is_recorded_as_text() -> None:
+    for word, recorded in (("a\x00b", "ab"), ("a\n\x1b[31m", "a[31m"), ("x" * 50, "x" * 20)):
+        assert attempts._word(word) == recorded
+    assert attempts._word(None) == ""
 
 
 @pytest.mark.slow
