@@ -57,9 +57,9 @@ class PlainPieces:
             return
         if data.count(quoted) != 1 or sent.count(quoted) != 1:
             return
-        self._before, _text, self._after = _around(data, quoted)
-        self._sent_before, _text, self._sent_after = _around(sent, quoted)
         self._is_same = data == sent
+        self._before, self._after = _around(data, quoted, padded=self._is_same)
+        self._sent_before, self._sent_after = _around(sent, quoted, padded=self._is_same)
 
     def _before_padding(self, data: bytes) -> int:
         """Return where the text ends in a chunk with padding; 0 if it has none."""
@@ -70,8 +70,14 @@ class PlainPieces:
         return at - len(after) if data.endswith(after, 0, at) else 0
 
 
-def _around(data: bytes, quoted: bytes) -> tuple[bytes, bytes, bytes]:
-    """Split a chunk at its text, which lies between the quotes; leave out padding."""
+def _around(data: bytes, quoted: bytes, *, padded: bool) -> tuple[bytes, bytes]:
+    """Split a chunk at its text, which lies between the quotes.
+
+    Args:
+        padded: whether to leave out padding.
+    """
     before, _text, after = data.partition(quoted)
-    after, padding, _rest = after.partition(_PADDING)
-    return before + b'"', quoted, b'"' + after + (b"}" if padding else b"")
+    plain, padding, _rest = after.partition(_PADDING)
+    if padded and padding:
+        after = plain + b"}"
+    return before + b'"', b'"' + after
