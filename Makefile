@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
 CHECKS := lint-style lint-templates lint-types lint-imports lint-django
-TESTED := bench config core gateway help models_catalog operations providers quotas tenants tests
+TESTED := bench config console core gateway help models_catalog providers quotas tenants tests
 # Tests start with tables that agree with the code; CI checks the ones that were committed.
 TABLES := $(if $(CI),,tables)
 # Tests that use the database also run on PostgreSQL; most of the providers' tests don't.

@@ -82,7 +82,7 @@ INSTALLED_APPS = [
     "models_catalog",
     "quotas",
     "gateway",
-    "operations.apps.OperatorAdminConfig",
+    "console.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -116,7 +116,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 AUTH_USER_MODEL = "tenants.User"
-AUTHENTICATION_BACKENDS = ["operations.roles.OperatorBackend"]
+AUTHENTICATION_BACKENDS = ["console.roles.OperatorBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"

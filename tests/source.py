@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("tenants", "providers", "models_catalog", "quotas", "gateway")
-PACKAGES = ("config", "core", "help", "operations", *APPS)
+PACKAGES = ("config", "console", "core", "help", *APPS)
 
 
 def files(*packages: str) -> Iterator[Path]:

@@ -52,7 +52,7 @@ def _providers_of_plans() -> list[tuple[str, str]]:
     return [(slug, slug) for slug in slugs]
 
 
-# This app doesn't know the providers' names: operations/admin.py uses the registry's instead.
+# This app doesn't know the providers' names: console/admin.py uses the registry's instead.
 ProviderNameFilter = choice_filter("provider", gettext_lazy("provider"), _providers_of_plans)
 
 

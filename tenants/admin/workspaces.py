@@ -47,7 +47,7 @@ confirm_rotation = confirm_first(
 
 @admin.register(Tenant)
 class TenantAdmin(LightAdmin[Tenant]):
-    """Workspaces. operations/admin.py adds columns and actions that need other apps."""
+    """Workspaces. console/admin.py adds columns and actions that need other apps."""
 
     form = WorkspaceForm
     list_display: tuple[Any, ...] = ("name", "slug", "status", "member_count", "created")

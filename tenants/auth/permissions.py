@@ -27,7 +27,7 @@ class Scope(StrEnum):
 
 
 class OperatorRole(StrEnum):
-    """What an operator is for; superusers need no role. operations/roles.py has the rights."""
+    """What an operator is for; superusers need no role. console/roles.py has the rights."""
 
     SUPPORT = "support"
     BILLING = "billing"

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from operations.dashboard import figures
+from console.dashboard import figures
 from tenants.auth.decorators import SAFE_METHODS, in_time, redirect_to_sign_in
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])

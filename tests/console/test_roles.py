@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client, RequestFactory
 
-from operations.roles import PERMISSIONS, permissions_of
+from console.roles import PERMISSIONS, permissions_of
 from tenants.auth.permissions import OPERATOR_ROLE_LABELS, OperatorRole
 from tenants.models import AuditEntry, KeyPair, User
 from tenants.scope import all_tenants, tenant_scope

@@ -4,10 +4,10 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class OperatorAdminConfig(AdminConfig):
-    default_site = "operations.site.OperatorSite"
+    default_site = "console.site.OperatorSite"
 
     def ready(self) -> None:
         super().ready()
-        from operations import admin  # needs loaded models
+        from console import admin  # needs loaded models
 
         admin.register()
