@@ -106,7 +106,7 @@ FORMS: dict[str, tuple[str, dict[str, str], Any]] = {
     ),
     "speak": (
         f"{PAGE}speech/",
-        {"model": "openai/gpt-4o-mini-tts", "text": "Hello", "action": "speak"},
+        {"model": "openai/gpt-4o-mini-tts", "input": "Hello", "action": "speak"},
         None,
     ),
     "hear": (
