@@ -9,6 +9,8 @@ import pytest
 
 from core.asgi.forwarded import Forwarded
 
+pytestmark = pytest.mark.one_database
+
 PROXY, CLIENT = "127.0.0.1", "203.0.113.9"
 
 

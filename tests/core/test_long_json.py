@@ -12,6 +12,8 @@ from core import strict_json
 from core.long_json import ANSWER, AT_ONCE, REQUEST, TooManyValues, loads
 from tests.holding import longest_hold
 
+pytestmark = pytest.mark.one_database
+
 
 def logprobs(tokens: int) -> bytes:
     """An answer with the likeliest alternatives of each token."""

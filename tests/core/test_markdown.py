@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from core.markdown import LONGEST, MOST_ADDRESSES, answer_html
 
+pytestmark = pytest.mark.one_database
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",

@@ -6,7 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from core.asgi.heartbeat import Heartbeat
+
+pytestmark = pytest.mark.one_database
 
 
 def beats(scene: Callable[[Heartbeat], Awaitable[None]]) -> list[float]:

@@ -14,6 +14,8 @@ from uvicorn.server import ServerState
 from core.asgi import http_protocol
 from core.asgi.http_protocol import MAX_HEAD, MOST_HEADERS, HttpProtocol
 
+pytestmark = pytest.mark.one_database
+
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Any]]
 

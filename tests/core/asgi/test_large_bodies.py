@@ -11,6 +11,8 @@ import pytest
 
 from core.asgi.large_bodies import LARGE, run
 
+pytestmark = pytest.mark.one_database
+
 SIZE = LARGE + 1
 
 

@@ -18,6 +18,8 @@ from gateway.dataplane.relay import HELD_BYTES, HELD_FRAMES, Relay
 from providers.declaration.spec import Answer, Frame
 from tests.gateway.conftest import Hub
 
+pytestmark = pytest.mark.one_database
+
 
 def answer(finish_reason: str) -> str:
     choice = {

@@ -12,6 +12,8 @@ from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS
 from tests.holding import longest_hold
 
+pytestmark = pytest.mark.one_database
+
 TYPE = "multipart/form-data; boundary=b"
 END = b"--b--\r\n"
 FILE = OPERATIONS[Operation.TRANSCRIPTION].file
