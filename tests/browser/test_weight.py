@@ -41,8 +41,8 @@ def test_a_slow_machine_shows_the_page_soon(
     for _try in range(TRIES):
         page = window.open(PAGES[name])
         page.wait_for_load_state("networkidle")
+        page.wait_for_function("probe.weight().lcp > 0")  # a busy machine paints later
         measured = page.evaluate("probe.weight()")
-        assert measured["lcp"] > 0, "nothing was painted"
         best = {what: min(value, measured[what]) for what, value in best.items()}
         if best["lcp"] <= MOST_PAINT and best["longest"] <= MOST_BLOCKED:
             break
