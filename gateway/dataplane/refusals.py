@@ -125,17 +125,15 @@ def unknown_endpoint(path: str) -> Refusal:
     if not path.startswith("/v1"):
         return Refusal(
             "not_found",
-            f"There is no such endpoint. The base URL lacks /v1: call /v1{shown} instead of "
-            f"{shown}.",
+            f"Unknown endpoint. The base URL lacks /v1: call /v1{shown} instead of {shown}.",
         )
     if path.startswith("/v1/v1"):
         return Refusal(
             "not_found",
-            "There is no such endpoint. The address contains /v1 twice: remove one from the base "
-            "URL.",
+            "Unknown endpoint. The address contains /v1 twice: remove one from the base URL.",
         )
     return Refusal(
         "not_found",
-        "There is no such endpoint. The base URL ends in /v1; the endpoints below it are, for "
+        "Unknown endpoint. The base URL ends in /v1; the endpoints below it are, for "
         "example, /v1/chat/completions and /v1/models.",
     )
