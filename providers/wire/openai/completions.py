@@ -29,7 +29,7 @@ from providers.wire.openai.stream import ChatDecoder, ReadyAnswer
 from providers.wire.repairs.answers import as_list, complete_head, index_of, repair_usage
 from providers.wire.repairs.asking import asked
 from providers.wire.repairs.chunks import Repairs
-from providers.wire.repairs.messages import finish_reason_of
+from providers.wire.repairs.messages import repair_finish_reason
 from providers.wire.usage import usage_in
 
 KIND = "text_completion"  # `object` of whole answers and of chunks
@@ -122,11 +122,7 @@ class CompletionRepairs:
     def finish(self, chunk: dict[str, Any]) -> bool:
         changed = False
         for choice in chunk["choices"]:
-            value = choice.get("finish_reason", "")
-            reason = finish_reason_of(value)
-            if reason != value:
-                choice["finish_reason"] = reason
-                changed = True
+            changed = repair_finish_reason(choice) or changed
         return changed
 
     def unfinished(self) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ import orjson
 from providers.wire.repairs.answers import as_list, index_of, repair_logprobs
 from providers.wire.repairs.messages import (
     arguments_text,
-    finish_reason_of,
     function_of,
     own_id,
+    repair_finish_reason,
     repair_part,
 )
 
@@ -98,13 +98,9 @@ class ChunkRepairs:
     def finish(self, chunk: dict[str, Any]) -> bool:
         changed = False
         for choice in chunk["choices"]:
-            value = choice.get("finish_reason", "")
-            reason = finish_reason_of(value)
-            if reason != value:
-                choice["finish_reason"] = reason
-                changed = True
+            changed = repair_finish_reason(choice) or changed
             state = self._choices[choice["index"]]
-            if reason is not None and not state.finished:
+            if choice["finish_reason"] is not None and not state.finished:
                 state.finished = True
                 changed = _complete_arguments(state, choice["delta"]) or changed
         return changed

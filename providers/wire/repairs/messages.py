@@ -44,6 +44,13 @@ def finish_reason_of(value: Any) -> str | None:
     return value if value in FINISH_REASONS else _FINISH.get(value.lower(), "stop")
 
 
+def repair_finish_reason(choice: dict[str, Any]) -> bool:
+    """Set OpenAI's name of a choice's finish reason; return whether that changed anything."""
+    value = choice.get("finish_reason", "")
+    choice["finish_reason"] = finish_reason_of(value)
+    return bool(choice["finish_reason"] != value)
+
+
 def repair_part(part: dict[str, Any]) -> bool:
     """Repair the texts of a message or delta in place; return whether anything changed."""
     content = part.get("content")
