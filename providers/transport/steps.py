@@ -257,5 +257,10 @@ def exchange_for(
         raise CannotExpress(
             f"{provider.slug} does not offer {request.operation.value}.", param="model"
         )
-    sent = repaired(request, unlimited=provider.unlimited)
-    return lambda: make(provider, sent, access, facts)
+
+    def exchange() -> Exchange:
+        # Here, because begin() runs in a thread for large bodies and reports what it cannot read.
+        sent = repaired(request, unlimited=provider.unlimited)
+        return (yield from make(provider, sent, access, facts))
+
+    return exchange

@@ -151,7 +151,9 @@ def with_own_ids(messages: list[Any]) -> list[Any]:
     if len(set(ids.values())) == len(ids):
         return messages
     taken: set[str] = set()
-    for identity, fit in ids.items():
+    for number, (identity, fit) in enumerate(ids.items()):
+        if fit in taken:  # numbered: trying one name after another would take quadratic time
+            fit = f"{fit}_{number}"
         while fit in taken:
             fit += "_"
         taken.add(fit)

@@ -96,8 +96,10 @@ class _Calls:
             return call
         written = call.get("id")
         identity = written if isinstance(written, str) and written else fallback
+        if identity in self._ids:
+            identity = fallback
         while identity in self._ids:
-            identity = fallback if identity == written else f"{identity}_"
+            identity += "_"
         self._ids.add(identity)
         self._open[_key(written)].append(identity)
         if identity != written:
