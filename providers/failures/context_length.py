@@ -18,7 +18,7 @@ _SAYINGS: Final = re.compile(
             r"context[ _-](?:length|window|size|limit)[ _]?(?:is |has been )?exceed",
             r"exceeds? (?:the )?maximum context|tokens in request more than max",
             r"(?:input|prompt) tokens?[^\n]{0,20} exceeds? the[^\n]{0,20} limit",
-            r"exceed\w*[^\n]{0,60}\b(?:context|sequence)[ _-](?:length|window|size|limit)",
+            r"exceed\w{0,3}[^\n]{0,60}\b(?:context|sequence)[ _-](?:length|window|size|limit)",
             r"\b(?:longer|larger|greater|more) than[^\n]{0,60}\bcontext (?:length|window|size)",
             r"\bcontext (?:length|window|size)(?: of(?: only)?| is(?: only)?|:)? ?\d+[^\n]{0,12}"
             r"(?:tokens?|, which|\.|$)",

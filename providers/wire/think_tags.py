@@ -104,7 +104,7 @@ def partial_tag(text: str) -> int:
 
 # Some chat templates write the opening tag themselves, so that the text only holds the closing
 # one, at the end of a line.
-_UNOPENED = re.compile(r"[ \t]*</think>[ \t]*(?:\n|\Z)")
+_UNOPENED = re.compile(r"</think>[ \t]*(?:\n|\Z)")
 
 
 def split_whole(text: str) -> tuple[str, str]:
