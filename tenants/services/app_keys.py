@@ -103,19 +103,27 @@ def revoke_app_key_as_operator(*, app_key: AppKey, actor: Actor) -> None:
 
 
 def _revoke(row: AppKey, actor: Actor) -> None:
-    """Revoke a key with the keys and open invitations that its holder made with it."""
-    row.revoked = timezone.now()
-    row.save(update_fields=["revoked"])
-    _record(row, row.tenant, actor, "app_key.revoked")
-    _revoke_what_it_made(row, actor)
+    """Revoke a key with the keys and open invitations that its holder made with it.
+
+    Not recursive: a holder may have made a long chain of keys, each with the one before.
+    """
+    made = AppKey.objects.select_for_update(of=("self",)).select_related("tenant")
+    pending = [row]
+    while pending:
+        key = pending.pop()
+        key.revoked = timezone.now()
+        key.save(update_fields=["revoked"])
+        _record(key, key.tenant, actor, "app_key.revoked")
+        _withdraw_invitations(key, actor)
+        pending += made.filter(tenant=key.tenant_id, made_by_key=key, revoked=None)
 
 
-def _revoke_what_it_made(row: AppKey, actor: Actor) -> None:
+def _withdraw_invitations(key: AppKey, actor: Actor) -> None:
     for invitation in Invitation.objects.filter(
-        tenant=row.tenant_id, made_by_key=row, accepted=None
+        tenant=key.tenant_id, made_by_key=key, accepted=None
     ):
         record(
-            tenant=row.tenant,
+            tenant=key.tenant,
             actor=actor,
             action="invitation.revoked",
             object_type="invitation",
@@ -124,9 +132,6 @@ def _revoke_what_it_made(row: AppKey, actor: Actor) -> None:
             details={"role": invitation.role},
         )
         invitation.delete()
-    made = AppKey.objects.select_for_update(of=("self",)).select_related("tenant")
-    for key in made.filter(tenant=row.tenant_id, made_by_key=row, revoked=None):
-        _revoke(key, actor)
 
 
 @transaction.atomic

@@ -4,6 +4,8 @@ once.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -233,6 +235,23 @@ class TestRevokingAndRotating:
         with pytest.raises(NotFound):
             self.rotate(acme, row, acting(acme, Role.OWNER), timedelta(0))
         assert works(text)
+
+    def test_a_long_chain_of_keys_is_revoked_whole(self, acme: Workspace) -> None:
+        row, _text = create(acme, acting(acme, Role.OWNER))
+        maker = row
+        with tenant_scope(acme.tenant):
+            for number in range(160):  # more than the stack would hold
+                maker = AppKey.objects.create(
+                    tenant=acme.tenant, name=f"n{number}", digest=f"{number}", made_by_key=maker
+                )
+        frames = sys.getrecursionlimit()
+        sys.setrecursionlimit(len(inspect.stack(0)) + 300)
+        try:
+            self.revoke(acme, row, acting(acme, Role.OWNER))
+        finally:
+            sys.setrecursionlimit(frames)
+        with tenant_scope(acme.tenant):
+            assert not AppKey.objects.filter(revoked=None).exists()
 
     def test_both_work_during_the_overlap(self, acme: Workspace) -> None:
         row, old = create(acme, acting(acme, Role.EDITOR), allowed_models=["a/b"])
