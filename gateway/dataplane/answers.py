@@ -1,4 +1,4 @@
-"""Write a complete answer as the client gets it, and measure it for the record."""
+"""Turn requests and answers between the client's format and the provider's, and measure them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,38 @@ import re
 from functools import partial
 from typing import Any
 
-import orjson
-
 from core.asgi import large_bodies
 from gateway.dataplane import metering
 from gateway.dataplane.attempts import Call
-from providers.declaration.spec import Answer
+from gateway.dataplane.requests.request import GatewayRequest
+from gateway.dataplane.routing.targets import Target
+from providers.declaration.spec import Answer, Native, Request
 from providers.transport.async_client import Stream
 
 _WORD = r"[a-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(
     rf'{_WORD}/{_WORD}(?: *; *{_WORD}=(?:"[^"\\\x00-\x1f\x7f]*"|{_WORD}))*', re.I | re.A
 )
+
+
+async def provider_request(request: GatewayRequest, target: Target) -> Request:
+    """Return what the target's provider is asked: as it was sent, if it speaks the door's format.
+
+    Raises:
+        CannotExpress: The request cannot be converted.
+    """
+    door = request.door
+    if door.name in target.provider.dialects:
+        native = Native(door.name, request.data, request.headers)
+        body = request.body
+    else:
+        native = None
+        size = request.size if door.converts else 0
+        owner = request.principal.tenant_id
+        body = await large_bodies.run(size, request.neutral, owner=owner)
+    return Request(
+        request.operation, target.model, body, request.stream, request.upload, native=native
+    )
 
 
 async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
@@ -31,8 +51,8 @@ async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
 
 def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
     assert call.target is not None
-    content = orjson.dumps(answer.body) if answer.content is None else answer.content
-    return content, metering.of_answer(call.request, answer, call.target.price)
+    measured = metering.of_answer(call.request, answer, call.target.price)
+    return call.request.door.write(answer, measured), measured
 
 
 async def measure_stream(call: Call, stream: Stream) -> dict[str, Any]:

@@ -15,8 +15,11 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from core.asgi.heartbeat import COMMENT, Heartbeat
+from core.asgi.heartbeat import Heartbeat
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
+from gateway.dataplane.doors.interface import Headers
+from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.refusals import (
     database_unavailable,
@@ -28,7 +31,6 @@ from gateway.dataplane.refusals import (
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
-    Headers,
     HttpExchange,
     Receive,
     Scope,
@@ -40,7 +42,6 @@ from gateway.dataplane.requests.request import Presence
 from gateway.dataplane.runtime import Runtime
 from gateway.dataplane.threads import in_thread
 from providers.declaration.spec import Operation
-from providers.operations.table import OPERATIONS
 from tenants.auth.headers import BadCredential, read_header
 from tenants.auth.permissions import Action
 from tenants.auth.principal import Principal, lookup_digest, principal_from_row
@@ -48,10 +49,9 @@ from tenants.crypto import digest_key
 
 logger = logging.getLogger(__name__)
 
-PATHS: Final = {f"/v1/{operation.path}": operation for operation in OPERATIONS}
 MODELS: Final = "/v1/models"
 # Paths of clients whose base URL lacks /v1.
-_UNVERSIONED: Final = frozenset(path.removeprefix("/v1") for path in (*PATHS, MODELS))
+_UNVERSIONED: Final = frozenset(path.removeprefix("/v1") for path in (*ENDPOINTS, MODELS))
 
 
 def is_endpoint(path: str) -> bool:
@@ -98,7 +98,7 @@ class Gateway:
 
         async def answer(exchange: HttpExchange) -> None:
             await self._runtime.ready()
-            await self._call(exchange, principal, operation)
+            await self._call(exchange, principal, Endpoint(operation, OPENAI))
 
         await self._guarded(
             open_exchange(scope, receive, send, operation.value, extra_headers), answer
@@ -129,15 +129,15 @@ class Gateway:
     async def _answer(self, exchange: HttpExchange) -> None:
         if settings.HTTPS and exchange.scope.get("scheme") != "https":
             raise https_required()
-        operation = PATHS.get(exchange.path)
+        endpoint = ENDPOINTS.get(exchange.path)
         method = exchange.scope["method"]
         if (
-            operation is None
+            endpoint is None
             and exchange.path != MODELS
             and not exchange.path.startswith(MODELS + "/")
         ):
             raise unknown_endpoint(exchange.path)
-        allowed = b"POST, OPTIONS" if operation else b"GET, HEAD, OPTIONS"
+        allowed = b"POST, OPTIONS" if endpoint else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             # Not answered as a CORS preflight: app keys must not be used in pages of other origins.
             await exchange.answer(204, [(b"allow", allowed)], b"")
@@ -150,10 +150,10 @@ class Gateway:
         else:
             await self._runtime.ready()
             principal = await self._authenticate(exchange)
-            if operation is None:
+            if endpoint is None:
                 await self._models(exchange, principal)
             else:
-                await self._call(exchange, principal, operation)
+                await self._call(exchange, principal, endpoint)
 
     async def _authenticate(self, exchange: HttpExchange) -> Principal:
         """Return who is calling. The key is looked up in the database for every request."""
@@ -188,10 +188,8 @@ class Gateway:
 
     # -- calls -------------------------------------------------------------------------------------
 
-    async def _call(
-        self, exchange: HttpExchange, principal: Principal, operation: Operation
-    ) -> None:
-        request = await read_request(exchange, principal, operation)
+    async def _call(self, exchange: HttpExchange, principal: Principal, endpoint: Endpoint) -> None:
+        request = await read_request(exchange, principal, endpoint)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -277,12 +275,13 @@ async def _stream(
 
 
 def _heartbeat(exchange: HttpExchange) -> Heartbeat:
-    """Start the comments of a stream, which begin it if no answer has come yet."""
+    """Start the heartbeats of a stream, which begin it if no answer has come yet."""
+    event = exchange.door.heartbeat
 
     async def beat() -> None:
         if not exchange.started:
             await exchange.begin_events([])
-        await exchange.send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+        await exchange.send({"type": "http.response.body", "body": event, "more_body": True})
 
     return Heartbeat(
         beat, first=settings.MODELKEEP_FIRST_HEARTBEAT, most=settings.MODELKEEP_HEARTBEAT

@@ -22,7 +22,9 @@ def of_answer(request: GatewayRequest, answer: Answer, price: Price | None) -> d
     usage = answer.usage
     if _is_complete(request, usage):
         return _fields(usage, "reported", price)
-    characters = _length(answer.body.get("choices")) if answer.body else 0
+    characters = answer.output_characters
+    if answer.body:
+        characters += _length(answer.body.get("choices"))
     return _estimated(request, usage, characters, price)
 
 
@@ -71,7 +73,7 @@ def _estimated(
         is_final: Whether the answer had ended when the usage was reported.
     """
     size = OPERATIONS[request.operation].size
-    values = [request.body.get(name) for name in size.fields] if size else []
+    values = [request.measurable().get(name) for name in size.fields] if size else []
     characters = sum(map(_length, values))
     if size and size.unit is Unit.TOKENS:
         estimate = Usage(

@@ -19,6 +19,7 @@ from gateway.dataplane.attempts import (
     note_error,
     response_headers,
 )
+from gateway.dataplane.doors.interface import StreamWriter
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal, from_provider
 from gateway.dataplane.refusals import (
     NoCredits,
@@ -29,13 +30,12 @@ from gateway.dataplane.refusals import (
     refuse_unheld,
     trial_exhausted,
 )
-from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.store.base import Finish, Store
 from providers.declaration.errors import ProviderError
-from providers.declaration.spec import Answer, Frame, Request
+from providers.declaration.spec import Answer, Frame
 from providers.transport.async_client import Progress, Stream, Upstream
 from providers.transport.steps import Steps, exchange_for
 from quotas.ledger.records import Record
@@ -131,9 +131,7 @@ class Relay:
         request = call.request
         began = time.monotonic()
         access, secrets = source.opened or await source.open()
-        provider_request = Request(
-            request.operation, target.model, request.body, request.stream, request.upload
-        )
+        provider_request = await answers.provider_request(request, target)
         steps: Steps[Any] = Steps(
             exchange_for(target.provider, provider_request, access, target.facts),
             errors=target.provider.errors,
@@ -150,7 +148,14 @@ class Relay:
         if isinstance(result, Stream):
             frames = await self._first_frames(call, result)
             call.log.append(attempt_entry(target, source, "", 200, began))
-            return StreamingResponse(response_headers(call), self._chunks(call, result, frames))
+            writer = request.door.writer(
+                request.operation,
+                include_usage=request.include_usage,
+                native=provider_request.native is not None,
+            )
+            return StreamingResponse(
+                response_headers(call), self._chunks(call, result, writer, frames)
+            )
         call.log.append(attempt_entry(target, source, "", 200, began))
         return await self._complete(call, result)
 
@@ -234,27 +239,21 @@ class Relay:
         return CompleteResponse(response_headers(call), answers.content_type(answer), content)
 
     async def _chunks(
-        self, call: Call, stream: Stream, frames: Sequence[Frame]
+        self, call: Call, stream: Stream, writer: StreamWriter, frames: Sequence[Frame]
     ) -> AsyncGenerator[bytes, None]:
         """Yield the event stream. The call is settled and recorded before the last event."""
-        shows_usage = call.request.include_usage
+        door = call.request.door
         try:
             while True:
-                chunk = b"".join(
-                    [
-                        b"data: %b\n\n" % frame.data
-                        for frame in frames
-                        if shows_usage or not frame.usage_only
-                    ]
-                )
+                chunk = writer.write(frames)
                 if stream.ended:
                     break
                 if chunk:
                     yield chunk
                 frames = await stream.read()
-            await self._end_stream(call, stream, "ok", 200)
+            measured = await self._end_stream(call, stream, "ok", 200)
             self._note_success(call)
-            if last := chunk + schema.ending(call.request.operation):
+            if last := chunk + writer.end(measured):
                 yield last
         except ProviderError as error:
             assert call.target is not None
@@ -265,12 +264,12 @@ class Relay:
             note_error(call.log[-1], error, trial=call.source.is_trial)
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
-            yield schema.error_event(failure, call.request.request_id)
+            yield door.error_event(failure, call.request.request_id)
         except Exception:
             logger.exception("Call %s failed while streaming", call.request.request_id)
             if not call.recorded:
                 await self._end_stream(call, stream, "error", 200, "internal_error")
-            yield schema.error_event(internal_error(), call.request.request_id)
+            yield door.error_event(internal_error(), call.request.request_id)
         finally:
             stream.close()
             if not call.recorded:
@@ -281,12 +280,13 @@ class Relay:
 
     async def _end_stream(
         self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
-    ) -> None:
+    ) -> dict[str, Any]:
         measured = await answers.measure_stream(call, stream)
         reason = stream.decoder.finish_reason
         await self._finish(
             call, call.record(status, http_status, code, finish_reason=reason, **measured)
         )
+        return measured
 
     # -- ends --------------------------------------------------------------------------------------
 

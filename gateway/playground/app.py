@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.dataplane.app import Gateway
-from gateway.dataplane.requests.http import Headers, Message, Receive, Scope, Send
+from gateway.dataplane.doors.interface import Headers
+from gateway.dataplane.requests.http import Message, Receive, Scope, Send
 from gateway.dataplane.runtime import Runtime
 from providers.declaration.spec import Operation
 from providers.operations.table import OPERATIONS

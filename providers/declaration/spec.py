@@ -84,15 +84,35 @@ class Upload:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request in a format other than the neutral one, for a provider that speaks it.
+
+    Args:
+        dialect: The format's name, a key of Provider.dialects.
+        data: The JSON body as the client sent it, with the client's name of the model.
+        headers: The client's headers that belong to the format.
+    """
+
+    dialect: str
+    data: bytes = field(repr=False)
+    headers: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Request:
-    """A request with OpenAI's JSON body; `model` is the provider's own name of the model."""
+    """A request with OpenAI's JSON body; `model` is the provider's own name of the model.
+
+    Args:
+        native: Set if the request goes out in a format of its own, which `body` is in too.
+    """
 
     operation: Operation
     model: str
     body: dict[str, Any]
     stream: bool = False
     upload: Upload | None = None
+    native: Native | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +199,25 @@ class Usage:
 
 @dataclass(slots=True)
 class Answer:
-    """A complete answer: OpenAI's JSON in `body`, or audio or plain text in `content`."""
+    """A complete answer: OpenAI's JSON in `body`, or in `content` what is sent as it is.
+
+    Args:
+        output_characters: Of the text in `content`, to estimate tokens if no usage is reported.
+    """
 
     body: dict[str, Any] | None
     usage: Usage | None = None
     content: bytes | None = field(default=None, repr=False)
     content_type: str = "application/json"
     finish_reason: str | None = None
+    output_characters: int = 0
 
 
 @dataclass(slots=True)
 class Frame:
     """The payload of one `data:` line for the client: the JSON of an OpenAI chunk.
+
+    In the answer to a native request: whole events as the provider wrote them.
 
     Args:
         content: Whether it holds part of the answer: text, reasoning or a tool call.
@@ -277,6 +304,8 @@ class Provider:
     # One function per offered operation.
     operations: Mapping[Operation, MakeExchange]
     errors: ErrorMap
+    # Formats besides the neutral one in which chat is passed on as it is, by their door's name.
+    dialects: Mapping[str, MakeExchange] = field(default_factory=dict)
     # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
     # Derives the base URL from the credential's other values, such as a region, if the tenant

@@ -107,6 +107,7 @@ class OperationSpec(Row):
     Args:
         model_type: The type of its models.
         label: Lazy text for pages.
+        doors: The formats it is offered in: modules of gateway/dataplane/doors/.
         stream: How it is streamed.
         file: The uploaded file; None for a JSON body.
         saved_as: File name of the answer; empty for JSON.
@@ -120,6 +121,7 @@ class OperationSpec(Row):
     operation: Operation
     model_type: ModelType
     label: Any
+    doors: tuple[str, ...]
     stream: Stream
     file: FileField | None
     saved_as: str

@@ -252,6 +252,9 @@ def exchange_for(
     Raises:
         CannotExpress: The provider does not offer the operation.
     """
+    if request.native is not None:
+        native = provider.dialects[request.native.dialect]
+        return lambda: native(provider, request, access, facts)
     make = provider.operations.get(request.operation)
     if make is None:
         raise CannotExpress(

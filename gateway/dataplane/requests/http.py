@@ -11,11 +11,13 @@ from core import strict_json
 from core.asgi import large_bodies
 from core.asgi.transport_security import strict_transport
 from core.ids import is_request_id, new_request_id
+from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
+from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.doors.registry import DOORS, Endpoint, door_of
 from gateway.dataplane.errors import Refusal, bad_request
-from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
-from providers.declaration.spec import Operation, Upload
+from providers.declaration.spec import Upload
 from providers.operations.columns import FileField
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
@@ -24,7 +26,6 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
 FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
@@ -39,6 +40,8 @@ _READ_HEADERS: Final = frozenset(
         b"content-encoding",
         b"idempotency-key",
         b"x-request-id",
+        *(door.marker.encode() for door in DOORS.values() if door.marker),
+        *(name.encode() for door in DOORS.values() for name in door.forwarded),
     }
 )
 _EVENTS: Final[Headers] = [
@@ -54,6 +57,7 @@ class HttpExchange:
     """An HTTP request and its response, of which at most one is sent.
 
     Attributes:
+        door: The format that the client expects.
         extra_headers: Sent with every response.
         started: Whether the response's headers were sent.
         streaming: Whether the response is an event stream that has not ended.
@@ -66,6 +70,7 @@ class HttpExchange:
     headers: dict[str, str]
     request_id: str
     has_client_id: bool  # the request id came with the request
+    door: Door = OPENAI
     extra_headers: Headers = field(default_factory=list)
     started: bool = False
     streaming: bool = False
@@ -77,7 +82,7 @@ class HttpExchange:
             *self.extra_headers,
             *headers,
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.request_id.encode()),
+            *self._ids(),
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
@@ -89,7 +94,7 @@ class HttpExchange:
             *_EVENTS,
             *self.extra_headers,
             *headers,
-            (b"x-request-id", self.request_id.encode()),
+            *self._ids(),
         ]
         await self.send({"type": "http.response.start", "status": 200, "headers": all_headers})
 
@@ -101,14 +106,18 @@ class HttpExchange:
     async def refuse(self, refusal: Refusal) -> None:
         """Send an error: as a status or, if an event stream has begun, as its last event."""
         if self.streaming:
-            await self.end_events(schema.error_event(refusal, self.request_id))
+            await self.end_events(self.door.error_event(refusal, self.request_id))
             return
         headers: Headers = [JSON_TYPE, *refusal.headers]
         if refusal.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
         if refusal.status == 413:
             headers.append((b"connection", b"close"))  # the rest of the body is not read
-        await self.answer(refusal.status, headers, schema.error_body(refusal, self.request_id))
+        await self.answer(refusal.status, headers, self.door.error(refusal, self.request_id))
+
+    def _ids(self) -> Headers:
+        request_id = (b"x-request-id", self.request_id.encode())
+        return [request_id, *self.door.id_headers(self.request_id)]
 
 
 def open_exchange(
@@ -126,6 +135,7 @@ def open_exchange(
         headers,
         client_id if has_client_id else new_request_id(),
         has_client_id,
+        door_of(path, headers),
         [*strict_transport(), *(extra_headers or [])],
     )
 
@@ -143,7 +153,7 @@ def _read_headers(raw: Headers) -> dict[str, str]:
 
 
 async def read_request(
-    exchange: HttpExchange, principal: Principal, operation: Operation
+    exchange: HttpExchange, principal: Principal, endpoint: Endpoint
 ) -> GatewayRequest:
     """Read and check the headers and the body of a call. Raises Refusal, ConnectionError."""
     key = exchange.headers.get("idempotency-key", "")
@@ -155,13 +165,14 @@ async def read_request(
     if exchange.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
     content_type = exchange.headers.get("content-type", "")
+    operation, door = endpoint.operation, endpoint.door
     file = OPERATIONS[operation].file
     if file is None and content_type and not _is_json(content_type):
         raise Refusal("unsupported_media_type", "Send the body as application/json.")
     data = await _read_body(exchange, JSON_LIMIT if file is None else FORM_LIMIT)
     checked, upload = await large_bodies.run(
         len(data),
-        lambda: _parsed(operation, content_type, data, file),
+        lambda: _parsed(endpoint, content_type, data, file),
         owner=principal.tenant_id,
     )
     return GatewayRequest(
@@ -179,16 +190,29 @@ async def read_request(
         if exchange.has_client_id
         else exchange.request_id,
         size=len(data),
+        door=door,
+        data=data if door.converts else b"",
+        headers=_forwarded(exchange.headers, door),
     )
 
 
+def _forwarded(headers: dict[str, str], door: Door) -> dict[str, str]:
+    """Return the headers that a provider of the door's format gets. Raises Refusal (400)."""
+    forwarded = {name: headers[name] for name in door.forwarded if name in headers}
+    for name, value in forwarded.items():
+        if not (value.isascii() and value.isprintable()):
+            raise bad_request(f"{name} must be printable ASCII characters.", name)
+    return forwarded
+
+
 def _parsed(
-    operation: Operation, content_type: str, data: bytes, file: FileField | None
-) -> tuple[schema.CheckedBody, Upload | None]:
+    endpoint: Endpoint, content_type: str, data: bytes, file: FileField | None
+) -> tuple[CheckedBody, Upload | None]:
+    read, operation = endpoint.door.read, endpoint.operation
     if file is None:
-        return schema.read(operation, _read_json(data)), None
+        return read(operation, _read_json(data)), None
     body, upload = read_form(content_type, data, file)
-    return schema.read(operation, body), upload
+    return read(operation, body), upload
 
 
 def _is_json(content_type: str) -> bool:

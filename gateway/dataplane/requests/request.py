@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
+from gateway.dataplane.doors.interface import Door
+from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.errors import bad_request
+from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
 from tenants.auth.principal import Principal
 
@@ -62,7 +66,10 @@ class GatewayRequest:
 
     Attributes:
         model: As the client wrote it; None for the scenario's default.
-        body: The request in OpenAI's format.
+        body: The request in its door's format.
+        door: The format of the request and of its answer.
+        data: The body as it was sent, if a provider of the door's format may get it unchanged.
+        headers: Those that such a provider gets too.
         key: The client's Idempotency-Key, or "".
         unit_key: Stands in for a missing Idempotency-Key; unique for each call.
         size: Bytes of the body as it was sent.
@@ -79,7 +86,11 @@ class GatewayRequest:
     key: str = ""
     unit_key: str = ""
     size: int = 0
+    door: Door = OPENAI
+    data: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     presence: Presence = field(default_factory=Presence)
+    _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 
     @property
     def hold_key(self) -> str:
@@ -93,6 +104,23 @@ class GatewayRequest:
         owner = self.principal.app_key_id or self.principal.user_id
         return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
 
+    def neutral(self) -> dict[str, Any]:
+        """Return the body in the neutral form.
+
+        Raises:
+            CannotExpress: The neutral form lacks something.
+        """
+        if self._neutral is None:
+            self._neutral = self.door.neutral(self.operation, self.body)
+        return self._neutral
+
+    def measurable(self) -> dict[str, Any]:
+        """Return the body whose size stands for the usage that nobody reported."""
+        try:
+            return self.neutral()
+        except CannotExpress:
+            return self.body
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the request, in hex, independent of key order and form boundary.
 
@@ -100,6 +128,8 @@ class GatewayRequest:
             Refusal: The body holds an integer of more than 64 bits.
         """
         digest = hashlib.sha256(self.operation.value.encode())
+        if self.door.converts:
+            digest.update(self.door.name.encode())
         try:
             digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
         except TypeError:

@@ -1,47 +1,28 @@
-"""Request bodies, error bodies, model lists and event frames of the OpenAI-compatible endpoint."""
+"""Request bodies in the neutral form, and model lists of the OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.doors.interface import CheckedBody
+from gateway.dataplane.errors import bad_request
 from providers.declaration.spec import Operation
 from providers.operations.columns import Stream
 from providers.operations.request_checks import InvalidBody, flag
 from providers.operations.table import OPERATIONS
 
-DONE: Final = b"data: [DONE]\n\n"
 # A body must not say where a call goes or with which key; the workspace's settings do.
 FORBIDDEN_FIELDS: Final = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
 MODEL_LENGTH: Final = 241  # provider, slash, model
 
 
-@dataclass(slots=True)
-class CheckedBody:
-    """A request's body after validation, and what the relay needs to know of it."""
-
-    model: str | None
-    body: dict[str, Any]
-    stream: bool = False
-    include_usage: bool = False
-
-
 def read(operation: Operation, body: Any) -> CheckedBody:
     """Check a JSON body. Raises Refusal (400) that names the field."""
-    if not isinstance(body, dict):
-        raise bad_request("The body must be a JSON object.")
-    for name in FORBIDDEN_FIELDS.intersection(body):
-        raise bad_request(
-            f"{name} cannot be sent with a call: addresses and keys are set on the workspace's "
-            "provider pages.",
-            name,
-        )
+    checked = read_common(body)
     spec = OPERATIONS[operation]
-    checked = CheckedBody(_model(body), body)
     try:
         wants_stream = flag(body, "stream")
         spec.check(body)
@@ -55,9 +36,17 @@ def read(operation: Operation, body: Any) -> CheckedBody:
     return checked
 
 
-def ending(operation: Operation) -> bytes:
-    """Return what follows the last event of a stream."""
-    return DONE if OPERATIONS[operation].stream is Stream.CHUNKS else b""
+def read_common(body: Any) -> CheckedBody:
+    """Check what the bodies of all doors have in common. Raises Refusal (400)."""
+    if not isinstance(body, dict):
+        raise bad_request("The body must be a JSON object.")
+    for name in FORBIDDEN_FIELDS.intersection(body):
+        raise bad_request(
+            f"{name} cannot be sent with a call: addresses and keys are set on the workspace's "
+            "provider pages.",
+            name,
+        )
+    return CheckedBody(_model(body), body)
 
 
 def _model(body: Mapping[str, Any]) -> str | None:
@@ -80,25 +69,6 @@ def _wants_usage(body: Mapping[str, Any]) -> bool:
     if not isinstance(options, dict):
         raise bad_request("stream_options must be an object.", "stream_options")
     return options.get("include_usage") is True
-
-
-def error_body(refusal: Refusal, request_id: str) -> bytes:
-    return orjson.dumps(
-        {
-            "error": {
-                "message": refusal.message,
-                "type": refusal.type,
-                "code": refusal.code,
-                "param": refusal.param,
-                "request_id": request_id,
-            }
-        }
-    )
-
-
-def error_event(refusal: Refusal, request_id: str) -> bytes:
-    """Return the last event of a stream that failed after its first byte."""
-    return b"event: error\ndata: " + error_body(refusal, request_id) + b"\n\n"
 
 
 def model_object(name: str, provider: str) -> dict[str, Any]:

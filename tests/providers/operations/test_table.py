@@ -16,7 +16,7 @@ import pytest
 from django.db.models import Model
 from django.urls import reverse
 
-from gateway.dataplane.app import PATHS
+from gateway.dataplane.doors.registry import DOORS, ENDPOINTS
 from gateway.playground import code_samples
 from models_catalog.facts.library import shipped
 from models_catalog.facts.schema import FEATURES
@@ -59,7 +59,8 @@ import config.asgi
 @operations
 def test_every_column_of_an_operation_works(spec: OperationSpec) -> None:
     assert str(spec.label)
-    assert PATHS[f"/v1/{spec.operation.value.replace('.', '/')}"] is spec.operation
+    assert ENDPOINTS[f"/v1/{spec.operation.value.replace('.', '/')}"].operation is spec.operation
+    assert {name for name in spec.doors if name in DOORS} == set(spec.doors)
     assert of_operation(spec.operation).type is spec.model_type
     assert len(spec.operation) <= longest(CallRecord, "operation")
     assert spec.only_feature in {"", *FEATURES}

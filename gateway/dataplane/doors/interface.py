@@ -1,0 +1,100 @@
+"""What a door is: one format that applications speak, over the neutral form of all calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.dataplane.errors import Refusal
+from providers.declaration.spec import Answer, Frame, Operation
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class CheckedBody:
+    """A request's body after validation, and what the relay needs to know of it."""
+
+    model: str | None
+    body: dict[str, Any]
+    stream: bool = False
+    include_usage: bool = False
+
+
+class StreamWriter(Protocol):
+    """Writes one stream in a door's format, whole events at a time."""
+
+    def write(self, frames: Sequence[Frame]) -> bytes:
+        """Return the events of some frames; none if the client gets nothing of them."""
+
+    def end(self, measured: Mapping[str, Any]) -> bytes:
+        """Return what ends a complete stream.
+
+        Args:
+            measured: The usage fields of the call's record.
+        """
+
+
+class Door(Protocol):
+    """One format of requests and answers.
+
+    A module in this folder ends in `DOOR: Final[Door] = ...`, and the table of operations names it.
+    A door has no state, opens no socket and knows nothing of routes, credits and records.
+
+    Attributes:
+        name: Of its module; providers that speak its format have it in `Provider.dialects`.
+        converts: Whether its requests differ from the neutral form.
+        marker: The header by which its clients are recognised on any path; empty if there is none.
+        forwarded: Headers of a request, in lower case, that a provider of the same format gets.
+        heartbeat: The event that keeps a silent stream open.
+    """
+
+    name: str
+    converts: bool
+    marker: str
+    forwarded: frozenset[str]
+    heartbeat: bytes
+
+    def path_of(self, operation: Operation) -> str:
+        """Return the path of an operation below /v1/."""
+
+    def read(self, operation: Operation, body: Any) -> CheckedBody:
+        """Check a parsed JSON body, which stays in the door's format.
+
+        Raises:
+            Refusal: 400 that names the field.
+        """
+
+    def neutral(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+        """Convert a checked body to the neutral form, for providers of other formats.
+
+        Raises:
+            CannotExpress: The neutral form lacks something; `param` names the field.
+        """
+
+    def write(self, answer: Answer, measured: Mapping[str, Any]) -> bytes:
+        """Return the body of a whole answer.
+
+        Args:
+            answer: Neutral, or with `content` for what is sent as it is.
+            measured: The usage fields of the call's record.
+        """
+
+    def writer(self, operation: Operation, *, include_usage: bool, native: bool) -> StreamWriter:
+        """Return the writer of a stream.
+
+        Args:
+            include_usage: Whether the client asked for the usage.
+            native: Whether frames are events of the door's own format, as their provider wrote
+                them, instead of neutral chunks.
+        """
+
+    def error(self, refusal: Refusal, request_id: str) -> bytes:
+        """Return the body of an error."""
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """Return the last event of a stream that failed after its first byte."""
+
+    def id_headers(self, request_id: str) -> Headers:
+        """Return the headers that tell the format's clients the request id."""

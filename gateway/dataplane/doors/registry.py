@@ -1,0 +1,43 @@
+"""The doors that the table of operations names, and the paths they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+from gateway.dataplane.doors.interface import Door
+from gateway.dataplane.doors.openai import DOOR as OPENAI
+from providers.declaration.spec import Operation
+from providers.operations.table import OPERATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An operation in one door's format."""
+
+    operation: Operation
+    door: Door
+
+
+def _door(name: str) -> Door:
+    door: Door = import_module(f"gateway.dataplane.doors.{name}").DOOR
+    return door
+
+
+_NAMES: Final = dict.fromkeys(name for row in OPERATIONS.values() for name in row.doors)
+DOORS: Final[Mapping[str, Door]] = {name: _door(name) for name in _NAMES}
+ENDPOINTS: Final[Mapping[str, Endpoint]] = {
+    f"/v1/{DOORS[name].path_of(row.operation)}": Endpoint(row.operation, DOORS[name])
+    for row in OPERATIONS.values()
+    for name in row.doors
+}
+_MARKED: Final = tuple(door for door in DOORS.values() if door.marker)
+
+
+def door_of(path: str, headers: Mapping[str, str]) -> Door:
+    """Return the door whose format a request expects, also for paths that don't exist."""
+    if (endpoint := ENDPOINTS.get(path)) is not None:
+        return endpoint.door
+    return next((door for door in _MARKED if door.marker in headers), OPENAI)
