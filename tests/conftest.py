@@ -4,6 +4,7 @@ workspaces and a stranger.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -52,8 +53,10 @@ def _guarded_connect_ex(self: socket.socket, address: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    """Tests read the translations as they are in the .po files now."""
+    """Tests read the translations as they are in the .po files now, and reach this machine only."""
     compile_outdated()
+    socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
+    socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign]
     hypothesis.settings.register_profile("tests", deadline=None)  # other programs run beside them
     hypothesis.settings.load_profile("tests")
 
@@ -69,12 +72,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if not any(item.get_closest_marker(name) for name in ("slow", "browser", "peers")):
             patch.setattr(subprocess.Popen, "__init__", _refuse_process)
         return (yield)
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket.socket, "connect", _guarded_connect)
-    monkeypatch.setattr(socket.socket, "connect_ex", _guarded_connect_ex)
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +153,14 @@ def _write_most(terminalreporter: Any, most: list[str]) -> None:
     terminalreporter.section(MOST)
     for what, (number, where) in sorted(greatest.items()):
         terminalreporter.write_line(f"{what}: {number:,} ({where})")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: the collector need not look through it again and
+    again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
