@@ -163,8 +163,27 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser its tests are skipped with a reason; in CI they fail (browser_is_there)."""
+def opens_no_database(item: pytest.Item) -> bool:
+    """Whether pytest-django keeps the test from the database; a quick one starts no process that
+    could open it either.
+    """
+    fixtures = getattr(item, "fixturenames", ())
+    return not (
+        item.get_closest_marker("slow")
+        or item.get_closest_marker("django_db")
+        or {"db", "transactional_db"}.intersection(fixtures)
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, tests that open no database are left out.
+
+    Without a browser its tests are skipped with a reason; in CI they fail (browser_is_there).
+    """
+    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        config.hook.pytest_deselected(items=[item for item in items if opens_no_database(item)])
+        items[:] = [item for item in items if not opens_no_database(item)]
     if IN_CI or find_chromium() is not None:
         return
     reason = (

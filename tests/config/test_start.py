@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from config import first_start
+from tests.installation import install_copy
 from tests.server import free_port
 from tests.source import ROOT, tree
 
@@ -101,6 +102,12 @@ def run_start(folder: Path, *options: str, **more: str) -> subprocess.CompletedP
     )
 
 
+def installed(folder: Path) -> None:
+    """What a first start leaves in `folder`."""
+    folder.mkdir(mode=0o700)
+    install_copy(folder, clean_environment(folder, 8000))
+
+
 def start(folder: Path) -> str:
     """Run what comes before the server once; what it printed."""
     done = run_start(folder)
@@ -165,7 +172,7 @@ def test_what_we_ship_keeps_first_passwords_out_of_logs() -> None:
 @pytest.mark.slow
 def test_no_new_master_key_takes_the_place_of_a_lost_one(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    start(folder)
+    installed(folder)
     (folder / "master_keys").unlink()
     done = run_start(folder)
     assert done.returncode == 1
@@ -234,7 +241,7 @@ def test_a_setting_that_cannot_be_used_is_named_in_a_line(
 @pytest.mark.slow
 def test_a_wrong_master_key_is_one_error_at_the_start(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    start(folder)
+    installed(folder)
     (folder / "master_keys").write_text(first_start.new_master_key() + "\n")
     done = run_start(folder)
     assert done.returncode == 0, "pages go on answering; /readyz does not say that all is well"

@@ -290,6 +290,7 @@ def test_a_filter_tells_nothing_of_columns_that_are_not_shown(
     assert signed_in(operator).get(f"/admin/{query}").status_code == 400
 
 
+@pytest.mark.slow
 def test_the_filters_of_a_list_work(operator: User, acme: Workspace) -> None:
     client = signed_in(operator)
     for model, page in admin.site._registry.items():

@@ -78,6 +78,7 @@ def browser(furnished: factories.Workspace) -> Client:
     return signed_in(furnished.owner)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("path", INSIDE)
 def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: Client) -> None:
     answer = browser.get(path)
@@ -102,6 +103,7 @@ def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: C
     ] == []
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("path", INSIDE)
 def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
     answer = browser.get(path)

@@ -29,6 +29,7 @@ def test_long_answers_of_real_servers() -> None:
     assert len(loads(vectors)["data"]) == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", [b"[],", b"{},", b"1,", b'"",', b'{"a":1},', b'{"choices":[]},', b'[1,"\\""],']
 )
@@ -85,12 +86,14 @@ LONG_REQUESTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rare_collections")
 @pytest.mark.parametrize("name", LONG_REQUESTS)
 def test_a_long_request_keeps_nobody_waiting(name: str) -> None:
     assert longest_hold(lambda: strict_json.loads(LONG_REQUESTS[name]), ValueError) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rare_collections")
 @pytest.mark.parametrize("piece", [b'{"a":1},', b"[],", b'"a",', b"0.123456789,", b'[{"a":[]}],'])
 def test_a_long_answer_keeps_nobody_waiting(piece: bytes) -> None:

@@ -207,7 +207,7 @@ def shared_hub() -> Iterator[Hub]:
                     for mode in (
                         "status:401",
                         "status:403",
-                        "status:429:7",
+                        "status:429:2",
                         "status:500",
                         "status:503",
                         "close",

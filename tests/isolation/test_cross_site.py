@@ -9,7 +9,7 @@ from django.test import Client
 
 from tests import routes, walk
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # every page, several times
 by_path = {"ids": lambda route: route.path}
 ACCOUNT = (
     "/accounts/login/",

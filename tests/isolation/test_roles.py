@@ -13,7 +13,7 @@ from django.db import transaction
 from tenants.auth.permissions import ROLE_ACTIONS, SCOPE_ACTIONS, Action, Role, Scope
 from tests import factories, routes, walk
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # some 3,000 requests
 PAGES = walk.page_routes()
 API = walk.api_routes()
 by_path = {"ids": lambda route: route.path}

@@ -33,7 +33,7 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
     [
         ("status:401", 502, "provider_auth_failed", openai.InternalServerError),
         ("status:403", 502, "provider_permission_denied", openai.InternalServerError),
-        ("status:429:7", 429, "provider_rate_limited", openai.RateLimitError),
+        ("status:429:2", 429, "provider_rate_limited", openai.RateLimitError),
         (
             "status:429::insufficient_quota",
             502,
@@ -81,7 +81,7 @@ def test_failures_of_a_provider(
     )
     assert record["attempts"] == 1
     if status == 429:
-        assert caught.value.response.headers["retry-after"] == "7"
+        assert caught.value.response.headers["retry-after"] == "2"
 
 
 @pytest.mark.parametrize("stream", [False, True])

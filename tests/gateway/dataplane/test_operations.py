@@ -26,7 +26,7 @@ MODELS = {
     "ranker": "rerank",
     "vectors": "embedding",
     **{
-        f"ranker@{mode}": "rerank" for mode in ("status:429:7", "status:401", "hang", "body:200:{}")
+        f"ranker@{mode}": "rerank" for mode in ("status:429:2", "status:401", "hang", "body:200:{}")
     },
     **{f"speaker@{mode}": "text-to-speech" for mode in ("status:500", "html", "body:200:{}")},
 }
@@ -292,7 +292,7 @@ def test_demo_ranks_without_a_network(ready: Hub) -> None:
 @pytest.mark.parametrize(
     ("mode", "status", "code"),
     [
-        ("status:429:7", 429, "provider_rate_limited"),
+        ("status:429:2", 429, "provider_rate_limited"),
         ("status:401", 502, "provider_auth_failed"),
         ("hang", 504, "provider_timeout"),
         ("body:200:{}", 502, "provider_error"),
@@ -301,7 +301,7 @@ def test_demo_ranks_without_a_network(ready: Hub) -> None:
 def test_rerank_that_fails(ready: Hub, mode: str, status: int, code: str) -> None:
     response = ready.post("/rerank", {**RANK, "model": name(f"ranker@{mode}")})
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
-    assert response.headers.get("retry-after") == ("7" if status == 429 else None)
+    assert response.headers.get("retry-after") == ("2" if status == 429 else None)
 
 
 # ------------------------------------------------------------------------------ audio that is heard

@@ -80,7 +80,7 @@ FAILURES = {
     ("provider_auth_failed", 502): "status:401",
     ("provider_permission_denied", 502): "status:403",
     ("provider_out_of_funds", 502): "status:429::insufficient_quota",
-    ("provider_rate_limited", 429): "status:429:7",
+    ("provider_rate_limited", 429): "status:429:2",
     ("provider_overloaded", 503): "status:503",
     ("provider_timeout", 504): "hang",
     ("provider_error", 502): "status:500",

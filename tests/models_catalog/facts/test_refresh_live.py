@@ -34,6 +34,7 @@ def wait_for(server: Server, wanted: int | None) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.one_database  # the server is on SQLite
 def test_a_running_server_takes_over_a_snapshot_and_gives_it_back(tmp_path: Path) -> None:
     file = tmp_path / "catalog.json"
     with Server() as server:

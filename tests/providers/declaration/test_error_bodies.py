@@ -41,6 +41,7 @@ def bodies(text: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slug", sorted(provider.slug for provider in registry.all_providers()))
 def test_no_text_keeps_an_error_map_busy(slug: str) -> None:
     errors = registry.get(slug).errors

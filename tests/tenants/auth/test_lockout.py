@@ -38,6 +38,7 @@ def request(address: str) -> Any:
     return RequestFactory().post(LOGIN, REMOTE_ADDR=address)
 
 
+@pytest.mark.slow
 class TestManyAddresses:
     def test_one_ipv6_network_counts_as_one_address(self, ada: User) -> None:
         for number in range(20):
@@ -196,6 +197,7 @@ class TestHashingAtOnce:
         assert not SignInFailures.objects.exists()
 
 
+@pytest.mark.slow
 class TestAnOpenBrowser:
     def change(self, client: Client, old: str) -> Any:
         new = {"new_password1": "another long walk", "new_password2": "another long walk"}
