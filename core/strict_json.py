@@ -14,7 +14,7 @@ NUMBER_LENGTH: Final = 40
 LONG: Final = 256 * 1024  # bytes; longer texts are parsed by _loads_long
 LONGEST_TEXT: Final = 8 * 1024 * 1024  # bytes outside strings, and of a string that is not ASCII
 # Numbers that orjson rounds or makes infinite, after _DIGITS has replaced every digit by 0.
-_LONG_NUMBERS: Final = (b"0" * 20, b"e000", b"e+000", b"e-000")
+_LONG_NUMBERS: Final = (b"0" * 20, b"-" + b"0" * 19, b"e000", b"e+000", b"e-000")
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _INFINITE: Final = (float("inf"), float("-inf"))
 
@@ -111,7 +111,7 @@ def _loads_long(data: bytes, max_depth: int) -> Any:
     digits = structure.translate(_DIGITS)
     if any(number in digits for number in _LONG_NUMBERS):
         if len(data) > LONGEST_TEXT:
-            raise BadJSON("The JSON is long and contains a number of more than 19 digits.")
+            raise BadJSON("The JSON is long and contains a number of more than 18 digits.")
         return _loads(data, max_depth)
     if not data.isascii() and any(
         len(string) > LONGEST_TEXT and not string.isascii() for string in data.split(b'"')

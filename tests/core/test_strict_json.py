@@ -189,6 +189,8 @@ def test_a_long_text_is_read_as_strictly(data: bytes, message: str) -> None:
 
 def test_numbers_of_a_long_text_keep_their_value() -> None:
     assert loads(b"[%d, 0.1, 1e2, %d]" % (2**63, 2**100) + _SPACE) == [2**63, 0.1, 1e2, 2**100]
+    for number in (2**64 - 1, 2**64, -(2**63), -(2**63) - 1, -(10**19) + 1):
+        assert loads(b"[%d]" % number + _SPACE) == [number]
 
 
 def test_a_long_text_may_hold_long_strings_but_not_much_else() -> None:
