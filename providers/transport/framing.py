@@ -15,6 +15,10 @@ MOST_FRAMING: Final = 8  # bytes for each byte of content; chunks of one byte ha
 class BoundedHandler(ResponseHandler):
     """A connection of aiohttp that is closed if it receives far more framing than content."""
 
+    # For servers that send before they are asked.
+    _received = 0
+    _checked_at = MAX_FRAMING
+
     def set_response_params(self, **options: Any) -> None:
         self._received, self._checked_at = 0, MAX_FRAMING
         super().set_response_params(**options)
