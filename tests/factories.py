@@ -11,11 +11,14 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenants.auth.permissions import Role, Scope
 from tenants.models import AppKey, Membership, Tenant, User
 from tenants.scope import tenant_scope
+
+if TYPE_CHECKING:
+    from providers.models import ProviderCredential
 
 PASSWORD = "correct horse battery staple"
 MARK = "canary7f3a"
@@ -105,6 +108,17 @@ def make_app_key(
     return row, text
 
 
+def store_credential(**values: Any) -> ProviderCredential:
+    """Store a credential as the product does, but without asking the provider.
+
+    `values`: the arguments of draft_credential.
+    """
+    from providers.credentials import drafts
+    from tenants.audit.trail import COMMAND
+
+    return drafts.store_draft(drafts.draft_credential(**values), actor=COMMAND)
+
+
 def make_credential(
     tenant: Tenant,
     *,
@@ -118,10 +132,8 @@ def make_credential(
     """A credential that was connected; nothing is sent. Without `values` every secret field gets a
     marked secret.
     """
-    from providers.credentials import drafts
     from providers.declaration import registry
     from providers.models import CredentialState, ProviderCredential
-    from tenants.audit.trail import COMMAND
 
     declared = registry.get(provider)
     if values is None:
@@ -131,13 +143,8 @@ def make_credential(
             if one.required and one.name != "base_url"
         }
     with tenant_scope(tenant):
-        row = drafts.store_unchecked(
-            tenant=tenant,
-            actor=COMMAND,
-            provider=provider,
-            name=name,
-            values=dict(values),
-            base_url=base_url,
+        row = store_credential(
+            tenant=tenant, provider=provider, name=name, values=values, base_url=base_url
         )
         fields = {"state": CredentialState.CONNECTED, "is_active": is_active} | fields
         ProviderCredential.objects.filter(pk=row.pk).update(**fields)

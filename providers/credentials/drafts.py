@@ -10,9 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from providers.credentials.opening import (
-    mask_of,
-)
+from providers.credentials.opening import mask_of
 from providers.credentials.storing import (
     access_from,
     announce,
@@ -27,7 +25,6 @@ from providers.credentials.storing import (
     sealed,
 )
 from providers.credentials.validation import Values
-from providers.declaration import registry
 from providers.declaration.spec import Provider
 from providers.failures.detail import FailureDetail
 from providers.models import CredentialState, ProviderCredential
@@ -64,7 +61,18 @@ def draft_credential(
     require_check(declared, check)
     name = free_name(tenant, provider, name)
     cleaned, url = cleaned_values(declared, values, base_url)
-    return _draft(tenant, declared, name, cleaned, url)
+    row = ProviderCredential(
+        tenant=tenant,
+        provider=provider,
+        name=name,
+        base_url=url,
+        values=cleaned.public,
+        mask=mask_of(declared.credential_fields, cleaned.secret),
+        state=CredentialState.UNCHECKED,
+        state_since=timezone.now(),
+    )
+    row.sealed = sealed(row, cleaned)
+    return CredentialDraft(declared, row, cleaned)
 
 
 def check_draft(draft: CredentialDraft) -> None:
@@ -113,37 +121,3 @@ def store_draft(draft: CredentialDraft, *, actor: Actor) -> ProviderCredential:
     except IntegrityError:
         raise name_taken(row.name) from None
     return row
-
-
-def store_unchecked(
-    *,
-    tenant: Tenant,
-    actor: Actor,
-    provider: str,
-    name: str,
-    values: Mapping[str, Any],
-    base_url: str = "",
-) -> ProviderCredential:
-    """Store a credential without a check. For demo data and tests only."""
-    declared = registry.get(provider)
-    cleaned, url = cleaned_values(declared, values, base_url)
-    return store_draft(
-        _draft(tenant, declared, free_name(tenant, provider, name), cleaned, url), actor=actor
-    )
-
-
-def _draft(
-    tenant: Tenant, provider: Provider, name: str, values: Values, base_url: str
-) -> CredentialDraft:
-    row = ProviderCredential(
-        tenant=tenant,
-        provider=provider.slug,
-        name=name,
-        base_url=base_url,
-        values=values.public,
-        mask=mask_of(provider.credential_fields, values.secret),
-        state=CredentialState.UNCHECKED,
-        state_since=timezone.now(),
-    )
-    row.sealed = sealed(row, values)
-    return CredentialDraft(provider, row, values)

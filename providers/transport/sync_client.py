@@ -343,10 +343,3 @@ def _new_session() -> requests.Session:
     for prefix in ("http://", "https://"):
         session.mount(prefix, adapter)
     return session
-
-
-def close_sessions() -> None:
-    """Close all sessions and their connections."""
-    with _lock:
-        while _sessions:
-            _sessions.popitem()[1].close()

@@ -21,7 +21,6 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from models_catalog.models import DefaultModel, TenantModel  # noqa: E402
-from providers.credentials import drafts  # noqa: E402
 from providers.credentials import services as provider_services  # noqa: E402
 from quotas.models import TrialPlan  # noqa: E402
 from quotas.trials.plans import set_plan_credential, update_plan  # noqa: E402
@@ -29,11 +28,12 @@ from tenants.audit.trail import COMMAND  # noqa: E402
 from tenants.config_version import bump_version  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 from tenants.scope import tenant_scope  # noqa: E402
+from tests.factories import store_credential  # noqa: E402
 
 
 def seed(tenant: Tenant, wanted: dict[str, Any]) -> None:
     for one in wanted.get("credentials", ()):
-        drafts.store_unchecked(tenant=tenant, actor=COMMAND, **one)
+        store_credential(tenant=tenant, **one)
     for one in wanted.get("models", ()):
         TenantModel.objects.create(tenant=tenant, origin=TenantModel.Origin.ADDED, **one)
     for scenario, (model, *fallbacks) in wanted.get("defaults", {}).items():

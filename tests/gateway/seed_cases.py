@@ -23,7 +23,6 @@ from Crypto.PublicKey import RSA  # noqa: E402
 from models_catalog.facts import library  # noqa: E402
 from models_catalog.models import TenantModel  # noqa: E402
 from models_catalog.services import adding, setup, validation  # noqa: E402
-from providers.credentials import drafts  # noqa: E402
 from providers.declaration import registry  # noqa: E402
 from providers.declaration.spec import Kind, Provider  # noqa: E402
 from providers.models import ProviderCredential  # noqa: E402
@@ -34,6 +33,7 @@ from tenants.models import Tenant  # noqa: E402
 from tenants.scope import tenant_scope  # noqa: E402
 from tenants.services.app_keys import create_app_key  # noqa: E402
 from tenants.services.workspaces import create_workspace  # noqa: E402
+from tests.factories import store_credential  # noqa: E402
 
 
 def write_account(number: int, account: dict[str, Any]) -> str:
@@ -50,7 +50,7 @@ def write_account(number: int, account: dict[str, Any]) -> str:
                 "values": account["values"],
                 "base_url": account["base_url"],
             }
-            credential = drafts.store_unchecked(tenant=tenant, actor=COMMAND, name="Main", **wanted)
+            credential = store_credential(tenant=tenant, name="Main", **wanted)
         for model, told in account["models"].items():
             write_model(tenant, declared, credential, model, told)
         bump_version(tenant.pk)

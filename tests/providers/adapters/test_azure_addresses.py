@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from providers.credentials.drafts import store_unchecked
 from providers.credentials.messages import Sent, message_for
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelFacts, Operation, Reply, Request
 from providers.wire.dialects.azure_openai import errors, read_base_url
-from tenants.audit.trail import COMMAND
 from tenants.scope import tenant_scope
-from tests.factories import Workspace, marked_secret
+from tests.factories import Workspace, marked_secret, store_credential
 from tests.providers.driving import run
 
 ACME = "https://acme.openai.azure.com"
@@ -55,8 +53,8 @@ def test_what_a_pasted_address_tells_is_stored(acme: Workspace) -> None:
     def store(name: str, **values: str) -> tuple[str, str]:
         values["api_key"] = marked_secret("azure")
         with tenant_scope(acme.tenant):
-            row = store_unchecked(
-                tenant=acme.tenant, actor=COMMAND, provider="azure_openai", name=name, values=values
+            row = store_credential(
+                tenant=acme.tenant, provider="azure_openai", name=name, values=values
             )
         return row.base_url, row.values.get("api_version", "")
 

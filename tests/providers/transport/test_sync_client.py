@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ from tests.fakes.provider import TEXT, FakeProvider
 
 KEY = "sk-client-0123456789abcdef"
 pytestmark = pytest.mark.usefixtures("closed_sessions")
-
-
-@pytest.fixture
-def closed_sessions() -> Iterator[None]:
-    yield
-    sync_client.close_sessions()
 
 
 def chat(

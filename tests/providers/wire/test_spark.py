@@ -13,15 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from providers.credentials import drafts
 from providers.credentials.validation import InvalidValue
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelFacts, Operation, Request
 from providers.wire.dialects.spark import signed
-from tenants.audit.trail import COMMAND
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
-from tests.factories import Workspace, marked_secret
+from tests.factories import Workspace, marked_secret, store_credential
 
 NOON = 1795348800.0  # 2026-11-22 12:00:00 UTC
 SECRET = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
@@ -116,6 +114,4 @@ def test_one_way_in_must_be_whole(acme: Workspace, fields: tuple[str, ...], word
 
 def _draft(tenant: Tenant, fields: tuple[str, ...]) -> None:
     values = {name: marked_secret(f"spark {name}") for name in fields} | {"app_id": "5f2d1a3b"}
-    drafts.store_unchecked(
-        tenant=tenant, actor=COMMAND, provider="spark", name="Spark", values=values
-    )
+    store_credential(tenant=tenant, provider="spark", name="Spark", values=values)
