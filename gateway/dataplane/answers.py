@@ -13,6 +13,7 @@ from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
 from providers.declaration.spec import Answer, Native, Request
 from providers.transport.async_client import Stream
+from providers.transport.failures import malformed
 
 _WORD = r"[a-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(
@@ -41,7 +42,11 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
 
 
 async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
-    """Return the answer's body, and the usage fields of its record."""
+    """Return the answer's body, and the usage fields of its record.
+
+    Raises:
+        ProviderError: The answer holds what JSON cannot express, such as half a surrogate pair.
+    """
     return await large_bodies.run(
         call.progress.size + call.request.size,
         partial(_written, call, answer),
@@ -52,7 +57,10 @@ async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
 def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
     assert call.target is not None
     measured = metering.of_answer(call.request, answer, call.target.price)
-    return call.request.door.write(answer, measured), measured
+    try:
+        return call.request.door.write(answer, measured), measured
+    except TypeError as error:
+        raise malformed(error) from None
 
 
 async def measure_stream(call: Call, stream: Stream) -> dict[str, Any]:

@@ -156,8 +156,7 @@ class Relay:
             return StreamingResponse(
                 response_headers(call), self._chunks(call, result, writer, frames)
             )
-        call.log.append(attempt_entry(target, source, "", 200, began))
-        return await self._complete(call, result)
+        return await self._complete(call, result, began)
 
     async def _hold(self, call: Call, source: Source) -> None:
         """Reserve credits and note that the request is about to be sent.
@@ -228,12 +227,13 @@ class Relay:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    async def _complete(self, call: Call, answer: Answer) -> CompleteResponse:
+    async def _complete(self, call: Call, answer: Answer, began: float) -> CompleteResponse:
+        assert call.target is not None
+        assert call.source is not None
         content, measured = await answers.write(call, answer)
-        await self._finish(
-            call,
-            call.record("ok", 200, finish_reason=answer.finish_reason, **measured),
-        )
+        call.log.append(attempt_entry(call.target, call.source, "", 200, began))
+        record = call.record("ok", 200, finish_reason=answer.finish_reason, **measured)
+        await self._finish(call, record)
         self._note_success(call)
         call.request.presence.check()
         return CompleteResponse(response_headers(call), answers.content_type(answer), content)

@@ -52,9 +52,11 @@ def shortened(reply: Reply) -> Reply:
     if reply.status >= 400:
         body = body[:MAX_ERROR_BODY]
     value = _value_of(body, cut=reply.status >= 400)
-    if value is None:
-        return replace(reply, body=body[:LONGEST_TEXT])
-    return replace(reply, body=orjson.dumps(_short(value, _DEPTH)))
+    try:
+        body = body[:LONGEST_TEXT] if value is None else orjson.dumps(_short(value, _DEPTH))
+    except TypeError:  # half a surrogate pair, or a number that takes more than 64 bits
+        body = body[:LONGEST_TEXT]
+    return replace(reply, body=body)
 
 
 def _value_of(body: bytes, *, cut: bool) -> Any:

@@ -9,9 +9,10 @@ from typing import Any, Final
 from providers.wire.repairs.messages import finish_reason_of, repair_message
 
 IMPOSSIBLE: Final = -9999.0  # OpenAI's logarithm of 0, which JSON cannot express
+MOST: Final = 2**53  # every parser of JSON keeps whole numbers up to this one
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
-SERVICE_TIERS: Final = frozenset({None, "auto", "default", "flex", "scale", "priority", "fast"})
+SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
 
 def new_id() -> str:
@@ -36,7 +37,8 @@ def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
     if not isinstance(found[2], str):
         body["model"] = ""
         changed = True
-    if body.get("service_tier") not in SERVICE_TIERS:
+    tier = body.get("service_tier")
+    if tier is not None and not (isinstance(tier, str) and tier in SERVICE_TIERS):
         del body["service_tier"]
         changed = True
     if not isinstance(body.get("system_fingerprint"), str | None):
@@ -46,17 +48,18 @@ def complete_head(body: dict[str, Any], kind: str, identity: str = "") -> bool:
 
 
 def _whole_number(value: Any) -> int | None:
-    """Return a number, also of a float or a text."""
+    """Return a number, also of a float or a text; None for one that is beyond MOST."""
     if isinstance(value, bool):
         return None
     try:
-        return int(float(value))
+        number = int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
+    return number if abs(number) <= MOST else None
 
 
 def repair_usage(body: dict[str, Any]) -> bool:
-    """Repair the usage that clients see: counts that are missing or no whole numbers."""
+    """Repair the usage that clients see: counts that are missing, or not whole numbers."""
     usage = body.get("usage")
     if usage is None:
         return False
@@ -65,8 +68,9 @@ def repair_usage(body: dict[str, Any]) -> bool:
         return True
     changed = False
     for name in _COUNTS:
-        if type(usage.get(name)) is not int:
-            usage[name] = _whole_number(usage.get(name))
+        count = usage.get(name)
+        if type(count) is not int or count > MOST:
+            usage[name] = _whole_number(count)
             changed = True
     if changed:
         _complete_counts(usage)

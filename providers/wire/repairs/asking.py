@@ -50,7 +50,7 @@ def take_back(body: dict[str, Any], asked_for: Mapping[str, Any], message: str) 
     """
     names_options = "stream_options" in message or "include_usage" in message
     options = asked_for.get("stream_options")
-    if names_options and body.get("stream_options") != options:
+    if names_options and body.get("stream_options") not in (None, options):
         body.pop("stream_options")
         if options is not None:
             body["stream_options"] = options

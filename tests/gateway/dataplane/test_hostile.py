@@ -59,6 +59,16 @@ def test_an_error_with_strange_characters_is_recorded(hub: Hub, word: str) -> No
     assert hub.record(response)["error_code"] == "provider_auth_failed"
 
 
+@pytest.mark.slow
+def test_an_answer_that_json_cannot_express_is_the_providers_error(hub: Hub) -> None:
+    deep = "[" * 300 + "]" * 300  # orjson reads it, but doesn't write it
+    hub.fake.mode = answer("stop").replace('"id"', f'"deep": {deep}, "id"')
+    response = hub.chat()
+    assert response.status_code == 502
+    assert response.json()["error"]["code"] == "provider_error"
+    assert hub.record(response)["attempts"] == 1
+
+
 @pytest.mark.parametrize(
     ("sent", "passed_on"),
     [

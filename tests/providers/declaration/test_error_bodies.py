@@ -88,3 +88,8 @@ def test_every_provider_has_a_bounded_map() -> None:
         error = provider.errors(Reply(400, {}, long))
         assert isinstance(error, ProviderError) or provider.local
         assert error is None or len(error.message) <= LONGEST_TEXT
+
+
+def test_texts_that_cannot_be_written_again_are_cut() -> None:
+    half = b'{"error":{"message":"\\ud800"},"x":[' + b",".join([b'{"a":1}'] * 80_000) + b"]}"
+    assert shortened(Reply(200, {}, half)).body == half[:LONGEST_TEXT]
