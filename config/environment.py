@@ -32,3 +32,10 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package is
             raise ImproperlyConfigured(
                 f"{var} must be {_KINDS.get(cast, 'of another type')}."
             ) from None
+
+    def seconds(self, var: str, *, default: float) -> Any:
+        """Return a number above 0, whole if the default is: with 0, timers would never rest."""
+        value = self.get_value(var, type(default), default=default)
+        if not 0 < value < float("inf"):
+            raise ImproperlyConfigured(f"{var} must be a number of seconds above 0.")
+        return value

@@ -63,17 +63,17 @@ MODELKEEP_EGRESS_ALLOW = env.list("MODELKEEP_EGRESS_ALLOW", default=[])
 MODELKEEP_DEMO_PROVIDER = env.bool("MODELKEEP_DEMO_PROVIDER", default=True)
 MODELKEEP_BRAND_LOGOS = env.bool("MODELKEEP_BRAND_LOGOS", default=True)
 # Seconds: deadline of a provider call, maximum silence within a stream, connection timeout.
-MODELKEEP_CALL_DEADLINE = env.int("MODELKEEP_CALL_DEADLINE", default=600)
-MODELKEEP_IDLE_TIMEOUT = env.int("MODELKEEP_IDLE_TIMEOUT", default=300)
-MODELKEEP_CONNECT_TIMEOUT = env.int("MODELKEEP_CONNECT_TIMEOUT", default=10)
+MODELKEEP_CALL_DEADLINE = env.seconds("MODELKEEP_CALL_DEADLINE", default=600)
+MODELKEEP_IDLE_TIMEOUT = env.seconds("MODELKEEP_IDLE_TIMEOUT", default=300)
+MODELKEEP_CONNECT_TIMEOUT = env.seconds("MODELKEEP_CONNECT_TIMEOUT", default=10)
 # Seconds of silence after which a stream sends a comment: before its first byte, and most later.
-MODELKEEP_FIRST_HEARTBEAT = env.float("MODELKEEP_FIRST_HEARTBEAT", default=10)
-MODELKEEP_HEARTBEAT = env.float("MODELKEEP_HEARTBEAT", default=14)
+MODELKEEP_FIRST_HEARTBEAT = env.seconds("MODELKEEP_FIRST_HEARTBEAT", default=10.0)
+MODELKEEP_HEARTBEAT = env.seconds("MODELKEEP_HEARTBEAT", default=14.0)
 # Seconds that a client may take to send headers, and a body slower than 8 KiB a second.
-MODELKEEP_HEAD_TIMEOUT = env.float("MODELKEEP_HEAD_TIMEOUT", default=20)
-MODELKEEP_BODY_TIMEOUT = env.float("MODELKEEP_BODY_TIMEOUT", default=30)
+MODELKEEP_HEAD_TIMEOUT = env.seconds("MODELKEEP_HEAD_TIMEOUT", default=20.0)
+MODELKEEP_BODY_TIMEOUT = env.seconds("MODELKEEP_BODY_TIMEOUT", default=30.0)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
-MODELKEEP_REAPER_PERIOD = env.int("MODELKEEP_REAPER_PERIOD", default=60)
+MODELKEEP_REAPER_PERIOD = env.seconds("MODELKEEP_REAPER_PERIOD", default=60)
 
 INSTALLED_APPS = [
     "core",
@@ -294,6 +294,6 @@ MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
 # Processes; 0 means one per processor, at most 4.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
 # Seconds for running requests to finish when the server stops.
-GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
+GRACEFUL_TIMEOUT = env.seconds("GRACEFUL_TIMEOUT", default=30)
 # Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])

@@ -29,6 +29,7 @@ READS = {
     "env.list",
     "env.float",
     "env.db_url",
+    "env.seconds",
     "_secret",
     "os.environ.get",
 }
@@ -204,6 +205,7 @@ def test_what_keeps_the_start_from_its_data_is_said_in_a_line(tmp_path: Path) ->
     ("variable", "value", "words"),
     [
         ("PORT", "abc", "PORT must be a whole number."),
+        ("MODELKEEP_HEARTBEAT", "0", "MODELKEEP_HEARTBEAT must be a number of seconds above 0."),
         (
             "SECRET_KEY_FILE",
             "/no/such/file",
