@@ -86,6 +86,7 @@ def _original(folder: Path, environment: dict[str, str], postgres: str) -> Insta
     told = folder.with_suffix(".json")
     data = folder / "data"
     if not told.is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that failed
         data.mkdir(parents=True, mode=0o700)
         database_url = _new_database(postgres) if postgres else _file_in(data)
         done = subprocess.run(
