@@ -104,8 +104,7 @@ class TrialPlanForm(ModelForm[TrialPlan]):
 
 
 def with_successors(provider: str, models: Mapping[str, int]) -> dict[str, int]:
-    """Replace retired models with their successors; those already in the plan keep their "
-    "credits."""
+    """Replace retired models with their successors; those in the plan keep their credits."""
     successor = {
         entry.model: entry.successor for entry in ports.retired(provider, models) if entry.successor
     }
