@@ -143,7 +143,11 @@ class Relay:
             await self._hold(call, source)
         call.recorded = False
         result = await self._upstream.run(
-            steps, pool_key=source.pool_key, deadline=call.deadline, progress=call.progress
+            steps,
+            owner=request.principal.tenant_id,
+            pool_key=source.pool_key,
+            deadline=call.deadline,
+            progress=call.progress,
         )
         if isinstance(result, Stream):
             frames = await self._first_frames(call, result)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Progress:
 class _Context:
     """What all calls of one exchange share. deadline: on time.monotonic(), in seconds."""
 
+    owner: object
     pool_key: str
     deadline: float
     progress: Progress
@@ -60,7 +61,7 @@ class Stream:
         steps: The exchange that opened the stream.
         follow: Makes the decoder's next call.
         abandon: Called by close() if the stream has not ended.
-        owner: Whose stream it is, for large_bodies.
+        owner: The tenant, for large_bodies.
     """
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Stream:
         steps: Steps[Any],
         follow: Callable[[Call], Awaitable[Reply]],
         abandon: Callable[[], None],
-        owner: str,
+        owner: object,
     ) -> None:
         self.decoder = decoder
         self.ended = False
@@ -174,12 +175,19 @@ class Upstream:
         self._pools = Pools(allow, self._start)
 
     async def run(
-        self, steps: Steps[Any], *, pool_key: str, deadline: float, progress: Progress
+        self,
+        steps: Steps[Any],
+        *,
+        owner: object,
+        pool_key: str,
+        deadline: float,
+        progress: Progress,
     ) -> Answer | Stream:
         """Run an exchange until its answer or its open stream.
 
         Args:
             steps: The exchange.
+            owner: The tenant, for large_bodies.
             pool_key: Tenant and credential; connections are shared only within it.
             deadline: On time.monotonic(), in seconds.
             progress: Updated as the call proceeds.
@@ -187,18 +195,18 @@ class Upstream:
         Raises:
             ProviderError: The exchange failed.
         """
-        context = _Context(pool_key, deadline, progress)
+        context = _Context(owner, pool_key, deadline, progress)
         try:
             result = await self._drive(steps, context)
         except BaseException:
-            self._undo(steps, pool_key)
+            self._undo(steps, context)
             raise
         return (
             result if isinstance(result, Answer | Stream) else self._stream(result, steps, context)
         )
 
     async def _drive(self, steps: Steps[Any], context: _Context) -> Any:
-        step = await large_bodies.run(steps.size, steps.begin, owner=context.pool_key)
+        step = await large_bodies.run(steps.size, steps.begin, owner=context.owner)
         while not isinstance(step, Done):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
@@ -211,16 +219,15 @@ class Upstream:
             reply: Reply = await self._drive(steps.following(call), context)
             return reply
 
-        return Stream(
-            decoder, steps, follow, lambda: self._undo(steps, context.pool_key), context.pool_key
-        )
+        return Stream(decoder, steps, follow, lambda: self._undo(steps, context), context.owner)
 
-    def _undo(self, steps: Steps[Any], pool_key: str) -> None:
+    def _undo(self, steps: Steps[Any], context: _Context) -> None:
         """Cancel an abandoned exchange's work at the provider, in the background."""
         if steps.undo is None:
             return
         call, steps.undo = steps.undo, None
-        context = _Context(pool_key, time.monotonic() + UNDO_SECONDS, Progress())
+        deadline = time.monotonic() + UNDO_SECONDS
+        context = replace(context, deadline=deadline, progress=Progress())
         self._start(self._cancel(steps.following(call), context))
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -248,9 +255,7 @@ class Upstream:
             context.progress.accepted = context.progress.accepted or 200 <= response.status < 300
             reply = await _read_reply(call, response)
             size = context.progress.size = len(reply.body)
-            step = await large_bodies.run(
-                size, partial(steps.answered, reply), owner=context.pool_key
-            )
+            step = await large_bodies.run(size, partial(steps.answered, reply), owner=context.owner)
             if reply.open and isinstance(step, Done):
                 stream = self._stream(step.value, steps, context)
                 stream.hold(response, pool)

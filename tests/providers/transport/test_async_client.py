@@ -8,10 +8,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
+from core.asgi.large_bodies import LARGE
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply, Usage
 from providers.transport.async_client import Progress, Stream, Upstream
@@ -116,14 +118,26 @@ def play(scene: Callable[[Work, Upstream, str], Awaitable[None]], *, polls: int 
     return asyncio.run(main())
 
 
-def steps_of(make: Any, *, seconds: float = 5.0) -> Steps[Any]:
-    return Steps(make, errors=lambda reply: None, deadline=time.monotonic() + seconds)
+def steps_of(make: Any, *, seconds: float = 5.0, size: int = 0) -> Steps[Any]:
+    return Steps(make, errors=lambda reply: None, deadline=time.monotonic() + seconds, size=size)
 
 
-async def run(upstream: Upstream, make: Any, *, seconds: float = 5.0) -> Any:
+async def run(
+    upstream: Upstream,
+    make: Any,
+    *,
+    seconds: float = 5.0,
+    size: int = 0,
+    owner: str = "t",
+    pool_key: str = "t:1",
+) -> Any:
     deadline = time.monotonic() + seconds
     return await upstream.run(
-        steps_of(make, seconds=seconds), pool_key="t:1", deadline=deadline, progress=Progress()
+        steps_of(make, seconds=seconds, size=size),
+        owner=owner,
+        pool_key=pool_key,
+        deadline=deadline,
+        progress=Progress(),
     )
 
 
@@ -212,3 +226,31 @@ def test_a_stream_that_is_closed_early_is_ended_at_the_provider() -> None:
         await asyncio.wait_for(work.cancelled.wait(), 5)
 
     assert play(scene).seen == ["GET /hang", "POST /cancel"]
+
+
+@pytest.mark.parametrize(("owners", "most"), [(("t", "t"), 1), (("t", "u"), 2)])
+def test_each_tenant_has_one_thread_whatever_its_credentials(
+    owners: tuple[str, str], most: int
+) -> None:
+    working: list[str] = []
+    together: list[int] = []
+
+    def work(owner: str) -> Generator[Call, Reply, Answer]:
+        working.append(owner)
+        time.sleep(0.05)
+        together.append(len(working))
+        working.remove(owner)
+        yield from ()
+        return Answer({})
+
+    async def main() -> None:
+        upstream = Upstream(allow=frozenset(), connect_timeout=5, idle_timeout=5)
+        calls = (
+            run(upstream, partial(work, owner), size=LARGE + 1, owner=owner, pool_key=f"t:{number}")
+            for number, owner in enumerate(owners)
+        )
+        await asyncio.gather(*calls)
+        await upstream.close()
+
+    asyncio.run(main())
+    assert max(together) == most

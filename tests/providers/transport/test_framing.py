@@ -82,7 +82,9 @@ async def ask(origin: str) -> Any:
         lambda: asked(origin), errors=lambda reply: None, deadline=deadline, retries=0
     )
     try:
-        return await upstream.run(steps, pool_key="t:1", deadline=deadline, progress=Progress())
+        return await upstream.run(
+            steps, owner="t", pool_key="t:1", deadline=deadline, progress=Progress()
+        )
     finally:
         await upstream.close()
 
