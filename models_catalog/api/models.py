@@ -18,7 +18,7 @@ from models_catalog.api.serializers import ModelChange, ModelIn, ModelOut, Model
 from models_catalog.resolution.entries import Entry
 from models_catalog.services import adding, setup
 from models_catalog.services import models as model_services
-from providers import queries as provider_queries
+from providers.api.base import provider_status
 from tenants.api.base import ApiView
 from tenants.auth.permissions import Action
 
@@ -151,7 +151,7 @@ class ProviderModelsView(ModelApiView):
         ),
     )
     def post(self, request: Request, provider: str) -> Response:
-        provider_status(self, provider)
+        provider_status(self.tenant, provider)
         body = self.body(ModelIn)
         name = body["model"]
         self.allow(self.principal.may_use(provider, name), f"{provider}/{name}")
@@ -177,9 +177,9 @@ class RefreshView(ApiView):
     def post(self, request: Request, provider: str) -> Response:
         self.body(NoBody)
         self.allow(self.principal.may_change_provider(provider), provider)
-        provider_status(self, provider)
+        provider_status(self.tenant, provider)
         setup.refresh(tenant=self.tenant, actor=self.actor, provider=provider)
-        status = provider_status(self, provider)
+        status = provider_status(self.tenant, provider)
         refreshed = {
             "provider": provider,
             "models": status.models,
@@ -187,10 +187,3 @@ class RefreshView(ApiView):
             "error": status.list_failure,
         }
         return Response(RefreshOut(refreshed).data)
-
-
-def provider_status(view: ApiView, slug: str) -> provider_queries.ProviderStatus:
-    status = provider_queries.status(tenant_id=view.tenant.pk, provider=slug)
-    if status is None:
-        raise NotFound("unknown_provider", _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]})
-    return status

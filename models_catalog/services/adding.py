@@ -19,13 +19,13 @@ from models_catalog.services.validation import (
     clean_type,
     model_fields,
     model_values,
-    offered_provider,
     provider_label,
     refuse_known,
 )
 from providers import queries as provider_queries
 from providers.credentials import checking, opening
 from providers.credentials.checking import Probe
+from providers.credentials.storing import offered
 from providers.declaration.spec import Access, ModelType, Provider
 from providers.models import ProviderCredential
 from tenants.audit.trail import Actor
@@ -86,7 +86,7 @@ def draft_model(
     check: bool,
 ) -> _Draft:
     """Validate a model without contacting the provider."""
-    declared = offered_provider(provider)
+    declared = offered(provider)
     name, kind = clean_model_name(model), clean_type(declared, type)
     if not check and not declared.allow_unchecked:
         raise ServiceError(

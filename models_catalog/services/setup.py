@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from core.errors import Conflict
 from models_catalog.services.adding import draft_model, store_model, try_draft
 from models_catalog.services.imports import ImportResult, import_list
-from models_catalog.services.validation import offered_provider, provider_label
+from models_catalog.services.validation import provider_label
 from providers import queries as provider_queries
 from providers.credentials import drafts
+from providers.credentials.storing import offered
 from providers.models import ProviderCredential
 from tenants.audit.trail import Actor, record
 from tenants.models import Tenant
@@ -21,7 +22,7 @@ from tenants.models import Tenant
 
 def import_models(*, tenant: Tenant, provider: str) -> ImportResult:
     """Fetch the provider's list into the catalog; on failure, the previous list is kept."""
-    return import_list(tenant, offered_provider(provider).slug)
+    return import_list(tenant, offered(provider).slug)
 
 
 def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
@@ -30,7 +31,7 @@ def refresh(*, tenant: Tenant, actor: Actor, provider: str) -> ImportResult:
     Raises:
         Conflict: The provider has no credential.
     """
-    declared = offered_provider(provider)
+    declared = offered(provider)
     if (
         declared.list_models is not None
         and not provider_queries.credentials(tenant_id=tenant.pk, provider=provider).exists()

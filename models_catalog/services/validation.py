@@ -7,21 +7,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from core.errors import Conflict, NotFound, ServiceError
+from core.errors import Conflict, ServiceError
 from models_catalog import queries
 from providers.credentials import validation as provider_fields
 from providers.credentials.validation import BASE_URL, Values
-from providers.declaration import registry
 from providers.declaration.spec import Field, ModelType, Provider
 from providers.models import ProviderCredential
 from tenants.models import Tenant
-
-
-def offered_provider(slug: str) -> Provider:
-    for provider in registry.offered():
-        if provider.slug == slug:
-            return provider
-    raise NotFound("unknown_provider", _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]})
 
 
 def provider_label(provider: Provider) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from providers import queries
 from providers.models import ProviderCredential
 from providers.queries import ProviderStatus
 from tenants.api.base import ApiView
+from tenants.models import Tenant
 
 
 class ProviderApiView(ApiView):
@@ -28,16 +29,18 @@ class ProviderApiView(ApiView):
         self.allow(may(slug), slug)
 
     def provider_status(self, provider: str) -> ProviderStatus:
-        status = queries.status(tenant_id=self.tenant.pk, provider=provider)
-        if status is None:
-            raise NotFound(
-                "unknown_provider",
-                _("Unknown provider “%(slug)s”.") % {"slug": provider[:60]},
-            )
-        return status
+        return provider_status(self.tenant, provider)
 
     def credential(self, provider: str, pk: UUID) -> ProviderCredential:
         row = queries.credential(tenant_id=self.tenant.pk, provider=provider, pk=pk)
         if row is None:
             raise NotFound("no_such_credential", _("Credential not found in this workspace."))
         return row
+
+
+def provider_status(tenant: Tenant, slug: str) -> ProviderStatus:
+    """Return a provider's status in a workspace. Raises NotFound if the provider is unknown."""
+    status = queries.status(tenant_id=tenant.pk, provider=slug)
+    if status is None:
+        raise NotFound("unknown_provider", _("Unknown provider “%(slug)s”.") % {"slug": slug[:60]})
+    return status
