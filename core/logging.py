@@ -29,7 +29,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def one_line(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape line breaks and other control characters, to prevent log injection."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 def loggable_path(path: str) -> str:
     """Return a path that is safe to log: tokens masked, ids kept, at most 300 characters."""
     path = _APP_KEY.sub("***", _BY_ROUTE.sub("***", _SLASHES.sub("/", path)))
-    return one_line(
+    return escaped(
         _TOKEN.sub(lambda match: match[0] if _UUID.fullmatch(match[0]) else "***", path)
     )[:300]
 
@@ -77,7 +77,7 @@ class TextFormatter(logging.Formatter):
         return f"{self._second[1]}.{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = one_line(record.message)
+        record.message = escaped(record.message)
         return super().formatMessage(record)
 
 
