@@ -20,7 +20,7 @@ class TrialPlan(models.Model):
     slug = models.SlugField(_("plan"), max_length=40, unique=True)
     label = models.CharField(_("label"), max_length=80)
     provider = models.CharField(_("provider"), max_length=40)
-    limit = models.PositiveIntegerField(_("credits for each workspace"))
+    limit = models.PositiveIntegerField(_("credits per workspace"))
     is_on = models.BooleanField(_("switched on"), default=False)
     base_url = models.CharField(_("base URL"), max_length=300, blank=True)
     values = models.JSONField(default=dict, blank=True, editable=False)
@@ -49,8 +49,8 @@ class TrialPlanModel(models.Model):
     credits = models.PositiveIntegerField(_("credits per call"), default=1)
 
     class Meta:
-        verbose_name = _("model of a plan")
-        verbose_name_plural = _("models of a plan")
+        verbose_name = _("plan model")
+        verbose_name_plural = _("plan models")
         constraints = (
             models.UniqueConstraint(fields=("plan", "model"), name="plan_model_once"),
             models.CheckConstraint(condition=Q(credits__gte=1), name="plan_model_credits_positive"),
@@ -295,8 +295,8 @@ class UsageRollup(TenantOwned):
     latency_max = models.PositiveIntegerField()
 
     class Meta:
-        verbose_name = _("sums of an hour")
-        verbose_name_plural = _("sums of hours")
+        verbose_name = _("usage rollup")
+        verbose_name_plural = _("usage rollups")
         indexes = (
             models.Index(fields=("tenant", "span", "start"), name="rollup_of_tenant"),
             # for when a model was last called
