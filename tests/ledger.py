@@ -8,13 +8,13 @@ from uuid import UUID
 from django.db import transaction
 
 from core.db.connection import dialect, execute
-from core.db.steps import R, Steps, run
+from core.db.statements import R, Statements, run
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, HoldResult
 
 
-def _run(steps: Steps[R]) -> R:
+def _run(steps: Statements[R]) -> R:
     with transaction.atomic():
         return run(steps, execute)
 

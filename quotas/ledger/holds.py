@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from core.db.dialect import Dialect, read_json, read_time, read_uuid
-from core.db.steps import Part, Rows, Steps, single, together
+from core.db.statements import Part, Rows, Statements, single, together
 from quotas.ledger.records import TRIAL_RECORD, Record, record_values
 from quotas.ledger.states import (
     EXPIRY_MARGIN_SECONDS,
@@ -99,7 +99,7 @@ EXPIRED = Part(
 
 def hold(
     request: HoldRequest, dialect: Dialect, *, now: datetime | None = None
-) -> Steps[HoldResult]:
+) -> Statements[HoldResult]:
     """Reserve credits.
 
     Args:
@@ -147,7 +147,7 @@ def _refusal(rows: Rows, request: HoldRequest) -> HoldResult:
     return HoldResult(verdict, read_uuid(hold_id), settled, held, left, used)
 
 
-def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool]:
+def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Statements[bool]:
     """Note, before sending the request, that the provider may process it.
 
     Returns:
@@ -158,7 +158,7 @@ def mark_sent(*, tenant_id: UUID, hold_id: UUID, dialect: Dialect) -> Steps[bool
 
 def settle(
     *, hold_id: UUID, record: Record, used: int | None = None, reason: str = "", dialect: Dialect
-) -> Steps[FinishResult]:
+) -> Statements[FinishResult]:
     """Charge for a call, release the remaining credits and write the record.
 
     Do nothing if the hold is already finished. A database constraint rejects charging more than
@@ -173,7 +173,9 @@ def settle(
     return (yield from _finish("settled", used, hold_id, record, reason, dialect))
 
 
-def void(*, hold_id: UUID, record: Record, reason: str, dialect: Dialect) -> Steps[FinishResult]:
+def void(
+    *, hold_id: UUID, record: Record, reason: str, dialect: Dialect
+) -> Statements[FinishResult]:
     """Release all held credits and write the record of the failed call.
 
     Do nothing if the hold is already finished.
@@ -186,7 +188,7 @@ def void(*, hold_id: UUID, record: Record, reason: str, dialect: Dialect) -> Ste
 
 def _finish(
     state: str, used: int | None, hold_id: UUID, record: Record, reason: str, dialect: Dialect
-) -> Steps[FinishResult]:
+) -> Statements[FinishResult]:
     parts = (
         (DONE, (state, used, reason[:60], hold_id, record.tenant_id)),
         (CHARGED, ()),
@@ -203,7 +205,9 @@ def _finish(
     return FinishResult(False, state, charged, settled, held, limit - settled - held)
 
 
-def next_expired(dialect: Dialect, *, now: datetime | None = None) -> Steps[ExpiredHold | None]:
+def next_expired(
+    dialect: Dialect, *, now: datetime | None = None
+) -> Statements[ExpiredHold | None]:
     """Lock and return the hold that expired first.
 
     Finish it in the same transaction: otherwise a worker that resumes in between could still mark

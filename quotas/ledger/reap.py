@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from core.db.connection import dialect, execute
-from core.db.steps import run
+from core.db.statements import run
 from quotas.ledger import holds
 from quotas.ledger.records import Record
 from quotas.ledger.states import ExpiredHold

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from core.db.dialect import Dialect
-from core.db.steps import Part, Steps, single
+from core.db.statements import Part, Statements, single
 from core.ids import uuid7
 from quotas.ledger.pricing import MOST_COST
 
@@ -140,7 +140,7 @@ OWN_RECORD = Part(
 )
 
 
-def record_call(record: Record, dialect: Dialect) -> Steps[bool]:
+def record_call(record: Record, dialect: Dialect) -> Statements[bool]:
     """Write the record of a call made with the tenant's own credential.
 
     Returns:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from core.db.dialect import Dialect
-from core.db.steps import Steps
+from core.db.statements import Statements
 from gateway.dataplane.errors import DatabaseUnavailable
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
@@ -37,7 +37,7 @@ class Database(Protocol):
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
 
-    async def run(self, make: Callable[[], Steps[R]], *, together: bool = False) -> R:
+    async def run(self, make: Callable[[], Statements[R]], *, together: bool = False) -> R:
         """Run a step.
 
         Args:
@@ -60,7 +60,7 @@ class Finish:
     used: int | None = None
     reason: str = ""
 
-    def steps(self, dialect: Dialect) -> Steps[FinishResult | None]:
+    def steps(self, dialect: Dialect) -> Statements[FinishResult | None]:
         """Yield the statements that write it; they are idempotent."""
         if self.hold_id is None:
             yield from records.record_call(self.record, dialect)

@@ -15,7 +15,7 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 
 from core.db.dialect import POSTGRES
-from core.db.steps import Rows, Steps, run_async
+from core.db.statements import Rows, Statements, run_async
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.postgres_text import encoded, numbered
 
@@ -337,7 +337,7 @@ class PostgresDatabase:
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
         await self._write_alone(sql, params)
 
-    async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
+    async def run(self, make: Callable[[], Statements[Any]], *, together: bool = False) -> Any:
         return await run_async(make(), self._write_together if together else self._write_alone)
 
     def _write_alone(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:

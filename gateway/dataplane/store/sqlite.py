@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.db.dialect import SQLITE
-from core.db.steps import Query, Rows, Steps, run
+from core.db.statements import Query, Rows, Statements, run
 from gateway.dataplane.errors import DatabaseUnavailable
 
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
@@ -21,7 +21,7 @@ PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "ca
 
 @dataclass(slots=True)
 class _Job:
-    make: Callable[[], Steps[Any]]
+    make: Callable[[], Statements[Any]]
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
@@ -72,12 +72,12 @@ class SQLiteDatabase:
         return row
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
-        def steps() -> Steps[None]:
+        def steps() -> Statements[None]:
             yield Query(sql, params)
 
         await self.run(steps)
 
-    async def run(self, make: Callable[[], Steps[Any]], *, together: bool = False) -> Any:
+    async def run(self, make: Callable[[], Statements[Any]], *, together: bool = False) -> Any:
         """Run a step, ignoring `together`.
 
         With a single writer no step waits for another's lock, so all may share a transaction.

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.db.steps import Query, Steps
+from core.db.statements import Query, Statements
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.postgres import Connection, PostgresDatabase, StatementFailed
 from tests.postgres import url_of
@@ -167,8 +167,8 @@ def test_both_kinds_of_steps_of_a_database(url: str) -> None:
     }
     settings["PASSWORD"] = parts.get("password", "")
 
-    def step(number: int) -> Callable[[], Steps[Any]]:
-        def make() -> Steps[Any]:
+    def step(number: int) -> Callable[[], Statements[Any]]:
+        def make() -> Statements[Any]:
             return (yield Query(INSERT, (number, 1)))
 
         return make

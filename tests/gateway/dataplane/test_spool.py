@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from core.db.dialect import SQLITE
-from core.db.steps import Query, Steps
+from core.db.statements import Query, Statements
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.store.base import Finish, Store
 from gateway.dataplane.store.spool import FILE, REJECTED, Spool
@@ -101,7 +101,7 @@ def test_steps_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
     connection.close()
 
-    def insert(number: int) -> Steps[int]:
+    def insert(number: int) -> Statements[int]:
         yield Query("INSERT INTO t (id) VALUES (?)", (number,))
         return number
 

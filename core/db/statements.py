@@ -28,7 +28,7 @@ class Query(NamedTuple):
     params: tuple[Any, ...]
 
 
-Steps = Generator[Query, Rows, R]
+Statements = Generator[Query, Rows, R]
 
 
 class Part(NamedTuple):
@@ -72,7 +72,7 @@ def _alone(part: Part, columns: str, dialect: Dialect) -> str:
 
 def together(
     parts: Sequence[tuple[Part, Sequence[Any]]], results: tuple[str, ...], dialect: Dialect
-) -> Steps[Sequence[Any] | None]:
+) -> Statements[Sequence[Any] | None]:
     """Run the parts of a step.
 
     A part that reads an earlier part does nothing if that part returned no row. Each part returns
@@ -106,7 +106,7 @@ def single(part: Part, params: Sequence[Any], dialect: Dialect) -> Query:
     return Query(_alone(part, "", dialect), tuple(map(dialect.value, params)))
 
 
-def run(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
+def run(steps: Statements[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
     """Run a step. `execute(sql, params)` returns all rows, an empty sequence if there are none."""
     try:
         query = next(steps)
@@ -118,7 +118,7 @@ def run(steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:
 
 
 async def run_async(
-    steps: Steps[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]
+    steps: Statements[R], execute: Callable[[str, tuple[Any, ...]], Awaitable[Rows]]
 ) -> R:
     """Run a step with an async `execute`."""
     try:
