@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -64,13 +64,8 @@ def _providers() -> Figure:
     from providers.admin import in_trouble
     from providers.models import ProviderCredential
 
-    count = ProviderCredential.objects.filter(in_trouble()).count()
-    return Figure(
-        _("Providers with errors"),
-        f"{count:,}",
-        _list("providers", "providercredential", "calls=fail"),
-        is_bad=count > 0,
-    )
+    rows = ProviderCredential.objects.filter(in_trouble())
+    return _problem(_("Providers with errors"), rows, "calls=fail")
 
 
 def _calls() -> list[Figure]:
@@ -102,26 +97,24 @@ def _trials() -> Figure:
     from quotas.admin.pools import nearly_used
     from quotas.models import CreditPool
 
-    low = CreditPool.objects.filter(nearly_used()).count()
-    return Figure(
-        _("Trials over 80 %"),
-        f"{low:,}",
-        _list("quotas", "creditpool", "use=nearly"),
-        is_bad=low > 0,
-    )
+    rows = CreditPool.objects.filter(nearly_used())
+    return _problem(_("Trials over 80 %"), rows, "use=nearly")
 
 
 def _key_pairs() -> Figure:
     from tenants.admin.key_pairs import due
     from tenants.models import KeyPair
 
-    count = KeyPair.objects.filter(due()).count()
-    return Figure(
-        _("Key pairs older than a year"),
-        f"{count:,}",
-        _list("tenants", "keypair", "age=due"),
-        is_bad=count > 0,
-    )
+    rows = KeyPair.objects.filter(due())
+    return _problem(_("Key pairs older than a year"), rows, "age=due")
+
+
+def _problem(label: str, rows: QuerySet[Any], query: str) -> Figure:
+    """Return a figure that is bad unless it is 0."""
+    count = rows.count()
+    opts = rows.model._meta
+    page = _list(opts.app_label, str(opts.model_name), query)
+    return Figure(label, f"{count:,}", page, is_bad=count > 0)
 
 
 def _list(app: str, model: str, query: str = "") -> str:

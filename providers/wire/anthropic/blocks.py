@@ -62,7 +62,7 @@ def turns_of(messages: list[Any]) -> list[Block]:
             turns.append({"role": role, "content": blocks})
     if not turns:
         raise CannotExpress(
-            "The conversation needs at least one message of the user with text.", param="messages"
+            "The conversation needs at least one user message with text.", param="messages"
         )
     for turn in turns:
         if turn["role"] == "user":

@@ -64,7 +64,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
 )
 
 
-_NO_ERRORS = frozenset({None, "", "0", "200", "success", "ok", "none"})  # codes, in lower case
+_NO_ERRORS = frozenset({"", "0", "200", "success", "ok", "none"})  # codes, in lower case
 _MESSAGES = ("message", "msg", "error_msg", "error_message", "errmsg", "error_description")
 _CODES = ("code", "error_code", "errcode", "err_code", "status_code", "status")
 _ANSWERS = ("choices", "data", "results", "output", "result", "text", "embeddings", "usage")
