@@ -28,7 +28,7 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
         CannotExpress: The request cannot be converted.
     """
     door = request.door
-    if door.name in target.provider.dialects:
+    if request.data and door.name in target.provider.dialects:
         native = Native(door.name, request.data, request.headers)
         body = request.body
     else:
@@ -58,7 +58,7 @@ def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
     assert call.target is not None
     measured = metering.of_answer(call.request, answer, call.target.price)
     try:
-        return call.request.door.write(answer, measured), measured
+        return call.request.door.write(answer, measured, call.request.asked()), measured
     except TypeError as error:
         raise malformed(error) from None
 

@@ -153,9 +153,7 @@ class Relay:
             frames = await self._first_frames(call, result)
             call.log.append(attempt_entry(target, source, "", 200, began))
             writer = request.door.writer(
-                request.operation,
-                include_usage=request.include_usage,
-                native=provider_request.native is not None,
+                request.operation, request.asked(), native=provider_request.native is not None
             )
             return StreamingResponse(
                 response_headers(call), self._chunks(call, result, writer, frames)
@@ -246,7 +244,6 @@ class Relay:
         self, call: Call, stream: Stream, writer: StreamWriter, frames: Sequence[Frame]
     ) -> AsyncGenerator[bytes, None]:
         """Yield the event stream. The call is settled and recorded before the last event."""
-        door = call.request.door
         try:
             while True:
                 chunk = writer.write(frames)
@@ -268,12 +265,12 @@ class Relay:
             note_error(call.log[-1], error, trial=call.source.is_trial)
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
-            yield door.error_event(failure, call.request.request_id)
+            yield writer.fail(failure, call.request.request_id)
         except Exception:
             logger.exception("Call %s failed while streaming", call.request.request_id)
             if not call.recorded:
                 await self._end_stream(call, stream, "error", 200, "internal_error")
-            yield door.error_event(internal_error(), call.request.request_id)
+            yield writer.fail(internal_error(), call.request.request_id)
         finally:
             stream.close()
             if not call.recorded:

@@ -18,6 +18,7 @@ from tenants.crypto.rotation import (
     retire_master_keys,
     rotate,
 )
+from tenants.crypto.seal import Seal
 from tenants.crypto.sealed_columns import register_sealed, sealed_columns
 from tenants.crypto.sealing import (
     Secret,
@@ -35,6 +36,7 @@ __all__ = [
     "KeysNotReady",
     "Progress",
     "RotationReport",
+    "Seal",
     "Secret",
     "VerifyReport",
     "begin_rotation",

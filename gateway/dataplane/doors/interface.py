@@ -8,18 +8,40 @@ from typing import Any, Protocol
 
 from gateway.dataplane.errors import Refusal
 from providers.declaration.spec import Answer, Frame, Operation
+from tenants.crypto.keys import Seal
 
 Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True)
 class CheckedBody:
-    """A request's body after validation, and what the relay needs to know of it."""
+    """A request's body after validation, and what the relay needs to know of it.
+
+    Attributes:
+        as_sent: Whether a provider of the door's format may get it unchanged.
+    """
 
     model: str | None
     body: dict[str, Any]
     stream: bool = False
     include_usage: bool = False
+    as_sent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the conversion of a request and the answer to it depend on.
+
+    Attributes:
+        body: In the door's format.
+        include_usage: Whether the client asked for a stream's usage.
+        seal: Encrypts what the client keeps for its workspace.
+    """
+
+    body: dict[str, Any]
+    include_usage: bool
+    seal: Seal
+    request_id: str
 
 
 class StreamWriter(Protocol):
@@ -34,6 +56,9 @@ class StreamWriter(Protocol):
         Args:
             measured: The usage fields of the call's record.
         """
+
+    def fail(self, refusal: Refusal, request_id: str) -> bytes:
+        """Return what ends a stream that fails."""
 
 
 class Door(Protocol):
@@ -66,14 +91,14 @@ class Door(Protocol):
             Refusal: 400 that names the field.
         """
 
-    def neutral(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
         """Convert a checked body to the neutral form, for providers of other formats.
 
         Raises:
             CannotExpress: The neutral form lacks something; `param` names the field.
         """
 
-    def write(self, answer: Answer, measured: Mapping[str, Any]) -> bytes:
+    def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         """Return the body of a whole answer.
 
         Args:
@@ -81,11 +106,10 @@ class Door(Protocol):
             measured: The usage fields of the call's record.
         """
 
-    def writer(self, operation: Operation, *, include_usage: bool, native: bool) -> StreamWriter:
+    def writer(self, operation: Operation, asked: Asked, *, native: bool) -> StreamWriter:
         """Return the writer of a stream.
 
         Args:
-            include_usage: Whether the client asked for the usage.
             native: Whether frames are events of the door's own format, as their provider wrote
                 them, instead of neutral chunks.
         """
@@ -94,7 +118,7 @@ class Door(Protocol):
         """Return the body of an error."""
 
     def error_event(self, refusal: Refusal, request_id: str) -> bytes:
-        """Return the last event of a stream that failed after its first byte."""
+        """Return the only event of a stream that began with heartbeats and failed."""
 
     def id_headers(self, request_id: str) -> Headers:
         """Return the headers that tell the format's clients the request id."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from core.asgi.heartbeat import COMMENT
-from gateway.dataplane.doors.interface import CheckedBody, Door, Headers, StreamWriter
+from gateway.dataplane.doors.interface import Asked, CheckedBody, Door, Headers, StreamWriter
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Frame, Operation
@@ -33,15 +33,15 @@ class OpenAI:
     def read(self, operation: Operation, body: Any) -> CheckedBody:
         return schema.read(operation, body)
 
-    def neutral(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        return body
+    def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
+        return asked.body
 
-    def write(self, answer: Answer, measured: Mapping[str, Any]) -> bytes:
+    def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         return orjson.dumps(answer.body) if answer.content is None else answer.content
 
-    def writer(self, operation: Operation, *, include_usage: bool, native: bool) -> StreamWriter:
+    def writer(self, operation: Operation, asked: Asked, *, native: bool) -> StreamWriter:
         has_chunks = OPERATIONS[operation].stream is Stream.CHUNKS
-        return Frames(include_usage=include_usage, ending=DONE if has_chunks else b"")
+        return Frames(include_usage=asked.include_usage, ending=DONE if has_chunks else b"")
 
     def error(self, refusal: Refusal, request_id: str) -> bytes:
         return orjson.dumps(
@@ -84,6 +84,9 @@ class Frames:
 
     def end(self, measured: Mapping[str, Any]) -> bytes:
         return self._ending
+
+    def fail(self, refusal: Refusal, request_id: str) -> bytes:
+        return DOOR.error_event(refusal, request_id)
 
 
 DOOR: Final[Door] = OpenAI()

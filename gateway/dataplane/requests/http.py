@@ -191,7 +191,7 @@ async def read_request(
         else exchange.request_id,
         size=len(data),
         door=door,
-        data=data if door.converts else b"",
+        data=data if door.converts and checked.as_sent else b"",
         headers=_forwarded(exchange.headers, door),
     )
 

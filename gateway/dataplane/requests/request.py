@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.dataplane.doors.interface import Door
+from gateway.dataplane.doors.interface import Asked, Door
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.errors import bad_request
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
 from tenants.auth.principal import Principal
+from tenants.crypto.keys import Seal
 
 KEY_LENGTH: Final = 255  # characters of an Idempotency-Key
 
@@ -68,7 +69,7 @@ class GatewayRequest:
         model: As the client wrote it; None for the scenario's default.
         body: The request in its door's format.
         door: The format of the request and of its answer.
-        data: The body as it was sent, if a provider of the door's format may get it unchanged.
+        data: The body as it was sent; empty if no provider of the door's format may get it so.
         headers: Those that such a provider gets too.
         key: The client's Idempotency-Key, or "".
         unit_key: Stands in for a missing Idempotency-Key; unique for each call.
@@ -104,6 +105,9 @@ class GatewayRequest:
         owner = self.principal.app_key_id or self.principal.user_id
         return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
 
+    def asked(self) -> Asked:
+        return Asked(self.body, self.include_usage, Seal(self.principal.tenant_id), self.request_id)
+
     def neutral(self) -> dict[str, Any]:
         """Return the body in the neutral form.
 
@@ -111,7 +115,7 @@ class GatewayRequest:
             CannotExpress: The neutral form lacks something.
         """
         if self._neutral is None:
-            self._neutral = self.door.neutral(self.operation, self.body)
+            self._neutral = self.door.neutral(self.operation, self.asked())
         return self._neutral
 
     def measurable(self) -> dict[str, Any]:

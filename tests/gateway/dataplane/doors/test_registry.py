@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.dataplane import answers
+from gateway.dataplane.doors.interface import Asked
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.openai import OpenAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, door_of
@@ -37,10 +38,10 @@ class Upside(OpenAI):
     name = "upside"
     converts = True
 
-    def neutral(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "text" not in body:
+    def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
+        if "text" not in asked.body:
             raise CannotExpress("No text.", param="text")
-        return {"messages": [{"role": "user", "content": body["text"]}]}
+        return {"messages": [{"role": "user", "content": asked.body["text"]}]}
 
 
 def native(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -104,6 +105,7 @@ def test_frames_become_events() -> None:
         (True, b"data: {1}\n\ndata: {2}\n\n"),
         (False, b"data: {1}\n\n"),
     ):
-        writer = OPENAI.writer(Operation.CHAT, include_usage=include_usage, native=False)
+        asked = replace(request({}).asked(), include_usage=include_usage)
+        writer = OPENAI.writer(Operation.CHAT, asked, native=False)
         assert writer.write(frames) == expected
         assert writer.end({}) == b"data: [DONE]\n\n"

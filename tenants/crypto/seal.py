@@ -1,0 +1,69 @@
+"""Encrypt what clients keep for a workspace and send back, such as the ids of their conversations.
+
+    key   = HKDF-SHA256(digest key, info = purpose, tenant), 64 bytes
+    token = b64u(nonce || tag || AES-256-SIV(key, nonce, aad = purpose, data))
+
+Unlike an envelope, it takes microseconds, needs no query and is bound to no row. It opens as long
+as the installation keeps its digest key, which outlives changes of the master keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from Crypto.Cipher import AES
+from Crypto.Hash import SHA256
+from Crypto.Protocol.KDF import HKDF
+
+from tenants.crypto import digest_key
+
+_PURPOSE: Final = b"modelkeep/kept-by-clients/v1"
+_KEY_BYTES: Final = 64  # SIV takes two keys of 256 bits
+_NONCE_BYTES: Final = 16
+_TAG_BYTES: Final = 16
+
+
+class Seal:
+    """Seals bytes for one workspace, and opens them for no other.
+
+    Args:
+        tenant_id: The workspace.
+    """
+
+    __slots__ = ("_tenant_id",)
+
+    def __init__(self, tenant_id: UUID) -> None:
+        self._tenant_id = tenant_id
+
+    def seal(self, data: bytes) -> str:
+        """Return a token of letters, digits, "-" and "_"."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed, tag = self._cipher(nonce).encrypt_and_digest(data)
+        return base64.urlsafe_b64encode(nonce + tag + sealed).rstrip(b"=").decode()
+
+    def open(self, token: str) -> bytes | None:
+        """Return what was sealed; None, without a reason, for anything that does not open."""
+        try:
+            raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+            nonce, rest = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
+            opened = self._cipher(nonce).decrypt_and_verify(rest[_TAG_BYTES:], rest[:_TAG_BYTES])
+        except (ValueError, binascii.Error):
+            return None
+        return bytes(opened)
+
+    def _cipher(self, nonce: bytes) -> AES.SivMode:  # type: ignore[name-defined]  # a stub's gap
+        cipher = AES.new(_key(digest_key.load(), self._tenant_id), AES.MODE_SIV, nonce=nonce)
+        cipher.update(_PURPOSE)
+        return cipher
+
+
+@lru_cache(maxsize=1024)
+def _key(secret: bytes, tenant_id: UUID) -> bytes:
+    derived = HKDF(secret, _KEY_BYTES, b"", SHA256, context=_PURPOSE + tenant_id.bytes)
+    assert isinstance(derived, bytes)
+    return derived
