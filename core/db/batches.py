@@ -10,12 +10,23 @@ from django.db.models import Q, QuerySet
 SIZE: Final = 1000  # rows
 
 
-def newest_first(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the columns of rows that have a time and a sortable key, newest first."""
-    ordered = rows.order_by("-time", "-pk").values_list(*columns, "time", "pk")
+def newest_first(
+    rows: QuerySet[Any], *columns: str, by_time: bool = True
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of rows, newest first.
+
+    Each batch looks for its beginning, so the order needs an index.
+
+    Args:
+        by_time: Order by `time` and then by primary key; False if primary keys sort by time.
+    """
+    keys = ("time", "pk") if by_time else ("pk",)
+    ordered = rows.order_by(*(f"-{key}" for key in keys)).values_list(*columns, *keys)
     batch = list(ordered[:SIZE])
     while batch:
-        yield from (row[:-2] for row in batch)
-        time, pk = batch[-1][-2:]
-        older = ordered.filter(time__lte=time).filter(Q(time__lt=time) | Q(pk__lt=pk))
-        batch = list(older[:SIZE]) if len(batch) == SIZE else []
+        yield from (row[: len(columns)] for row in batch)
+        older = Q(pk__lt=batch[-1][-1])
+        if by_time:
+            time = batch[-1][-2]
+            older = Q(time__lte=time) & (Q(time__lt=time) | older)
+        batch = list(ordered.filter(older)[:SIZE]) if len(batch) == SIZE else []

@@ -155,7 +155,7 @@ def _exported(rows: QuerySet[CallRecord]) -> Iterator[tuple[Any, ...]]:
     renamed = {"workspace": "tenant__slug", "app_key": "app_key_name"}
     columns = [renamed.get(name, name) for name in EXPORTED]
     cost = EXPORTED.index("cost")
-    for row in newest_first(rows, *columns):
+    for row in newest_first(rows, *columns, by_time=False):
         amount = row[cost]
         yield (
             row[0].isoformat(),
