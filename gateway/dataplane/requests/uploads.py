@@ -16,6 +16,7 @@ FILE_LIMIT: Final = 25 * 1024 * 1024  # bytes
 FIELD_LIMIT: Final = 64 * 1024  # bytes per non-file field
 FIELDS: Final = 32
 SEARCHED: Final = 1024 * 1024  # bytes at once
+BLANK_LINES: Final = 16  # bytes of blank lines before the first part, as some clients send
 HEAD_LIMIT: Final = 8 * 1024  # bytes of a part's headers
 HEADER_LIMIT: Final = 1024  # bytes of one header with options
 BOUNDARY_LENGTH: Final = 200  # RFC 2046 allows 70
@@ -50,9 +51,10 @@ def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str
 
 def _parts(data: bytes, delimiter: bytes) -> Iterator[_Part]:
     """Find the parts by their delimiter, which takes the same time whatever is in between."""
-    if not data.startswith(delimiter):
+    start = data.find(delimiter, 0, BLANK_LINES + len(delimiter))
+    if start < 0 or data[:start].strip(b"\r\n"):
         raise _malformed()
-    start = len(delimiter)
+    start += len(delimiter)
     for _number in range(FIELDS):
         if data[start : start + 2] == b"--":
             return

@@ -58,6 +58,8 @@ def test_fields_lists_and_the_file() -> None:
         sound()[:-9],
         sound() + b"--b",
         b"--b\r\n\r\nx\r\n" + END,
+        b"\r\nx\r\n" + sound() + END,
+        b"\r\n" * 100 + sound() + END,
         part(b'form-data; name="a"' + b";" * 2**20) + sound() + END,
         part(b'form-data; name="a"', more=b"X: a\r\n" * 10_000) + sound() + END,
         part(b'form-data; name="a"', b"x" * 70_000) + sound() + END,
@@ -70,6 +72,12 @@ def test_fields_lists_and_the_file() -> None:
 )
 def test_malformed(form: bytes) -> None:
     assert refused(form).status == 400
+
+
+def test_blank_lines_before_the_form_are_skipped() -> None:
+    assert FILE is not None
+    _fields, upload = read_form(TYPE, b"\r\n" + sound() + END, FILE)
+    assert upload.data.startswith(b"ID3")
 
 
 def test_another_type_or_size() -> None:
