@@ -23,13 +23,14 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
+from core.db.connection import release
 from tenants.auth import browsers
 from tenants.models import KnownAddress, SignInFailures
 
 WINDOW: Final = timedelta(minutes=15)
 ADDRESS_KNOWN_FOR: Final = timedelta(days=90)
 # Passwords hashed at once in a process, each on one processor for a third of a second, and one
-# more of a known browser. Others wait, but not so many that they hold all database connections.
+# more of a known browser. A few others wait.
 HASHED_AT_ONCE: Final = 2
 WAITING: Final = 4
 WAIT_SECONDS: Final = 5.0
@@ -237,6 +238,7 @@ class _Hashing:
     def _acquire(self, reserved: bool) -> threading.BoundedSemaphore:
         if self._free.acquire(blocking=False):
             return self._free
+        release()  # or everyone who waits would hold a database connection
         if reserved and self._reserved.acquire(timeout=WAIT_SECONDS):
             return self._reserved
         if not self._places.acquire(blocking=False):

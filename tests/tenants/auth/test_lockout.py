@@ -175,6 +175,17 @@ class TestHashingAtOnce:
         with hashing.slot(reserved=False):
             pass
 
+    def test_who_waits_holds_no_database_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        released: list[bool] = []
+        monkeypatch.setattr(throttle, "WAIT_SECONDS", 0.01)
+        monkeypatch.setattr(throttle, "release", lambda: released.append(True))
+        hashing = throttle._Hashing()
+        with hashing.slot(reserved=False), hashing.slot(reserved=False):
+            assert not released
+            with pytest.raises(throttle.Throttled), hashing.slot(reserved=False):
+                pass
+        assert released
+
     def test_waiting_has_an_end_of_its_own(self) -> None:
         hashing = throttle._Hashing()
         hashing._places = threading.BoundedSemaphore(1)
