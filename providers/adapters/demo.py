@@ -24,8 +24,19 @@ from providers.declaration.spec import (
     Usage,
 )
 from providers.failures.reasons import Reason
-from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech
-from providers.wire.dialects import demo
+from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech, format_of
+from providers.wire.demo.chat import EchoDecoder, choices_for, completed, head_of, usage_json
+from providers.wire.demo.moderation import JUDGE_NOTE, judgement
+from providers.wire.demo.speech import FILES, tone_of
+from providers.wire.demo.texts import (
+    DIMENSIONS,
+    overlap,
+    text_in,
+    texts_in,
+    tokens_in,
+    vector_of,
+)
+from providers.wire.demo.transcripts import TranscriptStream, transcript_in
 from providers.wire.openai.embeddings import joined
 from providers.wire.preconditions import upload_of
 from providers.wire.rerank import Ranking, question_of, rerank_answer
@@ -40,6 +51,7 @@ _TYPES = {
     RERANK: ModelType.RERANK,
     MODERATION: ModelType.MODERATION,
 }
+RANK_NOTE = "Demonstration: ordered by shared words, no model was called."
 
 
 def require_model(request: Request, model: str) -> None:
@@ -56,44 +68,38 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     require_model(request, CHAT)
     yield from ()
     if request.stream:
-        return demo.EchoDecoder(request)
-    text, usage, finish = demo.reply_to(request)
-    message = {"role": "assistant", "content": text, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+        return EchoDecoder(request)
+    choices, usage = choices_for(request)
     body = {
-        **demo.head_of(request, "chat.completion"),
-        "choices": [choice],
-        "usage": demo.usage_json(usage),
+        **head_of(request, "chat.completion"),
+        "choices": [choice.of_chat(number) for number, choice in enumerate(choices)],
+        "usage": usage_json(usage),
     }
-    return Answer(body, usage, finish_reason=finish)
+    return Answer(body, usage, finish_reason=choices[0].finish)
 
 
 def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     require_model(request, CHAT)
     yield from ()
     if request.stream:
-        return demo.EchoDecoder(request)
-    echoes, usage = demo.completed(request)
-    choices = [
-        {"text": text, "index": number, "logprobs": None, "finish_reason": end}
-        for number, (text, end) in enumerate(echoes)
-    ]
+        return EchoDecoder(request)
+    choices, usage = completed(request)
     body = {
-        **demo.head_of(request, "text_completion"),
-        "choices": choices,
-        "usage": demo.usage_json(usage),
+        **head_of(request, "text_completion"),
+        "choices": [choice.of_completion(number) for number, choice in enumerate(choices)],
+        "usage": usage_json(usage),
     }
-    return Answer(body, usage, finish_reason=echoes[0][1])
+    return Answer(body, usage, finish_reason=choices[0].finish)
 
 
 def embed(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     require_model(request, EMBEDDING)
     yield from ()
-    texts = demo.texts_in(request, "input")
+    texts = texts_in(request, "input")
     size = request.body.get("dimensions")
-    dimensions = size if type(size) is int and 1 <= size <= demo.DIMENSIONS else demo.DIMENSIONS
+    dimensions = size if type(size) is int and 1 <= size <= DIMENSIONS else DIMENSIONS
     return joined(
-        [([demo.vector_of(text, dimensions) for text in texts], sum(map(demo.tokens_in, texts)))],
+        [([vector_of(text, dimensions) for text in texts], sum(map(tokens_in, texts)))],
         request,
     )
 
@@ -103,29 +109,26 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
     yield from ()
     if not upload_of(request).data:
         raise CannotExpress("The audio file is empty.", param="file")
-    if request.body.get("response_format") == "text":
-        return Answer(
-            None, content=f"{demo.TRANSCRIPT}\n".encode(), content_type="text/plain; charset=utf-8"
-        )
-    return Answer({"text": demo.TRANSCRIPT})
+    return TranscriptStream() if request.stream else transcript_in(request.body)
 
 
 def speak(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
-    """Generate a tone as long as the text, as WAV by default: the demo does not compress."""
+    """Generate a tone as long as the text, as MP3 by default."""
     require_model(request, SPEECH)
     yield from ()
-    audio_format = request.body.get("response_format") or "wav"
-    if audio_format not in ("wav", "pcm"):
-        raise CannotExpress("The demo generates only wav and pcm.", param="response_format")
+    audio_format = format_of(request)
+    if audio_format not in FILES:
+        formats = "mp3, wav and pcm"
+        raise CannotExpress(f"The demo generates only {formats}.", param="response_format")
     text, speed = request.body.get("input"), request.body.get("speed")
     if not isinstance(text, str):
         raise CannotExpress("input must be the text to speak.", param="input")
-    samples = demo.tone_of(text, min(4.0, max(0.25, float(speed or 1.0))))
-    audio = samples if audio_format == "pcm" else demo.wav_of(samples)
+    samples = tone_of(text, min(4.0, max(0.25, float(speed or 1.0))))
+    sound = FILES[audio_format](samples)
     return (
-        ReadySpeech(audio)
+        ReadySpeech(sound)
         if request.stream
-        else Answer(None, content=audio, content_type=AUDIO_TYPES[audio_format])
+        else Answer(None, content=sound, content_type=AUDIO_TYPES[audio_format])
     )
 
 
@@ -134,14 +137,13 @@ def order(provider: Provider, request: Request, access: Access, facts: ModelFact
     yield from ()
     question = question_of(request)
     scores = [
-        (number, demo.overlap(question.query, text))
-        for number, text in enumerate(question.documents)
+        (number, overlap(question.query, text)) for number, text in enumerate(question.documents)
     ]
     answer = rerank_answer(
-        question, Ranking(scores, sum(map(demo.tokens_in, (question.query, *question.documents))))
+        question, Ranking(scores, sum(map(tokens_in, (question.query, *question.documents))))
     )
     assert answer.body is not None
-    answer.body["note"] = demo.RANK_NOTE
+    answer.body["note"] = RANK_NOTE
     return answer
 
 
@@ -151,15 +153,15 @@ def judge(provider: Provider, request: Request, access: Access, facts: ModelFact
     value = request.body.get("input")
     # Each text of a list is judged on its own; a list of parts (text, image) is one input.
     texts = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-    texts = texts or [demo.text_in(value)]
-    results = [demo.judgement() for _text in texts]
+    texts = texts or [text_in(value)]
+    results = [judgement() for _text in texts]
     body = {
         "id": f"modr-demo-{uuid.uuid4().hex}",
         "model": request.model,
         "results": results,
-        "note": demo.JUDGE_NOTE,
+        "note": JUDGE_NOTE,
     }
-    return Answer(body, Usage(sum(map(demo.tokens_in, texts))))
+    return Answer(body, Usage(sum(map(tokens_in, texts))))
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:

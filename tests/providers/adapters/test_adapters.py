@@ -293,7 +293,8 @@ def test_demo_needs_nothing() -> None:
     ("text", "seconds"), [("Hi", 0.12), ("Hello there, how are you?", 1.5), ("long " * 1000, 5.0)]
 )
 def test_demo_speaks_a_wav_file_as_long_as_the_text(text: str, seconds: float) -> None:
-    request = Request(Operation.SPEECH, "demo-speech", {"input": text, "voice": "alloy"})
+    body = {"input": text, "voice": "alloy", "response_format": "wav"}
+    request = Request(Operation.SPEECH, "demo-speech", body)
     answer = run(registry.get("demo"), request, Access({}), ModelFacts(), []).answer
     assert answer is not None
     assert answer.content is not None
