@@ -51,8 +51,12 @@ def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for choice in choices_of(chunk):
             index = choice.get("index") or 0
             _extend_choice(choices.setdefault(index, _new_choice(index)), choice)
-    body["choices"] = [choices[index] for index in sorted(choices)]
+    body["choices"] = [_joined(choices[index]) for index in sorted(choices)]
     return body
+
+
+class _Text(list[str]):
+    """The pieces of a text. Adding each to the whole would take quadratic time."""
 
 
 def _new_choice(index: int) -> dict[str, Any]:
@@ -82,7 +86,9 @@ def _extend(whole: dict[str, Any], piece: dict[str, Any]) -> None:
         if value is None:
             whole.setdefault(name, None)
         elif isinstance(value, list) or name in _APPENDED:
-            whole[name] = value if whole.get(name) is None else whole[name] + value
+            if whole.get(name) is None:
+                whole[name] = [] if isinstance(value, list) else _Text()
+            whole[name] += value if isinstance(value, list) else [value]
         else:
             whole[name] = value
 
@@ -90,8 +96,18 @@ def _extend(whole: dict[str, Any], piece: dict[str, Any]) -> None:
 def _extend_calls(calls: list[dict[str, Any]], piece: dict[str, Any], number: int) -> None:
     index = number if piece.get("index") is None else piece["index"]
     while len(calls) <= index < 1024:
-        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": _Text()}})
     call, function = calls[index], piece.get("function") or {}
     call["id"] = call["id"] or piece.get("id") or ""
     call["function"]["name"] = call["function"]["name"] or function.get("name") or ""
-    call["function"]["arguments"] += function.get("arguments") or ""
+    call["function"]["arguments"].append(function.get("arguments") or "")
+
+
+def _joined(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice["message"]
+    for name, value in message.items():
+        if isinstance(value, _Text):
+            message[name] = "".join(value)
+    for call in message.get("tool_calls") or ():
+        call["function"]["arguments"] = "".join(call["function"]["arguments"])
+    return choice

@@ -12,6 +12,7 @@ from typing import Any, Final
 from providers.declaration.spec import Usage
 
 MOST_TOKENS: Final = 2**40  # of one call; a larger figure is nonsense
+MOST_NAMES: Final = 200  # of a usage object; what exceeds them is not merged
 MOST_SECONDS: Final = 2**31  # of one recording
 
 # Names of each figure; the first that holds a count is read.
@@ -82,7 +83,7 @@ def later(old: Any, new: Any) -> Mapping[str, Any] | None:
     """Merge usage objects of one answer: later figures replace earlier ones, zeros replace none."""
     if not isinstance(old, Mapping) or not old:
         return dict(new) if new and isinstance(new, Mapping) else None
-    if not isinstance(new, Mapping):
+    if not isinstance(new, Mapping) or len(old) + len(new) > MOST_NAMES:
         return old
     merged = dict(old)
     for name, value in new.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 
 from providers.wire.chat_answers import answer_of
 from providers.wire.repairs.asking import take_back
+from providers.wire.stream_accumulation import whole_body
 
 CHOICE = {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}
 
@@ -43,3 +45,15 @@ def test_a_service_tier_of_another_type_is_left_out(tier: Any) -> None:
 def test_an_option_that_was_not_sent_cannot_be_taken_back() -> None:
     asked = {"stream_options": {"include_usage": True}}
     assert not take_back({"messages": []}, asked, "include_usage is unknown")
+
+
+def test_a_long_stream_is_collected_in_linear_time() -> None:
+    call = {"index": 0, "function": {"arguments": "x" * 20}}
+    delta = {"content": "a" * 40, "images": [1], "tool_calls": [call]}
+    chunks = [{"choices": [{"index": 0, "delta": delta}]}] * 50_000
+    began = time.process_time()
+    message = whole_body(chunks)["choices"][0]["message"]
+    assert time.process_time() - began < 1
+    assert message["content"] == "a" * 2_000_000
+    assert len(message["images"]) == 50_000
+    assert message["tool_calls"][0]["function"]["arguments"] == "x" * 1_000_000

@@ -15,7 +15,7 @@ from providers.wire.openai.embeddings import embedding_answer
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.stream import ChatDecoder
 from providers.wire.rerank import ranking_of
-from providers.wire.usage import MOST_TOKENS, reported_in, seconds_of, usage_in, usage_of
+from providers.wire.usage import MOST_TOKENS, later, reported_in, seconds_of, usage_in, usage_of
 from quotas.ledger import records
 
 OPENAI = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -243,3 +243,11 @@ def test_tokens_of_a_ranking(told: dict[str, Any]) -> None:
     body = {"results": [{"index": 0, "relevance_score": 0.5}], **told}
     reply = Reply(200, {}, orjson.dumps(body))
     assert ranking_of(orjson.loads(reply.body)).tokens == 7
+
+
+def test_usage_of_ever_new_names_is_not_merged_without_end() -> None:
+    reported = None
+    for number in range(300):
+        reported = later(reported, {f"name_{number}": 1, "prompt_tokens": number + 1})
+    assert reported is not None
+    assert len(reported) < 250
