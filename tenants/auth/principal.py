@@ -247,6 +247,7 @@ def _check_proof(row: _Row, principal: Principal) -> None:
         ),
         created_by_id=row.created_by_id,
         made_by_command=row.made_by_command,
+        expires=principal.expires,
         secret=digest_key.load(),
     )
     if not hmac.compare_digest(row.proof, expected):

@@ -13,6 +13,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from tenants.crypto.master_keys import MasterKeyError, MasterKeys, parse
 logger = logging.getLogger(__name__)
 PURPOSE: Final = "app-keys"
 KEY_BYTES: Final = 32
+NO_PROOF: Final = ""  # instead of a revoked key's signature
 # Not through the models, which import this module's users.
 COPIES_SQL: Final = "SELECT mkid, digest_key FROM tenants_masterkeycheck ORDER BY id"
 APP_KEYS_SQL: Final = "SELECT 1 FROM tenants_appkey LIMIT 1"
@@ -68,31 +70,37 @@ def proof_of(
     limits: Iterable[Iterable[str]],
     created_by_id: int | None,
     made_by_command: bool,
+    expires: datetime | None,
     secret: bytes,
 ) -> str:
-    """Return the signature of what an app key is and may do: the columns that never change.
+    """Return the signature of what an app key is and may do, and until when.
 
     Args:
         limits: The allowed providers, models and operations.
+        expires: Aware; None means never, which is signed as earlier releases signed all keys.
         secret: The digest key.
     """
     lists = [sorted(values) for values in (scopes, *limits)]
     owner = [created_by_id, bool(made_by_command)]
-    text = json.dumps([digest, str(key_id), str(tenant_id), lists, owner])
+    signed: list[Any] = [digest, str(key_id), str(tenant_id), lists, owner]
+    if expires is not None:
+        signed.append(expires.astimezone(UTC).isoformat())
+    text = json.dumps(signed)
     return hmac.digest(secret, b"row/" + text.encode("ascii"), "sha256").hex()
 
 
 def sign(row: Any, secret: bytes) -> None:
     """Set the signature of an AppKey that is about to be saved."""
-    row.proof = _proof_of_row(row, secret)
+    row.proof = proof_of_row(row, secret)
 
 
 def is_genuine(row: Any) -> bool:
     """Return whether the product made an AppKey as it is stored. Raises DigestKeyUnavailable."""
-    return hmac.compare_digest(row.proof, _proof_of_row(row, load()))
+    return hmac.compare_digest(row.proof, proof_of_row(row, load()))
 
 
-def _proof_of_row(row: Any, secret: bytes) -> str:
+def proof_of_row(row: Any, secret: bytes) -> str:
+    """Return the signature of an AppKey as it is. That of a revoked key is deleted instead."""
     return proof_of(
         digest=row.digest,
         key_id=row.pk,
@@ -101,6 +109,7 @@ def _proof_of_row(row: Any, secret: bytes) -> str:
         limits=(row.allowed_providers, row.allowed_models, row.allowed_operations),
         created_by_id=row.created_by_id,
         made_by_command=row.made_by_command,
+        expires=row.expires,
         secret=secret,
     )
 

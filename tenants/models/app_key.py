@@ -20,7 +20,8 @@ EXPIRES_SOON = timedelta(days=14)  # pages highlight app keys that expire within
 class AppKey(TenantOwned):
     """An application's credential; stored as a keyed hash and a public prefix.
 
-    What the key may do is signed: `proof` covers all columns that are fixed when the key is made.
+    What the key may do, and until when, is signed in `proof`. Revoking a key empties it, so
+    that emptying `revoked` in the database does not bring the key back.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

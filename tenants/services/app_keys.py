@@ -16,7 +16,7 @@ from tenants.audit.trail import COMMAND, Actor, record
 from tenants.auth.key_format import PREFIX_LENGTH, new_key
 from tenants.auth.permissions import Action, Role, Scope, actions_of, scopes_of
 from tenants.crypto import keys
-from tenants.crypto.digest_key import app_key_digest, sign
+from tenants.crypto.digest_key import NO_PROOF, app_key_digest, sign
 from tenants.models import AppKey, Invitation, Membership, Tenant, User
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
@@ -111,8 +111,8 @@ def _revoke(row: AppKey, actor: Actor) -> None:
     pending = [row]
     while pending:
         key = pending.pop()
-        key.revoked = timezone.now()
-        key.save(update_fields=["revoked"])
+        key.revoked, key.proof = timezone.now(), NO_PROOF
+        key.save(update_fields=["revoked", "proof"])
         _record(key, key.tenant, actor, "app_key.revoked")
         _withdraw_invitations(key, actor)
         pending += made.filter(tenant=key.tenant_id, made_by_key=key, revoked=None)
@@ -222,9 +222,10 @@ def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:
     old.name = f"{old.name[:60]} ({old.prefix})"
     if overlap:
         old.expires = min(old.expires or now + overlap, now + overlap)
+        sign(old, keys.current_digest_key())
     else:
-        old.revoked = now
-    old.save(update_fields=["name", "expires", "revoked"])
+        old.revoked, old.proof = now, NO_PROOF
+    old.save(update_fields=["name", "expires", "revoked", "proof"])
 
 
 def _check_expires(expires: datetime | None) -> None:

@@ -16,6 +16,7 @@ from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role
 from tenants.config_version import bump_version
 from tenants.crypto import keys
+from tenants.crypto.digest_key import NO_PROOF
 from tenants.models import AppKey, FormerAddress, Invitation, KeyPair, Tenant
 
 SYSTEM_SLUG: Final = "operator-keys"
@@ -167,7 +168,9 @@ def close_workspace(*, tenant: Tenant, typed: str, actor: Actor) -> None:
         )
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     credentials = _destroy_sealed(tenant)
-    app_keys = AppKey.objects.filter(tenant=tenant, revoked=None).update(revoked=timezone.now())
+    app_keys = AppKey.objects.filter(tenant=tenant, revoked=None).update(
+        revoked=timezone.now(), proof=NO_PROOF
+    )
     invitations = Invitation.objects.filter(tenant=tenant, accepted=None).delete()[0]
     _record(
         tenant,

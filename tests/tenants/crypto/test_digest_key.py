@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,18 +15,22 @@ import pytest
 from django.db import transaction
 from django.db.migrations.exceptions import IrreversibleError
 from django.test import Client
+from django.utils import timezone
 
 from tenants.auth.key_format import PREFIX_LENGTH, new_key
+from tenants.auth.permissions import Role
 from tenants.crypto import digest_key, envelope, keys
-from tenants.models import AppKey, MasterKeyCheck
+from tenants.models import AppKey, MasterKeyCheck, Tenant
 from tenants.scope import all_tenants, tenant_scope
-from tenants.services import app_keys
+from tenants.services import app_keys, settings
 from tests.factories import Workspace, make_app_key, make_workspace
 from tests.migrating import migrate, migrate_all
 from tests.tenants.conftest import master
+from tests.tenants.services.test_services import acting
 
 pytestmark = pytest.mark.django_db
 SECRET = b"s" * digest_key.KEY_BYTES
+SOON = timezone.now() + timedelta(days=1)
 
 
 def status(text: str) -> int:
@@ -86,6 +91,8 @@ class TestAWriterToTheDatabase:
             {"allowed_models": []},
             {"allowed_operations": []},
             {"created_by": None, "made_by_command": True},
+            {"expires": None},
+            {"expires": SOON + timedelta(days=365)},
             {"proof": ""},
             {"proof": "0" * 64},
         ],
@@ -99,9 +106,40 @@ class TestAWriterToTheDatabase:
             allowed_providers=["openai"],
             allowed_models=["openai/gpt-4o"],
             allowed_operations=["embeddings"],
+            expires=SOON,
         )
         assert status(text) == 200
         change(row, **columns)
+        assert status(text) == 401
+
+    def test_brings_no_revoked_key_back(self, acme: Workspace) -> None:
+        owner, (row, revoked) = acting(acme, Role.OWNER), make_app_key(acme.tenant, name="revoked")
+        (replaced, early), (late, overlapping) = (
+            make_app_key(acme.tenant, name="replaced", user=acme.owner),
+            make_app_key(acme.tenant, name="overlapping", user=acme.owner),
+        )
+        with tenant_scope(acme.tenant):
+            app_keys.revoke_app_key(tenant=acme.tenant, app_key_id=row.pk, actor=owner)
+            for old, overlap in ((replaced, 0), (late, 1)):
+                app_keys.rotate_app_key(
+                    tenant=acme.tenant,
+                    app_key_id=old.pk,
+                    actor=owner,
+                    overlap=timedelta(hours=overlap),
+                )
+        assert [status(text) for text in (revoked, early, overlapping)] == [401, 401, 200]
+        for one in (row, replaced, late):
+            change(one, revoked=None, expires=None)
+        assert [status(text) for text in (revoked, early, overlapping)] == [401, 401, 401]
+
+    def test_reopens_no_key_of_a_closed_workspace(self, acme: Workspace) -> None:
+        row, text = acme.app_key
+        with tenant_scope(acme.tenant):
+            settings.close_workspace(
+                tenant=acme.tenant, typed="acme", actor=acting(acme, Role.OWNER)
+            )
+        change(row, revoked=None)
+        Tenant.objects.update(status=Tenant.Status.ACTIVE)
         assert status(text) == 401
 
     def test_hides_nothing_from_the_log(self, acme: Workspace, caplog: Any) -> None:
@@ -261,6 +299,28 @@ class TestUpgrade:
                 migrate("tenants", "0005_end_sessions")
         finally:
             migrate_all("tenants")
+        with all_tenants():
+            AppKey.objects.all().delete()
+
+    def test_expiry_is_signed_from_then_on(self, acme: Workspace) -> None:
+        """Keys go on working; those that were changed before stay refused; revoked ones end."""
+        expires = {"expires": SOON}
+        rows = [make_app_key(acme.tenant, name=f"{n}", **expires) for n in range(3)]
+        lasting, (good, kept), (forged, wider), (revoked, ended) = acme.app_key, *rows
+        try:
+            migrate("tenants", "0014_note_made_by_link")
+            change(forged, scopes=["manage"])
+            change(revoked, revoked=timezone.now())
+            with all_tenants():
+                before = AppKey.objects.get(pk=good.pk).proof
+        finally:
+            migrate_all("tenants")
+        assert [status(text) for text in (lasting[1], kept, wider, ended)] == [200, 200, 401, 401]
+        change(revoked, revoked=None)
+        change(good, expires=None)
+        assert [status(text) for text in (kept, ended)] == [401, 401]
+        change(good, expires=SOON, proof=before)
+        assert status(kept) == 401, "the signature of before covered no expiry"
         with all_tenants():
             AppKey.objects.all().delete()
 
