@@ -236,8 +236,9 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# Mail server for invitations: smtp+tls://user:password@mail.example.org:587. If empty, inviters
-# share links instead.
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that a link for a new password works
+# Mail server for invitations and new passwords: smtp+tls://user:password@mail.example.org:587. If
+# empty, inviters share links instead, and operators set new passwords.
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"modelkeep@{_site.hostname or 'localhost'}")
 EMAIL_TIMEOUT = 10  # seconds

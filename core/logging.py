@@ -21,7 +21,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # A path segment that grants access: by its route, whatever it looks like, or by its looks.
-_BY_ROUTE = re.compile(r"(?<=/invite/)[^/]+", re.IGNORECASE)
+_BY_ROUTE = re.compile(r"(?<=/invite/)[^/]+|(?<=/password_reset/).+", re.IGNORECASE)
 _APP_KEY = re.compile(r"mk_live_[^/]+", re.IGNORECASE)
 _TOKEN = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[A-Za-z0-9_-]{24,}(?=/|$)")
 _SLASHES = re.compile(r"/{2,}")

@@ -30,6 +30,10 @@ from tenants.scope import abound, all_tenants, bound, tenant_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API_PATH: Final = "/api/v1/"
+# What a person whose password was made for them may open before choosing another.
+BEFORE_OWN_PASSWORD: Final = frozenset(
+    {"password-change", "login", "logout", "set_language", "set-theme"}
+)
 SEEN_INTERVAL: Final = 60  # seconds between updates of a session's last request
 ACTIVE_INTERVAL: Final = timedelta(minutes=5)  # between updates of a member's last activity
 
@@ -50,6 +54,8 @@ class TenantMiddleware:
         _end_stale_session(request)
         _activate_time_zone(request)
         match = _match(request)
+        if _must_choose_password(request, match):
+            return _redirect_to_own_password(request)
         if match is not None and match.app_names[:1] == ["admin"]:
             return self._admin(request)
         if match is not None and "workspace" in match.kwargs:
@@ -173,6 +179,18 @@ def _end_stale_session(request: HttpRequest) -> None:
     elif "seen" not in request.session or now - seen >= SEEN_INTERVAL:
         request.session["seen"] = now
         request.session.setdefault("signed_in", now)
+
+
+def _must_choose_password(request: HttpRequest, match: ResolverMatch | None) -> bool:
+    """Return whether the person still has a first password and asks for any other page."""
+    if not request.user.is_authenticated or request.user.first_password_until is None:
+        return False
+    return match is None or bool(match.app_names) or match.url_name not in BEFORE_OWN_PASSWORD
+
+
+def _redirect_to_own_password(request: TenantRequest) -> HttpResponse:
+    response = redirect_to_login(_return_path(request), reverse("password-change"))
+    return redirect_page(response.url) if request.htmx else response
 
 
 def _note_activity(member: Membership) -> None:

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from tenants.views import account, app_keys, audit, members, settings
+from tenants.views import account, app_keys, audit, members, passwords, settings
 
 settings_patterns = [
     path("members/", members.members, name="members"),
@@ -33,7 +33,14 @@ urlpatterns = [
     path("accounts/login/", account.SignIn.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/profile/", account.profile, name="profile"),
-    path("accounts/password_change/", account.change_password, name="password-change"),
+    path("accounts/password_change/", passwords.change_password, name="password-change"),
+    path("accounts/password_reset/", passwords.forgotten_password, name="password-reset"),
+    path(
+        "accounts/password_reset/<str:uid>/<str:token>/",
+        passwords.open_reset_link,
+        name="password-reset-link",
+    ),
+    path("accounts/password_reset/new/", passwords.reset_password, name="password-reset-new"),
     path("accounts/sign_out_elsewhere/", account.sign_out_elsewhere, name="sign-out-elsewhere"),
     path("accounts/theme/", account.set_theme, name="set-theme"),
     path("accounts/language/", account.change_language, name="set_language"),

@@ -128,6 +128,10 @@ def main(workspace: str, owner: str) -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     call_command("init", workspace=workspace, owner=owner, json=True)
+    from tenants.models import User
+
+    # Tests sign in as people who have chosen a password before.
+    User.objects.update(first_password_until=None)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ ALL_TENANTS = {
     "tenants/queries.py": "a person's own memberships, before any workspace is entered",
     "tenants/services/invitations.py": "an invitation's link names its workspace",
     "tenants/management/commands/changepassword.py": "all workspaces of a person are told",
+    "tenants/services/password_reset.py": "all workspaces of a person are told",
     "tenants/models/workspace.py": "the guard lets operators write",
     "tenants/managers.py": "the manager lets operators read",
 }

@@ -16,6 +16,7 @@ __all__ = [
     "ModelAdmin",
     "ModelForm",
     "Paginator",
+    "SetPasswordForm",
     "StackedInline",
     "UserAdmin",
     "UserChangeForm",
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.forms import (
         AdminPasswordChangeForm,
         AdminUserCreationForm,
+        SetPasswordForm,
         UserChangeForm,
     )
     from django.core.paginator import Paginator
@@ -47,6 +49,7 @@ else:
     ModelAdmin = _subscriptable(admin.ModelAdmin)
     ModelForm = _subscriptable(forms.ModelForm)
     Paginator = _subscriptable(paginator.Paginator)
+    SetPasswordForm = _subscriptable(auth_forms.SetPasswordForm)
     StackedInline = _subscriptable(admin.StackedInline)
     UserAdmin = _subscriptable(auth_admin.UserAdmin)
     UserChangeForm = _subscriptable(auth_forms.UserChangeForm)

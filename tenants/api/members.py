@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 from rest_framework import serializers
@@ -24,7 +23,7 @@ from tenants.api.workspace import creation_key
 from tenants.auth.permissions import Action, Role
 from tenants.models import User
 from tenants.services import invitations, members
-from tenants.services.mail import send_invitation
+from tenants.services.mail import send_invitation, site_link
 
 PEOPLE, KEYS = gettext_noop("Members"), gettext_noop("App keys")
 ROLES = [role.value for role in Role]
@@ -172,14 +171,9 @@ class InvitationsView(ApiView):
             )
             if by_email:
                 by = User.objects.filter(pk=self.actor.user_id or 0).first()
-                send_invitation(row, link=_link(token), by=by)
-        url = None if by_email else _link(token)
+                send_invitation(row, link=site_link("invite", token), by=by)
+        url = None if by_email else site_link("invite", token)
         return Response({**InvitationOut(row).data, "url": url}, status=201)
-
-
-def _link(token: str) -> str:
-    path = reverse("invite", kwargs={"token": token}).removeprefix(get_script_prefix())
-    return f"{settings.SITE_URL}/{path}"  # SITE_URL includes the script prefix
 
 
 class InvitationView(ApiView):

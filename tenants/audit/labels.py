@@ -70,6 +70,7 @@ SENTENCES: dict[str, Any] = {
     "key_pair.replaced": _("replaced a key pair that could not be opened"),
     "master_key.renewed": _("renewed the master key"),
     "member.password_set": _("set another password for"),
+    "member.password_reset": _("reset, by a link sent by e-mail, the password of"),
     "member.email_changed": _("changed the e-mail address of"),
     "member.deactivated": _("closed the account of"),
     "member.reactivated": _("reopened the account of"),

@@ -55,6 +55,13 @@ LIMITS: Final = (
     Limit(("site",), 100),
 )
 OF_KNOWN_BROWSER: Final = (Limit(("account", "browser"), 5),)
+# Links for new passwords. They come in the account's own mailbox, so that strangers who use up the
+# account's links keep nobody out.
+OF_LINKS: Final = (
+    Limit(("link", "account"), 3),
+    Limit(("link", "network"), 10),
+    Limit(("link", "site"), 20),
+)
 OF_KNOWN_ADDRESS: Final = (Limit(("account", "network"), 5), Limit(("account", "site"), 10))
 
 
@@ -107,15 +114,22 @@ def attempt(request: HttpRequest | None, account: str) -> Iterator[Attempt]:
         raise Throttled(wait)
     browser, limits = _standing(request, account)
     with _hashing.slot(reserved=browser is not None):
-        keys = sorted(_keys(request, account, browser, limits), key=lambda pair: pair[0])
-        SignInFailures.objects.filter(since__lte=timezone.now() - WINDOW).delete()
-        try:
-            with transaction.atomic():
-                for key, limit in keys:
-                    _take(key, limit)
-        except _Full:
-            raise Throttled(wait_before_sign_in(request, account) or 1.0) from None
+        keys = list(_keys(request, account, browser, limits))
+        _take_all(keys)
         yield Attempt(request, keys)
+
+
+def count_link(request: HttpRequest, account: str) -> None:
+    """Count a link for a new password that is to be sent.
+
+    Args:
+        request: Who asks for it.
+        account: The e-mail address, whether or not the account exists.
+
+    Raises:
+        Throttled: Too many were asked for. This one is not counted.
+    """
+    _take_all(list(_keys(request, account, None, OF_LINKS)))
 
 
 def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
@@ -123,9 +137,12 @@ def wait_before_sign_in(request: HttpRequest | None, account: str) -> float:
 
     The result is the same whether or not the account exists.
     """
+    return _wait(list(_keys(request, account, *_standing(request, account))))
+
+
+def _wait(keys: list[tuple[str, Limit]]) -> float:
     now = timezone.now()
-    browser, limits = _standing(request, account)
-    failures = {key: limit.failures for key, limit in _keys(request, account, browser, limits)}
+    failures = {key: limit.failures for key, limit in keys}
     rows = SignInFailures.objects.filter(key__in=failures, since__gt=now - WINDOW)
     waits = [
         (row.since + WINDOW - now).total_seconds() for row in rows if row.count >= failures[row.key]
@@ -159,6 +176,17 @@ class _Full(Exception):
     pass
 
 
+def _take_all(keys: list[tuple[str, Limit]]) -> None:
+    """Count one more failure for each key, or none at all. Raises Throttled."""
+    SignInFailures.objects.filter(since__lte=timezone.now() - WINDOW).delete()
+    try:
+        with transaction.atomic():
+            for key, limit in sorted(keys, key=lambda pair: pair[0]):
+                _take(key, limit)
+    except _Full:
+        raise Throttled(_wait(keys) or 1.0) from None
+
+
 def _take(key: str, limit: Limit) -> None:
     """Count one more failure. Raises _Full if there are as many as allowed."""
     rows = SignInFailures.objects.filter(key=key)
@@ -177,7 +205,7 @@ def _take(key: str, limit: Limit) -> None:
 def _keys(
     request: HttpRequest | None, account: str, browser: str | None, limits: tuple[Limit, ...]
 ) -> Iterator[tuple[str, Limit]]:
-    values = {"account": normalised(account), "browser": browser, **_origins(request)}
+    values = {"account": normalised(account), "browser": browser, "link": "", **_origins(request)}
     for limit in limits:
         if all(values[part] is not None for part in limit.by):
             yield _digest("\0".join(f"{part}={values[part]}" for part in limit.by)), limit

@@ -11,7 +11,10 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.generic import SetPasswordForm
 from core.web.forms import PageForm
+from tenants.auth.throttle import normalised
+from tenants.models import User
 from tenants.models.user import validate_name
 
 THEMES = (("", _("Same as the system")), ("light", _("Light")), ("dark", _("Dark")))
@@ -87,6 +90,33 @@ class PasswordForm(PasswordChangeForm):
         self.fields["new_password1"].help_text = PASSWORD_RULES
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "old_password" in cleaned and cleaned.get("new_password1") == cleaned["old_password"]:
+            self.add_error("new_password1", _("This is your current password. Choose another."))
+        return cleaned
+
+
+class NewPasswordForm(SetPasswordForm[User]):
+    """A new password, without the current one, for whoever has proven to own the mailbox."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].help_text = PASSWORD_RULES
+        self.fields["new_password2"].label = _("New password again")
+        self.fields["new_password2"].help_text = ""
+
+
+class ForgottenForm(PageForm):
+    email = forms.EmailField(
+        label=_("E-mail address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "spellcheck": "false"}),
+    )
+
+    def clean_email(self) -> str:
+        return normalised(self.cleaned_data["email"])
 
 
 class ThemeForm(PageForm):

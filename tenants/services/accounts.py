@@ -76,6 +76,19 @@ def note_password_set(*, user: User, actor: Actor) -> None:
     _record_everywhere(user, actor, "member.password_set")
 
 
+def reset_password(*, user: User, password: str, actor: Actor) -> None:
+    """Give an account the password that the owner of its mailbox chose; all its sessions end.
+
+    Called in the scope of all tenants.
+    """
+    user.made_by_link = None
+    user.set_password(password)
+    user.save(
+        update_fields=["password", "password_by_link", "made_by_link", "first_password_until"]
+    )
+    _record_everywhere(user, actor, "member.password_reset")
+
+
 def note_email_changed(*, user: User, before: str, actor: Actor) -> None:
     """Record that an operator gave a person another address, in all their workspaces."""
     _record_everywhere(user, actor, "member.email_changed", before=before)

@@ -25,7 +25,6 @@ from core.errors import NotFound, ServiceError
 from core.web.forms import attempt, page_form
 from tenants import queries
 from tenants.audit.trail import actor_of
-from tenants.auth import throttle
 from tenants.auth.decorators import is_recent
 from tenants.auth.permissions import ROLE_LABELS, Role
 from tenants.auth.request import SignedInRequest
@@ -129,7 +128,7 @@ def workspace_list(request: SignedInRequest) -> HttpResponse:
 @login_required
 def profile(request: SignedInRequest) -> HttpResponse:
     user = request.user
-    form = ProfileForm(request.POST or None, initial=_preferences(user))
+    form = ProfileForm(request.POST or None, initial=preferences(user))
     if not (request.method == "POST" and form.is_valid()):
         return page_form(
             request, "tenants/profile.html", form, {"password_form": PasswordForm(user)}
@@ -142,52 +141,13 @@ def profile(request: SignedInRequest) -> HttpResponse:
     return with_preferences(redirect("profile"), user)
 
 
-def _preferences(user: User) -> dict[str, str]:
+def preferences(user: User) -> dict[str, str]:
     return {
         "name": user.name,
         "language": user.language,
         "theme": user.theme,
         "time_zone": user.time_zone,
     }
-
-
-@login_required
-@require_POST
-@sensitive_post_parameters()
-def change_password(request: SignedInRequest) -> HttpResponse:
-    user = request.user
-    form = PasswordForm(user, request.POST)
-    wait = _check_passwords(request, form)
-    if wait or not form.is_valid():
-        context: dict[str, Any] = {
-            "form": ProfileForm(initial=_preferences(user)),
-            "password_form": PasswordForm(user) if wait else form,
-            "wait": math.ceil(wait / 60),
-        }
-        response = render(request, "tenants/profile.html", context, status=429 if wait else 422)
-        if wait:
-            response["Retry-After"] = str(math.ceil(wait))
-        return response
-    accounts.change_password(user=user, password=form.cleaned_data["new_password1"])
-    update_session_auth_hash(request, user)
-    messages.success(request, _("Password changed. Your other sessions were signed out."))
-    return redirect("profile")
-
-
-def _check_passwords(request: SignedInRequest, form: PasswordForm) -> float:
-    """Validate the form, throttled like a sign-in: an open browser must not help to guess.
-
-    Returns:
-        Seconds to wait before the next attempt; 0 if the form was validated.
-    """
-    try:
-        with throttle.attempt(request, request.user.email) as attempt:
-            form.full_clean()
-            if not form.has_error("old_password"):
-                attempt.succeed()
-    except throttle.Throttled as refusal:
-        return refusal.wait
-    return 0.0
 
 
 @login_required
@@ -215,12 +175,13 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         request.user.theme = theme
         request.user.save(update_fields=["theme"])
-    response = HttpResponseRedirect(_safe_next(request))
+    response = HttpResponseRedirect(safe_next(request))
     _set_cookie(response, THEME_COOKIE, theme)
     return response
 
 
-def _safe_next(request: HttpRequest) -> str:
+def safe_next(request: HttpRequest) -> str:
+    """Return the path to go on to that a form names, or the home page."""
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(
         target, {request.get_host()}, require_https=request.is_secure()

@@ -16,6 +16,7 @@ ACCOUNT = (
     "/accounts/logout/",
     "/accounts/profile/",
     "/accounts/password_change/",
+    "/accounts/password_reset/",
     "/accounts/sign_out_elsewhere/",
     "/accounts/theme/",
     "/accounts/language/",

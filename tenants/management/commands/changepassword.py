@@ -1,4 +1,4 @@
-"""Change a person's password from the command line; their workspaces' audit logs say so."""
+"""Set a person's password from the command line, which they change at their next sign-in."""
 
 from __future__ import annotations
 
@@ -17,5 +17,7 @@ class Command(changepassword.Command):
         answer = super().handle(*args, **options)
         with all_tenants():
             user = User.objects.get(email=options["username"])
+            accounts.hand_out_password(user)
+            user.save(update_fields=["made_by_link", "first_password_until"])
             accounts.note_password_set(user=user, actor=COMMAND)
         return answer

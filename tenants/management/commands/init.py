@@ -120,7 +120,7 @@ def _lines(made: dict[str, str]) -> list[str]:
         ]
     if {"password", "app_key", "operator"} & set(made):
         lines.append(
-            "Passwords and keys are shown only now. Store them. Sign in and change the passwords "
-            f"within {accounts.FIRST_PASSWORD_LIFETIME.days} days."
+            "Passwords and keys are shown only now. Store the key. The passwords are for the first "
+            f"sign-in, within {accounts.FIRST_PASSWORD_LIFETIME.days} days: you choose others then."
         )
     return lines

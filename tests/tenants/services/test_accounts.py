@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,9 @@ from tenants.services import accounts, invitations, members, workspaces
 from tests.factories import PASSWORD, Workspace, make_user
 from tests.tenants.services.test_services import acting
 from tests.tenants.test_commands import run, run_json
+from tests.tenants.views.test_workspace_pages import text_of
 
+CHANGE = "/accounts/password_change/"
 ADA, CHOSEN, OWN = "ada@corp.example", "chosen by mallory 99", "a long walk in rain"
 
 
@@ -215,18 +218,51 @@ class TestFirstPasswords:
     def expire(self) -> None:
         User.objects.update(first_password_until=timezone.now() - timedelta(seconds=1))
 
-    def test_they_are_said_to_end_until_they_are_changed(self, db: None) -> None:
-        password = run_json("init", *self.ARGS)["password"]
+    def test_they_must_be_changed_before_any_other_page(self, operator: User) -> None:
+        made = run_json("init", *self.ARGS)
         client = Client()
-        client.post("/accounts/login/", {"username": ADA, "password": password})
-        mark = "Choose a password of your own"
-        assert mark in client.get("/t/main/").content.decode()
-        assert mark in client.get("/accounts/profile/").content.decode()
-        new = {"old_password": password, "new_password1": OWN, "new_password2": OWN}
-        assert client.post("/accounts/password_change/", new).status_code == 302
-        assert mark not in client.get("/t/main/").content.decode()
+        login = {"username": ADA, "password": made["password"], "next": "/t/main/usage/?days=7"}
+        signed_in = client.post("/accounts/login/", login)
+        assert signed_in["Location"] == "/t/main/usage/?days=7"
+        for path in ("/", "/t/main/", "/accounts/profile/", "/help/", "/admin/", "/nowhere/"):
+            assert client.get(path)["Location"].startswith(f"{CHANGE}?next=")
+        assert client.post("/accounts/sign_out_elsewhere/")["Location"].startswith(CHANGE)
+        htmx = client.get("/t/main/", headers={"HX-Request": "true"})
+        assert htmx["HX-Redirect"].startswith(CHANGE)
+        page = client.get(f"{CHANGE}?next=/t/main/usage/")
+        assert "Choose a password of your own" in text_of(page)
+        new = {"new_password1": OWN, "new_password2": OWN, "next": "/t/main/usage/"}
+        assert client.post(CHANGE, new | {"old_password": "wrong"}).status_code == 422
+        again = {"new_password1": made["password"], "new_password2": made["password"]}
+        assert client.post(CHANGE, again | {"old_password": made["password"]}).status_code == 422
+        changed = client.post(CHANGE, new | {"old_password": made["password"]})
+        assert changed["Location"] == "/t/main/usage/"
+        assert client.get("/t/main/").status_code == 200
+        assert client.get(CHANGE)["Location"] == "/accounts/profile/#password"
         assert User.objects.get(email=ADA).first_password_until is None
         assert signs_in(ADA, OWN)
+
+    def test_programs_go_on_with_the_app_key(self, db: None) -> None:
+        from tests.api.conftest import Api
+
+        key = run_json("init", *self.ARGS)["app_key"]
+        assert Api(key).get("/workspace/").status_code == 200
+        client = Client()
+        login = {"username": ADA, "password": OWN}
+        client.post("/accounts/login/", login)
+        for headers in (
+            {},
+            {"authorization": f"Basic {b64encode(f'{ADA}:{OWN}'.encode()).decode()}"},
+        ):
+            answer = client.get("/api/v1/workspace/", headers=headers)
+            assert answer.status_code == 401, "neither sessions nor passwords open the REST API"
+
+    def test_operators_change_them_too(self, db: None) -> None:
+        made = run_json("init", *self.ARGS)
+        site = Client()
+        login = {"username": made["operator"], "password": made["operator_password"]}
+        site.post("/admin/login/", login)
+        assert site.get("/admin/")["Location"].startswith(CHANGE)
 
     def test_they_end_whoever_has_them(self, db: None) -> None:
         made = run_json("init", *self.ARGS)
@@ -280,7 +316,7 @@ class TestFirstPasswords:
         assert signs_in("owner@demo.example", second)
 
     def test_the_command_says_until_when(self, db: None) -> None:
-        assert "change the passwords within 7 days" in run("init", *self.ARGS)
+        assert "within 7 days: you choose others then" in run("init", *self.ARGS)
 
 
 class TestNames:
