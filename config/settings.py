@@ -195,6 +195,7 @@ SESSION_IDLE_LIMIT = 12 * 3600  # seconds without a request
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "tenants.auth.passwords.LongEnough", "OPTIONS": {"min_length": 10}},
+    {"NAME": "tenants.auth.passwords.NotTheServersName"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
