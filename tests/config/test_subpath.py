@@ -218,6 +218,20 @@ def test_the_endpoint_and_the_rest_api_answer_below_the_prefix(server: Server, p
         timeout=30,
     )
     assert refused.status_code == 424
+    made = requests.post(
+        f"{server.url}{prefix}/api/v1/providers/demo/credentials/",
+        headers=headers,
+        json={"name": f"Demo {prefix}", "values": {}},
+        timeout=30,
+    )
+    assert made.status_code == 201, made.text
+    answered = requests.post(
+        f"{server.url}{prefix}/v1/chat/completions",
+        headers=headers,
+        json={"model": "demo/demo-chat", "messages": [{"role": "user", "content": "Hi"}]},
+        timeout=30,
+    )
+    assert answered.json()["choices"][0]["message"]["content"]
     large = requests.post(
         f"{server.url}{prefix}/api/v1/providers/",
         headers=headers,

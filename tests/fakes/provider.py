@@ -12,6 +12,7 @@ answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next 
     body:<code>:<text>        that status with that body (text/html where it begins with "<")
     slow:<seconds>            the answer after so many seconds
     drip:<seconds>            the answer byte by byte, so many seconds apart
+    waiting:<seconds>         a stream that begins with nothing but comments for so long
     hang                      takes the request and never answers
     close                     takes the request and closes
     break[:<frames>]          closes in the middle of the answer or stream
@@ -618,6 +619,10 @@ class FakeProvider:
         if name == "long_line":
             yield b"data: " + b"x" * (9 * 1024 * 1024)
             return
+        if name == "waiting":
+            for _comment in range(round(float(rest) * 10)):
+                yield b": keep-alive\n\n"
+                await asyncio.sleep(0.1)
         whole = b"".join(self._framed(name, rest, reply)) or reply.body
         if name == "break" and not reply.frames:
             yield whole[: len(whole) // 2]

@@ -64,6 +64,15 @@ def test_a_silent_stream_gets_comments_until_its_first_piece(patient: Hub) -> No
     assert (record["status"], record["http_status"]) == ("ok", 200)
 
 
+def test_a_provider_that_sends_only_comments_is_silent_too(patient: Hub) -> None:
+    patient.fake.script("waiting:1.5")
+    lines, times = read(patient.chat(stream=True, stream_body=True))
+    assert lines.count(": ping") >= 2
+    assert ": keep-alive" not in lines
+    assert lines[-1] == "data: [DONE]"
+    assert max(later - sooner for sooner, later in pairwise(times)) < MOST + 0.4
+
+
 def test_a_quick_stream_gets_none(patient: Hub) -> None:
     response = patient.chat(stream=True, stream_body=True)
     assert "x-modelkeep-source" in response.headers

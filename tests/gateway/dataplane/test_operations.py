@@ -355,6 +355,17 @@ def test_embeddings_of_a_list_longer_than_the_provider_takes(ready: Hub) -> None
     assert answer.usage.total_tokens == 2050
 
 
+def test_embeddings_of_token_numbers(ready: Hub) -> None:
+    lists = [[1, 2, 3], [4, 5]]
+    body = {"model": "openai/text-embedding-3-small", "input": lists, "dimensions": 2, "user": "u"}
+    response = ready.post("/embeddings", json=body)
+    sent = ready.fake.calls[-1].json()
+    assert (sent["input"], sent["dimensions"]) == (lists, 2)
+    assert [row["index"] for row in response.json()["data"]] == [0, 1]
+    record = ready.record(response)
+    assert (record["usage_source"], record["prompt_tokens"] > 0) == ("reported", True)
+
+
 # ---------------------------------------------------------------------------------- what is refused
 
 

@@ -185,14 +185,17 @@ def leave(hub: Hub, body: bytes, *, after: bytes = b"") -> str:
     return request_id
 
 
-def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub) -> None:
-    ready.fake.script("drip:0.002")
+@pytest.mark.parametrize("model", [CHAT, "anthropic/claude-haiku-4-5"])
+def test_a_client_that_leaves_a_stream_stops_it_at_the_provider(ready: Hub, model: str) -> None:
+    ready.fake.script("drip:0.001")
     body = (
         b'{"model": "%b", "stream": true, "messages": [{"role": "user", "content": "x"}]}'
-        % CHAT.encode()
+        % model.encode()
     )
-    record = ready.wait_for_record(leave(ready, body, after=b"word1 "))
+    record = ready.wait_for_record(leave(ready, body, after=b"word5 "))
     assert (record["status"], record["usage_source"]) == ("cancelled", "estimated")
+    assert record["prompt_tokens"] > 0
+    assert record["completion_tokens"] > 5, "what went out, not what the provider began with"
     until = time.monotonic() + 5
     while ready.fake.open_streams:
         assert time.monotonic() < until, "the stream goes on at the provider"

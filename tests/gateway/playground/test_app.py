@@ -71,12 +71,17 @@ def owner(hub: Hub) -> Iterator[Person]:
 @pytest.fixture(scope="module")
 def others(shared_hub: Hub) -> dict[str, tuple[str, str]]:
     """E-mail and password of another workspace's owner, who is a stranger here."""
-    made = json.loads(
-        shared_hub.server.manage(
-            "init", "--workspace", "globex", "--owner", "globex@example.test", "--json"
-        )
-    )
+    made = json.loads(shared_hub.server.manage("shell", "-v", "0", "-c", _OTHERS))
     return {"stranger": (made["owner"], made["password"])}
+
+
+# Who has signed in before, and chosen a password.
+_OTHERS = """
+from django.core.management import call_command
+from tenants.models import User
+call_command("init", workspace="globex", owner="globex@example.test", json=True)
+User.objects.update(first_password_until=None)
+"""
 
 
 def record_of(hub: Hub, request_id: str) -> tuple[Any, ...]:
