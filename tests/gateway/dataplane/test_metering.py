@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,8 @@ class Stream:
 
 def request_of(operation: Operation = Operation.CHAT, **body: Any) -> GatewayRequest:
     body = body or {"messages": [{"role": "user", "content": PROMPT}]}
-    return GatewayRequest(None, operation, "m", body, "r")  # type: ignore[arg-type]  # no caller
+    caller = SimpleNamespace(tenant_id=1)
+    return GatewayRequest(caller, operation, "m", body, "r")  # type: ignore[arg-type]
 
 
 def figures(fields: dict[str, Any]) -> tuple[int | None, int | None, str]:
