@@ -30,7 +30,7 @@ from gateway.dataplane.refusals import (
     refuse_unheld,
     trial_exhausted,
 )
-from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
+from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest, Presence
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.store.base import Finish, Store
@@ -39,7 +39,7 @@ from providers.declaration.spec import Answer, Frame
 from providers.transport.async_client import Progress, Stream, Upstream
 from providers.transport.steps import Steps, exchange_for
 from quotas.ledger.records import Record
-from quotas.ledger.states import HoldRequest, UnknownPool
+from quotas.ledger.states import FinishResult, HoldRequest, UnknownPool
 from tenants.crypto.keys import CredentialUnreadable
 
 logger = logging.getLogger(__name__)
@@ -298,21 +298,29 @@ class Relay:
 
         If an earlier attempt to write an end was interrupted, that end is written: writing it twice
         changes nothing. An end that can't be written keeps no answer from the client: the reaper
-        settles the hold.
+        settles the hold. A server that stops meanwhile cuts off neither the record nor the answer.
         """
         held = call.held
         if call.ending is None:
             hold_id = held.hold_id if held else None
             call.ending = Finish(record, hold_id, voided=voided, reason=reason)
         try:
-            with call.request.presence:
-                result = await self._store.finish(call.ending)
+            result = await self._written(call.request.presence, call.ending)
         except Exception:
             logger.exception("The end of call %s is lost", call.request.request_id)
             return
         call.recorded, call.held, call.ending = True, None, None
         if held is not None:
             call.progress.credits_left = result.left if result is not None else held.left
+
+    async def _written(self, presence: Presence, ending: Finish) -> FinishResult | None:
+        with presence:
+            try:
+                return await self._store.finish(ending)
+            except asyncio.CancelledError:
+                if not presence.stopping:
+                    raise
+                return await self._store.finish(ending)
 
     async def _void(self, call: Call, failure: Refusal) -> None:
         if call.held is not None:

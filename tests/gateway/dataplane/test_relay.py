@@ -124,3 +124,21 @@ def test_the_server_stops_or_the_client_leaves() -> None:
 
     assert asyncio.run(work(lambda presence, _task: presence.leave())) == (True, False)
     assert asyncio.run(work(lambda _presence, task: task.cancel() and None)) == (False, True)
+
+
+def test_a_server_that_stops_while_the_end_is_written_delivers_the_answer() -> None:
+    class Stopping(Ledger):
+        async def finish(self, end: Finish) -> None:
+            await super().finish(end)
+            if len(self.ends) == 1:
+                asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
+                await asyncio.sleep(0)
+
+    async def work() -> None:
+        call.request.presence = Presence(asyncio.current_task())
+        await relay_of(ledger)._finish(call, call.record("ok", 200))
+
+    ledger, call = Stopping(), call_of()
+    asyncio.run(work())
+    assert call.recorded
+    assert ledger.ends[0] is ledger.ends[1]
