@@ -46,7 +46,7 @@ from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import error_or, rows_of
-from providers.wire.openai.responses import openai_responses
+from providers.wire.openai.responses.exchange import openai_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 MAX_INPUTS = 2048

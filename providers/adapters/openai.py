@@ -31,8 +31,8 @@ from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, list_models, rows_of
 from providers.wire.openai.moderation import openai_moderations
-from providers.wire.openai.responses import openai_responses
-from providers.wire.openai.responses_decoding import RESPONSE_CODES
+from providers.wire.openai.responses.answers import RESPONSE_CODES
+from providers.wire.openai.responses.exchange import openai_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 KEY_URL = "https://platform.openai.com/api-keys"

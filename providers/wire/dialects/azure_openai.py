@@ -17,7 +17,7 @@ from providers.failures.reasons import Reason
 from providers.wire.http import base_of, json_or_none, path_segment, read_object
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or
-from providers.wire.openai.responses_decoding import RESPONSE_CODES
+from providers.wire.openai.responses.answers import RESPONSE_CODES
 from providers.wire.tokens import fetched_token, forget_token
 
 R = TypeVar("R")

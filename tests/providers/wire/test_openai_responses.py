@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelFacts, Operation, Reply, Request
-from providers.wire.openai.responses_decoding import ResponseDecoder
+from providers.wire.openai.responses.stream import ResponseDecoder
 from providers.wire.repairs.requests import object_text
 from tests.providers.driving import Outcome, run
 

@@ -1,4 +1,4 @@
-"""OpenAI's Responses as neutral chat answers, whole and streamed."""
+"""OpenAI's Responses as neutral chat answers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
+from providers.declaration.spec import Answer, Usage
 from providers.failures.reasons import Reason
 from providers.wire import usage
-from providers.wire.chat_answers import characters_of
-from providers.wire.decoding import EventStream, error_in_stream, read_frame
-from providers.wire.http import json_or_none
-from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import new_id
 
 Item = dict[str, Any]
@@ -57,7 +51,7 @@ def finish_of(response: Item, has_calls: bool) -> str:
     if response.get("status") == "incomplete":
         return (
             "content_filter"
-            if _part(response, "incomplete_details").get("reason") == "content_filter"
+            if part_in(response, "incomplete_details").get("reason") == "content_filter"
             else "length"
         )
     return "tool_calls" if has_calls else "stop"
@@ -69,9 +63,9 @@ def usage_of(reported: Any) -> tuple[Usage | None, Item | None]:
     shown = usage.usage_object(neutral)
     if shown is None:
         return neutral, None
-    if details := _part(reported, "input_tokens_details"):
+    if details := part_in(reported, "input_tokens_details"):
         shown["prompt_tokens_details"] = details
-    if details := _part(reported, "output_tokens_details"):
+    if details := part_in(reported, "output_tokens_details"):
         shown["completion_tokens_details"] = details
     return neutral, shown
 
@@ -117,20 +111,25 @@ def head_of(response: Item, kind: str) -> Item:
 def message_of(items: Sequence[Item]) -> tuple[Item, list[Item]]:
     """Return the assistant's message, and the log probabilities of its tokens."""
     parts = [
-        part for item in items if item.get("type") == "message" for part in _parts(item, "content")
+        part
+        for item in items
+        if item.get("type") == "message"
+        for part in parts_in(item, "content")
     ]
     texts = [part for part in parts if part.get("type") == "output_text"]
-    refusals = "".join(_string(part, "refusal") for part in parts if part.get("type") == "refusal")
+    refusals = "".join(
+        string_in(part, "refusal") for part in parts if part.get("type") == "refusal"
+    )
     calls = [call_of(item) for item in items if item.get("type") in CALLS]
     message: Item = {
         "role": "assistant",
-        "content": "".join(_string(part, "text") for part in texts),
+        "content": "".join(string_in(part, "text") for part in texts),
         "refusal": refusals or None,
     }
     if not texts and (calls or refusals):
         message["content"] = None
     thoughts = [
-        _string(part, "text")
+        string_in(part, "text")
         for item in items
         if item.get("type") == "reasoning"
         for part in thoughts_of(item)
@@ -140,25 +139,25 @@ def message_of(items: Sequence[Item]) -> tuple[Item, list[Item]]:
     if calls:
         message["tool_calls"] = calls
     if annotations := [
-        annotation_of(note) for part in texts for note in _parts(part, "annotations")
+        annotation_of(note) for part in texts for note in parts_in(part, "annotations")
     ]:
         message["annotations"] = annotations
     if blocks := blocks_of(items):
         message["provider_blocks"] = blocks
-    return message, [logprob_of(entry) for part in texts for entry in _parts(part, "logprobs")]
+    return message, [logprob_of(entry) for part in texts for entry in parts_in(part, "logprobs")]
 
 
 def thoughts_of(item: Item) -> list[Item]:
-    return [*_parts(item, "summary"), *_parts(item, "content")]
+    return [*parts_in(item, "summary"), *parts_in(item, "content")]
 
 
 def call_of(item: Item) -> Item:
-    identity = _string(item, "call_id") or _string(item, "id") or "call_0"
+    identity = string_in(item, "call_id") or string_in(item, "id") or "call_0"
     kind, text = CALLS[item["type"]]
     return {
         "id": identity,
         "type": kind,
-        kind: {"name": _string(item, "name"), text: _string(item, text)},
+        kind: {"name": string_in(item, "name"), text: string_in(item, text)},
     }
 
 
@@ -196,191 +195,16 @@ def blocks_of(items: Sequence[Item]) -> list[Item]:
     )
 
 
-def _string(holder: Item, name: str) -> str:
+def string_in(holder: Item, name: str) -> str:
     value = holder.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _part(holder: Item, name: str) -> Item:
+def part_in(holder: Item, name: str) -> Item:
     value = holder.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _parts(holder: Item, name: str) -> list[Item]:
+def parts_in(holder: Item, name: str) -> list[Item]:
     value = holder.get(name)
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-
-
-class ResponseDecoder(EventStream):
-    """Convert events to chunks.
-
-    A piece of text costs one JSON decode, and encodes nothing but the text.
-    """
-
-    def __init__(self, errors: ErrorMap) -> None:
-        super().__init__()
-        self._errors = errors
-        self._head: Item = {}
-        self._text_start = b""
-        self._calls: dict[Any, Item] = {}  # output's index -> its call as first sent
-        self._with_arguments: set[Any] = set()  # outputs whose arguments have started
-        self._items: list[Item] = []  # completed outputs
-        self._thought: tuple[Any, ...] | None = None  # part of the reasoning that was sent last
-        self._has_answered = False
-
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for _name, data in events:
-            event = read_frame(data)
-            if event is not None:
-                frames += self._event(event)
-            if self.done:
-                break
-
-    def _whole_body(self, body: bytes) -> Sequence[Frame]:
-        response = json_or_none(body)
-        if self._error_of(body) is not None or not isinstance(response, dict):
-            return super()._whole_body(body)
-        return self._answered(ReadyAnswer(answer_of(response)))
-
-    def _error_of(self, body: bytes) -> ProviderError | None:
-        return self._errors(Reply(200, {}, body))
-
-    def _event(self, event: Item) -> Sequence[Frame]:
-        match event.get("type"):
-            case "response.output_text.delta":
-                return self._text(event)
-            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                return self._arguments(event.get("output_index"), _string(event, "delta"))
-            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                return self._reasoning(event)
-            case "response.refusal.delta":
-                return self._piece({"refusal": _string(event, "delta")})
-            case "response.output_text.annotation.added":
-                return self._piece({"annotations": [annotation_of(_part(event, "annotation"))]})
-            case "response.output_item.added":
-                return self._added(_part(event, "item"), event.get("output_index"))
-            case "response.output_item.done":
-                return self._item_done(_part(event, "item"), event.get("output_index"))
-            case "response.created":
-                return self._start(_part(event, "response"))
-            case "response.completed" | "response.incomplete":
-                return self._end(_part(event, "response"))
-            case "response.failed" | "response.cancelled":
-                raise self._failed(
-                    _part(event, "response").get("error")
-                    or {"message": "The provider cancelled the answer."}
-                )
-            case "error":
-                raise self._failed(event.get("error") or event)
-        return ()  # progress, repeated content, and event types added later
-
-    def _failed(self, error: Any) -> ProviderError:
-        details = error if isinstance(error, dict) else {"message": str(error)}
-        body = {"error": {name: details.get(name) for name in ("message", "code", "param")}}
-        return error_in_stream(self._errors, orjson.dumps(body))
-
-    def _start(self, response: Item) -> Sequence[Frame]:
-        if self._head:
-            return ()
-        self._head = head_of(response, "chat.completion.chunk")
-        self._text_start = (
-            orjson.dumps(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
-        )
-        return [self._frame({"role": "assistant", "content": ""})]
-
-    def _text(self, event: Item) -> Sequence[Frame]:
-        text = _string(event, "delta")
-        if not text:
-            return ()
-        start = () if self._head else self._start({})
-        if entries := _parts(event, "logprobs"):
-            logprobs = {"content": [logprob_of(entry) for entry in entries], "refusal": None}
-            return [*start, *self._piece({"content": text}, logprobs)]
-        self.output_characters += len(text)
-        self._has_answered = True
-        return [
-            *start,
-            Frame(
-                self._text_start
-                + orjson.dumps(text)
-                + b'},"logprobs":null,"finish_reason":null}]}',
-                True,
-            ),
-        ]
-
-    def _reasoning(self, event: Item) -> Sequence[Frame]:
-        """Separate the parts of the reasoning by an empty line."""
-        part = tuple(
-            event.get(name) for name in ("type", "output_index", "summary_index", "content_index")
-        )
-        gap = "" if self._thought in (None, part) else "\n\n"
-        self._thought = part
-        return self._piece({"reasoning_content": gap + _string(event, "delta")})
-
-    def _added(self, item: Item, position: Any) -> Sequence[Frame]:
-        """Send the first piece of a call: its id and name."""
-        if item.get("type") not in CALLS or position in self._calls:
-            return ()
-        call = {"index": len(self._calls), **call_of(item)}
-        self._calls[position] = call
-        _kind, field = CALLS[item["type"]]
-        if item.get(field):
-            self._with_arguments.add(position)
-        return self._piece({"tool_calls": [call]})
-
-    def _arguments(self, position: Any, text: str) -> Sequence[Frame]:
-        call = self._calls.get(position)
-        if not text or call is None:
-            return ()
-        self._with_arguments.add(position)
-        field = "input" if call["type"] == "custom" else "arguments"
-        return self._piece({"tool_calls": [{"index": call["index"], call["type"]: {field: text}}]})
-
-    def _item_done(self, item: Item, position: Any) -> Sequence[Frame]:
-        """Record the completed item, and send the parts of a call that were not streamed."""
-        self._items.append(item)
-        frames = list(self._added(item, position))
-        if item.get("type") in CALLS and position not in self._with_arguments:
-            frames += self._arguments(position, _string(item, CALLS[item["type"]][1]))
-        return frames
-
-    def _end(self, response: Item) -> Sequence[Frame]:
-        frames = [*self._start(response), *self._unsent(response)]
-        if blocks := blocks_of(self._items or _parts(response, "output")):
-            frames.append(self._frame({"provider_blocks": blocks}))
-        self.finish_reason = finish_of(response, bool(self._calls))
-        frames.append(self._frame({}, finish=self.finish_reason))
-        self.usage, shown = usage_of(response.get("usage"))
-        if shown:
-            frames.append(
-                Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
-            )
-        self.done = True
-        return frames
-
-    def _unsent(self, response: Item) -> Sequence[Frame]:
-        """Send the whole answer of a server that did not stream it."""
-        if self._has_answered:
-            return ()
-        message, _logprobs = message_of(_parts(response, "output"))
-        self._calls = {
-            number: {"index": number, **call}
-            for number, call in enumerate(message.pop("tool_calls", ()))
-        }
-        if self._calls:
-            message["tool_calls"] = list(self._calls.values())
-        for name in ("role", "provider_blocks"):
-            message.pop(name, None)
-        return self._piece(message) if any(message.get(name) for name in ANSWER_FIELDS) else ()
-
-    def _piece(self, delta: Item, logprobs: Any = None) -> Sequence[Frame]:
-        start = self._start({})
-        self._has_answered = True
-        self.output_characters += characters_of(delta)
-        return [*start, self._frame(delta, logprobs=logprobs, content=True)]
-
-    def _frame(
-        self, delta: Item, *, finish: str | None = None, logprobs: Any = None, content: bool = False
-    ) -> Frame:
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return Frame(orjson.dumps({**self._head, "choices": [choice]}), content)

@@ -21,9 +21,12 @@ from providers.wire.http import Auth, json_or_none, post_json, read_object, url_
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.openai.errors import error_object
 from providers.wire.openai.model_list import error_or
-from providers.wire.openai.responses_decoding import ResponseDecoder, answer_of
-from providers.wire.openai.responses_input import Item, input_of
+from providers.wire.openai.responses.answers import answer_of
+from providers.wire.openai.responses.input import Item, input_of
+from providers.wire.openai.responses.stream import ResponseDecoder
 from providers.wire.preconditions import messages_of
+from providers.wire.repairs.bodies import is_event_stream
+from providers.wire.stream_accumulation import collected
 
 MIN_OUTPUT_TOKENS = 16  # lowest allowed max_output_tokens
 ENCRYPTED = "reasoning.encrypted_content"
@@ -73,6 +76,8 @@ def openai_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
             if not repair(body, reply):
                 raise error_or(reply, provider)
         if not request.stream:
+            if is_event_stream(reply.body):
+                return collected(ResponseDecoder(provider.errors), reply.body)
             return answer_of(read_object(reply))
         return ResponseDecoder(provider.errors)
 
