@@ -30,18 +30,20 @@ from providers.failures.reasons import Reason
 from providers.wire.compatibility import use_json_object, use_system_role
 from providers.wire.dialects.spark import (
     NOT_OPENED,
+    SparkDecoder,
     embedding_body,
     error_in,
     signed,
     spark_answer,
     spark_errors,
-    spark_stream,
     vector_in,
 )
 from providers.wire.http import base_of, is_host, post_json, read_object, url_of
 from providers.wire.openai.chat import neutral_body
 from providers.wire.openai.embeddings import joined, texts_of
 from providers.wire.preconditions import fixed_size, refuse_several_choices
+from providers.wire.repairs.bodies import is_event_stream
+from providers.wire.stream_accumulation import collected
 
 KEY_URL = "https://console.xfyun.cn/services/cbm"
 VENDOR = "xf-yun.com"
@@ -92,7 +94,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     body.pop("stream_options", None)  # usage is always sent
     reply = yield post_json(url, auth(access), body, stream=request.stream)
     if request.stream:
-        return spark_stream(reply, request.model)
+        return SparkDecoder(request.model)
+    if is_event_stream(reply.body):
+        return collected(SparkDecoder(request.model), reply.body)
     return spark_answer(read_object(reply), request.model)
 
 

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core import long_json
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
-from providers.wire.http import is_web_page, json_or_none, unreadable
+from providers.wire.http import is_web_page, unreadable
+from providers.wire.repairs.json_text import Repaired, parse_leniently
+from providers.wire.repairs.plain import PlainPieces
+from providers.wire.repairs.surrogates import SurrogatePairs
 from providers.wire.sse import EventParser
 from providers.wire.usage import later, usage_of
-
-
-def read_frame(data: bytes) -> dict[str, Any] | None:
-    """Parse the JSON object of one event.
-
-    Returns:
-        The object, or None for anything else: servers keep connections open with events such as
-        `null`, and the rest of the answer is good.
-    """
-    chunk = json_or_none(data)
-    return chunk if isinstance(chunk, dict) else None
 
 
 def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
@@ -57,21 +50,24 @@ class Decoding:
 class EventStream(Decoding):
     """Decoder of an event stream.
 
-    A subclass converts events to frames, and sets `done` at the event that ends the answer. A body
-    that begins like JSON or a web page is read whole, whatever its content type.
+    A subclass converts events to frames, and sets `done` at the event that ends the answer. Pieces
+    of text that it teaches to `_plain` are converted without it. A body that begins like JSON or a
+    web page is read whole, whatever its content type.
 
     Args:
         bare_objects: whether lines of JSON without `data:` are events too.
     """
 
-    __slots__ = ("_failure", "_is_open", "_parser", "_whole")
+    __slots__ = ("_failure", "_is_open", "_pairs", "_parser", "_plain", "_whole")
 
     def __init__(self, *, bare_objects: bool = False) -> None:
         super().__init__()
         self._parser = EventParser(bare_objects=bare_objects)
-        self._is_open = bare_objects  # whether events follow
+        self._is_open = False  # whether events follow
         self._whole: _Collected | None = None
         self._failure: ProviderError | None = None
+        self._plain = PlainPieces()
+        self._pairs = SurrogatePairs()
 
     @property
     def failed(self) -> bool:
@@ -108,12 +104,16 @@ class EventStream(Decoding):
             raise self._failure
         start = data[:1024].lstrip(_BLANK)[:1]
         if self._whole is None and start in _NO_EVENTS:
-            self._whole = _Collected()
+            self._read_whole()
         if self._whole is not None:
             self._whole.add(data)
             return False
         self._is_open = bool(start)
         return True
+
+    def _read_whole(self, limit: int = MAX_WHOLE) -> None:
+        """Collect the body, of at most `limit` bytes, because it is no event stream."""
+        self._whole = _Collected(limit)
 
     def _frames_before_error(self, events: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
         """Convert events; an error comes after the frames of the events before it."""
@@ -132,7 +132,40 @@ class EventStream(Decoding):
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         """Convert (name, data) events to frames, and append them to `frames`."""
+        plain = self._plain
+        for name, data in events:
+            piece = plain.read(data)
+            if piece is not None:
+                self.output_characters += piece[1]
+                frames.append(Frame(piece[0], True))
+                continue
+            frames += self._convert(name, data)
+            if self.done:
+                break
+
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        """Convert one event to frames."""
         raise NotImplementedError
+
+    def _parsed(self, data: bytes) -> dict[str, Any] | None:
+        """Parse the JSON object of one event.
+
+        Returns:
+            The object, or None for anything else: servers keep connections open with events such
+            as `null`, and the rest of the answer is good.
+        """
+        try:
+            chunk = long_json.loads(data)
+        except long_json.TooManyValues:
+            return None
+        except ValueError:
+            chunk = parse_leniently(data, self._pairs.joined)
+        else:
+            if self._pairs.is_waiting and isinstance(chunk, dict):
+                chunk = Repaired(self._pairs.joined(chunk))
+        if self._pairs.is_waiting:
+            self._plain.forget()
+        return chunk if isinstance(chunk, dict) else None
 
     def _unended(self) -> Sequence[Frame]:
         """Handle a stream that stopped without its end: set `done`, or raise as most decoders
@@ -146,6 +179,14 @@ class EventStream(Decoding):
         if is_web_page(reply):
             raise unreadable(reply)
         raise self._error_of(body) or unreadable(reply)
+
+    def _lines(self, body: bytes) -> Sequence[Frame]:
+        """Convert a body with an event on each line."""
+        frames: list[Frame] = []
+        self._decode([(b"", line) for line in body.splitlines()], frames)
+        if not frames:
+            raise unreadable(Reply(200, {}, body))
+        return frames if self.done else [*frames, *self._unended()]
 
     def _error_of(self, body: bytes) -> ProviderError | None:
         """Return the error that a whole body reports."""

@@ -62,24 +62,31 @@ class EventParser:
         return self._plain(chunk) or list(self._events(self._lines(chunk)))
 
     def _plain(self, chunk: bytes) -> list[tuple[bytes, bytes]] | None:
-        """Return the events of a chunk of complete events with one data line each, the most
-        common case.
+        """Return the events of a chunk of complete events with one data line each, or the event
+        of one that has a name, the most common cases.
         """
-        if (
-            self._begun
-            or self._data
-            or self._event
-            or not chunk.startswith(b"data: ")
-            or not chunk.endswith(b"\n\n")
-        ):
+        if self._begun or self._data or self._event or chunk[-2:] != b"\n\n" or b"\r" in chunk:
             return None
-        if len(chunk) > MAX_LINE or b"\r" in chunk:
+        if len(chunk) > MAX_LINE:
             return None
-        pieces = chunk[6:-2].split(b"\n\ndata: ")
-        if chunk.count(b"\n") != 2 * len(pieces):
+        if chunk.startswith(b"data: "):
+            pieces = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") != 2 * len(pieces):
+                return None
+            self._started = True
+            return [(b"", piece) for piece in pieces]
+        if not chunk.startswith(b"event: "):
             return None
+        name, _line_break, data = chunk[7:-2].partition(b"\n")
+        if data.startswith(b"id: "):
+            data = data.partition(b"\n")[2]
+        pieces = data[6:].split(b"\ndata: ")
+        if data[:6] != b"data: " or data.count(b"\n") >= len(pieces):
+            return None
+        if len(pieces) > 1 and pieces[0][:1] == b"{":
+            return None  # perhaps several events
         self._started = True
-        return [(b"", piece) for piece in pieces]
+        return [(name, b"\n".join(pieces))]
 
     def finish(self) -> list[tuple[bytes, bytes]]:
         """Return the event whose blank line is missing at the end of the stream, if any."""

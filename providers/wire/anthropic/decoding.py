@@ -14,7 +14,7 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
 from providers.wire import usage
-from providers.wire.decoding import EventStream, broken_off, error_in_stream, read_frame
+from providers.wire.decoding import EventStream, broken_off, error_in_stream
 from providers.wire.http import json_or_none
 from providers.wire.openai.stream import ReadyAnswer
 
@@ -27,6 +27,7 @@ FINISH = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_TEXT_END = b'},"logprobs":null,"finish_reason":null}]}'
 THINKING = ("thinking", "redacted_thinking")
 
 
@@ -123,7 +124,7 @@ def tool_call(block: dict[str, Any]) -> dict[str, Any]:
 class MessageDecoder(EventStream):
     """Convert Anthropic's events to chunks.
 
-    A piece of text costs one JSON decode, and encodes nothing but the text.
+    Pieces of plain text are neither decoded nor encoded.
     """
 
     def __init__(self, errors: ErrorMap) -> None:
@@ -146,15 +147,13 @@ class MessageDecoder(EventStream):
             raise broken_off()
         return self._end()
 
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for name, data in events:
-            event = read_frame(data)
-            if event is not None:
-                frames += self._event(event, data)
-            elif name == b"error":
-                raise error_in_stream(self._errors, data)
-            if self.done:
-                break
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        event = self._parsed(data)
+        if event is not None:
+            return self._event(event, data)
+        if name == b"error":
+            raise error_in_stream(self._errors, data)
+        return ()
 
     def _whole_body(self, body: bytes) -> Sequence[Frame]:
         message = json_or_none(body)
@@ -168,7 +167,7 @@ class MessageDecoder(EventStream):
     def _event(self, event: dict[str, Any], data: bytes) -> Sequence[Frame]:
         match event.get("type"):
             case "content_block_delta":
-                return self._delta(_part(event, "delta"), event.get("index", 0))
+                return self._delta(_part(event, "delta"), event.get("index", 0), data)
             case "message_start":
                 return self._start(_part(event, "message"))
             case "content_block_start":
@@ -199,10 +198,10 @@ class MessageDecoder(EventStream):
         super().note_usage(reported)
         self.usage = usage_of(self._reported)
 
-    def _delta(self, delta: dict[str, Any], index: int) -> Sequence[Frame]:
+    def _delta(self, delta: dict[str, Any], index: int, data: bytes) -> Sequence[Frame]:
         match delta.get("type"):
             case "text_delta":
-                return self._text(delta.get("text") or "")
+                return self._text(delta.get("text") or "", data)
             case "thinking_delta":
                 thought = delta.get("thinking") or ""
                 if index in self._pieces:
@@ -225,18 +224,13 @@ class MessageDecoder(EventStream):
                     )
         return ()
 
-    def _text(self, text: str) -> Sequence[Frame]:
+    def _text(self, text: str, data: bytes = b"") -> Sequence[Frame]:
         if not text:
             return ()
         self.output_characters += len(text)
-        return [
-            Frame(
-                self._text_start
-                + orjson.dumps(text)
-                + b'},"logprobs":null,"finish_reason":null}]}',
-                True,
-            )
-        ]
+        sent = self._text_start + orjson.dumps(text) + _TEXT_END
+        self._plain.learn(data, sent, text)
+        return [Frame(sent, True)]
 
     def _block_start(self, block: dict[str, Any], index: int) -> Sequence[Frame]:
         match block.get("type"):

@@ -10,8 +10,9 @@ import orjson
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.wire.chat_answers import choices_of
-from providers.wire.decoding import EventStream, error_in_stream, read_frame
+from providers.wire.decoding import EventStream, error_in_stream
 from providers.wire.openai.errors import error_object
+from providers.wire.repairs.json_text import Repaired
 from providers.wire.usage import seconds_of, usage_of
 
 
@@ -38,14 +39,11 @@ class EventDecoder(EventStream):
     def _error_of(self, body: bytes) -> ProviderError | None:
         return self._errors(Reply(200, {}, body))
 
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for _event, data in events:
-            text = data.strip()
-            if text and not self.done:
-                frames += self.closed() if text == b"[DONE]" else self._frame(data)
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        return self.closed() if data.strip() == b"[DONE]" else self._frame(data)
 
     def _frame(self, data: bytes) -> Sequence[Frame]:
-        event = read_frame(data)
+        event = self._parsed(data)
         if event is None:
             return ()
         if error_object(event) is not None:
@@ -60,9 +58,9 @@ class EventDecoder(EventStream):
             )
         piece = event.get(self.piece)
         self.output_characters += self.characters_in(piece)
-        return [
-            Frame(orjson.dumps(event) if b"\n" in data else data, content=isinstance(piece, str))
-        ]
+        if isinstance(event, Repaired) or b"\n" in data:
+            data = orjson.dumps(event)
+        return [Frame(data, content=isinstance(piece, str))]
 
     def translated(self, chunk: dict[str, Any]) -> Sequence[Frame]:
         """Convert a chunk of another format to events."""

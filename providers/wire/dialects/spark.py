@@ -18,14 +18,14 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from providers.declaration.errors import Failure, ProviderError
-from providers.declaration.spec import Answer, Decoder, Frame, Reply
+from providers.declaration.spec import Answer, Frame, Reply
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import (
     answer_of,
     characters_of,
     choices_of,
 )
-from providers.wire.decoding import EventStream, broken_off, read_frame
+from providers.wire.decoding import EventStream, broken_off
 from providers.wire.http import (
     failure_of_status,
     json_or_none,
@@ -35,6 +35,7 @@ from providers.wire.http import (
 )
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import complete_head, new_id
+from providers.wire.repairs.plain import only_text
 from providers.wire.usage import reported_in
 
 NOT_OPENED = "11200"  # the key is valid, but not for this version of the model
@@ -162,11 +163,6 @@ def _function(call: Mapping[str, Any]) -> dict[str, Any]:
 # Streams
 
 
-def spark_stream(reply: Reply, model: str) -> Decoder:
-    """Return the decoder of an open body."""
-    return SparkDecoder(model)
-
-
 class SparkDecoder(EventStream):
     """Decode chunks in OpenAI's form, and send finish reason and usage once, at the end.
 
@@ -197,16 +193,13 @@ class SparkDecoder(EventStream):
     def _error_of(self, body: bytes) -> ProviderError | None:
         return spark_errors(Reply(200, {}, body))
 
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for _event, data in events:
-            if data.strip() == b"[DONE]":
-                frames += self._end()
-            elif (chunk := read_frame(data)) is not None:
-                frames += self._chunk(chunk)
-            if self.done:
-                break
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        if data.strip() == b"[DONE]":
+            return self._end()
+        chunk = self._parsed(data)
+        return () if chunk is None else self._chunk(chunk, data)
 
-    def _chunk(self, chunk: dict[str, Any]) -> list[Frame]:
+    def _chunk(self, chunk: dict[str, Any], data: bytes) -> list[Frame]:
         error = error_in(chunk, 200)
         if error is not None:
             if error.failure is Failure.CONTENT_FILTER and self.output_characters:
@@ -223,7 +216,11 @@ class SparkDecoder(EventStream):
         choices = [self._choice(choice) for choice in choices_of(chunk)]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
-        return [self._frame(choices, content=True)] if characters else []
+        if not characters:
+            return []
+        frame = self._frame(choices, content=True)
+        self._plain.learn(data, frame.data, only_text(choices))
+        return [frame]
 
     def _choice(self, choice: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:

@@ -21,14 +21,13 @@ from providers.wire.decoding import (
     ReadyStream,
     broken_off,
     error_in_stream,
-    read_frame,
 )
-from providers.wire.http import json_or_none, read_object, unreadable
+from providers.wire.http import json_or_none, read_object
 from providers.wire.openai.errors import error_in_chat, error_object, message_of
 from providers.wire.repairs.answers import complete_head, new_id, repair_usage
 from providers.wire.repairs.chunks import ChunkRepairs, Repairs
 from providers.wire.repairs.json_text import Repaired
-from providers.wire.repairs.plain import PlainPieces
+from providers.wire.repairs.plain import only_text
 from providers.wire.usage import reported_in
 
 # Fields that carry no part of the answer.
@@ -60,7 +59,6 @@ class ChatDecoder(EventStream):
 
     Args:
         tidy: the provider's own repairs of chunks.
-        tidy_all: whether to call `tidy` for pieces of plain text too.
         tidies_shape: whether what `tidy` does never depends on the text of a chunk.
         tidy_whole: its repairs of an answer that comes whole; `tidy` by default.
     """
@@ -68,11 +66,9 @@ class ChatDecoder(EventStream):
     __slots__ = (
         "_errors",
         "_identity",
-        "_plain",
         "_repairs",
         "_tidies_shape",
         "_tidy",
-        "_tidy_all",
         "_tidy_whole",
     )
     kind = "chat.completion.chunk"
@@ -82,19 +78,16 @@ class ChatDecoder(EventStream):
         errors: ErrorMap,
         tidy: Tidy | None = None,
         *,
-        tidy_all: bool = False,
         tidies_shape: bool = False,
         tidy_whole: Tidy | None = None,
     ) -> None:
         super().__init__()
         self._errors = errors
         self._tidy = tidy
-        self._tidy_all = tidy_all
         self._tidies_shape = tidies_shape
         self._tidy_whole = tidy_whole or tidy
         self._identity = ""
         self._repairs = self._new_repairs()
-        self._plain = PlainPieces()
 
     def _new_repairs(self) -> Repairs:
         return ChunkRepairs()
@@ -105,25 +98,18 @@ class ChatDecoder(EventStream):
         self.done = True
         return self._closing()
 
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        plain = self._plain
-        for event, data in events:
-            piece = plain.read(data)
-            if piece is not None:
-                self.output_characters += piece[1]
-                frames.append(Frame(piece[0], True))
-            elif data.strip() == b"[DONE]":
-                self.done = True
-                frames += self._closing()
-                break
-            elif (frame := self._frame(event, data)) is not None:
-                frames.append(frame)
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return self._closing()
+        frame = self._frame(name, data)
+        return () if frame is None else (frame,)
 
     def _frame(self, event: bytes, data: bytes) -> Frame | None:
         """Return the frame of a chunk, or None if it is empty: clients that expect a choice would
         fail on it.
         """
-        chunk = read_frame(data)
+        chunk = self._parsed(data)
         if event == b"error" and (chunk is None or error_object(chunk) is None):
             said = data.decode(errors="replace") if chunk is None else message_of(chunk)
             told = orjson.dumps({"error": {"message": said}})
@@ -149,9 +135,14 @@ class ChatDecoder(EventStream):
             sent = orjson.dumps(chunk)
         else:
             sent = data
-        if content and not self._tidy_all and (self._tidies_shape or not tidied):
-            self._plain.learn(data, sent, self._only_text(chunk))
+        if content:
+            self._teach(chunk, data, sent, tidied=tidied)
         return Frame(sent, content, bool(chunk.get("usage")) and not chunk["choices"])
+
+    def _teach(self, chunk: dict[str, Any], data: bytes, sent: bytes, *, tidied: bool) -> None:
+        """Have chunks that differ from this one only in their text take the fast path."""
+        if self._tidies_shape or not tidied:
+            self._plain.learn(data, sent, self._only_text(chunk))
 
     def _note(self, chunk: dict[str, Any]) -> bool:
         """Record finish reason and size, and tell whether the chunk contains a piece of the
@@ -170,10 +161,7 @@ class ChatDecoder(EventStream):
 
     def _only_text(self, chunk: dict[str, Any]) -> str:
         """Return the text of a chunk that holds nothing else, or an empty text."""
-        choice = chunk["choices"][0]
-        texts = [value for value in choice["delta"].values() if value]
-        alone = len(texts) == 1 and len(chunk["choices"]) == 1 and choice["finish_reason"] is None
-        return texts[0] if alone and isinstance(texts[0], str) else ""
+        return only_text(chunk["choices"])
 
     def _closing(self) -> list[Frame]:
         """Return the frame of a stream's end if its server named no finish reason."""
@@ -192,14 +180,6 @@ class ChatDecoder(EventStream):
         if error := self._error_of(body):
             raise error
         return self._answered(self.ready(read_object(Reply(200, {}, body))))
-
-    def _lines(self, body: bytes) -> Sequence[Frame]:
-        """Convert a body with a chunk on each line."""
-        frames: list[Frame] = []
-        self._decode([(b"", line) for line in body.splitlines()], frames)
-        if not frames:
-            raise unreadable(Reply(200, {}, body))
-        return frames if self.done else [*frames, *self._unended()]
 
     def _error_of(self, body: bytes) -> ProviderError | None:
         answer = json_or_none(body)

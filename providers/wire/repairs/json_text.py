@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
+
+from providers.wire.repairs.surrogates import text_only
 
 MOST_REPAIRED: Final = 2 * 1024 * 1024  # bytes; the parser that forgives is slow
 MOST_MEMBERS: Final = 50_000  # names, lists and objects, which take most of its time
@@ -14,11 +17,14 @@ class Repaired(dict[str, Any]):
     """An object whose text was not valid JSON, and so must be written again."""
 
 
-def parse_leniently(body: bytes) -> Any:
+def parse_leniently(body: bytes, repair: Callable[[Any], Any] = text_only) -> Any:
     """Parse JSON with NaN, Infinity, half surrogate pairs, invalid UTF-8, control characters
     inside strings or a byte order mark; return None if it still is not JSON.
 
     NaN and Infinity become null. What is not text becomes U+FFFD.
+
+    Args:
+        repair: copies a value without the halves of surrogate pairs.
     """
     members = body.count(b":") + body.count(b"[") + body.count(b"{")
     if len(body) > MOST_REPAIRED or members > MOST_MEMBERS:
@@ -30,7 +36,7 @@ def parse_leniently(body: bytes) -> Any:
             parse_constant=_nothing,
             parse_int=_number,
         )
-        value = _text_only(value)
+        value = repair(value)
     except (ValueError, RecursionError):
         return None
     return Repaired(value) if isinstance(value, dict) else value
@@ -42,18 +48,3 @@ def _nothing(_name: str) -> None:
 
 def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
-
-
-def _text_only(value: Any) -> Any:
-    """Copy a value; join the halves of surrogate pairs and replace lone ones."""
-    if isinstance(value, str):
-        return value if value.isascii() else _joined(value)
-    if isinstance(value, dict):
-        return {_text_only(name): _text_only(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_text_only(item) for item in value]
-    return value
-
-
-def _joined(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 
 _PADDING: Final = b',"obfuscation":"'  # OpenAI's, of another length in each chunk
+_QUOTE: Final = b'"'
 _NEVER: Final = b"\0"  # begins no JSON
 
 
@@ -16,13 +18,14 @@ class PlainPieces:
     The bytes are those of an earlier chunk that was parsed and repaired, so the same repairs apply.
     """
 
-    __slots__ = ("_after", "_before", "_is_same", "_sent_after", "_sent_before")
+    __slots__ = ("_after", "_before", "_is_same", "_sent_after", "_sent_before", "_stop")
 
     def __init__(self) -> None:
         self._before = _NEVER
         self._after = b""
         self._is_same = True  # whether chunks are sent as they came
         self._sent_before = self._sent_after = b""
+        self._stop = _QUOTE
 
     def read(self, data: bytes) -> tuple[bytes, int] | None:
         """Return what to send of a chunk and the characters of its text; None if it must be
@@ -30,11 +33,10 @@ class PlainPieces:
         """
         if not data.startswith(self._before):
             return None
-        end = len(data) - len(self._after)
-        if not data.endswith(self._after):
-            end = self._before_padding(data) if self._is_same else 0
-        piece = data[len(self._before) : max(end, 0)]
-        if b'"' in piece or b"\\" in piece:
+        piece, _quote, after = data[len(self._before) :].partition(_QUOTE)
+        if after != self._after and self._without_padding(after) != self._after:
+            return None
+        if b"\\" in piece or self._stop in piece:
             return None
         try:
             text = piece.decode()
@@ -46,38 +48,50 @@ class PlainPieces:
             return data, len(text)
         return self._sent_before + piece + self._sent_after, len(text)
 
-    def learn(self, data: bytes, sent: bytes, text: str) -> None:
+    def learn(self, data: bytes, sent: bytes, text: str, stop: bytes = _QUOTE) -> None:
         """Note the bytes around the only text of a chunk.
 
         Args:
             sent: what was sent of it, repaired.
+            stop: what a piece must not contain, because it would be repaired otherwise.
         """
         quoted = b'"%b"' % text.encode()
         if not text.isprintable() or orjson.dumps(text) != quoted:
             return
         if data.count(quoted) != 1 or sent.count(quoted) != 1:
             return
-        self._is_same = data == sent
-        self._before, self._after = _around(data, quoted, padded=self._is_same)
-        self._sent_before, self._sent_after = _around(sent, quoted, padded=self._is_same)
+        self._is_same, self._stop = data == sent, stop
+        self._before, self._after = _around(data, quoted)
+        self._sent_before, self._sent_after = _around(sent, quoted)
+        self._sent_after = _QUOTE + self._sent_after
+        self._after = self._without_padding(self._after) or self._after
 
-    def _before_padding(self, data: bytes) -> int:
-        """Return where the text ends in a chunk with padding; 0 if it has none."""
-        at = data.rfind(_PADDING)
-        if at < 0 or not data.endswith(b'"}') or data.count(b'"', at) != 4:
-            return 0
-        after = self._after[:-1]
-        return at - len(after) if data.endswith(after, 0, at) else 0
+    def forget(self) -> None:
+        """Have the next chunks parsed."""
+        self._before = _NEVER
+
+    def _without_padding(self, after: bytes) -> bytes | None:
+        """Return the bytes after a text without padding, or None if they have none.
+
+        Padding is a member of OpenAI's, and blanks among the last brackets of Anthropic's.
+        """
+        if not self._is_same:
+            return after.replace(b" ", b"") if _QUOTE not in after else None
+        plain, found, padding = after.partition(_PADDING)
+        if not found or padding[-2:] != b'"}' or padding.count(_QUOTE) != 1:
+            return None
+        return plain + b"}"
 
 
-def _around(data: bytes, quoted: bytes, *, padded: bool) -> tuple[bytes, bytes]:
-    """Split a chunk at its text, which lies between the quotes.
+def only_text(choices: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of a chunk's choices that hold nothing else, or an empty text."""
+    if len(choices) != 1 or choices[0]["finish_reason"] is not None:
+        return ""
+    texts = [value for value in choices[0]["delta"].values() if value]
+    return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else ""
 
-    Args:
-        padded: whether to leave out padding.
-    """
+
+def _around(data: bytes, quoted: bytes) -> tuple[bytes, bytes]:
+    """Split a chunk at its text, which lies between the quotes."""
     before, _text, after = data.partition(quoted)
-    plain, padding, _rest = after.partition(_PADDING)
-    if padded and padding:
-        after = plain + b"}"
-    return before + b'"', b'"' + after
+    return before + _QUOTE, after

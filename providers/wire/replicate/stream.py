@@ -26,6 +26,8 @@ from providers.wire.replicate.predictions import (
 from providers.wire.sse import EventParser
 from providers.wire.usage import usage_object
 
+_TEXT_START = b',"choices":[{"index":0,"delta":{"content":'
+_TEXT_END = b'},"logprobs":null,"finish_reason":null}]}'
 MAX_USAGE_POLLS = 2  # of a prediction whose text is complete
 
 
@@ -82,6 +84,7 @@ class PredictionDecoder(Decoding):
         self._parser = EventParser()
         self._handle = handle
         self._head = head_of(prediction, "chat.completion.chunk", model)
+        self._text_start = orjson.dumps(self._head)[:-1] + _TEXT_START
         self._pieces: list[str] = []
         self._polls = 0
         self._failures = 0
@@ -136,9 +139,10 @@ class PredictionDecoder(Decoding):
         if not text:
             return []
         self.output_characters += len(text)
-        delta = {"content": text} if self._pieces else {"role": "assistant", "content": text}
         self._pieces.append(text)
-        return [self._frame(delta, None)]
+        if len(self._pieces) == 1:
+            return [self._frame({"role": "assistant", "content": text}, None)]
+        return [Frame(self._text_start + orjson.dumps(text) + _TEXT_END, content=True)]
 
     def _unsent(self, text: str) -> list[Frame]:
         """Return the part of the output that was not sent yet."""

@@ -15,7 +15,7 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Frame
 from providers.failures.reasons import Reason
-from providers.wire.decoding import EventStream, error_in_stream, read_frame
+from providers.wire.decoding import EventStream, error_in_stream
 from providers.wire.repairs.answers import complete_head, new_id
 
 CODES: dict[str, Failure] = {
@@ -116,16 +116,13 @@ class StreamDecoder(EventStream):
         self._head: dict[str, Any] = {}
         self._called = False
 
-    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
-        for _event, data in events:
-            piece = read_frame(data)
-            if piece is None:
-                continue
-            if error_in(piece, 200) is not None or piece.get("error"):
-                raise error_in_stream(self._errors, data)
-            frames += self._piece(piece)
-            if self.done:
-                break
+    def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
+        piece = self._parsed(data)
+        if piece is None:
+            return ()
+        if error_in(piece, 200) is not None or piece.get("error"):
+            raise error_in_stream(self._errors, data)
+        return self._piece(piece)
 
     def _piece(self, piece: dict[str, Any]) -> list[Frame]:
         if not self._head:
