@@ -40,6 +40,7 @@ from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, listed, rows_of
 from providers.wire.openai.stream import ReadyAnswer, stream_of
+from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
 
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
@@ -71,11 +72,8 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     else:
         fit_served(body)
     accept = NO_ROUTE if is_first_generation(request.model) and not hosted else frozenset()
-    call = post_json(
-        url_of(provider, access, "/chat/completions"), auth(access), body, stream=request.stream
-    )
-    call.accept = accept
-    reply = yield call
+    url = url_of(provider, access, "/chat/completions")
+    reply = yield from asked(provider, url, auth(access), body, request, accept=accept)
     if reply.status in accept:
         return (yield from plain_chat(provider, request, access))
     if request.stream:

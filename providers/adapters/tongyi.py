@@ -46,6 +46,7 @@ from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import list_models, rows_of
 from providers.wire.openai.stream import stream_of
+from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
 from providers.wire.stream_accumulation import collected_answer
 
@@ -119,12 +120,8 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         body["stream"] = True
     if body.get("stream"):
         request_usage(body)
-    reply = yield post_json(
-        url_of(provider, access, "/chat/completions", version=COMPATIBLE),
-        auth(access),
-        body,
-        stream=request.stream,
-    )
+    url = url_of(provider, access, "/chat/completions", version=COMPATIBLE)
+    reply = yield from asked(provider, url, auth(access), body, request)
     if request.stream:
         return stream_of(reply, provider.errors, tidy)
     return (

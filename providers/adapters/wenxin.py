@@ -31,13 +31,14 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import choices_of
 from providers.wire.compatibility import use_system_role
-from providers.wire.http import get, json_or_none, post_json, url_of
+from providers.wire.http import get, json_or_none, url_of
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import rows_of
 from providers.wire.openai.stream import stream_of
 from providers.wire.preconditions import refuse_several_choices
+from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
 from providers.wire.wenxin import v1
 from providers.wire.wenxin.v1_decoding import error_in
@@ -78,12 +79,8 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     if request.stream:
         request_usage(body)
     fit(body, facts)
-    reply = yield post_json(
-        url_of(provider, access, "/chat/completions", version=VERSION),
-        auth(access),
-        body,
-        stream=request.stream,
-    )
+    url = url_of(provider, access, "/chat/completions", version=VERSION)
+    reply = yield from asked(provider, url, auth(access), body, request)
     if request.stream:
         return stream_of(reply, provider.errors, Tidy())
     return whole_answer(reply, provider.errors, Tidy())

@@ -16,6 +16,7 @@ from core import long_json
 from providers.declaration.errors import LONGEST_WAIT, CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
+from providers.wire.memory import Remembered
 from providers.wire.repairs.json_text import parse_leniently
 
 Auth = Callable[[Access], dict[str, str]]
@@ -63,7 +64,7 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
     urls = (f"{base}{version}{path}", f"{base}{path}")
     if not provider.may_lack_version:
         return urls[0]
-    return GuessedUrl(base, *(reversed(urls) if base in _unversioned else urls))
+    return GuessedUrl(base, *(reversed(urls) if base in unversioned else urls))
 
 
 class GuessedUrl(str):
@@ -84,14 +85,13 @@ class GuessedUrl(str):
 
     def note_wrong(self) -> None:
         """Remember that the other URL is the one that exists."""
-        if _unversioned.pop(self.base, self) is self:  # it was not in there
-            _unversioned[self.base] = None
-        if len(_unversioned) > _MOST_BASES:
-            del _unversioned[next(iter(_unversioned))]
+        if self.base in unversioned:
+            unversioned.discard(self.base)
+        else:
+            unversioned.add(self.base)
 
 
-_MOST_BASES = 1024
-_unversioned: dict[str, None] = {}  # base URLs of servers without a version, newest last
+unversioned = Remembered()  # base URLs of servers without a version
 
 
 def path_segment(text: str) -> str:
@@ -145,10 +145,13 @@ def media_type(reply: Reply) -> str:
 
 
 def is_web_page(reply: Reply) -> bool:
-    start = reply.body[:200].lstrip().lower()
-    return media_type(reply) in ("text/html", "application/xhtml+xml") or start.startswith(
-        (b"<!doctype", b"<html")
+    return media_type(reply) in ("text/html", "application/xhtml+xml") or begins_web_page(
+        reply.body
     )
+
+
+def begins_web_page(body: bytes) -> bool:
+    return body[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def json_or_none(body: bytes) -> Any:

@@ -22,6 +22,9 @@ from providers.declaration.spec import (
 )
 from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps, exchange_for
+from providers.wire.http import unversioned
+from providers.wire.repairs.asking import refused
+from providers.wire.thinking.streams import unopened
 from tests.fakes.framing import at_once
 
 Cut = Callable[[bytes], Sequence[bytes]]
@@ -124,7 +127,11 @@ def drive(
     secrets: Sequence[str] = (),
     made: list[Call] | None = None,
 ) -> Outcome:
-    """made: gets the calls, also where the exchange ends in an error."""
+    """made: gets the calls, also where the exchange ends in an error. What earlier calls taught
+    about servers is forgotten.
+    """
+    for facts in (refused, unopened, unversioned):
+        facts.clear()
     steps: Steps[Any] = Steps(
         make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0
     )

@@ -28,9 +28,10 @@ from providers.declaration.spec import (
 )
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.chat_answers import answer_of, choices_of
-from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.http import Auth, read_object, url_of
 from providers.wire.openai.stream import stream_of
 from providers.wire.preconditions import upload_of
+from providers.wire.repairs.asking import asked
 from providers.wire.usage import seconds_of
 
 _MEDIA_TYPE = re.compile(r"audio/[\w.+-]+|video/(?:mp4|webm)")
@@ -65,12 +66,8 @@ def chat_transcriptions(
         }
         if request.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        reply = yield post_json(
-            url_of(provider, access, "/chat/completions", version=version),
-            auth(access),
-            body,
-            stream=request.stream,
-        )
+        url = url_of(provider, access, "/chat/completions", version=version)
+        reply = yield from asked(provider, url, auth(access), body, request)
         return (
             TranscriptOfChat(stream_of(reply, provider.errors))
             if request.stream

@@ -29,7 +29,7 @@ def play(
 ) -> Outcome:
     """Runs the case's exchange. made: gets its calls. Raises ProviderError."""
     tokens._tokens.clear()
-    http._unversioned.clear()
+    http.unversioned.clear()
     provider, access = case.provider, case.access
     special = {"list_models": provider.list_models, "check": provider.check}.get(case.operation)
     if special is not None:
