@@ -371,7 +371,9 @@ PROVIDER = Provider(
         ),
     ),
     operations={
-        Operation.CHAT: openai_chat(auth=auth, adjust=fit, tidy=tidy, think_tags=True),
+        Operation.CHAT: openai_chat(
+            auth=auth, adjust=fit, tidy=tidy, tidies_shape=True, think_tags=True
+        ),
         Operation.COMPLETION: completions,
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcriptions,

@@ -39,6 +39,7 @@ from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
 from providers.wire.openai.embeddings import embedding_body as checked_body
 from providers.wire.openai.model_list import list_models, rows_of
+from providers.wire.repairs.asking import asked
 from providers.wire.usage import input_tokens_of
 
 KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
@@ -70,9 +71,9 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
         request_usage(body)
     fit(body, facts, legacy=legacy)
     url = url_of(provider, access, "/text/chatcompletion_v2" if legacy else "/chat/completions")
-    reply = yield post_json(url, auth(access), body, stream=request.stream)
+    reply = yield from asked(provider, url, auth(access), body, request)
     if request.stream:
-        return stream_of_chat(reply)
+        return stream_of_chat(request.model)
     return whole_answer(reply, provider.errors, tidy)
 
 

@@ -19,7 +19,8 @@ from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.decoding import error_in_stream
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
 from providers.wire.openai.errors import error_object, text_of
-from providers.wire.think_tags import ThinkTagDecoder, tidy_thinking
+from providers.wire.thinking.streams import ThinkTagDecoder
+from providers.wire.thinking.tags import tidy_thinking
 
 SMALLEST_TEMPERATURE = 0.01  # for models that refuse 0
 _THINKERS = re.compile(r"MiniMax-M\d")  # thinking models without facts
@@ -130,12 +131,24 @@ def speech_body(request: Request) -> dict[str, Any]:
 # Answers
 
 LONGEST_WORD = 8
+_REASONING = frozenset({"reasoning_content", "reasoning_details"})
 _SHOWN = ("id", "object", "created", "model", "choices", "usage")
 
 
-def stream_of_chat(reply: Reply) -> Decoder:
+def stream_of_chat(model: str) -> Decoder:
     """Return the decoder of an open body."""
-    return ThinkTagDecoder(errors, TidyStream(), tidy_whole=tidy)
+    return StreamDecoder(errors, TidyStream(), tidies_shape=True, tidy_whole=tidy, model=model)
+
+
+class StreamDecoder(ThinkTagDecoder):
+    """Decode chunks; those of the answer's text differ in nothing else."""
+
+    __slots__ = ()
+
+    def _only_text(self, chunk: dict[str, Any]) -> str:
+        # What TidyStream makes of reasoning depends on the reasoning before.
+        text = super()._only_text(chunk)
+        return text if chunk["choices"][0]["delta"].get("content") == text else ""
 
 
 def tidy(body: dict[str, Any]) -> bool:
@@ -184,7 +197,7 @@ class TidyStream:
         self._ended = False
 
     def __call__(self, chunk: dict[str, Any]) -> bool:
-        """Repair a chunk.
+        """Repair a chunk; return whether that changed it.
 
         Raises:
             ProviderError: if the chunk reports an error.
@@ -194,8 +207,9 @@ class TidyStream:
             choices and self._has_answered and _base_code(chunk) == "1027"
         ):
             raise error_in_stream(errors, orjson.dumps(chunk))
+        changed = False
         for choice in choices:
-            self._repair(choice, chunk)
+            changed = self._repair(choice, chunk) or changed
         if (
             choices
             and self._ended
@@ -204,9 +218,12 @@ class TidyStream:
             chunk["choices"] = []
             for name in chunk.keys() - set(_SHOWN):
                 del chunk[name]
-        return True
+            return True
+        return changed
 
-    def _repair(self, choice: dict[str, Any], chunk: dict[str, Any]) -> None:
+    def _repair(self, choice: dict[str, Any], chunk: dict[str, Any]) -> bool:
+        before = choice.get("delta"), choice.get("finish_reason")
+        changed = not isinstance(before[0], dict) or not _REASONING.isdisjoint(before[0])
         if "delta" not in choice:
             # The older service repeats the whole answer at the end of its stream.
             choice["delta"] = (
@@ -224,6 +241,7 @@ class TidyStream:
         if self._ended and not delta:
             choice["finish_reason"] = None
         self._ended = self._ended or bool(choice.get("finish_reason"))
+        return changed or choice.get("finish_reason") != before[1]
 
     def _new_part(self, thought: str) -> str:
         """Return the new part of the reasoning, which some versions repeat whole in each

@@ -25,7 +25,7 @@ from providers.wire.openai.stream import stream_of
 from providers.wire.repairs.asking import asked
 from providers.wire.repairs.bodies import is_event_stream
 from providers.wire.stream_accumulation import collected_answer
-from providers.wire.think_tags import thinking_stream_of, tidy_thinking
+from providers.wire.thinking.streams import thinking_stream_of, tidy_answer
 
 # Changes a fresh shallow copy of the body before it is sent.
 Adjust = Callable[[dict[str, Any], Provider, Access, ModelFacts], None]
@@ -63,13 +63,14 @@ def openai_chat(
         )
         url = url_of(provider, access, path, version=version)
         reply = yield from asked(provider, url, auth(access), body, request)
+        model = (str(url), request.model)
         if request.stream and think_tags:
-            return thinking_stream_of(reply, provider.errors, tidy)
+            return thinking_stream_of(provider.errors, tidy, tidies_shape=tidies_shape, model=model)
         if request.stream:
             return stream_of(reply, provider.errors, tidy, tidies_shape=tidies_shape)
         answer = whole_answer(reply, provider.errors, tidy)
         if think_tags:
-            tidy_thinking(answer.body or {})
+            tidy_answer(answer.body or {}, model)
         return answer
 
     return exchange

@@ -1,6 +1,4 @@
-"""Separate reasoning that a server leaves in the text between <think> and </think>, whole and
-streamed.
-"""
+"""Separate reasoning that a server leaves in the text between <think> and </think>."""
 
 from __future__ import annotations
 
@@ -8,20 +6,19 @@ import re
 from enum import Enum, auto
 from typing import Any
 
-import orjson
-
-from providers.declaration.spec import Decoder, ErrorMap, Frame, Reply
-from providers.wire.chat_answers import Tidy, choices_of
-from providers.wire.openai.stream import ChatDecoder
-from providers.wire.repairs.answers import new_id
+from providers.wire.chat_answers import choices_of
 
 OPEN, CLOSE = "<think>", "</think>"
 MAX_BLANKS = 64  # whitespace characters allowed before the opening tag
+# Some chat templates write the opening tag themselves, so that the text only holds the closing
+# one, at the end of a line.
+UNOPENED = re.compile(r"</think>[ \t]*(?:\n|\Z)")
 
 
-class _State(Enum):
+class State(Enum):
     START = auto()  # only whitespace so far, or a part of the tag
     THINKING = auto()
+    UNOPENED = auto()  # thinking without an opening tag, unless no closing one comes
     AFTER = auto()  # whitespace between the closing tag and the text
     TEXT = auto()
 
@@ -33,59 +30,72 @@ class ThinkSplitter:
     opening tag and after the closing one is dropped.
     """
 
-    __slots__ = ("_held", "_state", "_thought")
+    __slots__ = ("_held", "_thought", "state")
 
     def __init__(self) -> None:
-        self._state = _State.START
+        self.state = State.START
         self._held = ""  # possibly a part of a tag
         self._thought = False  # whether any reasoning was returned
 
     @property
-    def settled(self) -> bool:
-        """Tell whether everything that follows is text and passes through."""
-        return self._state is _State.TEXT
+    def is_steady(self) -> bool:
+        """Tell whether what follows stays reasoning up to the next "<", or is text."""
+        return self.state is State.TEXT or (
+            self.state is State.THINKING and self._thought and not self._held
+        )
 
     def settle(self) -> None:
         """Treat everything that follows as text: the server separates the reasoning itself."""
-        self._state = _State.TEXT
+        self.state = State.TEXT
 
     def feed(self, piece: str) -> tuple[str, str]:
         """Return the (reasoning, text) that are certain after this piece."""
         text, self._held = self._held + piece, ""
         reasoning = ""
-        if self._state is _State.START:
+        if self.state is State.START:
             text = self._started(text)
-        if self._state is _State.THINKING:
+        if self.state in (State.THINKING, State.UNOPENED):
             reasoning, text = self._thinking(text)
-        if self._state is _State.AFTER:
+        if self.state is State.AFTER:
             text = text.lstrip()
             if text:
-                self._state = _State.TEXT
+                self.state = State.TEXT
         return reasoning, text
 
-    def finish(self) -> tuple[str, str]:
-        """Return the (reasoning, text) held back."""
+    def finish(self, reason: str | None = None) -> tuple[str, str]:
+        """Return the (reasoning, text) held back.
+
+        Args:
+            reason: the finish reason.
+        """
         held, self._held = self._held, ""
-        return (held, "") if self._state is _State.THINKING else ("", held)
+        return (held, "") if self.state is State.THINKING else ("", held)
 
     def _started(self, text: str) -> str:
         start = text.lstrip()
         if len(text) - len(start) > MAX_BLANKS:
-            self._state = _State.TEXT
+            self.state = State.TEXT
         elif start.startswith(OPEN):
-            self._state = _State.THINKING
+            self.state = State.THINKING
             return start[len(OPEN) :]
         elif OPEN.startswith(start):
             self._held = text
             return ""
         else:
-            self._state = _State.TEXT
+            self.state = self._untagged(start)
+            if self.state is State.START:
+                self._held = text
+                return ""
         return text
+
+    def _untagged(self, start: str) -> State:
+        """Return the state of a text that begins with no tag; START to wait for more of it."""
+        return State.TEXT
 
     def _thinking(self, text: str) -> tuple[str, str]:
         reasoning, tag, rest = text.partition(CLOSE)
         if tag:
-            self._state = _State.AFTER
+            self.state = State.AFTER
         else:
             partial = partial_tag(reasoning)
             self._held = reasoning[len(reasoning) - partial :]
@@ -102,17 +112,18 @@ def partial_tag(text: str) -> int:
     return len(text) - at if at >= 0 and CLOSE.startswith(text[at:]) else 0
 
 
-# Some chat templates write the opening tag themselves, so that the text only holds the closing
-# one, at the end of a line.
-_UNOPENED = re.compile(r"</think>[ \t]*(?:\n|\Z)")
-
-
 def split_whole(text: str) -> tuple[str, str]:
     """Split like split_thinking, also if the opening tag is missing."""
-    unopened = _UNOPENED.search(text)
-    if unopened is not None and OPEN not in text[: unopened.start()]:
-        return text[: unopened.start()].strip(), text[unopened.end() :].lstrip()
-    return split_thinking(text)
+    closing = UNOPENED.search(text)
+    if closing is None or not is_unopened(text):
+        return split_thinking(text)
+    return text[: closing.start()].strip(), text[closing.end() :].lstrip()
+
+
+def is_unopened(text: str) -> bool:
+    """Tell whether a text holds the end of a thought but not its opening tag."""
+    closing = UNOPENED.search(text)
+    return closing is not None and OPEN not in text[: closing.start()]
 
 
 def split_thinking(text: str) -> tuple[str, str]:
@@ -143,86 +154,3 @@ def tidy_thinking(body: dict[str, Any]) -> bool:
                 message["reasoning_content"] = reasoning
             changed = True
     return changed
-
-
-def thinking_stream_of(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Decoder:
-    """Return a decoder like stream_of that takes the reasoning out of the text.
-
-    Args:
-        tidy: the provider's own repairs, made first.
-    """
-
-    def tidy_whole(body: dict[str, Any]) -> bool:
-        changed = tidy(body) if tidy is not None else False
-        return tidy_thinking(body) or changed
-
-    return ThinkTagDecoder(errors, tidy, tidy_whole=tidy_whole)
-
-
-class ThinkTagDecoder(ChatDecoder):
-    """Parse every chunk until the first choice is past its reasoning, then relay like
-    ChatDecoder.
-    """
-
-    __slots__ = ("_inner", "_last", "_splitters")
-
-    def __init__(
-        self, errors: ErrorMap, tidy: Tidy | None = None, *, tidy_whole: Tidy | None = None
-    ) -> None:
-        super().__init__(errors, self._split, tidy_all=True, tidy_whole=tidy_whole)
-        self._inner = tidy
-        self._splitters: dict[int, ThinkSplitter] = {}
-        self._last: dict[str, Any] = {}  # head of the last chunk
-
-    def _split(self, chunk: dict[str, Any]) -> bool:
-        changed = self._inner(chunk) if self._inner is not None else False
-        self._last = chunk
-        for choice in choices_of(chunk):
-            index, delta = choice.get("index", 0), choice.get("delta")
-            if isinstance(delta, dict) and isinstance(index, int):
-                splitter = self._splitters.setdefault(index, ThinkSplitter())
-                changed = (
-                    split_delta(splitter, delta, is_last=bool(choice.get("finish_reason")))
-                    or changed
-                )
-        first = self._splitters.get(0)
-        self._tidy_all = first is None or not first.settled
-        return changed
-
-    def _closing(self) -> list[Frame]:
-        return [*self._rest(), *super()._closing()]
-
-    def _rest(self) -> list[Frame]:
-        """Send the text held back if a server ends its stream without a finish reason."""
-        frames = []
-        for index, splitter in self._splitters.items():
-            delta: dict[str, Any] = {}
-            if split_delta(splitter, delta, is_last=True):
-                choice = {"index": index, "delta": delta, "finish_reason": None}
-                head = {"id": new_id(), **self._last, "choices": [choice]}
-                head.pop("usage", None)
-                self.output_characters += sum(map(len, delta.values()))
-                frames.append(Frame(orjson.dumps(head), content=True))
-        return frames
-
-
-def split_delta(splitter: ThinkSplitter, delta: dict[str, Any], *, is_last: bool) -> bool:
-    """Split one delta's content, and return whether it changed."""
-    if splitter.settled:
-        return False
-    if delta.get("reasoning_content"):
-        held = "".join(splitter.finish())
-        splitter.settle()
-        delta["content"] = held + (delta.get("content") or "")
-        return bool(held)
-    content = delta.get("content")
-    reasoning, text = splitter.feed(content) if isinstance(content, str) else ("", "")
-    if is_last:
-        last_reasoning, last_text = splitter.finish()
-        reasoning, text = reasoning + last_reasoning, text + last_text
-    if not reasoning and text == (content or ""):
-        return False
-    delta["content"] = text
-    if reasoning:
-        delta["reasoning_content"] = reasoning
-    return True

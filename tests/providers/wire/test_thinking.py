@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from providers.declaration.spec import Reply
 from providers.wire.openai.errors import openai_errors
-from providers.wire.think_tags import (
+from providers.wire.thinking.streams import thinking_stream_of, unopened
+from providers.wire.thinking.tags import (
     ThinkSplitter,
     split_thinking,
     split_whole,
-    thinking_stream_of,
     tidy_thinking,
 )
 from tests.providers.driving import joined
@@ -109,9 +109,11 @@ def chunk(index: int = 0, **delta: Any) -> dict[str, Any]:
 
 
 def streamed(
-    chunks: list[dict[str, Any]], *, end: bytes = b"data: [DONE]\n\n"
+    chunks: list[dict[str, Any]], *, end: bytes = b"data: [DONE]\n\n", forgets: bool = True
 ) -> tuple[dict[str, Any], int]:
-    decoder = thinking_stream_of(CHUNKS, openai_errors())
+    if forgets:
+        unopened.clear()
+    decoder = thinking_stream_of(openai_errors(), model="m")
     frames = [
         frame for one in chunks for frame in decoder.feed(b"data: " + orjson.dumps(one) + b"\n\n")
     ]
@@ -144,7 +146,7 @@ def test_a_server_that_tells_reasoning_apart_is_left_alone() -> None:
 
 
 def test_choices_are_parted_each_for_itself() -> None:
-    decoder = thinking_stream_of(CHUNKS, openai_errors())
+    decoder = thinking_stream_of(openai_errors(), model="m")
     pieces = [
         chunk(content="plain"),
         chunk(1, content="<think>a"),
@@ -173,7 +175,7 @@ def test_one_body_instead_of_a_stream() -> None:
             }
         ]
     }
-    decoder = thinking_stream_of(Reply(200, {"content-type": "application/json"}), openai_errors())
+    decoder = thinking_stream_of(openai_errors(), model="m")
     decoder.feed(orjson.dumps(body))
     message = joined([orjson.loads(frame.data) for frame in decoder.finish()])
     assert (message["reasoning_content"], message["content"]) == ("a", "b")
@@ -193,3 +195,17 @@ def test_messages_without_tags_stay(message: Any) -> None:
     body = {"choices": [{"message": message}]}
     assert not tidy_thinking(body)
     assert body == {"choices": [{"message": message}]}
+
+
+def test_a_server_that_left_out_the_tag_is_expected_to_do_so_again() -> None:
+    thought = [chunk(content=piece) for piece in ("I add 2 and 2.", "\n</think>\n\n", "4")]
+    end = {"id": "1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    message, _characters = streamed([*thought, end])
+    assert message["content"] == "I add 2 and 2.\n</think>\n\n4"
+
+    message, _characters = streamed([*thought, end], forgets=False)
+    assert (message["reasoning_content"], message["content"]) == ("I add 2 and 2.\n", "4")
+    message, _characters = streamed([chunk(content="Four."), end], forgets=False)
+    assert message["content"] == "Four."
+    message, _characters = streamed([chunk(content="Five."), end], forgets=False)
+    assert "reasoning_content" not in message
