@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import orjson
 
@@ -12,7 +13,6 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import (
     Access,
     Answer,
-    Decoder,
     ErrorMap,
     Exchange,
     Frame,
@@ -25,10 +25,10 @@ from providers.declaration.spec import (
 )
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcript_decoding import EventDecoder
-from providers.wire.decoding import ReadyStream, WholeStream, error_in_stream
+from providers.wire.decoding import ReadyStream
 from providers.wire.http import (
     Auth,
-    is_web_page,
+    begins_web_page,
     json_or_none,
     media_type,
     post_json,
@@ -36,7 +36,6 @@ from providers.wire.http import (
     url_of,
 )
 from providers.wire.openai.chat import drop_unsupported
-from providers.wire.openai.errors import error_object
 
 DEFAULT_FORMAT = "mp3"
 # OpenAI's name of a format -> its media type. pcm is 24 kHz, 16 bits, one channel, no header.
@@ -97,7 +96,7 @@ def openai_speech(
             call.headers["Accept"], call.limit = "*/*", MAX_AUDIO
         reply = yield call
         return (
-            speech_stream(reply, provider.errors)
+            SpeechDecoder(provider.errors)
             if request.stream
             else speech_answer(reply, provider.errors, format_of(request))
         )
@@ -114,37 +113,46 @@ def speech_answer(reply: Reply, errors: ErrorMap, audio_format: str) -> Answer:
     Raises:
         ProviderError: if the answer is not audio.
     """
-    check_audio(reply, errors, reply.body)
+    if begins_events(reply.body):
+        reply = replace(reply, body=_collected(SpeechDecoder(errors), reply.body))
+    check_audio(errors, reply.body)
     kind = media_type(reply)
     if not kind.startswith("audio/"):  # some servers say application/octet-stream, or nothing
         kind = AUDIO_TYPES.get(audio_format, "application/octet-stream")
     return Answer(None, content=reply.body, content_type=kind)
 
 
-def check_audio(reply: Reply, errors: ErrorMap, data: bytes) -> None:
-    """Check that a body is audio.
+def check_audio(errors: ErrorMap, data: bytes) -> None:
+    """Check that a body is audio, whatever its label says.
 
     Raises:
         ProviderError: if it is empty, a web page or JSON (an error with status 200).
     """
-    whole = Reply(reply.status, reply.headers, data)
-    if is_web_page(whole):
-        raise unreadable(whole)
-    if media_type(reply) == "application/json" or data[:1] == b"{":
-        if error_object(json_or_none(data)) is not None:
-            raise error_in_stream(errors, data)
-        raise ProviderError(Failure.ERROR, Reason("no_audio"), status=reply.status)
     if not data:
-        raise ProviderError(Failure.ERROR, Reason("empty"), status=reply.status)
+        raise ProviderError(Failure.ERROR, Reason("empty"), status=200)
+    if begins_web_page(data):
+        raise unreadable(Reply(200, {}, data))
+    if data.lstrip()[:1] in (b"{", b"[") and isinstance(json_or_none(data), dict | list):
+        raise errors(Reply(200, {}, data)) or ProviderError(
+            Failure.ERROR, Reason("no_audio"), status=200
+        )
 
 
-def speech_stream(reply: Reply, errors: ErrorMap) -> Decoder:
-    """Return the decoder of an open body, also for servers that answer with the audio itself."""
-    return (
-        SpeechDecoder(errors)
-        if media_type(reply) == "text/event-stream"
-        else WholeAudio(reply, errors)
-    )
+_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b": ")
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+_ENOUGH: Final = 16  # bytes that tell what a body is
+
+
+def begins_events(start: bytes) -> bool:
+    """Tell whether a body begins as event streams do, and not only by a colon, as audio may."""
+    return start[:1024].lstrip(_BLANK).startswith(_FIELDS)
+
+
+def _collected(decoder: SpeechDecoder, body: bytes) -> bytes:
+    """Join the audio of events that came for a whole answer."""
+    events = [orjson.loads(frame.data) for frame in (*decoder.feed(body), *decoder.finish())]
+    pieces = [event["audio"] for event in events if isinstance(event.get("audio"), str)]
+    return b"".join(base64.b64decode(piece) for piece in pieces)
 
 
 def audio_frames(data: bytes, usage: dict[str, Any] | None = None) -> Iterator[Frame]:
@@ -161,19 +169,36 @@ class SpeechDecoder(EventDecoder):
     last = "speech.audio.done"
     piece = "audio"
 
+    def __init__(self, errors: ErrorMap) -> None:
+        super().__init__(errors)
+        self._start: bytes | None = b""  # of the body, until it is clear what it is
 
-class WholeAudio(WholeStream):
-    """Decoder for a server that sends audio instead of events."""
+    def feed(self, data: bytes) -> Sequence[Frame]:
+        if self._start is not None:
+            data = self._start + data
+            self._start = data
+            if len(data.lstrip(_BLANK)) < _ENOUGH:
+                return ()
+            self._begin()
+        return super().feed(data)
 
-    def __init__(self, reply: Reply, errors: ErrorMap) -> None:
-        super().__init__(limit=MAX_AUDIO)
-        self._reply = reply
-        self._errors = errors
+    def finish(self) -> Sequence[Frame]:
+        if not self._start:
+            return super().finish()
+        start = self._start
+        self._begin()
+        return [*super().feed(start), *super().finish()]
 
-    def _read(self, data: bytes) -> Sequence[Frame]:
-        check_audio(self._reply, self._errors, data)
+    def _begin(self) -> None:
+        """Decide by the first bytes whether events follow, or audio or an error."""
+        if not begins_events(self._start or b""):
+            self._read_whole(MAX_AUDIO)
+        self._start = None
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        check_audio(self._errors, body)
         self.finish_reason, self.done = "stop", True
-        return list(audio_frames(data))
+        return list(audio_frames(body))
 
 
 class ReadySpeech(ReadyStream):

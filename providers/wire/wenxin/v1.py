@@ -15,6 +15,7 @@ from providers.declaration.spec import (
     Access,
     Answer,
     Call,
+    ErrorMap,
     Exchange,
     Frame,
     ModelFacts,
@@ -22,20 +23,20 @@ from providers.declaration.spec import (
     Reply,
     Request,
 )
-from providers.wire.chat_answers import answer_of, frames_of
-from providers.wire.decoding import WholeStream
+from providers.wire.chat_answers import answer_of
 from providers.wire.http import (
-    is_web_page,
     json_or_none,
-    media_type,
     path_segment,
     post_json,
     read_object,
     unreadable,
 )
 from providers.wire.openai.embeddings import batches, embedding_answer, embedding_body, merged
+from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.preconditions import messages_of, refuse_several_choices
+from providers.wire.repairs.bodies import is_event_stream
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
+from providers.wire.stream_accumulation import collected
 from providers.wire.tokens import fetched_token, forget_token
 from providers.wire.wenxin.v1_decoding import STALE, StreamDecoder, chat_answer, error_in
 
@@ -114,13 +115,14 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     path, body = path_of("chat", request.model, facts), chat_body(request)
     reply = yield from post_with_token(access, path, body, stream=request.stream)
     if not request.stream:
+        if is_event_stream(reply.body):
+            return collected(StreamDecoder(request.model, provider.errors), reply.body)
         return answer_of(chat_answer(read_object(reply), request.model))
-    if is_web_page(reply):
-        raise unreadable(reply)
-    if media_type(reply) != "application/json":
-        return StreamDecoder(request.model, provider.errors)
-    return LateBody(
-        request.model, access, lambda: post_with_token(access, path, {**body, "stream": False})
+    return ChatDecoder(
+        request.model,
+        provider.errors,
+        access,
+        lambda: post_with_token(access, path, {**body, "stream": False}),
     )
 
 
@@ -269,25 +271,28 @@ def _turn(message: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any
     return {"role": "assistant", "content": text_of(message), "function_call": function}
 
 
-class LateBody(WholeStream):
-    """Decoder of one JSON body instead of a stream, usually an error.
+class ChatDecoder(StreamDecoder):
+    """Decoder of a stream, and of one JSON body instead of it, usually an error.
 
     If the token is stale, repeat the call without streaming.
     """
 
     def __init__(
-        self, model: str, access: Access, retry: Callable[[], Generator[Call, Reply, Reply]]
+        self,
+        model: str,
+        errors: ErrorMap,
+        access: Access,
+        retry: Callable[[], Generator[Call, Reply, Reply]],
     ) -> None:
-        super().__init__()
-        self._model = model
+        super().__init__(model, errors)
         self._access = access
         self._retry = retry
         self._retrying: Generator[Call, Reply, Reply] | None = None
         self.next_call: Call | None = None
 
-    def _read(self, data: bytes) -> Sequence[Frame]:
-        body = json_or_none(data)
-        error = error_in(body, 200)
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        answer = json_or_none(body)
+        error = error_in(answer, 200)
         if error is not None and error.provider_code in STALE:
             forget_token(
                 (
@@ -301,7 +306,9 @@ class LateBody(WholeStream):
             return ()
         if error is not None:
             raise error
-        return self._whole(read_object(Reply(200, {}, data)))
+        if answer is None and body.lstrip().startswith(b"{"):
+            return self._lines(body)
+        return self._whole_answer(Reply(200, {}, body))
 
     def answered(self, reply: Reply) -> Sequence[Frame]:
         """Read the reply to next_call: first the token's, then the answer."""
@@ -310,14 +317,12 @@ class LateBody(WholeStream):
         try:
             self.next_call = self._retrying.send(reply)
         except StopIteration as stop:
-            return self._whole(read_object(stop.value))
+            return self._whole_answer(stop.value)
         return ()
 
-    def _whole(self, body: Mapping[str, Any]) -> Sequence[Frame]:
-        answer = answer_of(chat_answer(body, self._model))
-        self.usage, self.finish_reason, self.done = answer.usage, answer.finish_reason, True
-        self.output_characters = len(body["result"])
-        return frames_of(answer.body or {})
+    def _whole_answer(self, reply: Reply) -> Sequence[Frame]:
+        answer = answer_of(chat_answer(read_object(reply), self._model))
+        return self._answered(ReadyAnswer(answer))
 
 
 # Embeddings and rerank
