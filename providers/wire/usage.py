@@ -79,16 +79,20 @@ def reported_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return reported
 
 
-def later(old: Any, new: Any) -> Mapping[str, Any] | None:
-    """Merge usage objects of one answer: later figures replace earlier ones, zeros replace none."""
+def later(old: Any, new: Any, *, depth: int = 1) -> Mapping[str, Any] | None:
+    """Merge usage objects of one answer: later figures replace earlier ones, zeros replace none.
+
+    Args:
+        depth: How deep objects inside them are merged: details, but nothing in these.
+    """
     if not isinstance(old, Mapping) or not old:
         return dict(new) if new and isinstance(new, Mapping) else None
     if not isinstance(new, Mapping) or len(old) + len(new) > MOST_NAMES:
         return old
     merged = dict(old)
     for name, value in new.items():
-        if isinstance(value, Mapping):
-            merged[name] = later(merged.get(name), value) or {}
+        if isinstance(value, Mapping) and depth:
+            merged[name] = later(merged.get(name), value, depth=depth - 1) or {}
         elif value or merged.get(name) is None:
             merged[name] = value
     return merged

@@ -251,3 +251,11 @@ def test_usage_of_ever_new_names_is_not_merged_without_end() -> None:
         reported = later(reported, {f"name_{number}": 1, "prompt_tokens": number + 1})
     assert reported is not None
     assert len(reported) < 250
+
+
+def test_usage_nested_without_end_is_not_followed() -> None:
+    deep = orjson.loads(b'{"a":' * 1000 + b"1" + b"}" * 1000)
+    assert later({"details": deep}, {"details": deep, "total_tokens": 1}) == {
+        "details": deep,
+        "total_tokens": 1,
+    }
