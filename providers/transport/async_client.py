@@ -23,7 +23,13 @@ from providers.transport import async_pool, failures
 from providers.transport.async_pool import Pool, Pools, RefusedAddress
 from providers.transport.failures import TransportFailure, provider_error
 from providers.transport.inflating import content_of
-from providers.transport.limits import UNDO_SECONDS
+from providers.transport.limits import (
+    FREE_SECONDS,
+    KEEPS_UP,
+    MOST_OF_LOOP,
+    STREAM_READ,
+    UNDO_SECONDS,
+)
 from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps
 
@@ -66,12 +72,15 @@ class Stream:
 
     __slots__ = (
         "_abandon",
+        "_began",
         "_content",
         "_follow",
+        "_more",
         "_owner",
         "_pending",
         "_pool",
         "_response",
+        "_spent",
         "_steps",
         "decoder",
         "ended",
@@ -91,6 +100,8 @@ class Stream:
         self._follow = follow
         self._abandon = abandon
         self._owner = owner
+        self._began, self._spent = time.perf_counter(), 0.0  # seconds of decoding, if much came
+        self._more = b""  # read, but not decoded
         self._pending = 0  # bytes since the last frame, which the next one may be made of
         self._response: aiohttp.ClientResponse | None = None
         self._content: Any = None
@@ -111,13 +122,14 @@ class Stream:
             return ()
         decoder = self.decoder
         if self._response is not None:
-            data = b"" if decoder.failed else await self._next_bytes()
+            data = b"" if decoder.failed else self._more or await self._next_bytes()
+            if len(data) > STREAM_READ or self._more:
+                data, self._more = data[:STREAM_READ], data[STREAM_READ:]
             size = self._pending + len(data)
-            if size > LARGE:
-                work = partial(decoder.feed, data) if data else decoder.finish
-                frames = await large_bodies.run(size, work, owner=self._owner)
-            else:
+            if len(data) <= KEEPS_UP and size <= LARGE:
                 frames = decoder.feed(data) if data else decoder.finish()
+            else:
+                frames = await self._decode_much(data, size)
             self._pending = 0 if frames else size
             if not data or decoder.done:
                 self.ended = decoder.next_call is None
@@ -132,6 +144,24 @@ class Stream:
             return frames
         self.ended = True
         return decoder.finish()
+
+    async def _decode_much(self, data: bytes, size: int) -> Sequence[Frame]:
+        """Decode at once, or in turns if this stream has taken more than its share of the loop."""
+        began = time.perf_counter()
+        share = FREE_SECONDS + MOST_OF_LOOP * (began - self._began)
+        if self._more or size > LARGE or self._spent > share:
+            assert self._pool is not None, "an open response has a place in its pool"
+            return await self._pool.turns.run(partial(self._decode, data, size))
+        try:
+            return self.decoder.feed(data) if data else self.decoder.finish()
+        finally:
+            self._spent += time.perf_counter() - began
+
+    async def _decode(self, data: bytes, size: int) -> Sequence[Frame]:
+        work = partial(self.decoder.feed, data) if data else self.decoder.finish
+        if data and b"\n" not in data and b"\r" not in data:
+            return work()  # it is only kept: its line goes on
+        return await large_bodies.run(size, work, owner=self._owner)
 
     async def _next_bytes(self) -> bytes:
         try:

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from core.asgi.turns import Turns
 from providers.failures.reasons import Reason
 from providers.transport import egress
 from providers.transport.failures import TransportFailure
@@ -100,6 +101,7 @@ class Pool:
 
     def __init__(self, origin: str, allow: frozenset[str], tls: ssl.SSLContext) -> None:
         self.active = 0
+        self.turns = Turns()
         self.session = aiohttp.ClientSession(
             connector=_Connector(
                 limit=0,
@@ -114,7 +116,7 @@ class Pool:
             trust_env=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            read_bufsize=256 * 1024,
+            read_bufsize=128 * 1024,
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import Any, Final
 
 from providers.transport import failures
 from providers.transport.limits import IDENTITY
 
-PIECE: Final = 256 * 1024  # bytes that are inflated at a time: more would block the process
+PIECE: Final = 64 * 1024  # bytes that are inflated at a time
 _GZIP: Final = b"\x1f\x8b"
 _ENCODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _BY_HEADER: Final = zlib.MAX_WBITS | 32  # gzip or zlib, whichever header comes
@@ -83,11 +84,13 @@ class InflatedContent:
         self._inflater = inflater
 
     async def readany(self) -> bytes:
-        """Return the next bytes; none at the end."""
+        """Return the next bytes, at most PIECE; none at the end."""
         inflater = self._inflater
         while True:
-            data = b"" if inflater.waits else await self._content.readany()
-            if not data and not inflater.waits:
+            if inflater.waits:
+                data = b""
+                await asyncio.sleep(0)  # a few bytes may become very many
+            elif not (data := await self._content.read(PIECE)):
                 return inflater.rest()
             if inflated := inflater.feed(data):
                 return inflated
