@@ -4,17 +4,18 @@ chat_answers.frames_of).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
-from providers.declaration.spec import Answer, Decoder, ErrorMap, Reply
+from providers.declaration.spec import Answer, Decoder, ErrorMap, Frame, Reply
 from providers.wire.chat_answers import Tidy, answer_of, choices_of
 from providers.wire.openai.stream import stream_of
 
 _HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _APPENDED = frozenset({"content", "reasoning_content", "refusal"})
+_PIECE = 64 * 1024  # bytes
 
 
 def collected_answer(reply: Reply, errors: ErrorMap, tidy: Tidy | None = None) -> Answer:
@@ -33,24 +34,33 @@ def collected(decoder: Decoder, body: bytes) -> Answer:
     Raises:
         ProviderError: if it contains an error or broke off.
     """
-    frames = [*decoder.feed(body), *decoder.finish()]
-    answer = answer_of(whole_body([orjson.loads(frame.data) for frame in frames]))
+    answer = answer_of(whole_body(orjson.loads(frame.data) for frame in _frames(decoder, body)))
     # As the provider reported it: what clients see is completed.
     answer.usage = decoder.usage or answer.usage
     return answer
 
 
-def whole_body(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _frames(decoder: Decoder, body: bytes) -> Iterator[Frame]:
+    """Decode piece by piece, so that other threads can run in between."""
+    for start in range(0, len(body), _PIECE):
+        yield from decoder.feed(body[start : start + _PIECE])
+        if getattr(decoder, "failed", False):
+            break
+    yield from decoder.finish()
+
+
+def whole_body(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Merge chunks into one chat answer."""
-    body = {name: chunks[0][name] for name in _HEAD if chunks and name in chunks[0]}
-    body["object"] = "chat.completion"
+    body: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
+        body = body or {name: chunk[name] for name in _HEAD if name in chunk}
         if chunk.get("usage"):
             body["usage"] = chunk["usage"]
         for choice in choices_of(chunk):
             index = choice.get("index") or 0
             _extend_choice(choices.setdefault(index, _new_choice(index)), choice)
+    body["object"] = "chat.completion"
     body["choices"] = [_joined(choices[index]) for index in sorted(choices)]
     return body
 

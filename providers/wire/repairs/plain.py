@@ -9,6 +9,7 @@ import orjson
 
 _PADDING: Final = b',"obfuscation":"'  # OpenAI's, of another length in each chunk
 _QUOTE: Final = b'"'
+_LONGEST: Final = 4096  # characters of a text that tells how the next ones look
 _NEVER: Final = b"\0"  # begins no JSON
 
 
@@ -55,8 +56,8 @@ class PlainPieces:
             sent: what was sent of it, repaired.
             stop: what a piece must not contain, because it would be repaired otherwise.
         """
-        quoted = b'"%b"' % text.encode()
-        if not text.isprintable() or orjson.dumps(text) != quoted:
+        quoted = b'"%b"' % text[: _LONGEST + 1].encode()
+        if len(text) > _LONGEST or not text.isprintable() or orjson.dumps(text) != quoted:
             return
         if data.count(quoted) != 1 or sent.count(quoted) != 1:
             return
