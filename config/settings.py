@@ -72,6 +72,8 @@ MODELKEEP_HEARTBEAT = env.seconds("MODELKEEP_HEARTBEAT", default=14.0)
 # Seconds that a client may take to send headers, and a body slower than 8 KiB a second.
 MODELKEEP_HEAD_TIMEOUT = env.seconds("MODELKEEP_HEAD_TIMEOUT", default=20.0)
 MODELKEEP_BODY_TIMEOUT = env.seconds("MODELKEEP_BODY_TIMEOUT", default=30.0)
+# MiB of long request bodies that each process holds at a time.
+MODELKEEP_BODY_MEMORY = env.int("MODELKEEP_BODY_MEMORY", default=256)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.seconds("MODELKEEP_REAPER_PERIOD", default=60)
 

@@ -56,6 +56,16 @@ REQUEST: Final = (
         says_all=True,
     ),
     ErrorCode(
+        "too_many_bodies",
+        (429,),
+        _("Too many large requests"),
+        _(
+            "The app key has too many large requests under way. Send the request again when one "
+            "has ended."
+        ),
+        says_all=True,
+    ),
+    ErrorCode(
         "unsupported_media_type",
         (415,),
         _("Unsupported format"),
@@ -316,6 +326,16 @@ SERVER: Final = (
         _(
             "The server stopped or restarted before the answer was complete. Send the request "
             "again; it is charged again if the provider had begun to answer."
+        ),
+        says_all=True,
+    ),
+    ErrorCode(
+        "server_busy",
+        (503,),
+        _("Server busy"),
+        _(
+            "This server has too many large requests under way, so it did not take this one. "
+            "Nothing was charged. Send it again shortly."
         ),
         says_all=True,
     ),

@@ -124,6 +124,8 @@ class Gateway:
                 raise
             await exchange.refuse(internal_error())
         finally:
+            if exchange.held is not None:
+                exchange.held.release()
             self._log_id.reset(token)
 
     async def _answer(self, exchange: HttpExchange) -> None:

@@ -15,6 +15,7 @@ from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, Endpoint, door_of
 from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.requests.held_bodies import HeldBody, held_bodies
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
 from providers.declaration.spec import Upload
@@ -30,6 +31,8 @@ Send = Callable[[Message], Awaitable[None]]
 JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
 FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
 JSON_TYPE: Final = (b"content-type", b"application/json")
+# Refusals of a body of which the rest is not read.
+_UNREAD: Final = frozenset({"too_large", "too_many_bodies", "server_busy"})
 _READ_HEADERS: Final = frozenset(
     {
         b"authorization",
@@ -61,6 +64,7 @@ class HttpExchange:
         extra_headers: Sent with every response.
         started: Whether the response's headers were sent.
         streaming: Whether the response is an event stream that has not ended.
+        held: The body, if it is long, until the response has ended.
     """
 
     scope: Scope
@@ -74,6 +78,7 @@ class HttpExchange:
     extra_headers: Headers = field(default_factory=list)
     started: bool = False
     streaming: bool = False
+    held: HeldBody | None = None
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
@@ -111,7 +116,7 @@ class HttpExchange:
         headers: Headers = [JSON_TYPE, *refusal.headers]
         if refusal.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
-        if refusal.status == 413:
+        if refusal.code in _UNREAD:
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await self.answer(refusal.status, headers, self.door.error(refusal, self.request_id))
 
@@ -169,6 +174,7 @@ async def read_request(
     file = OPERATIONS[operation].file
     if file is None and content_type and not _is_json(content_type):
         raise Refusal("unsupported_media_type", "Send the body as application/json.")
+    exchange.held = HeldBody(held_bodies, principal.app_key_id or principal.user_id)
     data = await _read_body(exchange, JSON_LIMIT if file is None else FORM_LIMIT)
     checked, upload = await large_bodies.run(
         len(data),
@@ -240,7 +246,7 @@ async def _read_body(exchange: HttpExchange, limit: int) -> bytes:
         limit: Largest size accepted, in bytes.
 
     Raises:
-        Refusal: The body is larger (413).
+        Refusal: The body is larger (413), or too many are held already.
         ConnectionError: The client disconnected.
     """
     length = exchange.headers.get("content-length", "")
@@ -256,6 +262,8 @@ async def _read_body(exchange: HttpExchange, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        if exchange.held is not None:
+            exchange.held.grow(size)
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -26,7 +28,11 @@ def server() -> Iterator[Hub]:
     """A workspace with a key of its own, one that cannot be read, and a trial of few credits."""
     with Running(FakeProvider()) as fake:
         for hub in running_hub(
-            fake, MODELKEEP_IDLE_TIMEOUT="1", MODELKEEP_CALL_DEADLINE="5", GRACEFUL_TIMEOUT="3"
+            fake,
+            MODELKEEP_IDLE_TIMEOUT="1",
+            MODELKEEP_CALL_DEADLINE="5",
+            MODELKEEP_BODY_MEMORY="2",
+            GRACEFUL_TIMEOUT="3",
         ):
             own, base = "openai_compatible", f"{fake.url}/v1"
             unread = {"provider": "deepseek", "name": "Lost", "values": {"api_key": KEY}}
@@ -72,6 +78,29 @@ def _(hub: Hub) -> requests.Response:
     hub.server.start()
     caller.join()
     return answers[0]
+
+
+@CASES.sends("too_many_bodies", 429)
+def _(hub: Hub) -> requests.Response:
+    return hub.chat(OWN, messages=[{"role": "user", "content": "a" * 1024 * 1024}])
+
+
+@CASES.sends("server_busy", 503)
+def _(hub: Hub) -> requests.Response:
+    """Two callers have sent most of a long body."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {hub.server.url}\r\nContent-Length: 900000"
+    body = b"a" * 700_000
+    with ExitStack() as callers:
+        for key in (hub.server.app_key, hub.app_key()):
+            address = ("127.0.0.1", hub.server.port)
+            caller = callers.enter_context(socket.create_connection(address))
+            caller.sendall(f"{head}\r\nAuthorization: Bearer {key}\r\n\r\n".encode() + body)
+        until = time.monotonic() + 10
+        third = hub.app_key()
+        while True:
+            answer = hub.post(data=body, key=third)
+            if answer.status_code != 400 or time.monotonic() > until:
+                return answer
 
 
 # ------------------------------------------------------------------------------------ the provider
