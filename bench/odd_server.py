@@ -127,7 +127,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         for piece in ANSWERS[name]():
             writer.write(piece)
             await writer.drain()
-            await asyncio.sleep(0.02 if piece else 0.5)
+            await asyncio.sleep(0 if piece else 0.5)  # as fast as they are taken
             if time.monotonic() > until:
                 break
     except (OSError, asyncio.IncompleteReadError):

@@ -3,9 +3,10 @@ have ever been seen to send.
 
 Fifty healthy calls a second (whole answers, streams and calls on a trial) go to the fake provider
 at a steady pace, whatever the others do; a few calls a second go to a server that answers each with
-one of ANSWERS at random. The first minute is healthy calls alone, so that what the others add is
-known. At the end the ledger is audited and must hold each call once. SQLite in a temporary folder,
-or the empty database that DATABASE_URL names.
+one of ANSWERS at random. After every three minutes the healthy calls are alone for a minute, so
+that what the others add is known whatever else the machine does. At the end the ledger is audited
+and must hold each call once. SQLite in a temporary folder, or the empty database that DATABASE_URL
+names.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ from tests.command_server import REPOSITORY
 from tests.server import Server, free_port
 
 HEALTHY, ODD = 50, 4  # calls a second
-ALONE = 60  # seconds without the odd ones
-LEAVES = 20.0  # seconds after which a client leaves
+ALONE, BESIDE = (
+    int(os.environ.get("A", "60")),
+    int(os.environ.get("B", "180")),
+)  # seconds without and with the odd ones
+LONGEST = 20.0  # seconds that a healthy call may take
 GOAL = 50.0  # milliseconds that the odd calls may add to the healthy ones' p99
 GROWTH = 1.1  # how much more memory the last quarter may take than the second one
 
@@ -54,53 +58,65 @@ class Load:
     beside: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)  # MB of the server's processes
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def healthy(self, times: list[float]) -> None:
-        model = random.choice((OWN, OWN, TRIAL))
-        began = time.perf_counter()
-        status, body = await self._post(model, streamed=random.random() < 0.4)
-        times.append(time.perf_counter() - began)
-        self.outcomes["healthy"] += 1
-        if status != 200 or not body:
-            self.outcomes[f"healthy, but {status} {body[:120]!r}"] += 1
-
-    async def odd(self) -> None:
-        number = random.randrange(len(ANSWERS))
-        status, _body = await self._post(
-            f"openai_compatible/odd-{number}",
-            streamed=random.random() < 0.7,
-        )
-        self.outcomes[f"{list(ANSWERS)[number]}: {status or 'left'}"] += 1
-
-    async def _post(self, model: str, *, streamed: bool) -> tuple[int, bytes]:
-        """The answer's status and body; 0 if it did not end in time."""
-        self.sent += 1
-        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": streamed}
-        url = f"{self.server.url}/v1/chat/completions"
-        try:
-            async with self.session.post(url, json=body) as answer:
-                return answer.status, await answer.read()
-        except (TimeoutError, aiohttp.ClientError) as error:
-            return 0, type(error).__name__.encode()
-
-    def start(self, call: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(call)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def run(self, seconds: float) -> None:
-        began, turn = time.monotonic(), 0
-        while (elapsed := time.monotonic() - began) < seconds:
-            alone = elapsed < ALONE
-            self.start(self.healthy(self.alone if alone else self.beside))
-            if not alone and turn % (HEALTHY // ODD) == 0:
-                self.start(self.odd())
-            if not alone and turn % (5 * HEALTHY) == 0:
+        """Take turns: healthy calls alone, and beside odd ones."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > ALONE:
+            await self.healthy(self.alone, asyncio.sleep(ALONE))
+            await self.healthy(self.beside, self.odd(min(BESIDE, left - ALONE)))
+
+    async def healthy(self, times: list[float], meanwhile: Coroutine[None, None, None]) -> None:
+        """Make calls at a steady pace until `meanwhile` ends."""
+        ending = asyncio.create_task(meanwhile)
+        began, calls = time.monotonic(), []
+        while not ending.done():
+            calls.append(asyncio.create_task(self._call(times)))
+            if len(calls) % (5 * HEALTHY) == 0:
                 self.memory.append(resident_megabytes(self.server))
-            turn += 1
-            await asyncio.sleep(max(0.0, began + turn / HEALTHY - time.monotonic()))
-        await asyncio.gather(*self.tasks)
+            await asyncio.sleep(max(0.0, began + len(calls) / HEALTHY - time.monotonic()))
+        await asyncio.gather(ending, *calls)
+
+    async def _call(self, times: list[float]) -> None:
+        self.sent += 1
+        body = {
+            "model": random.choice((OWN, OWN, TRIAL)),
+            "messages": [{"role": "user", "content": "Hi"}],
+            "stream": random.random() < 0.4,
+        }
+        began = time.perf_counter()
+        try:
+            async with self.session.post(chat_url(self.server), json=body) as answer:
+                status, text = answer.status, await answer.read()
+        except (TimeoutError, aiohttp.ClientError) as error:
+            status, text = 0, type(error).__name__.encode()
+        times.append(time.perf_counter() - began)
+        self.outcomes["healthy"] += 1
+        if status != 200 or not text:
+            self.outcomes[f"healthy, but {status} {text[:120]!r}"] += 1
+
+    async def odd(self, seconds: float) -> None:
+        """Make odd calls in another process, and wait until the last one has ended."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.odd_calls"),
+            cwd=REPOSITORY,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        wanted = {
+            "url": chat_url(self.server),
+            "key": self.server.app_key,
+            "each": ODD,
+            "seconds": seconds,
+        }
+        output, _errors = await process.communicate(json.dumps(wanted).encode() + b"\n")
+        outcomes = Counter(json.loads(output))
+        self.sent += outcomes.total()
+        self.outcomes += outcomes
+
+
+def chat_url(server: Server) -> str:
+    return f"{server.url}/v1/chat/completions"
 
 
 def resident_megabytes(server: Server) -> float:
@@ -123,7 +139,7 @@ async def soak(server: Server, seconds: float) -> Load:
     headers = {"Authorization": f"Bearer {server.app_key}"}
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
-        headers=headers, connector=limits, timeout=aiohttp.ClientTimeout(total=LEAVES)
+        headers=headers, connector=limits, timeout=aiohttp.ClientTimeout(total=LONGEST)
     ) as session:
         load = Load(server, session)
         await load.run(seconds)
