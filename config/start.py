@@ -73,7 +73,7 @@ def first_workspace() -> None:
         return
     path = Path(settings.DATA_DIR) / "first-start"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        os.fchmod(file.fileno(), 0o600)  # of a file that was there
+        os.fchmod(file.fileno(), 0o600)  # if the file existed
         call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER, stdout=file)
     print(f"The first passwords and app key are in {path}. Store them, then delete the file.")
 

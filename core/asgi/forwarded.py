@@ -20,7 +20,7 @@ ANYONE: Final = "*"
 class Forwarded:
     """ASGI middleware that sets the scope's client and scheme.
 
-    The client is always an address, or None: what is no address in X-Forwarded-For is ignored with
+    The client is always an address, or None. Anything else in X-Forwarded-For is ignored, with
     everything left of it, because only a client can have written it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Comments in an event stream that is silent, so that nobody on the way closes the connection."""
+"""Comments in a silent event stream, so that no proxy closes the connection."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MOST_HEADERS: Final = 128
 BODY_RATE: Final = 8 * 1024  # bytes per second, below which a body is late
 MOST_FRAMING: Final = 8  # bytes around each byte of a body, in chunks of one byte each
 CHECK: Final = 5.0  # most seconds between two checks of the time
-# A peer that is gone without a word is noticed after two minutes, while a call waits too.
+# A peer that vanished is noticed after two minutes, also while a call waits.
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -27,7 +27,7 @@ class _TooManyHeaders(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol; a request must arrive in time and in bounds.
+    """uvicorn's protocol, with limits on the time and size of a request.
 
     The time is only watched while a request is incomplete: most arrive in one piece.
     """
@@ -95,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _is_too_large(self) -> bool:
-        """Return whether a head, or what surrounds a body's content, is beyond its limit."""
+        """Return whether a head, or what surrounds a body's content, exceeds its limit."""
         if self._in_head:
             return self._received > MAX_HEAD or len(self.headers or ()) > MOST_HEADERS
         framing = self._received - self._content

@@ -22,7 +22,7 @@ async def run(size: int, work: Callable[[], R], *, owner: object) -> R:
 
     Args:
         size: Bytes of the body that `work` reads or writes.
-        owner: Whose body it is. Each owner has one thread at a time, so that nobody takes all.
+        owner: Whose body it is. Each owner has one thread at a time, so that no one takes all.
     """
     if size <= LARGE:
         return work()

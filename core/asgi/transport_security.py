@@ -1,4 +1,4 @@
-"""What https demands of answers that don't come from Django."""
+"""The header that https requires in responses that Django does not make."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def credential_unreadable(target: Target, source: Source) -> Refusal:
 
 
 def unknown_endpoint(path: str) -> Refusal:
-    """Return the refusal of a path that is no endpoint, with what is wrong with the base URL."""
+    """Return the refusal of an unknown path, which says what is wrong with the base URL."""
     shown = path[:120]
     if not path.startswith("/v1"):
         return Refusal(

@@ -56,7 +56,7 @@ class Inflater:
     def _begin(self) -> bytes:
         start, self._start = self._start, b""
         if self._stream is not None and not start.startswith(_GZIP):
-            return b""  # what follows the end is no other member
+            return b""  # not another member: ignored
         has_header = start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0
         if start.startswith(_GZIP) or has_header:
             self._stream = zlib.decompressobj(_BY_HEADER)

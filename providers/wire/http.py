@@ -305,7 +305,7 @@ def plain_error(reply: Reply) -> ProviderError:
 
 
 def _text_of(body: bytes) -> str:
-    """Return a short text; an empty one for markup and for anything that is no text."""
+    """Return a short text; an empty one for markup and for binary data."""
     try:
         text = body.decode().strip()
     except UnicodeDecodeError:

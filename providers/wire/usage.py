@@ -1,6 +1,6 @@
 """Read the usage that a provider reports, in every dialect and wherever it stands in an answer.
 
-Figures that are no counts (negative, not finite, beyond MOST_TOKENS) are left out: unknown, not 0.
+Figures that are not counts (negative, not finite, beyond MOST_TOKENS) are left out: unknown, not 0.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _completed(
 
 
 def seconds_of(value: Any) -> float | None:
-    """Return a duration in seconds, or None if the value is none."""
+    """Return a duration in seconds, or None if the value is not one."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS:
         return float(value)
     return None

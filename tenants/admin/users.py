@@ -266,11 +266,11 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
 
 
 def has_rights(user: User) -> bool:
-    """Return whether the person is an operator, or would be one again with the staff flag."""
+    """Return whether the person is an operator or a superuser, if only without the staff flag."""
     return user.is_staff or user.is_superuser
 
 
-def _changeable(request: SignedInRequest | HttpRequest, rows: QuerySet[User]) -> QuerySet[User]:
+def _changeable(request: HttpRequest, rows: QuerySet[User]) -> QuerySet[User]:
     """Return the rows that the operator may change."""
     if request.user.is_superuser:
         return rows

@@ -232,7 +232,7 @@ def _build_principal(row: _Row, touch_due: bool) -> Principal:
 
 
 def _check_proof(row: _Row, principal: Principal) -> None:
-    """Raise BadCredential if somebody else than the product wrote or changed the row."""
+    """Raise BadCredential if anyone but the product wrote or changed the row."""
     assert principal.app_key_id is not None
     assert principal.scopes is not None
     expected = proof_of(

@@ -1,4 +1,4 @@
-"""Verify that every key pair and every sealed text opens, and that app keys are as made."""
+"""Verify that every key pair and every sealed text opens, and that app keys are unchanged."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 @dataclass(slots=True)
 class _Part:
-    """One part of a form. filename: None for a field that is no file."""
+    """One part of a form. filename: None for a field without a file."""
 
     name: str
     filename: str | None

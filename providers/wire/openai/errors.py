@@ -74,7 +74,7 @@ def error_object(body: Any) -> dict[str, Any] | None:
     """Return the error inside a body.
 
     Forms: `{"error": {...}}`, `{"error": "text"}`, vLLM's flat object, FastAPI's `detail`, and
-    Google's list of one error. An error that says nothing is none.
+    Google's list of one error. An error that says nothing does not count.
     """
     if isinstance(body, list):
         body = body[0] if body else None
@@ -128,7 +128,7 @@ def message_of(error: Mapping[str, Any]) -> str:
 
 
 def flat_error(body: Any, status: int) -> dict[str, Any] | None:
-    """Return the error of a body that is one: a message beside a code that is no success.
+    """Return the error of a body that is one: a message beside a code that does not mean success.
 
     A body with status 200 needs both, and nothing of an answer.
     """

@@ -133,7 +133,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def repair_logprobs(choice: dict[str, Any]) -> bool:
-    """Complete the log probabilities of a choice, or drop what are none."""
+    """Complete the log probabilities of a choice, or drop them if they are malformed."""
     logprobs = choice.get("logprobs")
     if logprobs is None:
         return False

@@ -130,7 +130,7 @@ def _key(identity: Any) -> str:
 def object_text(arguments: Any) -> str:
     """Return a call's arguments as the text of a JSON object.
 
-    What broke off, or is no object, is kept as the value of `arguments`.
+    What broke off, or is not an object, is kept as the value of `arguments`.
     """
     if isinstance(arguments, str):
         if arguments.strip() in ("", "null"):

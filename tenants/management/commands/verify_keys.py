@@ -31,7 +31,7 @@ class Command(ServiceCommand):
             *report.failures,
             f"Key pairs: {report.key_pairs} checked, {report.key_pairs_failed} do not open.",
             f"Sealed keys: {report.sealed} checked, {report.sealed_failed} do not open.",
-            f"App keys: {report.app_keys} checked, {report.app_keys_failed} are not as made.",
+            f"App keys: {report.app_keys} checked, {report.app_keys_failed} were tampered with.",
         ]
         self.answer(options, asdict(report) | {"master_key_problems": problems}, lines)
         if report.failed or problems:
