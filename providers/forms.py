@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.web.forms import PageForm
 from providers.cards import STATE_FILTERS
+from providers.credentials.called import called_urls
 from providers.credentials.validation import typed_base_url
 from providers.declaration import registry
 from providers.declaration.spec import Field, Provider
@@ -101,6 +102,8 @@ class DeclaredForm(PageForm):
         self.names: dict[str, str] = {}
         self.unmarked: set[str] = set()
         self._declared: dict[str, list[Field]] = {}
+        self._provider: Provider | None = None
+        self.typed_url = ""  # what is being typed as the base URL
 
     def declare(
         self,
@@ -151,6 +154,14 @@ class DeclaredForm(PageForm):
         )
 
     @property
+    def called_urls(self) -> Sequence[str]:
+        """The URLs that are called with the base URL as it is entered."""
+        public = [field.name for field in self._declared["values"] if not field.secret]
+        entered = {name: self[f"values-{name}"].value() or "" for name in public}
+        url = self.typed_url or entered.pop("base_url", "")
+        return called_urls(self._provider, entered, url) if url and self._provider else ()
+
+    @property
     def sections(self) -> list[Section]:
         return self.sections_of("values")
 
@@ -175,6 +186,7 @@ class CredentialForm(DeclaredForm):
     def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].widget.attrs["autocomplete"] = "off"
+        self._provider = provider
         self.declare("values", provider.credential_fields)
 
 
@@ -189,6 +201,7 @@ class ReplaceForm(DeclaredForm):
             **credential.values,
             "base_url": typed_base_url(provider, credential.values, credential.base_url),
         }
+        self._provider = provider
         self.declare("values", provider.credential_fields, mask=credential.mask, initial=stored)
 
 

@@ -21,6 +21,7 @@ from providers import queries
 from providers.cards import Card, CredentialCard, matching, sorted_cards
 from providers.credentials import services
 from providers.credentials.consequences import what_stops
+from providers.credentials.validation import MAX_LENGTH
 from providers.declaration import registry
 from providers.declaration.spec import Provider
 from providers.forms import FilterForm, RenameForm, ReplaceForm
@@ -96,6 +97,7 @@ def provider_credentials(request: WorkspaceRequest, provider: str) -> HttpRespon
 def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUID) -> HttpResponse:
     declared, row = known_provider(provider), _credential(request, provider, credential_id)
     form = ReplaceForm(request.POST or None, provider=declared, credential=row)
+    form.typed_url = typed_url(request)
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(
@@ -114,6 +116,11 @@ def credential_edit(request: WorkspaceRequest, provider: str, credential_id: UUI
                 "provider-credentials", workspace=request.tenant.slug, provider=provider
             )
     return credential_page(request, declared, row, form)
+
+
+def typed_url(request: WorkspaceRequest) -> str:
+    """Return what is being typed as the base URL, whose effect the page shows meanwhile."""
+    return request.GET.get("values-base_url", "")[:MAX_LENGTH]
 
 
 def credential_page(

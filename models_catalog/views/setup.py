@@ -20,7 +20,7 @@ from providers import queries as provider_queries
 from providers.declaration import registry
 from providers.declaration.spec import Kind, Provider
 from providers.models import CredentialState, ProviderCredential
-from providers.views import known_status, list_context
+from providers.views import known_status, list_context, typed_url
 from tenants.audit.trail import actor_of
 from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
@@ -40,6 +40,7 @@ def provider_setup(request: WorkspaceRequest, provider: str) -> HttpResponse:
         initial={"name": _free_name(request, provider)},
         auto_id="setup_%s",
     )
+    form.typed_url = typed_url(request)
     if request.method == "POST" and form.is_valid():
         check = not (declared.allow_unchecked and "unchecked" in request.POST)
         call = partial(

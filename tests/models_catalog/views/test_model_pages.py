@@ -330,6 +330,19 @@ def test_alternatives_of_a_form_stand_under_their_headings(page: Client) -> None
     assert shown.index("With an APIPassword") < shown.index("With APIKey and APISecret")
 
 
+def test_forms_show_which_url_a_base_url_leads_to(page: Client, acme: Workspace) -> None:
+    """While it is typed, after a refusal, and for a stored one."""
+    setup, server = f"{PROVIDERS}/openai_compatible/setup/", "https://models.example.com"
+    assert "Calls go to" not in folded(page.get(setup))
+    both = f"{server}/x/v1/chat/completions, or to {server}/x/chat/completions"
+    assert f"Calls go to {both}" in folded(page.get(setup, {"values-base_url": f"{server}/x"}))
+    refused = page.post(setup, {"values-base_url": f"{server}/v1/chat/completions"})
+    assert f"Calls go to {server}/v1/chat/completions." in folded(refused)
+    row = make_credential(acme.tenant, provider="anthropic", base_url=server)
+    stored = page.get(f"{PROVIDERS}/anthropic/credentials/{row.pk}/edit/")
+    assert f"Calls go to {server}/v1/messages." in folded(stored)
+
+
 def test_refused_addresses_are_said_in_the_readers_language() -> None:
     def translated(text: str) -> str:
         return f"<{text}>"
