@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.installed import find_chromium
 
@@ -26,6 +27,9 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--host-resolver-rules=MAP host.test 127.0.0.1",
 )
+# How long a test waits for what must come, in ms. On a machine that is busy with other work, pages
+# take many times longer than on a quiet one.
+PATIENCE = 60_000
 # Answers that are part of a flow: wrong input, conflicts, throttling. Chromium prints them as
 # failed resources.
 EXPECTED = ("status of 422", "status of 409", "status of 429", "status of 403", "status of 404")
@@ -89,7 +93,23 @@ def browser() -> Iterator[Browser]:
         raise RuntimeError("There is no Chromium. deploy/install-chromium installs one as root.")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        expect.set_options(timeout=PATIENCE)
         try:
             yield running
         finally:
             running.close()
+
+
+def new_context(running: Browser, **options: Any) -> BrowserContext:
+    """A new profile of the browser, in English unless the options say otherwise."""
+    context = running.new_context(**({"locale": "en-GB"} | options))
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
+def wait_until(page: Page, happened: Callable[[], object]) -> None:
+    """Wait for what the page itself does not show, while its events go on."""
+    ends = time.monotonic() + PATIENCE / 1000
+    while not happened():
+        assert time.monotonic() < ends, "it has not happened"
+        page.wait_for_timeout(20)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests import factories
 from tests.browser.checks import no_cache
-from tests.browser.chromium import Watch, browser
+from tests.browser.chromium import Watch, browser, new_context
 from tests.browser.scene import furnish
 from tests.browser.site import Site, Window, running_site
 from tests.browser.sitemap import Row
@@ -103,9 +103,8 @@ class Visitor:
 
     def __init__(self, chromium: Browser, address: str, **options: Any) -> None:
         self.address = address
-        self.context: BrowserContext = chromium.new_context(locale="en-GB", **options)
+        self.context: BrowserContext = new_context(chromium, **options)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(8000)
         self.watch = Watch()
         self.watch.attach(self.page, address)
 

@@ -122,7 +122,6 @@ def walking(site: Site, running: Browser, area: str) -> Iterator[Walk]:
 
         def window(email: str = "") -> Page:
             page = opened.enter_context(site.window(running, email, java_script_enabled=False)).page
-            page.set_default_timeout(30_000)  # a new key pair takes its time
             page.on(
                 "request",
                 lambda request: (

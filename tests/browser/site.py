@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tenants.auth.decorators import FRESH_SECONDS
 from tests import factories
 from tests.browser.checks import DESK, PROBE
-from tests.browser.chromium import Watch
+from tests.browser.chromium import Watch, new_context
 from tests.browser.world import Keeper
 from tests.fakes.provider import FakeProvider, Running
 from tests.server import Server
@@ -76,7 +76,7 @@ class Site:
     @contextmanager
     def window(self, running: Browser, email: str = "", **options: Any) -> Iterator[Window]:
         state = {"storage_state": self.cookies(email)} if email else {}
-        context = running.new_context(**{"locale": "en-GB", "viewport": DESK, **state, **options})
+        context = new_context(running, **{"viewport": DESK, **state, **options})
         try:
             yield Window(self, context)
         finally:
@@ -90,7 +90,6 @@ class Window:
         self.site, self.context = site, context
         context.add_init_script(PROBE)
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
         self.watch = Watch()
         self.watch.attach(self.page, site.url)
 

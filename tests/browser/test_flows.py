@@ -12,6 +12,7 @@ from playwright.sync_api import Error, Page, expect
 
 from tests import factories
 from tests.browser.checks import violations
+from tests.browser.chromium import wait_until
 from tests.browser.site import Site, Window, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -199,8 +200,7 @@ def test_on_a_slow_line_a_click_is_seen_to_be_under_way(window: Window) -> None:
     page.route("**/setup/", lambda route: waiting.append(route))
     setup_link(page, "openai").click()
     expect(setup_link(page, "openai")).to_have_css("cursor", "progress")
-    while not waiting:  # the link says so before the request is caught
-        page.wait_for_timeout(20)
+    wait_until(page, lambda: waiting)  # the link says so before the request is caught
     for route in waiting:
         route.continue_()
     expect(page.locator("dialog:modal")).to_be_visible()
@@ -241,12 +241,12 @@ def test_a_double_click_on_a_plain_form_is_one_request(
     page.locator("input[name=name]").fill("Twice")
     place = page.locator("main button.primary").bounding_box()
     assert place is not None
-    for _click in range(2):  # while the first is on its way and takes its time
+    for _click in range(2):  # the second while the first is on its way and takes its time
         page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
-        page.wait_for_timeout(300)
-    assert len(posts) == 1
+        wait_until(page, lambda: posts)
     posts[0].continue_()
     expect(page.locator("#app-key")).to_be_visible()
+    assert len(posts) == 1
     assert site.keeper.read(space["slug"])["AppKey"] == "1"
     page.locator("[data-stored]").click()
 

@@ -53,8 +53,8 @@ def test_leaving_without_the_key_asks_first(visit: Any, furnished: factories.Wor
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.locator("nav.side a", has_text="Members").click()
-    page.wait_for_timeout(300)
+    with page.expect_event("dialog"):
+        page.locator("nav.side a", has_text="Members").click()
     assert asked == ["beforeunload"]
     assert page.locator("#app-key").is_visible()
     page.locator("[data-stored]").click()
