@@ -4,10 +4,16 @@
   if (window.probe) return;
   const seen = { shift: 0, lcp: 0, longest: 0, violations: [] };
   addEventListener("securitypolicyviolation", (event) => seen.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-  const observe = (type, each) => new PerformanceObserver((list) => list.getEntries().forEach(each)).observe({ type, buffered: true });
+  let latest = 0; // when something was fetched, painted or moved, or kept the page busy
+  const observe = (type, each) => new PerformanceObserver((list) => {
+    latest = performance.now();
+    list.getEntries().forEach(each);
+  }).observe({ type, buffered: true });
   observe("layout-shift", (entry) => { if (!entry.hadRecentInput) seen.shift += entry.value; });
   observe("largest-contentful-paint", (entry) => { seen.lcp = Math.max(seen.lcp, entry.startTime); });
   observe("longtask", (entry) => { seen.longest = Math.max(seen.longest, entry.duration); });
+  observe("resource", () => {});
+  const isQuiet = (ms) => document.readyState === "complete" && seen.lcp > 0 && performance.now() - latest > ms;
 
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0;
@@ -188,5 +194,5 @@
     return found;
   }
 
-  window.probe = { controls: () => controls().length, startWalk, endWalk, structure, weight, width, cut, spacing, moving, forced, texts };
+  window.probe = { controls: () => controls().length, isQuiet, startWalk, endWalk, structure, weight, width, cut, spacing, moving, forced, texts };
 })();

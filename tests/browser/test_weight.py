@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.checks import no_cache
+from tests.browser.chromium import PATIENCE
 from tests.browser.site import Site, Window
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -17,7 +18,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SLOWER = 4  # times
 MOST_PAINT = 1500  # ms until the largest part is painted
 MOST_BLOCKED = 400  # ms of one task
-TRIES = 4  # other programs run beside the tests: the best try counts
+QUIET = 400  # ms without anything new: what moves late is measured too
+TRIES = 10  # other programs run beside the tests: the best try counts
+# A fixed piece of work, and the ms that a quiet core takes for it at that speed. A machine that
+# takes longer may take as much longer for the pages: they are measured, not the machine.
+WORK = """() => {
+  const start = performance.now();
+  let sum = 0;
+  for (let number = 0; number < 1e7; number++) sum = (sum * 31 + number) % 1000003;
+  return performance.now() - start;
+}"""
+USUAL = 190
 PAGES = {
     "overview": "/t/acme/",
     "providers": "/t/acme/settings/model-providers/",
@@ -40,10 +51,10 @@ def test_a_slow_machine_shows_the_page_soon(
     best = {"lcp": float("inf"), "longest": float("inf"), "shift": float("inf")}
     for _try in range(TRIES):
         page = window.open(PAGES[name])
-        page.wait_for_load_state("networkidle")
-        page.wait_for_function("probe.weight().lcp > 0")  # a busy machine paints later
-        measured = page.evaluate("probe.weight()")
-        best = {what: min(value, measured[what]) for what, value in best.items()}
+        page.wait_for_function("ms => probe.isQuiet(ms)", arg=QUIET, polling=100)
+        measured, slower = page.evaluate("probe.weight()"), max(1, page.evaluate(WORK) / USUAL)
+        taken = measured | {what: measured[what] / slower for what in ("lcp", "longest")}
+        best = {what: min(value, taken[what]) for what, value in best.items()}
         if best["lcp"] <= MOST_PAINT and best["longest"] <= MOST_BLOCKED:
             break
     assert best["lcp"] <= MOST_PAINT, best
@@ -53,7 +64,7 @@ def test_a_slow_machine_shows_the_page_soon(
 
 def fetch(url: str, encoding: str) -> urllib.request.addinfourl:
     return urllib.request.urlopen(
-        urllib.request.Request(url, headers={"Accept-Encoding": encoding}), timeout=20
+        urllib.request.Request(url, headers={"Accept-Encoding": encoding}), timeout=PATIENCE / 1000
     )
 
 
