@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import Watch
+from tests.browser.chromium import Watch, new_context, wait_until
 from tests.fakes import provider as fakes
 from tests.fakes.provider import FakeProvider, Running, compact
 from tests.gateway.conftest import KEY, Hub, running_hub
@@ -25,6 +25,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 NARROW = {"viewport": {"width": 320, "height": 640}}
 CHAT = "/t/main/playground/"
 MODEL = "openai/gpt-4o-mini"
+SOUND = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30)
 # What a browser itself notes of a call that failed, as a test wanted it to.
 EXPECTED = re.compile(r"status of (401|402|415|502)|ERR_INTERNET_DISCONNECTED")
 HOSTILE = """# Done
@@ -130,10 +131,9 @@ def enter(chromium: Browser, stage: Hub) -> Iterator[Any]:
 
     def start(path: str = CHAT, address: str = "", **options: Any) -> Page:
         address = address or stage.server.url
-        context, watch = chromium.new_context(**({"locale": "en-GB"} | options)), Watch()
+        context, watch = new_context(chromium, **options), Watch()
         opened.append((context, watch))
         page = context.new_page()
-        page.set_default_timeout(8000)
         watch.attach(page, address)
         page.goto(f"{address}/accounts/login/")
         sign_in(page, stage)
@@ -153,14 +153,14 @@ def say(page: Page, text: str = "Hello") -> None:
 
 
 def done(page: Page) -> None:
-    expect(page.locator("#status")).to_have_text("The answer is complete.", timeout=15000)
+    expect(page.locator("#status")).to_have_text("The answer is complete.")
 
 
 # --------------------------------------------------------------------------------------------- chat
 
 
 def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> None:
-    stage.fake.delay, stage.fake.frames = 0.1, 30
+    stage.fake.stops, stage.fake.frames = frozenset({4, 14}), 30
     page = enter()
     say(page)
     answer = page.locator(".answer [data-text]")
@@ -168,9 +168,11 @@ def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> Non
     early = len(answer.inner_text())
     expect(page.locator("#status")).to_have_text("The model is answering.")
     assert page.locator(".answer").get_attribute("aria-busy") == "true"
+    stage.fake.release()
     expect(answer).to_contain_text("word12")
     assert 0 < early < len(answer.inner_text()), "the text grew"
     assert "word29" not in answer.inner_text()
+    stage.fake.release()
     done(page)
     expect(page.locator(".answer [data-footer]")).to_have_text(
         re.compile(r"^9 \+ 30 tokens · \d+\.\d s · Main$")
@@ -181,7 +183,7 @@ def test_an_answer_grows_and_its_end_is_announced(enter: Any, stage: Hub) -> Non
 
 
 def test_stop_ends_the_call_at_the_provider(enter: Any, stage: Hub) -> None:
-    stage.fake.delay, stage.fake.frames = 0.1, 300
+    stage.fake.delay, stage.fake.frames = 0.1, 1000
     page = enter()
     say(page)
     expect(page.locator(".answer [data-text]")).to_contain_text("word2")
@@ -189,11 +191,9 @@ def test_stop_ends_the_call_at_the_provider(enter: Any, stage: Hub) -> None:
     expect(page.locator("#status")).to_have_text("Stopped. The text received so far is kept.")
     expect(page.locator(".answer [data-footer]")).to_contain_text("stopped")
     expect(page.locator(".answer [data-text]")).to_contain_text("word2")
-    page.wait_for_timeout(1500)
-    assert stage.fake.open_streams == 0
-    assert stage.rows("SELECT status FROM quotas_callrecord ORDER BY id DESC LIMIT 1") == [
-        ("cancelled",)
-    ]
+    wait_until(page, lambda: stage.fake.open_streams == 0)
+    latest = "SELECT status FROM quotas_callrecord ORDER BY id DESC LIMIT 1"
+    wait_until(page, lambda: stage.rows(latest) == [("cancelled",)])
     stage.fake.delay, stage.fake.frames = 0.0, 3
     say(page, "Go on")
     done(page)
@@ -215,8 +215,9 @@ def test_keys(enter: Any, stage: Hub) -> None:
     done(page)
     assert stage.fake.calls[-1].json()["messages"] == [{"role": "user", "content": "one\ntwo"}]
     box.press("Enter")
-    page.wait_for_timeout(200)
-    assert len(stage.fake.calls) == 1, "nothing to say, nothing sent"
+    say(page, "three")
+    expect(page.locator(".answer [data-footer]:not(:empty)")).to_have_count(2)
+    assert len(stage.fake.calls) == 2, "nothing to say, nothing sent"
 
 
 def test_a_hostile_answer_runs_and_fetches_nothing(enter: Any, stage: Hub) -> None:
@@ -461,7 +462,7 @@ def test_a_recording_becomes_text_and_goes_to_the_chat(enter: Any, stage: Hub) -
     page = enter(f"{CHAT}speech/?model=openai/whisper-1")
     page.get_by_role("button", name="Record").click()
     expect(page.locator("#record-status")).to_have_text(
-        re.compile(r"Listening… 0:0[1-9] · (level \d+ %|no sound yet)")
+        re.compile(r"Listening… (?!0:00)\d+:\d\d · (level \d+ %|no sound yet)")
     )
     expect(page.get_by_role("button", name="Transcribe")).to_be_disabled()
     page.get_by_role("button", name="Stop and send").click()
@@ -482,8 +483,12 @@ def test_a_recording_can_be_discarded(enter: Any, stage: Hub) -> None:
     page.get_by_role("button", name="Record").click()
     page.get_by_role("button", name="Discard").click()
     expect(page.get_by_role("button", name="Record")).to_be_visible()
-    page.wait_for_timeout(300)
-    assert stage.fake.calls == []
+    page.locator("#hear input[type=file]").set_input_files(
+        {"name": "sound.wav", "mimeType": "audio/wav", "buffer": SOUND}
+    )
+    page.get_by_role("button", name="Transcribe").click()
+    expect(page.locator("#transcript-text")).to_have_text("What the fake provider heard.")
+    assert [SOUND in call.body for call in stage.fake.calls] == [True], "the file alone was sent"
 
 
 def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
@@ -501,7 +506,7 @@ def test_a_file_becomes_text(enter: Any, tmp_path: Path) -> None:
         "The file is larger than 25 MB. Nothing was sent.", use_inner_text=True
     )
     right = tmp_path / "sound.wav"
-    right.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30))
+    right.write_bytes(SOUND)
     page.locator("#hear input[type=file]").set_input_files(right)
     page.get_by_role("button", name="Transcribe").click()
     expect(page.locator("#transcript-text")).to_have_text("What the fake provider heard.")
@@ -563,8 +568,7 @@ def test_below_a_prefix(chromium: Browser) -> None:
                 defaults={"reasoning": ["demo/demo-chat"]},
             )
             address, watch = f"{hub.server.url}/hub", Watch()
-            page = chromium.new_context(locale="en-GB").new_page()
-            page.set_default_timeout(8000)
+            page = new_context(chromium).new_page()
             watch.attach(page, f"{address}/")
             page.goto(f"{address}/accounts/login/")
             sign_in(page, hub)

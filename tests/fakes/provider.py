@@ -11,6 +11,7 @@ answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next 
     status:<code>[:<retry-after>][:<error code>]   an error in the format's shape
     body:<code>:<text>        that status with that body (text/html where it begins with "<")
     slow:<seconds>            the answer after so many seconds
+    hold                      the answer when `fake.release()` is called
     drip:<seconds>            the answer byte by byte, so many seconds apart
     waiting:<seconds>         a stream that begins with nothing but comments for so long
     hang                      takes the request and never answers
@@ -314,11 +315,12 @@ def error_body(anthropic: bool, status: int, code: str, key: str) -> bytes:
 @dataclass
 class FakeProvider:
     """The state of one server. frames: pieces of text per stream. delay: seconds before each
-    piece.
+    piece. stops: the frames before which a stream waits for `release()`.
     """
 
     frames: int = WORDS
     delay: float = 0.0
+    stops: frozenset[int] = frozenset()
     mode: str = "ok"
     keys: frozenset[str] = frozenset()  # the keys that are accepted; empty: any
     models: tuple[str, ...] = MODELS
@@ -328,6 +330,7 @@ class FakeProvider:
     port: int = 0
     keep_calls: int = 1000
     _script: deque[str] = field(default_factory=deque)
+    _releases: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _made: dict[tuple[Any, ...], Reply] = field(default_factory=dict)
 
     @property
@@ -338,8 +341,13 @@ class FakeProvider:
         """The modes of the next calls, in order; then `mode` holds again."""
         self._script.extend(modes)
 
+    def release(self) -> None:
+        """Let one answer that is held, or one stream that stopped, go on."""
+        self._releases.release()
+
     def reset(self) -> None:
-        self.mode, self.count = "ok", 0
+        self.mode, self.count, self.stops = "ok", 0, frozenset()
+        self._releases = threading.Semaphore(0)
         self.calls.clear()
         self._script.clear()
 
@@ -516,8 +524,8 @@ class FakeProvider:
             if name == "hang":
                 await asyncio.sleep(3600)
             return False
-        if name == "slow":
-            await asyncio.sleep(float(rest))
+        if name in ("slow", "hold"):
+            await (asyncio.sleep(float(rest)) if name == "slow" else self._released())
             return await self._send(self._reply(seen, body), writer)
         reply = self._special(name, rest, seen, body)
         if reply is not None:
@@ -559,6 +567,10 @@ class FakeProvider:
             return Reply(body=gzip.compress(data), headers=("Content-Encoding: gzip",))
         return None
 
+    async def _released(self) -> None:
+        while not self._releases.acquire(blocking=False):
+            await asyncio.sleep(0.01)
+
     async def _send(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:
         if reply.frames:
             return await self._send_stream(reply, writer)
@@ -580,9 +592,11 @@ class FakeProvider:
         self.open_streams += 1
         try:
             writer.write(self._head(reply, "Transfer-Encoding: chunked"))
-            for frame in reply.frames:
+            for number, frame in enumerate(reply.frames):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if number in self.stops:
+                    await self._released()
                 writer.write(b"%x\r\n%b\n\n\r\n" % (len(frame) + 2, frame))
                 if self.delay:
                     await writer.drain()
