@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds
 
 
 class CommandServer:

@@ -96,7 +96,7 @@ def _original(folder: Path, environment: dict[str, str], postgres: str) -> Insta
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         told.write_text(

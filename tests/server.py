@@ -19,7 +19,7 @@ from types import TracebackType
 from tests.command_server import REPOSITORY, CommandServer
 from tests.installation import install_copy, settings_of
 
-READY_WITHIN = 60  # seconds
+READY_WITHIN = 300  # seconds
 
 
 def free_port() -> int:
