@@ -9,6 +9,7 @@ from typing import Any
 from core.asgi import large_bodies
 from gateway.dataplane import metering
 from gateway.dataplane.attempts import Call
+from gateway.dataplane.doors.fitting import fitted
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
 from providers.declaration.spec import Answer, Native, Request
@@ -36,6 +37,8 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
         size = request.size if door.converts else 0
         owner = request.principal.tenant_id
         body = await large_bodies.run(size, request.neutral, owner=owner)
+        if door.converts:
+            body = fitted(body, target.facts)
     return Request(
         request.operation, target.model, body, request.stream, request.upload, native=native
     )

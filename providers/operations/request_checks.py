@@ -18,13 +18,17 @@ class InvalidBody(ValueError):
 
 
 def check_chat(body: Body) -> None:
+    check_messages(body)
+    _check_numbers(body)
+
+
+def check_messages(body: Body) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidBody("messages must be a list of at least one message.", "messages")
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise InvalidBody("Each message must be an object with a role.", f"messages[{number}]")
-    _check_numbers(body)
 
 
 def check_completion(body: Body) -> None:

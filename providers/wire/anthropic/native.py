@@ -1,0 +1,198 @@
+"""Anthropic's messages passed on as they are: only the model's name and the key are ours.
+
+Usage, finish reason and errors are read on the way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from providers.declaration.spec import (
+    Access,
+    Answer,
+    Call,
+    ErrorMap,
+    Exchange,
+    Frame,
+    MakeExchange,
+    ModelFacts,
+    Provider,
+    Reply,
+    Request,
+)
+from providers.wire.anthropic.decoding import answer_of, finish_of, usage_of, without_output
+from providers.wire.anthropic.messages import VERSION_WITH_SAMPLING, whole_answer
+from providers.wire.anthropic.raw_events import RawEvents, events_of
+from providers.wire.anthropic.signatures import OWN_SIGNATURE, without_own_thoughts
+from providers.wire.decoding import EventStream, broken_off, error_in_stream
+from providers.wire.http import Auth, json_or_none, post_json, read_object, url_of
+from providers.wire.repairs.bodies import is_event_stream
+
+_STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
+_MODEL: Final = re.compile(rb'"model"\s*:\s*' + _STRING)
+_ESCAPED_LETTER: Final = b"\\u006"  # as the name could be written
+_TOKEN: Final = re.compile(_STRING + rb"|[{}\[\],:]")
+
+
+def anthropic_native(*, auth: Auth, path: str = "/messages") -> MakeExchange:
+    """Make the exchange for requests that came in Anthropic's format."""
+
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
+        call = native_call(url_of(provider, access, path), auth(access), request)
+        reply = yield call
+        if request.stream:
+            return NativeDecoder(provider.errors)
+        if is_event_stream(reply.body):
+            return whole_answer(reply, provider)
+        return native_answer(reply)
+
+    return exchange
+
+
+def native_call(url: str, auth: Mapping[str, str], request: Request) -> Call:
+    """Build the call that sends a request as it came."""
+    native = request.native
+    assert native is not None, "only for requests in this format"
+    headers = {"anthropic-version": VERSION_WITH_SAMPLING, **native.headers, **auth}
+    call = post_json(url, headers, {}, stream=request.stream)
+    call.body = sent_body(native.data, request.body, request.model)
+    return call
+
+
+def sent_body(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
+    """Return the body with the provider's name of the model and nothing else changed.
+
+    Thoughts that another provider had, which we signed, are taken out: they would be refused.
+    """
+    if OWN_SIGNATURE.encode() in data:
+        return orjson.dumps({**without_own_thoughts(body), "model": model})
+    place = _model_in(data)
+    if place is None or orjson.loads(data[slice(*place)]) != body.get("model"):
+        return orjson.dumps({**body, "model": model})
+    return data[: place[0]] + orjson.dumps(model) + data[place[1] :]
+
+
+def _model_in(data: bytes) -> tuple[int, int] | None:
+    """Return where the value of the top level's `model` begins and ends."""
+    found = list(_MODEL.finditer(data))
+    if len(found) > 1 or _ESCAPED_LETTER in data:
+        starts = _top_level(data)
+        found = [match for match in found if match.start() in starts]
+    return (found[0].start(1) - 1, found[0].end()) if len(found) == 1 else None
+
+
+def _top_level(data: bytes) -> set[int]:
+    """Return where the texts of the outermost object begin."""
+    depth, starts = 0, set()
+    for token in _TOKEN.finditer(data):
+        first = token[0][:1]
+        if first == b'"':
+            if depth == 1:
+                starts.add(token.start())
+        elif first in b"{[":
+            depth += 1
+        elif first in b"}]":
+            depth -= 1
+    return starts
+
+
+def native_answer(reply: Reply) -> Answer:
+    """Read a whole answer, which is passed on as it came.
+
+    Raises:
+        ProviderError: if it is no message.
+    """
+    neutral = answer_of(read_object(reply))
+    return Answer(
+        None,
+        neutral.usage,
+        content=reply.body,
+        finish_reason=neutral.finish_reason,
+        output_characters=sum(map(len, _texts(neutral.body))),
+    )
+
+
+def _texts(body: Mapping[str, Any] | None) -> list[str]:
+    message = (body or {})["choices"][0]["message"]
+    texts = [message.get("content"), message.get("reasoning_content")]
+    texts += [call["function"]["arguments"] for call in message.get("tool_calls") or ()]
+    return [text for text in texts if text]
+
+
+class NativeDecoder(EventStream):
+    """Pass on Anthropic's events byte for byte."""
+
+    __slots__ = ("_errors",)
+
+    def __init__(self, errors: ErrorMap) -> None:
+        super().__init__()
+        self._errors = errors
+        self._parser = RawEvents()
+
+    def note_usage(self, reported: Any) -> None:
+        super().note_usage(reported)
+        self.usage = usage_of(self._reported)
+
+    def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
+        for raw, data in events:
+            event = self._parsed(data) if data else None
+            frames.append(Frame(raw, event is not None and self._read(event, data)))
+            if self.done:
+                break
+
+    def _read(self, event: dict[str, Any], data: bytes) -> bool:
+        """Note what an event says; return whether it holds a piece of the answer."""
+        match event.get("type"):
+            case "content_block_delta":
+                return self._piece(event.get("delta"))
+            case "content_block_start":
+                return self._piece(event.get("content_block"))
+            case "message_start":
+                message = event.get("message")
+                if isinstance(message, dict):
+                    self.note_usage(without_output(message.get("usage")))
+            case "message_delta":
+                self.note_usage(event.get("usage"))
+                delta = event.get("delta")
+                if isinstance(delta, dict) and delta.get("stop_reason"):
+                    self.finish_reason = finish_of(delta["stop_reason"])
+            case "message_stop":
+                self.done = True
+                self.finish_reason = self.finish_reason or "stop"
+            case "error":
+                raise error_in_stream(self._errors, data)
+        return False
+
+    def _piece(self, piece: Any) -> bool:
+        if not isinstance(piece, dict):
+            return False
+        characters = 0
+        for name in ("text", "partial_json", "thinking", "name"):
+            if isinstance(text := piece.get(name), str):
+                characters += len(text)
+        self.output_characters += characters
+        return characters > 0
+
+    def _unended(self) -> Sequence[Frame]:
+        if self.finish_reason is None:
+            raise broken_off()
+        self.done = True
+        return [Frame(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')]
+
+    def _whole_body(self, body: bytes) -> Sequence[Frame]:
+        """Convert the message of a server that doesn't stream."""
+        message = json_or_none(body)
+        if not isinstance(message, dict) or message.get("type") != "message":
+            return super()._whole_body(body)
+        frames: list[Frame] = []
+        self._decode([(raw, raw[raw.index(b"{") :]) for raw in events_of(message)], frames)
+        return frames
+
+    def _error_of(self, body: bytes) -> Any:
+        return self._errors(Reply(200, {}, body))

@@ -1,0 +1,376 @@
+"""Anthropic's messages: what becomes of requests, and any answer as its SDK reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import anthropic
+import httpx2
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.dataplane.doors.anthropic.requests import neutral_body
+from gateway.dataplane.doors.fitting import fitted
+from gateway.dataplane.doors.messages import DOOR
+from gateway.dataplane.errors import Refusal
+from providers.declaration.errors import CannotExpress
+from providers.declaration.spec import Answer, Frame, ModelFacts, Operation
+from providers.wire.anthropic.signatures import OWN_SIGNATURE
+from tests.gateway.dataplane.test_relay import call_of
+
+ASKED = call_of().request.asked()
+USER = {"role": "user", "content": "Hi"}
+PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+CITED = {"enabled": True}
+STOPS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+def neutral(**body: Any) -> dict[str, Any]:
+    return neutral_body({"model": "m", "max_tokens": 9, "messages": [USER]} | body)
+
+
+def turns(*messages: Any) -> Any:
+    return neutral(messages=messages)["messages"]
+
+
+def user(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words, "cache_control": {"type": "ephemeral"}}
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({}, {"max_tokens": 9}),
+        ({"stop_sequences": ["a"], "temperature": 0.5}, {"stop": ["a"], "temperature": 0.5}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {"reasoning_effort": "high"}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, {"reasoning_effort": "low"}),
+        ({"thinking": {"type": "adaptive"}}, {"reasoning_effort": "medium"}),
+        ({"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}),
+        ({"output_config": {"effort": "max"}}, {"reasoning_effort": "high"}),
+        ({"metadata": {"user_id": "u1"}}, {"user": "u1"}),
+        ({"service_tier": "auto", "context_management": {"edits": []}, "later": 1}, {}),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": {"type": "object"}},
+                }
+            },
+        ),
+    ],
+)
+def test_fields_become_neutral_ones(sent: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = neutral(**sent)
+    assert found == {"messages": [USER], "max_tokens": 9} | expected
+
+
+def test_a_long_user_id_is_told_apart_by_its_hash() -> None:
+    users = {neutral(metadata={"user_id": letter * 300})["user"] for letter in "ab"}
+    assert [len(name) for name in users] == [64, 64]
+
+
+def test_the_system_prompt_is_one_text() -> None:
+    blocks = [text("x-anthropic-billing-header: cch=1;"), text("Be brief."), text("Be kind.")]
+    assert neutral(system=blocks)["messages"][0] == {
+        "role": "system",
+        "content": "Be brief.\n\nBe kind.",
+    }
+    assert neutral(system="")["messages"] == [USER]
+
+
+def test_tools_become_functions() -> None:
+    tool = {"name": "f", "description": "d", "input_schema": {"type": "object"}}
+    choice = {"type": "tool", "name": "f", "disable_parallel_tool_use": True}
+    found = neutral(tools=[{**tool, "cache_control": {}}], tool_choice=choice)
+    function = {"name": "f", "description": "d", "parameters": {"type": "object"}}
+    assert found["tools"] == [{"type": "function", "function": function}]
+    assert found["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    assert found["parallel_tool_calls"] is False
+    assert neutral(tools=[tool], tool_choice={"type": "any"})["tool_choice"] == "required"
+
+
+def test_results_of_tools_come_before_the_users_words() -> None:
+    picture = {"type": "image", "source": PNG}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [text("boom"), picture]}
+    found = turns(
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": OWN_SIGNATURE},
+                {"type": "thinking", "thinking": "signed", "signature": "c2ln"},
+                text("Wait."),
+                {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+            ],
+        },
+        user(text("Go on"), {**result, "is_error": True}),
+    )
+    called = {"name": "f", "arguments": '{"a":1}'}
+    assert found[0] == {
+        "role": "assistant",
+        "content": "Wait.",
+        "reasoning_content": "hm",
+        "provider_blocks": [{"type": "thinking", "thinking": "signed", "signature": "c2ln"}],
+        "tool_calls": [{"id": "t1", "type": "function", "function": called}],
+    }
+    assert found[1] == {"role": "tool", "tool_call_id": "t1", "content": "Error: boom"}
+    parts = found[2]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_url", "text"]
+    assert parts[1]["image_url"] == {"url": "data:image/png;base64,iVBORw0KGgo="}
+
+
+def test_documents_become_texts_and_files() -> None:
+    plain = {"type": "text", "media_type": "text/plain", "data": "words"}
+    found = turns(
+        user({"type": "document", "source": plain, "title": "Notes"}),
+        user({"type": "document", "source": PDF, "title": "a.pdf"}),
+        user({"type": "document", "source": {"type": "content", "content": "inner"}}),
+        user({"type": "search_result", "title": "T", "source": "S", "content": [text("found")]}),
+    )
+    assert found[0]["content"] == "Notes\n\nwords"
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+    assert found[1]["content"] == [{"type": "file", "file": file}]
+    assert [found[2]["content"], found[3]["content"]] == ["inner", "T\n\nS\n\nfound"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0]"),
+        ({"mcp_servers": [{"url": "https://x"}]}, "mcp_servers"),
+        ({"thinking": "yes"}, "thinking"),
+        ({"tool_choice": {"type": "odd"}, "tools": [{"name": "f"}]}, "tool_choice"),
+        ({"system": [{"type": "image", "source": PNG}]}, "system[0]"),
+        (
+            {"messages": [user({"type": "image", "source": {"type": "file", "file_id": "f"}})]},
+            "messages[0].content[0].source",
+        ),
+        (
+            {"messages": [USER, user(text("a"), {"type": "container_upload", "file_id": "f"})]},
+            "messages[1].content[1]",
+        ),
+        (
+            {
+                "messages": [
+                    user({"type": "document", "source": PDF, "citations": {"enabled": True}})
+                ]
+            },
+            "messages[0].content[0].citations",
+        ),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ],
+)
+def test_what_cannot_be_said_is_named(sent: dict[str, Any], param: str) -> None:
+    with pytest.raises(CannotExpress) as refused:
+        neutral(**sent)
+    assert refused.value.param == param
+    for tool in sent.get("tools", [])[:1]:
+        assert str(tool.get("type", "")) in refused.value.message
+
+
+@pytest.mark.parametrize("body", [[], {"messages": []}, {"messages": [USER], "api_key": "k"}])
+def test_what_no_provider_understands_is_refused(body: Any) -> None:
+    with pytest.raises(Refusal) as refused:
+        DOOR.read(Operation.CHAT, body)
+    assert refused.value.status == 400
+
+
+def test_a_request_asks_for_no_more_than_the_model_can_do() -> None:
+    body = neutral(max_tokens=64_000, thinking={"type": "disabled"})
+    facts = ModelFacts(max_output=8192)
+    assert fitted(body, facts) == {"messages": [USER], "max_tokens": 8192}
+    facts = ModelFacts(features=frozenset({"reasoning", "thinking"}))
+    assert fitted(body, facts) is body
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+words = st.text(max_size=12)
+calls = st.lists(
+    st.tuples(words, st.dictionaries(words, st.integers() | words, max_size=2)), max_size=3
+)
+answers = st.fixed_dictionaries(
+    {
+        "thought": words,
+        "text": words,
+        "calls": calls,
+        "finish": st.sampled_from(sorted(STOPS)),
+        "counts": st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
+        "interleaved": st.booleans(),
+    }
+)
+
+
+def sdk(body: bytes, kind: str) -> anthropic.Anthropic:
+    """Anthropic's SDK, which gets this answer."""
+    reply = httpx2.MockTransport(
+        lambda _request: httpx2.Response(200, content=body, headers={"content-type": kind})
+    )
+    client = httpx2.Client(transport=reply)
+    return anthropic.Anthropic(api_key="k", http_client=client, max_retries=0)
+
+
+def function(number: int, name: str, arguments: str) -> dict[str, Any]:
+    return {
+        "index": number,
+        "id": f"call_{number}",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def usage_of(made: dict[str, Any]) -> dict[str, Any]:
+    fresh, cached, output = made["counts"]
+    return {
+        "prompt_tokens": fresh + cached,
+        "completion_tokens": output,
+        "total_tokens": fresh + cached + output,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+
+
+def whole(made: dict[str, Any]) -> dict[str, Any]:
+    written = [(name, orjson.dumps(values).decode()) for name, values in made["calls"]]
+    message = {
+        "role": "assistant",
+        "content": made["text"] or None,
+        "reasoning_content": made["thought"],
+        "tool_calls": [function(n, *call) for n, call in enumerate(written)],
+    }
+    choices = [{"index": 0, "message": message, "finish_reason": made["finish"]}]
+    return {"id": "c1", "model": "m", "choices": choices, "usage": usage_of(made)}
+
+
+def pieces(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The deltas of a stream; calls come one after the other, or piece by piece side by side."""
+    deltas = [{"reasoning_content": letter} for letter in made["thought"]]
+    deltas += [{"content": letter} for letter in made["text"]]
+    parts: list[list[dict[str, Any]]] = []
+    for number, (name, values) in enumerate(made["calls"]):
+        arguments = orjson.dumps(values).decode()
+        more = [
+            {"index": number, "function": {"arguments": arguments[at : at + 3]}}
+            for at in range(0, len(arguments), 3)
+        ]
+        parts.append([function(number, name, ""), *more])
+    if made["interleaved"]:
+        longest = max(map(len, parts), default=0)
+        parts = [[part[at] for part in parts if at < len(part)] for at in range(longest)]
+    return deltas + [{"tool_calls": [piece]} for part in parts for piece in part]
+
+
+def frames(made: dict[str, Any]) -> list[Frame]:
+    head = {"id": "c1", "model": "m"}
+    choices = [{"index": 0, "delta": delta} for delta in pieces(made)]
+    choices.append({"index": 0, "delta": {}, "finish_reason": made["finish"]})
+    chunks = [{**head, "choices": [choice]} for choice in choices]
+    chunks.append({**head, "choices": [], "usage": usage_of(made)})
+    return [Frame(orjson.dumps(chunk)) for chunk in chunks]
+
+
+def check(message: anthropic.types.Message, made: dict[str, Any]) -> None:
+    """Compare what the SDK read with the neutral answer it came from."""
+    told: dict[str, list[Any]] = {"thinking": [], "text": [], "tool_use": []}
+    for block in message.content:
+        if block.type == "tool_use":
+            told["tool_use"].append((block.id, block.name, block.input))
+        elif block.type == "thinking":
+            assert block.signature == OWN_SIGNATURE
+            told["thinking"].append(block.thinking)
+        elif block.type == "text":
+            told["text"].append(block.text)
+    assert "".join(told["thinking"]) == made["thought"]
+    assert "".join(told["text"]) == made["text"]
+    assert told["tool_use"] == [
+        (f"call_{number}", name, values) for number, (name, values) in enumerate(made["calls"])
+    ]
+    usage = message.usage
+    found = (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens)
+    assert found == made["counts"]
+    assert message.stop_reason == STOPS[made["finish"]]
+
+
+def streamed(events: bytes) -> anthropic.types.Message:
+    client = sdk(events, "text/event-stream")
+    with client.messages.stream(model="m", max_tokens=9, messages=[]) as stream:
+        return stream.get_final_message()
+
+
+def in_order(events: Sequence[dict[str, Any]]) -> None:
+    """Check that blocks begin and end one after the other."""
+    kinds = [event["type"] for event in events]
+    assert (kinds[0], kinds[-2:]) == ("message_start", ["message_delta", "message_stop"])
+    opened: int | None = None
+    count = 0
+    for event in events[1:-2]:
+        if event["type"] == "content_block_start":
+            assert (opened, event["index"]) == (None, count)
+            opened, count = event["index"], count + 1
+        else:
+            assert event["index"] == opened
+            opened = None if event["type"] == "content_block_stop" else opened
+    assert opened is None
+
+
+@given(answers)
+@settings(max_examples=25, deadline=None)
+@pytest.mark.slow
+def test_the_sdk_reads_any_answer(made: dict[str, Any]) -> None:
+    body = DOOR.write(Answer(whole(made)), {}, ASKED)
+    read = sdk(body, "application/json").messages.create(model="m", max_tokens=9, messages=[])
+    check(read, made)
+    writer = DOOR.writer(Operation.CHAT, ASKED, native=False)
+    events = b"".join(writer.write([frame]) for frame in frames(made)) + writer.end({})
+    in_order([json.loads(line[6:]) for line in events.splitlines() if line.startswith(b"data: ")])
+    check(streamed(events), made)
+
+
+def test_an_answer_without_usage_shows_the_estimate() -> None:
+    writer = DOOR.writer(Operation.CHAT, ASKED, native=False)
+    message = streamed(writer.end({"prompt_tokens": 4, "completion_tokens": 2}))
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (4, 2)
+    assert message.content == []
+
+
+def test_a_thought_keeps_the_signature_of_its_provider() -> None:
+    block = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    deltas = [{"reasoning_content": "hm"}, {"provider_blocks": [block]}, {"content": "Hi"}]
+    writer = DOOR.writer(Operation.CHAT, ASKED, native=False)
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    events = writer.write([Frame(orjson.dumps(chunk)) for chunk in chunks]) + writer.end({})
+    thought = streamed(events).content[0]
+    assert thought.model_dump(exclude_none=True) == block
+
+
+def test_errors_have_anthropics_shape() -> None:
+    refused = Refusal("provider_overloaded", "Busy.")
+    assert json.loads(DOOR.error(refused, "r1")) == {
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "Busy."},
+        "request_id": "r1",
+    }
+    kinds = [
+        json.loads(DOOR.error(Refusal(code, ""), ""))["error"]["type"]
+        for code in ("unknown_key", "trial_exhausted", "model_not_found", "internal_error")
+    ]
+    assert kinds == ["authentication_error", "billing_error", "not_found_error", "api_error"]
+    too_long = DOOR.error(Refusal("context_length_exceeded", "9 tokens > 8"), "")
+    assert b"prompt is too long: 9 tokens > 8" in too_long
