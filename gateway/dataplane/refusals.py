@@ -62,6 +62,25 @@ def refuse_many_answers(body: dict[str, Any]) -> None:
         raise NoCredits(Refusal("invalid_request", message, param="prompt"))
 
 
+def refuse_stored(body: dict[str, Any]) -> None:
+    """Raise NoCredits if a trial call names what is stored at the provider.
+
+    All workspaces on a trial share the operator's account there.
+    """
+    for name in ("previous_response_id", "conversation", "prompt"):
+        if body.get(name):
+            raise _needs_own_key(f"cannot use what {name} names: send it in input", name)
+    items = body.get("input")
+    for number, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict) and item.get("type") == "item_reference":
+            raise _needs_own_key("cannot use stored items: set store to false", f"input[{number}]")
+
+
+def _needs_own_key(problem: str, param: str) -> NoCredits:
+    message = f"A trial call {problem}, or add your own key."
+    return NoCredits(Refusal("invalid_request", message, param=param))
+
+
 def refuse_unheld(call: Call, held: HoldResult) -> None:
     """Raise NoCredits or Refusal unless the credits were reserved."""
     if held.state is HoldState.HELD:

@@ -27,6 +27,7 @@ from gateway.dataplane.refusals import (
     database_unavailable,
     internal_error,
     refuse_many_answers,
+    refuse_stored,
     refuse_unheld,
     trial_exhausted,
 )
@@ -140,6 +141,8 @@ class Relay:
             size=request.size,
         )
         if source.is_trial:
+            if provider_request.native is not None:
+                refuse_stored(request.body)
             await self._hold(call, source)
         call.recorded = False
         result = await self._upstream.run(

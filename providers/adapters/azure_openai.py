@@ -47,6 +47,7 @@ from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import error_or, rows_of
 from providers.wire.openai.responses.exchange import openai_responses
+from providers.wire.openai.responses.native import native_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 MAX_INPUTS = 2048
@@ -226,6 +227,7 @@ PROVIDER = Provider(
         Operation.TRANSLATION: deployed(openai_audio(auth=auth, path="/audio/translations")),
         Operation.SPEECH: deployed(openai_speech(auth=auth, adjust=choose_voice)),
     },
+    dialects={"responses": deployed(native_responses(auth=auth))},
     errors=errors,
     check=check,
 )

@@ -33,6 +33,7 @@ from providers.wire.openai.model_list import error_or, list_models, rows_of
 from providers.wire.openai.moderation import openai_moderations
 from providers.wire.openai.responses.answers import RESPONSE_CODES
 from providers.wire.openai.responses.exchange import openai_responses
+from providers.wire.openai.responses.native import native_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
 
 KEY_URL = "https://platform.openai.com/api-keys"
@@ -204,6 +205,7 @@ PROVIDER = Provider(
         Operation.SPEECH: openai_speech(auth=auth, adjust=choose_voice),
         Operation.MODERATION: openai_moderations(auth=auth),
     },
+    dialects={"responses": native_responses(auth=auth)},
     errors=openai_errors(
         {
             **RESPONSE_CODES,

@@ -36,12 +36,13 @@ class Asked:
         body: In the door's format.
         include_usage: Whether the client asked for a stream's usage.
         seal: Encrypts what the client keeps for its workspace.
+        unique_id: Of the call; request ids may be repeated by clients.
     """
 
     body: dict[str, Any]
     include_usage: bool
     seal: Seal
-    request_id: str
+    unique_id: str
 
 
 class StreamWriter(Protocol):

@@ -106,7 +106,8 @@ class GatewayRequest:
         return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
 
     def asked(self) -> Asked:
-        return Asked(self.body, self.include_usage, Seal(self.principal.tenant_id), self.request_id)
+        seal = Seal(self.principal.tenant_id)
+        return Asked(self.body, self.include_usage, seal, self.unit_key or self.request_id)
 
     def neutral(self) -> dict[str, Any]:
         """Return the body in the neutral form.

@@ -1,0 +1,126 @@
+"""Requests in OpenAI's Responses format
+(https://developers.openai.com/api/reference/resources/responses) in the neutral form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.dataplane.doors.openai_responses.items import messages_of
+from gateway.dataplane.doors.openai_responses.tools import tools_of
+from providers.declaration.errors import CannotExpress
+from tenants.crypto.keys import Seal
+
+_KEPT: Final = ("temperature", "top_p", "user", "stream")
+# Hints that change neither what is asked nor what is answered, and what only OpenAI's tools need.
+_DROPPED: Final = frozenset(
+    {
+        "background",
+        "client_metadata",
+        "context_management",
+        "max_tool_calls",
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream_options",
+        "truncation",
+    }
+)
+_READ: Final = frozenset(
+    {
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "model",
+        "parallel_tool_calls",
+        "reasoning",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        *_KEPT,
+    }
+)
+LOGPROBS: Final = "message.output_text.logprobs"
+# Conversations that are stored at a provider, which no other one has.
+_STORED: Final = {
+    "previous_response_id": "Send the whole conversation in `input`",
+    "conversation": "Send the whole conversation in `input`",
+    "prompt": "Send its text in `instructions`",
+}
+
+
+def neutral_body(body: Mapping[str, Any], seal: Seal) -> dict[str, Any]:
+    """Convert a request.
+
+    Raises:
+        CannotExpress: The neutral form lacks something; `param` names it.
+    """
+    for name, value in body.items():
+        if value and name in _STORED:
+            message = f"This provider stores nothing that {name} could name. {_STORED[name]}."
+            raise CannotExpress(message, param=name)
+        if value and name not in _READ and name not in _DROPPED:
+            raise CannotExpress(f"This provider does not support {name}.", param=name)
+    messages = messages_of(body.get("input"), seal)
+    if not messages:
+        raise CannotExpress("input holds no message.", param="input")
+    if instructions := _instructions(body):
+        messages.insert(0, {"role": "system", "content": instructions})
+    neutral: dict[str, Any] = {"messages": messages}
+    neutral |= {name: body[name] for name in _KEPT if body.get(name) is not None}
+    if body.get("max_output_tokens") is not None:
+        neutral["max_tokens"] = body["max_output_tokens"]
+    if effort := part(body, "reasoning").get("effort"):
+        neutral["reasoning_effort"] = effort
+    return neutral | tools_of(body) | _format(part(body, "text")) | _logprobs(body)
+
+
+def _instructions(body: Mapping[str, Any]) -> str:
+    instructions = body.get("instructions")
+    if instructions is not None and not isinstance(instructions, str):
+        raise CannotExpress("instructions must be a text.", param="instructions")
+    return instructions or ""
+
+
+def _format(text: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the format of the answer. Its verbosity is only a hint."""
+    asked = part(text, "format", "text.format")
+    match asked.get("type"):
+        case None | "text":
+            return {}
+        case "json_object":
+            return {"response_format": {"type": "json_object"}}
+        case "json_schema" if isinstance(asked.get("schema"), dict):
+            names = ("name", "schema", "description", "strict")
+            schema = {name: asked[name] for name in names if asked.get(name) is not None}
+            described = {"name": "answer", **schema}
+            return {"response_format": {"type": "json_schema", "json_schema": described}}
+        case "json_schema":
+            raise CannotExpress("text.format.schema is missing.", param="text.format.schema")
+    raise CannotExpress("This provider does not support this format.", param="text.format")
+
+
+def _logprobs(body: Mapping[str, Any]) -> dict[str, Any]:
+    include = body.get("include")
+    if include is not None and not isinstance(include, list):
+        raise CannotExpress("include must be a list.", param="include")
+    asked = LOGPROBS in (include or ())
+    neutral: dict[str, Any] = {"logprobs": True} if asked else {}
+    if body.get("top_logprobs"):
+        neutral |= {"logprobs": True, "top_logprobs": body["top_logprobs"]}
+    return neutral
+
+
+def part(body: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, Any]:
+    """Return a field that is an object, or an empty one."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise CannotExpress(f"{where or name} must be an object.", param=where or name)
+    return value or {}
