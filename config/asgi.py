@@ -17,7 +17,8 @@ from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
 from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
-from gateway.dataplane.app import Gateway, is_endpoint  # noqa: E402
+from gateway.dataplane.app import Gateway  # noqa: E402
+from gateway.dataplane.requests.addresses import is_endpoint  # noqa: E402
 from gateway.dataplane.requests.http import FORM_LIMIT  # noqa: E402
 from gateway.dataplane.runtime import Runtime  # noqa: E402
 from gateway.playground.app import Playground  # noqa: E402

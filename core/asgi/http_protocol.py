@@ -26,6 +26,21 @@ class _TooManyHeaders(Exception):
     pass
 
 
+class _UntilClose(int):
+    """The content length of an answer that ends with its connection: any length fits."""
+
+    def __lt__(self, _other: object) -> bool:
+        return False
+
+    def __sub__(self, _other: object) -> _UntilClose:
+        return self
+
+    def __ne__(self, _other: object) -> bool:
+        return False
+
+    __hash__ = int.__hash__
+
+
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with limits on the time and size of a request.
 
@@ -78,6 +93,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._began = self.loop.time()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            # It knows no chunks, which uvicorn sends if an answer's length is unknown.
+            self.cycle.chunked_encoding = False
+            self.cycle.expected_content_length = _UntilClose()
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)

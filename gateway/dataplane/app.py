@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
 from uuid import UUID
 
 import orjson
@@ -29,6 +28,7 @@ from gateway.dataplane.refusals import (
     unknown_endpoint,
 )
 from gateway.dataplane.requests import schema
+from gateway.dataplane.requests.addresses import MODELS, Address, address_of, is_known
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
     HttpExchange,
@@ -48,15 +48,6 @@ from tenants.auth.principal import Principal, lookup_digest, principal_from_row
 from tenants.crypto import digest_key
 
 logger = logging.getLogger(__name__)
-
-MODELS: Final = "/v1/models"
-# Paths of clients whose base URL lacks /v1.
-_UNVERSIONED: Final = frozenset(path.removeprefix("/v1") for path in (*ENDPOINTS, MODELS))
-
-
-def is_endpoint(path: str) -> bool:
-    """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
-    return path == "/v1" or path.startswith("/v1/") or path.rstrip("/") in _UNVERSIONED
 
 
 class Gateway:
@@ -78,7 +69,12 @@ class Gateway:
         Args:
             path: One of is_endpoint; the prefix that the server is mounted under is removed.
         """
-        await self._guarded(open_exchange(scope, receive, send, path.rstrip("/")), self._answer)
+        address = address_of(path)
+
+        async def answer(exchange: HttpExchange) -> None:
+            await self._answer(exchange, address)
+
+        await self._guarded(open_exchange(scope, receive, send, address.path), answer)
 
     async def call_as(
         self,
@@ -128,16 +124,12 @@ class Gateway:
                 exchange.held.release()
             self._log_id.reset(token)
 
-    async def _answer(self, exchange: HttpExchange) -> None:
+    async def _answer(self, exchange: HttpExchange, address: Address) -> None:
         if settings.HTTPS and exchange.scope.get("scheme") != "https":
             raise https_required()
         endpoint = ENDPOINTS.get(exchange.path)
         method = exchange.scope["method"]
-        if (
-            endpoint is None
-            and exchange.path != MODELS
-            and not exchange.path.startswith(MODELS + "/")
-        ):
+        if endpoint is None and not is_known(exchange.path):
             raise unknown_endpoint(exchange.path)
         allowed = b"POST, OPTIONS" if endpoint else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
@@ -155,7 +147,7 @@ class Gateway:
             if endpoint is None:
                 await self._models(exchange, principal)
             else:
-                await self._call(exchange, principal, endpoint)
+                await self._call(exchange, principal, endpoint, address.model)
 
     async def _authenticate(self, exchange: HttpExchange) -> Principal:
         """Return who is calling. The key is looked up in the database for every request."""
@@ -190,8 +182,10 @@ class Gateway:
 
     # -- calls -------------------------------------------------------------------------------------
 
-    async def _call(self, exchange: HttpExchange, principal: Principal, endpoint: Endpoint) -> None:
-        request = await read_request(exchange, principal, endpoint)
+    async def _call(
+        self, exchange: HttpExchange, principal: Principal, endpoint: Endpoint, model: str = ""
+    ) -> None:
+        request = await read_request(exchange, principal, endpoint, model)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from gateway import page_urls
 from gateway.dataplane.attempts import Call
+from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal
+from gateway.dataplane.requests.addresses import MODELS, is_known
 from gateway.dataplane.routing.targets import Source, Target
 from quotas.ledger.states import HoldResult, HoldState
 
@@ -139,20 +143,20 @@ def credential_unreadable(target: Target, source: Source) -> Refusal:
 
 
 def unknown_endpoint(path: str) -> Refusal:
-    """Return the refusal of an unknown path, which says what is wrong with the base URL."""
-    shown = path[:120]
-    if not path.startswith("/v1"):
-        return Refusal(
-            "not_found",
-            f"Unknown endpoint. The base URL lacks /v1: call /v1{shown} instead of {shown}.",
-        )
-    if path.startswith("/v1/v1"):
-        return Refusal(
-            "not_found",
-            "Unknown endpoint. The address contains /v1 twice: remove one from the base URL.",
-        )
+    """Return the refusal of a path that is no endpoint, with the right base URL and endpoints."""
+    site = settings.SITE_URL
+    endpoints = ", ".join((*ENDPOINTS, MODELS))
     return Refusal(
         "not_found",
-        "Unknown endpoint. The base URL ends in /v1; the endpoints below it are, for "
-        "example, /v1/chat/completions and /v1/models.",
+        f"Unknown endpoint {path[:120]}. {_mistake(path)}The base URL is {site}/v1, for "
+        f"Anthropic's clients {site}. The endpoints are {endpoints}.",
     )
+
+
+def _mistake(path: str) -> str:
+    """Return what is wrong with the base URL, if that can be told."""
+    if path.startswith("/v1/v1"):
+        return "The address contains /v1 twice: remove one from the base URL. "
+    if is_known(f"/v1{path}"):
+        return f"The base URL lacks /v1: call /v1{path[:120]}. "
+    return ""

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import ServiceError
 from tenants.auth.key_format import is_well_formed
 
-HEADERS: Final = ("authorization", "x-api-key", "api-key")
+# The last three are those of Anthropic's, Azure's and Google's SDKs.
+HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _BEARER: Final = re.compile(r"bearer +(\S.*)", re.IGNORECASE | re.ASCII)
 
 

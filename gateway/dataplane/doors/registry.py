@@ -33,6 +33,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     for row in OPERATIONS.values()
     for name in row.doors
 }
+_ENDS: Final = {path.removeprefix("/v1"): endpoint for path, endpoint in ENDPOINTS.items()}
 _MARKED: Final = tuple(door for door in DOORS.values() if door.marker)
 
 
@@ -40,4 +41,8 @@ def door_of(path: str, headers: Mapping[str, str]) -> Door:
     """Return the door whose format a request expects, also for paths that don't exist."""
     if (endpoint := ENDPOINTS.get(path)) is not None:
         return endpoint.door
-    return next((door for door in _MARKED if door.marker in headers), OPENAI)
+    if (marked := next((door for door in _MARKED if door.marker in headers), None)) is not None:
+        return marked
+    # Most such paths are an endpoint's, below a wrong base URL.
+    ends = (endpoint.door for end, endpoint in _ENDS.items() if path.endswith(end))
+    return next(ends, OPENAI)

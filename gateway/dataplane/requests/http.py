@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, Endpoint, door_of
 from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.requests.encodings import decompression_of
 from gateway.dataplane.requests.held_bodies import HeldBody, held_bodies
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
@@ -38,6 +40,7 @@ _READ_HEADERS: Final = frozenset(
         b"authorization",
         b"x-api-key",
         b"api-key",
+        b"x-goog-api-key",
         b"content-type",
         b"content-length",
         b"content-encoding",
@@ -158,17 +161,23 @@ def _read_headers(raw: Headers) -> dict[str, str]:
 
 
 async def read_request(
-    exchange: HttpExchange, principal: Principal, endpoint: Endpoint
+    exchange: HttpExchange, principal: Principal, endpoint: Endpoint, model: str = ""
 ) -> GatewayRequest:
-    """Read and check the headers and the body of a call. Raises Refusal, ConnectionError."""
+    """Read and check the headers and the body of a call.
+
+    Args:
+        model: Named by the path; empty if the body names it.
+
+    Raises:
+        Refusal: The request is invalid.
+        ConnectionError: The client disconnected.
+    """
     key = exchange.headers.get("idempotency-key", "")
     if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
         raise bad_request(
             f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.",
             "Idempotency-Key",
         )
-    if exchange.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal("unsupported_media_type", "Send the body without a content encoding.")
     content_type = exchange.headers.get("content-type", "")
     operation, door = endpoint.operation, endpoint.door
     file = OPERATIONS[operation].file
@@ -178,7 +187,7 @@ async def read_request(
     data = await _read_body(exchange, JSON_LIMIT if file is None else FORM_LIMIT)
     checked, upload = await large_bodies.run(
         len(data),
-        lambda: _parsed(endpoint, content_type, data, file),
+        lambda: _parsed(endpoint, content_type, data, file, model),
         owner=principal.tenant_id,
     )
     return GatewayRequest(
@@ -212,13 +221,13 @@ def _forwarded(headers: dict[str, str], door: Door) -> dict[str, str]:
 
 
 def _parsed(
-    endpoint: Endpoint, content_type: str, data: bytes, file: FileField | None
+    endpoint: Endpoint, content_type: str, data: bytes, file: FileField | None, model: str
 ) -> tuple[CheckedBody, Upload | None]:
-    read, operation = endpoint.door.read, endpoint.operation
-    if file is None:
-        return read(operation, _read_json(data)), None
-    body, upload = read_form(content_type, data, file)
-    return read(operation, body), upload
+    body: Any
+    body, upload = (_read_json(data), None) if file is None else read_form(content_type, data, file)
+    if model and isinstance(body, dict):
+        body["model"] = model
+    return endpoint.door.read(endpoint.operation, body), upload
 
 
 def _is_json(content_type: str) -> bool:
@@ -240,33 +249,60 @@ def _read_json(data: bytes) -> Any:
 
 
 async def _read_body(exchange: HttpExchange, limit: int) -> bytes:
-    """Read the whole body.
+    """Read the whole body and decompress it.
 
     Args:
-        limit: Largest size accepted, in bytes.
+        limit: Largest size accepted, in bytes, as sent and decompressed.
 
     Raises:
-        Refusal: The body is larger (413), or too many are held already.
+        Refusal: The body is larger (413), damaged (400), compressed in an unknown way (415), or
+            too many are held already.
         ConnectionError: The client disconnected.
     """
+    decompression = decompression_of(exchange.headers.get("content-encoding", ""))
     length = exchange.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
+    body, sent, more = _Body(limit, exchange.held), 0, True
+    while more:
         message = await exchange.receive()
         if message["type"] == "http.disconnect":
             raise ConnectionError("the client disconnected")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        if decompression is None:
+            body.add(chunk)
+            continue
+        sent += len(chunk)
+        if sent > limit:
             raise _too_large(limit)
-        if exchange.held is not None:
-            exchange.held.grow(size)
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        for piece in decompression.feed(chunk):
+            body.add(piece)
+            await asyncio.sleep(0)
+    if decompression is not None:
+        decompression.finish()
+    chunks = body.chunks
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class _Body:
+    """A body as far as it has arrived."""
+
+    __slots__ = ("_held", "_limit", "_size", "chunks")
+
+    def __init__(self, limit: int, held: HeldBody | None) -> None:
+        self._limit = limit
+        self._held = held
+        self._size = 0
+        self.chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        """Keep another part. Raises Refusal (413, or too many bodies are held)."""
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        if self._held is not None:
+            self._held.grow(self._size)
+        self.chunks.append(chunk)
 
 
 def _too_large(limit: int) -> Refusal:

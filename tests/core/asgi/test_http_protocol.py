@@ -27,7 +27,12 @@ def impatient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the length of the body, after a pause if the path asks for one."""
+    """Answer with the length of the body, after a pause if the path asks for one; or in pieces."""
+    if scope["path"] == "/unknown-length":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+        return
     size, more = 0, True
     while more:
         message = await receive()
@@ -189,3 +194,25 @@ def test_framing_without_a_body_is_cut_off(piece: bytes) -> None:
             return b""
 
     assert b" 200 " not in talk(client)
+
+
+def test_an_old_client_gets_no_chunks() -> None:
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"GET /unknown-length HTTP/1.0\r\nHost: a\r\n\r\n")
+        return await reader.read()
+
+    head, _blank, body = talk(read).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    assert body == b"one two"
+
+
+def test_an_old_client_gets_an_answer_of_known_length() -> None:
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        return await reader.read()
+
+    head, _blank, body = talk(read).partition(b"\r\n\r\n")
+    assert b"content-length: 1" in head.lower()
+    assert body == b"0"

@@ -152,8 +152,9 @@ def test_without_a_good_key_nothing_is_read(
 
 
 def test_every_header_for_keys_works(hub: Hub) -> None:
-    for name, value in (("x-api-key", hub.server.app_key), ("api-key", hub.server.app_key)):
-        response = requests.get(hub.base + "/models", headers={name: value}, timeout=10)
+    for name in ("x-api-key", "api-key", "x-goog-api-key"):
+        headers = {name: hub.server.app_key}
+        response = requests.get(hub.base + "/models", headers=headers, timeout=10)
         assert response.status_code == 200
 
 
@@ -223,16 +224,6 @@ def test_bad_bodies(hub: Hub, data: bytes) -> None:
 )
 def test_other_media_types(hub: Hub, kind: str) -> None:
     refused(hub.post(data=b"{}", headers={"Content-Type": kind}), 415, "unsupported_media_type")
-
-
-def test_content_encodings_are_not_unpacked(hub: Hub) -> None:
-    refused(
-        hub.post(
-            data=b"{}", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        ),
-        415,
-        "unsupported_media_type",
-    )
 
 
 def test_an_announced_size_is_refused_before_the_body_comes(hub: Hub) -> None:

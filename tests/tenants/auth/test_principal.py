@@ -33,7 +33,7 @@ KEY, OTHER = (
     body + _checksum(body)
     for body in ("mk_live_" + "aZ9" * 14 + "x", "mk_live_" + "bY8" * 14 + "y")
 )
-FORMS = {"authorization": "Bearer {}", "x-api-key": "{}", "api-key": "{}"}
+FORMS = {"authorization": "Bearer {}", "x-api-key": "{}", "api-key": "{}", "x-goog-api-key": "{}"}
 
 
 def refused(headers: Mapping[str, str]) -> tuple[int, str]:

@@ -1,0 +1,69 @@
+"""The addresses under which clients look for the endpoints, and which of them are answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.doors.registry import ENDPOINTS
+
+MODELS: Final = "/v1/models"
+_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in ENDPOINTS)
+# The longest first: what precedes an endpoint in a path may be a model's name.
+_OF_DEPLOYMENTS: Final = sorted(
+    (path.removeprefix("/v1") for path, endpoint in ENDPOINTS.items() if endpoint.door is OPENAI),
+    key=len,
+    reverse=True,
+)
+_ALWAYS_OURS: Final = ("/v1/", "/v2/", "/v1beta/", "/openai/", "/deployments/", "/models/")
+# Base URLs of clients that take the REST API, or its documentation, for this one.
+_MISTAKEN: Final = ("", "/api", "/api/v1")
+_OURS: Final = frozenset(
+    {
+        *(prefix + path for prefix in _MISTAKEN for path in _BELOW_V1),
+        *("/v1", "/v2", "/v1beta", "/openai", "/models"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A request's path.
+
+    Attributes:
+        path: Under /v1/ if an endpoint is known by it, otherwise as it was sent.
+        model: Named by the path instead of by the body.
+    """
+
+    path: str
+    model: str = ""
+
+
+def is_endpoint(path: str) -> bool:
+    """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
+    return path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
+
+
+def address_of(path: str) -> Address:
+    """Resolve the other names of an endpoint: those of Azure's SDKs, of Groq's and of Cohere's."""
+    path = path.rstrip("/")
+    if path.startswith("/openai/"):
+        return _of_azure(path)
+    if path == "/v2/rerank":
+        return Address("/v1/rerank")
+    return Address(path)
+
+
+def is_known(path: str) -> bool:
+    return path in ENDPOINTS or path == MODELS or path.startswith(f"{MODELS}/")
+
+
+def _of_azure(path: str) -> Address:
+    below = path.removeprefix("/openai").removeprefix("/v1")
+    if below.startswith("/deployments/"):
+        named = below.removeprefix("/deployments/")
+        for end in _OF_DEPLOYMENTS:
+            if named.endswith(end) and (model := named.removesuffix(end)):
+                return Address(f"/v1{end}", model)
+    return Address(f"/v1{below}" if is_known(f"/v1{below}") else path)
