@@ -96,7 +96,7 @@ class TestAWriterToTheDatabase:
             {"proof": ""},
             {"proof": "0" * 64},
         ],
-        ids=str,
+        ids=lambda columns: "-".join(columns),  # values tell the time
     )
     def test_widens_no_key(self, acme: Workspace, columns: dict[str, Any]) -> None:
         row, text = make_app_key(
