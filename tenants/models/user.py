@@ -28,8 +28,8 @@ class UnprovenMailbox(NotAllowed):
     def __init__(self) -> None:
         message = _(
             "This account was made through a link that others had seen, so it can't get these "
-            "rights. Send the person an invitation by e-mail, or have an operator set a new "
-            "password for the account."
+            "rights. Send the person an invitation by e-mail, or have them reset their password by "
+            "e-mail, or have an operator set a new one."
         )
         super().__init__("mailbox_unproven", message)
 
@@ -104,6 +104,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def clean(self) -> None:
         super().clean()
+        self.email = self.email.strip().lower()  # as people are looked up at sign-in
         if (self.is_staff or self.is_superuser) and self.made_by_link is not None:
             raise ValidationError(UnprovenMailbox().message, "mailbox_unproven")
 

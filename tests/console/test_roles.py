@@ -261,7 +261,7 @@ class TestAuditTrail:
     ) -> None:
         url = f"/admin/tenants/user/{both.pk}/change/"
         counts = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
-        answer = signed_in(operator).post(url, {"email": "taken@over.test", "name": "", **counts})
+        answer = signed_in(operator).post(url, {"email": " Taken@Over.test", "name": "", **counts})
         assert answer.status_code == 302
         told = [("member.email_changed", operator.email, "taken@over.test")]
         assert self.entries(acme, globex) == [told, told]
