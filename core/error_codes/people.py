@@ -81,7 +81,7 @@ PEOPLE: Final = (
     ErrorCode(
         "mailbox_unproven",
         (403,),
-        _("Mailbox not proven"),
+        _("E-mail address not confirmed"),
         _(
             "The account was made through a link that others had seen, so it can't become an "
             "owner or operator. Send an invitation by e-mail, or have an operator set a password."

@@ -70,7 +70,7 @@ class TestTheLink:
         with tenant_scope(globex.tenant):
             Membership.objects.create(tenant=globex.tenant, user=person, role=Role.VIEWER)
         before.force_login(person)
-        assert "Look in your mailbox" in text_of(ask(person.email.upper()))
+        assert "Check your inbox" in text_of(ask(person.email.upper()))
         assert [message.to for message in mails] == [[person.email]]
         answer = choose(link(mails))
         assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/")
@@ -219,4 +219,4 @@ class TestWithoutMail:
             raise ConnectionRefusedError
 
         monkeypatch.setattr("django.core.mail.EmailMessage.send", refuse)
-        assert "Look in your mailbox" in text_of(ask(acme.editor.email))
+        assert "Check your inbox" in text_of(ask(acme.editor.email))
