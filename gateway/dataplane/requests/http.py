@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,6 +33,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON_LIMIT: Final = 32 * 1024 * 1024  # bytes of a JSON body
 FORM_LIMIT: Final = FILE_LIMIT + 1024 * 1024  # bytes of a form: the file, and its other fields
+# How much more is read of a body that is refused; nginx passes on 33 MiB (deploy/nginx.conf).
+DISCARDED: Final = 34 * 1024 * 1024
+SILENCE: Final = 0.5  # seconds
 JSON_TYPE: Final = (b"content-type", b"application/json")
 # Refusals of a body of which the rest is not read.
 _UNREAD: Final = frozenset({"too_large", "too_many_bodies", "server_busy"})
@@ -120,8 +124,19 @@ class HttpExchange:
         if refusal.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
         if refusal.code in _UNREAD:
+            await self._discard()
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await self.answer(refusal.status, headers, self.door.error(refusal, self.request_id))
+
+    async def _discard(self) -> None:
+        """Read on: who is still sending when the connection closes sees no answer."""
+        left = DISCARDED
+        more = True
+        with suppress(TimeoutError):
+            while more and left > 0:
+                message = await asyncio.wait_for(self.receive(), SILENCE)
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
     def _ids(self) -> Headers:
         request_id = (b"x-request-id", self.request_id.encode())
