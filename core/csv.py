@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -19,6 +21,9 @@ from core.db.connection import release
 # the full-width characters too.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 PIECE: Final = 500  # rows per chunk
+# Downloads of a process whose next piece is made at the same time; the others wait. Many at once
+# would leave pages neither processor nor connections.
+AT_ONCE: Final = 2
 BOM: Final = "\ufeff"  # tells spreadsheets that the file is UTF-8
 
 
@@ -76,9 +81,17 @@ def download(request: HttpRequest, pieces: Iterator[bytes], *, name: str) -> Str
     return StreamingHttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 
 
+_makers: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
 async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    makers = _makers.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     take = sync_to_async(_next)
-    while (piece := await take(pieces)) is not None:
+    while True:
+        async with makers:
+            piece = await take(pieces)
+        if piece is None:
+            return
         yield piece
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from asgiref.sync import ThreadSensitiveContext
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.test import Client
@@ -19,7 +22,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from core import error_codes
-from core.csv import download, text_of
+from core.csv import AT_ONCE, download, text_of
 from quotas.models import CreditPool, TrialPlan
 from quotas.templatetags import usage_ui
 from quotas.usage import presentation, rollups, summaries
@@ -475,18 +478,51 @@ def test_a_number_stays_a_number() -> None:
     assert text_of([[-5, "-0.25", None, "a"]]) == "-5,-0.25,,a\r\n"
 
 
+def downloaded(pieces: Iterator[bytes]) -> Any:
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    return download(ASGIRequest(scope, io.BytesIO()), pieces, name="x")
+
+
+def test_only_a_few_downloads_make_a_piece_at_a_time() -> None:
+    """Those whose readers are slow keep no turn."""
+    working: set[object] = set()
+    most = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal most
+        for _number in range(3):
+            mine = object()
+            working.add(mine)
+            most = max(most, len(working))
+            time.sleep(0.002)
+            working.discard(mine)
+            yield b"a"
+
+    async def read(answer: Any) -> bytes:
+        async with ThreadSensitiveContext():  # as in a request: each has a thread of its own
+            return b"".join([part async for part in answer])
+
+    async def main() -> list[bytes]:
+        slow = [aiter(downloaded(pieces())) for _number in range(AT_ONCE)]
+        for reader in slow:
+            await anext(reader)
+        return await asyncio.gather(*(read(downloaded(pieces())) for _number in range(6)))
+
+    assert asyncio.run(main()) == [b"aaa"] * 6
+    assert most == AT_ONCE
+
+
 def test_under_asgi_the_pieces_come_one_by_one() -> None:
     """Django would collect a synchronous iterator before it sends anything."""
     made = []
 
-    def pieces() -> Any:
+    def pieces() -> Iterator[bytes]:
         for number in range(3):
             made.append(number)
             yield b"%d" % number
 
     async def read() -> None:
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-        answer = download(ASGIRequest(scope, io.BytesIO()), pieces(), name="x")
+        answer = downloaded(pieces())
         assert answer.is_async
         parts = aiter(answer)
         assert await anext(parts) == b"0"
