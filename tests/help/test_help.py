@@ -43,6 +43,7 @@ ADDRESSES = [
 # Names that are the same in every language: of products, protocols and formats.
 NAMES = re.compile(
     r"[\w.+-]*[_/@{}=<>…:.\d][\w./+{}=<>…:?#-]*|\b("
+    "Claude Code|"
     "Modelkeep|OpenAI|Azure|Anthropic|Claude|Hugging|Face|Hub|Replicate|iFLYTEK|SPARK|WENXINYIYAN|TONGYI|DashScope|MINIMAX|MiniMax|ChatGLM|GLM|DeepSeek|Demo|built|in|"
     "API|APIs|SDK|REST|JSON|CSV|Schema|Embedding|Token|token|Python|JavaScript|HTTP|https|curl|ID|Entra|Responses|Codex|IP|UTF|MiB|KiB|ogg|webm|MB|kB|PDF|NaN|"
     "Inference|Providers|Endpoints|Make|calls|to|your|Keys|and|Cognitive|Services|User|On|Your|Data|Foundry|SGLang|vLLM|Ollama|LM|Studio|Xinference|LocalAI|Infinity|"

@@ -126,12 +126,14 @@ def drive(
     cut: Cut = at_once,
     secrets: Sequence[str] = (),
     made: list[Call] | None = None,
+    forget: bool = True,
 ) -> Outcome:
-    """made: gets the calls, also where the exchange ends in an error. What earlier calls taught
-    about servers is forgotten.
+    """made: gets the calls, also where the exchange ends in an error. forget: what earlier calls
+    taught about servers.
     """
-    for facts in (refused, unopened, unversioned):
-        facts.clear()
+    if forget:
+        for facts in (refused, unopened, unversioned):
+            facts.clear()
     steps: Steps[Any] = Steps(
         make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0
     )

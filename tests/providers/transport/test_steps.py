@@ -417,7 +417,7 @@ def test_a_server_without_a_version_is_found_once_and_lost_again() -> None:
     def urls(*replies: Reply) -> list[str]:
         check = provider.check
         assert check is not None
-        outcome = drive(lambda: check(provider, access), provider, replies)
+        outcome = drive(lambda: check(provider, access), provider, replies, forget=False)
         return [call.url.removeprefix(access.base_url) for call in outcome.calls]
 
     assert urls(missing, found) == ["/v1/models", "/models"]
