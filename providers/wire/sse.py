@@ -37,6 +37,7 @@ class EventParser:
         "_event",
         "_size",
         "_started",
+        "_whole",
     )
 
     def __init__(self, *, bare_objects: bool = False) -> None:
@@ -50,6 +51,7 @@ class EventParser:
         self._event = b""
         self._after_cr = False  # the last byte was CR: a following LF belongs to it
         self._started = False
+        self._whole: bool | None = None  # whether the data so far needs no more, once it was asked
 
     def feed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
         """Events completed by `chunk`. Raises ProviderError for a line of more than 8 MiB."""
@@ -144,6 +146,11 @@ class EventParser:
 
     def _is_whole(self) -> bool:
         """Tell whether the only data line so far needs no other."""
+        if self._whole is None:
+            self._whole = self._is_object()
+        return self._whole
+
+    def _is_object(self) -> bool:
         data = self._data[0].strip()
         if len(self._data) > 1 or not (data.startswith(b'{"') and data.endswith(b"}")):
             return False
@@ -158,3 +165,4 @@ class EventParser:
         if self._size > MAX_LINE:
             raise too_long()
         self._data.append(data)
+        self._whole = None

@@ -49,6 +49,10 @@ ANSWERS = {
     "empty events": EVENTS + event(b'{"choices":[]}') * 50_000,
     "events that are no JSON": EVENTS + event(b"1") * 100_000,
     "comments": EVENTS + b":\n\n" * 500_000,
+    "names of an event whose data may go on": EVENTS
+    + b'data: {"a":"%b" x}\n' % (b"a" * 60_000)
+    + b"event:\n" * 200_000,
+    "very many lines of an event": EVENTS + b"data:\n" * 500_000,
     "blank lines": EVENTS + b"\n" * MIB,
     "a byte in each chunk": CHUNKED + b"1\r\na\r\n" * 200_000,
     "a long line": EVENTS + event(chunk(delta={"content": "a" * 7 * MIB})),
