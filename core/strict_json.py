@@ -7,11 +7,12 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from core.long_json import REQUEST, outside_strings, too_many_values
+from core.long_json import REQUEST, count, outside_strings, too_many_values
 
 # Maximum characters of a number. 2**64 has 20 digits and a float at full precision 24.
 NUMBER_LENGTH: Final = 40
 LONG: Final = 256 * 1024  # bytes; longer texts are parsed by _loads_long
+MOST_ESCAPES: Final = 5_000_000  # of a long text; they take more time than anything else in it
 LONGEST_TEXT: Final = 8 * 1024 * 1024  # bytes outside strings, and of a string that is not ASCII
 # Numbers that orjson rounds or makes infinite, after _DIGITS has replaced every digit by 0.
 _LONG_NUMBERS: Final = (b"0" * 20, b"-" + b"0" * 19, b"e000", b"e+000", b"e-000")
@@ -108,6 +109,8 @@ def _loads_long(data: bytes, max_depth: int) -> Any:
     structure = outside_strings(data, REQUEST)
     if structure is None or len(structure) > LONGEST_TEXT:
         raise BadJSON("The JSON has too many characters outside its strings.")
+    if count(data, b"\\") > MOST_ESCAPES:
+        raise BadJSON(f"The JSON has more than {MOST_ESCAPES} escapes.")
     digits = structure.translate(_DIGITS)
     if any(number in digits for number in _LONG_NUMBERS):
         if len(data) > LONGEST_TEXT:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,14 @@ def rare_collections() -> Iterator[None]:
 
 
 MIB = 1024 * 1024
+MOST = 0.05  # seconds
+
+
+def keeps_nobody_waiting(work: Callable[[], Any]) -> bool:
+    """Measured up to three times: other programs make memory slow."""
+    return any(longest_hold(work, ValueError) < MOST for _try in range(3))
+
+
 LONG_REQUESTS = {
     "names": b"{" + b",".join(b'"%x":0' % number for number in range(490_000)) + b"}",
     "as many names as are read": b"{"
@@ -90,7 +99,7 @@ LONG_REQUESTS = {
 @pytest.mark.usefixtures("rare_collections")
 @pytest.mark.parametrize("name", LONG_REQUESTS)
 def test_a_long_request_keeps_nobody_waiting(name: str) -> None:
-    assert longest_hold(lambda: strict_json.loads(LONG_REQUESTS[name]), ValueError) < 0.1
+    assert keeps_nobody_waiting(lambda: strict_json.loads(LONG_REQUESTS[name]))
 
 
 @pytest.mark.slow
@@ -100,4 +109,4 @@ def test_a_long_answer_keeps_nobody_waiting(piece: bytes) -> None:
     for members in (AT_ONCE, ANSWER.members):
         count = min(members // 5, 15 * MIB // len(piece))
         data = b"[" + piece * count + b"1]"
-        assert longest_hold(lambda data=data: loads(data), ValueError) < 0.1  # type: ignore[misc]  # the loop's variable is bound
+        assert keeps_nobody_waiting(lambda data=data: loads(data))  # type: ignore[misc]  # the loop's variable is bound

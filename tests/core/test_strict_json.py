@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.long_json import PIECE, REQUEST, outside_strings
-from core.strict_json import LONG, LONGEST_TEXT, BadJSON, loads
+from core.strict_json import LONG, LONGEST_TEXT, MOST_ESCAPES, BadJSON, loads
 
 MOST_VALUES = REQUEST.values
 
@@ -215,3 +215,9 @@ def test_strings_are_skipped_across_the_pieces(piece: bytes) -> None:
     string = b'"' + piece * (PIECE // len(piece) + 1) + b'"'
     text = b"{" + string + b":[1," + string + b"]}"
     assert outside_strings(text, REQUEST) == b"{:[1,]}"
+
+
+def test_very_many_escapes() -> None:
+    with pytest.raises(BadJSON, match="escapes"):
+        loads(b'{"a": "' + b"\\n" * (MOST_ESCAPES + 1) + b'"}')
+    assert loads(b'{"a": "' + b"\\n" * 200_000 + b'"}') == {"a": "\n" * 200_000}
