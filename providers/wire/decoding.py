@@ -154,6 +154,8 @@ class EventStream(Decoding):
             The object, or None for anything else: servers keep connections open with events such
             as `null`, and the rest of the answer is good.
         """
+        if not data.lstrip(_BLANK).startswith(b"{"):
+            return None  # unparsed: thousands may come in one piece
         try:
             chunk = long_json.loads(data)
         except long_json.TooManyValues:
