@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from core import long_json
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import MAX_WHOLE, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
-from providers.wire.http import is_web_page, unreadable
+from providers.wire.http import is_web_page, json_or_none, unreadable
+from providers.wire.openai.errors import message_of
+from providers.wire.repairs.answers import repair_usage
 from providers.wire.repairs.json_text import Repaired, parse_leniently
 from providers.wire.repairs.plain import PlainPieces
 from providers.wire.repairs.surrogates import SurrogatePairs
@@ -22,6 +26,14 @@ def error_in_stream(errors: ErrorMap, data: bytes) -> ProviderError:
     return errors(Reply(200, {}, data)) or ProviderError(
         Failure.ERROR, Reason("stream_error"), status=200
     )
+
+
+def error_event(errors: ErrorMap, data: bytes) -> ProviderError:
+    """Return the error of an event called error, also if it is only a text."""
+    chunk = json_or_none(data)
+    said = message_of(chunk) if isinstance(chunk, dict) else data.decode(errors="replace")
+    told = orjson.dumps({"error": {"message": said}})
+    return errors(Reply(200, {}, data)) or error_in_stream(errors, told)
 
 
 def broken_off() -> ProviderError:
@@ -168,6 +180,14 @@ class EventStream(Decoding):
         if self._pairs.is_waiting:
             self._plain.forget()
         return chunk if isinstance(chunk, dict) else None
+
+    def _usage_frame(self, head: Mapping[str, Any]) -> list[Frame]:
+        """Return the frame of the usage that was reported, if any."""
+        if self.usage is None:
+            return []
+        chunk = {**head, "choices": [], "usage": dict(self._reported or {})}
+        repair_usage(chunk)
+        return [Frame(orjson.dumps(chunk), usage_only=True)]
 
     def _unended(self) -> Sequence[Frame]:
         """Handle a stream that stopped without its end: set `done`, or raise as most decoders

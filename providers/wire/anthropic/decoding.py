@@ -14,9 +14,11 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, ErrorMap, Frame, Reply, Usage
 from providers.failures.reasons import Reason
 from providers.wire import usage
-from providers.wire.decoding import EventStream, broken_off, error_in_stream
+from providers.wire.decoding import EventStream, broken_off, error_event, error_in_stream
 from providers.wire.http import json_or_none
 from providers.wire.openai.stream import ReadyAnswer
+from providers.wire.repairs.answers import as_list, complete_head, repair_answer
+from providers.wire.repairs.messages import arguments_text, own_id, text_of
 
 FINISH = {
     "end_turn": "stop",
@@ -69,9 +71,10 @@ def answer_of(body: dict[str, Any]) -> Answer:
     Raises:
         ProviderError: if the body is not a message.
     """
-    blocks = body.get("content")
-    if body.get("type") != "message" or not isinstance(blocks, list):
+    if not is_message(body):
         raise ProviderError(Failure.ERROR, Reason("no_message"), status=200)
+    content = body["content"]
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else as_list(content)
     neutral = usage_of(body.get("usage"))
     shown = _shown(neutral)
     finish = finish_of(body.get("stop_reason"))
@@ -87,16 +90,25 @@ def answer_of(body: dict[str, Any]) -> Answer:
         "created": int(time.time()),
         "model": body.get("model"),
     }
-    return Answer(
-        {**head, "choices": [choice]} | ({"usage": shown} if shown else {}),
-        neutral,
-        finish_reason=finish,
+    answer = {**head, "choices": [choice]} | ({"usage": shown} if shown else {})
+    complete_head(answer, "chat.completion")
+    repair_answer(answer)
+    return Answer(answer, neutral, finish_reason=finish)
+
+
+def is_message(body: Any) -> bool:
+    return (
+        isinstance(body, dict)
+        and body.get("type") in ("message", None)
+        and isinstance(body.get("content", 0), str | list | None)
     )
 
 
 def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
-    thoughts = [block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"]
+    texts = [text_of(block.get("text")) for block in blocks if block.get("type") == "text"]
+    thoughts = [
+        text_of(block.get("thinking")) for block in blocks if block.get("type") == "thinking"
+    ]
     calls = [tool_call(block) for block in blocks if block.get("type") == "tool_use"]
     message: dict[str, Any] = {
         "role": "assistant",
@@ -113,7 +125,7 @@ def message_of(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def tool_call(block: dict[str, Any]) -> dict[str, Any]:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = arguments_text(block.get("input") or {})
     return {
         "id": block.get("id"),
         "type": "function",
@@ -138,6 +150,8 @@ class MessageDecoder(EventStream):
         }
         self._text_start = self._start_of_text()
         self._tools: dict[int, int] = {}  # block's index -> tool's index
+        self._calls = 0
+        self._ids: set[str] = set()  # of calls, as clients see them
         self._pending: dict[int, str] = {}  # tool blocks whose input has not been streamed
         self._thoughts: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, list[str]] = {}  # of a thought's text, joined at its end
@@ -149,15 +163,16 @@ class MessageDecoder(EventStream):
 
     def _convert(self, name: bytes, data: bytes) -> Sequence[Frame]:
         event = self._parsed(data)
-        if event is not None:
-            return self._event(event, data)
         if name == b"error":
-            raise error_in_stream(self._errors, data)
-        return ()
+            raise error_event(self._errors, data)
+        if event is None:
+            return ()
+        event.setdefault("type", name.decode(errors="replace"))
+        return self._event(event, data)
 
     def _whole_body(self, body: bytes) -> Sequence[Frame]:
         message = json_or_none(body)
-        if not isinstance(message, dict) or message.get("type") != "message":
+        if not is_message(message):
             return super()._whole_body(body)
         return self._answered(ReadyAnswer(answer_of(message)))
 
@@ -186,6 +201,7 @@ class MessageDecoder(EventStream):
 
     def _start(self, message: dict[str, Any]) -> Sequence[Frame]:
         self._head |= {"id": message.get("id") or "msg", "model": message.get("model") or ""}
+        complete_head(self._head, "chat.completion.chunk")
         self._text_start = self._start_of_text()
         # Its output_tokens only stand for the first token: message_delta has the real number.
         self.note_usage(without_output(message.get("usage")))
@@ -201,9 +217,9 @@ class MessageDecoder(EventStream):
     def _delta(self, delta: dict[str, Any], index: int, data: bytes) -> Sequence[Frame]:
         match delta.get("type"):
             case "text_delta":
-                return self._text(delta.get("text") or "", data)
+                return self._text(text_of(delta.get("text")), data)
             case "thinking_delta":
-                thought = delta.get("thinking") or ""
+                thought = text_of(delta.get("thinking"))
                 if index in self._pieces:
                     self._pieces[index].append(thought)
                 return self._piece({"reasoning_content": thought}, len(thought))
@@ -213,7 +229,8 @@ class MessageDecoder(EventStream):
             case "input_json_delta":
                 piece = delta.get("partial_json") or ""
                 if piece and index in self._tools:
-                    self._pending.pop(index, None)
+                    if self._pending.pop(index, None) is not None or not isinstance(piece, str):
+                        piece = arguments_text(piece)  # alone, null is no object
                     return self._piece(
                         {
                             "tool_calls": [
@@ -235,27 +252,25 @@ class MessageDecoder(EventStream):
     def _block_start(self, block: dict[str, Any], index: int) -> Sequence[Frame]:
         match block.get("type"):
             case "tool_use":
-                self._tools[index] = len(self._tools)
-                self._pending[index] = orjson.dumps(block.get("input") or {}).decode()
-                function = {"name": block.get("name"), "arguments": ""}
+                self._tools[index] = self._calls
+                self._calls += 1
+                self._pending[index] = arguments_text(block.get("input") or {})
+                name = text_of(block.get("name"))
                 call = {
                     "index": self._tools[index],
-                    "id": block.get("id"),
+                    "id": own_id(block.get("id"), self._ids),
                     "type": "function",
-                    "function": function,
+                    "function": {"name": name, "arguments": ""},
                 }
-                return self._piece({"tool_calls": [call]}, len(str(block.get("name"))))
+                return self._piece({"tool_calls": [call]}, len(name))
             case "thinking" | "redacted_thinking":
                 self._thoughts[index] = dict(block)
                 if block["type"] == "thinking":
-                    self._pieces[index] = [block.get("thinking") or ""]
-                return (
-                    self._piece({"reasoning_content": block["thinking"]}, len(block["thinking"]))
-                    if block.get("thinking")
-                    else ()
-                )
+                    self._pieces[index] = [thought := text_of(block.get("thinking"))]
+                    if thought:
+                        return self._piece({"reasoning_content": thought}, len(thought))
             case "text":
-                return self._text(block.get("text") or "")
+                return self._text(text_of(block.get("text")))
         return ()
 
     def _block_stop(self, index: int) -> Sequence[Frame]:
@@ -279,7 +294,8 @@ class MessageDecoder(EventStream):
     def _end(self) -> list[Frame]:
         self.done = True
         self.finish_reason = self.finish_reason or "stop"
-        frames = [self._frame({}, finish=self.finish_reason)]
+        frames = [frame for index in list(self._pending) for frame in self._block_stop(index)]
+        frames.append(self._frame({}, finish=self.finish_reason))
         if shown := _shown(self.usage):
             frames.append(
                 Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)

@@ -6,6 +6,7 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Reply
 from providers.failures.reasons import Reason
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
+from providers.wire.openai.errors import generic_error, message_of
 
 _TYPES = {
     "invalid_request_error": Failure.BAD_REQUEST,
@@ -31,12 +32,12 @@ _TEXTS = {
 
 
 def anthropic_errors(reply: Reply) -> ProviderError | None:
-    """Map `{"type": "error", "error": {"type", "message"}}`."""
+    """Map `{"type": "error", "error": {"type", "message"}}`, and what proxies make of it."""
     body = json_or_none(reply.body)
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
+    error = generic_error(body, reply.status)
+    if error is None:
         return plain_error(reply) if reply.status >= 400 else None
-    kind, message = str(error.get("type") or ""), str(error.get("message") or "")
+    kind, message = str(error.get("type") or ""), message_of(error)
     searched = f"{message} {error.get('details') or ''}".lower()
     failure = next(
         (meaning for text, meaning in _TEXTS.get(kind, ()) if text in searched), None

@@ -12,7 +12,13 @@ from providers.declaration.spec import Answer, Call, Reply, Request, Upload
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES
 from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
-from providers.wire.openai.errors import OPENAI_CODES, error_object, failure_of, text_of
+from providers.wire.openai.errors import (
+    OPENAI_CODES,
+    failure_of,
+    generic_error,
+    message_of,
+    text_of,
+)
 from providers.wire.preconditions import upload_of
 
 # Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
@@ -201,7 +207,7 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
     code, kind, message = (
         text_of(error, "code"),
         text_of(error, "type") or text_of(error, "error_type"),
-        text_of(error, "message"),
+        message_of(error),
     )
     failure = next((meaning for pattern, meaning in _TEXTS if pattern.search(message)), None)
     failure = failure or failure_of(reply.status, code, kind, message, CODES)
@@ -217,11 +223,13 @@ def hugging_face_errors(reply: Reply) -> ProviderError | None:
 
 def error_in(body: Any, reply: Reply) -> dict[str, Any] | None:
     """Return the error in a body as one object, or None."""
+    if isinstance(body, list):
+        return generic_error(body, reply.status)
     if not isinstance(body, dict):
         text = reply.headers.get("x-error-message", "") if reply.status >= 400 else ""
         return {"message": text} if text else None
     error = body.get("error")
-    if isinstance(error, list) and error:
+    if isinstance(error, list) and error and isinstance(error[0], str):
         return {"message": "; ".join(map(str, error[:5]))}
     if isinstance(error, str) and error:
         return {
@@ -229,9 +237,7 @@ def error_in(body: Any, reply: Reply) -> dict[str, Any] | None:
             "type": body.get("error_type") or body.get("type"),
             "code": body.get("code"),
         }
-    if (openai_error := error_object(body)) is not None:
-        return openai_error
-    return body if reply.status >= 400 and isinstance(body.get("message"), str) else None
+    return generic_error(body, reply.status)
 
 
 def _estimated_time(body: Any) -> float | None:

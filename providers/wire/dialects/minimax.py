@@ -18,7 +18,7 @@ from providers.wire.chat_answers import choices_of
 from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.decoding import error_in_stream
 from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
-from providers.wire.openai.errors import error_object, text_of
+from providers.wire.openai.errors import generic_error, message_of, text_of
 from providers.wire.thinking.streams import ThinkTagDecoder
 from providers.wire.thinking.tags import tidy_thinking
 
@@ -337,14 +337,14 @@ def errors(reply: Reply) -> ProviderError | None:
     """Map errors; a filtered answer that contains its text is not one, but ends with
     content_filter.
     """
-    body = json_or_none(reply.body)
-    body = body if isinstance(body, dict) else {}
+    whole = json_or_none(reply.body)
+    body = whole if isinstance(whole, dict) else {}
     code, message, kind = _base_code(body), _base_message(body), ""
     if code == "1027" and any(choice.get("message") for choice in choices_of(body)):
         return None
-    error = error_object(body) if not code and not choices_of(body) else None
+    error = generic_error(whole, reply.status) if not code and not choices_of(body) else None
     if error is not None:
-        message, kind = text_of(error, "message"), text_of(error, "type")
+        message, kind = message_of(error), text_of(error, "type")
         suffix = _SUFFIX.search(message)
         code = suffix[1] if suffix else text_of(error, "code")
     elif not code:

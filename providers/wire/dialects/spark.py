@@ -33,8 +33,11 @@ from providers.wire.http import (
     read_object,
     wait_asked_for,
 )
+from providers.wire.openai.errors import generic_error, message_of
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.repairs.answers import complete_head, new_id
+from providers.wire.repairs.chunks import ChunkRepairs
+from providers.wire.repairs.messages import finish_reason_of
 from providers.wire.repairs.plain import only_text
 from providers.wire.usage import reported_in
 
@@ -69,13 +72,16 @@ def spark_errors(reply: Reply) -> ProviderError | None:
 
 def error_in(body: Any, status: int) -> ProviderError | None:
     """Return the error in a parsed body, whatever its status, or None."""
+    other = generic_error(body, status)
     if not isinstance(body, dict):
-        return None
+        body = other or {}
     error = next(
         (part for name in ("error", "header") if isinstance(part := body.get(name), dict)), body
     )
     code, message = _text(error.get("code")), _text(error.get("message"))
-    if code in ("", "0") and status < 400 and not body.get("error"):
+    if other is not None:
+        message = message_of(other) or message
+    elif code in ("", "0") and (status < 400 or not message):
         return None
     failure = CODES.get(code)
     if failure is None:
@@ -135,7 +141,7 @@ def finish_of(reason: Any, called: bool) -> str:
     """Return the finish reason, which the first versions of the API leave out."""
     if called and reason in (None, "", "stop"):
         return "tool_calls"
-    return reason if isinstance(reason, str) and reason else "stop"
+    return finish_reason_of(reason) or "stop"
 
 
 def _as_list(calls: Any) -> list[Any]:
@@ -175,8 +181,8 @@ class SparkDecoder(EventStream):
         super().__init__()
         self._model = model
         self._head: dict[str, Any] = {}
-        self._calls = 0
-        self._has_role = False  # whether it was sent: clients append what is repeated
+        self._called = False
+        self._repairs = ChunkRepairs()
 
     def _unended(self) -> Sequence[Frame]:
         if self.finish_reason is None and self.usage is None:
@@ -213,7 +219,8 @@ class SparkDecoder(EventStream):
             }
             complete_head(self._head, "chat.completion.chunk")
         self.note_usage(reported_in(chunk))
-        choices = [self._choice(choice) for choice in choices_of(chunk)]
+        self._repairs.repair(chunk)
+        choices = [self._choice(choice) for choice in chunk["choices"]]
         characters = sum(characters_of(choice["delta"]) for choice in choices)
         self.output_characters += characters
         if not characters:
@@ -223,47 +230,24 @@ class SparkDecoder(EventStream):
         return [frame]
 
     def _choice(self, choice: Mapping[str, Any]) -> dict[str, Any]:
-        if isinstance(choice.get("finish_reason"), str) and choice["finish_reason"]:
-            self.finish_reason = choice["finish_reason"]
-        delta = dict(choice.get("delta") or {})
-        if self._has_role:
-            delta.pop("role", None)
-        self._has_role = True
-        if delta.get("tool_calls"):
-            delta["tool_calls"] = [self._piece(call) for call in _as_list(delta["tool_calls"])]
-        return {"index": choice.get("index", 0), "delta": delta, "finish_reason": None}
-
-    def _piece(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert a piece of a tool call; a piece with a name starts a new call."""
-        function = _function(call)
-        if not function.get("name"):
-            return {
-                **call,
-                "index": call.get("index", max(self._calls - 1, 0)),
-                "function": function,
-            }
-        index = call.get("index", self._calls)
-        self._calls += 1
-        return {**_tool_call(call), "index": index}
+        reason, delta = choice.get("finish_reason"), choice["delta"]
+        if isinstance(reason, str) and reason:
+            self.finish_reason = reason
+        self._called = self._called or bool(delta.get("tool_calls"))
+        return {"index": choice["index"], "delta": delta, "finish_reason": None}
 
     def _end(self, reason: str | None = None) -> list[Frame]:
         self.done = True
-        self.finish_reason = reason or finish_of(self.finish_reason, bool(self._calls))
+        self.finish_reason = reason or finish_of(self.finish_reason, self._called)
         self._head = self._head or {
             **_head({}, self._model),
             "object": "chat.completion.chunk",
             "created": None,
         }
         complete_head(self._head, "chat.completion.chunk")
-        frames = [self._frame([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}])]
-        if self.usage is not None:
-            frames.append(
-                Frame(
-                    orjson.dumps({**self._head, "choices": [], "usage": self._reported}),
-                    usage_only=True,
-                )
-            )
-        return frames
+        unfinished = self._repairs.unfinished() or [{"index": 0, "delta": {}}]
+        ends = [{**choice, "finish_reason": self.finish_reason} for choice in unfinished]
+        return [self._frame(ends), *self._usage_frame(self._head)]
 
     def _frame(self, choices: list[dict[str, Any]], *, content: bool = False) -> Frame:
         return Frame(orjson.dumps({**self._head, "choices": choices}), content)

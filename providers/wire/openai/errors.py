@@ -81,6 +81,8 @@ def error_object(body: Any) -> dict[str, Any] | None:
     if not isinstance(body, dict):
         return None
     error = body.get("error")
+    if isinstance(error, list):
+        error = error[0] if error else None
     if isinstance(error, dict):
         return error if says_something(error) else None
     if isinstance(error, str) and error:
@@ -125,6 +127,13 @@ def detail_of(detail: Any) -> dict[str, Any] | None:
 def message_of(error: Mapping[str, Any]) -> str:
     """Return an error's text, whatever it is called."""
     return next((text for name in _MESSAGES if (text := text_of(error, name))), "")
+
+
+def generic_error(body: Any, status: int) -> dict[str, Any] | None:
+    """Return the error in a body of no known form: what servers and proxies commonly send."""
+    if isinstance(body, list):
+        body = body[0] if body else None
+    return error_object(body) or flat_error(body, status)
 
 
 def flat_error(body: Any, status: int) -> dict[str, Any] | None:
@@ -206,7 +215,7 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
 
     def errors(reply: Reply) -> ProviderError | None:
         body = json_or_none(reply.body)
-        error = error_object(body) or flat_error(body, reply.status)
+        error = generic_error(body, reply.status)
         if error is None:
             return plain_error(reply) if reply.status >= 400 else None
         code, kind, message = text_of(error, "code"), text_of(error, "type"), message_of(error)

@@ -20,10 +20,10 @@ from providers.wire.decoding import (
     EventStream,
     ReadyStream,
     broken_off,
-    error_in_stream,
+    error_event,
 )
 from providers.wire.http import json_or_none, read_object
-from providers.wire.openai.errors import error_in_chat, error_object, message_of
+from providers.wire.openai.errors import error_in_chat, error_object
 from providers.wire.repairs.answers import complete_head, new_id, repair_usage
 from providers.wire.repairs.chunks import ChunkRepairs, Repairs
 from providers.wire.repairs.json_text import Repaired
@@ -111,9 +111,7 @@ class ChatDecoder(EventStream):
         """
         chunk = self._parsed(data)
         if event == b"error" and (chunk is None or error_object(chunk) is None):
-            said = data.decode(errors="replace") if chunk is None else message_of(chunk)
-            told = orjson.dumps({"error": {"message": said}})
-            raise self._errors(Reply(200, {}, data)) or error_in_stream(self._errors, told)
+            raise error_event(self._errors, data)
         if chunk is None:
             return None
         if (error := error_in_chat(chunk, data, self._errors)) is not None:

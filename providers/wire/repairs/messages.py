@@ -104,6 +104,11 @@ def _set_content(part: dict[str, Any], content: Any) -> None:
         part["images"] = images
 
 
+def text_of(value: Any) -> str:
+    """Return a text, also of a list of parts."""
+    return value if isinstance(value, str) else "".join(_texts_of(value))
+
+
 def _texts_of(value: Any, depth: int = 4) -> list[str]:
     """Return the texts of a part of content, which may itself hold parts."""
     if isinstance(value, str):

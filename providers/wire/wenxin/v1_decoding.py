@@ -16,6 +16,7 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Frame
 from providers.failures.reasons import Reason
 from providers.wire.decoding import EventStream, error_in_stream
+from providers.wire.openai.errors import generic_error, message_of
 from providers.wire.repairs.answers import complete_head, new_id
 
 CODES: dict[str, Failure] = {
@@ -43,7 +44,7 @@ _OAUTH = {
 def error_in(body: Any, status: int) -> ProviderError | None:
     """Return the error in a parsed body, or None."""
     if not isinstance(body, dict):
-        return None
+        return _other_error(body, status)
     if isinstance(oauth := body.get("error"), str):
         message = str(body.get("error_description") or oauth)
         return ProviderError(
@@ -53,13 +54,20 @@ def error_in(body: Any, status: int) -> ProviderError | None:
     if code is None and "msg" in body:
         code, text = body.get("code"), body["msg"]
     if not isinstance(code, int | str) or str(code) == "0":
-        return None
+        return _other_error(body, status)
     failure = CODES.get(
         str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR
     )
     return ProviderError(
         failure, str(text) if text else Reason("reported"), status=status, provider_code=str(code)
     )
+
+
+def _other_error(body: Any, status: int) -> ProviderError | None:
+    error = generic_error(body, status)
+    if error is None:
+        return None
+    return ProviderError(Failure.ERROR, message_of(error) or Reason("reported"), status=status)
 
 
 def chat_answer(body: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -135,7 +143,7 @@ class StreamDecoder(EventStream):
         delta = self._delta(piece)
         frames = [self._frame(delta, None)] if delta else []
         self.note_usage(piece.get("usage"))
-        if piece.get("is_end") is True or piece.get("need_clear_history") is True:
+        if piece.get("is_end") in (True, "true") or piece.get("need_clear_history") is True:
             frames += self._end(piece)
         return frames
 
@@ -153,15 +161,7 @@ class StreamDecoder(EventStream):
     def _end(self, piece: Mapping[str, Any]) -> list[Frame]:
         self.done = True
         self.finish_reason = finish_of(piece, called=self._called)
-        frames = [self._frame({}, self.finish_reason)]
-        if self.usage is not None:
-            frames.append(
-                Frame(
-                    orjson.dumps({**self._head, "choices": [], "usage": self._reported}),
-                    usage_only=True,
-                )
-            )
-        return frames
+        return [self._frame({}, self.finish_reason), *self._usage_frame(self._head)]
 
     def _frame(self, delta: dict[str, Any], finish: str | None) -> Frame:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
