@@ -19,11 +19,19 @@ class PlainPieces:
     The bytes are those of an earlier chunk that was parsed and repaired, so the same repairs apply.
     """
 
-    __slots__ = ("_after", "_before", "_is_same", "_sent_after", "_sent_before", "_stop")
+    __slots__ = (
+        "_after",
+        "_after_unpadded",
+        "_before",
+        "_is_same",
+        "_sent_after",
+        "_sent_before",
+        "_stop",
+    )
 
     def __init__(self) -> None:
         self._before = _NEVER
-        self._after = b""
+        self._after = self._after_unpadded = b""
         self._is_same = True  # whether chunks are sent as they came
         self._sent_before = self._sent_after = b""
         self._stop = _QUOTE
@@ -35,7 +43,7 @@ class PlainPieces:
         if not data.startswith(self._before):
             return None
         piece, _quote, after = data[len(self._before) :].partition(_QUOTE)
-        if after != self._after and self._without_padding(after) != self._after:
+        if after != self._after and self._without_padding(after) != self._after_unpadded:
             return None
         if b"\\" in piece or self._stop in piece:
             return None
@@ -65,7 +73,7 @@ class PlainPieces:
         self._before, self._after = _around(data, quoted)
         self._sent_before, self._sent_after = _around(sent, quoted)
         self._sent_after = _QUOTE + self._sent_after
-        self._after = self._without_padding(self._after) or self._after
+        self._after_unpadded = self._without_padding(self._after) or self._after
 
     def forget(self) -> None:
         """Have the next chunks parsed."""
