@@ -44,6 +44,8 @@ NAMES = frozenset(
         "apipassword",
         "appid",
         "claude",
+        "codex",
+        "cohere",
         "gpt",
         "whisper",
         "llama",
@@ -234,7 +236,7 @@ OURS = frozenset(
 # Names of more than one word, voices, and fields and values that are typed or sent as they stand.
 PHRASES = re.compile(
     r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference "
-    r"Endpoints?|MaaS|alloy|Omni Moderation"
+    r"Endpoints?|Claude Code|MaaS|alloy|Omni Moderation"
     r"|Make calls to Inference Providers|Realtime API|\bResponses\b|\bTop P\b|Python · "
     r"requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 "
     r"(?:use|read|manage)$"

@@ -68,9 +68,13 @@ class Stage:
         self.keys = json.loads(server.python("-m", "tests.gateway.seed_cases", str(asked)))
 
     def scene_of(self, case: Case, **options: Any) -> Scene:
-        """options: how the provider's streams look, as case.replies takes it, and `slowly`."""
-        slowly = options.pop("slowly", False)
-        return Scene(calls_of(case), case.replies(**options), slowly)
+        """options: how the provider's streams look, as case.replies takes it, `slowly`, and
+        `again`: what the server refused before is not asked of it again.
+        """
+        slowly, again = options.pop("slowly", False), options.pop("again", False)
+        calls, replies = calls_of(case), case.replies(**options)
+        learned = again and len(replies) > 1 and replies[0].status == 400
+        return Scene(calls[learned:], replies[learned:], slowly)
 
     def key_of(self, case: Case) -> str:
         return self.keys[account_of(case)]

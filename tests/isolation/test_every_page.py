@@ -149,8 +149,8 @@ def check_structure(tree: Any) -> None:
 
 
 def check_without_scripts(tree: Any) -> None:
-    """What htmx shortens is a link or a form, which also works without it; every form can be
-    sent.
+    """What htmx shortens is a link or a form, which also works without it, or a part of the page
+    that it only brings up to date; every form can be sent.
     """
     shortened = [
         one
@@ -160,7 +160,11 @@ def check_without_scripts(tree: Any) -> None:
     assert [
         one.attrib
         for one in shortened
-        if not (one.tag == "form" or (one.tag == "a" and one.get("href")))
+        if not (
+            one.tag == "form"
+            or (one.tag == "a" and one.get("href"))
+            or (one.get("role") == "status" and one.get("hx-select") == f"#{one.get('id')}")
+        )
     ] == []
     outside = {button.get("form") for button in tree.iter("button") if button.get("form")}
     for form in tree.iter("form"):
