@@ -138,6 +138,8 @@ class ThinkTagDecoder(ChatDecoder):
                 splitter = self._splitters.get(index) or self._new_splitter(index)
                 reason = choice.get("finish_reason") or None
                 changed = self._split_delta(splitter, delta, reason) or changed
+                if not splitter.is_steady:
+                    self._plain.forget()  # the next text may mean something else
         return changed
 
     def _new_splitter(self, index: int) -> StreamSplitter:

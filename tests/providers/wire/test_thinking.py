@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from providers.declaration.spec import Reply
@@ -122,6 +122,8 @@ def streamed(
     return message, decoder.output_characters
 
 
+@example(text="<think>a<think>", places=[7, 8, 9], ends=False)
+@example(text="<think>ab</think> c", places=[7, 8, 17, 18], ends=False)
 @given(text=TEXTS, places=st.lists(st.integers(0, 100), max_size=8), ends=st.booleans())
 def test_streams_say_what_whole_answers_say(text: str, places: list[int], ends: bool) -> None:
     chunks = [chunk(content=piece) for piece in cut(text, places)]
