@@ -38,7 +38,7 @@ from providers.wire.repairs.bodies import is_event_stream
 from providers.wire.rerank import plain_body, question_of, ranking_of, rerank_answer
 from providers.wire.stream_accumulation import collected
 from providers.wire.tokens import fetched_token, forget_token
-from providers.wire.wenxin.v1_decoding import STALE, StreamDecoder, chat_answer, error_in
+from providers.wire.wenxin.v1_decoding import STALE, StreamDecoder, any_error_in, chat_answer
 
 HOST = "https://aip.baidubce.com"
 SERVICE = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
@@ -97,7 +97,7 @@ def post_with_token(
         call.secrets = (token,)
         call.accept = frozenset({200})  # failures have this status too; some are retried
         reply = yield call
-        error = None if reply.open else error_in(json_or_none(reply.body), reply.status)
+        error = None if reply.open else any_error_in(json_or_none(reply.body), reply.status)
         if error is None:
             return reply
         if error.provider_code not in STALE:
@@ -292,7 +292,7 @@ class ChatDecoder(StreamDecoder):
 
     def _whole_body(self, body: bytes) -> Sequence[Frame]:
         answer = json_or_none(body)
-        error = error_in(answer, 200)
+        error = any_error_in(answer, 200)
         if error is not None and error.provider_code in STALE:
             forget_token(
                 (

@@ -44,7 +44,7 @@ _OAUTH = {
 def error_in(body: Any, status: int) -> ProviderError | None:
     """Return the error in a parsed body, or None."""
     if not isinstance(body, dict):
-        return _other_error(body, status)
+        return None
     if isinstance(oauth := body.get("error"), str):
         message = str(body.get("error_description") or oauth)
         return ProviderError(
@@ -54,7 +54,7 @@ def error_in(body: Any, status: int) -> ProviderError | None:
     if code is None and "msg" in body:
         code, text = body.get("code"), body["msg"]
     if not isinstance(code, int | str) or str(code) == "0":
-        return _other_error(body, status)
+        return None
     failure = CODES.get(
         str(code), Failure.RATE_LIMIT if "rate_limit" in str(code) else Failure.ERROR
     )
@@ -63,7 +63,10 @@ def error_in(body: Any, status: int) -> ProviderError | None:
     )
 
 
-def _other_error(body: Any, status: int) -> ProviderError | None:
+def any_error_in(body: Any, status: int) -> ProviderError | None:
+    """Return the error in a parsed body of any form, or None."""
+    if (known := error_in(body, status)) is not None:
+        return known
     error = generic_error(body, status)
     if error is None:
         return None
