@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from tenants.auth.permissions import Action, Role, actions_of
 from tenants.models import (
+    AllowedOrigin,
     AppKey,
     AuditEntry,
     FormerAddress,
@@ -145,3 +146,9 @@ def people_who_can(*, tenant: Tenant, action: Action, limit: int = 3) -> list[st
         .order_by("role", "pk")
     )
     return [row.user.name or row.user.email for row in rows[:limit]]
+
+
+def allowed_origins(*, tenant: Tenant) -> list[str]:
+    """Return the origins whose web pages may call models."""
+    rows = AllowedOrigin.objects.filter(tenant=tenant).order_by("origin")
+    return list(rows.values_list("origin", flat=True))

@@ -32,6 +32,7 @@ from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from quotas.usage import rollups
 from tenants.auth.permissions import Action, Role
 from tenants.models import (
+    AllowedOrigin,
     AppKey,
     AuditEntry,
     FormerAddress,
@@ -138,6 +139,7 @@ def _providers(side: Side) -> None:
 def _credits(side: Side) -> None:
     tenant, plan = side.tenant, TrialPlan.objects.get(slug="openai")
     FormerAddress.objects.create(tenant=tenant, slug=f"{side.mark}-before")
+    AllowedOrigin.objects.create(tenant=tenant, origin=f"https://{side.mark}.example")
     pool, _made = CreditPool.objects.get_or_create(tenant=tenant, plan=plan)
     Grant.objects.create(tenant=tenant, pool=pool, amount=7, reason=side.mark, actor="command")
     CreditPool.objects.filter(pk=pool.pk).update(limit=7, held=1)
@@ -554,7 +556,7 @@ API: dict[str, Entry] = {
     f"{V1}usage/summary/": Entry(),
     f"{V1}workspace/": Entry(
         bodies={"PATCH": lambda side: {"name": "Renamed"}},
-        optional=frozenset({"slug", "default_language"}),
+        optional=frozenset({"slug", "default_language", "allowed_origins"}),
     ),
     f"{V1}members/": Entry(),
     f"{V1}members/{{pk}}/": Entry(

@@ -29,6 +29,7 @@ from gateway.dataplane.refusals import (
 )
 from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.addresses import MODELS, Address, address_of, is_known
+from gateway.dataplane.requests.cors import allowing, origin_in, preflight
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
     HttpExchange,
@@ -127,14 +128,19 @@ class Gateway:
     async def _answer(self, exchange: HttpExchange, address: Address) -> None:
         if settings.HTTPS and exchange.scope.get("scheme") != "https":
             raise https_required()
+        origin = origin_in(exchange.headers)
+        if origin:
+            await self._admit(exchange, origin, None)
         endpoint = ENDPOINTS.get(exchange.path)
         method = exchange.scope["method"]
         if endpoint is None and not is_known(exchange.path):
             raise unknown_endpoint(exchange.path)
         allowed = b"POST, OPTIONS" if endpoint else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
-            # Not answered as a CORS preflight: app keys must not be used in pages of other origins.
-            await exchange.answer(204, [(b"allow", allowed)], b"")
+            headers: Headers = [(b"allow", allowed)]
+            if exchange.cors:
+                headers += preflight(exchange.headers, allowed)
+            await exchange.answer(204, headers, b"")
         elif method.encode() not in allowed.split(b", "):
             raise Refusal(
                 "method_not_allowed",
@@ -144,10 +150,21 @@ class Gateway:
         else:
             await self._runtime.ready()
             principal = await self._authenticate(exchange)
+            if origin:
+                await self._admit(exchange, origin, principal)
             if endpoint is None:
                 await self._models(exchange, principal)
             else:
                 await self._call(exchange, principal, endpoint, address.model)
+
+    async def _admit(
+        self, exchange: HttpExchange, origin: str, principal: Principal | None
+    ) -> None:
+        """Let a web page read answers if the workspace, or any before it is known, allows it."""
+        await self._runtime.ready()
+        tenant_id = principal.tenant_id if principal else None
+        allows = await self._runtime.store.allows_origin(origin, tenant_id)
+        exchange.cors = allowing(origin) if allows else []
 
     async def _authenticate(self, exchange: HttpExchange) -> Principal:
         """Return who is calling. The key is looked up in the database for every request."""

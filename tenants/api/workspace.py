@@ -15,7 +15,9 @@ from rest_framework.response import Response
 
 from core.api.schema import operation
 from core.api.serializers import StrictSerializer, Text
+from tenants import queries
 from tenants.api.base import ApiView
+from tenants.auth.origins import MAX_LENGTH, MAX_ORIGINS
 from tenants.auth.permissions import Action
 from tenants.models import Tenant
 from tenants.services import settings as workspace_settings
@@ -34,7 +36,13 @@ class WorkspaceOut(serializers.Serializer[Any]):
     default_language = serializers.CharField(
         help_text=_("For people invited from now on. Empty means the browser's language.")
     )
+    allowed_origins = serializers.SerializerMethodField(
+        help_text=_("Origins of web pages that may call models. Empty means none.")
+    )
     created = serializers.DateTimeField()
+
+    def get_allowed_origins(self, tenant: Tenant) -> list[str]:
+        return queries.allowed_origins(tenant=tenant)
 
 
 class WorkspaceIn(StrictSerializer):
@@ -43,6 +51,13 @@ class WorkspaceIn(StrictSerializer):
         max_length=50, required=False, help_text=_("The old address redirects to the new one.")
     )
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
+
+    allowed_origins = serializers.ListField(
+        child=Text(max_length=MAX_LENGTH),
+        required=False,
+        max_length=MAX_ORIGINS,
+        help_text=_("Origins of web pages that may call models, such as https://app.example."),
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
@@ -62,7 +77,7 @@ class WorkspaceView(ApiView):
 
     @operation(
         "workspace_change",
-        _("Change the workspace's name, address or language"),
+        _("Change the workspace's settings"),
         tag=WORKSPACE,
         body=WorkspaceIn,
         answers={200: WorkspaceOut},
@@ -73,6 +88,7 @@ class WorkspaceView(ApiView):
         changes: tuple[tuple[str, Callable[..., Tenant], str], ...] = (
             ("name", workspace_settings.rename_workspace, "name"),
             ("default_language", workspace_settings.set_default_language, "language"),
+            ("allowed_origins", workspace_settings.set_allowed_origins, "origins"),
             ("slug", workspace_settings.move_workspace, "slug"),
         )
         with transaction.atomic():

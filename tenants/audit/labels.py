@@ -29,6 +29,7 @@ SENTENCES: dict[str, Any] = {
     "workspace.created": _("made the workspace"),
     "workspace.renamed": _("renamed the workspace"),
     "workspace.moved": _("changed the workspace's address"),
+    "workspace.origins_changed": _("changed which web pages may call models"),
     "workspace.language_changed": _("changed the default language of the workspace"),
     "workspace.closed": _("closed the workspace"),
     "workspace.reopened": _("reopened the workspace"),

@@ -36,6 +36,16 @@ class WorkspaceForm(PageForm):
             "For people invited from now on. They can choose another language in their profile."
         ),
     )
+    allowed_origins = forms.CharField(
+        label=_("Allowed origins"),
+        required=False,
+        max_length=8000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "none"}),
+        help_text=_(
+            "Web pages that may call models, one per line, such as https://app.example. Others "
+            "can't. Whoever opens such a page can read the app key it uses."
+        ),
+    )
 
 
 class TypedForm(PageForm):

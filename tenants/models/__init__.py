@@ -13,10 +13,17 @@ from tenants.models.user import (
     User,
     UserManager,
 )
-from tenants.models.workspace import ForeignTenant, FormerAddress, Tenant, TenantOwned
+from tenants.models.workspace import (
+    AllowedOrigin,
+    ForeignTenant,
+    FormerAddress,
+    Tenant,
+    TenantOwned,
+)
 
 __all__ = [
     "EXPIRES_SOON",
+    "AllowedOrigin",
     "AppKey",
     "AuditEntry",
     "ForeignTenant",

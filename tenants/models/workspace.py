@@ -85,3 +85,20 @@ class FormerAddress(TenantOwned):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class AllowedOrigin(TenantOwned):
+    """An origin whose pages may call models with this workspace's app keys."""
+
+    origin = models.CharField(_("origin"), max_length=255, db_index=True)
+
+    class Meta:
+        verbose_name = _("allowed origin")
+        verbose_name_plural = _("allowed origins")
+        ordering = ("origin",)
+        constraints = [
+            models.UniqueConstraint(fields=("tenant", "origin"), name="allowed_origin_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.origin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from django.conf import settings
@@ -13,11 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Conflict, NotAllowed, ServiceError
 from tenants import queries
 from tenants.audit.trail import Actor, record
+from tenants.auth.origins import checked_origins
 from tenants.auth.permissions import Role
 from tenants.config_version import bump_version
 from tenants.crypto import keys
 from tenants.crypto.digest_key import NO_PROOF
-from tenants.models import AppKey, FormerAddress, Invitation, KeyPair, Tenant
+from tenants.models import AllowedOrigin, AppKey, FormerAddress, Invitation, KeyPair, Tenant
 
 SYSTEM_SLUG: Final = "operator-keys"
 # Former addresses per workspace. They stay reserved for good, so limit how many one can collect.
@@ -121,6 +123,29 @@ def set_default_language(*, tenant: Tenant, language: str, actor: Actor) -> Tena
         before, tenant.default_language = tenant.default_language, language
         tenant.save(update_fields=["default_language"])
         _record(tenant, actor, "workspace.language_changed", before=before, language=language)
+    return tenant
+
+
+@transaction.atomic
+def set_allowed_origins(*, tenant: Tenant, origins: Iterable[str], actor: Actor) -> Tenant:
+    """Set the origins whose web pages may call models with this workspace's app keys.
+
+    Raises:
+        ServiceError: One is not an origin, or there are too many.
+    """
+    after = checked_origins(origins)
+    before = queries.allowed_origins(tenant=tenant)
+    if after != before:
+        AllowedOrigin.objects.filter(tenant=tenant).exclude(origin__in=after).delete()
+        for origin in set(after) - set(before):
+            AllowedOrigin.objects.create(tenant=tenant, origin=origin)
+        _record(
+            tenant,
+            actor,
+            "workspace.origins_changed",
+            before=", ".join(before),
+            origins=", ".join(after),
+        )
     return tenant
 
 

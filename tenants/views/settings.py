@@ -32,6 +32,7 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
         "name": tenant.name,
         "slug": tenant.slug,
         "default_language": tenant.default_language,
+        "allowed_origins": "\n".join(queries.allowed_origins(tenant=tenant)),
     }
     form = WorkspaceForm(request.POST or None, initial=initial)
     if (
@@ -57,6 +58,8 @@ def _save(request: WorkspaceRequest, values: dict[str, str]) -> Tenant:
     tenant = Tenant.objects.get(pk=request.tenant.pk)
     settings.rename_workspace(tenant=tenant, name=values["name"], actor=actor)
     settings.set_default_language(tenant=tenant, language=values["default_language"], actor=actor)
+    origins = values["allowed_origins"].split()
+    settings.set_allowed_origins(tenant=tenant, origins=origins, actor=actor)
     settings.move_workspace(tenant=tenant, slug=values["slug"].strip().lower(), actor=actor)
     request.tenant.name, request.tenant.slug = tenant.name, tenant.slug
     return tenant

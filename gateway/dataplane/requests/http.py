@@ -50,6 +50,8 @@ _READ_HEADERS: Final = frozenset(
         b"content-encoding",
         b"idempotency-key",
         b"x-request-id",
+        b"origin",
+        b"access-control-request-headers",
         *(door.marker.encode() for door in DOORS.values() if door.marker),
         *(name.encode() for door in DOORS.values() for name in door.forwarded),
     }
@@ -69,6 +71,7 @@ class HttpExchange:
     Attributes:
         door: The format that the client expects.
         extra_headers: Sent with every response.
+        cors: Sent too; set if the caller is a web page that may read the response.
         started: Whether the response's headers were sent.
         streaming: Whether the response is an event stream that has not ended.
         held: The body, if it is long, until the response has ended.
@@ -83,6 +86,7 @@ class HttpExchange:
     has_client_id: bool  # the request id came with the request
     door: Door = OPENAI
     extra_headers: Headers = field(default_factory=list)
+    cors: Headers = field(default_factory=list)
     started: bool = False
     streaming: bool = False
     held: HeldBody | None = None
@@ -92,6 +96,7 @@ class HttpExchange:
         all_headers = [
             *_ALWAYS,
             *self.extra_headers,
+            *self.cors,
             *headers,
             (b"content-length", b"%d" % len(body)),
             *self._ids(),
@@ -105,6 +110,7 @@ class HttpExchange:
         all_headers = [
             *_EVENTS,
             *self.extra_headers,
+            *self.cors,
             *headers,
             *self._ids(),
         ]

@@ -18,6 +18,7 @@ from gateway.dataplane.errors import DatabaseUnavailable
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
+from tenants.auth import origins
 from tenants.auth.principal import PRINCIPAL_SQL, TOUCH_SQL, touch_parameters
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,8 @@ class Store:
         self._spool = spool
         self._dialect = database.dialect
         self._principal_sql = PRINCIPAL_SQL.format(p=self._dialect.mark)
+        self._any_origin_sql = origins.ANY_SQL.format(p=self._dialect.mark)
+        self._own_origin_sql = origins.OWN_SQL.format(p=self._dialect.mark)
         self._touch_sql = TOUCH_SQL.format(p=self._dialect.mark)
 
     async def open(self) -> None:
@@ -109,6 +112,22 @@ class Store:
             DatabaseUnavailable: The database is unavailable.
         """
         return await self._database.fetch_one(self._principal_sql, (digest,))
+
+    async def allows_origin(self, origin: str, tenant_id: UUID | None = None) -> bool:
+        """Return whether web pages of an origin may call models.
+
+        Args:
+            tenant_id: The workspace; None for any.
+
+        Raises:
+            DatabaseUnavailable: The database is unavailable.
+        """
+        if tenant_id is None:
+            row = await self._database.fetch_one(self._any_origin_sql, (origin,))
+        else:
+            owner = self._dialect.value(tenant_id)
+            row = await self._database.fetch_one(self._own_origin_sql, (owner, origin))
+        return row is not None
 
     async def touch(self, app_key_id: UUID) -> None:
         """Write an app key's last use.

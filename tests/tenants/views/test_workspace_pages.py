@@ -87,6 +87,37 @@ class TestSettings:
             "workspace.moved",
         ]
 
+    def test_allowed_origins(
+        self, acme: factories.Workspace, globex: factories.Workspace, stranger: User
+    ) -> None:
+        form = {"name": "Acme", "slug": "acme", "default_language": ""}
+        sent = form | {"allowed_origins": "https://B.example:443/\r\nhttp://localhost:3000"}
+        browser = signed_in(acme.admin)
+        assert browser.post(f"{SETTINGS}/workspace/", sent).status_code == 302
+        with tenant_scope(acme.tenant):
+            kept = queries.allowed_origins(tenant=acme.tenant)
+        assert kept == ["http://localhost:3000", "https://b.example"]
+        assert "https://b.example" in browser.get(f"{SETTINGS}/workspace/").content.decode()
+        with tenant_scope(globex.tenant):
+            assert queries.allowed_origins(tenant=globex.tenant) == []
+        for other in (stranger, globex.owner):
+            assert signed_in(other).post(f"{SETTINGS}/workspace/", sent).status_code == 404
+        assert signed_in(acme.viewer).post(f"{SETTINGS}/workspace/", form).status_code == 403
+        assert browser.post(f"{SETTINGS}/workspace/", form).status_code == 302
+        with tenant_scope(acme.tenant):
+            assert queries.allowed_origins(tenant=acme.tenant) == []
+        assert actions(acme.tenant) == ["workspace.origins_changed"] * 2
+
+    @pytest.mark.parametrize(
+        "origin",
+        ["*", "null", "example", "https://", "https://a/b", "https://*.example", "https://a:b@c"],
+    )
+    def test_what_is_no_origin_is_refused(self, origin: str, acme: factories.Workspace) -> None:
+        form = {"name": "Acme", "slug": "acme", "default_language": "", "allowed_origins": origin}
+        answer = signed_in(acme.admin).post(f"{SETTINGS}/workspace/", form)
+        assert answer.status_code == 422
+        assert "is not an origin" in text_of(answer)
+
     def test_nobody_collects_addresses(
         self, acme: factories.Workspace, globex: factories.Workspace
     ) -> None:
