@@ -11,7 +11,17 @@ from providers.declaration.errors import Failure, ProviderError
 ACCOUNT_FAILURES: Final = frozenset(
     {Failure.AUTH, Failure.PERMISSION, Failure.NO_FUNDS, Failure.RATE_LIMIT}
 )
-RETRY_SECONDS: Final = 60.0  # for rate limits without a retry_after from the provider
+# Sent with a status at which clients try again, which cannot help: people have to act first.
+FINAL: Final = frozenset(
+    {
+        "already_done",
+        "credential_unreadable",
+        "provider_auth_failed",
+        "provider_out_of_funds",
+        "provider_permission_denied",
+    }
+)
+_RETRIED: Final = frozenset({408, 409, 425, 429})
 # The settings pages distinguish these failures; API clients see a single code.
 _CODES: Final[dict[Failure, str]] = {
     Failure.UNREACHABLE: "provider_error",
@@ -32,6 +42,7 @@ class Refusal(Exception):
         status: The HTTP status; None for the code's default.
         param: The request field at fault.
         retry_after: Seconds.
+        final: Whether sending the call again cannot help; None if code and status tell.
         headers: Additional response headers.
     """
 
@@ -43,6 +54,7 @@ class Refusal(Exception):
         status: int | None = None,
         param: str | None = None,
         retry_after: float | None = None,
+        final: bool | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         super().__init__(message)
@@ -51,6 +63,8 @@ class Refusal(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        is_retried = self.status >= 500 or self.status in _RETRIED
+        self.final = (code in FINAL or not is_retried) if final is None else final
         self.headers = headers
 
     @property
@@ -69,15 +83,15 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
         label: The provider's display name.
         trial: Whether the call used the operator's account.
     """
-    retry_after = error.retry_after
-    if error.failure is Failure.RATE_LIMIT and retry_after is None:
-        retry_after = RETRY_SECONDS
     if trial and error.failure in ACCOUNT_FAILURES:
         return Refusal(
             "trial_provider_unavailable",
             f"The trial is unavailable: the operator's {label} account cannot be used right now. "
             f"No credit was used. Try again later, or add your own {label} key.",
-            retry_after=retry_after,
+            retry_after=error.retry_after,
+            final=error.failure is not Failure.RATE_LIMIT,
         )
     code = _CODES.get(error.failure, error.failure.value)
-    return Refusal(code, f"{label}: {error.message}", param=error.param, retry_after=retry_after)
+    return Refusal(
+        code, f"{label}: {error.message}", param=error.param, retry_after=error.retry_after
+    )

@@ -13,6 +13,7 @@ from core import strict_json
 from core.asgi import large_bodies
 from core.asgi.transport_security import strict_transport
 from core.ids import is_request_id, new_request_id
+from gateway.dataplane.doors import functions
 from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, Endpoint, door_of
@@ -129,6 +130,8 @@ class HttpExchange:
         headers: Headers = [JSON_TYPE, *refusal.headers]
         if refusal.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after))))
+        if refusal.final:
+            headers.append((b"x-should-retry", b"false"))  # heeded by OpenAI's and Anthropic's SDKs
         if refusal.code in _UNREAD:
             await self._discard()
             headers.append((b"connection", b"close"))  # the rest of the body is not read
@@ -200,7 +203,7 @@ async def read_request(
             "Idempotency-Key",
         )
     content_type = exchange.headers.get("content-type", "")
-    operation, door = endpoint.operation, endpoint.door
+    operation = endpoint.operation
     file = OPERATIONS[operation].file
     if file is None and content_type and not _is_json(content_type):
         raise Refusal("unsupported_media_type", "Send the body as application/json.")
@@ -211,6 +214,9 @@ async def read_request(
         lambda: _parsed(endpoint, content_type, data, file, model),
         owner=principal.tenant_id,
     )
+    door = endpoint.door
+    if door is OPENAI and any(name in checked.body for name in functions.FIELDS):
+        door = functions.DOOR
     return GatewayRequest(
         principal=principal,
         operation=operation,

@@ -128,6 +128,8 @@ def refuse_unsupported(chat: Mapping[str, Any]) -> None:
     refuse_several_choices(chat)
     if chat.get("audio") or "audio" in (chat.get("modalities") or ()):
         raise CannotExpress("This provider cannot generate audio.", param="modalities")
+    if chat.get("logprobs"):
+        raise CannotExpress("This provider returns no log probabilities.", param="logprobs")
     if chat.get("functions"):
         raise CannotExpress("functions is deprecated. Use tools.", param="functions")
 

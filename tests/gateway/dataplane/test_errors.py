@@ -16,6 +16,8 @@ from tests.gateway.conftest import CHAT, WAV, Hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
+# Clients retry these statuses, which cannot help.
+FINAL = {"provider_auth_failed", "provider_permission_denied", "provider_out_of_funds"}
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
@@ -34,6 +36,7 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
         ("status:401", 502, "provider_auth_failed", openai.InternalServerError),
         ("status:403", 502, "provider_permission_denied", openai.InternalServerError),
         ("status:429:2", 429, "provider_rate_limited", openai.RateLimitError),
+        ("status:429", 429, "provider_rate_limited", openai.RateLimitError),
         (
             "status:429::insufficient_quota",
             502,
@@ -80,8 +83,10 @@ def test_failures_of_a_provider(
         0,
     )
     assert record["attempts"] == 1
-    if status == 429:
-        assert caught.value.response.headers["retry-after"] == "2"
+    headers = caught.value.response.headers
+    assert headers.get("retry-after") == ("2" if mode == "status:429:2" else None)
+    is_final = code in FINAL or status in (400, 404)
+    assert headers.get("x-should-retry") == ("false" if is_final else None)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -525,3 +525,15 @@ def test_a_trial_answers_one_prompt_per_call(settled: Hub) -> None:
         .completions.create(model="openai/gpt-3.5-turbo-instruct", prompt=[1, 2, 3])
         .choices
     )
+
+
+def test_a_moderation_without_a_model_uses_the_workspaces_default(ready: Hub) -> None:
+    url = f"{ready.server.url}/api/v1/default-models/moderation/"
+    headers = {"Authorization": f"Bearer {ready.server.app_key}"}
+    chosen = {"model": "demo/demo-moderation"}
+    assert ready.session.put(url, json=chosen, headers=headers, timeout=10).status_code == 200
+    try:
+        answer = ready.sdk().moderations.create(input="Be kind")
+        assert answer.model == "demo-moderation"
+    finally:
+        ready.session.delete(url, headers=headers, timeout=10)
