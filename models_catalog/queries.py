@@ -349,6 +349,7 @@ def _layer(row: TenantModel) -> TenantLayer:
         base_url=row.base_url,
         mask=row.mask,
         stored_overrides=row.overrides,
+        created=row.created.date(),
     )
 
 

@@ -18,6 +18,7 @@ from core.asgi.heartbeat import Heartbeat
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.doors.interface import Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.doors.openai_models import OpenAIModels
 from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.refusals import (
@@ -27,7 +28,6 @@ from gateway.dataplane.refusals import (
     server_stopping,
     unknown_endpoint,
 )
-from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.addresses import MODELS, Address, address_of, is_known
 from gateway.dataplane.requests.cors import allowing, origin_in, preflight
 from gateway.dataplane.requests.http import (
@@ -239,10 +239,11 @@ class Gateway:
 
     async def _models(self, exchange: HttpExchange, principal: Principal) -> None:
         entries = await self._runtime.routes.entries(principal)
+        models = OpenAIModels()
         name = exchange.path[len(MODELS) + 1 :]
         if not name:
-            objects = [schema.model_object(entry.id, entry.provider) for entry in entries]
-            await exchange.answer(200, [JSON_TYPE], schema.model_list(objects))
+            query = exchange.scope.get("query_string", b"").decode("latin-1")
+            await exchange.answer(200, [JSON_TYPE], models.page(entries, query))
             return
         matches = [entry for entry in entries if entry.id == name] or [
             entry for entry in entries if entry.model == name
@@ -260,8 +261,7 @@ class Gateway:
                 f"Several providers have a model “{name}”. Use one of these names: {names}.",
                 param="model",
             )
-        model = schema.model_object(matches[0].id, matches[0].provider)
-        await exchange.answer(200, [JSON_TYPE], orjson.dumps(model))
+        await exchange.answer(200, [JSON_TYPE], orjson.dumps(models.object(matches[0])))
 
 
 async def _watch(receive: Receive, presence: Presence) -> None:

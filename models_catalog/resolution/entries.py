@@ -113,6 +113,7 @@ class Entry:
     successor: str = ""  # a model of the same provider
     source: str = ""
     as_of: date | None = None
+    since: date | None = None  # the day that the facts are of, or that the model was added
     added: bool = False  # added by hand: can be deleted
     missing: bool = False  # absent from the provider's latest list
     values: Mapping[str, str] = field(default_factory=dict)  # public fields of a hosted model
@@ -162,6 +163,7 @@ class TenantLayer:
     base_url: str = ""
     mask: str = ""
     stored_overrides: Mapping[str, Any] = field(default_factory=dict)
+    created: date | None = None
 
 
 def merge(
@@ -196,6 +198,7 @@ def merge(
         successor=_first(layers, "successor") or "",
         source=dated.source,
         as_of=dated.as_of,
+        since=dated.as_of or (tenant.created if tenant else None),
         added=tenant is not None and tenant.origin == "added",
         missing=tenant is not None and tenant.missing,
         values=tenant.values if tenant else {},

@@ -1,11 +1,9 @@
-"""Request bodies in the neutral form, and model lists of the OpenAI-compatible endpoint."""
+"""Request bodies in the neutral form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
-
-import orjson
 
 from gateway.dataplane.doors.interface import CheckedBody
 from gateway.dataplane.errors import bad_request
@@ -69,12 +67,3 @@ def _wants_usage(body: Mapping[str, Any]) -> bool:
     if not isinstance(options, dict):
         raise bad_request("stream_options must be an object.", "stream_options")
     return options.get("include_usage") is True
-
-
-def model_object(name: str, provider: str) -> dict[str, Any]:
-    # The creation time is unknown, but clients require a number.
-    return {"id": name, "object": "model", "created": 0, "owned_by": provider}
-
-
-def model_list(objects: Iterable[dict[str, Any]]) -> bytes:
-    return orjson.dumps({"object": "list", "data": list(objects)})
