@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 
 import openai
+import orjson
 import pytest
 import requests
 
+from gateway.dataplane.doors.openai_models import OpenAIModels
+from gateway.dataplane.errors import Refusal
+from models_catalog.resolution.entries import Entry, Price, Rates
+from providers.declaration.spec import ModelType
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, running_hub
 
@@ -114,3 +122,69 @@ def test_a_credential_makes_all_of_them_callable(tried: Hub) -> None:
     )
     assert get(tried, "gpt-4o-mini").json()["id"] == "openai/gpt-4o-mini"
     assert tried.chat("gpt-4o-mini").status_code == 200
+
+
+@pytest.mark.one_database
+def test_each_is_described() -> None:
+    price = Price("USD", Rates(Decimal("2.50"), Decimal(10), Decimal("0.125")))
+    entry = Entry(
+        provider="openai",
+        model="gpt-4o-2024-08-06",
+        type=ModelType.REASONING,
+        label="GPT-4o",
+        enabled=True,
+        origin="shipped",
+        context_window=128_000,
+        max_output=16_384,
+        features=frozenset({"vision", "tools"}),
+        price=price,
+        retired=date(2099, 1, 31),
+        since=date(2026, 11, 1),
+    )
+    assert OpenAIModels().object(entry) == {
+        "id": "openai/gpt-4o-2024-08-06",
+        "object": "model",
+        "created": 1722902400,  # 6 August 2024
+        "owned_by": "openai",
+        "type": "reasoning",
+        "name": "GPT-4o",
+        "context_window": 128_000,
+        "max_output_tokens": 16_384,
+        "features": ["tools", "vision"],
+        "pricing": {
+            "currency": "USD",
+            "input": "0.0000025",
+            "output": "0.00001",
+            "cached_input": "0.000000125",
+        },
+        "retires": "2099-01-31",
+    }
+    odd = replace(entry, model="m-20249999", price=None, type=None, retired=None)
+    described = OpenAIModels().object(odd)
+    assert described["created"] == 1793491200  # 1 November 2026
+    assert (described["type"], described["pricing"], described["retires"]) == (None, None, None)
+
+
+@pytest.mark.one_database
+def test_the_list_is_chosen_from() -> None:
+    def entry(provider: str, model: str, kind: ModelType, retired: date | None = None) -> Entry:
+        return Entry(provider, model, kind, model, True, "shipped", retired=retired)
+
+    old = entry("openai", "old", ModelType.REASONING, date(2020, 1, 1))
+    chat = entry("openai", "chat", ModelType.REASONING, date(2099, 1, 1))
+    other = entry("anthropic", "other", ModelType.REASONING)
+    vector = entry("openai", "vector", ModelType.EMBEDDING)
+
+    def ids(query: str) -> list[str]:
+        page = orjson.loads(OpenAIModels().page([old, chat, other, vector], query))
+        assert page["object"] == "list"
+        return [model["id"].partition("/")[2] for model in page["data"]]
+
+    assert ids("") == ["chat", "other", "vector"]
+    assert ids("include=retired") == ["chat", "other", "vector", "old"]
+    assert ids("type=reasoning") == ["chat", "other"]
+    assert ids("type=embedding,reasoning&provider=openai") == ["chat", "vector"]
+    assert ids("provider=nobody") == []
+    with pytest.raises(Refusal) as caught:
+        ids("type=chat")
+    assert (caught.value.status, caught.value.param) == (400, "type")
