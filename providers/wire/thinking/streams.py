@@ -137,9 +137,10 @@ class ThinkTagDecoder(ChatDecoder):
             if isinstance(delta, dict) and isinstance(index, int):
                 splitter = self._splitters.get(index) or self._new_splitter(index)
                 reason = choice.get("finish_reason") or None
+                before = splitter.state
                 changed = self._split_delta(splitter, delta, reason) or changed
-                if not splitter.is_steady:
-                    self._plain.forget()  # the next text may mean something else
+                if splitter.state is not before or not splitter.is_steady:
+                    self._plain.forget()  # the next text means something else
         return changed
 
     def _new_splitter(self, index: int) -> StreamSplitter:

@@ -124,6 +124,7 @@ def streamed(
 
 @example(text="<think>a<think>", places=[7, 8, 9], ends=False)
 @example(text="<think>ab</think> c", places=[7, 8, 17, 18], ends=False)
+@example(text="<think>ab</think>cd", places=[7, 8, 18], ends=False)
 @given(text=TEXTS, places=st.lists(st.integers(0, 100), max_size=8), ends=st.booleans())
 def test_streams_say_what_whole_answers_say(text: str, places: list[int], ends: bool) -> None:
     chunks = [chunk(content=piece) for piece in cut(text, places)]
