@@ -16,7 +16,7 @@ from tests.gateway.conftest import Hub
 
 WEATHER = {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}
 QUESTION = {"role": "user", "content": "Rain?"}
-CALL = {"name": "weather", "arguments": '{"city":"city"}'}
+CALL = {"name": "weather", "arguments": '{"city": "city"}'}
 
 
 def asked(**body: Any) -> Asked:
