@@ -16,7 +16,7 @@ from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Operation
 from providers.operations.request_checks import InvalidBody, check_messages, flag
-from providers.wire.anthropic.raw_events import event_of
+from providers.wire.native.raw_events import event_of
 
 
 class Messages:

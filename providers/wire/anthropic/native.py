@@ -5,9 +5,8 @@ Usage, finish reason and errors are read on the way.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -26,16 +25,13 @@ from providers.declaration.spec import (
 )
 from providers.wire.anthropic.decoding import answer_of, finish_of, usage_of, without_output
 from providers.wire.anthropic.messages import VERSION_WITH_SAMPLING, whole_answer
-from providers.wire.anthropic.raw_events import RawEvents, events_of
+from providers.wire.anthropic.raw_events import events_of
 from providers.wire.anthropic.signatures import OWN_SIGNATURE, without_own_thoughts
 from providers.wire.decoding import EventStream, broken_off, error_in_stream
 from providers.wire.http import Auth, json_or_none, post_json, read_object, url_of
+from providers.wire.native.raw_events import RawEvents
+from providers.wire.native.sent_body import with_model
 from providers.wire.repairs.bodies import is_event_stream
-
-_STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
-_MODEL: Final = re.compile(rb'"model"\s*:\s*' + _STRING)
-_ESCAPED_LETTER: Final = b"\\u006"  # as the name could be written
-_TOKEN: Final = re.compile(_STRING + rb"|[{}\[\],:]")
 
 
 def anthropic_native(*, auth: Auth, path: str = "/messages") -> MakeExchange:
@@ -72,34 +68,7 @@ def sent_body(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
     """
     if OWN_SIGNATURE.encode() in data:
         return orjson.dumps({**without_own_thoughts(body), "model": model})
-    place = _model_in(data)
-    if place is None or orjson.loads(data[slice(*place)]) != body.get("model"):
-        return orjson.dumps({**body, "model": model})
-    return data[: place[0]] + orjson.dumps(model) + data[place[1] :]
-
-
-def _model_in(data: bytes) -> tuple[int, int] | None:
-    """Return where the value of the top level's `model` begins and ends."""
-    found = list(_MODEL.finditer(data))
-    if len(found) > 1 or _ESCAPED_LETTER in data:
-        starts = _top_level(data)
-        found = [match for match in found if match.start() in starts]
-    return (found[0].start(1) - 1, found[0].end()) if len(found) == 1 else None
-
-
-def _top_level(data: bytes) -> set[int]:
-    """Return where the texts of the outermost object begin."""
-    depth, starts = 0, set()
-    for token in _TOKEN.finditer(data):
-        first = token[0][:1]
-        if first == b'"':
-            if depth == 1:
-                starts.add(token.start())
-        elif first in b"{[":
-            depth += 1
-        elif first in b"}]":
-            depth -= 1
-    return starts
+    return with_model(data, body, model)
 
 
 def native_answer(reply: Reply) -> Answer:

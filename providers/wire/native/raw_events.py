@@ -29,6 +29,9 @@ class RawEvents(EventParser):
             ProviderError: An event is longer than 8 MiB.
         """
         buffer = self._buffer
+        if not buffer and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            # Whole events, the most common case.
+            return [(raw + b"\n\n", data_of(raw)) for raw in chunk[:-2].split(b"\n\n")]
         searched = max(0, len(buffer) - 2)  # a blank line may be split
         buffer += chunk
         events, start = [], 0
@@ -52,6 +55,10 @@ class RawEvents(EventParser):
 
 def data_of(raw: bytes) -> bytes:
     """Return the data of one event; none of a comment."""
+    name, mark, data = raw.partition(b"data: ")
+    is_line = not name or name.endswith(b"\n")
+    if mark and is_line and b"data:" not in name and b"\n" not in data:
+        return data
     lines = [line[5:] for line in raw.splitlines() if line.startswith(b"data:")]
     return lines[0] if len(lines) == 1 else b"\n".join(lines)
 

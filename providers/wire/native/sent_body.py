@@ -10,6 +10,7 @@ import orjson
 
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _MODEL: Final = re.compile(rb'"model"\s*:\s*' + _STRING)
+_ESCAPED_LETTER: Final = b"\\u006"  # as the name could be written
 _TOKEN: Final = re.compile(_STRING + rb"|[{}\[\],:]")
 
 
@@ -28,7 +29,7 @@ def with_model(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
 def _model_in(data: bytes) -> tuple[int, int] | None:
     """Return where the value of the top level's `model` begins and ends."""
     found = list(_MODEL.finditer(data))
-    if len(found) > 1:
+    if len(found) > 1 or _ESCAPED_LETTER in data:
         starts = _top_level(data)
         found = [match for match in found if match.start() in starts]
     return (found[0].start(1) - 1, found[0].end()) if len(found) == 1 else None

@@ -128,6 +128,16 @@ def test_errors_are_read_on_the_way(event: dict[str, Any]) -> None:
     assert "Slow down" in raised.value.message
 
 
+def test_characters_of_pieces_are_counted() -> None:
+    named = {"item_id": "m", "output_index": 0}
+    pieces = [
+        {"type": "response.output_text.delta", **named, "delta": text, "obfuscation": '"x"'}
+        for text in ("plain", "é€😀", 'quo"ted\\', "")
+    ]
+    end = {"type": "response.completed", "response": {"status": "completed"}}
+    assert fed(*pieces, end).output_characters == len("plain") + 3 + len('quo"ted\\')
+
+
 def test_a_stream_without_an_end_is_broken() -> None:
     with pytest.raises(ProviderError):
         fed({"type": "response.output_text.delta", "delta": "Hi"})

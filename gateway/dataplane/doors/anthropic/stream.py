@@ -12,8 +12,9 @@ from gateway.dataplane.doors.anthropic.errors import error_object
 from gateway.dataplane.errors import Refusal
 from providers.declaration.spec import Frame
 from providers.wire.anthropic.blocks import REPLAYED, tool_id
-from providers.wire.anthropic.raw_events import block_events, event_of
+from providers.wire.anthropic.raw_events import block_events
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
+from providers.wire.native.raw_events import event_of
 from providers.wire.repairs.chunks import MOST_CHECKS
 from providers.wire.usage import later, usage_of
 

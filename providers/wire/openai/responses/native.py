@@ -31,6 +31,8 @@ from providers.wire.openai.responses.answers import CALLS, answer_of, finish_of,
 
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _FAILURES: Final = frozenset({"response.failed", "response.cancelled"})
+_TEXT_PIECE: Final = b'{"type":"response.output_text.delta",'
+_DELTA: Final = b'"delta":"'
 
 
 def native_responses(*, auth: Auth, path: str = "/responses", version: str = "/v1") -> MakeExchange:
@@ -51,6 +53,14 @@ def native_responses(*, auth: Auth, path: str = "/responses", version: str = "/v
         return native_answer(reply)
 
     return exchange
+
+
+def _plain_characters(data: bytes) -> int | None:
+    """Count the characters of a piece of text without parsing it; None if it must be parsed."""
+    if not data.startswith(_TEXT_PIECE):
+        return None
+    piece, quote, _rest = data.partition(_DELTA)[2].partition(b'"')
+    return None if not quote or b"\\" in piece else len(piece.decode(errors="replace"))
 
 
 def native_answer(reply: Reply) -> Answer:
@@ -98,6 +108,10 @@ class NativeDecoder(EventStream):
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for raw, data in events:
+            if (characters := _plain_characters(data)) is not None:
+                self.output_characters += characters
+                frames.append(Frame(raw, characters > 0))
+                continue
             event = self._parsed(data) if data else None
             frames.append(Frame(raw, event is not None and self._read(event)))
             if self.done:
