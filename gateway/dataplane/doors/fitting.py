@@ -13,7 +13,7 @@ def fitted(body: dict[str, Any], facts: ModelFacts) -> dict[str, Any]:
     """Return a neutral body that asks for no more than the model can do.
 
     A limit of tokens becomes at most the model's own, and thinking is switched off only where it
-    can be: other models would refuse the call.
+    can be, and on only where there is any: other models would refuse the call.
     """
     changed = {
         name: facts.max_output
@@ -21,9 +21,15 @@ def fitted(body: dict[str, Any], facts: ModelFacts) -> dict[str, Any]:
         if facts.max_output and _exceeds(body.get(name), facts.max_output)
     }
     body = {**body, **changed} if changed else body
-    if body.get("reasoning_effort") == "none" and "thinking" not in facts.features:
+    needed = "thinking" if body.get("reasoning_effort") == "none" else "reasoning"
+    if "reasoning_effort" in body and _lacks(facts, needed):
         body = {name: value for name, value in body.items() if name != "reasoning_effort"}
     return body
+
+
+def _lacks(facts: ModelFacts, feature: str) -> bool:
+    """Tell whether a model lacks a feature. Of an unknown one, no more is known than its name."""
+    return feature not in facts.features and (bool(facts.features) or feature == "thinking")
 
 
 def _exceeds(value: Any, limit: int) -> bool:

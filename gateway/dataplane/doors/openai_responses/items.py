@@ -15,6 +15,7 @@ Message = dict[str, Any]
 _ROLES: Final = frozenset({"user", "system", "developer"})
 # What OpenAI's own tools did. Another provider has not seen it, and gets the answer it led to.
 _SKIPPED: Final = frozenset({"web_search_call", "file_search_call", "code_interpreter_call"})
+ADDED_TOOLS: Final = "additional_tools"  # tools that came later than others
 
 
 def messages_of(given: Any, seal: Seal) -> list[Message]:
@@ -57,7 +58,7 @@ class _Conversation:
                 self._reasoning(item, where)
             case "item_reference":
                 self._reference(item, where)
-            case _ if kind not in _SKIPPED:
+            case _ if kind not in _SKIPPED and kind != ADDED_TOOLS:
                 message = f"This provider does not support items of type {str(kind)[:60]!r}"
                 raise CannotExpress(f"{message} ({where}).", param=where)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gateway.dataplane.doors.openai_responses.items import ADDED_TOOLS
 from providers.declaration.errors import CannotExpress
 
 Tool = dict[str, Any]
@@ -19,14 +20,7 @@ def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         CannotExpress: The neutral form lacks a tool.
     """
-    tools = body.get("tools")
-    if tools is not None and not isinstance(tools, list):
-        raise CannotExpress("tools must be a list.", param="tools")
-    converted = [
-        _tool(tool, f"tools[{number}]")
-        for number, tool in enumerate(tools or ())
-        if not _is_dropped(tool)
-    ]
+    converted = [_tool(tool, where) for tool, where in _offered(body) if not _is_dropped(tool)]
     choice, converted = _chosen(body.get("tool_choice"), converted)
     if not converted:
         if choice not in (None, "auto", "none"):
@@ -39,6 +33,22 @@ def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("parallel_tool_calls") is False:
         neutral["parallel_tool_calls"] = False
     return neutral
+
+
+def _offered(body: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield each tool with its place: those of the request, and those of items in its input."""
+    given = body.get("input")
+    holders = [(body, "tools")] + [
+        (item, f"input[{number}].tools")
+        for number, item in enumerate(given if isinstance(given, list) else ())
+        if item.get("type") == ADDED_TOOLS
+    ]
+    for holder, where in holders:
+        tools = holder.get("tools")
+        if tools is not None and not isinstance(tools, list):
+            raise CannotExpress(f"{where} must be a list.", param=where)
+        for number, tool in enumerate(tools or ()):
+            yield tool, f"{where}[{number}]"
 
 
 def _is_dropped(tool: Any) -> bool:

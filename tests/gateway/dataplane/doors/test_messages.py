@@ -201,6 +201,13 @@ def test_a_request_asks_for_no_more_than_the_model_can_do() -> None:
     assert fitted(body, facts) is body
 
 
+def test_an_effort_is_asked_of_models_that_reason_or_are_unknown() -> None:
+    body = {"messages": [USER], "reasoning_effort": "high"}
+    for features in (frozenset[str](), frozenset({"reasoning"})):
+        assert fitted(body, ModelFacts(features=features)) is body
+    assert fitted(body, ModelFacts(features=frozenset({"tools"}))) == {"messages": [USER]}
+
+
 # -- answers ---------------------------------------------------------------------------------------
 
 words = st.text(max_size=12)

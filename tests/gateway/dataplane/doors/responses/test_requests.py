@@ -68,6 +68,15 @@ def _text(text: str) -> dict[str, str]:
     return {"type": "input_text", "text": text}
 
 
+def test_tools_that_came_later_are_tools() -> None:
+    """Codex sends them so to models that it knows."""
+    namespace = {"type": "namespace", "name": "functions", "tools": []}
+    later = {"type": "additional_tools", "role": "developer", "tools": [namespace, TOOL]}
+    body = neutral(input=[later, *INPUT])
+    assert body["messages"] == INPUT
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["look"]
+
+
 def test_a_text_is_a_message() -> None:
     assert neutral(input="Hi")["messages"] == INPUT
 
@@ -166,6 +175,10 @@ def test_choices_of_a_tool(choice: Any, expected: Any) -> None:
         ({"instructions": ["x"]}, "instructions"),
         ({"tools": [{"type": "code_interpreter"}]}, "tools[0]"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        (
+            {"input": [*INPUT, {"type": "additional_tools", "tools": [{"type": "mcp"}]}]},
+            "input[1].tools[0]",
+        ),
         ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": {"type": "mcp"}}, "tool_choice"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format"),
