@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -177,6 +178,25 @@ def test_the_answer_says_what_is_left(trial: Hub) -> None:
     assert streamed.text
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
+    ],
+)
+def test_nothing_that_the_operators_account_stores_can_be_named(
+    trial: Hub, body: dict[str, Any], field: str
+) -> None:
+    before, calls = trial.pool(), trial.fake.count
+    response = trial.post("/responses", {"model": MODEL, "input": "Hi"} | body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == field
+    assert (trial.pool(), trial.fake.count) == (before, calls)
+
+
 def test_a_client_that_left_pays_when_the_provider_had_answered(trial: Hub) -> None:
     before = trial.pool()[1]
     trial.fake.mode = "drip:0.003"
@@ -196,7 +216,7 @@ def test_a_client_that_left_pays_when_the_provider_had_answered(trial: Hub) -> N
         ("status:402", None),
         ("status:429:120:insufficient_quota", "120"),
         ("status:429:120", "120"),
-        ("status:429", None),
+        ("status:429", "60"),
     ],
 )
 def test_the_operators_account_is_its_own_error(
