@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tenants.auth.decorators import FRESH_SECONDS
@@ -62,14 +60,14 @@ class Site:
         return self.worlds["acme"]["viewer"] if space == "viewer" else self.worlds[space]["owner"]
 
     def cookies(self, email: str) -> Any:
-        """What a browser keeps of a person who signed in through the form, a short time ago: pages
-        ask again when it is longer.
+        """What a browser keeps of a person who signed in a short time ago: pages ask again when it
+        is longer.
         """
         until, kept = self._cookies.get(email, (0.0, None))
         if time.monotonic() >= until:
-            with requests.Session() as session:
-                session.trust_env = False
-                kept = {"cookies": _signed_in(session, self.url, email)}
+            fixed = {"url": self.url, "httpOnly": True, "sameSite": "Lax"}
+            given = self.keeper.sign_in(email)
+            kept = {"cookies": [{"name": name, "value": given[name], **fixed} for name in given]}
             self._cookies[email] = (time.monotonic() + FRESH_SECONDS / 3, kept)
         return kept
 
@@ -96,20 +94,6 @@ class Window:
     def open(self, path: str) -> Page:
         self.page.goto(self.site.url + path)
         return self.page
-
-
-def _signed_in(session: requests.Session, address: str, email: str) -> list[dict[str, Any]]:
-    login = f"{address}/accounts/login/"
-    token = re.search(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"', session.get(login).text)
-    assert token
-    form = {"username": email, "password": factories.PASSWORD, "csrfmiddlewaretoken": token[1]}
-    answer = session.post(login, form, headers={"Referer": login}, allow_redirects=False)
-    assert answer.status_code == 302, answer.text
-    return [
-        {"name": cookie.name, "value": cookie.value, "url": address}
-        | {"httpOnly": cookie.has_nonstandard_attr("HttpOnly"), "sameSite": "Lax"}
-        for cookie in session.cookies
-    ]
 
 
 def sign_in(page: Page, address: str, email: str, password: str = factories.PASSWORD) -> None:

@@ -115,6 +115,16 @@ def stage() -> Iterator[Hub]:
 
 
 def sign_in(page: Page, stage: Hub) -> None:
+@pytest.fixture(scope="module")
+def owner(chromium: Browser, stage: Hub) -> Iterator[Any]:
+    """The cookies of the owner, who signed in through the form."""
+    with new_context(chromium) as context:
+        page = context.new_page()
+        page.goto(f"{stage.server.url}/accounts/login/")
+        sign_in(page, stage)
+        yield context.storage_state()
+
+
     """On the page of signing in."""
     page.locator("input[name=username]").fill(stage.server.owner)
     page.locator("input[name=password]").fill(stage.server.password)
@@ -123,21 +133,23 @@ def sign_in(page: Page, stage: Hub) -> None:
 
 
 @pytest.fixture
-def enter(chromium: Browser, stage: Hub) -> Iterator[Any]:
+def enter(chromium: Browser, stage: Hub, owner: Any) -> Iterator[Any]:
     """`enter(**options)`: a signed-in window; what it noticed fails the test."""
     stage.fake.reset()
     stage.fake.deltas, stage.fake.delay, stage.fake.frames = None, 0.0, 20  # type: ignore[attr-defined]
     opened: list[tuple[BrowserContext, Watch]] = []
 
     def start(path: str = CHAT, address: str = "", **options: Any) -> Page:
-        address = address or stage.server.url
-        context, watch = new_context(chromium, **options), Watch()
+        """Opens a page; at another address of the server the owner signs in there."""
+        state = {} if address else {"storage_state": owner}
+        context, watch = new_context(chromium, **state, **options), Watch()
         opened.append((context, watch))
         page = context.new_page()
-        watch.attach(page, address)
-        page.goto(f"{address}/accounts/login/")
-        sign_in(page, stage)
-        page.goto(address + path)
+        watch.attach(page, address or stage.server.url)
+        if address:
+            page.goto(f"{address}/accounts/login/")
+            sign_in(page, stage)
+        page.goto((address or stage.server.url) + path)
         return page
 
     yield start
