@@ -21,6 +21,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Compiles at once what is run once or twice, as axe-core on each page.
+    "--js-flags=--always-sparkplug --no-lazy-feedback-allocation",
     # A microphone that beeps and that nobody has to be asked about, and a name that is no secure
     # origin.
     "--use-fake-device-for-media-stream",
