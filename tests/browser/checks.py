@@ -11,30 +11,10 @@ from typing import Any
 from playwright.sync_api import CDPSession, Page, Response
 
 from tests import factories
+from tests.browser import axe
 from tests.browser.sitemap import Row
 
-HERE = Path(__file__).parent
-AXE = (HERE / "axe.min.js").read_text(encoding="utf-8")
-PROBE = (HERE / "probe.js").read_text(encoding="utf-8")
-RULES = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    "preload": False,
-    "reporter": "no-passes",
-}
-# What depends on colours alone.
-COLOURS = {
-    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
-    "preload": False,
-    "reporter": "no-passes",
-}
-# Django's own pages for operators: lists with many small links, and fields that only their titles
-# name.
-OPERATORS = RULES | {
-    "rules": {
-        rule: {"enabled": False}
-        for rule in ("target-size", "label-title-only", "link-in-text-block")
-    }
-}
+PROBE = (Path(__file__).parent / "probe.js").read_text(encoding="utf-8")
 OPERATORS_BYTES = 80 * 1024  # jQuery, half of that, comes with them
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 320, "height": 640}
@@ -61,14 +41,6 @@ POLICY = (
     "form-action 'self'",
     "frame-ancestors",
 )
-
-
-def violations(page: Page, rules: Any = RULES) -> list[str]:
-    """What axe-core finds, as "rule: element"."""
-    if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, rules).then((r) => r.violations)", rules)
-    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
 def headers(answer: Response, row: Row) -> list[str]:
@@ -137,7 +109,7 @@ def tab(page: Page) -> list[str]:
 def dark(page: Page) -> list[str]:
     page.emulate_media(color_scheme="dark")
     _settle(page)
-    found = [f"P17 dark {line}" for line in violations(page, COLOURS)]
+    found = [f"P17 dark {line}" for line in axe.colours(page)]
     page.emulate_media(color_scheme="light")
     _settle(page)
     return found
@@ -159,17 +131,15 @@ def forced(page: Page) -> list[str]:
     return found
 
 
-def narrow(page: Page, rules: Any = RULES) -> list[str]:
-    """P17, P31, P32 at 320 pixels."""
+def narrow(page: Page) -> list[str]:
+    """P31, P32 at 320 pixels; the window stays that narrow."""
     page.set_viewport_size(PHONE)
     page.evaluate("scrollTo(0, 0)")
     found = [f"P31 {line}" for line in page.evaluate("probe.width()")]
-    found += [f"P17 narrow {line}" for line in violations(page, rules)]
     page.evaluate("probe.spacing(true)")
     found += [f"P32 {line}" for line in page.evaluate("probe.width()")]
     found += [f"P32 cut off: {line}" for line in page.evaluate("probe.cut()")]
     page.evaluate("probe.spacing(false)")
-    page.set_viewport_size(DESK)
     return found
 
 

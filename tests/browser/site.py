@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,10 +72,15 @@ class Site:
         return kept
 
     @contextmanager
-    def window(self, running: Browser, email: str = "", **options: Any) -> Iterator[Window]:
+    def window(
+        self, running: Browser, email: str = "", *, scripts: Iterable[str] = (), **options: Any
+    ) -> Iterator[Window]:
+        """A window of somebody who is signed in, or of nobody; the scripts are in each page."""
         state = {"storage_state": self.cookies(email)} if email else {}
         context = new_context(running, **{"viewport": DESK, **state, **options})
         try:
+            for script in scripts:
+                context.add_init_script(script)
             yield Window(self, context)
         finally:
             context.close()

@@ -6,13 +6,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Response
 
-from tests.browser import checks, chinese
+from tests.browser import axe, checks, chinese
 from tests.browser.acts import ACTS
 from tests.browser.site import Site, Window
 from tests.browser.sitemap import SITEMAP, Row
 
-ENGLISH = ("light", "dark", "320 px", "text spacing", "forced colours", "reduced motion")
-CHINESE = ("Chinese", "Chinese 320 px")
+ENGLISH = ("light", "320 px", "text spacing", "forced colours", "reduced motion")
+CHINESE = ("Chinese", "Chinese 320 px", "dark")
 KINDS = (
     ("door", ""),
     ("viewer", "viewer"),
@@ -30,8 +30,9 @@ def rows(part: int, parts: int) -> list[Row]:
 
 
 def window_of(site: Site, running: Browser, row: Row, **options: Any) -> Any:
+    """A window of the row's person, with axe-core in each of its pages."""
     email = site.person(row.space) if row.space else ""
-    return site.window(running, email, reduced_motion="reduce", **options)
+    return site.window(running, email, reduced_motion="reduce", scripts=[axe.SCRIPT], **options)
 
 
 def load(window: Window, row: Row) -> Response:
@@ -50,6 +51,7 @@ def act(window: Window, row: Row) -> None:
 def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     """The faults of a page in English, and what it weighs."""
     page = window.page
+    page.set_viewport_size(checks.DESK)
     answer = load(window, row)
     found = [] if answer.status == row.status else [f"P06 answered {answer.status}"]
     found += checks.headers(answer, row) + checks.body(answer)
@@ -82,21 +84,22 @@ def measured(row: Row, numbers: dict[str, Any]) -> dict[str, int]:
 
 def _ours(page: Page, row: Row) -> list[str]:
     found = [*page.evaluate("probe.structure()")]
-    found += [f"P17 {line}" for line in checks.violations(page)]
-    found += [f"P29 {line}" for line in page.evaluate("probe.moving()")]
-    found += checks.dark(page) + checks.forced(page)
-    if row.walk:
-        found += checks.tab(page)
-    return found + checks.narrow(page)
+    found += [f"P17 {line}" for line in axe.violations(page)]
+    found += [f"P29 {line}" for line in page.evaluate("probe.moving()")] + checks.forced(page)
+    if not row.walk:
+        return found + checks.narrow(page)
+    found += checks.dark(page) + checks.tab(page) + checks.narrow(page)
+    return found + [f"P17 narrow {line}" for line in axe.layout(page)]
 
 
 def _theirs(page: Page) -> list[str]:
     """Django's own pages for operators: what our theme and our policy are answerable for."""
-    found = [f"P17 {line}" for line in checks.violations(page, checks.OPERATORS)]
-    return found + checks.dark(page) + checks.narrow(page, checks.OPERATORS)
+    found = [f"P17 {line}" for line in axe.violations(page, axe.OPERATORS)]
+    return found + checks.narrow(page)
 
 
 def look_chinese(window: Window, row: Row) -> list[str]:
+    """The faults of a page in Chinese, in a dark and narrow window."""
     page = window.page
     load(window, row)
     act(window, row)
@@ -105,8 +108,9 @@ def look_chinese(window: Window, row: Row) -> list[str]:
     found += [] if lang == "zh-hans" else [f"P24 lang is {lang}"]
     if not row.is_operators:
         found += page.evaluate("probe.structure()")
-    found += checks.narrow(page, checks.OPERATORS if row.is_operators else checks.RULES)
-    return found + _noticed(window)
+    without = axe.OPERATORS if row.is_operators else ()
+    found += [f"P17 dark narrow {line}" for line in axe.violations(page, without)]
+    return found + checks.narrow(page) + _noticed(window)
 
 
 def _noticed(window: Window) -> list[str]:

@@ -1,4 +1,6 @@
-"""Every row of the sitemap in Chinese: nothing is left in English, and it fits into 320 pixels."""
+"""Every row of the sitemap in Chinese, dark: nothing is left in English, and it fits into 320
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.browser.checks import PHONE
 from tests.browser.site import Window
 from tests.browser.sitemap import Row
 from tests.browser.sweep import CHINESE, look_chinese, rows
@@ -17,6 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def test_page(
     row: Row, windows: Callable[..., Window], record_property: Callable[..., None]
 ) -> None:
-    found = look_chinese(windows(row, cached=True, locale="zh-CN"), row)
+    options = {"locale": "zh-CN", "viewport": PHONE, "color_scheme": "dark"}
+    found = look_chinese(windows(row, cached=True, **options), row)
     record_property("seen in a browser", f"{row.name}: {', '.join(CHINESE)}")
     assert found == []

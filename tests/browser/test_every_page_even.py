@@ -1,5 +1,5 @@
-"""Every even row of the sitemap in English: light, dark, 320 pixels, wide text, forced colours,
-reduced motion.
+"""Every even row of the sitemap in English: light, 320 pixels, wide text, forced colours, reduced
+motion; each page once also dark.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from tests import factories
-from tests.browser.checks import violations
+from tests.browser.axe import violations
 from tests.browser.chromium import wait_until
 from tests.browser.site import Site, Window, sign_in
 
