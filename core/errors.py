@@ -45,3 +45,16 @@ class NotFound(ServiceError):
 
 class Conflict(ServiceError):
     usual_status = 409
+
+
+def drop_frames(error: BaseException) -> None:
+    """Let go of the frames that an error came through, once it has been dealt with.
+
+    A frame often refers to the error that it raised. The two would live on until the garbage
+    collector comes by, which is seldom, and with them all that such frames hold: a decoder, or a
+    body of many megabytes.
+    """
+    before: BaseException | None = error
+    while before is not None and before.__traceback__ is not None:
+        before.__traceback__ = None
+        before = before.__cause__ or before.__context__

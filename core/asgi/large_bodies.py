@@ -42,7 +42,10 @@ async def run(size: int, work: Callable[[], R], *, owner: object) -> R:
 
     future.add_done_callback(end)
     # If the caller leaves, the thread still works for it, and keeps its turn until it has ended.
-    return await asyncio.shield(future)
+    try:
+        return await asyncio.shield(future)
+    finally:
+        del future  # what it raises refers to this frame, which refers to the body
 
 
 @cache

@@ -15,6 +15,7 @@ import orjson
 from django.conf import settings
 
 from core.asgi.heartbeat import Heartbeat
+from core.errors import drop_frames
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.doors.interface import Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
@@ -109,6 +110,7 @@ class Gateway:
         try:
             await answer(exchange)
         except Refusal as refusal:
+            drop_frames(refusal)
             await exchange.refuse(refusal)
         except DatabaseUnavailable as problem:
             logger.warning("Database unavailable: %s", problem)

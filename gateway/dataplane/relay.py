@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from core.errors import drop_frames
 from gateway.dataplane import answers, metering
 from gateway.dataplane.attempts import (
     Call,
@@ -115,6 +116,7 @@ class Relay:
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
                 failure = credential_unreadable(target, source)
             except ProviderError as error:
+                drop_frames(error)
                 call.log.append(attempt_entry(target, source, "", error.status, began))
                 note_error(call.log[-1], error, trial=source.is_trial)
                 failure = from_provider(
@@ -260,6 +262,7 @@ class Relay:
             if last := chunk + writer.end(measured):
                 yield last
         except ProviderError as error:
+            drop_frames(error)
             assert call.target is not None
             assert call.source is not None
             failure = from_provider(

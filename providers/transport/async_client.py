@@ -15,6 +15,7 @@ from yarl import URL
 
 from core.asgi import large_bodies
 from core.asgi.large_bodies import LARGE
+from core.errors import drop_frames
 from providers.declaration.error_bodies import MAX_ERROR_BODY
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply
@@ -168,6 +169,7 @@ class Stream:
             data: bytes = await self._content.readany()
             return data
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            drop_frames(error)
             raise self._steps.cleaned(provider_error(_failure_of(error))) from None
 
     def _release(self) -> None:
@@ -293,8 +295,10 @@ class Upstream:
                 return Done(stream)
             return step
         except TransportFailure as failure:
+            drop_frames(failure)
             return steps.failed(failure)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            drop_frames(error)
             return steps.failed(_failure_of(error))
         finally:
             if not handed_over:

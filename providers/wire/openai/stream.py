@@ -67,8 +67,8 @@ class ChatDecoder(EventStream):
         "_errors",
         "_identity",
         "_repairs",
+        "_tidied_by",
         "_tidies_shape",
-        "_tidy",
         "_tidy_whole",
     )
     kind = "chat.completion.chunk"
@@ -83,7 +83,7 @@ class ChatDecoder(EventStream):
     ) -> None:
         super().__init__()
         self._errors = errors
-        self._tidy = tidy
+        self._tidied_by = tidy
         self._tidies_shape = tidies_shape
         self._tidy_whole = tidy_whole or tidy
         self._identity = ""
@@ -121,7 +121,7 @@ class ChatDecoder(EventStream):
         shaped = self._repairs.repair(chunk)
         self._identity = self._identity or str(chunk.get("id") or new_id())
         shaped = complete_head(chunk, self.kind, self._identity) or shaped
-        tidied = self._tidy is not None and self._tidy(chunk)
+        tidied = self._tidy(chunk)
         shaped = self._repairs.finish(chunk) or shaped
         if b'"usage"' in data:
             self.note_usage(reported_in(chunk))
@@ -136,6 +136,10 @@ class ChatDecoder(EventStream):
         if content:
             self._teach(chunk, data, sent, tidied=tidied)
         return Frame(sent, content, bool(chunk.get("usage")) and not chunk["choices"])
+
+    def _tidy(self, chunk: dict[str, Any]) -> bool:
+        """Make the provider's own repairs, and tell whether they changed the chunk."""
+        return self._tidied_by is not None and self._tidied_by(chunk)
 
     def _teach(self, chunk: dict[str, Any], data: bytes, sent: bytes, *, tidied: bool) -> None:
         """Have chunks that differ from this one only in their text take the fast path."""

@@ -111,7 +111,7 @@ class ThinkTagDecoder(ChatDecoder):
     ChatDecoder.
     """
 
-    __slots__ = ("_inner", "_is_inner_changed", "_last", "_model", "_splitters")
+    __slots__ = ("_is_inner_changed", "_last", "_model", "_splitters")
 
     def __init__(
         self,
@@ -122,15 +122,14 @@ class ThinkTagDecoder(ChatDecoder):
         tidy_whole: Tidy | None = None,
         model: Hashable,
     ) -> None:
-        super().__init__(errors, self._split, tidies_shape=tidies_shape, tidy_whole=tidy_whole)
-        self._inner = tidy
+        super().__init__(errors, tidy, tidies_shape=tidies_shape, tidy_whole=tidy_whole)
         self._is_inner_changed = False
         self._model = model
         self._splitters: dict[int, StreamSplitter] = {}
         self._last: dict[str, Any] = {}  # head of the last chunk
 
-    def _split(self, chunk: dict[str, Any]) -> bool:
-        self._is_inner_changed = changed = self._inner(chunk) if self._inner else False
+    def _tidy(self, chunk: dict[str, Any]) -> bool:
+        self._is_inner_changed = changed = super()._tidy(chunk)
         self._last = chunk
         for choice in choices_of(chunk):
             index, delta = choice.get("index", 0), choice.get("delta")
