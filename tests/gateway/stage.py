@@ -73,7 +73,8 @@ class Stage:
         """
         slowly, again = options.pop("slowly", False), options.pop("again", False)
         calls, replies = calls_of(case), case.replies(**options)
-        learned = again and len(replies) > 1 and replies[0].status == 400
+        refused = len(replies) > 1 and replies[0].status == 400 and calls[0] == calls[1]
+        learned = again and refused
         return Scene(calls[learned:], replies[learned:], slowly)
 
     def key_of(self, case: Case) -> str:
