@@ -18,7 +18,7 @@ from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
 from gateway.dataplane.app import Gateway  # noqa: E402
-from gateway.dataplane.requests.addresses import is_endpoint  # noqa: E402
+from gateway.dataplane.requests.addresses import is_endpoint, is_greeting  # noqa: E402
 from gateway.dataplane.requests.http import FORM_LIMIT  # noqa: E402
 from gateway.dataplane.runtime import Runtime  # noqa: E402
 from gateway.playground.app import Playground  # noqa: E402
@@ -40,7 +40,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
         return
     path = path_of(scope)
-    if scope["type"] == "http" and is_endpoint(path):
+    if scope["type"] == "http" and (is_endpoint(path) or is_greeting(path, scope["method"])):
         await gateway(scope, receive, send, path)
     elif scope["type"] == "http" and playground.takes(path):
         await playground(scope, receive, send, path)

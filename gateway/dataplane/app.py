@@ -16,10 +16,11 @@ from django.conf import settings
 
 from core.asgi.heartbeat import Heartbeat
 from core.errors import drop_frames
+from gateway.dataplane import counting
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.doors.interface import Headers
+from gateway.dataplane.doors.model_lists import list_of
 from gateway.dataplane.doors.openai import DOOR as OPENAI
-from gateway.dataplane.doors.openai_models import OpenAIModels
 from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.refusals import (
@@ -29,7 +30,13 @@ from gateway.dataplane.refusals import (
     server_stopping,
     unknown_endpoint,
 )
-from gateway.dataplane.requests.addresses import MODELS, Address, address_of, is_known
+from gateway.dataplane.requests.addresses import (
+    COUNT,
+    MODELS,
+    Address,
+    address_of,
+    is_known,
+)
 from gateway.dataplane.requests.cors import allowing, origin_in, preflight
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
@@ -130,14 +137,18 @@ class Gateway:
     async def _answer(self, exchange: HttpExchange, address: Address) -> None:
         if settings.HTTPS and exchange.scope.get("scheme") != "https":
             raise https_required()
+        if not exchange.path:
+            await exchange.answer(200, [], b"")
+            return
         origin = origin_in(exchange.headers)
         if origin:
             await self._admit(exchange, origin, None)
         endpoint = ENDPOINTS.get(exchange.path)
         method = exchange.scope["method"]
-        if endpoint is None and not is_known(exchange.path):
+        if not (endpoint or is_known(exchange.path)):
             raise unknown_endpoint(exchange.path)
-        allowed = b"POST, OPTIONS" if endpoint else b"GET, HEAD, OPTIONS"
+        is_posted = endpoint is not None or exchange.path == COUNT
+        allowed = b"POST, OPTIONS" if is_posted else b"GET, HEAD, OPTIONS"
         if method == "OPTIONS":
             headers: Headers = [(b"allow", allowed)]
             if exchange.cors:
@@ -154,10 +165,12 @@ class Gateway:
             principal = await self._authenticate(exchange)
             if origin:
                 await self._admit(exchange, origin, principal)
-            if endpoint is None:
-                await self._models(exchange, principal)
-            else:
+            if endpoint is not None:
                 await self._call(exchange, principal, endpoint, address.model)
+            elif exchange.path == COUNT:
+                await self._count(exchange, principal)
+            else:
+                await self._models(exchange, principal)
 
     async def _admit(
         self, exchange: HttpExchange, origin: str, principal: Principal | None
@@ -239,9 +252,15 @@ class Gateway:
 
     # -- models ------------------------------------------------------------------------------------
 
+    async def _count(self, exchange: HttpExchange, principal: Principal) -> None:
+        endpoint = ENDPOINTS[COUNT.rpartition("/")[0]]
+        request = await read_request(exchange, principal, endpoint)
+        counted = await counting.count(request, self._runtime.routes, self._runtime.upstream)
+        await exchange.answer(200, [JSON_TYPE, *counted.headers], counted.content)
+
     async def _models(self, exchange: HttpExchange, principal: Principal) -> None:
         entries = await self._runtime.routes.entries(principal)
-        models = OpenAIModels()
+        models = list_of(exchange.door)
         name = exchange.path[len(MODELS) + 1 :]
         if not name:
             query = exchange.scope.get("query_string", b"").decode("latin-1")

@@ -25,7 +25,7 @@ from providers.declaration.spec import (
 from providers.wire.anthropic.errors import anthropic_errors
 from providers.wire.anthropic.messages import EFFORTS, VERSION, Rules, anthropic_messages
 from providers.wire.anthropic.model_list import listed_model
-from providers.wire.anthropic.native import anthropic_native
+from providers.wire.anthropic.native import anthropic_count, anthropic_native
 from providers.wire.http import get, url_of
 from providers.wire.openai.model_list import MAX_MODELS, rows_of
 
@@ -143,6 +143,7 @@ PROVIDER = Provider(
     default_base_url="https://api.anthropic.com/v1",
     operations={Operation.CHAT: anthropic_messages(auth=auth, rules_of=rules_of)},
     dialects={"messages": anthropic_native(auth=auth)},
+    counts={"messages": anthropic_count(auth=auth)},
     errors=anthropic_errors,
     check=check,
     list_models=list_models,

@@ -306,6 +306,8 @@ class Provider:
     errors: ErrorMap
     # Formats besides the neutral one in which chat is passed on as it is, by their door's name.
     dialects: Mapping[str, MakeExchange] = field(default_factory=dict)
+    # How to count the tokens of such a request, without cost; the answer is passed on as it is.
+    counts: Mapping[str, MakeExchange] = field(default_factory=dict)
     # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
     # Derives the base URL from the credential's other values, such as a region, if the tenant

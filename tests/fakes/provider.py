@@ -431,6 +431,8 @@ class FakeProvider:
                     }
                 )
             )
+        if path.endswith("/messages/count_tokens"):
+            return Reply(body=compact({"input_tokens": 9}))
         if path.endswith("/messages"):
             if not stream:
                 return self._once(("am", model), lambda: Reply(body=anthropic_message(model)))

@@ -39,7 +39,7 @@ _MARKED: Final = tuple(door for door in DOORS.values() if door.marker)
 
 def door_of(path: str, headers: Mapping[str, str]) -> Door:
     """Return the door whose format a request expects, also for paths that don't exist."""
-    if (endpoint := ENDPOINTS.get(path)) is not None:
+    if (endpoint := ENDPOINTS.get(path) or ENDPOINTS.get(path.rpartition("/")[0])) is not None:
         return endpoint.door
     if (marked := next((door for door in _MARKED if door.marker in headers), None)) is not None:
         return marked

@@ -9,7 +9,8 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS
 
 MODELS: Final = "/v1/models"
-_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in ENDPOINTS)
+COUNT: Final = "/v1/messages/count_tokens"
+_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT))
 # The longest first: what precedes an endpoint in a path may be a model's name.
 _OF_DEPLOYMENTS: Final = sorted(
     (path.removeprefix("/v1") for path, endpoint in ENDPOINTS.items() if endpoint.door is OPENAI),
@@ -45,6 +46,11 @@ def is_endpoint(path: str) -> bool:
     return path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
 
 
+def is_greeting(path: str, method: str) -> bool:
+    """Tell whether a client only asks whether there is a server, as Claude Code does."""
+    return path == "/" and method == "HEAD"
+
+
 def address_of(path: str) -> Address:
     """Resolve the other names of an endpoint: those of Azure's SDKs, of Groq's and of Cohere's."""
     path = path.rstrip("/")
@@ -56,7 +62,7 @@ def address_of(path: str) -> Address:
 
 
 def is_known(path: str) -> bool:
-    return path in ENDPOINTS or path == MODELS or path.startswith(f"{MODELS}/")
+    return path in ENDPOINTS or path in (COUNT, MODELS) or path.startswith(f"{MODELS}/")
 
 
 def _of_azure(path: str) -> Address:

@@ -28,7 +28,7 @@ from providers.wire.anthropic.messages import VERSION_WITH_SAMPLING, whole_answe
 from providers.wire.anthropic.raw_events import events_of
 from providers.wire.anthropic.signatures import OWN_SIGNATURE, without_own_thoughts
 from providers.wire.decoding import EventStream, broken_off, error_in_stream
-from providers.wire.http import Auth, json_or_none, post_json, read_object, url_of
+from providers.wire.http import Auth, json_or_none, post_json, read_object, unreadable, url_of
 from providers.wire.native.raw_events import RawEvents
 from providers.wire.native.sent_body import with_model
 from providers.wire.repairs.bodies import is_event_stream
@@ -47,6 +47,23 @@ def anthropic_native(*, auth: Auth, path: str = "/messages") -> MakeExchange:
         if is_event_stream(reply.body):
             return whole_answer(reply, provider)
         return native_answer(reply)
+
+    return exchange
+
+
+def anthropic_count(*, auth: Auth, path: str = "/messages/count_tokens") -> MakeExchange:
+    """Make the exchange that counts a request's tokens, which is free.
+
+    See https://docs.anthropic.com/en/api/messages-count-tokens
+    """
+
+    def exchange(
+        provider: Provider, request: Request, access: Access, facts: ModelFacts
+    ) -> Exchange:
+        reply = yield native_call(url_of(provider, access, path), auth(access), request)
+        if not isinstance(read_object(reply).get("input_tokens"), int):
+            raise unreadable(reply)
+        return Answer(None, content=reply.body)
 
     return exchange
 

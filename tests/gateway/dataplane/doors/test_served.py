@@ -90,3 +90,41 @@ def test_a_stream_that_breaks_ends_with_an_error(hub: Hub, sdk: anthropic.Anthro
     ):
         stream.get_final_message()
     assert broken.value.body["error"]["type"] == "api_error"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("model", "source"), [(CLAUDE, "reported"), (CHAT, "estimated")])
+def test_tokens_are_counted(hub: Hub, sdk: anthropic.Anthropic, model: str, source: str) -> None:
+    made = sdk.messages.with_raw_response.count_tokens(
+        model=model, system="Be brief.", messages=[{"role": "user", "content": "x" * 400}]
+    )
+    assert made.headers["x-modelkeep-tokens"] == source
+    assert made.parse().input_tokens == (9 if source == "reported" else 103)
+    assert not hub.records(made.headers["request-id"])
+    with pytest.raises(anthropic.NotFoundError):
+        sdk.messages.count_tokens(model="no/model", messages=USER)
+
+
+def test_models_come_in_pages(hub: Hub, sdk: anthropic.Anthropic) -> None:
+    first = sdk.models.list(limit=3)
+    assert (len(first.data), first.has_more, first.last_id) == (3, True, first.data[-1].id)
+    everything = [model.id for model in sdk.models.list(limit=100)]
+    assert [model.id for model in sdk.models.list(limit=3)] == everything
+    assert "openai_compatible/whisper-large" not in everything
+    model = sdk.models.retrieve(CLAUDE)
+    assert (model.id, model.type, model.created_at.year) == (CLAUDE, "model", 1970)
+    assert model.display_name
+    before = sdk.models.list(limit=2, before_id=everything[3])
+    assert [model.id for model in before.data] == everything[1:3]
+    for query in ({"limit": 0}, {"after_id": "no/model"}):
+        with pytest.raises(anthropic.BadRequestError):
+            sdk.models.list(extra_query=query)
+
+
+def test_the_server_is_there(hub: Hub) -> None:
+    response = hub.session.head(hub.server.url + "/", timeout=10)
+    assert (response.status_code, response.content) == (200, b"")
+    assert (
+        hub.session.get(hub.server.url + "/", timeout=10)
+        .headers["content-type"]
+        .startswith("text/html")
+    )
