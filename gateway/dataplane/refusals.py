@@ -74,10 +74,31 @@ def refuse_stored(body: dict[str, Any]) -> None:
     for name in ("previous_response_id", "conversation", "prompt"):
         if body.get(name):
             raise _needs_own_key(f"cannot use what {name} names: send it in input", name)
+    thread = body.get("thread")
+    if body.get("container") or (isinstance(thread, dict) and thread.get("type") == "continue"):
+        name = "container" if body.get("container") else "thread"
+        raise _needs_own_key(f"cannot use a {name}: leave it out", name)
+    for name in ("messages", "input"):
+        if _names_file(body.get(name)):
+            raise _needs_own_key("cannot use stored files: send their data", name)
     items = body.get("input")
     for number, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict) and item.get("type") == "item_reference":
             raise _needs_own_key("cannot use stored items: set store to false", f"input[{number}]")
+
+
+def _names_file(value: Any) -> bool:
+    """Tell whether messages, or blocks inside them, name a file by its ID."""
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("file_id"), str):
+                return True
+            pending += [node.get(name) for name in ("content", "source", "output")]
+        elif isinstance(node, list):
+            pending += node
+    return False
 
 
 def _needs_own_key(problem: str, param: str) -> NoCredits:

@@ -6,7 +6,7 @@ Usage, finish reason and errors are read on the way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -26,12 +26,15 @@ from providers.declaration.spec import (
 from providers.wire.anthropic.decoding import answer_of, finish_of, usage_of, without_output
 from providers.wire.anthropic.messages import VERSION_WITH_SAMPLING, whole_answer
 from providers.wire.anthropic.raw_events import events_of
-from providers.wire.anthropic.signatures import OWN_SIGNATURE, without_own_thoughts
+from providers.wire.anthropic.signatures import has_own_thoughts, without_own_thoughts
 from providers.wire.decoding import EventStream, broken_off, error_in_stream
 from providers.wire.http import Auth, json_or_none, post_json, read_object, unreadable, url_of
 from providers.wire.native.raw_events import RawEvents
 from providers.wire.native.sent_body import with_model
 from providers.wire.repairs.bodies import is_event_stream
+
+_TEXT: Final = b'"delta":{"type":"text_delta","text":"'
+_BEFORE_TEXT: Final = 100  # bytes of an event
 
 
 def anthropic_native(*, auth: Auth, path: str = "/messages") -> MakeExchange:
@@ -83,7 +86,7 @@ def sent_body(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
 
     Thoughts that another provider had, which we signed, are taken out: they would be refused.
     """
-    if OWN_SIGNATURE.encode() in data:
+    if has_own_thoughts(body):
         return orjson.dumps({**without_own_thoughts(body), "model": model})
     return with_model(data, body, model)
 
@@ -127,6 +130,12 @@ class NativeDecoder(EventStream):
 
     def _decode(self, events: Sequence[tuple[bytes, bytes]], frames: list[Frame]) -> None:
         for raw, data in events:
+            if (text := data.find(_TEXT, 0, _BEFORE_TEXT)) >= 0:
+                # Only the characters of a piece of text matter: it is not parsed.
+                characters = len(data[text + len(_TEXT) : -3].decode(errors="ignore"))
+                self.output_characters += characters
+                frames.append(Frame(raw, characters > 0))
+                continue
             event = self._parsed(data) if data else None
             frames.append(Frame(raw, event is not None and self._read(event, data)))
             if self.done:

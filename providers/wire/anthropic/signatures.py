@@ -18,6 +18,15 @@ def is_own_thought(block: Any) -> bool:
     )
 
 
+def has_own_thoughts(body: Mapping[str, Any]) -> bool:
+    return any(
+        is_own_thought(block)
+        for message in body.get("messages") or ()
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        for block in message["content"]
+    )
+
+
 def without_own_thoughts(body: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a request in Anthropic's format without such thoughts, and turns of nothing else."""
     messages = [_without(message) for message in body.get("messages") or ()]

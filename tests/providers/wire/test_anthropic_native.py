@@ -77,6 +77,7 @@ def test_the_request_keeps_everything_but_the_model() -> None:
         b'{"mod\\u0065l":"x","a":{"model":"x"}}',
         b'{"a":"{\\"","model":"x"}',
         b'{"a":1}',
+        b' { "model" : "x" , "a":{"model":"x"}}',
     ],
 )
 def test_only_the_outermost_model_is_replaced(data: bytes) -> None:

@@ -17,6 +17,7 @@ from gateway.dataplane.doors.anthropic.requests import neutral_body
 from gateway.dataplane.doors.fitting import fitted
 from gateway.dataplane.doors.messages import DOOR
 from gateway.dataplane.errors import Refusal
+from gateway.dataplane.refusals import NoCredits, refuse_stored
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Frame, ModelFacts, Operation
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
@@ -27,6 +28,7 @@ USER = {"role": "user", "content": "Hi"}
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
 CITED = {"enabled": True}
+FILED = {"type": "image", "source": {"type": "file", "file_id": "f"}}
 STOPS = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -160,7 +162,7 @@ def test_documents_become_texts_and_files() -> None:
         ({"tool_choice": {"type": "odd"}, "tools": [{"name": "f"}]}, "tool_choice"),
         ({"system": [{"type": "image", "source": PNG}]}, "system[0]"),
         (
-            {"messages": [user({"type": "image", "source": {"type": "file", "file_id": "f"}})]},
+            {"messages": [user(FILED)]},
             "messages[0].content[0].source",
         ),
         (
@@ -206,6 +208,31 @@ def test_an_effort_is_asked_of_models_that_reason_or_are_unknown() -> None:
     for features in (frozenset[str](), frozenset({"reasoning"})):
         assert fitted(body, ModelFacts(features=features)) is body
     assert fitted(body, ModelFacts(features=frozenset({"tools"}))) == {"messages": [USER]}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": [user(FILED)]}, "messages"),
+        (
+            {
+                "messages": [
+                    user({"type": "tool_result", "content": [{"source": {"file_id": "f"}}]})
+                ]
+            },
+            "messages",
+        ),
+        ({"container": "c1"}, "container"),
+        ({"thread": {"type": "continue"}}, "thread"),
+        ({"input": [user({"type": "input_file", "file_id": "f"})]}, "input"),
+    ],
+)
+def test_a_trial_uses_nothing_that_is_stored(body: dict[str, Any], param: str) -> None:
+    """The operator's account at the provider is everybody's."""
+    with pytest.raises(NoCredits) as refused:
+        refuse_stored(body)
+    assert refused.value.refusal.param == param
+    refuse_stored({"messages": [USER, user(text("file_id"))], "thread": {"type": "create"}})
 
 
 # -- answers ---------------------------------------------------------------------------------------
