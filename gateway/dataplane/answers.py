@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import orjson
 
 from core.asgi import large_bodies
 from gateway.dataplane import metering
 from gateway.dataplane.attempts import Call
 from gateway.dataplane.doors.fitting import fitted
+from gateway.dataplane.doors.responses import DOOR as RESPONSES
+from gateway.dataplane.refusals import refuse_stored
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
 from providers.declaration.spec import Answer, Native, Request
@@ -42,6 +47,29 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
     return Request(
         request.operation, target.model, body, request.stream, request.upload, native=native
     )
+
+
+def for_trial(request: Request) -> Request:
+    """Return what the operator's account is asked, which all workspaces on a trial share.
+
+    Nothing that is stored there can be named, and OpenAI, which stores responses unless it is told
+    not to, is told.
+
+    Raises:
+        NoCredits: The request names what is stored.
+    """
+    native, body = request.native, request.body
+    if native is None:
+        return request
+    refuse_stored(body)
+    if native.dialect != RESPONSES.name or body.get("store") is False:
+        return request
+    unstored = {**body, "store": False}
+    if "store" in body:
+        data = orjson.dumps(unstored)
+    else:
+        data = native.data.rstrip()[:-1] + b',"store":false}'
+    return replace(request, body=unstored, native=replace(native, data=data))
 
 
 async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:

@@ -28,7 +28,6 @@ from gateway.dataplane.refusals import (
     database_unavailable,
     internal_error,
     refuse_many_answers,
-    refuse_stored,
     refuse_unheld,
     trial_exhausted,
 )
@@ -135,6 +134,8 @@ class Relay:
         began = time.monotonic()
         access, secrets = source.opened or await source.open()
         provider_request = await answers.provider_request(request, target)
+        if source.is_trial:
+            provider_request = answers.for_trial(provider_request)
         steps: Steps[Any] = Steps(
             exchange_for(target.provider, provider_request, access, target.facts),
             errors=target.provider.errors,
@@ -143,8 +144,6 @@ class Relay:
             size=request.size,
         )
         if source.is_trial:
-            if provider_request.native is not None:
-                refuse_stored(request.body)
             await self._hold(call, source)
         call.recorded = False
         result = await self._upstream.run(
