@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -46,6 +47,22 @@ async def run(size: int, work: Callable[[], R], *, owner: object) -> R:
         return await asyncio.shield(future)
     finally:
         del future  # what it raises refers to this frame, which refers to the body
+
+
+def return_memory() -> None:
+    """Give the memory that large bodies have left back to the system.
+
+    They arrive in thousands of pieces and leave as many holes between what is in use. glibc keeps
+    those for the process. This takes ten milliseconds if there is much to return, and 0.2 if not.
+    """
+    _trim()(0)
+
+
+@cache
+def _trim() -> Callable[[int], object]:
+    """Return glibc's function, or one that does nothing where the C library has none."""
+    trim: Callable[[int], object] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _keep: None)
+    return trim
 
 
 @cache

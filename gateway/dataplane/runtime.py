@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from core.asgi import large_bodies
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
@@ -129,6 +130,7 @@ class Runtime:
                 "roll up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
             )
             self.routes.drop_expired()
+            await asyncio.to_thread(large_bodies.return_memory)
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes
 
     async def _run_catalog(self) -> None:

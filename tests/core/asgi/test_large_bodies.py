@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.asgi.large_bodies import LARGE, run
+from core.asgi.large_bodies import LARGE, return_memory, run
 
 pytestmark = pytest.mark.one_database
 
@@ -76,3 +79,19 @@ def test_who_leaves_keeps_his_turn_until_his_work_has_ended() -> None:
 
     asyncio.run(main())
     assert ended == ["slow", "next"]
+
+
+def resident() -> int:
+    """Return the bytes of memory that the process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_holes_between_what_is_in_use_are_returned() -> None:
+    pieces = [b"a" * size for size in range(64 * 1024, 65 * 1024)]
+    kept = pieces[::10]
+    del pieces
+    before = resident()
+    return_memory()
+    assert resident() < before - 30 * 1024 * 1024
+    assert len(kept) == 103
