@@ -25,7 +25,7 @@ from providers.declaration.spec import Access, ModelFacts, Operation
 from providers.transport.async_client import Upstream
 from tests.gateway.dataplane.test_relay import Ledger, call_of
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.slow]  # it collects after each call
 
 OURS: Final = {"core", "gateway", "providers"}
 HEAD = b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Type: %b\r\n\r\n"
