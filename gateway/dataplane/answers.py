@@ -35,7 +35,7 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
     """
     door = request.door
     if request.data and door.name in target.provider.dialects:
-        native = Native(door.name, request.data, request.headers)
+        native = Native(door.name, request.data, request.headers, partial(_fitted, request, target))
         body = request.body
     else:
         native = None
@@ -47,6 +47,10 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
     return Request(
         request.operation, target.model, body, request.stream, request.upload, native=native
     )
+
+
+def _fitted(request: GatewayRequest, target: Target) -> dict[str, Any]:
+    return fitted(request.neutral(), target.facts)
 
 
 def for_trial(request: Request) -> Request:

@@ -157,7 +157,7 @@ class Relay:
             frames = await self._first_frames(call, result)
             call.log.append(attempt_entry(target, source, "", 200, began))
             writer = request.door.writer(
-                request.operation, request.asked(), native=provider_request.native is not None
+                request.operation, request.asked(), native=result.decoder.native
             )
             return StreamingResponse(
                 response_headers(call), self._chunks(call, result, writer, frames)

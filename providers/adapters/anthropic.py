@@ -26,7 +26,7 @@ from providers.wire.anthropic.errors import anthropic_errors
 from providers.wire.anthropic.messages import EFFORTS, VERSION, Rules, anthropic_messages
 from providers.wire.anthropic.model_list import listed_model
 from providers.wire.anthropic.native import anthropic_count, anthropic_native
-from providers.wire.http import get, url_of
+from providers.wire.http import get, key_in, url_of
 from providers.wire.openai.model_list import MAX_MODELS, rows_of
 
 KEY_URL = "https://platform.claude.com/settings/keys"
@@ -69,8 +69,7 @@ def thinking_of(model: str, features: frozenset[str]) -> tuple[bool, bool]:
     return not older, older or bool(_4_6.match(model))
 
 
-def auth(access: Access) -> dict[str, str]:
-    return {"x-api-key": access.values.get("api_key", "")}
+auth = key_in("x-api-key")
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:

@@ -29,12 +29,14 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.failures.reasons import Reason
+from providers.wire.anthropic.native import anthropic_native
 from providers.wire.audio.transcriptions import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.dialects import chatglm as old
 from providers.wire.dialects.zhipu import CODES, fit_hosted, hosted_transcription
 from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, url_of
+from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
@@ -43,6 +45,8 @@ from providers.wire.openai.stream import ReadyAnswer, stream_of
 from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
 
+# https://docs.bigmodel.cn/cn/guide/develop/claude, https://docs.z.ai/devpack/tool/claude
+MESSAGES = "/anthropic/v1"
 KEY_URL = "https://bigmodel.cn/usercenter/proj-mgmt/apikeys"
 auth = bearer("api_key")
 
@@ -50,6 +54,10 @@ auth = bearer("api_key")
 def is_hosted(provider: Provider, access: Access) -> bool:
     """Both platforms serve below /api/paas/ or /api/coding/paas/, on whatever host a relay has."""
     return "/paas/" in urlsplit(base_of(provider, access)).path + "/"
+
+
+def speaks_messages(provider: Provider, request: Request, access: Access) -> bool:
+    return is_hosted(provider, access)
 
 
 def is_first_generation(model: str) -> bool:
@@ -261,6 +269,12 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: rerank(auth=auth),
+    },
+    dialects={
+        "messages": in_part(
+            beside(anthropic_native(auth=auth), MESSAGES, api="(?:/coding)?/paas"),
+            only=speaks_messages,
+        )
     },
     errors=openai_errors(CODES),
     check=check,

@@ -22,6 +22,7 @@ from providers.declaration.spec import (
     Provider,
     Request,
 )
+from providers.wire.anthropic.native import anthropic_native
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech, format_of
 from providers.wire.chat_answers import answer_of
 from providers.wire.dialects.minimax import (
@@ -35,6 +36,7 @@ from providers.wire.dialects.minimax import (
     vectors_of,
 )
 from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
+from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
 from providers.wire.openai.embeddings import embedding_body as checked_body
@@ -42,6 +44,8 @@ from providers.wire.openai.model_list import list_models, rows_of
 from providers.wire.repairs.asking import asked
 from providers.wire.usage import input_tokens_of
 
+# https://platform.minimax.io/docs/api-reference/text-anthropic-api: no older models, nor others.
+_MESSAGES = re.compile(r"minimax-m[2-9]", re.IGNORECASE)
 KEY_URL = "https://platform.minimax.io/user-center/basic-information/interface-key"
 BASES = {"intl": "https://api.minimax.io/v1", "cn": "https://api.minimaxi.com/v1"}
 CHECK_MODEL = "MiniMax-M2.5"
@@ -75,6 +79,10 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
     if request.stream:
         return stream_of_chat(request.model)
     return whole_answer(reply, provider.errors, tidy)
+
+
+def speaks_messages(provider: Provider, request: Request, access: Access) -> bool:
+    return bool(_MESSAGES.match(request.model))
 
 
 def embeddings(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
@@ -170,6 +178,11 @@ PROVIDER = Provider(
     default_base_url=BASES["intl"],
     base_url_of=base_url_of,
     operations={Operation.CHAT: chat, Operation.EMBEDDINGS: embeddings, Operation.SPEECH: speech},
+    dialects={
+        "messages": in_part(
+            beside(anthropic_native(auth=auth), "/anthropic/v1"), only=speaks_messages
+        )
+    },
     errors=errors,
     check=check,
     list_models=list_models(auth=auth, guess=guess_type),

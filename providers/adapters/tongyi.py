@@ -26,6 +26,7 @@ from providers.declaration.spec import (
     Provider,
     Request,
 )
+from providers.wire.anthropic.native import anthropic_native
 from providers.wire.audio.chat_audio import chat_transcriptions
 from providers.wire.chat_answers import answer_of
 from providers.wire.compatibility import (
@@ -42,6 +43,7 @@ from providers.wire.dialects.dashscope import (
     tidy,
 )
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
+from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import list_models, rows_of
@@ -52,6 +54,8 @@ from providers.wire.stream_accumulation import collected_answer
 
 KEY_URL = "https://bailian.console.aliyun.com/?apiKey=1"
 COMPATIBLE = "/compatible-mode/v1"
+# https://www.alibabacloud.com/help/en/model-studio/anthropic-api-messages
+MESSAGES = "/apps/anthropic/v1"
 CHECK_MODEL = "qwen-flash"  # called for one token only if a region has no model list
 # Bytes, encoded: https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
 MAX_AUDIO = 10 * 1024 * 1024
@@ -374,6 +378,9 @@ PROVIDER = Provider(
         ),
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranked,
+    },
+    dialects={
+        "messages": in_part(beside(anthropic_native(auth=auth), MESSAGES, api="/compatible-mode"))
     },
     errors=dashscope_errors,
     check=check,

@@ -30,23 +30,26 @@ from providers.declaration.spec import (
 from providers.declaration.tables import Table
 from providers.operations.columns import complete
 from providers.operations.table import OPERATIONS
+from providers.wire.anthropic.native import anthropic_native
 from providers.wire.audio.speech import openai_speech
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.chat_answers import Tidy
-from providers.wire.http import bearer
+from providers.wire.http import bearer, key_in
 from providers.wire.model_names import guess_by_name
+from providers.wire.native.in_part import CHAT_ONLY, FORMATS, beside, in_part
 from providers.wire.openai.chat import Adjust, openai_chat
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import check_by_list, list_models
 from providers.wire.openai.moderation import openai_moderations
+from providers.wire.openai.responses.native import native_responses
 from providers.wire.rerank import rerank
 
 KEYS: Final = (
     *("label", "description", "kind", "order", "key_url", "docs_url"),
     *("base_url", "regions", "self_hosted", "version"),
-    *("operations", "quirks", "api_key", "model_fields"),
+    *("operations", "dialects", "quirks", "api_key", "model_fields"),
 )
 # A provider has one address or regional ones, or is the workspace's own server. The keys of such a
 # server have no known prefix.
@@ -56,6 +59,7 @@ EXCLUDED: Final[Mapping[str, Sequence[str]]] = {
 }
 REGION_KEYS: Final = ("label", "base_url")
 KEY_KEYS: Final = ("prefix", "placeholder", "env")
+DIALECT_KEYS: Final = ("path", "key_header")
 # Fields that a row may declare for each model besides name and type.
 MODEL_FIELDS: Final[Mapping[str, Field]] = {
     "api_key": Field(
@@ -114,6 +118,7 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
     operations = [Operation(name) for name in row.choices("operations", _MAKERS)]
     types = {OPERATIONS[operation].model_type for operation in operations}
     guess = guess_by_name(types)
+    dialects = _dialects(row, version)
     return Provider(
         slug=slug,
         label=row.name("label"),
@@ -123,7 +128,9 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         description=row.words("description"),
         key_url=row.url("key_url", ""),
         docs_url=row.url("docs_url", ""),
-        credential_fields=_own_server() if self_hosted else _credential_fields(row, regions),
+        credential_fields=_own_server(formats=bool(dialects))
+        if self_hosted
+        else _credential_fields(row, regions),
         model_fields=tuple(
             MODEL_FIELDS[name] for name in row.choices("model_fields", MODEL_FIELDS)
         ),
@@ -132,6 +139,7 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         else row.url("base_url", "" if self_hosted else None),
         base_url_of=_address_by_region(regions) if regions else None,
         operations={name: _exchange(name, version, chat) for name in operations},
+        dialects=dialects,
         errors=openai_errors(),
         check=check_by_list(
             auth=auth, version=version, chats=self_hosted and Operation.CHAT in operations
@@ -182,7 +190,7 @@ def _region_field(regions: Sequence[Region]) -> Sequence[Field]:
     )
 
 
-def _own_server() -> tuple[Field, ...]:
+def _own_server(*, formats: bool) -> tuple[Field, ...]:
     address = _(
         "The address of the server's API, with or without /v1. Modelkeep calls the paths below it, "
         "such as /v1/chat/completions."
@@ -193,7 +201,21 @@ def _own_server() -> tuple[Field, ...]:
             required=True, placeholder="https://models.example.com/v1", help_text=address
         ),
         Field("api_key", _("API key"), secret=True, required=False, help_text=no_key),
+        *((_FORMATS,) if formats else ()),
     )
+
+
+_FORMATS: Final = Field(
+    FORMATS,
+    _("Messages and Responses"),
+    required=False,
+    advanced=True,
+    choices=((CHAT_ONLY, _("Always convert to chat completions")),),
+    help_text=_(
+        "By default, calls in these formats are passed on unchanged if the server takes them, and "
+        "converted if it does not."
+    ),
+)
 
 
 # Operations
@@ -226,6 +248,25 @@ def _combined(tidies: Sequence[Tidy]) -> Tidy:
         return any(changes)
 
     return tidies[0] if len(tidies) == 1 else tidy_all
+
+
+def _dialects(row: Table, version: str) -> Mapping[str, MakeExchange]:
+    """Return the exchanges of formats besides chat that the row names.
+
+    Their `path` begins beside that of the base URL; without one, they are below the base URL.
+    """
+    exchanges = {}
+    for name, dialect in row.tables("dialects", DIALECT_KEYS, names=_DIALECTS):
+        header, path = dialect.text("key_header", ""), dialect.path("path", "")
+        native = _DIALECTS[name](auth=key_in(header) if header else auth, version=version)
+        exchanges[name] = in_part(beside(native, path) if path else native)
+    return exchanges
+
+
+_DIALECTS: Final[Mapping[str, Callable[..., MakeExchange]]] = {
+    "messages": anthropic_native,
+    "responses": native_responses,
+}
 
 
 def _choose_voice(

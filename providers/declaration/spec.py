@@ -92,11 +92,14 @@ class Native:
         dialect: The format's name, a key of Provider.dialects.
         data: The JSON body as the client sent it, with the client's name of the model.
         headers: The client's headers that belong to the format.
+        neutral: Converts the body to the neutral form, for a server that refuses this one. Raises
+            CannotExpress.
     """
 
     dialect: str
     data: bytes = field(repr=False)
     headers: Mapping[str, str]
+    neutral: Callable[[], dict[str, Any]] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -304,7 +307,8 @@ class Provider:
     # One function per offered operation.
     operations: Mapping[Operation, MakeExchange]
     errors: ErrorMap
-    # Formats besides the neutral one in which chat is passed on as it is, by their door's name.
+    # Formats besides the neutral one in which chat is passed on as it is, by their door's name. An
+    # exchange may ask otherwise; its frames are then neutral, and its decoder is not `native`.
     dialects: Mapping[str, MakeExchange] = field(default_factory=dict)
     # How to count the tokens of such a request, without cost; the answer is passed on as it is.
     counts: Mapping[str, MakeExchange] = field(default_factory=dict)

@@ -114,9 +114,15 @@ class Table:
         """Return a table inside this one; an empty one if the key is missing."""
         return Table(self._slug, f"{self._name}.{key}", self._values.get(key, {}), allowed)
 
-    def tables(self, key: str, allowed: Collection[str]) -> Iterator[tuple[str, Table]]:
-        """Yield the named tables inside a table."""
-        inner = self.table(key)
+    def tables(
+        self, key: str, allowed: Collection[str], *, names: Collection[str] = ()
+    ) -> Iterator[tuple[str, Table]]:
+        """Yield the named tables inside a table.
+
+        Args:
+            names: Those allowed; empty to allow any.
+        """
+        inner = self.table(key, names)
         yield from ((name, inner.table(name, allowed)) for name in inner._values)
 
 

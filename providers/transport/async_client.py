@@ -287,6 +287,8 @@ class Upstream:
             context.progress.accepted = context.progress.accepted or 200 <= response.status < 300
             reply = await _read_reply(call, response)
             size = context.progress.size = len(reply.body)
+            if reply.status >= 400:
+                size += steps.size  # a refused request may be written in another way
             step = await large_bodies.run(size, partial(steps.answered, reply), owner=context.owner)
             if reply.open and isinstance(step, Done):
                 stream = self._stream(step.value, steps, context)

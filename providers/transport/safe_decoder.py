@@ -43,6 +43,11 @@ class SafeDecoder:
         return getattr(self._decoder, "failed", False)
 
     @property
+    def native(self) -> bool:
+        """Whether frames are events of the request's own format, as their provider wrote them."""
+        return getattr(self._decoder, "native", False)
+
+    @property
     def next_call(self) -> Call | None:
         """The next request of a Continued decoder; None for all other decoders."""
         return getattr(self._decoder, "next_call", None)

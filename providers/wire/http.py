@@ -39,6 +39,15 @@ def bearer(name: str) -> Auth:
     return auth
 
 
+def key_in(header: str) -> Auth:
+    """Make a header of its own from the credential's key."""
+
+    def auth(access: Access) -> dict[str, str]:
+        return {header: access.values.get("api_key", "")}
+
+    return auth
+
+
 def base_of(provider: Provider, access: Access) -> str:
     """Return the effective base URL, without a slash at its end.
 

@@ -23,6 +23,7 @@ from providers.declaration.spec import (
 from providers.transport.safe_decoder import SafeDecoder
 from providers.transport.steps import Done, Pause, Steps, exchange_for
 from providers.wire.http import unversioned
+from providers.wire.native.in_part import unspoken
 from providers.wire.repairs.asking import refused
 from providers.wire.thinking.streams import unopened
 from tests.fakes.framing import at_once
@@ -132,7 +133,7 @@ def drive(
     taught about servers.
     """
     if forget:
-        for facts in (refused, unopened, unversioned):
+        for facts in (refused, unopened, unspoken, unversioned):
             facts.clear()
     steps: Steps[Any] = Steps(
         make, errors=provider.errors, secrets=secrets, retries=0, deadline=1000.0, clock=lambda: 0.0

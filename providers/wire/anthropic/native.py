@@ -37,13 +37,13 @@ _TEXT: Final = b'"delta":{"type":"text_delta","text":"'
 _BEFORE_TEXT: Final = 100  # bytes of an event
 
 
-def anthropic_native(*, auth: Auth, path: str = "/messages") -> MakeExchange:
+def anthropic_native(*, auth: Auth, path: str = "/messages", version: str = "/v1") -> MakeExchange:
     """Make the exchange for requests that came in Anthropic's format."""
 
     def exchange(
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
-        call = native_call(url_of(provider, access, path), auth(access), request)
+        call = native_call(url_of(provider, access, path, version=version), auth(access), request)
         reply = yield call
         if request.stream:
             return NativeDecoder(provider.errors)
@@ -118,6 +118,7 @@ class NativeDecoder(EventStream):
     """Pass on Anthropic's events byte for byte."""
 
     __slots__ = ("_errors",)
+    native = True
 
     def __init__(self, errors: ErrorMap) -> None:
         super().__init__()

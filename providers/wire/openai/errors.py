@@ -39,6 +39,10 @@ OPENAI_CODES: dict[str, Failure] = {
     "server_error": Failure.ERROR,
     "server_overloaded": Failure.OVERLOADED,
     "engine_overloaded": Failure.OVERLOADED,
+    # Anthropic's types, of servers that speak its format too.
+    "overloaded_error": Failure.OVERLOADED,
+    "rate_limit_error": Failure.RATE_LIMIT,
+    "billing_error": Failure.NO_FUNDS,
 }
 # Texts that say more than code and status: compatible servers often leave the code empty.
 _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (

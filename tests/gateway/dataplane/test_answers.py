@@ -14,7 +14,7 @@ pytestmark = pytest.mark.one_database
 
 
 def passed_on(data: bytes, dialect: str = "responses") -> Request:
-    native = Native(dialect, data, {})
+    native = Native(dialect, data, {}, dict)
     return Request(Operation.CHAT, "gpt-4o", json.loads(data), False, None, native=native)
 
 

@@ -23,7 +23,7 @@ DATA = b'{ "model": "anthropic/m","messages":[{"role":"user","content":"Hi"}],"l
 
 
 def ask(reply: Reply, *, stream: bool, cut: Callable[..., Sequence[bytes]] = at_once) -> Outcome:
-    native = Native("messages", DATA, HEADERS)
+    native = Native("messages", DATA, HEADERS, dict)
     body = orjson.loads(DATA)
     request = Request(Operation.CHAT, "claude-x", body, stream, native=native)
     access = Access({"api_key": "sk-ant-1"})

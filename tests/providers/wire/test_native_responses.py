@@ -33,7 +33,7 @@ def exchanged(data: bytes, reply: Reply, *, slug: str = "openai") -> tuple[Call,
     """The call that is made of a client's body, and what comes of the provider's reply."""
     provider = registry.get(slug)
     body = orjson.loads(data)
-    native = Native("responses", data, {"openai-beta": "x=1"})
+    native = Native("responses", data, {"openai-beta": "x=1"}, dict)
     request = Request(Operation.CHAT, "theirs", body, body.get("stream", False), native=native)
     access = Access(
         {"api_key": "sk-test"}, "https://acme.openai.azure.com" if slug[0] == "a" else ""

@@ -99,6 +99,7 @@ class NativeDecoder(EventStream):
     """Pass on the events of a response byte for byte."""
 
     __slots__ = ("_errors", "_has_calls")
+    native = True
 
     def __init__(self, errors: ErrorMap) -> None:
         super().__init__()
