@@ -36,10 +36,7 @@ from tests.command_server import REPOSITORY
 from tests.server import Server, free_port
 
 HEALTHY, ODD = 50, 4  # calls a second
-ALONE, BESIDE = (
-    int(os.environ.get("A", "60")),
-    int(os.environ.get("B", "180")),
-)  # seconds without and with the odd ones
+ALONE, BESIDE = 60, 180  # seconds without and with the odd ones
 LONGEST = 20.0  # seconds that a healthy call may take
 GOAL = 50.0  # milliseconds that the odd calls may add to the healthy ones' p99
 GROWTH = 1.1  # how much more memory the last quarter may take than the second one
