@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -44,37 +44,42 @@ def tool_call(text: str) -> bytes:
 
 CHOICES = json.dumps({"choices": [{"index": n, "delta": {}} for n in range(10_000)]}).encode()
 WHOLE = b'{"choices":[{"message":{"content":"%b"}}]}'
-ANSWERS = {
-    "text": EVENTS + event(chunk()) * 20_000,
-    "empty events": EVENTS + event(b'{"choices":[]}') * 50_000,
-    "events that are no JSON": EVENTS + event(b"1") * 100_000,
-    "comments": EVENTS + b":\n\n" * 500_000,
-    "names of an event whose data may go on": EVENTS
-    + b'data: {"a":"%b" x}\n' % (b"a" * 60_000)
-    + b"event:\n" * 200_000,
-    "very many lines of an event": EVENTS + b"data:\n" * 500_000,
-    "blank lines": EVENTS + b"\n" * MIB,
-    "a byte in each chunk": CHUNKED + b"1\r\na\r\n" * 200_000,
-    "a long line": EVENTS + event(chunk(delta={"content": "a" * 7 * MIB})),
-    "a long line that is not ASCII": EVENTS
-    + event(b'{"choices":[{"delta":{"content":"%b"}}]}' % ("中" * 2 * MIB).encode()),
-    "a line that is too long": EVENTS + b"data: " + b"a" * 9 * MIB,
-    "lines just below what is long": EVENTS + event(chunk(delta={"content": "a" * 120_000})) * 40,
-    "long arguments": EVENTS + event(tool_call("a" * 7 * MIB)),
-    "arguments in very many pieces": EVENTS + event(tool_call("a")) * 20_000,
-    "very many choices": EVENTS + event(CHOICES) * 10,
-    "choices by the hundred": EVENTS + event(CHOICES[:130_000]) * 20,
-    "deep JSON": JSON + b'{"a":' * 2 * MIB,
-    "deep lists in an event": EVENTS + event(b"[" * 100_000) * 4,
-    "very many values": JSON + b'{"choices":[' + b"1," * 4 * MIB + b"1]}",
-    "a long answer": JSON + WHOLE % (b"a" * 15 * MIB),
-    "a long thought": JSON + WHOLE % (b" " * 7 * MIB),
-    "a long answer of escapes": JSON + WHOLE % (b"\\n" * 7 * MIB),
-    "a gzip bomb": HEAD
-    + b"application/json\r\nContent-Encoding: gzip\r\n\r\n"
-    + gzip.compress(b" " * 64 * MIB),
-    "long headers": b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100_000,
-    "one long header": b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * MIB,
+ANSWERS: dict[str, Callable[[], bytes]] = {  # made when they are sent: some are long
+    "text": lambda: EVENTS + event(chunk()) * 20_000,
+    "empty events": lambda: EVENTS + event(b'{"choices":[]}') * 50_000,
+    "events that are no JSON": lambda: EVENTS + event(b"1") * 100_000,
+    "comments": lambda: EVENTS + b":\n\n" * 500_000,
+    "names of an event whose data may go on": lambda: (
+        EVENTS + b'data: {"a":"%b" x}\n' % (b"a" * 60_000) + b"event:\n" * 200_000
+    ),
+    "very many lines of an event": lambda: EVENTS + b"data:\n" * 500_000,
+    "blank lines": lambda: EVENTS + b"\n" * MIB,
+    "a byte in each chunk": lambda: CHUNKED + b"1\r\na\r\n" * 200_000,
+    "a long line": lambda: EVENTS + event(chunk(delta={"content": "a" * 7 * MIB})),
+    "a long line that is not ASCII": lambda: (
+        EVENTS + event(b'{"choices":[{"delta":{"content":"%b"}}]}' % ("中" * 2 * MIB).encode())
+    ),
+    "a line that is too long": lambda: EVENTS + b"data: " + b"a" * 9 * MIB,
+    "lines just below what is long": lambda: (
+        EVENTS + event(chunk(delta={"content": "a" * 120_000})) * 40
+    ),
+    "long arguments": lambda: EVENTS + event(tool_call("a" * 7 * MIB)),
+    "arguments in very many pieces": lambda: EVENTS + event(tool_call("a")) * 20_000,
+    "very many choices": lambda: EVENTS + event(CHOICES) * 10,
+    "choices by the hundred": lambda: EVENTS + event(CHOICES[:130_000]) * 20,
+    "deep JSON": lambda: JSON + b'{"a":' * 2 * MIB,
+    "deep lists in an event": lambda: EVENTS + event(b"[" * 100_000) * 4,
+    "very many values": lambda: JSON + b'{"choices":[' + b"1," * 4 * MIB + b"1]}",
+    "a long answer": lambda: JSON + WHOLE % (b"a" * 15 * MIB),
+    "a long thought": lambda: JSON + WHOLE % (b" " * 7 * MIB),
+    "a long answer of escapes": lambda: JSON + WHOLE % (b"\\n" * 7 * MIB),
+    "a gzip bomb": lambda: (
+        HEAD
+        + b"application/json\r\nContent-Encoding: gzip\r\n\r\n"
+        + gzip.compress(b" " * 64 * MIB)
+    ),
+    "long headers": lambda: b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100_000,
+    "one long header": lambda: b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * MIB,
 }
 
 
@@ -136,7 +141,7 @@ async def read(upstream: Upstream, url: str, *, stream: bool) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
     """Import what the first call imports."""
-    with serving(ANSWERS["deep lists in an event"]) as url:
+    with serving(ANSWERS["deep lists in an event"]()) as url:
         asyncio.run(longest(url))
 
 
@@ -156,5 +161,5 @@ async def longest(url: str) -> float:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_no_answer_holds_the_event_loop(name: str) -> None:
-    with serving(ANSWERS[name]) as url:
+    with serving(ANSWERS[name]()) as url:
         assert asyncio.run(longest(url)) < MOST

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import anthropic
 import httpx2
 import orjson
 import pytest
@@ -21,6 +20,7 @@ from gateway.dataplane.refusals import NoCredits, refuse_stored
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Frame, ModelFacts, Operation
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
+from tests import sdks
 from tests.gateway.dataplane.test_relay import call_of
 
 ASKED = call_of().request.asked()
@@ -252,13 +252,13 @@ answers = st.fixed_dictionaries(
 )
 
 
-def sdk(body: bytes, kind: str) -> anthropic.Anthropic:
+def sdk(body: bytes, kind: str) -> sdks.anthropic.Anthropic:
     """Anthropic's SDK, which gets this answer."""
     reply = httpx2.MockTransport(
         lambda _request: httpx2.Response(200, content=body, headers={"content-type": kind})
     )
     client = httpx2.Client(transport=reply)
-    return anthropic.Anthropic(api_key="k", http_client=client, max_retries=0)
+    return sdks.anthropic.Anthropic(api_key="k", http_client=client, max_retries=0)
 
 
 def function(number: int, name: str, arguments: str) -> dict[str, Any]:
@@ -319,7 +319,7 @@ def frames(made: dict[str, Any]) -> list[Frame]:
     return [Frame(orjson.dumps(chunk)) for chunk in chunks]
 
 
-def check(message: anthropic.types.Message, made: dict[str, Any]) -> None:
+def check(message: sdks.anthropic.types.Message, made: dict[str, Any]) -> None:
     """Compare what the SDK read with the neutral answer it came from."""
     told: dict[str, list[Any]] = {"thinking": [], "text": [], "tool_use": []}
     for block in message.content:
@@ -341,7 +341,7 @@ def check(message: anthropic.types.Message, made: dict[str, Any]) -> None:
     assert message.stop_reason == STOPS[made["finish"]]
 
 
-def streamed(events: bytes) -> anthropic.types.Message:
+def streamed(events: bytes) -> sdks.anthropic.types.Message:
     client = sdk(events, "text/event-stream")
     with client.messages.stream(model="m", max_tokens=9, messages=[]) as stream:
         return stream.get_final_message()

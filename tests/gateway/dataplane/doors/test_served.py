@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import anthropic
 import pytest
 
+from tests import sdks
 from tests.gateway.conftest import CHAT, Hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 CLAUDE = "anthropic/claude-haiku-4-5"
-USER: list[anthropic.types.MessageParam] = [{"role": "user", "content": "Hello"}]
+USER: list[sdks.anthropic.types.MessageParam] = [{"role": "user", "content": "Hello"}]
 
 
 @pytest.fixture
-def sdk(hub: Hub) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(
+def sdk(hub: Hub) -> Iterator[sdks.anthropic.Anthropic]:
+    with sdks.anthropic.Anthropic(
         base_url=hub.server.url, api_key=hub.server.app_key, max_retries=0
     ) as client:
         yield client
 
 
 @pytest.mark.parametrize("model", [CHAT, CLAUDE])
-def test_a_call_is_answered_and_recorded(hub: Hub, sdk: anthropic.Anthropic, model: str) -> None:
+def test_a_call_is_answered_and_recorded(
+    hub: Hub, sdk: sdks.anthropic.Anthropic, model: str
+) -> None:
     made = sdk.messages.with_raw_response.create(model=model, max_tokens=50, messages=USER)
     message = made.parse()
     assert message.content[0].type == "text"
@@ -38,7 +40,7 @@ def test_a_call_is_answered_and_recorded(hub: Hub, sdk: anthropic.Anthropic, mod
 
 
 @pytest.mark.parametrize("model", [CHAT, CLAUDE])
-def test_a_stream_is_read_by_the_sdk(hub: Hub, sdk: anthropic.Anthropic, model: str) -> None:
+def test_a_stream_is_read_by_the_sdk(hub: Hub, sdk: sdks.anthropic.Anthropic, model: str) -> None:
     with sdk.messages.stream(model=model, max_tokens=50, messages=USER) as stream:
         text = "".join(stream.text_stream)
         message = stream.get_final_message()
@@ -47,7 +49,7 @@ def test_a_stream_is_read_by_the_sdk(hub: Hub, sdk: anthropic.Anthropic, model: 
     assert message.usage.output_tokens > 0
 
 
-def test_betas_and_unknown_fields_reach_anthropic(hub: Hub, sdk: anthropic.Anthropic) -> None:
+def test_betas_and_unknown_fields_reach_anthropic(hub: Hub, sdk: sdks.anthropic.Anthropic) -> None:
     sdk.messages.create(
         model=CLAUDE,
         max_tokens=50,
@@ -62,8 +64,8 @@ def test_betas_and_unknown_fields_reach_anthropic(hub: Hub, sdk: anthropic.Anthr
     assert json.loads(seen.body)["model"] == "claude-haiku-4-5"
 
 
-def test_errors_are_anthropics(hub: Hub, sdk: anthropic.Anthropic) -> None:
-    with pytest.raises(anthropic.RateLimitError) as limited:
+def test_errors_are_anthropics(hub: Hub, sdk: sdks.anthropic.Anthropic) -> None:
+    with pytest.raises(sdks.anthropic.RateLimitError) as limited:
         sdk.messages.create(model="openai/gpt@status:429:2", max_tokens=5, messages=USER)
     assert limited.value.body == {
         "type": "error",
@@ -71,9 +73,9 @@ def test_errors_are_anthropics(hub: Hub, sdk: anthropic.Anthropic) -> None:
         "request_id": limited.value.request_id,
     }
     stranger = sdk.copy(api_key="sk-bad")
-    with pytest.raises(anthropic.AuthenticationError):
+    with pytest.raises(sdks.anthropic.AuthenticationError):
         stranger.messages.create(model=CHAT, max_tokens=5, messages=USER)
-    with pytest.raises(anthropic.BadRequestError) as refused:
+    with pytest.raises(sdks.anthropic.BadRequestError) as refused:
         sdk.messages.create(
             model=CHAT,
             max_tokens=5,
@@ -83,9 +85,9 @@ def test_errors_are_anthropics(hub: Hub, sdk: anthropic.Anthropic) -> None:
     assert "web_search_20250305" in str(refused.value)
 
 
-def test_a_stream_that_breaks_ends_with_an_error(hub: Hub, sdk: anthropic.Anthropic) -> None:
+def test_a_stream_that_breaks_ends_with_an_error(hub: Hub, sdk: sdks.anthropic.Anthropic) -> None:
     with (
-        pytest.raises(anthropic.APIStatusError) as broken,
+        pytest.raises(sdks.anthropic.APIStatusError) as broken,
         sdk.messages.stream(model="openai/gpt@break:4", max_tokens=5, messages=USER) as stream,
     ):
         stream.get_final_message()
@@ -93,18 +95,20 @@ def test_a_stream_that_breaks_ends_with_an_error(hub: Hub, sdk: anthropic.Anthro
 
 
 @pytest.mark.parametrize(("model", "source"), [(CLAUDE, "reported"), (CHAT, "estimated")])
-def test_tokens_are_counted(hub: Hub, sdk: anthropic.Anthropic, model: str, source: str) -> None:
+def test_tokens_are_counted(
+    hub: Hub, sdk: sdks.anthropic.Anthropic, model: str, source: str
+) -> None:
     made = sdk.messages.with_raw_response.count_tokens(
         model=model, system="Be brief.", messages=[{"role": "user", "content": "x" * 400}]
     )
     assert made.headers["x-modelkeep-tokens"] == source
     assert made.parse().input_tokens == (9 if source == "reported" else 103)
     assert not hub.records(made.headers["request-id"])
-    with pytest.raises(anthropic.NotFoundError):
+    with pytest.raises(sdks.anthropic.NotFoundError):
         sdk.messages.count_tokens(model="no/model", messages=USER)
 
 
-def test_models_come_in_pages(hub: Hub, sdk: anthropic.Anthropic) -> None:
+def test_models_come_in_pages(hub: Hub, sdk: sdks.anthropic.Anthropic) -> None:
     first = sdk.models.list(limit=3)
     assert (len(first.data), first.has_more, first.last_id) == (3, True, first.data[-1].id)
     everything = [model.id for model in sdk.models.list(limit=100)]
@@ -116,7 +120,7 @@ def test_models_come_in_pages(hub: Hub, sdk: anthropic.Anthropic) -> None:
     before = sdk.models.list(limit=2, before_id=everything[3])
     assert [model.id for model in before.data] == everything[1:3]
     for query in ({"limit": 0}, {"after_id": "no/model"}):
-        with pytest.raises(anthropic.BadRequestError):
+        with pytest.raises(sdks.anthropic.BadRequestError):
             sdk.models.list(extra_query=query)
 
 
