@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Number of parallel test processes: one more than the cores of a small machine, because tests that start servers wait.
 JOBS ?= 3
+# Quick tests start none and never wait.
+QUICK_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # The tests start many Python processes; each would compile all code again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -73,7 +75,7 @@ test-postgres: install-dev
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
 
 test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow and not hypothesis and not browser and not peers"
+	@$(BIN)/pytest -n $(QUICK_JOBS) --dist loadfile -m "not slow and not hypothesis and not browser and not peers"
 
 test-peers: install-dev  ## test against llama.cpp's server, built first into .venv-peers (takes minutes)
 	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt
