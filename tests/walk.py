@@ -525,7 +525,10 @@ API: dict[str, Entry] = {
         },
     ),
     f"{V1}providers/{{provider}}/credentials/{{pk}}/": Entry(
-        own=CREDENTIAL, fixed=OF_PROVIDER, bodies={"PATCH": lambda side: {"name": "Other"}}
+        own=CREDENTIAL,
+        fixed=OF_PROVIDER,
+        bodies={"PATCH": lambda side: {"name": "Other"}},
+        optional=frozenset({"values"}),
     ),
     f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(
         own=CREDENTIAL, fixed=OF_PROVIDER
@@ -542,13 +545,14 @@ API: dict[str, Entry] = {
         own=MODEL,
         fixed=OF_PROVIDER,
         bodies={"PATCH": lambda side: {"enabled": False}},
-        optional=frozenset({"type", "label"}),
+        optional=frozenset({"type", "label", "retired"}),
     ),
     f"{V1}default-models/": Entry(),
     f"{V1}default-models/{{scenario}}/": Entry(
         fixed=OF_SCENARIO,
         bodies={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
         borrowed={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
+        optional=frozenset({"fallbacks"}),
     ),
     f"{V1}trials/": Entry(),
     f"{V1}usage/calls/": Entry(),
@@ -566,7 +570,12 @@ API: dict[str, Entry] = {
         bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
     ),
     f"{V1}invitations/{{pk}}/": Entry(own={"pk": pk("invitation")}),
-    f"{V1}app-keys/": Entry(bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}}),
+    f"{V1}app-keys/": Entry(
+        bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}},
+        optional=frozenset(
+            {"allowed_models", "allowed_operations", "allowed_providers", "expires"}
+        ),
+    ),
     f"{V1}app-keys/{{pk}}/": Entry(own={"pk": pk("app_key")}),
     f"{V1}app-keys/{{pk}}/rotate/": Entry(own={"pk": pk("app_key")}),
     f"{V1}audit/": Entry(),
