@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import orjson
-
 from core.asgi import large_bodies
 from gateway.dataplane import metering
 from gateway.dataplane.attempts import Call
@@ -20,6 +18,7 @@ from gateway.dataplane.routing.targets import Target
 from providers.declaration.spec import Answer, Native, Request
 from providers.transport.async_client import Stream
 from providers.transport.failures import malformed
+from providers.wire.repairs import exact_json
 
 _WORD = r"[a-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(
@@ -70,7 +69,7 @@ def for_trial(request: Request) -> Request:
         return request
     unstored = {**body, "store": False}
     if "store" in body:
-        data = orjson.dumps(unstored)
+        data = exact_json.dumps(unstored)
     else:
         data = native.data.rstrip()[:-1] + b',"store":false}'
     return replace(request, body=unstored, native=replace(native, data=data))

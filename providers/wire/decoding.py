@@ -14,9 +14,9 @@ from providers.failures.reasons import Reason
 from providers.wire.http import is_web_page, json_or_none, unreadable
 from providers.wire.openai.errors import message_of
 from providers.wire.repairs.answers import repair_usage
+from providers.wire.repairs.cut_characters import CutCharacters
 from providers.wire.repairs.json_text import Repaired, parse_leniently
 from providers.wire.repairs.plain import PlainPieces
-from providers.wire.repairs.surrogates import SurrogatePairs
 from providers.wire.sse import EventParser
 from providers.wire.usage import later, usage_of
 
@@ -79,7 +79,7 @@ class EventStream(Decoding):
         self._whole: _Collected | None = None
         self._failure: ProviderError | None = None
         self._plain = PlainPieces()
-        self._pairs = SurrogatePairs()
+        self._pairs = CutCharacters()
 
     @property
     def failed(self) -> bool:

@@ -10,13 +10,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import orjson
-
 from core import long_json
 from providers.declaration.errors import LONGEST_WAIT, CannotExpress, Failure, ProviderError
 from providers.declaration.spec import Access, Call, Provider, Reply
 from providers.failures.reasons import Reason
 from providers.wire.memory import Remembered
+from providers.wire.repairs import exact_json
 from providers.wire.repairs.json_text import parse_leniently
 
 Auth = Callable[[Access], dict[str, str]]
@@ -131,10 +130,10 @@ def post_json(
     """Build a POST of `body`.
 
     Raises:
-        CannotExpress: if JSON cannot represent it (numbers beyond 64 bits, lone surrogates).
+        CannotExpress: if JSON cannot represent it (lone surrogates).
     """
     try:
-        data = orjson.dumps(body)
+        data = exact_json.dumps(body)
     except (TypeError, ValueError) as error:
         raise CannotExpress(
             "The request contains a value that cannot be written as JSON."

@@ -17,6 +17,7 @@ from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Operation
 from providers.operations.request_checks import InvalidBody, check_messages, flag
 from providers.wire.native.raw_events import event_of
+from providers.wire.repairs import exact_json
 
 
 class Messages:
@@ -47,7 +48,7 @@ class Messages:
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         if answer.content is not None:
             return answer.content
-        return orjson.dumps(message_of(answer.body or {}, measured))
+        return exact_json.dumps(message_of(answer.body or {}, measured))
 
     def writer(self, operation: Operation, asked: Asked, *, native: bool) -> StreamWriter:
         return NativeEvents() if native else MessageEvents()

@@ -9,13 +9,12 @@ from urllib.parse import parse_qsl
 import orjson
 
 from gateway.dataplane.doors.interface import Door
-from gateway.dataplane.doors.openai_models import OpenAIModels
+from gateway.dataplane.doors.openai_models import OpenAIModels, created
 from gateway.dataplane.errors import bad_request
 from models_catalog.resolution.entries import Entry
 from providers.declaration.spec import ModelType
 
 Object = dict[str, Any]
-_UNKNOWN_TIME: Final = "1970-01-01T00:00:00Z"
 _PAGE: Final = 20  # models, as at Anthropic
 _MOST: Final = 1000
 
@@ -42,7 +41,7 @@ class AnthropicModels:
             "type": "model",
             "id": entry.id,
             "display_name": entry.label or entry.model,
-            "created_at": _UNKNOWN_TIME,
+            "created_at": f"{created(entry):%Y-%m-%dT%H:%M:%SZ}",
             "lifecycle": _lifecycle(entry),
             "max_input_tokens": entry.context_window,
             "max_tokens": entry.max_output,

@@ -27,7 +27,7 @@ class OpenAIModels:
         return {
             "id": entry.id,
             "object": "model",
-            "created": _created(entry),
+            "created": int(created(entry).timestamp()),
             "owned_by": entry.provider,
             "type": entry.type.value if entry.type else None,
             "name": entry.label,
@@ -70,10 +70,10 @@ def _listed(asked: Mapping[str, list[str]], name: str) -> list[str]:
     return [item.strip() for value in asked.get(name, ()) for item in value.split(",")]
 
 
-def _created(entry: Entry) -> int:
+def created(entry: Entry) -> datetime:
     """Return the day in the model's name, or else that on which the catalog learned of it."""
     day = _day_in(entry.model) or entry.since or date(2026, 1, 1)
-    return int(datetime.combine(day, time(), UTC).timestamp())
+    return datetime.combine(day, time(), UTC)
 
 
 def _day_in(name: str) -> date | None:

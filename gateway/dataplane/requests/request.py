@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
 from gateway.dataplane.doors.interface import Asked, Door
 from gateway.dataplane.doors.openai import DOOR as OPENAI
-from gateway.dataplane.errors import bad_request
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
+from providers.wire.repairs import exact_json
 from tenants.auth.principal import Principal
 from tenants.crypto.keys import Seal
 
@@ -127,18 +125,11 @@ class GatewayRequest:
             return self.body
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the request, in hex, independent of key order and form boundary.
-
-        Raises:
-            Refusal: The body holds an integer of more than 64 bits.
-        """
+        """Return the SHA-256 of the request, in hex, independent of key order and form boundary."""
         digest = hashlib.sha256(self.operation.value.encode())
         if self.door.converts:
             digest.update(self.door.name.encode())
-        try:
-            digest.update(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS))
-        except TypeError:
-            raise bad_request("The body contains a number that is too large.") from None
+        digest.update(exact_json.dumps(self.body, sort_keys=True))
         if self.upload is not None:
             digest.update(self.upload.data)
         return digest.hexdigest()

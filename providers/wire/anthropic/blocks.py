@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from providers.declaration.errors import CannotExpress
+from providers.wire.repairs import exact_json
 
 Block = dict[str, Any]
 
@@ -109,7 +110,7 @@ def tool_use(call: Any) -> Block:
             "This provider supports only tool calls of type function.", param="messages"
         )
     try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
+        arguments = exact_json.loads(function.get("arguments") or "{}")
     except orjson.JSONDecodeError:
         raise CannotExpress("A tool call's arguments are not JSON.", param="messages") from None
     if not isinstance(arguments, dict):

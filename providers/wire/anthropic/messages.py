@@ -27,6 +27,7 @@ from providers.wire.anthropic.decoding import MessageDecoder, answer_of
 from providers.wire.compatibility import thinking_budget
 from providers.wire.http import Auth, post_json, read_object, url_of
 from providers.wire.preconditions import messages_of, refuse_several_choices
+from providers.wire.repairs import exact_json
 from providers.wire.repairs.bodies import is_event_stream
 from providers.wire.stream_accumulation import collected
 
@@ -88,7 +89,7 @@ def whole_answer(reply: Reply, provider: Provider) -> Answer:
         ProviderError: if it is an error, or no message.
     """
     if not is_event_stream(reply.body):
-        return answer_of(read_object(reply))
+        return answer_of(exact_json.exact(reply.body, read_object(reply)))
     return collected(MessageDecoder(provider.errors), reply.body)
 
 

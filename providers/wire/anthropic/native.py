@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from providers.declaration.spec import (
     Access,
     Answer,
@@ -31,6 +29,7 @@ from providers.wire.decoding import EventStream, broken_off, error_in_stream
 from providers.wire.http import Auth, json_or_none, post_json, read_object, unreadable, url_of
 from providers.wire.native.raw_events import RawEvents
 from providers.wire.native.sent_body import with_model
+from providers.wire.repairs import exact_json
 from providers.wire.repairs.bodies import is_event_stream
 
 _TEXT: Final = b'"delta":{"type":"text_delta","text":"'
@@ -87,7 +86,7 @@ def sent_body(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
     Thoughts that another provider had, which we signed, are taken out: they would be refused.
     """
     if has_own_thoughts(body):
-        return orjson.dumps({**without_own_thoughts(body), "model": model})
+        return exact_json.dumps({**without_own_thoughts(body), "model": model})
     return with_model(data, body, model)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import orjson
-
 from providers.wire.native.raw_events import event_of
+from providers.wire.repairs import exact_json
 
 # Where the text of each kind of block is streamed: the block's field, the delta's type and field.
 _STREAMED: Final = {
@@ -41,7 +40,7 @@ def block_events(index: int, block: Mapping[str, Any]) -> Iterator[bytes]:
         deltas.append({"type": "signature_delta", "signature": signature})
     if block.get("type") == "tool_use":
         start["input"] = {}
-        text = orjson.dumps(block.get("input") or {}).decode()
+        text = exact_json.dumps(block.get("input") or {}).decode()
         deltas.append({"type": "input_json_delta", "partial_json": text})
     yield event_of({"type": "content_block_start", "index": index, "content_block": start})
     for delta in deltas:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import orjson
 
+from providers.wire.repairs import exact_json
+
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
 _MODEL: Final = re.compile(rb'"model"\s*:\s*' + _STRING)
 _ESCAPED_LETTER: Final = b"\\u006"  # as the name could be written
@@ -22,7 +24,7 @@ def with_model(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
     """
     place = _model_in(data)
     if place is None or orjson.loads(data[slice(*place)]) != body.get("model"):
-        return orjson.dumps({**body, "model": model})
+        return exact_json.dumps({**body, "model": model})
     return data[: place[0]] + orjson.dumps(model) + data[place[1] :]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from providers.wire.repairs.surrogates import text_only
+from providers.wire.repairs.cut_characters import text_only
 
 MOST_REPAIRED: Final = 2 * 1024 * 1024  # bytes; the parser that forgives is slow
 MOST_MEMBERS: Final = 50_000  # names, lists and objects, which take most of its time
@@ -24,14 +24,14 @@ def parse_leniently(body: bytes, repair: Callable[[Any], Any] = text_only) -> An
     NaN and Infinity become null. What is not text becomes U+FFFD.
 
     Args:
-        repair: copies a value without the halves of surrogate pairs.
+        repair: copies a value without parts of characters.
     """
     members = body.count(b":") + body.count(b"[") + body.count(b"{")
     if len(body) > MOST_REPAIRED or members > MOST_MEMBERS:
         return None
     try:
         value = json.loads(
-            body.decode("utf-8-sig", "replace"),
+            body.decode("utf-8-sig", "surrogateescape"),
             strict=False,
             parse_constant=_nothing,
             parse_int=_number,

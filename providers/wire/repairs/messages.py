@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
+from providers.wire.repairs import exact_json
 
 FINISH_REASONS: Final = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "function_call"}
@@ -126,7 +126,7 @@ def arguments_text(value: Any) -> str:
     """Return a tool call's arguments as JSON text, as clients parse it."""
     if isinstance(value, str):
         return "{}" if value.strip() in ("", "null") else value
-    return "{}" if value is None else orjson.dumps(value).decode()
+    return "{}" if value is None else exact_json.dumps(value).decode()
 
 
 def new_call_id() -> str:

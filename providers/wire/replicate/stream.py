@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +83,7 @@ class PredictionDecoder(Decoding):
     ) -> None:
         super().__init__()
         self._parser = EventParser()
+        self._characters = getincrementaldecoder("utf-8")("replace")  # pieces may cut them
         self._handle = handle
         self._head = head_of(prediction, "chat.completion.chunk", model)
         self._text_start = orjson.dumps(self._head)[:-1] + _TEXT_START
@@ -126,7 +128,7 @@ class PredictionDecoder(Decoding):
         frames: list[Frame] = []
         for event, data in events:
             if event == b"output":
-                frames += self._piece(data.decode(errors="replace"))
+                frames += self._piece(self._characters.decode(data))
             elif event == b"error":
                 raise failed(_field(data, "detail") or data.decode(errors="replace"))
             elif event == b"done":

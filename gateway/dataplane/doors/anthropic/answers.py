@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from providers.declaration.spec import Usage
 from providers.wire.anthropic.blocks import REPLAYED, tool_id
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
+from providers.wire.repairs import exact_json
 from providers.wire.repairs.requests import object_text
 from providers.wire.usage import usage_of
 
@@ -71,7 +70,7 @@ def _tool_use(call: Mapping[str, Any]) -> Block:
         "type": "tool_use",
         "id": tool_id(call.get("id")),
         "name": function.get("name") or "",
-        "input": orjson.loads(object_text(function.get("arguments"))),
+        "input": exact_json.loads(object_text(function.get("arguments"))),
     }
 
 

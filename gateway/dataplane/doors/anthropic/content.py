@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
-
 from providers.declaration.errors import CannotExpress
 from providers.wire.anthropic.blocks import REPLAYED
 from providers.wire.anthropic.signatures import is_own_thought
+from providers.wire.repairs import exact_json
 
 Block = dict[str, Any]
 Message = dict[str, Any]
@@ -115,7 +114,7 @@ def _assistant(message: Message, where: str) -> list[Message]:
 
 
 def _tool_call(block: Block) -> Block:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = exact_json.dumps(block.get("input") or {}).decode()
     function = {"name": block.get("name"), "arguments": arguments}
     return {"id": block.get("id"), "type": "function", "function": function}
 

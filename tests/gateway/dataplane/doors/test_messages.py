@@ -17,8 +17,11 @@ from gateway.dataplane.doors.fitting import fitted
 from gateway.dataplane.doors.messages import DOOR
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.refusals import NoCredits, refuse_stored
+from providers.declaration import registry
 from providers.declaration.errors import CannotExpress
-from providers.declaration.spec import Answer, Frame, ModelFacts, Operation
+from providers.declaration.spec import Answer, Frame, ModelFacts, Operation, Reply
+from providers.wire.anthropic.blocks import tool_use
+from providers.wire.anthropic.messages import whole_answer
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
 from tests import sdks
 from tests.gateway.dataplane.test_relay import call_of
@@ -235,10 +238,23 @@ def test_a_trial_uses_nothing_that_is_stored(body: dict[str, Any], param: str) -
     refuse_stored({"messages": [USER, user(text("file_id"))], "thread": {"type": "create"}})
 
 
+def test_long_numbers_keep_their_digits() -> None:
+    """At the door, and in the format of providers, which is the same one."""
+    values = {"n": 2**80, "m": [-(2**64)], "f": 1.5}
+    block = {"type": "tool_use", "id": "t1", "name": "f", "input": values}
+    [asked] = turns({"role": "assistant", "content": [block]})
+    assert json.loads(asked["tool_calls"][0]["function"]["arguments"]) == values
+    assert tool_use(asked["tool_calls"][0]) == block
+    message = {"type": "message", "content": [block], "stop_reason": "tool_use"}
+    reply = Reply(200, {}, json.dumps(message).encode())
+    answer = whole_answer(reply, registry.get("anthropic"))
+    assert json.loads(DOOR.write(answer, {}, ASKED))["content"] == [block]
+
+
 # -- answers ---------------------------------------------------------------------------------------
 
 words = st.text(max_size=12)
-numbers = st.integers(-(2**63), 2**63 - 1)  # more, orjson cannot write
+numbers = st.integers(-(2**70), 2**70)
 calls = st.lists(st.tuples(words, st.dictionaries(words, numbers | words, max_size=2)), max_size=3)
 answers = st.fixed_dictionaries(
     {
@@ -281,7 +297,7 @@ def usage_of(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole(made: dict[str, Any]) -> dict[str, Any]:
-    written = [(name, orjson.dumps(values).decode()) for name, values in made["calls"]]
+    written = [(name, json.dumps(values)) for name, values in made["calls"]]
     message = {
         "role": "assistant",
         "content": made["text"] or None,
@@ -298,7 +314,7 @@ def pieces(made: dict[str, Any]) -> list[dict[str, Any]]:
     deltas += [{"content": letter} for letter in made["text"]]
     parts: list[list[dict[str, Any]]] = []
     for number, (name, values) in enumerate(made["calls"]):
-        arguments = orjson.dumps(values).decode()
+        arguments = json.dumps(values)
         more = [
             {"index": number, "function": {"arguments": arguments[at : at + 3]}}
             for at in range(0, len(arguments), 3)

@@ -115,7 +115,7 @@ def test_models_come_in_pages(hub: Hub, sdk: sdks.anthropic.Anthropic) -> None:
     assert [model.id for model in sdk.models.list(limit=3)] == everything
     assert "openai_compatible/whisper-large" not in everything
     model = sdk.models.retrieve(CLAUDE)
-    assert (model.id, model.type, model.created_at.year) == (CLAUDE, "model", 1970)
+    assert (model.id, model.type, model.created_at.year) == (CLAUDE, "model", 2026)
     assert model.display_name
     before = sdk.models.list(limit=2, before_id=everything[3])
     assert [model.id for model in before.data] == everything[1:3]

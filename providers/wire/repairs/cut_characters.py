@@ -1,19 +1,34 @@
-"""Surrogate pairs that a server cut: each piece of a stream holds half a character. Pure."""
+"""Characters that a server cut: each piece of a stream holds a part of one. Pure.
+
+A part is half a surrogate pair, written as an escape, or some bytes of a character in UTF-8. The
+error handler `surrogateescape` reads such a byte as one of U+DC80 to U+DCFF.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
+_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_BYTES: Final = re.compile("[\udc80-\udcff]+")
+# The beginnings of characters in UTF-8, as escaped bytes at the end of a text.
+_BEGUN: Final = re.compile(
+    "(?:[\udcc2-\udcdf]"
+    "|[\udce0-\udcef][\udc80-\udcbf]?"
+    "|[\udcf0-\udcf4][\udc80-\udcbf]{0,2}"
+    "|[\ud800-\udbff])\\Z"
+)
+_LONGEST_PART: Final = 3  # escaped bytes
 _MOST_HELD: Final = 64  # texts of one stream that may be cut at the same time
 
 Path = tuple[str | int, ...]
 
 
-class SurrogatePairs:
-    """Join the halves of surrogate pairs, also across the pieces of one stream.
+class CutCharacters:
+    """Join the parts of characters, also across the pieces of one stream.
 
-    A half at the end of a text is held until the text in the same place of a later piece. A half
-    without its other one becomes U+FFFD.
+    A part at the end of a text is held until the text in the same place of a later piece. A part
+    without the others becomes U+FFFD.
     """
 
     __slots__ = ("_held",)
@@ -23,7 +38,7 @@ class SurrogatePairs:
 
     @property
     def is_waiting(self) -> bool:
-        """Tell whether the next pieces may begin with the other half."""
+        """Tell whether the next pieces may begin with the rest of a character."""
         return bool(self._held)
 
     def joined(self, value: Any, path: Path = ()) -> Any:
@@ -43,9 +58,12 @@ class SurrogatePairs:
         if not text:
             return text
         text = self._held.pop(path, "") + text
-        if "\ud800" <= text[-1] <= "\udbff" and len(self._held) < _MOST_HELD:
-            self._held[path] = text[-1]
-            text = text[:-1]
+        if text.isascii():
+            return text
+        begun = _BEGUN.search(text, max(0, len(text) - _LONGEST_PART))
+        if begun is not None and len(self._held) < _MOST_HELD:
+            self._held[path] = begun[0]
+            text = text[: begun.start()]
         return joined(text)
 
 
@@ -56,10 +74,20 @@ def _index_of(item: Any, number: int) -> int:
 
 
 def joined(text: str) -> str:
-    """Join the halves of surrogate pairs in a text, and replace lone ones."""
+    """Join the parts of characters in a text, and replace lone ones."""
     if text.isascii():
         return text
+    # Pairs come first: the second half of one may look like an escaped byte.
+    text = _BYTES.sub(_decoded, _PAIR.sub(_paired, text))
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _paired(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def _decoded(escaped: re.Match[str]) -> str:
+    return escaped[0].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def text_only(value: Any) -> Any:
