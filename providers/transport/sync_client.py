@@ -20,7 +20,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from core.errors import drop_frames
 from providers.declaration.error_bodies import MAX_ERROR_BODY
+from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Call, Provider, Reply
 from providers.failures.reasons import Reason
 from providers.transport import egress, failures
@@ -66,8 +68,10 @@ def perform(
     steps = Steps(make, errors=provider.errors, secrets=secrets, retries=retries, deadline=deadline)
     try:
         return _drive(steps, pool_key, deadline)
-    except BaseException:
+    except BaseException as error:
         _undo(steps, pool_key)
+        if isinstance(error, ProviderError):
+            drop_frames(error)
         raise
 
 
@@ -80,6 +84,7 @@ def _drive(steps: Steps[R], pool_key: str, deadline: float) -> R:
         try:
             reply = send(step, pool_key=pool_key, deadline=deadline)
         except TransportFailure as failure:
+            drop_frames(failure)
             step = steps.failed(failure)
         else:
             step = steps.answered(reply)
@@ -119,6 +124,7 @@ def send(call: Call, *, pool_key: str, deadline: float) -> Reply:
             OSError,
             ValueError,
         ) as error:
+            drop_frames(error)
             raise _failure_of(error, watch) from None
 
 
@@ -209,6 +215,7 @@ class _Watch:
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
+        del self._timer  # it refers to this watch
         _watch.reset(self._token)
         self.sock = None
 

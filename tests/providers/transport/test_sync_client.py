@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import requests
 
 from providers.declaration import registry
 from providers.declaration.errors import Failure, ProviderError
@@ -16,6 +18,7 @@ from providers.transport.failures import TransportFailure
 from providers.transport.limits import SYNC_POOLS
 from providers.transport.steps import exchange_for
 from tests.fakes.provider import TEXT, FakeProvider
+from tests.gateway.dataplane.test_garbage import garbage, is_ours
 
 KEY = "sk-client-0123456789abcdef"
 pytestmark = pytest.mark.usefixtures("closed_sessions")
@@ -258,3 +261,26 @@ def test_sessions_are_few() -> None:
         sync_client._session(f"t:{number}")
     assert len(sync_client._sessions) == SYNC_POOLS
     assert sync_client._session("t:9") is sync_client._session("t:9")
+
+
+@pytest.mark.slow  # it collects garbage
+@pytest.mark.parametrize("mode", ["close", "break", "status:500", "status:429", "html", "down"])
+def test_a_failure_leaves_no_garbage(
+    fake_provider: FakeProvider, settings: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """It would hold the body until the garbage collector comes by."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}" if mode == "down" else ""
+    monkeypatch.setattr(sync_client.time, "sleep", lambda _seconds: None)
+    settings.MODELKEEP_EGRESS_ALLOW = [url or fake_provider.url]
+
+    def fail() -> None:
+        with suppress(ProviderError):
+            chat(fake_provider, mode, base_url=url)
+
+    fail()  # what is made once
+    with garbage() as found:
+        fail()
+    bodies = (Call, requests.PreparedRequest, bytes)
+    assert [thing for thing in found if is_ours(thing) or isinstance(thing, bodies)] == []
