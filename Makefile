@@ -9,6 +9,8 @@ VENV ?= .venv
 JOBS ?= 3
 # Quick tests start none and never wait.
 QUICK_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Each file's tests run in one process, in the order of tests/conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 # The tests start many Python processes; each would compile all code again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -43,7 +45,8 @@ install-dev:
 	@VENV='$(VENV)' deploy/install-node
 	@deploy/install-chromium
 
-lint: $(CHECKS)  ## check style, types, imports, migrations and deployment settings
+lint: install-dev  ## check style, types, imports, migrations and deployment settings
+	@$(MAKE) --jobs=2 --output-sync=target $(CHECKS)
 
 lint-style: install-dev
 	@$(BIN)/ruff check $(TESTED)
@@ -64,18 +67,18 @@ lint-django: install-dev
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 test: lint $(TABLES) test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers and not postgres"
+	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not postgres"
 
 # In separate processes, because the browser's driver keeps an event loop running in its thread.
 test-browser: install-dev
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile -m browser tests/browser
+	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m browser tests/browser
 
 # Tests that open no database are left out by themselves. Others that say nothing about it are marked one_database.
 test-postgres: install-dev
-	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
+	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
 
 test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input
-	@$(BIN)/pytest -n $(QUICK_JOBS) --dist loadfile -m "not slow and not hypothesis and not browser and not peers"
+	@$(BIN)/pytest -n $(QUICK_JOBS) $(BY_FILE) -m "not slow and not hypothesis and not browser and not peers"
 
 test-peers: install-dev  ## test against llama.cpp's server, built first into .venv-peers (takes minutes)
 	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt

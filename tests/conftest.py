@@ -175,17 +175,23 @@ def opens_no_database(item: pytest.Item) -> bool:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL, tests that open no database are left out.
-
-    Without a browser its tests are skipped with a reason; in CI they fail (browser_is_there).
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """On PostgreSQL, tests that open no database are left out. Without a browser its tests are
+    skipped with a reason; in CI they fail (browser_is_there).
     """
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         config.hook.pytest_deselected(items=[item for item in items if opens_no_database(item)])
         items[:] = [item for item in items if not opens_no_database(item)]
-    if IN_CI or find_chromium() is not None:
-        return
+    if not IN_CI and find_chromium() is None:
+        _skip_browser(items)
+    yield
+    _slow_files_first(items)
+
+
+def _skip_browser(items: list[pytest.Item]) -> None:
     reason = (
         "There is no Chromium; the browser tests did not run. deploy/install-chromium "
         "installs one as root."
@@ -193,6 +199,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _slow_files_first(items: list[pytest.Item]) -> None:
+    """What is slow as a whole begins early: at the end, short files fill what is left of each
+    worker's time.
+    """
+    with_quick = {item.path for item in items if not item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path in with_quick)
 
 
 @pytest.fixture(autouse=True)
