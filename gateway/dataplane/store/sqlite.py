@@ -30,8 +30,8 @@ class _Job:
 class SQLiteDatabase:
     """The SQLite backend.
 
-    Steps run in a writer thread. Queued steps share one IMMEDIATE transaction, each in its own
-    savepoint, so that one commit and one fsync make all of them durable before any caller resumes.
+    Steps run in a writer thread. Queued steps share one IMMEDIATE transaction, so that one commit
+    and one fsync make all of them durable before any caller resumes.
 
     Reads by unique key run on the event loop's thread: under WAL readers never wait for a writer,
     and switching threads costs five times the lookup.
@@ -145,27 +145,38 @@ def _close(connection: sqlite3.Connection | None) -> None:
 
 
 def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Run all jobs in one transaction; a failing job rolls back only its own writes."""
+    """Run all jobs in one transaction.
 
+    If one fails, none has written anything, and each runs again in a transaction of its own.
+    """
+    try:
+        _write(connection, jobs)
+    except sqlite3.OperationalError:
+        raise
+    except Exception:
+        connection.execute("ROLLBACK")
+        for job in jobs:
+            _write_alone(connection, job)
+
+
+def _write_alone(connection: sqlite3.Connection, job: _Job) -> None:
+    try:
+        _write(connection, [job])
+    except sqlite3.OperationalError:
+        raise
+    except Exception as problem:
+        connection.execute("ROLLBACK")
+        job.error = problem
+
+
+def _write(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     def execute(sql: str, params: tuple[Any, ...]) -> Rows:
         return connection.execute(sql, params).fetchall()
 
-    several = len(jobs) > 1
     connection.execute("BEGIN IMMEDIATE")
     for job in jobs:
-        if several:
-            connection.execute("SAVEPOINT job")
-        try:
-            job.result = run(job.make(), execute)
-        except sqlite3.OperationalError:
-            raise
-        except Exception as problem:
-            job.error = problem
-            connection.execute("ROLLBACK TO job" if several else "ROLLBACK")
-        if several:
-            connection.execute("RELEASE job")
-    if connection.in_transaction:
-        connection.execute("COMMIT")
+        job.result = run(job.make(), execute)
+    connection.execute("COMMIT")
 
 
 def _resolve(jobs: list[_Job]) -> None:
