@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import random
-import sys
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,6 @@ from quotas.usage import rollups
 logger = logging.getLogger(__name__)
 # Garbage collector threshold. A call allocates a few hundred objects, hardly any in cycles.
 COLLECT_AFTER = 20_000
-# How long the event loop waits for a thread that works on something large, each time it has read
-# from the database or a socket. By default it is ten times as long.
-SWITCH_SECONDS = 0.0005
 ROLL_UP_SECONDS = 5.0  # per run; a backlog after an upgrade is processed in pieces
 CATALOG_SECONDS = 5.0  # between checks for a newer catalog
 DRAIN_SECONDS = 10.0  # how long background tasks may finish when the server stops
@@ -76,7 +72,6 @@ class Runtime:
                 deadline=settings.MODELKEEP_CALL_DEADLINE,
             )
             _tune_garbage_collector()
-            sys.setswitchinterval(SWITCH_SECONDS)
             await self._once("read the catalog", self._reload_catalog())
             loop = asyncio.get_running_loop()
             self._timers = (
