@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from datetime import datetime
 from uuid import UUID
 
 _RANDOM = (1 << 62) - 1
+_CHUNK = 12  # bytes of randomness that an id takes at most
+_CHUNKS = 256
+_random: list[bytes] = []
+# A forked process must not make its parent's ids.
+os.register_at_fork(after_in_child=_random.clear)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -21,7 +25,7 @@ def uuid7() -> UUID:
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
-    random = int.from_bytes(os.urandom(8), "big") & _RANDOM
+    random = int.from_bytes(_random_chunk(), "big") & _RANDOM
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
 
 
@@ -32,7 +36,20 @@ def first_of(moment: datetime) -> UUID:
 
 def new_request_id() -> str:
     """Make a request id of 24 characters."""
-    return secrets.token_hex(12)
+    return _random_chunk().hex()
+
+
+def _random_chunk() -> bytes:
+    """Return random bytes of the system, which are read for many ids at a time: for each reading,
+    the interpreter's lock is handed to another thread.
+    """
+    try:
+        return _random.pop()
+    except IndexError:
+        fresh = os.urandom(_CHUNK * _CHUNKS)
+        chunks = [fresh[start : start + _CHUNK] for start in range(0, len(fresh), _CHUNK)]
+        _random.extend(chunks[1:])
+        return chunks[0]
 
 
 def is_request_id(text: str) -> bool:
