@@ -30,6 +30,11 @@ class BoundedHandler(ResponseHandler):
             return
         ResponseHandler.data_received(self, data)  # super() takes longer, for every piece
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading if it was paused; aiohttp calls this for every piece that is taken."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _is_flooded(self) -> bool:
         content = 0 if self._payload is None else self._payload.total_bytes
         self._checked_at = self._received + MAX_FRAMING
