@@ -57,7 +57,7 @@ def input_usage_in(body: Mapping[str, Any]) -> Usage | None:
 
 def input_tokens_of(reported: Any) -> int | None:
     """Return the tokens that an operation without generated tokens reports, or None."""
-    if not isinstance(reported, Mapping):
+    if not isinstance(reported, dict):
         return None
     counts = (_first(reported, _PROMPT), _first(reported, _TOTAL))
     return max((count for count in counts if count is not None), default=None)
@@ -69,7 +69,7 @@ def reported_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     It stands at the top, in a choice (Moonshot) or in `x_groq`.
     """
     top = body.get("usage")
-    reported: Mapping[str, Any] | None = top if top and isinstance(top, Mapping) else None
+    reported: Mapping[str, Any] | None = top if top and isinstance(top, dict) else None
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and "usage" in choice:
@@ -85,13 +85,13 @@ def later(old: Any, new: Any, *, depth: int = 1) -> Mapping[str, Any] | None:
     Args:
         depth: How deep objects inside them are merged: details, but nothing in these.
     """
-    if not isinstance(old, Mapping) or not old:
-        return dict(new) if new and isinstance(new, Mapping) else None
-    if not isinstance(new, Mapping) or len(old) + len(new) > MOST_NAMES:
+    if not isinstance(old, dict) or not old:
+        return dict(new) if new and isinstance(new, dict) else None
+    if not isinstance(new, dict) or len(old) + len(new) > MOST_NAMES:
         return old
     merged = dict(old)
     for name, value in new.items():
-        if isinstance(value, Mapping) and depth:
+        if isinstance(value, dict) and depth:
             merged[name] = later(merged.get(name), value, depth=depth - 1) or {}
         elif value or merged.get(name) is None:
             merged[name] = value
@@ -104,7 +104,7 @@ def usage_of(reported: Any) -> Usage | None:
     Dialects disagree whether prompts include cached tokens, and whether the output includes
     reasoning: the total decides.
     """
-    if not isinstance(reported, Mapping):
+    if not isinstance(reported, dict):
         return None
     prompt, completion = _first(reported, _PROMPT), _first(reported, _COMPLETION)
     details = _details(reported, _PROMPT_DETAILS)
@@ -170,7 +170,7 @@ def usage_object(usage: Usage | None) -> dict[str, Any] | None:
 
 def _details(reported: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any]:
     for name in names:
-        if isinstance(value := reported.get(name), Mapping):
+        if isinstance(value := reported.get(name), dict):
             return value
     return {}
 
@@ -185,10 +185,10 @@ def _first(
 
 
 def _count(value: Any) -> int | None:
+    if type(value) is int:  # nearly always
+        return value if 0 <= value <= MOST_TOKENS else None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        value = int(value)
-    elif isinstance(value, float) and math.isfinite(value):
-        value = round(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
-        return value
+        return _count(int(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return _count(round(value))
     return None

@@ -71,6 +71,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], frozenset[int], Failure], ...] = (
 _NO_ERRORS = frozenset({"", "0", "200", "success", "ok", "none"})  # codes, in lower case
 _MESSAGES = ("message", "msg", "error_msg", "error_message", "errmsg", "error_description")
 _CODES = ("code", "error_code", "errcode", "err_code", "status_code", "status")
+# Without these, a body reports no error; most answers have none of them.
+_TELLING = frozenset({"error", "errors", "detail", "type", *_MESSAGES})
 _ANSWERS = ("choices", "data", "results", "output", "result", "text", "embeddings", "usage")
 
 
@@ -94,6 +96,10 @@ def error_object(body: Any) -> dict[str, Any] | None:
     if body.get("object") == "error" or body.get("type") == "error":
         return body
     return detail_of(body.get("detail") or body.get("errors"))
+
+
+def _may_report(body: Mapping[str, Any]) -> bool:
+    return not _TELLING.isdisjoint(body) or body.get("object") == "error"
 
 
 def says_something(error: Any) -> bool:
@@ -137,6 +143,8 @@ def generic_error(body: Any, status: int) -> dict[str, Any] | None:
     """Return the error in a body of no known form: what servers and proxies commonly send."""
     if isinstance(body, list):
         body = body[0] if body else None
+    if not isinstance(body, dict) or not _may_report(body):
+        return None
     return error_object(body) or flat_error(body, status)
 
 
@@ -161,7 +169,9 @@ def error_in_chat(body: dict[str, Any], data: bytes, errors: ErrorMap) -> Provid
     Args:
         data: the body's bytes.
     """
-    if error_object(body) is not None or ("choices" not in body and flat_error(body, 200)):
+    if _may_report(body) and (
+        error_object(body) is not None or ("choices" not in body and flat_error(body, 200))
+    ):
         return errors(Reply(200, {}, data)) or ProviderError(
             Failure.ERROR, Reason("stream_error"), status=200
         )
@@ -169,7 +179,7 @@ def error_in_chat(body: dict[str, Any], data: bytes, errors: ErrorMap) -> Provid
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
-        if says_something(error := choice.get("error")):
+        if "error" in choice and says_something(error := choice["error"]):
             found = errors(Reply(200, {}, orjson.dumps({"error": error})))
             return found or ProviderError(Failure.ERROR, Reason("stream_error"), status=200)
         if choice.get("finish_reason") == "error":

@@ -121,8 +121,9 @@ def repair_answer(body: dict[str, Any]) -> None:
 
 def _is_choice(choice: Any) -> bool:
     """Tell whether an item holds a message, or says at least how it ended."""
-    return isinstance(choice, dict) and any(
-        choice.get(name) is not None for name in ("message", "delta", "text", "finish_reason")
+    return isinstance(choice, dict) and (
+        choice.get("message") is not None
+        or any(choice.get(name) is not None for name in ("delta", "text", "finish_reason"))
     )
 
 
