@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,12 @@ import orjson
 # Types that every driver accepts unchanged. Checked by exact type for speed: a call record has 27
 # values.
 _PLAIN = frozenset({str, int, bool, float, type(None)})
+# How SQLite stores the others.
+_ADAPTERS: Mapping[type, Callable[[Any], str]] = {
+    UUID: attrgetter("hex"),
+    datetime: lambda value: str(value.astimezone(UTC).replace(tzinfo=None)),
+    Decimal: str,
+}
 
 
 # eq=False: each dialect is a singleton, and cached SQL is looked up by its identity.
@@ -42,15 +49,12 @@ class Dialect:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        adapt = _ADAPTERS.get(kind)
+        if adapt is not None:
+            return value if self.joins else adapt(value)
         if kind is list or isinstance(value, Mapping | list | tuple):
             return orjson.dumps(value, default=str).decode()
-        if self.joins:
-            return value
-        if kind is UUID:
-            return value.hex
-        if kind is datetime:
-            return str(value.astimezone(UTC).replace(tzinfo=None))
-        return str(value) if kind is Decimal else value
+        return value
 
     def seconds(self, seconds: float) -> Any:
         return float(seconds) if self.joins else f"{seconds:+.3f} seconds"

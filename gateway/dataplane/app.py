@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -79,11 +79,8 @@ class Gateway:
             path: One of is_endpoint; the prefix that the server is mounted under is removed.
         """
         address = address_of(path)
-
-        async def answer(exchange: HttpExchange) -> None:
-            await self._answer(exchange, address)
-
-        await self._guarded(open_exchange(scope, receive, send, address.path), answer)
+        exchange = open_exchange(scope, receive, send, address.path)
+        await self._guarded(exchange, self._answer(exchange, address))
 
     async def call_as(
         self,
@@ -100,22 +97,14 @@ class Gateway:
         Args:
             extra_headers: Sent with every response.
         """
+        exchange = open_exchange(scope, receive, send, operation.value, extra_headers)
+        await self._guarded(exchange, self._answer_as(exchange, principal, operation))
 
-        async def answer(exchange: HttpExchange) -> None:
-            await self._runtime.ready()
-            await self._call(exchange, principal, Endpoint(operation, OPENAI))
-
-        await self._guarded(
-            open_exchange(scope, receive, send, operation.value, extra_headers), answer
-        )
-
-    async def _guarded(
-        self, exchange: HttpExchange, answer: Callable[[HttpExchange], Awaitable[None]]
-    ) -> None:
-        """Call `answer` and turn what it raises into a response."""
+    async def _guarded(self, exchange: HttpExchange, answer: Awaitable[None]) -> None:
+        """Await `answer` and turn what it raises into a response."""
         token = self._log_id.set(exchange.request_id)
         try:
-            await answer(exchange)
+            await answer
         except Refusal as refusal:
             drop_frames(refusal)
             await exchange.refuse(refusal)
@@ -133,6 +122,12 @@ class Gateway:
             if exchange.held is not None:
                 exchange.held.release()
             self._log_id.reset(token)
+
+    async def _answer_as(
+        self, exchange: HttpExchange, principal: Principal, operation: Operation
+    ) -> None:
+        await self._runtime.ready()
+        await self._call(exchange, principal, Endpoint(operation, OPENAI))
 
     async def _answer(self, exchange: HttpExchange, address: Address) -> None:
         if settings.HTTPS and exchange.scope.get("scheme") != "https":

@@ -88,9 +88,9 @@ class Record:
     first_token_ms: int | None = None
 
     def __post_init__(self) -> None:
-        for value, most in zip(_numbers_of(self), _MOST.values(), strict=True):
-            if value is not None and not 0 <= value <= most:
-                _set_numbers(self)
+        numbers = [value for value in _numbers_of(self) if value is not None]
+        if min(numbers) < 0 or max(numbers) > _FITS_ALL:
+            _set_numbers(self)
         texts = _texts_of(self)
         joined = "".join(texts)
         if (
@@ -101,6 +101,7 @@ class Record:
             _set_texts(self)
 
 
+_FITS_ALL: Final = min(_MOST.values())
 _numbers_of = attrgetter(*_MOST)
 _texts_of = attrgetter(*LENGTHS)
 

@@ -35,7 +35,7 @@ def read_header(headers: Mapping[str, str]) -> str:
     Raises:
         BadCredential: 401 for a missing or malformed key, 400 for two different keys.
     """
-    keys = {key for name in HEADERS for key in _keys_in(name, headers.get(name, ""))}
+    keys = {key for name in HEADERS if name in headers for key in _keys_in(name, headers[name])}
     if not keys:
         raise BadCredential(
             "missing_key", _("No app key was sent. Send it as “Authorization: Bearer mk_live_…”.")

@@ -89,6 +89,7 @@ class GatewayRequest:
     data: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     presence: Presence = field(default_factory=Presence)
+    _asked: Asked | None = field(default=None, init=False, repr=False)
     _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -104,8 +105,11 @@ class GatewayRequest:
         return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
 
     def asked(self) -> Asked:
-        seal = Seal(self.principal.tenant_id)
-        return Asked(self.body, self.include_usage, seal, self.unit_key or self.request_id)
+        if self._asked is None:
+            seal = Seal(self.principal.tenant_id)
+            unique_id = self.unit_key or self.request_id
+            self._asked = Asked(self.body, self.include_usage, seal, unique_id)
+        return self._asked
 
     def neutral(self) -> dict[str, Any]:
         """Return the body in the neutral form.
