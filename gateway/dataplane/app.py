@@ -229,7 +229,7 @@ class Gateway:
                     200, [(b"content-type", answer.content_type), *answer.headers], answer.content
                 )
             else:
-                await _stream(exchange, answer, heartbeat)
+                await _stream(exchange, answer, heartbeat, presence)
         except asyncio.CancelledError:
             task.uncancel()
             if presence.gone:
@@ -288,19 +288,29 @@ async def _watch(receive: Receive, presence: Presence) -> None:
 
 
 async def _stream(
-    exchange: HttpExchange, answer: StreamingResponse, heartbeat: Heartbeat | None
+    exchange: HttpExchange,
+    answer: StreamingResponse,
+    heartbeat: Heartbeat | None,
+    presence: Presence,
 ) -> None:
+    """Send a stream. A server that stops does not cut it off once its end is recorded."""
     assert heartbeat is not None, "only streams are streamed"
     if not exchange.started:
         heartbeat.busy = True
         await exchange.begin_events(answer.headers)
     send = exchange.send
-    async with aclosing(answer.chunks) as chunks:
-        async for chunk in chunks:
-            heartbeat.busy = True
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    chunk = b""
+    try:
+        async with aclosing(answer.chunks) as chunks:
+            async for chunk in chunks:
+                heartbeat.busy = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = b""
+    except asyncio.CancelledError:
+        if presence.gone or not answer.call.ended:
+            raise
     await heartbeat.stop()
-    await exchange.end_events()
+    await exchange.end_events(chunk)
 
 
 def _heartbeat(exchange: HttpExchange) -> Heartbeat:

@@ -38,6 +38,7 @@ class StreamingResponse:
 
     headers: list[Header]
     chunks: AsyncGenerator[bytes, None]
+    call: Call
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class Call:
     first_token: float | None = None
     ending: Finish | None = None  # not written yet
     recorded: bool = False  # the end of the latest attempt is written
+    ended: bool = False  # and what is left of the stream tells its client so
 
     @property
     def attempts(self) -> int:

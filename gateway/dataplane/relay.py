@@ -160,7 +160,7 @@ class Relay:
                 request.operation, request.asked(), native=result.decoder.native
             )
             return StreamingResponse(
-                response_headers(call), self._chunks(call, result, writer, frames)
+                response_headers(call), self._chunks(call, result, writer, frames), call
             )
         return await self._complete(call, result, began)
 
@@ -258,6 +258,7 @@ class Relay:
                 frames = await stream.read()
             measured = await self._end_stream(call, stream, "ok", 200)
             self._note_success(call)
+            call.ended = True
             if last := chunk + writer.end(measured):
                 yield last
         except ProviderError as error:
@@ -270,6 +271,7 @@ class Relay:
             note_error(call.log[-1], error, trial=call.source.is_trial)
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
+            call.ended = True
             yield writer.fail(failure, call.request.request_id)
         except Exception:
             logger.exception("Call %s failed while streaming", call.request.request_id)

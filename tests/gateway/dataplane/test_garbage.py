@@ -86,7 +86,7 @@ class OneRoute(Routes):
         return self._route
 
 
-async def call(gateway: Gateway, name: str, *, stream: bool) -> None:
+async def call(gateway: Gateway, name: str, *, stream: bool, send: Any = None) -> None:
     """Make a call, whose client leaves if there is nothing but silence."""
     body = {"model": "m", "messages": [{"role": "user", "content": name}], "stream": stream}
     came, sent = asyncio.Event(), [json.dumps(body).encode()]
@@ -100,12 +100,12 @@ async def call(gateway: Gateway, name: str, *, stream: bool) -> None:
             await came.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def note(message: dict[str, Any]) -> None:
         if name == "silence after a text" and message.get("body"):
             came.set()
 
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
-    await gateway.call_as(call_of().request.principal, Operation.CHAT, scope, receive, send)
+    await gateway.call_as(call_of().request.principal, Operation.CHAT, scope, receive, send or note)
 
 
 @contextmanager
@@ -132,16 +132,22 @@ def is_ours(thing: Any) -> bool:
     return str(kind.__module__).partition(".")[0] in OURS
 
 
+@asynccontextmanager
+async def gateway_to(url: str, store: Any) -> AsyncIterator[Gateway]:
+    """A gateway whose calls all go to one server."""
+    upstream = Upstream(allow=frozenset({url}), connect_timeout=5, idle_timeout=5)
+    relay = Relay(store=store, upstream=upstream, routes=OneRoute(url), deadline=60)
+    runtime: Any = SimpleNamespace(
+        relay=relay, calls=set(), ready=lambda: asyncio.sleep(0), store=store
+    )
+    yield Gateway(runtime, ContextVar("id", default=""))
+    await upstream.close()
+
+
 async def left_by(names: list[str]) -> list[str]:
     """Return what calls leave to the garbage collector."""
-    async with serving() as url:
-        upstream = Upstream(allow=frozenset({url}), connect_timeout=5, idle_timeout=5)
-        store: Any = Ledger()
-        relay = Relay(store=store, upstream=upstream, routes=OneRoute(url), deadline=60)
-        runtime: Any = SimpleNamespace(
-            relay=relay, calls=set(), ready=lambda: asyncio.sleep(0), store=store
-        )
-        gateway = Gateway(runtime, ContextVar("id", default=""))
+    store = Ledger()
+    async with serving() as url, gateway_to(url, store) as gateway:
         left = []
         for name in names:
             for stream in (True, False):
@@ -152,7 +158,6 @@ async def left_by(names: list[str]) -> list[str]:
                     await asyncio.sleep(0)
                 ours = {repr(thing)[:150] for thing in found if is_ours(thing)}
                 left += [f"{name}, {stream}: {thing}" for thing in sorted(ours)]
-        await upstream.close()
         assert len(store.ends) > len(names), "the calls were made"
         return left
 

@@ -4,6 +4,7 @@ the truth.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -15,6 +16,8 @@ import requests
 
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, running_hub
+from tests.gateway.dataplane.test_garbage import call, gateway_to, serving
+from tests.gateway.dataplane.test_relay import Ledger
 
 pytestmark = pytest.mark.slow  # a server runs
 
@@ -160,3 +163,28 @@ def test_a_short_stream_comes_to_its_end(stopping: Hub) -> None:
 def test_nothing_in_the_log_is_an_error_of_ours(stopping: Hub) -> None:
     log = stopping.server.log.read_text(errors="replace")
     assert "Traceback" not in log, log[-3000:]
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("when", [b"[DONE]", b""], ids=["last event", "end of the body"])
+def test_a_server_that_stops_after_the_end_was_recorded_delivers_it(when: bytes) -> None:
+    sent: list[bytes] = []
+    ledger = Ledger()
+
+    async def send(message: Any) -> None:
+        body = message.get("body")
+        is_end = body is not None and when in body and (body or not message.get("more_body"))
+        if is_end and ledger.ends and (task := asyncio.current_task()) and not task.cancelling():
+            task.cancel()
+            await asyncio.sleep(0)  # the client reads slowly: nothing is written
+        sent.append(body or b"")
+
+    async def work() -> None:
+        async with serving() as url, gateway_to(url, ledger) as gateway:
+            await call(gateway, "a stream", stream=True, send=send)
+
+    asyncio.run(work())
+    assert [end.record.status for end in ledger.ends] == ["ok"]
+    events = b"".join(sent)
+    assert events.count(b"data: [DONE]") == 1
+    assert b"event: error" not in events
