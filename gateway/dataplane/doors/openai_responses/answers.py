@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from gateway.dataplane.doors.interface import Asked
 from gateway.dataplane.doors.openai_responses import kept
+from gateway.dataplane.doors.openai_responses.namespaces import Names
+from gateway.dataplane.doors.openai_responses.tools import names_of
 from providers.wire.repairs.requests import object_text
 from providers.wire.usage import usage_of
 
@@ -114,8 +116,9 @@ def items_of(message: Mapping[str, Any], logprobs: Any, asked: Asked) -> Iterato
     if content or not calls:
         yield message_item(item_id("msg", asked.unique_id, number), content)
         number += 1
+    names = names_of(asked.body if calls else {})
     for place, call in enumerate(calls, number):
-        yield call_item(item_id("fc", asked.unique_id, place), call)
+        yield call_item(item_id("fc", asked.unique_id, place), call, names)
 
 
 def thought_in(message: Mapping[str, Any]) -> str:
@@ -178,7 +181,9 @@ def message_item(identity: str, content: list[Item], status: str = "completed") 
     }
 
 
-def call_item(identity: str, call: Mapping[str, Any], status: str = "completed") -> Item:
+def call_item(
+    identity: str, call: Mapping[str, Any], names: Names, status: str = "completed"
+) -> Item:
     """Return the call of a tool."""
     if call.get("type") == "custom":
         called, kind, field = call["custom"], "custom_tool_call", "input"
@@ -187,7 +192,7 @@ def call_item(identity: str, call: Mapping[str, Any], status: str = "completed")
         called, kind, field = call["function"], "function_call", "arguments"
         text = object_text(called.get("arguments"))
     item = {"type": kind, "id": identity, "call_id": call.get("id") or identity}
-    return {**item, "name": called.get("name") or "", field: text, "status": status}
+    return {**item, **names.parted(called.get("name") or ""), field: text, "status": status}
 
 
 def usage_object(reported: Any, measured: Mapping[str, Any]) -> Item:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.dataplane.doors.openai_responses import kept
 from gateway.dataplane.doors.openai_responses.content import joined, parts_of, text_of
+from gateway.dataplane.doors.openai_responses.namespaces import called_name
 from providers.declaration.errors import CannotExpress
 from tenants.crypto.keys import Seal
 
@@ -90,7 +91,7 @@ class _Conversation:
         kind, field = (
             ("function", "arguments") if item["type"] == "function_call" else ("custom", "input")
         )
-        identity, name, text = (item.get(key) for key in ("call_id", "name", field))
+        identity, name, text = item.get("call_id"), called_name(item), item.get(field)
         if not isinstance(identity, str) or not identity or not isinstance(name, str):
             raise CannotExpress(f"{where} needs a call_id and a name.", param=f"{where}.call_id")
         called = {"name": name, field: text if isinstance(text, str) else ""}

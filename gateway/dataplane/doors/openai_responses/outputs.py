@@ -10,6 +10,7 @@ import orjson
 from gateway.dataplane.doors.interface import Asked
 from gateway.dataplane.doors.openai_responses import answers
 from gateway.dataplane.doors.openai_responses.events import Numbered, piece_start
+from gateway.dataplane.doors.openai_responses.namespaces import Names
 
 Item = dict[str, Any]
 _TEXT_END: Final = b',"logprobs":[]}\n\n'
@@ -161,10 +162,24 @@ class Reasoning(Output):
 class Call(Output):
     """The call of a tool."""
 
-    __slots__ = ("_called", "_field", "_kind", "_name", "_piece_start", "_pieces")
+    __slots__ = (
+        "_called",
+        "_field",
+        "_kind",
+        "_name",
+        "_names",
+        "_piece_start",
+        "_pieces",
+        "_tool",
+    )
 
     def __init__(
-        self, events: Numbered, identity: str, number: int, piece: Mapping[str, Any]
+        self,
+        events: Numbered,
+        identity: str,
+        number: int,
+        piece: Mapping[str, Any],
+        names: Names,
     ) -> None:
         self._kind = "custom" if piece.get("type") == "custom" else "function"
         self._field = "input" if self._kind == "custom" else "arguments"
@@ -172,10 +187,10 @@ class Call(Output):
             "custom_tool_call_input" if self._kind == "custom" else "function_call_arguments"
         )
         self._called = {"type": self._kind, "id": piece.get("id")}
-        name = (piece.get(self._kind) or {}).get("name")
-        item = answers.call_item(
-            identity, {**self._called, self._kind: {"name": name}}, "in_progress"
-        )
+        self._tool = (piece.get(self._kind) or {}).get("name")
+        self._names = names
+        call = {**self._called, self._kind: {"name": self._tool}}
+        item = answers.call_item(identity, call, names, "in_progress")
         super().__init__(events, identity, number, {**item, self._field: ""})
         self._pieces: list[str] = []
         self._piece_start = piece_start(f"response.{self._name}.delta", self._where)
@@ -188,8 +203,8 @@ class Call(Output):
 
     def close(self) -> None:
         text = "".join(self._pieces)
-        called = {"name": self.item["name"], self._field: text}
-        self.item = answers.call_item(self.item["id"], {**self._called, self._kind: called})
+        call = {**self._called, self._kind: {"name": self._tool, self._field: text}}
+        self.item = answers.call_item(self.item["id"], call, self._names)
         # The whole arguments, which are an object's text also if the model sent none.
         fields = {**self._where, self._field: self.item[self._field]}
         if self._kind == "function":

@@ -10,7 +10,9 @@ import orjson
 from gateway.dataplane.doors.interface import Asked
 from gateway.dataplane.doors.openai_responses import answers, kept
 from gateway.dataplane.doors.openai_responses.events import Numbered
+from gateway.dataplane.doors.openai_responses.namespaces import Names
 from gateway.dataplane.doors.openai_responses.outputs import Call, Message, Output, Reasoning
+from gateway.dataplane.doors.openai_responses.tools import names_of
 from gateway.dataplane.errors import Refusal
 from providers.declaration.spec import Frame
 
@@ -23,6 +25,7 @@ class ResponseEvents:
         "_calls",
         "_events",
         "_finish",
+        "_names",
         "_open",
         "_outputs",
         "_response",
@@ -36,6 +39,7 @@ class ResponseEvents:
         self._outputs: list[Output] = []
         self._open: Message | Reasoning | None = None
         self._calls: dict[Any, Call] = {}  # by the index of their pieces
+        self._names: Names | None = None
         self._finish: str | None = None
         self._usage: Any = None
 
@@ -112,7 +116,8 @@ class ResponseEvents:
         call = self._calls.get(index)
         if call is None:
             self._close()
-            call = self._calls[index] = Call(*self._place("fc"), piece)
+            self._names = self._names or names_of(self._asked.body)
+            call = self._calls[index] = Call(*self._place("fc"), piece, self._names)
             self._outputs.append(call)
         call.extend(piece)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.dataplane.doors.openai_responses.items import ADDED_TOOLS
+from gateway.dataplane.doors.openai_responses.namespaces import Names, namespace_of
 from providers.declaration.errors import CannotExpress
 
 Tool = dict[str, Any]
 # Tools of OpenAI that clients offer everyone: their models work without.
-_DROPPED: Final = ("namespace", "web_search", "tool_search", "image_generation")
+_DROPPED: Final = ("web_search", "tool_search", "image_generation")
 _WORDS: Final = ("auto", "none", "required")
 
 
@@ -20,8 +21,11 @@ def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         CannotExpress: The neutral form lacks a tool.
     """
-    converted = [_tool(tool, where) for tool, where in _offered(body) if not _is_dropped(tool)]
-    choice, converted = _chosen(body.get("tool_choice"), converted)
+    names = names_of(body)
+    converted = [
+        _tool(tool, where) for tool, where in _offered(body, names) if not _is_dropped(tool)
+    ]
+    choice, converted = _chosen(body.get("tool_choice"), converted, names)
     if not converted:
         if choice not in (None, "auto", "none"):
             message = "This provider has none of the tools, so none can be required."
@@ -35,8 +39,31 @@ def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return neutral
 
 
-def _offered(body: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
-    """Yield each tool with its place: those of the request, and those of items in its input."""
+def names_of(body: Mapping[str, Any]) -> Names:
+    """Return the names of a request's tools."""
+    return Names([tool for tools, _where in _lists(body) for tool in tools])
+
+
+def _offered(body: Mapping[str, Any], names: Names) -> Iterator[tuple[Any, str]]:
+    """Yield each tool with its place, also those in namespaces, whose names are joined."""
+    for tools, where in _lists(body):
+        for number, tool in enumerate(tools):
+            place = f"{where}[{number}]"
+            if (namespace := namespace_of(tool)) is None:
+                yield tool, place
+                continue
+            inside = f"{place}.tools"
+            for at, inner in enumerate(_list(tool, inside)):
+                yield _named(inner, namespace, names), f"{inside}[{at}]"
+
+
+def _named(tool: Any, namespace: str, names: Names) -> Any:
+    name = tool.get("name") if isinstance(tool, dict) else None
+    return {**tool, "name": names.joined(namespace, name)} if isinstance(name, str) else tool
+
+
+def _lists(body: Mapping[str, Any]) -> Iterator[tuple[list[Any], str]]:
+    """Yield the lists of tools with their places: the request's, and those in its input."""
     given = body.get("input")
     holders = [(body, "tools")] + [
         (item, f"input[{number}].tools")
@@ -44,11 +71,14 @@ def _offered(body: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
         if item.get("type") == ADDED_TOOLS
     ]
     for holder, where in holders:
-        tools = holder.get("tools")
-        if tools is not None and not isinstance(tools, list):
-            raise CannotExpress(f"{where} must be a list.", param=where)
-        for number, tool in enumerate(tools or ()):
-            yield tool, f"{where}[{number}]"
+        yield _list(holder, where), where
+
+
+def _list(holder: Mapping[str, Any], where: str) -> list[Any]:
+    tools = holder.get("tools")
+    if tools is not None and not isinstance(tools, list):
+        raise CannotExpress(f"{where} must be a list.", param=where)
+    return tools or []
 
 
 def _is_dropped(tool: Any) -> bool:
@@ -75,17 +105,24 @@ def _tool(tool: Any, where: str) -> Tool:
     raise CannotExpress(message, param=where)
 
 
-def _chosen(choice: Any, tools: list[Tool]) -> tuple[Any, list[Tool]]:
+def _chosen(choice: Any, tools: list[Tool], names: Names) -> tuple[Any, list[Tool]]:
     """Return the choice, and the tools that it allows."""
     match choice:
         case None:
             return None, tools
         case str() if choice in _WORDS:
             return choice, tools
-        case {"type": "function" | "custom" as kind, "name": str(name)}:
-            return {"type": kind, kind: {"name": name}}, tools
+        case {"type": "function" | "custom" as kind, "name": str()}:
+            return {"type": kind, kind: {"name": _asked_name(choice, names)}}, tools
         case {"type": "allowed_tools", "tools": list(allowed)}:
-            names = {tool.get("name") for tool in allowed if isinstance(tool, dict)}
-            chosen = [tool for tool in tools if tool[tool["type"]]["name"] in names]
+            asked = {_asked_name(tool, names) for tool in allowed if isinstance(tool, dict)}
+            chosen = [tool for tool in tools if tool[tool["type"]]["name"] in asked]
             return choice.get("mode") or "auto", chosen
     raise CannotExpress("This provider does not support this tool_choice.", param="tool_choice")
+
+
+def _asked_name(tool: Mapping[str, Any], names: Names) -> Any:
+    namespace, name = tool.get("namespace"), tool.get("name")
+    if isinstance(namespace, str) and isinstance(name, str):
+        return names.joined(namespace, name)
+    return name
