@@ -173,7 +173,7 @@ def running_hub(
             hub.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shared_hub() -> Iterator[Hub]:
     """One server for all tests that leave it as it was."""
     with Running(FakeProvider()) as fake:
