@@ -237,9 +237,9 @@ OURS = frozenset(
 PHRASES = re.compile(
     r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference "
     r"Endpoints?|Claude Code|MaaS|alloy|Omni Moderation"
-    r"|Make calls to Inference Providers|Realtime API|\bResponses\b|\bTop P\b|Python · "
-    r"requests|“tools”|vision, tools, json_schema|json_schema, tools, vision|^reasoning$|^权限范围 "
-    r"(?:use|read|manage)$"
+    r"|Make calls to Inference Providers|Realtime API|\b(?:Messages|Responses)\b|\bTop P\b"
+    r"|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision"
+    r"|^reasoning$|^权限范围 (?:use|read|manage)$"
     # what a model answered and what was typed
     r"|Demo answer \(no model was called\)\. You wrote: |Say hello"
 )
