@@ -88,6 +88,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         _("Checking of texts."),
         ModelType.MODERATION,
     ),
+    Scenario(
+        "image",
+        _("Image generation model"),
+        _("the default image generation model"),
+        _("Making and changing images."),
+        ModelType.IMAGE,
+        ("images", "image-generation", "image_generation"),
+    ),
 )
 # Stands for the scenario of the operation: reasoning for chats, embedding for vectors.
 ANY_DEFAULT = "default"

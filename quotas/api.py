@@ -102,6 +102,10 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
     prompt_tokens = serializers.IntegerField(allow_null=True)
     completion_tokens = serializers.IntegerField(allow_null=True)
     cached_tokens = serializers.IntegerField(allow_null=True)
+    images = serializers.IntegerField(
+        allow_null=True,
+        help_text=_("Images generated; `null` if the call was not for images."),
+    )
     latency_ms = serializers.IntegerField()
     first_token_ms = serializers.IntegerField(allow_null=True)
     http_status = serializers.IntegerField(help_text=_("The status returned to the client."))

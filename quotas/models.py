@@ -210,6 +210,8 @@ class CallRecord(TenantOwned):
     prompt_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     cached_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    # None if the call was not for images
+    images = models.PositiveSmallIntegerField(null=True, blank=True)
     usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
     credits = models.PositiveIntegerField(_("credits"), default=0)
     # None if unpriced

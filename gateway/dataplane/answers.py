@@ -15,6 +15,8 @@ from gateway.dataplane.doors.responses import DOOR as RESPONSES
 from gateway.dataplane.refusals import refuse_stored
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
+from providers.declaration import registry
+from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Native, Request
 from providers.transport.async_client import Stream
 from providers.transport.failures import malformed
@@ -32,6 +34,8 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
     Raises:
         CannotExpress: The request cannot be converted.
     """
+    if request.operation not in target.provider.operations:
+        raise _not_offered(request, target)
     door = request.door
     if request.data and door.name in target.provider.dialects:
         native = Native(door.name, request.data, request.headers, partial(_fitted, request, target))
@@ -50,6 +54,20 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
 
 def _fitted(request: GatewayRequest, target: Target) -> dict[str, Any]:
     return fitted(request.neutral(), target.facts)
+
+
+def _not_offered(request: GatewayRequest, target: Target) -> CannotExpress:
+    others = [
+        str(provider.label)
+        for provider in registry.all_providers()
+        if request.operation in provider.operations
+    ]
+    operation = request.operation.value
+    return CannotExpress(
+        f"{target.provider.label} does not offer {operation}. These providers do: "
+        f"{', '.join(others)}.",
+        param="model",
+    )
 
 
 def for_trial(request: Request) -> Request:

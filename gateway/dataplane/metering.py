@@ -54,7 +54,7 @@ def _is_complete(request: GatewayRequest, usage: Usage | None) -> bool:
     """Tell whether the provider reported all that can be expected."""
     if usage is None:
         return False
-    if usage.audio_seconds is not None or usage.characters is not None:
+    if (usage.audio_seconds, usage.characters, usage.images) != (None, None, None):
         return True
     return bool(usage.prompt_tokens and (usage.completion_tokens or not _generates(request)))
 
@@ -158,6 +158,7 @@ def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, 
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cached_tokens": usage.cached_tokens if usage else None,
+        "images": usage.images if usage else None,
         "usage_source": source,
         "cost": cost,
         "currency": price.currency if price is not None and cost is not None else "",

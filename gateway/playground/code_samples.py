@@ -35,10 +35,12 @@ class Sdk:
     Args:
         shown: The statement that shows the answer.
         more: An additional argument.
+        method: The client's method; empty if it is the operation's name and "create".
     """
 
     shown: str
     more: str = ""
+    method: str = ""
 
 
 # None if the library has no method for the operation or no page shows it.
@@ -55,6 +57,8 @@ _SDK: Final = complete(
         Operation.SPEECH: Sdk('answer.write_to_file("speech.audio")', 'voice=""'),
         Operation.RERANK: None,
         Operation.MODERATION: None,
+        Operation.IMAGES: Sdk("print(answer.data[0])", method="images.generate"),
+        Operation.IMAGE_EDITS: None,
     },
 )
 
@@ -121,7 +125,8 @@ def _openai(base_url: str, body: dict[str, Any], spec: OperationSpec) -> str:
     arguments += [f'{spec.file.name}=open("{spec.file.example}", "rb")'] if spec.file else []
     arguments += [sdk.more] if sdk.more else []
     named = "".join(f"    {argument},\n" for argument in arguments)
-    return f"{start}answer = client.{spec.operation.value}.create(\n{named})\n{sdk.shown}"
+    method = sdk.method or f"{spec.operation.value}.create"
+    return f"{start}answer = client.{method}(\n{named})\n{sdk.shown}"
 
 
 def _javascript(address: str, body: dict[str, Any], spec: OperationSpec) -> str:

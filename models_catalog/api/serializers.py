@@ -32,6 +32,14 @@ class TierOut(serializers.Serializer[Any]):
     thinking_output = serializers.CharField(required=False)
 
 
+class ImageRateOut(serializers.Serializer[Any]):
+    size = serializers.CharField(
+        required=False, help_text=_("Width and height, such as 1024x1024; any if omitted.")
+    )
+    quality = serializers.CharField(required=False, help_text=_("Any if omitted."))
+    amount = serializers.CharField()
+
+
 @extend_schema_serializer(
     description=_(
         "Amounts are decimal strings per million tokens. Unknown amounts are omitted, never 0."
@@ -50,6 +58,17 @@ class PriceOut(serializers.Serializer[Any]):
     per_minute = serializers.CharField(required=False, help_text=_("Per minute of audio."))
     per_million_characters = serializers.CharField(
         required=False, help_text=_("Per million characters of text to speak.")
+    )
+    per_image = serializers.CharField(
+        required=False,
+        help_text=_("Per image, unless `images` has an amount for its size and quality."),
+    )
+    images = ImageRateOut(many=True, required=False)
+    image_input = serializers.CharField(
+        required=False, help_text=_("Tokens of images sent, if they cost more than others.")
+    )
+    image_output = serializers.CharField(
+        required=False, help_text=_("Tokens of images made, if they cost more than others.")
     )
     tiers = TierOut(many=True, required=False)
 

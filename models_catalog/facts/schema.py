@@ -10,13 +10,21 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import ServiceError
-from models_catalog.resolution.entries import Facts, Price, Rates, Tier
+from models_catalog.resolution.entries import Facts, ImageRate, Price, Rates, Tier
 from providers.declaration.spec import ListedModel, ModelType
 
 MOST_MODELS = 5000  # of one provider
 LARGEST = 1_000_000_000  # tokens; anything larger is a typo
-RATES = ("input", "output", "cached_input", "cache_write", "thinking_output")
-FLAT_RATES = ("per_minute", "per_million_characters")
+RATES = (
+    "input",
+    "output",
+    "cached_input",
+    "cache_write",
+    "thinking_output",
+    "image_input",
+    "image_output",
+)
+FLAT_RATES = ("per_minute", "per_million_characters", "per_image")
 FIELDS = frozenset(
     {
         "type",
@@ -57,6 +65,7 @@ FEATURES: Mapping[str, str] = {
     "stream_only": "responds only to streaming requests",
     "no_system": "does not accept system messages",
     "completion_only": "has no chat, only the completions endpoint",
+    "edit_only": "changes images and makes none without one",
     "responses_only": "has no chat completions, only the Responses endpoint",
     "tools_responses_only": (
         "calls functions through the Responses endpoint only, unless reasoning is off"
@@ -148,11 +157,18 @@ def price_json(price: Price) -> dict[str, Any]:
     document |= {
         name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None
     }
+    if price.images:
+        document["images"] = [_image_rate_json(rate) for rate in price.images]
     if price.tiers:
         document["tiers"] = [
             {"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers
         ]
     return document
+
+
+def _image_rate_json(rate: ImageRate) -> dict[str, str]:
+    names = {"size": rate.size, "quality": rate.quality}
+    return {name: text for name, text in names.items() if text} | {"amount": f"{rate.amount:f}"}
 
 
 def _rates_json(rates: Rates) -> dict[str, str]:
@@ -263,13 +279,14 @@ def day(name: str, value: Any) -> date:
 
 
 def _price(name: str, value: Any) -> Price:
-    allowed = {"currency", "tiers", "free", *RATES, *FLAT_RATES}
+    allowed = {"currency", "tiers", "free", "images", *RATES, *FLAT_RATES}
     if not isinstance(value, Mapping) or set(value) - allowed:
         raise BadFact(
             name,
             _(
                 "A price may only have currency, input, output, cached_input, cache_write, "
-                "thinking_output, per_minute, per_million_characters, tiers and free."
+                "thinking_output, image_input, image_output, per_minute, per_million_characters, "
+                "per_image, images, tiers and free."
             ),
         )
     currency = value.get("currency")
@@ -286,10 +303,14 @@ def _price(name: str, value: Any) -> Price:
         tiers=tuple(_tier(name, tier) for tier in _list(name, value.get("tiers", []))),
         per_minute=_amount(name, value.get("per_minute")),
         per_million_characters=_amount(name, value.get("per_million_characters")),
+        per_image=_amount(name, value.get("per_image")),
+        images=tuple(_image_rate(name, rate) for rate in _list(name, value.get("images", []))),
         is_free=free is True,
     )
-    has_amount = price.rates != Rates() or any(
-        getattr(price, flat) is not None for flat in FLAT_RATES
+    has_amount = (
+        price.rates != Rates()
+        or any(getattr(price, flat) is not None for flat in FLAT_RATES)
+        or bool(price.images)
     )
     if not isinstance(free, bool) or has_amount == price.is_free:
         raise BadFact(
@@ -306,11 +327,21 @@ def _tier(name: str, value: Any) -> Tier:
         raise BadFact(
             name,
             _(
-                "A tier may only have above, input, output, cached_input, cache_write and "
-                "thinking_output."
+                "A tier may only have above, input, output, cached_input, cache_write, "
+                "thinking_output, image_input and image_output."
             ),
         )
     return Tier(_count(name, value.get("above")), _rates(name, value))
+
+
+def _image_rate(name: str, value: Any) -> ImageRate:
+    if not isinstance(value, Mapping) or set(value) - {"size", "quality", "amount"}:
+        raise BadFact(name, _("The price of an image may only have size, quality and amount."))
+    amount = _amount(name, value.get("amount"))
+    if amount is None:
+        raise BadFact(name, _("The price of an image needs an amount."))
+    texts = {key: parse_text(name, value[key]) for key in ("size", "quality") if key in value}
+    return ImageRate(amount, **texts)
 
 
 def _rates(name: str, value: Mapping[str, Any]) -> Rates:
@@ -318,8 +349,8 @@ def _rates(name: str, value: Mapping[str, Any]) -> Rates:
 
 
 def _list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > 10:
-        raise BadFact(name, _("Tiers must be a list of at most ten."))
+    if not isinstance(value, list) or len(value) > 20:
+        raise BadFact(name, _("Tiers and prices of images must be lists of at most twenty."))
     return value
 
 

@@ -181,6 +181,7 @@ def _amounts(price: Price) -> dict[str, Decimal]:
     amounts = {rate: getattr(price.rates, rate) for rate in RATES} | {
         rate: getattr(price, rate) for rate in FLAT_RATES
     }
+    amounts |= {f"image {rate.size} {rate.quality}": rate.amount for rate in price.images}
     for tier in price.tiers:
         amounts |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
     return {key: value for key, value in amounts.items() if value is not None}

@@ -14,7 +14,7 @@ from models_catalog.queries import Layers
 from models_catalog.resolution.entries import Facts, Price
 from providers.operations.table import MODEL_TYPES, facts_of_other_types
 
-AMOUNTS = ("input", "output", "cached_input", "per_minute", "per_million_characters")
+AMOUNTS = ("input", "output", "cached_input", "per_minute", "per_million_characters", "per_image")
 CURRENCIES = ("USD", "CNY", "EUR")
 
 
@@ -45,6 +45,7 @@ class FactsForm(PageForm):
     per_million_characters = forms.DecimalField(
         label=_("Text to speak, per million characters"), required=False
     )
+    per_image = forms.DecimalField(label=_("Per image"), required=False)
 
     def __init__(self, *args: Any, layers: Layers, **kwargs: Any) -> None:
         own = layers.own or Facts()

@@ -23,6 +23,18 @@ class Rates:
     cache_write: Decimal | None = None
     # For all output of a response that includes thinking, if that costs more.
     thinking_output: Decimal | None = None
+    # For the tokens of images, if they cost more than those of text.
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRate:
+    """The price of one image of a size, a quality or both; empty stands for any."""
+
+    amount: Decimal
+    size: str = ""  # width x height
+    quality: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,8 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A list price: per million tokens, minute of audio or million characters of text to speak.
+    """A list price: per million tokens, minute of audio, million characters of text to speak, or
+    image.
 
     If `is_free`, there are no rates.
     """
@@ -48,6 +61,8 @@ class Price:
     tiers: tuple[Tier, ...] = ()  # ascending by `above`
     per_minute: Decimal | None = None
     per_million_characters: Decimal | None = None
+    per_image: Decimal | None = None  # of the sizes and qualities without a rate of their own
+    images: tuple[ImageRate, ...] = ()
     is_free: bool = False
 
     @property
@@ -69,6 +84,20 @@ class Price:
             if prompt_tokens > tier.above:
                 rates = tier.rates
         return rates
+
+    @property
+    def amounts_per_image(self) -> tuple[Decimal, Decimal] | None:
+        """The lowest and the highest price of one image; None if images have no price."""
+        amounts = [rate.amount for rate in self.images]
+        amounts += [] if self.per_image is None else [self.per_image]
+        return (min(amounts), max(amounts)) if amounts else None
+
+    def of_image(self, size: str, quality: str) -> Decimal | None:
+        """Return the price of one image: by the first rate that fits, or the general one."""
+        for rate in self.images:
+            if rate.size in ("", size) and rate.quality in ("", quality):
+                return rate.amount
+        return self.per_image
 
 
 @dataclass(frozen=True, slots=True)

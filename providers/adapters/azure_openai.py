@@ -42,6 +42,7 @@ from providers.wire.dialects.azure_openai import (
     with_account,
 )
 from providers.wire.http import get, url_of
+from providers.wire.images.openai import openai_image_edits, openai_images, return_data
 from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import openai_embeddings
@@ -112,6 +113,15 @@ CHAT = openai_chat(auth=auth, adjust=fit, tidy=tidy, tidies_shape=True)
 RESPONSES = openai_responses(auth=auth)
 
 
+def fit_images(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """Remove response_format, which all image models but DALL-E refuse.
+
+    See https://learn.microsoft.com/azure/ai-foundry/openai/how-to/dall-e
+    """
+    if "dall-e" not in model_of(body["model"], access):
+        return_data(body)
+
+
 def check(provider: Provider, access: Access) -> CheckExchange:
     """List the resource's base models, which is free and proves endpoint and key.
 
@@ -141,6 +151,7 @@ PROVIDER = Provider(
         ModelType.EMBEDDING,
         ModelType.SPEECH_TO_TEXT,
         ModelType.TEXT_TO_SPEECH,
+        ModelType.IMAGE,
     ),
     description=_(
         "Models deployed in your own Azure resource, added by the name of their deployment."
@@ -226,6 +237,8 @@ PROVIDER = Provider(
         Operation.TRANSCRIPTION: deployed(openai_audio(auth=auth, path="/audio/transcriptions")),
         Operation.TRANSLATION: deployed(openai_audio(auth=auth, path="/audio/translations")),
         Operation.SPEECH: deployed(openai_speech(auth=auth, adjust=choose_voice)),
+        Operation.IMAGES: deployed(openai_images(auth=auth, adjust=fit_images)),
+        Operation.IMAGE_EDITS: deployed(openai_image_edits(auth=auth, adjust=fit_images)),
     },
     dialects={"responses": deployed(native_responses(auth=auth))},
     errors=errors,

@@ -26,6 +26,7 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.speech import AUDIO_TYPES, ReadySpeech, format_of
 from providers.wire.demo.chat import EchoDecoder, choices_for, completed, head_of, usage_json
+from providers.wire.demo.images import drawing, sketches
 from providers.wire.demo.moderation import JUDGE_NOTE, judgement
 from providers.wire.demo.speech import FILES, tone_of
 from providers.wire.demo.texts import (
@@ -37,12 +38,15 @@ from providers.wire.demo.texts import (
     vector_of,
 )
 from providers.wire.demo.transcripts import TranscriptStream, transcript_in
+from providers.wire.images.answers import refuse_url
+from providers.wire.images.stream import ReadyImages
 from providers.wire.openai.embeddings import joined
 from providers.wire.preconditions import upload_of
 from providers.wire.rerank import Ranking, question_of, rerank_answer
 
 CHAT, EMBEDDING, TRANSCRIBE = "demo-chat", "demo-embedding", "demo-transcribe"
 SPEECH, RERANK, MODERATION = "demo-speech", "demo-rerank", "demo-moderation"
+IMAGE = "demo-image"
 _TYPES = {
     CHAT: ModelType.REASONING,
     EMBEDDING: ModelType.EMBEDDING,
@@ -50,6 +54,7 @@ _TYPES = {
     SPEECH: ModelType.TEXT_TO_SPEECH,
     RERANK: ModelType.RERANK,
     MODERATION: ModelType.MODERATION,
+    IMAGE: ModelType.IMAGE,
 }
 RANK_NOTE = "Demonstration: ordered by shared words, no model was called."
 
@@ -164,6 +169,18 @@ def judge(provider: Provider, request: Request, access: Access, facts: ModelFact
     return Answer(body, Usage(sum(map(tokens_in, texts))))
 
 
+def draw(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Draw a pattern that depends on the prompt, and on the images to edit."""
+    require_model(request, IMAGE)
+    yield from ()
+    refuse_url(request.body)
+    answer = drawing(request)
+    if not request.stream:
+        return answer
+    assert answer.body is not None
+    return ReadyImages(answer.body, answer.usage, request.operation, sketches(request))
+
+
 def check(provider: Provider, access: Access) -> CheckExchange:
     yield from ()
 
@@ -197,6 +214,8 @@ PROVIDER = Provider(
         Operation.SPEECH: speak,
         Operation.RERANK: order,
         Operation.MODERATION: judge,
+        Operation.IMAGES: draw,
+        Operation.IMAGE_EDITS: draw,
     },
     errors=no_errors,
     check=check,

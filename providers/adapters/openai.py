@@ -25,6 +25,7 @@ from providers.declaration.spec import (
 from providers.wire.audio.speech import openai_speech
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.http import bearer, get, is_host, post_json, url_of
+from providers.wire.images.openai import openai_image_edits, openai_images, return_data
 from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import openai_embeddings
@@ -43,7 +44,8 @@ MAX_INPUTS = 2048
 CHECK_MODEL = "gpt-6-luna"
 
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
-    (r"realtime|-live\b|^sora|^dall-e|image|^computer-use", None),
+    (r"realtime|-live\b|^sora|^computer-use", None),
+    (r"^dall-e|^gpt-image|^chatgpt-image", ModelType.IMAGE),
     (r"embedding", ModelType.EMBEDDING),
     (r"^whisper|transcribe", ModelType.SPEECH_TO_TEXT),
     (r"^tts-|-tts\b", ModelType.TEXT_TO_SPEECH),
@@ -89,6 +91,18 @@ def choose_voice(
 ) -> None:
     """Set a default voice, which is required."""
     body.setdefault("voice", "alloy")
+
+
+_RETURNS_DATA = re.compile(r"^(?:gpt|chatgpt)-image")
+
+
+def fit_images(body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts) -> None:
+    """Remove response_format, which models that always return data refuse.
+
+    See https://platform.openai.com/docs/api-reference/images/create
+    """
+    if _RETURNS_DATA.search(str(body["model"])):
+        return_data(body)
 
 
 # Models that continue a text and do not accept messages.
@@ -161,8 +175,9 @@ PROVIDER = Provider(
         ModelType.SPEECH_TO_TEXT,
         ModelType.TEXT_TO_SPEECH,
         ModelType.MODERATION,
+        ModelType.IMAGE,
     ),
-    description=_("GPT models, embeddings, transcription, speech and moderation."),
+    description=_("GPT models, embeddings, transcription, speech, moderation and images."),
     key_url=KEY_URL,
     docs_url="https://platform.openai.com/docs",
     credential_fields=(
@@ -204,6 +219,8 @@ PROVIDER = Provider(
         Operation.TRANSLATION: openai_audio(auth=auth, path="/audio/translations"),
         Operation.SPEECH: openai_speech(auth=auth, adjust=choose_voice),
         Operation.MODERATION: openai_moderations(auth=auth),
+        Operation.IMAGES: openai_images(auth=auth, adjust=fit_images),
+        Operation.IMAGE_EDITS: openai_image_edits(auth=auth, adjust=fit_images),
     },
     dialects={"responses": native_responses(auth=auth)},
     errors=openai_errors(

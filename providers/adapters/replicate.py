@@ -242,7 +242,7 @@ def input_url(provider: Provider, access: Access, upload: Upload) -> Generator[C
     kind = upload.content_type.split(";", 1)[0].strip() or "application/octet-stream"
     if len(upload.data) * 4 / 3 + len(kind) + 16 <= LARGEST_DATA_URI:
         return f"data:{kind};base64,{base64.b64encode(upload.data).decode()}"
-    content_type, body = multipart({}, upload, name="content")
+    content_type, body = multipart({}, ("content", upload))
     headers = {**auth(access), "Content-Type": content_type, "Accept": "application/json"}
     stored = read_object((yield Call("POST", url_of(provider, access, "/files"), headers, body)))
     urls = stored.get("urls")

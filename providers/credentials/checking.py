@@ -228,7 +228,8 @@ def _smallest_request(probe: Probe) -> Request:
     body = {"model": probe.model, **operation.probe}
     if "max_tokens" in body and "reasoning" in probe.facts.features:
         body["max_tokens"] = REASONING_TOKENS
-    upload = operation.file.smallest() if operation.file else None
+    file = operation.file
+    upload = file.smallest() if file and file.as_json is None else None
     return Request(operation.operation, probe.model, body, upload=upload)
 
 

@@ -35,6 +35,7 @@ from providers.wire.audio.speech import openai_speech
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.chat_answers import Tidy
 from providers.wire.http import bearer, key_in
+from providers.wire.images.openai import openai_image_edits, openai_images
 from providers.wire.model_names import guess_by_name
 from providers.wire.native.in_part import CHAT_ONLY, FORMATS, beside, in_part
 from providers.wire.openai.chat import Adjust, openai_chat
@@ -289,6 +290,8 @@ _MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = complete(
         Operation.SPEECH: partial(openai_speech, adjust=_choose_voice),
         Operation.RERANK: rerank,
         Operation.MODERATION: openai_moderations,
+        Operation.IMAGES: openai_images,
+        Operation.IMAGE_EDITS: openai_image_edits,
     },
 )
 

@@ -25,6 +25,7 @@ class ModelType(StrEnum):
     RERANK = "rerank"
     TEXT_TO_SPEECH = "text-to-speech"
     MODERATION = "moderation"
+    IMAGE = "image"
 
 
 class Operation(StrEnum):
@@ -38,6 +39,8 @@ class Operation(StrEnum):
     SPEECH = "audio.speech"
     RERANK = "rerank"
     MODERATION = "moderations"
+    IMAGES = "images.generations"
+    IMAGE_EDITS = "images.edits"
 
     @property
     def path(self) -> str:
@@ -162,6 +165,8 @@ class Call:
         undo: Cancels the work at the provider; made if the exchange is abandoned after this call.
         secrets: Secrets that this call adds, such as a fetched token; removed from errors.
         limit: Most bytes of a body that is read whole.
+        of_answer: Whether the URL stood in an answer: that it cannot be reached says nothing of the
+            account.
     """
 
     method: str
@@ -174,6 +179,7 @@ class Call:
     undo: Call | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     limit: int = MAX_WHOLE
+    of_answer: bool = False
 
 
 @dataclass(slots=True)
@@ -188,7 +194,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Usage:
-    """Usage reported by the provider, in tokens, seconds of audio or characters; None if not."""
+    """Usage reported by the provider, in tokens, seconds, characters or images; None if not."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -198,6 +204,11 @@ class Usage:
     characters: int | None = None
     cache_write_tokens: int | None = None  # part of prompt_tokens, as cached_tokens are
     total_tokens: int | None = None  # only if the parts are unknown
+    images: int | None = None  # generated
+    image_size: str = ""  # width x height, as they determine an image's price
+    image_quality: str = ""
+    image_input_tokens: int | None = None  # part of prompt_tokens
+    image_output_tokens: int | None = None  # part of completion_tokens
 
 
 @dataclass(slots=True)

@@ -97,6 +97,10 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "no_ranking": gettext_noop("The provider's answer contains no ranking."),
     "no_judgement": gettext_noop("The provider's answer contains no moderation result."),
     "no_audio": gettext_noop("The provider's answer contains no audio."),
+    "no_image": gettext_noop("The provider's answer contains no image."),
+    "image_not_fetched": gettext_noop(
+        "The image could not be fetched from the provider: HTTP status %(status)s."
+    ),
     "no_token": gettext_noop("Microsoft Entra ID answered without a token."),
     "no_file": gettext_noop("The provider did not say where it stored the file."),
     "no_prediction": gettext_noop("The provider's answer contains no prediction."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
@@ -85,19 +85,26 @@ class FileField:
 
     Args:
         name: The form field's name.
+        most: How many files the field may have.
+        others: Names of optional fields with one more file each.
         formats: File formats, for messages.
         accepts: Returns whether a file's first bytes have one of the formats.
         numbers: The form's numeric fields.
         smallest: Returns a file to check a model with.
         example: A file name.
+        as_json: Returns the files as fields of a JSON body, which may be sent instead of a form;
+            None if there is no such body.
     """
 
     name: str
+    most: int
+    others: tuple[str, ...]
     formats: str
     accepts: Callable[[bytes], bool]
     numbers: frozenset[str]
     smallest: Callable[[], Upload]
     example: str
+    as_json: Callable[[Mapping[str, Sequence[Upload]]], dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from providers.declaration.spec import ModelType, Operation
-from providers.operations import request_checks
+from providers.operations import image_checks, request_checks
 from providers.operations.audio import is_audio, silence
 from providers.operations.columns import (
     FileField,
@@ -20,14 +20,29 @@ from providers.operations.columns import (
     Unit,
     complete,
 )
+from providers.operations.images import MOST_IMAGES, edit_fields, is_image, white_square
 
 _RECORDING: Final = FileField(
     name="file",
+    most=1,
+    others=(),
     formats="flac, mp3, mp4, m4a, ogg, wav, webm",
     accepts=is_audio,
     numbers=frozenset({"temperature"}),
     smallest=silence,
     example="recording.wav",
+    as_json=None,
+)
+_IMAGE: Final = FileField(
+    name="image",
+    most=MOST_IMAGES,
+    others=("mask",),
+    formats="png, jpeg, webp, gif",
+    accepts=is_image,
+    numbers=frozenset({"n", "partial_images", "output_compression"}),
+    smallest=white_square,
+    example="picture.png",
+    as_json=edit_fields,
 )
 
 
@@ -155,6 +170,34 @@ OPERATIONS: Final[Mapping[Operation, OperationSpec]] = _by_operation(
         probe={"input": "ping"},
         example={"input": _("Hello")},
     ),
+    OperationSpec(
+        operation=Operation.IMAGES,
+        model_type=ModelType.IMAGE,
+        label=_("Image generation"),
+        doors=("openai",),
+        stream=Stream.EVENTS,
+        file=None,
+        saved_as="",
+        check=image_checks.check_images,
+        size=None,
+        only_feature="",
+        probe={"prompt": "a red dot"},
+        example={"prompt": _("A lighthouse at dusk"), "size": "1024x1024"},
+    ),
+    OperationSpec(
+        operation=Operation.IMAGE_EDITS,
+        model_type=ModelType.IMAGE,
+        label=_("Image editing"),
+        doors=("openai",),
+        stream=Stream.EVENTS,
+        file=_IMAGE,
+        saved_as="",
+        check=image_checks.check_image_edits,
+        size=None,
+        only_feature="edit_only",
+        probe={"prompt": "a red dot", **edit_fields({"image": [white_square()]})},
+        example=None,
+    ),
 )
 MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
     ModelTypeSpec(
@@ -196,6 +239,13 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
         model_type=ModelType.MODERATION,
         label=pgettext_lazy("model type", "Moderation"),
         prices=("input",),
+        facts=frozenset(),
+        playground="",
+    ),
+    ModelTypeSpec(
+        model_type=ModelType.IMAGE,
+        label=pgettext_lazy("model type", "Image"),
+        prices=("per_image", "input", "output"),
         facts=frozenset(),
         playground="",
     ),

@@ -142,6 +142,12 @@ def price(value: Any) -> str:
         return _("%(amount)s for a million characters") % {
             "amount": money(value.per_million_characters)
         }
+    if (amounts := value.amounts_per_image) is not None:
+        least, most = amounts
+        if least == most:
+            return _("%(amount)s an image") % {"amount": money(least)}
+        span = {"least": money(least), "most": money(most)}
+        return _("%(least)s to %(most)s an image") % span
     if value.input is not None and value.output is not None:
         text = _("%(input)s in, %(output)s out") % {
             "input": money(value.input),

@@ -144,7 +144,10 @@ class Steps(Generic[R]):
             pause = self._pause(FIRST_PAUSE * 2**self._tries)
             if pause is not None:
                 return pause
-        raise self._closed(provider_error(failure))
+        error = provider_error(failure)
+        if self._call is not None and self._call.of_answer and error.failure is not Failure.TIMEOUT:
+            error.failure = Failure.ERROR
+        raise self._closed(error)
 
     def cleaned(self, error: ProviderError) -> ProviderError:
         """Shorten the error's texts, remove keys from them, and return the error."""

@@ -17,7 +17,11 @@ _HINTS: Final[tuple[tuple[ModelType | None, tuple[str, ...]], ...]] = (
         ("tts", "kokoro", "cosyvoice", "parler", "fish-speech", "orpheus", "piper"),
     ),
     (ModelType.MODERATION, ("moderation",)),
-    (None, ("dall-e", "stable-diffusion", "sdxl", "flux", "sora", "gpt-image")),
+    (None, ("sora",)),
+    (
+        ModelType.IMAGE,
+        ("dall-e", "gpt-image", "stable-diffusion", "sdxl", "flux", "qwen-image", "z-image"),
+    ),
 )
 
 

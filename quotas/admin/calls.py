@@ -78,6 +78,7 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
             column("prompt_tokens", gettext_lazy("tokens in")),
             column("completion_tokens", gettext_lazy("tokens out")),
             column("cached_tokens", gettext_lazy("cached tokens")),
+            column("images", gettext_lazy("images")),
             "counted",
         ),
         ("credits", "cost_text"),

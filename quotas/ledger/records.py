@@ -23,6 +23,7 @@ _MOST: Final[Mapping[str, Any]] = {
     "prompt_tokens": MOST_TOKENS,
     "completion_tokens": MOST_TOKENS,
     "cached_tokens": MOST_TOKENS,
+    "images": 2**15 - 1,
     "cost": MOST_COST,
     "attempts": 2**15 - 1,
     "latency_ms": 2**31 - 1,
@@ -53,6 +54,7 @@ class Record:
         id: Makes writing the same record twice harmless.
         time: When the request arrived, timezone-aware.
         prompt_tokens: None if unknown, like the other token counts.
+        images: How many were generated; None if the call was not for images.
         cost: None if unpriced, never 0 instead.
         http_status: Status sent to the client; 0 if unknown.
         latency_ms: Milliseconds, like first_token_ms.
@@ -76,6 +78,7 @@ class Record:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    images: int | None = None
     usage_source: Literal["reported", "estimated", "none"] = "none"
     cost: Decimal | None = None
     currency: str = ""

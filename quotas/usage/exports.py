@@ -36,7 +36,7 @@ CALL_COLUMNS: Final = (
         "http_status",
         "error_code",
     ),
-    *("finish_reason", "attempts", "latency_ms", "first_token_ms"),
+    *("finish_reason", "attempts", "latency_ms", "first_token_ms", "images"),
 )
 SUMMARY_COLUMNS: Final = (
     *(

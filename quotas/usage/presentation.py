@@ -269,21 +269,29 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """A call record's usage for pricing; reasoning, seconds and characters are not recorded."""
+    """A call record's usage for pricing; reasoning, seconds, characters and what images are like
+    are not recorded.
+    """
 
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    images: int | None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_seconds: float | None = None
     characters: int | None = None
+    image_size: str = ""
+    image_quality: str = ""
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
 
 
 def _cost_by(price: ports.ListPrice, call: CallRecord) -> Decimal | None:
     rates: Any = price.rates
     return pricing.cost_of(
-        _Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens), rates
+        _Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens, call.images),
+        rates,
     )
 
 
@@ -299,6 +307,9 @@ def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
         (_("Output, per million tokens"), rates.output),
         (_("Audio, per minute"), listed.per_minute),
         (_("Text, per million characters"), listed.per_million_characters),
+        (_("Per image"), listed.per_image),
+        (_("Tokens of images in, per million"), rates.image_input),
+        (_("Tokens of images out, per million"), rates.image_output),
     )
     return [
         (label, money(pricing.plain(Decimal(value)), listed.currency))

@@ -21,7 +21,10 @@ from tests.server import Server
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
-SCENARIOS = ["reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"]
+SCENARIOS = [
+    *("reasoning", "embedding", "speech-to-text", "rerank", "text-to-speech", "moderation"),
+    "image",
+]
 
 
 class Script:

@@ -47,6 +47,7 @@ from typing import Any
 
 WORDS = 20  # pieces of text in a stream, by default
 TEXT = "Hello from the fake provider."
+IMAGE = b"\x89PNG\r\n\x1a\n not really a picture"
 SOUND = b"ID3\x04\x00\x00\x00\x00\x00\x00 not really music"
 MODELS = (
     "gpt-6-luna",
@@ -170,6 +171,31 @@ def moderation(body: dict[str, Any]) -> bytes:
         for text in texts
     ]
     return compact({"id": "modr-fake", "model": body.get("model"), "results": results})
+
+
+def images(body: dict[str, Any], url: str) -> bytes:
+    data = base64.b64encode(IMAGE).decode()
+    image = {"url": f"{url}/pictures/1.png"} if url else {"b64_json": data}
+    usage = {
+        "input_tokens": 12,
+        "input_tokens_details": {"text_tokens": 8, "image_tokens": 4},
+        "output_tokens": 40,
+        "total_tokens": 52,
+    }
+    size = {"size": body.get("size") or "1024x1024", "quality": "low"}
+    answer = {"created": 1790000000, "data": [image] * (body.get("n") or 1), **size}
+    return compact(answer if url else {**answer, "usage": usage})
+
+
+def image_frames(name: str) -> list[bytes]:
+    data = base64.b64encode(IMAGE).decode()
+    usage = {"input_tokens": 12, "output_tokens": 40, "total_tokens": 52}
+    head = {"created_at": 1, "size": "1024x1024", "quality": "low", "output_format": "png"}
+    events = [
+        {"type": f"{name}.partial_image", "b64_json": data, "partial_image_index": 0, **head},
+        {"type": f"{name}.completed", "b64_json": data, "usage": usage, **head},
+    ]
+    return [b"data: " + compact(event) for event in events]
 
 
 def ranking(body: dict[str, Any]) -> bytes:
@@ -465,11 +491,22 @@ class FakeProvider:
             return Reply(
                 body=openai_completion(model, len(prompt) if isinstance(prompt, list) else 1)
             )
+        if path.endswith("/images/edits"):
+            if b'name="stream"\r\n\r\ntrue' in seen.body:
+                return Reply(content_type="text/event-stream", frames=image_frames("image_edit"))
+            return Reply(body=images(body, ""))
+        if path.startswith("/pictures/"):
+            return Reply(content_type="image/png", body=IMAGE)
         return self._further(path, body)
 
-    @staticmethod
-    def _further(path: str, body: dict[str, Any]) -> Reply:
+    def _further(self, path: str, body: dict[str, Any]) -> Reply:
         """Answers to what is no conversation."""
+        if path.endswith("/images/generations"):
+            if body.get("stream"):
+                frames = image_frames("image_generation")
+                return Reply(content_type="text/event-stream", frames=frames)
+            named = "by-url" in str(body.get("model"))
+            return Reply(body=images(body, self.url if named else ""))
         if path.endswith("/audio/speech"):
             if body.get("stream_format") == "sse":
                 return Reply(content_type="text/event-stream", frames=speech_frames())

@@ -128,7 +128,7 @@ class Hub:
         """The call records of one request, oldest first."""
         names = (
             "provider, model, source, status, http_status, error_code, credits, usage_source, "
-            "prompt_tokens, completion_tokens, attempts, attempt_log"
+            "prompt_tokens, completion_tokens, images, cost, attempts, attempt_log"
         )
         found = self.rows(
             f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id"

@@ -27,6 +27,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/audio/speech": {"input": "Hello", "voice": "alloy"},
     "/v1/moderations": {"input": "Hello"},
     "/v1/rerank": {"query": "Hello", "documents": ["Hello", "Bye"]},
+    "/v1/images/generations": {"prompt": "Hello"},
+    "/v1/images/edits": {
+        "prompt": "Hello",
+        "images": [{"image_url": "data:image/png;base64,iVBORw=="}],
+    },
 }
 # What the name of a model ends in, by path; those of chat bear the plain name.
 ENDS = {
@@ -34,6 +39,8 @@ ENDS = {
     "/v1/audio/speech": "-speech",
     "/v1/moderations": "-judge",
     "/v1/rerank": "-ranker",
+    "/v1/images/generations": "-painter",
+    "/v1/images/edits": "-painter",
 }
 TYPES = {
     "": "reasoning",
@@ -41,6 +48,7 @@ TYPES = {
     "-speech": "text-to-speech",
     "-judge": "moderation",
     "-ranker": "rerank",
+    "-painter": "image",
 }
 
 

@@ -29,6 +29,10 @@ const play = {
   embeddings: (client, request) => whole(client.embeddings.create(request)),
   moderation: (client, request) => whole(client.moderations.create(request)),
   transcription: async (client, request, upload) => whole(client.audio.transcriptions.create(await withFile(request, upload))),
+  image: async (client, request) => whole(client.images.generate(request)),
+  edit: async (client, { images, ...request }, upload) => whole(client.images.edit({
+    ...request, image: await toFile(Buffer.from(upload.hex, "hex"), upload.filename, { type: upload.content_type }),
+  })),
   speech: (client, request) => binary(client.audio.speech.create(request)),
   rerank: (client, request) => whole(client.post("/rerank", { body: request })), // not an endpoint of OpenAI: the SDK's own way to ask for others
 };

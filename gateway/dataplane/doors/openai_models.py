@@ -12,12 +12,15 @@ from urllib.parse import parse_qs
 import orjson
 
 from gateway.dataplane.errors import bad_request
-from models_catalog.resolution.entries import MILLION, Entry, Price, Rates
+from models_catalog.resolution.entries import MILLION, Entry, ImageRate, Price, Rates
 from providers.declaration.spec import ModelType
 
 Object = dict[str, Any]
 _DAY_IN_NAME: Final = re.compile(r"(?<!\d)(20\d\d)-?([01]\d)-?([0-3]\d)(?!\d)")
-_RATES: Final = ("input", "output", "cached_input", "cache_write")
+_RATES: Final = (
+    *("input", "output", "cached_input", "cache_write"),
+    *("image_input", "image_output"),
+)
 
 
 class OpenAIModels:
@@ -87,7 +90,7 @@ def _day_in(name: str) -> date | None:
 
 
 def _pricing(price: Price) -> Object:
-    """Return prices for one token, character or minute, as texts that lose no digits."""
+    """Return prices for one token, character, minute or image, as texts that lose no digits."""
     pricing: Object = {"currency": price.currency}
     if price.is_free:
         return pricing | {"input": "0", "output": "0"}
@@ -96,9 +99,18 @@ def _pricing(price: Price) -> Object:
         pricing["per_minute"] = _text(price.per_minute)
     if price.per_million_characters is not None:
         pricing["per_character"] = _text(price.per_million_characters / MILLION)
+    if price.per_image is not None:
+        pricing["per_image"] = _text(price.per_image)
+    if price.images:
+        pricing["images"] = [_per_image(rate) for rate in price.images]
     if price.tiers:
         pricing["tiers"] = [{"above": tier.above} | _per_token(tier.rates) for tier in price.tiers]
     return pricing
+
+
+def _per_image(rate: ImageRate) -> Object:
+    names = {"size": rate.size, "quality": rate.quality}
+    return {name: text for name, text in names.items() if text} | {"amount": _text(rate.amount)}
 
 
 def _per_token(rates: Rates) -> Object:

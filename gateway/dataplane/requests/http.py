@@ -205,6 +205,8 @@ async def read_request(
     content_type = exchange.headers.get("content-type", "")
     operation = endpoint.operation
     file = OPERATIONS[operation].file
+    if file is not None and file.as_json is not None and _is_json(content_type):
+        file = None
     if file is None and content_type and not _is_json(content_type):
         raise Refusal("unsupported_media_type", "Send the body as application/json.")
     exchange.held = HeldBody(held_bodies, principal.app_key_id or principal.user_id)

@@ -1,4 +1,4 @@
-"""Parser for upload forms: fields as in a JSON body, and one file of an accepted format."""
+"""Parser for upload forms: fields as in a JSON body, and files of an accepted format."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class _Part:
     data: bytes
 
 
-def read_form(content_type: str, data: bytes, file: FileField) -> tuple[dict[str, Any], Upload]:
+def read_form(
+    content_type: str, data: bytes, file: FileField
+) -> tuple[dict[str, Any], Upload | None]:
     """Return the fields and the file of a multipart body.
 
-    A field whose name ends in [] becomes a list.
+    A field whose name ends in [] becomes a list. Files that a JSON body could hold become fields.
 
     Raises:
         Refusal: 400 for a malformed form, 413 for a file over 25 MiB, 415 for an unsupported file
@@ -113,27 +115,38 @@ def _malformed() -> Refusal:
     return bad_request("The body is not valid multipart/form-data.")
 
 
-def _split(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload]:
+def _split(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload | None]:
     fields: dict[str, Any] = {}
-    upload: Upload | None = None
+    files: dict[str, list[Upload]] = {}
     for part in parts:
-        if part.name == file.name:
-            if upload is not None or part.filename is None:
-                raise bad_request(f"{file.name} must be a single file.", file.name)
-            upload = Upload(part.filename or "audio", part.content_type, part.data)
+        name = part.name.removesuffix("[]") if file.most > 1 else part.name
+        if name == file.name or name in file.others:
+            _add_file(files, name, part, file)
         elif part.filename is not None:
-            raise bad_request(f"Only the field {file.name} may contain a file.", part.name[:60])
+            names = " and ".join((file.name, *file.others))
+            raise bad_request(f"Only the field {names} may contain a file.", part.name[:60])
         else:
             _add_field(fields, part, file.numbers)
-    if upload is None:
+    if file.name not in files:
         raise bad_request(f"{file.name} is missing.", file.name)
-    if not file.accepts(upload.data):
+    if file.as_json is not None:
+        return fields | file.as_json(files), None
+    return fields, files[file.name][0]
+
+
+def _add_file(files: dict[str, list[Upload]], name: str, part: _Part, file: FileField) -> None:
+    most = file.most if name == file.name else 1
+    uploads = files.setdefault(name, [])
+    if part.filename is None or len(uploads) == most:
+        number = "a single file" if most == 1 else f"a file, or up to {most} named {name}[]"
+        raise bad_request(f"{name} must be {number}.", name)
+    if not file.accepts(part.data):
         raise Refusal(
             "unsupported_media_type",
             f"The file format is not supported. Use one of: {file.formats}.",
-            param=file.name,
+            param=name,
         )
-    return fields, upload
+    uploads.append(Upload(part.filename or "audio", part.content_type, part.data))
 
 
 def _add_field(fields: dict[str, Any], part: _Part, numbers: frozenset[str]) -> None:
@@ -158,6 +171,6 @@ def _value(name: str, text: str, numbers: frozenset[str]) -> Any:
     if name not in numbers:
         return text
     try:
-        return float(text)
+        return int(text) if text.isdecimal() else float(text)
     except ValueError:
         raise bad_request(f"{name} must be a number.", name) from None

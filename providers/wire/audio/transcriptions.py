@@ -64,6 +64,10 @@ _EXTENSIONS = {
     "audio/webm": "webm",
     "video/mp4": "mp4",
     "video/webm": "webm",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
 }
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]+')
@@ -80,7 +84,7 @@ def openai_audio(*, auth: Auth, path: str, version: str = "/v1") -> MakeExchange
         fields.pop("stream", None)
         if request.stream:
             fields["stream"] = True
-        content_type, body = multipart(fields, upload)
+        content_type, body = multipart(fields, ("file", upload))
         accept = "text/event-stream" if request.stream else "*/*"
         headers = {**auth(access), "Content-Type": content_type, "Accept": accept}
         reply = yield Call(
@@ -115,11 +119,11 @@ def filename_of(upload: Upload) -> str:
     return f"{name.strip('.') or 'audio'}.{_EXTENSIONS.get(kind, 'wav')}"
 
 
-def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> tuple[str, bytes]:
+def multipart(fields: dict[str, Any], *files: tuple[str, Upload]) -> tuple[str, bytes]:
     """Build a form's content type and body; a list becomes one field per item, named `name[]`.
 
     Args:
-        name: of the upload's field.
+        files: with the names of their fields.
 
     Raises:
         CannotExpress: if a value is not a text, number, boolean, object or list of those.
@@ -130,14 +134,16 @@ def multipart(fields: dict[str, Any], upload: Upload, *, name: str = "file") -> 
         disposition = f'form-data; name="{field}"'
         part = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n{text}\r\n"
         parts.append(part.encode())
-    kind = (
-        upload.content_type
-        if _MEDIA_TYPE.fullmatch(upload.content_type)
-        else "application/octet-stream"
-    )
-    disposition = f'form-data; name="{name}"; filename="{filename_of(upload)}"'
-    head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
-    parts += [head.encode(), upload.data, f"\r\n--{boundary}--\r\n".encode()]
+    for name, upload in files:
+        kind = (
+            upload.content_type
+            if _MEDIA_TYPE.fullmatch(upload.content_type)
+            else "application/octet-stream"
+        )
+        disposition = f'form-data; name="{name}"; filename="{filename_of(upload)}"'
+        head = f"Content-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
+        parts += [f"--{boundary}\r\n{head}".encode(), upload.data, b"\r\n"]
+    parts.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(parts)
 
 

@@ -445,7 +445,12 @@ def settled() -> Iterator[Hub]:
     with Running(FakeProvider()) as fake:
         for hub in running_hub(fake):
             base = f"{fake.url}/v1"
-            kinds = {"speaker": "text-to-speech", "judge": "moderation", "ranker": "rerank"}
+            kinds = {
+                "speaker": "text-to-speech",
+                "judge": "moderation",
+                "ranker": "rerank",
+                "painter": "image",
+            }
             hub.seed(
                 models=[
                     {
@@ -468,6 +473,7 @@ def settled() -> Iterator[Hub]:
                         "gpt-3.5-turbo-instruct": 1,
                         "tts-1": 3,
                         "omni-moderation-latest": 1,
+                        "gpt-image-2": 5,
                     },
                     "values": {"api_key": KEY, "base_url": fake.url},
                 },
@@ -483,6 +489,7 @@ def settled() -> Iterator[Hub]:
         ("/audio/speech", "text-to-speech", "speaker", {"input": "Hello", "voice": "alloy"}),
         ("/moderations", "moderation", "judge", {"input": "Hello"}),
         ("/rerank", "rerank", "ranker", RANK),
+        ("/images/generations", "image", "painter", {"prompt": "Hello"}),
     ],
 )
 def test_the_scenarios_default_and_its_fallback(
@@ -509,6 +516,21 @@ def test_trials_pay_for_other_endpoints_too(settled: Hub) -> None:
     assert settled.pool() == (100, before + 5, 0)
     record = settled.wait_for_record(speech.headers["x-request-id"])
     assert (record["source"], record["credits"], record["status"]) == ("trial:openai", 3, "ok")
+
+
+def test_a_trial_pays_for_one_image_per_call_and_once(settled: Hub) -> None:
+    before = settled.pool()[1]
+    body = {"model": "openai/gpt-image-2", "prompt": "Hello"}
+    refused = settled.post("/images/generations", {**body, "n": 2})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "n")
+    headers = {"Idempotency-Key": "one image"}
+    first = settled.post("/images/generations", body, headers=headers)
+    again = settled.post("/images/generations", body, headers=headers)
+    assert (first.status_code, again.status_code) == (200, 409)
+    assert again.json()["error"]["code"] == "already_done"
+    assert settled.pool() == (100, before + 5, 0)
+    record = settled.record(first)
+    assert (record["credits"], record["images"], record["status"]) == (5, 1, "ok")
 
 
 def test_a_trial_answers_one_prompt_per_call(settled: Hub) -> None:

@@ -16,7 +16,8 @@ import openai
 import pytest
 
 from providers.declaration import registry
-from providers.declaration.spec import Operation
+from providers.declaration.spec import Operation, Upload
+from providers.wire.images.openai import upload_of_url
 from tests.gateway.stage import Stage, body_of, check_usage, file_of, outcome_of, outside, set_stage
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
@@ -36,6 +37,8 @@ NEEDED = {
     Operation.SPEECH: {"speech"},
     Operation.MODERATION: {"moderation"},
     Operation.RERANK: {"rerank"},
+    Operation.IMAGES: {"image"},
+    Operation.IMAGE_EDITS: {"edit"},
 }
 
 
@@ -68,6 +71,8 @@ def with_python(client: openai.OpenAI, case: Case) -> tuple[comparing.Outcome, s
     if case.operation == Operation.RERANK:
         answer = client.post("/rerank", body=body, cast_to=dict[str, Any], options={})
         return outcome_of(answer), ""
+    if case.operation in (Operation.IMAGES, Operation.IMAGE_EDITS):
+        return with_images(client.images.with_raw_response, case, body)
     apis = {
         Operation.CHAT: client.chat.completions,
         Operation.COMPLETION: client.completions,
@@ -89,6 +94,21 @@ def with_python(client: openai.OpenAI, case: Case) -> tuple[comparing.Outcome, s
     return outcome_of(answer if isinstance(answer, str) else answer.to_dict()), request_id
 
 
+def with_images(images: Any, case: Case, body: dict[str, Any]) -> tuple[comparing.Outcome, str]:
+    method = images.generate
+    if case.operation == Operation.IMAGE_EDITS:
+        method = images.edit
+        files = [(image.filename, image.data) for image in edited(body.pop("images"))]
+        body["image"] = files if len(files) > 1 else files[0]
+    response = method(**known(method, body))
+    return outcome_of(response.parse().to_dict()), response.headers["x-request-id"]
+
+
+def edited(images: list[dict[str, str]]) -> list[Upload]:
+    """The images to edit as the files that the SDKs send."""
+    return [upload_of_url(image["image_url"]) for image in images]
+
+
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 @pytest.mark.parametrize("case", parameters(SDK))
 def test_python(stage: Stage, case: Case) -> None:
@@ -104,6 +124,13 @@ def test_python(stage: Stage, case: Case) -> None:
 
 
 def upload_of(case: Case) -> dict[str, str] | None:
+    if case.operation == Operation.IMAGE_EDITS:
+        image = edited(case.body["images"])[0]
+        return {
+            "filename": image.filename,
+            "content_type": image.content_type,
+            "hex": image.data.hex(),
+        }
     if case.upload is None:
         return None
     name, data, content_type = file_of(case.upload)

@@ -25,12 +25,14 @@ MODELS = {
     Operation.TRANSCRIPTION: "openai/whisper-1",
     Operation.SPEECH: "openai/gpt-4o-mini-tts",
     Operation.RERANK: "demo/demo-rerank",
+    Operation.IMAGES: "demo/demo-image",
 }
 PRINTED = {
     Operation.CHAT: "Hello from the fake provider.",
     Operation.EMBEDDINGS: "3",
     Operation.TRANSCRIPTION: "What the fake provider heard.",
     Operation.RERANK: "relevance_score",
+    Operation.IMAGES: "b64_json",
 }
 
 

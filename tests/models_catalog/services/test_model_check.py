@@ -69,6 +69,11 @@ ANSWERS = {
         reply(200, {"results": [{"flagged": False}]}),
         {"input": "ping"},
     ),
+    "image": (
+        "/images/generations",
+        reply(200, {"created": 1, "data": [{"b64_json": "iVBORw=="}]}),
+        {"prompt": "a red dot"},
+    ),
 }
 
 

@@ -259,15 +259,15 @@ def test_anthropics_list_is_read_page_by_page() -> None:
         ("openai", "gpt-4o-mini-tts", ModelType.TEXT_TO_SPEECH),
         ("openai", "omni-moderation-latest", ModelType.MODERATION),
         ("openai", "gpt-realtime", None),
-        ("openai", "gpt-image-2", None),
+        ("openai", "gpt-image-2", ModelType.IMAGE),
         ("openai", "gpt-5.3-codex", ModelType.REASONING),
-        ("openai", "dall-e-3", None),
+        ("openai", "dall-e-3", ModelType.IMAGE),
         ("openai_compatible", "BAAI/bge-m3", ModelType.EMBEDDING),
         ("openai_compatible", "bge-reranker-v2", ModelType.RERANK),
         ("openai_compatible", "hexgrad/Kokoro-82M", ModelType.TEXT_TO_SPEECH),
         ("openai_compatible", "gpt-4o-mini-tts", ModelType.TEXT_TO_SPEECH),
         ("openai_compatible", "omni-moderation-latest", ModelType.MODERATION),
-        ("openai_compatible", "flux.1-dev", None),
+        ("openai_compatible", "flux.1-dev", ModelType.IMAGE),
         ("openai_compatible", "llama3", ModelType.REASONING),
         ("openai_compatible", "faster-whisper-large", ModelType.SPEECH_TO_TEXT),
         ("chatglm", "glm-9", ModelType.REASONING),
@@ -285,7 +285,7 @@ def test_guessed_types(slug: str, model: str, kind: ModelType | None) -> None:
 
 def test_demo_needs_nothing() -> None:
     assert check("demo", Access({})).calls == []
-    kinds = ("chat", "embedding", "transcribe", "speech", "rerank", "moderation")
+    kinds = ("chat", "embedding", "transcribe", "speech", "rerank", "moderation", "image")
     assert {model.name for model in names("demo", Access({}))} == {f"demo-{kind}" for kind in kinds}
 
 

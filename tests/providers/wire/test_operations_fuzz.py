@@ -43,6 +43,11 @@ GOOD: dict[Operation, dict[str, Any]] = {
         "return_documents": True,
     },
     Operation.MODERATION: {"input": "Hi"},
+    Operation.IMAGES: {"prompt": "Hi", "n": 2, "size": "512x256"},
+    Operation.IMAGE_EDITS: {
+        "prompt": "Hi",
+        "images": [{"image_url": "data:image/png;base64,iVBORw=="}],
+    },
 }
 MODELS = {
     Operation.COMPLETION: "demo-chat",
@@ -51,8 +56,13 @@ MODELS = {
     Operation.SPEECH: "demo-speech",
     Operation.RERANK: "demo-rerank",
     Operation.MODERATION: "demo-moderation",
+    Operation.IMAGES: "demo-image",
+    Operation.IMAGE_EDITS: "demo-image",
 }
-STREAMED = (Operation.COMPLETION, Operation.TRANSCRIPTION, Operation.SPEECH)
+STREAMED = (
+    *(Operation.COMPLETION, Operation.TRANSCRIPTION, Operation.SPEECH),
+    *(Operation.IMAGES, Operation.IMAGE_EDITS),
+)
 NAMES = [
     *(
         "id",

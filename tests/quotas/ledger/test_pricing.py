@@ -21,6 +21,11 @@ class Used:
     characters: int | None = None
     reasoning_tokens: int | None = None
     cache_write_tokens: int | None = None
+    images: int | None = None
+    image_size: str = ""
+    image_quality: str = ""
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class OneRate:
     cached_input: Decimal | None = None
     thinking_output: Decimal | None = None
     cache_write: Decimal | None = None
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,10 @@ class List:
     per_minute: Decimal | None = None
     per_million_characters: Decimal | None = None
     is_free: bool = False
+    sizes: tuple[tuple[str, Decimal], ...] = ()
+
+    def of_image(self, size: str, quality: str) -> Decimal | None:
+        return dict(self.sizes).get(size)
 
     def at(self, prompt_tokens: int) -> OneRate:
         return self.dearer if self.above is not None and prompt_tokens > self.above else self.rates
@@ -50,6 +61,10 @@ def rate(input: str | None = None, output: str | None = None, cached: str | None
 
 
 CHAT = List(rate("0.15", "0.60", "0.075"))
+IMAGES = List(
+    OneRate(Decimal(5), Decimal(10), image_input=Decimal(8), image_output=Decimal(32)),
+    sizes=(("1024x1024", Decimal("0.04")),),
+)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,11 @@ CHAT = List(rate("0.15", "0.60", "0.075"))
     [
         (Used(1_000_000, 0), CHAT, "0.15"),
         (Used(12, 40), CHAT, "0.0000258"),
+        (Used(12, 40, images=3, image_size="1024x1024"), IMAGES, "0.12"),
+        # Without a price for the size: by tokens, of which 8 are text and 4 of an image.
+        (Used(12, 40, images=3, image_input_tokens=4), IMAGES, "0.001352"),
+        (Used(12, 40, images=1, image_output_tokens=30), IMAGES, "0.00112"),
+        (Used(12, 40, images=1, image_input_tokens=99, image_output_tokens=99), CHAT, "0.0000258"),
         (Used(1000, 10, 400), CHAT, "0.000126"),
         (
             Used(1000, 10, 400),
