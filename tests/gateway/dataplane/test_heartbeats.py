@@ -17,6 +17,7 @@ from tests.gateway.conftest import CHAT, KEY, Hub, running_hub
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 FIRST, MOST = 0.4, 0.5  # seconds
+CLAUDE, SPARE = "anthropic/claude-haiku-4-5", "openai_compatible/spare"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,11 @@ def patient() -> Iterator[Hub]:
             hub.seed(
                 credentials=[
                     {"provider": name, "name": "Main", "values": {"api_key": KEY}, "base_url": url}
-                    for name, url in (("openai", fake.url), ("openai_compatible", f"{fake.url}/v1"))
+                    for name, url in (
+                        ("openai", fake.url),
+                        ("openai_compatible", f"{fake.url}/v1"),
+                        ("anthropic", fake.url),
+                    )
                 ],
                 models=[{"provider": "openai_compatible", "model": "spare", "type": "reasoning"}],
                 defaults={"reasoning": [CHAT, "openai_compatible/spare"]},
@@ -114,3 +119,48 @@ def test_official_clients_skip_the_comments(patient: Hub) -> None:
     ) as stream:
         text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert text.startswith("word0")
+
+
+MESSAGES = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+DOORS = pytest.mark.parametrize(
+    ("path", "body", "beat", "end"),
+    [
+        ("/messages", {"model": CHAT, **MESSAGES}, "event: ping", "event: message_stop"),
+        ("/messages", {"model": CLAUDE, **MESSAGES}, "event: ping", "event: message_stop"),
+        (
+            "/responses",
+            {"model": SPARE, "input": "Hello"},
+            ": ping",
+            "event: response.completed",
+        ),
+    ],
+    ids=["messages, converted", "messages, passed on", "responses"],
+)
+
+
+@DOORS
+def test_every_format_has_a_heartbeat(
+    patient: Hub, path: str, body: dict[str, Any], beat: str, end: str
+) -> None:
+    patient.fake.script("slow:1.2")
+    response = patient.post(path, {**body, "stream": True}, stream=True)
+    lines, times = read(response)
+    assert lines[0] == beat
+    assert lines.count(beat) >= 2
+    assert lines[-2] == end
+    assert max(later - sooner for sooner, later in pairwise(times)) < MOST + 0.4
+    assert patient.record(response)["status"] == "ok"
+
+
+@DOORS
+def test_every_format_has_a_failure_after_heartbeats(
+    patient: Hub, path: str, body: dict[str, Any], beat: str, end: str
+) -> None:
+    patient.fake.script("hang")
+    response = patient.post(path, {**body, "stream": True}, stream=True)
+    lines, _times = read(response)
+    assert (response.status_code, lines[0]) == (200, beat)
+    failed = "event: error" if path == "/messages" else "event: response.failed"
+    assert lines[-2] == failed
+    assert end not in lines
+    assert patient.record(response)["error_code"] == "provider_timeout"
