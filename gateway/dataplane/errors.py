@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from core import error_codes
 from providers.declaration.errors import Failure, ProviderError
@@ -44,6 +45,7 @@ class Refusal(Exception):
         retry_after: Seconds.
         final: Whether sending the call again cannot help; None if code and status tell.
         headers: Additional response headers.
+        details: What clients of one format act on, for the doors that have a place for it.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Refusal(Exception):
         retry_after: float | None = None,
         final: bool | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = error_codes.status_of(code, status)
@@ -66,6 +69,7 @@ class Refusal(Exception):
         is_retried = self.status >= 500 or self.status in _RETRIED
         self.final = (code in FINAL or not is_retried) if final is None else final
         self.headers = headers
+        self.details = details
 
     @property
     def type(self) -> str:
@@ -93,5 +97,9 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
         )
     code = _CODES.get(error.failure, error.failure.value)
     return Refusal(
-        code, f"{label}: {error.message}", param=error.param, retry_after=error.retry_after
+        code,
+        f"{label}: {error.message}",
+        param=error.param,
+        retry_after=error.retry_after,
+        details=error.details,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests.addresses import MODELS, is_known
 from gateway.dataplane.routing.targets import Source, Target
+from providers.wire.anthropic.errors import unsupported
 from quotas.ledger.states import HoldResult, HoldState
 
 
@@ -74,10 +76,12 @@ def refuse_stored(body: dict[str, Any]) -> None:
     for name in ("previous_response_id", "conversation", "prompt"):
         if body.get(name):
             raise _needs_own_key(f"cannot use what {name} names: send it in input", name)
+    if body.get("container"):
+        raise _needs_own_key("cannot use a container: leave it out", "container")
     thread = body.get("thread")
-    if body.get("container") or (isinstance(thread, dict) and thread.get("type") == "continue"):
-        name = "container" if body.get("container") else "thread"
-        raise _needs_own_key(f"cannot use a {name}: leave it out", name)
+    if isinstance(thread, dict) and thread.get("type") == "continue":
+        message = "cannot use a thread: leave it out"
+        raise _needs_own_key(message, "thread", unsupported("thread"))
     for name in ("messages", "input"):
         if _names_file(body.get(name)):
             raise _needs_own_key("cannot use stored files: send their data", name)
@@ -101,9 +105,9 @@ def _names_file(value: Any) -> bool:
     return False
 
 
-def _needs_own_key(problem: str, param: str) -> NoCredits:
+def _needs_own_key(problem: str, param: str, details: Mapping[str, Any] | None = None) -> NoCredits:
     message = f"A trial call {problem}, or add your own key."
-    return NoCredits(Refusal("invalid_request", message, param=param))
+    return NoCredits(Refusal("invalid_request", message, param=param, details=details))
 
 
 def refuse_unheld(call: Call, held: HoldResult) -> None:

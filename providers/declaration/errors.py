@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from providers.failures.reasons import Reason
 
@@ -58,6 +60,7 @@ class ProviderError(Exception):
         retry_after: Seconds to wait, if the provider said so; at most LONGEST_WAIT.
         sent: False only if the request certainly was not processed.
         transport: The kind of TransportFailure; empty if a reply arrived.
+        details: What clients of the provider's own format act on; safe to show.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         sent: bool = True,
         transport: str = "",
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         self.message = str(message)
         super().__init__(self.message)
@@ -82,6 +86,7 @@ class ProviderError(Exception):
         self.retry_after = None if retry_after is None else min(retry_after, LONGEST_WAIT)
         self.sent = sent
         self.transport = transport
+        self.details = details
 
     @property
     def retryable(self) -> bool:
@@ -92,5 +97,11 @@ class ProviderError(Exception):
 class CannotExpress(ProviderError):
     """The provider's format cannot express the request; nothing was sent."""
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(Failure.BAD_REQUEST, message, param=param, sent=False)
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(Failure.BAD_REQUEST, message, param=param, sent=False, details=details)

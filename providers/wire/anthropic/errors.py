@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Reply
 from providers.failures.reasons import Reason
@@ -20,6 +24,8 @@ _TYPES = {
     "api_error": Failure.ERROR,
     "overloaded_error": Failure.OVERLOADED,
 }
+_OF_THE_REQUEST = frozenset({Failure.BAD_REQUEST, Failure.NOT_AN_API})
+_WORD = re.compile(r"[a-z0-9_.]{1,64}")
 _TEXTS = {
     "invalid_request_error": (
         ("prompt is too long", Failure.CONTEXT_LENGTH),
@@ -44,6 +50,9 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
     ) or _TYPES.get(kind)
     if kind == "not_found_error" and not message.startswith("model"):
         failure = Failure.NOT_AN_API
+    details = None
+    if failure in _OF_THE_REQUEST and (details := details_of(error.get("details"))):
+        failure = Failure.BAD_REQUEST
     if failure is None:
         failure = failure_of_status(reply.status) if reply.status >= 400 else Failure.ERROR
     wait = wait_asked_for(reply)
@@ -53,4 +62,28 @@ def anthropic_errors(reply: Reply) -> ProviderError | None:
         status=reply.status,
         provider_code=kind,
         retry_after=wait,
+        details=details,
     )
+
+
+def unsupported(*features: str) -> dict[str, Any]:
+    """Return the details by which Anthropic's SDKs know that a server keeps no conversation.
+
+    They then send all of it with each request.
+    """
+    return {"error_code": "thread_unsupported_request", "unsupported": list(features)}
+
+
+def details_of(given: Any) -> dict[str, Any] | None:
+    """Return the words of an error's details that its clients act on, and no text."""
+    if not isinstance(given, dict) or not _is_word(given.get("error_code")):
+        return None
+    details: dict[str, Any] = {"error_code": given["error_code"]}
+    features = given.get("unsupported")
+    if isinstance(features, Sequence) and not isinstance(features, str):
+        details["unsupported"] = [name for name in features if _is_word(name)]
+    return details
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and bool(_WORD.fullmatch(value))

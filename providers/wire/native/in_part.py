@@ -42,6 +42,8 @@ PLAIN_TOOLS: Final[Mapping[str, frozenset[Any]]] = {
     "messages": frozenset({None, "custom"}),
     "responses": frozenset({"function"}),
 }
+# Name conversations that the format's inventor keeps. Others ignore them and lose what was said.
+KEPT_FIELDS: Final = ("thread",)
 _NO_ADDRESS: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 501})
 _REFUSALS: Final = _NO_ADDRESS | {400, 422}
 _CONVERTED: Final = frozenset({Failure.NOT_AN_API, Failure.MODEL_NOT_FOUND, Failure.BAD_REQUEST})
@@ -95,6 +97,8 @@ def _native_of(request: Request) -> Native:
 def _takes(request: Request, access: Access) -> bool:
     """Tell whether a server may be asked in the request's format."""
     if access.values.get(FORMATS) == CHAT_ONLY:
+        return False
+    if any(request.body.get(name) for name in KEPT_FIELDS):
         return False
     tools = request.body.get("tools")
     plain = PLAIN_TOOLS[_native_of(request).dialect]

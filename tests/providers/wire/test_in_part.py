@@ -222,3 +222,10 @@ def test_a_stream_says_in_which_format_it_is() -> None:
     converted = ask(NO_ROUTE, Reply(200, headers, chunks), stream=True)
     assert b"content_block" not in b"".join(frame.data for frame in converted.frames)
     assert converted.frames
+
+
+def test_a_conversation_that_only_anthropic_keeps_is_asked_of_no_one_else() -> None:
+    """Other servers of its format would ignore the field, and answer without what was said."""
+    body = {"thread": {"type": "continue", "previous_message_id": "msg_1"}}
+    outcome = ask(reply(CHAT), body=body)
+    assert paths(outcome) == ["chat/completions"]

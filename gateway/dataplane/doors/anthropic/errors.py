@@ -24,7 +24,9 @@ def error_object(refusal: Refusal, request_id: str) -> dict[str, Any]:
     message = refusal.message
     if refusal.code == "context_length_exceeded" and _TOO_LONG not in message.lower():
         message = f"{_TOO_LONG}: {message}"
-    error = {"type": _type_of(refusal), "message": message}
+    error: dict[str, Any] = {"type": _type_of(refusal), "message": message}
+    if refusal.details:
+        error["details"] = refusal.details
     return {"type": "error", "error": error, "request_id": request_id}
 
 

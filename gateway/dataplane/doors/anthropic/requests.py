@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gateway.dataplane.doors.anthropic.content import messages_of, system_of
 from providers.declaration.errors import CannotExpress
+from providers.wire.anthropic.errors import unsupported
 
 USER_LENGTH: Final = 64  # characters of `user` that OpenAI accepts
 # Tokens of thinking from which an effort is meant: about half of what each stands for.
@@ -31,6 +32,12 @@ def neutral_body(body: Mapping[str, Any]) -> dict[str, Any]:
     for name in _REFUSED:
         if body.get(name):
             raise CannotExpress(f"This provider does not support {name}.", param=name)
+    if body.get("thread"):
+        raise CannotExpress(
+            "This provider keeps no conversations. Leave thread out, and send all messages.",
+            param="thread",
+            details=unsupported("thread"),
+        )
     messages = system_of(body.get("system")) + messages_of(body["messages"])
     neutral: dict[str, Any] = {"messages": messages}
     for name, new_name in (*_RENAMED.items(), *zip(_KEPT, _KEPT, strict=True)):
