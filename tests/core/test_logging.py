@@ -16,7 +16,7 @@ from tenants.scope import tenant_scope
 from tenants.services import invitations
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.fixture

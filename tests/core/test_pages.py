@@ -33,7 +33,8 @@ from tests.browser.scene import furnish
 from tests.core.pages import PROVIDERS, SETTINGS, parsed, signed_in
 from tests.source import files, name_of
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL, core/test_furnished_pages.py opens every page.
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.fixture

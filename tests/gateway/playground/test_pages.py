@@ -66,7 +66,8 @@ def options(answer: Any, name: str = "model") -> list[str]:
     ]
 
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL, core/test_furnished_pages.py opens every page.
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 
 
 @pytest.mark.parametrize("path", PAGES)

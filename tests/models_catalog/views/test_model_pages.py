@@ -25,7 +25,8 @@ from tests import walk
 from tests.factories import Workspace, make_credential, make_user
 from tests.page_text import folded
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL, core/test_furnished_pages.py opens every page.
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 SETTINGS = "/t/acme/settings"
 PROVIDERS = f"{SETTINGS}/model-providers"
 MODEL = f"{PROVIDERS}/openai/models/gpt-5.5/"

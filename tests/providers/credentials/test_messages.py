@@ -24,7 +24,8 @@ from tenants.scope import all_tenants, tenant_scope
 from tests import factories
 from tests.browser.scene import furnish, trial
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL, core/test_furnished_pages.py opens every page.
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 ENGLISH, CHINESE = "en", "zh-hans"
 PROVIDERS = "/t/acme/settings/model-providers"
 

@@ -41,7 +41,8 @@ from tenants.services import settings as workspace_settings
 from tests import factories
 from tests.source import files, nodes
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL, core/test_furnished_pages.py opens every page.
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 SETTINGS = "/t/acme/settings"
 
 
