@@ -3,7 +3,9 @@ such as a worktree of an earlier commit.
 
 A server of each checkout runs all the time, and they are called by turns, in short rounds: whatever
 else the machine does meets all of them alike. A round's CPU is read from the kernel's clock of each
-process, so a few hundred calls suffice. Compare the best rounds, and the medians where they agree.
+process, so a few hundred calls suffice. The table shows the best round and the median of each, and
+how this checkout compares with the last one: its best round with the other's, its median, and the
+median of what each round is beside the other's neighbouring one, which chance moves least.
 Processes of one checkout may differ by 2 % by chance (the places of their code and data in memory);
 `--starts` starts the servers several times.
 
@@ -137,14 +139,17 @@ def compare_decoding(checkouts: Sequence[Path], options: argparse.Namespace) -> 
 
 
 def result(spent: Mapping[tuple[str, Path], Sequence[float]], checkouts: Sequence[Path]) -> str:
-    """Return a table: the best round and the median, and both as a multiple of the last one's."""
-    rows = [("CPU, ms", *(f"{path.name}: best, median" for path in checkouts), "best", "median")]
+    """Return a table, in which × is a multiple of the last checkout's."""
+    names = [f"{path.name}: best, median" for path in checkouts]
+    rows = [("CPU, ms", *names, "best", "median", "in pairs")]
     for name in dict.fromkeys(name for name, _checkout in spent):
         figures = [
             (min(times), statistics.median(times))
             for times in (spent[name, path] for path in checkouts)
         ]
         ratios = [now / then for now, then in zip(figures[0], figures[-1], strict=True)]
+        pairs = zip(spent[name, checkouts[0]], spent[name, checkouts[-1]], strict=True)
+        ratios.append(statistics.median(now / then for now, then in pairs))
         rows.append(
             (
                 name,
