@@ -6,7 +6,7 @@ import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -141,8 +141,17 @@ class _Row(NamedTuple):
     proof: str
 
 
+class _Known(NamedTuple):
+    """What a row says, while the database gives the same one and `until` has not come."""
+
+    row: _Row
+    principal: Principal
+    until: datetime
+
+
 CACHE_SIZE: Final = 1024  # principals per process
-_cache: dict[str, tuple[_Row, Principal]] = {}  # by digest
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_cache: dict[str, _Known] = {}  # by digest
 
 
 def lookup_digest(key: str) -> str:
@@ -180,12 +189,15 @@ def principal_from_row(
         BadCredential: 401 for an unknown, forged, revoked or expired key or one whose owner has
             left; 403 for a suspended workspace.
     """
-    key_row = _Row(*row) if row is not None else None
-    if key_row is None or (digest is not None and not hmac.compare_digest(key_row.digest, digest)):
+    if row is None or (digest is not None and not hmac.compare_digest(row[0], digest)):
         raise _unknown_key()
-    _check_usable(key_row, now)
-    touch_due = key_row.last_used is None or now - read_time(key_row.last_used) > LAST_USED_INTERVAL
-    return _cached_principal(key_row, touch_due=touch_due)
+    known = _cache.get(row[0])
+    if known is None or known.row != tuple(row) or now >= known.until:
+        known = _read(_Row(*row), now)
+        if len(_cache) >= CACHE_SIZE:
+            _cache.clear()
+        _cache[known.row.digest] = known
+    return known.principal
 
 
 def _unknown_key() -> BadCredential:
@@ -195,17 +207,16 @@ def _unknown_key() -> BadCredential:
     )
 
 
-def _cached_principal(row: _Row, *, touch_due: bool) -> Principal:
-    """Return the Principal for a row, reusing it while the row is unchanged."""
-    cached = _cache.get(row.digest)
-    if cached is not None and cached[0] == row and cached[1].touch_due == touch_due:
-        return cached[1]
-    principal = _build_principal(row, touch_due)
+def _read(row: _Row, now: datetime) -> _Known:
+    """Check a row and build its Principal. Raises BadCredential."""
+    _check_usable(row, now)
+    touched = None if row.last_used is None else read_time(row.last_used) + LAST_USED_INTERVAL
+    principal = _build_principal(row, touched is None or now > touched)
     _check_proof(row, principal)
-    if len(_cache) >= CACHE_SIZE:
-        _cache.clear()
-    _cache[row.digest] = (row, principal)
-    return principal
+    changes = [touched] if touched is not None and not principal.touch_due else []
+    if principal.expires is not None:
+        changes.append(principal.expires)
+    return _Known(row, principal, min(changes, default=_NEVER))
 
 
 def _build_principal(row: _Row, touch_due: bool) -> Principal:
