@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+# No line says these, and looking them up takes time for each.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 request_id: ContextVar[str] = ContextVar("modelkeep_request_id", default="-")
 access = logging.getLogger("modelkeep.access")
 
@@ -74,8 +77,11 @@ class RequestIdFilter(logging.Filter):
 
 class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
-        super().__init__("{asctime} {levelname:<7} {name} [{request_id}] {message}", style="{")
+        super().__init__()
         self._second: tuple[int, str] = (-1, "")
+
+    def usesTime(self) -> bool:
+        return True
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         second = int(record.created)
@@ -84,8 +90,10 @@ class TextFormatter(logging.Formatter):
         return f"{self._second[1]}.{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = escaped(record.message)
-        return super().formatMessage(record)
+        return (
+            f"{record.asctime} {record.levelname:<7} {record.name} "
+            f"[{getattr(record, 'request_id', '-')}] {escaped(record.message)}"
+        )
 
 
 class JsonFormatter(logging.Formatter):
