@@ -179,7 +179,7 @@ def _first(
     holder: Mapping[str, Any], names: Iterable[str], default: int | None = None
 ) -> int | None:
     for name in names:
-        if (value := holder.get(name)) is not None and (count := _count(value)) is not None:
+        if name in holder and (count := _count(holder[name])) is not None:
             return count
     return default
 

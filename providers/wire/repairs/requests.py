@@ -46,10 +46,20 @@ def repaired(request: Request, *, unlimited: bool = False) -> Request:
 
 def repaired_messages(messages: list[Any]) -> list[Any]:
     """Return the messages repaired: the same list if nothing is wrong."""
+    if not any(map(_may_be_odd, messages)):
+        return messages
     calls = _Calls()
     mended = [_repaired_message(message, number, calls) for number, message in enumerate(messages)]
     same = all(new is old for new, old in zip(mended, messages, strict=True))
     return messages if same else mended
+
+
+def _may_be_odd(message: Any) -> bool:
+    return isinstance(message, dict) and (
+        not isinstance(message.get("content"), str)
+        or "tool_calls" in message
+        or message.get("role") == "tool"
+    )
 
 
 def _repaired_message(message: Any, number: int, calls: _Calls) -> Any:
