@@ -61,8 +61,6 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-application = Forwarded(
-    AccessLog(serve),
-    settings.FORWARDED_ALLOW_IPS,
-    trust_scheme=settings.TRUSTED_PROXY_HEADER,
+application = AccessLog(
+    Forwarded(serve, settings.FORWARDED_ALLOW_IPS, trust_scheme=settings.TRUSTED_PROXY_HEADER)
 )

@@ -159,7 +159,7 @@ class _Line:
             self.request_id = next(
                 (
                     value.decode("latin-1")
-                    for name, value in message["headers"]
+                    for name, value in reversed(message["headers"])  # it is among the last
                     if name.lower() == b"x-request-id"
                 ),
                 "-",

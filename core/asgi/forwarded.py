@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -40,10 +40,10 @@ class Forwarded:
         self._trust_scheme = trust_scheme
         self._find_client = lru_cache(CACHED)(self._client)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
             self._read(scope)
-        await self.application(scope, receive, send)
+        return self.application(scope, receive, send)
 
     def _read(self, scope: Scope) -> None:
         peer, port = scope.get("client") or ("", 0)
