@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 import orjson
 
 from providers.wire.repairs.json_text import Repaired
 
-_LONG: Final = re.compile(r"\d{19}")
-_LONG_IN_BYTES: Final = re.compile(rb"\d{19}")
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG: Final = b"0" * 19  # after _DIGITS
 
 
 def loads(data: str | bytes) -> Any:
@@ -25,8 +24,9 @@ def loads(data: str | bytes) -> Any:
 
 def exact(data: str | bytes, value: Any) -> Any:
     """Return the value of a JSON text, which orjson has parsed, with every digit."""
-    found = _LONG.search(data) if isinstance(data, str) else _LONG_IN_BYTES.search(data)
-    if found is None or isinstance(value, Repaired):
+    text = data.encode(errors="replace") if isinstance(data, str) else data
+    # Much faster than a pattern.
+    if _LONG not in text.translate(_DIGITS) or isinstance(value, Repaired):
         return value
     try:
         return json.loads(data)
