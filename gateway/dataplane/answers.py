@@ -42,14 +42,15 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
         body = request.body
     else:
         native = None
-        size = request.size if door.converts else 0
-        owner = request.principal.tenant_id
-        body = await large_bodies.run(size, request.neutral, owner=owner)
-        if door.converts:
-            body = fitted(body, target.facts)
+        body = await _converted(request, target) if door.converts else request.body
     return Request(
         request.operation, target.model, body, request.stream, request.upload, native=native
     )
+
+
+async def _converted(request: GatewayRequest, target: Target) -> dict[str, Any]:
+    owner = request.principal.tenant_id
+    return await large_bodies.run(request.size, partial(_fitted, request, target), owner=owner)
 
 
 def _fitted(request: GatewayRequest, target: Target) -> dict[str, Any]:
@@ -135,5 +136,7 @@ async def fingerprint(call: Call) -> str:
 def content_type(answer: Answer) -> bytes:
     """Return the content type, or a neutral one if it cannot be sent as a header."""
     text = answer.content_type
+    if text == "application/json":  # nearly always
+        return b"application/json"
     is_valid = len(text) <= 200 and _MEDIA_TYPE.fullmatch(text)
     return text.encode() if is_valid else b"application/octet-stream"

@@ -103,11 +103,13 @@ def flag(body: Body, name: str) -> bool:
 
 def _check_numbers(body: Body) -> None:
     for name in ("max_tokens", "max_completion_tokens"):
-        if body.get(name) != -1:  # no limit, at servers such as llama.cpp's and LM Studio's
+        # -1 means no limit, at servers such as llama.cpp's and LM Studio's.
+        if name in body and body[name] != -1:
             _check_count(body, name)
     _check_count(body, "n")
     for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-        _check_number(body, name)
+        if name in body:
+            _check_number(body, name)
 
 
 def _check_count(body: Body, name: str) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -66,13 +67,17 @@ def url_of(provider: Provider, access: Access, path: str, *, version: str = "/v1
     path looks like one. For servers that may have none, GuessedUrl tells where else to look.
     """
     base = base_of(provider, access)
-    segments = urlsplit(base).path.split("/")
-    if not version or any(map(_VERSION.match, segments)):
+    if not version or _has_version(base):
         return f"{base}{path}"
     urls = (f"{base}{version}{path}", f"{base}{path}")
     if not provider.may_lack_version:
         return urls[0]
     return GuessedUrl(base, *(reversed(urls) if base in unversioned else urls))
+
+
+@lru_cache(maxsize=1024)
+def _has_version(base: str) -> bool:
+    return any(map(_VERSION.match, urlsplit(base).path.split("/")))
 
 
 class GuessedUrl(str):

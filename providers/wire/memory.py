@@ -23,6 +23,9 @@ class Remembered:
         self._clock = clock
         self._expiries: dict[Hashable, float] = {}  # oldest first
 
+    def __bool__(self) -> bool:
+        return bool(self._expiries)
+
     def __contains__(self, fact: Hashable) -> bool:
         # Most processes know no such fact, so this costs nothing.
         return bool(self._expiries) and self._expiries.get(fact, 0.0) > self._clock()

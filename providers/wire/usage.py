@@ -108,11 +108,10 @@ def usage_of(reported: Any) -> Usage | None:
         return None
     prompt, completion = _first(reported, _PROMPT), _first(reported, _COMPLETION)
     details = _details(reported, _PROMPT_DETAILS)
-    cached = _first(details, _CACHED, _first(reported, _CACHED))
-    written = _first(details, _WRITTEN, _first(reported, _WRITTEN)) or None
-    reasoning = _first(
-        _details(reported, _COMPLETION_DETAILS), _REASONING, _first(reported, _REASONING)
-    )
+    cached = _in_details(details, reported, _CACHED)
+    written = _in_details(details, reported, _WRITTEN) or None
+    details = _details(reported, _COMPLETION_DETAILS)
+    reasoning = _in_details(details, reported, _REASONING)
     total = _first(reported, _TOTAL)
     if prompt is None and completion is None:
         return Usage(total_tokens=total) if total else None
@@ -175,13 +174,19 @@ def _details(reported: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, 
     return {}
 
 
-def _first(
-    holder: Mapping[str, Any], names: Iterable[str], default: int | None = None
+def _in_details(
+    details: Mapping[str, Any], reported: Mapping[str, Any], names: Iterable[str]
 ) -> int | None:
+    """Return a figure of the details, or if they lack it, one beside them."""
+    count = _first(details, names) if details else None
+    return _first(reported, names) if count is None else count
+
+
+def _first(holder: Mapping[str, Any], names: Iterable[str]) -> int | None:
     for name in names:
         if name in holder and (count := _count(holder[name])) is not None:
             return count
-    return default
+    return None
 
 
 def _count(value: Any) -> int | None:

@@ -99,7 +99,7 @@ def error_object(body: Any) -> dict[str, Any] | None:
 
 
 def _may_report(body: Mapping[str, Any]) -> bool:
-    return not _TELLING.isdisjoint(body) or body.get("object") == "error"
+    return not body.keys().isdisjoint(_TELLING) or body.get("object") == "error"
 
 
 def says_something(error: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from typing import Any, Final
 
 from providers.declaration.error_bodies import LONGEST_TEXT
@@ -39,10 +39,11 @@ def asked(
     Raises:
         ProviderError: the server refuses the request for another reason.
     """
-    server = (url, request.model, hash(frozenset(headers.items())))
-    for name in _CHANGES:
-        if (server, name) in refused:
-            _CHANGES[name](body, request.body)
+    if refused:
+        server = _server(url, headers, request)
+        for name in _CHANGES:
+            if (server, name) in refused:
+                _CHANGES[name](body, request.body)
     taken: list[str] = []
     while True:
         call = post_json(url, dict(headers), body, stream=request.stream)
@@ -50,13 +51,17 @@ def asked(
         reply = yield call
         if reply.status not in REFUSALS:
             for name in taken:
-                refused.add((server, name))
+                refused.add((_server(url, headers, request), name))
             return reply
         error = error_or(reply, provider)
         name = take_back(body, request.body, error.message)
         if not name:
             raise error
         taken.append(name)
+
+
+def _server(url: str, headers: Mapping[str, str], request: Request) -> Hashable:
+    return (url, request.model, hash(frozenset(headers.items())))
 
 
 def take_back(body: dict[str, Any], asked_for: Mapping[str, Any], message: str) -> str:
