@@ -37,6 +37,7 @@ from tenants.models import (
     AuditEntry,
     FormerAddress,
     Invitation,
+    KeptItem,
     KeyOpening,
     Membership,
     SentInvitation,
@@ -140,6 +141,10 @@ def _credits(side: Side) -> None:
     tenant, plan = side.tenant, TrialPlan.objects.get(slug="openai")
     FormerAddress.objects.create(tenant=tenant, slug=f"{side.mark}-before")
     AllowedOrigin.objects.create(tenant=tenant, origin=f"https://{side.mark}.example")
+    now = timezone.now()
+    KeptItem.objects.create(
+        tenant=tenant, key=side.mark, sealed="x", size=1, created=now, expires=now + timedelta(1)
+    )
     pool, _made = CreditPool.objects.get_or_create(tenant=tenant, plan=plan)
     Grant.objects.create(tenant=tenant, pool=pool, amount=7, reason=side.mark, actor="command")
     CreditPool.objects.filter(pk=pool.pk).update(limit=7, held=1)
@@ -560,7 +565,7 @@ API: dict[str, Entry] = {
     f"{V1}usage/summary/": Entry(),
     f"{V1}workspace/": Entry(
         bodies={"PATCH": lambda side: {"name": "Renamed"}},
-        optional=frozenset({"slug", "default_language", "allowed_origins"}),
+        optional=frozenset({"slug", "default_language", "kept_hours", "allowed_origins"}),
     ),
     f"{V1}members/": Entry(),
     f"{V1}members/{{pk}}/": Entry(

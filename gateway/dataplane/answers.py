@@ -15,10 +15,10 @@ from gateway.dataplane.doors.responses import DOOR as RESPONSES
 from gateway.dataplane.refusals import refuse_stored
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
+from gateway.dataplane.streams import OpenStream
 from providers.declaration import registry
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Native, Request
-from providers.transport.async_client import Stream
 from providers.transport.failures import malformed
 from providers.wire.repairs import exact_json
 
@@ -28,7 +28,9 @@ _MEDIA_TYPE = re.compile(
 )
 
 
-async def provider_request(request: GatewayRequest, target: Target) -> Request:
+async def provider_request(
+    request: GatewayRequest, target: Target, *, trial: bool = False
+) -> Request:
     """Return what the target's provider is asked: as it was sent, if it speaks the door's format.
 
     Raises:
@@ -37,9 +39,14 @@ async def provider_request(request: GatewayRequest, target: Target) -> Request:
     if request.operation not in target.provider.operations:
         raise _not_offered(request, target)
     door = request.door
-    if request.data and door.name in target.provider.dialects:
-        native = Native(door.name, request.data, request.headers, partial(_fitted, request, target))
-        body = request.body
+    if (
+        request.data
+        and door.name in target.provider.dialects
+        and _knows_previous(request, target, trial=trial)
+    ):
+        data = request.native_data()
+        native = Native(door.name, data, request.headers, partial(_fitted, request, target))
+        body = exact_json.loads(data) if request.thoughts else request.body
     else:
         native = None
         body = await _converted(request, target) if door.converts else request.body
@@ -69,6 +76,14 @@ def _not_offered(request: GatewayRequest, target: Target) -> CannotExpress:
         f"{', '.join(others)}.",
         param="model",
     )
+
+
+def _knows_previous(request: GatewayRequest, target: Target, *, trial: bool) -> bool:
+    """Tell whether the provider knows the response that a request goes on from, as far as we do."""
+    previous = request.previous
+    if previous is None:
+        return True
+    return previous.at_provider and previous.provider == target.provider.slug and not trial
 
 
 def for_trial(request: Request) -> Request:
@@ -116,7 +131,7 @@ def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
         raise malformed(error) from None
 
 
-async def measure_stream(call: Call, stream: Stream) -> dict[str, Any]:
+async def measure_stream(call: Call, stream: OpenStream) -> dict[str, Any]:
     """Return the usage fields of a stream's record."""
     assert call.target is not None
     return await large_bodies.run(

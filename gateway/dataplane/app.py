@@ -18,6 +18,7 @@ from core.asgi.heartbeat import Heartbeat
 from core.errors import drop_frames
 from gateway.dataplane import counting
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
+from gateway.dataplane.continuity import endpoints
 from gateway.dataplane.doors.interface import Headers
 from gateway.dataplane.doors.model_lists import list_of
 from gateway.dataplane.doors.openai import DOOR as OPENAI
@@ -32,10 +33,12 @@ from gateway.dataplane.refusals import (
 )
 from gateway.dataplane.requests.addresses import (
     COUNT,
+    INPUT_ITEMS,
     MODELS,
     Address,
     address_of,
     is_known,
+    is_response,
 )
 from gateway.dataplane.requests.cors import allowing, origin_in, preflight
 from gateway.dataplane.requests.http import (
@@ -144,6 +147,8 @@ class Gateway:
             raise unknown_endpoint(exchange.path)
         is_posted = endpoint is not None or exchange.path == COUNT
         allowed = b"POST, OPTIONS" if is_posted else b"GET, HEAD, OPTIONS"
+        if is_response(exchange.path) and not exchange.path.endswith(INPUT_ITEMS):
+            allowed = b"GET, DELETE, OPTIONS"
         if method == "OPTIONS":
             headers: Headers = [(b"allow", allowed)]
             if exchange.cors:
@@ -164,6 +169,8 @@ class Gateway:
                 await self._call(exchange, principal, endpoint, address.model)
             elif exchange.path == COUNT:
                 await self._count(exchange, principal)
+            elif is_response(exchange.path):
+                await endpoints.answer(exchange, principal, self._runtime.store)
             else:
                 await self._models(exchange, principal)
 
@@ -250,7 +257,8 @@ class Gateway:
     async def _count(self, exchange: HttpExchange, principal: Principal) -> None:
         endpoint = ENDPOINTS[COUNT.rpartition("/")[0]]
         request = await read_request(exchange, principal, endpoint)
-        counted = await counting.count(request, self._runtime.routes, self._runtime.upstream)
+        runtime = self._runtime
+        counted = await counting.count(request, runtime.routes, runtime.upstream, runtime.store)
         await exchange.answer(200, [JSON_TYPE, *counted.headers], counted.content)
 
     async def _models(self, exchange: HttpExchange, principal: Principal) -> None:

@@ -164,6 +164,8 @@ def response_headers(call: Call) -> list[Header]:
     if call.source is not None and call.attempts:
         headers.append((b"x-modelkeep-source", call.source.header))
     headers.append((b"x-modelkeep-attempts", b"%d" % call.attempts))
+    if call.request.lost:
+        headers.append((b"x-modelkeep-reasoning", b"lost"))
     left = call.held.left if call.held is not None else call.progress.credits_left
     if left is not None:
         headers.append((b"x-modelkeep-credits-remaining", b"%d" % left))

@@ -11,11 +11,13 @@ import orjson
 
 from core.asgi import large_bodies
 from gateway.dataplane import answers, metering
+from gateway.dataplane.continuity import calls
 from gateway.dataplane.doors.interface import Headers
 from gateway.dataplane.errors import from_provider
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Source, Target
+from gateway.dataplane.store.base import Store
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer
 from providers.transport.async_client import Progress, Upstream
@@ -37,12 +39,14 @@ class Count:
     headers: Headers
 
 
-async def count(request: GatewayRequest, routes: Routes, upstream: Upstream) -> Count:
+async def count(request: GatewayRequest, routes: Routes, upstream: Upstream, store: Store) -> Count:
     """Count the prompt's tokens. This costs nothing and is not recorded.
 
     Raises:
         Refusal: The model cannot be called, or the provider refuses the request.
     """
+    if request.call_ids:
+        await calls.open_ids(request, store)
     route = await routes.find(request.principal, request.model, request.operation)
     for target, source in route.attempts(time.monotonic()):
         if request.door.name in target.provider.counts and not source.is_trial:

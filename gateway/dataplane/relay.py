@@ -20,6 +20,7 @@ from gateway.dataplane.attempts import (
     note_error,
     response_headers,
 )
+from gateway.dataplane.continuity import calls, responses
 from gateway.dataplane.doors.interface import StreamWriter
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal, from_provider
 from gateway.dataplane.refusals import (
@@ -35,17 +36,16 @@ from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest, Prese
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.store.base import Finish, Store
+from gateway.dataplane.streams import OpenStream, first_frames
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Frame
-from providers.transport.async_client import Progress, Stream, Upstream
+from providers.transport.async_client import Progress, Upstream
 from providers.transport.steps import Steps, exchange_for
 from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, UnknownPool
 from tenants.crypto.keys import CredentialUnreadable
 
 logger = logging.getLogger(__name__)
-HELD_FRAMES = 1000  # of a stream that has sent no content yet
-HELD_BYTES = 1024 * 1024
 
 
 class Relay:
@@ -74,6 +74,10 @@ class Relay:
         began = time.monotonic()
         call = Call(request, began, began + self._deadline, datetime.now(UTC))
         try:
+            if request.door.keeps:
+                await responses.recall(request, self._store)
+            if request.call_ids:
+                await calls.open_ids(request, self._store)
             call.route = await self._routes.find(
                 request.principal, request.model, request.operation
             )
@@ -133,7 +137,7 @@ class Relay:
         request = call.request
         began = time.monotonic()
         access, secrets = source.opened or await source.open()
-        provider_request = await answers.provider_request(request, target)
+        provider_request = await answers.provider_request(request, target, trial=source.is_trial)
         if source.is_trial:
             provider_request = answers.for_trial(provider_request)
         steps: Steps[Any] = Steps(
@@ -153,16 +157,18 @@ class Relay:
             deadline=call.deadline,
             progress=call.progress,
         )
-        if isinstance(result, Stream):
-            frames = await self._first_frames(call, result)
-            call.log.append(attempt_entry(target, source, "", 200, began))
-            writer = request.door.writer(
-                request.operation, request.asked(), native=result.decoder.native
-            )
-            return StreamingResponse(
-                response_headers(call), self._chunks(call, result, writer, frames), call
-            )
-        return await self._complete(call, result, began)
+        answer = await calls.with_ids(
+            request, provider_request, target.provider, result, self._store
+        )
+        if isinstance(answer, Answer):
+            return await self._complete(call, answer, began)
+        frames = await first_frames(call, answer)
+        call.log.append(attempt_entry(target, source, "", 200, began))
+        writer = request.door.writer(
+            request.operation, request.asked(), native=answer.decoder.native
+        )
+        chunks = self._chunks(call, answer, writer, frames)
+        return StreamingResponse(response_headers(call), chunks, call)
 
     async def _hold(self, call: Call, source: Source) -> None:
         """Reserve credits and note that the request is about to be sent.
@@ -208,35 +214,13 @@ class Relay:
                 "The server ended this call while it was waiting. Send it again.",
             )
 
-    async def _first_frames(self, call: Call, stream: Stream) -> list[Frame]:
-        """Return the frames up to the first content.
-
-        Until then nothing has been sent to the client, so another target may still answer. A
-        stream that sends HELD_FRAMES or HELD_BYTES without content is passed on as it is.
-        """
-        frames: list[Frame] = []
-        size = 0
-        try:
-            while not stream.ended:
-                new = await stream.read()
-                frames += new
-                if any(frame.content for frame in new) and not stream.decoder.failed:
-                    call.first_token = time.monotonic()
-                    break
-                size += sum(len(frame.data) for frame in new)
-                if size > HELD_BYTES or len(frames) > HELD_FRAMES:
-                    break
-        except BaseException:
-            stream.close()
-            raise
-        return frames
-
     # -- answers -----------------------------------------------------------------------------------
 
     async def _complete(self, call: Call, answer: Answer, began: float) -> CompleteResponse:
         assert call.target is not None
         assert call.source is not None
         content, measured = await answers.write(call, answer)
+        await responses.keep(call, content, self._store)
         call.log.append(attempt_entry(call.target, call.source, "", 200, began))
         record = call.record("ok", 200, finish_reason=answer.finish_reason, **measured)
         await self._finish(call, record)
@@ -245,7 +229,7 @@ class Relay:
         return CompleteResponse(response_headers(call), answers.content_type(answer), content)
 
     async def _chunks(
-        self, call: Call, stream: Stream, writer: StreamWriter, frames: Sequence[Frame]
+        self, call: Call, stream: OpenStream, writer: StreamWriter, frames: Sequence[Frame]
     ) -> AsyncGenerator[bytes, None]:
         """Yield the event stream. The call is settled and recorded before the last event."""
         try:
@@ -258,8 +242,10 @@ class Relay:
                 frames = await stream.read()
             measured = await self._end_stream(call, stream, "ok", 200)
             self._note_success(call)
+            last = chunk + writer.end(measured)
+            await responses.keep(call, last, self._store)
             call.ended = True
-            if last := chunk + writer.end(measured):
+            if last:
                 yield last
         except ProviderError as error:
             drop_frames(error)
@@ -287,7 +273,7 @@ class Relay:
                     await self._end_stream(call, stream, "cancelled", 200)
 
     async def _end_stream(
-        self, call: Call, stream: Stream, status: str, http_status: int, code: str = ""
+        self, call: Call, stream: OpenStream, status: str, http_status: int, code: str = ""
     ) -> dict[str, Any]:
         measured = await answers.measure_stream(call, stream)
         reason = stream.decoder.finish_reason

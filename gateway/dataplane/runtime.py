@@ -25,6 +25,7 @@ from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
 from quotas.ledger.reap import reap
 from quotas.usage import rollups
+from tenants.kept.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 # Garbage collector threshold. A call allocates a few hundred objects, hardly any in cycles.
@@ -124,6 +125,7 @@ class Runtime:
             await self._once(
                 "roll up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
             )
+            await self._once("delete what was kept for calls", in_thread(sweep))
             self.routes.drop_expired()
             await asyncio.to_thread(large_bodies.return_memory)
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes

@@ -233,6 +233,7 @@ PROVIDER = Provider(
     label="ChatGLM",
     kind=Kind.OWN,
     order=10,
+    replays_thoughts=True,
     model_types=(
         ModelType.REASONING,
         ModelType.EMBEDDING,

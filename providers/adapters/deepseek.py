@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from providers.declaration.errors import Failure, ProviderError
@@ -45,4 +46,4 @@ def tidy(body: dict[str, Any]) -> bool:
     return False
 
 
-PROVIDER = provider_of("deepseek", adjust=fit, tidy=tidy)
+PROVIDER = replace(provider_of("deepseek", adjust=fit, tidy=tidy), replays_thoughts=True)

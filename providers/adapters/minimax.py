@@ -144,6 +144,7 @@ PROVIDER = Provider(
     label="MINIMAX",
     kind=Kind.OWN,
     order=9,
+    replays_thoughts=True,
     model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
     description=_(
         "Models for conversations and code with long contexts, embeddings and spoken voices."

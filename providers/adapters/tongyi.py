@@ -333,6 +333,7 @@ PROVIDER = Provider(
     label="TONGYI",
     kind=Kind.OWN,
     order=8,
+    replays_thoughts=True,
     model_types=(
         ModelType.REASONING,
         ModelType.EMBEDDING,

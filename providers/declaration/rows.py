@@ -149,6 +149,8 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         guess_type=guess,
         allow_unchecked=self_hosted,
         may_lack_version=self_hosted,
+        # The templates of open models show it to them.
+        replays_thoughts=self_hosted,
     )
 
 

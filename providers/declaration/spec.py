@@ -352,6 +352,8 @@ class Provider:
     allow_unchecked: bool = False  # allows saving unchecked, for servers that may be down
     may_lack_version: bool = False  # servers may be without the version in their paths
     unlimited: bool = False  # knows max_tokens -1, which means no limit
+    # Wants the `reasoning_content` before a call of a tool back with the call.
+    replays_thoughts: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "errors", bounded(self.errors))  # the class is frozen

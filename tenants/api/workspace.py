@@ -19,6 +19,7 @@ from tenants import queries
 from tenants.api.base import ApiView
 from tenants.auth.origins import MAX_LENGTH, MAX_ORIGINS
 from tenants.auth.permissions import Action
+from tenants.kept.periods import PERIODS
 from tenants.models import Tenant
 from tenants.services import settings as workspace_settings
 
@@ -39,6 +40,9 @@ class WorkspaceOut(serializers.Serializer[Any]):
     allowed_origins = serializers.SerializerMethodField(
         help_text=_("Origins of web pages that may call models. Empty means none.")
     )
+    kept_hours = serializers.IntegerField(
+        help_text=_("How long calls keep what they need later. 0 means that nothing is kept.")
+    )
     created = serializers.DateTimeField()
 
     def get_allowed_origins(self, tenant: Tenant) -> list[str]:
@@ -52,6 +56,11 @@ class WorkspaceIn(StrictSerializer):
     )
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
 
+    kept_hours = serializers.ChoiceField(
+        list(PERIODS),
+        required=False,
+        help_text=_("How long calls keep what they need later. 0 deletes what is kept."),
+    )
     allowed_origins = serializers.ListField(
         child=Text(max_length=MAX_LENGTH),
         required=False,
@@ -88,6 +97,7 @@ class WorkspaceView(ApiView):
         changes: tuple[tuple[str, Callable[..., Tenant], str], ...] = (
             ("name", workspace_settings.rename_workspace, "name"),
             ("default_language", workspace_settings.set_default_language, "language"),
+            ("kept_hours", workspace_settings.set_kept_hours, "hours"),
             ("allowed_origins", workspace_settings.set_allowed_origins, "origins"),
             ("slug", workspace_settings.move_workspace, "slug"),
         )

@@ -48,6 +48,7 @@ class Principal:
     # Endpoints of /v1 such as "embeddings"; empty: all.
     allowed_operations: frozenset[str] = frozenset()
     expires: datetime | None = None  # of an app key; None: never
+    kept_hours: int = 0  # how long the workspace keeps what calls need later
     # The stored last use is older than LAST_USED_INTERVAL, so it should be written (TOUCH_SQL).
     touch_due: bool = field(default=False, compare=False)
 
@@ -104,7 +105,7 @@ PRINCIPAL_SQL: Final = (
     "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, "
     "k.allowed_operations, k.expires, k.revoked, k.last_used,"
     " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, "
-    "t.config_version, k.proof"
+    "t.config_version, k.proof, t.kept_hours"
     " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
     " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
     " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
@@ -139,6 +140,7 @@ class _Row(NamedTuple):
     tenant_status: str
     config_version: int
     proof: str
+    kept_hours: int
 
 
 class _Known(NamedTuple):
@@ -238,6 +240,7 @@ def _build_principal(row: _Row, touch_due: bool) -> Principal:
         allowed_operations=frozenset(read_json(row.allowed_operations)),
         config_version=row.config_version,
         expires=read_time(row.expires) if row.expires is not None else None,
+        kept_hours=row.kept_hours,
         touch_due=touch_due,
     )
 
@@ -353,4 +356,5 @@ def principal_of_member(membership: Any) -> Principal:
         allowed_providers=frozenset(),
         allowed_models=frozenset(),
         config_version=membership.tenant.config_version,
+        kept_hours=membership.tenant.kept_hours,
     )

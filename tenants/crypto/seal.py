@@ -1,7 +1,7 @@
 """Encrypt what clients keep for a workspace and send back, such as the ids of their conversations.
 
     key   = HKDF-SHA256(digest key, info = purpose, tenant), 64 bytes
-    token = b64u(nonce || tag || AES-256-SIV(key, nonce, aad = purpose, data))
+    token = b64u(nonce || tag || AES-256-SIV(key, nonce, aad = purpose, context, data))
 
 Unlike an envelope, it takes microseconds, needs no query and is bound to no row. It opens as long
 as the installation keeps its digest key, which outlives changes of the master keys.
@@ -40,25 +40,32 @@ class Seal:
     def __init__(self, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
 
-    def seal(self, data: bytes) -> str:
-        """Return a token of letters, digits, "-" and "_"."""
+    def seal(self, data: bytes, context: bytes = b"") -> str:
+        """Return a token of letters, digits, "-" and "_".
+
+        Args:
+            context: What the token is for, such as the name of its row; it opens with no other.
+        """
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed, tag = self._cipher(nonce).encrypt_and_digest(data)
+        sealed, tag = self._cipher(nonce, context).encrypt_and_digest(data)
         return base64.urlsafe_b64encode(nonce + tag + sealed).rstrip(b"=").decode()
 
-    def open(self, token: str) -> bytes | None:
+    def open(self, token: str, context: bytes = b"") -> bytes | None:
         """Return what was sealed; None, without a reason, for anything that does not open."""
         try:
             raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
             nonce, rest = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
-            opened = self._cipher(nonce).decrypt_and_verify(rest[_TAG_BYTES:], rest[:_TAG_BYTES])
+            cipher = self._cipher(nonce, context)
+            opened = cipher.decrypt_and_verify(rest[_TAG_BYTES:], rest[:_TAG_BYTES])
         except (ValueError, binascii.Error):
             return None
         return bytes(opened)
 
-    def _cipher(self, nonce: bytes) -> AES.SivMode:  # type: ignore[name-defined]  # a stub's gap
+    def _cipher(self, nonce: bytes, context: bytes) -> AES.SivMode:  # type: ignore[name-defined]  # a stub's gap
         cipher = AES.new(_key(digest_key.load(), self._tenant_id), AES.MODE_SIV, nonce=nonce)
         cipher.update(_PURPOSE)
+        if context:
+            cipher.update(context)
         return cipher
 
 

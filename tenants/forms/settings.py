@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core.web.forms import PageForm
+from tenants.kept.periods import PERIODS
 
 
 class WorkspaceForm(PageForm):
     """A workspace's name, address and language."""
 
-    unmarked = ("default_language",)  # one is always chosen
+    unmarked = ("default_language", "kept_hours")  # one is always chosen
     name = forms.CharField(label=pgettext_lazy("workspace", "Name"), max_length=120)
     slug = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),
@@ -34,6 +35,18 @@ class WorkspaceForm(PageForm):
         choices=lambda: [("", _("Same as the browser")), *settings.LANGUAGES],
         help_text=_(
             "For people invited from now on. They can choose another language in their profile."
+        ),
+    )
+    kept_hours = forms.TypedChoiceField(
+        label=_("Keep for later calls"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=lambda: list(PERIODS.items()),
+        help_text=_(
+            "Reasoning between calls of tools, if it is too long for their IDs, and the responses "
+            "of /v1/responses with what was asked. Encrypted for this workspace. “Nothing” "
+            "deletes what is kept."
         ),
     )
     allowed_origins = forms.CharField(

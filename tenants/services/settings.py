@@ -19,7 +19,16 @@ from tenants.auth.permissions import Role
 from tenants.config_version import bump_version
 from tenants.crypto import keys
 from tenants.crypto.digest_key import NO_PROOF
-from tenants.models import AllowedOrigin, AppKey, FormerAddress, Invitation, KeyPair, Tenant
+from tenants.kept.periods import PERIODS
+from tenants.models import (
+    AllowedOrigin,
+    AppKey,
+    FormerAddress,
+    Invitation,
+    KeptItem,
+    KeyPair,
+    Tenant,
+)
 
 SYSTEM_SLUG: Final = "operator-keys"
 # Former addresses per workspace. They stay reserved for good, so limit how many one can collect.
@@ -149,6 +158,27 @@ def set_allowed_origins(*, tenant: Tenant, origins: Iterable[str], actor: Actor)
     return tenant
 
 
+@transaction.atomic
+def set_kept_hours(*, tenant: Tenant, hours: int, actor: Actor) -> Tenant:
+    """Set how long calls keep what they need later. Switching it off deletes what is kept.
+
+    Raises:
+        ServiceError: This is not one of the periods.
+    """
+    if hours not in PERIODS:
+        raise ServiceError(
+            "invalid_value", _("Choose one of the listed periods."), field="kept_hours"
+        )
+    before = tenant.kept_hours
+    if hours != before:
+        tenant.kept_hours = hours
+        tenant.save(update_fields=["kept_hours"])
+        deleted = 0 if hours else KeptItem.objects.filter(tenant=tenant).delete()[0]
+        details = {"before": before, "hours": hours, "deleted": deleted}
+        _record(tenant, actor, "workspace.kept_hours_changed", **details)
+    return tenant
+
+
 def suspend_workspace(*, tenant: Tenant, actor: Actor) -> None:
     """Block a workspace's pages and app keys from the next request on; nothing is deleted."""
     _set_status(
@@ -222,6 +252,7 @@ def _destroy_sealed(tenant: Tenant) -> int:
         column.model.objects.filter(pk__in=pks).delete()
         deleted += len(pks)
     KeyPair.objects.filter(tenant=tenant).delete()
+    KeptItem.objects.filter(tenant=tenant).delete()
     transaction.on_commit(keys.forget)
     return deleted
 

@@ -32,6 +32,7 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
         "name": tenant.name,
         "slug": tenant.slug,
         "default_language": tenant.default_language,
+        "kept_hours": tenant.kept_hours,
         "allowed_origins": "\n".join(queries.allowed_origins(tenant=tenant)),
     }
     form = WorkspaceForm(request.POST or None, initial=initial)
@@ -52,12 +53,14 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
 
 
 @transaction.atomic
-def _save(request: WorkspaceRequest, values: dict[str, str]) -> Tenant:
+def _save(request: WorkspaceRequest, values: dict[str, Any]) -> Tenant:
     """Save the whole form, or nothing if a value is refused."""
     actor = actor_of(request)
     tenant = Tenant.objects.get(pk=request.tenant.pk)
     settings.rename_workspace(tenant=tenant, name=values["name"], actor=actor)
     settings.set_default_language(tenant=tenant, language=values["default_language"], actor=actor)
+    if (hours := values["kept_hours"]) is not None:
+        settings.set_kept_hours(tenant=tenant, hours=hours, actor=actor)
     origins = values["allowed_origins"].split()
     settings.set_allowed_origins(tenant=tenant, origins=origins, actor=actor)
     settings.move_workspace(tenant=tenant, slug=values["slug"].strip().lower(), actor=actor)

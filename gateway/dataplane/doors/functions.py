@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.dataplane.doors.interface import Asked, Door, StreamWriter
+from gateway.dataplane.doors.interface import Asked, Carries, Door, StreamWriter
 from gateway.dataplane.doors.openai import OpenAI
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Frame, Operation
@@ -32,6 +32,9 @@ class Functions(OpenAI):
                 body["tool_choice"] = _choice(choice)
         body["messages"] = _messages(body["messages"])
         return body
+
+    def carries(self, asked: Asked) -> Carries | None:
+        return None
 
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         if answer.body is not None:

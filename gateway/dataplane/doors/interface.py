@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from gateway.dataplane.errors import Refusal
@@ -37,12 +38,24 @@ class Asked:
         include_usage: Whether the client asked for a stream's usage.
         seal: Encrypts what the client keeps for its workspace.
         unique_id: Of the call; request ids may be repeated by clients.
+        previous: The id of the response that the body goes on from, whose items it holds.
+        keeps: Whether the answer is kept for later calls.
     """
 
     body: dict[str, Any]
     include_usage: bool
     seal: Seal
     unique_id: str
+    previous: str | None = None
+    keeps: bool = False
+
+
+class Carries(Enum):
+    """Which reasoning comes back to us in a format's own fields, through all of its clients."""
+
+    NOTHING = "nothing"
+    ANTHROPIC = "anthropic"  # and what a model thought as a text
+    ALL = "all"
 
 
 class StreamWriter(Protocol):
@@ -74,6 +87,7 @@ class Door(Protocol):
         marker: The header by which its clients are recognised on any path; empty if there is none.
         forwarded: Headers of a request, in lower case, that a provider of the same format gets.
         heartbeat: The event that keeps a silent stream open.
+        keeps: Whether a workspace may have its answers kept for later calls.
     """
 
     name: str
@@ -81,6 +95,7 @@ class Door(Protocol):
     marker: str
     forwarded: frozenset[str]
     heartbeat: bytes
+    keeps: bool
 
     def path_of(self, operation: Operation) -> str:
         """Return the path of an operation below /v1/."""
@@ -98,6 +113,9 @@ class Door(Protocol):
         Raises:
             CannotExpress: The neutral form lacks something; `param` names the field.
         """
+
+    def carries(self, asked: Asked) -> Carries | None:
+        """Return what needs no id of a call to come back; None if its calls have no ids."""
 
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         """Return the body of a whole answer.

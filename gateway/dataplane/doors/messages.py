@@ -11,7 +11,14 @@ from gateway.dataplane.doors.anthropic.answers import message_of
 from gateway.dataplane.doors.anthropic.errors import error_object
 from gateway.dataplane.doors.anthropic.requests import neutral_body
 from gateway.dataplane.doors.anthropic.stream import MessageEvents, NativeEvents
-from gateway.dataplane.doors.interface import Asked, CheckedBody, Door, Headers, StreamWriter
+from gateway.dataplane.doors.interface import (
+    Asked,
+    Carries,
+    CheckedBody,
+    Door,
+    Headers,
+    StreamWriter,
+)
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Operation
@@ -28,6 +35,7 @@ class Messages:
     marker = "anthropic-version"
     forwarded = frozenset({"anthropic-version", "anthropic-beta"})
     heartbeat = b'event: ping\ndata: {"type":"ping"}\n\n'
+    keeps = False
 
     def path_of(self, operation: Operation) -> str:
         return "messages"
@@ -44,6 +52,9 @@ class Messages:
 
     def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
         return neutral_body(asked.body)
+
+    def carries(self, asked: Asked) -> Carries | None:
+        return Carries.ANTHROPIC
 
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         if answer.content is not None:

@@ -8,7 +8,14 @@ from typing import Any, Final
 import orjson
 
 from core.asgi.heartbeat import COMMENT
-from gateway.dataplane.doors.interface import Asked, CheckedBody, Door, Headers, StreamWriter
+from gateway.dataplane.doors.interface import (
+    Asked,
+    Carries,
+    CheckedBody,
+    Door,
+    Headers,
+    StreamWriter,
+)
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Frame, Operation
@@ -26,6 +33,7 @@ class OpenAI:
     marker = ""
     forwarded: frozenset[str] = frozenset()
     heartbeat = COMMENT
+    keeps = False
 
     def path_of(self, operation: Operation) -> str:
         return operation.path
@@ -35,6 +43,9 @@ class OpenAI:
 
     def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
         return asked.body
+
+    def carries(self, asked: Asked) -> Carries | None:
+        return Carries.NOTHING
 
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         return orjson.dumps(answer.body) if answer.content is None else answer.content

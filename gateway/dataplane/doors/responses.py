@@ -8,10 +8,17 @@ from typing import Any, Final
 import orjson
 
 from core.asgi.heartbeat import COMMENT
-from gateway.dataplane.doors.interface import Asked, CheckedBody, Door, Headers, StreamWriter
+from gateway.dataplane.doors.interface import (
+    Asked,
+    Carries,
+    CheckedBody,
+    Door,
+    Headers,
+    StreamWriter,
+)
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.openai_responses import kept
-from gateway.dataplane.doors.openai_responses.answers import response_id, response_of
+from gateway.dataplane.doors.openai_responses.answers import encrypts, response_id, response_of
 from gateway.dataplane.doors.openai_responses.events import Numbered
 from gateway.dataplane.doors.openai_responses.requests import neutral_body
 from gateway.dataplane.doors.openai_responses.stream import ResponseEvents
@@ -29,6 +36,7 @@ class Responses:
     marker = ""
     forwarded = frozenset({"openai-beta"})
     heartbeat = COMMENT
+    keeps = True
 
     def path_of(self, operation: Operation) -> str:
         return self.name
@@ -50,6 +58,9 @@ class Responses:
 
     def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
         return neutral_body(asked.body, asked.seal)
+
+    def carries(self, asked: Asked) -> Carries | None:
+        return Carries.ALL if encrypts(asked) else Carries.NOTHING
 
     def write(self, answer: Answer, measured: Mapping[str, Any], asked: Asked) -> bytes:
         if answer.content is not None:

@@ -9,6 +9,8 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS
 
 MODELS: Final = "/v1/models"
+RESPONSES: Final = "/v1/responses/"
+INPUT_ITEMS: Final = "/input_items"
 COUNT: Final = "/v1/messages/count_tokens"
 _BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT))
 # The longest first: what precedes an endpoint in a path may be a model's name.
@@ -62,7 +64,14 @@ def address_of(path: str) -> Address:
 
 
 def is_known(path: str) -> bool:
-    return path in ENDPOINTS or path in (COUNT, MODELS) or path.startswith(f"{MODELS}/")
+    is_listed = path in ENDPOINTS or path in (COUNT, MODELS) or path.startswith(f"{MODELS}/")
+    return is_listed or is_response(path)
+
+
+def is_response(path: str) -> bool:
+    """Tell whether a path names a kept response, or its input items."""
+    name = path.removeprefix(RESPONSES).removesuffix(INPUT_ITEMS)
+    return path.startswith(RESPONSES) and bool(name) and "/" not in name
 
 
 def _of_azure(path: str) -> Address:

@@ -13,6 +13,7 @@ from core import strict_json
 from core.asgi import large_bodies
 from core.asgi.transport_security import strict_transport
 from core.ids import is_request_id, new_request_id
+from gateway.dataplane.continuity.ids import ids_in
 from gateway.dataplane.doors import functions
 from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
@@ -22,7 +23,7 @@ from gateway.dataplane.requests.encodings import decompression_of
 from gateway.dataplane.requests.held_bodies import HeldBody, held_bodies
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
-from providers.declaration.spec import Upload
+from providers.declaration.spec import Operation, Upload
 from providers.operations.columns import FileField
 from providers.operations.table import OPERATIONS
 from tenants.auth.principal import Principal
@@ -237,6 +238,7 @@ async def read_request(
         door=door,
         data=data if door.converts and checked.as_sent else b"",
         headers=_forwarded(exchange.headers, door),
+        call_ids=ids_in(data) if operation is Operation.CHAT else frozenset(),
     )
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.dataplane.continuity import ids
+from gateway.dataplane.continuity.requests import Thoughts, provider_ids, with_thoughts
+from gateway.dataplane.continuity.stored import StoredResponse, items_of
 from gateway.dataplane.doors.interface import Asked, Door
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from providers.declaration.errors import CannotExpress
@@ -72,6 +75,11 @@ class GatewayRequest:
         key: The client's Idempotency-Key, or "".
         unit_key: Stands in for a missing Idempotency-Key; unique for each call.
         size: Bytes of the body as it was sent.
+        call_ids: Those in the body that carry reasoning.
+        thoughts: What they carry, once they are opened.
+        lost: Whether they carry less than they should.
+        previous: The kept response that the request goes on from.
+        is_native: Whether the answer came in the door's format.
     """
 
     principal: Principal
@@ -89,6 +97,11 @@ class GatewayRequest:
     data: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     presence: Presence = field(default_factory=Presence)
+    call_ids: frozenset[str] = frozenset()
+    thoughts: Thoughts = field(default_factory=dict, repr=False)
+    lost: bool = False
+    previous: StoredResponse | None = None
+    is_native: bool = False
     _asked: Asked | None = field(default=None, init=False, repr=False)
     _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 
@@ -104,11 +117,23 @@ class GatewayRequest:
         owner = self.principal.app_key_id or self.principal.user_id
         return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the answer is kept for later calls."""
+        is_kept = self.door.keeps and self.principal.kept_hours > 0
+        return is_kept and self.body.get("store") is not False
+
     def asked(self) -> Asked:
         if self._asked is None:
+            body, previous = self.body, None
+            if self.previous is not None:
+                previous = str(body["previous_response_id"])
+                given = items_of(body.get("input"), self.request_id)
+                items = [*self.previous.items, *given]
+                body = {**body, "input": items, "previous_response_id": None}
             seal = Seal(self.principal.tenant_id)
             unique_id = self.unit_key or self.request_id
-            self._asked = Asked(self.body, self.include_usage, seal, unique_id)
+            self._asked = Asked(body, self.include_usage, seal, unique_id, previous, self.keeps)
         return self._asked
 
     def neutral(self) -> dict[str, Any]:
@@ -118,8 +143,17 @@ class GatewayRequest:
             CannotExpress: The neutral form lacks something.
         """
         if self._neutral is None:
-            self._neutral = self.door.neutral(self.operation, self.asked())
+            body = self.door.neutral(self.operation, self.asked())
+            if self.thoughts:
+                body, self.lost = with_thoughts(body, self.thoughts)
+            self._neutral = body
         return self._neutral
+
+    def native_data(self) -> bytes:
+        """Return the body as it was sent, but for ids of calls that are ours."""
+        if not self.thoughts:
+            return self.data
+        return ids.with_ids(self.data, provider_ids(self.thoughts))
 
     def measurable(self) -> dict[str, Any]:
         """Return the body whose size stands for the usage that nobody reported."""

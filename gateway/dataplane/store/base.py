@@ -20,6 +20,8 @@ from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
 from tenants.auth import origins
 from tenants.auth.principal import PRINCIPAL_SQL, TOUCH_SQL, touch_parameters
+from tenants.kept import statements as kept
+from tenants.kept.statements import Item
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -139,6 +141,33 @@ class Store:
         await self._database.execute(
             self._touch_sql, touch_parameters(app_key_id, now, self._dialect)
         )
+
+    async def keep(self, item: Item) -> None:
+        """Write an item that a later call needs.
+
+        Raises:
+            DatabaseUnavailable: The database is unavailable.
+        """
+        await self._database.run(lambda: kept.keep(item, self._dialect))
+
+    async def kept(self, tenant_id: UUID, key: str) -> str | None:
+        """Return the sealed text of an item; None if there is none, or no longer.
+
+        Raises:
+            DatabaseUnavailable: The database is unavailable.
+        """
+        query = kept.find(tenant_id, key, self._dialect)
+        row = await self._database.fetch_one(query.sql, query.params)
+        return None if row is None else str(row[0])
+
+    async def forget(self, tenant_id: UUID, key: str) -> None:
+        """Delete an item.
+
+        Raises:
+            DatabaseUnavailable: The database is unavailable.
+        """
+        query = kept.forget(tenant_id, key, self._dialect)
+        await self._database.execute(query.sql, query.params)
 
     async def hold(self, request: HoldRequest) -> HoldResult:
         """Reserve credits.

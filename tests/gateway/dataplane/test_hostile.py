@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway.dataplane import attempts, relay
+from gateway.dataplane import attempts
 from gateway.dataplane.answers import content_type
-from gateway.dataplane.relay import HELD_BYTES, HELD_FRAMES, Relay
+from gateway.dataplane.streams import HELD_BYTES, HELD_FRAMES, first_frames
 from providers.declaration.spec import Answer, Frame
 from tests.gateway.conftest import Hub
 
@@ -103,7 +103,7 @@ class Endless:
 def test_frames_without_content_are_not_held_without_end(size: int) -> None:
     stream: Any = Endless(Frame(b"x" * size))
     call: Any = SimpleNamespace(first_token=None)
-    frames = asyncio.run(Relay._first_frames(SimpleNamespace(), call, stream))  # type: ignore[arg-type]  # it needs no relay
+    frames = asyncio.run(first_frames(call, stream))
     assert len(frames) == stream.sent <= HELD_FRAMES + 10
     assert len(frames) * size <= HELD_BYTES + 10 * size
-    assert relay.HELD_FRAMES > 100, "tool calls and roles come in many frames before the first text"
+    assert HELD_FRAMES > 100, "tool calls and roles come in many frames before the first text"

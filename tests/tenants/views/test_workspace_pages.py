@@ -109,6 +109,22 @@ class TestSettings:
             assert queries.allowed_origins(tenant=acme.tenant) == []
         assert actions(acme.tenant) == ["workspace.origins_changed"] * 2
 
+    def test_what_calls_keep(
+        self, acme: factories.Workspace, globex: factories.Workspace, stranger: User
+    ) -> None:
+        form = {"name": "Acme", "slug": "acme", "default_language": ""}
+        browser = signed_in(acme.admin)
+        for other in (stranger, globex.owner):
+            answer = signed_in(other).post(f"{SETTINGS}/workspace/", form | {"kept_hours": "6"})
+            assert answer.status_code == 404
+        assert browser.post(f"{SETTINGS}/workspace/", form | {"kept_hours": "6"}).status_code == 302
+        assert browser.post(f"{SETTINGS}/workspace/", form).status_code == 302
+        acme.tenant.refresh_from_db()
+        globex.tenant.refresh_from_db()
+        assert (acme.tenant.kept_hours, globex.tenant.kept_hours) == (6, 0)
+        assert actions(acme.tenant) == ["workspace.kept_hours_changed"]
+        assert browser.post(f"{SETTINGS}/workspace/", form | {"kept_hours": "5"}).status_code == 422
+
     @pytest.mark.parametrize(
         "origin",
         ["*", "null", "example", "https://", "https://a/b", "https://*.example", "https://a:b@c"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from gateway.dataplane.continuity.requests import result_note
 from providers.declaration.errors import CannotExpress
 from providers.wire.anthropic.blocks import REPLAYED
 from providers.wire.anthropic.signatures import is_own_thought
@@ -79,7 +80,7 @@ def _tool_result(block: Block, where: str) -> tuple[Message, list[Block]]:
     identity = block.get("tool_use_id")
     if media:
         text = text or "The result follows in the next message."
-        media.insert(0, {"type": "text", "text": f"Result of the tool call {identity}:"})
+        media.insert(0, {"type": "text", "text": result_note(identity)})
     if block.get("is_error") is True:
         text = f"Error: {text}"
     return {"role": "tool", "tool_call_id": identity, "content": text}, media

@@ -64,9 +64,9 @@ def head_of(asked: Asked, model: str) -> Item:
         "incomplete_details": None,
         "model": model,
         "output": [],
-        "previous_response_id": None,
+        "previous_response_id": asked.previous,
         "service_tier": "default",
-        "store": False,
+        "store": asked.keeps,
         "usage": None,
         **{name: _or_default(asked.body.get(name), name) for name in _REPEATED},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.dataplane.continuity.requests import result_note
 from gateway.dataplane.doors.openai_responses import kept
 from gateway.dataplane.doors.openai_responses.content import joined, parts_of, text_of
 from gateway.dataplane.doors.openai_responses.namespaces import called_name
@@ -110,7 +111,7 @@ class _Conversation:
         text = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
         if media:
             text = text or "The result follows in the next message."
-            media.insert(0, {"type": "text", "text": f"Result of the tool call {identity}:"})
+            media.insert(0, {"type": "text", "text": result_note(identity)})
             self._messages.append({"role": "user", "content": media})
         self._results[identity].append({"role": "tool", "tool_call_id": identity, "content": text})
 

@@ -48,11 +48,19 @@ _READ: Final = frozenset(
     }
 )
 LOGPROBS: Final = "message.output_text.logprobs"
-# Conversations that are stored at a provider, which no other one has.
+# What is stored elsewhere.
 _STORED: Final = {
-    "previous_response_id": "Send the whole conversation in `input`",
-    "conversation": "Send the whole conversation in `input`",
-    "prompt": "Send its text in `instructions`",
+    "previous_response_id": (
+        "This response is not kept here, or no longer. Send the whole conversation in `input` and "
+        "set `store: false`, or have an admin switch on keeping in the workspace's settings."
+    ),
+    "conversation": (
+        "This provider stores nothing that conversation could name. Send the whole conversation "
+        "in `input`."
+    ),
+    "prompt": (
+        "This provider stores nothing that prompt could name. Send its text in `instructions`."
+    ),
 }
 
 
@@ -64,8 +72,7 @@ def neutral_body(body: Mapping[str, Any], seal: Seal) -> dict[str, Any]:
     """
     for name, value in body.items():
         if value and name in _STORED:
-            message = f"This provider stores nothing that {name} could name. {_STORED[name]}."
-            raise CannotExpress(message, param=name)
+            raise CannotExpress(_STORED[name], param=name)
         if value and name not in _READ and name not in _DROPPED:
             raise CannotExpress(f"This provider does not support {name}.", param=name)
     messages = messages_of(body.get("input"), seal)

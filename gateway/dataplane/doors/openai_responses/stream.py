@@ -78,7 +78,8 @@ class ResponseEvents:
     def _delta(self, delta: Mapping[str, Any], logprobs: Any) -> None:
         if thought := answers.thought_in(delta):
             self._reasoning().think(thought)
-        if blocks := delta.get("provider_blocks"):
+        blocks = delta.get("provider_blocks") or []
+        if any(block.get("type") != "call" for block in blocks):  # the calls tell their order
             self._reasoning().keep(blocks)
         if text := delta.get("content"):
             self._message().say(text, (logprobs or {}).get("content"))

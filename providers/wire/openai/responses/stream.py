@@ -46,6 +46,7 @@ class ResponseDecoder(EventStream):
         self._calls: dict[Any, Item] = {}  # output's index -> its call as first sent
         self._with_arguments: set[Any] = set()  # outputs whose arguments have started
         self._items: list[Item] = []  # completed outputs
+        self._sent_blocks = 0
         self._thought: tuple[Any, ...] | None = None  # part of the reasoning that was sent last
         self._has_answered = False
 
@@ -143,7 +144,13 @@ class ResponseDecoder(EventStream):
         _kind, field = CALLS[item["type"]]
         if item.get(field):
             self._with_arguments.add(position)
-        return self._piece({"tool_calls": [call]})
+        return [*self._new_blocks(self._items), *self._piece({"tool_calls": [call]})]
+
+    def _new_blocks(self, items: Sequence[Item]) -> Sequence[Frame]:
+        """Send what the next turn needs, so far: before a call that it led to."""
+        blocks = blocks_of(items)[self._sent_blocks :]
+        self._sent_blocks += len(blocks)
+        return [*self._start({}), self._frame({"provider_blocks": blocks})] if blocks else ()
 
     def _arguments(self, position: Any, text: str) -> Sequence[Frame]:
         call = self._calls.get(position)
@@ -162,9 +169,11 @@ class ResponseDecoder(EventStream):
         return frames
 
     def _end(self, response: Item) -> Sequence[Frame]:
-        frames = [*self._start(response), *self._unsent(response)]
-        if blocks := blocks_of(self._items or parts_in(response, "output")):
-            frames.append(self._frame({"provider_blocks": blocks}))
+        frames = [
+            *self._start(response),
+            *self._new_blocks(self._items or parts_in(response, "output")),
+            *self._unsent(response),
+        ]
         self.finish_reason = finish_of(response, bool(self._calls))
         frames.append(self._frame({}, finish=self.finish_reason))
         self.usage, shown = usage_of(response.get("usage"))
