@@ -90,8 +90,8 @@ bench: install-dev  ## run the benchmarks and print tables
 screenshots: install-dev  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
 
-tables: install-dev  ## write the tables in README.md that are made from the code
-	@$(BIN)/python -m tests.providers_table
+tables: install-dev  ## write the tables in README.md and docs/ that are made from the code
+	@$(BIN)/python -m tests.tables
 
 messages: install-dev  ## collect and compile the translations (needs gettext)
 	@$(BIN)/python manage.py makemessages -l zh_Hans --no-location --ignore '.venv/*' --ignore 'tests/*'

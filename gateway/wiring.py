@@ -33,6 +33,7 @@ def connect() -> None:
     """Connect every port. Called once, when all apps are loaded."""
     tenant_ports.callables.connect(examples.callables)
     tenant_ports.example.connect(examples.example)
+    tenant_ports.guides.connect(examples.guides)
     tenant_ports.label.connect(label)
 
     provider_ports.connected_trials.connect(trials_by_provider)

@@ -41,7 +41,7 @@ def _fields(fields: Sequence[Field]) -> str:
         (f"`{field.name}`", _about(field), _("yes") if field.secret else _("no"))
         for field in fields
     ]
-    return _table(
+    return table(
         (pgettext("help", "field"), pgettext("help", "what"), pgettext("help", "secret")), rows
     )
 
@@ -60,7 +60,7 @@ def _operations(provider: Provider) -> str:
         (str(OPERATIONS[operation].label), f"`/v1/{operation.path}`")
         for operation in provider.operations
     ]
-    return _table((pgettext("help", "what"), pgettext("help", "endpoint")), rows)
+    return table((pgettext("help", "what"), pgettext("help", "endpoint")), rows)
 
 
 def _models(provider: Provider) -> str:
@@ -69,7 +69,8 @@ def _models(provider: Provider) -> str:
     return _("All models are imported when a key is saved.")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [
         head,
         ["---"] * len(head),

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from core import error_codes
 from core.markdown import Section, document
-from help import generated
+from help import clients, generated
 from providers.declaration import registry
 from providers.declaration.spec import Provider
 from tenants.auth import permissions
@@ -29,6 +29,7 @@ TOPICS: Final = (
     "keys",
     "models",
     "api",
+    "clients",
     "playground",
     "usage",
     "trials",
@@ -41,6 +42,8 @@ TOPIC_FOLDERS: Final = {"en": "help/en", "zh-hans": "help/zh-hans"}
 PROVIDER_FOLDERS: Final = {"en": "providers", "zh-hans": "help/zh-hans/providers"}
 # Placeholder for the roles table, which is generated from the permissions.
 ROLES: Final = "<!-- roles -->"
+# Placeholder for the guides to known clients.
+CLIENTS: Final = "<!-- clients -->"
 # Placeholder for the table of a group of error codes.
 ERRORS: Final = re.compile(r"<!-- errors ([a-z-]+) -->")
 # Replaced by this server's address in examples.
@@ -102,6 +105,8 @@ def topic(slug: str, in_language: str) -> Page:
     folder = TOPIC_FOLDERS[in_language]
     with override(in_language):
         text = _read(f"{folder}/{slug}.md").replace(ROLES, _roles())
+        if CLIENTS in text:
+            text = text.replace(CLIENTS, clients.markdown(EXAMPLE_ADDRESS))
         text = ERRORS.sub(lambda marker: _errors(marker[1]), text)
         return _page(slug, text, folder, is_provider=False)
 

@@ -128,7 +128,7 @@
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    const source = document.querySelector(button.dataset.copy);
+    const source = button.dataset.copy ? document.querySelector(button.dataset.copy) : button.previousElementSibling;
     const label = button.querySelector("span") || button;
     const before = label.textContent;
     try {
@@ -141,6 +141,15 @@
     stored = true;
     setTimeout(() => { label.textContent = before; }, 2500);
   });
+  const copyButton = document.getElementById("copy-button"); // of a page whose examples are Markdown
+  if (copyButton) {
+    document.querySelectorAll("article pre").forEach((example) => {
+      const frame = document.createElement("div");
+      frame.className = "code";
+      example.replaceWith(frame);
+      frame.append(example, copyButton.content.cloneNode(true));
+    });
+  }
   document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
 
   // --- A key that is shown once: leaving without having stored it asks first -------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,20 @@ def callables(tenant_id: UUID) -> CallableModels:
 def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
     """Return a request that a key with these limits can make now, or None."""
     return None
+
+
+@Port
+def guides(
+    tenant_id: UUID, base_url: str, key: str = "", limits: Limits = ((), (), ())
+) -> Sequence[Any]:
+    """Return the setup of each known application, in groups, for the template
+    components/clients.html.
+
+    Args:
+        base_url: As OpenAI's libraries expect it, ending in /v1.
+        key: The app key's text, if it is known.
+    """
+    return ()
 
 
 @Port

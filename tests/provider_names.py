@@ -1,5 +1,5 @@
-"""Names of providers and their products, which are the same in every language: a Chinese page may
-hold them.
+"""Names of providers, clients and their products, which are the same in every language: a Chinese
+page may hold them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from functools import cache
 
 from django.utils import translation
 
+from gateway.clients.table import groups
 from providers.declaration import registry
 
 WORD = re.compile(r"[A-Za-z]{2,}")
+_CLIENTS = "|".join(re.escape(one.name) for group in groups() for one in group.clients)
+CLIENT_NAMES = re.compile(rf"\b(?:{_CLIENTS})\b")
 
 
 @cache

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
-from tests.providers_table import README, with_table
 from tests.server import Server
 from tests.source import PACKAGES, ROOT
+from tests.tables import CLIENTS, README, clients_document, with_table
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
@@ -28,6 +28,10 @@ def test_the_readmes_table_of_providers_is_the_registry() -> None:
     text = README.read_text(encoding="utf-8")
     assert with_table(text) == text, "run: make tables"
     assert "| `openai` |" in text
+
+
+def test_the_document_of_clients_is_the_table() -> None:
+    assert CLIENTS.read_text(encoding="utf-8") == clients_document(), "run: make tables"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

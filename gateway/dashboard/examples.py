@@ -1,4 +1,6 @@
-"""The callable models of a workspace and an example call, for the app key and overview pages."""
+"""The callable models of a workspace, an example call and the setup of known clients, for the app
+key and overview pages.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from core.request_cache import reading_once
+from gateway.clients import guides as client_guides
+from gateway.clients.guides import GuideGroup
+from gateway.clients.snippets import PLACEHOLDER_KEY, Values
 from models_catalog import queries as catalog
 from models_catalog import scenarios
 from models_catalog.resolution.entries import Entry
 from providers import queries as providers
+from providers.declaration.spec import Operation
 from providers.operations.columns import OperationSpec
 from providers.operations.table import ONLY_FEATURES, OPERATIONS
 from tenants.ports import CallableModels, Example, Limits
@@ -44,12 +50,7 @@ def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
     Prefer the workspace's default model.
     """
     with reading_once():
-        can_call = catalog.can_call(tenant_id=tenant_id)
-        usable = [
-            entry
-            for entry in catalog.entries(tenant_id=tenant_id, enabled=True)
-            if can_call(entry) and _is_offered(entry, limits)
-        ]
+        usable = _usable(tenant_id, limits)
         if not usable:
             return None
         defaults = catalog.defaults(tenant_id=tenant_id)
@@ -67,6 +68,33 @@ def example(tenant_id: UUID, limits: Limits = ((), (), ())) -> Example | None:
                     spec.operation.path, json.dumps(body, ensure_ascii=False, default=str), model
                 )
     return None
+
+
+def guides(
+    tenant_id: UUID, base_url: str, key: str = "", limits: Limits = ((), (), ())
+) -> list[GuideGroup]:
+    """Return the setup of known clients with a chat model that a key with these limits can call.
+
+    Prefer the workspace's default model, also if no model can be called yet. Return nothing if the
+    key may not chat.
+    """
+    if limits[2] and Operation.CHAT not in limits[2]:
+        return []
+    with reading_once():
+        usable, defaults = _usable(tenant_id, limits), catalog.defaults(tenant_id=tenant_id)
+        model = _model(tenant_id, OPERATIONS[Operation.CHAT], usable, defaults)
+    return client_guides.guides(
+        Values(base_url, model or scenarios.ANY_DEFAULT, key or PLACEHOLDER_KEY)
+    )
+
+
+def _usable(tenant_id: UUID, limits: Limits) -> list[Entry]:
+    can_call = catalog.can_call(tenant_id=tenant_id)
+    return [
+        entry
+        for entry in catalog.entries(tenant_id=tenant_id, enabled=True)
+        if can_call(entry) and _is_offered(entry, limits)
+    ]
 
 
 def _is_offered(entry: Entry, limits: Limits) -> bool:

@@ -6,26 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.clients.snippets import Sample
 from providers.declaration.spec import Operation
 from providers.operations.columns import OperationSpec, complete
 from providers.operations.table import OPERATIONS
 
 _KEY: Final = "MODELKEEP_KEY"  # the environment variable that holds the app key
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One code sample.
-
-    Args:
-        slug: Used in element ids.
-        label: The tool's name, not translated.
-        text: The program.
-    """
-
-    slug: str
-    label: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

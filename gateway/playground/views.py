@@ -19,6 +19,9 @@ from core.markdown import LONGEST, answer_html, plain_html
 from core.request_cache import reading_once
 from core.web.forms import endpoint, focus_first_error
 from core.web.request import scope_of
+from gateway.clients import guides as client_guides
+from gateway.clients.guides import GuideGroup
+from gateway.clients.snippets import Sample, Values
 from gateway.playground import calls, code_samples, tabs
 from gateway.playground.app import ADMISSION
 from gateway.playground.calls import Outcome, Question
@@ -98,9 +101,16 @@ class _Page:
     def offer(self) -> Offer:
         return self.offers[self.tab.type]
 
-    def code(self, operation: Operation, offer: Offer) -> list[code_samples.Sample]:
+    def code(self, operation: Operation, offer: Offer) -> list[Sample]:
         return (
             code_samples.samples(operation, base_url=endpoint(self.request), model=offer.model.id)
+            if offer.model
+            else []
+        )
+
+    def clients(self, offer: Offer) -> list[GuideGroup]:
+        return (
+            client_guides.guides(Values(endpoint(self.request), offer.model.id))
             if offer.model
             else []
         )
@@ -146,6 +156,7 @@ def chat(request: WorkspaceRequest) -> HttpResponse:
         "choice": ModelChoice(offer, beside=beside),
         "beside": beside,
         "code": shown.code(Operation.CHAT, offer),
+        "clients": shown.clients(offer),
         "turns": [],
         "labels": labels(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.urls import get_script_prefix
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
+from core.request_cache import reading_once
 from core.web.forms import act, attempt, endpoint, page_form, paginate
 from tenants import ports, queries
 from tenants.audit.trail import actor_of
@@ -25,8 +27,13 @@ from tenants.services import app_keys as app_key_services
 
 @page(Action.VIEW_APP_KEYS)
 def app_keys(request: WorkspaceRequest) -> HttpResponse:
-    rows = paginate(request, queries.app_keys(tenant=request.tenant))
-    return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": endpoint(request)})
+    base_url = endpoint(request)
+    context = {
+        "keys": paginate(request, queries.app_keys(tenant=request.tenant)),
+        "base_url": base_url,
+        "clients": ports.guides(request.tenant.pk, base_url),
+    }
+    return render(request, "tenants/app_keys.html", context)
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)
@@ -56,14 +63,21 @@ def app_key_new(request: WorkspaceRequest) -> HttpResponse:
 def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -> HttpResponse:
     """Show the key's text once; the response is never stored, so a reload won't show it."""
     limits = (key.allowed_providers, key.allowed_models, key.allowed_operations)
-    example = ports.example(request.tenant.pk, limits) if Scope.USE in key.scopes else None
+    base_url = endpoint(request)
+    example: ports.Example | None = None
+    clients: Sequence[Any] = ()
+    if Scope.USE in key.scopes:
+        with reading_once():
+            example = ports.example(request.tenant.pk, limits)
+            clients = ports.guides(request.tenant.pk, base_url, text, limits)
     api = request.build_absolute_uri(f"{get_script_prefix()}api/v1/")
     context = {
         "key": key,
         "text": text,
         "note": note,
-        "base_url": endpoint(request),
+        "base_url": base_url,
         "example": example,
+        "clients": clients,
         "api": api,
         "uses": Scope.USE in key.scopes,
         "reads": Scope.READ in key.scopes or Scope.MANAGE in key.scopes,

@@ -69,6 +69,12 @@ def make_app_key(page: Page) -> None:
     page.locator("#app-key").wait_for()
 
 
+def show_clients(page: Page) -> None:
+    page.locator(".use-model summary").last.click()
+    page.get_by_role("radio", name="Codex").check()
+    page.locator("#code-client-codex-0").wait_for()
+
+
 def invite(page: Page) -> None:
     """The same person each time: the new link ends the one of before."""
     page.locator("#id_email").fill("ada@example.org")
@@ -236,6 +242,7 @@ ACTS: dict[str, Callable[[Page], None]] = {
         sign_in_too_often,
         lose_token,
         make_app_key,
+        show_clients,
         invite,
         take_address,
         type_wrong_name,

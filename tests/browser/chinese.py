@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tests.provider_names import provider_names
+from tests.provider_names import CLIENT_NAMES, provider_names
 
 # Products, companies, standards, units and terms that Chinese readers write in Latin letters.
 NAMES = frozenset(
@@ -236,7 +236,7 @@ OURS = frozenset(
 # Names of more than one word, voices, and fields and values that are typed or sent as they stand.
 PHRASES = re.compile(
     r"Azure OpenAI Service|Cognitive Services OpenAI User|Inference Providers|Inference "
-    r"Endpoints?|Claude Code|MaaS|alloy|Omni Moderation"
+    r"Endpoints?|MaaS|alloy|Omni Moderation"
     r"|Make calls to Inference Providers|Realtime API|\b(?:Messages|Responses)\b|\bTop P\b"
     r"|Python · requests|“tools”|vision, tools, json_schema|json_schema, tools, vision"
     r"|^reasoning$|^权限范围 (?:use|read|manage)$"
@@ -255,7 +255,7 @@ def left(texts: Iterable[str]) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    text = PHRASES.sub(" ", text)
+    text = CLIENT_NAMES.sub(" ", PHRASES.sub(" ", text))
     plain = CODE.sub(
         lambda found: (
             " "

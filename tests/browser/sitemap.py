@@ -230,6 +230,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("playground 500", f"{HUGE}/playground/", space="huge"),
     Row("playground answered", f"{ACME}/playground/?model=demo/demo-chat", act="chat"),
     Row("playground wrong tools", f"{ACME}/playground/?model=demo/demo-chat", act="mistype_tools"),
+    Row("playground clients", f"{ACME}/playground/?model=demo/demo-chat", act="show_clients"),
     page("embeddings", f"{ACME}/playground/embeddings/"),
     Row("embeddings empty", f"{FRESH}/playground/embeddings/"),
     Row(
@@ -250,6 +251,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("help none found", "/help/?q=zzzz"),
     page("help provider", "/help/providers/openai/"),
     page("help first steps", "/help/start/"),
+    page("help clients", "/help/clients/"),
     # Errors, operators, the API's description.
     Row("not found", "/t/nowhere/", status=404),
     Row("not found for nobody", "/no-such-page/", space="", status=404),

@@ -102,7 +102,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             write(root, *example(told[2], slug))
         write(root, *example(told[3], slug))
     assert "`make tables`" in told[4]
-    run(root, "-m", "tests.providers_table")
+    run(root, "-m", "tests.tables")
     yield root
     shutil.rmtree(root)
 

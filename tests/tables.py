@@ -1,5 +1,5 @@
-"""`python -m tests.providers_table`: write the table of providers in README.md from the
-registry.
+"""`python -m tests.tables`: write the table of providers in README.md from the registry, and
+docs/clients.md from the table of clients.
 """
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+CLIENTS = ROOT / "docs" / "clients.md"
 BLOCK = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- /providers -->)", re.DOTALL)
 
 
@@ -35,6 +37,19 @@ def with_table(text: str) -> str:
     return BLOCK.sub(lambda found: found[1] + table() + found[2], text)
 
 
+def clients_document() -> str:
+    """The help's page, with links that work in its folder."""
+    from django.utils import translation
+
+    from help import clients, pages
+
+    folder = pages.TOPIC_FOLDERS["en"]
+    text = (pages.DOCS / folder / "clients.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\((\w+\.md)", rf"]({folder}/\1", text)
+    with translation.override("en"):
+        return text.replace(pages.CLIENTS, clients.markdown(pages.EXAMPLE_ADDRESS))
+
+
 if __name__ == "__main__":
     import os
 
@@ -43,3 +58,4 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    CLIENTS.write_text(clients_document(), encoding="utf-8")
