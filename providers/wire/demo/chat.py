@@ -20,6 +20,7 @@ from providers.wire.demo.tools import chosen_call
 from providers.wire.preconditions import messages_of
 
 MOST_CHOICES: Final = 128
+_INSTRUCTIONS: Final = ("system", "developer")
 SAYS_DEMO: Final = "Demo answer (no model was called)."
 
 
@@ -71,18 +72,23 @@ def choices_for(request: Request) -> tuple[list[Choice], Usage]:
     Raises:
         CannotExpress: The request contradicts itself, or wants too much.
     """
-    texts = [
-        text_in(message.get("content"))
-        for message in messages_of(request.body)
-        if isinstance(message, dict)
-    ]
+    messages = [message for message in messages_of(request.body) if isinstance(message, dict)]
+    texts = [text_in(message.get("content")) for message in messages]
+    last = _last_turn(messages)
     count = _count(request.body)
-    choices = [_choice(request.body, texts[-1] if texts else "") for _number in range(count)]
+    choices = [_choice(request.body, last) for _number in range(count)]
     size = sum(tokens_in("".join(choice.call or (choice.text,))) for choice in choices)
     return choices, Usage(tokens_in("".join(texts)), size, 0, 0)
 
 
-def _choice(body: Mapping[str, Any], text: str) -> Choice:
+def _last_turn(messages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the last message that is not an instruction: agents put those after it too."""
+    turns = [message for message in messages if message.get("role") not in _INSTRUCTIONS]
+    return next(reversed(turns or messages), {})
+
+
+def _choice(body: Mapping[str, Any], last: Mapping[str, Any]) -> Choice:
+    text = text_in(last.get("content"))
     if (call := chosen_call(body)) is not None:
         return Choice("", "tool_calls", call)
     wanted = body.get("response_format")
@@ -92,8 +98,7 @@ def _choice(body: Mapping[str, Any], text: str) -> Choice:
             return Choice(_filled(wanted.get("json_schema")), "stop")
         case "json_object":
             return Choice(_json({"answer": f"{SAYS_DEMO} You wrote: {text}"}), "stop")
-    last = body["messages"][-1]
-    said = "The tool answered" if isinstance(last, dict) and last.get("role") == "tool" else None
+    said = "The tool answered" if last.get("role") == "tool" else None
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Choice(*echo(text, limit, said or "You wrote"))
 

@@ -118,3 +118,28 @@ def answer_of(operation: Operation, model: str, body: dict[str, Any]) -> Any:
     upload = Upload("a.mp3", "audio/mpeg", b"ID3...")
     request = Request(operation, model, body, upload=upload)
     return run(registry.get("demo"), request, Access({}), ModelFacts(), []).answer
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ([{"role": "user", "content": "hi"}], "You wrote: hi"),
+        (
+            [
+                {"role": "user", "content": "f"},
+                {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "42"},
+            ],
+            "The tool answered: 42",
+        ),
+    ],
+)
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_instructions_after_the_last_turn_are_not_answered(
+    before: list[dict[str, Any]], said: str, role: str
+) -> None:
+    """Claude Code puts its remarks there if it doesn't know the model."""
+    messages = [*before, {"role": role, "content": "Today is Monday."}]
+    answer = answer_of(Operation.CHAT, "demo-chat", {"messages": messages})
+    content = answer.body["choices"][0]["message"]["content"]
+    assert content.endswith(said)
