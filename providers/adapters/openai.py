@@ -119,7 +119,7 @@ def chat(provider: Provider, request: Request, access: Access, facts: ModelFacts
             f"{request.model} completes texts and does not chat. Send a prompt to /v1/completions."
         )
         raise CannotExpress(message, param="model")
-    return (yield from CHAT(provider, request, access, facts))
+    return CHAT(provider, request, access, facts)
 
 
 def complete(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:

@@ -184,12 +184,17 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """The reply to a Call. Header names are in lower case; the body of an open stream is empty."""
+    """The reply to a Call. Header names are in lower case; the body of an open stream is empty.
+
+    Attributes:
+        value: What the body says, if it was parsed and its value has not been taken.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
     open: bool = False  # whether a Decoder will read the body
+    value: Any = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -104,7 +104,6 @@ class Steps(Generic[R]):
 
     def begin(self) -> Call | Pause | Done[R]:
         """Return the first call, or the result of a wire that makes no calls."""
-        self._generator = self._make()
         return self._resume(None)
 
     def following(self, call: Call) -> Steps[Reply]:
@@ -173,10 +172,13 @@ class Steps(Generic[R]):
         return self.cleaned(error)
 
     def _resume(self, reply: Reply | None) -> Call | Pause | Done[R]:
-        generator = self._generator
-        assert generator is not None, "call begin() first"
         try:
-            call = next(generator) if reply is None else generator.send(reply)
+            if reply is None:
+                self._generator = self._make()
+                call = next(self._generator)
+            else:
+                assert self._generator is not None, "call begin() first"
+                call = self._generator.send(reply)
         except StopIteration as stop:
             return Done(self._guarded(stop.value))
         except ProviderError as error:
@@ -267,6 +269,6 @@ def exchange_for(
     def exchange() -> Exchange:
         # Here, because begin() runs in a thread for large bodies and reports what it cannot read.
         sent = repaired(request, unlimited=provider.unlimited)
-        return (yield from make(provider, sent, access, facts))
+        return make(provider, sent, access, facts)
 
     return exchange

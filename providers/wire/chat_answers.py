@@ -38,7 +38,7 @@ def answer_of(body: dict[str, Any], tidy: Tidy | None = None) -> Answer:
         ProviderError: if the body is not a chat answer.
     """
     repair_answer(body)
-    choices = choices_of(body)
+    choices = body["choices"]
     if not choices:
         raise ProviderError(Failure.ERROR, Reason("no_choices"), status=200)
     complete_head(body, "chat.completion")

@@ -177,13 +177,23 @@ def json_or_none(body: bytes) -> Any:
         return parse_leniently(body)
 
 
+def value_of(reply: Reply) -> Any:
+    """Return the body's value as json_or_none does, to be read and not changed.
+
+    read_object takes it, so that most answers are parsed once.
+    """
+    if reply.value is None:
+        reply.value = json_or_none(reply.body)
+    return reply.value
+
+
 def read_object(reply: Reply) -> dict[str, Any]:
-    """Parse the JSON object of a successful answer.
+    """Parse the JSON object of a successful answer, which the caller may change.
 
     Raises:
         ProviderError: NOT_AN_API for a web page, ERROR for anything else.
     """
-    body = json_or_none(reply.body)
+    body, reply.value = value_of(reply), None
     if isinstance(body, dict):
         return body
     raise unreadable(reply)

@@ -13,7 +13,7 @@ from gateway.dataplane.doors.openai import OpenAI
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Frame, Operation
 
-FIELDS: Final = ("functions", "function_call")
+FIELDS: Final = frozenset({"functions", "function_call"})
 
 
 class Functions(OpenAI):

@@ -43,6 +43,9 @@ class Address:
     model: str = ""
 
 
+_PLAIN: Final = {path: Address(path) for path in ENDPOINTS}
+
+
 def is_endpoint(path: str) -> bool:
     """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
     return path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
@@ -55,6 +58,8 @@ def is_greeting(path: str, method: str) -> bool:
 
 def address_of(path: str) -> Address:
     """Resolve the other names of an endpoint: those of Azure's SDKs, of Groq's and of Cohere's."""
+    if path in _PLAIN:
+        return _PLAIN[path]
     path = path.rstrip("/")
     if path.startswith("/openai/"):
         return _of_azure(path)

@@ -19,7 +19,7 @@ _EXPOSED: Final = (
 def origin_in(headers: dict[str, str]) -> str:
     """Return the origin of the page that calls; empty if no page does."""
     origin = headers.get("origin", "")
-    return origin if _ORIGIN.fullmatch(origin) else ""
+    return origin if origin and _ORIGIN.fullmatch(origin) else ""
 
 
 def allowing(origin: str) -> Headers:

@@ -159,7 +159,7 @@ def open_exchange(
     """Wrap an ASGI request. Its id is the client's if that is well formed, else a new one."""
     headers = _read_headers(scope["headers"])
     client_id = headers.get("x-request-id", "")
-    has_client_id = is_request_id(client_id)
+    has_client_id = client_id != "" and is_request_id(client_id)
     return HttpExchange(
         scope,
         receive,
@@ -218,7 +218,7 @@ async def read_request(
         owner=principal.tenant_id,
     )
     door = endpoint.door
-    if door is OPENAI and any(name in checked.body for name in functions.FIELDS):
+    if door is OPENAI and not checked.body.keys().isdisjoint(functions.FIELDS):
         door = functions.DOOR
     return GatewayRequest(
         principal=principal,
@@ -237,7 +237,7 @@ async def read_request(
         size=len(data),
         door=door,
         data=data if door.converts and checked.as_sent else b"",
-        headers=_forwarded(exchange.headers, door),
+        headers=_forwarded(exchange.headers, door) if door.forwarded else {},
         call_ids=ids_in(data) if operation is Operation.CHAT else frozenset(),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Reply
 from providers.failures.reasons import Reason
-from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
+from providers.wire.http import failure_of_status, plain_error, value_of, wait_asked_for
 from providers.wire.openai.errors import generic_error, message_of
 
 _TYPES = {
@@ -39,7 +39,7 @@ _TEXTS = {
 
 def anthropic_errors(reply: Reply) -> ProviderError | None:
     """Map `{"type": "error", "error": {"type", "message"}}`, and what proxies make of it."""
-    body = json_or_none(reply.body)
+    body = value_of(reply)
     error = generic_error(body, reply.status)
     if error is None:
         return plain_error(reply) if reply.status >= 400 else None

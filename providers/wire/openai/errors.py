@@ -11,7 +11,7 @@ import orjson
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ErrorMap, Reply
 from providers.failures.reasons import Reason
-from providers.wire.http import failure_of_status, json_or_none, plain_error, wait_asked_for
+from providers.wire.http import failure_of_status, plain_error, value_of, wait_asked_for
 
 # https://platform.openai.com/docs/guides/error-codes, and codes of compatible servers.
 OPENAI_CODES: dict[str, Failure] = {
@@ -228,7 +228,7 @@ def openai_errors(codes: Mapping[str, Failure] | None = None) -> ErrorMap:
     all_codes = {**OPENAI_CODES, **(codes or {})}
 
     def errors(reply: Reply) -> ProviderError | None:
-        body = json_or_none(reply.body)
+        body = value_of(reply)
         error = generic_error(body, reply.status)
         if error is None:
             return plain_error(reply) if reply.status >= 400 else None

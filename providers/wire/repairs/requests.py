@@ -31,7 +31,9 @@ def repaired(request: Request, *, unlimited: bool = False) -> Request:
     if request.operation is not Operation.CHAT:
         return request
     body = request.body
-    odd = [name for name in _LIMITS if body.get(name) == UNLIMITED and not unlimited]
+    odd: list[str] = []
+    if not unlimited:
+        odd += [name for name in _LIMITS if name in body and body[name] == UNLIMITED]
     if "tools" in body and not body["tools"]:
         odd += _ABOUT_TOOLS
     if odd:
