@@ -133,18 +133,18 @@ def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
     written_rate = rates.input if rates.cache_write is None else rates.cache_write
     is_reasoning = bool(usage.reasoning_tokens) and rates.thinking_output is not None
     output_rate = rates.thinking_output if is_reasoning else rates.output
-    costs = (
-        _cost_of_part(uncached, rates.input),
-        _cost_of_part(cached, cached_rate),
-        _cost_of_part(written, written_rate),
-        _cost_of_part(usage.completion_tokens, output_rate),
-        _surcharge_of_images(usage, rates) if usage.images is not None else Decimal(0),
+    parts = (
+        (uncached, rates.input),
+        (cached, cached_rate),
+        (written, written_rate),
+        (usage.completion_tokens, output_rate),
     )
-    total = Decimal(0)
-    for cost in costs:
-        if cost is None:
+    total = Decimal(0) if usage.images is None else _surcharge_of_images(usage, rates)
+    for tokens, rate in parts:
+        if tokens and rate is not None:
+            total += tokens * rate
+        elif tokens or (tokens is None and rate):  # only one of both is known, and not zero
             return None
-        total += cost
     return _rounded(total / MILLION)
 
 
@@ -167,12 +167,3 @@ def _surcharge_of_images(usage: Usage, rates: Rates) -> Decimal:
 def _rounded(cost: Decimal) -> Decimal:
     # Bounded first: quantize raises an error for numbers with too many digits.
     return min(cost, MOST_COST).quantize(STEP, ROUND_HALF_UP)
-
-
-def _cost_of_part(tokens: int | None, rate: Decimal | None) -> Decimal | None:
-    """Return None if only one of tokens and rate is known and it is not zero."""
-    if not tokens and not rate:
-        return Decimal(0)
-    if tokens == 0:
-        return Decimal(0)
-    return None if tokens is None or rate is None else tokens * rate
