@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
 
 from providers.declaration.spec import ModelType, Operation, Upload
+from providers.operations.request_checks import BodyCheck
 
 K = TypeVar("K", bound=str)
 V = TypeVar("V")
@@ -132,7 +133,7 @@ class OperationSpec(Row):
     stream: Stream
     file: FileField | None
     saved_as: str
-    check: Callable[[Mapping[str, Any]], None]
+    check: BodyCheck
     size: Size | None
     only_feature: str
     probe: Mapping[str, Any]

@@ -25,7 +25,7 @@ from gateway.dataplane.doors.openai_responses.stream import ResponseEvents
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Frame, Operation
-from providers.operations.request_checks import InvalidBody, flag
+from providers.operations.request_checks import InvalidBody, check_response, flag
 
 
 class Responses:
@@ -46,12 +46,12 @@ class Responses:
         try:
             checked.stream = flag(body, "stream")
             runs_in_background = flag(body, "background")
+            check_response(body)
         except InvalidBody as error:
             raise bad_request(error.message, error.param) from None
         if runs_in_background:
             message = "Responses are not made in the background here. Leave background out."
             raise bad_request(message, "background")
-        _check_input(body.get("input"))
         checked.include_usage = True
         checked.as_sent = not any(map(kept.is_ours, _items(body)))
         return checked
@@ -103,14 +103,6 @@ def failure(events: Numbered, refusal: Refusal, request_id: str) -> bytes:
     """Return the events of a stream's failure whose response is unknown."""
     response = {"id": response_id(request_id), "object": "response", "output": []}
     return events.failure(refusal, response)
-
-
-def _check_input(given: Any) -> None:
-    if given is not None and not isinstance(given, str | list):
-        raise bad_request("input must be a text or a list of items.", "input")
-    for number, item in enumerate(given if isinstance(given, list) else ()):
-        if not isinstance(item, dict):
-            raise bad_request("Each item of input must be an object.", f"input[{number}]")
 
 
 def _items(body: Mapping[str, Any]) -> Sequence[Any]:
