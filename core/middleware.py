@@ -15,6 +15,7 @@ from core.ids import is_request_id, new_request_id
 from core.logging import request_id
 from core.web.request import PageRequest
 
+REST_PATH = "/api/v1/"
 GetResponse = Callable[[HttpRequest], HttpResponse]
 HTTPS_REQUIRED = _(
     "Send requests over https. This one was not encrypted, so others may have read its key: "
@@ -71,6 +72,18 @@ class HttpsMiddleware:
             return self.get_response(request)
         body = error_body("https_required", HTTPS_REQUIRED, request_id=request.id)
         return JsonResponse(body, status=error_codes.status_of("https_required"))
+
+
+class RestPathMiddleware:
+    """Accept paths of the REST API with a trailing slash too."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(REST_PATH) and request.path_info != REST_PATH:
+            request.path_info = request.path_info.removesuffix("/")
+        return self.get_response(request)
 
 
 def _is_api(request: HttpRequest) -> bool:

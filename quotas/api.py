@@ -62,6 +62,9 @@ class TrialsView(ApiView):
         "trials_list",
         _("List the trials with their credits"),
         tag=TAG,
+        description=_(
+            "Credits that the operator gives to this workspace, and which models they pay for."
+        ),
         query=PageQuery,
         answers={200: listed(TrialOut, "TrialList")},
     )
@@ -136,11 +139,21 @@ class CallQuery(PageQuery):
             '"trial:openai".'
         ),
     )
-    provider = serializers.CharField(required=False, max_length=40)
+    provider = serializers.CharField(
+        required=False, max_length=40, help_text=_("Only calls with this provider, by its slug.")
+    )
     app_key = serializers.CharField(required=False, max_length=80, help_text=_("Its name."))
-    status = serializers.ChoiceField(CallRecord.Status.values, required=False)
-    error_code = serializers.CharField(required=False, max_length=40)
-    request_id = serializers.CharField(required=False, max_length=64)
+    status = serializers.ChoiceField(
+        CallRecord.Status.values, required=False, help_text=_("How the calls ended.")
+    )
+    error_code = serializers.CharField(
+        required=False, max_length=40, help_text=_("An error code that calls ended with.")
+    )
+    request_id = serializers.CharField(
+        required=False,
+        max_length=64,
+        help_text=_("The ID in the response's header X-Request-Id."),
+    )
     since = serializers.DateTimeField(
         required=False, help_text=_("Calls received at or after this time.")
     )
@@ -200,7 +213,16 @@ def csv_response(rows: list[CallRecord], following: str | None) -> HttpResponse:
 class CallView(ApiView):
     required_actions = {"GET": Action.VIEW_USAGE}
 
-    @operation("usage_call", _("Show a call"), tag=TAG, answers={200: CallOut})
+    @operation(
+        "usage_call",
+        _("Show a call"),
+        tag=TAG,
+        description=_(
+            "Who called which model, what it used and cost, and how it ended. Prompts and "
+            "answers are not stored."
+        ),
+        answers={200: CallOut},
+    )
     def get(self, request: Request, pk: UUID) -> Response:
         row = call_list.call(tenant_id=self.tenant.pk, pk=pk)
         if row is None:
@@ -216,8 +238,12 @@ class SummaryQuery(StrictSerializer):
         default=30,
         help_text=_("Number of days, including today."),
     )
-    by = serializers.ChoiceField(GROUPS, required=False, default="day")
-    provider = serializers.CharField(required=False, max_length=40)
+    by = serializers.ChoiceField(
+        GROUPS, required=False, default="day", help_text=_("What each row stands for.")
+    )
+    provider = serializers.CharField(
+        required=False, max_length=40, help_text=_("Only calls with this provider, by its slug.")
+    )
     model = serializers.CharField(
         required=False, max_length=200, help_text=_("The model's name, without the provider.")
     )
@@ -274,6 +300,10 @@ class SummaryView(ApiView):
         "usage_summary",
         _("Summarise usage"),
         tag=TAG,
+        description=_(
+            "Calls, tokens, credits and costs of the last days, in one row for each value "
+            "of `by`. With `Accept: text/csv` or `format=csv`, the response is a CSV file."
+        ),
         query=SummaryQuery,
         answers={
             (200, "application/json"): SummaryOut,

@@ -20,6 +20,7 @@ from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.middleware import REST_PATH
 from core.web.htmx import redirect_page
 from tenants import queries
 from tenants.auth.headers import BadCredential
@@ -29,7 +30,6 @@ from tenants.models import Membership, Tenant
 from tenants.scope import abound, all_tenants, bound, tenant_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-API_PATH: Final = "/api/v1/"
 # What a person whose password was made for them may open before choosing another.
 BEFORE_OWN_PASSWORD: Final = frozenset(
     {"password-change", "login", "logout", "set_language", "set-theme"}
@@ -49,7 +49,7 @@ class TenantMiddleware:
 
     def __call__(self, request: TenantRequest) -> HttpResponseBase:
         request.tenant = request.principal = request.membership = None
-        if request.path_info.startswith(API_PATH):
+        if request.path_info.startswith(REST_PATH):
             return self._api(request)  # ignores cookies
         _end_stale_session(request)
         _activate_time_zone(request)

@@ -512,15 +512,15 @@ def _credential(side: Side) -> dict[str, Any]:
 
 # Operations of the REST API, by path.
 API: dict[str, Entry] = {
-    f"{V1}providers/": Entry(),
-    f"{V1}providers/{{provider}}/": Entry(fixed=OF_PROVIDER),
-    f"{V1}providers/{{provider}}/source-order/": Entry(
+    f"{V1}providers": Entry(),
+    f"{V1}providers/{{provider}}": Entry(fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/source-order": Entry(
         fixed=OF_PROVIDER, bodies={"PUT": lambda side: {"order": ["trial", "credential"]}}
     ),
-    f"{V1}providers/{{provider}}/credentials/": Entry(
+    f"{V1}providers/{{provider}}/credentials": Entry(
         fixed=OF_PROVIDER, bodies={"POST": _credential}
     ),
-    f"{V1}providers/{{provider}}/credential-order/": Entry(
+    f"{V1}providers/{{provider}}/credential-order": Entry(
         fixed=OF_PROVIDER,
         bodies={
             "PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}
@@ -529,65 +529,66 @@ API: dict[str, Entry] = {
             "PUT": lambda side: {"order": [str(side["standby"].pk), str(side["credential"].pk)]}
         },
     ),
-    f"{V1}providers/{{provider}}/credentials/{{pk}}/": Entry(
+    f"{V1}providers/{{provider}}/credentials/{{pk}}": Entry(
         own=CREDENTIAL,
         fixed=OF_PROVIDER,
         bodies={"PATCH": lambda side: {"name": "Other"}},
         optional=frozenset({"values"}),
     ),
-    f"{V1}providers/{{provider}}/credentials/{{pk}}/check/": Entry(
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/check": Entry(
         own=CREDENTIAL, fixed=OF_PROVIDER
     ),
-    f"{V1}providers/{{provider}}/credentials/{{pk}}/activate/": Entry(
+    f"{V1}providers/{{provider}}/credentials/{{pk}}/activate": Entry(
         own={"pk": pk("standby")}, fixed=OF_PROVIDER
     ),
-    f"{V1}providers/{{provider}}/refresh/": Entry(fixed=OF_PROVIDER),
-    f"{V1}providers/{{provider}}/models/": Entry(
+    f"{V1}providers/{{provider}}/refresh": Entry(fixed=OF_PROVIDER),
+    f"{V1}providers/{{provider}}/models": Entry(
         fixed=OF_PROVIDER, bodies={"POST": _new_model}, optional=frozenset({"values"})
     ),
-    f"{V1}models/": Entry(),
-    f"{V1}models/{{provider}}/{{model}}/": Entry(
+    f"{V1}models": Entry(),
+    f"{V1}models/{{provider}}/{{model}}": Entry(
         own=MODEL,
         fixed=OF_PROVIDER,
         bodies={"PATCH": lambda side: {"enabled": False}},
         optional=frozenset({"type", "label", "retired"}),
     ),
-    f"{V1}default-models/": Entry(),
-    f"{V1}default-models/{{scenario}}/": Entry(
+    f"{V1}default-models": Entry(),
+    f"{V1}default-models/{{scenario}}": Entry(
         fixed=OF_SCENARIO,
         bodies={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
         borrowed={"PUT": lambda side: {"model": f"{PROVIDER}/{side.model}"}},
         optional=frozenset({"fallbacks"}),
     ),
-    f"{V1}trials/": Entry(),
-    f"{V1}usage/calls/": Entry(),
-    f"{V1}usage/calls/{{pk}}/": Entry(own={"pk": pk("call")}),
-    f"{V1}usage/summary/": Entry(),
-    f"{V1}workspace/": Entry(
+    f"{V1}trials": Entry(),
+    f"{V1}usage/calls": Entry(),
+    f"{V1}usage/calls/{{pk}}": Entry(own={"pk": pk("call")}),
+    f"{V1}usage/summary": Entry(),
+    f"{V1}workspace": Entry(
         bodies={"PATCH": lambda side: {"name": "Renamed"}},
         optional=frozenset({"slug", "default_language", "kept_hours", "allowed_origins"}),
     ),
-    f"{V1}members/": Entry(),
-    f"{V1}members/{{pk}}/": Entry(
+    f"{V1}members": Entry(),
+    f"{V1}members/{{pk}}": Entry(
         own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}
     ),
-    f"{V1}invitations/": Entry(
+    f"{V1}invitations": Entry(
         bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
     ),
-    f"{V1}invitations/{{pk}}/": Entry(own={"pk": pk("invitation")}),
+    f"{V1}invitations/{{pk}}": Entry(own={"pk": pk("invitation")}),
     f"{V1}app-keys/": Entry(
         bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}},
         optional=frozenset(
             {"allowed_models", "allowed_operations", "allowed_providers", "expires"}
         ),
     ),
-    f"{V1}app-keys/{{pk}}/": Entry(own={"pk": pk("app_key")}),
+    f"{V1}app-keys/{{pk}}": Entry(own={"pk": pk("app_key")}),
     f"{V1}app-keys/{{pk}}/rotate/": Entry(own={"pk": pk("app_key")}),
     f"{V1}audit/": Entry(),
 }
 API_PUBLIC: dict[str, str] = {
     "/api/schema/": "the document of the API",
     "/api/docs/": "the same for people",
+    "/v1/openapi.json": "the document of the other API",
 }
 
 

@@ -11,18 +11,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 METHODS = ("get", "post", "put", "patch", "delete")
-# In the order a new user needs them; other tags follow.
-CHAPTERS = (
-    "Providers",
-    "Credentials",
-    "Models",
-    "Default models",
-    "Usage and trials",
-    "App keys",
-    "Members",
-    "Workspace",
-    "Audit trail",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +68,15 @@ class Chapter:
 
 
 def chapters(document: Mapping[str, Any]) -> list[Chapter]:
-    """Group the document's operations by tag, in the order of CHAPTERS."""
+    """Group the document's operations by tag, in the order of its tags."""
     by_title: dict[str, Chapter] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
-                title = item[method].get("tags", ["Other"])[0]
+                title = item[method]["tags"][0]
                 chapter = by_title.setdefault(title, Chapter(title, _anchor(title)))
                 chapter.operations.append(_operation(document, path, method, item[method]))
-    return sorted(
-        by_title.values(),
-        key=lambda chapter: (
-            CHAPTERS.index(chapter.title) if chapter.title in CHAPTERS else len(CHAPTERS)
-        ),
-    )
+    return [by_title[tag["name"]] for tag in document["tags"]]
 
 
 def paragraphs(text: str) -> list[list[Piece]]:
@@ -152,16 +135,9 @@ def _parameter(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Row
             _("%(type)s (in the path)") % {"type": kind} if parameter["in"] == "path" else kind
         )[0],
         required=parameter.get("required", False),
-        description=_said(parameter.get("description", "")),
+        description=paragraphs(parameter.get("description", ""))[0],
         choices=_choices(schema),
     )
-
-
-def _said(text: str) -> list[Piece]:
-    """Return the first paragraph, or nothing if it is the list of choices, which has its own
-    column.
-    """
-    return paragraphs("" if text.startswith("* `") else text)[0]
 
 
 def _answer(document: Mapping[str, Any], status: str, answer: Mapping[str, Any]) -> Answer:
@@ -244,7 +220,7 @@ def _rows(document: Mapping[str, Any], schema: Mapping[str, Any], level: int = 0
                 else _type(document, resolved)
             )[0],
             required=name in required,
-            description=_said(description),
+            description=paragraphs(description)[0],
             choices=_choices(
                 resolved if "enum" in resolved else _resolve(document, resolved.get("items", {}))
             ),

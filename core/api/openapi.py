@@ -6,7 +6,7 @@ import copy
 import json
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -18,11 +18,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.plumbing import normalize_result_object
 
 from core import error_codes
 from core.api.docs_page import chapters, paragraphs
 from core.api.errors import error_body
+from core.api.json_schema import Schema
+from core.api.openapi_parts import ABOUT, error_schema, resolved
 
 _DESCRIPTION = _(
     "Manage a workspace from a program: everything that its settings pages can do.\n"
@@ -38,55 +39,34 @@ _DESCRIPTION = _(
     "\n"
     "To call the models, use the OpenAI-compatible endpoints under `/v1/`.\n"
 )
-_ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "additionalProperties": False,
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "code", "param", "request_id"],
-            "properties": {
-                "message": {
-                    "type": "string",
-                    "description": _("What happened, what it means, what to do."),
-                },
-                "type": {"type": "string"},
-                "code": {
-                    "type": "string",
-                    "description": _("A stable code for programs."),
-                    # Not an `enum`: new features add codes, and strict clients would reject them.
-                    "x-error-codes": {
-                        entry.code: {
-                            "statuses": list(entry.statuses),
-                            "title": entry.title,
-                            "help": entry.help,
-                        }
-                        for entry in error_codes.CODES.values()
-                        if entry.statuses != (error_codes.RECORDED,)
-                    },
-                },
-                "param": {
-                    "type": ["string", "null"],
-                    "description": _("The field to correct."),
-                },
-                "request_id": {
-                    "type": "string",
-                    "description": _("Also in the header X-Request-Id and in the server's log."),
-                },
-                "hint": {
-                    "type": "string",
-                    "description": _(
-                        "The likely cause, such as a key that looks like another provider's."
-                    ),
-                },
-                "what_we_sent": {
-                    "type": "object",
-                    "description": _("If a provider was called: the request, without the key."),
-                    "additionalProperties": {"type": ["string", "null"]},
-                },
-            },
-        }
+# In the order in which a new user needs them.
+TAGS: Final = {
+    "Providers": _("The services whose models can be used, and which source pays for their calls."),
+    "Credentials": _("Keys that a provider has issued, stored encrypted."),
+    "Models": _("The catalog of models and what is known about them."),
+    "Default models": _("The models for calls that name a scenario or no model."),
+    "Usage and trials": _("Records of calls, their sums, and free credits."),
+    "App keys": _("Keys with which applications call this server."),
+    "Members": _("People in the workspace, and invitations."),
+    "Workspace": _("The workspace's name, address and settings."),
+    "Audit trail": _("Who changed what."),
+}
+_IN_PATHS: Final = {
+    "provider": _("The provider's slug, such as `openai`."),
+    "model": _("The provider's name of the model. Encode its slashes as %2F."),
+    "scenario": _("The scenario, such as `reasoning`."),
+    "id": _("The ID from the list."),
+}
+# Fields that only some errors have.
+_OF_SOME_ERRORS: Final[dict[str, Schema]] = {
+    "hint": {
+        "type": "string",
+        "description": _("The likely cause, such as a key that looks like another provider's."),
+    },
+    "what_we_sent": {
+        "type": "object",
+        "description": _("If a provider was called: the request, without the key."),
+        "additionalProperties": {"type": ["string", "null"]},
     },
 }
 _ERROR_EXAMPLE = error_body(
@@ -130,17 +110,47 @@ class Generator(SchemaGenerator):
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
         document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]  # drf-spectacular
-        document["info"]["description"] = _DESCRIPTION
+        document["info"] |= {"description": _DESCRIPTION, **ABOUT}
+        document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
         schemas = document["components"]["schemas"]
         for name, body in schemas.items():
             if name.endswith("Request"):
                 body.setdefault("additionalProperties", False)
-        schemas["Error"] = copy.deepcopy(_ERROR_SCHEMA)
+        schemas["Error"] = error_schema(error_codes.CODES.values(), _OF_SOME_ERRORS)
         for operations in document["paths"].values():
             for operation in operations.values():
+                _describe_path(operation)
                 _add_errors(operation)
-        normalized: dict[str, Any] = normalize_result_object(document)
-        return normalized
+        made: dict[str, Any] = resolved(_with_plain_nulls(document))
+        return made
+
+
+def _describe_path(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["description"] = _IN_PATHS[parameter["name"]]
+
+
+def _with_plain_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    """Put null and the empty string where they are allowed: generators of clients make a type of
+    every schema with a name.
+    """
+    schemas = document["components"]["schemas"]
+    plain = {
+        f"#/components/schemas/{name}": schemas.pop(name)
+        for name in ("NullEnum", "BlankEnum")
+        if name in schemas
+    }
+
+    def replaced(node: Any) -> Any:
+        if isinstance(node, dict):
+            if node.get("$ref") in plain:
+                return plain[node["$ref"]]
+            return {name: replaced(inner) for name, inner in node.items()}
+        return [replaced(inner) for inner in node] if isinstance(node, list) else node
+
+    changed: dict[str, Any] = replaced(document)
+    return changed
 
 
 def _add_errors(operation: dict[str, Any]) -> None:
@@ -168,9 +178,14 @@ def document() -> dict[str, Any]:
 
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
-    content = document() | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
+    return served(document(), "modelkeep-openapi.json")
+
+
+def served(openapi_document: dict[str, Any], filename: str) -> HttpResponse:
+    """Return a document with this server's address, for everybody."""
+    content = openapi_document | {"servers": [{"url": get_script_prefix().rstrip("/") or "/"}]}
     response = JsonResponse(content, json_dumps_params={"ensure_ascii": False})
-    response["Content-Disposition"] = 'inline; filename="modelkeep-openapi.json"'
+    response["Content-Disposition"] = f'inline; filename="{filename}"'
     patch_cache_control(response, max_age=300)
     return response
 
@@ -192,8 +207,8 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def unknown_path(request: HttpRequest, **_kwargs: Any) -> HttpResponse:
-    """Return a JSON 404 for an unknown path; the usual cause is a missing trailing slash."""
-    message = _("The API does not have this path. Paths end with a slash; /api/docs/ lists them.")
+    """Return a JSON 404 for an unknown path."""
+    message = _("The API does not have this path. /api/docs/ lists the paths.")
     return JsonResponse(
         error_body("unknown_path", message, request_id=getattr(request, "id", "")),
         status=error_codes.find("unknown_path").status,

@@ -35,6 +35,15 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class QueryFlag(serializers.BooleanField):
+    """`true` or `false` in a query."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
+
+
 class Whole(serializers.IntegerField):
     """A JSON integer; neither "1" nor 1.0 nor true."""
 

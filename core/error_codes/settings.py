@@ -13,10 +13,7 @@ PATHS: Final = (
         "unknown_path",
         (404,),
         _("Unknown path"),
-        _(
-            "The REST API does not have this path. Paths end with a slash; the API reference "
-            "lists them."
-        ),
+        _("The REST API does not have this path. The API reference lists its paths."),
     ),
     ErrorCode(
         "not_acceptable",

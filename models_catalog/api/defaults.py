@@ -60,6 +60,9 @@ class DefaultView(ApiView):
         "default_models_get",
         _("Show a scenario's default model"),
         tag=TAG,
+        description=_(
+            "The model for calls that name this scenario or no model, and its fallbacks."
+        ),
         answers={200: DefaultOut},
     )
     def get(self, request: Request, scenario: str) -> Response:
@@ -69,6 +72,9 @@ class DefaultView(ApiView):
         "default_models_set",
         _("Set a scenario's default model"),
         tag=TAG,
+        description=_(
+            "The fallbacks are replaced too. Setting the same model again is not an error."
+        ),
         body=DefaultIn,
         answers={200: DefaultOut},
     )

@@ -23,7 +23,6 @@ from tenants.api.base import ApiView
 from tenants.auth.permissions import Action
 
 TAG = gettext_noop("Models")
-BOOLEANS = {"true": True, "false": False}
 
 
 class ModelApiView(ApiView):
@@ -57,13 +56,13 @@ class ModelsView(ModelApiView):
             tenant_id=self.tenant.pk,
             provider=self.query.get("provider"),
             type=self.query.get("type"),
-            enabled=BOOLEANS.get(self.query.get("enabled", "")),
+            enabled=self.query.get("enabled"),
             search=self.query.get("search", ""),
         )
         may_use = self.principal.may_use
         entries = [entry for entry in entries if may_use(entry.provider, entry.model)]
         can_call = queries.can_call(tenant_id=self.tenant.pk)
-        callable_filter = BOOLEANS.get(self.query.get("callable", ""))
+        callable_filter = self.query.get("callable")
         if callable_filter is not None:
             entries = [entry for entry in entries if can_call(entry) is callable_filter]
         rows, following = page(entries, key=lambda entry: entry.id, **self.paging)
@@ -86,7 +85,15 @@ class ModelView(ModelApiView):
             raise NotFound("model_not_found", _("Model not found in this workspace."))
         return entry
 
-    @operation("models_get", _("Show a model"), tag=TAG, answers={200: ModelOut})
+    @operation(
+        "models_get",
+        _("Show a model"),
+        tag=TAG,
+        description=_(
+            "Its facts as they apply in this workspace: shipped, from the provider, and overridden."
+        ),
+        answers={200: ModelOut},
+    )
     def get(self, request: Request, provider: str, model: str) -> Response:
         return Response(self.serialize(self.entry(provider, model)))
 
@@ -113,6 +120,7 @@ class ModelView(ModelApiView):
         "models_delete",
         _("Delete a model that was added by hand"),
         tag=TAG,
+        description=_("Defaults and fallbacks that name the model no longer find it."),
         answers={
             204: None,
             409: refused(

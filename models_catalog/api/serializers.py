@@ -8,7 +8,15 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from core.api.serializers import Flag, PageQuery, ShadowingField, StrictSerializer, Text, Whole
+from core.api.serializers import (
+    Flag,
+    PageQuery,
+    QueryFlag,
+    ShadowingField,
+    StrictSerializer,
+    Text,
+    Whole,
+)
 from models_catalog.facts import schema
 from models_catalog.models import TenantModel
 from models_catalog.queries import DefaultChoice
@@ -179,10 +187,14 @@ class RefreshOut(serializers.Serializer[Any]):
 
 
 class ModelQuery(PageQuery):
-    type = serializers.ChoiceField(TYPES, required=False)
-    provider = serializers.CharField(required=False, max_length=40)
-    enabled = serializers.ChoiceField(["true", "false"], required=False)
-    callable = serializers.ChoiceField(["true", "false"], required=False)
+    type = serializers.ChoiceField(TYPES, required=False, help_text=_("Only models of this type."))
+    provider = serializers.CharField(
+        required=False, max_length=40, help_text=_("Only models of this provider, by its slug.")
+    )
+    enabled = QueryFlag(required=False, help_text=_("Only models that are switched on, or off."))
+    callable = QueryFlag(
+        required=False, help_text=_("Only models that calls can reach, or cannot.")
+    )
     search = serializers.CharField(
         required=False, max_length=200, help_text=_("Part of a name or label.")
     )

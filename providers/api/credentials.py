@@ -84,7 +84,13 @@ class CredentialView(ProviderApiView):
         "DELETE": Action.MANAGE_PROVIDERS,
     }
 
-    @operation("credentials_get", _("Show a credential"), tag=TAG, answers={200: CredentialOut})
+    @operation(
+        "credentials_get",
+        _("Show a credential"),
+        tag=TAG,
+        description=_("Its state and when that was last checked. Secret values are masked."),
+        answers={200: CredentialOut},
+    )
     def get(self, request: Request, provider: str, pk: UUID) -> Response:
         return Response(CredentialOut(self.credential(provider, pk)).data)
 
@@ -160,6 +166,9 @@ class CredentialActivateView(ProviderApiView):
         "credentials_activate",
         _("Activate a credential"),
         tag=TAG,
+        description=_(
+            "Calls use this credential from now on; the previous one becomes the first standby."
+        ),
         answers={200: CredentialOut},
     )
     def post(self, request: Request, provider: str, pk: UUID) -> Response:

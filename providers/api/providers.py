@@ -53,7 +53,13 @@ class ProvidersView(ApiView):
 class ProviderView(ProviderApiView):
     required_actions = {"GET": Action.VIEW_PROVIDERS}
 
-    @operation("providers_get", _("Show a provider"), tag=TAG, answers={200: ProviderOut})
+    @operation(
+        "providers_get",
+        _("Show a provider"),
+        tag=TAG,
+        description=_("Its form fields as data, and its state in this workspace."),
+        answers={200: ProviderOut},
+    )
     def get(self, request: Request, provider: str) -> Response:
         return Response(ProviderOut(self.provider_status(provider)).data)
 
@@ -65,6 +71,7 @@ class SourceOrderView(ProviderApiView):
         "providers_get_source_order",
         _("Show which source is used first"),
         tag=TAG,
+        description=_("Your own credential or the trial, when both are available."),
         answers={200: OrderOut},
     )
     def get(self, request: Request, provider: str) -> Response:

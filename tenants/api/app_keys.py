@@ -96,6 +96,9 @@ class AppKeysView(ApiView):
         "app_keys_list",
         _("List the app keys"),
         tag=KEYS,
+        description=_(
+            "Without the keys themselves, which are shown only once, when they are made."
+        ),
         query=PageQuery,
         answers={200: listed(AppKeyOut, "AppKeyList")},
     )
@@ -111,6 +114,7 @@ class AppKeysView(ApiView):
         "app_keys_create",
         _("Make an app key"),
         tag=KEYS,
+        description=_("`key` in the response is the app key. It is not shown again."),
         body=AppKeyIn,
         answers={201: NewAppKeyOut},
     )
@@ -124,7 +128,13 @@ class AppKeysView(ApiView):
 class AppKeyView(ApiView):
     required_actions = {"GET": Action.VIEW_APP_KEYS, "DELETE": Action.MANAGE_OWN_APP_KEYS}
 
-    @operation("app_keys_get", _("Show an app key"), tag=KEYS, answers={200: AppKeyOut})
+    @operation(
+        "app_keys_get",
+        _("Show an app key"),
+        tag=KEYS,
+        description=_("Its scopes, limits and last use. The key itself is not stored."),
+        answers={200: AppKeyOut},
+    )
     def get(self, request: Request, pk: UUID) -> Response:
         row = queries.app_keys(tenant=self.tenant).filter(pk=pk).first()
         if row is None:

@@ -73,6 +73,9 @@ class AuditView(ApiView):
         "audit_list",
         _("Who did what, newest first"),
         tag=AUDIT,
+        description=_(
+            "Every change to the workspace's settings, with who made it and from which address."
+        ),
         query=AuditQuery,
         answers={200: listed(AuditEntryOut, "AuditList")},
     )

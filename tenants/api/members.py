@@ -55,6 +55,7 @@ class MembersView(ApiView):
         "members_list",
         _("List the members"),
         tag=PEOPLE,
+        description=_("Everyone with a role in the workspace, with their last activity."),
         query=PageQuery,
         answers={200: listed(MemberOut, "MemberList")},
     )
@@ -74,7 +75,13 @@ class MemberView(ApiView):
         "DELETE": Action.MANAGE_MEMBERS,
     }
 
-    @operation("members_get", _("Show a member"), tag=PEOPLE, answers={200: MemberOut})
+    @operation(
+        "members_get",
+        _("Show a member"),
+        tag=PEOPLE,
+        description=_("The person's role, and when they joined and were last active."),
+        answers={200: MemberOut},
+    )
     def get(self, request: Request, pk: int) -> Response:
         row = queries.members(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
@@ -138,6 +145,7 @@ class InvitationsView(ApiView):
         "invitations_list",
         _("List the open invitations"),
         tag=PEOPLE,
+        description=_("Invitations that were neither accepted nor withdrawn and have not expired."),
         query=PageQuery,
         answers={200: listed(InvitationOut, "InvitationList")},
     )
@@ -179,7 +187,12 @@ class InvitationsView(ApiView):
 class InvitationView(ApiView):
     required_actions = {"DELETE": Action.MANAGE_MEMBERS}
 
-    @operation("invitations_revoke", _("Withdraw an invitation"), tag=PEOPLE)
+    @operation(
+        "invitations_revoke",
+        _("Withdraw an invitation"),
+        tag=PEOPLE,
+        description=_("Its link stops working at once."),
+    )
     def delete(self, request: Request, pk: UUID) -> Response:
         invitations.revoke_invitation(tenant=self.tenant, invitation_id=pk, actor=self.actor)
         return Response(status=204)

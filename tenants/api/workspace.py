@@ -79,7 +79,11 @@ class WorkspaceView(ApiView):
     applies_limits = frozenset({"get", "head"})  # names no provider or model
 
     @operation(
-        "workspace_get", _("The key's workspace"), tag=WORKSPACE, answers={200: WorkspaceOut}
+        "workspace_get",
+        _("The key's workspace"),
+        tag=WORKSPACE,
+        description=_("An app key belongs to one workspace, so no path names it."),
+        answers={200: WorkspaceOut},
     )
     def get(self, request: Request) -> Response:
         return Response(WorkspaceOut(self.tenant).data)
@@ -88,6 +92,10 @@ class WorkspaceView(ApiView):
         "workspace_change",
         _("Change the workspace's settings"),
         tag=WORKSPACE,
+        description=_(
+            "Fields that are left out stay as they are. The old address of a workspace "
+            "redirects to the new one."
+        ),
         body=WorkspaceIn,
         answers={200: WorkspaceOut},
     )

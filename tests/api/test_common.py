@@ -72,10 +72,26 @@ def test_a_key_is_refused_before_its_body_is_read(nobody: Api, narrow: Api) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing/", "/providers", "/models/openai", "/members/x/", "/usage/calls/1/"]
+    "path", ["/", "/nothing/", "/provider", "/models/openai", "/members/x/", "/usage/calls/1/"]
 )
 def test_unknown_paths_are_json_too(api: Api, path: str) -> None:
     error(api.get(path), 404, "unknown_path")
+
+
+def test_a_slash_at_the_end_makes_no_difference(api: Api) -> None:
+    for path in ("/workspace", "/providers", "/models/demo/demo-chat", "/default-models/reasoning"):
+        plain, with_slash = api.get(path), api.get(f"{path}/")
+        assert plain.status_code == with_slash.status_code
+        if plain.status_code == 200:
+            assert plain.json() == with_slash.json()
+    assert api.patch("/workspace/", {"name": "New"}).json() == api.get("/workspace").json()
+    error(api.get("/workspace//"), 404, "unknown_path")
+
+
+@pytest.mark.parametrize("value", ["True", "1", "yes", ""])
+def test_a_flag_in_a_query_is_true_or_false(api: Api, value: str) -> None:
+    assert api.get("/models?enabled=true&callable=false").status_code == 200
+    assert error(api.get(f"/models?enabled={value}"), 400, "invalid_request")["param"] == "enabled"
 
 
 def test_a_method_that_is_not_there(api: Api) -> None:
