@@ -3,11 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from gateway.dataplane.requests.addresses import DOCUMENT
+from gateway.openapi import views as openapi
 from help import views
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("config.api_urls")),
+    path(DOCUMENT.removeprefix("/"), openapi.schema, name="v1-schema"),
     path("help/", views.index, name="help"),
     path("help/providers/<slug:slug>/", views.provider, name="help-provider"),
     path("help/<slug:slug>/", views.topic, name="help-page"),

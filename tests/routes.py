@@ -61,10 +61,10 @@ def pages(resolver: URLResolver) -> list[Route]:
     return [
         route
         for route in routes(resolver)
-        if not route.path.startswith(("/api/", "/admin/", "/static/"))
+        if not route.path.startswith(("/api/", "/v1/", "/admin/", "/static/"))
     ]
 
 
 def operations(resolver: URLResolver) -> list[Route]:
-    """The REST API."""
-    return [route for route in routes(resolver) if route.path.startswith("/api/")]
+    """The REST API, and what Django answers under /v1."""
+    return [route for route in routes(resolver) if route.path.startswith(("/api/", "/v1/"))]

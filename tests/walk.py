@@ -575,15 +575,15 @@ API: dict[str, Entry] = {
         bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
     ),
     f"{V1}invitations/{{pk}}": Entry(own={"pk": pk("invitation")}),
-    f"{V1}app-keys/": Entry(
+    f"{V1}app-keys": Entry(
         bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}},
         optional=frozenset(
             {"allowed_models", "allowed_operations", "allowed_providers", "expires"}
         ),
     ),
     f"{V1}app-keys/{{pk}}": Entry(own={"pk": pk("app_key")}),
-    f"{V1}app-keys/{{pk}}/rotate/": Entry(own={"pk": pk("app_key")}),
-    f"{V1}audit/": Entry(),
+    f"{V1}app-keys/{{pk}}/rotate": Entry(own={"pk": pk("app_key")}),
+    f"{V1}audit": Entry(),
 }
 API_PUBLIC: dict[str, str] = {
     "/api/schema/": "the document of the API",

@@ -15,8 +15,8 @@ from models_catalog.resolution.entries import Entry
 from providers.declaration.spec import ModelType
 
 Object = dict[str, Any]
-_PAGE: Final = 20  # models, as at Anthropic
-_MOST: Final = 1000
+PAGE: Final = 20  # models, as at Anthropic
+MOST: Final = 1000
 
 
 class ModelList(Protocol):
@@ -73,9 +73,9 @@ def _lifecycle(entry: Entry) -> str:
 
 
 def _limit(asked: Mapping[str, str]) -> int:
-    text = asked.get("limit", str(_PAGE))
-    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= _MOST):
-        raise bad_request(f"limit must be a whole number from 1 to {_MOST}.", "limit")
+    text = asked.get("limit", str(PAGE))
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST):
+        raise bad_request(f"limit must be a whole number from 1 to {MOST}.", "limit")
     return int(text)
 
 

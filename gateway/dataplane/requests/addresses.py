@@ -11,6 +11,7 @@ from gateway.dataplane.doors.registry import ENDPOINTS
 MODELS: Final = "/v1/models"
 RESPONSES: Final = "/v1/responses/"
 INPUT_ITEMS: Final = "/input_items"
+DOCUMENT: Final = "/v1/openapi.json"  # answered by Django
 COUNT: Final = "/v1/messages/count_tokens"
 _BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT))
 # The longest first: what precedes an endpoint in a path may be a model's name.
@@ -48,7 +49,8 @@ _PLAIN: Final = {path: Address(path) for path in ENDPOINTS}
 
 def is_endpoint(path: str) -> bool:
     """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
-    return path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
+    is_ours = path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
+    return is_ours and path != DOCUMENT
 
 
 def is_greeting(path: str, method: str) -> bool:

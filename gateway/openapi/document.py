@@ -1,0 +1,239 @@
+"""The OpenAPI document of /v1, made from the tables of operations, doors and error codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from core.api.json_schema import FILE, NUMBER, TEXT, Schema, any_of, nullable, object_of, reference
+from core.api.openapi_parts import ABOUT, VERSION, resolved
+from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, Endpoint
+from gateway.dataplane.requests.addresses import COUNT, MODELS
+from gateway.dataplane.requests.schema import MODEL_LENGTH
+from gateway.openapi import errors, headers
+from gateway.openapi.formats import messages, models
+from gateway.openapi.formats.declaration import Format
+from gateway.openapi.formats.registry import format_of
+from models_catalog.scenarios import SCENARIOS
+from providers.operations.columns import OperationSpec, Stream
+from providers.operations.table import MODEL_TYPES, OPERATIONS
+
+Part = dict[str, Any]
+EVENT_STREAM: Final = "text/event-stream"
+_MODELS_TAG: Final = "models"
+_DESCRIPTION: Final = _(
+    "Call the models of a workspace, in the formats of OpenAI and Anthropic.\n"
+    "\n"
+    "Send an app key with the scope `use` as `Authorization: Bearer mk_live_...`. "
+    "Fields that are not listed here are passed on to providers that speak the same format. "
+    "A stream that fails after it has begun ends with an event that holds the error.\n"
+    "\n"
+    "To manage the workspace, use the REST API under `/api/v1/`.\n"
+)
+_SECURITY: Final[Mapping[str, Part]] = {
+    "appKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "mk_live_...",
+        "description": _("An app key of the workspace."),
+    },
+    "appKeyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": _("The same app key, as Anthropic's clients send it."),
+    },
+}
+_MODEL: Final[Schema] = {
+    "type": ["string", "null"],
+    "maxLength": MODEL_LENGTH,
+    "description": _(
+        "`provider/model`, the name of a model that only one provider has, or a scenario such as "
+        "`reasoning`. If it is left out, the scenario's default model answers."
+    ),
+}
+_STREAM: Final[Schema] = {
+    "type": ["boolean", "null"],
+    "description": _("Whether to answer with server-sent events."),
+}
+_STREAM_OPTIONS: Final = nullable(
+    object_of(
+        {},
+        {"include_usage": {"type": "boolean", "description": _("Whether to end with the usage.")}},
+    )
+)
+
+
+@lru_cache(maxsize=8)
+def document(language: str) -> Part:
+    """Return the document in the active language, without servers.
+
+    Args:
+        language: The active one, which the result is kept for.
+    """
+    schemas: dict[str, Schema] = {**errors.schemas(), **models.SCHEMAS}
+    paths = {path: {"post": _call(path, endpoint, schemas)} for path, endpoint in ENDPOINTS.items()}
+    paths[COUNT] = {"post": _count(schemas)}
+    paths |= _models()
+    made: Part = resolved(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": gettext("Modelkeep model API"),
+                "version": VERSION,
+                "description": _DESCRIPTION,
+                **ABOUT,
+            },
+            "security": [{name: []} for name in _SECURITY],
+            "tags": _tags(),
+            "paths": paths,
+            "components": {
+                "securitySchemes": _SECURITY,
+                "schemas": schemas,
+                "headers": headers.SENT,
+                "responses": errors.responses(DOORS.values()),
+            },
+        }
+    )
+    return made
+
+
+def _tags() -> list[Part]:
+    types = [
+        {"name": str(row.model_type), "description": row.label} for row in MODEL_TYPES.values()
+    ]
+    return [*types, {"name": _MODELS_TAG, "description": _("The models that can be called.")}]
+
+
+def _call(path: str, endpoint: Endpoint, schemas: dict[str, Schema]) -> Part:
+    """Describe an operation in one door's format."""
+    described = _posted(path, endpoint, format_of(endpoint), headers.OF_CALLS, schemas)
+    described["parameters"].insert(0, headers.IDEMPOTENCY_KEY)
+    return described
+
+
+def _count(schemas: dict[str, Schema]) -> Part:
+    endpoint = ENDPOINTS[COUNT.rpartition("/")[0]]
+    described = _posted(COUNT, endpoint, messages.COUNT_TOKENS, headers.OF_COUNTS, schemas)
+    return {**described, "summary": _("Count tokens")}
+
+
+def _posted(
+    path: str,
+    endpoint: Endpoint,
+    form: Format,
+    sent: Iterable[str],
+    schemas: dict[str, Schema],
+) -> Part:
+    spec, door, name = OPERATIONS[endpoint.operation], endpoint.door, f"{form.name}Request"
+    schemas.update(form.parts)
+    schemas[name] = _request(spec, form, endpoint)
+    body: Part = {"schema": reference(name)}
+    if spec.file is None:
+        body["example"] = _example(spec, form)
+    kind = "application/json" if spec.file is None else "multipart/form-data"
+    answer = {
+        "description": _("The answer."),
+        "headers": headers.sent([door], sent),
+        "content": _content(form, endpoint, schemas),
+    }
+    return {
+        "operationId": _operation_id(path),
+        "tags": [str(spec.model_type)],
+        "summary": spec.label,
+        "description": form.description,
+        "parameters": [headers.REQUEST_ID, *headers.forwarded(door)],
+        "requestBody": {"required": True, "content": {kind: body}},
+        "responses": {"200": answer, **errors.references(door, has_body=True)},
+    }
+
+
+def _operation_id(path: str) -> str:
+    return path.removeprefix("/v1/").replace("/", "_")
+
+
+def _request(spec: OperationSpec, form: Format, endpoint: Endpoint) -> Schema:
+    """Return the schema of a request: what is checked here, and what is passed on."""
+    checked = (form.check or spec.check).schema
+    fields: dict[str, Schema] = {"model": _MODEL}
+    if form.event is not None and spec.stream in (Stream.CHUNKS, Stream.EVENTS):
+        fields["stream"] = _STREAM
+    if spec.stream is Stream.CHUNKS and endpoint.door is OPENAI:
+        fields["stream_options"] = _STREAM_OPTIONS
+    required = list(checked.get("required", ()))
+    if spec.file is not None:
+        required.append(spec.file.name)
+        fields |= {"model": TEXT, "stream": {"type": "boolean"}, spec.file.name: FILE}
+        fields |= dict.fromkeys(sorted(spec.file.numbers), NUMBER)
+    schema = {"type": "object", "properties": {**fields, **checked["properties"], **form.fields}}
+    return {**schema, "required": required} if required else schema
+
+
+def _example(spec: OperationSpec, form: Format) -> Part:
+    scenario = next(row.slug for row in SCENARIOS if row.type is spec.model_type)
+    return {"model": scenario, **(form.example or spec.example or spec.probe)}
+
+
+def _content(form: Format, endpoint: Endpoint, schemas: dict[str, Schema]) -> Part:
+    """Return the media types of an answer."""
+    content: Part = {}
+    if form.answer is not None:
+        schemas[form.name] = form.answer
+        content["application/json"] = {"schema": reference(form.name)}
+    content |= {kind: {"schema": schema} for kind, schema in form.other_answers.items()}
+    if form.event is not None:
+        name, chunk = f"{form.name}Event", f"{form.name}Chunk"
+        schemas[chunk] = form.event
+        schemas[name] = {
+            **any_of(reference(chunk), reference(errors.name_of(endpoint.door))),
+            "description": _("The `data` of one event of a stream."),
+        }
+        stream = {**TEXT, "contentMediaType": EVENT_STREAM, "contentSchema": reference(name)}
+        content[EVENT_STREAM] = {"schema": stream}
+    return content
+
+
+def _models() -> dict[str, Part]:
+    one = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "schema": TEXT,
+        "description": _(
+            "`provider/model`, or the name of a model that only one provider has. "
+            "The slash may be encoded as %2F."
+        ),
+    }
+    lists, objects = ("ModelList", "AnthropicModelList"), ("Model", "AnthropicModel")
+    return {
+        MODELS: {"get": _listed("models_list", _("List the models"), lists, models.QUERY)},
+        f"{MODELS}/{{model}}": {"get": _listed("models_get", _("Show a model"), objects, [one])},
+    }
+
+
+def _listed(
+    operation_id: str, summary: Any, names: Iterable[str], parameters: Iterable[Part]
+) -> Part:
+    marked = [door for door in DOORS.values() if door.marker]
+    content = {"schema": any_of(*map(reference, names))}
+    answer = {
+        "description": _("The answer."),
+        "headers": headers.sent(DOORS.values()),
+        "content": {"application/json": content},
+    }
+    return {
+        "operationId": operation_id,
+        "tags": [_MODELS_TAG],
+        "summary": summary,
+        "description": _(
+            "Those that this app key can call. With the header `anthropic-version`, the answer "
+            "and errors have Anthropic's form."
+        ),
+        "parameters": [*parameters, *(headers.marker(door) for door in marked), headers.REQUEST_ID],
+        "responses": {"200": answer, **errors.references(*DOORS.values(), has_body=False)},
+    }
