@@ -9,7 +9,18 @@ from typing import Any, Final
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.api.json_schema import FILE, NUMBER, TEXT, Schema, any_of, nullable, object_of, reference
+from core.api.json_schema import (
+    BOOLEAN,
+    FILE,
+    NUMBER,
+    TEXT,
+    Schema,
+    any_of,
+    list_of,
+    nullable,
+    object_of,
+    reference,
+)
 from core.api.openapi_parts import ABOUT, VERSION, resolved
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, Endpoint
@@ -20,7 +31,7 @@ from gateway.openapi.formats import messages, models
 from gateway.openapi.formats.declaration import Format
 from gateway.openapi.formats.registry import format_of
 from models_catalog.scenarios import SCENARIOS
-from providers.operations.columns import OperationSpec, Stream
+from providers.operations.columns import FileField, OperationSpec, Stream
 from providers.operations.table import MODEL_TYPES, OPERATIONS
 
 Part = dict[str, Any]
@@ -130,13 +141,8 @@ def _posted(
     sent: Iterable[str],
     schemas: dict[str, Schema],
 ) -> Part:
-    spec, door, name = OPERATIONS[endpoint.operation], endpoint.door, f"{form.name}Request"
+    spec, door = OPERATIONS[endpoint.operation], endpoint.door
     schemas.update(form.parts)
-    schemas[name] = _request(spec, form, endpoint)
-    body: Part = {"schema": reference(name)}
-    if spec.file is None:
-        body["example"] = _example(spec, form)
-    kind = "application/json" if spec.file is None else "multipart/form-data"
     answer = {
         "description": _("The answer."),
         "headers": headers.sent([door], sent),
@@ -148,7 +154,7 @@ def _posted(
         "summary": spec.label,
         "description": form.description,
         "parameters": [headers.REQUEST_ID, *headers.forwarded(door)],
-        "requestBody": {"required": True, "content": {kind: body}},
+        "requestBody": {"required": True, "content": _bodies(spec, form, endpoint, schemas)},
         "responses": {"200": answer, **errors.references(door, has_body=True)},
     }
 
@@ -157,21 +163,64 @@ def _operation_id(path: str) -> str:
     return path.removeprefix("/v1/").replace("/", "_")
 
 
+def _bodies(
+    spec: OperationSpec, form: Format, endpoint: Endpoint, schemas: dict[str, Schema]
+) -> Part:
+    """Return the media types of a request."""
+    bodies: Part = {}
+    if spec.file is None or spec.file.as_json is not None:
+        name = f"{form.name}Request"
+        schemas[name] = _request(spec, form, endpoint)
+        bodies["application/json"] = {
+            "schema": reference(name),
+            "example": _example(spec, form),
+        }
+    if spec.file is not None:
+        name = f"{form.name}Form"
+        schemas[name] = _form(spec, spec.file, form)
+        bodies["multipart/form-data"] = {"schema": reference(name)}
+    return bodies
+
+
 def _request(spec: OperationSpec, form: Format, endpoint: Endpoint) -> Schema:
-    """Return the schema of a request: what is checked here, and what is passed on."""
+    """Return the schema of a JSON body: what is checked here, and what is passed on."""
     checked = (form.check or spec.check).schema
     fields: dict[str, Schema] = {"model": _MODEL}
     if form.event is not None and spec.stream in (Stream.CHUNKS, Stream.EVENTS):
         fields["stream"] = _STREAM
     if spec.stream is Stream.CHUNKS and endpoint.door is OPENAI:
         fields["stream_options"] = _STREAM_OPTIONS
-    required = list(checked.get("required", ()))
-    if spec.file is not None:
-        required.append(spec.file.name)
-        fields |= {"model": TEXT, "stream": {"type": "boolean"}, spec.file.name: FILE}
-        fields |= dict.fromkeys(sorted(spec.file.numbers), NUMBER)
-    schema = {"type": "object", "properties": {**fields, **checked["properties"], **form.fields}}
+    return {**checked, "properties": {**checked["properties"], **fields, **form.fields}}
+
+
+def _form(spec: OperationSpec, file: FileField, form: Format) -> Schema:
+    """Return the schema of a form, whose files may stand for fields of a JSON body."""
+    checked = (form.check or spec.check).schema
+    files = dict.fromkeys((file.name, *file.others), FILE)
+    if file.most > 1:
+        files[f"{file.name}[]"] = list_of(FILE, maxItems=file.most)
+    instead = {*files, *(file.as_json({file.name: ()}) if file.as_json else ())}
+    fields = {
+        name: _of_form(schema)
+        for name, schema in checked["properties"].items()
+        if name not in instead
+    }
+    numbers = dict.fromkeys(sorted(file.numbers - fields.keys()), NUMBER)
+    asked = {"model": TEXT, "stream": BOOLEAN, **numbers}
+    required = [name for name in checked.get("required", ()) if name not in instead]
+    if file.most == 1:
+        required.append(file.name)
+    schema = {"type": "object", "properties": {**fields, **asked, **files, **form.fields}}
     return {**schema, "required": required} if required else schema
+
+
+def _of_form(schema: Schema) -> Schema:
+    """Return a field's schema without null, which forms don't have."""
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return {**schema, "type": kind[0]}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    return choices[0] if len(choices) == 1 else schema
 
 
 def _example(spec: OperationSpec, form: Format) -> Part:

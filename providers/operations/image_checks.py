@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
+from core.api.json_schema import INTEGER, TEXT, list_of, object_of, one_of
 from providers.operations.images import MOST_IMAGES
-from providers.operations.request_checks import InvalidBody, flag
-
-Body = Mapping[str, Any]
+from providers.operations.request_checks import FLAG, BodyCheck, InvalidBody, Values, only_if
 
 LONGEST_PROMPT: Final = 32_000  # characters, as OpenAI has it
 MOST_ANSWERS: Final = 10
@@ -20,60 +18,32 @@ _TEXTS: Final = ("quality", "output_format", "background", "moderation", "style"
 _PICTURE: Final = re.compile(r"https?://\S|data:image/[\w.+-]+;base64,\S")
 
 
-def check_images(body: Body) -> None:
-    prompt = body.get("prompt")
+def _check_prompt(prompt: Any, name: str) -> None:
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidBody("prompt must be the description of the image.", "prompt")
+        raise InvalidBody("prompt must be the description of the image.", name)
     if len(prompt) > LONGEST_PROMPT:
-        raise InvalidBody(f"prompt must have at most {LONGEST_PROMPT} characters.", "prompt")
-    _check_whole_number(body, "n", 1, MOST_ANSWERS)
-    _check_size(body.get("size"))
-    for name in _TEXTS:
-        if body.get(name) is not None and not isinstance(body[name], str):
-            raise InvalidBody(f"{name} must be a string.", name)
-    if body.get("response_format") not in (None, "url", "b64_json"):
-        raise InvalidBody("response_format must be url or b64_json.", "response_format")
-    _check_whole_number(body, "output_compression", 0, 100)
-    _check_whole_number(body, "partial_images", 0, 3)
-    flag(body, "stream")
+        raise InvalidBody(f"prompt must have at most {LONGEST_PROMPT} characters.", name)
 
 
-def check_image_edits(body: Body) -> None:
-    check_images(body)
-    if "image" in body:
-        message = "In JSON, send images: a list of objects with an image_url."
-        raise InvalidBody(message, "image")
-    images = body.get("images")
-    if not isinstance(images, list) or not 1 <= len(images) <= MOST_IMAGES:
-        raise InvalidBody(f"images must be a list of 1 to {MOST_IMAGES} images.", "images")
-    for number, image in enumerate(images):
-        _check_image(image, f"images[{number}]")
-    if body.get("mask") is not None:
-        _check_image(body["mask"], "mask")
-
-
-def _check_whole_number(body: Body, name: str, least: int, most: int) -> None:
-    value = body.get(name)
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InvalidBody(f"{name} must be a whole number from {least} to {most}.", name)
-
-
-def _check_size(size: Any) -> None:
-    if size is None:
-        return
+def _check_size(size: Any, name: str) -> None:
     match = _SIZE.fullmatch(size) if isinstance(size, str) else None
     sides = [int(side) for side in match.groups() if side] if match else [0]
     if not all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in sides):
         raise InvalidBody(
             f'size must be "auto" or width x height, such as 1024x1024, with {SHORTEST_SIDE} to '
             f"{LONGEST_SIDE} pixels each.",
-            "size",
+            name,
         )
 
 
-def _check_image(image: Any, name: str) -> None:
+def _check_pictures(images: Any, name: str) -> None:
+    if not isinstance(images, list) or not 1 <= len(images) <= MOST_IMAGES:
+        raise InvalidBody(f"images must be a list of 1 to {MOST_IMAGES} images.", name)
+    for number, image in enumerate(images):
+        _check_picture(image, f"{name}[{number}]")
+
+
+def _check_picture(image: Any, name: str) -> None:
     if isinstance(image, dict) and image.get("file_id"):
         message = "Send the image as image_url: files stored at the provider cannot be named here."
         raise InvalidBody(message, name)
@@ -81,3 +51,42 @@ def _check_image(image: Any, name: str) -> None:
     if not isinstance(url, str) or not _PICTURE.match(url):
         message = "An image must be an object with an image_url: an https: or a data: URL."
         raise InvalidBody(message, name)
+
+
+def _whole(least: int, most: int) -> Values:
+    """Return the whole numbers in a range."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    problem = f"must be a whole number from {least} to {most}."
+    return Values({**INTEGER, "minimum": least, "maximum": most}, only_if(accepts, problem))
+
+
+_TEXT: Final = Values(TEXT, only_if(lambda value: isinstance(value, str), "must be a string."))
+_PROMPT: Final = Values({**TEXT, "minLength": 1, "maxLength": LONGEST_PROMPT}, _check_prompt)
+_OPTIONS: Final = {
+    "n": _whole(1, MOST_ANSWERS),
+    "size": Values({**TEXT, "pattern": f"^({_SIZE.pattern})$"}, _check_size),
+    **dict.fromkeys(_TEXTS, _TEXT),
+    "response_format": Values(
+        one_of("url", "b64_json"),
+        only_if(lambda value: value in ("url", "b64_json"), "must be url or b64_json."),
+    ),
+    "output_compression": _whole(0, 100),
+    "partial_images": _whole(0, 3),
+    "stream": FLAG,
+}
+_PICTURE_SCHEMA: Final = object_of({"image_url": {**TEXT, "pattern": f"^({_PICTURE.pattern})"}})
+
+check_images: Final = BodyCheck({"prompt": _PROMPT}, _OPTIONS)
+check_image_edits: Final = BodyCheck(
+    {
+        "prompt": _PROMPT,
+        "images": Values(
+            list_of(_PICTURE_SCHEMA, minItems=1, maxItems=MOST_IMAGES), _check_pictures
+        ),
+    },
+    {**_OPTIONS, "mask": Values(_PICTURE_SCHEMA, _check_picture)},
+    misnamed={"image": "In JSON, send images: a list of objects with an image_url."},
+)

@@ -49,11 +49,20 @@ class Values:
 
 
 class BodyCheck:
-    """Checks a body field by field; null stands for an optional field that is left out."""
+    """Checks a body field by field; null stands for an optional field that is left out.
+
+    Args:
+        misnamed: Fields that are refused, each with what to send instead.
+    """
 
     def __init__(
-        self, required: Mapping[str, Values], optional: Mapping[str, Values] | None = None
+        self,
+        required: Mapping[str, Values],
+        optional: Mapping[str, Values] | None = None,
+        *,
+        misnamed: Mapping[str, str] | None = None,
     ) -> None:
+        self._misnamed = tuple((misnamed or {}).items())
         self._required = tuple((name, values.check) for name, values in required.items())
         self._optional = tuple((name, values.check) for name, values in (optional or {}).items())
         self.schema = object_of(
@@ -62,6 +71,9 @@ class BodyCheck:
         )
 
     def __call__(self, body: Body) -> None:
+        for name, problem in self._misnamed:
+            if name in body:
+                raise InvalidBody(problem, name)
         for name, check in self._required:
             check(body.get(name), name)
         for name, check in self._optional:
@@ -69,7 +81,9 @@ class BodyCheck:
                 check(value, name)
 
 
-def _only_if(accepts: Callable[[Any], bool], problem: str) -> Callable[[Any, str], None]:
+def only_if(accepts: Callable[[Any], bool], problem: str) -> Callable[[Any, str], None]:
+    """Return a check that refuses the values that are not accepted."""
+
     def check(value: Any, name: str) -> None:
         if not accepts(value):
             raise InvalidBody(f"{name} {problem}", name)
@@ -146,17 +160,15 @@ def _is_number(value: Any) -> bool:
 _SOME_TEXT: Final[Schema] = {**TEXT, "minLength": 1}
 _COUNT_SCHEMA: Final[Schema] = {**INTEGER, "minimum": 1}
 _TOKENS: Final = list_of(any_of(TEXT, INTEGER, list_of(INTEGER)), minItems=1)
-_COUNT: Final = Values(_COUNT_SCHEMA, _only_if(_is_count, "must be a whole number of at least 1."))
+_COUNT: Final = Values(_COUNT_SCHEMA, only_if(_is_count, "must be a whole number of at least 1."))
 # -1 is no limit, at servers such as llama.cpp's and LM Studio's.
 _LIMIT: Final = Values(
     any_of(_COUNT_SCHEMA, {**INTEGER, "enum": [-1]}),
-    _only_if(
-        lambda value: value == -1 or _is_count(value), "must be a whole number of at least 1."
-    ),
+    only_if(lambda value: value == -1 or _is_count(value), "must be a whole number of at least 1."),
 )
-_NUMBER: Final = Values(NUMBER, _only_if(_is_number, "must be a number."))
+_NUMBER: Final = Values(NUMBER, only_if(_is_number, "must be a number."))
 FLAG: Final = Values(
-    BOOLEAN, _only_if(lambda value: isinstance(value, bool), "must be true or false.")
+    BOOLEAN, only_if(lambda value: isinstance(value, bool), "must be true or false.")
 )
 _MESSAGES: Final = Values(
     list_of(object_of({"role": TEXT}, {"content": {}}), minItems=1), _check_messages
@@ -182,15 +194,15 @@ check_speech: Final = BodyCheck(
     {
         "voice": Values(
             any_of(TEXT, OBJECT),
-            _only_if(lambda value: isinstance(value, str | dict), "must be a string."),
+            only_if(lambda value: isinstance(value, str | dict), "must be a string."),
         ),
         "response_format": Values(
             TEXT,
-            _only_if(lambda value: isinstance(value, str), "must be a string, such as mp3 or wav."),
+            only_if(lambda value: isinstance(value, str), "must be a string, such as mp3 or wav."),
         ),
         "stream_format": Values(
             one_of("audio", "sse"),
-            _only_if(lambda value: value in ("audio", "sse"), "must be audio or sse."),
+            only_if(lambda value: value in ("audio", "sse"), "must be audio or sse."),
         ),
         "speed": _NUMBER,
     },
@@ -202,7 +214,7 @@ check_rerank: Final = BodyCheck(
     {
         "query": Values(
             _SOME_TEXT,
-            _only_if(
+            only_if(
                 lambda value: isinstance(value, str) and value != "",
                 "must be a string, not empty.",
             ),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.api.json_schema import FILE, OBJECT, Schema
 from gateway.dataplane.doors.registry import Endpoint
-from gateway.openapi.formats import audio, chat, lists, messages, responses
+from gateway.openapi.formats import audio, chat, images, lists, messages, responses
 from gateway.openapi.formats.declaration import Format
 from providers.declaration.spec import Operation
 from providers.operations.columns import OperationSpec, Stream
@@ -25,6 +25,8 @@ _FORMATS: Final[Mapping[tuple[str, Operation], Format]] = {
     ("openai", Operation.SPEECH): audio.SPEECH,
     ("openai", Operation.RERANK): lists.RERANK,
     ("openai", Operation.MODERATION): lists.MODERATION,
+    ("openai", Operation.IMAGES): images.GENERATION,
+    ("openai", Operation.IMAGE_EDITS): images.EDIT,
     ("responses", Operation.CHAT): responses.RESPONSES,
     ("messages", Operation.CHAT): messages.MESSAGES,
 }
