@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 # No line says these, and looking them up takes time for each.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -50,6 +51,48 @@ def loggable_path(path: str) -> str:
     return escaped(
         _TOKEN.sub(lambda match: match[0] if _UUID.fullmatch(match[0]) else "***", path)
     )[:LONGEST_PATH]
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Write the lines of one turn of the event loop at once.
+
+    Each write hands the interpreter's lock to other threads, and the event loop would wait for it.
+    Warnings, and what other threads log, are written immediately, with all lines before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        self._due_in: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno >= logging.WARNING or not self._is_due():
+                self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def _is_due(self) -> bool:
+        """Have the event loop write the lines soon; return False if none is running here."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._due_in is not loop:
+            self._due_in = loop
+            loop.call_soon(self.flush)
+        return True
+
+    def flush(self) -> None:
+        self.acquire()
+        try:
+            lines, self._lines, self._due_in = self._lines, [], None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+        finally:
+            self.release()
 
 
 class RequestIdFilter(logging.Filter):
