@@ -194,8 +194,12 @@ def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     return words.get(schema.get("format", ""), f"`{name}`")
 
 
+def _values(schema: Mapping[str, Any]) -> list[Any]:
+    return [value for value in schema.get("enum", ()) if value not in (None, "")]
+
+
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(choice) for choice in schema.get("enum", ()) if choice not in (None, ""))
+    return tuple(map(str, _values(schema)))
 
 
 def _nullable(schema: Mapping[str, Any]) -> bool:
@@ -239,8 +243,8 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int 
             return schema[key]
     if schema.get("examples"):
         return schema["examples"][0]
-    if _choices(schema):
-        return _choices(schema)[0]
+    if values := _values(schema):
+        return values[0]
     if "properties" in schema and depth < 6:
         return {
             name: _example(document, inner, depth + 1)
@@ -249,8 +253,8 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int 
     kind = schema.get("type")
     kind = next((name for name in kind if name != "null"), None) if isinstance(kind, list) else kind
     if kind == "array":
-        choices = _choices(_resolve(document, schema.get("items", {})))[: schema.get("minItems", 1)]
-        return list(choices) or [_example(document, schema.get("items", {}), depth + 1)]
+        values = _values(_resolve(document, schema.get("items", {})))[: schema.get("minItems", 1)]
+        return values or [_example(document, schema.get("items", {}), depth + 1)]
     return _PLAIN.get(schema.get("format", ""), _PLAIN.get(str(kind)))
 
 

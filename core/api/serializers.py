@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-if TYPE_CHECKING:
-    pass
 from core.api.pagination import PAGE_LIMIT
 
 # A serializer field whose name is also an attribute of DRF's classes. DRF removes declared fields
@@ -51,6 +49,15 @@ class Whole(serializers.IntegerField):
         if type(data) is not int:
             self.fail("invalid")
         return int(super().to_internal_value(data))
+
+
+class WholeChoice(serializers.ChoiceField):
+    """One of some JSON integers; not "1"."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if type(data) is not int:
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
 
 
 class StrictSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.schema import operation
-from core.api.serializers import StrictSerializer, Text
+from core.api.serializers import StrictSerializer, Text, WholeChoice
 from tenants import queries
 from tenants.api.base import ApiView
 from tenants.auth.origins import MAX_LENGTH, MAX_ORIGINS
@@ -55,8 +55,7 @@ class WorkspaceIn(StrictSerializer):
         max_length=50, required=False, help_text=_("The old address redirects to the new one.")
     )
     default_language = serializers.ChoiceField(["", *dict(settings.LANGUAGES)], required=False)
-
-    kept_hours = serializers.ChoiceField(
+    kept_hours = WholeChoice(
         list(PERIODS),
         required=False,
         help_text=_("How long calls keep what they need later. 0 deletes what is kept."),

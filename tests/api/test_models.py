@@ -157,6 +157,7 @@ def test_default_models(api: Api, hosted: dict[str, Any]) -> None:
         "rerank",
         "text-to-speech",
         "moderation",
+        "image",
     ]
     assert {row["model"] for row in listed} == {None}
     path = "/default-models/reasoning/"

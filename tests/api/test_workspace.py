@@ -27,6 +27,14 @@ def test_the_workspace_is_shown_and_renamed(api: Api, acme: factories.Workspace)
     assert Tenant.objects.get(slug="acme").name == "Acme Labs"
 
 
+def test_how_long_calls_keep_what_they_need_later(api: Api) -> None:
+    assert api.get("/workspace/").json()["kept_hours"] == 0
+    assert api.patch("/workspace/", {"kept_hours": 24}).json()["kept_hours"] == 24
+    for wrong in (5, -1, "24", True, None):
+        error(api.patch("/workspace/", {"kept_hours": wrong}), 400, "invalid_request")
+    assert api.get("/workspace/").json()["kept_hours"] == 24
+
+
 def test_members(api: Api, acme: factories.Workspace) -> None:
     rows = api.get("/members/").json()["results"]
     assert {row["role"] for row in rows} == {"owner", "admin", "editor", "viewer"}

@@ -141,7 +141,7 @@ def test_the_confirm_page_names_what_stops(furnished: factories.Workspace, brows
         row = ProviderCredential.objects.get(provider="demo")
     text = browser.get(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").content.decode()
     assert (
-        "6 models, the default reasoning model and the default embedding model use it. They stop "
+        "7 models, the default reasoning model and the default embedding model use it. They stop "
         "at once." in text
     )
     assert browser.post(f"{PROVIDERS}/demo/credentials/{row.pk}/delete/").status_code == 302

@@ -142,10 +142,17 @@ def routes(patterns: list[Any], prefix: str = "") -> set[str]:
     return known
 
 
+def in_table(route: str) -> str:
+    """The route as it stands in the tables now: those of the REST API have no slash at their end,
+    with which they are answered as well (api/test_common.py).
+    """
+    return route.removesuffix("/") if route.startswith("- api/v1/") else route
+
+
 def test_old_links_lead_where_they_led() -> None:
-    released = set((RELEASE / "urls.txt").read_text(encoding="utf-8").splitlines())
+    released = (RELEASE / "urls.txt").read_text(encoding="utf-8").splitlines()
     assert len(released) > 150
-    assert released - routes(get_resolver().url_patterns) == set()
+    assert set(map(in_table, released)) - routes(get_resolver().url_patterns) == set()
 
 
 def test_old_commands_are_there() -> None:
