@@ -18,7 +18,7 @@ from tenants.crypto.rotation import (
     retire_master_keys,
     rotate,
 )
-from tenants.crypto.seal import Seal
+from tenants.crypto.seal import IdSeal, Seal
 from tenants.crypto.sealed_columns import register_sealed, sealed_columns
 from tenants.crypto.sealing import (
     Secret,
@@ -33,6 +33,7 @@ from tenants.crypto.verification import VerifyReport, verify
 __all__ = [
     "RSA_BITS",
     "CredentialUnreadable",
+    "IdSeal",
     "KeysNotReady",
     "Progress",
     "RotationReport",
