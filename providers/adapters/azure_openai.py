@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +31,7 @@ from providers.declaration.spec import (
     Reply,
     Request,
 )
+from providers.declaration.storage import Storage, StorageRequest
 from providers.wire.audio.speech import openai_speech
 from providers.wire.audio.transcriptions import openai_audio
 from providers.wire.dialects.azure_openai import (
@@ -50,6 +53,7 @@ from providers.wire.openai.model_list import error_or, rows_of
 from providers.wire.openai.responses.exchange import openai_responses
 from providers.wire.openai.responses.native import native_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
+from providers.wire.openai.storage import openai_storage
 
 MAX_INPUTS = 2048
 _OPENAI = re.compile(r"gpt-|o\d|codex")  # other makers' models keep max_tokens
@@ -120,6 +124,25 @@ def fit_images(body: dict[str, Any], provider: Provider, access: Access, facts: 
     """
     if "dall-e" not in model_of(body["model"], access):
         return_data(body)
+
+
+def of_resource(storage: Storage) -> Storage:
+    """Keep files and batches in the customer's resource."""
+
+    def exchange(provider: Provider, request: StorageRequest, access: Access) -> Exchange:
+        return (
+            yield from with_account(
+                provider, access, "", lambda v1: storage.exchange(provider, request, v1)
+            )
+        )
+
+    return replace(storage, exchange=exchange)
+
+
+# https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch
+STORAGE = openai_storage(
+    auth=auth, paths=("/v1/chat/completions",), url="{below}", price=Decimal("0.5")
+)
 
 
 def check(provider: Provider, access: Access) -> CheckExchange:
@@ -241,6 +264,7 @@ PROVIDER = Provider(
         Operation.IMAGE_EDITS: deployed(openai_image_edits(auth=auth, adjust=fit_images)),
     },
     dialects={"responses": deployed(native_responses(auth=auth))},
+    storage=of_resource(STORAGE),
     errors=errors,
     check=check,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import error_or, listed, rows_of
+from providers.wire.openai.storage import openai_storage
 from providers.wire.openai.stream import ReadyAnswer, stream_of
 from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
@@ -277,6 +279,13 @@ PROVIDER = Provider(
             only=speaks_messages,
         )
     },
+    # Of the hosted service: https://docs.bigmodel.cn/cn/guide/tools/batch
+    storage=openai_storage(
+        auth=auth,
+        paths=("/v1/chat/completions", "/v1/embeddings"),
+        url="/v4{below}",
+        price=Decimal("0.5"),
+    ),
     errors=openai_errors(CODES),
     check=check,
     list_models=list_models,

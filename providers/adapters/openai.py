@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -36,12 +37,23 @@ from providers.wire.openai.responses.answers import RESPONSE_CODES
 from providers.wire.openai.responses.exchange import openai_responses
 from providers.wire.openai.responses.native import native_responses
 from providers.wire.openai.routes import chat_or_responses, needs_responses
+from providers.wire.openai.storage import openai_storage
 
 KEY_URL = "https://platform.openai.com/api-keys"
 # Per embeddings request: https://platform.openai.com/docs/api-reference/embeddings/create
 MAX_INPUTS = 2048
 # The cheapest model; called for a few tokens only if a restricted key cannot list models.
 CHECK_MODEL = "gpt-6-luna"
+
+# Of a batch: https://platform.openai.com/docs/guides/batch
+BATCH_PATHS = (
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/moderations",
+)
+BATCH_PRICE = Decimal("0.5")
 
 _TYPES: tuple[tuple[str, ModelType | None], ...] = (
     (r"realtime|-live\b|^sora|^computer-use", None),
@@ -223,6 +235,7 @@ PROVIDER = Provider(
         Operation.IMAGE_EDITS: openai_image_edits(auth=auth, adjust=fit_images),
     },
     dialects={"responses": native_responses(auth=auth)},
+    storage=openai_storage(auth=auth, paths=BATCH_PATHS, price=BATCH_PRICE),
     errors=openai_errors(
         {
             **RESPONSE_CODES,

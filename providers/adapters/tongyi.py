@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -47,6 +48,7 @@ from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
 from providers.wire.openai.model_list import list_models, rows_of
+from providers.wire.openai.storage import openai_storage
 from providers.wire.openai.stream import stream_of
 from providers.wire.repairs.asking import asked
 from providers.wire.rerank import rerank
@@ -383,6 +385,13 @@ PROVIDER = Provider(
     dialects={
         "messages": in_part(beside(anthropic_native(auth=auth), MESSAGES, api="/compatible-mode"))
     },
+    # https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai
+    storage=openai_storage(
+        auth=auth,
+        version=COMPATIBLE,
+        paths=("/v1/chat/completions", "/v1/embeddings"),
+        price=Decimal("0.5"),
+    ),
     errors=dashscope_errors,
     check=check,
     list_models=list_models(auth=auth, guess=guess_type, version=COMPATIBLE),

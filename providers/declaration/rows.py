@@ -27,6 +27,7 @@ from providers.declaration.spec import (
     Operation,
     Provider,
 )
+from providers.declaration.storage import Storage
 from providers.declaration.tables import Table
 from providers.operations.columns import complete
 from providers.operations.table import OPERATIONS
@@ -45,12 +46,13 @@ from providers.wire.openai.errors import openai_errors
 from providers.wire.openai.model_list import check_by_list, list_models
 from providers.wire.openai.moderation import openai_moderations
 from providers.wire.openai.responses.native import native_responses
+from providers.wire.openai.storage import openai_storage
 from providers.wire.rerank import rerank
 
 KEYS: Final = (
     *("label", "description", "kind", "order", "key_url", "docs_url"),
     *("base_url", "regions", "self_hosted", "version"),
-    *("operations", "dialects", "quirks", "api_key", "model_fields"),
+    *("operations", "dialects", "batches", "quirks", "api_key", "model_fields"),
 )
 # A provider has one address or regional ones, or is the workspace's own server. The keys of such a
 # server have no known prefix.
@@ -141,6 +143,7 @@ def _provider(slug: str, row: Table, chat: Mapping[str, Any]) -> Provider:
         base_url_of=_address_by_region(regions) if regions else None,
         operations={name: _exchange(name, version, chat) for name in operations},
         dialects=dialects,
+        storage=_storage(row, version),
         errors=openai_errors(),
         check=check_by_list(
             auth=auth, version=version, chats=self_hosted and Operation.CHAT in operations
@@ -296,6 +299,12 @@ _MAKERS: Final[Mapping[Operation, Callable[..., MakeExchange]]] = complete(
         Operation.IMAGE_EDITS: openai_image_edits,
     },
 )
+
+
+def _storage(row: Table, version: str) -> Storage | None:
+    names = row.choices("batches", row.texts("operations"))
+    paths = [f"/v1/{Operation(name).path}" for name in names]
+    return openai_storage(auth=auth, version=version, paths=paths) if paths else None
 
 
 def _exchange(operation: Operation, version: str, chat: Mapping[str, Any]) -> MakeExchange:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from providers.declaration.error_bodies import bounded
 from providers.declaration.errors import ProviderError
+from providers.declaration.storage import OpenFile, Storage
 
 
 class Kind(StrEnum):
@@ -167,6 +168,7 @@ class Call:
         limit: Most bytes of a body that is read whole.
         of_answer: Whether the URL stood in an answer: that it cannot be reached says nothing of the
             account.
+        file: The body, instead of `body`; its type stands in the headers.
     """
 
     method: str
@@ -180,6 +182,7 @@ class Call:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     limit: int = MAX_WHOLE
     of_answer: bool = False
+    file: OpenFile | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -328,6 +331,7 @@ class Provider:
     dialects: Mapping[str, MakeExchange] = field(default_factory=dict)
     # How to count the tokens of such a request, without cost; the answer is passed on as it is.
     counts: Mapping[str, MakeExchange] = field(default_factory=dict)
+    storage: Storage | None = None  # files and batches
     # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
     # Derives the base URL from the credential's other values, such as a region, if the tenant

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 from yarl import URL
@@ -25,6 +25,7 @@ from providers.transport.async_pool import Pool, Pools, RefusedAddress
 from providers.transport.failures import TransportFailure, provider_error
 from providers.transport.inflating import content_of
 from providers.transport.limits import (
+    FILE_READ,
     FREE_SECONDS,
     KEEPS_UP,
     MOST_OF_LOOP,
@@ -317,7 +318,7 @@ class Upstream:
         return await pool.session.request(
             call.method,
             url,
-            data=call.body,
+            data=call.body if call.file is None else _pieces_of(call.file.file),
             headers=call.headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(
@@ -329,6 +330,13 @@ class Upstream:
         """Wait until abandoned work is cancelled, then close every connection."""
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._pools.close()
+
+
+async def _pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
+    """Read a file from its start: a call may be repeated."""
+    file.seek(0)
+    while piece := await asyncio.to_thread(file.read, FILE_READ):
+        yield piece
 
 
 def _release(response: aiohttp.ClientResponse) -> None:

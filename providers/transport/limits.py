@@ -10,6 +10,7 @@ FIRST_PAUSE: Final = 0.25  # before the first repeated connect; doubles each tim
 UNDO_SECONDS: Final = 10.0  # to cancel abandoned work at the provider
 MAX_STREAM: Final = 64 * 1024 * 1024  # of one streamed body
 READ_SIZE: Final = 64 * 1024  # per read from a socket
+FILE_READ: Final = 256 * 1024  # per read of a file that is sent
 STREAM_READ: Final = 32 * 1024  # of a stream at a time: its events take a few milliseconds
 KEEPS_UP: Final = 4 * 1024  # of a stream, whose time is not measured
 # A stream may take this many seconds of the event loop, and this share of it for longer.

@@ -14,12 +14,12 @@ from providers.transport.limits import MAX_STREAM
 class SafeDecoder:
     """Wrap a Decoder: count its bytes and clean the errors it raises."""
 
-    __slots__ = ("_clean", "_decoder", "_left")
+    __slots__ = ("_clean", "_decoder", "_left", "_most")
 
     def __init__(self, decoder: Decoder, clean: Callable[[ProviderError], ProviderError]) -> None:
         self._decoder = decoder
         self._clean = clean
-        self._left = MAX_STREAM
+        self._left = self._most = getattr(decoder, "most", MAX_STREAM)
 
     @property
     def usage(self) -> Usage | None:
@@ -56,7 +56,7 @@ class SafeDecoder:
         self._left -= len(data)
         if self._left < 0:
             raise ProviderError(
-                Failure.ERROR, Reason("stream_too_long", most=MAX_STREAM // 1024 // 1024)
+                Failure.ERROR, Reason("stream_too_long", most=self._most // 1024 // 1024)
             )
         # Not through _read: this runs for every chunk of every stream.
         try:

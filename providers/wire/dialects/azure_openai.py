@@ -26,6 +26,7 @@ V1 = "/openai/v1"
 USAGE_SINCE = "2024-09-01"  # first dated version with stream_options
 # First dated version with /openai/responses; older ones use the v1 route.
 RESPONSES_SINCE = "2025-03-01"
+_OF_RESOURCE = ("/responses", "/models", "/files", "/batches")  # not of one deployment
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TAIL = re.compile(r"/(?:openai|models)(?:/.*)?\Z")
 
@@ -85,7 +86,8 @@ def routed(url: str, endpoint: str, model: str, version: str) -> str:
     path = url.removeprefix(endpoint + V1)
     if path == "/responses" and is_before(version, RESPONSES_SINCE):
         return url
-    own = "" if path in ("/responses", "/models") else f"/deployments/{path_segment(model)}"
+    is_shared = path.startswith(_OF_RESOURCE)
+    own = "" if is_shared else f"/deployments/{path_segment(model)}"
     return f"{endpoint}/openai{own}{path}{query}"
 
 
