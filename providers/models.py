@@ -9,10 +9,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.ids import uuid7
 from providers.failures.detail import FailureDetail
 from tenants.models import TenantOwned, User
 
 NAME_LENGTH = 80  # characters
+STORED_ID_LENGTH = 200
 
 
 class CredentialState(models.TextChoices):
@@ -87,6 +89,91 @@ class ProviderCredential(TenantOwned):
     def failure_words(self) -> str:
         """The last failure as text in the reader's language."""
         return self.failure.describe(gettext)
+
+
+class Stored(TenantOwned):
+    """What a provider keeps for a credential. Its provider's id is never shown to anyone.
+
+    What a batch calls stands in `path`, as it is here, and `model_names`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # sorts by time
+    credential = models.ForeignKey(
+        ProviderCredential,
+        on_delete=models.CASCADE,
+        verbose_name=_("credential"),
+        related_name="+",
+    )
+    provider = models.CharField(_("provider"), max_length=40)
+    provider_id = models.CharField(max_length=STORED_ID_LENGTH)
+    path = models.CharField(max_length=40, blank=True)
+    model_names = models.JSONField(_("models"), default=list, blank=True)
+    # No foreign keys: it outlives the app key and its owner.
+    app_key_id = models.UUIDField(null=True, blank=True)
+    app_key_name = models.CharField(_("app key"), max_length=80, blank=True)
+    user_id = models.PositiveBigIntegerField(null=True, blank=True)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class StoredFile(Stored):
+    """A file at a provider: uploaded here, or written by a batch."""
+
+    purpose = models.CharField(_("purpose"), max_length=40)
+    filename = models.CharField(_("file name"), max_length=255)
+    size = models.PositiveBigIntegerField(_("bytes"), default=0)
+
+    class Meta:
+        verbose_name = _("file")
+        verbose_name_plural = _("files")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "credential", "provider_id"), name="stored_file_once"
+            ),
+        )
+        indexes = (models.Index(fields=("tenant", "-id"), name="stored_file_newest"),)
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+class StoredBatch(Stored):
+    """A batch at a provider, and whether what it used is recorded.
+
+    Attributes:
+        answer: The provider's last word on it.
+        checked: When the provider was last asked by the server itself.
+        record_id: Of its first call record; set before any is written.
+        recorded: When all were written.
+    """
+
+    input_id = models.CharField(max_length=STORED_ID_LENGTH)
+    answer = models.JSONField(default=dict, blank=True)
+    status = models.CharField(_("status"), max_length=20, blank=True)
+    request_id = models.CharField(_("request"), max_length=64)
+    checked = models.DateTimeField(default=timezone.now)
+    record_id = models.UUIDField(null=True, blank=True)
+    recorded = models.DateTimeField(_("recorded"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "credential", "provider_id"), name="stored_batch_once"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("tenant", "-id"), name="stored_batch_newest"),
+            models.Index(
+                fields=("checked",), condition=models.Q(recorded=None), name="stored_batch_open"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.created:%Y-%m-%d %H:%M}"
 
 
 class ProviderChoice(TenantOwned):

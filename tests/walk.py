@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from models_catalog.models import DefaultModel, TenantModel
 from providers.declaration.spec import Call, Reply
-from providers.models import ProviderChoice, ProviderCredential
+from providers.models import ProviderChoice, ProviderCredential, StoredBatch, StoredFile
 from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
 from quotas.usage import rollups
 from tenants.auth.permissions import Action, Role
@@ -124,6 +124,23 @@ def _providers(side: Side) -> None:
     )
     ProviderChoice.objects.update_or_create(
         tenant=tenant, provider=PROVIDER, defaults={"models_fetched": timezone.now()}
+    )
+    stored = {
+        "tenant": tenant,
+        "credential": side["credential"],
+        "provider": PROVIDER,
+        "path": "/v1/chat/completions",
+        "model_names": [side.model],
+    }
+    side.objects["file"] = StoredFile.objects.create(
+        provider_id=f"file-{side.mark}", purpose="batch", filename=f"{side.mark}.jsonl", **stored
+    )
+    side.objects["batch"] = StoredBatch.objects.create(
+        provider_id=f"batch_{side.mark}",
+        input_id=f"file-{side.mark}",
+        request_id=f"{side.mark}-batch",
+        status="in_progress",
+        **stored,
     )
     side.objects["model"] = TenantModel.objects.create(
         tenant=tenant,

@@ -1,0 +1,50 @@
+"""Queries of the files and batches that providers keep for a workspace."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from providers.models import Stored, StoredBatch, StoredFile
+from providers.stored.ids import Identity
+
+Row = TypeVar("Row", bound=Stored)
+
+
+def find(model: type[Row], identity: Identity, *, tenant_id: UUID) -> Row | None:
+    """Return the row of a file or batch, with its credential."""
+    rows: QuerySet[Row] = model.objects.filter(
+        tenant_id=tenant_id,
+        credential_id=identity.credential_id,
+        provider=identity.provider,
+        provider_id=identity.provider_id,
+    )
+    return rows.select_related("credential").first()
+
+
+def batch(*, tenant_id: UUID, batch_id: UUID) -> StoredBatch | None:
+    """Return a batch with its credential."""
+    rows: QuerySet[StoredBatch] = StoredBatch.objects.filter(tenant_id=tenant_id, pk=batch_id)
+    return rows.select_related("credential").first()
+
+
+def newest(model: type[Row], *, tenant_id: UUID, purpose: str = "") -> QuerySet[Row]:
+    """Return a workspace's files or batches, the newest first."""
+    rows: QuerySet[Row] = model.objects.filter(tenant_id=tenant_id)
+    return (rows.filter(purpose=purpose) if purpose else rows).order_by("-id")
+
+
+def is_unrecorded_output(file: StoredFile) -> bool:
+    """Tell whether a batch wrote a file whose usage is not recorded yet."""
+    rows: QuerySet[StoredBatch] = StoredBatch.objects.filter(
+        tenant_id=file.tenant_id, credential_id=file.credential_id, recorded=None
+    )
+    return any(file.provider_id in outputs_of(batch) for batch in rows)
+
+
+def outputs_of(batch: StoredBatch) -> list[str]:
+    """Return the provider's ids of the files that a batch wrote."""
+    ids = (batch.answer.get(name) for name in ("output_file_id", "error_file_id"))
+    return [provider_id for provider_id in ids if provider_id]
