@@ -14,6 +14,7 @@ _SEEN: Final = frozenset(
         "models_catalog.view_defaultmodel",
         "models_catalog.view_tenantmodel",
         "providers.view_providercredential",
+        "providers.view_storedbatch",
         "quotas.view_callrecord",
         "quotas.view_creditpool",
         "quotas.view_hold",

@@ -10,14 +10,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin.base import ReadOnlyAdmin
+from core.admin.base import CappedPaginator, ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
 from core.admin.confirm import confirm_first
 from core.admin.filters import choice_filter, condition_filter
 from core.errors import ServiceError
 from providers.credentials import services
 from providers.declaration import registry
-from providers.models import CredentialState, ProviderCredential
+from providers.models import CredentialState, ProviderCredential, StoredBatch
 from tenants.audit.trail import actor_of
 
 TROUBLE = (
@@ -40,6 +40,16 @@ ProviderFilter = choice_filter(
     "provider",
     gettext_lazy("provider"),
     lambda: [(provider.slug, provider.label) for provider in registry.all_providers()],
+)
+
+
+RecordedFilter = condition_filter(
+    "recorded",
+    gettext_lazy("call record"),
+    {
+        "yes": (gettext_lazy("Written"), lambda: Q(recorded__isnull=False)),
+        "no": (gettext_lazy("Not written yet"), lambda: Q(recorded=None)),
+    },
 )
 
 
@@ -122,3 +132,26 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
                 ngettext("%d credential deactivated.", "%d credentials deactivated.", count)
                 % count,
             )
+
+
+@admin.register(StoredBatch)
+class StoredBatchAdmin(ReadOnlyAdmin[StoredBatch]):
+    """Without what its workspace wrote about it, and without ids that open anything."""
+
+    list_display = ("created", "tenant", PROVIDER, "status", "recorded")
+    list_filter = (ProviderFilter, RecordedFilter)
+    list_select_related = ("tenant",)
+    search_fields = ("request_id__exact",)
+    search_help_text = gettext_lazy("Enter a full request ID.")
+    ordering = ("-pk",)
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    fields = (
+        ("tenant", PROVIDER, "credential"),
+        ("status", column("model_names", gettext_lazy("models"))),
+        ("request_id", "app_key_name"),
+        ("created", column("checked", gettext_lazy("last check")), "recorded"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StoredBatch]:
+        return super().get_queryset(request).select_related("credential").defer("answer")
