@@ -74,6 +74,8 @@ MODELKEEP_HEAD_TIMEOUT = env.seconds("MODELKEEP_HEAD_TIMEOUT", default=20.0)
 MODELKEEP_BODY_TIMEOUT = env.seconds("MODELKEEP_BODY_TIMEOUT", default=30.0)
 # MiB of long request bodies that each process holds at a time.
 MODELKEEP_BODY_MEMORY = env.int("MODELKEEP_BODY_MEMORY", default=256)
+# MiB of the largest file that an application may upload; four times as much may be on disk.
+MODELKEEP_FILE_LIMIT = env.int("MODELKEEP_FILE_LIMIT", default=100)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.seconds("MODELKEEP_REAPER_PERIOD", default=60)
 

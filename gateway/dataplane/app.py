@@ -52,6 +52,7 @@ from gateway.dataplane.requests.http import (
 )
 from gateway.dataplane.requests.request import Presence
 from gateway.dataplane.runtime import Runtime
+from gateway.dataplane.stored.resources import Resource, resource_of
 from gateway.dataplane.threads import in_thread
 from providers.declaration.spec import Operation
 from tenants.auth.headers import BadCredential, read_header
@@ -146,9 +147,12 @@ class Gateway:
         if not (endpoint or is_known(exchange.path)):
             raise unknown_endpoint(exchange.path)
         is_posted = endpoint is not None or exchange.path == COUNT
+        resource = None if is_posted else resource_of(exchange.path)
         allowed = b"POST, OPTIONS" if is_posted else b"GET, HEAD, OPTIONS"
         if is_response(exchange.path) and not exchange.path.endswith(INPUT_ITEMS):
             allowed = b"GET, DELETE, OPTIONS"
+        if resource is not None:
+            allowed = ", ".join([*resource.methods, "OPTIONS"]).encode()
         if method == "OPTIONS":
             headers: Headers = [(b"allow", allowed)]
             if exchange.cors:
@@ -167,6 +171,8 @@ class Gateway:
                 await self._admit(exchange, origin, principal)
             if endpoint is not None:
                 await self._call(exchange, principal, endpoint, address.model)
+            elif resource is not None:
+                await self._keep(exchange, principal, resource)
             elif exchange.path == COUNT:
                 await self._count(exchange, principal)
             elif is_response(exchange.path):
@@ -251,6 +257,20 @@ class Gateway:
             watch.cancel()
             if heartbeat is not None:
                 await heartbeat.stop()
+
+    async def _keep(self, exchange: HttpExchange, principal: Principal, resource: Resource) -> None:
+        """Answer what is asked about files and batches."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._runtime.calls.add(task)
+        try:
+            await self._runtime.stored.answer(exchange, principal, resource)
+        except asyncio.CancelledError:  # the server is stopping
+            task.uncancel()
+            if not exchange.started:
+                raise server_stopping() from None
+        finally:
+            self._runtime.calls.discard(task)
 
     # -- models ------------------------------------------------------------------------------------
 

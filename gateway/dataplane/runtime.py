@@ -20,6 +20,7 @@ from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.store.base import Store, make_database
 from gateway.dataplane.store.spool import Spool
+from gateway.dataplane.stored.endpoints import Endpoints
 from gateway.dataplane.threads import in_thread
 from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
@@ -44,6 +45,7 @@ class Runtime:
         self.store: Store
         self.upstream: Upstream
         self.relay: Relay
+        self.stored: Endpoints
         self.calls: set[asyncio.Task[Any]] = set()  # that are being answered
         self._started = False
         self._starting = asyncio.Lock()
@@ -72,12 +74,19 @@ class Runtime:
                 routes=self.routes,
                 deadline=settings.MODELKEEP_CALL_DEADLINE,
             )
+            self.stored = Endpoints(
+                routes=self.routes,
+                store=self.store,
+                upstream=self.upstream,
+                run=self.run_in_background,
+            )
             _tune_garbage_collector()
             await self._once("read the catalog", self._reload_catalog())
             loop = asyncio.get_running_loop()
             self._timers = (
                 loop.create_task(self._run_timer()),
                 loop.create_task(self._run_catalog()),
+                loop.create_task(self._run_batches()),
             )
             self._started = True
 
@@ -135,6 +144,12 @@ class Runtime:
         while True:
             await asyncio.sleep(CATALOG_SECONDS)
             await self._once("check for a newer catalog", self._reload_catalog())
+
+    async def _run_batches(self) -> None:
+        """Periodically ask about batches that nobody asks about."""
+        while True:
+            await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes
+            await self._once("ask about batches", self.stored.recording.ask())
 
     async def _reload_catalog(self) -> None:
         if await in_thread(refresh.reload):

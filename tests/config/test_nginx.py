@@ -34,6 +34,16 @@ def test_the_server_itself_refuses_bodies_that_are_too_large() -> None:
     assert max(JSON_LIMIT, FORM_LIMIT) < int(size[1]) * MIB < DISCARDED
 
 
+def test_files_may_be_longer_than_other_bodies() -> None:
+    block = location("~ ^/(v1|openai|openai/v1)/files$")
+    size = re.search(r"client_max_body_size (\d+)m;", block)
+    assert size is not None
+    assert int(size[1]) > settings.MODELKEEP_FILE_LIMIT + 1
+    assert seconds(block, "proxy_read_timeout") > settings.MODELKEEP_CALL_DEADLINE
+    # The first location that fits counts.
+    assert CONF.index("/files$ {") < CONF.index("location ~ ^/(v1|v2|openai)/ {")
+
+
 def test_answers_may_take_as_long_as_calls() -> None:
     for path in ("~ ^/(v1|v2|openai)/", "~ ^/t/[^/]+/playground/"):
         assert seconds(location(path), "proxy_read_timeout") > settings.MODELKEEP_CALL_DEADLINE

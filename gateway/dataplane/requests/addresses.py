@@ -7,13 +7,14 @@ from typing import Final
 
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS
+from gateway.dataplane.stored.resources import BATCHES, FILES, resource_of
 
 MODELS: Final = "/v1/models"
 RESPONSES: Final = "/v1/responses/"
 INPUT_ITEMS: Final = "/input_items"
 DOCUMENT: Final = "/v1/openapi.json"  # answered by Django
 COUNT: Final = "/v1/messages/count_tokens"
-_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT))
+_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, FILES, BATCHES))
 # The longest first: what precedes an endpoint in a path may be a model's name.
 _OF_DEPLOYMENTS: Final = sorted(
     (path.removeprefix("/v1") for path, endpoint in ENDPOINTS.items() if endpoint.door is OPENAI),
@@ -72,7 +73,7 @@ def address_of(path: str) -> Address:
 
 def is_known(path: str) -> bool:
     is_listed = path in ENDPOINTS or path in (COUNT, MODELS) or path.startswith(f"{MODELS}/")
-    return is_listed or is_response(path)
+    return is_listed or is_response(path) or resource_of(path) is not None
 
 
 def is_response(path: str) -> bool:

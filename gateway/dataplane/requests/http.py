@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +19,7 @@ from gateway.dataplane.doors.interface import CheckedBody, Door, Headers
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, Endpoint, door_of
 from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.requests import schema
 from gateway.dataplane.requests.encodings import decompression_of
 from gateway.dataplane.requests.held_bodies import HeldBody, held_bodies
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
@@ -105,6 +106,15 @@ class HttpExchange:
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    async def send_pieces(self, headers: Headers, pieces: AsyncIterator[bytes]) -> None:
+        """Send a body of unknown length. What breaks off is an answer without its end."""
+        self.started = True
+        all_headers = [*_ALWAYS, *self.extra_headers, *self.cors, *headers, *self._ids()]
+        await self.send({"type": "http.response.start", "status": 200, "headers": all_headers})
+        async for piece in pieces:
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def begin_events(self, headers: Headers) -> None:
         """Begin an event stream."""
@@ -272,6 +282,19 @@ def _is_json(content_type: str) -> bool:
     )
 
 
+async def read_object(exchange: HttpExchange, limit: int) -> dict[str, Any]:
+    """Read a JSON object that calls no model.
+
+    Raises:
+        Refusal: The body is invalid or longer than `limit` bytes.
+        ConnectionError: The client disconnected.
+    """
+    content_type = exchange.headers.get("content-type", "")
+    if content_type and not _is_json(content_type):
+        raise Refusal("unsupported_media_type", "Send the body as application/json.")
+    return schema.read_common(_read_json(await _read_body(exchange, limit))).body
+
+
 def _read_json(data: bytes) -> Any:
     try:
         return strict_json.loads(data)
@@ -337,4 +360,5 @@ class _Body:
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal("too_large", f"The body is larger than {limit // (1024 * 1024)} MiB.")
+    size = f"{limit // 1024} KiB" if limit < 1024 * 1024 else f"{limit // (1024 * 1024)} MiB"
+    return Refusal("too_large", f"The body is larger than {size}.")

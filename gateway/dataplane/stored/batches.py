@@ -1,0 +1,129 @@
+"""/v1/batches: requests that a provider answers within a day, from a file and into another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from gateway.dataplane.doors.registry import ENDPOINTS
+from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.requests.http import JSON_TYPE, HttpExchange, read_object
+from gateway.dataplane.stored import rights
+from gateway.dataplane.stored.accounts import Account, Storages, open_account
+from gateway.dataplane.stored.files import BATCH, in_scope, without_id
+from gateway.dataplane.stored.pages import page_of, read_page
+from gateway.dataplane.stored.recording import Recording
+from gateway.dataplane.threads import in_thread
+from providers.declaration.storage import StorageRequest
+from providers.models import StoredBatch, StoredFile
+from providers.stored import services
+from providers.stored.ids import Kind, is_sound
+from tenants.auth.principal import Principal
+
+LONGEST = 64 * 1024  # bytes of a request
+
+
+class Batches:
+    """Answers the requests about batches.
+
+    Args:
+        storages: Asks the providers.
+        recording: Records what finished batches used.
+    """
+
+    def __init__(self, storages: Storages, recording: Recording) -> None:
+        self._storages = storages
+        self._recording = recording
+
+    async def create(self, exchange: HttpExchange, principal: Principal) -> None:
+        body = await read_object(exchange, LONGEST)
+        file = await _input(body, principal)
+        account = await open_account(file.credential)
+        sent = {
+            **body,
+            "input_file_id": file.provider_id,
+            "endpoint": account.storage.urls.get(file.path, file.path),
+        }
+        answer = await self._storages.ask(account, StorageRequest("POST", "/batches", sent))
+        assert answer is not None, "a provider without batches is an error"
+        if not is_sound(answer.get("id")):
+            raise without_id(account)
+        add = partial(
+            services.add_batch,
+            file=file,
+            principal=principal,
+            provider_id=str(answer["id"]),
+            answer=answer,
+            request_id=exchange.request_id,
+        )
+        try:
+            row = await in_thread(lambda: in_scope(account, add))
+        except services.AlreadyStored:
+            raise without_id(account) from None
+        await _answer(exchange, row, answer)
+
+    async def list(self, exchange: HttpExchange, principal: Principal) -> None:
+        query = exchange.scope.get("query_string", b"").decode("latin-1")
+        page = read_page(query, usual=20)
+        body = await page_of(StoredBatch, principal, page, lambda row: describe(row, row.answer))
+        await exchange.answer(200, [JSON_TYPE], body)
+
+    async def show(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
+        row = await rights.find(StoredBatch, text, principal)
+        await self._ask(exchange, row, StorageRequest("GET", f"/batches/{row.provider_id}"))
+
+    async def cancel(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
+        row = await rights.find(StoredBatch, text, principal)
+        await self._ask(exchange, row, StorageRequest("POST", f"/batches/{row.provider_id}/cancel"))
+
+    async def _ask(self, exchange: HttpExchange, row: StoredBatch, request: StorageRequest) -> None:
+        account = await open_account(row.credential)
+        answer = await self._storages.ask(account, request)
+        if answer is None:
+            raise Refusal("not_found", f"{account.label} no longer has this batch.")
+        await in_thread(partial(_note, account, row, answer))
+        self._recording.start(account, row)
+        await _answer(exchange, row, answer)
+
+
+async def _input(body: Mapping[str, Any], principal: Principal) -> StoredFile:
+    """Return the file of a new batch. Raises Refusal."""
+    text = body.get("input_file_id")
+    if not isinstance(text, str):
+        raise bad_request("input_file_id must be the ID of an uploaded file.", "input_file_id")
+    file = await rights.find(StoredFile, text, principal, param="input_file_id")
+    if file.purpose != BATCH or file.path not in ENDPOINTS:
+        raise bad_request("The file was not uploaded with the purpose batch.", "input_file_id")
+    if body.get("endpoint") != file.path:
+        raise bad_request(f"endpoint must be that of the file's lines: {file.path}.", "endpoint")
+    return file
+
+
+def _note(account: Account, row: StoredBatch, answer: Mapping[str, Any]) -> None:
+    in_scope(account, partial(services.note_answer, batch=row, answer=answer))
+
+
+def describe(row: StoredBatch, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provider's answer with the ids and the endpoint that the caller knows."""
+    described = {
+        "object": "batch",
+        "completion_window": "24h",
+        "created_at": int(row.created.timestamp()),
+        **answer,
+        "id": rights.id_of(row),
+        "endpoint": row.path,
+        "input_file_id": rights.id_of(row, row.input_id, Kind.FILE),
+    }
+    for name in ("output_file_id", "error_file_id"):
+        provider_id = answer.get(name)
+        sound = is_sound(provider_id)
+        described[name] = rights.id_of(row, provider_id, Kind.FILE) if sound else None
+    return described
+
+
+async def _answer(exchange: HttpExchange, row: StoredBatch, answer: Mapping[str, Any]) -> None:
+    headers = [JSON_TYPE, (b"x-modelkeep-provider", row.provider.encode())]
+    await exchange.answer(200, headers, orjson.dumps(describe(row, answer)))

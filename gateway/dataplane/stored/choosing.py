@@ -1,0 +1,182 @@
+"""Which account keeps a file: that of the models which its lines name, or of a named provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from gateway import page_urls
+from gateway.dataplane.doors.registry import ENDPOINTS
+from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.routing.routes import Routes
+from gateway.dataplane.routing.targets import Target
+from gateway.dataplane.stored.lines import Checked
+from gateway.dataplane.threads import in_thread
+from models_catalog import queries as catalog
+from providers import queries as provider_queries
+from providers.declaration import registry
+from providers.declaration.spec import Provider
+from providers.models import ProviderCredential
+from tenants.auth.principal import Principal
+from tenants.scope import tenant_scope
+
+_NO_MODELS: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An account, and how the lines of a batch's file are written for it.
+
+    Attributes:
+        path: What they call; empty for other files.
+        url: How the provider names that.
+        names: The provider's name of each model.
+    """
+
+    credential: ProviderCredential
+    path: str = ""
+    url: str = ""
+    names: Mapping[str, str] = field(default_factory=lambda: _NO_MODELS)
+
+
+@cache
+def batch_paths() -> frozenset[str]:
+    """Return the endpoints that batches may call at some provider."""
+    storages = [provider.storage for provider in registry.all_providers() if provider.storage]
+    return frozenset(path for storage in storages for path in storage.urls if path in ENDPOINTS)
+
+
+class Choosing:
+    """Chooses accounts.
+
+    Args:
+        routes: Resolve the names of models, within the limits of app keys.
+    """
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+
+    async def by_models(self, principal: Principal, checked: Checked) -> Chosen:
+        """Choose the account of the models that a batch's file names.
+
+        Raises:
+            Refusal: A model cannot be used, or they are not all of one account.
+        """
+        operation = ENDPOINTS[checked.path].operation
+        targets: dict[str, Target] = {}
+        for name in checked.names:
+            route = await self._routes.find(principal, name, operation)
+            targets[name] = route.targets[0]
+        slugs = {target.provider.slug for target in targets.values()}
+        if len(slugs) > 1:
+            named = ", ".join(sorted(slugs))
+            raise bad_request(
+                f"All models of a file must be of one provider, but these are of {named}. Upload "
+                "one file for each.",
+                "body.model",
+            )
+        target = next(iter(targets.values()))
+        url = _url_of(target.provider, checked.path)
+        await in_thread(partial(_refuse_elsewhere, principal.tenant_id, list(targets.values())))
+        names = {name: target.model for name, target in targets.items()}
+        credential = await _credential(principal, target.provider, _own_credential(target))
+        return Chosen(credential, checked.path, url, names)
+
+    async def by_name(self, principal: Principal, slug: str) -> Chosen:
+        """Choose the account of a provider, which may be left out if there is only one.
+
+        Raises:
+            Refusal: The key may not use all of it, or it keeps no files.
+        """
+        can_keep = [
+            provider.slug
+            for provider in registry.offered()
+            if provider.storage is not None
+            and principal.may_change_provider(provider.slug)
+            and not principal.allowed_operations
+        ]
+        if slug and slug not in can_keep:
+            choices = ", ".join(can_keep) or "none"
+            raise bad_request(
+                f"provider must be one that keeps files and that this app key may use: {choices}.",
+                "provider",
+            )
+        owned = await in_thread(partial(_owned, principal.tenant_id))
+        slugs = [slug] if slug else [choice for choice in can_keep if choice in owned]
+        if len(slugs) != 1:
+            problem = f"Name one of {', '.join(slugs)}" if slugs else "Add a provider's key"
+            raise bad_request(f"{problem}: this file names no model.", "provider")
+        return Chosen(await _credential(principal, registry.get(slugs[0]), None))
+
+
+def _url_of(provider: Provider, path: str) -> str:
+    """Return how a provider names an endpoint in a batch. Raises Refusal (400)."""
+    urls = provider.storage.urls if provider.storage is not None else {}
+    if path in urls:
+        return urls[path]
+    if urls:
+        problem = f"{provider.label} has batches of {', '.join(urls)} only."
+    else:
+        having = ", ".join(one.slug for one in registry.all_providers() if one.storage)
+        problem = f"{provider.label} has no batches here. These providers have: {having}."
+    raise bad_request(problem, "body.model")
+
+
+def _own_credential(target: Target) -> UUID | None:
+    """Return the credential that the target's calls use. Raises Refusal."""
+    sources = [source for source in target.sources if source.credential_id is not None]
+    if not sources and target.refusal is not None:
+        refusal = target.refusal
+        raise Refusal(refusal.code, refusal.message, status=refusal.status, param=refusal.param)
+    return sources[0].credential_id if sources else None
+
+
+async def _credential(
+    principal: Principal, provider: Provider, credential_id: UUID | None
+) -> ProviderCredential:
+    """Return the workspace's credential: this one, or the first that is not resting."""
+    rows = await in_thread(partial(_routable, principal.tenant_id, provider.slug))
+    chosen = next((row for row in rows if credential_id in (None, row.pk)), None)
+    if chosen is None:
+        address = page_urls.page(
+            "provider-credentials", workspace=principal.tenant_slug, provider=provider.slug
+        )
+        raise Refusal(
+            "not_configured",
+            f"Files and batches need a {provider.label} key of this workspace: a trial does not "
+            f"pay for them. Add one at {address}.",
+        )
+    return chosen
+
+
+def _routable(tenant_id: UUID, provider: str) -> list[ProviderCredential]:
+    with tenant_scope(tenant_id):
+        return provider_queries.routable_credentials(
+            tenant_id=tenant_id, provider=provider, now=timezone.now()
+        )
+
+
+def _owned(tenant_id: UUID) -> frozenset[str]:
+    with tenant_scope(tenant_id):
+        rows = provider_queries.credentials(tenant_id=tenant_id)
+        return frozenset(rows.values_list("provider", flat=True))
+
+
+def _refuse_elsewhere(tenant_id: UUID, targets: list[Target]) -> None:
+    """Refuse models with an address or a key of their own: their account is another one."""
+    with tenant_scope(tenant_id):
+        for target in targets:
+            row = catalog.row(
+                tenant_id=tenant_id, provider=target.provider.slug, model=target.model
+            )
+            if row is not None and (row.base_url or row.sealed):
+                raise bad_request(
+                    f"{target.model} has an address or a key of its own, which batches cannot "
+                    "use. Add it to a provider's credential instead.",
+                    "body.model",
+                )

@@ -1,0 +1,180 @@
+"""What the lines of a batch's output report, and the call records of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import orjson
+
+from models_catalog.resolution.entries import Price
+from providers.models import StoredBatch
+from providers.wire.usage import usage_in
+from quotas.ledger import pricing
+from quotas.ledger.records import Record
+
+OPERATION: Final = "batches"  # of the call records
+LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes; a longer one counts as unreadable
+
+
+@dataclass(slots=True)
+class Total:
+    """The sums of one model.
+
+    Attributes:
+        answered: Lines with an answer.
+        unknown: Of these, the ones that do not report their usage.
+        cost: None once the cost of a line is unknown.
+    """
+
+    price: Price | None
+    answered: int = 0
+    failed: int = 0
+    unknown: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost: Decimal | None = Decimal(0)
+
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Count an answer."""
+        usage = usage_in(body)
+        self.answered += 1
+        cost = pricing.cost_of(usage, self.price)
+        self.cost = None if cost is None or self.cost is None else self.cost + cost
+        self.unknown += usage is None or usage.prompt_tokens is None
+        if usage is None:
+            return
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.completion_tokens += usage.completion_tokens or 0
+        self.cached_tokens += usage.cached_tokens or 0
+
+
+class Totals:
+    """Adds up the lines of a batch's files as they arrive.
+
+    Args:
+        prices: Of the batch's models, by the provider's names.
+    """
+
+    def __init__(self, prices: Mapping[str, Price | None]) -> None:
+        self.of = {model: Total(price) for model, price in prices.items()}
+        self._first = next(iter(self.of.values()))
+        self._rest = b""
+        self._skipping = False  # the rest of a line that is too long
+        self.unreadable = 0
+
+    def feed(self, data: bytes) -> None:
+        """Count the lines that `data` completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            else:
+                self._count(line)
+        if len(self._rest) > LONGEST_LINE:
+            self.unreadable += not self._skipping
+            self._skipping, self._rest = True, b""
+
+    def finish(self, *, cut: bool = False) -> None:
+        """Count the last line, and expect another file.
+
+        Args:
+            cut: Whether the file goes on, which nobody reads.
+        """
+        self.unreadable += cut
+        if not self._skipping and not cut:
+            self._count(self._rest)
+        self._skipping, self._rest = False, b""
+
+    def _count(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            answer = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            self.unreadable += 1
+            return
+        answer = answer if isinstance(answer, dict) else {}
+        response = answer.get("response")
+        response = response if isinstance(response, dict) else {}
+        body, status = response.get("body"), response.get("status_code", 200)
+        if not isinstance(body, dict):
+            self._first.failed += 1
+            return
+        total = self._total_of(body.get("model"))
+        if not isinstance(status, int) or status >= 400 or body.get("error"):
+            total.failed += 1
+        else:
+            total.add(body)
+
+    def _total_of(self, model: Any) -> Total:
+        """Return the sums that a line counts for. Providers add dates and the like to names."""
+        names: Sequence[str] = [name for name in self.of if str(model).startswith(name)]
+        return self.of[max(names, key=len)] if names else self._first
+
+
+def record_of(
+    row: StoredBatch,
+    model: str,
+    totals: Totals,
+    share: Decimal | None,
+    record_id: UUID,
+) -> Record:
+    """Return the record of one model's lines.
+
+    Args:
+        totals: None of it was read if the provider does not tell about the batch any more.
+        share: Of the list price that a batch costs; None if unknown.
+        record_id: A uuid7, whose time the record has.
+    """
+    total = totals.of[model]
+    is_known = total.answered > total.unknown
+    is_whole = not (total.unknown or totals.unreadable)
+    cost = None if totals.unreadable else _cost(total, share)
+    status, error_code = _outcome(row.status, total)
+    return Record(
+        id=record_id,
+        time=datetime.fromtimestamp((record_id.int >> 80) / 1000, UTC),
+        tenant_id=row.tenant_id,
+        request_id=row.request_id,
+        operation=OPERATION,
+        app_key_id=row.app_key_id,
+        app_key_name=row.app_key_name,
+        user_id=row.user_id,
+        provider=row.provider,
+        model=model,
+        source=f"credential:{row.credential.name}",
+        credential_id=row.credential_id,
+        prompt_tokens=total.prompt_tokens if is_known else None,
+        completion_tokens=total.completion_tokens if is_known else None,
+        cached_tokens=total.cached_tokens if is_known else None,
+        usage_source="none" if not is_known else "reported" if is_whole else "estimated",
+        cost=cost,
+        currency=total.price.currency if total.price is not None and cost is not None else "",
+        status=status,
+        error_code=error_code,
+    )
+
+
+def _cost(total: Total, share: Decimal | None) -> Decimal | None:
+    """Return what the lines cost as a batch; None if that is unknown."""
+    if total.price is None or total.cost is None:
+        return None
+    if not total.cost:
+        return total.cost
+    if share is None:
+        return None
+    cost = min(total.cost * share, pricing.MOST_COST)
+    return cost.quantize(pricing.STEP, ROUND_HALF_UP)
+
+
+def _outcome(status: str, total: Total) -> tuple[Literal["ok", "error", "cancelled"], str]:
+    """Return the record's status and error code, by the batch's status."""
+    if total.answered or (status == "completed" and not total.failed):
+        return "ok", ""
+    return ("cancelled", "cancelled") if status == "cancelled" else ("error", "provider_error")

@@ -1,0 +1,177 @@
+"""Record what finished batches used: one call record for each model, written exactly once.
+
+A record's id is chosen before its batch is read, so that processes that read it twice, or after a
+crash, write the same records, and the second time changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from gateway.dataplane.errors import Refusal
+from gateway.dataplane.store.base import Finish, Store
+from gateway.dataplane.stored.accounts import Account, Storages, open_account
+from gateway.dataplane.stored.outputs import Totals, record_of
+from gateway.dataplane.threads import in_thread
+from models_catalog import queries as catalog
+from providers.declaration.errors import ProviderError
+from providers.declaration.storage import StorageRequest
+from providers.models import StoredBatch
+from providers.stored import queries, services
+from providers.wire.openai.storage import MOST_CONTENT
+from tenants.scope import tenant_scope
+
+logger = logging.getLogger(__name__)
+# The states in which a batch stays.
+FINAL: Final = frozenset({"completed", "failed", "expired", "cancelled"})
+ASKED_AFTER: Final = timedelta(minutes=5)  # the server's own questions about one batch
+ASKED_AT_ONCE: Final = 20
+# How long a provider may refuse to tell about a batch: then its usage is recorded as unknown.
+GIVEN_UP_AFTER: Final = timedelta(days=30)
+PIECE: Final = 1024 * 1024  # bytes of an output that are counted at a time
+MOST: Final = MOST_CONTENT - PIECE  # bytes of an output that are counted at all
+
+
+class Recording:
+    """Records finished batches. One per process.
+
+    Args:
+        run: Runs work in the background.
+    """
+
+    def __init__(
+        self,
+        storages: Storages,
+        store: Store,
+        run: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._storages = storages
+        self._store = store
+        self._run = run
+        self._reading: set[UUID] = set()
+        self._turn = asyncio.Lock()  # one output at a time is read
+
+    def start(self, account: Account, row: StoredBatch) -> None:
+        """Record a batch in the background, if it has just finished."""
+        if row.status in FINAL and row.recorded is None and row.pk not in self._reading:
+            self._run(self.record(account, row))
+
+    async def ask(self) -> None:
+        """Ask about batches that nobody has asked about for a while, and record finished ones.
+
+        Raises:
+            DatabaseUnavailable: The database is unavailable.
+        """
+        due = partial(services.claim_due, after=ASKED_AFTER, most=ASKED_AT_ONCE)
+        for tenant_id, batch_id in await in_thread(due):
+            row = await in_thread(partial(_row, tenant_id, batch_id))
+            if row is not None:
+                await self._ask_about(row)
+
+    async def _ask_about(self, row: StoredBatch) -> None:
+        try:
+            account = await open_account(row.credential)
+            request = StorageRequest("GET", f"/batches/{row.provider_id}")
+            answer = await self._storages.ask(account, request)
+            if answer is not None:
+                await in_thread(partial(_note, row, answer))
+            if row.status in FINAL:
+                await self.record(account, row)
+                return
+        except Refusal as refusal:
+            logger.warning("Cannot ask about batch %s: %s", row.pk, refusal.code)
+        if timezone.now() - row.created > GIVEN_UP_AFTER:
+            totals = await in_thread(partial(_totals, row))
+            totals.unreadable += 1  # all of it
+            await self._write(row, totals, None, {})
+
+    async def record(self, account: Account, row: StoredBatch) -> None:
+        """Read a batch's files and record it.
+
+        Raises:
+            Refusal: A file cannot be read; a later try may succeed.
+            DatabaseUnavailable: The database is unavailable.
+        """
+        self._reading.add(row.pk)
+        try:
+            async with self._turn:
+                totals = await in_thread(partial(_totals, row))
+                sizes = {}
+                for provider_id in queries.outputs_of(row):
+                    size = await self._read(account, provider_id, totals)
+                    if size is not None:
+                        sizes[provider_id] = size
+            await self._write(row, totals, account.storage.price, sizes)
+        finally:
+            self._reading.discard(row.pk)
+
+    async def _read(self, account: Account, provider_id: str, totals: Totals) -> int | None:
+        """Count the lines of a file; return its size, or None if the provider has no such file."""
+        stream = await self._storages.content(account, f"/files/{provider_id}/content")
+        if stream is None:
+            return None
+        waiting, size = bytearray(), 0
+        try:
+            while not stream.ended and size <= MOST:
+                for frame in await stream.read():
+                    waiting += frame.data
+                    size += len(frame.data)
+                if len(waiting) >= PIECE:
+                    await asyncio.to_thread(totals.feed, bytes(waiting))
+                    waiting.clear()
+        except ProviderError as error:
+            raise Refusal("provider_error", error.message) from None
+        finally:
+            stream.close()
+        await asyncio.to_thread(totals.feed, bytes(waiting))
+        totals.finish(cut=size > MOST)
+        return size
+
+    async def _write(
+        self,
+        row: StoredBatch,
+        totals: Totals,
+        share: Decimal | None,
+        sizes: dict[str, int],
+    ) -> None:
+        first = await in_thread(partial(_begin, row))
+        for number, model in enumerate(totals.of):
+            record_id = UUID(int=first.int + number)
+            record = record_of(row, model, totals, share, record_id)
+            await self._store.finish(Finish(record))
+        await in_thread(
+            partial(services.end_recording, tenant_id=row.tenant_id, batch_id=row.pk, sizes=sizes)
+        )
+
+
+def _row(tenant_id: UUID, batch_id: UUID) -> StoredBatch | None:
+    with tenant_scope(tenant_id):
+        return queries.batch(tenant_id=tenant_id, batch_id=batch_id)
+
+
+def _note(row: StoredBatch, answer: dict[str, Any]) -> None:
+    with tenant_scope(row.tenant_id):
+        services.note_answer(batch=row, answer=answer)
+
+
+def _begin(row: StoredBatch) -> UUID:
+    with tenant_scope(row.tenant_id):
+        return services.begin_recording(batch=row)
+
+
+def _totals(row: StoredBatch) -> Totals:
+    with tenant_scope(row.tenant_id):
+        entries = {
+            model: catalog.entry(tenant_id=row.tenant_id, provider=row.provider, model=model)
+            for model in row.model_names
+        }
+    return Totals({model: entry.price if entry else None for model, entry in entries.items()})
