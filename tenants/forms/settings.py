@@ -44,9 +44,9 @@ class WorkspaceForm(PageForm):
         empty_value=None,
         choices=lambda: list(PERIODS.items()),
         help_text=_(
-            "Reasoning between calls of tools, if it is too long for their IDs, and the responses "
-            "of /v1/responses with what was asked. Encrypted for this workspace. “Nothing” "
-            "deletes what is kept."
+            "Reasoning that is too long to travel in the IDs of tool calls, and what /v1/responses "
+            "was asked and answered. It is encrypted with this workspace's key. Choosing "
+            "“Nothing” deletes it."
         ),
     )
     allowed_origins = forms.CharField(
