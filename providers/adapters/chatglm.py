@@ -35,8 +35,15 @@ from providers.wire.audio.transcriptions import TEXT_TYPES, openai_audio
 from providers.wire.chat_answers import answer_of, choices_of
 from providers.wire.compatibility import use_max_tokens, use_system_role
 from providers.wire.dialects import chatglm as old
-from providers.wire.dialects.zhipu import CODES, fit_hosted, hosted_transcription
+from providers.wire.dialects.zhipu import (
+    CODES,
+    fit_hosted,
+    fit_hosted_images,
+    hosted_transcription,
+)
 from providers.wire.http import NO_ROUTE, base_of, bearer, get, post_json, url_of
+from providers.wire.images.openai import openai_images
+from providers.wire.images.requests import refuse_unsupported
 from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
@@ -188,6 +195,18 @@ def transcriptions(
     return answer
 
 
+_served_images = openai_images(auth=auth)
+_hosted_images = openai_images(auth=auth, adjust=fit_hosted_images)
+
+
+def images(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Generate in OpenAI's form; the hosted service has few of its fields."""
+    if not is_hosted(provider, access):
+        return (yield from _served_images(provider, request, access, facts))
+    refuse_unsupported(request, most=1, takes=("quality",))
+    return (yield from _hosted_images(provider, request, access, facts))
+
+
 def check(provider: Provider, access: Access) -> CheckExchange:
     """List the models, which is free; api.py has no list, so ask it one short question."""
     reply = yield get(url_of(provider, access, "/models"), auth(access), accept=NO_ROUTE)
@@ -221,6 +240,7 @@ def guess_type(model: str) -> ModelType | None:
         (r"rerank", ModelType.RERANK),
         (r"embedding|bge-|m3e", ModelType.EMBEDDING),
         (r"asr|whisper", ModelType.SPEECH_TO_TEXT),
+        (r"^cogview|^glm-image", ModelType.IMAGE),
     )
     kind = next((kind for pattern, kind in kinds if re.search(pattern, name)), None)
     return kind or (
@@ -241,6 +261,7 @@ PROVIDER = Provider(
         ModelType.EMBEDDING,
         ModelType.SPEECH_TO_TEXT,
         ModelType.RERANK,
+        ModelType.IMAGE,
     ),
     description=_(
         "ChatGLM and GLM models on your own server, or hosted by Zhipu (bigmodel.cn) or Z.ai."
@@ -272,6 +293,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: rerank(auth=auth),
+        Operation.IMAGES: images,
     },
     dialects={
         "messages": in_part(

@@ -17,9 +17,7 @@ from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.fields import base_url_field
 from providers.declaration.spec import (
     Access,
-    Answer,
     CheckExchange,
-    Decoder,
     Exchange,
     Field,
     Kind,
@@ -38,12 +36,12 @@ from providers.wire.dialects.huggingface import (
     OPTIONS,
     hugging_face_errors,
     may_call,
+    or_without_route,
     speech_call,
     transcript_of,
     vectors_of,
 )
 from providers.wire.http import (
-    NO_ROUTE,
     base_of,
     bearer,
     get,
@@ -54,6 +52,8 @@ from providers.wire.http import (
     unreadable,
     url_of,
 )
+from providers.wire.images.huggingface import text_to_image
+from providers.wire.images.openai import openai_images
 from providers.wire.openai.chat import openai_chat, without_fields
 from providers.wire.openai.completions import openai_completions
 from providers.wire.openai.embeddings import batches, joined, openai_embeddings, texts_of
@@ -105,21 +105,6 @@ def task_url(provider: Provider, access: Access, model: str, task: str = "") -> 
             param="model",
         )
     return f"{at_root(provider, access).base_url}/hf-inference/models/{path_segments(name)}{task}"
-
-
-def or_without_route(exchange: Exchange, other: Exchange) -> Exchange:
-    """Run an exchange, or the other one if the server has no such route."""
-    call = next(exchange)
-    call.accept = NO_ROUTE
-    reply = yield call
-    if reply.status in NO_ROUTE:
-        return (yield from other)
-    try:
-        while True:
-            reply = yield exchange.send(reply)
-    except StopIteration as stop:
-        answer: Answer | Decoder = stop.value
-        return answer
 
 
 # Chat
@@ -233,7 +218,22 @@ def extract(url: str, request: Request, access: Access, facts: ModelFacts) -> Ex
     return joined(parts, request)
 
 
-# Speech and rerank
+# Images, speech and rerank
+
+_openai_images = openai_images(auth=auth)
+
+
+def images(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Generate an image by the text-to-image task, or at endpoints by OpenAI's route if the server
+    has it.
+    """
+    if not is_endpoint(provider, access):
+        url = task_url(provider, access, request.model)
+        return (yield from text_to_image(url, auth(access), request))
+    native = text_to_image(f"{at_root(provider, access).base_url}/", auth(access), request)
+    exchange = _openai_images(provider, request, access, facts)
+    return (yield from or_without_route(exchange, native))
+
 
 _openai_transcriptions = openai_audio(auth=auth, path="/audio/transcriptions")
 
@@ -303,6 +303,7 @@ PROVIDER = Provider(
         ModelType.EMBEDDING,
         ModelType.SPEECH_TO_TEXT,
         ModelType.RERANK,
+        ModelType.IMAGE,
     ),
     description=_("Open models through Inference Providers, and Inference Endpoints of your own."),
     key_url=KEY_URL,
@@ -378,6 +379,7 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranking,
+        Operation.IMAGES: images,
     },
     errors=hugging_face_errors,
     default_base_url=ROUTER,

@@ -36,6 +36,7 @@ from providers.wire.dialects.minimax import (
     vectors_of,
 )
 from providers.wire.http import NO_ROUTE, bearer, get, post_json, read_object, url_of
+from providers.wire.images.minimax import minimax_images
 from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import batches, check_count, joined, texts_of
@@ -132,6 +133,8 @@ def check(provider: Provider, access: Access) -> CheckExchange:
 def guess_type(model: str) -> ModelType | None:
     """Guess a model's type from its name; the list contains only chat models, without types."""
     name = model.lower()
+    if name.startswith("image-"):
+        return ModelType.IMAGE
     if re.search(r"hailuo|video|image|music|t2v|i2v", name):
         return None
     if name.startswith("embo"):
@@ -145,7 +148,10 @@ PROVIDER = Provider(
     kind=Kind.OWN,
     order=9,
     replays_thoughts=True,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
+    model_types=(
+        *(ModelType.REASONING, ModelType.EMBEDDING, ModelType.TEXT_TO_SPEECH),
+        ModelType.IMAGE,
+    ),
     description=_(
         "Models for conversations and code with long contexts, embeddings and spoken voices."
     ),
@@ -178,7 +184,12 @@ PROVIDER = Provider(
     ),
     default_base_url=BASES["intl"],
     base_url_of=base_url_of,
-    operations={Operation.CHAT: chat, Operation.EMBEDDINGS: embeddings, Operation.SPEECH: speech},
+    operations={
+        Operation.CHAT: chat,
+        Operation.EMBEDDINGS: embeddings,
+        Operation.SPEECH: speech,
+        Operation.IMAGES: minimax_images(auth=auth),
+    },
     dialects={
         "messages": in_part(
             beside(anthropic_native(auth=auth), "/anthropic/v1"), only=speaks_messages

@@ -31,12 +31,15 @@ from providers.declaration.spec import (
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import multipart
 from providers.wire.http import bearer, get, path_segment, post_json, read_object, url_of
+from providers.wire.images.answers import delivered, images_answer
+from providers.wire.images.openai import image_urls
 from providers.wire.openai.embeddings import check_count, joined, texts_of
 from providers.wire.openai.model_list import error_or
 from providers.wire.openai.stream import ReadyAnswer
 from providers.wire.preconditions import fixed_size
 from providers.wire.replicate.chat import chat_input, refuse_unsupported
 from providers.wire.replicate.embeddings import embedding_inputs, vectors_of
+from providers.wire.replicate.images import edited_input, image_input, images_of
 from providers.wire.replicate.predictions import (
     ENDED,
     WAIT,
@@ -231,6 +234,18 @@ def transcribe(provider: Provider, request: Request, access: Access, facts: Mode
     return transcript(prediction.get("output"), request)
 
 
+def images(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
+    """Generate images, or edit those of the request."""
+    shape = yield from shape_of(provider, access, request.model)
+    inputs = image_input(request, shape)
+    if request.operation is Operation.IMAGE_EDITS:
+        inputs |= edited_input(shape, image_urls(request))
+    yield from replace_large(provider, access, inputs)
+    prediction = yield from run(provider, access, request.model, shape, inputs)
+    made = yield from delivered(images_of(prediction.get("output")), request)
+    return images_answer(made, request)
+
+
 # Files
 
 
@@ -312,15 +327,18 @@ def check_model(provider: Provider, access: Access, model: str, kind: ModelType)
     check_fits(shape_from(shape_text(reply, version)), kind)
 
 
+_DRAWS = re.compile(
+    r"flux|sdxl|stable-diffusion|imagen|ideogram|recraft|seedream|-image\b|photon|nano-banana"
+)
+
+
 def guess_type(model: str) -> ModelType | None:
     name = model.lower()
     if re.search(r"embed|mpnet|\bbge-|[-/]e5-|\bgte-", name):
         return ModelType.EMBEDDING
-    return (
-        ModelType.SPEECH_TO_TEXT
-        if re.search(r"whisper|transcri|speech-to-text", name)
-        else ModelType.REASONING
-    )
+    if re.search(r"whisper|transcri|speech-to-text", name):
+        return ModelType.SPEECH_TO_TEXT
+    return ModelType.IMAGE if _DRAWS.search(name) else ModelType.REASONING
 
 
 PROVIDER = Provider(
@@ -328,7 +346,10 @@ PROVIDER = Provider(
     label="Replicate",
     kind=Kind.HOSTING,
     order=5,
-    model_types=(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
+    model_types=(
+        *(ModelType.REASONING, ModelType.EMBEDDING, ModelType.SPEECH_TO_TEXT),
+        ModelType.IMAGE,
+    ),
     description=_("Models published by others, billed by the second or by the token."),
     key_url=KEY_URL,
     model_label=_("Model (owner/name)"),
@@ -362,6 +383,8 @@ PROVIDER = Provider(
         Operation.EMBEDDINGS: embeddings,
         Operation.TRANSCRIPTION: transcribe,
         Operation.TRANSLATION: transcribe,
+        Operation.IMAGES: images,
+        Operation.IMAGE_EDITS: images,
     },
     errors=errors,
     check=check,

@@ -37,6 +37,7 @@ from providers.wire.compatibility import (
     use_system_role,
 )
 from providers.wire.dialects.dashscope import (
+    asr_options,
     dashscope_errors,
     fit_audio_input,
     ranking_of_output,
@@ -44,6 +45,7 @@ from providers.wire.dialects.dashscope import (
     tidy,
 )
 from providers.wire.http import base_of, bearer, get, post_json, read_object, url_of
+from providers.wire.images.dashscope import dashscope_images
 from providers.wire.native.in_part import beside, in_part
 from providers.wire.openai.chat import neutral_body, request_usage, whole_answer
 from providers.wire.openai.embeddings import openai_embeddings
@@ -239,21 +241,6 @@ def fit_embedding(body: dict[str, Any]) -> None:
     body["encoding_format"] = "float"  # the only one supported
 
 
-def asr_options(body: dict[str, Any]) -> dict[str, Any]:
-    """Convert the client's fields to asr_options.
-
-    See https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
-    """
-    if body.get("prompt"):
-        raise CannotExpress("This model does not accept a prompt with the audio.", param="prompt")
-    language = {"language": body["language"]} if body.get("language") else {}
-    return (
-        {"asr_options": {**language, **(body.get("asr_options") or {})}}
-        if language or body.get("asr_options")
-        else {}
-    )
-
-
 _chat_transcriptions = chat_transcriptions(
     auth=auth, version=COMPATIBLE, limit=MAX_AUDIO, options=asr_options
 )
@@ -280,11 +267,19 @@ _native_rerank = rerank(
 )
 
 
+def root_of(provider: Provider, access: Access) -> str:
+    """Return the base URL without the compatible API's path."""
+    return re.sub(r"/compatible-mode(?:/v1)?$|/v1$", "", base_of(provider, access))
+
+
+images = dashscope_images(auth=auth, root_of=root_of)
+
+
 def ranked(provider: Provider, request: Request, access: Access, facts: ModelFacts) -> Exchange:
     """Rerank natively, except qwen3-rerank, which has a compatible API outside
     /compatible-mode.
     """
-    root = re.sub(r"/compatible-mode(?:/v1)?$|/v1$", "", base_of(provider, access))
+    root = root_of(provider, access)
     exchange = _compatible_rerank if request.model == "qwen3-rerank" else _native_rerank
     return (yield from exchange(provider, request, replace(access, base_url=root), facts))
 
@@ -321,7 +316,9 @@ _TYPES: tuple[tuple[str, ModelType | None], ...] = (
     (r"^qwen3-asr-flash(?!.*-us$)", ModelType.SPEECH_TO_TEXT),
     (r"asr|paraformer|sensevoice|gummy", None),
     (r"tts|cosyvoice|sambert|voice", None),
-    (r"^wan|image|^z-|^flux|^stable-diffusion|video|^emo|^liveportrait|^animate", None),
+    (r"video|i2v|r2v|s2v|kf2v|vace|animate|^emo|^liveportrait", None),
+    (r"^qwen-image|^z-image|^wan\d.*(?:image|t2i)|^wanx?\d.*t2i", ModelType.IMAGE),
+    (r"^wan|image|^z-|^flux|^stable-diffusion", None),
     (r"", ModelType.REASONING),
 )
 
@@ -341,6 +338,7 @@ PROVIDER = Provider(
         ModelType.EMBEDDING,
         ModelType.SPEECH_TO_TEXT,
         ModelType.RERANK,
+        ModelType.IMAGE,
     ),
     description=_("Qwen and other models of Alibaba Cloud Model Studio (DashScope)."),
     key_url=KEY_URL,
@@ -381,6 +379,8 @@ PROVIDER = Provider(
         ),
         Operation.TRANSCRIPTION: transcriptions,
         Operation.RERANK: ranked,
+        Operation.IMAGES: images,
+        Operation.IMAGE_EDITS: images,
     },
     dialects={
         "messages": in_part(beside(anthropic_native(auth=auth), MESSAGES, api="/compatible-mode"))

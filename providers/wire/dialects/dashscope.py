@@ -1,4 +1,6 @@
-"""DashScope's own forms: errors without an `error` object, and the native rerank."""
+"""DashScope's own forms: errors without an `error` object, options of transcription, the native
+rerank.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.spec import ModelFacts, Reply
 from providers.failures.reasons import Reason
 from providers.wire.chat_answers import choices_of
@@ -122,6 +124,21 @@ def ranking_of_output(answer: Any) -> Ranking:
     return ranking_of(
         {**output, "usage": answer.get("usage"), "id": answer.get("request_id")}
         if isinstance(output, dict)
+        else {}
+    )
+
+
+def asr_options(body: dict[str, Any]) -> dict[str, Any]:
+    """Convert the client's fields to asr_options.
+
+    See https://docs.qwencloud.com/api-reference/speech-recognition/qwen-asr/openai
+    """
+    if body.get("prompt"):
+        raise CannotExpress("This model does not accept a prompt with the audio.", param="prompt")
+    language = {"language": body["language"]} if body.get("language") else {}
+    return (
+        {"asr_options": {**language, **(body.get("asr_options") or {})}}
+        if language or body.get("asr_options")
         else {}
     )
 

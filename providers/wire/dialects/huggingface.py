@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.declaration.errors import CannotExpress, Failure, ProviderError
-from providers.declaration.spec import Answer, Call, Reply, Request, Upload
+from providers.declaration.spec import Answer, Call, Decoder, Exchange, Reply, Request, Upload
 from providers.failures.reasons import Reason
 from providers.wire.audio.transcriptions import TEXT_TYPES
-from providers.wire.http import json_or_none, plain_error, post_json, read_object, wait_asked_for
+from providers.wire.http import (
+    NO_ROUTE,
+    json_or_none,
+    plain_error,
+    post_json,
+    read_object,
+    wait_asked_for,
+)
 from providers.wire.openai.errors import (
     OPENAI_CODES,
     failure_of,
@@ -20,6 +27,22 @@ from providers.wire.openai.errors import (
     text_of,
 )
 from providers.wire.preconditions import upload_of
+
+
+def or_without_route(exchange: Exchange, other: Exchange) -> Exchange:
+    """Run an exchange, or the other one if the server has no such route."""
+    call = next(exchange)
+    call.accept = NO_ROUTE
+    reply = yield call
+    if reply.status in NO_ROUTE:
+        return (yield from other)
+    try:
+        while True:
+            reply = yield exchange.send(reply)
+    except StopIteration as stop:
+        answer: Answer | Decoder = stop.value
+        return answer
+
 
 # Feature extraction: https://huggingface.co/docs/inference-providers/tasks/feature-extraction
 

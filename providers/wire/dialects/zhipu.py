@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from providers.declaration.errors import CannotExpress, Failure
-from providers.declaration.spec import ModelFacts
+from providers.declaration.spec import Access, ModelFacts, Provider
 from providers.wire.compatibility import use_json_object, use_max_tokens, use_system_role
 
 # https://docs.bigmodel.cn/cn/faq/api-code; 1113 comes with status 429 and means money.
@@ -137,3 +137,20 @@ def hosted_transcription(body: dict[str, Any]) -> dict[str, Any]:
         )
     supported = ("prompt", "hotwords", "request_id", "user_id")
     return {name: body[name] for name in supported if name in body}
+
+
+def fit_hosted_images(
+    body: dict[str, Any], provider: Provider, access: Access, facts: ModelFacts
+) -> None:
+    """Keep the supported fields; the service always returns the URL of one image.
+
+    See https://docs.z.ai/api-reference/image/generate-image
+    """
+    for name in ("n", "response_format", "moderation"):
+        body.pop(name, None)
+    for name in ("size", "quality"):
+        if body.get(name) == "auto":
+            del body[name]
+    user = body.pop("user", None)
+    if isinstance(user, str) and 6 <= len(user) <= 128:
+        body.setdefault("user_id", user)

@@ -133,6 +133,8 @@ def check_fits(shape: Shape, kind: ModelType) -> None:
         ModelType.EMBEDDING: shape.first((*TEXTS, *TEXT)) is not None
         and not _is_file(shape.output),
         ModelType.SPEECH_TO_TEXT: audio_name(shape) is not None and not _is_file(shape.output),
+        ModelType.IMAGE: shape.first(PROMPT) is not None
+        and (not shape.output or _is_file(shape.output)),
     }
     if not fits.get(kind, True):
         raise ProviderError(Failure.MODEL_NOT_FOUND, Reason("other_type", type=kind.value))

@@ -234,3 +234,24 @@ def test_a_model_of_another_type_is_named(ready: Hub) -> None:
     response = ready.post("/images/generations", {"model": "demo/demo-chat", **PROMPT})
     assert response.status_code == 400
     assert "demo/demo-chat is a model of type reasoning" in response.json()["error"]["message"]
+
+
+def test_editing_is_refused_where_the_provider_has_none(ready: Hub) -> None:
+    base = f"{ready.fake.url}/api/paas/v4"
+    model = {"provider": "chatglm", "model": "glm-image", "type": "image"}
+    ready.seed(
+        credentials=[{"provider": "chatglm", "name": "GLM", "values": {}, "base_url": base}],
+        models=[model],
+    )
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    body = {"model": "chatglm/glm-image", **PROMPT, "images": [{"image_url": url}]}
+    response = ready.post("/images/edits", body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (
+        400,
+        "invalid_request",
+        "model",
+    )
+    assert "ChatGLM does not offer images.edits" in error["message"]
+    assert "OpenAI, Azure OpenAI Service" in error["message"]
+    assert not [path for path in paths(ready) if "images" in path]

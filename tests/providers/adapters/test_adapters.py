@@ -272,7 +272,7 @@ def test_anthropics_list_is_read_page_by_page() -> None:
         ("openai_compatible", "faster-whisper-large", ModelType.SPEECH_TO_TEXT),
         ("chatglm", "glm-9", ModelType.REASONING),
         ("chatglm", "embedding-4", ModelType.EMBEDDING),
-        ("chatglm", "cogview-5", None),
+        ("chatglm", "cogview-5", ModelType.IMAGE),
         ("anthropic", "claude-next", ModelType.REASONING),
         ("demo", "demo-embedding", ModelType.EMBEDDING),
     ],
