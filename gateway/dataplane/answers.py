@@ -49,7 +49,8 @@ async def provider_request(
         body = exact_json.loads(data) if request.thoughts else request.body
     else:
         native = None
-        body = await _converted(request, target) if door.converts else request.body
+        is_changed = door.converts or request.thoughts
+        body = await _converted(request, target) if is_changed else request.body
     return Request(
         request.operation, target.model, body, request.stream, request.upload, native=native
     )
@@ -61,7 +62,8 @@ async def _converted(request: GatewayRequest, target: Target) -> dict[str, Any]:
 
 
 def _fitted(request: GatewayRequest, target: Target) -> dict[str, Any]:
-    return fitted(request.neutral(), target.facts)
+    body = request.neutral()
+    return fitted(body, target.facts) if request.door.converts else body
 
 
 def _not_offered(request: GatewayRequest, target: Target) -> CannotExpress:
