@@ -409,6 +409,7 @@ PAGES: dict[str, Entry] = {
                 "default_language": "",
             }
         },
+        optional=frozenset({"kept_hours"}),
     ),
     f"{SETTINGS}workspace/key-pair/rotate/": Entry(
         bodies={"POST": lambda side: {"typed": side.tenant.slug}}

@@ -26,11 +26,12 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, Endpoint
 from gateway.dataplane.requests.addresses import COUNT, MODELS
 from gateway.dataplane.requests.schema import MODEL_LENGTH
-from gateway.openapi import errors, headers
+from gateway.openapi import errors, headers, kept
 from gateway.openapi.formats import messages, models
 from gateway.openapi.formats.declaration import Format
 from gateway.openapi.formats.registry import format_of
 from models_catalog.scenarios import SCENARIOS
+from providers.declaration.spec import ModelType
 from providers.operations.columns import FileField, OperationSpec, Stream
 from providers.operations.table import MODEL_TYPES, OPERATIONS
 
@@ -87,10 +88,10 @@ def document(language: str) -> Part:
     Args:
         language: The active one, which the result is kept for.
     """
-    schemas: dict[str, Schema] = {**errors.schemas(), **models.SCHEMAS}
+    schemas: dict[str, Schema] = {**errors.schemas(), **models.SCHEMAS, **kept.SCHEMAS}
     paths = {path: {"post": _call(path, endpoint, schemas)} for path, endpoint in ENDPOINTS.items()}
     paths[COUNT] = {"post": _count(schemas)}
-    paths |= _models()
+    paths |= kept.paths(str(ModelType.REASONING)) | _models()
     made: Part = resolved(
         {
             "openapi": "3.1.0",

@@ -40,6 +40,11 @@ SENT: Final[Mapping[str, dict[str, Any]]] = {
     "X-Modelkeep-Credits-Remaining": _header(
         _("Credits left on the trial that paid, after this call."), COUNT, 499
     ),
+    "X-Modelkeep-Reasoning": _header(
+        _("`lost` if earlier reasoning could not be brought back to the model."),
+        constant("lost"),
+        "lost",
+    ),
     "X-Modelkeep-Tokens": _header(
         _("Whether the provider counted the tokens."), one_of("reported", "estimated"), "reported"
     ),
@@ -55,6 +60,7 @@ OF_CALLS: Final = (
     "X-Modelkeep-Source",
     "X-Modelkeep-Attempts",
     "X-Modelkeep-Credits-Remaining",
+    "X-Modelkeep-Reasoning",
 )
 OF_COUNTS: Final = ("X-Modelkeep-Provider", "X-Modelkeep-Model", "X-Modelkeep-Tokens")
 OF_ERRORS: Final = ("Retry-After", "X-Should-Retry")
