@@ -16,6 +16,7 @@ settings_patterns = [
     path("members/<int:membership_id>/role/", members.member_role, name="member-role"),
     path("members/<int:membership_id>/remove/", members.member_remove, name="member-remove"),
     path("app-keys/", app_keys.app_keys, name="app-keys"),
+    path("app-keys/connect/", app_keys.connect, name="app-key-connect"),
     path("app-keys/new/", app_keys.app_key_new, name="app-key-new"),
     path("app-keys/<uuid:app_key_id>/revoke/", app_keys.app_key_revoke, name="app-key-revoke"),
     path("app-keys/<uuid:app_key_id>/rotate/", app_keys.app_key_rotate, name="app-key-rotate"),

@@ -392,6 +392,7 @@ PAGES: dict[str, Entry] = {
     ),
     f"{SETTINGS}members/{{membership_id}}/remove/": Entry(own=MEMBER),
     f"{SETTINGS}app-keys/": Entry(),
+    f"{SETTINGS}app-keys/connect/": Entry(),
     f"{SETTINGS}app-keys/new/": Entry(
         bodies={"POST": lambda side: {"name": "New", "scopes": ["use"]}}
     ),

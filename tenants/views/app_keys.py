@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import get_script_prefix
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
 from core.request_cache import reading_once
 from core.web.forms import act, attempt, endpoint, page_form, paginate
@@ -27,13 +28,18 @@ from tenants.services import app_keys as app_key_services
 
 @page(Action.VIEW_APP_KEYS)
 def app_keys(request: WorkspaceRequest) -> HttpResponse:
+    rows = paginate(request, queries.app_keys(tenant=request.tenant))
+    return render(request, "tenants/app_keys.html", {"keys": rows, "base_url": endpoint(request)})
+
+
+@page(Action.VIEW_APP_KEYS)
+@require_safe
+def connect(request: WorkspaceRequest) -> HttpResponse:
+    """Show the setup of each known application, with a placeholder for the key."""
     base_url = endpoint(request)
-    context = {
-        "keys": paginate(request, queries.app_keys(tenant=request.tenant)),
-        "base_url": base_url,
-        "clients": ports.guides(request.tenant.pk, base_url),
-    }
-    return render(request, "tenants/app_keys.html", context)
+    clients = ports.guides(request.tenant.pk, base_url)
+    context = {"clients": clients, "base_url": base_url}
+    return render(request, "tenants/app_key_connect.html", context)
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)

@@ -188,6 +188,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("app keys long", f"{LONG}/settings/app-keys/", space="long"),
     Row("app keys many", f"{HUGE}/settings/app-keys/", space="huge"),
     Row("app keys states", f"{STATES}/settings/app-keys/", space="states"),
+    page("app key connect", f"{ACME}/settings/app-keys/connect/"),
     page("app key new", f"{ACME}/settings/app-keys/new/"),
     Row("app key new unsent", f"{ACME}/settings/app-keys/new/", act="submit_empty"),
     Row("app key shown", f"{STATES}/settings/app-keys/new/", space="states", act="make_app_key"),

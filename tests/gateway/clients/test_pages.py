@@ -20,11 +20,11 @@ KEYS = "/t/{}/settings/app-keys/"
 
 
 def page_of(workspace: factories.Workspace, **form: Any) -> str:
-    """The page of app keys, or that of a new key."""
+    """The page of the guides, or that of a new key."""
     client: Client = walk.browser(workspace.owner)
     address = KEYS.format(workspace.tenant.slug)
     if not form:
-        return client.get(address).content.decode()
+        return client.get(f"{address}connect/").content.decode()
     sent = {"name": "CI", "scopes": ["use"], "days": "90"} | form
     answer = client.post(f"{address}new/", sent)
     assert answer.status_code == 200
@@ -47,7 +47,7 @@ def with_default(acme: factories.Workspace) -> factories.Workspace:
     return acme
 
 
-def test_the_list_shows_a_placeholder(
+def test_without_a_key_there_is_a_placeholder(
     with_default: factories.Workspace, globex: factories.Workspace, stranger: User
 ) -> None:
     assert f"ANTHROPIC_AUTH_TOKEN='{PLACEHOLDER_KEY}'" in commands(page_of(with_default))
@@ -56,7 +56,7 @@ def test_the_list_shows_a_placeholder(
     assert "ANTHROPIC_MODEL='default'" in commands(page_of(globex))
     factories.make_credential(globex.tenant, provider="demo", values={})
     assert "ANTHROPIC_MODEL='demo/demo-chat'" in commands(page_of(globex))
-    assert walk.browser(stranger).get(KEYS.format("acme")).status_code == 404
+    assert walk.browser(stranger).get(f"{KEYS.format('acme')}connect/").status_code == 404
 
 
 def test_a_new_key_is_filled_in(with_default: factories.Workspace) -> None:
