@@ -28,7 +28,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers bench screenshots messages tables format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients bench screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -84,6 +84,12 @@ test-peers: install-dev  ## test against llama.cpp's server, built first into .v
 	@VENV=.venv-peers PYTHON='$(PYTHON)' deploy/install requirements-peers.txt
 	@$(BIN)/pytest -m peers tests/peers
 
+test-clients: install-dev  ## run agents and frameworks against the product, in minutes and 3 GB [CLIENTS="codex langchain"]
+	@VENV=.venv-clients PYTHON='$(PYTHON)' deploy/install requirements-clients.txt
+	@VENV=.venv-clients-older PYTHON='$(PYTHON)' deploy/install requirements-clients-older.txt
+	@VENV='$(VENV)' deploy/install-node tests/clients/node @anthropic-ai/claude-code opencode-ai
+	@$(BIN)/python -m tests.clients $(CLIENTS)
+
 bench: install-dev  ## run the benchmarks and print tables
 	@$(BIN)/python -m bench
 
@@ -106,4 +112,4 @@ lock:  ## write the lock files with the newest allowed versions
 	@PYTHON='$(PYTHON)' deploy/lock
 
 clean:  ## remove everything that make created, except DATA_DIR
-	rm -rf $(VENV) tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients .venv-clients-older tests/node/node_modules tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,5 +1,5 @@
-"""`python -m tests.tables`: write the table of providers in README.md from the registry, and
-docs/clients.md from the table of clients.
+"""`python -m tests.tables`: write the tables in README.md, of providers from the registry and of
+tested programs from their lock files, and docs/clients.md from the table of clients.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CLIENTS = ROOT / "docs" / "clients.md"
-BLOCK = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- /providers -->)", re.DOTALL)
+BLOCK = r"(<!-- {0}: [^>]*-->\n).*?(<!-- /{0} -->)"
 
 
-def table() -> str:
+def providers_table() -> str:
     from django.utils import translation
 
     from providers.declaration import registry
@@ -33,8 +33,24 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(text: str) -> str:
-    return BLOCK.sub(lambda found: found[1] + table() + found[2], text)
+def programs_table() -> str:
+    from tests.clients.agents import AGENTS
+    from tests.clients.frameworks import FRAMEWORKS
+
+    lines = ["| program | version | formats | providers |", "|---|---|---|---|"]
+    for program in (*AGENTS, *FRAMEWORKS):
+        providers = ", ".join(f"`{slug}`" for slug in program.vendors)
+        lines.append(
+            f"| {program.name} | {program.version} | {', '.join(program.formats)} | {providers} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def with_tables(text: str) -> str:
+    for name, table in (("providers", providers_table()), ("programs", programs_table())):
+        block = re.compile(BLOCK.format(name), re.DOTALL)
+        text = block.sub(lambda found, table=table: found[1] + table + found[2], text)  # type: ignore[misc]
+    return text
 
 
 def clients_document() -> str:
@@ -57,5 +73,5 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
     CLIENTS.write_text(clients_document(), encoding="utf-8")

@@ -18,16 +18,17 @@ from django.core.management import get_commands
 
 from tests.server import Server
 from tests.source import PACKAGES, ROOT
-from tests.tables import CLIENTS, README, clients_document, with_table
+from tests.tables import CLIENTS, README, clients_document, with_tables
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
-def test_the_readmes_table_of_providers_is_the_registry() -> None:
+def test_the_readmes_tables_are_the_registry_and_the_locks() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_table(text) == text, "run: make tables"
+    assert with_tables(text) == text, "run: make tables"
     assert "| `openai` |" in text
+    assert "| Claude Code |" in text
 
 
 def test_the_document_of_clients_is_the_table() -> None:

@@ -69,12 +69,20 @@ def test_the_locks_agree_and_name_no_index() -> None:
     server, everything = pins("requirements.txt"), pins("requirements-dev.txt")
     assert len(server) > 20
     assert server.items() <= everything.items()
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        text = (ROOT / name).read_text(encoding="utf-8")
+    for path in ROOT.glob("requirements*.txt"):
+        text = path.read_text(encoding="utf-8")
         assert "://" not in text
         assert not re.search(r"^\s*--(?!hash=sha256:[0-9a-f]{64})", text, re.MULTILINE)
         for block in re.split(r"\n(?=\S)", text.split("\n", 1)[1]):
             assert "--hash=sha256:" in block, block
+
+
+@pytest.mark.parametrize("folder", ["tests/node", "tests/clients/node"])
+def test_the_locks_of_node_name_no_registry(folder: str) -> None:
+    locked = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
+    packages = [package for path, package in locked["packages"].items() if path]
+    assert packages
+    assert all("integrity" in package and "resolved" not in package for package in packages)
 
 
 def clean_environment(folder: Path, port: int, **more: str) -> dict[str, str]:

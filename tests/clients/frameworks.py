@@ -1,0 +1,115 @@
+"""Frameworks for applications, with their defaults. Each is a script in python/ or node/ that says
+what it checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients import node_packages
+from tests.clients.hub import EMBEDDINGS, MODELS, Hub
+from tests.clients.results import Result, run
+from tests.fakes.scripted.plan import TEXT
+from tests.source import ROOT
+
+HERE = Path(__file__).resolve().parent
+# Vendors whose formats differ; the agents try all.
+VENDORS = ("openai", "anthropic", "demo")
+# For frameworks that put calls and formats into their prompts, which the Demo doesn't read.
+SCRIPTED = ("openai", "anthropic")
+
+
+@dataclass(frozen=True)
+class Framework:
+    """formats: of the API that it uses. lock: of its environment, a file in the root; empty for
+    Node. vendors: with which it runs.
+    """
+
+    name: str
+    package: str
+    script: str
+    formats: Sequence[str]
+    lock: str = "requirements-clients.txt"
+    vendors: Sequence[str] = VENDORS
+
+    @property
+    def version(self) -> str:
+        if not self.lock:
+            return node_packages.version_of(self.package)
+        text = (ROOT / self.lock).read_text(encoding="utf-8")
+        return re.search(rf"^{self.package}==(\S+)", text, re.MULTILINE)[1]  # type: ignore[index]
+
+    @property
+    def command(self) -> list[str]:
+        if not self.lock:
+            return [str(node_packages.NODE_BIN / "node"), str(HERE / "node" / self.script)]
+        venv = self.lock.removeprefix("requirements").removesuffix(".txt")
+        return [str(ROOT / f".venv{venv}" / "bin" / "python"), str(HERE / "python" / self.script)]
+
+
+def results(
+    framework: Framework, hub: Hub, vendors: Sequence[str], folder: Path
+) -> Iterator[Result]:
+    for vendor in framework.vendors:
+        if vendor in vendors:
+            yield from _results(framework, hub, vendor, folder)
+
+
+def _results(framework: Framework, hub: Hub, vendor: str, folder: Path) -> Iterator[Result]:
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "BASE_URL": hub.base,
+        "API_KEY": hub.key,
+        "MODEL": MODELS[vendor],
+        "EMBEDDINGS": EMBEDDINGS,
+        "SAYS": TEXT if vendor != "demo" else "You wrote: hi",
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": str(HERE / "python"),
+    }
+    output = run(framework.command, folder=folder, env=env)
+    lines = re.findall(r"^CHECK (\{.*\})$", output, re.MULTILINE)
+    checks = [json.loads(line) for line in lines]
+    if not checks or "ENDED" not in output:
+        checks.append({"step": "start", "problem": output})
+    for check in checks:
+        passed = not check["problem"]
+        yield Result(
+            framework.name,
+            framework.version,
+            MODELS[vendor],
+            check["step"],
+            passed,
+            check["problem"],
+        )
+
+
+_OLDER = "requirements-clients-older.txt"
+_CHAT = ("chat",)
+_BOTH = ("chat", "Responses")
+_ALL = ("chat", "Responses", "Messages")
+FRAMEWORKS = (
+    Framework("OpenAI SDK", "openai", "libraries/openai_sdk.py", _BOTH),
+    Framework("Anthropic SDK", "anthropic", "libraries/anthropic_sdk.py", ("Messages",)),
+    Framework("LangChain", "langchain", "agents/langchain_all.py", _ALL),
+    Framework("pydantic-ai", "pydantic-ai-slim", "agents/pydantic_ai_agents.py", _BOTH),
+    Framework("OpenAI Agents SDK", "openai-agents", "agents/openai_agents.py", ("Responses",)),
+    Framework("litellm", "litellm", "libraries/litellm_calls.py", ("chat", "Messages")),
+    Framework("smolagents", "smolagents", "agents/smolagents_code.py", _CHAT, vendors=SCRIPTED),
+    Framework("Haystack", "haystack-ai", "agents/haystack_agent.py", _CHAT),
+    Framework("agno", "agno", "agents/agno_agent.py", _BOTH),
+    Framework("DSPy", "dspy", "libraries/dspy_modules.py", _CHAT, vendors=SCRIPTED),
+    Framework("AutoGen", "autogen-ext", "agents/autogen_agent.py", _CHAT),
+    Framework("LlamaIndex", "llama-index-core", "agents/llama_index_agent.py", _BOTH, _OLDER),
+    Framework("Strands", "strands-agents", "agents/strands_agent.py", _CHAT, _OLDER),
+    Framework("Mirascope", "mirascope", "libraries/mirascope_calls.py", _CHAT, _OLDER),
+    Framework("instructor", "instructor", "libraries/instructor_calls.py", _BOTH, _OLDER),
+    Framework("AI SDK", "ai", "ai_sdk.mjs", _ALL, ""),
+    Framework("LangChain.js", "langchain", "langchain_js.mjs", _BOTH, ""),
+    Framework("OpenAI Agents SDK (JS)", "@openai/agents", "openai_agents.mjs", ("Responses",), ""),
+)
