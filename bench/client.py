@@ -2,9 +2,10 @@
 not parsed.
 
 `python -m bench.client JSON` with {"port", "key", "model", "stream", "connections", "calls",
-"frames", "spread", "late"}; prints one line of JSON. calls: in all. late: seconds between a
-provider's pieces; how much longer clients wait between two is measured. spread: seconds over which
-the connections begin.
+"frames", "spread", "late", "path", "body", "end"}; prints one line of JSON. calls: in all. body:
+fields of the request beside the model. end: what stands in the last bytes of a stream. late:
+seconds between a provider's pieces; how much longer clients wait between two is measured. spread:
+seconds over which the connections begin.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
         )
         if self.load.stream:
             if self.buffer.endswith(END):
-                self.done(b"[DONE]" in self.buffer)
+                self.done(self.load.end in self.buffer)
             return
         head, found, body = self.buffer.partition(b"\r\n\r\n")
         if found and len(body) >= int(
@@ -78,23 +79,22 @@ class Connection(asyncio.Protocol):
 
 class Load:
     def __init__(self, wanted: dict[str, Any]) -> None:
-        body: dict[str, Any] = {
-            "model": wanted["model"],
-            "messages": [{"role": "user", "content": "What is the capital of France?"}],
-        }
+        question = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
+        body: dict[str, Any] = {"model": wanted["model"], **wanted.get("body", question)}
         if wanted.get("stream"):
             body["stream"] = True
         data = json.dumps(body).encode()
         head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
-            f"{wanted['key']}\r\n"
+            f"POST /v1{wanted.get('path', '/chat/completions')} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {wanted['key']}\r\n"
         )
         self.request = (
             f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data
         )
         self.stream = bool(wanted.get("stream"))
-        self.keep = 64
+        self.end = wanted.get("end", "[DONE]").encode()
+        self.keep = 4096 if "end" in wanted else 64  # a response ends with a long event
         self.left = wanted["calls"]
         self.connections = wanted["connections"]
         self.spread = wanted.get("spread", 0.0)

@@ -45,6 +45,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes import responses
+
 WORDS = 20  # pieces of text in a stream, by default
 TEXT = "Hello from the fake provider."
 IMAGE = b"\x89PNG\r\n\x1a\n not really a picture"
@@ -459,6 +461,15 @@ class FakeProvider:
             )
         if path.endswith("/messages/count_tokens"):
             return Reply(body=compact({"input_tokens": 9}))
+        if path.endswith(responses.PATH):
+            if not stream:
+                return self._once(("r",), lambda: Reply(body=compact(responses.response(TEXT))))
+            return self._once(
+                ("rs", self.frames),
+                lambda: Reply(
+                    content_type="text/event-stream", frames=responses.events(self.frames)
+                ),
+            )
         if path.endswith("/messages"):
             if not stream:
                 return self._once(("am", model), lambda: Reply(body=anthropic_message(model)))

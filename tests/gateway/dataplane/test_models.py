@@ -11,11 +11,18 @@ import openai
 import orjson
 import pytest
 import requests
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from gateway.dataplane.doors.model_lists import AnthropicModels
 from gateway.dataplane.doors.openai_models import OpenAIModels
 from gateway.dataplane.errors import Refusal
+from gateway.dataplane.routing.routes import _load_entries
+from models_catalog.models import TenantModel
 from models_catalog.resolution.entries import Entry, Price, Rates
 from providers.declaration.spec import ModelType
+from tenants.scope import tenant_scope
+from tests.factories import Workspace, make_credential
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, running_hub
 
@@ -191,3 +198,50 @@ def test_the_list_is_chosen_from() -> None:
     with pytest.raises(Refusal) as caught:
         ids("type=chat")
     assert (caught.value.status, caught.value.param) == (400, "type")
+
+
+def listed(workspace: Workspace) -> tuple[int, list[list[str]]]:
+    """The statements that the list takes, and the ids in it in each form."""
+    with CaptureQueriesContext(connection) as statements:
+        entries = _load_entries(workspace.tenant.pk)
+        pages = [
+            OpenAIModels().page(entries, "include=retired"),
+            AnthropicModels().page(entries, "limit=1000"),
+        ]
+    ids = [[model["id"] for model in orjson.loads(page)["data"]] for page in pages]
+    return len(statements), ids
+
+
+def fill(workspace: Workspace, *providers: str, models: int) -> None:
+    with tenant_scope(workspace.tenant):
+        for provider in providers:
+            make_credential(workspace.tenant, provider=provider, name=provider)
+            for number in range(models):
+                TenantModel.objects.create(
+                    tenant=workspace.tenant,
+                    provider=provider,
+                    model=f"{workspace.tenant.slug}-{number}",
+                    type="reasoning",
+                    origin=TenantModel.Origin.ADDED,
+                )
+
+
+@pytest.mark.django_db
+def test_a_list_takes_as_many_statements_for_many_models(
+    acme: Workspace, globex: Workspace
+) -> None:
+    fill(acme, "openai", models=1)
+    few, ids = listed(acme)
+    assert all("openai/acme-0" in page for page in ids)
+    fill(acme, "anthropic", "deepseek", models=12)
+    many, ids = listed(acme)
+    assert many == few
+    assert all("deepseek/acme-11" in page for page in ids)
+    # Another workspace sees none of it, and cannot page from it.
+    fill(globex, "openai", models=1)
+    _few, theirs = listed(globex)
+    assert all(theirs)
+    assert not any("acme" in model for page in theirs for model in page)
+    with pytest.raises(Refusal) as caught:
+        AnthropicModels().page(_load_entries(globex.tenant.pk), "after_id=openai/acme-0")
+    assert caught.value.param == "after_id"

@@ -45,7 +45,14 @@ def routed() -> Iterator[Hub]:
                         "values": {"api_key": KEY},
                         "base_url": fake.url,
                     },
+                    {
+                        "provider": "openai_compatible",
+                        "name": "Lab",
+                        "values": {"api_key": KEY},
+                        "base_url": f"{fake.url}/v1",
+                    },
                 ],
+                models=[{"provider": "openai_compatible", "model": "own", "type": "reasoning"}],
                 defaults={"reasoning": [CHAT, "anthropic/claude-haiku-4-5"]},
             )
             yield hub
@@ -85,6 +92,38 @@ def test_the_next_credential_and_then_the_fallback(ready: Hub) -> None:
     ):
         assert time.monotonic() < until, "the state was not written"
         time.sleep(0.05)
+
+
+@pytest.mark.one_database
+def test_a_fallback_may_speak_the_callers_format(ready: Hub) -> None:
+    """The first target's request is converted, the second one's passed on."""
+    body = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "later": {"x": 1.0}}
+    for stream in (False, True):
+        ready.fake.reset()
+        ready.fake.script("status:500", "status:500")
+        response = ready.post("/messages", {**body, "stream": stream})
+        assert response.headers["x-modelkeep-attempts"] == "3"
+        *converted, passed = ready.fake.calls
+        assert [call.path for call in converted] == ["/v1/chat/completions"] * 2
+        assert "later" not in converted[0].json()
+        assert (passed.path, passed.json()["later"]) == ("/v1/messages", {"x": 1.0})
+        assert ("event: message_stop" in response.text) is stream
+        assert ready.record(response)["completion_tokens"] > 0
+
+
+@pytest.mark.one_database
+def test_a_server_without_the_callers_format_is_one_attempt(routed: Hub) -> None:
+    routed.fake.reset()
+    body = {"model": "openai_compatible/own", "input": "Hi", "store": False}
+    responses = [
+        routed.post("/responses", {**body, "stream": stream}) for stream in (False, True, False)
+    ]
+    paths = [call.path for call in routed.fake.calls]
+    assert paths == ["/v1/responses", *["/v1/chat/completions"] * 3]
+    for response in responses:
+        assert response.headers["x-modelkeep-attempts"] == "1"
+        [record] = routed.records(response.headers["x-request-id"])
+        assert (record["status"], record["attempts"]) == ("ok", 1)
 
 
 def test_a_rejected_key_is_noted(ready: Hub) -> None:

@@ -480,3 +480,23 @@ def test_the_successor_of_a_retired_default_is_one_click_away(
         "embedding": "openai/text-embedding-3-small",
     }, "what else was chosen is saved too"
     assert fallbacks() == ["openai/o3"], "what is the default now is no fallback any more"
+
+
+def test_strangers_find_no_model(page: Client, acme: Workspace, globex: Workspace) -> None:
+    with tenant_scope(acme.tenant):
+        TenantModel.objects.create(
+            tenant=acme.tenant,
+            provider="openai",
+            model="acme-only",
+            type="reasoning",
+            origin=TenantModel.Origin.ADDED,
+        )
+    path = f"{PROVIDERS}/openai/models/acme-only/"
+    assert page.get(path).status_code == 200
+    for reader in (globex.admin, make_user("stranger@nowhere.test")):
+        browser = walk.browser(reader)
+        assert browser.get(path).status_code == 404
+        assert browser.post(path, {"label": "Theirs"}).status_code == 404
+    assert entry(acme, "acme-only").label != "Theirs"
+    own = walk.browser(globex.admin)
+    assert own.get(path.replace("acme/", "globex/", 1)).status_code == 404
