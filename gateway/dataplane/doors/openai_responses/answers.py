@@ -16,6 +16,13 @@ from providers.wire.usage import usage_of
 Item = dict[str, Any]
 ENCRYPTED: Final = "reasoning.encrypted_content"
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_CITATION: Final = {
+    "type": "url_citation",
+    "url": "",
+    "title": "",
+    "start_index": 0,
+    "end_index": 0,
+}
 # Fields of a response that repeat the request, with what OpenAI answers if they were not sent.
 _REPEATED: Final[Mapping[str, Any]] = {
     "instructions": None,
@@ -109,7 +116,7 @@ def items_of(message: Mapping[str, Any], logprobs: Any, asked: Asked) -> Iterato
         number = 1
     content = []
     if text := message.get("content"):
-        content.append(text_part(text, (logprobs or {}).get("content"), notes_in(message)))
+        content.append(text_part(text, probabilities_in(logprobs), notes_in(message)))
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})
     calls = message.get("tool_calls") or ()
@@ -128,12 +135,25 @@ def thought_in(message: Mapping[str, Any]) -> str:
 
 
 def notes_in(message: Mapping[str, Any]) -> list[Item]:
-    """Return citations as they are written here: their fields beside their type."""
+    """Return citations as they are written here: their fields beside their type, all of them."""
     return [
-        {"type": "url_citation", **note["url_citation"]}
+        {**_CITATION, **note["url_citation"]}
         for note in message.get("annotations") or ()
         if isinstance(note, dict) and isinstance(note.get("url_citation"), dict)
     ]
+
+
+def probabilities_in(logprobs: Any) -> list[Item]:
+    """Return log probabilities; here, they always have the bytes of their tokens."""
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return [_probability(entry) for entry in entries or ()]
+
+
+def _probability(entry: Item) -> Item:
+    found = {**entry, "bytes": entry.get("bytes") or list(str(entry.get("token")).encode())}
+    if likely := entry.get("top_logprobs"):
+        found["top_logprobs"] = [_probability(other) for other in likely]
+    return found
 
 
 def reasoning_item(identity: str, thought: str, blocks: Any, asked: Asked) -> Item:

@@ -82,7 +82,7 @@ class ResponseEvents:
         if any(block.get("type") != "call" for block in blocks):  # the calls tell their order
             self._reasoning().keep(blocks)
         if text := delta.get("content"):
-            self._message().say(text, (logprobs or {}).get("content"))
+            self._message().say(text, answers.probabilities_in(logprobs))
         if refusal := delta.get("refusal"):
             self._message().refuse(refusal)
         if notes := answers.notes_in(delta):
