@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,6 +55,10 @@ class Dialect:
         if kind is list or isinstance(value, Mapping | list | tuple):
             return orjson.dumps(value, default=str).decode()
         return value
+
+    def values(self, values: Iterable[Any]) -> tuple[Any, ...]:
+        """Adapt the parameters of a statement."""
+        return tuple([item if type(item) in _PLAIN else self.value(item) for item in values])
 
     def seconds(self, seconds: float) -> Any:
         return float(seconds) if self.joins else f"{seconds:+.3f} seconds"

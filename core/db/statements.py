@@ -81,7 +81,7 @@ def together(
     Returns:
         The columns returned by the parts in `results`, or None if one of them returned no row.
     """
-    adapted = [(part, tuple(map(dialect.value, params))) for part, params in parts]
+    adapted = [(part, dialect.values(params)) for part, params in parts]
     if dialect.joins:
         sql = _joined(tuple(part for part, _ in adapted), results, dialect)
         joined = yield Query(sql, tuple(value for _, params in adapted for value in params))
@@ -103,7 +103,7 @@ def together(
 
 def single(part: Part, params: Sequence[Any], dialect: Dialect) -> Query:
     """Return the query for a part that reads no other part."""
-    return Query(_alone(part, "", dialect), tuple(map(dialect.value, params)))
+    return Query(_alone(part, "", dialect), dialect.values(params))
 
 
 def run(steps: Statements[R], execute: Callable[[str, tuple[Any, ...]], Rows]) -> R:

@@ -79,4 +79,4 @@ def _query(sql: str, values: tuple[Any, ...], dialect: Dialect) -> Query:
         later=dialect.later.format(p=dialect.mark),
         skip_locked=dialect.skip_locked.format(table=_TABLE),
     )
-    return Query(text, tuple(map(dialect.value, values)))
+    return Query(text, dialect.values(values))
