@@ -13,6 +13,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
+from psycopg.types.string import TextLoader
 
 from core.db.dialect import POSTGRES
 from core.db.statements import Rows, Statements, run_async
@@ -73,6 +74,8 @@ class Connection:
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, together: bool) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
+        for name in ("json", "jsonb"):  # read_json parses what is read, which is seldom
+            connection.adapters.register_loader(name, TextLoader)
         self._transformer = Transformer(connection)
         self._loop = asyncio.get_running_loop()
         self._together = together
@@ -101,7 +104,10 @@ class Connection:
             A future for its rows; it raises DatabaseUnavailable if the connection breaks.
         """
         statement = _Statement(
-            sql, [encoded(value) for value in params], self._loop.create_future(), self._loop.time()
+            sql,
+            [None if value is None else encoded(value) for value in params],
+            self._loop.create_future(),
+            self._loop.time(),
         )
         if self._timer is None:
             self._timer = self._loop.call_later(WAIT_SECONDS, self._check_timeout)
