@@ -51,7 +51,7 @@ class Progress:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Context:
     """What all calls of one exchange share. deadline: on time.monotonic(), in seconds."""
 
@@ -239,7 +239,10 @@ class Upstream:
         )
 
     async def _drive(self, steps: Steps[Any], context: _Context) -> Any:
-        step = await large_bodies.run(steps.size, steps.begin, owner=context.owner)
+        if steps.size <= LARGE:
+            step = steps.begin()
+        else:
+            step = await large_bodies.run(steps.size, steps.begin, owner=context.owner)
         while not isinstance(step, Done):
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
@@ -290,7 +293,11 @@ class Upstream:
             size = context.progress.size = len(reply.body)
             if reply.status >= 400:
                 size += steps.size  # a refused request may be written in another way
-            step = await large_bodies.run(size, partial(steps.answered, reply), owner=context.owner)
+            if size <= LARGE:
+                step = steps.answered(reply)
+            else:
+                work = partial(steps.answered, reply)
+                step = await large_bodies.run(size, work, owner=context.owner)
             if reply.open and isinstance(step, Done):
                 stream = self._stream(step.value, steps, context)
                 stream.hold(response, pool)

@@ -158,7 +158,8 @@ def repair_logprobs(choice: dict[str, Any]) -> bool:
 
 def _repair_choice(choice: dict[str, Any], number: int) -> None:
     choice["index"] = index_of(choice, number)
-    repair_logprobs(choice)
+    if "logprobs" in choice:
+        repair_logprobs(choice)
     message = choice.get("message")
     if not isinstance(message, dict):
         delta = choice.pop("delta", None)
