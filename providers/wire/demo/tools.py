@@ -80,7 +80,7 @@ def _last_request(messages: Sequence[Any]) -> tuple[str, list[str]]:
         if not isinstance(message, dict):
             continue
         if message.get("role") == "user":
-            return _last_text(message.get("content")), called[::-1]
+            return _unquoted(_last_text(message.get("content"))), called[::-1]
         calls = message.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             called.append(_forced_name(call) if isinstance(call, dict) else "")
@@ -91,6 +91,15 @@ def _last_text(content: Any) -> str:
     """Return the last part with text: agents put their own remarks before what people type."""
     parts = content if isinstance(content, list) else []
     return next(filter(None, (text_in([part]) for part in reversed(parts))), text_in(content))
+
+
+def _unquoted(text: str) -> str:
+    """Return what people typed, if an agent made a JSON string of it."""
+    typed = text.strip()
+    if typed.startswith('"') and typed.endswith('"'):
+        with suppress(ValueError):
+            return str(json.loads(typed))
+    return text
 
 
 def _mentioned(text: str, names: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -143,3 +143,15 @@ def test_instructions_after_the_last_turn_are_not_answered(
     answer = answer_of(Operation.CHAT, "demo-chat", {"messages": messages})
     content = answer.body["choices"][0]["message"]["content"]
     assert content.endswith(said)
+
+
+def test_arguments_are_read_from_text_that_an_agent_quoted() -> None:
+    """opencode sends what people type as a JSON string."""
+    parameters = {"type": "object", "properties": {"command": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "bash", "parameters": parameters}}
+    typed = 'bash {"command": "echo \'a b\'"}'
+    for content in (typed, json.dumps(typed)):
+        body = {"messages": [{"role": "user", "content": content}], "tools": [tool]}
+        answer = answer_of(Operation.CHAT, "demo-chat", body)
+        [call] = answer.body["choices"][0]["message"]["tool_calls"]
+        assert json.loads(call["function"]["arguments"]) == {"command": "echo 'a b'"}
