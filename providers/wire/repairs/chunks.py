@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-import orjson
-
 from providers.wire.repairs.answers import as_list, index_of, repair_logprobs
+from providers.wire.repairs.arguments import Arguments
 from providers.wire.repairs.messages import (
     arguments_text,
     function_of,
@@ -15,34 +14,20 @@ from providers.wire.repairs.messages import (
     repair_part,
 )
 
-MOST_CHECKS: Final = 64  # whether a call's arguments are complete
-
 _ANSWERS: Final = ("content", "reasoning_content", "tool_calls")
 
 
 class _Call:
     """A call of a tool as far as it was streamed."""
 
-    __slots__ = ("_checks", "arguments", "given_id", "identity", "index", "name")
+    __slots__ = ("arguments", "given_id", "identity", "index", "name")
 
     def __init__(self, index: int, given_id: str, identity: str, name: str) -> None:
         self.index = index
         self.given_id = given_id  # as the server writes it
         self.identity = identity  # as clients see it
         self.name = name
-        self.arguments: list[str] = []
-        self._checks = MOST_CHECKS
-
-    def is_complete(self) -> bool:
-        """Tell whether the arguments are an object, so that nothing can follow."""
-        if not self._checks or not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
-            return False
-        self._checks -= 1  # or else many short pieces would take quadratic time
-        try:
-            orjson.loads("".join(self.arguments))
-        except orjson.JSONDecodeError:
-            return False
-        return True
+        self.arguments = Arguments()
 
 
 class _Choice:
@@ -213,10 +198,10 @@ def _continued(state: _Choice, piece: dict[str, Any], function: dict[str, Any]) 
         return None
     if identity and call.given_id and str(identity) != call.given_id:
         # A new id begins a call, unless the server invents one for each piece.
-        return call if not name and not call.is_complete() else None
+        return call if not name and not call.arguments.are_complete() else None
     if name and not identity and name != call.name and call.arguments:
         return None
-    return None if function.get("arguments") and call.is_complete() else call
+    return None if function.get("arguments") and call.arguments.are_complete() else call
 
 
 def _begin(state: _Choice, piece: dict[str, Any], function: dict[str, Any]) -> _Call:

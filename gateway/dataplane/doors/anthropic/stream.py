@@ -15,7 +15,7 @@ from providers.wire.anthropic.blocks import REPLAYED, tool_id
 from providers.wire.anthropic.raw_events import block_events
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
 from providers.wire.native.raw_events import event_of
-from providers.wire.repairs.chunks import MOST_CHECKS
+from providers.wire.repairs.arguments import Arguments
 from providers.wire.usage import later, usage_of
 
 THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
@@ -57,7 +57,6 @@ class MessageEvents:
     __slots__ = (
         "_arguments",
         "_calls",
-        "_checks",
         "_events",
         "_finish",
         "_index",
@@ -76,8 +75,7 @@ class MessageEvents:
         self._kind = ""  # of the open block; empty if none is open
         self._prefix = b""  # of the open block's deltas
         self._open_call = 0
-        self._checks = MOST_CHECKS
-        self._arguments: list[str] = []  # of the open call
+        self._arguments = Arguments()  # of the open call
         self._calls: set[int] = set()  # that have begun
         self._waiting: dict[tuple[str, int], list[Any]] = {}  # by block
         self._finish: Any = None
@@ -155,20 +153,7 @@ class MessageEvents:
 
     def _may_close(self) -> bool:
         """Tell whether the open block is complete, as far as can be seen."""
-        if self._kind != TOOL:
-            return True
-        if (
-            not self._checks
-            or not self._arguments
-            or not self._arguments[-1].rstrip().endswith("}")
-        ):
-            return False
-        self._checks -= 1  # or else many short pieces would take quadratic time
-        try:
-            orjson.loads("".join(self._arguments))
-        except orjson.JSONDecodeError:
-            return False
-        return True
+        return self._kind != TOOL or self._arguments.are_complete()
 
     def _add(self, kind: str, piece: Any) -> None:
         if kind == TOOL:
@@ -188,7 +173,7 @@ class MessageEvents:
             self._calls.add(index)
             head = {"id": tool_id(piece.get("id")), "name": function.get("name") or ""}
             self._begin(TOOL, {"type": TOOL, **head, "input": {}})
-            self._open_call, self._arguments, self._checks = index, [], MOST_CHECKS
+            self._open_call, self._arguments = index, Arguments()
         if arguments := function.get("arguments"):
             self._arguments.append(arguments)
             self._delta(arguments)
