@@ -15,7 +15,8 @@ from providers.wire.anthropic.blocks import REPLAYED
 from providers.wire.repairs import exact_json
 from tenants.crypto.keys import Seal
 
-_CALLS: Final = re.compile(rb'"tool_calls": ?\[ ?\{')
+# The first piece of a call: further ones have no id.
+_CALL: Final = re.compile(rb'"tool_calls": ?\[ ?\{.*?"id"', re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class ThoughtIds:
 
     def _frame(self, frame: Frame) -> Frame:
         data = frame.data
-        has_calls = b'"tool_calls"' in data and _CALLS.search(data) is not None
+        has_calls = b'"tool_calls"' in data and _CALL.search(data) is not None
         if not (
             has_calls
             or b'"provider_blocks"' in data
@@ -75,8 +76,9 @@ class ThoughtIds:
         ):
             return frame
         chunk = exact_json.loads(data)
-        choices = [self._with_ids(choice, "delta") for choice in chunk.get("choices") or ()]
-        if not has_calls:
+        given = chunk.get("choices") or ()
+        choices = [self._with_ids(choice, "delta") for choice in given]
+        if all(choice is before for choice, before in zip(choices, given, strict=True)):
             return frame
         return replace(frame, data=exact_json.dumps({**chunk, "choices": choices}))
 
@@ -87,8 +89,10 @@ class ThoughtIds:
         calls = message.get("tool_calls")
         if not calls:
             return choice
-        changed = {**message, "tool_calls": [self._call(call, state) for call in calls]}
-        return {**choice, part: changed}
+        changed = [self._call(call, state) for call in calls]
+        if all(call is before for call, before in zip(changed, calls, strict=True)):
+            return choice
+        return {**choice, part: {**message, "tool_calls": changed}}
 
     def _note(self, message: Mapping[str, Any], state: _Choice) -> None:
         blocks = message.get("provider_blocks") or ()

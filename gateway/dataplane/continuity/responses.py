@@ -13,6 +13,7 @@ from gateway.dataplane.continuity import ids
 from gateway.dataplane.continuity.stored import (
     KEY_LENGTH,
     StoredResponse,
+    is_key,
     items_of,
     packed,
     response_in,
@@ -62,7 +63,7 @@ async def keep(call: Call, content: bytes, store: Store) -> None:
         )
         if kept is not None:
             await store.keep(Item(owner.tenant_id, *kept, owner.kept_hours))
-    except (DatabaseUnavailable, orjson.JSONDecodeError) as problem:
+    except (DatabaseUnavailable, ValueError) as problem:  # or the answer cannot be read again
         logger.warning("Cannot keep the response of call %s: %s", request.request_id, problem)
 
 
@@ -109,7 +110,7 @@ async def find(principal: Principal, key: str, store: Store) -> StoredResponse:
 
 
 async def _found(principal: Principal, key: str, store: Store) -> StoredResponse | None:
-    if len(key) > KEY_LENGTH or not principal.may_ask(Operation.CHAT.value):
+    if not is_key(key) or not principal.may_ask(Operation.CHAT.value):
         return None
     token = await store.kept(principal.tenant_id, key)
     stored = None if token is None else unpacked(key, token, Seal(principal.tenant_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from gateway.dataplane.doors.openai_responses.kept import MARK
 from providers.wire.repairs import exact_json
@@ -45,10 +45,16 @@ class StoredResponse:
         return [*self.input, *(item for item in short if item is not None)]
 
 
+def is_key(value: Any) -> TypeGuard[str]:
+    """Tell whether the store can have a response under an id, which its provider may have made."""
+    is_text = isinstance(value, str) and value.isascii() and value.isprintable()
+    return is_text and 0 < len(value) <= KEY_LENGTH
+
+
 def packed(stored: StoredResponse, seal: Seal) -> tuple[str, str] | None:
     """Return the key and the token of a response; None if it is too long to be kept."""
     key = stored.response.get("id")
-    if not isinstance(key, str) or not 0 < len(key) <= KEY_LENGTH:
+    if not is_key(key):
         return None
     data = exact_json.dumps([getattr(stored, field.name) for field in fields(stored)])
     if len(data) > MOST_DATA:

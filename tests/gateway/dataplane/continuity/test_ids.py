@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import operator
 import random
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dataplane.continuity import ids
+from gateway.dataplane.continuity.answers import ThoughtIds
 from gateway.dataplane.doors.interface import Carries
 from providers.declaration.spec import Answer, ModelFacts, Operation, Request
 from providers.wire.anthropic.messages import Rules, message_request
@@ -21,6 +23,7 @@ from tests.gateway.dataplane.continuity.forgetful import (
     ACME,
     GLOBEX,
     Client,
+    Streamed,
     of_anthropic,
     of_openai,
 )
@@ -200,6 +203,14 @@ def test_formats_that_carry_reasoning_need_no_ids() -> None:
     given = of_anthropic([SIGNED, CALL], streamed=True)
     for carries in (Carries.ANTHROPIC, Carries.ALL):
         assert client.hear(given, carries=carries)["tool_calls"][0]["id"] == "toolu_1"
+
+
+def test_calls_without_reasoning_pass_as_they_are() -> None:
+    given = of_anthropic([CALL, CALL | {"id": "toolu_2"}], streamed=True)
+    assert isinstance(given, Streamed)
+    new_ids = ThoughtIds(Seal(ACME), carries=Carries.NOTHING, stores=True, texts=True)
+    assert all(map(operator.is_, new_ids.frames(given.frames), given.frames))
+    assert not new_ids.taken_rows()
 
 
 def test_ids_are_found_as_whole_strings_only() -> None:

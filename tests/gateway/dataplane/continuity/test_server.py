@@ -69,6 +69,19 @@ def test_signatures_are_the_same_after_two_turns(hub: Hub, stream: bool) -> None
     assert "x-modelkeep-reasoning" not in headers
 
 
+def test_a_provider_of_the_clients_format_gets_its_own_ids(hub: Hub) -> None:
+    says(hub, thought(1), call(1))
+    kept, _headers = asked(hub, [QUESTION], stream=False)
+    identity = kept["tool_calls"][0]["id"]
+    result = {"type": "tool_result", "tool_use_id": identity, "content": f"It was {identity}."}
+    turns = [QUESTION, {"role": "assistant", "content": [call(1) | {"id": identity}]}]
+    body = {"max_tokens": 9, "messages": [*turns, {"role": "user", "content": [result]}]}
+    hub.post("/messages", {"model": CLAUDE, **body})
+    expected = orjson.dumps(body).replace(f'"{identity}"'.encode(), b'"toolu_1"')
+    sent = orjson.loads(hub.fake.calls[-1].body)
+    assert {name: sent[name] for name in body} == orjson.loads(expected)
+
+
 def test_an_id_that_is_cut_works_without_and_says_so(hub: Hub) -> None:
     says(hub, thought(1), call(1))
     kept, _headers = asked(hub, [QUESTION], stream=False)

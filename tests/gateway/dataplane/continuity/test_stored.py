@@ -77,7 +77,7 @@ def test_the_workspace_reads_its_responses() -> None:
     ],
 )
 def test_others_are_told_what_they_are_told_of_unknown_ones(other: dict[str, Any]) -> None:
-    for key in ("resp_1", "resp_2", "x" * 999):
+    for key in ("resp_1", "resp_2", "x" * 999, "\0", "é"):
         with pytest.raises(Refusal) as caught:
             found(replace(OWNER, **other), key)
         told = f"Response with id '{key[: stored.KEY_LENGTH]}' not found."
@@ -107,6 +107,7 @@ def test_what_is_too_long_is_not_kept() -> None:
         {"id": "resp_1", "output": noise * 2},
         {"id": "resp_1", "output": "x" * stored.MOST_DATA},
         {"id": "x" * 161},
+        {"id": "resp_\0"},
         {},
     ):
         assert stored.packed(replace(KEPT, response=response), Seal(ACME)) is None
