@@ -35,17 +35,15 @@ playground = Playground(
 )
 
 
-async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+def serve(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     if scope["type"] == "lifespan":
-        await _live(receive, send)
-        return
+        return _live(receive, send)
     path = path_of(scope)
     if scope["type"] == "http" and (is_endpoint(path) or is_greeting(path, scope["method"])):
-        await gateway(scope, receive, send, path)
-    elif scope["type"] == "http" and playground.takes(path):
-        await playground(scope, receive, send, path)
-    else:
-        await django_application(scope, receive, send)
+        return gateway(scope, receive, send, path)
+    if scope["type"] == "http" and playground.takes(path):
+        return playground(scope, receive, send, path)
+    return django_application(scope, receive, send)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -76,7 +77,9 @@ class Gateway:
         self._log_id = log_id
         self._touched: dict[UUID, float] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+    def __call__(
+        self, scope: Scope, receive: Receive, send: Send, path: str
+    ) -> Coroutine[Any, Any, None]:
         """Answer one request.
 
         Args:
@@ -84,7 +87,7 @@ class Gateway:
         """
         address = address_of(path)
         exchange = open_exchange(scope, receive, send, address.path)
-        await self._guarded(exchange, self._answer(exchange, address))
+        return self._guarded(exchange, self._answer(exchange, address))
 
     async def call_as(
         self,

@@ -119,5 +119,6 @@ def content_of(response: Any) -> Any:
     Raises:
         TransportFailure: the encoding is unknown.
     """
-    inflater = inflater_of(response.headers.get("Content-Encoding", ""))
+    encoding = response.headers.get("Content-Encoding")
+    inflater = inflater_of(encoding) if encoding else None
     return response.content if inflater is None else InflatedContent(response.content, inflater)

@@ -6,7 +6,7 @@ PostgreSQL uses pipelines, SQLite a single writer thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -107,13 +107,13 @@ class Store:
     async def close(self) -> None:
         await self._database.close()
 
-    async def principal_row(self, digest: str) -> Sequence[Any] | None:
+    def principal_row(self, digest: str) -> Awaitable[Sequence[Any] | None]:
         """Return the PRINCIPAL_SQL row for a key digest.
 
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        return await self._database.fetch_one(self._principal_sql, (digest,))
+        return self._database.fetch_one(self._principal_sql, (digest,))
 
     async def allows_origin(self, origin: str, tenant_id: UUID | None = None) -> bool:
         """Return whether web pages of an origin may call models.
