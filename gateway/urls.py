@@ -15,6 +15,7 @@ urlpatterns = [
     path("playground/", playground.chat, name="playground"),
     path("playground/embeddings/", playground.embeddings, name="playground-embeddings"),
     path("playground/speech/", playground.speech, name="playground-speech"),
+    path("playground/images/", playground.images, name="playground-images"),
     path("playground/rerank/", playground.rerank, name="playground-rerank"),
     path("playground/render/", playground.render_answer, name="playground-render"),
     path("playground/call/<str:operation>/", playground.call, name="playground-call"),

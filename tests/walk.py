@@ -480,6 +480,9 @@ PAGES: dict[str, Entry] = {
             }
         }
     ),
+    "/t/{workspace}/playground/images/": Entry(
+        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "prompt": "Hello"}}
+    ),
     "/t/{workspace}/playground/rerank/": Entry(
         bodies={
             "POST": lambda side: {

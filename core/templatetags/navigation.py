@@ -12,7 +12,8 @@ register = template.Library()
 SECTIONS = {
     **dict.fromkeys(("usage-calls", "usage-call"), "usage"),
     **dict.fromkeys(
-        ("playground-embeddings", "playground-speech", "playground-rerank"), "playground"
+        ("playground-embeddings", "playground-speech", "playground-images", "playground-rerank"),
+        "playground",
     ),
     **dict.fromkeys(("member-invite", "member-remove"), "members"),
     **dict.fromkeys(

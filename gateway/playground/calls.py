@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import math
@@ -30,6 +31,7 @@ from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.runtime import Runtime
 from gateway.playground.app import RUNTIME
 from providers.declaration.spec import Operation, Upload
+from providers.operations.images import image_type
 from tenants.auth.principal import Principal
 from tenants.auth.request import WorkspaceRequest
 
@@ -223,9 +225,10 @@ def _problem(refusal: Refusal, request_id: str) -> Problem:
     return Problem(refusal.code, refusal.message, refusal.status, request_id)
 
 
-# ------------------------------------------------------------------------------- embeddings, rerank
+# ----------------------------------------------------------------------- embeddings, rerank, images
 
 FIRST_VALUES: Final = 3
+LONGEST_TEXT: Final = 300  # characters of an image's alternative text
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +319,40 @@ def ranking(documents: Sequence[str], body: Mapping[str, Any]) -> list[Ranked]:
         Ranked(place, index + 1, documents[index], f"{score:.4f}")
         for place, (index, score) in enumerate(ordered, start=1)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One generated image.
+
+    Args:
+        url: A data URL.
+        text: The description that it was made from.
+        is_shown: Whether browsers show its format; otherwise it can only be saved.
+    """
+
+    url: str
+    text: str
+    caption: str
+    filename: str
+    is_shown: bool
+
+
+def pictures(prompt: str, body: Mapping[str, Any]) -> list[Picture]:
+    """Return the images of an answer; they came as data."""
+    rows = [row for row in _rows(body.get("data")) if isinstance(row.get("b64_json"), str)]
+    return [_picture(prompt, number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _picture(prompt: str, number: int, row: Mapping[str, Any]) -> Picture:
+    data = row["b64_json"]
+    kind = image_type(base64.b64decode(data[:64]))
+    ending = kind.rpartition("/")[2] or "bin"
+    return Picture(
+        f"data:{kind or 'application/octet-stream'};base64,{data}",
+        str(row.get("revised_prompt") or prompt)[:LONGEST_TEXT],
+        _("%(format)s, %(size)s KB")
+        % {"format": ending.upper(), "size": math.ceil(len(data) * 3 / 4 / 1024)},
+        f"image-{number}.{ending}",
+        bool(kind),
+    )

@@ -1,4 +1,4 @@
-"""The playground's forms: model choice, chat, embeddings, rerank and speech."""
+"""The playground's forms: model choice, chat, embeddings, rerank, images and speech."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from gateway.playground.choices import Offer, Parameter, labels, voices
 from models_catalog.forms.defaults import LongSelect, grouped
 from providers.declaration.spec import Upload
 from providers.operations.audio import is_audio
+from providers.operations.image_checks import LONGEST_PROMPT
 
 MESSAGE_LENGTH: Final = 200_000
 LINES: Final = 5
 DOCUMENTS: Final = 20
+IMAGES: Final = 4
+SIZES: Final = ("512x512", "1024x1024", "1536x1024", "1024x1536")
 TURNS: Final = 200
 FORMATS: Final = ("mp3", "wav", "opus", "aac", "flac", "pcm")
 PREFIX: Final = "p-"  # of parameter fields
@@ -277,6 +280,29 @@ class RerankForm(_OfModel):
         if len(lines) > DOCUMENTS:
             raise forms.ValidationError(_("Enter at most twenty lines."))
         return lines
+
+
+class ImagesForm(_OfModel):
+    prompt = forms.CharField(
+        label=_("Description"),
+        max_length=LONGEST_PROMPT,
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}),
+    )
+    size = forms.ChoiceField(
+        label=_("Size"),
+        required=False,
+        choices=[("", _("Model default")), *((size, size.replace("x", " × ")) for size in SIZES)],
+    )
+    n = forms.IntegerField(
+        label=_("Number of images"), min_value=1, max_value=IMAGES, initial=1, required=False
+    )
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Return the request; pages show no images of other hosts, so it wants data."""
+        values = {name: self.cleaned_data[name] for name in ("prompt", "size", "n")}
+        wanted = {name: value for name, value in values.items() if value}
+        return {**wanted, "response_format": "b64_json"}
 
 
 class TranscriptionForm(_OfModel):

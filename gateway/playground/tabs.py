@@ -38,8 +38,9 @@ SPEECH: Final = Tab("speech", _("Speech"), ModelType.SPEECH_TO_TEXT)
 RERANK: Final = Tab(
     "rerank", pgettext_lazy("playground", "Rerank"), ModelType.RERANK, optional=True
 )
+IMAGES: Final = Tab("images", _("Images"), ModelType.IMAGE)
 TABS: Final = complete(
     __name__,
     [row.model_type for row in MODEL_TYPES.values() if row.playground],
-    {tab.type: tab for tab in (CHAT, EMBEDDINGS, SPEECH, RERANK)},
+    {tab.type: tab for tab in (CHAT, EMBEDDINGS, SPEECH, IMAGES, RERANK)},
 )

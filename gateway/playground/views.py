@@ -29,6 +29,7 @@ from gateway.playground.choices import Offer, chat_parameters, embedding_paramet
 from gateway.playground.forms import (
     ChatForm,
     EmbeddingsForm,
+    ImagesForm,
     ModelChoice,
     RerankForm,
     SpeechForm,
@@ -309,6 +310,25 @@ def rerank(request: WorkspaceRequest) -> HttpResponse:
             request, [Question(Operation.RERANK, form.cleaned_data["model"], body)]
         )
         context |= {"outcome": outcome, "ranked": calls.ranking(documents, outcome.body)}
+    return shown.show(context, form)
+
+
+@page(Action.USE_MODELS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def images(request: WorkspaceRequest) -> HttpResponse:
+    shown = _Page(request, tabs.IMAGES)
+    offer = shown.offer
+    form = ImagesForm(request.POST or None, offer=offer)
+    context: dict[str, Any] = {
+        "form": form,
+        "choice": ModelChoice(offer),
+        "code": shown.code(Operation.IMAGES, offer),
+    }
+    if request.method == "POST" and form.is_valid():
+        question = Question(Operation.IMAGES, form.cleaned_data["model"], form.body)
+        (outcome,) = calls.ask(request, [question])
+        pictures = calls.pictures(form.cleaned_data["prompt"], outcome.body)
+        context |= {"outcome": outcome, "pictures": pictures}
     return shown.show(context, form)
 
 

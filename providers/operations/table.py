@@ -247,7 +247,7 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
         label=pgettext_lazy("model type", "Image"),
         prices=("per_image", "input", "output"),
         facts=frozenset(),
-        playground="",
+        playground="playground-images",
     ),
 )
 # Models with one of these features have only that operation, which pages do not show.

@@ -178,6 +178,13 @@ def rerank(page: Page) -> None:
     _ask(page)
 
 
+def draw(page: Page) -> None:
+    page.locator("#ask textarea").fill("A LIGHTHOUSE AT DUSK")
+    page.locator("#ask input[name=n]").fill("3")
+    page.locator("#ask button[type=submit]").click()
+    page.locator("#result img").first.wait_for()
+
+
 def _ask(page: Page) -> None:
     page.locator("#ask button[type=submit]").click()
     page.locator("#result table").first.wait_for()
@@ -236,6 +243,7 @@ ACTS: dict[str, Callable[[Page], None]] = {
         mistype_tools,
         embed,
         rerank,
+        draw,
         hear,
         show_as_table,
         preview_import,

@@ -293,6 +293,15 @@ def _(walk: Walk) -> None:
     expect(walk.page.locator("table.similar tbody tr")).to_have_count(2)
 
 
+@function("playground", "images")
+def _(walk: Walk) -> None:
+    walk.open("playground/images/?model=demo/demo-image")
+    walk.page.get_by_label("Description").fill("A lighthouse")
+    walk.page.get_by_label("Number of images").fill("2")
+    walk.press("Generate images")
+    expect(walk.page.locator("#result img")).to_have_count(2)
+
+
 @function("playground", "rerank")
 def _(walk: Walk) -> None:
     walk.open("playground/rerank/?model=demo/demo-rerank")

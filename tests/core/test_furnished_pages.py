@@ -214,6 +214,7 @@ def test_a_default_is_tested_with_a_call(furnished: factories.Workspace, browser
         ("rerank", "demo-rerank"),
         ("text-to-speech", "demo-speech"),
         ("moderation", "demo-moderation"),
+        ("image", "demo-image"),
     ],
 )
 def test_a_default_of_any_scenario_is_chosen_and_tested(

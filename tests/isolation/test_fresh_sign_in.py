@@ -27,6 +27,7 @@ OPEN = {
     "playground",
     "playground-call",
     "playground-embeddings",
+    "playground-images",
     "playground-render",
     "playground-rerank",
     "playground-speech",

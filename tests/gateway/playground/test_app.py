@@ -346,6 +346,25 @@ def test_embeddings_and_rerank_without_scripts(hub: Hub, owner: Person) -> None:
     assert page.text.index("good coffee here</th>") < page.text.index("a chair</th>")
 
 
+def test_images_without_scripts(hub: Hub, owner: Person) -> None:
+    asked = {"model": "demo/demo-image", "prompt": "A <lighthouse>", "n": "2", "size": "512x512"}
+    page = owner.form(f"{PAGE}images/", **asked)
+    assert page.text.count('src="data:image/png;base64,') == 2
+    assert 'alt="A &lt;lighthouse&gt;"' in page.text
+    assert 'download="image-2.png"' in page.text
+    assert owner.form(f"{PAGE}images/", **{**asked, "n": "5"}).status_code == 422
+    hub.fake.script("status:401")
+    failed = owner.form(f"{PAGE}images/", **{**asked, "model": "openai/gpt-image-2"})
+    assert "data:image" not in failed.text.partition('id="result"')[2]
+    assert hub.fake.calls[-1].json() == {
+        "model": "gpt-image-2",
+        "prompt": "A <lighthouse>",
+        "n": 2,
+        "size": "512x512",
+    }
+    assert KEY not in failed.text
+
+
 def test_a_long_recording_without_scripts(hub: Hub, owner: Person) -> None:
     """Longer than any other form may be."""
     upload = {"file": ("long.wav", WAV + bytes(5 * 1024 * 1024), "audio/wav")}

@@ -20,6 +20,7 @@ from gateway.playground.calls import (
     Outcome,
     Problem,
     Vector,
+    pictures,
     ranking,
     similarities,
     vectors,
@@ -37,7 +38,7 @@ from tenants.scope import tenant_scope
 from tests import factories, walk
 from tests.page_text import folded
 
-PAGES = ["", "embeddings/", "speech/", "rerank/"]
+PAGES = ["", "embeddings/", "speech/", "images/", "rerank/"]
 MOST_QUERIES = 12
 
 
@@ -117,7 +118,11 @@ def test_without_any_model_for_speech_it_is_said_once(
 
 @pytest.mark.parametrize(
     ("path", "given"),
-    [("embeddings/", {"texts": "1\n2\n3\n4\n5\n6"}), ("rerank/", {"query": "", "documents": "a"})],
+    [
+        ("embeddings/", {"texts": "1\n2\n3\n4\n5\n6"}),
+        ("images/", {"prompt": "", "n": "1"}),
+        ("rerank/", {"query": "", "documents": "a"}),
+    ],
 )
 def test_the_first_wrong_field_has_the_focus(
     path: str, given: dict[str, str], demo: factories.Workspace
@@ -495,3 +500,11 @@ def test_the_pages_have_no_inline_code(demo: factories.Workspace) -> None:
     for path in PAGES:
         text = folded(opened(demo.owner, path))
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", text)
+
+
+def test_an_image_of_an_unknown_format_can_only_be_saved() -> None:
+    rows = [{"b64_json": "PHN2Zz4="}, {"b64_json": "R0lGODlh", "revised_prompt": "b" * 999}, {}, 1]
+    svg, gif = pictures("a", {"data": rows})
+    assert (svg.url, svg.is_shown) == ("data:application/octet-stream;base64,PHN2Zz4=", False)
+    assert (gif.url[:15], gif.filename, gif.is_shown) == ("data:image/gif;", "image-2.gif", True)
+    assert (svg.text, gif.text) == ("a", "b" * 300)
