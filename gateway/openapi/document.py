@@ -26,7 +26,7 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, Endpoint
 from gateway.dataplane.requests.addresses import COUNT, MODELS
 from gateway.dataplane.requests.schema import MODEL_LENGTH
-from gateway.openapi import errors, headers, kept
+from gateway.openapi import errors, headers, kept, stored
 from gateway.openapi.formats import messages, models
 from gateway.openapi.formats.declaration import Format
 from gateway.openapi.formats.registry import format_of
@@ -88,10 +88,15 @@ def document(language: str) -> Part:
     Args:
         language: The active one, which the result is kept for.
     """
-    schemas: dict[str, Schema] = {**errors.schemas(), **models.SCHEMAS, **kept.SCHEMAS}
+    schemas: dict[str, Schema] = {
+        **errors.schemas(),
+        **models.SCHEMAS,
+        **kept.SCHEMAS,
+        **stored.SCHEMAS,
+    }
     paths = {path: {"post": _call(path, endpoint, schemas)} for path, endpoint in ENDPOINTS.items()}
     paths[COUNT] = {"post": _count(schemas)}
-    paths |= kept.paths(str(ModelType.REASONING)) | _models()
+    paths |= kept.paths(str(ModelType.REASONING)) | stored.paths() | _models()
     made: Part = resolved(
         {
             "openapi": "3.1.0",
@@ -119,7 +124,8 @@ def _tags() -> list[Part]:
     types = [
         {"name": str(row.model_type), "description": row.label} for row in MODEL_TYPES.values()
     ]
-    return [*types, {"name": _MODELS_TAG, "description": _("The models that can be called.")}]
+    texts = {**stored.TAGS, _MODELS_TAG: _("The models that can be called.")}
+    return [*types, *({"name": name, "description": text} for name, text in texts.items())]
 
 
 def _call(path: str, endpoint: Endpoint, schemas: dict[str, Schema]) -> Part:
@@ -197,9 +203,8 @@ def _request(spec: OperationSpec, form: Format, endpoint: Endpoint) -> Schema:
 def _form(spec: OperationSpec, file: FileField, form: Format) -> Schema:
     """Return the schema of a form, whose files may stand for fields of a JSON body."""
     checked = (form.check or spec.check).schema
-    files = dict.fromkeys((file.name, *file.others), FILE)
-    if file.most > 1:
-        files[f"{file.name}[]"] = list_of(FILE, maxItems=file.most)
+    several = list_of(FILE, minItems=1, maxItems=file.most)
+    files = {file.name: FILE if file.most == 1 else several, **dict.fromkeys(file.others, FILE)}
     instead = {*files, *(file.as_json({file.name: ()}) if file.as_json else ())}
     fields = {
         name: _of_form(schema)
@@ -209,10 +214,8 @@ def _form(spec: OperationSpec, file: FileField, form: Format) -> Schema:
     numbers = dict.fromkeys(sorted(file.numbers - fields.keys()), NUMBER)
     asked = {"model": TEXT, "stream": BOOLEAN, **numbers}
     required = [name for name in checked.get("required", ()) if name not in instead]
-    if file.most == 1:
-        required.append(file.name)
-    schema = {"type": "object", "properties": {**fields, **asked, **files, **form.fields}}
-    return {**schema, "required": required} if required else schema
+    properties = {**fields, **asked, **files, **form.fields}
+    return {"type": "object", "required": [*required, file.name], "properties": properties}
 
 
 def _of_form(schema: Schema) -> Schema:

@@ -37,7 +37,6 @@ _OF_BODIES: Final = frozenset(
 _ELSEWHERE: Final = frozenset(
     {
         "method_not_allowed",
-        "not_found",
         "provider_unreachable",
         "provider_wrong_url",
         "unavailable",

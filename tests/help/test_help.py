@@ -44,7 +44,7 @@ ADDRESSES = [
 NAMES = re.compile(
     r"[\w.+-]*[_/@{}=<>…:.\d][\w./+{}=<>…:?#-]*|\b("
     "Docker|"
-    "Modelkeep|OpenAI|Azure|Anthropic|Claude|Hugging|Face|Hub|Replicate|iFLYTEK|SPARK|WENXINYIYAN|TONGYI|DashScope|MINIMAX|MiniMax|ChatGLM|GLM|DeepSeek|Demo|built|in|"
+    "Modelkeep|OpenAI|OpenAPI|Azure|Anthropic|Claude|Hugging|Face|Hub|Replicate|iFLYTEK|SPARK|WENXINYIYAN|TONGYI|DashScope|MINIMAX|MiniMax|ChatGLM|GLM|DeepSeek|Demo|built|in|"
     "API|APIs|OpenAPI|URL|PNG|SDK|REST|JSON|CSV|Schema|Embedding|Token|token|Python|JavaScript|HTTP|https|curl|ID|Entra|Messages|Responses|Codex|IP|UTF|MiB|KiB|ogg|webm|MB|kB|PDF|NaN|"
     "Inference|Providers|Endpoints|Make|calls|to|your|Keys|and|Cognitive|Services|User|On|Your|Data|Foundry|SGLang|vLLM|Ollama|LM|Studio|Xinference|LocalAI|Infinity|"
     "Jina|Cohere|llama|cpp|text|image|Image|Qwen|Wan|generation|inference|embeddings|ERNIE|VL|IAM|MaaS|Lite|Pro|WebSocket|APIPassword|APIKey|APISecret|APIKeys|Secret|Key|Webhook|TLS|"

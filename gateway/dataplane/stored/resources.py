@@ -11,7 +11,7 @@ FILES: Final = "/v1/files"
 BATCHES: Final = "/v1/batches"
 _PATH: Final = re.compile(r"/v1/(files|batches)(?:/([^/]+))?(?:/([a-z]+))?")
 # What each method does, by whether there is an id and what follows it.
-_METHODS: Final[Mapping[tuple[str, bool, str], Mapping[str, str]]] = {
+METHODS: Final[Mapping[tuple[str, bool, str], Mapping[str, str]]] = {
     ("files", False, ""): {"GET": "list", "POST": "upload"},
     ("files", True, ""): {"GET": "show", "DELETE": "delete"},
     ("files", True, "content"): {"GET": "content"},
@@ -42,5 +42,5 @@ def resource_of(path: str) -> Resource | None:
     if match is None:
         return None
     kind, text, rest = match[1], match[2] or "", match[3] or ""
-    methods = _METHODS.get((kind, bool(text), rest))
+    methods = METHODS.get((kind, bool(text), rest))
     return None if methods is None else Resource(kind, text, methods)

@@ -12,9 +12,11 @@ from jsonschema import Draft202012Validator
 
 from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.requests.addresses import COUNT, MODELS
+from gateway.openapi import kept
 from providers.operations.columns import OperationSpec, Stream
 from providers.operations.table import OPERATIONS
 from tests.gateway.conftest import Hub
+from tests.gateway.dataplane.continuity.test_kept import switch
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]  # a server runs
 
@@ -176,3 +178,23 @@ def test_a_stream_that_fails(hub: Hub, document: dict[str, Any], path: str) -> N
     answer = endpoint.post(model="openai/gpt@break:4", stream=True)
     endpoint.check(answer, 200)
     assert "provider_error" in answer.text or "api_error" in answer.text
+
+
+def test_a_kept_response(hub: Hub, document: dict[str, Any]) -> None:
+    switch(hub, hub.server.app_key, 6)
+    try:
+        made = Endpoint(hub, document, "/v1/responses").post(store=True).json()
+        one = Endpoint(hub, document, kept.PATH, "get")
+        items = Endpoint(hub, document, kept.ITEMS_PATH, "get")
+        deleted = Endpoint(hub, document, one.path, "delete")
+        url = f"{hub.base}/responses/{made['id']}"
+        headers = {"Authorization": f"Bearer {hub.server.app_key}"}
+        one.check(hub.session.get(url, headers=headers, timeout=30), 200)
+        items.check(hub.session.get(f"{url}/input_items", headers=headers, timeout=30), 200)
+        query = {"order": "sideways"}
+        refused = hub.session.get(f"{url}/input_items", headers=headers, params=query, timeout=30)
+        items.check(refused, 400)
+        deleted.check(hub.session.delete(url, headers=headers, timeout=30), 200)
+        one.check(hub.session.get(url, headers=headers, timeout=30), 404)
+    finally:
+        switch(hub, hub.server.app_key, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -12,8 +13,8 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS
-from gateway.dataplane.requests.addresses import COUNT, MODELS
-from gateway.openapi import errors, kept
+from gateway.dataplane.requests.addresses import COUNT, MODELS, is_known
+from gateway.openapi import errors, kept, stored
 from gateway.openapi.document import document
 from gateway.openapi.formats.registry import format_of
 from providers.declaration.errors import Failure
@@ -21,6 +22,7 @@ from providers.operations.request_checks import InvalidBody
 from providers.operations.table import OPERATIONS
 from tests.api.test_docs import operations, texts
 from tests.gateway.dataplane import test_sent_codes as v1
+from tests.source import files, nodes
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,10 @@ def test_it_is_valid_openapi(made: dict[str, Any]) -> None:
 
 def test_every_endpoint_is_in_it(made: dict[str, Any]) -> None:
     kept_paths = {kept.PATH, kept.ITEMS_PATH}
-    assert set(made["paths"]) == {*ENDPOINTS, COUNT, MODELS, f"{MODELS}/{{model}}", *kept_paths}
+    stored_paths = set(stored.paths())
+    models = {MODELS, f"{MODELS}/{{model}}"}
+    assert set(made["paths"]) == {*ENDPOINTS, COUNT, *models, *kept_paths, *stored_paths}
+    assert all(is_known(path) for path in made["paths"])
     names = [operation["operationId"] for _path, _method, operation in operations(made)]
     assert len(set(names)) == len(names)
 
@@ -51,6 +56,19 @@ def test_every_reference_leads_somewhere_and_everything_is_referred_to(
         for kind in ("schemas", "headers", "responses")
         for name in made["components"][kind]
     }
+
+
+def test_every_header_of_ours_is_described(made: dict[str, Any]) -> None:
+    sent = {
+        node.value.decode()
+        for path in files()
+        for node in nodes(path)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, bytes)
+        and re.fullmatch(rb"x-modelkeep-[a-z-]+|x-should-retry|retry-after", node.value)
+    }
+    assert len(sent) > 8
+    assert sent <= {name.lower() for name in made["components"]["headers"]}
 
 
 def test_a_door_has_one_form_of_errors(made: dict[str, Any]) -> None:
