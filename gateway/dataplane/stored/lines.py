@@ -87,7 +87,7 @@ def _parsed(number: int, line: bytes) -> dict[str, Any]:
         request = strict_json.loads(line)
         orjson.dumps(request)
     except strict_json.BadJSON as error:
-        _refuse(number, f"cannot be read: {error.message}")
+        _refuse(number, f"cannot be read: {error.message.removesuffix('.')}")
     except TypeError:
         _refuse(number, "contains a number that is too large")
     if not isinstance(request, dict):
