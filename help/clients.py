@@ -39,7 +39,7 @@ def _row(guide: Guide, address: str) -> tuple[str, ...]:
     tried = "–"
     if isinstance(proof, Run):
         tried = f"`{proof.package}` {proof.version}" if proof.package else proof.version
-    return client.name, f"`{guide.endpoint}`", f"`{base_url}`", tried
+    return f"[{client.name}](#{client.slug})", f"`{guide.endpoint}`", f"`{base_url}`", tried
 
 
 def _section(guide: Guide) -> Iterable[str]:
