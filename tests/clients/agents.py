@@ -155,6 +155,11 @@ models:
 
 
 def qwen_code(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
+    # On a busy machine, its terminal ends before it has read what a command printed.
+    settings = {"tools": {"shell": {"enableInteractiveShell": False}}}
+    folder = home / ".qwen"
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(settings))
     env = {"OPENAI_API_KEY": hub.key, "OPENAI_BASE_URL": hub.base, "OPENAI_MODEL": model}
     return env, [_program("qwen"), "--auth-type", "openai", "--yolo", "-p"]
 

@@ -5,7 +5,8 @@ from mirascope import llm
 from pydantic import BaseModel
 
 llm.register_provider("openai:completions", scope="modelkeep/", base_url=BASE, api_key=KEY)
-NAME = f"modelkeep/{MODEL}"
+# It takes what stands between the first two slashes for the name.
+NAME = f"modelkeep/{MODEL.partition('/')[2]}"
 model = llm.Model(NAME)
 
 
