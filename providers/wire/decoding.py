@@ -166,7 +166,7 @@ class EventStream(Decoding):
             The object, or None for anything else: servers keep connections open with events such
             as `null`, and the rest of the answer is good.
         """
-        if not data.lstrip(_BLANK).startswith(b"{"):
+        if data[:1] != b"{" and not data.lstrip(_BLANK).startswith(b"{"):
             return None  # unparsed: thousands may come in one piece
         try:
             chunk = long_json.loads(data)
@@ -175,9 +175,9 @@ class EventStream(Decoding):
         except ValueError:
             chunk = parse_leniently(data, self._pairs.joined)
         else:
-            if self._pairs.is_waiting and isinstance(chunk, dict):
+            if self._pairs.held and isinstance(chunk, dict):
                 chunk = Repaired(self._pairs.joined(chunk))
-        if self._pairs.is_waiting:
+        if self._pairs.held:
             self._plain.forget()
         return chunk if isinstance(chunk, dict) else None
 

@@ -29,17 +29,15 @@ class CutCharacters:
 
     A part at the end of a text is held until the text in the same place of a later piece. A part
     without the others becomes U+FFFD.
+
+    Attributes:
+        held: By place; while there is any, the next pieces may begin with the rest of a character.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: dict[Path, str] = {}
-
-    @property
-    def is_waiting(self) -> bool:
-        """Tell whether the next pieces may begin with the rest of a character."""
-        return bool(self._held)
+        self.held: dict[Path, str] = {}
 
     def joined(self, value: Any, path: Path = ()) -> Any:
         """Copy a piece's JSON value with its texts repaired."""
@@ -57,12 +55,12 @@ class CutCharacters:
     def _text(self, text: str, path: Path) -> str:
         if not text:
             return text
-        text = self._held.pop(path, "") + text
+        text = self.held.pop(path, "") + text
         if text.isascii():
             return text
         begun = _BEGUN.search(text, max(0, len(text) - _LONGEST_PART))
-        if begun is not None and len(self._held) < _MOST_HELD:
-            self._held[path] = begun[0]
+        if begun is not None and len(self.held) < _MOST_HELD:
+            self.held[path] = begun[0]
             text = text[: begun.start()]
         return joined(text)
 

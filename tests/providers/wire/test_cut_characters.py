@@ -66,7 +66,7 @@ def test_texts_in_different_places_are_not_mixed() -> None:
     first = parse_leniently(b'{"a":"\xe4\xbd","b":"\xf0\x9f"}', cut.joined)
     second = parse_leniently(b'{"b":"\x92\x80","a":"\xa0"}', cut.joined)
     assert (first, second) == ({"a": "", "b": ""}, {"a": "\u4f60", "b": "\U0001f480"})
-    assert not cut.is_waiting
+    assert not cut.held
 
 
 def test_replicates_pieces_are_bytes_of_a_text() -> None:
