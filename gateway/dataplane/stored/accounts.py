@@ -77,23 +77,30 @@ class Storages:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    async def ask(self, account: Account, request: StorageRequest) -> dict[str, Any] | None:
+    async def ask(
+        self, account: Account, request: StorageRequest, *, seconds: float | None = None
+    ) -> dict[str, Any] | None:
         """Return the provider's answer; None if it has no such file or batch.
+
+        Args:
+            seconds: How long it may take; None for as long as a call.
 
         Raises:
             Refusal: The provider refused or could not be reached.
         """
-        answer = await self._run(account, request)
+        answer = await self._run(account, request, seconds)
         assert isinstance(answer, Answer), "only contents are streamed"
         return answer.body
 
     async def content(self, account: Account, path: str) -> Stream | None:
         """Open a file's content; None if the provider has no such file. Raises Refusal."""
-        answer = await self._run(account, StorageRequest("GET", path, is_content=True))
+        answer = await self._run(account, StorageRequest("GET", path, is_content=True), None)
         return answer if isinstance(answer, Stream) else None
 
-    async def _run(self, account: Account, request: StorageRequest) -> Answer | Stream:
-        deadline = time.monotonic() + settings.MODELKEEP_CALL_DEADLINE
+    async def _run(
+        self, account: Account, request: StorageRequest, seconds: float | None
+    ) -> Answer | Stream:
+        deadline = time.monotonic() + (seconds or settings.MODELKEEP_CALL_DEADLINE)
         steps: Steps[Any] = Steps(
             _exchange(account, request),
             errors=account.provider.errors,

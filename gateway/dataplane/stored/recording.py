@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from django.utils import timezone
 
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 # The states in which a batch stays.
 FINAL: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 ASKED_AFTER: Final = timedelta(minutes=5)  # the server's own questions about one batch
-ASKED_AT_ONCE: Final = 20
+ASKED_AT_ONCE: Final = 100
+ASK_SECONDS: Final = 30.0  # a provider may take to answer such a question
 # How long a provider may refuse to tell about a batch: then its usage is recorded as unknown.
 GIVEN_UP_AFTER: Final = timedelta(days=30)
 PIECE: Final = 1024 * 1024  # bytes of an output that are counted at a time
@@ -58,15 +60,18 @@ class Recording:
         self._store = store
         self._run = run
         self._reading: set[UUID] = set()
-        self._turn = asyncio.Lock()  # one output at a time is read
+        # A workspace's outputs are read one by one, and keep no other workspace's waiting.
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     def start(self, account: Account, row: StoredBatch) -> None:
         """Record a batch in the background, if it has just finished."""
-        if row.status in FINAL and row.recorded is None and row.pk not in self._reading:
+        if row.status in FINAL and row.recorded is None:
             self._run(self.record(account, row))
 
     async def ask(self) -> None:
         """Ask about batches that nobody has asked about for a while, and record finished ones.
+
+        All of it goes on in the background: a slow provider keeps nobody else's batch waiting.
 
         Raises:
             DatabaseUnavailable: The database is unavailable.
@@ -74,14 +79,14 @@ class Recording:
         due = partial(services.claim_due, after=ASKED_AFTER, most=ASKED_AT_ONCE)
         for tenant_id, batch_id in await in_thread(due):
             row = await in_thread(partial(_row, tenant_id, batch_id))
-            if row is not None:
-                await self._ask_about(row)
+            if row is not None and row.pk not in self._reading:
+                self._run(self._ask_about(row))
 
     async def _ask_about(self, row: StoredBatch) -> None:
         try:
             account = await open_account(row.credential)
             request = StorageRequest("GET", f"/batches/{row.provider_id}")
-            answer = await self._storages.ask(account, request)
+            answer = await self._storages.ask(account, request, seconds=ASK_SECONDS)
             if answer is not None:
                 await in_thread(partial(_note, row, answer))
             if row.status in FINAL:
@@ -101,9 +106,12 @@ class Recording:
             Refusal: A file cannot be read; a later try may succeed.
             DatabaseUnavailable: The database is unavailable.
         """
+        if row.pk in self._reading:
+            return
         self._reading.add(row.pk)
+        turn = self._turns.setdefault(row.tenant_id, asyncio.Lock())
         try:
-            async with self._turn:
+            async with turn:
                 totals = await in_thread(partial(_totals, row))
                 sizes = {}
                 for provider_id in queries.outputs_of(row):

@@ -80,7 +80,10 @@ class Provider:
         self.opened.append(Content(data, self.wait))
         return self.opened[-1]
 
-    async def ask(self, _account: Account, _request: Any) -> dict[str, Any] | None:
+    async def ask(
+        self, _account: Account, _request: Any, *, seconds: float
+    ) -> dict[str, Any] | None:
+        assert seconds
         self.asked += 1
         return self.answer
 
@@ -120,10 +123,16 @@ def play(
             store(make_database(settings.DATABASES["default"]), Spool(tmp_path)) for _ in range(2)
         ]
         storages: Any = provider
+        background: list[asyncio.Task[None]] = []
+
+        def start(task: Coroutine[Any, Any, None]) -> None:
+            background.append(asyncio.get_running_loop().create_task(task))
+
         for one in stores:
             await one.open()
         try:
-            await work([Recording(storages, one, lambda task: task.close()) for one in stores])
+            await work([Recording(storages, one, start) for one in stores])
+            await asyncio.gather(*background)
         finally:
             for one in stores:
                 await one.close()
@@ -201,6 +210,26 @@ def test_a_file_that_breaks_off_is_read_again_later(acme: Workspace, tmp_path: P
 
     play(provider, work, tmp_path)
     assert [record.prompt_tokens for record in records(acme)] == [20]
+
+
+def test_a_slow_output_keeps_no_other_workspace_waiting(
+    acme: Workspace, globex: Workspace, tmp_path: Path
+) -> None:
+    slow, quick = make_batch(acme), make_batch(globex)
+    provider, other = Provider(), asyncio.Event()
+
+    async def work(processes: list[Recording]) -> None:
+        provider.wait = other.wait
+        processes[0].start(account_of(slow), slow)
+        while not provider.opened:
+            await asyncio.sleep(0)
+        provider.wait = None
+        await processes[0].record(account_of(quick), quick)
+        assert not await asyncio.to_thread(records, acme)
+        other.set()
+
+    play(provider, work, tmp_path)
+    assert len(records(acme)) == len(records(globex)) == 1
 
 
 def test_a_giant_file_is_read_in_part(

@@ -256,6 +256,15 @@ def test_an_answer_that_no_database_stores_is_passed_on(stage: Stage) -> None:
     assert stage.acme.batches.retrieve(batch.id).id == batch.id
 
 
+def test_a_content_that_breaks_off_is_not_taken_for_whole(stage: Stage) -> None:
+    file = stage.upload()
+    stage.fake.script("break")
+    headers = {"Authorization": f"Bearer {stage.acme.api_key}"}
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        requests.get(f"{stage.hub.base}/files/{file.id}/content", headers=headers, timeout=30)
+    assert stage.acme.files.content(file.id).read()
+
+
 def test_a_trial_pays_for_no_batch(stage: Stage) -> None:
     made = stage.hub.server.manage(
         "init", "--workspace", "trier", "--owner", "owner@trier.example", "--json"
