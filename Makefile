@@ -28,7 +28,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients bench screenshots messages tables format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients test-openapi bench screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -90,6 +90,11 @@ test-clients: install-dev  ## run agents and frameworks against the product, in 
 	@VENV='$(VENV)' deploy/install-node tests/clients/node @anthropic-ai/claude-code opencode-ai
 	@$(BIN)/python -m tests.clients $(CLIENTS)
 
+test-openapi: install-dev  ## lint both OpenAPI documents and try clients generated from them (downloads 60 MB)
+	@VENV='$(VENV)' deploy/install-node tests/openapi
+	@VENV=.venv-openapi PYTHON='$(PYTHON)' deploy/install requirements-openapi.txt
+	@$(BIN)/pytest -m peers tests/openapi
+
 bench: install-dev  ## run the benchmarks and print tables
 	@$(BIN)/python -m bench
 
@@ -112,4 +117,4 @@ lock:  ## write the lock files with the newest allowed versions
 	@PYTHON='$(PYTHON)' deploy/lock
 
 clean:  ## remove everything that make created, except DATA_DIR
-	rm -rf $(VENV) .venv-clients .venv-clients-older tests/node/node_modules tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients .venv-clients-older .venv-openapi tests/node/node_modules tests/clients/node/node_modules tests/openapi/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
