@@ -4,6 +4,7 @@ the playback server behind.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import Any
 
 import requests
 
+from gateway.dataplane.continuity.ids import LONGEST, MARK
 from gateway.dataplane.errors import from_provider
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Operation, Upload
@@ -20,6 +22,7 @@ from tests.fakes.playback import Playback, Scene
 from tests.fakes.provider import Running
 from tests.gateway.conftest import Hub, running_hub
 from tests.pairs import pair
+from tests.providers import comparing
 from tests.providers.case import Case
 from tests.providers.driving import Outcome
 from tests.providers.wire.test_contract import play
@@ -175,6 +178,21 @@ def outside(case: Case) -> dict[str, Any]:
         else HIDDEN | {"finish_reason"}
     )
     return {name: value for name, value in case.expect.items() if name not in hidden}
+
+
+def compare(outcome: Outcome, case: Case) -> None:
+    """Compare what a client saw with a case. Before a call with reasoning, an id that carries the
+    reasoning stands for the provider's own.
+    """
+    expected = copy.deepcopy(outside(case))
+    message = expected.get("message", {})
+    if message.get("reasoning_content") or message.get("provider_blocks"):
+        seen = outcome.message.get("tool_calls") or ()
+        for call, other in zip(message.get("tool_calls") or (), seen, strict=False):
+            if other["id"].startswith(MARK):
+                assert len(other["id"]) <= LONGEST
+                call["id"] = other["id"]
+    comparing.compare(outcome, expected)
 
 
 def code_of(case: Case) -> str:

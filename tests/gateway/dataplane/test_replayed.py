@@ -15,7 +15,7 @@ from providers.declaration import registry
 from providers.declaration.errors import Failure
 from providers.declaration.spec import Operation
 from tests.fakes import framing
-from tests.gateway.stage import Stage, ask, check_usage, code_of, outcome_of, outside, set_stage
+from tests.gateway.stage import Stage, ask, check_usage, code_of, compare, outcome_of, set_stage
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
@@ -49,7 +49,7 @@ def check(stage: Stage, case: Case, **options: Any) -> None:
         return
     stage.playback.check(response.text)
     assert response.status_code == 200, response.text
-    comparing.compare(seen_in(response.headers["content-type"], response.content), outside(case))
+    compare(seen_in(response.headers["content-type"], response.content), case)
     check_usage(stage, case, response.headers["x-request-id"])
 
 

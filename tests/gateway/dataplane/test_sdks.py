@@ -18,7 +18,7 @@ import pytest
 from providers.declaration import registry
 from providers.declaration.spec import Operation, Upload
 from providers.wire.images.openai import upload_of_url
-from tests.gateway.stage import Stage, body_of, check_usage, file_of, outcome_of, outside, set_stage
+from tests.gateway.stage import Stage, body_of, check_usage, compare, file_of, outcome_of, set_stage
 from tests.providers import comparing
 from tests.providers.case import PLAYED, Case, parameters
 
@@ -118,7 +118,7 @@ def test_python(stage: Stage, case: Case) -> None:
     ) as client:
         outcome, request_id = with_python(client, case)
     stage.playback.check()
-    comparing.compare(outcome, outside(case))
+    compare(outcome, case)
     if request_id:
         check_usage(stage, case, request_id)
 
@@ -174,7 +174,7 @@ def test_node(of_node: dict[str, Any], case: Case) -> None:
     outcome = outcome_of(
         bytes.fromhex(seen["hex"]) if "hex" in seen else seen.get("body"), seen.get("chunks")
     )
-    comparing.compare(outcome, outside(case))
+    compare(outcome, case)
 
 
 def test_an_account_serves_its_own_workspace_alone(stage: Stage) -> None:
