@@ -155,11 +155,6 @@ models:
 
 
 def qwen_code(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    # On a busy machine, its terminal ends before it has read what a command printed.
-    settings = {"tools": {"shell": {"enableInteractiveShell": False}}}
-    folder = home / ".qwen"
-    folder.mkdir()
-    (folder / "settings.json").write_text(json.dumps(settings))
     env = {"OPENAI_API_KEY": hub.key, "OPENAI_BASE_URL": hub.base, "OPENAI_MODEL": model}
     return env, [_program("qwen"), "--auth-type", "openai", "--yolo", "-p"]
 
@@ -208,7 +203,10 @@ AGENTS = (
         "@qwen-code/qwen-code",
         ["chat"],
         qwen_code,
-        shell=lambda command: call("run_shell_command", command=command, is_background=False),
+        # On a busy machine it misses what a command prints just before it ends.
+        shell=lambda command: call(
+            "run_shell_command", command=f"{command}; sleep 1", is_background=False
+        ),
         reader=lambda path: call("read_file", file_path=str(path)),
     ),
 )

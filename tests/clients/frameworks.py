@@ -22,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 VENDORS = ("openai", "anthropic", "demo")
 # For frameworks that put calls and formats into their prompts, which the Demo doesn't read.
 SCRIPTED = ("openai", "anthropic")
+# For frameworks that send names without the provider: only these have theirs to themselves.
+NAMED_ALONE = ("anthropic", "demo")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ FRAMEWORKS = (
     Framework("AutoGen", "autogen-ext", "agents/autogen_agent.py", _CHAT),
     Framework("LlamaIndex", "llama-index-core", "agents/llama_index_agent.py", _BOTH, _OLDER),
     Framework("Strands", "strands-agents", "agents/strands_agent.py", _CHAT, _OLDER),
-    Framework("Mirascope", "mirascope", "libraries/mirascope_calls.py", _CHAT, _OLDER),
+    Framework("Mirascope", "mirascope", "libraries/mirascope_calls.py", _CHAT, _OLDER, NAMED_ALONE),
     Framework("instructor", "instructor", "libraries/instructor_calls.py", _BOTH, _OLDER),
     Framework("AI SDK", "ai", "ai_sdk.mjs", _ALL, ""),
     Framework("LangChain.js", "langchain", "langchain_js.mjs", _BOTH, ""),
