@@ -228,7 +228,8 @@ SITEMAP: tuple[Row, ...] = (
     page("playground", f"{ACME}/playground/"),
     Row("playground empty", f"{FRESH}/playground/"),
     Row("playground long", f"{LONG}/playground/", space="long"),
-    Row("playground 500", f"{HUGE}/playground/", space="huge"),
+    # 500 models stand in two lists, beside the settings of 18 applications.
+    Row("playground 500", f"{HUGE}/playground/", space="huge", elements=1800),
     Row("playground answered", f"{ACME}/playground/?model=demo/demo-chat", act="chat"),
     Row("playground wrong tools", f"{ACME}/playground/?model=demo/demo-chat", act="mistype_tools"),
     Row("playground clients", f"{ACME}/playground/?model=demo/demo-chat", act="show_clients"),

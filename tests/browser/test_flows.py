@@ -53,7 +53,7 @@ def test_the_dialog_reads_sensibly(window: Window) -> None:
     expect(dialog).to_match_aria_snapshot("""
       - dialog "Set up OpenAI":
         - heading "Set up OpenAI" [level=1]
-        - paragraph: GPT models, embeddings, transcription, speech and moderation.
+        - paragraph: GPT models, embeddings, transcription, speech, moderation and images.
         - text: API key
         - textbox "API key"
         - paragraph: Starts with sk-

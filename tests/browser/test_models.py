@@ -29,14 +29,14 @@ def test_search_and_filters_are_live_and_the_address_keeps_them(page: Page) -> N
     page.keyboard.press("/")
     page.keyboard.type("demo-")
     page.wait_for_url("**q=demo-**")
-    expect(page.locator("tbody tr")).to_have_count(6)
-    expect(page.locator("#results [role=status]")).to_have_text("6 models found")
+    expect(page.locator("tbody tr")).to_have_count(7)
+    expect(page.locator("#results [role=status]")).to_have_text("7 models found")
     page.get_by_label("Model type").select_option("embedding")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.reload()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.go_back()
-    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(page.locator("tbody tr")).to_have_count(7)
 
 
 def test_a_switch_stays_where_it_is(page: Page) -> None:

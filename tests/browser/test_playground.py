@@ -265,7 +265,7 @@ def test_thoughts_are_folded_and_tool_calls_shown(enter: Any, stage: Hub) -> Non
         {"tool_calls": [{"index": 0, "function": {"arguments": '"Oslo"}'}}]},
     ]
     page = enter()
-    page.locator("#beside summary", has_text="Tools").click()
+    page.locator("#beside summary").get_by_text("Tools", exact=True).click()
     tools = [
         {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
     ]
@@ -398,7 +398,7 @@ def test_what_is_wrong_in_a_folded_part_is_unfolded(enter: Any, stage: Hub) -> N
     expect(page.get_by_label("Temperature")).to_be_visible()
     expect(page.get_by_label("Temperature")).to_be_focused()
     page.get_by_label("Temperature").fill("")
-    tools = page.locator("#beside details", has_text="Tools")
+    tools = page.locator("#beside details").filter(has=page.locator("[name=tools]"))
     tools.locator("summary").click()
     tools.locator("textarea").fill("{")
     tools.locator("summary").click()
