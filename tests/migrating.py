@@ -13,7 +13,9 @@ def migrate(app: str, name: str) -> Any:
     return MigrationExecutor(connection).migrate([(app, name)]).apps
 
 
-def migrate_all(app: str) -> None:
-    """Bring the app's tables back to its newest migration."""
+def migrate_all() -> None:
+    """Bring all tables back to their newest migrations: going back in one app undoes what others
+    built on it.
+    """
     executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes(app))
+    executor.migrate(executor.loader.graph.leaf_nodes())

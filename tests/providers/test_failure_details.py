@@ -17,7 +17,7 @@ from providers.failures.reasons import TEMPLATES, Reason
 from providers.models import ProviderChoice, ProviderCredential
 from tenants.scope import tenant_scope
 from tests import factories
-from tests.migrating import migrate
+from tests.migrating import migrate, migrate_all
 from tests.source import files, name_of, nodes
 
 read = import_module("providers.migrations.0003_read_failure_sentences")
@@ -129,7 +129,7 @@ def test_an_upgraded_database_says_what_it_said(acme: factories.Workspace) -> No
             models_error="Down for a while. (503)"
         )
     finally:
-        migrate("providers", "0004_remove_failure_sentences")
+        migrate_all()
     with tenant_scope(acme.tenant):
         assert ProviderCredential.objects.get(pk=row.pk).failure_words == SENTENCES[0][0]
         assert ProviderChoice.objects.get().list_failure == FailureDetail(

@@ -28,7 +28,7 @@ def test_the_invitations_of_the_last_day_still_count(acme: factories.Workspace) 
                 details={"sent": sent},
             )
     finally:
-        migrate_all("tenants")
+        migrate_all()
     with tenant_scope(acme.tenant):
         times = SentInvitation.objects.order_by("time").values_list("time", flat=True)
         assert [round((now - time).total_seconds() / 3600) for time in times] == [23, 1]

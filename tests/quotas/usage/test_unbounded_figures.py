@@ -17,7 +17,7 @@ from quotas.usage.rollups import roll_up
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tests import ledger
-from tests.migrating import migrate
+from tests.migrating import migrate, migrate_all
 from tests.quotas.conftest import record_for
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -144,7 +144,7 @@ def test_sums_of_before_are_made_again(tenant: Tenant) -> None:
             migrate("quotas", "0006_latest_call_of_a_model")
             UsageRollup.objects.filter(start__hour=EARLIER.hour).update(prompt_tokens=LARGEST)
         finally:
-            migrate("quotas", "0007_sum_nonsense_again")
+            migrate_all()
         assert roll_up(now=NOW).redone == 1
         assert RolledUntil.objects.get().until == NOW - rollups.CLOSED_AFTER
         assert summaries.totals(tenant_id=tenant.pk, days=2, now=NOW).prompt_tokens == MOST_TOKENS

@@ -150,7 +150,7 @@ def test_an_upgrade_ends_sessions_of_before(acme: Workspace) -> None:
         session.save(force_insert=True)
         assert Session.objects.count() == 1
     finally:
-        migrate_all("tenants")
+        migrate_all()
     assert not Session.objects.exists()
 
 

@@ -289,7 +289,7 @@ class TestUpgrade:
                     made_by_command=True,
                 )
         finally:
-            migrate_all("tenants")
+            migrate_all()
         assert [status(text) for text in texts] == [200, 200]
         with all_tenants():
             stored = set(AppKey.objects.values_list("digest", flat=True))
@@ -298,7 +298,7 @@ class TestUpgrade:
             with pytest.raises(IrreversibleError):
                 migrate("tenants", "0005_end_sessions")
         finally:
-            migrate_all("tenants")
+            migrate_all()
         with all_tenants():
             AppKey.objects.all().delete()
 
@@ -314,7 +314,7 @@ class TestUpgrade:
             with all_tenants():
                 before = AppKey.objects.get(pk=good.pk).proof
         finally:
-            migrate_all("tenants")
+            migrate_all()
         assert [status(text) for text in (lasting[1], kept, wider, ended)] == [200, 200, 401, 401]
         change(revoked, revoked=None)
         change(good, expires=None)
@@ -335,11 +335,11 @@ class TestUpgrade:
             before._base_manager.create(pk=uuid4(), digest=digest, **row)
             master_keys(3)
             with pytest.raises(ValueError, match="is missing or wrong"):
-                migrate_all("tenants")
+                migrate_all()
             assert before._base_manager.get().digest == digest
         finally:
             settings.MODELKEEP_MASTER_KEYS = right
-            migrate_all("tenants")
+            migrate_all()
         with all_tenants():
             assert AppKey.objects.get().digest != digest
             AppKey.objects.all().delete()
