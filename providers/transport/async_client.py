@@ -19,9 +19,8 @@ from core.errors import drop_frames
 from providers.declaration.error_bodies import MAX_ERROR_BODY
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply
-from providers.failures.reasons import Reason
 from providers.transport import async_pool, failures
-from providers.transport.async_pool import Pool, Pools, RefusedAddress
+from providers.transport.async_pool import Pool, Pools, failure_of
 from providers.transport.failures import TransportFailure, provider_error
 from providers.transport.inflating import content_of
 from providers.transport.limits import (
@@ -171,7 +170,7 @@ class Stream:
             return data
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             drop_frames(error)
-            raise self._steps.cleaned(provider_error(_failure_of(error))) from None
+            raise self._steps.cleaned(provider_error(failure_of(error))) from None
 
     def _release(self) -> None:
         if self._response is not None:
@@ -309,7 +308,7 @@ class Upstream:
             return steps.failed(failure)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             drop_frames(error)
-            return steps.failed(_failure_of(error))
+            return steps.failed(failure_of(error))
         finally:
             if not handed_over:
                 pool.active -= 1
@@ -378,28 +377,3 @@ async def _read_body(call: Call, response: aiohttp.ClientResponse, content: Any)
                 return b"".join(pieces)[:limit]
             raise failures.too_large(limit)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _failure_of(error: Exception) -> TransportFailure:
-    """Describe a failure of aiohttp in our own words."""
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
-        error.os_error, RefusedAddress
-    ):
-        return TransportFailure("refused_address", error.os_error.reason, sent=False)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return failures.not_sent("dns")
-    if isinstance(error, _TLS_ERRORS):
-        return failures.not_sent("tls")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return failures.not_sent("connect")
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        # API clients get a timeout (504) here too, not an unreachable provider.
-        return TransportFailure("timeout", Reason("connect_timeout"), sent=False)
-    return failures.sent("timeout" if isinstance(error, TimeoutError) else "broken")
-
-
-_TLS_ERRORS = (
-    aiohttp.ClientSSLError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ServerFingerprintMismatch,
-)

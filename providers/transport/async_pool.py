@@ -1,4 +1,6 @@
-"""Connection pools of the asynchronous transport; every address is checked by the egress rules."""
+"""Connection pools of the asynchronous transport; every address is checked by the egress rules, and
+what aiohttp reports becomes one of our failures.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from yarl import URL
 
 from core.asgi.turns import Turns
 from providers.failures.reasons import Reason
-from providers.transport import egress
+from providers.transport import egress, failures
 from providers.transport.failures import TransportFailure
 from providers.transport.framing import BoundedHandler
 from providers.transport.limits import ASYNC_POOLS, KEEP_ALIVE, USER_AGENT
@@ -155,3 +157,28 @@ class Pools:
         for pool in self._pools.values():
             await pool.session.close()
         self._pools.clear()
+
+
+def failure_of(error: Exception) -> TransportFailure:
+    """Describe a failure of aiohttp in our own words."""
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, RefusedAddress
+    ):
+        return TransportFailure("refused_address", error.os_error.reason, sent=False)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return failures.not_sent("dns")
+    if isinstance(error, _TLS_ERRORS):
+        return failures.not_sent("tls")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return failures.not_sent("connect")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        # API clients get a timeout (504) here too, not an unreachable provider.
+        return TransportFailure("timeout", Reason("connect_timeout"), sent=False)
+    return failures.sent("timeout" if isinstance(error, TimeoutError) else "broken")
+
+
+_TLS_ERRORS = (
+    aiohttp.ClientSSLError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+)
