@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_the_import_ladders_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     result = subprocess.run(command, cwd=source.ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_files_and_folders_stay_small() -> None:
+    """A file has at most 400 lines, a folder at most twelve files unless they are of one kind."""
+    files = list(source.files())
+    lines = {source.name_of(path): path.read_text("utf-8").count("\n") for path in files}
+    assert [name for name, count in lines.items() if count > 400] == []
+    folders = Counter(path.parent for path in files if path.name != "__init__.py")
+    assert [
+        source.name_of(folder)
+        for folder, count in folders.items()
+        if count > 12 and folder.name not in ("adapters", "commands")
+    ] == []
 
 
 def test_types_are_strict_without_exceptions() -> None:
