@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from core import strict_json
+from core.db.violations import is_duplicate
 from core.errors import Conflict, ServiceError
 from models_catalog.facts import library, snapshots
 from models_catalog.facts.library import Shipped
@@ -219,7 +220,9 @@ def _put(row: CatalogSnapshot | None, actor: Actor, action: str, outcome: Outcom
             _record(actor, action, outcome, counts)
             _prune()
             transaction.on_commit(reload)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise Conflict(
             "busy", _("Another refresh finished first. Review its differences and try again.")
         ) from None

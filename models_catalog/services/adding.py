@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from core.db.violations import is_duplicate
 from core.errors import ServiceError
 from models_catalog import queries
 from models_catalog.models import TenantModel
@@ -156,6 +157,8 @@ def store_model(draft: _Draft, actor: Actor) -> TenantModel:
                 row.model,
                 {"type": row.type, "base_url": row.base_url},
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise already_there(row.model) from None
     return row

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from core.db.violations import is_duplicate
 from providers.credentials.opening import mask_of
 from providers.credentials.storing import (
     access_from,
@@ -118,6 +119,8 @@ def store_draft(draft: CredentialDraft, *, actor: Actor) -> ProviderCredential:
                 {"state": str(row.state), "base_url": row.base_url},
             )
             announce(row, actor)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise name_taken(row.name) from None
     return row

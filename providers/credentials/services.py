@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.db.violations import is_duplicate
 from core.errors import Conflict, ServiceError
 from providers.credentials import checking
 from providers.credentials.checking import CheckFailed
@@ -149,7 +150,9 @@ def rename_credential(
         try:
             with transaction.atomic():
                 credential.save(update_fields=["name"])
-        except IntegrityError:
+        except IntegrityError as error:
+            if not is_duplicate(error):
+                raise
             raise name_taken(name) from None
         record_change(tenant, actor, "credential.renamed", credential, {"from": old_name})
     return credential

@@ -24,6 +24,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from core.db.connection import release
+from core.db.violations import is_duplicate
 from tenants.auth import browsers
 from tenants.models import KnownAddress, SignInFailures
 
@@ -197,8 +198,9 @@ def _take(key: str, limit: Limit) -> None:
             with transaction.atomic():
                 SignInFailures.objects.create(key=key, count=1, since=timezone.now())
             return
-        except IntegrityError:  # full, or made at the same moment
-            continue
+        except IntegrityError as error:  # full, or made at the same moment
+            if not is_duplicate(error):
+                raise
     raise _Full
 
 

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.db.violations import is_duplicate
 from tenants.crypto import envelope, key_pairs, master_keys
 from tenants.crypto.envelope import Binding, EnvelopeError
 from tenants.crypto.key_pairs import CredentialUnreadable, TimedCache
@@ -173,7 +174,10 @@ def _count(tenant_id: UUID, purpose: str, subject: str) -> None:
         try:
             with transaction.atomic():
                 KeyOpening.objects.create(**values, count=1)
-        except IntegrityError:  # another process has just created the row
+        except IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            # Another process has just created the row.
             rows.update(count=F("count") + 1)
 
 

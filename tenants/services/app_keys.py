@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.db.violations import is_duplicate
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import COMMAND, Actor, record
 from tenants.auth.key_format import PREFIX_LENGTH, new_key
@@ -204,7 +205,10 @@ def _insert_with_new_key(row: AppKey) -> str:
     try:
         with transaction.atomic():
             row.save(force_insert=True)
-    except IntegrityError:  # the name was taken at the same moment
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
+        # The name was taken at the same moment.
         raise _name_taken() from None
     return text
 

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.db.violations import is_duplicate
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import RANK, Role, can_change_role
@@ -294,7 +295,10 @@ def _new_account(invitation: Invitation, name: str, password: str) -> User:
     try:
         with transaction.atomic():
             user.save(force_insert=is_new)
-    except IntegrityError:  # the link was sent twice at the same moment
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
+        # The link was sent twice at the same moment.
         raise taken from None
     return user
 
