@@ -13,6 +13,8 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -38,11 +40,10 @@ def main() -> None:
             not env.str("MODELKEEP_MASTER_KEYS", default="")
             and not (folder / "master_keys").exists()
         ):
-            if has_sealed_keys(folder / "modelkeep.sqlite3"):
+            database = env.db_url("DATABASE_URL", default=f"sqlite:///{folder}/modelkeep.sqlite3")
+            if has_sealed_keys(database):
                 sys.exit(
-                    LOST_KEYS.format(
-                        keys=folder / "master_keys", database=folder / "modelkeep.sqlite3"
-                    )
+                    LOST_KEYS.format(keys=folder / "master_keys", database=described(database))
                 )
             write_once(folder / "master_keys", new_master_key())
     except ImproperlyConfigured as error:
@@ -51,30 +52,61 @@ def main() -> None:
         sys.exit(f"DATA_DIR cannot be used: {error}")
 
 
+FIRST_USE = "SELECT 1 FROM tenants_masterkeycheck LIMIT 1"
 LOST_KEYS = (
     "Master keys not found: {keys} does not exist, and MODELKEEP_MASTER_KEYS is not set.\n"
     "{database} contains keys encrypted with them, which new master keys could not decrypt, so "
     "none were created.\n"
-    "Restore the file from your backup, or set MODELKEEP_MASTER_KEYS. To start over, move the "
-    "database to another folder."
+    "Restore the file from your backup, or set MODELKEEP_MASTER_KEYS. To start over, use "
+    "an empty database."
 )
 
 
-def has_sealed_keys(database: Path) -> bool:
-    """Return whether a master key was ever used with this SQLite file.
+def described(database: dict[str, Any]) -> str:
+    """Return where a database is, without its password."""
+    if is_postgres(database):
+        return f"The database {database['NAME']} at {unquote(database['HOST']) or 'localhost'}"
+    return str(database["NAME"])
 
-    An unreadable file counts as unused; later startup steps report it.
+
+def is_postgres(database: dict[str, Any]) -> bool:
+    return str(database.get("ENGINE", "")).endswith("postgresql")
+
+
+def has_sealed_keys(database: dict[str, Any]) -> bool:
+    """Return whether a master key was ever used with this database.
+
+    An unreadable SQLite file counts as unused; later startup steps report it. A PostgreSQL server
+    that does not answer ends the start: a key made meanwhile could take a lost one's place.
     """
-    if not database.is_file():
-        return False
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return (
-                connection.execute("SELECT 1 FROM tenants_masterkeycheck LIMIT 1").fetchone()
-                is not None
-            )
+        if is_postgres(database):
+            return _used_in_postgres(database)
+        if not Path(database.get("NAME", "")).is_file():
+            return False
+        with closing(sqlite3.connect(f"file:{database['NAME']}?mode=ro", uri=True)) as connection:
+            return connection.execute(FIRST_USE).fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def _used_in_postgres(database: dict[str, Any]) -> bool:
+    import psycopg
+
+    address = {
+        "host": unquote(database["HOST"]),
+        "port": database["PORT"],
+        "user": database["USER"],
+        "password": database["PASSWORD"],
+        "dbname": database["NAME"],
+    } | database.get("OPTIONS", {})
+    try:
+        with psycopg.connect(**{name: value for name, value in address.items() if value}) as asked:
+            return asked.execute(FIRST_USE).fetchone() is not None
+    except psycopg.errors.UndefinedTable:
+        return False
+    except psycopg.OperationalError as error:
+        sys.exit(f"The database cannot be used: {error}. Check DATABASE_URL.")
 
 
 def write_once(path: Path, text: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
-from config import settings
+from config import instance, settings
 from core.asgi.http_protocol import HttpProtocol
 
 
@@ -26,6 +26,17 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
             1, settings.GRACEFUL_TIMEOUT - max(2, settings.GRACEFUL_TIMEOUT // 6)
         ),
     }
+
+
+def on_starting(server: Any) -> None:
+    # SIGUSR2 starts a second server beside the first, which goes away afterwards.
+    if not server.master_pid:
+        sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+        instance.claim(settings.DATA_DIR, alone=sqlite)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    instance.leave_to_parent()
 
 
 def _address(host: str, port: int) -> str:

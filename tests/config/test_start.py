@@ -19,6 +19,7 @@ import pytest
 
 from config import first_start
 from tests.installation import install_copy
+from tests.postgres import Postgres
 from tests.server import free_port
 from tests.source import ROOT, tree
 
@@ -188,6 +189,22 @@ def test_no_new_master_key_takes_the_place_of_a_lost_one(tmp_path: Path) -> None
     assert "Restore the file from your backup" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "master_keys").exists()
+
+
+@pytest.mark.slow
+def test_nor_on_postgresql(tmp_path: Path) -> None:
+    """Another machine's start without the keys, or one whose volume was lost."""
+    with Postgres(durable=False) as server:
+        environment = clean_environment(tmp_path, 8000)
+        (tmp_path / "first").mkdir()
+        url = install_copy(tmp_path / "first", environment, server.url).database_url
+        done = run_start(tmp_path / "second", DATABASE_URL=url)
+        new = run_start(tmp_path / "third", DATABASE_URL=server.url)
+    assert done.returncode == 1
+    assert "Restore the file from your backup" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "second" / "master_keys").exists()
+    assert new.returncode == 0, "an empty database gets new keys"
 
 
 @pytest.mark.slow
