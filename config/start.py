@@ -110,14 +110,16 @@ def prepare() -> None:
         sys.exit(f"Invalid settings: {error}")
     from django.db import OperationalError
 
+    from core.db.exclusive import preparing
     from tenants.management.base import migrate
 
     load_providers()
     try:
-        migrate()
-        report_master_keys()
+        with preparing():
+            migrate()
+            report_keys()
+            first_workspace()
         collect_static()
-        first_workspace()
     except OperationalError as error:
         sys.exit(
             f"The database cannot be used: {error}. Check DATABASE_URL, or DATA_DIR and its "
@@ -137,12 +139,13 @@ def load_providers() -> None:
         sys.exit(f"Could not load a provider: {error}")
 
 
-def report_master_keys() -> None:
-    """Log an error if the master keys don't match the database.
+def report_keys() -> None:
+    """Log an error if the master keys don't match the database, or SECRET_KEY other machines'.
 
-    Pages still work, but calls fail and /readyz responds 503.
+    With wrong master keys, pages still work, but calls fail and /readyz responds 503.
     """
     from tenants.crypto.keys import master_key_problems
+    from tenants.installation import secret_key_problem
 
     problems = master_key_problems()
     if problems:
@@ -151,6 +154,8 @@ def report_master_keys() -> None:
             "keys cannot be saved.",
             " ".join(problems),
         )
+    elif problem := secret_key_problem(adopt=True):
+        log.error("%s", problem)
 
 
 def serve() -> None:

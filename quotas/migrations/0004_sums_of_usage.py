@@ -87,10 +87,13 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'sums of hours',
             },
         ),
-        migrations.AddIndex(
-            model_name='callrecord',
-            index=models.Index(fields=['request_id'], name='call_request'),
-        ),
+        # Built by 0010, which doesn't lock the table.
+        migrations.SeparateDatabaseAndState(state_operations=[
+            migrations.AddIndex(
+                model_name='callrecord',
+                index=models.Index(fields=['request_id'], name='call_request'),
+            ),
+        ]),
         migrations.AddField(
             model_name='rolleduntil',
             name='tenant',

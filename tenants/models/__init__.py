@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenants.models.app_key import EXPIRES_SOON, AppKey
 from tenants.models.audit import AuditEntry
+from tenants.models.installation import InstallationNote
 from tenants.models.kept import KeptItem
 from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
 from tenants.models.membership import Invitation, Membership, SentInvitation
@@ -29,6 +30,7 @@ __all__ = [
     "AuditEntry",
     "ForeignTenant",
     "FormerAddress",
+    "InstallationNote",
     "Invitation",
     "KeptItem",
     "KeyOpening",

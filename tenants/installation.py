@@ -1,0 +1,46 @@
+"""What the machines of an installation tell each other: its SECRET_KEY, and its last backup."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils import timezone
+
+from tenants.crypto import digest_key
+from tenants.crypto.digest_key import DigestKeyUnavailable
+from tenants.models import InstallationNote
+
+SECRET_KEY: Final = "secret_key"  # noqa: S105 - the note's name
+DIFFERS: Final = (
+    "SECRET_KEY differs from the one that another machine uses, or that this one used before. "
+    "Give all machines the same; otherwise people have to sign in again whenever another machine "
+    "answers. If you have just replaced it, restart the machines that still use the old one."
+)
+
+
+def note(name: str, value: dict[str, Any]) -> None:
+    """Store a fact, replacing the one of the same name."""
+    InstallationNote.objects.update_or_create(
+        name=name, defaults={"value": value, "time": timezone.now()}
+    )
+
+
+def secret_key_problem(*, adopt: bool = False) -> str:
+    """Return what to do if another machine last started with another SECRET_KEY, or "".
+
+    Args:
+        adopt: Note this machine's, so that the others notice.
+    """
+    try:
+        secret = digest_key.read()
+    except DigestKeyUnavailable:
+        return ""  # nothing was encrypted yet, or the master keys are wrong, which others report
+    # Keyed, so that a stolen database does not help to guess a weak SECRET_KEY.
+    mine = hmac.digest(secret, b"secret-key/" + settings.SECRET_KEY.encode(), "sha256").hex()
+    row = InstallationNote.objects.filter(name=SECRET_KEY).first()
+    same = row is not None and hmac.compare_digest(str(row.value.get("check")), mine)
+    if adopt and not same:
+        note(SECRET_KEY, {"check": mine})
+    return "" if row is None or same else DIFFERS
