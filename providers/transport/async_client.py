@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, BinaryIO
-
-import aiohttp
-from yarl import URL
+from typing import Any
 
 from core.asgi import large_bodies
 from core.asgi.large_bodies import LARGE
@@ -19,12 +16,13 @@ from core.errors import drop_frames
 from providers.declaration.error_bodies import MAX_ERROR_BODY
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Call, Frame, Reply
-from providers.transport import async_pool, failures
-from providers.transport.async_pool import Pool, Pools, failure_of
+from providers.transport import failures
 from providers.transport.failures import TransportFailure, provider_error
+from providers.transport.http1 import request
+from providers.transport.http1.pool import Opener, Pool, Pools
+from providers.transport.http1.response import Response
 from providers.transport.inflating import content_of
 from providers.transport.limits import (
-    FILE_READ,
     FREE_SECONDS,
     KEEPS_UP,
     MOST_OF_LOOP,
@@ -104,11 +102,11 @@ class Stream:
         self._began, self._spent = time.perf_counter(), 0.0  # seconds of decoding, if much came
         self._more = b""  # read, but not decoded
         self._pending = 0  # bytes since the last frame, which the next one may be made of
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Response | None = None
         self._content: Any = None
         self._pool: Pool | None = None
 
-    def hold(self, response: aiohttp.ClientResponse, pool: Pool) -> None:
+    def hold(self, response: Response, pool: Pool) -> None:
         """Take over the open response and its place in the pool."""
         self._response, self._pool = response, pool
         self._content = content_of(response)
@@ -168,13 +166,14 @@ class Stream:
         try:
             data: bytes = await self._content.readany()
             return data
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (TransportFailure, OSError) as error:
             drop_frames(error)
-            raise self._steps.cleaned(provider_error(failure_of(error))) from None
+            failure = error if isinstance(error, TransportFailure) else failures.sent("broken")
+            raise self._steps.cleaned(provider_error(failure)) from None
 
     def _release(self) -> None:
         if self._response is not None:
-            _release(self._response)
+            self._response.release()
             self._response = None
         if self._pool is not None:
             self._pool.active -= 1
@@ -201,10 +200,10 @@ class Upstream:
         self, *, allow: frozenset[str], connect_timeout: float, idle_timeout: float
     ) -> None:
         self._allow = allow
-        self._connect_timeout = connect_timeout
-        self._idle_timeout = idle_timeout
         self._background: set[asyncio.Future[None]] = set()
-        self._pools = Pools(allow, self._start)
+        self._pools = Pools(
+            Opener(allow=allow, connect_timeout=connect_timeout, idle_timeout=idle_timeout)
+        )
 
     async def run(
         self,
@@ -278,15 +277,15 @@ class Upstream:
 
     async def _make(self, steps: Steps[Any], call: Call, context: _Context) -> Any:
         try:
-            url, origin = async_pool.checked_url(call.url, self._allow)
+            target = request.target_of(call.url, self._allow)
         except TransportFailure as failure:
             return steps.failed(failure)
-        pool = self._pools.get(context.pool_key, origin)
+        pool = self._pools.get(context.pool_key, target)
         pool.active += 1
         response = None
         handed_over = False
         try:
-            response = await self._send(pool, url, call, context.deadline)
+            response = await pool.request(call, target, deadline=context.deadline)
             context.progress.accepted = context.progress.accepted or 200 <= response.status < 300
             reply = await _read_reply(call, response)
             size = context.progress.size = len(reply.body)
@@ -306,31 +305,14 @@ class Upstream:
         except TransportFailure as failure:
             drop_frames(failure)
             return steps.failed(failure)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except OSError as error:  # a damaged body
             drop_frames(error)
-            return steps.failed(failure_of(error))
+            return steps.failed(failures.sent("broken"))
         finally:
             if not handed_over:
                 pool.active -= 1
                 if response is not None:
-                    _release(response)
-
-    async def _send(
-        self, pool: Pool, url: URL, call: Call, deadline: float
-    ) -> aiohttp.ClientResponse:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise failures.no_time_left()
-        return await pool.session.request(
-            call.method,
-            url,
-            data=call.body if call.file is None else _pieces_of(call.file.file),
-            headers=call.headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=left, sock_connect=self._connect_timeout, sock_read=self._idle_timeout
-            ),
-        )
+                    response.release()
 
     async def close(self) -> None:
         """Wait until abandoned work is cancelled, then close every connection."""
@@ -338,34 +320,18 @@ class Upstream:
         await self._pools.close()
 
 
-async def _pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
-    """Read a file from its start: a call may be repeated."""
-    file.seek(0)
-    while piece := await asyncio.to_thread(file.read, FILE_READ):
-        yield piece
-
-
-def _release(response: aiohttp.ClientResponse) -> None:
-    """Reuse the connection of a response read to its end; close any other without waiting."""
-    if response.content.is_eof():
-        response.release()
-    else:
-        response.close()
-
-
-async def _read_reply(call: Call, response: aiohttp.ClientResponse) -> Reply:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+async def _read_reply(call: Call, response: Response) -> Reply:
     content = content_of(response)
     if call.stream and 200 <= response.status < 300:
-        return Reply(response.status, headers, open=True)
-    return Reply(response.status, headers, await _read_body(call, response, content))
+        return Reply(response.status, response.headers, open=True)
+    return Reply(response.status, response.headers, await _read_body(call, response, content))
 
 
-async def _read_body(call: Call, response: aiohttp.ClientResponse, content: Any) -> bytes:
+async def _read_body(call: Call, response: Response, content: Any) -> bytes:
     """Read the whole body; of an error only the start, since its rest tells nothing more."""
     is_error = response.status >= 300
     limit = MAX_ERROR_BODY if is_error else call.limit
-    if (response.content_length or 0) > limit and not is_error:
+    if response.content_length > limit and not is_error:
         raise failures.too_large(limit)
     pieces = []
     size = 0

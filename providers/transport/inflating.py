@@ -77,7 +77,7 @@ class Inflater:
 
 
 class InflatedContent:
-    """The content of a response of aiohttp, inflated."""
+    """The content of a response, inflated."""
 
     def __init__(self, content: Any, inflater: Inflater) -> None:
         self._content = content
@@ -114,11 +114,11 @@ def inflater_of(encoding: str) -> Inflater | None:
 
 
 def content_of(response: Any) -> Any:
-    """Return the content of a response of aiohttp, inflated if it is compressed.
+    """Return the content of a response: itself, or inflated if it is compressed.
 
     Raises:
         TransportFailure: the encoding is unknown.
     """
-    encoding = response.headers.get("Content-Encoding")
+    encoding = response.headers.get("content-encoding")
     inflater = inflater_of(encoding) if encoding else None
-    return response.content if inflater is None else InflatedContent(response.content, inflater)
+    return response if inflater is None else InflatedContent(response, inflater)

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import os
 
-from yarl import URL
-
 from config.asgi import application
 from providers.declaration.spec import Call
-from providers.transport import async_pool, steps
+from providers.transport import steps
+from providers.transport.http1 import request
 from providers.transport.steps import Pause
 from providers.wire import tokens
 
 __all__ = ["application"]
 
 _PLAYBACK = os.environ["MODELKEEP_PLAYBACK"]
+_target_of = request.target_of
 
 
-def _led_aside(text: str, allow: frozenset[str]) -> tuple[URL, str]:
-    scheme, _, rest = text.partition("://")
-    return URL(f"{_PLAYBACK}/{scheme}/{rest}", encoded=True), _PLAYBACK
+def _led_aside(url: str, allow: frozenset[str]) -> request.Target:
+    scheme, _, rest = url.partition("://")
+    return _target_of(f"{_PLAYBACK}/{scheme}/{rest}", allow)
 
 
 def _short(seconds: float, call: Call) -> Pause:
     return Pause(min(seconds, 0.01), call)
 
 
-async_pool.checked_url = _led_aside
+request.target_of = _led_aside  # type: ignore[assignment]  # without its cache
 steps.Pause = _short  # type: ignore[assignment, misc]
 tokens.MAX_TOKENS = 0  # a case lists all of its calls, including those that fetch cached values

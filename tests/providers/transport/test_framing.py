@@ -18,7 +18,6 @@ from providers.declaration.spec import Answer, Call, Reply
 from providers.transport import sync_client
 from providers.transport.async_client import Progress, Upstream
 from providers.transport.failures import TransportFailure
-from providers.transport.framing import MAX_FRAMING, BoundedHandler
 from providers.transport.steps import Steps
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -118,18 +117,6 @@ def test_the_transport_of_checks_leaves(name: str, settings: Any) -> None:
         return flood.sent
 
     assert asyncio.run(main()) < 20 * 1024 * 1024
-
-
-def test_a_server_may_speak_before_it_is_asked() -> None:
-    async def main() -> BoundedHandler:
-        handler = BoundedHandler(loop=asyncio.get_running_loop())
-        handler.data_received(b"SSH-2.0-OpenSSH_9.2\r\n")
-        assert handler.exception() is None
-        for _time in range(MAX_FRAMING // 1000 + 1):
-            handler.data_received(b"a" * 1000)
-        return handler
-
-    assert "more framing" in str(asyncio.run(main()).exception())
 
 
 def test_chunks_of_one_byte_are_no_flood() -> None:
