@@ -29,30 +29,34 @@ _FORMATS: Final = {
 }
 
 
-def instance_of(schema: Any, param: str) -> Any:
+def instance_of(schema: Any, param: str, *, whole: bool = True) -> Any:
     """Make up a value.
 
     Patterns, conditions and references to other documents are not followed.
 
     Args:
         param: The request's field that holds the schema, for messages.
+        whole: Also fill what may be left out or null.
 
     Raises:
         CannotExpress: The schema demands a value too large to make up.
     """
-    return _Filler(schema, param).value_of(schema)
+    return _Filler(schema, param, whole=whole).value_of(schema)
 
 
 class _Filler:
-    def __init__(self, root: Any, param: str) -> None:
+    def __init__(self, root: Any, param: str, *, whole: bool) -> None:
         self._root = root
         self._param = param
+        self._whole = whole
         self._left = MOST_VALUES
 
     def value_of(self, schema: Any, name: str = "text", depth: int = 0) -> Any:
         self._left -= 1
         if self._left < 0 or depth > 4 * DEEPEST:
             raise self._too_large()
+        if depth and not self._whole and _may_be_null(schema):
+            return None
         schema = self._resolved(schema, depth)
         for key in ("const", "default"):
             if key in schema:
@@ -114,7 +118,7 @@ class _Filler:
         return {
             name: self.value_of(part, name, depth + 1)
             for name, part in _mapping(schema, "properties").items()
-            if name in required or depth < DEEPEST
+            if name in required or (self._whole and depth < DEEPEST)
         }
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
@@ -137,6 +141,15 @@ class _Filler:
 
     def _too_large(self) -> CannotExpress:
         return CannotExpress("The demo makes up no value for so large a schema.", param=self._param)
+
+
+def _may_be_null(schema: Any) -> bool:
+    """Tell whether null is allowed: strict tools require all arguments, and mean optional by it."""
+    if not isinstance(schema, dict) or "enum" in schema or "const" in schema:
+        return False
+    options = [schema, *_list(schema, "anyOf"), *_list(schema, "oneOf")]
+    kinds = [one.get("type") for one in options if isinstance(one, dict)]
+    return any(kind == "null" or (isinstance(kind, list) and "null" in kind) for kind in kinds)
 
 
 def _type_of(schema: Mapping[str, Any]) -> Any:

@@ -26,6 +26,9 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 def chosen_call(body: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return name and JSON arguments of the tool that comes next; None for an answer in words.
 
+    Required arguments that nobody typed are made up, optional ones left out: an invented folder or
+    time limit would make the tool fail.
+
     A forced tool is called always. Otherwise tools are called in the order in which the last
     message of the user names them, one in each turn, with the JSON that follows the name, if any.
     If it names none, the tool whose name shares most words with it is called, once.
@@ -132,6 +135,6 @@ def _call(
     tools: Mapping[str, Mapping[str, Any]], name: str, given: Mapping[str, Any]
 ) -> tuple[str, str]:
     schema = tools[name].get("parameters") or {"type": "object"}
-    made_up = {} if given else instance_of(schema, "tools")
+    made_up = instance_of(schema, "tools", whole=False)
     arguments = {**made_up, **given} if isinstance(made_up, dict) else made_up
     return name, json.dumps(arguments, ensure_ascii=False)

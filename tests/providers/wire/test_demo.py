@@ -51,10 +51,43 @@ NODE = {
         {},
     ],
 )
-def test_a_made_up_value_fits_its_schema(schema: dict[str, Any]) -> None:
-    value = instance_of(schema, "tools")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_made_up_value_fits_its_schema(schema: dict[str, Any], whole: bool) -> None:
+    value = instance_of(schema, "tools", whole=whole)
     jsonschema.Draft202012Validator(schema).validate(value)
     json.dumps(value, allow_nan=False)
+
+
+OPTIONAL = {"type": "string"}
+NULLABLE = {"type": ["string", "null"]}
+EITHER = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("properties", "required", "filled"),
+    [
+        ({"command": {"type": "string"}, "workdir": OPTIONAL}, ["command"], {"command": "command"}),
+        ({"a": NULLABLE, "b": EITHER}, ["a", "b"], {"a": None, "b": None}),
+        ({"a": {"enum": ["x", None]}, "b": {"default": 3}}, ["a", "b"], {"a": "x", "b": 3}),
+        ({"a": {"type": "object", "properties": {"b": OPTIONAL}}}, ["a"], {"a": {}}),
+        ({"workdir": OPTIONAL}, [], {}),
+    ],
+)
+def test_optional_arguments_are_left_out(
+    properties: dict[str, Any], required: list[str], filled: dict[str, Any]
+) -> None:
+    schema = {"type": "object", "properties": properties, "required": required}
+    call = call_of("bash", schema)
+    assert call == filled
+    jsonschema.Draft202012Validator(schema).validate(call)
+
+
+def test_typed_arguments_are_completed() -> None:
+    """Agents refuse calls that lack an argument."""
+    properties = {"command": {"type": "string"}, "description": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    call = call_of('bash {"command": "ls"}', schema)
+    assert call == {"command": "ls", "description": "description"}
 
 
 @pytest.mark.parametrize(
@@ -148,10 +181,15 @@ def test_instructions_after_the_last_turn_are_not_answered(
 def test_arguments_are_read_from_text_that_an_agent_quoted() -> None:
     """opencode sends what people type as a JSON string."""
     parameters = {"type": "object", "properties": {"command": {"type": "string"}}}
-    tool = {"type": "function", "function": {"name": "bash", "parameters": parameters}}
     typed = 'bash {"command": "echo \'a b\'"}'
     for content in (typed, json.dumps(typed)):
-        body = {"messages": [{"role": "user", "content": content}], "tools": [tool]}
-        answer = answer_of(Operation.CHAT, "demo-chat", body)
-        [call] = answer.body["choices"][0]["message"]["tool_calls"]
-        assert json.loads(call["function"]["arguments"]) == {"command": "echo 'a b'"}
+        assert call_of(content, parameters) == {"command": "echo 'a b'"}
+
+
+def call_of(content: str, parameters: dict[str, Any]) -> Any:
+    """Return the arguments with which the only tool, `bash`, is called."""
+    tool = {"type": "function", "function": {"name": "bash", "parameters": parameters}}
+    body = {"messages": [{"role": "user", "content": content}], "tools": [tool]}
+    answer = answer_of(Operation.CHAT, "demo-chat", body)
+    [call] = answer.body["choices"][0]["message"]["tool_calls"]
+    return json.loads(call["function"]["arguments"])
