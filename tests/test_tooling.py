@@ -15,6 +15,10 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 FORMS = sorted(
     path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"
 )
+NODE_LOCKS = sorted(
+    folder / "package-lock.json"
+    for folder in (ROOT / "tests/node", ROOT / "tests/clients/node", ROOT / "tests/openapi")
+)
 
 
 def test_pre_commit_runs_the_checks_of_make_lint() -> None:
@@ -42,3 +46,16 @@ def test_an_issue_form_asks_each_question_once(path: Path) -> None:
     questions = [question for question in form["body"] if question["type"] != "markdown"]
     assert len({question["id"] for question in questions}) == len(questions)
     assert all(question["attributes"]["label"] for question in questions)
+
+
+@pytest.mark.parametrize("path", NODE_LOCKS, ids=lambda path: path.parent.name)
+def test_a_lock_of_node_packages_has_those_of_all_platforms(path: Path) -> None:
+    """npm leaves out what its registry lacks, and `npm ci` refuses such a lock."""
+    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+    for place, package in packages.items():
+        for name in {**package.get("dependencies", {}), **package.get("optionalDependencies", {})}:
+            # A package is looked for beside the one that needs it, and in the folders above.
+            around = re.findall(r".*?node_modules/(?:@[^/]+/)?[^/]+(?=/|$)", place)
+            places = ["".join(around[:depth]) for depth in range(len(around) + 1)]
+            found = [f"{one}/node_modules/{name}".lstrip("/") in packages for one in places]
+            assert any(found), (place, name)
