@@ -1,5 +1,6 @@
 """gunicorn configuration, taken from Django's settings."""
 
+import gc
 import os
 from typing import Any
 
@@ -35,6 +36,17 @@ def on_starting(server: Any) -> None:
         instance.claim(settings.DATA_DIR, alone=sqlite)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Load what workers would load at their first page, and let the collector leave it alone: so
+    they share its memory.
+    """
+    from django.urls import get_resolver
+
+    _patterns = get_resolver().url_patterns
+    gc.collect()
+    gc.freeze()
+
+
 def post_fork(server: Any, worker: Any) -> None:
     instance.leave_to_parent()
 
@@ -46,6 +58,7 @@ def _address(host: str, port: int) -> str:
 bind = [_address(settings.HOST, settings.PORT)]
 workers = settings.WEB_CONCURRENCY or min(os.cpu_count() or 1, 4)
 worker_class = Worker
+preload_app = True  # the workers share the memory of what is loaded
 # Seconds without a heartbeat before a worker is replaced; long streams do not block the heartbeat.
 timeout = 60
 graceful_timeout = settings.GRACEFUL_TIMEOUT

@@ -2,15 +2,17 @@
 
 With --secrets-to-file, the first passwords and app key are not printed but written to a file.
 
-Everything runs in one process, because each start of Django takes a second. Steps already done are
-skipped.
+Django is started once, because that takes a second: preparing and serving share it. Steps already
+done are skipped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import multiprocessing
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -91,16 +93,16 @@ def main() -> None:
     os.umask(0o077)  # new files, such as the database, are private to this user
     first_start.main()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    prepare()
-    sys.stdout.flush()
-    if "--serve" in sys.argv[1:]:
-        serve()
+    set_up()
+    if "--serve" not in sys.argv[1:]:
+        prepare()
+        return
+    prepare_apart()
+    serve()
 
 
-def prepare() -> None:
-    """Set up Django and the data; exit with a one-line message if settings, database or disk
-    fail.
-    """
+def set_up() -> None:
+    """Set up Django; exit with a one-line message if a setting is invalid."""
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -108,12 +110,30 @@ def prepare() -> None:
         django.setup()
     except ImproperlyConfigured as error:
         sys.exit(f"Invalid settings: {error}")
+    load_providers()
+
+
+def prepare_apart() -> None:
+    """Prepare in a child process, so that no worker inherits the memory of migrations and commands.
+
+    Exits as the child did if it failed.
+    """
+    child = multiprocessing.get_context("fork").Process(target=prepare)
+    child.start()
+    before = signal.signal(signal.SIGTERM, lambda *_signal: child.terminate())
+    child.join()
+    signal.signal(signal.SIGTERM, before)
+    if child.exitcode:
+        sys.exit(child.exitcode if child.exitcode > 0 else 128 - child.exitcode)
+
+
+def prepare() -> None:
+    """Prepare the data; exit with a one-line message if the database or disk fails."""
     from django.db import OperationalError
 
     from core.db.exclusive import preparing
     from tenants.management.base import migrate
 
-    load_providers()
     try:
         with preparing():
             migrate()
@@ -159,25 +179,10 @@ def report_keys() -> None:
 
 
 def serve() -> None:
-    """Run gunicorn in this process.
-
-    Django is already loaded, and with --preload the workers inherit it when they fork.
-    """
-    from django.db import connections
-
-    for connection in connections.all():
-        connection.close()
-        if hasattr(connection, "close_pool"):
-            connection.close_pool()  # pool threads do not survive a fork
+    """Run gunicorn in this process, whose workers inherit what is loaded."""
     from gunicorn.app.wsgiapp import run
 
-    sys.argv = [
-        "gunicorn",
-        "--config",
-        "config/gunicorn.conf.py",
-        "--preload",
-        "config.asgi:application",
-    ]
+    sys.argv = ["gunicorn", "--config", "config/gunicorn.conf.py", "config.asgi:application"]
     run()
 
 
