@@ -2,10 +2,11 @@
 not parsed.
 
 `python -m bench.client JSON` with {"port", "key", "model", "stream", "connections", "calls",
-"frames", "spread", "late", "path", "body", "end"}; prints one line of JSON. calls: in all. body:
-fields of the request beside the model. end: what stands in the last bytes of a stream. late:
-seconds between a provider's pieces; how much longer clients wait between two is measured. spread:
-seconds over which the connections begin.
+"frames", "spread", "late", "path", "body", "end", "keys", "first"}; prints one line of JSON.
+calls: in all. body: fields of the request beside the model. end: what stands in the last bytes of
+a stream. late: seconds between a provider's pieces; how much longer clients wait between two is
+measured. spread: seconds over which the connections begin. keys: a file of app keys, one a line,
+that call in turn, instead of `key`; first: the number of the one that begins.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import sys
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -42,7 +44,7 @@ class Connection(asyncio.Protocol):
         self.load.left -= 1
         self.buffer, self.last = b"", 0.0
         self.began = time.perf_counter()
-        self.transport.write(self.load.request)
+        self.transport.write(self.load.request())
 
     def data_received(self, data: bytes) -> None:
         if self.load.rhythm:
@@ -84,14 +86,17 @@ class Load:
         if wanted.get("stream"):
             body["stream"] = True
         data = json.dumps(body).encode()
-        head = (
+        self.head: bytes = (
             f"POST /v1{wanted.get('path', '/chat/completions')} HTTP/1.1\r\nHost: localhost\r\n"
-            f"Authorization: Bearer {wanted['key']}\r\n"
-        )
-        self.request = (
-            f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            "Authorization: Bearer "
+        ).encode()
+        self.rest = (
+            f"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data
         )
+        keys = Path(wanted["keys"]).read_bytes().split() if "keys" in wanted else []
+        self.keys: list[bytes] = keys or [wanted["key"].encode()]
+        self.turn: int = wanted.get("first", 0)
         self.stream = bool(wanted.get("stream"))
         self.end = wanted.get("end", "[DONE]").encode()
         self.keep = 4096 if "end" in wanted else 64  # a response ends with a long event
@@ -105,6 +110,11 @@ class Load:
         self.good = self.bad = 0
         self.open = 0
         self.over = asyncio.Event()
+
+    def request(self) -> bytes:
+        key = self.keys[self.turn % len(self.keys)]
+        self.turn += 1
+        return self.head + key + self.rest
 
     def gone(self) -> None:
         self.open -= 1

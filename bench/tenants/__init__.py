@@ -1,0 +1,1 @@
+"""What a call costs when many tenants call in turn."""
