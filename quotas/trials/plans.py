@@ -336,6 +336,7 @@ def _align(plan: TrialPlan, tenant_id: UUID, actor: Actor) -> None:
         pool = pools.first()
         if pool is None and plan.is_on:
             CreditPool.objects.get_or_create(tenant_id=tenant_id, plan=plan)
+            bump_version(tenant_id)  # even a trial without credits is in its routes
             pool = pools.get()
         if pool is None or pool.plan_share == plan.limit:
             return

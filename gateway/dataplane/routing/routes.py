@@ -1,11 +1,11 @@
-"""Find the route of a call, cached per tenant and configuration version."""
+"""Find the route of a call, kept per workspace for as long as its configuration is the same."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -14,6 +14,8 @@ from core.errors import ServiceError
 from gateway import page_urls
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.routing.cooldown import RECORDED_FAILURES, cooldown_seconds
+from gateway.dataplane.routing.health import Health, HealthStates
+from gateway.dataplane.routing.kept import Asked, Kept
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
@@ -25,27 +27,23 @@ from providers.credentials import health, opening
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, Operation, Provider
-from providers.models import CredentialState, ProviderCredential
+from providers.models import ProviderCredential
 from quotas.trials import plans as quota_plans
 from quotas.trials import queries as quota_queries
 from quotas.trials.queries import TrialView
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
 
-ROUTES: Final = 4096  # cached per process
-# Lifetime of a cached route in seconds. Changes made through the product bump the configuration
-# version; this bounds how long any other change goes unnoticed.
-ROUTE_SECONDS: Final = 10.0
-
 
 class Routes:
-    """A bounded route cache."""
+    """Finds routes. Every call is authenticated first, which reads the version of its workspace's
+    configuration: a route is used for as long as that stays the same.
+    """
 
     def __init__(self) -> None:
-        self._routes: OrderedDict[tuple[Any, ...], Route] = OrderedDict()
-        self._lists: OrderedDict[tuple[Any, ...], tuple[float, tuple[Entry, ...]]] = OrderedDict()
-        self._cooldowns: dict[UUID, float] = {}
-        self._noted: dict[UUID, float] = {}
+        self._kept = Kept()
+        self._loading: dict[tuple[UUID, int, Asked], asyncio.Task[Route]] = {}
+        self._health = HealthStates()
 
     async def find(self, principal: Principal, name: str | None, operation: Operation) -> Route:
         """Find the route for a call within the app key's limits.
@@ -59,16 +57,33 @@ class Routes:
         """
         if not principal.may_ask(operation.value):
             raise Refusal("key_scope", f"This app key cannot use the endpoint {operation.path}.")
-        key = (principal.tenant_id, principal.config_version, name, operation)
-        route = self._routes.get(key)
-        if route is None or route.expires < time.monotonic():
-            route = await in_thread(lambda: self._load(principal, name, operation))
-            self._routes[key] = route
-            while len(self._routes) > ROUTES:
-                self._routes.popitem(last=False)
+        asked = ((name or "").strip(), operation)
+        kept = self._kept.get(principal.tenant_id, principal.config_version)
+        route = kept.routes.get(asked) if kept is not None else None
+        if route is None:
+            route = await self._loaded(principal, asked)
         if principal.allowed_models or principal.allowed_providers:
             return _narrowed(route, principal)
         return route
+
+    async def _loaded(self, principal: Principal, asked: Asked) -> Route:
+        """Load a route, once for all calls that wait for it."""
+        key = (principal.tenant_id, principal.config_version, asked)
+        task, cleared = self._loading.get(key), self._kept.cleared
+        if task is not None:
+            await asyncio.wait((task,))
+            if not task.cancelled() and task.exception() is None:
+                return task.result()
+        task = asyncio.ensure_future(in_thread(lambda: self._load(principal, *asked)))
+        self._loading[key] = task
+        task.add_done_callback(lambda task: self._keep(key, task, cleared))
+        return await asyncio.shield(task)
+
+    def _keep(self, key: tuple[UUID, int, Asked], task: asyncio.Task[Route], cleared: int) -> None:
+        if self._loading.get(key) is task:
+            del self._loading[key]
+        if not task.cancelled() and task.exception() is None and cleared == self._kept.cleared:
+            self._kept.put_route(*key, task.result())
 
     async def entries(self, principal: Principal) -> list[Entry]:
         """List the models this key may call.
@@ -78,38 +93,27 @@ class Routes:
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        key = (principal.tenant_id, principal.config_version)
-        cached = self._lists.get(key)
-        if cached is None or cached[0] < time.monotonic():
-            cached = (
-                time.monotonic() + ROUTE_SECONDS,
-                await in_thread(lambda: _load_entries(principal.tenant_id)),
-            )
-            self._lists[key] = cached
-            while len(self._lists) > ROUTES // 16:
-                self._lists.popitem(last=False)
-        return [entry for entry in cached[1] if principal.may_use(entry.provider, entry.model)]
+        tenant_id, version = principal.tenant_id, principal.config_version
+        kept = self._kept.get(tenant_id, version)
+        entries = kept.entries if kept is not None else None
+        if entries is None:
+            cleared = self._kept.cleared
+            entries = await in_thread(lambda: _load_entries(tenant_id))
+            if cleared == self._kept.cleared:
+                self._kept.put_entries(tenant_id, version, entries)
+        return [entry for entry in entries if principal.may_use(entry.provider, entry.model)]
 
     def forget(self, tenant_id: UUID) -> None:
-        """Drop one tenant's cached routes."""
-        for key in [key for key in self._routes if key[0] == tenant_id]:
-            del self._routes[key]
+        """Drop what is kept of one workspace."""
+        self._kept.forget(tenant_id)
 
     def clear(self) -> None:
-        """Drop everything cached for all tenants."""
-        self._routes.clear()
-        self._lists.clear()
+        """Drop what is kept of all workspaces."""
+        self._kept.clear()
 
     def drop_expired(self) -> None:
-        """Drop expired cache entries.
-
-        A route's sources hold decrypted keys, which must not stay in memory after they expire.
-        """
-        now = time.monotonic()
-        for key in [key for key, route in self._routes.items() if route.expires < now]:
-            del self._routes[key]
-        for key in [key for key, (expires, _entries) in self._lists.items() if expires < now]:
-            del self._lists[key]
+        """Drop what is too old to be used, with the keys that were decrypted for it."""
+        self._kept.drop_expired()
 
     # -- credential health ------------------------------------------------------------------------
 
@@ -121,41 +125,33 @@ class Routes:
         Returns:
             A coroutine that writes the new state, or None if nothing changes.
         """
-        credential_id = source.credential_id
-        now = time.monotonic()
+        credential_id, state = source.credential_id, source.health
         if (
             credential_id is None
             or error.failure not in RECORDED_FAILURES
-            or self._cooldowns.get(credential_id, 0.0) > now
+            or state.is_resting(time.monotonic())
         ):
             return None
-        cooldown = cooldown_seconds(error)
-        if cooldown:
-            source.cooldown_until = self._cooldowns[credential_id] = now + cooldown
-        source.noted = 0.0
-        self._noted.pop(credential_id, None)
-        return in_thread(
+        state.fail(cooldown_seconds(error))
+        return _written(
+            state,
             lambda: health.note_failure(
                 tenant_id=tenant_id, credential_id=credential_id, error=error
-            )
+            ),
         )
 
     def note_success(self, tenant_id: UUID, source: Source) -> Coroutine[Any, Any, None]:
         """Record that a credential works, and return a coroutine that writes it."""
         credential_id = source.credential_id
         assert credential_id is not None
-        source.noted = self._noted[credential_id] = time.monotonic()
-        source.cooldown_until = 0.0
-        self._cooldowns.pop(credential_id, None)
-        if len(self._noted) > ROUTES:
-            self._noted.clear()
+        source.health.succeed()
         return in_thread(
             lambda: health.note_success(tenant_id=tenant_id, credential_id=credential_id)
         )
 
     # -- in a thread -------------------------------------------------------------------------------
 
-    def _load(self, principal: Principal, name: str | None, operation: Operation) -> Route:
+    def _load(self, principal: Principal, name: str, operation: Operation) -> Route:
         tenant_id = principal.tenant_id
         with tenant_scope(tenant_id):
             trials = _trials(tenant_id)
@@ -171,7 +167,7 @@ class Routes:
                 self._target(principal, entry, trials.get(entry.provider))
                 for entry in resolution.entries
             )
-        return Route(resolution.scenario or "", targets, time.monotonic() + ROUTE_SECONDS)
+        return Route(resolution.scenario or "", targets)
 
     def _target(self, principal: Principal, entry: Entry, trial: TrialView | None) -> Target:
         provider = registry.get(entry.provider)
@@ -208,22 +204,18 @@ class Routes:
                 access = opening.open_access(credential=row, purpose="call", model_row=model_row)
             return access, opening.secret_texts(provider, access)
 
-        cooldown_until = 0.0
-        if provider_queries.is_resting(row, timezone.now()):
-            remaining = (
-                (row.resting_until - timezone.now()).total_seconds()
-                if row.resting_until
-                else ROUTE_SECONDS
-            )
-            cooldown_until = time.monotonic() + max(remaining, 0.0)
         return Source(
             label=f"credential:{row.name}"[:100],
             pool_key=f"{row.tenant_id}:{row.pk}:{row.version}",
             load=load,
             credential_id=row.pk,
-            cooldown_until=max(cooldown_until, self._cooldowns.get(row.pk, 0.0)),
-            noted=self._noted.get(row.pk, 0.0) if row.state == CredentialState.CONNECTED else 0.0,
+            health=self._health.of(row),
         )
+
+
+async def _written(state: Health, write: Callable[[], None]) -> None:
+    await in_thread(write)
+    state.is_unwritten = False
 
 
 def _load_entries(tenant_id: UUID) -> tuple[Entry, ...]:
@@ -315,8 +307,4 @@ def _narrowed(route: Route, principal: Principal) -> Route:
             f"This app key cannot use {first.provider.slug}/{first.model}.",
             param="model",
         )
-    return (
-        route
-        if len(allowed) == len(route.targets)
-        else Route(route.scenario, allowed, route.expires)
-    )
+    return route if len(allowed) == len(route.targets) else Route(route.scenario, allowed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,12 +9,15 @@ from urllib.parse import quote
 from uuid import UUID
 
 from gateway.dataplane.errors import Refusal
+from gateway.dataplane.routing.health import Health
 from gateway.dataplane.threads import in_thread
 from models_catalog.resolution.entries import Price
 from providers.declaration.spec import Access, ModelFacts, Provider
 
-SUCCESS_SECONDS: Final = 60.0  # minimum interval between writes of a credential's last use
 ATTEMPTS: Final = 12  # maximum per call, over all targets and sources
+# What Python takes; a source holds its row and what was opened of it.
+TARGET_BYTES: Final = 1536
+SOURCE_BYTES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -34,8 +36,7 @@ class Source:
     credential_id: UUID | None = None
     pool_id: int | None = None
     credits: int = 0
-    cooldown_until: float = 0.0  # time.monotonic()
-    noted: float = 0.0  # time.monotonic() of the last recorded success
+    health: Health = field(default_factory=Health)
     header: bytes = b""
     opened: tuple[Access, tuple[str, ...]] | None = field(default=None, repr=False)
 
@@ -48,7 +49,7 @@ class Source:
 
     @property
     def needs_success(self) -> bool:
-        return self.credential_id is not None and time.monotonic() - self.noted > SUCCESS_SECONDS
+        return self.credential_id is not None and self.health.needs_success
 
     async def open(self) -> tuple[Access, tuple[str, ...]]:
         """Decrypt the stored values.
@@ -90,7 +91,12 @@ class Route:
 
     scenario: str
     targets: tuple[Target, ...]
-    expires: float
+
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes in memory."""
+        sources = sum(len(target.sources) for target in self.targets)
+        return TARGET_BYTES * len(self.targets) + SOURCE_BYTES * sources
 
     def attempts(self, now: float) -> Iterator[tuple[Target, Source]]:
         """Yield the attempts to make, in order.
@@ -99,7 +105,7 @@ class Route:
         """
         number = 0
         for target in self.targets:
-            for source in sorted(target.sources, key=lambda source: source.cooldown_until > now):
+            for source in sorted(target.sources, key=lambda source: source.health.is_resting(now)):
                 number += 1
                 if number > ATTEMPTS:
                     return

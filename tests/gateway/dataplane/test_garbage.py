@@ -80,7 +80,7 @@ class OneRoute(Routes):
         source = Source("credential:odd", "a", lambda: access, opened=access)
         provider = registry.get("openai_compatible")
         target = Target(provider, "m", ModelFacts(), None, (source,))
-        self._route = Route("", (target,), float("inf"))
+        self._route = Route("", (target,))
 
     async def find(self, *_call: object) -> Route:
         return self._route
