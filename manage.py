@@ -7,12 +7,12 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    if sys.argv[1:2] == ["init"]:
-        # The one command that may be an installation's first: every other one finds the secrets
-        # made, or says that they are missing.
+    if sys.argv[1:2] in (["init"], ["restore"]):
+        # The commands that may be an installation's first: every other one finds the secrets
+        # made, or says that they are missing. A backup brings its own master keys, or they are set.
         from config import first_start
 
-        first_start.main()
+        first_start.main(master_keys=sys.argv[1] == "init")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 

@@ -20,6 +20,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import ROOT, Environment
+from tenants.crypto.key_files import write_once
 
 
 def new_master_key(mkid: str = "m1") -> str:
@@ -27,7 +28,7 @@ def new_master_key(mkid: str = "m1") -> str:
     return f"{mkid}:{base64.b64encode(os.urandom(32)).decode('ascii')}"
 
 
-def main() -> None:
+def main(*, master_keys: bool = True) -> None:
     env = Environment()
     if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
         environ.Env.read_env(ROOT / ".env")
@@ -37,7 +38,8 @@ def main() -> None:
         if not env.str("SECRET_KEY", default=""):
             write_once(folder / "secret_key", secrets.token_urlsafe(50))
         if (
-            not env.str("MODELKEEP_MASTER_KEYS", default="")
+            master_keys
+            and not env.str("MODELKEEP_MASTER_KEYS", default="")
             and not (folder / "master_keys").exists()
         ):
             database = env.db_url("DATABASE_URL", default=f"sqlite:///{folder}/modelkeep.sqlite3")
@@ -107,31 +109,6 @@ def _used_in_postgres(database: dict[str, Any]) -> bool:
         return False
     except psycopg.OperationalError as error:
         sys.exit(f"The database cannot be used: {error}. Check DATABASE_URL.")
-
-
-def write_once(path: Path, text: str) -> bool:
-    """Write a secret readable only by its owner, unless the file exists.
-
-    If two processes start at once, the first one's secret stays.
-
-    Returns:
-        False if the file already existed.
-    """
-    if path.exists():
-        return False
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(partial, path)  # unlike a rename, never overwrites
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink()
-    return True
 
 
 if __name__ == "__main__":

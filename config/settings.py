@@ -37,6 +37,9 @@ def _secret(name: str, filename: str) -> str:
 SECRET_KEY = _secret("SECRET_KEY", "secret_key")
 MODELKEEP_MASTER_KEYS = _secret("MODELKEEP_MASTER_KEYS", "master_keys")
 
+# Encrypts backups (manage.py backup): an age key, public or private.
+MODELKEEP_BACKUP_KEY = env.str("MODELKEEP_BACKUP_KEY", default="")
+
 # Where gunicorn listens (config/gunicorn.conf.py); also the default for SITE_URL.
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)

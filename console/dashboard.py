@@ -10,17 +10,20 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.times import midnight
+
+BACKUP_AGE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     label: str
     value: str
-    url: str
+    url: str  # or ""
     note: str = ""
     is_bad: bool = False  # needs attention
 
@@ -32,7 +35,7 @@ def figures(user: Any) -> list[Figure]:
         "providers.view_providercredential": lambda: [_providers()],
         "quotas.view_callrecord": _calls,
         "quotas.view_creditpool": lambda: [_trials()],
-        "tenants.view_keypair": lambda: [_key_pairs()],
+        "tenants.view_keypair": lambda: [_key_pairs(), _backup()],
     }
     return [
         figure
@@ -99,6 +102,16 @@ def _trials() -> Figure:
 
     rows = CreditPool.objects.filter(nearly_used())
     return _problem(_("Trials over 80 %"), rows, "use=nearly")
+
+
+def _backup() -> Figure:
+    from tenants.installation import last_backup
+
+    made = last_backup()
+    if made is None:
+        return Figure(_("Last backup"), "–", "", _("None made with manage.py backup"))
+    old = timezone.now() - made > BACKUP_AGE
+    return Figure(_("Last backup"), date_format(timezone.localtime(made)), "", is_bad=old)
 
 
 def _key_pairs() -> Figure:

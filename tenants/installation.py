@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from tenants.crypto.digest_key import DigestKeyUnavailable
 from tenants.models import InstallationNote
 
 SECRET_KEY: Final = "secret_key"  # noqa: S105 - the note's name
+BACKUP: Final = "backup"
 DIFFERS: Final = (
     "SECRET_KEY differs from the one that another machine uses, or that this one used before. "
     "Give all machines the same; otherwise people have to sign in again whenever another machine "
@@ -25,6 +27,16 @@ def note(name: str, value: dict[str, Any]) -> None:
     InstallationNote.objects.update_or_create(
         name=name, defaults={"value": value, "time": timezone.now()}
     )
+
+
+def last_backup() -> datetime | None:
+    """Return when the last backup was made with the command, or None."""
+    return InstallationNote.objects.filter(name=BACKUP).values_list("time", flat=True).first()
+
+
+def forget(name: str) -> None:
+    """Delete a fact that no longer holds."""
+    InstallationNote.objects.filter(name=name).delete()
 
 
 def secret_key_problem(*, adopt: bool = False) -> str:

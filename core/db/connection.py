@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from core.db.dialect import DJANGO_SQLITE, POSTGRES, Dialect, read_time
 
@@ -24,6 +25,15 @@ def release() -> None:
     """
     if not connection.in_atomic_block:
         connection.close()
+
+
+def separate() -> BaseDatabaseWrapper:
+    """Return a new connection outside the pool, for the caller to close."""
+    own = connections.create_connection(DEFAULT_DB_ALIAS)
+    options = dict(own.settings_dict["OPTIONS"])
+    options.pop("pool", None)
+    own.settings_dict = own.settings_dict | {"OPTIONS": options}
+    return own
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from core.db.connection import separate
 
 logger = logging.getLogger(__name__)
 # PostgreSQL's advisory locks have numbers; this one is only ours.
@@ -40,7 +42,7 @@ def preparing() -> Iterator[None]:
 
 @contextmanager
 def _postgres() -> Iterator[None]:
-    own = _connection_of_its_own()
+    own = separate()  # because the lock lasts as long as its session
     try:
         # Waiting within the statement would hold a snapshot, for which the other process's
         # CREATE INDEX CONCURRENTLY waits in turn.
@@ -48,15 +50,6 @@ def _postgres() -> Iterator[None]:
         yield
     finally:
         own.close()  # which frees the lock
-
-
-def _connection_of_its_own() -> BaseDatabaseWrapper:
-    """Return a connection outside the pool, because the lock lasts as long as its session."""
-    own = connections.create_connection(DEFAULT_DB_ALIAS)
-    options = dict(own.settings_dict["OPTIONS"])
-    options.pop("pool", None)
-    own.settings_dict = own.settings_dict | {"OPTIONS": options}
-    return own
 
 
 def _value(own: BaseDatabaseWrapper, sql: str, *params: int) -> object:
