@@ -1,15 +1,19 @@
 """Envelope encryption of a secret text: RSA-OAEP for the data key, AES-256-GCM for the text.
 
-    token   = "c1." kid "." mkid "." b64u(wrapped) "." b64u(nonce) "." b64u(ciphertext || tag)
-    context = length-prefixed: "c1", tenant, provider, endpoint origin, name, row id, row version,
-              kid, mkid
-    dek     = 32 random bytes
-    wrapped = RSAES-OAEP(public key, SHA-256, MGF1-SHA-256, label = context, dek)
-    key     = HKDF-SHA256(dek, salt = pepper[mkid], info = context)
-    text    = AES-256-GCM(key, nonce, aad = context, plaintext)
+    token    = "c2." kid "." mkid "." b64u(nonce) "." b64u(ciphertext || tag)
+    context  = length-prefixed: "c2", tenant, provider, endpoint origin, name, row id, row version,
+               kid, mkid
+    data key = 32 random bytes per key pair, kept beside it as
+               "d1." b64u(RSAES-OAEP(public key, SHA-256, MGF1-SHA-256, label, data key))
+               with label = length-prefixed: "d1", tenant, kid
+    key      = HKDF-SHA256(data key, salt = pepper[mkid], info = context)
+    text     = AES-256-GCM(key, nonce, aad = context, plaintext)
 
 RSA does not authenticate who encrypted. The pepper does: it is derived from a master key, which is
 not in the database.
+
+Tokens that begin with "c1" are read, but no longer written: each brings a data key of its own,
+wrapped with its context as label, as its fourth part. Opening one takes an operation of RSA.
 """
 
 from __future__ import annotations
@@ -37,10 +41,13 @@ NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 # Bytes of plaintext. Provider keys and service account files are far shorter.
 LONGEST_TEXT: Final = 64 * 1024
-TOKEN_START: Final = "c1"  # noqa: S105
+TOKEN_START: Final = "c2"  # noqa: S105
+FIRST_TOKEN_START: Final = "c1"  # noqa: S105
+DATA_KEY_START: Final = "d1"
 PRIVATE_START: Final = "k1"
 SECRET_START: Final = "s1"  # noqa: S105
 
+_DOES_NOT_OPEN: Final = "the envelope does not open"
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -59,13 +66,13 @@ class Binding:
     row: str
     version: int
 
-    def context(self, kid: str, mkid: str) -> bytes:
-        """Return the OAEP label, HKDF info and AAD.
+    def context(self, kid: str, mkid: str, start: str = TOKEN_START) -> bytes:
+        """Return the HKDF info and AAD, in the first format also the OAEP label.
 
         Parts are length-prefixed, so that no two bindings share an encoding.
         """
         return _prefixed(
-            TOKEN_START,
+            start,
             str(self.tenant),
             self.provider,
             self.origin,
@@ -79,7 +86,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class Token:
-    """The parts of a sealed text."""
+    """The parts of a sealed text. `wrapped` is empty if the data key is that of the key pair."""
 
     kid: str
     mkid: str
@@ -87,15 +94,60 @@ class Token:
     nonce: bytes
     sealed: bytes
 
+    @property
+    def is_first_format(self) -> bool:
+        return bool(self.wrapped)
+
+    def context(self, binding: Binding) -> bytes:
+        start = FIRST_TOKEN_START if self.is_first_format else TOKEN_START
+        return binding.context(self.kid, self.mkid, start)
+
+
+def new_data_key() -> bytes:
+    return secrets.token_bytes(DEK_BYTES)
+
+
+def wrap_data_key(data_key: bytes, *, public: RSA.RsaKey, tenant: UUID, kid: str) -> str:
+    """Return the data key of a key pair as it is stored: "d1.wrapped"."""
+    wrapped = _oaep(public, _prefixed(DATA_KEY_START, str(tenant), kid)).encrypt(data_key)
+    return f"{DATA_KEY_START}.{_encode(wrapped)}"
+
+
+def unwrap_data_key(text: str, *, private: RSA.RsaKey, tenant: UUID, kid: str) -> bytes:
+    """Open the data key of a key pair. Raises EnvelopeError if it does not open."""
+    start, _dot, wrapped = text.partition(".")
+    if start != DATA_KEY_START:
+        raise EnvelopeError("not a data key")
+    return _unwrap(_decode(wrapped), private, _prefixed(DATA_KEY_START, str(tenant), kid))
+
+
+def unwrap_token(token: Token, *, private: RSA.RsaKey, binding: Binding) -> bytes:
+    """Open the data key that a token of the first format brings.
+
+    Raises:
+        EnvelopeError: Always with the same message, as `open_token`.
+    """
+    return _unwrap(token.wrapped, private, token.context(binding))
+
+
+def _unwrap(wrapped: bytes, private: RSA.RsaKey, label: bytes) -> bytes:
+    try:
+        data_key = bytes(_oaep(private, label).decrypt(wrapped))
+    except (ValueError, TypeError):
+        data_key = b""
+    if len(data_key) != DEK_BYTES:
+        raise EnvelopeError(_DOES_NOT_OPEN)
+    return data_key
+
 
 def seal(
-    text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, binding: Binding
+    text: str, *, data_key: bytes, kid: str, mkid: str, pepper: bytes, binding: Binding
 ) -> str:
     """Seal a text.
 
     Args:
         text: The secret, at most LONGEST_TEXT bytes in UTF-8.
-        public: Public half of the tenant's key pair.
+        data_key: Of the tenant's key pair.
         kid: Id of the key pair.
         mkid: Id of the master key.
         pepper: 32 bytes derived from the master key.
@@ -108,56 +160,54 @@ def seal(
     if len(plain) > LONGEST_TEXT:
         raise EnvelopeError(f"the text has {len(plain)} bytes; the limit is {LONGEST_TEXT}")
     context = binding.context(kid, mkid)
-    dek = secrets.token_bytes(DEK_BYTES)
     nonce = secrets.token_bytes(NONCE_BYTES)
-    cipher = _gcm(derive(dek, context, salt=pepper), nonce, context)
+    cipher = _gcm(derive(data_key, context, salt=pepper), nonce, context)
     ciphertext, tag = cipher.encrypt_and_digest(plain)
-    wrapped = _oaep(public, context).encrypt(dek)
-    return ".".join(
-        (TOKEN_START, kid, mkid, _encode(wrapped), _encode(nonce), _encode(ciphertext + tag))
-    )
+    return ".".join((TOKEN_START, kid, mkid, _encode(nonce), _encode(ciphertext + tag)))
 
 
-def open_token(token: Token, *, private: RSA.RsaKey, pepper: bytes, binding: Binding) -> str:
+def open_token(token: Token, *, data_key: bytes, pepper: bytes, binding: Binding) -> str:
     """Open a token.
+
+    Args:
+        data_key: Of the key pair, or the one that the token brings.
 
     Raises:
         EnvelopeError: Always with the same message, so that it doesn't reveal what was wrong.
     """
-    context = binding.context(token.kid, token.mkid)
+    context = token.context(binding)
     try:
-        dek = _oaep(private, context).decrypt(token.wrapped)
-        cipher = _gcm(derive(dek, context, salt=pepper), token.nonce, context)
+        cipher = _gcm(derive(data_key, context, salt=pepper), token.nonce, context)
         plain: bytes = cipher.decrypt_and_verify(
             token.sealed[:-TAG_BYTES], token.sealed[-TAG_BYTES:]
         )
         return plain.decode("utf-8")
     except (ValueError, TypeError):
-        raise EnvelopeError("the envelope does not open") from None
+        raise EnvelopeError(_DOES_NOT_OPEN) from None
 
 
 def parse(text: str) -> Token:
     """Parse a token.
 
     Raises:
-        EnvelopeError: If the text is not in the exact form that `seal` writes.
+        EnvelopeError: If the text is not in the exact form that is written.
     """
-    parts = text.split(".")
+    start, *ids = text.split(".")
+    parts = ids[2:]
     if (
-        len(parts) != 6
-        or parts[0] != TOKEN_START
-        or not KEY_ID.fullmatch(parts[1])
-        or not KEY_ID.fullmatch(parts[2])
+        len(parts) != {TOKEN_START: 2, FIRST_TOKEN_START: 3}.get(start)
+        or not KEY_ID.fullmatch(ids[0])
+        or not KEY_ID.fullmatch(ids[1])
     ):
         raise EnvelopeError("not a sealed text")
-    wrapped, nonce, sealed = (_decode(part) for part in parts[3:])
+    *wrapped, nonce, sealed = (_decode(part) for part in parts)
     if (
-        len(wrapped) != RSA_BITS // 8
+        any(len(key) != RSA_BITS // 8 for key in wrapped)
         or len(nonce) != NONCE_BYTES
         or not TAG_BYTES <= len(sealed) <= LONGEST_TEXT + TAG_BYTES
     ):
         raise EnvelopeError("not a sealed text")
-    return Token(parts[1], parts[2], wrapped, nonce, sealed)
+    return Token(ids[0], ids[1], b"".join(wrapped), nonce, sealed)
 
 
 def fingerprint(key: RSA.RsaKey) -> str:

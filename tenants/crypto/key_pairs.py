@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -64,37 +65,47 @@ class KeysNotReady(ServiceError):
 
 
 class TimedCache(Generic[V]):
-    """An LRU cache of at most `size` values that expire after `seconds`; local to the process."""
+    """An LRU cache of values that expire after `seconds`; local to the process.
+
+    Args:
+        size: Of all values; each counts 1, or what `put` says.
+    """
 
     def __init__(
         self, size: int, seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._size, self._seconds, self._clock = size, seconds, clock
-        self._values: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
+        self._most, self._seconds, self._clock = size, seconds, clock
+        self._size = 0
+        self._values: OrderedDict[Hashable, tuple[float, V, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> V | None:
         with self._lock:
-            entry = self._values.get(key)
-            if entry is None:
-                return None
-            expires, value = entry
+            expires, value, _size = self._values.get(key, (math.inf, None, 0))
             if self._clock() >= expires:
-                del self._values[key]
+                self._drop(key)
                 return None
-            self._values.move_to_end(key)
+            if value is not None:
+                self._values.move_to_end(key)
             return value
 
-    def put(self, key: Hashable, value: V) -> None:
+    def put(self, key: Hashable, value: V, *, size: int = 1) -> None:
         with self._lock:
-            self._values[key] = (self._clock() + self._seconds, value)
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            self._drop(key)
+            self._values[key] = (self._clock() + self._seconds, value, size)
+            self._size += size
+            while self._size > self._most:
+                self._drop(next(iter(self._values)))
+
+    def _drop(self, key: Hashable) -> None:
+        entry = self._values.pop(key, None)
+        if entry is not None:
+            self._size -= entry[2]
 
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
+            self._size = 0
 
     def __len__(self) -> int:
         return len(self._values)
@@ -230,6 +241,9 @@ def _store(tenant_id: UUID, key: RSA.RsaKey, state: str, mkid: str, master: byte
         private_sealed=envelope.seal_private(
             key, tenant=tenant_id, kid=kid, mkid=mkid, master=master
         ),
+        data_key=envelope.wrap_data_key(
+            envelope.new_data_key(), public=key.public_key(), tenant=tenant_id, kid=kid
+        ),
     )
     row.save(force_insert=True)
     return row
@@ -308,10 +322,10 @@ def current_pair(tenant_id: UUID) -> Pair:
             raise KeysNotReady(
                 "A master key that sealed a workspace's key pair is missing."
             ) from None
-        return load_pair(_replace_lost(tenant_id, row))
+        return load_pair(replace_lost(tenant_id, row))
 
 
-def _replace_lost(tenant_id: UUID, lost: KeyPair) -> KeyPair:
+def replace_lost(tenant_id: UUID, lost: KeyPair) -> KeyPair:
     """Replace a pair that cannot be opened; it stays, retired, in case a backup restores it."""
     sealing_master()  # raises on a wrong master key, which would make every pair look lost
     logger.error("replacing key pair %s of workspace %s: it cannot be opened", lost.kid, tenant_id)
@@ -366,10 +380,9 @@ def rewrap(row: KeyPair) -> bool:
 
 
 def check_pair(row: KeyPair) -> None:
-    """Check that the private key opens and matches the stored public key.
+    """Check that the private key opens, matches the public one and opens the data key.
 
-    Raises:
-        CredentialUnreadable: If it does not.
+    Raises CredentialUnreadable or EnvelopeError.
     """
     pair = load_pair(row)
     key: Any = pair.key
@@ -382,3 +395,5 @@ def check_pair(row: KeyPair) -> None:
     )
     if not matches:
         raise CredentialUnreadable("pair_lost")
+    if row.data_key:
+        envelope.unwrap_data_key(row.data_key, private=key, tenant=row.tenant_id, kid=row.kid)

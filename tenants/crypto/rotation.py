@@ -196,7 +196,7 @@ def _rewrap_pairs(tenant: Tenant, report: RotationReport) -> None:
 
 
 def reseal(tenant: Tenant, *, until: float | None = None) -> RotationReport:
-    """Re-seal texts not yet under the current pair and the newest master key.
+    """Re-seal texts not yet under the current pair and newest master key, or in an old format.
 
     Call inside the tenant's scope.
 
@@ -231,7 +231,7 @@ def _reseal_row(column: SealedColumn, pk: Any, kid: str, mkid: str) -> str | Non
     """
     for _attempt in range(MAX_ATTEMPTS):
         row = column.get(pk)
-        if row is None or _is_under(row.sealed, kid, mkid):
+        if row is None or _is_current(row.sealed, kid, mkid):
             return None
         text = column.open(row, "rotate")
         token = sealing.seal(**column.binding(row), version=row.version + 1, text=text)
@@ -247,6 +247,11 @@ def _is_under(token: str, kid: str, mkid: str) -> bool:
     except EnvelopeError:
         return False
     return (parsed.kid, parsed.mkid) == (kid, mkid)
+
+
+def _is_current(token: str, kid: str, mkid: str) -> bool:
+    """Return whether there is nothing to re-seal: texts of an earlier format are moved too."""
+    return _is_under(token, kid, mkid) and not envelope.parse(token).is_first_format
 
 
 def retire_master_keys() -> list[str]:

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from core.db.violations import is_duplicate
-from tenants.crypto import envelope, key_pairs, master_keys
-from tenants.crypto.envelope import Binding, EnvelopeError
+from tenants.crypto import data_keys, envelope, key_pairs, master_keys
+from tenants.crypto.envelope import Binding, EnvelopeError, Token
 from tenants.crypto.key_pairs import CredentialUnreadable, TimedCache
 from tenants.models import KeyOpening
 from tenants.scope import tenant_scope
@@ -33,12 +33,15 @@ class Secret(str):
         return "********"
 
 
-_opened: TimedCache[Secret] = TimedCache(key_pairs.CACHE_SIZE, key_pairs.CACHE_SECONDS)
+OPENED_BYTES: Final = 16 * 1024 * 1024
+_BYTES_EACH: Final = 1024  # besides the token and the text
+_opened: TimedCache[Secret] = TimedCache(OPENED_BYTES, key_pairs.CACHE_SECONDS)
 
 
 def forget() -> None:
-    """Clear this process's caches of opened texts and loaded key pairs."""
+    """Clear this process's caches of opened texts, data keys and loaded key pairs."""
     _opened.clear()
+    data_keys.forget()
     key_pairs.forget_pairs()
 
 
@@ -67,12 +70,12 @@ def seal(
         KeysNotReady: If the master keys cannot be used.
     """
     mkid, master = key_pairs.sealing_master()
-    pair = key_pairs.current_pair(tenant_id)
+    kid, data_key = data_keys.sealing_key(tenant_id)
     binding = _binding(tenant_id, provider, base_url, name, row_id, version)
     return envelope.seal(
         text,
-        public=pair.key,
-        kid=pair.kid,
+        data_key=data_key,
+        kid=kid,
         mkid=mkid,
         pepper=master_keys.pepper(master),
         binding=binding,
@@ -118,7 +121,7 @@ def open_sealed(
     text = Secret(_open(token, binding))
     _count(tenant_id, purpose, subject)
     if purpose not in UNCACHED:
-        _opened.put(cache_key, text)
+        _opened.put(cache_key, text, size=len(token) + len(text) + _BYTES_EACH)
     return text
 
 
@@ -129,12 +132,19 @@ def _open(token: str, binding: Binding) -> str:
         master = configured.get(parsed.mkid)
         if master is None:
             raise CredentialUnreadable("master_key")
-        pair = key_pairs.pair_of(binding.tenant, parsed.kid)
+        data_key = _data_key(parsed, binding)
         return envelope.open_token(
-            parsed, private=pair.key, pepper=master_keys.pepper(master), binding=binding
+            parsed, data_key=data_key, pepper=master_keys.pepper(master), binding=binding
         )
     except EnvelopeError:
         raise CredentialUnreadable("damaged") from None
+
+
+def _data_key(token: Token, binding: Binding) -> bytes:
+    if not token.is_first_format:
+        return data_keys.data_key_of(binding.tenant, token.kid)
+    pair = key_pairs.pair_of(binding.tenant, token.kid)
+    return envelope.unwrap_token(token, private=pair.key, binding=binding)
 
 
 def _binding(

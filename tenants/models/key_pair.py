@@ -34,6 +34,8 @@ class KeyPair(TenantOwned):
     # SHA-256 of the public key, DER.
     fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
     private_sealed: Any = StrictEncryptedTextField(editable=False)  # str; the package has no types
+    # Wrapped with the public key; empty in a pair of an earlier release that has not sealed since.
+    data_key = models.TextField(default="", db_default="", editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     retired = models.DateTimeField(null=True, blank=True, editable=False)
 

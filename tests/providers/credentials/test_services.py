@@ -64,7 +64,7 @@ def test_a_checked_key_is_stored_sealed_and_becomes_active(
         "",
     )
     assert stored.values == {"organization": "org-7"}
-    assert stored.sealed.startswith("c1.")
+    assert stored.sealed.startswith("c2.")
     assert secret not in stored.sealed
     assert stored.mask == keys.mask(secret)
     assert stored.checked is not None

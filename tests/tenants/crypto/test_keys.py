@@ -14,9 +14,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.crypto import envelope, key_pairs, keys, sealing
+from tenants.crypto import data_keys, envelope, key_pairs, keys, sealing
 from tenants.crypto.keys import CredentialUnreadable, KeysNotReady
-from tenants.crypto.master_keys import pepper
 from tenants.models import AuditEntry, KeyOpening, KeyPair, MasterKeyCheck
 from tenants.scope import all_tenants, tenant_scope
 from tests.factories import Workspace, make_tenant
@@ -176,11 +175,17 @@ class TestCacheAndCount:
         assert cache.get("a") == 1
         now[0] = 300.0
         assert cache.get("a") is None
+        cache.put("d", 4, size=2)
+        assert (cache.get("c"), cache.get("d"), cache._size) == (None, 4, 2)
         assert "1" not in repr(cache).replace("<1 cached>", "")
 
     def test_the_products_caches_have_the_documented_sizes(self) -> None:
-        for cache in (sealing._opened, key_pairs._pairs):
-            assert (cache._size, cache._seconds) == (256, 300.0)
+        for cache, size, seconds in (
+            (sealing._opened, 16 * 1024**2, 300.0),
+            (data_keys._keys, 65_536, 3600.0),
+            (key_pairs._pairs, 256, 300.0),
+        ):
+            assert (cache._most, cache._seconds) == (size, seconds)
 
 
 class TestMasterKeyCheck:
@@ -297,15 +302,14 @@ class TestPairs:
             KeyPair.objects.filter(kid=the_pair(acme).kid).update(public_pem=the_pair_pem(globex))
         keys.forget()
         row = vault(acme, "sk-secret")
-        token = envelope.parse(row.sealed)
-        master = key_pairs.master_keys().by_id["m1"]
+        assert envelope.parse(row.sealed).kid == the_pair(acme).kid
         attackers = key_pairs.current_pair(globex.tenant.pk)
         with pytest.raises(envelope.EnvelopeError):
-            envelope.open_token(
-                token,
+            envelope.unwrap_data_key(
+                the_pair(acme).data_key,
                 private=attackers.key,
-                pepper=pepper(master),
-                binding=sealing._binding(**at(row), version=row.version),
+                tenant=acme.tenant.pk,
+                kid=the_pair(acme).kid,
             )
 
     def test_nobody_sees_the_numbers(self, acme: Workspace) -> None:
@@ -344,10 +348,6 @@ class TestPairs:
 
 def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "key-pair"]
-
-
-def at(row: Any) -> dict[str, Any]:
-    return binding(row)
 
 
 def the_pair_pem(workspace: Workspace) -> str:

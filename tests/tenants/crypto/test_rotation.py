@@ -17,6 +17,7 @@ from tenants.models import AuditEntry, KeyPair, MasterKeyCheck, Tenant
 from tenants.scope import tenant_scope
 from tests.factories import Workspace
 from tests.tenants.conftest import binding, opened
+from tests.tenants.crypto.first_format import move_back
 
 Vault = Callable[..., Any]
 
@@ -176,6 +177,41 @@ def test_the_page_begins_a_further_one_beside_what_does_not_open(
             assert (report.complete, report.succeeded, report.failed) == (True, 1, 1)
 
 
+class TestFirstFormat:
+    """Texts that earlier releases sealed, whose key pairs have no data key."""
+
+    def test_it_opens_and_moves_with_rotation(
+        self, acme: Workspace, globex: Workspace, vault: Vault
+    ) -> None:
+        row, foreign = vault(acme, "sk-old"), vault(globex, "sk-globex")
+        for each, text in ((row, "sk-old"), (foreign, "sk-globex")):
+            move_back(each, text)
+        assert (opened(row), opened(foreign)) == ("sk-old", "sk-globex")
+        with tenant_scope(acme.tenant):
+            assert keys.progress(tenant=acme.tenant).left == 0  # no rotation was begun
+        assert rotate(acme).failed == 0
+        assert not token_of(row).is_first_format
+        assert opened(row) == "sk-old"
+        assert token_of(foreign).is_first_format
+        assert opened(foreign) == "sk-globex"
+
+    def test_it_moves_under_the_same_pair_too(self, acme: Workspace, vault: Vault) -> None:
+        row = vault(acme, "sk-old")
+        move_back(row, "sk-old")
+        before = list(kids(acme))
+        assert rotate(acme, new_pair=False).succeeded == 1
+        assert (token_of(row).is_first_format, list(kids(acme))) == (False, before)
+        assert opened(row) == "sk-old"
+
+    def test_new_texts_beside_it_have_the_new_format(self, acme: Workspace, vault: Vault) -> None:
+        row = vault(acme, "sk-old")
+        move_back(row, "sk-old")
+        new = vault(acme, "sk-new", name="again")
+        assert not token_of(new).is_first_format
+        assert (opened(row), opened(new)) == ("sk-old", "sk-new")
+        assert keys.verify(tenant=acme.tenant).failed == 0
+
+
 class TestMasterKeys:
     def test_a_newer_master_key_keeps_nobody_from_a_new_pair(
         self, db: None, request: Any, vault: Vault, master_keys: Callable[..., None]
@@ -317,6 +353,12 @@ class TestVerify:
         report = keys.verify()
         assert (report.key_pairs, report.key_pairs_failed) == (2, 1)
         assert report.failures[0].startswith("acme: key pair")
+
+    def test_a_data_key_that_does_not_open_is_noticed(self, acme: Workspace) -> None:
+        with tenant_scope(acme.tenant):
+            KeyPair.objects.update(data_key="d1.damaged")
+        report = keys.verify(tenant=acme.tenant)
+        assert (report.key_pairs, report.key_pairs_failed) == (1, 1)
 
 
 def test_a_text_is_opened_at_one_place_only() -> None:
