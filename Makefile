@@ -28,7 +28,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients test-openapi bench screenshots messages tables format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -97,6 +97,12 @@ test-openapi: install-dev  ## lint both OpenAPI documents and try clients genera
 
 bench: install-dev  ## run the benchmarks and print tables
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.gateways
+
+bench-gateways: install-dev  ## compare with LiteLLM, Portkey, TensorZero and nginx, installed first (but nginx)
+	@VENV=.venv-gateways PYTHON='$(PYTHON)' deploy/install requirements-gateways.txt
+	@VENV='$(VENV)' deploy/install-node bench/gateways/node
+	@$(BIN)/python -m bench.gateways
 
 screenshots: install-dev  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)

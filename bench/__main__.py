@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,9 +160,18 @@ def running(provider: str, database_url: str, *others: str) -> Iterator[Server]:
 
 def load(server: Server, **wanted: Any) -> dict[str, Any]:
     """One run of the load generator."""
-    asked = {"port": server.port, "key": server.app_key} | wanted
+    result = generated({"port": server.port, "key": server.app_key} | wanted)
+    if result["bad"]:
+        raise SystemExit(
+            f"{result['bad']} calls failed:\n{server.log.read_text(errors='replace')[-3000:]}"
+        )
+    return result
+
+
+def generated(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What the load generator says."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.client", json.dumps(asked)],
+        [sys.executable, "-m", "bench.client", json.dumps(wanted)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -171,10 +180,6 @@ def load(server: Server, **wanted: Any) -> dict[str, Any]:
     if done.returncode:
         raise SystemExit(done.stderr)
     result: dict[str, Any] = json.loads(done.stdout)
-    if result["bad"]:
-        raise SystemExit(
-            f"{result['bad']} calls failed:\n{server.log.read_text(errors='replace')[-3000:]}"
-        )
     return result
 
 

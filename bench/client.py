@@ -57,9 +57,7 @@ class Connection(asyncio.Protocol):
                 self.done(self.load.end in self.buffer)
             return
         head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if found and len(body) >= int(
-            head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        ):
+        if found and is_whole(head.lower(), body):
             self.done(head.startswith(b"HTTP/1.1 200"))
 
     def note_lateness(self, data: bytes) -> None:
@@ -79,6 +77,11 @@ class Connection(asyncio.Protocol):
         self.load.gone()
 
 
+def is_whole(head: bytes, body: bytes) -> bool:
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return len(body) >= int(length) if length else body.endswith(END)
+
+
 class Load:
     def __init__(self, wanted: dict[str, Any]) -> None:
         question = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
@@ -86,9 +89,11 @@ class Load:
         if wanted.get("stream"):
             body["stream"] = True
         data = json.dumps(body).encode()
+        headers = wanted.get("headers", {})
         self.head: bytes = (
             f"POST /v1{wanted.get('path', '/chat/completions')} HTTP/1.1\r\nHost: localhost\r\n"
-            "Authorization: Bearer "
+            + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            + "Authorization: Bearer "
         ).encode()
         self.rest = (
             f"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()

@@ -1,0 +1,1 @@
+"""Other projects' gateways beside ours, with the same provider, load and accounting."""
