@@ -26,8 +26,9 @@ from providers import queries as provider_queries
 from providers.credentials import health, opening
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
-from providers.declaration.spec import Access, Operation, Provider
+from providers.declaration.spec import Access, ModelType, Operation, Provider
 from providers.models import ProviderCredential
+from providers.operations.table import OPERATIONS
 from quotas.trials import plans as quota_plans
 from quotas.trials import queries as quota_queries
 from quotas.trials.queries import TrialView
@@ -101,7 +102,12 @@ class Routes:
             entries = await in_thread(lambda: _load_entries(tenant_id))
             if cleared == self._kept.cleared:
                 self._kept.put_entries(tenant_id, version, entries)
-        return [entry for entry in entries if principal.may_use(entry.provider, entry.model)]
+        types = _types_for(principal)
+        return [
+            entry
+            for entry in entries
+            if principal.may_use(entry.provider, entry.model) and entry.type in types
+        ]
 
     def forget(self, tenant_id: UUID) -> None:
         """Drop what is kept of one workspace."""
@@ -289,6 +295,12 @@ def _without_source(
         "not_configured",
         f"{provider.label} has no credential in this workspace. Add one at {address}.",
     )
+
+
+def _types_for(principal: Principal) -> set[ModelType | None]:
+    """Return the types of models that the key's endpoints take; any endpoint takes unknown ones."""
+    rows = OPERATIONS.values()
+    return {None, *(row.model_type for row in rows if principal.may_ask(row.operation.value))}
 
 
 def _narrowed(route: Route, principal: Principal) -> Route:

@@ -77,6 +77,30 @@ def test_the_list_holds_what_can_be_called(tried: Hub) -> None:
         assert get(tried, name).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("operation", "taken"),
+    [("chat.completions", True), ("completions", True), ("embeddings", False)],
+)
+def test_a_key_for_one_endpoint_lists_the_models_it_takes(
+    tried: Hub, operation: str, taken: bool
+) -> None:
+    """Pickers of chat models show all that they get."""
+    headers = {"Authorization": f"Bearer {tried.server.app_key}"}
+    made = tried.session.post(
+        f"{tried.server.url}/api/v1/app-keys/",
+        json={"name": operation, "scopes": ["use"], "allowed_operations": [operation]},
+        headers=headers,
+        timeout=10,
+    )
+    key = made.json()["key"]
+    for headers in ({}, {"anthropic-version": "2023-06-01"}):
+        headers |= {"Authorization": f"Bearer {key}"}
+        listed = tried.session.get(f"{tried.base}/models", headers=headers, timeout=10).json()
+        assert bool(listed["data"]) is taken
+    one = tried.session.get(f"{tried.base}/models/{ADDRESSED}", headers=headers, timeout=10)
+    assert one.status_code == (200 if taken else 404)
+
+
 def test_a_bare_name_is_looked_up_among_them(tried: Hub) -> None:
     assert tried.sdk().models.retrieve("gpt-3.5-turbo").id == "openai/gpt-3.5-turbo"
     assert tried.sdk().models.retrieve("llama").id == ADDRESSED
