@@ -134,14 +134,15 @@ def _arguments(written: str) -> JsonObject:
 
 
 def _text(conversation: Conversation) -> str:
+    said = re.search(r"SAY:(.*?)(?:END|$)", conversation.script, re.DOTALL)
+    if said and not conversation.results:
+        return said[1].strip()
     if conversation.schema is not None:
         return json.dumps(instance(conversation.schema))
     if conversation.json_object:
         return json.dumps(_fields(" ".join(conversation.texts)))
     if conversation.results:
         return f"The tools said: {' | '.join(conversation.results)}{_kept(conversation)}"
-    if said := re.search(r"SAY:(.*?)(?:END|$)", conversation.script, re.DOTALL):
-        return said[1].strip()
     return TEXT
 
 
