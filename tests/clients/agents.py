@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from providers.wire.demo.chat import SAYS_DEMO
+from tests.clients.guides import guide_of, set_up
 from tests.clients.hub import MODELS, Hub
 from tests.clients.node_packages import NODE_BIN, PACKAGES, version_of
 from tests.clients.results import Result, run
 from tests.fakes.scripted.plan import TEXT
 
-Env = dict[str, str]
 # What a shell prints says that it ran: the sum is not in the prompt.
 ECHO = "echo hello-$((40+2))"
 ANSWER = "hello-42"
@@ -28,20 +28,31 @@ SUM = "sum-$((6*7))"
 
 @dataclass(frozen=True)
 class Agent:
-    """formats: of the API that it uses. prepare: writes its settings into the home; returns
-    environment and options. shell, reader: a call of its tool with a command, or with a file.
+    """formats: of the API that it uses. program, options, env: beside what the guide says, to run
+    it without a person. shell, reader: a call of its tool with a command, or with a file.
+    guide_name: in the table of clients, whose settings it gets, if that is another one.
     """
 
     name: str
     package: str
     formats: Sequence[str]
-    prepare: Callable[[Path, Hub, str], tuple[Env, list[str]]]
+    program: str
+    options: Sequence[str]
     shell: Callable[[str], str]
     reader: Callable[[Path], str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    guide_name: str = ""
+
+    @property
+    def guide(self) -> str:
+        return self.guide_name or self.name
 
     @property
     def version(self) -> str:
-        return version_of(self.package)
+        return self.version_of(self.package)
+
+    def version_of(self, package: str) -> str:
+        return version_of(package)
 
     @property
     def vendors(self) -> Sequence[str]:
@@ -65,8 +76,13 @@ def call(tool: str, **arguments: object) -> str:
 def results(agent: Agent, hub: Hub, model: str, folder: Path) -> Iterator[Result]:
     home = folder / f"{agent.name}-{model.partition('/')[0]}"
     home.mkdir(parents=True)
-    env, command = agent.prepare(home, hub, model)
-    env = {"PATH": f"{NODE_BIN}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8"} | env
+    guide = guide_of(agent.guide)
+    assert guide is not None
+    setup = set_up(guide, home, hub, model)
+    env = {"PATH": f"{NODE_BIN}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8"}
+    env |= setup.env | agent.env
+    program = str(PACKAGES / ".bin" / agent.program)
+    command = [program, *setup.command[1:], *agent.options]
     for step, (prompt, wanted) in agent.steps(home).items():
         output = run([*command, prompt], folder=home, env=env)
         # The prompt is sometimes printed too. The Demo repeats it, and only the last result.
@@ -75,88 +91,6 @@ def results(agent: Agent, hub: Hub, model: str, folder: Path) -> Iterator[Result
         answer = output.replace(prompt, "") if step != "text" else output
         passed = all(text in answer for text in wanted)
         yield Result(agent.name, agent.version, model, step, passed, output)
-
-
-def _program(name: str) -> str:
-    return str(PACKAGES / ".bin" / name)
-
-
-def claude_code(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    env = {
-        "ANTHROPIC_BASE_URL": hub.url,
-        "ANTHROPIC_AUTH_TOKEN": hub.key,
-        "ANTHROPIC_MODEL": model,
-        "ANTHROPIC_SMALL_FAST_MODEL": model,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_AUTOUPDATER": "1",
-    }
-    # --allowedTools takes all arguments up to the next option.
-    return env, [_program("claude"), "--allowedTools", "Bash", "Read", "-p"]
-
-
-def codex(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    settings = f"""\
-model = "{model}"
-model_provider = "modelkeep"
-approval_policy = "never"
-sandbox_mode = "danger-full-access"
-
-[model_providers.modelkeep]
-name = "Modelkeep"
-base_url = "{hub.base}"
-env_key = "MODELKEEP_KEY"
-wire_api = "responses"
-request_max_retries = 0
-stream_max_retries = 0
-"""
-    folder = home / ".codex"
-    folder.mkdir()
-    (folder / "config.toml").write_text(settings)
-    return {"MODELKEEP_KEY": hub.key}, [_program("codex"), "exec", "--skip-git-repo-check"]
-
-
-def opencode(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    settings = {
-        "autoupdate": False,
-        "share": "disabled",
-        "model": f"modelkeep/{model}",
-        "small_model": f"modelkeep/{model}",
-        "provider": {
-            "modelkeep": {
-                "npm": "@ai-sdk/openai-compatible",
-                "name": "Modelkeep",
-                "options": {"baseURL": hub.base, "apiKey": hub.key},
-                "models": {model: {"name": model}},
-            }
-        },
-    }
-    (home / "opencode.json").write_text(json.dumps(settings))
-    return {}, [_program("opencode"), "run"]
-
-
-def continue_cli(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    settings = f"""\
-name: Modelkeep
-version: 0.0.1
-schema: v1
-models:
-  - name: Modelkeep
-    provider: openai
-    model: {model}
-    apiBase: {hub.base}
-    apiKey: {hub.key}
-    roles: [chat]
-    capabilities: [tool_use]
-"""
-    (home / "config.yaml").write_text(settings)
-    env = {"CONTINUE_TELEMETRY_ENABLED": "0"}
-    options = ["--config", "config.yaml", "--allow", "Bash", "--allow", "Read"]
-    return env, [_program("cn"), *options, "-p"]
-
-
-def qwen_code(home: Path, hub: Hub, model: str) -> tuple[Env, list[str]]:
-    env = {"OPENAI_API_KEY": hub.key, "OPENAI_BASE_URL": hub.base, "OPENAI_MODEL": model}
-    return env, [_program("qwen"), "--auth-type", "openai", "--yolo", "-p"]
 
 
 def _codex_shell(command: str) -> str:
@@ -170,15 +104,19 @@ AGENTS = (
         "Claude Code",
         "@anthropic-ai/claude-code",
         ["Messages"],
-        claude_code,
+        "claude",
+        # --allowedTools takes all arguments up to the next option.
+        ["--allowedTools", "Bash", "Read", "-p"],
         shell=lambda command: call("Bash", command=command, description="Say it"),
         reader=lambda path: call("Read", file_path=str(path)),
+        env={"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"},
     ),
     Agent(
         "Codex",
         "@openai/codex",
         ["Responses"],
-        codex,
+        "codex",
+        ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
         shell=_codex_shell,
         reader=lambda path: _codex_shell(f"cat {path}"),
     ),
@@ -186,24 +124,30 @@ AGENTS = (
         "opencode",
         "opencode-ai",
         ["chat"],
-        opencode,
+        "opencode",
+        ["run"],
         shell=lambda command: call("bash", command=command, description="Say it"),
         reader=lambda path: call("read", filePath=str(path)),
+        env={"OPENCODE_DISABLE_AUTOUPDATE": "1"},
     ),
     Agent(
         "Continue CLI",
         "@continuedev/cli",
         ["chat"],
-        continue_cli,
+        "cn",
+        ["--allow", "Bash", "--allow", "Read", "-p"],
         shell=lambda command: call("Bash", command=command),
         reader=lambda path: call("Read", filepath=str(path)),
+        env={"CONTINUE_TELEMETRY_ENABLED": "0"},
+        guide_name="Continue",
     ),
     Agent(
         "Qwen Code",
         "@qwen-code/qwen-code",
         ["chat"],
-        qwen_code,
-        # On a busy machine it misses what a command prints just before it ends.
+        "qwen",
+        ["--yolo", "-p"],
+        # Without a terminal it takes what was printed at the shell's exit, not at the pipe's end.
         shell=lambda command: call(
             "run_shell_command", command=f"{command}; sleep 1", is_background=False
         ),

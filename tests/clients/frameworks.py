@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients import node_packages
+from tests.clients.guides import guide_of, set_up
 from tests.clients.hub import EMBEDDINGS, MODELS, Hub
 from tests.clients.results import Result, run
 from tests.fakes.scripted.plan import TEXT
@@ -40,18 +41,32 @@ class Framework:
     vendors: Sequence[str] = VENDORS
 
     @property
+    def guide(self) -> str:
+        """The name in the table of clients, if there is a guide."""
+        return self.name
+
+    @property
     def version(self) -> str:
+        return self.version_of(self.package)
+
+    def version_of(self, package: str) -> str:
+        """Return the version of a package in the framework's environment."""
         if not self.lock:
-            return node_packages.version_of(self.package)
+            return node_packages.version_of(package)
         text = (ROOT / self.lock).read_text(encoding="utf-8")
-        return re.search(rf"^{self.package}==(\S+)", text, re.MULTILINE)[1]  # type: ignore[index]
+        return re.search(rf"^{package}==(\S+)", text, re.MULTILINE)[1]  # type: ignore[index]
+
+    @property
+    def interpreter(self) -> str:
+        if not self.lock:
+            return str(node_packages.NODE_BIN / "node")
+        venv = self.lock.removeprefix("requirements").removesuffix(".txt")
+        return str(ROOT / f".venv{venv}" / "bin" / "python")
 
     @property
     def command(self) -> list[str]:
-        if not self.lock:
-            return [str(node_packages.NODE_BIN / "node"), str(HERE / "node" / self.script)]
-        venv = self.lock.removeprefix("requirements").removesuffix(".txt")
-        return [str(ROOT / f".venv{venv}" / "bin" / "python"), str(HERE / "python" / self.script)]
+        folder = HERE / ("python" if self.lock else "node")
+        return [self.interpreter, str(folder / self.script)]
 
 
 def results(
@@ -59,19 +74,45 @@ def results(
 ) -> Iterator[Result]:
     for vendor in framework.vendors:
         if vendor in vendors:
-            yield from _results(framework, hub, vendor, folder)
+            yield from _guided(framework, hub, vendor, folder)
+            yield from _checked(framework, hub, vendor, folder)
 
 
-def _results(framework: Framework, hub: Hub, vendor: str, folder: Path) -> Iterator[Result]:
-    env = {
+def _guided(framework: Framework, hub: Hub, vendor: str, folder: Path) -> Iterator[Result]:
+    """Run the program of the framework's guide, if there is one."""
+    guide = guide_of(framework.guide)
+    if guide is None:
+        return
+    home = folder / f"{framework.name}-{vendor}"
+    home.mkdir()
+    (home / "node_modules").symlink_to(node_packages.PACKAGES)
+    setup = set_up(guide, home, hub, MODELS[vendor])
+    command = [framework.interpreter, *setup.command[1:]]
+    output = run(command, folder=home, env=_environment(home) | setup.env)
+    wanted = TEXT if vendor != "demo" else "You wrote: Hello"
+    yield Result(
+        framework.name, framework.version, MODELS[vendor], "guide", wanted in output, output
+    )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
-        "HOME": str(folder),
+        "HOME": str(home),
+        "NO_PROXY": "127.0.0.1",
+        # Prices would be fetched from the network.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+
+
+def _checked(framework: Framework, hub: Hub, vendor: str, folder: Path) -> Iterator[Result]:
+    env = {
+        **_environment(folder),
         "BASE_URL": hub.base,
         "API_KEY": hub.key,
         "MODEL": MODELS[vendor],
         "EMBEDDINGS": EMBEDDINGS,
         "SAYS": TEXT if vendor != "demo" else "You wrote: hi",
-        "NO_PROXY": "127.0.0.1",
         "PYTHONPATH": str(HERE / "python"),
     }
     output = run(framework.command, folder=folder, env=env)

@@ -21,6 +21,9 @@ from django.utils import translation
 from gateway.clients.guides import endpoint, guides, takes_version
 from gateway.clients.snippets import LANGUAGES, PLACEHOLDERS, Values, fill
 from gateway.clients.table import Client, Run, Snippet, Source, groups
+from tests.clients.agents import AGENTS, Agent
+from tests.clients.frameworks import FRAMEWORKS, Framework
+from tests.clients.guides import guide_of
 
 BASE_URL = "https://hub.example.test/v1"
 MODEL = 'lab/it\'s $(touch bad) `touch bad` "x" \\n é 模型'
@@ -128,6 +131,17 @@ def test_a_client_is_described(client: Client) -> None:
     assert client.evidence.date <= datetime.date.today()
     if isinstance(client.evidence, Run):
         assert re.fullmatch(r"\d+(\.\d+)+", client.evidence.version)
+
+
+@pytest.mark.parametrize("program", [*AGENTS, *FRAMEWORKS], ids=lambda program: program.name)
+def test_a_guide_tells_the_version_that_is_tried(program: Agent | Framework) -> None:
+    guide = guide_of(program.guide)
+    if guide is None:
+        assert program in FRAMEWORKS
+        return
+    assert isinstance(guide.evidence, Run)
+    package = guide.evidence.package or program.package
+    assert guide.evidence.version == program.version_of(package)
 
 
 def test_names_are_unique() -> None:
