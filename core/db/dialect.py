@@ -42,6 +42,7 @@ class Dialect:
     skip_locked: str  # lock only unlocked rows of a table: format with `table`
     hour_later: str  # format with `column`
     unindexed: str  # keep a column's index out of the plan: format with `column`
+    among: str  # what follows a column of UUIDs that are listed by `uuids`: format with `p`
     joins: bool  # WITH can write, so several statements can be combined into one
 
     def value(self, value: Any) -> Any:
@@ -60,6 +61,11 @@ class Dialect:
         """Adapt the parameters of a statement."""
         return tuple([item if type(item) in _PLAIN else self.value(item) for item in values])
 
+    def uuids(self, values: Iterable[UUID]) -> str:
+        """Return a parameter for `among`, in the order of the database's own."""
+        texts = sorted(value.hex for value in values)
+        return f"{{{','.join(texts)}}}" if self.joins else orjson.dumps(texts).decode()
+
     def seconds(self, seconds: float) -> Any:
         return float(seconds) if self.joins else f"{seconds:+.3f} seconds"
 
@@ -77,6 +83,7 @@ def _sqlite(name: str, mark: str, percent: str) -> Dialect:
         hour_later="datetime({column}, '+1 hour')",
         # Without statistics, SQLite may prefer a worse index.
         unindexed="+{column}",
+        among="IN (SELECT value FROM json_each({p}))",
         joins=False,
     )
 
@@ -91,6 +98,7 @@ POSTGRES = Dialect(
     skip_locked="FOR UPDATE OF {table} SKIP LOCKED",
     hour_later="{column} + interval '1 hour'",
     unindexed="{column}",
+    among="= ANY(CAST({p} AS uuid[]))",
     joins=True,
 )
 SQLITE = _sqlite("sqlite", "?", "%")  # the sqlite3 module

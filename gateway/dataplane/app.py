@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Coroutine
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -75,7 +73,6 @@ class Gateway:
     def __init__(self, runtime: Runtime, log_id: ContextVar[str]) -> None:
         self._runtime = runtime
         self._log_id = log_id
-        self._touched: dict[UUID, float] = {}
 
     def __call__(
         self, scope: Scope, receive: Receive, send: Send, path: str
@@ -209,19 +206,9 @@ class Gateway:
             ) from None
         if not principal.can(Action.USE_MODELS):
             raise Refusal("key_scope", "This app key cannot use models: it lacks the scope “use”.")
-        if principal.touch_due:
-            self._touch(principal)
+        if principal.touch_due and principal.app_key_id is not None:
+            self._runtime.notes.key_used(principal.app_key_id)
         return principal
-
-    def _touch(self, principal: Principal) -> None:
-        """Note the key's last use in the background, once a minute per process."""
-        key_id, now = principal.app_key_id, time.monotonic()
-        if key_id is None or now - self._touched.get(key_id, -60.0) < 60.0:
-            return
-        if len(self._touched) > 4096:
-            self._touched.clear()
-        self._touched[key_id] = now
-        self._runtime.run_in_background(self._runtime.store.touch(key_id))
 
     # -- calls -------------------------------------------------------------------------------------
 

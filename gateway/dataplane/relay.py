@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,7 +62,6 @@ class Relay:
         self._upstream = upstream
         self._routes = routes
         self._deadline = deadline
-        self._background: set[asyncio.Task[Any]] = set()
 
     async def start(self, request: GatewayRequest) -> CompleteResponse | StreamingResponse:
         """Return the response, or the stream once its first chunk has arrived.
@@ -96,11 +95,6 @@ class Relay:
         except Exception:
             await self._end_broken(call)
             raise
-
-    async def wait(self) -> None:
-        """Wait for the notes that are being written in the background."""
-        while self._background:
-            await asyncio.gather(*self._background, return_exceptions=True)
 
     # -- attempts ----------------------------------------------------------------------------------
 
@@ -365,22 +359,8 @@ class Relay:
 
     def _note_failure(self, call: Call, source: Source, error: ProviderError) -> None:
         if not source.is_trial:
-            note = self._routes.note_failure(call.request.principal.tenant_id, source, error)
-            if note is not None:
-                self._note(note)
+            self._routes.note_failure(call.request.principal.tenant_id, source, error)
 
     def _note_success(self, call: Call) -> None:
-        source = call.source
-        if source is not None and source.needs_success:
-            self._note(self._routes.note_success(call.request.principal.tenant_id, source))
-
-    def _note(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run `work` in the background and log its failure."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._noted)
-
-    def _noted(self, task: asyncio.Task[Any]) -> None:
-        self._background.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("Could not save the state of a credential", exc_info=task.exception())
+        if call.source is not None:
+            self._routes.note_success(call.source)

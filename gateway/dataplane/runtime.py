@@ -19,6 +19,7 @@ from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.store.base import Store, make_database
+from gateway.dataplane.store.notes import Notes
 from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.stored.endpoints import Endpoints
 from gateway.dataplane.threads import in_thread
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 COLLECT_AFTER = 20_000
 ROLL_UP_SECONDS = 5.0  # per run; a backlog after an upgrade is processed in pieces
 CATALOG_SECONDS = 5.0  # between checks for a newer catalog
+NOTES_SECONDS = 1.0  # between writes of last uses and credentials' health
+NOTES_PAUSE = 10.0  # after one that failed
 DRAIN_SECONDS = 10.0  # how long background tasks may finish when the server stops
 
 
@@ -41,7 +44,8 @@ class Runtime:
 
     def __init__(self) -> None:
         self.spool = Spool(Path(settings.DATA_DIR))
-        self.routes = Routes()
+        self.notes = Notes()
+        self.routes = Routes(self.notes)
         self.store: Store
         self.upstream: Upstream
         self.relay: Relay
@@ -87,6 +91,7 @@ class Runtime:
                 loop.create_task(self._run_timer()),
                 loop.create_task(self._run_catalog()),
                 loop.create_task(self._run_batches()),
+                loop.create_task(self._run_notes()),
             )
             self._started = True
 
@@ -107,8 +112,8 @@ class Runtime:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while self.calls:
                     await asyncio.wait(self.calls)
-                await self.relay.wait()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._once("write last uses", self.notes.write(self.store))
         await self.upstream.close()
         await self.store.close()
 
@@ -145,6 +150,13 @@ class Runtime:
             await asyncio.sleep(CATALOG_SECONDS)
             await self._once("check for a newer catalog", self._reload_catalog())
 
+    async def _run_notes(self) -> None:
+        """Write what calls noted about once a second, more seldom while the database is away."""
+        while True:
+            await asyncio.sleep(NOTES_SECONDS)
+            if not await self._once("write last uses", self.notes.write(self.store)):
+                await asyncio.sleep(NOTES_PAUSE)
+
     async def _run_batches(self) -> None:
         """Periodically ask about batches that nobody asks about."""
         while True:
@@ -160,13 +172,16 @@ class Runtime:
         if count:
             logger.info("Wrote %d finished calls from the spool to the database", count)
 
-    async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+    async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> bool:
+        """Await `work`, log its failure, and return whether it succeeded."""
         try:
             await work
+            return True
         except DatabaseUnavailable as problem:
             logger.warning("Cannot %s, database unavailable: %s", what, problem)
         except Exception:
             logger.exception("Cannot %s", what)
+        return False
 
 
 def _tune_garbage_collector() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from core.db.dialect import Dialect, read_uuid
+from core.db.statements import Query, Statements
 from core.times import LAST_USED_INTERVAL
 from providers.declaration.errors import Failure, ProviderError
 from providers.failures.detail import FailureDetail
@@ -20,6 +23,12 @@ COOL_DOWN = timedelta(seconds=60)  # after a 429 without a retry time
 LONGEST_COOL_DOWN = timedelta(hours=1)
 REST_AFTER_REFUSAL = timedelta(minutes=5)  # after a rejected key or an account without funds
 NO_FAILURE = FailureDetail()
+_USED_SQL = (
+    "UPDATE providers_providercredential SET last_used = {p} WHERE id IN ("
+    "SELECT used.id FROM providers_providercredential AS used WHERE used.id {among} AND "
+    "(used.last_used IS NULL OR used.last_used < {p} OR used.state <> {p}) "
+    "ORDER BY used.id {skip_locked}) RETURNING tenant_id, id, state"
+)
 RESTING = frozenset({CredentialState.COOLING, CredentialState.REJECTED, CredentialState.NO_FUNDS})
 # Failures of one model or one request do not change the credential's state.
 _CALL_STATES: dict[Failure, CredentialState] = {
@@ -46,6 +55,25 @@ def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) 
             return
         if set_state(row, state, FailureDetail.of(error), rest_until(state, error.retry_after)):
             bump_version(tenant_id)
+
+
+def note_uses(
+    credential_ids: Iterable[UUID], now: datetime, sql: Dialect
+) -> Statements[list[tuple[UUID, UUID]]]:
+    """Store when credentials last worked, once a minute, in one statement.
+
+    It waits for nobody: credentials that are being changed are left out.
+
+    Returns:
+        The tenant and id of those whose state says that they did not work; see note_success.
+    """
+    text = _USED_SQL.format(
+        p=sql.mark, among=sql.among.format(p=sql.mark), skip_locked=sql.skip_locked
+    ).format(table="used")
+    working = CredentialState.CONNECTED.value
+    last = sql.value(now - LAST_USED_INTERVAL)
+    rows = yield Query(text, (sql.value(now), sql.uuids(credential_ids), last, working))
+    return [(read_uuid(row[0]), read_uuid(row[1])) for row in rows if row[2] != working]
 
 
 def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
@@ -140,6 +141,7 @@ SENSITIVE_ACTIONS: Final = frozenset(
 RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
+@lru_cache(maxsize=256)  # the sets are shared by all principals that a process keeps
 def actions_of(role: Role | None, scopes: frozenset[Scope] | None = None) -> frozenset[Action]:
     """Return the actions allowed to a person or an app key.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.utils import timezone
@@ -14,16 +13,17 @@ from core.errors import ServiceError
 from gateway import page_urls
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.routing.cooldown import RECORDED_FAILURES, cooldown_seconds
-from gateway.dataplane.routing.health import Health, HealthStates
+from gateway.dataplane.routing.health import HealthStates
 from gateway.dataplane.routing.kept import Asked, Kept
 from gateway.dataplane.routing.targets import Route, Source, Target
+from gateway.dataplane.store.notes import Failure, Notes
 from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
 from models_catalog.models import TenantModel
 from models_catalog.resolution import lookup
 from models_catalog.resolution.entries import Entry
 from providers import queries as provider_queries
-from providers.credentials import health, opening
+from providers.credentials import opening
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelType, Operation, Provider
@@ -41,7 +41,8 @@ class Routes:
     configuration: a route is used for as long as that stays the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes or Notes()
         self._kept = Kept()
         self._loading: dict[tuple[UUID, int, Asked], asyncio.Task[Route]] = {}
         self._health = HealthStates()
@@ -123,37 +124,23 @@ class Routes:
 
     # -- credential health ------------------------------------------------------------------------
 
-    def note_failure(
-        self, tenant_id: UUID, source: Source, error: ProviderError
-    ) -> Coroutine[Any, Any, None] | None:
-        """Start a credential's cooldown in this process.
-
-        Returns:
-            A coroutine that writes the new state, or None if nothing changes.
-        """
-        credential_id, state = source.credential_id, source.health
+    def note_failure(self, tenant_id: UUID, source: Source, error: ProviderError) -> None:
+        """Start a credential's cooldown, in this process at once."""
+        credential_id, health = source.credential_id, source.health
         if (
             credential_id is None
             or error.failure not in RECORDED_FAILURES
-            or state.is_resting(time.monotonic())
+            or health.is_resting(time.monotonic())
         ):
-            return None
-        state.fail(cooldown_seconds(error))
-        return _written(
-            state,
-            lambda: health.note_failure(
-                tenant_id=tenant_id, credential_id=credential_id, error=error
-            ),
-        )
+            return
+        health.fail(cooldown_seconds(error))
+        self._notes.credential_failed(credential_id, Failure(tenant_id, error, health))
 
-    def note_success(self, tenant_id: UUID, source: Source) -> Coroutine[Any, Any, None]:
-        """Record that a credential works, and return a coroutine that writes it."""
-        credential_id = source.credential_id
-        assert credential_id is not None
-        source.health.succeed()
-        return in_thread(
-            lambda: health.note_success(tenant_id=tenant_id, credential_id=credential_id)
-        )
+    def note_success(self, source: Source) -> None:
+        """Note that a source works, if its credential's last use is due."""
+        if source.credential_id is not None and source.health.needs_success:
+            source.health.succeed()
+            self._notes.credential_worked(source.credential_id)
 
     # -- in a thread -------------------------------------------------------------------------------
 
@@ -217,11 +204,6 @@ class Routes:
             credential_id=row.pk,
             health=self._health.of(row),
         )
-
-
-async def _written(state: Health, write: Callable[[], None]) -> None:
-    await in_thread(write)
-    state.is_unwritten = False
 
 
 def _load_entries(tenant_id: UUID) -> tuple[Entry, ...]:

@@ -47,10 +47,6 @@ class Source:
     def is_trial(self) -> bool:
         return self.pool_id is not None
 
-    @property
-    def needs_success(self) -> bool:
-        return self.credential_id is not None and self.health.needs_success
-
     async def open(self) -> tuple[Access, tuple[str, ...]]:
         """Decrypt the stored values.
 

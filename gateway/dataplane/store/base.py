@@ -6,7 +6,7 @@ PostgreSQL uses pipelines, SQLite a single writer thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -15,11 +15,12 @@ from uuid import UUID
 from core.db.dialect import Dialect
 from core.db.statements import Statements
 from gateway.dataplane.errors import DatabaseUnavailable
+from providers.credentials import health
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
 from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
 from tenants.auth import origins
-from tenants.auth.principal import PRINCIPAL_SQL, TOUCH_SQL, touch_parameters
+from tenants.auth.principal import PRINCIPAL_SQL, touch
 from tenants.kept import statements as kept
 from tenants.kept.statements import Item
 
@@ -99,7 +100,6 @@ class Store:
         self._principal_sql = PRINCIPAL_SQL.format(p=self._dialect.mark)
         self._any_origin_sql = origins.ANY_SQL.format(p=self._dialect.mark)
         self._own_origin_sql = origins.OWN_SQL.format(p=self._dialect.mark)
-        self._touch_sql = TOUCH_SQL.format(p=self._dialect.mark)
 
     async def open(self) -> None:
         await self._database.open()
@@ -131,16 +131,27 @@ class Store:
             row = await self._database.fetch_one(self._own_origin_sql, (owner, origin))
         return row is not None
 
-    async def touch(self, app_key_id: UUID) -> None:
-        """Write an app key's last use.
+    async def note_uses(
+        self, app_key_ids: Collection[UUID], credential_ids: Collection[UUID]
+    ) -> list[tuple[UUID, UUID]]:
+        """Write that app keys and credentials were used just now.
+
+        Returns:
+            What `health.note_uses` returns.
 
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
         now = datetime.now(UTC)
-        await self._database.execute(
-            self._touch_sql, touch_parameters(app_key_id, now, self._dialect)
-        )
+
+        def steps() -> Statements[list[tuple[UUID, UUID]]]:
+            if app_key_ids:
+                yield touch(app_key_ids, now, self._dialect)
+            if not credential_ids:
+                return []
+            return (yield from health.note_uses(credential_ids, now, self._dialect))
+
+        return await self._database.run(steps)
 
     async def keep(self, item: Item) -> None:
         """Write an item that a later call needs.
