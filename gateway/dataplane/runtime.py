@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 # Garbage collector threshold. A call allocates a few hundred objects, hardly any in cycles.
 COLLECT_AFTER = 20_000
 ROLL_UP_SECONDS = 5.0  # per run; a backlog after an upgrade is processed in pieces
+ROLL_UP_PAUSE = 0.005  # after each of its transactions, so that it takes no more than a part
 CATALOG_SECONDS = 5.0  # between checks for a newer catalog
 NOTES_SECONDS = 1.0  # between writes of last uses and credentials' health
 NOTES_PAUSE = 10.0  # after one that failed
@@ -137,7 +138,8 @@ class Runtime:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(reap))
             await self._once(
-                "roll up usage", in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS))
+                "roll up usage",
+                in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS, pause=ROLL_UP_PAUSE)),
             )
             await self._once("delete what was kept for calls", in_thread(sweep))
             self.routes.drop_expired()

@@ -11,6 +11,11 @@ Why rollups are exact under concurrency:
   (quotas/usage/totals.py).
 * Only one process at a time works on a tenant: PostgreSQL locks its row in RolledUntil; SQLite has
   a single writer. Each transaction covers one hour.
+* Rollups never pass the database's clock. Those of a clock that was ahead, and has been put right,
+  are taken back: calls since would otherwise fall into hours that count as rolled up.
+
+A tenant without calls since its rollups costs nothing but a look into an index: how far its rollups
+reach stays as it is, and readers find no calls from there on.
 """
 
 from __future__ import annotations
@@ -53,7 +58,9 @@ class Rolled:
     failed: int = 0
 
 
-def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rolled:
+def roll_up(
+    *, now: datetime | None = None, seconds: float | None = None, pause: float = 0.0
+) -> Rolled:
     """Roll up closed hours and roll stale ones up again; safe to run concurrently.
 
     A tenant that fails is tried again in the next run, and stops no other.
@@ -61,9 +68,12 @@ def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rol
     Args:
         now: Current time, for tests; the database's clock by default.
         seconds: Time after which to stop with `done` False; None for no limit.
+        pause: Seconds after each transaction, so that a server goes on answering.
     """
     limit = floor_hour((now or connection.now()) - CLOSED_AFTER)
     rolled, began = Rolled(), time.monotonic()
+    for tenant_id in _ahead(limit):
+        _take_back(tenant_id, limit)
     for tenant_id in _tenants(limit):
         try:
             for was_stale in _roll_tenant(tenant_id, limit):
@@ -74,6 +84,7 @@ def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rol
                 if seconds is not None and time.monotonic() - began > seconds:
                     rolled.done = False
                     return rolled
+                time.sleep(pause)
         except Exception:
             if not database.is_usable():
                 raise
@@ -83,15 +94,45 @@ def roll_up(*, now: datetime | None = None, seconds: float | None = None) -> Rol
 
 
 def _tenants(limit: datetime) -> list[Any]:
-    """Return tenants with stale hours or hours to roll up; ids in the database's own form."""
+    """Return tenants with stale hours or calls to roll up; ids in the database's own form."""
     sql = """
         SELECT tenant.id FROM tenants_tenant AS tenant
         LEFT JOIN quotas_rolleduntil AS rolled ON rolled.tenant_id = tenant.id
-        WHERE rolled.until IS NULL OR rolled.until < %s
+        WHERE EXISTS (SELECT 1 FROM quotas_callrecord AS record
+                      WHERE record.tenant_id = tenant.id
+                        AND record.time >= COALESCE(rolled.until, %s) AND record.time < %s)
            OR EXISTS (SELECT 1 FROM quotas_stalehour AS stale
                       WHERE stale.tenant_id = tenant.id AND stale.start < rolled.until)
         ORDER BY tenant.id"""
+    return [tenant_id for (tenant_id,) in execute(sql, values([EPOCH, limit]))]
+
+
+def _ahead(limit: datetime) -> list[Any]:
+    """Return tenants whose rollups reach into hours that are not over, or only just."""
+    sql = "SELECT tenant_id FROM quotas_rolleduntil WHERE until > %s ORDER BY tenant_id"
     return [tenant_id for (tenant_id,) in execute(sql, values([limit]))]
+
+
+@transaction.atomic
+def _take_back(tenant_id: Any, limit: datetime) -> None:
+    """Let a tenant's rollups end at `limit`."""
+    until = _locked(tenant_id)
+    if until is None or until <= limit:
+        return
+    logger.warning(
+        "The clock was ahead when usage was rolled up until %s: rolling up from %s on again",
+        until,
+        limit,
+    )
+    for span, start in ((1, limit), (24, floor_day(limit))):
+        execute(
+            "DELETE FROM quotas_usagerollup WHERE tenant_id = %s AND span = %s AND start >= %s",
+            (tenant_id, span, *values([start])),
+        )
+    execute(
+        "UPDATE quotas_rolleduntil SET until = %s WHERE tenant_id = %s",
+        (*values([limit]), tenant_id),
+    )
 
 
 def _roll_tenant(tenant_id: Any, limit: datetime) -> Iterator[bool]:
