@@ -10,16 +10,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from Crypto.PublicKey import RSA
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.db.connection import release
 from core.errors import ServiceError
 from tenants.audit.trail import SYSTEM, record
 from tenants.crypto import digest_key, envelope
@@ -214,6 +214,7 @@ def make_key_pair(*, tenant: Tenant | UUID, state: str = KeyPair.State.CURRENT) 
         if existing is not None:
             return existing
         mkid, master = sealing_master()
+        release()  # others need the connection meanwhile
         key = RSA.generate(envelope.RSA_BITS)
         try:
             with transaction.atomic():
@@ -247,27 +248,6 @@ def _store(tenant_id: UUID, key: RSA.RsaKey, state: str, mkid: str, master: byte
     )
     row.save(force_insert=True)
     return row
-
-
-def prepare_key_pair(tenant_id: UUID) -> None:
-    """Make the key pair in a thread after this transaction, unless it is needed earlier."""
-    if settings.MODELKEEP_KEY_PAIRS_IN_BACKGROUND:
-        transaction.on_commit(
-            lambda: threading.Thread(
-                target=partial(_make_in_background, tenant_id), name="key-pair"
-            ).start()
-        )
-
-
-def _make_in_background(tenant_id: UUID) -> None:
-    try:
-        make_key_pair(tenant=tenant_id)
-    except Exception:
-        logger.exception(
-            "could not make the key pair of workspace %s; it is made at first use", tenant_id
-        )
-    finally:
-        connection.close()
 
 
 def load_pair(row: KeyPair) -> Pair:

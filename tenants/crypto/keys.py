@@ -7,7 +7,6 @@ from tenants.crypto.key_pairs import (
     current_digest_key,
     make_key_pair,
     master_key_problems,
-    prepare_key_pair,
 )
 from tenants.crypto.rotation import (
     Progress,
@@ -49,7 +48,6 @@ __all__ = [
     "master_key_problems",
     "open_sealed",
     "origin_of",
-    "prepare_key_pair",
     "progress",
     "register_sealed",
     "retire_master_keys",

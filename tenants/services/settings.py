@@ -29,6 +29,7 @@ from tenants.models import (
     KeyPair,
     Tenant,
 )
+from tenants.services import key_pairs
 
 SYSTEM_SLUG: Final = "operator-keys"
 # Former addresses per workspace. They stay reserved for good, so limit how many one can collect.
@@ -194,7 +195,7 @@ def resume_workspace(*, tenant: Tenant, actor: Actor) -> None:
     if _set_status(
         tenant, (Tenant.Status.CLOSED,), Tenant.Status.ACTIVE, actor, "workspace.reopened"
     ):
-        keys.prepare_key_pair(tenant.pk)
+        key_pairs.prepare(tenant.pk)
 
 
 @transaction.atomic

@@ -8,9 +8,9 @@ from django.db import transaction
 
 from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role
-from tenants.crypto import keys
 from tenants.models import Membership, Tenant, User
 from tenants.scope import tenant_scope
+from tenants.services import key_pairs
 from tenants.services.settings import SYSTEM_SLUG, checked_name, checked_slug
 from tenants.signals import workspace_created
 
@@ -38,7 +38,7 @@ def create_workspace(*, slug: str, name: str, owner: User | None, actor: Actor) 
             object_label=slug,
         )
         workspace_created.send(sender=Tenant, tenant=tenant)
-    keys.prepare_key_pair(tenant.pk)
+    key_pairs.prepare(tenant.pk)
     return tenant
 
 

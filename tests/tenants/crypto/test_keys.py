@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -316,19 +316,6 @@ class TestPairs:
         pair = key_pairs.current_pair(acme.tenant.pk)
         assert repr(pair) == f"Pair({pair.kid}, ********)"
 
-    def test_it_is_made_in_the_background_after_the_commit(
-        self, transactional_db: None, settings: Any
-    ) -> None:
-        settings.MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
-        with transaction.atomic():
-            tenant = make_tenant("later", with_keys=False)
-            keys.prepare_key_pair(tenant.pk)
-            assert not threads()
-        for thread in threads():
-            thread.join(30)
-        with tenant_scope(tenant):
-            assert KeyPair.objects.get().state == KeyPair.State.CURRENT
-
     def test_two_that_make_it_at_once_get_one(self, transactional_db: None) -> None:
         tenant = make_tenant("both", with_keys=False)
         made: list[str] = []
@@ -344,10 +331,6 @@ class TestPairs:
             thread.join(30)
         assert len(made) == 2
         assert len(set(made)) == 1
-
-
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "key-pair"]
 
 
 def the_pair_pem(workspace: Workspace) -> str:
