@@ -61,7 +61,7 @@ def shortened(reply: Reply) -> Reply:
 
 def _value_of(body: bytes, *, cut: bool) -> Any:
     try:
-        return long_json.loads(body)
+        return long_json.loads(long_json.without_vectors(body)[0])
     except ValueError:
         pass
     try:

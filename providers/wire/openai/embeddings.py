@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import orjson
+
+from core.long_json import without_vectors
 from providers.declaration.errors import CannotExpress, Failure, ProviderError
 from providers.declaration.spec import (
     Access,
@@ -15,19 +19,21 @@ from providers.declaration.spec import (
     MakeExchange,
     ModelFacts,
     Provider,
+    Reply,
     Request,
     Usage,
 )
 from providers.failures.reasons import Reason
-from providers.wire.http import Auth, post_json, read_object, url_of
+from providers.wire.http import Auth, post_json, read_object, unreadable, url_of
 from providers.wire.openai.chat import drop_unsupported
 from providers.wire.preconditions import fixed_size
 from providers.wire.usage import input_usage_in
 
-# Bytes of one answer: 2048 vectors of 3072 numbers take 34 MB in base64.
-MAX_VECTORS = 64 * 1024 * 1024
-# A vector as numbers, or in base64 (float32, little-endian).
-Vector = Sequence[float] | str
+# Bytes of one answer: 2048 vectors of 3072 numbers take 34 MB in base64, and 80 as numbers.
+MAX_VECTORS = 96 * 1024 * 1024
+SHORT = 256 * 1024  # bytes of an answer that is parsed as a whole
+# A vector as numbers, as their JSON text, or in base64 (float32, little-endian).
+Vector = Sequence[float] | bytes | str
 
 
 def openai_embeddings(
@@ -59,12 +65,34 @@ def openai_embeddings(
                 {**body, "input": inputs},
             )
             call.limit = MAX_VECTORS
-            answer = embedding_answer(read_object((yield call)))
+            answer = embedding_answer(_read((yield call)))
             check_count(len((answer.body or {})["data"]), inputs)
             answers.append(answer)
         return merged(answers, request)
 
     return exchange
+
+
+def _read(reply: Reply) -> dict[str, Any]:
+    """Parse an answer; vectors of a long one stay JSON text.
+
+    2048 vectors of 3072 numbers would be millions of objects that nobody here looks at.
+
+    Raises:
+        ProviderError: if the body is no JSON object, or a vector has no numbers.
+    """
+    if len(reply.body) < SHORT:
+        return read_object(reply)
+    text, vectors = without_vectors(reply.body)
+    body = read_object(replace(reply, body=text))
+    data = body.get("data")
+    rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    numbered = [row for row in rows if type(row.get("embedding")) is int]
+    if [row["embedding"] for row in numbered] != list(range(len(vectors))):
+        raise unreadable(reply)  # some stand elsewhere, or were numbers before
+    for row, vector in zip(numbered, vectors, strict=True):
+        row["embedding"] = vector
+    return body
 
 
 def embedding_body(request: Request, facts: ModelFacts) -> dict[str, Any]:
@@ -193,13 +221,21 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(reported) if reported and len(reported) == len(counts) else None
 
 
-def encoded(vector: Vector, encoding: Any) -> Vector:
+def encoded(vector: Vector, encoding: Any) -> Any:
     """Encode a vector as the client requested, whatever encoding the server used.
+
+    Returns:
+        Numbers, a base64 text, or what orjson writes as it is.
 
     Raises:
         ProviderError: if the vector is malformed.
     """
     try:
+        if isinstance(vector, bytes):
+            numbers = orjson.loads(vector)
+            if not numbers:
+                raise ValueError
+            return packed(numbers) if encoding == "base64" else orjson.Fragment(vector)
         if encoding == "base64" and not isinstance(vector, str):
             return packed(vector)
         return (
