@@ -20,7 +20,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import ROOT, Environment
-from tenants.crypto.key_files import write_once
+from tenants.crypto.master_keys import write_once
 
 
 def new_master_key(mkid: str = "m1") -> str:

@@ -6,9 +6,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from Crypto.Hash import SHA256
@@ -172,3 +174,28 @@ def field_keys_or_placeholder(text: str, secret_key: str) -> list[str]:
     except MasterKeyError:
         placeholder = hashlib.sha256(b"modelkeep: no master key").digest()
         return [base64.urlsafe_b64encode(placeholder).decode("ascii")]
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a secret readable only by its owner, unless the file exists.
+
+    If two processes start at once, the first one's secret stays.
+
+    Returns:
+        False if the file already existed.
+    """
+    if path.exists():
+        return False
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)  # unlike a rename, never overwrites
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink()
+    return True

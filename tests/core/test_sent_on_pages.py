@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -266,7 +267,9 @@ def _(stage: Stage) -> str:
     """Another process has put its snapshot into effect at the same moment."""
 
     def save(_row: CatalogSnapshot) -> None:
-        raise IntegrityError
+        cause = sqlite3.IntegrityError()
+        cause.sqlite_errorname = "SQLITE_CONSTRAINT_UNIQUE"
+        raise IntegrityError from cause
 
     stage.patch.setattr(CatalogSnapshot, "save", save)
     return stage.command("refresh_catalog", stage.snapshot())

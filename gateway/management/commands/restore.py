@@ -16,8 +16,7 @@ from core.db.exclusive import preparing
 from quotas.ledger import invariants
 from tenants import installation
 from tenants.crypto import keys, master_keys
-from tenants.crypto.key_files import write_once
-from tenants.crypto.master_keys import MasterKeyError
+from tenants.crypto.master_keys import MasterKeyError, write_once
 
 # An installation is empty as long as they are.
 USED: Final = ("tenants_user", "quotas_callrecord")
