@@ -78,7 +78,7 @@ def test_the_locks_agree_and_name_no_index() -> None:
             assert "--hash=sha256:" in block, block
 
 
-@pytest.mark.parametrize("folder", ["tests/node", "tests/clients/node"])
+@pytest.mark.parametrize("folder", ["tests/node", "tests/clients/node", "bench/gateways/node"])
 def test_the_locks_of_node_name_no_registry(folder: str) -> None:
     locked = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
     packages = [package for path, package in locked["packages"].items() if path]
