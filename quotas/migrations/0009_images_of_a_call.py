@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+from core.db.columns import AddUncheckedField
+
 
 class Migration(migrations.Migration):
 
@@ -8,7 +10,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddUncheckedField(
             model_name='callrecord',
             name='images',
             field=models.PositiveSmallIntegerField(blank=True, null=True),
