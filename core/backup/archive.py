@@ -78,6 +78,8 @@ def write(path: Path, members: Iterable[Member], recipient: Any) -> int:
             os.fsync(file.fileno())
             size = file.tell()
         os.link(partial, path)  # unlike a rename, never overwrites
+    except pyrage.EncryptError as error:  # what reading the members raised
+        raise BackupError(f"The backup failed: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
     return size

@@ -70,6 +70,7 @@ def _pieces(rows: Iterator[list[Any]]) -> Iterator[tuple[int, bytes]]:
 @contextmanager
 def _snapshot() -> Iterator[Snapshot]:
     """Begin to read, on a connection of its own: what is committed later is not seen."""
+    connection.ensure_connection()  # its first use may change the journal, which needs no reader
     if connection.vendor == "sqlite":
         name = connection.settings_dict["NAME"]
         with closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True, timeout=20)) as opened:

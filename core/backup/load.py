@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
@@ -56,7 +55,7 @@ def require_empty(used_if_rows_in: Sequence[str]) -> None:
 
 
 def restore(path: Path, identity: Any, manifest: dict[str, Any]) -> None:
-    """Make the tables as the backup's release had them, fill them, and upgrade them.
+    """Make the tables as the backup's release had them, and fill them.
 
     Raises:
         BackupError: If the backup is of a newer release, or the tables are of another one.
@@ -69,7 +68,6 @@ def restore(path: Path, identity: Any, manifest: dict[str, Any]) -> None:
         _fill({table.name: table for table in every}, archive.read(path, identity))
         _check_counts(manifest["counts"])
         _continue_numbers(every)
-    call_command("migrate", verbosity=0, interactive=False)
 
 
 def _make_tables(migrations: list[tuple[str, str]]) -> None:

@@ -9,7 +9,8 @@ from graphlib import TopologicalSorter
 from typing import Any, Final
 from uuid import UUID
 
-from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import DecimalField, Field, ForeignKey, Model
 
 Convert = Callable[[Any], Any]
@@ -37,10 +38,14 @@ class Table:
 
 
 def tables() -> list[Table]:
-    """Return all tables of the product, each after those that it refers to."""
+    """Return all tables, each after those that it refers to: as the database has them now, which
+    may not be migrated yet.
+    """
+    loader = MigrationLoader(connection)
+    applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
     models = {
         model._meta.db_table: model
-        for model in apps.get_models(include_auto_created=True)
+        for model in loader.project_state(applied).apps.get_models(include_auto_created=True)
         if model._meta.managed and not model._meta.proxy
     }
     order = TopologicalSorter({name: _refers_to(model) - {name} for name, model in models.items()})

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from core.backup import archive, load
 from core.backup.archive import BackupError
 from core.db.exclusive import preparing
-from quotas.ledger import invariants
+from gateway.management.verification import verify
 from tenants import installation
-from tenants.crypto import keys, master_keys
+from tenants.crypto import master_keys
 from tenants.crypto.master_keys import MasterKeyError, write_once
 
 # An installation is empty as long as they are.
@@ -65,6 +66,7 @@ class Command(BaseCommand):
             load.require_empty(USED)
             self._take_master_keys(manifest)
             load.restore(path, identity, manifest)
+            call_command("migrate", verbosity=0, interactive=False)
         installation.forget(installation.SECRET_KEY)
         self._verify()
 
@@ -90,9 +92,7 @@ class Command(BaseCommand):
                 )
 
     def _verify(self) -> None:
-        failures = [f"{entry.invariant}: {entry.message}" for entry in invariants.audit()]
-        report = keys.verify()
-        failures += report.failures
+        failures, report = verify()
         self.stdout.write(
             f"Restored. Credits: {'consistent' if not failures else 'see below'}. Key pairs: "
             f"{report.key_pairs}, sealed keys: {report.sealed}, app keys: {report.app_keys}."
