@@ -184,7 +184,7 @@ def test_a_journal_is_told_where_the_first_passwords_are_not_what_they_are(
 
 
 def test_what_we_ship_keeps_first_passwords_out_of_logs() -> None:
-    for name in ("Dockerfile", "modelkeep.service"):
+    for name in ("Dockerfile", "systemd/modelkeep-prepare.service"):
         assert "-m config.start --secrets-to-file" in (ROOT / "deploy" / name).read_text()
 
 
