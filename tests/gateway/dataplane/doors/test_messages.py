@@ -10,7 +10,6 @@ import httpx2
 import orjson
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.dataplane.doors.anthropic.requests import neutral_body
 from gateway.dataplane.doors.fitting import fitted
@@ -24,6 +23,7 @@ from providers.wire.anthropic.blocks import tool_use
 from providers.wire.anthropic.messages import whole_answer
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
 from tests import sdks
+from tests.gateway.dataplane.doors.made import Made, answers, frames, whole
 from tests.gateway.dataplane.test_relay import call_of
 
 ASKED = call_of().request.asked()
@@ -253,20 +253,6 @@ def test_long_numbers_keep_their_digits() -> None:
 
 # -- answers ---------------------------------------------------------------------------------------
 
-words = st.text(max_size=12)
-numbers = st.integers(-(2**70), 2**70)
-calls = st.lists(st.tuples(words, st.dictionaries(words, numbers | words, max_size=2)), max_size=3)
-answers = st.fixed_dictionaries(
-    {
-        "thought": words,
-        "text": words,
-        "calls": calls,
-        "finish": st.sampled_from(sorted(STOPS)),
-        "counts": st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
-        "interleaved": st.booleans(),
-    }
-)
-
 
 def sdk(body: bytes, kind: str) -> sdks.anthropic.Anthropic:
     """Anthropic's SDK, which gets this answer."""
@@ -277,65 +263,7 @@ def sdk(body: bytes, kind: str) -> sdks.anthropic.Anthropic:
     return sdks.anthropic.Anthropic(api_key="k", http_client=client, max_retries=0)
 
 
-def function(number: int, name: str, arguments: str) -> dict[str, Any]:
-    return {
-        "index": number,
-        "id": f"call_{number}",
-        "type": "function",
-        "function": {"name": name, "arguments": arguments},
-    }
-
-
-def usage_of(made: dict[str, Any]) -> dict[str, Any]:
-    fresh, cached, output = made["counts"]
-    return {
-        "prompt_tokens": fresh + cached,
-        "completion_tokens": output,
-        "total_tokens": fresh + cached + output,
-        "prompt_tokens_details": {"cached_tokens": cached},
-    }
-
-
-def whole(made: dict[str, Any]) -> dict[str, Any]:
-    written = [(name, json.dumps(values)) for name, values in made["calls"]]
-    message = {
-        "role": "assistant",
-        "content": made["text"] or None,
-        "reasoning_content": made["thought"],
-        "tool_calls": [function(n, *call) for n, call in enumerate(written)],
-    }
-    choices = [{"index": 0, "message": message, "finish_reason": made["finish"]}]
-    return {"id": "c1", "model": "m", "choices": choices, "usage": usage_of(made)}
-
-
-def pieces(made: dict[str, Any]) -> list[dict[str, Any]]:
-    """The deltas of a stream; calls come one after the other, or piece by piece side by side."""
-    deltas = [{"reasoning_content": letter} for letter in made["thought"]]
-    deltas += [{"content": letter} for letter in made["text"]]
-    parts: list[list[dict[str, Any]]] = []
-    for number, (name, values) in enumerate(made["calls"]):
-        arguments = json.dumps(values)
-        more = [
-            {"index": number, "function": {"arguments": arguments[at : at + 3]}}
-            for at in range(0, len(arguments), 3)
-        ]
-        parts.append([function(number, name, ""), *more])
-    if made["interleaved"]:
-        longest = max(map(len, parts), default=0)
-        parts = [[part[at] for part in parts if at < len(part)] for at in range(longest)]
-    return deltas + [{"tool_calls": [piece]} for part in parts for piece in part]
-
-
-def frames(made: dict[str, Any]) -> list[Frame]:
-    head = {"id": "c1", "model": "m"}
-    choices = [{"index": 0, "delta": delta} for delta in pieces(made)]
-    choices.append({"index": 0, "delta": {}, "finish_reason": made["finish"]})
-    chunks = [{**head, "choices": [choice]} for choice in choices]
-    chunks.append({**head, "choices": [], "usage": usage_of(made)})
-    return [Frame(orjson.dumps(chunk)) for chunk in chunks]
-
-
-def check(message: sdks.anthropic.types.Message, made: dict[str, Any]) -> None:
+def check(message: sdks.anthropic.types.Message, made: Made) -> None:
     """Compare what the SDK read with the neutral answer it came from."""
     told: dict[str, list[Any]] = {"thinking": [], "text": [], "tool_use": []}
     for block in message.content:
@@ -347,13 +275,14 @@ def check(message: sdks.anthropic.types.Message, made: dict[str, Any]) -> None:
         elif block.type == "text":
             told["text"].append(block.text)
     assert "".join(told["thinking"]) == made["thought"]
-    assert "".join(told["text"]) == made["text"]
+    assert "".join(told["text"]) == made["text"] + made["refusal"]
     assert told["tool_use"] == [
         (f"call_{number}", name, values) for number, (name, values) in enumerate(made["calls"])
     ]
     usage = message.usage
-    found = (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens)
-    assert found == made["counts"]
+    fresh, cached, *output = made["counts"]
+    assert (usage.input_tokens, usage.cache_read_input_tokens) == (fresh, cached)
+    assert usage.output_tokens == sum(output)
     assert message.stop_reason == STOPS[made["finish"]]
 
 
@@ -382,7 +311,7 @@ def in_order(events: Sequence[dict[str, Any]]) -> None:
 @given(answers)
 @settings(max_examples=25, deadline=None)
 @pytest.mark.slow
-def test_the_sdk_reads_any_answer(made: dict[str, Any]) -> None:
+def test_the_sdk_reads_any_answer(made: Made) -> None:
     body = DOOR.write(Answer(whole(made)), {}, ASKED)
     read = sdk(body, "application/json").messages.create(model="m", max_tokens=9, messages=[])
     check(read, made)

@@ -9,12 +9,20 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openai.types.responses import Response, ResponseFunctionToolCall, ResponseReasoningItem
+from openai.types.responses import (
+    Response,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseReasoningItem,
+)
 
 from gateway.dataplane.doors.responses import DOOR
 from gateway.dataplane.errors import Refusal
 from providers.declaration.spec import Answer, Frame, Operation
 from providers.wire.chat_answers import frames_of
+from tests.gateway.dataplane.doors.made import Made, answers, frames, written
+from tests.gateway.dataplane.doors.made import whole as made_whole
 from tests.gateway.dataplane.doors.responses.reader import (
     asked,
     chunk,
@@ -24,73 +32,50 @@ from tests.gateway.dataplane.doors.responses.reader import (
     whole,
 )
 
-TEXTS = st.text(max_size=20)
-CALLS = st.lists(
-    st.fixed_dictionaries(
-        {"name": st.sampled_from(["look", "sum"]), "arguments": st.sampled_from(["{}", '{"a": 1}'])}
-    ),
-    max_size=3,
-)
-MESSAGES = st.fixed_dictionaries(
-    {
-        "content": TEXTS | st.none(),
-        "reasoning_content": TEXTS,
-        "refusal": st.none() | st.text(min_size=1, max_size=9),
-        "tool_calls": CALLS,
-        "provider_blocks": st.lists(st.just({"type": "thinking", "signature": "s"}), max_size=2),
-    }
-)
-FINISHES = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}
-FINISHES["content_filter"] = "content_filter"
+REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 REQUESTS = st.sampled_from([{}, {"store": False}, {"reasoning": {"summary": "auto"}}])
 
 
-def neutral_answer(message: dict[str, Any], finish: str) -> dict[str, Any]:
-    calls = [
-        {"id": f"call_{number}", "type": "function", "function": function}
-        for number, function in enumerate(message["tool_calls"])
-    ]
-    said = {name: value for name, value in message.items() if value}
-    said = {"role": "assistant", "content": None, **said} | ({"tool_calls": calls} if calls else {})
-    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-    choice = {"index": 0, "message": said, "finish_reason": finish}
-    return {"id": "c1", "created": 1, "model": "m", "choices": [choice], "usage": usage}
-
-
-def check(response: Response, message: dict[str, Any], finish: str) -> None:
-    assert response.output_text == (message["content"] or "")
+def check(response: Response, made: Made) -> None:
+    """Compare what the SDK read with the neutral answer it came from."""
+    messages = [item for item in response.output if isinstance(item, ResponseOutputMessage)]
+    parts = [part for item in messages for part in item.content]
+    assert response.output_text == made["text"]
+    refusals = [part.refusal for part in parts if isinstance(part, ResponseOutputRefusal)]
+    assert "".join(refusals) == made["refusal"]
     calls = [item for item in response.output if isinstance(item, ResponseFunctionToolCall)]
-    assert [{"name": call.name, "arguments": call.arguments} for call in calls] == (
-        message["tool_calls"]
-    )
-    thoughts = [
-        part.text
-        for item in response.output
-        if isinstance(item, ResponseReasoningItem)
-        for part in [*item.summary, *(item.content or ())]
-    ]
-    assert "".join(thoughts) == message["reasoning_content"]
-    assert response.usage is not None
-    assert (response.usage.input_tokens, response.usage.output_tokens) == (7, 5)
+    assert [(call.call_id, call.name, call.arguments) for call in calls] == written(made)
+    reasoning = [item for item in response.output if isinstance(item, ResponseReasoningItem)]
+    thoughts = [part.text for item in reasoning for part in [*item.summary, *(item.content or ())]]
+    assert "".join(thoughts) == made["thought"]
+    check_usage(response, made)
     reason = response.incomplete_details.reason if response.incomplete_details else None
-    assert reason == FINISHES[finish]
+    assert reason == REASONS.get(made["finish"])
     assert response.status == ("incomplete" if reason else "completed")
 
 
+def check_usage(response: Response, made: Made) -> None:
+    usage, (fresh, cached, thought, said) = response.usage, made["counts"]
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (fresh + cached, thought + said)
+    assert usage.input_tokens_details.cached_tokens == cached
+    assert usage.output_tokens_details.reasoning_tokens == thought
+
+
 @pytest.mark.slow
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(MESSAGES, st.sampled_from(sorted(FINISHES)), REQUESTS)
-def test_any_answer_is_read_as_it_was(
-    message: dict[str, Any], finish: str, body: dict[str, Any]
-) -> None:
-    answer, request = neutral_answer(message, finish), asked(**body)
-    check(whole(DOOR.write(Answer(answer), {}, request)), message, finish)
-    writer = DOOR.writer(Operation.CHAT, request, native=False)
-    content = b"".join(writer.write([frame]) for frame in frames_of(answer)) + writer.end({})
-    check(streamed(content), message, finish)
-    assert [event.sequence_number for event in events(content)] == list(
-        range(content.count(b"\n\n"))
-    )
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(answers, REQUESTS)
+def test_any_answer_is_read_as_it_was(made: Made, body: dict[str, Any]) -> None:
+    request = asked(**body)
+    check(whole(DOOR.write(Answer(made_whole(made)), {}, request)), made)
+    for pieces in (frames_of(made_whole(made)), frames(made)):
+        writer = DOOR.writer(Operation.CHAT, request, native=False)
+        content = b"".join(writer.write([frame]) for frame in pieces) + writer.end({})
+        check(streamed(content), made)
+        numbers = [event.sequence_number for event in events(content)]
+        assert numbers == list(range(content.count(b"\n\n")))
 
 
 PIECES = [
