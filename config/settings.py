@@ -82,6 +82,11 @@ MODELKEEP_FILE_LIMIT = env.int("MODELKEEP_FILE_LIMIT", default=100)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.seconds("MODELKEEP_REAPER_PERIOD", default=60)
 
+# Days that audit entries are kept, and sessions and invitations after they expired; 0: for ever.
+MODELKEEP_KEEP_AUDIT_DAYS = env.int("MODELKEEP_KEEP_AUDIT_DAYS", default=0)
+MODELKEEP_KEEP_SESSION_DAYS = env.int("MODELKEEP_KEEP_SESSION_DAYS", default=0)
+MODELKEEP_KEEP_INVITATION_DAYS = env.int("MODELKEEP_KEEP_INVITATION_DAYS", default=0)
+
 INSTALLED_APPS = [
     "core",
     "tenants",

@@ -28,6 +28,7 @@ from providers.transport.async_client import Upstream
 from quotas.ledger.reap import reap
 from quotas.usage import rollups
 from tenants.kept.sweeping import sweep
+from tenants.services.retention import prune
 
 logger = logging.getLogger(__name__)
 # Garbage collector threshold. A call allocates a few hundred objects, hardly any in cycles.
@@ -142,6 +143,7 @@ class Runtime:
                 in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS, pause=ROLL_UP_PAUSE)),
             )
             await self._once("delete what was kept for calls", in_thread(sweep))
+            await self._once("delete what is too old", in_thread(prune))
             self.routes.drop_expired()
             await asyncio.to_thread(large_bodies.return_memory)
             await asyncio.sleep(settings.MODELKEEP_REAPER_PERIOD * random.uniform(0.8, 1.2))  # noqa: S311 - staggers the processes
