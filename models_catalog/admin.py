@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
 from core.admin.confirm import confirm_first
 from core.admin.filters import choice_filter
+from core.admin.search import equals
 from core.errors import ServiceError
 from models_catalog import queries
 from models_catalog.facts import refresh
@@ -23,6 +24,7 @@ from models_catalog.services import models as model_services
 from providers.admin import PROVIDER, ProviderFilter
 from providers.operations.table import MODEL_TYPES
 from providers.templatetags.provider_ui import type_label
+from tenants.admin.search import by_workspace
 from tenants.audit.trail import actor_of
 
 LABELS = {scenario.slug: scenario.label for scenario in SCENARIOS}
@@ -42,13 +44,12 @@ TypeFilter = choice_filter(
 @admin.register(TenantModel)
 class TenantModelAdmin(ReadOnlyAdmin[TenantModel]):
     list_select_related = ("tenant",)
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER  # every workspace has hundreds of models
     list_display = ("tenant", PROVIDER, "model", TYPE, ENABLED, "context", "origin", SYNCED)
     list_display_links = ("model",)
     list_filter = (ProviderFilter, TypeFilter, "origin", "enabled")
-    search_fields = ("model", "tenant__name", "tenant__slug")
-    ordering = ("tenant__name", "provider", "model")
+    search_fields = ("model", "tenant")
+    search_by = (by_workspace, equals("model"))
+    ordering = ("tenant_id", "provider", "model")  # as an index has them
     fields = (
         ("tenant", PROVIDER, "model"),
         (TYPE, "origin", ENABLED),
@@ -160,8 +161,9 @@ class DefaultModelAdmin(ReadOnlyAdmin[DefaultModel]):
         column("fallbacks", gettext_lazy("fallbacks")),
         "updated",
     )
-    search_fields = ("model", "tenant__name", "tenant__slug")
-    ordering = ("tenant__name", "scenario")
+    search_fields = ("model", "tenant")
+    search_by = (by_workspace, equals("model"))
+    ordering = ("tenant_id", "scenario")
 
 
 @admin.register(CatalogSnapshot)

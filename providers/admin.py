@@ -10,14 +10,16 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
 from core.admin.confirm import confirm_first
 from core.admin.filters import choice_filter, condition_filter
+from core.admin.search import equals
 from core.errors import ServiceError
 from providers.credentials import services
 from providers.declaration import registry
 from providers.models import CredentialState, ProviderCredential, StoredBatch
+from tenants.admin.search import by_workspace
 from tenants.audit.trail import actor_of
 
 TROUBLE = (
@@ -75,8 +77,9 @@ class ProviderCredentialAdmin(ReadOnlyAdmin[ProviderCredential]):
     list_display_links = ("name",)
     list_filter = (ProviderFilter, TroubleFilter, "state", "is_active")
     list_select_related = ("tenant",)
-    search_fields = ("name", "tenant__name", "tenant__slug")
-    ordering = ("tenant__name", "provider", "-is_active", "position")
+    search_fields = ("name", "tenant")
+    search_by = (by_workspace, equals("name"))
+    ordering = ("tenant_id", "provider", "-is_active", "position")
     fields = (
         ("tenant", PROVIDER, "name"),
         ("mask", "base_url"),
@@ -144,8 +147,6 @@ class StoredBatchAdmin(ReadOnlyAdmin[StoredBatch]):
     search_fields = ("request_id__exact",)
     search_help_text = gettext_lazy("Enter a full request ID.")
     ordering = ("-pk",)
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         ("tenant", PROVIDER, "credential"),
         ("status", column("model_names", gettext_lazy("models"))),

@@ -17,7 +17,7 @@ KEEPS_UP: Final = 4 * 1024  # of a stream, whose time is not measured
 FREE_SECONDS: Final = 0.02
 MOST_OF_LOOP: Final = 0.1
 SYNC_POOLS: Final = 64  # one per credential; each may hold several connections
-ASYNC_POOLS: Final = 512  # one per credential and origin
+ASYNC_POOLS: Final = 4096  # one per credential and origin
 # How long a connection may stay idle. Small model servers such as uvicorn close theirs after five
 # seconds, and a request must not run into that.
 KEEP_ALIVE: Final = {"https": 15.0, "http": 4.0}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.admin import date_hierarchy as hierarchy
-from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
+from core.admin.search import equals
 from core.db.batches import newest_first
 from core.ids import first_of
 from quotas.admin.plans import PROVIDER
@@ -23,11 +26,18 @@ from quotas.ledger import pricing
 from quotas.models import CallRecord
 from quotas.usage.presentation import source_name
 from tenants.admin.csv import as_csv
+from tenants.admin.search import by_workspace
 
 # -- the ledger ------------------------------------------------------------------------------------
 
 
+RECENT = timedelta(days=7)
 SOURCE = coded("source", gettext_lazy("served by"), source_name)
+
+
+def _by_model(text: str) -> Q:
+    """Match calls of a model in the last days: no index covers all workspaces' models."""
+    return Q(model=text, pk__gte=first_of(timezone.now() - RECENT))
 
 
 @admin.register(CallRecord)
@@ -51,14 +61,13 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
     )
     list_filter: ClassVar[tuple[Any, ...]] = ("status", ProviderNameFilter, CountedFilter)
     list_select_related = ("tenant",)
-    search_fields = ("request_id__exact", "tenant__slug__exact", "model__exact")
+    search_fields = ("request_id", "tenant", "model")
+    search_by = (equals("request_id"), by_workspace, _by_model)
     search_help_text = gettext_lazy(
-        "Enter a full request ID, workspace address or model name. At most the newest 10,000 "
-        "matches are listed."
+        "A full request ID, a workspace's address or name, or the full name of a model that was "
+        "called in the last 7 days. At most 10,000 matches are listed."
     )
     date_hierarchy = "time"
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         ("time", "tenant", "request_id"),
         (

@@ -7,8 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import column, flag
+from core.admin.search import equals
 from quotas.admin.pools import StateFilter
 from quotas.models import Hold
 
@@ -28,11 +29,10 @@ class HoldAdmin(ReadOnlyAdmin[Hold]):
     )
     list_filter = (StateFilter,)
     list_select_related = ("tenant",)
-    search_fields = ("request_id__exact", "key__exact")
+    search_fields = ("request_id", "key")
+    search_by = (equals("request_id"), equals("key"))
     search_help_text = gettext_lazy("Enter a full request ID or Idempotency-Key.")
     ordering = ("-pk",)
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         ("tenant", column("pool", gettext_lazy("trial credits"))),
         (

@@ -141,7 +141,6 @@ class TrialPlanAdmin(LightAdmin[TrialPlan]):
     )
     list_filter = ("is_on",)
     search_fields = ("slug", "label", "provider")
-    show_facets = admin.ShowFacets.ALLOW
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrialPlan]:
         count = (

@@ -23,6 +23,7 @@ from core.admin.filters import choice_filter, condition_filter
 from core.errors import ServiceError
 from quotas.models import CreditPool, Grant, Hold, TrialPlan
 from quotas.trials import plans
+from tenants.admin.search import by_workspace
 from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.models import Tenant
@@ -193,7 +194,8 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     list_display_links = ("tenant", PLAN)
     list_filter = (PlanFilter, UseFilter)
     list_select_related = ("tenant", "plan")
-    search_fields = ("tenant__slug", "tenant__name")
+    search_fields = ("tenant",)
+    search_by = (by_workspace,)
     fields = (("tenant", PLAN), ("limit", "plan_share"), ("settled", "held", "left"), "grants")
     actions = ("grant_credits", "reset")
 

@@ -16,8 +16,10 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column
 from core.admin.confirm import confirm_first
 from core.admin.filters import condition_filter
+from core.admin.search import equals
 from core.errors import ServiceError
 from tenants import ports
+from tenants.admin.search import by_key_prefix, by_workspace
 from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.auth.permissions import SCOPE_LABELS, Scope
@@ -60,7 +62,12 @@ KEY_SCOPES = coded(
 class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
     list_display = ("name", "tenant", "begins_with", KEY_SCOPES, "last_used", "expires", "revoked")
     list_filter = (KeyUseFilter, "last_used")
-    search_fields = ("prefix", "name", "tenant__slug", "tenant__name")
+    search_fields = ("prefix", "name", "tenant")
+    search_by = (by_key_prefix, by_workspace, equals("name"))
+    search_help_text = gettext_lazy(
+        "How a key begins (mk_live_ and four characters), a workspace's address or name, or the "
+        "full name of a key."
+    )
     list_select_related = ("tenant",)
     fields = (
         ("tenant", "name", "begins_with"),

@@ -11,11 +11,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
-from core.admin.base import CappedPaginator, ReadOnlyAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, shown
 from core.admin.filters import choice_filter
+from core.admin.search import equals
 from core.db.batches import newest_first
 from tenants.admin.csv import as_csv
+from tenants.admin.search import by_workspace
 from tenants.audit.labels import AUDIT_KINDS, actor_label
 from tenants.models import AuditEntry
 
@@ -34,11 +36,14 @@ AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_display = ("time", "tenant", AUDIT_ACTOR, "what", "about", "address")
     list_filter = (KindFilter, "time")
-    search_fields = ("actor", "object_label", "action")
+    search_fields = ("actor", "object_label", "tenant")
+    search_by = (equals("actor"), by_workspace, equals("object_label"))
+    search_help_text = gettext_lazy(
+        "The full e-mail address or label of who did it, a workspace's address or name, or the "
+        "full name of an object."
+    )
     list_select_related = ("tenant",)
     date_hierarchy = "time"
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER  # facets would count a long table once per choice
     fields = (
         ("time", "tenant"),
         (AUDIT_ACTOR, "address"),

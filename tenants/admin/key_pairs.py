@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, shown
 from core.admin.filters import choice_filter, condition_filter
+from core.admin.search import equals
+from tenants.admin.search import by_workspace
 from tenants.admin.workspaces import KEY_PAIR_AGE, confirm_rotation, rotate_key_pairs
 from tenants.models import KeyPair, Tenant
 
@@ -40,7 +42,8 @@ PAIR_STATE = coded("state", gettext_lazy("state"), lambda state: KeyPair.State(s
 class KeyPairAdmin(ReadOnlyAdmin[KeyPair]):
     list_display = ("short_id", "tenant", PAIR_STATE, "fingerprint", "created", "retired_on")
     list_filter = (PairStateFilter, AgeFilter, "created")
-    search_fields = ("kid", "fingerprint", "tenant__slug", "tenant__name")
+    search_fields = ("kid", "tenant")
+    search_by = (equals("kid"), by_workspace)
     list_select_related = ("tenant",)
     fields = ("tenant", "short_id", PAIR_STATE, "fingerprint", "created", "retired_on")
     actions = ("rotate",)

@@ -164,7 +164,6 @@ class PersonAdmin(LightAdmin[User], UserAdmin[User]):
     readonly_fields = (ACTIVE, *DATES)
     filter_horizontal = ()
     actions = ("deactivate", "reactivate")
-    show_facets = admin.ShowFacets.ALLOW
     show_full_result_count = False
     list_per_page = 50
 

@@ -59,8 +59,6 @@ class TenantAdmin(LightAdmin[Tenant]):
     )
     fields = ("name", "slug", "status", "created")
     actions: tuple[Any, ...] = ("suspend", "resume", "rotate_key_pair")
-    show_facets = admin.ShowFacets.ALLOW
-    list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         count = (

@@ -57,6 +57,11 @@ class AppKey(TenantOwned):
         verbose_name = _("app key")
         verbose_name_plural = _("app keys")
         ordering = ("-created",)
+        indexes = (  # of operators' list and searches
+            models.Index(fields=("-created",), name="app_key_newest"),
+            models.Index(fields=("prefix",), name="app_key_prefix"),
+            models.Index(fields=("name",), name="app_key_by_name"),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=("tenant", "name"),

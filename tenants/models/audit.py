@@ -35,7 +35,13 @@ class AuditEntry(TenantOwned):
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit trail")
         ordering = ("-time",)
-        indexes = (models.Index(fields=("tenant", "-time"), name="audit_tenant_time"),)
+        indexes = (
+            models.Index(fields=("tenant", "-time"), name="audit_tenant_time"),
+            # Of operators' list and searches.
+            models.Index(fields=("-time",), name="audit_newest"),
+            models.Index(fields=("actor", "-time"), name="audit_actor_time"),
+            models.Index(fields=("object_label", "-time"), name="audit_object_time"),
+        )
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.about}".strip()

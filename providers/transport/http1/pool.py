@@ -8,6 +8,7 @@ import ssl
 import time
 from collections import OrderedDict
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO, Final
 
 import aiohappyeyeballs
@@ -279,8 +280,8 @@ class Pools:
 
     def _close_idle(self) -> None:
         excess = max(0, len(self._pools) + 1 - ASYNC_POOLS)
-        idle = [key for key, pool in self._pools.items() if not pool.active]
-        for key in idle[:excess]:
+        idle = (key for key, pool in self._pools.items() if not pool.active)
+        for key in list(islice(idle, excess)):
             self._pools.pop(key).close()
 
     async def close(self) -> None:

@@ -1,0 +1,1 @@
+"""Lists and searches over many workspaces, keys and calls."""
