@@ -75,10 +75,23 @@ def master_keys_fault() -> str:
     return " ".join(master_key_problems())
 
 
+def records_fault() -> str:
+    """Return why the ends of calls can't be kept, or "". Each process tells for itself."""
+    from config.asgi import runtime
+
+    if not runtime.is_losing:
+        return ""
+    return (
+        "The ends of calls reach neither the database nor the spool, so no provider is called. "
+        "Check the database, and DATA_DIR and its disk."
+    )
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "database": database_fault,
     "migrations": migrations_fault,
     "master_keys": master_keys_fault,
+    "records": records_fault,
 }
 
 

@@ -73,6 +73,7 @@ class Relay:
         began = time.monotonic()
         call = Call(request, began, began + self._deadline, datetime.now(UTC))
         try:
+            await self._store.check_recording()
             if request.door.keeps:
                 await responses.recall(request, self._store)
             if request.call_ids:

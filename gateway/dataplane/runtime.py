@@ -58,6 +58,11 @@ class Runtime:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timers: tuple[asyncio.Task[None], ...] = ()
 
+    @property
+    def is_losing(self) -> bool:
+        """Whether the end of the last call could be kept nowhere."""
+        return self._started and self.store.is_losing
+
     async def ready(self) -> None:
         """Start if the server did not send a lifespan event."""
         if not self._started:

@@ -34,7 +34,7 @@ def test_probes_come_by_address_and_without_https() -> None:
 def test_readyz_lists_its_checks(client: Client) -> None:
     assert client.get("/readyz").json() == {
         "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok"},
+        "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok", "records": "ok"},
     }
 
 

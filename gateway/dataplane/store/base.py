@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
+
+import orjson
 
 from core.db.dialect import Dialect
 from core.db.statements import Statements
@@ -87,13 +89,24 @@ class Finish:
 
 
 class Spool(Protocol):
+    async def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
     async def append(self, finish: Finish) -> None: ...
+
+    async def probe(self) -> None: ...
 
 
 class Store:
-    """The data plane's view of the database."""
+    """The data plane's view of the database.
+
+    Attributes:
+        is_losing: Neither the database nor the disk took the end of the last call.
+    """
 
     def __init__(self, database: Database, spool: Spool) -> None:
+        self.is_losing = False
         self._database = database
         self._spool = spool
         self._dialect = database.dialect
@@ -102,10 +115,26 @@ class Store:
         self._own_origin_sql = origins.OWN_SQL.format(p=self._dialect.mark)
 
     async def open(self) -> None:
+        await self._spool.open()
         await self._database.open()
 
     async def close(self) -> None:
         await self._database.close()
+        self._spool.close()
+
+    async def check_recording(self) -> None:
+        """Check that the end of a call can be kept, if the last one could not.
+
+        Raises:
+            DatabaseUnavailable: It can't, so no provider must be asked.
+        """
+        if not self.is_losing:
+            return
+        try:
+            await self._spool.probe()
+        except OSError as problem:
+            raise DatabaseUnavailable(f"The spool in DATA_DIR takes no lines: {problem}") from None
+        self.is_losing = False
 
     def principal_row(self, digest: str) -> Awaitable[Sequence[Any] | None]:
         """Return the PRINCIPAL_SQL row for a key digest.
@@ -227,7 +256,16 @@ class Store:
             logger.exception(
                 "The database refused the end of call %s: spooling it", finish.record.request_id
             )
-        await self._spool.append(finish)
+        try:
+            await self._spool.append(finish)
+        except OSError:
+            self.is_losing = True
+            logger.error(
+                "The end of call %s reached neither the database nor the disk: %s",
+                finish.record.request_id,
+                orjson.dumps(asdict(finish), default=str).decode(),
+            )
+            raise
         return None
 
     async def write(self, finish: Finish) -> FinishResult | None:

@@ -27,6 +27,10 @@ ALONE: Final = 3  # for ledger steps
 BATCH: Final = 64  # maximum statements per commit
 WAIT_SECONDS: Final = 15.0  # per statement, including time in the queue
 CONNECT_SECONDS: Final = 5
+# SQLSTATE classes of a statement's own fault: cardinality, data, constraints. Whatever else
+# PostgreSQL refuses (read-only, locks, time limits, a full disk, tables that are not there yet), it
+# may take later.
+_FAULTS: Final = (b"21", b"22", b"23")
 _WORKING: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -194,13 +198,9 @@ class Connection:
                 batch.answered += 1
         elif batch.problem is None:  # later statements in the batch are merely skipped
             message = result.error_message.decode(errors="replace")
-            is_unavailable = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2] in (
-                b"57",
-                b"08",
-                b"53",
-            )
+            state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2]
             batch.problem = (
-                DatabaseUnavailable(message) if is_unavailable else StatementFailed(message)
+                StatementFailed(message) if state in _FAULTS else DatabaseUnavailable(message)
             )
 
     def _end(self, batch: _Batch) -> None:
@@ -261,14 +261,13 @@ class _Lane:
         self._together = together
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
+        self._waiting = 0  # statements, for a connection
 
     @property
     def load(self) -> int:
-        return (
-            self._connection.load
-            if self._connection is not None and self._connection.is_open
-            else 1_000
-        )
+        """The number of pending statements. A connection that is not open yet has its turn too."""
+        connection = self._connection
+        return self._waiting + (connection.load if connection and connection.is_open else 0)
 
     def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
         """Send one statement, connecting first if necessary.
@@ -283,7 +282,11 @@ class _Lane:
         return self._send_on_new(sql, params)
 
     async def _send_on_new(self, sql: str, params: tuple[Any, ...]) -> Rows:
-        connection = await self._reopened()
+        self._waiting += 1
+        try:
+            connection = await self._reopened()
+        finally:
+            self._waiting -= 1
         return await connection.send(sql, params)
 
     async def _reopened(self) -> Connection:

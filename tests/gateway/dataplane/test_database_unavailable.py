@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from gateway.dataplane.store.spool import FILE
+from gateway.dataplane.store.spool import FILE, MOVED
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub
 from tests.postgres import Postgres
@@ -66,8 +66,10 @@ def trial(shared: Hub, database: Postgres) -> Iterator[Hub]:
 
 
 def spooled(hub: Hub) -> list[bytes]:
-    path = hub.server.data / FILE
-    return path.read_bytes().splitlines() if path.exists() else []
+    """The lines that wait to be written, those under way included."""
+    folder = hub.server.data
+    files = [folder / FILE, *folder.glob(MOVED.format("*"))]
+    return [line for path in files if path.exists() for line in path.read_bytes().splitlines()]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -18,7 +18,12 @@ import pytest
 
 from core.db.statements import Query, Statements
 from gateway.dataplane.errors import DatabaseUnavailable
-from gateway.dataplane.store.postgres import Connection, PostgresDatabase, StatementFailed
+from gateway.dataplane.store.postgres import (
+    ALONE,
+    Connection,
+    PostgresDatabase,
+    StatementFailed,
+)
 from tests.postgres import url_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -66,6 +71,17 @@ def url(server: str) -> Iterator[str]:
         )
         yield server
         connection.execute("DROP TABLE child, parent")
+
+
+def settings_of(url: str) -> dict[str, Any]:
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    return {
+        "NAME": parts["dbname"],
+        "USER": parts["user"],
+        "HOST": parts["host"],
+        "PORT": parts.get("port", ""),
+        "PASSWORD": parts.get("password", ""),
+    }
 
 
 def run(url: str, work: Callable[[Connection], Coroutine[Any, Any, Any]], *, together: bool) -> Any:
@@ -158,14 +174,7 @@ def test_one_that_does_not_answer_in_time(url: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_both_kinds_of_steps_of_a_database(url: str) -> None:
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    settings = {
-        "NAME": parts["dbname"],
-        "USER": parts["user"],
-        "HOST": parts["host"],
-        "PORT": parts.get("port", ""),
-    }
-    settings["PASSWORD"] = parts.get("password", "")
+    settings = settings_of(url)
 
     def step(number: int) -> Callable[[], Statements[Any]]:
         def make() -> Statements[Any]:
@@ -184,3 +193,52 @@ def test_both_kinds_of_steps_of_a_database(url: str) -> None:
 
     assert asyncio.run(main()) == [[(number,)] for number in range(8)]
     assert len(stored(url)) == 8
+
+
+REFUSALS = {
+    "read only": "SET default_transaction_read_only = on",
+    "a lock": "SET lock_timeout = '50ms'",
+    "a statement's time": "SET statement_timeout = '50ms'",
+    "no table": "SET search_path = pg_catalog",
+}
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_the_database_may_take_later_is_no_fault_of_the_statement(
+    url: str, together: bool, name: str
+) -> None:
+    async def work(connection: Connection) -> Any:
+        await connection.send(REFUSALS[name], ())
+        return (await asyncio.gather(connection.send(INSERT, (1, 1)), return_exceptions=True))[0]
+
+    with psycopg.connect(url) as holder:
+        if name in ("a lock", "a statement's time"):
+            holder.execute("LOCK TABLE child IN ACCESS EXCLUSIVE MODE")
+        assert isinstance(run(url, work, together=together), DatabaseUnavailable)
+    assert stored(url) == []
+
+
+def test_steps_that_wait_for_locks_open_every_connection(url: str) -> None:
+    """One step waits for a lock; those of others take the other connections."""
+
+    def step(sql: str) -> Callable[[], Statements[Any]]:
+        def make() -> Statements[Any]:
+            return (yield Query(sql, ()))
+
+        return make
+
+    async def main() -> list[Any]:
+        database = PostgresDatabase(settings_of(url))
+        holders = [
+            asyncio.create_task(database.run(step("SELECT pg_sleep(0.5)")))
+            for _number in range(ALONE - 1)
+        ]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(0.45):
+            answers = [await database.run(step("SELECT 1")) for _number in range(5)]
+        await asyncio.gather(*holders)
+        await database.close()
+        return answers
+
+    assert asyncio.run(main()) == [[(1,)]] * 5
