@@ -5,8 +5,9 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
-# Number of parallel test processes: one more than the cores of a small machine, because tests that start servers wait.
-JOBS ?= 3
+# Number of test processes of each part of `make test`; three parts run side by side, because tests that start servers
+# wait.
+JOBS ?= 2
 # Quick tests start none and never wait.
 QUICK_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # Each file's tests run in one process, in the order of tests/conftest.py.
@@ -18,6 +19,8 @@ BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
 CHECKS := lint-style lint-templates lint-types lint-imports lint-django
 TESTED := bench config console core gateway help models_catalog providers quotas tenants tests
+# The two longest begin first; the checks, which fail soon, stand before the third.
+PARTS := test-sqlite test-browser $(CHECKS) test-postgres
 # Tests start with tables that agree with the code; CI checks the ones that were committed.
 TABLES := $(if $(CI),,tables)
 # Tests that use the database also run on PostgreSQL; most of the providers' tests don't.
@@ -28,7 +31,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
+.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-sqlite test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -66,15 +69,22 @@ lint-django: install-dev
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-test: lint $(TABLES) test-postgres test-browser  ## run everything: lint, then all tests on PostgreSQL, in the browser and on SQLite
+test: install-dev $(TABLES)  ## run everything: lint, and all tests on SQLite, in the browser and on PostgreSQL
+	@echo 'Checks and tests run side by side; the output of each part follows when it ends ...'
+	@$(MAKE) --jobs=3 --keep-going --output-sync=target $(PARTS) || { echo 'Some parts failed: see the lines with ***.'; exit 1; }
+
+test-sqlite: install-dev
+	@echo 'All tests on SQLite but those of the browser:'
 	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not postgres"
 
 # In separate processes, because the browser's driver keeps an event loop running in its thread.
 test-browser: install-dev
+	@echo 'Tests in the browser:'
 	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m browser tests/browser
 
 # Tests that open no database are left out by themselves. Others that say nothing about it are marked one_database.
 test-postgres: install-dev
+	@echo 'Tests on PostgreSQL:'
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
 
 test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input

@@ -26,6 +26,7 @@ from tenants.scope import tenant_scope
 from tests import canary, factories
 from tests.answers import Answers
 from tests.browser.installed import find_chromium
+from tests.databases import own_database
 from tests.pairs import stored_pairs
 from tests.quotas.triggers import flushing_drops_triggers  # noqa: F401  (an autouse fixture)
 
@@ -72,6 +73,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if not any(item.get_closest_marker(name) for name in ("slow", "browser", "peers")):
             patch.setattr(subprocess.Popen, "__init__", _refuse_process)
         return (yield)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, worker_id: str
+) -> Iterator[None]:
+    """In place of pytest-django's, which migrates a database in each process."""
+    with django_db_blocker.unblock():
+        with own_database(worker_id):
+            with django_db_blocker.block():
+                yield
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,8 @@ def install_copy(folder: Path, environment: dict[str, str], postgres: str = "") 
         postgres: URL of a database of the server on which one more is made; without it the
             database is a file in the folder.
     """
-    with _locked(hashlib.sha256(postgres.encode()).hexdigest()[:12]) as name:
+    name = f"installation-{hashlib.sha256(postgres.encode()).hexdigest()[:12]}"
+    with locked(name):
         original = _original(run_folder() / name, environment, postgres)
         template = original.database_url.rpartition("/")[2]
         database_url = _new_database(postgres, template) if postgres else _file_in(folder)
@@ -76,10 +77,11 @@ def install_copy(folder: Path, environment: dict[str, str], postgres: str = "") 
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[str]:
-    with (run_folder() / f"installation-{name}.lock").open("w") as lock:
+def locked(name: str) -> Iterator[None]:
+    """Within: no other process of the run is within the lock of this name."""
+    with (run_folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield f"installation-{name}"
+        yield
 
 
 def _original(folder: Path, environment: dict[str, str], postgres: str) -> Installation:
