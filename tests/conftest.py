@@ -80,10 +80,8 @@ def django_db_setup(
     django_test_environment: None, django_db_blocker: Any, worker_id: str
 ) -> Iterator[None]:
     """In place of pytest-django's, which migrates a database in each process."""
-    with django_db_blocker.unblock():
-        with own_database(worker_id):
-            with django_db_blocker.block():
-                yield
+    with django_db_blocker.unblock(), own_database(worker_id), django_db_blocker.block():
+        yield
 
 
 @pytest.fixture(autouse=True)

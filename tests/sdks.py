@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import anthropic as anthropic
+    import openai as openai
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name != "anthropic":
+    if name not in ("anthropic", "openai"):
         raise AttributeError(name)
     return import_module(name)

@@ -54,6 +54,7 @@ def viewer() -> User:
     return user
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", [(), (SUPPORT,), (BILLING,), (SECURITY,), (BILLING, SECURITY)])
 def test_lists_actions_and_forms(roles: tuple[OperatorRole, ...], rf: RequestFactory) -> None:
     user = operator_with(*roles)
@@ -77,6 +78,7 @@ def test_every_role_sees_all_lists_and_each_is_named() -> None:
     assert permissions_of(["of a later release"]) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", [viewer, lambda: operator_with(SUPPORT)], ids=["viewer", "support"])
 def test_who_only_sees_changes_nothing(
     who: Callable[[], User], acme: Workspace, globex: Workspace, stranger: User

@@ -78,6 +78,7 @@ def browser(furnished: factories.Workspace) -> Client:
     return signed_in(furnished.owner)
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 @pytest.mark.parametrize("path", INSIDE)
 def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: Client) -> None:
@@ -103,6 +104,7 @@ def test_page_is_well_made(path: str, furnished: factories.Workspace, browser: C
     ] == []
 
 
+@pytest.mark.slow
 @pytest.mark.one_database
 @pytest.mark.parametrize("path", INSIDE)
 def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
@@ -113,6 +115,7 @@ def test_policy_and_privacy_headers(path: str, browser: Client) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", INSIDE)
 def test_page_takes_few_queries_and_opens_no_key(
     path: str, furnished: factories.Workspace, browser: Client

@@ -98,6 +98,7 @@ def check_html(tree: Any) -> None:
             assert not (fetches and OUTSIDE.match(value.strip())), f"<{node.tag} {name}={value}>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_is_strict_and_loads_nothing_from_elsewhere(
     route: routes.Route, side: walk.Side
@@ -114,6 +115,7 @@ def test_a_page_is_strict_and_loads_nothing_from_elsewhere(
         check_html(parsed(answer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_with_masks_is_not_kept(route: routes.Route, side: walk.Side) -> None:
     answer = walk.browser(side.workspace.owner).get(route.url(walk.page_entry(route).values(side)))

@@ -23,6 +23,8 @@ def logprobs(tokens: int) -> bytes:
     return json.dumps({"choices": [{"index": 0, "logprobs": {"content": content}}]}).encode()
 
 
+@pytest.mark.slow
+@pytest.mark.one_database
 def test_long_answers_of_real_servers() -> None:
     data = logprobs(2000)
     assert loads(data) == json.loads(data)

@@ -421,6 +421,8 @@ def texts_in_f_strings(path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.one_database
 def test_no_text_hides_in_an_f_string() -> None:
     """makemessages does not look there: the next run would drop the translation."""
     assert {name_of(path): texts for path in files() if (texts := texts_in_f_strings(path))} == {}

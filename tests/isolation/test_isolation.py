@@ -129,6 +129,7 @@ def strangers(world: walk.World) -> Iterator[Any]:
     yield from world.globex.workspace.people.values()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_of_another_workspace_does_not_exist(route: routes.Route, world: walk.World) -> None:
     entry = walk.page_entry(route)
@@ -142,6 +143,7 @@ def test_a_page_of_another_workspace_does_not_exist(route: routes.Route, world: 
             assert not shows(answer, world.acme.mark)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_is_the_same_for_a_workspace_that_is_not_there(
     route: routes.Route, world: walk.World
@@ -154,6 +156,7 @@ def test_a_page_is_the_same_for_a_workspace_that_is_not_there(
     assert (there.status_code, len(there.content)) == (nowhere.status_code, len(nowhere.content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_a_page_leads_somebody_unknown_to_the_login(route: routes.Route, world: walk.World) -> None:
     entry = walk.page_entry(route)
@@ -189,6 +192,7 @@ def test_another_workspaces_object_does_not_exist_in_the_own_one(
             assert not shows(answer, world.acme.mark)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", PAGES, **by_path)
 def test_the_own_pages_show_nothing_of_others(route: routes.Route, world: walk.World) -> None:
     entry = walk.page_entry(route)
@@ -214,6 +218,7 @@ def test_another_workspaces_object_in_a_form_is_refused(
         assert not shows(answer, world.acme.mark, body(world.acme))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(walk.PUBLIC))
 def test_pages_outside_of_workspaces_show_nothing_of_any(path: str, world: walk.World) -> None:
     url = path.replace("{token}", "nothing-that-was-given-out")
@@ -286,6 +291,7 @@ def test_another_workspaces_object_in_a_body_is_refused(
         assert not shows(answer, world.acme.mark, body(world.acme))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", API, **by_path)
 def test_another_workspaces_ids_in_the_query_find_nothing(
     route: routes.Route, world: walk.World, client
@@ -337,6 +343,7 @@ def test_a_suspended_workspace_is_closed(world: walk.World, client) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_operators_site_is_closed_to_members(world: walk.World) -> None:
     admin = [route for route in routes.routes(get_resolver()) if route.path.startswith("/admin/")]
     assert len(admin) > 20

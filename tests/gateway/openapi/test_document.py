@@ -31,6 +31,8 @@ def made() -> dict[str, Any]:
         return document("en")
 
 
+@pytest.mark.slow
+@pytest.mark.one_database
 def test_it_is_valid_openapi(made: dict[str, Any]) -> None:
     validate_schema(made | {"servers": [{"url": "/"}]})
     for schema in made["components"]["schemas"].values():

@@ -84,6 +84,7 @@ def test_all_models_of_all_providers_are_listed_with_their_pages(
     assert b'href="/t/acme/models/" aria-current="page"' in answer.content
 
 
+@pytest.mark.slow
 def test_filters_narrow_and_work_together(page: Client, acme: Workspace) -> None:
     assert slugs(shown(page, provider="deepseek")) == {"deepseek"}
     assert {model for _slug, model in shown(page, q="WHISPER")} == {"whisper-1"}
@@ -103,6 +104,7 @@ def test_filters_narrow_and_work_together(page: Client, acme: Workspace) -> None
     )
 
 
+@pytest.mark.slow
 def test_what_can_be_called_is_told_from_what_cannot(page: Client, acme: Workspace) -> None:
     with all_tenants():
         ProviderCredential.objects.filter(provider="openai").update(state=CredentialState.REJECTED)
@@ -196,6 +198,7 @@ def test_who_may_look_sees_no_switch_and_strangers_nothing(
     assert b"acme-only" not in walk.browser(globex.admin).get("/t/globex/models/").content
 
 
+@pytest.mark.slow
 def test_five_hundred_models_of_several_providers_take_few_queries(
     page: Client, acme: Workspace, django_assert_max_num_queries: Any
 ) -> None:

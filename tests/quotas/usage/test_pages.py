@@ -145,6 +145,7 @@ def test_the_forecast_of_a_trial_is_shown(acme: factories.Workspace, browser: Cl
     assert "Nothing was used in the last 7 days." in shown
 
 
+@pytest.mark.slow
 def test_queries_do_not_grow_with_the_calls(acme: factories.Workspace, browser: Client) -> None:
     paths = (
         USAGE,
@@ -233,6 +234,7 @@ def test_the_chart_reads_well() -> None:
 # -- the log and one call --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_log_is_filtered_by_everything_it_shows(
     acme: factories.Workspace, browser: Client
 ) -> None:

@@ -63,6 +63,7 @@ class TestTheOwnerIsNotLockedOut:
         for number in range(30):
             sign_in(f"198.51.{number}.1", "wrong")
 
+    @pytest.mark.slow
     def test_a_browser_that_signed_in_before_is_let_in_from_anywhere(self, ada: User) -> None:
         status, browser = sign_in(HOME, PASSWORD)
         browser.post("/accounts/logout/")
@@ -76,6 +77,7 @@ class TestTheOwnerIsNotLockedOut:
         self.guess_from_everywhere()
         assert sign_in(HOME, PASSWORD)[0] == 302
 
+    @pytest.mark.slow
     def test_everybody_behind_one_address(self, ada: User) -> None:
         """A proxy that isn't trusted: a stranger's guesses come from the owner's address."""
         sign_in(HOME, PASSWORD)

@@ -236,6 +236,7 @@ class TestRevokingAndRotating:
             self.rotate(acme, row, acting(acme, Role.OWNER), timedelta(0))
         assert works(text)
 
+    @pytest.mark.slow
     def test_a_long_chain_of_keys_is_revoked_whole(self, acme: Workspace) -> None:
         row, _text = create(acme, acting(acme, Role.OWNER))
         maker = row

@@ -199,6 +199,7 @@ class TestStrangers:
         many = [ask(f"{n}@nowhere.test", f"2001:db8:1:2::{n:x}").status_code for n in range(12)]
         assert many == [200] * 10 + [429] * 2
 
+    @pytest.mark.slow
     def test_keep_no_owner_from_signing_in(self, mails: list[Any], acme: Workspace) -> None:
         for _time in range(6):
             ask(acme.owner.email)

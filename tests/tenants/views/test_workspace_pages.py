@@ -640,6 +640,7 @@ class TestAudit:
         assert answer["Content-Encoding"] == "identity"
         assert b"".join(async_to_sync(collected)(answer)).decode("utf-8-sig").count("\n") > 1
 
+    @pytest.mark.slow
     def test_every_action_has_words(self) -> None:
         """Whatever a service records for a workspace is said in words, not as a code."""
         import ast
@@ -756,6 +757,7 @@ class TestPerson:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

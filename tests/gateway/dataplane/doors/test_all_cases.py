@@ -10,8 +10,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from anthropic.types import Message, RawMessageStreamEvent
-from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from gateway.dataplane.doors.interface import Door
@@ -19,6 +17,7 @@ from gateway.dataplane.doors.messages import DOOR as MESSAGES
 from gateway.dataplane.doors.responses import DOOR as RESPONSES
 from providers.declaration.spec import Operation
 from tenants.crypto import digest_key
+from tests import sdks
 from tests.gateway.dataplane.test_relay import call_of
 from tests.providers import recordings
 from tests.providers.case import Case
@@ -39,7 +38,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def events_of(door: str) -> TypeAdapter[Any]:
-    return TypeAdapter(RawMessageStreamEvent if door == "messages" else ResponseStreamEvent)
+    if door == "messages":
+        return TypeAdapter(sdks.anthropic.types.RawMessageStreamEvent)
+    return TypeAdapter(sdks.openai.types.responses.ResponseStreamEvent)
 
 
 def written(door: Door, outcome: Outcome) -> bytes:
@@ -88,7 +89,7 @@ def check_message(case: Case) -> None:
     outcome = play(case)
     content = written(MESSAGES, outcome)
     if outcome.answer is not None:
-        message = Message.model_validate_json(content, strict=True)
+        message = sdks.anthropic.types.Message.model_validate_json(content, strict=True)
         blocks: list[Any] = list(message.content)
         text = "".join(block.text for block in blocks if block.type == "text")
         stop = message.stop_reason
@@ -113,7 +114,7 @@ def check_response(case: Case) -> None:
     outcome = play(case)
     content = written(RESPONSES, outcome)
     if outcome.answer is not None:
-        response = Response.model_validate_json(content, strict=True)
+        response = sdks.openai.types.responses.Response.model_validate_json(content, strict=True)
     else:
         response = list(streamed(RESPONSES, content))[-1].response
     parts = [part for item in response.output if item.type == "message" for part in item.content]
