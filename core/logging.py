@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
+from itertools import chain
 from typing import Any, TextIO
 
 # No line says these, and looking them up takes time for each.
@@ -24,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST_PATH = 300
+LOGGED = "modelkeep.logged"  # in a scope: what its application adds to the access line
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # A path segment that grants access: by its route, whatever it looks like, or by its looks.
 _BY_ROUTE = re.compile(r"(?<=/invite/)[^/]+|(?<=/password_reset/).+", re.IGNORECASE)
@@ -158,8 +160,8 @@ class JsonFormatter(logging.Formatter):
 class AccessLog:
     """ASGI middleware that logs one line per completed request, except for probes.
 
-    The line has the method, path, status, milliseconds, bytes sent and client address, but no query
-    string or headers.
+    The line has the method, path, status, milliseconds, bytes sent and client address, and what the
+    application left in the scope under LOGGED, but no query string or headers.
     """
 
     def __init__(self, application: Application) -> None:
@@ -188,6 +190,7 @@ class AccessLog:
 class _Line:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self.more: dict[str, Any] = scope.setdefault(LOGGED, {})
         self.began = time.perf_counter()
         self.status = 0  # 0 if the client disconnected before the response began
         self.sent = 0
@@ -227,9 +230,9 @@ class _Line:
             logging.INFO,
             "",
             0,
-            "%s %s %s %s ms %s bytes %s",
-            tuple(fields.values()),
+            "%s %s %s %s ms %s bytes %s" + " %s=%s" * len(self.more),
+            (*fields.values(), *chain.from_iterable(self.more.items())),
             None,
         )
-        line.request_id, line.fields = self.request_id, fields
+        line.request_id, line.fields = self.request_id, fields | self.more
         access.handle(line)

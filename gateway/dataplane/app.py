@@ -15,6 +15,7 @@ from django.conf import settings
 
 from core.asgi.heartbeat import Heartbeat
 from core.errors import drop_frames
+from core.logging import LOGGED
 from gateway.dataplane import counting
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.continuity import endpoints
@@ -23,6 +24,7 @@ from gateway.dataplane.doors.model_lists import list_of
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
+from gateway.dataplane.logged import logged_fields
 from gateway.dataplane.refusals import (
     database_unavailable,
     https_required,
@@ -105,7 +107,7 @@ class Gateway:
         await self._guarded(exchange, self._answer_as(exchange, principal, operation))
 
     async def _guarded(self, exchange: HttpExchange, answer: Awaitable[None]) -> None:
-        """Await `answer` and turn what it raises into a response."""
+        """Await `answer`, turn what it raises into a response, and leave facts for the log."""
         token = self._log_id.set(exchange.request_id)
         try:
             await answer
@@ -125,6 +127,7 @@ class Gateway:
         finally:
             if exchange.held is not None:
                 exchange.held.release()
+            exchange.scope.setdefault(LOGGED, {}).update(logged_fields(exchange))
             self._log_id.reset(token)
 
     async def _answer_as(
@@ -166,7 +169,7 @@ class Gateway:
             )
         else:
             await self._runtime.ready()
-            principal = await self._authenticate(exchange)
+            principal = exchange.principal = await self._authenticate(exchange)
             if origin:
                 await self._admit(exchange, origin, principal)
             if endpoint is not None:
@@ -215,7 +218,8 @@ class Gateway:
     async def _call(
         self, exchange: HttpExchange, principal: Principal, endpoint: Endpoint, model: str = ""
     ) -> None:
-        request = await read_request(exchange, principal, endpoint, model)
+        exchange.principal = principal
+        request = exchange.request = await read_request(exchange, principal, endpoint, model)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None

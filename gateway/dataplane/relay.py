@@ -289,6 +289,7 @@ class Relay:
         settles the hold. A server that stops meanwhile cuts off neither the record nor the answer.
         """
         held = call.held
+        call.request.record = record
         if call.ending is None:
             hold_id = held.hold_id if held else None
             call.ending = Finish(record, hold_id, voided=voided, reason=reason)

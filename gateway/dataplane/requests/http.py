@@ -78,6 +78,9 @@ class HttpExchange:
         started: Whether the response's headers were sent.
         streaming: Whether the response is an event stream that has not ended.
         held: The body, if it is long, until the response has ended.
+        principal: Who is calling, once that is known.
+        request: The call, once it is read.
+        refusal: Why there is no answer, or no whole one.
     """
 
     scope: Scope
@@ -93,6 +96,9 @@ class HttpExchange:
     started: bool = False
     streaming: bool = False
     held: HeldBody | None = None
+    principal: Principal | None = None
+    request: GatewayRequest | None = None
+    refusal: Refusal | None = None
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
@@ -135,6 +141,7 @@ class HttpExchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send an error: as a status or, if an event stream has begun, as its last event."""
+        self.refusal = refusal
         if self.streaming:
             await self.end_events(self.door.error_event(refusal, self.request_id))
             return

@@ -16,6 +16,7 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
 from providers.wire.repairs import exact_json
+from quotas.ledger.records import Record
 from tenants.auth.principal import Principal
 from tenants.crypto.keys import Seal
 
@@ -80,6 +81,7 @@ class GatewayRequest:
         lost: Whether they carry less than they should.
         previous: The kept response that the request goes on from.
         is_native: Whether the answer came in the door's format.
+        record: Of its latest attempt, once that has ended.
     """
 
     principal: Principal
@@ -102,6 +104,7 @@ class GatewayRequest:
     lost: bool = False
     previous: StoredResponse | None = None
     is_native: bool = False
+    record: Record | None = field(default=None, repr=False)
     _asked: Asked | None = field(default=None, init=False, repr=False)
     _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 
