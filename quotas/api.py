@@ -273,6 +273,7 @@ class SummaryRowOut(serializers.Serializer[Any]):
     completion_tokens = serializers.IntegerField(
         help_text=_("Only of calls with known token counts.")
     )
+    images = serializers.IntegerField(help_text=_("Images generated."))
     credits = serializers.IntegerField()
     costs = CostOut(many=True, help_text=_("One total per currency."))
     unpriced = serializers.IntegerField(

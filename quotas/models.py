@@ -291,6 +291,8 @@ class UsageRollup(TenantOwned):
     counted = models.PositiveBigIntegerField()  # calls with a known token count
     prompt_tokens = models.PositiveBigIntegerField()
     completion_tokens = models.PositiveBigIntegerField()
+    # The release before, which runs on while the tables are already migrated, doesn't know it.
+    images = models.PositiveBigIntegerField(db_default=0)
     credits = models.PositiveBigIntegerField()
     cost_steps = models.BigIntegerField()  # in units of the last decimal place of a record's cost
     latency_min = models.PositiveIntegerField()

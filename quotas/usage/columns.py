@@ -42,6 +42,7 @@ NUMBERS: Final = {
     "counted": "CASE WHEN prompt_tokens IS NULL AND completion_tokens IS NULL THEN 0 ELSE 1 END",
     "prompt_tokens": _at_most("prompt_tokens", MOST_TOKENS),
     "completion_tokens": _at_most("completion_tokens", MOST_TOKENS),
+    "images": "COALESCE(images, 0)",
     "credits": "credits",
     "cost_steps": f"CAST(ROUND({_at_most('cost', int(MOST_COST))} * {10**PLACES}) AS BIGINT)",
 }

@@ -50,6 +50,7 @@ SUMMARY_COLUMNS: Final = (
         "credits",
         "costs",
         "unpriced",
+        "images",
     ),
 )
 

@@ -54,6 +54,12 @@ class Figure:
         return bool(self.parts) or len(self.value) > SHORT
 
 
+def images(row: SummaryRow) -> str:
+    """Return how many images were made, in words; empty if there are none."""
+    text = ngettext("%(n)s image", "%(n)s images", row.images) % {"n": compact(row.images)}
+    return unbroken(text) if row.images else ""
+
+
 def of(usage: Usage) -> list[Figure]:
     total, before = usage.total, usage.before
     tokens, tokens_before = (row.prompt_tokens + row.completion_tokens for row in (total, before))
@@ -61,13 +67,15 @@ def of(usage: Usage) -> list[Figure]:
         "tokens_in": unbroken(compact(total.prompt_tokens)),
         "tokens_out": unbroken(compact(total.completion_tokens)),
     }
+    used = [_("%(tokens_in)s in, %(tokens_out)s out") % flows] if tokens else []
+    made = images(total)
     return [
         Figure(_("Calls"), compact(total.calls), change(total.calls, before.calls)),
         Figure(
             _("Tokens"),
             compact(tokens) if total.counted or not total.calls else "–",
             change(tokens, tokens_before),
-            _("%(tokens_in)s in, %(tokens_out)s out") % flows if tokens else "",
+            " · ".join([*used, *([made] if made else [])]),
         ),
         Figure(_("Errors"), _share(total), _points(total, before), _of_calls(total.errors)),
         Figure(
@@ -147,8 +155,9 @@ class Line:
     @property
     def tokens(self) -> str:
         if self.row.answered and not self.row.counted:
-            return "–"
-        return f"{compact(self.row.prompt_tokens)} + {compact(self.row.completion_tokens)}"
+            return images(self.row) or "–"
+        tokens = f"{compact(self.row.prompt_tokens)} + {compact(self.row.completion_tokens)}"
+        return " · ".join(filter(None, (tokens, images(self.row))))
 
 
 def lines(

@@ -66,6 +66,7 @@ class SummaryRow:
     counted: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    images: int = 0
     credits: int = 0
     unpriced: int = 0
     costs: list[Cost] = field(default_factory=list)
@@ -98,6 +99,7 @@ class SummaryRow:
         self.counted += group["counted"] if status != "error" else 0
         self.prompt_tokens += group["prompt_tokens"]
         self.completion_tokens += group["completion_tokens"]
+        self.images += group["images"]
         self.credits += group["credits"]
         self.unpriced += calls - group["priced"] if status != "error" else 0
         if group["priced"]:

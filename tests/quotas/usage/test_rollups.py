@@ -75,6 +75,7 @@ def one_call(draw: st.DrawFn) -> dict[str, Any]:
         "currency": draw(st.sampled_from(["USD", "CNY"])) if cost is not None else "",
         "prompt_tokens": draw(st.none() | st.integers(0, 10**6)),
         "completion_tokens": draw(st.none() | st.integers(0, 10**6)),
+        "images": draw(st.none() | st.integers(0, 9)),
         "latency_ms": draw(st.integers(0, 400_000)),
     }
 
@@ -201,6 +202,7 @@ def figures(row: summaries.SummaryRow) -> dict[str, Any]:
         "counted",
         "prompt_tokens",
         "completion_tokens",
+        "images",
         "credits",
         "unpriced",
     )
@@ -225,6 +227,7 @@ def plain(records: list[CallRecord]) -> dict[str, Any]:
         ),
         "prompt_tokens": sum(one.prompt_tokens or 0 for one in records),
         "completion_tokens": sum(one.completion_tokens or 0 for one in records),
+        "images": sum(one.images or 0 for one in records),
         "credits": sum(one.credits for one in records),
         "unpriced": sum(one.cost is None for one in answered),
         "costs": dict(costs),
