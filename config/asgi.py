@@ -16,6 +16,7 @@ from core.asgi.body_limit import BodyLimit  # noqa: E402
 from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
 from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
+from core.db.connection import limit_statements  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
 from gateway.dataplane.app import Gateway  # noqa: E402
 from gateway.dataplane.requests.addresses import is_endpoint, is_greeting  # noqa: E402
@@ -28,6 +29,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 django_application = BodyLimit(ClientDisconnect(_django))
+limit_statements()
 runtime = Runtime()
 gateway = Gateway(runtime, request_id)
 playground = Playground(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from core.db.dialect import DJANGO_SQLITE, POSTGRES, Dialect, read_time
+
+STATEMENT_SECONDS: Final = 15
+_limited: WeakSet[Any] = WeakSet()
 
 
 def dialect() -> Dialect:
@@ -25,6 +30,24 @@ def release() -> None:
     """
     if not connection.in_atomic_block:
         connection.close()
+
+
+def limit_statements() -> None:
+    """End statements of this process that take longer than any reader waits.
+
+    For servers: a page's query would go on in PostgreSQL after its reader has left. Commands take
+    the time they need.
+    """
+    connection_created.connect(_limit, dispatch_uid="limit_statements")
+
+
+def _limit(connection: BaseDatabaseWrapper, **_more: Any) -> None:
+    """Limit a connection of the pool the first time that it is taken."""
+    raw: Any = connection.connection
+    if connection.vendor == "postgresql" and raw not in _limited:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        _limited.add(raw)
 
 
 def separate() -> BaseDatabaseWrapper:
