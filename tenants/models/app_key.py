@@ -61,6 +61,11 @@ class AppKey(TenantOwned):
             models.Index(fields=("-created",), name="app_key_newest"),
             models.Index(fields=("prefix",), name="app_key_prefix"),
             models.Index(fields=("name",), name="app_key_by_name"),
+            models.Index(
+                fields=("expires",),
+                condition=models.Q(revoked=None, expires__isnull=False),
+                name="app_key_expiring",
+            ),
         )
         constraints = (
             models.UniqueConstraint(
