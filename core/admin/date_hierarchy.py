@@ -35,14 +35,19 @@ def start(chosen: Mapping[str, str]) -> datetime | None:
         return None
 
 
-def offered(changelist: Any, records: QuerySet[Any]) -> dict[str, Any] | None:
+def offered(
+    changelist: Any, records: QuerySet[Any], *, by_age: str = "pk"
+) -> dict[str, Any] | None:
     """Return the context that Django's admin needs to show the drill-down above a list.
+
+    Args:
+        by_age: The column that sorts records by time; it needs an index.
 
     Returns:
         {"show", "back", "choices"}, or None if there are no records.
     """
-    by_age = records.order_by("pk").values_list("time", flat=True)
-    ends = [timezone.localdate(moment) for moment in (by_age.first(), by_age.last()) if moment]
+    times = records.order_by(by_age).values_list("time", flat=True)
+    ends = [timezone.localdate(moment) for moment in (times.first(), times.last()) if moment]
     if not ends:
         return None
     first, last = min(ends), max(ends)

@@ -8,15 +8,14 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.admin import date_hierarchy as hierarchy
-from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, column, flag
+from core.admin.log import LogAdmin
 from core.admin.search import equals
 from core.db.batches import newest_first
 from core.ids import first_of
@@ -41,7 +40,7 @@ def _by_model(text: str) -> Q:
 
 
 @admin.register(CallRecord)
-class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
+class CallRecordAdmin(LogAdmin[CallRecord]):
     """Calls sorted by primary key, thus by time: no index covers all workspaces' times."""
 
     list_display = (
@@ -67,7 +66,6 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
         "A full request ID, a workspace's address or name, or the full name of a model that was "
         "called in the last 7 days. At most 10,000 matches are listed."
     )
-    date_hierarchy = "time"
     fields = (
         ("time", "tenant", "request_id"),
         (
@@ -118,18 +116,6 @@ class CallRecordAdmin(ReadOnlyAdmin[CallRecord]):
         rows = super().get_queryset(request)
         start = hierarchy.start(request.GET)
         return rows.filter(pk__gte=first_of(start)) if start else rows
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        answer = super().changelist_view(request, extra_context)
-        if (
-            isinstance(answer, TemplateResponse)
-            and answer.context_data
-            and "cl" in answer.context_data
-        ):
-            answer.context_data["periods"] = hierarchy.offered(
-                answer.context_data["cl"], CallRecord.objects.all()
-            )
-        return answer
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[CallRecord]) -> Any:

@@ -11,9 +11,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
-from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import coded, shown
 from core.admin.filters import choice_filter
+from core.admin.log import LogAdmin
 from core.admin.search import equals
 from core.db.batches import newest_first
 from tenants.admin.csv import as_csv
@@ -33,7 +33,7 @@ AUDIT_ACTOR = coded("actor", gettext_lazy("who"), actor_label)
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+class AuditEntryAdmin(LogAdmin[AuditEntry]):
     list_display = ("time", "tenant", AUDIT_ACTOR, "what", "about", "address")
     list_filter = (KindFilter, "time")
     search_fields = ("actor", "object_label", "tenant")
@@ -43,7 +43,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
         "full name of an object."
     )
     list_select_related = ("tenant",)
-    date_hierarchy = "time"
+    by_age = "time"
     fields = (
         ("time", "tenant"),
         (AUDIT_ACTOR, "address"),
