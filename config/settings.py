@@ -177,7 +177,15 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # ASGI threads are short-lived, so connections are pooled.
     _database["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=10), "timeout": 10},
+        "connect_timeout": 3,  # seconds
+        "pool": {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL", default=10),
+            "timeout": 5,  # seconds that a page waits for a connection
+            # The pool's pauses between attempts double until then: 300 would keep pages away for
+            # minutes after the database is back.
+            "reconnect_timeout": 3,
+        },
         **_database.get("OPTIONS", {}),  # options in the URL, such as sslmode
     }
     # A URL spells a socket directory as %2Frun%2Fpostgresql.

@@ -1,15 +1,27 @@
-"""The page for unexpected errors; it shows the request id and needs no database."""
+"""The pages for unexpected errors; they show the request id and need no database."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseServerError
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.urls import get_script_prefix
 
+RETRY_SECONDS = 5
 
-def server_error(request: HttpRequest) -> HttpResponseServerError:
-    return HttpResponseServerError(
-        loader.render_to_string(
-            "500.html", {"request_id": getattr(request, "id", ""), "home": get_script_prefix()}
-        )
-    )
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the page for the exception that is being handled: 503 if the database is away."""
+    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    context = {
+        "is_away": is_away,
+        "request_id": getattr(request, "id", ""),
+        "home": get_script_prefix(),
+    }
+    status = 503 if is_away else 500
+    response = HttpResponse(loader.render_to_string("500.html", context), status=status)
+    if is_away:
+        response["Retry-After"] = str(RETRY_SECONDS)
+    return response

@@ -299,7 +299,7 @@ class _Lane:
     async def _connect(self) -> Connection:
         try:
             raw = await psycopg.AsyncConnection.connect(
-                **self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
+                **{"connect_timeout": CONNECT_SECONDS, **self._conninfo}, autocommit=True
             )
         except (psycopg.Error, OSError) as problem:
             raise DatabaseUnavailable(str(problem)) from problem

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.utils.translation import override
 
@@ -112,3 +113,18 @@ def test_the_page_of_an_error_says_which_language_it_speaks() -> None:
         page = errors.server_error(request).content.decode()
     assert '<html lang="zh-hans">' in page
     assert "服务器" in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_page_says_that_the_database_is_away(language: str) -> None:
+    request = RequestFactory().get("/")
+    with override(language):
+        try:
+            raise OperationalError("couldn't get a connection after 5.00 sec")
+        except OperationalError:
+            answer = errors.server_error(request)
+    page = answer.content.decode()
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "5"
+    assert ("not available right now" if language == "en" else "数据库暂时不可用") in page
+    assert "couldn't get" not in page
