@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from gateway.dataplane.requests.addresses import DOCUMENT
+from gateway.dataplane.requests.addresses import DOCUMENT, REFERENCE
 from gateway.openapi import views as openapi
 from help import views
 
@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("config.api_urls")),
     path(DOCUMENT.removeprefix("/"), openapi.schema, name="v1-schema"),
+    path(REFERENCE.removeprefix("/"), openapi.docs, name="v1-docs"),
     path("help/", views.index, name="help"),
     path("help/providers/<slug:slug>/", views.provider, name="help-provider"),
     path("help/<slug:slug>/", views.topic, name="help-page"),

@@ -611,6 +611,7 @@ API_PUBLIC: dict[str, str] = {
     "/api/schema/": "the document of the API",
     "/api/docs/": "the same for people",
     "/v1/openapi.json": "the document of the other API",
+    "/v1/docs/": "the same for people",
 }
 
 

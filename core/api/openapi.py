@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,7 +19,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 
 from core import error_codes
-from core.api.docs_page import chapters, paragraphs
+from core.api.docs_page import chapters
+from core.api.docs_schema import paragraphs
 from core.api.errors import error_body
 from core.api.json_schema import Schema
 from core.api.openapi_parts import ABOUT, error_schema, resolved
@@ -111,7 +111,10 @@ class Generator(SchemaGenerator):
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
         document: dict[str, Any] = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]  # drf-spectacular
         document["info"] |= {"description": _DESCRIPTION, **ABOUT}
-        document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+        document["tags"] = [
+            {"name": name, "x-displayName": gettext(name), "description": text}
+            for name, text in TAGS.items()
+        ]
         schemas = document["components"]["schemas"]
         for name, body in schemas.items():
             if name.endswith("Request"):
@@ -192,13 +195,23 @@ def served(openapi_document: dict[str, Any], filename: str) -> HttpResponse:
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    openapi_document = document()
+    return reference(request, document(), name="api")
+
+
+def reference(
+    request: HttpRequest, openapi_document: dict[str, Any], *, name: str, scope: str = ""
+) -> HttpResponse:
+    """Render a document for people.
+
+    Args:
+        name: Of the API, as the template's links have it.
+        scope: Which every operation needs; by default, `read` or `manage`.
+    """
     context = {
+        "name": name,
         "info": openapi_document["info"],
         "introduction": paragraphs(openapi_document["info"]["description"]),
-        "chapters": [
-            replace(chapter, title=gettext(chapter.title)) for chapter in chapters(openapi_document)
-        ],
+        "chapters": chapters(openapi_document, scope),
         "base": request.build_absolute_uri(get_script_prefix()).rstrip("/"),
         "error_example": json.dumps(_ERROR_EXAMPLE, indent=2),
     }

@@ -121,11 +121,13 @@ def document(language: str) -> Part:
 
 
 def _tags() -> list[Part]:
-    types = [
-        {"name": str(row.model_type), "description": row.label} for row in MODEL_TYPES.values()
-    ]
-    texts = {**stored.TAGS, _MODELS_TAG: _("The models that can be called.")}
-    return [*types, *({"name": name, "description": text} for name, text in texts.items())]
+    types = [_tag(str(row.model_type), row.label, row.label) for row in MODEL_TYPES.values()]
+    models_tag = _tag(_MODELS_TAG, _("Models"), _("The models that can be called."))
+    return [*types, *(_tag(name, *texts) for name, texts in stored.TAGS.items()), models_tag]
+
+
+def _tag(name: str, title: Any, description: Any) -> Part:
+    return {"name": name, "x-displayName": title, "description": description}
 
 
 def _call(path: str, endpoint: Endpoint, schemas: dict[str, Schema]) -> Part:
@@ -137,8 +139,7 @@ def _call(path: str, endpoint: Endpoint, schemas: dict[str, Schema]) -> Part:
 
 def _count(schemas: dict[str, Schema]) -> Part:
     endpoint = ENDPOINTS[COUNT.rpartition("/")[0]]
-    described = _posted(COUNT, endpoint, messages.COUNT_TOKENS, headers.OF_COUNTS, schemas)
-    return {**described, "summary": _("Count tokens")}
+    return _posted(COUNT, endpoint, messages.COUNT_TOKENS, headers.OF_COUNTS, schemas)
 
 
 def _posted(
@@ -158,7 +159,7 @@ def _posted(
     return {
         "operationId": _operation_id(path),
         "tags": [str(spec.model_type)],
-        "summary": spec.label,
+        "summary": form.summary or spec.label,
         "description": form.description,
         "parameters": [headers.REQUEST_ID, *headers.forwarded(door)],
         "requestBody": {"required": True, "content": _bodies(spec, form, endpoint, schemas)},

@@ -118,8 +118,8 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
 }
 TAGS: Final = {
-    "files": _("Files that are stored at providers."),
-    "batches": _("Many calls in one file, answered within a day."),
+    "files": (_("Files"), _("Files that are stored at providers.")),
+    "batches": (_("Batches"), _("Many calls in one file, answered within a day.")),
 }
 
 

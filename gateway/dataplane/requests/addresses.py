@@ -12,7 +12,8 @@ from gateway.dataplane.stored.resources import BATCHES, FILES, resource_of
 MODELS: Final = "/v1/models"
 RESPONSES: Final = "/v1/responses/"
 INPUT_ITEMS: Final = "/input_items"
-DOCUMENT: Final = "/v1/openapi.json"  # answered by Django
+DOCUMENT: Final = "/v1/openapi.json"
+REFERENCE: Final = "/v1/docs/"
 COUNT: Final = "/v1/messages/count_tokens"
 _BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, FILES, BATCHES))
 # The longest first: what precedes an endpoint in a path may be a model's name.
@@ -22,6 +23,7 @@ _OF_DEPLOYMENTS: Final = sorted(
     reverse=True,
 )
 _ALWAYS_OURS: Final = ("/v1/", "/v2/", "/v1beta/", "/openai/", "/deployments/", "/models/")
+_OF_DJANGO: Final = frozenset({DOCUMENT, REFERENCE, REFERENCE.rstrip("/")})
 # Base URLs of clients that take the REST API, or its documentation, for this one.
 _MISTAKEN: Final = ("", "/api", "/api/v1")
 _OURS: Final = frozenset(
@@ -51,7 +53,7 @@ _PLAIN: Final = {path: Address(path) for path in ENDPOINTS}
 def is_endpoint(path: str) -> bool:
     """Tell whether a path is the gateway's to answer, if only with a hint at the right one."""
     is_ours = path.startswith(_ALWAYS_OURS) or path.rstrip("/") in _OURS
-    return is_ours and path != DOCUMENT
+    return is_ours and path not in _OF_DJANGO
 
 
 def is_greeting(path: str, method: str) -> bool:

@@ -17,6 +17,7 @@ class Format:
     Args:
         name: Of the answer's schema; the names of the others begin with it.
         description: Lazy text for people.
+        summary: Lazy text, a few words; None for the operation's label.
         answer: The schema of a whole answer in JSON; None if it is not JSON.
         check: What the door refuses; None for the operation's own check.
         fields: Fields of a request that are passed on unchecked.
@@ -30,6 +31,7 @@ class Format:
     name: str
     description: Any
     answer: Schema | None
+    summary: Any = None
     check: BodyCheck | None = None
     fields: Mapping[str, Schema] = field(default_factory=dict)
     other_answers: Mapping[str, Schema] = field(default_factory=dict)

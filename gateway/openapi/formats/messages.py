@@ -81,6 +81,7 @@ ERROR: Final = object_of(
 _EXAMPLE_MESSAGES: Final = [{"role": "user", "content": _("Hello")}]
 MESSAGES: Final = Format(
     name="Message",
+    summary=_("Chat in Anthropic's Messages format"),
     description=_("The format of Anthropic's messages, for models of all providers."),
     check=check_messages,
     fields={
@@ -108,6 +109,7 @@ MESSAGES: Final = Format(
 )
 COUNT_TOKENS: Final = Format(
     name="TokenCount",
+    summary=_("Count tokens"),
     description=_(
         "Counts the tokens of a message's prompt: at the provider if it can, else estimated. "
         "This costs nothing."

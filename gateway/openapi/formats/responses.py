@@ -65,6 +65,7 @@ _RESPONSE: Final = object_of(
 )
 RESPONSES: Final = Format(
     name="Response",
+    summary=_("Chat in OpenAI's Responses format"),
     description=_("The format of OpenAI's Responses, for models of all providers."),
     check=check_response,
     fields={

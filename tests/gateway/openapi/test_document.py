@@ -12,10 +12,11 @@ from django.utils.translation import override
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from core.api.docs_page import FORM_TYPE, JSON_TYPE, Operation, chapters
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS
 from gateway.dataplane.requests.addresses import COUNT, MODELS, is_known
 from gateway.openapi import errors, kept, stored
-from gateway.openapi.document import document
+from gateway.openapi.document import EVENT_STREAM, document
 from gateway.openapi.formats.registry import format_of
 from providers.declaration.errors import Failure
 from providers.operations.request_checks import InvalidBody
@@ -148,4 +149,36 @@ def test_it_is_served_to_everybody_and_linked_from_the_reference(db: None) -> No
     assert response["Content-Type"] == "application/json"
     assert response.json()["servers"] == [{"url": "/"}]
     assert Client().post("/v1/openapi.json").status_code == 405
-    assert 'href="/v1/openapi.json"' in Client().get("/api/docs/").content.decode()
+    assert 'href="/v1/openapi.json"' in Client().get("/v1/docs/").content.decode()
+    assert 'href="/v1/docs/"' in Client().get("/api/docs/").content.decode()
+
+
+def test_its_page_shows_every_operation_with_all_its_bodies(db: None, made: dict[str, Any]) -> None:
+    page = Client().get("/v1/docs/").content.decode()
+    for chapter in chapters(made, "use"):
+        for operation in chapter.operations:
+            assert f'id="{operation.anchor}"' in page
+            assert operation.path in page
+            assert operation.scope == "use"
+            assert operation.summary != "Chat" or operation.path == "/v1/chat/completions"
+    edits = next(one for one in shown(made) if one.path == "/v1/images/edits")
+    assert [body.media_type for body in edits.bodies] == [JSON_TYPE, FORM_TYPE]
+    speech = next(one for one in shown(made) if one.path == "/v1/audio/speech")
+    assert speech.curl.endswith("--output FILE")
+    transcription = next(one for one in shown(made) if "transcriptions" in one.path)
+    assert "-F file=@FILE" in transcription.curl
+    chat = next(one for one in shown(made) if one.path == "/v1/chat/completions")
+    [answer] = [answer for answer in chat.answers if not answer.is_error]
+    assert [content.media_type for content in answer.contents] == [JSON_TYPE, EVENT_STREAM]
+    assert all(content.rows for content in answer.contents)
+    assert "x-modelkeep-model" in {row.name.lower() for row in answer.headers}
+
+
+def shown(made: dict[str, Any]) -> list[Operation]:
+    return [operation for chapter in chapters(made) for operation in chapter.operations]
+
+
+def test_its_page_speaks_chinese(db: None) -> None:
+    page = Client().get("/v1/docs/", headers={"Accept-Language": "zh-hans"}).content.decode()
+    for english in ("Model API", "Call the models of a workspace", "(header)", "Show a model"):
+        assert english not in page
