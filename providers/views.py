@@ -27,6 +27,7 @@ from providers.declaration.spec import Provider
 from providers.forms import FilterForm, RenameForm, ReplaceForm
 from providers.models import CredentialState, ProviderCredential
 from providers.queries import ProviderStatus
+from providers.stored.queries import of_credential
 from tenants.audit.trail import actor_of
 from tenants.auth.decorators import page
 from tenants.auth.permissions import Action
@@ -229,6 +230,7 @@ def credential_delete(
                 "card": Card(known_status(request, provider)),
                 "credential": row,
                 "what": consequences,
+                "stored": of_credential(row),
             }
         context |= {
             "stops": what_stops(consequences.models, consequences.scenarios),

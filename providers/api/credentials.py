@@ -128,7 +128,8 @@ class CredentialView(ProviderApiView):
         tag=TAG,
         description=_(
             "A standby credential takes over, if there is one. Also works for "
-            "credentials that can no longer be read."
+            "credentials that can no longer be read. Its files and batches stay at the provider, "
+            "but are no longer known here."
         ),
     )
     def delete(self, request: Request, provider: str, pk: UUID) -> Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
-from providers.models import Stored, StoredBatch, StoredFile
+from providers.models import ProviderCredential, Stored, StoredBatch, StoredFile
 from providers.stored.ids import Identity
 
 Row = TypeVar("Row", bound=Stored)
@@ -48,3 +49,26 @@ def outputs_of(batch: StoredBatch) -> list[str]:
     """Return the provider's ids of the files that a batch wrote."""
     ids = (batch.answer.get(name) for name in ("output_file_id", "error_file_id"))
     return [provider_id for provider_id in ids if provider_id]
+
+
+@dataclass(frozen=True, slots=True)
+class OfCredential:
+    """How much its provider keeps for a credential.
+
+    Attributes:
+        open_batches: Those whose usage is not recorded yet.
+    """
+
+    files: int
+    batches: int
+    open_batches: int
+
+
+def of_credential(credential: ProviderCredential) -> OfCredential:
+    """Count what this server forgets when a credential is deleted."""
+    of = {"tenant_id": credential.tenant_id, "credential_id": credential.pk}
+    batches = StoredBatch.objects.filter(**of).aggregate(
+        all=Count("pk"), open=Count("pk", filter=Q(recorded=None))
+    )
+    files = StoredFile.objects.filter(**of).count()
+    return OfCredential(files, batches["all"], batches["open"])

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from models_catalog import queries
 from models_catalog.models import DefaultModel
 from providers.declaration.spec import Reply
 from providers.failures.reasons import Reason
-from providers.models import CredentialState, ProviderCredential
+from providers.models import CredentialState, ProviderCredential, StoredBatch, StoredFile
 from providers.transport import sync_client as provider_client
 from providers.transport.failures import TransportFailure
 from quotas.models import CreditPool
@@ -289,6 +290,38 @@ def test_deleting_the_last_key(language: str, space: factories.Workspace, browse
         english,
         f"删除“Production”？{number} 个模型和默认推理模型正在使用它，删除后立即停用。",
     )
+
+
+@both
+def test_deleting_a_key_with_files_and_batches(
+    language: str, space: factories.Workspace, browser: Client
+) -> None:
+    row = factories.make_credential(space.tenant, provider="openai", name="Production")
+    other = factories.make_credential(
+        space.tenant, provider="openai", name="Other", is_active=False
+    )
+    with tenant_scope(space.tenant):
+        for number in range(2):
+            kept = {"tenant": space.tenant, "credential": row, "provider_id": f"id-{number}"}
+            StoredFile.objects.create(**kept, filename="lines.jsonl")
+            StoredBatch.objects.create(
+                **kept, input_id="id-0", recorded=timezone.now() if number else None
+            )
+    text = shown(browser, language, f"{PROVIDERS}/openai/credentials/{row.pk}/delete/")
+    english = (
+        "2 files that are stored with this key can no longer be listed or downloaded here. At the "
+        "provider, nothing is deleted. 2 batches of this key can no longer be shown or canceled "
+        "here. They go on at the provider. 1 batch is not recorded yet: what it uses will be "
+        "missing from your usage."
+    )
+    chinese = (
+        "用此密钥保存的2个文件将无法再从这里列出或下载。供应商处的内容不会被删除。此密钥的2个批处理将无法再从这里"
+        "查看或取消，但会在供应商处继续执行。其中1个批处理尚未记入用量，其用量将不会出现在统计中。"
+    )
+    check(text, language, english, chinese)
+    text = shown(browser, language, f"{PROVIDERS}/openai/credentials/{other.pk}/delete/")
+    assert "provider, nothing is deleted" not in text
+    assert "供应商处的内容" not in text
 
 
 @both
