@@ -42,7 +42,7 @@ async def provider_request(
     if (
         request.data
         and door.name in target.provider.dialects
-        and _knows_previous(request, target, trial=trial)
+        and _knows_stored(request, target, trial=trial)
     ):
         data = request.native_data()
         native = Native(door.name, data, request.headers, partial(_fitted, request, target))
@@ -80,12 +80,13 @@ def _not_offered(request: GatewayRequest, target: Target) -> CannotExpress:
     )
 
 
-def _knows_previous(request: GatewayRequest, target: Target, *, trial: bool) -> bool:
-    """Tell whether the provider knows the response that a request goes on from, as far as we do."""
-    previous = request.previous
-    if previous is None:
-        return True
-    return previous.at_provider and previous.provider == target.provider.slug and not trial
+def _knows_stored(request: GatewayRequest, target: Target, *, trial: bool) -> bool:
+    """Tell whether the provider knows what a request names of the responses that are kept here."""
+    previous = [request.previous] if request.previous else []
+    return all(
+        stored.at_provider and stored.provider == target.provider.slug and not trial
+        for stored in (*previous, *request.referred_from)
+    )
 
 
 def for_trial(request: Request) -> Request:

@@ -29,6 +29,14 @@ class CheckedBody:
     as_sent: bool = True
 
 
+class NotKept(Enum):
+    """Why the response that a request goes on from, or an item that it names, is not at hand."""
+
+    OFF = "off"  # the workspace keeps none
+    UNKNOWN = "unknown"  # or no longer kept, or another's
+    PARTIAL = "partial"  # what led to it is kept by its provider only
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the conversion of a request and the answer to it depend on.
@@ -40,6 +48,7 @@ class Asked:
         unique_id: Of the call; request ids may be repeated by clients.
         previous: The id of the response that the body goes on from, whose items it holds.
         keeps: Whether the answer is kept for later calls.
+        not_kept: Why what the body names is not in it.
     """
 
     body: dict[str, Any]
@@ -48,6 +57,7 @@ class Asked:
     unique_id: str
     previous: str | None = None
     keeps: bool = False
+    not_kept: NotKept = NotKept.OFF
 
 
 class Carries(Enum):

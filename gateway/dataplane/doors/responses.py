@@ -57,7 +57,7 @@ class Responses:
         return checked
 
     def neutral(self, operation: Operation, asked: Asked) -> dict[str, Any]:
-        return neutral_body(asked.body, asked.seal)
+        return neutral_body(asked.body, asked.seal, asked.not_kept)
 
     def carries(self, asked: Asked) -> Carries | None:
         return Carries.ALL if encrypts(asked) else Carries.NOTHING

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.dataplane.continuity import ids
+from gateway.dataplane.continuity import ids, references
 from gateway.dataplane.continuity.requests import Thoughts, provider_ids, with_thoughts
 from gateway.dataplane.continuity.stored import StoredResponse, items_of
-from gateway.dataplane.doors.interface import Asked, Door
+from gateway.dataplane.doors.interface import Asked, Door, NotKept
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
@@ -80,6 +80,9 @@ class GatewayRequest:
         thoughts: What they carry, once they are opened.
         lost: Whether they carry less than they should.
         previous: The kept response that the request goes on from.
+        referred: Items of kept responses that the request names, by their ids.
+        referred_from: The kept responses that have them.
+        not_kept: Why others are not at hand.
         is_native: Whether the answer came in the door's format.
         record: Of its latest attempt, once that has ended.
     """
@@ -103,6 +106,9 @@ class GatewayRequest:
     thoughts: Thoughts = field(default_factory=dict, repr=False)
     lost: bool = False
     previous: StoredResponse | None = None
+    referred: Mapping[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    referred_from: Sequence[StoredResponse] = field(default=(), repr=False)
+    not_kept: NotKept = NotKept.OFF
     is_native: bool = False
     record: Record | None = field(default=None, repr=False)
     _asked: Asked | None = field(default=None, init=False, repr=False)
@@ -126,17 +132,26 @@ class GatewayRequest:
         is_kept = self.door.keeps and self.principal.kept_hours > 0
         return is_kept and self.body.get("store") is not False
 
+    @property
+    def given(self) -> Any:
+        """The input, with the kept items that it names."""
+        return references.resolved(self.body.get("input"), self.referred)
+
     def asked(self) -> Asked:
         if self._asked is None:
             body, previous = self.body, None
+            if self.referred:
+                body = {**body, "input": self.given}
             if self.previous is not None:
                 previous = str(body["previous_response_id"])
-                given = items_of(body.get("input"), self.request_id)
+                given = items_of(self.given, self.request_id)
                 items = [*self.previous.items, *given]
                 body = {**body, "input": items, "previous_response_id": None}
             seal = Seal(self.principal.tenant_id)
             unique_id = self.unit_key or self.request_id
-            self._asked = Asked(body, self.include_usage, seal, unique_id, previous, self.keeps)
+            self._asked = Asked(
+                body, self.include_usage, seal, unique_id, previous, self.keeps, self.not_kept
+            )
         return self._asked
 
     def neutral(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.dataplane.continuity.requests import result_note
+from gateway.dataplane.doors.interface import NotKept
 from gateway.dataplane.doors.openai_responses import kept
 from gateway.dataplane.doors.openai_responses.content import joined, parts_of, text_of
 from gateway.dataplane.doors.openai_responses.namespaces import called_name
@@ -20,7 +21,19 @@ _SKIPPED: Final = frozenset({"web_search_call", "file_search_call", "code_interp
 ADDED_TOOLS: Final = "additional_tools"  # tools that came later than others
 
 
-def messages_of(given: Any, seal: Seal) -> list[Message]:
+_NOT_KEPT: Final = {
+    NotKept.OFF: (
+        "This item is not stored here: send the item itself instead of its id, which most "
+        "clients do with `store: false`"
+    ),
+    NotKept.UNKNOWN: (
+        "This item was not found: it may have expired, been deleted, or been made with "
+        "`store: false`. Send the item itself instead of its id"
+    ),
+}
+
+
+def messages_of(given: Any, seal: Seal, not_kept: NotKept = NotKept.OFF) -> list[Message]:
     """Convert the input of a request.
 
     Raises:
@@ -28,7 +41,7 @@ def messages_of(given: Any, seal: Seal) -> list[Message]:
     """
     if isinstance(given, str):
         return [{"role": "user", "content": given}] if given else []
-    conversation = _Conversation(given or (), seal)
+    conversation = _Conversation(given or (), seal, not_kept)
     for number, item in enumerate(given or ()):
         conversation.add(item, f"input[{number}]")
     return conversation.messages()
@@ -37,8 +50,9 @@ def messages_of(given: Any, seal: Seal) -> list[Message]:
 class _Conversation:
     """Collects messages. What the assistant says and does in a row is one message."""
 
-    def __init__(self, items: Any, seal: Seal) -> None:
+    def __init__(self, items: Any, seal: Seal, not_kept: NotKept) -> None:
         self._seal = seal
+        self._not_kept = _NOT_KEPT.get(not_kept, _NOT_KEPT[NotKept.UNKNOWN])
         self._messages: list[Message] = []
         self._turn: Message | None = None  # the assistant's message that is being written
         self._results: dict[str, list[Message]] = {}  # by the id of their call
@@ -138,11 +152,7 @@ class _Conversation:
         if identity in self._carried:
             self.add(self._carried[identity], where)
         elif not kept.carried_by(identity, self._seal):
-            raise CannotExpress(
-                "This item is not stored here: send the item itself instead of its id, which most "
-                f"clients do with `store: false` ({where}).",
-                param=f"{where}.id",
-            )
+            raise CannotExpress(f"{self._not_kept} ({where}).", param=f"{where}.id")
 
     def _assistant(self) -> Message:
         if self._turn is None:

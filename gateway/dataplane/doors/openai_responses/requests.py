@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.dataplane.doors.interface import NotKept
 from gateway.dataplane.doors.openai_responses.items import messages_of
 from gateway.dataplane.doors.openai_responses.tools import tools_of
 from providers.declaration.errors import CannotExpress
@@ -39,6 +40,7 @@ _READ: Final = frozenset(
         "max_output_tokens",
         "model",
         "parallel_tool_calls",
+        "previous_response_id",
         "reasoning",
         "text",
         "tool_choice",
@@ -48,12 +50,24 @@ _READ: Final = frozenset(
     }
 )
 LOGPROBS: Final = "message.output_text.logprobs"
+KEEPS_NONE: Final = (
+    "This workspace keeps no responses. Send the whole conversation in `input` and set "
+    "`store: false` in your client, or ask an admin to set “Keep for later calls” on the "
+    "page Settings > Workspace."
+)
+_PREVIOUS: Final = {
+    NotKept.OFF: KEEPS_NONE,
+    NotKept.UNKNOWN: (
+        "The previous response was not found: it may have expired, been deleted, or been made "
+        "with `store: false`. Send the whole conversation in `input`."
+    ),
+    NotKept.PARTIAL: (
+        "What led to the previous response is stored only by the provider that made it. Go on "
+        "with a model of that provider, or send the whole conversation in `input`."
+    ),
+}
 # What is stored elsewhere.
 _STORED: Final = {
-    "previous_response_id": (
-        "This response is not kept here, or no longer. Send the whole conversation in `input` and "
-        "set `store: false`, or have an admin switch on keeping in the workspace's settings."
-    ),
     "conversation": (
         "This provider stores nothing that conversation could name. Send the whole conversation "
         "in `input`."
@@ -64,18 +78,27 @@ _STORED: Final = {
 }
 
 
-def neutral_body(body: Mapping[str, Any], seal: Seal) -> dict[str, Any]:
+def neutral_body(
+    body: Mapping[str, Any], seal: Seal, not_kept: NotKept = NotKept.OFF
+) -> dict[str, Any]:
     """Convert a request.
+
+    Args:
+        body: With all that is kept here of what it names.
+        seal: Opens what the client keeps.
+        not_kept: Why the rest is not there.
 
     Raises:
         CannotExpress: The neutral form lacks something; `param` names it.
     """
+    if body.get("previous_response_id"):
+        raise CannotExpress(_PREVIOUS[not_kept], param="previous_response_id")
     for name, value in body.items():
         if value and name in _STORED:
             raise CannotExpress(_STORED[name], param=name)
         if value and name not in _READ and name not in _DROPPED:
             raise CannotExpress(f"This provider does not support {name}.", param=name)
-    messages = messages_of(body.get("input"), seal)
+    messages = messages_of(body.get("input"), seal, not_kept)
     if not messages:
         raise CannotExpress("input holds no message.", param="input")
     if instructions := _instructions(body):

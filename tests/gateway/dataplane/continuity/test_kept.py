@@ -122,6 +122,48 @@ def test_a_provider_that_stores_responses_is_asked_by_id(keeping: Hub) -> None:
     assert [role for role, _texts in turns(keeping)] == ["user", "assistant", "user"]
 
 
+def test_items_are_found_by_the_ids_that_their_provider_made(keeping: Hub) -> None:
+    content = [{"type": "output_text", "text": "Hello"}]
+    output = [{"type": "message", "id": "msg_known", "role": "assistant", "content": content}]
+    whole = {"id": "resp_known", "status": "completed", "output": output}
+    keeping.fake.mode = "body:200:" + orjson.dumps(whole).decode()
+    keeping.post("/responses", {"model": GPT, "input": "Hi"})
+    reference = {"type": "item_reference", "id": "msg_known"}
+    body = {"model": GPT, "input": [reference, {"role": "user", "content": "And?"}]}
+    keeping.post("/responses", body)
+    assert orjson.loads(keeping.fake.calls[-1].body) == body | {"model": "gpt-4o-mini"}
+    says(keeping, {"type": "text", "text": "Fine."})
+    made = keeping.post("/responses", body | {"model": CLAUDE}).json()
+    question = {"role": "user", "content": "Hi"}
+    keeping.post("/responses", body | {"model": CLAUDE, "input": [question, *body["input"]]})
+    assert turns(keeping) == [("user", ["Hi"]), ("assistant", ["Hello"]), ("user", ["And?"])]
+    goes_on = {"model": CLAUDE, "input": "Why?", "previous_response_id": made["id"]}
+    keeping.post("/responses", goes_on)
+    assert ("assistant", ["Hello"]) in turns(keeping)
+
+
+def test_an_unknown_response_is_not_answered_with_advice_to_keep(keeping: Hub) -> None:
+    for body, param in (
+        ({"input": "And?", "previous_response_id": "resp_0"}, "previous_response_id"),
+        ({"input": [{"type": "item_reference", "id": "msg_0"}]}, "input[0].id"),
+    ):
+        error = refused(keeping.post("/responses", body | {"model": DEMO}), 400, "invalid_request")
+        assert error["param"] == param
+        assert "not found" in error["message"]
+        assert "may have expired" in error["message"]
+        assert "Settings" not in error["message"]
+
+
+def test_what_only_the_provider_knows_is_told(keeping: Hub) -> None:
+    whole = {"id": "resp_half", "status": "completed", "output": []}
+    keeping.fake.mode = "body:200:" + orjson.dumps(whole).decode()
+    body = {"model": GPT, "input": "Hi", "previous_response_id": "resp_elsewhere"}
+    keeping.post("/responses", body)
+    asked = {"model": DEMO, "input": "And?", "previous_response_id": "resp_half"}
+    error = refused(keeping.post("/responses", asked), 400, "invalid_request")
+    assert "only by the provider" in error["message"]
+
+
 def test_what_is_not_kept_is_told(hub: Hub) -> None:
     client = hub.sdk()
     made = client.responses.create(model=DEMO, input="Hi")
@@ -129,7 +171,7 @@ def test_what_is_not_kept_is_told(hub: Hub) -> None:
     for method in ("GET", "DELETE"):
         error = refused(get(hub, made.id, method=method), 400, "invalid_request")
         assert "store: false" in error["message"]
-    with pytest.raises(openai.BadRequestError, match="store: false"):
+    with pytest.raises(openai.BadRequestError, match="Settings > Workspace"):
         client.responses.create(model=DEMO, input="And?", previous_response_id=made.id)
     assert get(hub, f"{made.id}/cancel", method="GET").status_code == 404
     assert get(hub, made.id, method="POST").status_code == 405

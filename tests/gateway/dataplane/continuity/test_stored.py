@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dataplane.continuity import responses, stored
+from gateway.dataplane.continuity import references, responses, stored
 from gateway.dataplane.continuity.stored import StoredResponse
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests.request import GatewayRequest
@@ -52,6 +52,8 @@ class Rows:
 
     def __init__(self, *responses: StoredResponse) -> None:
         self.rows = dict(filter(None, (stored.packed(one, Seal(ACME)) for one in responses)))
+        for one in responses:
+            self.rows |= references.rows(one.response, Seal(ACME))
 
     async def kept(self, _tenant_id: Any, key: str) -> str | None:
         return self.rows.get(key)
@@ -92,6 +94,33 @@ def test_others_are_told_what_they_are_told_of_unknown_ones(other: dict[str, Any
     rows: Any = Rows(KEPT)
     asyncio.run(responses.recall(request, rows))
     assert request.previous is None
+    assert named(replace(OWNER, **other)).referred == {}
+
+
+def named(principal: Principal, *rows: StoredResponse) -> GatewayRequest:
+    """A request that names an item with an id of a provider, and one with an id made here."""
+    items = [{"type": "item_reference", "id": name} for name in ("msg_1", "msg_1_in_0", "msg_2")]
+    body = {"input": items}
+    request = GatewayRequest(principal, Operation.CHAT, "demo/demo-chat", body, "2")
+    store: Any = Rows(*(rows or (KEPT,)))
+    asyncio.run(responses.recall(request, store))
+    return request
+
+
+def test_items_are_found_by_their_ids() -> None:
+    request = named(OWNER)
+    answer, question, unknown = request.given
+    assert (answer, question) == (ANSWER, KEPT.input[0])
+    assert unknown == request.body["input"][2]
+    assert request.referred_from == [KEPT]
+    assert named(replace(OWNER, kept_hours=0)).referred == {}
+
+
+def test_only_so_many_items_are_looked_up() -> None:
+    items = [{"type": "item_reference", "id": f"msg_{n}_0"} for n in range(references.MOST + 9)]
+    carried = {"type": "item_reference", "id": "msg_mk1_abc"}
+    assert len(references.named({"input": [carried, *items, *items]})) == references.MOST
+    assert references.named({"input": [carried]}) == references.named({"input": "Hi"}) == []
 
 
 def test_a_row_opens_under_its_own_key_only() -> None:
