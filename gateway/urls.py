@@ -17,6 +17,7 @@ urlpatterns = [
     path("playground/speech/", playground.speech, name="playground-speech"),
     path("playground/images/", playground.images, name="playground-images"),
     path("playground/rerank/", playground.rerank, name="playground-rerank"),
+    path("playground/clients/", playground.clients, name="playground-clients"),
     path("playground/render/", playground.render_answer, name="playground-render"),
     path("playground/call/<str:operation>/", playground.call, name="playground-call"),
 ]

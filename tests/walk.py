@@ -492,6 +492,7 @@ PAGES: dict[str, Entry] = {
             }
         }
     ),
+    "/t/{workspace}/playground/clients/": Entry(),
     "/t/{workspace}/playground/render/": Entry(bodies={"POST": lambda side: {"text": "**Hello**"}}),
     "/t/{workspace}/playground/call/{operation}/": Entry(fixed={"operation": "chat.completions"}),
     "/t/{workspace}/usage/": Entry(),

@@ -13,14 +13,13 @@ from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.markdown import LONGEST, answer_html, plain_html
 from core.request_cache import reading_once
 from core.web.forms import endpoint, focus_first_error
 from core.web.request import scope_of
 from gateway.clients import guides as client_guides
-from gateway.clients.guides import GuideGroup
 from gateway.clients.snippets import Sample, Values
 from gateway.playground import calls, code_samples, tabs
 from gateway.playground.app import ADMISSION
@@ -109,13 +108,6 @@ class _Page:
             else []
         )
 
-    def clients(self, offer: Offer) -> list[GuideGroup]:
-        return (
-            client_guides.guides(Values(endpoint(self.request), offer.model.id))
-            if offer.model
-            else []
-        )
-
     def show(self, context: dict[str, Any], *forms: Form) -> HttpResponse:
         """Render the page.
 
@@ -157,7 +149,6 @@ def chat(request: WorkspaceRequest) -> HttpResponse:
         "choice": ModelChoice(offer, beside=beside),
         "beside": beside,
         "code": shown.code(Operation.CHAT, offer),
-        "clients": shown.clients(offer),
         "turns": [],
         "labels": labels(),
     }
@@ -165,6 +156,17 @@ def chat(request: WorkspaceRequest) -> HttpResponse:
     if request.method == "POST":
         form = _converse(request, offer, parameters, context)
     return shown.show(context | {"form": form}, form)
+
+
+@page(Action.USE_MODELS)
+@require_safe
+def clients(request: WorkspaceRequest) -> HttpResponse:
+    """Render the guides of all clients, which a page loads once its reader opens them."""
+    model = _Page(request, tabs.CHAT).offer.model
+    if model is None:
+        raise Http404
+    guides = client_guides.guides(Values(endpoint(request), model.id))
+    return render(request, "components/clients.html", {"clients": guides})
 
 
 def _beside(request: WorkspaceRequest, offer: Offer) -> str:

@@ -178,6 +178,14 @@ NAMES = frozenset(
         "diarize",
         "aac",
         "opus",
+        "jina",
+        # Formats of OpenAI and Anthropic, named as their paths are.
+        "completions",
+        "messages",
+        "moderations",
+        "speech",
+        "transcriptions",
+        "translations",
     ]
 )
 # What the tests' own worlds are called.

@@ -229,7 +229,7 @@ SITEMAP: tuple[Row, ...] = (
     Row("playground empty", f"{FRESH}/playground/"),
     Row("playground long", f"{LONG}/playground/", space="long"),
     # 500 models stand in two lists, beside the settings of 18 applications.
-    Row("playground 500", f"{HUGE}/playground/", space="huge", elements=1800),
+    Row("playground 500", f"{HUGE}/playground/", space="huge"),
     Row("playground answered", f"{ACME}/playground/?model=demo/demo-chat", act="chat"),
     Row("playground wrong tools", f"{ACME}/playground/?model=demo/demo-chat", act="mistype_tools"),
     Row("playground clients", f"{ACME}/playground/?model=demo/demo-chat", act="show_clients"),
@@ -312,6 +312,7 @@ NO_PAGE: dict[str, str] = {
     "/t/{workspace}/settings/audit/export.csv": "a file",
     "/t/{workspace}/usage/export.csv": "a file",
     "/t/{workspace}/usage/calls/export.csv": "a file",
+    "/t/{workspace}/playground/clients/": "a part of the playground",
     "/t/{workspace}/playground/render/": "a part of the playground",
     "/t/{workspace}/playground/call/{operation}/": "a part of the playground",
     "/t/{workspace}/settings/workspace/key-pair/progress/": "a part of the page of the key pair",
