@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import requests
 
 from tests.fakes.provider import FakeProvider, Running
+from tests.gateway.openapi import comparing
 from tests.server import Server
 
 KEY = "sk-canary7f3a-gateway-0123456789abcdef"
@@ -37,7 +39,18 @@ class Hub:
         self.fake = fake
         self.session = requests.Session()
         self.session.trust_env = False
+        self._compares = False
         self._clients: list[openai.OpenAI] = []
+
+    @contextmanager
+    def compared(self) -> Iterator[None]:
+        """Compare all answers with the OpenAPI document."""
+        hooks = self.session.hooks["response"]
+        hooks.append(comparing.of_requests)
+        self._compares = True
+        yield
+        self._compares = False
+        hooks.remove(comparing.of_requests)
 
     @property
     def base(self) -> str:
@@ -87,10 +100,15 @@ class Hub:
         while self._clients:
             self._clients.pop().close()
 
-    def sdk(self) -> openai.OpenAI:
+    def sdk(self, key: str = "") -> openai.OpenAI:
+        hooks = [comparing.of_sdk] if self._compares else []
         self._clients.append(
             openai.OpenAI(
-                base_url=self.base, api_key=self.server.app_key, max_retries=0, timeout=30
+                base_url=self.base,
+                api_key=key or self.server.app_key,
+                max_retries=0,
+                timeout=30,
+                http_client=openai.DefaultHttpxClient(event_hooks={"response": hooks}),
             )
         )
         return self._clients[-1]

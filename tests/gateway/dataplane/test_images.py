@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,8 +35,9 @@ def served(shared_hub: Hub) -> Hub:
 
 
 @pytest.fixture
-def ready(served: Hub, hub: Hub) -> Hub:
-    return hub
+def ready(served: Hub, hub: Hub) -> Iterator[Hub]:
+    with hub.compared():
+        yield hub
 
 
 def paths(hub: Hub) -> list[str]:

@@ -80,7 +80,7 @@ class Stage:
         return self.client(made.json()["key"])
 
     def client(self, key: str) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.hub.base, api_key=key, max_retries=0, timeout=30)
+        return self.hub.sdk(key)
 
     def upload(
         self, client: openai.OpenAI | None = None, content: bytes = b"", **options: Any
@@ -123,9 +123,8 @@ def stage() -> Iterator[Stage]:
             )
             seeded = json.dumps({"credentials": [{"name": "Same account", **account}]})
             hub.server.python("-m", "tests.gateway.seed", "globex", seeded)
-            stage = Stage(hub, fake, hub.sdk(), hub.sdk())
-            stage.globex = stage.client(made["app_key"])
-            yield stage
+            with hub.compared():
+                yield Stage(hub, fake, hub.sdk(), hub.sdk(made["app_key"]))
 
 
 @pytest.fixture(autouse=True)
