@@ -31,7 +31,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev lint $(CHECKS) test test-fast test-sqlite test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
+.PHONY: help run install install-dev install-chromium lint $(CHECKS) test test-fast test-sqlite test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -46,6 +46,9 @@ install:
 install-dev:
 	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements-dev.txt
 	@VENV='$(VENV)' deploy/install-node
+
+# Beside the tests that need none: downloading it takes as long as all else.
+install-chromium:
 	@deploy/install-chromium
 
 lint: install-dev  ## check style, types, imports, migrations and deployment settings
@@ -78,7 +81,7 @@ test-sqlite: install-dev
 	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not postgres"
 
 # In separate processes, because the browser's driver keeps an event loop running in its thread.
-test-browser: install-dev
+test-browser: install-dev install-chromium
 	@echo 'Tests in the browser:'
 	@$(BIN)/pytest -n $(JOBS) $(BY_FILE) -m browser tests/browser
 
@@ -114,7 +117,7 @@ bench-gateways: install-dev  ## compare with LiteLLM, Portkey, TensorZero and ng
 	@VENV='$(VENV)' deploy/install-node bench/gateways/node
 	@$(BIN)/python -m bench.gateways
 
-screenshots: install-dev  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
+screenshots: install-dev install-chromium  ## photograph every page (light, dark, Chinese, 320 px) into screenshots/ [DOCS=1: also docs/images]
 	@$(BIN)/python -m tests.browser.screenshots screenshots $(if $(DOCS),--docs)
 
 tables: install-dev  ## write the tables in README.md and docs/ that are made from the code
