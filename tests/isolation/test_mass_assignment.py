@@ -61,6 +61,7 @@ PASSING = {
         "public_pem",
         "fingerprint",
         "private_sealed",
+        "data_key",
     ),  # of a key pair, which rotation makes anew
     "details",  # of an audit entry: the new key's prefix
 }
