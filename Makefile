@@ -74,7 +74,9 @@ lint-django: install-dev
 
 test: install-dev $(TABLES)  ## run everything: lint, and all tests on SQLite, in the browser and on PostgreSQL
 	@echo 'Checks and tests run side by side; the output of each part follows when it ends ...'
-	@$(MAKE) --jobs=3 --keep-going --output-sync=target $(PARTS) || { echo 'Some parts failed: see the lines with ***.'; exit 1; }
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && set -o pipefail && \
+	$(MAKE) --jobs=3 --keep-going --output-sync=target $(PARTS) 2>&1 | tee "$$log" || \
+	{ echo 'These parts failed:'; grep '^make.*\*\*\*' "$$log"; exit 1; }
 
 test-sqlite: install-dev
 	@echo 'All tests on SQLite but those of the browser:'
