@@ -33,7 +33,7 @@ class LogAdmin(ReadOnlyAdmin[M]):
             and answer.context_data
             and "cl" in answer.context_data
         ):
-            rows = self.model._default_manager.all()
+            rows = self.get_queryset(request)
             answer.context_data["periods"] = hierarchy.offered(
                 answer.context_data["cl"], rows, by_age=self.by_age
             )
