@@ -8,6 +8,7 @@ from uvicorn_worker import UvicornWorker
 
 from config import instance, settings
 from core.asgi.http_protocol import HttpProtocol
+from core.metrics.memory import memory
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
@@ -30,6 +31,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
 
 
 def on_starting(server: Any) -> None:
+    memory.share(4 * workers + 4)  # a reload starts new workers beside the old ones
     # SIGUSR2 starts a second server beside the first, which goes away afterwards.
     if not server.master_pid:
         sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
@@ -43,12 +45,18 @@ def pre_fork(server: Any, worker: Any) -> None:
     from django.urls import get_resolver
 
     _patterns = get_resolver().url_patterns
+    worker.metrics_row = memory.lend()
     gc.collect()
     gc.freeze()
 
 
 def post_fork(server: Any, worker: Any) -> None:
     instance.leave_to_parent()
+    memory.use(worker.metrics_row)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    memory.take_back(worker.metrics_row)
 
 
 def _address(host: str, port: int) -> str:

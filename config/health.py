@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from config import health
+from config import health, metrics
 from core.middleware import GetResponse
 from tenants.crypto.keys import master_key_problems
 
@@ -96,12 +97,16 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 class ProbeMiddleware:
-    """Answer /healthz and /readyz before all other middleware.
+    """Answer /healthz, /readyz and /metrics before all other middleware.
 
     Load balancers probe by IP address, over plain HTTP and without a session.
     """
 
-    PROBES = {"/healthz": health.healthz, "/readyz": health.readyz}
+    PROBES: ClassVar[Mapping[str, Callable[[HttpRequest], HttpResponse]]] = {
+        "/healthz": health.healthz,
+        "/readyz": health.readyz,
+        "/metrics": metrics.answer,
+    }
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -292,6 +292,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
 }
 
+# Prometheus sends it to /metrics, which is not there without.
+MODELKEEP_METRICS_TOKEN = env.str("MODELKEEP_METRICS_TOKEN", default="")
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {

@@ -25,6 +25,7 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.logged import logged_fields
+from gateway.dataplane.measures import notes, table
 from gateway.dataplane.refusals import (
     database_unavailable,
     https_required,
@@ -128,6 +129,7 @@ class Gateway:
             if exchange.held is not None:
                 exchange.held.release()
             exchange.scope.setdefault(LOGGED, {}).update(logged_fields(exchange))
+            notes.call_ended(exchange)
             self._log_id.reset(token)
 
     async def _answer_as(
@@ -227,6 +229,7 @@ class Gateway:
         watch = loop.create_task(_watch(exchange.receive, presence))
         heartbeat = _heartbeat(exchange) if request.stream else None
         self._runtime.calls.add(task)
+        table.OPEN_CALLS.set(len(self._runtime.calls))
         try:
             answer = await self._runtime.relay.start(request)
             if isinstance(answer, CompleteResponse):
@@ -247,6 +250,7 @@ class Gateway:
                 await exchange.refuse(server_stopping())
         finally:
             self._runtime.calls.discard(task)
+            table.OPEN_CALLS.set(len(self._runtime.calls))
             presence.release()
             watch.cancel()
             if heartbeat is not None:
@@ -322,6 +326,7 @@ async def _stream(
         await exchange.begin_events(answer.headers)
     send = exchange.send
     chunk = b""
+    table.OPEN_STREAMS.move(+1)
     try:
         async with aclosing(answer.chunks) as chunks:
             async for chunk in chunks:
@@ -331,6 +336,8 @@ async def _stream(
     except asyncio.CancelledError:
         if presence.gone or not answer.call.ended:
             raise
+    finally:
+        table.OPEN_STREAMS.move(-1)
     await heartbeat.stop()
     await exchange.end_events(chunk)
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import random
+import time
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from django.conf import settings
 
 from core.asgi import large_bodies
 from gateway.dataplane.errors import DatabaseUnavailable
+from gateway.dataplane.measures import notes as measures
+from gateway.dataplane.measures import table
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.store.base import Store, make_database
@@ -25,7 +28,7 @@ from gateway.dataplane.stored.endpoints import Endpoints
 from gateway.dataplane.threads import in_thread
 from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
-from quotas.ledger.reap import reap
+from quotas.ledger.reap import count_open, reap
 from quotas.usage import rollups
 from tenants.kept.sweeping import sweep
 from tenants.services.retention import prune
@@ -143,6 +146,7 @@ class Runtime:
         while True:
             await self._once("replay the spool", self._replay())
             await self._once("reap holds", in_thread(reap))
+            await self._once("count open holds", self._count_holds())
             await self._once(
                 "roll up usage",
                 in_thread(partial(rollups.roll_up, seconds=ROLL_UP_SECONDS, pause=ROLL_UP_PAUSE)),
@@ -163,6 +167,8 @@ class Runtime:
         """Write what calls noted about once a second, more seldom while the database is away."""
         while True:
             await asyncio.sleep(NOTES_SECONDS)
+            measures.pool_seen()
+            table.LOSING.set(self.is_losing)
             if not await self._once("write last uses", self.notes.write(self.store)):
                 await asyncio.sleep(NOTES_PAUSE)
 
@@ -176,13 +182,22 @@ class Runtime:
         if await in_thread(refresh.reload):
             self.routes.clear()
 
+    async def _count_holds(self) -> None:
+        table.OPEN_HOLDS.set(await in_thread(count_open))
+
     async def _replay(self) -> None:
         count = await self.spool.replay(self.store.write)
         if count:
             logger.info("Wrote %d finished calls from the spool to the database", count)
 
     async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> bool:
-        """Await `work`, log its failure, and return whether it succeeded."""
+        """Await `work`, count it, log its failure, and return whether it succeeded."""
+        began = time.monotonic()
+        succeeded = await self._tried(what, work)
+        measures.job_ended(what, time.monotonic() - began, failed=not succeeded)
+        return succeeded
+
+    async def _tried(self, what: str, work: Coroutine[Any, Any, Any]) -> bool:
         try:
             await work
             return True

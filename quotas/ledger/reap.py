@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from core.db.connection import dialect, execute
 from core.db.statements import run
@@ -42,6 +42,13 @@ def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
             break
         counts[state] += 1
     return Reaped(**counts)
+
+
+def count_open() -> int:
+    """Return how many holds are open, of all workspaces."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM quotas_hold WHERE state = 'held'")
+        return int(cursor.fetchone()[0])
 
 
 @transaction.atomic

@@ -1,0 +1,78 @@
+"""The metrics of the data plane. None is labelled by workspace or key: at most 500 lines in all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.error_codes import CALLS as CALL_CODES
+from core.metrics.kinds import Counter, Gauge, Histogram, Latest
+from providers.declaration.registry import all_providers
+from providers.declaration.spec import Operation
+
+NONE: Final = "none"  # not known when the call was refused
+OUTCOMES: Final = ("2xx", "4xx", "5xx")
+PROVIDERS: Final = [(provider.slug,) for provider in all_providers()]
+JOBS: Final = {
+    "replay the spool": "spool",
+    "reap holds": "reaper",
+    "roll up usage": "rollup",
+    "delete what was kept for calls": "sweep",
+    "delete what is too old": "prune",
+    "check for a newer catalog": "catalog",
+    "write last uses": "notes",
+    "ask about batches": "batches",
+}
+_JOBS: Final = [(job,) for job in JOBS.values()]
+
+CALLS: Final = Counter(
+    "modelkeep_calls_total",
+    "Requests to /v1, by operation, provider that answered last, and class of the status.",
+    ("operation", "provider", "status"),
+    [
+        (operation, provider, outcome)
+        for operation, provider in [
+            *((one.value, each.slug) for each in all_providers() for one in each.operations),
+            *((one.value, NONE) for one in Operation),
+            (NONE, NONE),
+        ]
+        for outcome in OUTCOMES
+    ],
+)
+ERRORS: Final = Counter(
+    "modelkeep_errors_total",
+    "Requests to /v1 that ended with an error, by its code.",
+    ("code",),
+    [(error.code,) for error in CALL_CODES],
+)
+CANCELLED: Final = Counter("modelkeep_cancelled_total", "Calls whose client disconnected.")
+UPSTREAM: Final = Histogram(
+    "modelkeep_upstream_seconds",
+    "How long providers took to answer, or until a stream's first piece.",
+    ("provider",),
+    PROVIDERS,
+)
+UPSTREAM_ERRORS: Final = Counter(
+    "modelkeep_upstream_errors_total", "Attempts that failed.", ("provider",), PROVIDERS
+)
+FIRST_BYTE: Final = Histogram(
+    "modelkeep_first_piece_seconds", "How long clients waited for a stream's first piece."
+)
+OPEN_CALLS: Final = Gauge("modelkeep_open_calls", "Calls being answered.")
+OPEN_STREAMS: Final = Gauge("modelkeep_open_streams", "Streams being sent.")
+POOL_SIZE: Final = Gauge("modelkeep_pages_pool_connections", "Database connections of pages.")
+POOL_WAITS: Final = Gauge("modelkeep_pages_pool_waiting", "Pages that wait for a connection.")
+LOSING: Final = Gauge(
+    "modelkeep_workers_losing_records", "Workers that can keep the ends of calls nowhere."
+)
+OPEN_HOLDS: Final = Latest(
+    "modelkeep_open_holds", "Reservations of trial credits, when last counted."
+)
+JOB_TIME: Final = Latest(
+    "modelkeep_job_last_run_timestamp_seconds", "When it last ran.", ("job",), _JOBS
+)
+JOB_SECONDS: Final = Counter(
+    "modelkeep_job_seconds_total", "How long it ran in all.", ("job",), _JOBS
+)
+JOB_FAILURES: Final = Counter(
+    "modelkeep_job_failures_total", "How often it failed.", ("job",), _JOBS
+)
