@@ -17,6 +17,8 @@ from gateway.dataplane.errors import DatabaseUnavailable
 BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
 GROUP: Final = 64  # maximum steps per commit
 PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000")
+# The statement or its values are to blame, and would be again.
+_FAULTS: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class SQLiteDatabase:
                 self._reader.execute("PRAGMA query_only=ON")
             row: Sequence[Any] | None = self._reader.execute(sql, params).fetchone()
         except sqlite3.Error as problem:
+            _close(self._reader)
+            self._reader = None
             raise DatabaseUnavailable(str(problem)) from problem
         return row
 
@@ -95,7 +99,7 @@ class SQLiteDatabase:
             try:
                 connection = connection or _connect(self._path)
                 _write_together(connection, jobs)
-            except sqlite3.Error as problem:
+            except Exception as problem:  # ending the thread would leave every later call waiting
                 _close(connection)
                 connection = None
                 for job in jobs:
@@ -151,9 +155,9 @@ def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     """
     try:
         _write(connection, jobs)
-    except sqlite3.OperationalError:
-        raise
-    except Exception:
+    except Exception as problem:
+        if _is_unavailable(problem):
+            raise
         connection.execute("ROLLBACK")
         for job in jobs:
             _write_alone(connection, job)
@@ -162,11 +166,16 @@ def _write_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
 def _write_alone(connection: sqlite3.Connection, job: _Job) -> None:
     try:
         _write(connection, [job])
-    except sqlite3.OperationalError:
-        raise
     except Exception as problem:
+        if _is_unavailable(problem):
+            raise
         connection.execute("ROLLBACK")
         job.error = problem
+
+
+def _is_unavailable(problem: Exception) -> bool:
+    """Tell whether the file is to blame: locked, read-only, full, missing or malformed."""
+    return isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, _FAULTS)
 
 
 def _write(connection: sqlite3.Connection, jobs: list[_Job]) -> None:

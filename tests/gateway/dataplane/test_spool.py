@@ -131,6 +131,33 @@ def test_steps_that_share_a_commit_fail_alone(tmp_path: Path) -> None:
     assert [type(one) for one in results if not isinstance(one, int)] == [sqlite3.IntegrityError]
 
 
+def test_a_malformed_database_is_unavailable_until_it_is_restored(tmp_path: Path) -> None:
+    """Its file, not the line, is to blame: the spool has to keep the line."""
+    path = tmp_path / "db.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    def insert() -> Statements[None]:
+        yield Query("INSERT INTO t (id) VALUES (?)", (1,))
+
+    async def work() -> None:
+        database = SQLiteDatabase(str(path))
+        await database.open()
+        with pytest.raises(DatabaseUnavailable):
+            await database.run(insert)
+        with pytest.raises(DatabaseUnavailable):
+            await database.fetch_one("SELECT id FROM t", ())
+        path.write_bytes(whole)
+        await database.run(insert)
+        assert await database.fetch_one("SELECT id FROM t", ()) == (1,)
+        await database.close()
+
+    asyncio.run(work())
+
+
 class Refusing:
     """A database that refuses every statement."""
 
