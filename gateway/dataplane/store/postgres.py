@@ -27,6 +27,9 @@ ALONE: Final = 3  # for ledger steps
 BATCH: Final = 64  # maximum statements per commit
 WAIT_SECONDS: Final = 15.0  # per statement, including time in the queue
 CONNECT_SECONDS: Final = 5
+# How long other connections are preferred to one that could not be opened, and by how much.
+REST_SECONDS: Final = 1.0
+_RESTING: Final = 1_000
 # SQLSTATE classes of a statement's own fault: cardinality, data, constraints. Whatever else
 # PostgreSQL refuses (read-only, locks, time limits, a full disk, tables that are not there yet), it
 # may take later.
@@ -262,12 +265,19 @@ class _Lane:
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._waiting = 0  # statements, for a connection
+        self._rests_until = 0.0  # the loop's time
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and self._connection.is_open
 
     @property
     def load(self) -> int:
         """The number of pending statements. A connection that is not open yet has its turn too."""
-        connection = self._connection
-        return self._waiting + (connection.load if connection and connection.is_open else 0)
+        if self._connection is not None and self.is_open:
+            return self._waiting + self._connection.load
+        is_resting = asyncio.get_running_loop().time() < self._rests_until
+        return self._waiting + (_RESTING if is_resting else 0)
 
     def send(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
         """Send one statement, connecting first if necessary.
@@ -302,6 +312,7 @@ class _Lane:
                 **{"connect_timeout": CONNECT_SECONDS, **self._conninfo}, autocommit=True
             )
         except (psycopg.Error, OSError) as problem:
+            self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
             raise DatabaseUnavailable(str(problem)) from problem
         self._connection = Connection(raw, together=self._together)
         return self._connection
@@ -340,7 +351,7 @@ class PostgresDatabase:
             lane.close()
 
     async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None:
-        rows = await _send_with_retry(self._reads, sql, params)
+        rows = await _send_with_retry((self._reads,), sql, params)
         return rows[0] if rows else None
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None:
@@ -350,18 +361,23 @@ class PostgresDatabase:
         return await run_async(make(), self._write_together if together else self._write_alone)
 
     def _write_alone(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        return _send_with_retry(min(self._alone, key=_load), sql, params)
+        return _send_with_retry(self._alone, sql, params)
 
     def _write_together(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        return _send_with_retry(min(self._shared, key=_load), sql, params)
+        return _send_with_retry(self._shared, sql, params)
 
 
-async def _send_with_retry(lane: _Lane, sql: str, params: tuple[Any, ...]) -> Rows:
-    """Send a statement, retrying once on a new connection; all statements are idempotent."""
+async def _send_with_retry(lanes: Sequence[_Lane], sql: str, params: tuple[Any, ...]) -> Rows:
+    """Send a statement on the least loaded connection, and once more if that fails.
+
+    All statements are idempotent. If one connection can't be opened, because the server or a pooler
+    has no more to give, another takes the statement.
+    """
     try:
-        return await lane.send(sql, params)
+        return await min(lanes, key=_load).send(sql, params)
     except DatabaseUnavailable:
-        return await lane.send(sql, params)
+        usable = [lane for lane in lanes if lane.is_open] or lanes
+        return await min(usable, key=_load).send(sql, params)
 
 
 def _load(lane: _Lane) -> int:

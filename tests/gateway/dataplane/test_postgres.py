@@ -242,3 +242,22 @@ def test_steps_that_wait_for_locks_open_every_connection(url: str) -> None:
         return answers
 
     assert asyncio.run(main()) == [[(1,)]] * 5
+
+
+def test_connections_that_cannot_be_opened_take_no_steps(url: str) -> None:
+    """All connections are taken but one, as with a pooler that has no more to give."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS single")
+        connection.execute("CREATE ROLE single LOGIN CONNECTION LIMIT 1 PASSWORD 'single'")
+
+    def make() -> Statements[Any]:
+        return (yield Query("SELECT pg_sleep(0.05), 1", ()))
+
+    async def main() -> list[Any]:
+        database = PostgresDatabase(settings_of(url) | {"USER": "single", "PASSWORD": "single"})
+        first = await database.run(make)
+        others = await asyncio.gather(*(database.run(make) for _number in range(5)))
+        await database.close()
+        return [first, *others]
+
+    assert [rows[0][1] for rows in asyncio.run(main())] == [1] * 6
