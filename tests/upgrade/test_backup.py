@@ -254,40 +254,6 @@ def test_without_master_keys_there_are_none_in_it(origin: Place, tmp_path: Path)
         assert key.partition(":")[2].encode() not in everything
 
 
-def test_one_of_an_older_release_is_upgraded(backup: Path, places: Any, tmp_path: Path) -> None:
-    place = places(tmp_path / "data", MODELKEEP_BACKUP_KEY=PRIVATE)
-    path = tmp_path / "older"
-    members = archive.read(backup, archive.identity_of(PRIVATE))
-    archive.write(path, map(older, members), archive.recipient_of(PUBLIC))
-    assert "Credits: consistent" in place.ok("restore", str(path))
-    assert (place.folder / "master_keys").read_text().strip() == SECRETS["master_keys"].strip()
-    with closing(sqlite3.connect(place.folder / "modelkeep.sqlite3")) as opened:
-        assert opened.execute("SELECT count(*) FROM tenants_installationnote").fetchone() == (0,)
-
-
-def older(member: archive.Member) -> archive.Member:
-    """As the release before wrote it, which had no notes."""
-    name, text = member
-    if name.startswith("tables/tenants_installationnote/"):
-        return "tables/tenants_signinfailures/none", b""
-    if name == "counts.json":
-        counts = json.loads(text)
-        del counts["tenants_installationnote"]
-        return name, json.dumps(counts).encode()
-    if name == "manifest.json":
-        manifest = json.loads(text)
-        manifest["migrations"] = [
-            [app, entry]
-            for app, entry in manifest["migrations"]
-            if (app, entry[:4]) not in {("tenants", "0018"), ("quotas", "0010")}
-        ]
-        manifest["tables"] = [
-            entry for entry in manifest["tables"] if entry[0] != "tenants_installationnote"
-        ]
-        return name, json.dumps(manifest).encode()
-    return member
-
-
 def test_one_of_a_newer_release_changes_nothing(backup: Path, places: Any, tmp_path: Path) -> None:
     def newer(member: archive.Member) -> archive.Member:
         return member[0], member[1].replace(b'"0018_installation', b'"0999_installation')

@@ -1,4 +1,4 @@
-"""A rehearsal tells what an upgrade does, on a copy."""
+"""A rehearsal tells what an upgrade does, on a copy that the backup of the older tables makes."""
 
 from __future__ import annotations
 
