@@ -6,20 +6,26 @@ Both respond before host checks, sessions and authentication.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from config import health, metrics
+from config.metrics import spool_files
 from core.middleware import GetResponse
 from tenants.crypto.keys import master_key_problems
+from tenants.installation import secret_key_problem
 
 log = logging.getLogger("modelkeep.health")
 _migrated = threading.Event()
+LEAST_FREE: Final = 256 * 1024 * 1024  # bytes
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -31,6 +37,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
     Returns:
         200 {"status": "ok", "checks": {name: "ok"}}, or 503 with the reason for the failed check.
+        200 with the status "degraded" if calls are served, but an operator should look.
     """
     checks: dict[str, str] = {}
     for name, check in CHECKS.items():
@@ -38,10 +45,11 @@ def readyz(request: HttpRequest) -> JsonResponse:
         if checks[name] != "ok":
             log.warning("not ready: %s: %s", name, checks[name])
             break  # later checks depend on earlier ones
-    ready = set(checks.values()) == {"ok"}
-    return JsonResponse(
-        {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
-    )
+    if set(checks.values()) != {"ok"}:
+        return JsonResponse({"status": "unavailable", "checks": checks}, status=503)
+    checks |= {name: check() or "ok" for name, check in WARNINGS.items()}
+    status = "ok" if set(checks.values()) == {"ok"} else "degraded"
+    return JsonResponse({"status": status, "checks": checks})
 
 
 def database_fault() -> str:
@@ -88,11 +96,33 @@ def records_fault() -> str:
     )
 
 
+def spool_warning() -> str:
+    """Return what to do if ends of calls wait for the database, or were rejected by it, or ""."""
+    waiting, rejected = spool_files(Path(settings.DATA_DIR))
+    if any(path.stat().st_size for path in rejected if path.exists()):
+        return "The database rejected ends of calls. Read the server's log and DATA_DIR."
+    if any(path.stat().st_size for path in waiting if path.exists()):
+        return "Ends of calls wait in DATA_DIR for the database. Keep it until they are written."
+    return ""
+
+
+def disk_warning() -> str:
+    if shutil.disk_usage(settings.DATA_DIR).free >= LEAST_FREE:
+        return ""
+    return "The disk of DATA_DIR is nearly full. Make room."
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "database": database_fault,
     "migrations": migrations_fault,
     "master_keys": master_keys_fault,
     "records": records_fault,
+}
+# Asked if all checks pass: calls are served nevertheless.
+WARNINGS: dict[str, Callable[[], str]] = {
+    "spool": spool_warning,
+    "disk": disk_warning,
+    "secret_key": secret_key_problem,
 }
 
 

@@ -25,9 +25,14 @@ def answer(request: HttpRequest) -> HttpResponse:
     return HttpResponse(exposition() + disk, content_type=CONTENT_TYPE)
 
 
+def spool_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of lines that wait for the database, and of those that it rejected."""
+    return [folder / FILE, *folder.glob(MOVED.format("*"))], [folder / REJECTED]
+
+
 def disk_lines(folder: Path) -> Iterator[str]:
     """Yield the gauges of DATA_DIR."""
-    waiting = [folder / FILE, *folder.glob(MOVED.format("*"))]
+    waiting, rejected = spool_files(folder)
     yield from _gauge(
         "modelkeep_spool_lines",
         "Ends of calls that wait for the database.",
@@ -36,7 +41,7 @@ def disk_lines(folder: Path) -> Iterator[str]:
     yield from _gauge(
         "modelkeep_spool_rejected_lines",
         "Ends of calls that the database rejected.",
-        _lines_of(folder / REJECTED),
+        sum(map(_lines_of, rejected)),
     )
     free = shutil.disk_usage(folder).free
     yield from _gauge("modelkeep_disk_free_bytes", "Free on the disk of DATA_DIR.", free)

@@ -9,7 +9,9 @@ from django.db import DatabaseError, connection
 from django.test import Client, override_settings
 
 from config import health
+from gateway.dataplane.store.spool import FILE, REJECTED
 from tenants.crypto import keys
+from tenants.installation import secret_key_problem
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +36,42 @@ def test_probes_come_by_address_and_without_https() -> None:
 def test_readyz_lists_its_checks(client: Client) -> None:
     assert client.get("/readyz").json() == {
         "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "master_keys": "ok", "records": "ok"},
+        "checks": {
+            "database": "ok",
+            "migrations": "ok",
+            "master_keys": "ok",
+            "records": "ok",
+            "spool": "ok",
+            "disk": "ok",
+            "secret_key": "ok",
+        },
     }
+
+
+def test_what_calls_survive_is_told_as_degraded(
+    client: Client, monkeypatch, settings, tmp_path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    for name in (FILE, REJECTED):
+        (tmp_path / name).write_text("{}\n")
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert "ends of calls" in answer.json()["checks"]["spool"].lower()
+        assert str(tmp_path) not in answer.content.decode()
+        (tmp_path / name).unlink()
+    assert client.get("/readyz").json()["status"] == "ok"
+    monkeypatch.setattr(health, "LEAST_FREE", 2**62)
+    assert "disk" in client.get("/readyz").json()["checks"]["disk"]
+
+
+def test_another_secret_key_is_told_as_degraded(client: Client) -> None:
+    make_tenant("acme")
+    secret_key_problem(adopt=True)
+    assert client.get("/readyz").json()["status"] == "ok"
+    with override_settings(SECRET_KEY="of-another-machine-0123456789"):
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert "SECRET_KEY" in answer.json()["checks"]["secret_key"]
 
 
 def test_readyz_names_a_missing_database_without_its_address(
