@@ -285,16 +285,20 @@ class Relay:
         """Record the end of the call or, on a trial, of one attempt: one record per hold.
 
         If an earlier attempt to write an end was interrupted, that end is written: writing it twice
-        changes nothing. An end that can't be written keeps no answer from the client: the reaper
-        settles the hold. A server that stops meanwhile cuts off neither the record nor the answer.
+        changes nothing. An end that can't be written keeps no answer from the client: it is in the
+        log, and the reaper settles the hold. A server that stops meanwhile cuts off neither the
+        record nor the answer.
         """
         held = call.held
         call.request.record = record
         if call.ending is None:
             hold_id = held.hold_id if held else None
             call.ending = Finish(record, hold_id, voided=voided, reason=reason)
+        result = None
         try:
             result = await self._written(call.request.presence, call.ending)
+        except OSError as problem:  # the store has logged the whole record
+            drop_frames(problem)
         except Exception:
             logger.exception("The end of call %s is lost", call.request.request_id)
             return

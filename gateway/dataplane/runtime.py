@@ -186,7 +186,11 @@ class Runtime:
         table.OPEN_HOLDS.set(await in_thread(count_open))
 
     async def _replay(self) -> None:
-        count = await self.spool.replay(self.store.write)
+        try:
+            count = await self.spool.replay(self.store.write)
+        except OSError as problem:
+            logger.warning("The spool in DATA_DIR cannot be read: %s", problem)
+            return
         if count:
             logger.info("Wrote %d finished calls from the spool to the database", count)
 

@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 import requests
 
-from gateway.dataplane.store.spool import FILE, MOVED
+from gateway.dataplane.store.spool import FILE, MOVED, REJECTED
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub
 from tests.postgres import Postgres
@@ -186,3 +187,66 @@ def test_while_it_is_away_calls_are_refused_and_served_again_afterwards(
         database.start()
     wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
     assert trial.pool() == (before[0], before[1] + 1, 0)
+
+
+def read_only(database: Postgres, value: str) -> None:
+    """Refuse writes, as a server does that was demoted."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")  # type: ignore[call-overload] - a literal of this file
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def test_a_database_that_refuses_writes_loses_nothing(trial: Hub, database: Postgres) -> None:
+    limit, settled, held = trial.pool()
+    trial.fake.mode = "slow:1"
+    caller = Caller(trial)
+    wait_until(lambda: trial.fake.count == 1, "the provider was not called")
+    read_only(database, "on")
+    try:
+        response = caller.answer()
+        assert response.status_code == 200
+        assert response.headers["x-request-id"].encode() in b"".join(spooled(trial))
+        refused = trial.chat(MODEL)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            503,
+            "database_unavailable",
+        )
+        assert trial.fake.count == 1
+        time.sleep(1.5)  # the spool is tried meanwhile, and kept
+        assert response.headers["x-request-id"].encode() in b"".join(spooled(trial))
+    finally:
+        read_only(database, "off")
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    [record] = trial.records(response.headers["x-request-id"])
+    assert (record["status"], record["credits"]) == ("ok", 1)
+    assert trial.pool() == (limit, settled + 1, held)
+    assert not (trial.server.data / REJECTED).exists()
+
+
+def test_with_neither_database_nor_disk_no_provider_is_asked(
+    trial: Hub, database: Postgres
+) -> None:
+    trial.fake.mode = "slow:1"
+    caller = Caller(trial)
+    wait_until(lambda: trial.fake.count == 1, "the provider was not called")
+    path = trial.server.data / FILE
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    read_only(database, "on")
+    try:
+        response = caller.answer()
+        assert response.status_code == 200
+    finally:
+        read_only(database, "off")
+    log = trial.server.log.read_text(errors="replace")
+    [line] = [line for line in log.splitlines() if "neither the database nor the disk" in line]
+    assert f'"request_id":"{response.headers["x-request-id"]}"' in line
+    refused = trial.chat(MODEL)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_unavailable")
+    assert refused.headers["retry-after"]
+    assert trial.fake.count == 1
+    ready = requests.get(f"{trial.server.url}/readyz", timeout=10)
+    assert (ready.status_code, list(ready.json()["checks"])[-1]) == (503, "records")
+    path.rmdir()
+    wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
