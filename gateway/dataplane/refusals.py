@@ -13,7 +13,7 @@ from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests.addresses import MODELS, is_known
 from gateway.dataplane.routing.targets import Source, Target
-from gateway.dataplane.stored.resources import BATCHES, FILES
+from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES
 from providers.wire.anthropic.errors import unsupported
 from quotas.ledger.states import HoldResult, HoldState
 
@@ -171,7 +171,7 @@ def credential_unreadable(target: Target, source: Source) -> Refusal:
 def unknown_endpoint(path: str) -> Refusal:
     """Return the refusal of a path that is no endpoint, with the right base URL and endpoints."""
     site = settings.SITE_URL
-    endpoints = ", ".join((*ENDPOINTS, MODELS, FILES, BATCHES))
+    endpoints = ", ".join((*ENDPOINTS, MODELS, FILES, BATCHES, MESSAGE_BATCHES))
     return Refusal(
         "not_found",
         f"Unknown endpoint {path[:120]}. {_mistake(path)}The base URL is {site}/v1, for "

@@ -23,6 +23,7 @@ from core.api.json_schema import (
     one_of,
     reference,
 )
+from gateway.dataplane.doors.messages import DOOR as MESSAGES
 from gateway.dataplane.doors.openai import DOOR
 from gateway.dataplane.stored.pages import MOST, PURPOSE
 from gateway.dataplane.stored.resources import METHODS
@@ -49,12 +50,14 @@ class _Operation:
 
     Args:
         answer: The name of the answer's schema; empty if it is a file.
+        media_type: Of such a file.
         bodies: The schemas of requests by media type.
     """
 
     summary: Any
     description: Any
     answer: str
+    media_type: str = "application/octet-stream"
     query: tuple[Part, ...] = ()
     bodies: Mapping[str, Schema] = field(default_factory=dict)
 
@@ -116,10 +119,51 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         description=_("What was answered already stays in the output, and is billed."),
         answer="Batch",
     ),
+    ("messages/batches", "list"): _Operation(
+        summary=_("List the message batches"),
+        description=_("Batches of the workspace that this app key may see, the latest first."),
+        answer="MessageBatchList",
+        query=(
+            _PAGE[0],
+            _query("after_id", TEXT, _("The ID of the one before the first to list.")),
+            _query("before_id", TEXT, _("The ID of the one after the last to list.")),
+        ),
+    ),
+    ("messages/batches", "create"): _Operation(
+        summary=_("Create a message batch"),
+        description=_("Anthropic answers its requests, usually for half the price."),
+        answer="MessageBatch",
+        bodies={"application/json": reference("MessageBatchRequest")},
+    ),
+    ("messages/batches", "show"): _Operation(
+        summary=_("Show a message batch"),
+        description=_("With its state at the provider; results are at `results_url`."),
+        answer="MessageBatch",
+    ),
+    ("messages/batches", "delete"): _Operation(
+        summary=_("Delete a message batch"),
+        description=_("Deletes it at its provider too, once what it used is recorded."),
+        answer="DeletedMessageBatch",
+    ),
+    ("messages/batches", "cancel"): _Operation(
+        summary=_("Cancel a message batch"),
+        description=_("What was answered already stays in the results, and is billed."),
+        answer="MessageBatch",
+    ),
+    ("messages/batches", "results"): _Operation(
+        summary=_("Read a message batch's results"),
+        description=_("One line for each request, from its provider."),
+        answer="",
+        media_type="application/x-jsonl",
+    ),
 }
 TAGS: Final = {
     "files": (_("Files"), _("Files that are stored at providers.")),
     "batches": (_("Batches"), _("Many calls in one file, answered within a day.")),
+    "messages/batches": (
+        _("Message batches"),
+        _("Many messages in one request, answered within a day."),
+    ),
 }
 
 
@@ -174,6 +218,28 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         },
     ),
     "BatchList": _list_of("Batch"),
+    "MessageBatchRequest": object_of(
+        {"requests": list_of(object_of({"custom_id": TEXT, "params": OBJECT}))}
+    ),
+    "MessageBatch": object_of(
+        {
+            "id": TEXT,
+            "type": constant("message_batch"),
+            "processing_status": TEXT,
+            "created_at": TEXT,
+            "results_url": nullable(TEXT),
+        },
+        {"request_counts": nullable(OBJECT)},
+    ),
+    "MessageBatchList": object_of(
+        {
+            "data": list_of(reference("MessageBatch")),
+            "first_id": nullable(TEXT),
+            "last_id": nullable(TEXT),
+            "has_more": BOOLEAN,
+        }
+    ),
+    "DeletedMessageBatch": object_of({"id": TEXT, "type": constant("message_batch_deleted")}),
 }
 
 
@@ -195,20 +261,21 @@ def path_of(kind: str, *, has_id: bool, rest: str) -> str:
 
 def _described(kind: str, name: str, *, has_id: bool) -> Part:
     operation = _OPERATIONS[kind, name]
+    door = MESSAGES if kind.startswith("messages/") else DOOR
     identity = {"name": "id", "in": "path", "required": True, "schema": TEXT}
     identity["description"] = _("The ID, as it was given when the file or batch was made.")
     answer = {
         "description": _("The answer."),
-        "headers": headers.sent([DOOR], ["X-Modelkeep-Provider"]),
-        "content": _content(operation.answer),
+        "headers": headers.sent([door], ["X-Modelkeep-Provider"]),
+        "content": _content(operation),
     }
     described: Part = {
-        "operationId": f"{kind}_{name}",
+        "operationId": f"{kind.replace('/', '_')}_{name}",
         "tags": [kind],
         "summary": operation.summary,
         "description": operation.description,
         "parameters": [*([identity] if has_id else ()), *operation.query, headers.REQUEST_ID],
-        "responses": {"200": answer, **errors.references(DOOR, has_body=True)},
+        "responses": {"200": answer, **errors.references(door, has_body=True)},
     }
     if operation.bodies:
         content = {kind: {"schema": schema} for kind, schema in operation.bodies.items()}
@@ -216,7 +283,7 @@ def _described(kind: str, name: str, *, has_id: bool) -> Part:
     return described
 
 
-def _content(answer: str) -> Part:
-    if answer:
-        return {"application/json": {"schema": reference(answer)}}
-    return {"application/octet-stream": {"schema": FILE}}
+def _content(operation: _Operation) -> Part:
+    if operation.answer:
+        return {"application/json": {"schema": reference(operation.answer)}}
+    return {operation.media_type: {"schema": FILE}}

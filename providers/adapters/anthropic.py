@@ -22,6 +22,7 @@ from providers.declaration.spec import (
     Operation,
     Provider,
 )
+from providers.wire.anthropic.batches import anthropic_batches
 from providers.wire.anthropic.errors import anthropic_errors
 from providers.wire.anthropic.messages import EFFORTS, VERSION, Rules, anthropic_messages
 from providers.wire.anthropic.model_list import listed_model
@@ -143,6 +144,7 @@ PROVIDER = Provider(
     operations={Operation.CHAT: anthropic_messages(auth=auth, rules_of=rules_of)},
     dialects={"messages": anthropic_native(auth=auth)},
     counts={"messages": anthropic_count(auth=auth)},
+    message_batches=anthropic_batches(auth=auth),
     errors=anthropic_errors,
     check=check,
     list_models=list_models,

@@ -331,7 +331,9 @@ class Provider:
     dialects: Mapping[str, MakeExchange] = field(default_factory=dict)
     # How to count the tokens of such a request, without cost; the answer is passed on as it is.
     counts: Mapping[str, MakeExchange] = field(default_factory=dict)
-    storage: Storage | None = None  # files and batches
+    # Files and batches in OpenAI's format, or batches in Anthropic's: no provider has both.
+    storage: Storage | None = None
+    message_batches: Storage | None = None
     # Default base URL; empty if the tenant must enter one.
     default_base_url: str = ""
     # Derives the base URL from the credential's other values, such as a region, if the tenant

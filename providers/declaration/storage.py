@@ -1,9 +1,9 @@
-"""Declarations of the files and batches that providers keep, in OpenAI's format. Pure."""
+"""Declarations of the files and batches that providers keep. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,12 +25,13 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class StorageRequest:
-    """A request about files or batches that a provider keeps, in OpenAI's format.
+    """A request about files or batches that a provider keeps, in its format.
 
     Args:
         path: Below the API's version, such as /files.
         form: A multipart body and its type.
         is_content: Whether the answer is a file's content.
+        headers: Of the caller, for the provider.
     """
 
     method: str
@@ -38,6 +39,7 @@ class StorageRequest:
     body: Mapping[str, Any] | None = None
     form: tuple[OpenFile, str] | None = None
     is_content: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 MakeStorageExchange = Callable[["Provider", StorageRequest, "Access"], "Exchange"]
@@ -45,7 +47,7 @@ MakeStorageExchange = Callable[["Provider", StorageRequest, "Access"], "Exchange
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A provider's files and batches, in OpenAI's format.
+    """A provider's files and batches, in OpenAI's format or in Anthropic's.
 
     Args:
         exchange: Returns an answer without a body if the provider has no such file or batch.

@@ -22,10 +22,11 @@ _UUID_BYTES: Final = 16
 
 
 class Kind(StrEnum):
-    """What an id is of: the beginning that OpenAI's ids have."""
+    """What an id is of: the beginning that OpenAI's and Anthropic's ids have."""
 
     FILE = "file-"
     BATCH = "batch_"
+    MESSAGE_BATCH = "msgbatch_"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from providers.models import ProviderCredential, Stored, StoredBatch, StoredFile
 from providers.stored.ids import Identity
+from providers.wire.anthropic.batches import MESSAGES
 
 Row = TypeVar("Row", bound=Stored)
 
@@ -32,9 +34,15 @@ def batch(*, tenant_id: UUID, batch_id: UUID) -> StoredBatch | None:
 
 
 def newest(model: type[Row], *, tenant_id: UUID, purpose: str = "") -> QuerySet[Row]:
-    """Return a workspace's files or batches, the newest first."""
-    rows: QuerySet[Row] = model.objects.filter(tenant_id=tenant_id)
+    """Return a workspace's files or batches of OpenAI's format, the newest first."""
+    rows: QuerySet[Row] = model.objects.filter(tenant_id=tenant_id).exclude(path=MESSAGES)
     return (rows.filter(purpose=purpose) if purpose else rows).order_by("-id")
+
+
+def newest_of_messages(*, tenant_id: UUID) -> QuerySet[StoredBatch]:
+    """Return a workspace's batches of Anthropic's format, the newest first."""
+    rows: QuerySet[StoredBatch] = StoredBatch.objects.filter(tenant_id=tenant_id, path=MESSAGES)
+    return rows.order_by("-id")
 
 
 def is_unrecorded_output(file: StoredFile) -> bool:
@@ -67,8 +75,18 @@ class OfCredential:
 def of_credential(credential: ProviderCredential) -> OfCredential:
     """Count what this server forgets when a credential is deleted."""
     of = {"tenant_id": credential.tenant_id, "credential_id": credential.pk}
-    batches = StoredBatch.objects.filter(**of).aggregate(
-        all=Count("pk"), open=Count("pk", filter=Q(recorded=None))
+    batches: QuerySet[StoredBatch] = StoredBatch.objects.filter(**of)
+    [counts] = ProviderCredential.objects.filter(
+        tenant_id=credential.tenant_id, pk=credential.pk
+    ).values_list(
+        _count(StoredFile.objects.filter(**of)),
+        _count(batches),
+        _count(batches.filter(recorded=None)),
     )
-    files = StoredFile.objects.filter(**of).count()
-    return OfCredential(files, batches["all"], batches["open"])
+    return OfCredential(*counts)
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    """Count the rows of one credential within another query."""
+    counted = rows.order_by().values("credential_id").annotate(number=Count("pk"))
+    return Coalesce(Subquery(counted.values("number")), 0)

@@ -63,19 +63,24 @@ def add_file(
 
 def add_batch(
     *,
-    file: StoredFile,
+    credential: ProviderCredential,
     principal: Principal,
     provider_id: str,
+    calls: Calls,
     answer: Mapping[str, Any],
     request_id: str,
+    input_id: str = "",
 ) -> StoredBatch:
-    """Note a batch that was created. Raises AlreadyStored."""
-    calls = Calls(file.path, file.model_names)
+    """Note a batch that was created, from the file `input_id` if from one.
+
+    Raises:
+        AlreadyStored: It has the id of another one.
+    """
     row = StoredBatch(
-        input_id=file.provider_id,
+        input_id=input_id,
         request_id=request_id,
         **_kept(answer),
-        **_common(file.credential, principal, provider_id, calls),
+        **_common(credential, principal, provider_id, calls),
     )
     return _saved(row)
 

@@ -157,6 +157,7 @@ def check_without_scripts(tree: Any) -> None:
         if not (
             one.tag == "form"
             or (one.tag == "a" and one.get("href"))
+            or (one.tag == "details" and one.find(".//a[@href]") is not None)
             or (one.get("role") == "status" and one.get("hx-select") == f"#{one.get('id')}")
         )
     ] == []

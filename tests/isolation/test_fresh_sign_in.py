@@ -26,6 +26,7 @@ OPEN = {
     "model-toggle",
     "playground",
     "playground-call",
+    "playground-clients",  # shows settings, and takes nothing
     "playground-embeddings",
     "playground-images",
     "playground-render",

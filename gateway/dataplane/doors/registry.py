@@ -39,7 +39,9 @@ _MARKED: Final = tuple(door for door in DOORS.values() if door.marker)
 
 def door_of(path: str, headers: Mapping[str, str]) -> Door:
     """Return the door whose format a request expects, also for paths that don't exist."""
-    if (endpoint := ENDPOINTS.get(path) or ENDPOINTS.get(path.rpartition("/")[0])) is not None:
+    first = "/".join(path.split("/", 3)[:3])  # also of what is kept below an endpoint
+    endpoint = ENDPOINTS.get(path) or ENDPOINTS.get(path.rpartition("/")[0]) or ENDPOINTS.get(first)
+    if endpoint is not None:
         return endpoint.door
     if (marked := next((door for door in _MARKED if door.marker in headers), None)) is not None:
         return marked

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS
-from gateway.dataplane.stored.resources import BATCHES, FILES, resource_of
+from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES, resource_of
 
 MODELS: Final = "/v1/models"
 RESPONSES: Final = "/v1/responses/"
@@ -15,7 +15,9 @@ INPUT_ITEMS: Final = "/input_items"
 DOCUMENT: Final = "/v1/openapi.json"
 REFERENCE: Final = "/v1/docs/"
 COUNT: Final = "/v1/messages/count_tokens"
-_BELOW_V1: Final = tuple(path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, FILES, BATCHES))
+_BELOW_V1: Final = tuple(
+    path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, FILES, BATCHES, MESSAGE_BATCHES)
+)
 # The longest first: what precedes an endpoint in a path may be a model's name.
 _OF_DEPLOYMENTS: Final = sorted(
     (path.removeprefix("/v1") for path, endpoint in ENDPOINTS.items() if endpoint.door is OPENAI),

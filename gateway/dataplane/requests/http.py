@@ -254,12 +254,12 @@ async def read_request(
         size=len(data),
         door=door,
         data=data if door.converts and checked.as_sent else b"",
-        headers=_forwarded(exchange.headers, door) if door.forwarded else {},
+        headers=forwarded(exchange.headers, door) if door.forwarded else {},
         call_ids=ids_in(data) if operation is Operation.CHAT else frozenset(),
     )
 
 
-def _forwarded(headers: dict[str, str], door: Door) -> dict[str, str]:
+def forwarded(headers: dict[str, str], door: Door) -> dict[str, str]:
     """Return the headers that a provider of the door's format gets. Raises Refusal (400)."""
     forwarded = {name: headers[name] for name in door.forwarded if name in headers}
     for name, value in forwarded.items():
@@ -300,6 +300,22 @@ async def read_object(exchange: HttpExchange, limit: int) -> dict[str, Any]:
     if content_type and not _is_json(content_type):
         raise Refusal("unsupported_media_type", "Send the body as application/json.")
     return schema.read_common(_read_json(await _read_body(exchange, limit))).body
+
+
+async def read_large_object(exchange: HttpExchange, principal: Principal) -> dict[str, Any]:
+    """Read a JSON object of many calls, as long as that of one call may be.
+
+    Raises:
+        Refusal: The body is invalid or too long, or too many are held already.
+        ConnectionError: The client disconnected.
+    """
+    content_type = exchange.headers.get("content-type", "")
+    if content_type and not _is_json(content_type):
+        raise Refusal("unsupported_media_type", "Send the body as application/json.")
+    exchange.held = HeldBody(held_bodies, principal.app_key_id or principal.user_id)
+    data = await _read_body(exchange, JSON_LIMIT)
+    body = await large_bodies.run(len(data), lambda: _read_json(data), owner=principal.tenant_id)
+    return schema.read_common(body).body
 
 
 def _read_json(data: bytes) -> Any:

@@ -52,7 +52,8 @@ async def open_account(credential: ProviderCredential) -> Account:
         DatabaseUnavailable: The database is unavailable.
     """
     provider = next((one for one in registry.offered() if one.slug == credential.provider), None)
-    if provider is None or provider.storage is None:
+    storage = None if provider is None else provider.storage or provider.message_batches
+    if provider is None or storage is None:
         raise Refusal("not_configured", f"{credential.provider} has no files and batches here.")
     try:
         access = await in_thread(partial(_opened, credential))
@@ -63,7 +64,7 @@ async def open_account(credential: ProviderCredential) -> Account:
         )
         raise Refusal("credential_unreadable", message) from None
     secrets = opening.secret_texts(provider, access)
-    return Account(credential, provider, provider.storage, access, secrets)
+    return Account(credential, provider, storage, access, secrets)
 
 
 def _opened(credential: ProviderCredential) -> Access:

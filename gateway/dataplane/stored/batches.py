@@ -53,9 +53,11 @@ class Batches:
             raise without_id(account)
         add = partial(
             services.add_batch,
-            file=file,
+            credential=file.credential,
             principal=principal,
             provider_id=str(answer["id"]),
+            calls=services.Calls(file.path, file.model_names),
+            input_id=file.provider_id,
             answer=answer,
             request_id=exchange.request_id,
         )

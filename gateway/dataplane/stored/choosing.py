@@ -21,7 +21,9 @@ from models_catalog import queries as catalog
 from providers import queries as provider_queries
 from providers.declaration import registry
 from providers.declaration.spec import Provider
+from providers.declaration.storage import Storage
 from providers.models import ProviderCredential
+from providers.wire.anthropic.batches import MESSAGES
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
 
@@ -116,15 +118,20 @@ class Choosing:
 
 def _url_of(provider: Provider, path: str) -> str:
     """Return how a provider names an endpoint in a batch. Raises Refusal (400)."""
-    urls = provider.storage.urls if provider.storage is not None else {}
+    storage = _storage_of(provider, path)
+    urls = storage.urls if storage is not None else {}
     if path in urls:
         return urls[path]
     if urls:
         problem = f"{provider.label} has batches of {', '.join(urls)} only."
     else:
-        having = ", ".join(one.slug for one in registry.all_providers() if one.storage)
+        having = ", ".join(one.slug for one in registry.all_providers() if _storage_of(one, path))
         problem = f"{provider.label} has no batches here. These providers have: {having}."
     raise bad_request(problem, "body.model")
+
+
+def _storage_of(provider: Provider, path: str) -> Storage | None:
+    return provider.message_batches if path == MESSAGES else provider.storage
 
 
 def _own_credential(target: Target) -> UUID | None:

@@ -12,6 +12,7 @@ from gateway.dataplane.stored.accounts import Storages
 from gateway.dataplane.stored.batches import Batches
 from gateway.dataplane.stored.choosing import Choosing
 from gateway.dataplane.stored.files import Files
+from gateway.dataplane.stored.messages.batches import MessageBatches
 from gateway.dataplane.stored.recording import Recording
 from gateway.dataplane.stored.resources import Resource
 from providers.transport.async_client import Upstream
@@ -38,6 +39,7 @@ class Endpoints:
         self._kinds: dict[str, Any] = {
             "files": Files(storages, Choosing(routes)),
             "batches": Batches(storages, self.recording),
+            "messages/batches": MessageBatches(storages, Choosing(routes), self.recording),
         }
 
     async def answer(

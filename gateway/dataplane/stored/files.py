@@ -73,7 +73,7 @@ class Files:
         if stream is None:
             raise _gone(row, account)
         try:
-            await exchange.send_pieces([CONTENT_TYPE, *_headers(row)], _pieces(stream))
+            await exchange.send_pieces([CONTENT_TYPE, *_headers(row)], pieces(stream))
         finally:
             stream.close()
 
@@ -184,7 +184,7 @@ def _written(form: Form, chosen: Chosen) -> tuple[OpenFile, str]:
         raise
 
 
-async def _pieces(stream: Any) -> AsyncIterator[bytes]:
+async def pieces(stream: Any) -> AsyncIterator[bytes]:
     while not stream.ended:
         try:
             frames = await stream.read()

@@ -12,7 +12,9 @@ from uuid import UUID
 import orjson
 
 from models_catalog.resolution.entries import Price
+from providers.declaration.spec import Usage
 from providers.models import StoredBatch
+from providers.wire.anthropic.decoding import usage_of as message_usage
 from providers.wire.usage import usage_in
 from quotas.ledger import pricing
 from quotas.ledger.records import Record
@@ -40,9 +42,8 @@ class Total:
     cached_tokens: int = 0
     cost: Decimal | None = Decimal(0)
 
-    def add(self, body: Mapping[str, Any]) -> None:
+    def add(self, usage: Usage | None) -> None:
         """Count an answer."""
-        usage = usage_in(body)
         self.answered += 1
         cost = pricing.cost_of(usage, self.price)
         self.cost = None if cost is None or self.cost is None else self.cost + cost
@@ -100,6 +101,9 @@ class Totals:
             self.unreadable += 1
             return
         answer = answer if isinstance(answer, dict) else {}
+        if isinstance(result := answer.get("result"), dict):  # Anthropic's
+            self._count_result(result)
+            return
         response = answer.get("response")
         response = response if isinstance(response, dict) else {}
         body, status = response.get("body"), response.get("status_code", 200)
@@ -110,7 +114,18 @@ class Totals:
         if not isinstance(status, int) or status >= 400 or body.get("error"):
             total.failed += 1
         else:
-            total.add(body)
+            total.add(usage_in(body))
+
+    def _count_result(self, result: Mapping[str, Any]) -> None:
+        """Count a request of a message batch, of which only answered ones cost anything."""
+        message, kind = result.get("message"), result.get("type")
+        if kind == "succeeded" and isinstance(message, dict):
+            usage = message_usage(message.get("usage"))
+            self._total_of(message.get("model")).add(usage)
+        elif kind == "succeeded":
+            self.unreadable += 1
+        elif kind not in ("canceled", "expired"):
+            self._first.failed += 1
 
     def _total_of(self, model: Any) -> Total:
         """Return the sums that a line counts for. Providers add dates and the like to names."""
@@ -177,4 +192,6 @@ def _outcome(status: str, total: Total) -> tuple[Literal["ok", "error", "cancell
     """Return the record's status and error code, by the batch's status."""
     if total.answered or (status == "completed" and not total.failed):
         return "ok", ""
-    return ("cancelled", "cancelled") if status == "cancelled" else ("error", "provider_error")
+    # A message batch has ended, whatever became of its requests.
+    is_cancelled = status == "cancelled" or (status == "ended" and not total.failed)
+    return ("cancelled", "cancelled") if is_cancelled else ("error", "provider_error")

@@ -28,12 +28,13 @@ from providers.declaration.errors import ProviderError
 from providers.declaration.storage import StorageRequest
 from providers.models import StoredBatch
 from providers.stored import queries, services
+from providers.wire.anthropic.batches import BATCHES, MESSAGES
 from providers.wire.openai.storage import MOST_CONTENT
 from tenants.scope import tenant_scope
 
 logger = logging.getLogger(__name__)
 # The states in which a batch stays.
-FINAL: Final = frozenset({"completed", "failed", "expired", "cancelled"})
+FINAL: Final = frozenset({"completed", "failed", "expired", "cancelled", "ended"})
 ASKED_AFTER: Final = timedelta(minutes=5)  # the server's own questions about one batch
 ASKED_AT_ONCE: Final = 100
 ASK_SECONDS: Final = 30.0  # a provider may take to answer such a question
@@ -85,7 +86,7 @@ class Recording:
     async def _ask_about(self, row: StoredBatch) -> None:
         try:
             account = await open_account(row.credential)
-            request = StorageRequest("GET", f"/batches/{row.provider_id}")
+            request = StorageRequest("GET", f"{_batches(row)}/{row.provider_id}")
             answer = await self._storages.ask(account, request, seconds=ASK_SECONDS)
             if answer is not None:
                 await in_thread(partial(_note, row, answer))
@@ -114,17 +115,21 @@ class Recording:
             async with turn:
                 totals = await in_thread(partial(_totals, row))
                 sizes = {}
+                if row.path == MESSAGES:
+                    path = f"{BATCHES}/{row.provider_id}/results"
+                    if await self._read(account, path, totals) is None:
+                        totals.unreadable += 1  # all of it: each request has a result
                 for provider_id in queries.outputs_of(row):
-                    size = await self._read(account, provider_id, totals)
+                    size = await self._read(account, f"/files/{provider_id}/content", totals)
                     if size is not None:
                         sizes[provider_id] = size
             await self._write(row, totals, account.storage.price, sizes)
         finally:
             self._reading.discard(row.pk)
 
-    async def _read(self, account: Account, provider_id: str, totals: Totals) -> int | None:
+    async def _read(self, account: Account, path: str, totals: Totals) -> int | None:
         """Count the lines of a file; return its size, or None if the provider has no such file."""
-        stream = await self._storages.content(account, f"/files/{provider_id}/content")
+        stream = await self._storages.content(account, path)
         if stream is None:
             return None
         waiting, size = bytearray(), 0
@@ -159,6 +164,10 @@ class Recording:
         await in_thread(
             partial(services.end_recording, tenant_id=row.tenant_id, batch_id=row.pk, sizes=sizes)
         )
+
+
+def _batches(row: StoredBatch) -> str:
+    return BATCHES if row.path == MESSAGES else "/batches"
 
 
 def _row(tenant_id: UUID, batch_id: UUID) -> StoredBatch | None:

@@ -9,7 +9,8 @@ from typing import Final
 
 FILES: Final = "/v1/files"
 BATCHES: Final = "/v1/batches"
-_PATH: Final = re.compile(r"/v1/(files|batches)(?:/([^/]+))?(?:/([a-z]+))?")
+MESSAGE_BATCHES: Final = "/v1/messages/batches"
+_PATH: Final = re.compile(r"/v1/(files|batches|messages/batches)(?:/([^/]+))?(?:/([a-z]+))?")
 # What each method does, by whether there is an id and what follows it.
 METHODS: Final[Mapping[tuple[str, bool, str], Mapping[str, str]]] = {
     ("files", False, ""): {"GET": "list", "POST": "upload"},
@@ -18,6 +19,10 @@ METHODS: Final[Mapping[tuple[str, bool, str], Mapping[str, str]]] = {
     ("batches", False, ""): {"GET": "list", "POST": "create"},
     ("batches", True, ""): {"GET": "show"},
     ("batches", True, "cancel"): {"POST": "cancel"},
+    ("messages/batches", False, ""): {"GET": "list", "POST": "create"},
+    ("messages/batches", True, ""): {"GET": "show", "DELETE": "delete"},
+    ("messages/batches", True, "cancel"): {"POST": "cancel"},
+    ("messages/batches", True, "results"): {"GET": "results"},
 }
 
 
@@ -26,7 +31,7 @@ class Resource:
     """What a path names.
 
     Attributes:
-        kind: files or batches.
+        kind: files, batches or messages/batches.
         id: As the caller wrote it; empty for the list.
         methods: The names of the functions that answer, by HTTP method.
     """

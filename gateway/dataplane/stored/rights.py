@@ -20,7 +20,7 @@ from tenants.scope import tenant_scope
 
 Row = TypeVar("Row", bound=Stored)
 _KINDS: Final[dict[type[Stored], Kind]] = {StoredFile: Kind.FILE, StoredBatch: Kind.BATCH}
-_NAMES: Final = {Kind.FILE: "file", Kind.BATCH: "batch"}
+_NAMES: Final = {Kind.FILE: "file", Kind.BATCH: "batch", Kind.MESSAGE_BATCH: "batch"}
 
 
 def may_see(principal: Principal, row: Stored) -> bool:
@@ -38,14 +38,21 @@ def may_see(principal: Principal, row: Stored) -> bool:
     )
 
 
-async def find(model: type[Row], text: str, principal: Principal, *, param: str = "id") -> Row:
+async def find(
+    model: type[Row],
+    text: str,
+    principal: Principal,
+    *,
+    param: str = "id",
+    kind: Kind | None = None,
+) -> Row:
     """Return what an id stands for, with its credential.
 
     Raises:
         Refusal: 404, the same for what is unknown, another workspace's and not for this key.
         DatabaseUnavailable: The database is unavailable.
     """
-    kind, tenant_id = _KINDS[model], principal.tenant_id
+    kind, tenant_id = kind or _KINDS[model], principal.tenant_id
     identity = identity_of(kind, text, tenant_id=tenant_id)
     row = None
     if identity is not None:

@@ -15,8 +15,8 @@ import requests
 
 from tenants.auth.permissions import Action, Scope
 from tenants.auth.principal import Principal
+from tests.fakes.message_batches import MessageBatchProvider
 from tests.fakes.provider import Running
-from tests.fakes.storage import StorageProvider
 from tests.gateway.conftest import KEY, Hub, running_hub
 
 MODEL = "gpt-4o-mini"
@@ -64,7 +64,7 @@ class Stage:
     """acme and globex: the official SDK with a key of each workspace, on the same account."""
 
     hub: Hub
-    fake: StorageProvider
+    fake: MessageBatchProvider
     acme: openai.OpenAI
     globex: openai.OpenAI
 
@@ -110,7 +110,7 @@ class Stage:
 
 @pytest.fixture(scope="package")
 def stage() -> Iterator[Stage]:
-    fake = StorageProvider()
+    fake = MessageBatchProvider()
     with Running(fake):
         for hub in running_hub(fake, MODELKEEP_FILE_LIMIT="4", MODELKEEP_REAPER_PERIOD="1"):
             account = {"provider": "openai", "values": {"api_key": KEY}, "base_url": fake.url}

@@ -318,7 +318,6 @@ def test_other_methods_and_paths_are_refused(stage: Stage) -> None:
         ("DELETE", "/batches/batch_x", 405),
         ("GET", "/batches/x/cancel", 405),
         ("GET", "/files/x/nothing", 404),
-        ("GET", "/messages/batches", 404),
         ("GET", "/../openai/files?api-version=2024-10-21", 200),
         ("GET", "/../openai/v1/batches", 200),
         ("POST", "/files", 415),

@@ -1,0 +1,82 @@
+"""The requests of a message batch: checked as calls, then with the provider's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from gateway.dataplane.doors.registry import ENDPOINTS
+from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.stored.lines import MOST_MODELS, Checked
+from providers.wire.anthropic.batches import MESSAGES
+from providers.wire.anthropic.signatures import has_own_thoughts, without_own_thoughts
+
+MOST: Final = 100_000  # as Anthropic allows
+ID_LENGTH: Final = 64  # characters of a custom_id
+
+
+def check(body: Mapping[str, Any]) -> Checked:
+    """Check all requests of a batch.
+
+    Raises:
+        Refusal: 400 that names the request and the field.
+    """
+    requests = body.get("requests")
+    if not isinstance(requests, list) or not 1 <= len(requests) <= MOST:
+        raise bad_request(f"requests must be a list of 1 to {MOST:,} requests.", "requests")
+    checked, ids = Checked(MESSAGES), set()
+    for number, request in enumerate(requests):
+        checked.count += 1
+        ids.add(_check_request(number, request, checked))
+        if len(ids) < checked.count:
+            _refuse(number, "custom_id", "repeats that of an earlier request")
+    return checked
+
+
+def written(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a checked batch as the provider takes it.
+
+    Args:
+        names: The provider's name of each model.
+    """
+    return {**body, "requests": [_written(request, names) for request in body["requests"]]}
+
+
+def _written(request: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    params = request["params"]
+    if has_own_thoughts(params):  # another provider's, which would be refused
+        params = without_own_thoughts(params)
+    return {**request, "params": {**params, "model": names[params["model"]]}}
+
+
+def _check_request(number: int, request: Any, checked: Checked) -> str:
+    """Return the request's custom_id, and note its model. Raises Refusal (400)."""
+    custom_id = request.get("custom_id") if isinstance(request, dict) else None
+    if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= ID_LENGTH:
+        _refuse(number, "custom_id", f"must be a text of at most {ID_LENGTH} characters")
+    endpoint, field = ENDPOINTS[MESSAGES], f"requests.{number}.params"
+    try:
+        orjson.dumps(request)
+    except TypeError:
+        _refuse(number, "params", "contain a number that is too large")
+    try:
+        read = endpoint.door.read(endpoint.operation, request.get("params"))
+    except Refusal as refusal:
+        param = f"{field}.{refusal.param}" if refusal.param else field
+        raise bad_request(f"{field}: {refusal.message}", param) from None
+    if read.model is None:
+        _refuse(number, "params.model", "must name a model")
+    if read.stream:
+        _refuse(number, "params.stream", "must be omitted: a batch cannot be streamed")
+    if read.model not in checked.names:
+        checked.names.append(read.model)
+        if len(checked.names) > MOST_MODELS:
+            _refuse(number, "params.model", f"is one too many: a batch may name {MOST_MODELS}")
+    return custom_id
+
+
+def _refuse(number: int, field: str, problem: str) -> NoReturn:
+    name = f"requests.{number}.{field}"
+    raise bad_request(f"{name} {problem}.", name)

@@ -1,0 +1,159 @@
+"""Message batches through Anthropic's SDK, for two workspaces on one account and a stranger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from tests.gateway.conftest import KEY
+from tests.gateway.dataplane.stored.conftest import MODEL, Stage
+from tests.gateway.dataplane.stored.test_sdk import wait_for
+
+pytestmark = pytest.mark.slow
+CLAUDE = "claude-haiku-4-5-20251001"
+
+
+def asking(*models: str, **params: Any) -> list[Any]:
+    said = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]} | params
+    return [
+        {"custom_id": f"line-{number}", "params": {"model": model} | said}
+        for number, model in enumerate(models)
+    ]
+
+
+def client_of(stage: Stage, key: openai.OpenAI) -> anthropic.Anthropic:
+    url = stage.hub.server.url
+    return anthropic.Anthropic(base_url=url, api_key=key.api_key, max_retries=0, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def clients(stage: Stage) -> list[anthropic.Anthropic]:
+    """acme's and globex's."""
+    account = {"provider": "anthropic", "values": {"api_key": KEY}, "base_url": stage.fake.url}
+    stage.hub.seed(credentials=[{"name": "Claude", **account}])
+    seeded = json.dumps({"credentials": [{"name": "Same account", **account}]})
+    stage.hub.server.python("-m", "tests.gateway.seed", "globex", seeded)
+    return [client_of(stage, key) for key in (stage.acme, stage.globex)]
+
+
+def test_a_batch_is_passed_on_and_recorded_once(
+    stage: Stage, clients: list[anthropic.Anthropic]
+) -> None:
+    before = len(stage.records())
+    batches = clients[0].messages.batches
+    batch = batches.create(requests=asking(f"anthropic/{CLAUDE}", CLAUDE, CLAUDE, CLAUDE))
+    (identity, sent) = list(stage.fake.asked.items())[-1]
+    assert [request["params"]["model"] for request in sent] == [CLAUDE] * 4
+    assert (batch.processing_status, batch.results_url) == ("in_progress", None)
+    assert identity not in batch.to_json()
+    with pytest.raises(anthropic.ConflictError):
+        batches.delete(batch.id)
+    assert batches.cancel(batch.id).processing_status == "canceling"
+    stage.fake.end("succeeded", "errored", "canceled")
+    done = batches.retrieve(batch.id)
+    assert done.processing_status == "ended"
+    assert str(done.results_url).startswith(f"{stage.hub.server.url}/v1/messages/batches/msgbatch_")
+    kinds = {result.custom_id: result.result.type for result in batches.results(batch.id)}
+    assert list(kinds.values()) == ["succeeded", "errored", "canceled", "succeeded"]
+    (record,) = wait_for(lambda: stage.records()[before:])
+    assert (record["model"], record["status"]) == (CLAUDE, "ok")
+    assert (record["prompt_tokens"], record["completion_tokens"]) == (200, 40)
+    # 1, 0.10 (cached) and 5 USD per million, for a batch half of that.
+    assert Decimal(str(record["cost"])) == Decimal("0.000191")
+    for _again in range(3):
+        batches.retrieve(batch.id)
+    deleted = wait_for(lambda: removed(batches, batch.id))
+    assert (deleted.id, deleted.type) == (batch.id, "message_batch_deleted")
+    assert identity not in stage.fake.messages
+    assert len(stage.records()) == before + 1
+    with pytest.raises(anthropic.NotFoundError):
+        batches.retrieve(batch.id)
+
+
+def removed(batches: Any, identity: str) -> Any:
+    try:
+        return batches.delete(identity)
+    except anthropic.ConflictError:
+        return None
+
+
+def test_nobody_else_gets_to_a_batch(stage: Stage, clients: list[anthropic.Anthropic]) -> None:
+    batch = clients[0].messages.batches.create(requests=asking(CLAUDE))
+    narrow = client_of(stage, stage.narrow(allowed_models=[f"openai/{MODEL}"]))
+    for client in (clients[1], narrow):
+        batches = client.messages.batches
+        assert not list(batches.list())
+        asks: tuple[Callable[[str], Any], ...] = (batches.retrieve, batches.cancel, batches.delete)
+        for ask in asks:
+            with pytest.raises(anthropic.NotFoundError):
+                ask(batch.id)
+        with pytest.raises(anthropic.NotFoundError):
+            client.get(f"/v1/messages/batches/{batch.id}/results", cast_to=object)
+        with pytest.raises(anthropic.NotFoundError):
+            batches.list(after_id=batch.id)
+    own = list(stage.fake.messages)[-1]
+    for changed in (own, batch.id[:-1], batch.id.replace("msgbatch_", "batch_")):
+        with pytest.raises(anthropic.NotFoundError):
+            clients[0].messages.batches.retrieve(changed)
+    stranger = client_of(stage, stage.client("mk_live_nobody"))
+    with pytest.raises(anthropic.AuthenticationError):
+        stranger.messages.batches.list()
+    for other in (batch.id, batch.id.removeprefix("msg")):
+        with pytest.raises(openai.NotFoundError):
+            stage.acme.batches.retrieve(other)
+    assert all(row.endpoint != "/v1/messages" for row in stage.acme.batches.list())
+
+
+def test_lists_have_pages(clients: list[anthropic.Anthropic]) -> None:
+    batches = clients[0].messages.batches
+    made = [batches.create(requests=asking(CLAUDE)).id for _ in range(3)][::-1]
+    listed = [batch.id for batch in batches.list(limit=2)]  # page by page
+    assert listed[:3] == made
+    assert len(listed) == len(set(listed))
+    newer = batches.list(before_id=made[2], limit=1)
+    assert [batch.id for batch in newer.data] == [made[1]]
+    assert newer.has_more
+    with pytest.raises(anthropic.BadRequestError, match="not both"):
+        batches.list(before_id=made[2], after_id=made[0])
+
+
+@pytest.mark.parametrize(
+    ("requests", "said"),
+    [
+        ([], "requests must be a list"),
+        (asking(CLAUDE) * 2, "requests.1.custom_id repeats"),
+        ([{"params": {}}], "requests.0.custom_id must be"),
+        ([{"custom_id": "a"}], "requests.0.params"),
+        (asking(""), "requests.0.params"),
+        (asking(CLAUDE, stream=True), "requests.0.params.stream must be omitted"),
+        (asking(CLAUDE, messages=[]), "requests.0.params"),
+        (asking(CLAUDE, top_k=2**70), "a number that is too large"),
+        (asking(CLAUDE, f"openai/{MODEL}"), "must be of one provider"),
+        (asking(f"openai/{MODEL}"), "These providers have: anthropic"),
+    ],
+)
+def test_a_bad_request_is_named_and_nothing_is_sent(
+    clients: list[anthropic.Anthropic], stage: Stage, requests: list[Any], said: str
+) -> None:
+    with pytest.raises(anthropic.BadRequestError, match=said):
+        clients[0].messages.batches.create(requests=requests)
+    assert not stage.fake.calls
+
+
+def test_a_trial_pays_for_no_message_batch(stage: Stage) -> None:
+    made = stage.hub.server.manage(
+        "init", "--workspace", "claudes", "--owner", "owner@claudes.example", "--json"
+    )
+    plan = {"plan": "anthropic", "limit": 9, "models": {CLAUDE: 1}, "values": {"api_key": KEY}}
+    stage.hub.server.python("-m", "tests.gateway.seed", "claudes", json.dumps({"plan": plan}))
+    trier = client_of(stage, stage.client(json.loads(made)["app_key"]))
+    with pytest.raises(anthropic.APIStatusError, match="a trial does not pay for them") as caught:
+        trier.messages.batches.create(requests=asking(CLAUDE))
+    assert caught.value.status_code == 424
+    assert not stage.fake.calls
