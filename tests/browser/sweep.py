@@ -57,6 +57,14 @@ def look(window: Window, row: Row) -> tuple[list[str], dict[str, Any]]:
     found += checks.headers(answer, row) + checks.body(answer)
     act(window, row)
     heavy, numbers = checks.weight(page, row)
+    for _time in range(2):
+        if not any(fault.startswith("P13") for fault in heavy):
+            break
+        # A busy machine parses a table in pieces, whose columns move once; what is wrong with the
+        # page moves each time.
+        load(window, row)
+        act(window, row)
+        heavy, numbers = checks.weight(page, row)
     found += heavy
     found += (
         [f"P24 lang is {page.evaluate('document.documentElement.lang')}"]

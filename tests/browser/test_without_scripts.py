@@ -31,6 +31,7 @@ SHOW_ONLY = {
         f"{SPACE}{path}"
         for path in (
             "models/",
+            "playground/clients/",
             "settings/app-keys/connect/",
             "usage/",
             "usage/export.csv",

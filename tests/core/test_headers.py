@@ -180,9 +180,9 @@ PRODUCTION = {
 def in_production(tmp_path: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment = keep | PRODUCTION | {"DATA_DIR": str(tmp_path)} | more
-    subprocess.run(
-        [sys.executable, "-m", "config.first_start"], cwd=ROOT, env=environment, check=True
-    )
+    # Secrets for PostgreSQL are only made where the database can be asked whether it knows others.
+    own = environment | {"DATABASE_URL": ""}
+    subprocess.run([sys.executable, "-m", "config.first_start"], cwd=ROOT, env=own, check=True)
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

@@ -14,7 +14,10 @@ from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Answer, Frame, Operation
 from tests.gateway.conftest import Hub
 
-WEATHER = {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}
+WEATHER = {
+    "name": "weather",
+    "parameters": {"properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
 QUESTION = {"role": "user", "content": "Rain?"}
 CALL = {"name": "weather", "arguments": '{"city": "city"}'}
 
