@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
+from functools import partial
 from typing import Any, Final
 
 import aiodns
@@ -47,7 +48,7 @@ class Names:
             task = self._under_way.get(host)
             if task is None:
                 task = self._under_way[host] = asyncio.ensure_future(self._ask(host))
-                task.add_done_callback(lambda _task: self._under_way.pop(host, None))
+                task.add_done_callback(partial(self._ended, host))
             try:
                 # Others may wait for the same name: it is not cancelled with this call.
                 infos = await asyncio.wait_for(asyncio.shield(task), seconds)
@@ -79,6 +80,11 @@ class Names:
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return infos
+
+    def _ended(self, host: str, task: asyncio.Task[list[AddressInfo]]) -> None:
+        self._under_way.pop(host, None)
+        if not task.cancelled():
+            task.exception()  # looked at, also if nobody waits any more
 
     async def close(self) -> None:
         for task in list(self._under_way.values()):

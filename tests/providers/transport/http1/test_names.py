@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
 import time
 from typing import Any
@@ -134,6 +135,21 @@ def test_one_who_stops_waiting_leaves_the_others_their_answer() -> None:
         return address_of(await second)
 
     assert play(scene) == ("203.0.113.7", 443)
+
+
+def test_a_failure_that_nobody_waits_for_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(names: Names, _server: NameServer) -> None:
+        with pytest.raises(TransportFailure):
+            await names.resolve("silent.example", 443, seconds=0.01)
+        [task] = names._under_way.values()
+        await asyncio.wait([task])
+        del task
+
+    play(scene)
+    gc.collect()  # which is when asyncio tells
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
