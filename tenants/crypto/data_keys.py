@@ -13,7 +13,6 @@ from django.conf import settings
 
 from tenants.crypto import envelope, key_pairs
 from tenants.crypto.envelope import EnvelopeError
-from tenants.crypto.fields import FieldUnreadable
 from tenants.crypto.key_pairs import CredentialUnreadable, Pair, TimedCache
 from tenants.models import KeyPair
 from tenants.scope import tenant_scope
@@ -46,7 +45,7 @@ def data_key_of(tenant_id: UUID, kid: str) -> DataKey:
     cache_key = (tenant_id, kid, settings.MODELKEEP_MASTER_KEYS)
     kept = _keys.get(cache_key)
     if kept is None:
-        kept = _opened(_row(tenant_id, kid))
+        kept = _opened(key_pairs.row_of(tenant_id, kid))
         _keys.put(cache_key, kept)
     return kept
 
@@ -63,7 +62,7 @@ def sealing_key(tenant_id: UUID) -> tuple[str, DataKey]:
     try:
         return pair.kid, _made(tenant_id, pair)
     except CredentialUnreadable:
-        row = key_pairs.replace_lost(tenant_id, _row(tenant_id, pair.kid))
+        row = key_pairs.replace_lost(tenant_id, key_pairs.row_of(tenant_id, pair.kid))
         return row.kid, _opened(row)
 
 
@@ -80,17 +79,6 @@ def _made(tenant_id: UUID, pair: Pair) -> DataKey:
                 )
             )
     return data_key_of(tenant_id, pair.kid)
-
-
-def _row(tenant_id: UUID, kid: str) -> KeyPair:
-    with tenant_scope(tenant_id):
-        try:
-            row = KeyPair.objects.defer(None).filter(tenant=tenant_id, kid=kid).first()
-        except FieldUnreadable:
-            raise CredentialUnreadable("pair_lost") from None
-    if row is None:
-        raise CredentialUnreadable("no_pair")
-    return row
 
 
 def _opened(row: KeyPair) -> DataKey:

@@ -272,6 +272,13 @@ def pair_of(tenant_id: UUID, kid: str) -> Pair:
     cached = _pairs.get(cache_key)
     if cached is not None:
         return cached
+    pair = load_pair(row_of(tenant_id, kid))
+    _pairs.put(cache_key, pair)
+    return pair
+
+
+def row_of(tenant_id: UUID, kid: str) -> KeyPair:
+    """Return a tenant's pair as it is stored. Raises CredentialUnreadable."""
     with tenant_scope(tenant_id):
         try:
             row = KeyPair.objects.defer(None).filter(tenant=tenant_id, kid=kid).first()
@@ -279,9 +286,7 @@ def pair_of(tenant_id: UUID, kid: str) -> Pair:
             raise CredentialUnreadable("pair_lost") from None
     if row is None:
         raise CredentialUnreadable("no_pair")
-    pair = load_pair(row)
-    _pairs.put(cache_key, pair)
-    return pair
+    return row
 
 
 def current_pair(tenant_id: UUID) -> Pair:
