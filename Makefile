@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
-# Number of test processes of each part of `make test`; three parts run side by side, because tests that start servers
-# wait.
-JOBS ?= 2
+# Number of test processes: one more than the cores of a small machine, because tests that start servers wait. More, or
+# parts side by side, take as long, and tests that judge how long something is held up then measure their neighbours.
+JOBS ?= 3
 # Quick tests start none and never wait.
 QUICK_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # Each file's tests run in one process, in the order of tests/conftest.py.
@@ -19,8 +19,8 @@ BIN := $(VENV)/bin
 # Each is a hook in .pre-commit-config.yaml too.
 CHECKS := lint-style lint-templates lint-types lint-imports lint-django
 TESTED := bench config console core gateway help models_catalog providers quotas tenants tests
-# The two longest begin first; the checks, which fail soon, stand before the third.
-PARTS := test-sqlite test-browser $(CHECKS) test-postgres
+# What fails soon comes first.
+PARTS := $(CHECKS) test-postgres test-browser test-sqlite
 # Tests start with tables that agree with the code; CI checks the ones that were committed.
 TABLES := $(if $(CI),,tables)
 # Tests that use the database also run on PostgreSQL; most of the providers' tests don't.
@@ -73,9 +73,8 @@ lint-django: install-dev
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 test: install-dev $(TABLES)  ## run everything: lint, and all tests on SQLite, in the browser and on PostgreSQL
-	@echo 'Checks and tests run side by side; the output of each part follows when it ends ...'
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && set -o pipefail && \
-	$(MAKE) --jobs=3 --keep-going --output-sync=target $(PARTS) 2>&1 | tee "$$log" || \
+	$(MAKE) --keep-going $(PARTS) 2>&1 | tee "$$log" || \
 	{ echo 'These parts failed:'; grep '^make.*\*\*\*' "$$log"; exit 1; }
 
 test-sqlite: install-dev
