@@ -13,7 +13,8 @@ from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests.http import JSON_TYPE, HttpExchange, read_object
 from gateway.dataplane.stored import rights
 from gateway.dataplane.stored.accounts import Account, Storages, open_account
-from gateway.dataplane.stored.files import BATCH, in_scope, without_id
+from gateway.dataplane.stored.creation.creating import Creating, NewBatch
+from gateway.dataplane.stored.files import BATCH, in_scope
 from gateway.dataplane.stored.pages import page_of, read_page
 from gateway.dataplane.stored.recording import Recording
 from gateway.dataplane.threads import in_thread
@@ -31,11 +32,13 @@ class Batches:
 
     Args:
         storages: Asks the providers.
+        creating: Creates batches.
         recording: Records what finished batches used.
     """
 
-    def __init__(self, storages: Storages, recording: Recording) -> None:
+    def __init__(self, storages: Storages, creating: Creating, recording: Recording) -> None:
         self._storages = storages
+        self._creating = creating
         self._recording = recording
 
     async def create(self, exchange: HttpExchange, principal: Principal) -> None:
@@ -47,25 +50,17 @@ class Batches:
             "input_file_id": file.provider_id,
             "endpoint": account.storage.urls.get(file.path, file.path),
         }
-        answer = await self._storages.ask(account, StorageRequest("POST", "/batches", sent))
-        assert answer is not None, "a provider without batches is an error"
-        if not is_sound(answer.get("id")):
-            raise without_id(account)
-        add = partial(
-            services.add_batch,
-            credential=file.credential,
-            principal=principal,
-            provider_id=str(answer["id"]),
-            calls=services.Calls(file.path, file.model_names),
-            input_id=file.provider_id,
-            answer=answer,
-            request_id=exchange.request_id,
+        created = await self._creating.create(
+            NewBatch(
+                account=account,
+                principal=principal,
+                request_id=exchange.request_id,
+                calls=services.Calls(file.path, file.model_names),
+                request=StorageRequest("POST", "/batches", sent),
+                input_id=file.provider_id,
+            )
         )
-        try:
-            row = await in_thread(lambda: in_scope(account, add))
-        except services.AlreadyStored:
-            raise without_id(account) from None
-        await _answer(exchange, row, answer)
+        await _answer(exchange, created.row, created.answer)
 
     async def list(self, exchange: HttpExchange, principal: Principal) -> None:
         query = exchange.scope.get("query_string", b"").decode("latin-1")

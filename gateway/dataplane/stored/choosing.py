@@ -16,6 +16,7 @@ from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Target
 from gateway.dataplane.stored.lines import Checked
+from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES
 from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
 from providers import queries as provider_queries
@@ -122,8 +123,12 @@ def _url_of(provider: Provider, path: str) -> str:
     urls = storage.urls if storage is not None else {}
     if path in urls:
         return urls[path]
+    other = provider.storage if path == MESSAGES else provider.message_batches
     if urls:
         problem = f"{provider.label} has batches of {', '.join(urls)} only."
+    elif other is not None:
+        where = f"{FILES} and {BATCHES}" if path == MESSAGES else MESSAGE_BATCHES
+        problem = f"{provider.label} has batches in its own format: use {where}."
     else:
         having = ", ".join(one.slug for one in registry.all_providers() if _storage_of(one, path))
         problem = f"{provider.label} has no batches here. These providers have: {having}."

@@ -11,6 +11,7 @@ from gateway.dataplane.store.base import Store
 from gateway.dataplane.stored.accounts import Storages
 from gateway.dataplane.stored.batches import Batches
 from gateway.dataplane.stored.choosing import Choosing
+from gateway.dataplane.stored.creation.creating import Creating
 from gateway.dataplane.stored.files import Files
 from gateway.dataplane.stored.messages.batches import MessageBatches
 from gateway.dataplane.stored.recording import Recording
@@ -35,11 +36,12 @@ class Endpoints:
         run: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         storages = Storages(upstream)
+        choosing, creating = Choosing(routes), Creating(storages)
         self.recording = Recording(storages, store, run)
         self._kinds: dict[str, Any] = {
-            "files": Files(storages, Choosing(routes)),
-            "batches": Batches(storages, self.recording),
-            "messages/batches": MessageBatches(storages, Choosing(routes), self.recording),
+            "files": Files(storages, choosing),
+            "batches": Batches(storages, creating, self.recording),
+            "messages/batches": MessageBatches(storages, choosing, creating, self.recording),
         }
 
     async def answer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import orjson
 from django.conf import settings
 
 from gateway.dataplane.doors.registry import ENDPOINTS
-from gateway.dataplane.errors import DatabaseUnavailable, Refusal
+from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests.http import (
     JSON_TYPE,
     HttpExchange,
@@ -22,7 +21,8 @@ from gateway.dataplane.requests.http import (
 from gateway.dataplane.stored import rights
 from gateway.dataplane.stored.accounts import Storages, open_account
 from gateway.dataplane.stored.choosing import Choosing
-from gateway.dataplane.stored.files import in_scope, pieces, without_id
+from gateway.dataplane.stored.creation.creating import Creating, NewBatch
+from gateway.dataplane.stored.files import in_scope, pieces
 from gateway.dataplane.stored.messages import requests
 from gateway.dataplane.stored.messages.pages import page_of
 from gateway.dataplane.stored.recording import FINAL, Recording
@@ -31,7 +31,7 @@ from gateway.dataplane.threads import in_thread
 from providers.declaration.storage import StorageRequest
 from providers.models import StoredBatch
 from providers.stored import services
-from providers.stored.ids import Kind, is_sound
+from providers.stored.ids import Kind
 from providers.wire.anthropic.batches import BATCHES, MESSAGES, as_described
 from tenants.auth.principal import Principal
 
@@ -44,12 +44,16 @@ class MessageBatches:
     Args:
         storages: Asks the providers.
         choosing: Finds the account of a batch.
+        creating: Creates batches.
         recording: Records what finished batches used.
     """
 
-    def __init__(self, storages: Storages, choosing: Choosing, recording: Recording) -> None:
+    def __init__(
+        self, storages: Storages, choosing: Choosing, creating: Creating, recording: Recording
+    ) -> None:
         self._storages = storages
         self._choosing = choosing
+        self._creating = creating
         self._recording = recording
 
     async def create(self, exchange: HttpExchange, principal: Principal) -> None:
@@ -59,30 +63,17 @@ class MessageBatches:
         chosen = await self._choosing.by_models(principal, checked)
         account = await open_account(chosen.credential)
         sent = await asyncio.to_thread(requests.written, body, chosen.names)
-        request = StorageRequest("POST", BATCHES, sent, headers=headers)
-        answer = await self._storages.ask(account, request)
-        assert answer is not None, "a provider without batches is an error"
-        if not is_sound(answer.get("id")):
-            raise without_id(account)
-        add = partial(
-            services.add_batch,
-            credential=account.credential,
-            principal=principal,
-            provider_id=str(answer["id"]),
-            calls=services.Calls(MESSAGES, list(dict.fromkeys(chosen.names.values()))),
-            answer=answer,
-            request_id=exchange.request_id,
+        models = list(dict.fromkeys(chosen.names.values()))
+        created = await self._creating.create(
+            NewBatch(
+                account=account,
+                principal=principal,
+                request_id=exchange.request_id,
+                calls=services.Calls(MESSAGES, models),
+                request=StorageRequest("POST", BATCHES, sent, headers=headers),
+            )
         )
-        try:
-            row = await in_thread(lambda: in_scope(account, add))
-        except services.AlreadyStored:
-            raise without_id(account) from None
-        except DatabaseUnavailable:
-            with suppress(Refusal):  # nobody could use it, and it would be paid for
-                path = f"{BATCHES}/{answer['id']}/cancel"
-                await self._storages.ask(account, StorageRequest("POST", path))
-            raise
-        await _answer(exchange, row, describe(row, answer))
+        await _answer(exchange, created.row, describe(created.row, created.answer))
 
     async def list(self, exchange: HttpExchange, principal: Principal) -> None:
         query = exchange.scope.get("query_string", b"").decode("latin-1")

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from tests.gateway.conftest import KEY
-from tests.gateway.dataplane.stored.conftest import MODEL, Stage
+from tests.gateway.dataplane.stored.conftest import MODEL, Stage, jsonl
 from tests.gateway.dataplane.stored.test_sdk import wait_for
 
 pytestmark = pytest.mark.slow
@@ -135,7 +135,8 @@ def test_lists_have_pages(clients: list[anthropic.Anthropic]) -> None:
         (asking(CLAUDE, messages=[]), "requests.0.params"),
         (asking(CLAUDE, top_k=2**70), "a number that is too large"),
         (asking(CLAUDE, f"openai/{MODEL}"), "must be of one provider"),
-        (asking(f"openai/{MODEL}"), "These providers have: anthropic"),
+        (asking(f"openai/{MODEL}"), "use /v1/files and /v1/batches"),
+        (asking("demo/demo-chat"), "These providers have: anthropic"),
     ],
 )
 def test_a_bad_request_is_named_and_nothing_is_sent(
@@ -143,6 +144,14 @@ def test_a_bad_request_is_named_and_nothing_is_sent(
 ) -> None:
     with pytest.raises(anthropic.BadRequestError, match=said):
         clients[0].messages.batches.create(requests=requests)
+    assert not stage.fake.calls
+
+
+def test_a_file_that_names_claude_is_told_where_its_batches_are(
+    stage: Stage, clients: list[anthropic.Anthropic]
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="use /v1/messages/batches"):
+        stage.upload(content=jsonl(f"anthropic/{CLAUDE}"))
     assert not stage.fake.calls
 
 
