@@ -33,9 +33,15 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package is
                 f"{var} must be {_KINDS.get(cast, 'of another type')}."
             ) from None
 
-    def seconds(self, var: str, *, default: float) -> Any:
-        """Return a number above 0, whole if the default is: with 0, timers would never rest."""
+    def seconds(self, var: str, *, default: float, zero: bool = False) -> Any:
+        """Return a number above 0, whole if the default is: with 0, timers would never rest.
+
+        Args:
+            zero: 0 is allowed too.
+        """
         value = self.get_value(var, type(default), default=default)
-        if not 0 < value < float("inf"):
-            raise ImproperlyConfigured(f"{var} must be a number of seconds above 0.")
+        if not (0 < value < float("inf") or (zero and value == 0)):
+            raise ImproperlyConfigured(
+                f"{var} must be a number of seconds {'from 0 on' if zero else 'above 0'}."
+            )
         return value

@@ -2,11 +2,15 @@
 
 import gc
 import os
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
 from config import instance, settings
+from core.asgi import draining
 from core.asgi.http_protocol import HttpProtocol
 from core.metrics.memory import memory
 
@@ -31,11 +35,19 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
 
 
 def on_starting(server: Any) -> None:
+    server.handle_term = partial(_drain_and_stop, server.handle_term)
     memory.share(4 * workers + 4)  # a reload starts new workers beside the old ones
     # SIGUSR2 starts a second server beside the first, which goes away afterwards.
     if not server.master_pid:
         sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
         instance.claim(settings.DATA_DIR, alone=sqlite)
+
+
+def _drain_and_stop(stop: Callable[[], None]) -> None:
+    """Answer SIGTERM: go on serving while /readyz is red, then close the socket."""
+    draining.begin()
+    time.sleep(settings.SHUTDOWN_DELAY)
+    stop()
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from config import health, metrics
 from config.metrics import spool_files
+from core.asgi import draining
 from core.middleware import GetResponse
 from tenants.crypto.keys import master_key_problems
 from tenants.installation import secret_key_problem
@@ -112,7 +113,12 @@ def disk_warning() -> str:
     return "The disk of DATA_DIR is nearly full. Make room."
 
 
+def stopping_fault() -> str:
+    return "The server is stopping." if draining.is_draining() else ""
+
+
 CHECKS: dict[str, Callable[[], str]] = {
+    "stopping": stopping_fault,
     "database": database_fault,
     "migrations": migrations_fault,
     "master_keys": master_keys_fault,

@@ -319,7 +319,9 @@ FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_K
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
 # Processes; 0 means one per processor, at most 4.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
-# Seconds for running requests to finish when the server stops.
+# Seconds that the server serves after SIGTERM, with /readyz red, and then those for running
+# requests to finish.
+SHUTDOWN_DELAY = env.seconds("SHUTDOWN_DELAY", default=5, zero=True)
 GRACEFUL_TIMEOUT = env.seconds("GRACEFUL_TIMEOUT", default=30)
 # Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])

@@ -61,6 +61,7 @@ class Server:
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(workers),
+            "SHUTDOWN_DELAY": "0",
         } | (env or {})
         self._commands = CommandServer(self.env)
         self._process: subprocess.Popen[bytes] | None = None

@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core.asgi.draining import is_draining
+
 MAX_HEAD: Final = 64 * 1024  # bytes of a request's line and headers
 MOST_HEADERS: Final = 128
 BODY_RATE: Final = 8 * 1024  # bytes per second, below which a body is late
@@ -94,6 +96,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._began = self.loop.time()
         HttpToolsProtocol.on_headers_complete(self)
+        if is_draining():
+            self.cycle.keep_alive = False
         if self.scope["http_version"] == "1.0":
             # It knows no chunks, which uvicorn sends if an answer's length is unknown.
             self.cycle.chunked_encoding = False

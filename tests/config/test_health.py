@@ -37,6 +37,7 @@ def test_readyz_lists_its_checks(client: Client) -> None:
     assert client.get("/readyz").json() == {
         "status": "ok",
         "checks": {
+            "stopping": "ok",
             "database": "ok",
             "migrations": "ok",
             "master_keys": "ok",

@@ -294,7 +294,11 @@ def test_the_server_starts_answers_and_stops(tmp_path: Path) -> None:
             [sys.executable, "-m", "config.start", "--serve"],
             cwd=ROOT,
             env=clean_environment(
-                tmp_path / "data", port, WEB_CONCURRENCY="1", GRACEFUL_TIMEOUT="5"
+                tmp_path / "data",
+                port,
+                WEB_CONCURRENCY="1",
+                GRACEFUL_TIMEOUT="5",
+                SHUTDOWN_DELAY="0",
             ),
             stdout=log,
             stderr=subprocess.STDOUT,

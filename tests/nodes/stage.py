@@ -65,14 +65,17 @@ class Stage:
                 method, base + path, headers=headers, timeout=60, verify=False, **more
             )
 
-    def chat(self, node: Server | None, model: str | None, **more: Any) -> requests.Response:
-        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+    def chat(
+        self, node: Server | None, model: str | None, *, stream: bool = False, **more: Any
+    ) -> requests.Response:
+        messages = [{"role": "user", "content": "Hello"}]
+        body = {"model": model, "messages": messages, "stream": stream}
         return self.ask(node, "POST", "/v1/chat/completions", json=body, **more)
 
 
 @dataclass
 class Load:
-    """Calls from several threads through nginx until `end`."""
+    """Calls from several threads through nginx until `end`; every second one is a stream."""
 
     stage: Stage
     model: str
@@ -100,14 +103,17 @@ class Load:
             thread.join()
 
     def _call(self) -> None:
+        is_stream = False
         while not self._over.is_set():
+            is_stream = not is_stream
             try:
-                answer = self.stage.chat(None, self.model)
+                answer = self.stage.chat(None, self.model, stream=is_stream)
             except requests.RequestException as error:
                 self.outcomes[type(error).__name__] += 1
                 continue
-            self.outcomes[str(answer.status_code)] += 1
-            if answer.status_code == 200:
+            is_whole = answer.text.endswith("data: [DONE]\n\n" if is_stream else "}")
+            self.outcomes[str(answer.status_code) if is_whole else "cut"] += 1
+            if answer.status_code == 200 and is_whole:
                 self.served.append(answer.headers["X-Request-Id"])
 
 
@@ -117,6 +123,7 @@ def two_nodes(fake: FakeProvider, postgres: str, folder: Path) -> Iterator[Stage
         "MODELKEEP_EGRESS_ALLOW": fake.url,
         "SITE_URL": f"https://{HOST}",
         "GRACEFUL_TIMEOUT": "10",
+        "SHUTDOWN_DELAY": "1",
     }
     with Server(env=env, postgres=postgres) as one:
         two = Server(env=env, postgres=postgres)

@@ -27,7 +27,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("nginx")
     with (
         Postgres(durable=False) as server,
-        Running(FakeProvider()) as fake,
+        Running(FakeProvider(delay=0.02)) as fake,
         two_nodes(fake, server.url, folder) as stage,
     ):
         address = {"base_url": fake.url}
@@ -124,7 +124,8 @@ def test_a_node_that_is_killed_loses_nothing_that_was_acknowledged(stage: Stage)
         load.end()
     # Those that were in flight there.
     assert sum(number for name, number in load.outcomes.items() if name != "200") <= threads
-    assert load.outcomes.keys() <= {"200", "502"}, load.outcomes
+    cut = {"cut", "ChunkedEncodingError", "ConnectionError"}  # streams
+    assert load.outcomes.keys() <= {"200", "502"} | cut, load.outcomes
     assert set(load.served) <= recorded(stage)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +30,8 @@ GRACE = 3  # seconds; a third of them for the end itself
 @pytest.fixture(scope="module")
 def stopping() -> Iterator[Hub]:
     with Running(FakeProvider()) as fake:
-        for hub in running_hub(fake, GRACEFUL_TIMEOUT=str(GRACE), MODELKEEP_CALL_DEADLINE="60"):
+        seconds = {"GRACEFUL_TIMEOUT": str(GRACE), "SHUTDOWN_DELAY": "1"}
+        for hub in running_hub(fake, MODELKEEP_CALL_DEADLINE="60", **seconds):
             values = {"api_key": KEY}
             base = f"{fake.url}/v1"
             hub.seed(
@@ -158,6 +161,25 @@ def test_a_short_stream_comes_to_its_end(stopping: Hub) -> None:
     assert caller.lines[-2:] == ["data: [DONE]", ""]
     [record] = stopping.records(caller.request_id)
     assert (record["status"], record["usage_source"]) == ("ok", "reported")
+
+
+def test_it_says_that_it_stops_before_its_socket_closes(stopping: Hub) -> None:
+    stopping.fake.reset()
+    stopping.fake.delay = 0.0
+    kept = stopping.chat(OWN)
+    assert (kept.status_code, kept.headers.get("connection")) == (200, None)
+    os.kill(stopping.server.pid, signal.SIGTERM)
+    ready = requests.get(f"{stopping.server.url}/readyz", timeout=10)
+    while ready.status_code == 200:  # the signal is on its way
+        ready = requests.get(f"{stopping.server.url}/readyz", timeout=10)
+    assert ready.json()["checks"] == {"stopping": "The server is stopping."}
+    last = stopping.chat(OWN)
+    assert (last.status_code, last.headers.get("connection")) == (200, "close")
+    assert requests.get(f"{stopping.server.url}/healthz", timeout=10).status_code == 200
+    stop_and_start(stopping)
+    assert stopping.chat(OWN).headers.get("connection") is None
+    for answer in (kept, last):
+        assert stopping.record(answer)["status"] == "ok"
 
 
 def test_nothing_in_the_log_is_an_error_of_ours(stopping: Hub) -> None:
