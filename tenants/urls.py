@@ -18,6 +18,7 @@ settings_patterns = [
     path("app-keys/", app_keys.app_keys, name="app-keys"),
     path("app-keys/connect/", app_keys.connect, name="app-key-connect"),
     path("app-keys/new/", app_keys.app_key_new, name="app-key-new"),
+    path("app-keys/<uuid:app_key_id>/", app_keys.app_key_change, name="app-key-change"),
     path("app-keys/<uuid:app_key_id>/revoke/", app_keys.app_key_revoke, name="app-key-revoke"),
     path("app-keys/<uuid:app_key_id>/rotate/", app_keys.app_key_rotate, name="app-key-rotate"),
     path("audit/", audit.audit, name="audit"),

@@ -114,7 +114,10 @@ APP_KEYS: Final = (
         "limits_too_wide",
         (403,),
         _("Limits too wide"),
-        _("The key could use more models than the key that makes it. Choose narrower limits."),
+        _(
+            "The key could use more models than the key that makes it, or keys made with it could "
+            "use more than it could. Choose narrower limits, or change those keys first."
+        ),
     ),
     ErrorCode(
         "expires_in_past",

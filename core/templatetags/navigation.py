@@ -19,7 +19,9 @@ SECTIONS = {
     **dict.fromkeys(
         ("key-pair-rotate", "key-pair-progress", "workspace-leave", "workspace-close"), "workspace"
     ),
-    **dict.fromkeys(("app-key-new", "app-key-revoke", "app-key-rotate"), "app-keys"),
+    **dict.fromkeys(
+        ("app-key-new", "app-key-change", "app-key-revoke", "app-key-rotate"), "app-keys"
+    ),
     **dict.fromkeys(
         (
             "provider-setup",

@@ -82,6 +82,30 @@ class AppKeyIn(StrictSerializer):
     )
 
 
+class AppKeyChangeIn(StrictSerializer):
+    """What can be changed of an app key. Fields left out stay as they are."""
+
+    name = Text(max_length=80, required=False)
+    allowed_providers = serializers.ListField(
+        child=Text(max_length=40), required=False, max_length=200, help_text=_("Empty means all.")
+    )
+    allowed_models = serializers.ListField(
+        child=Text(max_length=241),
+        required=False,
+        max_length=200,
+        help_text=_('"provider/model"; empty means all.'),
+    )
+    allowed_operations = serializers.ListField(
+        child=Text(max_length=40),
+        required=False,
+        max_length=20,
+        help_text=_('Endpoints of /v1, such as "embeddings"; empty means all.'),
+    )
+    expires = serializers.DateTimeField(
+        required=False, allow_null=True, help_text=_("Null means never.")
+    )
+
+
 class RotationIn(StrictSerializer):
     overlap_hours = Whole(
         default=0, min_value=0, max_value=168, help_text=_("How long the old key stays valid.")
@@ -126,7 +150,11 @@ class AppKeysView(ApiView):
 
 
 class AppKeyView(ApiView):
-    required_actions = {"GET": Action.VIEW_APP_KEYS, "DELETE": Action.MANAGE_OWN_APP_KEYS}
+    required_actions = {
+        "GET": Action.VIEW_APP_KEYS,
+        "PATCH": Action.MANAGE_OWN_APP_KEYS,
+        "DELETE": Action.MANAGE_OWN_APP_KEYS,
+    }
 
     @operation(
         "app_keys_get",
@@ -139,6 +167,26 @@ class AppKeyView(ApiView):
         row = queries.app_keys(tenant=self.tenant).filter(pk=pk).first()
         if row is None:
             raise NotFound("no_such_key", _("App key not found."))
+        return Response(AppKeyOut(row).data)
+
+    @operation(
+        "app_keys_change",
+        _("Change an app key"),
+        tag=KEYS,
+        description=_(
+            "Its name, limits or expiry; in force with the next request. The scopes can't be "
+            "changed: make another key."
+        ),
+        body=AppKeyChangeIn,
+        answers={200: AppKeyOut},
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        row = app_keys.change_app_key(
+            tenant=self.tenant,
+            app_key_id=pk,
+            actor=self.actor,
+            values=self.body(AppKeyChangeIn),
+        )
         return Response(AppKeyOut(row).data)
 
     @operation(

@@ -44,6 +44,7 @@ SENTENCES: dict[str, Any] = {
     "member.role_changed": _("changed the role of"),
     "invitation.revoked": _("withdrew the invitation of"),
     "app_key.created": _("made the app key"),
+    "app_key.changed": _("changed the app key"),
     "app_key.revoked": _("revoked the app key"),
     "app_key.rotated": _("rotated the app key"),
     "credential.added": _("added the credential"),
@@ -88,6 +89,9 @@ ACTORS: dict[str, Any] = {
 DETAILS: dict[str, Any] = {
     "address": pgettext_lazy("network", "Address"),
     "after": _("after"),
+    "allowed_models": _("allowed models"),
+    "allowed_operations": _("allowed endpoints"),
+    "allowed_providers": _("allowed providers"),
     "app_keys": _("app keys"),
     "base_url": _("base URL"),
     "before": _("before"),
@@ -95,6 +99,7 @@ DETAILS: dict[str, Any] = {
     "credits": _("credits"),
     "days": _("days"),
     "deleted": _("deleted"),
+    "expires": _("Expires"),
     "failed": _("failed"),
     "fallbacks": _("fallbacks"),
     "hours": _("hours"),
@@ -122,6 +127,10 @@ DETAILS: dict[str, Any] = {
 }
 ROLE_WORDS: dict[str, Any] = {role.value: label for role, label in ROLE_LABELS.items()}
 VALUES: dict[str, dict[str, Any]] = {
+    "allowed_models": {"all": _("all")},
+    "allowed_operations": {"all": _("all")},
+    "allowed_providers": {"all": _("all")},
+    "expires": {"never": pgettext_lazy("expiry", "Never")},
     "role": ROLE_WORDS,
     "scopes": {scope.value: label for scope, label in SCOPE_LABELS.items()},
     "state": {

@@ -1,18 +1,22 @@
-"""Forms to create and rotate app keys."""
+"""Forms to create, change and rotate app keys."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from core.web.forms import PageForm
 from tenants.auth.permissions import Role, Scope, scopes_of
+from tenants.models import AppKey
 from tenants.ports import CallableModels
 
 SCOPE_LABELS = {
@@ -26,11 +30,12 @@ DAYS = (
     (365, _("1 year")),
     (0, pgettext_lazy("expiry", "Never")),
 )
+SAME = -1  # of days: the expiry stays as it is
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
 
 
-class AppKeyForm(PageForm):
-    """A new app key. Limits left empty allow everything in the workspace."""
+class LimitsForm(PageForm):
+    """What an app key is called and may do. Limits left empty allow everything in the workspace."""
 
     names = {
         "expires": "days",
@@ -43,10 +48,6 @@ class AppKeyForm(PageForm):
         max_length=80,
         help_text=_("The application that will use it, such as “Support bot”."),
     )
-    scopes = forms.MultipleChoiceField(
-        label=_("May be used to"), widget=forms.CheckboxSelectMultiple
-    )
-    days = forms.TypedChoiceField(label=_("Expires after"), choices=DAYS, coerce=int, initial=90)
     providers = forms.MultipleChoiceField(
         label=_("Providers"),
         required=False,
@@ -73,16 +74,9 @@ class AppKeyForm(PageForm):
         help_text=_("If none is ticked: all."),
     )
 
-    def __init__(
-        self, *args: Any, role: Role | None, offered: CallableModels, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, offered: CallableModels, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        allowed = scopes_of(role) if role else frozenset()
         self.offered = offered
-        self.set_choices(
-            "scopes", [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed]
-        )
-        self.fields["scopes"].initial = [Scope.USE.value]
         self.set_choices("providers", offered.providers)
         self.set_choices("operations", offered.operations)
 
@@ -124,10 +118,83 @@ class AppKeyForm(PageForm):
             for name in ("providers", "models", "operations")
         )
 
+
+class AppKeyForm(LimitsForm):
+    """A new app key."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("May be used to"), widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.TypedChoiceField(label=_("Expires after"), choices=DAYS, coerce=int, initial=90)
+
+    def __init__(self, *args: Any, role: Role | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        allowed = scopes_of(role) if role else frozenset()
+        self.set_choices(
+            "scopes", [(scope.value, SCOPE_LABELS[scope]) for scope in Scope if scope in allowed]
+        )
+        self.fields["scopes"].initial = [Scope.USE.value]
+
     @property
     def expires(self) -> datetime | None:
+        return _after(self.cleaned_data["days"])
+
+
+class AppKeyChangeForm(LimitsForm):
+    """Changes of an app key."""
+
+    days = forms.TypedChoiceField(label=_("Expires"), coerce=int, initial=SAME)
+
+    def __init__(self, *args: Any, key: AppKey, offered: CallableModels, **kwargs: Any) -> None:
+        initial = {
+            "name": key.name,
+            "providers": key.allowed_providers,
+            "models": "\n".join(key.allowed_models),
+            "operations": key.allowed_operations,
+        }
+        super().__init__(*args, offered=_with_chosen(offered, key), initial=initial, **kwargs)
+        self.set_choices("days", [(SAME, _same_expiry(key)), *_later_choices(key)])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the service is given: the fields that can be changed."""
         days = self.cleaned_data["days"]
-        return timezone.now() + timedelta(days=days) if days else None
+        expires = {} if days == SAME else {"expires": _after(days)}
+        return {"name": self.cleaned_data["name"], **self.limits, **expires}
+
+
+def _after(days: int) -> datetime | None:
+    return timezone.now() + timedelta(days=days) if days else None
+
+
+def _same_expiry(key: AppKey) -> str:
+    if key.expires is None:
+        return gettext("Never, as it is now")
+    return gettext("On %(day)s, as it is now") % {"day": date_format(localtime(key.expires))}
+
+
+def _later_choices(key: AppKey) -> list[tuple[int, Any]]:
+    """Return the other days to choose from, counted from today."""
+    return [
+        (days, _("%(time)s from now") % {"time": label} if days else label)
+        for days, label in DAYS
+        if days or key.expires is not None
+    ]
+
+
+def _with_chosen(offered: CallableModels, key: AppKey) -> CallableModels:
+    """Return what is offered with what the key is limited to, such as a model that went away."""
+    return replace(
+        offered,
+        providers=_with_values(offered.providers, key.allowed_providers),
+        models={*offered.models, *key.allowed_models},
+        operations=_with_values(offered.operations, key.allowed_operations),
+    )
+
+
+def _with_values(choices: list[tuple[str, Any]], values: list[str]) -> list[tuple[str, Any]]:
+    known = {value for value, _label in choices}
+    return [*choices, *((value, value) for value in values if value not in known)]
 
 
 class RotateForm(PageForm):

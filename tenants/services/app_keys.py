@@ -1,10 +1,10 @@
-"""Create, rotate and revoke app keys. A key's text is shown once and never stored."""
+"""Create, change, rotate and revoke app keys. A key's text is shown once and never stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -12,17 +12,30 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.db.violations import is_duplicate
-from core.errors import Conflict, NotAllowed, NotFound, ServiceError
-from tenants.audit.trail import COMMAND, Actor, record
+from core.errors import Conflict, NotAllowed, ServiceError
+from tenants.audit.trail import Actor, record
 from tenants.auth.key_format import PREFIX_LENGTH, new_key
-from tenants.auth.permissions import Action, Role, Scope, actions_of, scopes_of
+from tenants.auth.permissions import Scope
 from tenants.crypto import keys
 from tenants.crypto.digest_key import NO_PROOF, app_key_digest, sign
-from tenants.models import AppKey, Invitation, Membership, Tenant, User
+from tenants.models import AppKey, Invitation, Tenant, User
+from tenants.services.app_key_checks import (
+    LIMITS,
+    acts_for_command,
+    changeable_key,
+    check_covers,
+    check_expires,
+    check_limits,
+    check_made_with,
+    check_not_expired,
+    check_rights,
+    checked_list,
+    checked_name,
+    checked_scopes,
+)
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
-LIST_LIMIT: Final = 200  # entries of allowed_providers and allowed_models
-WIDER_THAN_MAKER: Final = _("An app key can't do more than the key that makes it.")
+CHANGEABLE: Final = ("name", *LIMITS, "expires")
 
 
 @transaction.atomic
@@ -59,29 +72,100 @@ def create_app_key(
         NotAllowed: If the key would have more rights than its owner or the actor.
         Conflict: If the name is taken.
     """
-    name, scopes = _checked_name(name), _checked_scopes(scopes)
+    name, scopes = checked_name(name), checked_scopes(scopes)
     creator_id = user.pk if user is not None else actor.user_id
-    by_command = creator_id is None and _acts_for_command(actor)
+    by_command = creator_id is None and acts_for_command(actor)
     row = AppKey(
         tenant=tenant,
         name=name,
         scopes=sorted(scopes),
-        allowed_providers=_checked_list(allowed_providers, "allowed_providers"),
-        allowed_models=_checked_list(allowed_models, "allowed_models"),
-        allowed_operations=_checked_list(allowed_operations, "allowed_operations"),
+        allowed_providers=checked_list(allowed_providers, "allowed_providers"),
+        allowed_models=checked_list(allowed_models, "allowed_models"),
+        allowed_operations=checked_list(allowed_operations, "allowed_operations"),
         created_by_id=creator_id,
         made_by_command=by_command,
         made_by_key_id=actor.app_key_id,
         expires=expires or _expiry_of(actor),
     )
-    _check_expires(expires)
-    _check_rights(tenant, actor, creator_id, by_command, scopes)
-    _check_limits(actor, row)
+    check_expires(expires)
+    check_rights(tenant, actor, creator_id, by_command, scopes)
+    check_covers(actor, row)
     if AppKey.objects.filter(tenant=tenant, name=name, revoked=None).exists():
         raise _name_taken()
     text = _insert_with_new_key(row)
     _record(row, tenant, actor, "app_key.created", scopes=row.scopes)
     return row, text
+
+
+@transaction.atomic
+def change_app_key(
+    *, tenant: Tenant, app_key_id: UUID, actor: Actor, values: Mapping[str, Any]
+) -> AppKey:
+    """Change an app key's name, limits or expiry with effect from the next request.
+
+    Its scopes stay: an application that needs others gets another key.
+
+    Args:
+        tenant: The workspace.
+        app_key_id: The key to change.
+        actor: Who changes the key.
+        values: The fields to change, as in `create_app_key`: `name`, `allowed_providers`,
+            `allowed_models`, `allowed_operations`, `expires` (None means never).
+
+    Raises:
+        ServiceError: If a value is invalid.
+        NotFound: If there is no such key.
+        NotAllowed: If the actor may not change it, or the key could then do more than the actor
+            or the key that made it, or less than a key made with it.
+        Conflict: If the name is taken or the key has expired.
+    """
+    row = changeable_key(tenant, app_key_id, actor)
+    check_not_expired(row)
+    before = {field: getattr(row, field) for field in CHANGEABLE}
+    _apply(row, values)
+    changed = [field for field in CHANGEABLE if getattr(row, field) != before[field]]
+    if not changed:
+        return row
+    _check_change(row, actor, changed)
+    sign(row, keys.current_digest_key())
+    _save_named(row, update_fields=[*changed, "proof"])
+    _record(
+        row,
+        tenant,
+        actor,
+        "app_key.changed",
+        before=before["name"] if "name" in changed else "",
+        **{field: _told(getattr(row, field)) for field in changed if field != "name"},
+    )
+    return row
+
+
+def _apply(row: AppKey, values: Mapping[str, Any]) -> None:
+    if "name" in values:
+        row.name = checked_name(values["name"])
+    for field in LIMITS:
+        if field in values:
+            setattr(row, field, checked_list(values[field], field))
+    if "expires" in values and values["expires"] != row.expires:
+        check_expires(values["expires"])
+        row.expires = values["expires"]
+
+
+def _check_change(row: AppKey, actor: Actor, changed: Sequence[str]) -> None:
+    check_covers(actor, row)
+    if row.made_by_key is not None and row.made_by_key.revoked is None:
+        check_limits(row.made_by_key, row)
+    check_made_with(row)
+    others = AppKey.objects.filter(tenant=row.tenant_id, name=row.name, revoked=None)
+    if "name" in changed and others.exclude(pk=row.pk).exists():
+        raise _name_taken()
+
+
+def _told(value: Any) -> Any:
+    """Return a new value as the audit log shows it."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
+    return value or ("never" if value is None else "all")
 
 
 @transaction.atomic
@@ -92,7 +176,7 @@ def revoke_app_key(*, tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
         NotFound: If there is no such key.
         NotAllowed: If the actor may not change it.
     """
-    row = _changeable_key(tenant, app_key_id, actor)
+    row = changeable_key(tenant, app_key_id, actor)
     _revoke(row, actor)
     return row
 
@@ -160,7 +244,7 @@ def rotate_app_key(
         raise ServiceError(
             "invalid_value", _("The old key can stay valid for at most 7 days."), field="overlap"
         )
-    old = _changeable_key(tenant, app_key_id, actor)
+    old = changeable_key(tenant, app_key_id, actor)
     if old.created_by_id is not None and old.created_by_id != actor.user_id:
         raise NotAllowed(
             "not_your_key",
@@ -169,10 +253,9 @@ def rotate_app_key(
                 "Revoke it, or ask its owner to rotate it."
             ),
         )
+    check_not_expired(old)
     now = timezone.now()
-    if old.expires is not None and old.expires <= now:
-        raise Conflict("expired_key", _("This app key has expired. Make a new one instead."))
-    _check_covers(actor, old)
+    check_covers(actor, old)
     is_itself = actor.app_key_id == old.pk
     new = AppKey(
         tenant=tenant,
@@ -202,15 +285,19 @@ def _insert_with_new_key(row: AppKey) -> str:
     secret = keys.current_digest_key()
     row.prefix, row.digest = text[:PREFIX_LENGTH], app_key_digest(text, secret)
     sign(row, secret)
+    _save_named(row, force_insert=True)
+    return text
+
+
+def _save_named(row: AppKey, **how: Any) -> None:
+    """Save a row. Raises Conflict if its name was taken at the same moment."""
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
+            row.save(**how)
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
-        # The name was taken at the same moment.
         raise _name_taken() from None
-    return text
 
 
 def _name_taken() -> Conflict:
@@ -232,131 +319,8 @@ def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:
     old.save(update_fields=["name", "expires", "revoked", "proof"])
 
 
-def _check_expires(expires: datetime | None) -> None:
-    if expires is not None and expires <= timezone.now():
-        raise ServiceError(
-            "expires_in_past", _("This day is in the past. Choose a later one."), field="expires"
-        )
-
-
-def _checked_name(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > 80 or not name.isprintable():
-        raise ServiceError(
-            "bad_name", _("Enter a name of 1 to 80 printable characters."), field="name"
-        )
-    return name
-
-
-def _checked_scopes(scopes: Iterable[Scope | str]) -> frozenset[Scope]:
-    try:
-        checked = frozenset(Scope(scope) for scope in scopes)
-    except ValueError:
-        raise ServiceError(
-            "bad_scope", _("Unknown scope. The scopes are use, read and manage."), field="scopes"
-        ) from None
-    if not checked:
-        raise ServiceError("no_scope", _("Choose at least one use for the key."), field="scopes")
-    return checked
-
-
-def _checked_list(entries: Iterable[str], field: str) -> list[str]:
-    unique = sorted(set(entries))
-    if len(unique) > LIST_LIMIT or any(
-        not entry or len(entry) > 241 or not entry.isprintable() for entry in unique
-    ):
-        raise ServiceError(
-            "bad_list",
-            _("Enter at most 200 names of up to 241 printable characters."),
-            field=field,
-        )
-    return unique
-
-
-def _acts_for_command(actor: Actor) -> bool:
-    """Return whether the actor is a command or an app key made by a command."""
-    return actor == COMMAND or (actor.principal is not None and actor.principal.role is None)
-
-
-def _check_rights(
-    tenant: Tenant, actor: Actor, creator_id: int | None, by_command: bool, scopes: frozenset[Scope]
-) -> None:
-    """Check the scopes against the rights of the key's owner and of an acting app key."""
-    if not by_command:
-        _check_owner(tenant, creator_id, scopes)
-    if actor.user_id != creator_id and not _may_manage_all(actor):
-        raise NotAllowed("not_your_key", _("Only admins can make app keys for other people."))
-    if actor.principal is not None and not scopes <= (actor.principal.scopes or frozenset()):
-        raise NotAllowed("scope_too_wide", WIDER_THAN_MAKER, field="scopes")
-
-
-def _check_owner(tenant: Tenant, user_id: int | None, scopes: frozenset[Scope]) -> None:
-    members = Membership.objects.filter(tenant=tenant, user=user_id, user__is_active=True)
-    member = members.first() if user_id else None
-    role = Role(member.role) if member else None
-    if role is None or Action.MANAGE_OWN_APP_KEYS not in actions_of(role):
-        raise NotAllowed(
-            "scope_too_wide", _("Your role does not allow making app keys. Ask an admin.")
-        )
-    if not scopes <= scopes_of(role):
-        raise NotAllowed(
-            "scope_too_wide", _("An app key can't do more than its owner."), field="scopes"
-        )
-
-
 def _expiry_of(actor: Actor) -> datetime | None:
     return actor.principal.expires if actor.principal is not None else None
-
-
-def _check_limits(actor: Actor, row: AppKey) -> None:
-    """Check that an app key passes its limits and its expiry on to the keys that it makes."""
-    maker = actor.principal
-    if maker is None or maker.kind != "app_key":
-        return
-    pairs = (
-        (maker.allowed_providers, row.allowed_providers),
-        (maker.allowed_models, row.allowed_models),
-        (maker.allowed_operations, row.allowed_operations),
-    )
-    if any(own and not (new and own >= set(new)) for own, new in pairs):
-        raise NotAllowed("limits_too_wide", WIDER_THAN_MAKER, field="allowed_models")
-    if maker.expires is not None and (row.expires is None or row.expires > maker.expires):
-        raise NotAllowed(
-            "limits_too_wide",
-            _("An app key can't be valid for longer than the key that makes it."),
-            field="expires",
-        )
-
-
-def _check_covers(actor: Actor, row: AppKey) -> None:
-    """Check that an acting app key could have made this key, as rotation hands out a new one."""
-    if actor.principal is not None:
-        if not {Scope(scope) for scope in row.scopes} <= (actor.principal.scopes or frozenset()):
-            raise NotAllowed("scope_too_wide", WIDER_THAN_MAKER)
-        _check_limits(actor, row)
-
-
-def _may_manage_all(actor: Actor) -> bool:
-    if actor.principal is not None:
-        return actor.principal.can(Action.MANAGE_APP_KEYS)
-    return actor.role is not None and Action.MANAGE_APP_KEYS in actions_of(actor.role)
-
-
-def _changeable_key(tenant: Tenant, app_key_id: UUID, actor: Actor) -> AppKey:
-    """Lock and return a key that the actor owns or may manage. Raises NotFound, NotAllowed."""
-    row = (
-        AppKey.objects.select_for_update()
-        .filter(tenant=tenant, pk=app_key_id, revoked=None)
-        .first()
-    )
-    if row is None:
-        raise NotFound("no_such_app_key", _("App key not found."))
-    owned = actor.user_id is not None and row.created_by_id == actor.user_id
-    if not _may_manage_all(actor) and not owned:
-        raise NotAllowed(
-            "not_your_key", _("This is another person's app key. Ask an admin to change it.")
-        )
-    return row
 
 
 def _record(row: AppKey, tenant: Tenant, actor: Actor, action: str, **details: object) -> None:

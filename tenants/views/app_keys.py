@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import get_script_prefix
@@ -21,7 +22,7 @@ from tenants.audit.trail import actor_of
 from tenants.auth.decorators import page
 from tenants.auth.permissions import Action, Scope
 from tenants.auth.request import WorkspaceRequest
-from tenants.forms.app_keys import AppKeyForm, RotateForm
+from tenants.forms.app_keys import AppKeyChangeForm, AppKeyForm, RotateForm
 from tenants.models import AppKey
 from tenants.services import app_keys as app_key_services
 
@@ -91,6 +92,29 @@ def _reveal(request: WorkspaceRequest, key: AppKey, text: str, note: Any = "") -
     response = render(request, "tenants/app_key_shown.html", context)
     response["Cache-Control"] = "no-store"
     return response
+
+
+@page(Action.MANAGE_OWN_APP_KEYS)
+@never_cache
+def app_key_change(request: WorkspaceRequest, app_key_id: UUID) -> HttpResponse:
+    key = get_object_or_404(AppKey, pk=app_key_id, revoked=None)
+    form = AppKeyChangeForm(
+        request.POST or None, key=key, offered=ports.callables(request.tenant.pk)
+    )
+    if request.method == "POST" and form.is_valid():
+        call = partial(
+            app_key_services.change_app_key,
+            tenant=request.tenant,
+            app_key_id=app_key_id,
+            actor=actor_of(request),
+            values=form.values,
+        )
+        changed = attempt(form, call)
+        if changed:
+            text = _("“%(name)s” is saved. Its next call follows it.") % {"name": changed.name}
+            messages.success(request, text)
+            return redirect("app-keys", workspace=request.tenant.slug)
+    return page_form(request, "tenants/app_key_change.html", form, {"key": key})
 
 
 @page(Action.MANAGE_OWN_APP_KEYS)

@@ -106,6 +106,22 @@ def test_an_app_key_is_shown_once(api: Api) -> None:
     error(Api(made["key"]).get("/workspace/"), 401, "revoked_key")
 
 
+def test_an_app_key_is_changed(api: Api, other: Api) -> None:
+    made = api.post("/app-keys/", {"name": "CI", "scopes": ["read"]}).json()
+    path = f"/app-keys/{made['id']}/"
+    limits = {"allowed_providers": ["openai"], "expires": "2999-01-01T00:00:00Z"}
+    changed = api.patch(path, {"name": "CI 2", **limits})
+    assert changed.status_code == 200, changed.content
+    assert changed.json() == {
+        key: value for key, value in made.items() if key != "key"
+    } | limits | {"name": "CI 2"} | {"last_used": None}
+    error(api.patch(path, {"scopes": ["manage"]}), 400, "invalid_request")
+    error(api.patch(path, {"expires": "2001-01-01T00:00:00Z"}), 400, "expires_in_past")
+    error(other.patch(path, {"name": "Mine"}), 404, "no_such_app_key")
+    assert api.patch(path, {"expires": None}).json()["expires"] is None
+    assert Api(made["key"]).patch(path, {"name": "Mine"}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [

@@ -91,6 +91,21 @@ def _(walk: Walk) -> None:
     assert shown not in walk.page.content()
 
 
+@function("app keys", "change: a model that is none is refused, then the new name is shown")
+def _(walk: Walk) -> None:
+    walk.follow("Edit Plain")
+    walk.page.locator("details.advanced > summary").click()
+    walk.fill(name="Plainer", models="demo/none")
+    walk.press("Save")
+    expect(walk.page.locator("[name=models]")).to_have_attribute("aria-invalid", "true")
+    walk.fill(models="")
+    walk.press("Save")
+    walk.says("Plainer")
+    walk.follow("Edit Plainer")
+    walk.fill(name="Plain")
+    walk.press("Save")
+
+
 @function("app keys", "rotate")
 def _(walk: Walk) -> None:
     walk.follow("Rotate Plain")

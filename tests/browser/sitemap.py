@@ -192,6 +192,7 @@ SITEMAP: tuple[Row, ...] = (
     page("app key new", f"{ACME}/settings/app-keys/new/"),
     Row("app key new unsent", f"{ACME}/settings/app-keys/new/", act="submit_empty"),
     Row("app key shown", f"{STATES}/settings/app-keys/new/", space="states", act="make_app_key"),
+    page("app key change", f"{ACME}/settings/app-keys/{{app_key}}/"),
     page("app key rotate", f"{ACME}/settings/app-keys/{{app_key}}/rotate/"),
     page("app key revoke", f"{ACME}/settings/app-keys/{{app_key}}/revoke/"),
     page("workspace", f"{ACME}/settings/workspace/", secret=True),

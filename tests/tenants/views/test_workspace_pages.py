@@ -510,6 +510,34 @@ class TestAppKeys:
             row = AppKey.objects.get(name="Bot")
             assert (row.allowed_providers, row.allowed_operations) == (["demo"], ["embeddings"])
 
+    def test_a_key_is_changed_and_the_page_says_what_is_wrong(
+        self, acme: factories.Workspace, globex: factories.Workspace
+    ) -> None:
+        factories.make_credential(acme.tenant, provider="demo", name="Demo")
+        row, _text = factories.make_app_key(
+            acme.tenant, name="Bot", allowed_models=["gone/model"], allowed_providers=["gone"]
+        )
+        address = f"{SETTINGS}/app-keys/{row.pk}/"
+        browser = signed_in(acme.owner)
+        page = browser.get(address)
+        assert "Never, as it is now" in text_of(page)
+        form = {"name": "Bot 2", "days": "-1", "models": "gone/model\ndemo/demo-embeding"}
+        wrong = browser.post(address, form | {"providers": ["gone", "demo"]})
+        assert "Did you mean “demo/demo-embedding”?" in text_of(wrong)
+        saved = browser.post(
+            address, form | {"providers": ["gone", "demo"], "models": "gone/model", "days": "30"}
+        )
+        assert saved.status_code == 302
+        assert "“Bot 2” is saved" in text_of(browser.get(f"{SETTINGS}/app-keys/"))
+        with tenant_scope(acme.tenant):
+            row.refresh_from_db()
+        assert (row.allowed_providers, row.allowed_models) == (["demo", "gone"], ["gone/model"])
+        assert row.expires is not None
+        assert signed_in(globex.owner).get(address).status_code == 404
+        assert signed_in(acme.viewer).post(address, form).status_code == 403
+        theirs = f"/t/globex/settings/app-keys/{row.pk}/"
+        assert signed_in(globex.owner).post(theirs, form).status_code == 404
+
     def test_no_command_where_nothing_can_be_called(self, acme: factories.Workspace) -> None:
         shown = signed_in(acme.owner).post(
             f"{SETTINGS}/app-keys/new/", {"name": "Bot", "scopes": ["use"], "days": "0"}
