@@ -24,9 +24,11 @@ from gateway.dataplane.doors.model_lists import list_of
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import ENDPOINTS, Endpoint
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
-from gateway.dataplane.logged import logged_fields
 from gateway.dataplane.measures import notes, table
+from gateway.dataplane.measures.logged import logged_fields
+from gateway.dataplane.measures.outcome import outcome_of
 from gateway.dataplane.refusals import (
+    content_broken,
     database_unavailable,
     https_required,
     internal_error,
@@ -119,17 +121,20 @@ class Gateway:
             logger.warning("Database unavailable: %s", problem)
             await exchange.refuse(database_unavailable())
         except ConnectionError:
-            return
+            if exchange.started:
+                exchange.refusal = content_broken()
         except Exception:
             logger.exception("Internal error in a call")
             if exchange.started and not exchange.streaming:
+                exchange.refusal = internal_error()
                 raise
             await exchange.refuse(internal_error())
         finally:
             if exchange.held is not None:
                 exchange.held.release()
-            exchange.scope.setdefault(LOGGED, {}).update(logged_fields(exchange))
-            notes.call_ended(exchange)
+            outcome = outcome_of(exchange)
+            exchange.scope.setdefault(LOGGED, {}).update(logged_fields(exchange, outcome))
+            notes.call_ended(exchange, outcome)
             self._log_id.reset(token)
 
     async def _answer_as(
@@ -267,6 +272,7 @@ class Gateway:
             task.uncancel()
             if not exchange.started:
                 raise server_stopping() from None
+            exchange.refusal = server_stopping()
         finally:
             self._runtime.calls.discard(task)
 

@@ -49,6 +49,11 @@ def internal_error() -> Refusal:
     )
 
 
+def content_broken() -> Refusal:
+    """Of a file of which a part was sent already, so that nobody can be told."""
+    return Refusal("provider_error", "The provider broke off while its file was passed on.")
+
+
 def https_required() -> Refusal:
     return Refusal(
         "https_required",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.dataplane.measures.outcome import Outcome
 from gateway.dataplane.requests.http import HttpExchange
 from quotas.ledger.records import Record
 
 
-def logged_fields(exchange: HttpExchange) -> dict[str, Any]:
+def logged_fields(exchange: HttpExchange, outcome: Outcome) -> dict[str, Any]:
     """Return the fields that are known, as words without spaces; nothing of what was sent.
 
     A model is named once the workspace turned out to have it: before, it is any text of a client.
     """
     fields: dict[str, Any] = {}
-    principal, request, refusal = exchange.principal, exchange.request, exchange.refusal
+    principal, request, code = exchange.principal, exchange.request, outcome.code
     if principal is not None:
         fields["workspace"] = principal.tenant_slug
         if principal.app_key_id is not None:
@@ -24,7 +25,6 @@ def logged_fields(exchange: HttpExchange) -> dict[str, Any]:
     record = request.record if request is not None else None
     if record is not None and record.provider:
         fields |= _answering(record)
-    code = refusal.code if refusal is not None else record.error_code if record else ""
     if code:
         fields["error"] = code
     if code and record is not None and record.attempt_log:
