@@ -17,6 +17,7 @@ from core.asgi.client_disconnect import ClientDisconnect  # noqa: E402
 from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.db.connection import limit_statements  # noqa: E402
+from core.db.query_times import time_statements  # noqa: E402
 from core.logging import AccessLog, request_id  # noqa: E402
 from gateway.dataplane.app import Gateway  # noqa: E402
 from gateway.dataplane.requests.addresses import is_endpoint, is_greeting  # noqa: E402
@@ -30,6 +31,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 django_application = BodyLimit(ClientDisconnect(_django))
 limit_statements()
+time_statements()
 runtime = Runtime()
 gateway = Gateway(runtime, request_id)
 playground = Playground(

@@ -58,6 +58,13 @@ class Counter(Metric):
             memory.row[place] += by
 
 
+class Told(Metric):
+    """A count that something else keeps, in each worker for itself."""
+
+    def set(self, value: float, *labels: str) -> None:
+        memory.row[self._places[labels]] = value
+
+
 class Gauge(Metric):
     """A number that each worker sets for itself; those of all are added up."""
 
@@ -79,24 +86,41 @@ class Latest(Gauge):
 
 
 class Histogram(Metric):
-    """How long things took, in seconds."""
+    """How long things took, in seconds.
+
+    Args:
+        bounds: Of its buckets.
+    """
 
     kind = "histogram"
-    BOUNDS: Final = (0.25, 1.0, 4.0, 15.0, 60.0)
-    size = len(BOUNDS) + 3  # the bounds, infinity, sum and count
+    CALLS: Final = (0.25, 1.0, 4.0, 15.0, 60.0)
+    STATEMENTS: Final = (0.005, 0.05, 0.5, 5.0)
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        names: Labels = (),
+        series: Sequence[Labels] = ((),),
+        *,
+        bounds: tuple[float, ...] = CALLS,
+    ) -> None:
+        self.bounds = bounds
+        self.size = len(bounds) + 3  # the bounds, infinity, sum and count
+        super().__init__(name, about, names, series)
 
     def add(self, seconds: float, *labels: str) -> None:
         place = self._places.get(labels)
         if place is not None:
             row, size = memory.row, self.size
-            row[place + bisect_left(self.BOUNDS, seconds)] += 1
+            row[place + bisect_left(self.bounds, seconds)] += 1
             row[place + size - 2] += seconds
             row[place + size - 1] += 1
 
     def lines(self) -> Iterator[str]:
         yield f"# HELP {self.name} {self.about}"
         yield f"# TYPE {self.name} {self.kind}"
-        bounds = [*map(str, self.BOUNDS), "+Inf"]
+        bounds = [*map(str, self.bounds), "+Inf"]
         for values, place in self._places.items():
             labels = list(zip(self.names, values, strict=True))
             *counts, total, count = (self._value(place + n) for n in range(self.size))

@@ -166,8 +166,11 @@ class Runtime:
     async def _run_notes(self) -> None:
         """Write what calls noted about once a second, more seldom while the database is away."""
         while True:
+            due = time.monotonic() + NOTES_SECONDS
             await asyncio.sleep(NOTES_SECONDS)
+            table.LOOP_LATE.set(time.monotonic() - due)
             measures.pool_seen()
+            measures.connections_seen(self.store, self.upstream)
             table.LOSING.set(self.is_losing)
             if not await self._once("write last uses", self.notes.write(self.store)):
                 await asyncio.sleep(NOTES_PAUSE)

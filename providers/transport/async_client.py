@@ -314,6 +314,10 @@ class Upstream:
                 if response is not None:
                     response.release()
 
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections are busy, and how many idle."""
+        return self._pools.connections()
+
     async def close(self) -> None:
         """Wait until abandoned work is cancelled, then close every connection."""
         await asyncio.gather(*self._background, return_exceptions=True)

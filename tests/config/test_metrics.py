@@ -131,6 +131,16 @@ def test_two_workers_are_one_server_in_the_middle_of_load_and_after_a_kill(measu
     assert total(text, "modelkeep_first_piece_seconds_count") == 12
     assert total(text, "modelkeep_open_calls") == total(text, "modelkeep_open_streams") == 0
 
+    measured.fake.mode = "break:3"
+    assert send(0) == 200
+    measured.fake.mode = ""
+    text = wait_for(measured, ok.replace("2xx", "5xx"), 1)
+    assert total(text, ok) == 24
+    assert total(text, 'modelkeep_errors_total{code="provider_error"}') == 1
+    assert total(text, 'modelkeep_store_seconds_count{step="read"}') == 25
+    assert total(text, 'modelkeep_store_seconds_count{step="record"}') == 25
+    assert total(text, "modelkeep_query_seconds_count") > 0
+
     requests.post(f"{measured.base}/chat/completions", timeout=10)
     wait_for(measured, 'modelkeep_calls_total{operation="none",provider="none",status="4xx"}', 1)
     before = children(measured.server.pid)

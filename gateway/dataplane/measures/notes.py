@@ -7,24 +7,25 @@ import time
 from django.db import connection
 
 from gateway.dataplane.measures import table
+from gateway.dataplane.measures.outcome import CANCELLED, Outcome
 from gateway.dataplane.requests.http import HttpExchange
+from gateway.dataplane.store.base import Store
+from providers.transport.async_client import Upstream
 from quotas.ledger.records import Record
 
 
-def call_ended(exchange: HttpExchange) -> None:
+def call_ended(exchange: HttpExchange, outcome: Outcome) -> None:
     """Count a request to /v1 when its answer is sent."""
-    request, refusal = exchange.request, exchange.refusal
+    request = exchange.request
     record = request.record if request is not None else None
-    operation = request.operation.value if request is not None else table.NONE
-    provider = (record.provider if record is not None else "") or table.NONE
-    status = refusal.status if refusal is not None else record.http_status if record else 200
-    if record is not None and record.status == "cancelled":
+    if outcome.code == CANCELLED:
         table.CANCELLED.add()
     else:
-        table.CALLS.add(operation, provider, f"{status // 100}xx")
-        code = refusal.code if refusal is not None else record.error_code if record else ""
-        if code:
-            table.ERRORS.add(code)
+        operation = request.operation.value if request is not None else table.NONE
+        provider = (record.provider if record is not None else "") or table.NONE
+        table.CALLS.add(operation, provider, f"{outcome.status // 100}xx")
+        if outcome.code:
+            table.ERRORS.add(outcome.code)
     if record is not None:
         _attempts(record)
 
@@ -55,3 +56,16 @@ def pool_seen() -> None:
         stats = pool.get_stats()
         table.POOL_SIZE.set(stats.get("pool_size", 0))
         table.POOL_WAITS.set(stats.get("requests_waiting", 0))
+        table.POOL_WAITED.set(stats.get("requests_queued", 0))
+        table.POOL_SECONDS.set(stats.get("requests_wait_ms", 0) / 1000)
+        table.POOL_FAILURES.set(stats.get("requests_errors", 0))
+
+
+def connections_seen(store: Store, upstream: Upstream) -> None:
+    """Note the connections of this process's data plane."""
+    connections, waiting = store.connections()
+    table.STORE_CONNECTIONS.set(connections)
+    table.STORE_WAITING.set(waiting)
+    busy, idle = upstream.connections()
+    table.UPSTREAM_CONNECTIONS.set(busy, "busy")
+    table.UPSTREAM_CONNECTIONS.set(idle, "idle")

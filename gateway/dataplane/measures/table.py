@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from core.error_codes import CALLS as CALL_CODES
-from core.metrics.kinds import Counter, Gauge, Histogram, Latest
+from core.metrics.kinds import Counter, Gauge, Histogram, Latest, Told
 from providers.declaration.registry import all_providers
 from providers.declaration.spec import Operation
 
@@ -22,11 +22,13 @@ JOBS: Final = {
     "write last uses": "notes",
     "ask about batches": "batches",
 }
+_STATES: Final = [("busy",), ("idle",)]
 _JOBS: Final = [(job,) for job in JOBS.values()]
 
 CALLS: Final = Counter(
     "modelkeep_calls_total",
-    "Requests to /v1, by operation, provider that answered last, and class of the status.",
+    "Requests to /v1, by operation, provider that answered last, and class of the status. A stream "
+    "that breaks off counts as an error.",
     ("operation", "provider", "status"),
     [
         (operation, provider, outcome)
@@ -61,6 +63,34 @@ OPEN_CALLS: Final = Gauge("modelkeep_open_calls", "Calls being answered.")
 OPEN_STREAMS: Final = Gauge("modelkeep_open_streams", "Streams being sent.")
 POOL_SIZE: Final = Gauge("modelkeep_pages_pool_connections", "Database connections of pages.")
 POOL_WAITS: Final = Gauge("modelkeep_pages_pool_waiting", "Pages that wait for a connection.")
+POOL_WAITED: Final = Told(
+    "modelkeep_pages_pool_waits_total", "How often a page waited for a connection."
+)
+POOL_SECONDS: Final = Told(
+    "modelkeep_pages_pool_wait_seconds_total", "How long pages waited for connections in all."
+)
+POOL_FAILURES: Final = Told(
+    "modelkeep_pages_pool_failures_total", "How often a page waited for a connection in vain."
+)
+STORE_CONNECTIONS: Final = Gauge(
+    "modelkeep_store_connections", "Database connections of calls to /v1."
+)
+STORE_WAITING: Final = Gauge(
+    "modelkeep_store_waiting", "Statements of calls that the database has not answered."
+)
+STORE_SECONDS: Final = Histogram(
+    "modelkeep_store_seconds",
+    "How long calls waited for the database: to read an app key, to hold credits, to record.",
+    ("step",),
+    [("read",), ("hold",), ("record",)],
+    bounds=Histogram.STATEMENTS,
+)
+UPSTREAM_CONNECTIONS: Final = Gauge(
+    "modelkeep_upstream_connections", "Connections to providers.", ("state",), _STATES
+)
+LOOP_LATE: Final = Latest(
+    "modelkeep_loop_late_seconds", "How late the last timer of the busiest worker was."
+)
 LOSING: Final = Gauge(
     "modelkeep_workers_losing_records", "Workers that can keep the ends of calls nowhere."
 )

@@ -6,6 +6,7 @@ PostgreSQL uses pipelines, SQLite a single writer thread.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import orjson
 from core.db.dialect import Dialect
 from core.db.statements import Statements
 from gateway.dataplane.errors import DatabaseUnavailable
+from gateway.dataplane.measures import table
 from providers.credentials import health
 from quotas.ledger import holds, records
 from quotas.ledger.records import Record
@@ -38,6 +40,9 @@ class Database(Protocol):
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
+
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections are open, and how many statements wait for an answer."""
 
     async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None: ...
 
@@ -136,13 +141,17 @@ class Store:
             raise DatabaseUnavailable(f"The spool in DATA_DIR takes no lines: {problem}") from None
         self.is_losing = False
 
-    def principal_row(self, digest: str) -> Awaitable[Sequence[Any] | None]:
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections are open, and how many statements wait for an answer."""
+        return self._database.connections()
+
+    async def principal_row(self, digest: str) -> Sequence[Any] | None:
         """Return the PRINCIPAL_SQL row for a key digest.
 
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        return self._database.fetch_one(self._principal_sql, (digest,))
+        return await _timed(self._database.fetch_one(self._principal_sql, (digest,)), "read")
 
     async def allows_origin(self, origin: str, tenant_id: UUID | None = None) -> bool:
         """Return whether web pages of an origin may call models.
@@ -215,7 +224,8 @@ class Store:
         Raises:
             DatabaseUnavailable: The database is unavailable; the request must not be sent.
         """
-        result = await self._database.run(lambda: holds.hold(request, self._dialect))
+        step = self._database.run(lambda: holds.hold(request, self._dialect))
+        result = await _timed(step, "hold")
         if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
             # Our own insert, repeated after the connection broke.
             return HoldResult(
@@ -274,9 +284,19 @@ class Store:
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        return await self._database.run(
+        step = self._database.run(
             lambda: finish.steps(self._dialect), together=finish.hold_id is None
         )
+        return await _timed(step, "record")
+
+
+async def _timed(answer: Awaitable[R], step: str) -> R:
+    """Await the database and note how long it took."""
+    began = time.perf_counter()
+    try:
+        return await answer
+    finally:
+        table.STORE_SECONDS.add(time.perf_counter() - began, step)
 
 
 def make_database(settings: dict[str, Any]) -> Database:

@@ -18,7 +18,7 @@ from psycopg.types.string import TextLoader
 from core.db.dialect import POSTGRES
 from core.db.statements import Rows, Statements, run_async
 from gateway.dataplane.errors import DatabaseUnavailable
-from gateway.dataplane.store.postgres_text import encoded, numbered
+from gateway.dataplane.store.postgres_text import conninfo_of, encoded, numbered
 
 logger = logging.getLogger(__name__)
 # Connections per process. One more serves reads, so that they never wait for a commit.
@@ -338,7 +338,7 @@ class PostgresDatabase:
     dialect = POSTGRES
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        conninfo = _conninfo(settings)
+        conninfo = conninfo_of(settings)
         self._reads = _Lane(conninfo, together=True)
         self._shared = [_Lane(conninfo, together=True) for _number in range(SHARED)]
         self._alone = [_Lane(conninfo) for _number in range(ALONE)]
@@ -347,8 +347,16 @@ class PostgresDatabase:
         """Do nothing: connections open lazily, so a server can start before its database."""
 
     async def close(self) -> None:
-        for lane in (self._reads, *self._shared, *self._alone):
+        for lane in self._lanes:
             lane.close()
+
+    @property
+    def _lanes(self) -> tuple[_Lane, ...]:
+        return (self._reads, *self._shared, *self._alone)
+
+    def connections(self) -> tuple[int, int]:
+        loads = [lane.load for lane in self._lanes if lane.is_open]
+        return len(loads), sum(loads)
 
     async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None:
         rows = await _send_with_retry((self._reads,), sql, params)
@@ -382,19 +390,3 @@ async def _send_with_retry(lanes: Sequence[_Lane], sql: str, params: tuple[Any, 
 
 def _load(lane: _Lane) -> int:
     return lane.load
-
-
-def _conninfo(settings: dict[str, Any]) -> dict[str, Any]:
-    named = {
-        "dbname": "NAME",
-        "user": "USER",
-        "password": "PASSWORD",
-        "host": "HOST",
-        "port": "PORT",
-    }
-    options = {
-        name: value
-        for name, value in settings.get("OPTIONS", {}).items()
-        if isinstance(value, str | int)
-    }
-    return options | {name: settings[key] for name, key in named.items() if settings.get(key)}

@@ -42,3 +42,20 @@ def encoded(value: Any) -> bytes | None:
         if isinstance(value, str):  # enumerations
             return value.encode()
         raise TypeError(f"no text form for {type(value).__name__}") from None
+
+
+def conninfo_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what libpq connects with, for Django's DATABASES["default"]."""
+    named = {
+        "dbname": "NAME",
+        "user": "USER",
+        "password": "PASSWORD",
+        "host": "HOST",
+        "port": "PORT",
+    }
+    options = {
+        name: value
+        for name, value in settings.get("OPTIONS", {}).items()
+        if isinstance(value, str | int)
+    }
+    return options | {name: settings[key] for name, key in named.items() if settings.get(key)}

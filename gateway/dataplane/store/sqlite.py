@@ -63,6 +63,9 @@ class SQLiteDatabase:
             self._reader.close()
             self._reader = None
 
+    def connections(self) -> tuple[int, int]:
+        return sum((self._thread is not None, self._reader is not None)), self._jobs.qsize()
+
     async def fetch_one(self, sql: str, params: tuple[Any, ...]) -> Sequence[Any] | None:
         try:
             if self._reader is None:

@@ -131,6 +131,11 @@ class Pool:
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many are busy, and how many idle."""
+        return len(self._busy), len(self._idle)
+
     async def request(self, call: Call, target: Target, *, deadline: float) -> Response:
         """Send a call and wait for the head of its reply.
 
@@ -277,6 +282,11 @@ class Pools:
             )
         self._pools.move_to_end(key)
         return pool
+
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections are busy, and how many idle."""
+        counts = [pool.connections for pool in self._pools.values()]
+        return sum(busy for busy, _idle in counts), sum(idle for _busy, idle in counts)
 
     def _close_idle(self) -> None:
         excess = max(0, len(self._pools) + 1 - ASYNC_POOLS)
