@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from core import error_codes
-from providers.declaration.errors import Failure, ProviderError
+from providers.declaration.errors import CannotExpress, Failure, ProviderError
 
 # Failures of the account, not of the request. On a trial, the account is the operator's.
 ACCOUNT_FAILURES: Final = frozenset(
@@ -98,8 +98,17 @@ def from_provider(error: ProviderError, *, label: str, trial: bool = False) -> R
     code = _CODES.get(error.failure, error.failure.value)
     return Refusal(
         code,
-        f"{label}: {error.message}",
+        _told(error, label),
         param=error.param,
         retry_after=error.retry_after,
         details=error.details,
     )
+
+
+def _told(error: ProviderError, label: str) -> str:
+    """Return what clients are told: only the provider's own words follow its name and a colon."""
+    if isinstance(error, CannotExpress):
+        return f"{error.message} No model of {label} was called."
+    if error.reason is not None:
+        return f"The call to {label} failed. {error.message}"
+    return f"{label}: {error.message}"
