@@ -86,7 +86,13 @@ MESSAGES: Final = Format(
     check=check_messages,
     fields={
         **_PROMPT,
-        "max_tokens": INTEGER,
+        "max_tokens": {
+            **INTEGER,
+            "description": _(
+                "Most tokens of the answer. If you leave it out, the model's own maximum, at most "
+                "32,000 at Anthropic."
+            ),
+        },
         "metadata": OBJECT,
         "stop_sequences": list_of(TEXT),
         "temperature": NUMBER,

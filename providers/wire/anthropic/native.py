@@ -22,7 +22,11 @@ from providers.declaration.spec import (
     Request,
 )
 from providers.wire.anthropic.decoding import answer_of, finish_of, usage_of, without_output
-from providers.wire.anthropic.messages import VERSION_WITH_SAMPLING, whole_answer
+from providers.wire.anthropic.messages import (
+    VERSION_WITH_SAMPLING,
+    default_max_tokens,
+    whole_answer,
+)
 from providers.wire.anthropic.raw_events import events_of
 from providers.wire.anthropic.signatures import has_own_thoughts, without_own_thoughts
 from providers.wire.decoding import EventStream, broken_off, error_in_stream
@@ -43,6 +47,8 @@ def anthropic_native(*, auth: Auth, path: str = "/messages", version: str = "/v1
         provider: Provider, request: Request, access: Access, facts: ModelFacts
     ) -> Exchange:
         call = native_call(url_of(provider, access, path, version=version), auth(access), request)
+        if request.body.get("max_tokens") is None:
+            call.body = _with_limit(call.body or b"", request.body, facts)
         reply = yield call
         if request.stream:
             return NativeDecoder(provider.errors)
@@ -88,6 +94,14 @@ def sent_body(data: bytes, body: Mapping[str, Any], model: str) -> bytes:
     if has_own_thoughts(body):
         return exact_json.dumps({**without_own_thoughts(body), "model": model})
     return with_model(data, body, model)
+
+
+def _with_limit(data: bytes, body: Mapping[str, Any], facts: ModelFacts) -> bytes:
+    """Return a body with the limit that Anthropic requires, as converted calls get it."""
+    limit = default_max_tokens(facts)
+    if "max_tokens" in body:
+        return exact_json.dumps({**exact_json.loads(data), "max_tokens": limit})
+    return data.rstrip()[:-1] + b',"max_tokens":%d}' % limit
 
 
 def native_answer(reply: Reply) -> Answer:

@@ -12,6 +12,7 @@ import pytest
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.registry import get
 from providers.declaration.spec import Access, ModelFacts, Native, Operation, Reply, Request
+from providers.wire.anthropic.messages import MAX_TOKENS
 from providers.wire.anthropic.native import sent_body
 from providers.wire.anthropic.signatures import OWN_SIGNATURE
 from tests.fakes.framing import at_once, each_byte
@@ -19,12 +20,19 @@ from tests.providers import recordings
 from tests.providers.driving import Outcome, run
 
 HEADERS = {"anthropic-version": "2026-10-21", "anthropic-beta": "a-1,b-2"}
-DATA = b'{ "model": "anthropic/m","messages":[{"role":"user","content":"Hi"}],"later":1.0}'
+DATA = b'{ "model": "anthropic/m","messages":[],"max_tokens":9,"later":1.0}'
+MESSAGE = {"type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn"}
 
 
-def ask(reply: Reply, *, stream: bool, cut: Callable[..., Sequence[bytes]] = at_once) -> Outcome:
-    native = Native("messages", DATA, HEADERS, dict)
-    body = orjson.loads(DATA)
+def ask(
+    reply: Reply,
+    *,
+    stream: bool,
+    cut: Callable[..., Sequence[bytes]] = at_once,
+    data: bytes = DATA,
+) -> Outcome:
+    native = Native("messages", data, HEADERS, dict)
+    body = orjson.loads(data)
     request = Request(Operation.CHAT, "claude-x", body, stream, native=native)
     access = Access({"api_key": "sk-ant-1"})
     return run(get("anthropic"), request, access, ModelFacts(), [reply], cut=cut)
@@ -61,12 +69,19 @@ def test_streams_stay_as_they_are(name: str, cut: Callable[..., Sequence[bytes]]
 
 
 def test_the_request_keeps_everything_but_the_model() -> None:
-    message = {"type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn"}
-    call = ask(Reply(200, {}, orjson.dumps(message)), stream=False).calls[0]
+    call = ask(Reply(200, {}, orjson.dumps(MESSAGE)), stream=False).calls[0]
     assert call.body == DATA.replace(b"anthropic/m", b"claude-x")
     sent = {name.lower(): value for name, value in call.headers.items()}
     assert sent["x-api-key"] == "sk-ant-1"
     assert {name: sent[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize("given", [b"", b',"max_tokens":null'])
+def test_a_limit_that_is_left_out_is_the_models_own(given: bytes) -> None:
+    data = DATA.replace(b',"max_tokens":9', given) + b"\n"
+    call = ask(Reply(200, {}, orjson.dumps(MESSAGE)), stream=False, data=data).calls[0]
+    body = orjson.loads(call.body or b"")
+    assert body == {**orjson.loads(DATA), "model": "claude-x", "max_tokens": MAX_TOKENS}
 
 
 @pytest.mark.parametrize(
