@@ -6,8 +6,9 @@ import re
 from typing import Any, Final
 
 from core.api.json_schema import INTEGER, TEXT, list_of, object_of, one_of
+from providers.operations.fields import InvalidBody, Required, Values, only_if, problem_of
 from providers.operations.images import MOST_IMAGES
-from providers.operations.request_checks import FLAG, BodyCheck, InvalidBody, Values, only_if
+from providers.operations.request_checks import FLAG, BodyCheck
 
 LONGEST_PROMPT: Final = 32_000  # characters, as OpenAI has it
 MOST_ANSWERS: Final = 10
@@ -15,12 +16,12 @@ SHORTEST_SIDE: Final = 16  # pixels
 LONGEST_SIDE: Final = 4096
 _SIZE: Final = re.compile(r"auto|[1-4][kK]|(\d{1,5})x(\d{1,5})")
 _TEXTS: Final = ("quality", "output_format", "background", "moderation", "style", "user")
+_PICTURES: Final = f"a list of 1 to {MOST_IMAGES} images"
+_URL: Final = "an https: or a data: URL"
 _PICTURE: Final = re.compile(r"https?://\S|data:image/[\w.+-]+;base64,\S")
 
 
 def _check_prompt(prompt: Any, name: str) -> None:
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidBody("prompt must be the description of the image.", name)
     if len(prompt) > LONGEST_PROMPT:
         raise InvalidBody(f"prompt must have at most {LONGEST_PROMPT} characters.", name)
 
@@ -37,8 +38,8 @@ def _check_size(size: Any, name: str) -> None:
 
 
 def _check_pictures(images: Any, name: str) -> None:
-    if not isinstance(images, list) or not 1 <= len(images) <= MOST_IMAGES:
-        raise InvalidBody(f"images must be a list of 1 to {MOST_IMAGES} images.", name)
+    if len(images) > MOST_IMAGES:
+        raise InvalidBody(f"images must be {_PICTURES}.", name)
     for number, image in enumerate(images):
         _check_picture(image, f"{name}[{number}]")
 
@@ -47,10 +48,14 @@ def _check_picture(image: Any, name: str) -> None:
     if isinstance(image, dict) and image.get("file_id"):
         message = "Send the image as image_url: files stored at the provider cannot be named here."
         raise InvalidBody(message, name)
-    url = image.get("image_url") if isinstance(image, dict) else None
-    if not isinstance(url, str) or not _PICTURE.match(url):
-        message = "An image must be an object with an image_url: an https: or a data: URL."
-        raise InvalidBody(message, name)
+    if not isinstance(image, dict):
+        raise InvalidBody(f"{name} must be an object with an image_url.", name)
+    url = image.get("image_url")
+    if not isinstance(url, str) or not url:
+        problem = problem_of(image, "image_url", str, _URL)
+        raise InvalidBody(f"{name}.image_url {problem}", name)
+    if not _PICTURE.match(url):
+        raise InvalidBody(f"{name}.image_url must be {_URL}.", name)
 
 
 def _whole(least: int, most: int) -> Values:
@@ -64,7 +69,13 @@ def _whole(least: int, most: int) -> Values:
 
 
 _TEXT: Final = Values(TEXT, only_if(lambda value: isinstance(value, str), "must be a string."))
-_PROMPT: Final = Values({**TEXT, "minLength": 1, "maxLength": LONGEST_PROMPT}, _check_prompt)
+_PROMPT: Final = Required(
+    schema={**TEXT, "minLength": 1, "maxLength": LONGEST_PROMPT},
+    kinds=str,
+    expected="the description of the image",
+    is_filled=str.strip,
+    check=_check_prompt,
+)
 _OPTIONS: Final = {
     "n": _whole(1, MOST_ANSWERS),
     "size": Values({**TEXT, "pattern": f"^({_SIZE.pattern})$"}, _check_size),
@@ -83,8 +94,11 @@ check_images: Final = BodyCheck({"prompt": _PROMPT}, _OPTIONS)
 check_image_edits: Final = BodyCheck(
     {
         "prompt": _PROMPT,
-        "images": Values(
-            list_of(_PICTURE_SCHEMA, minItems=1, maxItems=MOST_IMAGES), _check_pictures
+        "images": Required(
+            schema=list_of(_PICTURE_SCHEMA, minItems=1, maxItems=MOST_IMAGES),
+            kinds=list,
+            expected=_PICTURES,
+            check=_check_pictures,
         ),
     },
     {**_OPTIONS, "mask": Values(_PICTURE_SCHEMA, _check_picture)},

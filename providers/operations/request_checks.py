@@ -5,8 +5,7 @@ The OpenAPI document of /v1 is made from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 from core.api.json_schema import (
@@ -22,30 +21,16 @@ from core.api.json_schema import (
     object_of,
     one_of,
 )
-
-Body = Mapping[str, Any]
-
-
-class InvalidBody(ValueError):
-    """A body that cannot be sent; param names the invalid field."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The values that a field may have.
-
-    Args:
-        schema: Describes them in the OpenAPI document.
-        check: Raises InvalidBody for others; takes a value and the field's name.
-    """
-
-    schema: Schema
-    check: Callable[[Any, str], None]
+from providers.operations.fields import (
+    Body,
+    InvalidBody,
+    Required,
+    Values,
+    check_each,
+    kind_of,
+    only_if,
+    problem_of,
+)
 
 
 class BodyCheck:
@@ -57,16 +42,16 @@ class BodyCheck:
 
     def __init__(
         self,
-        required: Mapping[str, Values],
+        required: Mapping[str, Required],
         optional: Mapping[str, Values] | None = None,
         *,
         misnamed: Mapping[str, str] | None = None,
     ) -> None:
         self._misnamed = tuple((misnamed or {}).items())
-        self._required = tuple((name, values.check) for name, values in required.items())
+        self._required = tuple(required.items())
         self._optional = tuple((name, values.check) for name, values in (optional or {}).items())
         self.schema = object_of(
-            {name: values.schema for name, values in required.items()},
+            {name: field.schema for name, field in required.items()},
             {name: nullable(values.schema) for name, values in (optional or {}).items()},
         )
 
@@ -74,75 +59,30 @@ class BodyCheck:
         for name, problem in self._misnamed:
             if name in body:
                 raise InvalidBody(problem, name)
-        for name, check in self._required:
-            check(body.get(name), name)
+        for name, field in self._required:
+            value = body.get(name)
+            if not isinstance(value, field.kinds) or not field.is_filled(value):
+                raise InvalidBody(
+                    f"{name} {problem_of(body, name, field.kinds, field.expected)}", name
+                )
+            if field.check is not None:
+                field.check(value, name)
         for name, check in self._optional:
             if (value := body.get(name)) is not None:
                 check(value, name)
 
 
-def only_if(accepts: Callable[[Any], bool], problem: str) -> Callable[[Any, str], None]:
-    """Return a check that refuses the values that are not accepted."""
-
-    def check(value: Any, name: str) -> None:
-        if not accepts(value):
-            raise InvalidBody(f"{name} {problem}", name)
-
-    return check
-
-
-def _check_each(values: Any, name: str, accepts: Callable[[Any], bool], problem: str) -> None:
-    for number, value in enumerate(values):
-        if not accepts(value):
-            raise InvalidBody(problem, f"{name}[{number}]")
-
-
-def _check_messages(value: Any, name: str) -> None:
-    if not isinstance(value, list) or not value:
-        raise InvalidBody("messages must be a list of at least one message.", name)
-    for number, message in enumerate(value):
+def _check_messages(messages: Any, name: str) -> None:
+    for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise InvalidBody("Each message must be an object with a role.", f"{name}[{number}]")
+            raise _wrong_message(message, f"{name}[{number}]")
 
 
-def _check_prompt(value: Any, name: str) -> None:
-    if not isinstance(value, str | list) or value == []:
-        raise InvalidBody("prompt must be a string or a list, not empty.", name)
-    if isinstance(value, list) and not all(isinstance(item, str | int | list) for item in value):
-        raise InvalidBody("prompt must hold strings, token numbers or lists of those.", name)
-
-
-def _check_texts(value: Any, name: str) -> None:
-    if not isinstance(value, str | list) or not value:
-        raise InvalidBody("input must be a string or a list of strings, not empty.", name)
-    if isinstance(value, list) and not all(isinstance(item, str | int | list) for item in value):
-        raise InvalidBody("input must hold strings or lists of token numbers.", name)
-
-
-def _check_judged(value: Any, name: str) -> None:
-    if not isinstance(value, str | list) or not value:
-        raise InvalidBody("input must be a string or a list, not empty.", name)
-    if isinstance(value, list) and not all(isinstance(item, str | dict) for item in value):
-        raise InvalidBody("input must hold strings, or objects with a text or an image.", name)
-
-
-def _check_documents(value: Any, name: str) -> None:
-    if not isinstance(value, list) or not value:
-        raise InvalidBody("documents must be a list of at least one document.", name)
-    problem = "A document must be a string, or an object with a text."
-    _check_each(value, name, lambda document: isinstance(document, str | dict), problem)
-
-
-def _check_spoken(value: Any, name: str) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidBody("input must be the text to speak.", name)
-
-
-def _check_items(value: Any, name: str) -> None:
-    if not isinstance(value, str | list):
-        raise InvalidBody("input must be a text or a list of items.", name)
-    problem = "Each item of input must be an object."
-    _check_each(() if isinstance(value, str) else value, name, _is_object, problem)
+def _wrong_message(message: Any, where: str) -> InvalidBody:
+    if not isinstance(message, dict):
+        return InvalidBody(f"{where} must be an object, not {kind_of(message)}.", where)
+    problem = problem_of(message, "role", str, "a role, such as user")
+    return InvalidBody(f"{where}.role {problem}", f"{where}.role")
 
 
 def _is_object(value: Any) -> bool:
@@ -157,6 +97,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_prompt(value: Any) -> bool:
+    return isinstance(value, str | int | list)
+
+
+def _check_items(value: Any, name: str) -> None:
+    if not isinstance(value, str | list):
+        raise InvalidBody(f"{name} must be {INPUT}, not {kind_of(value)}.", name)
+    _EACH_ITEM(value, name)
+
+
+INPUT: Final = "a text or a list of items"  # of a response
+_EACH_ITEM: Final = check_each(_is_object, "an object")
+_EACH_PROMPT: Final = check_each(_is_prompt, "a string, a token number or a list of those")
 _SOME_TEXT: Final[Schema] = {**TEXT, "minLength": 1}
 _COUNT_SCHEMA: Final[Schema] = {**INTEGER, "minimum": 1}
 _TOKENS: Final = list_of(any_of(TEXT, INTEGER, list_of(INTEGER)), minItems=1)
@@ -170,8 +123,11 @@ _NUMBER: Final = Values(NUMBER, only_if(_is_number, "must be a number."))
 FLAG: Final = Values(
     BOOLEAN, only_if(lambda value: isinstance(value, bool), "must be true or false.")
 )
-_MESSAGES: Final = Values(
-    list_of(object_of({"role": TEXT}, {"content": {}}), minItems=1), _check_messages
+_MESSAGES: Final = Required(
+    schema=list_of(object_of({"role": TEXT}, {"content": {}}), minItems=1),
+    kinds=list,
+    expected="a list of at least one message",
+    check=_check_messages,
 )
 _GENERATION: Final = {
     "max_tokens": _LIMIT,
@@ -186,11 +142,33 @@ _GENERATION: Final = {
 check_messages: Final = BodyCheck({"messages": _MESSAGES})
 check_chat: Final = BodyCheck({"messages": _MESSAGES}, _GENERATION)
 check_completion: Final = BodyCheck(
-    {"prompt": Values(any_of(TEXT, _TOKENS), _check_prompt)}, _GENERATION
+    {
+        "prompt": Required(
+            schema=any_of(TEXT, _TOKENS),
+            kinds=(str, list),
+            expected="a string, or a list of strings or of token numbers",
+            is_filled=lambda prompt: prompt != [],
+            check=_EACH_PROMPT,
+        )
+    },
+    _GENERATION,
 )
-check_embeddings: Final = BodyCheck({"input": Values(any_of(_SOME_TEXT, _TOKENS), _check_texts)})
+check_embeddings: Final = BodyCheck(
+    {
+        "input": Required(
+            schema=any_of(_SOME_TEXT, _TOKENS),
+            kinds=(str, list),
+            expected="a string, or a list of strings or of token numbers",
+            check=_EACH_PROMPT,
+        )
+    }
+)
 check_speech: Final = BodyCheck(
-    {"input": Values(_SOME_TEXT, _check_spoken)},
+    {
+        "input": Required(
+            schema=_SOME_TEXT, kinds=str, expected="the text to speak", is_filled=str.strip
+        )
+    },
     {
         "voice": Values(
             any_of(TEXT, OBJECT),
@@ -208,18 +186,30 @@ check_speech: Final = BodyCheck(
     },
 )
 check_moderation: Final = BodyCheck(
-    {"input": Values(any_of(_SOME_TEXT, list_of(any_of(TEXT, OBJECT), minItems=1)), _check_judged)}
+    {
+        "input": Required(
+            schema=any_of(_SOME_TEXT, list_of(any_of(TEXT, OBJECT), minItems=1)),
+            kinds=(str, list),
+            expected="a string, or a list of texts and images",
+            check=check_each(
+                lambda item: isinstance(item, str | dict),
+                "a string, or an object with a text or an image",
+            ),
+        )
+    }
 )
 check_rerank: Final = BodyCheck(
     {
-        "query": Values(
-            _SOME_TEXT,
-            only_if(
-                lambda value: isinstance(value, str) and value != "",
-                "must be a string, not empty.",
+        "query": Required(schema=_SOME_TEXT, kinds=str, expected="a string"),
+        "documents": Required(
+            schema=list_of(any_of(TEXT, OBJECT), minItems=1),
+            kinds=list,
+            expected="a list of at least one document",
+            check=check_each(
+                lambda document: isinstance(document, str | dict),
+                "a string, or an object with a text",
             ),
         ),
-        "documents": Values(list_of(any_of(TEXT, OBJECT), minItems=1), _check_documents),
     },
     {"top_n": _COUNT, "return_documents": FLAG},
 )

@@ -22,7 +22,8 @@ from gateway.dataplane.doors.interface import (
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Operation
-from providers.operations.request_checks import InvalidBody, check_messages, flag
+from providers.operations.fields import InvalidBody
+from providers.operations.request_checks import check_messages, flag
 from providers.wire.native.raw_events import event_of
 from providers.wire.repairs import exact_json
 

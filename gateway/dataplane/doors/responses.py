@@ -25,7 +25,11 @@ from gateway.dataplane.doors.openai_responses.stream import ResponseEvents
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.requests import schema
 from providers.declaration.spec import Answer, Frame, Operation
-from providers.operations.request_checks import InvalidBody, check_response, flag
+from providers.operations.fields import InvalidBody, problem_of
+from providers.operations.request_checks import INPUT, check_response, flag
+
+# Fields that name a conversation or a prompt which the provider stores.
+_IN_ITS_PLACE: Final = ("previous_response_id", "conversation", "prompt")
 
 
 class Responses:
@@ -49,6 +53,8 @@ class Responses:
             check_response(body)
         except InvalidBody as error:
             raise bad_request(error.message, error.param) from None
+        if body.get("input") is None and not any(map(body.get, _IN_ITS_PLACE)):
+            raise bad_request(f"input {problem_of(body, 'input', (str, list), INPUT)}", "input")
         if runs_in_background:
             message = "Responses are not made in the background here. Leave background out."
             raise bad_request(message, "background")

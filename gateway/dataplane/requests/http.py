@@ -319,6 +319,8 @@ async def read_large_object(exchange: HttpExchange, principal: Principal) -> dic
 
 
 def _read_json(data: bytes) -> Any:
+    if not data.strip():
+        raise bad_request("The body is empty: send a JSON object.")
     try:
         return strict_json.loads(data)
     except strict_json.BadJSON as error:

@@ -15,6 +15,7 @@ from gateway.dataplane.doors.interface import Asked, Door, NotKept
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
+from providers.transport.failures import MALFORMED, malformed
 from providers.wire.repairs import exact_json
 from quotas.ledger.records import Record
 from tenants.auth.principal import Principal
@@ -161,7 +162,10 @@ class GatewayRequest:
             CannotExpress: The neutral form lacks something.
         """
         if self._neutral is None:
-            body = self.door.neutral(self.operation, self.asked())
+            try:
+                body = self.door.neutral(self.operation, self.asked())
+            except MALFORMED as error:
+                raise malformed(error, is_request=True) from None
             if self.thoughts:
                 body, self.lost = with_thoughts(body, self.thoughts)
             self._neutral = body

@@ -9,7 +9,8 @@ from gateway.dataplane.doors.interface import CheckedBody
 from gateway.dataplane.errors import bad_request
 from providers.declaration.spec import Operation
 from providers.operations.columns import Stream
-from providers.operations.request_checks import InvalidBody, flag
+from providers.operations.fields import InvalidBody, kind_of
+from providers.operations.request_checks import flag
 from providers.operations.table import OPERATIONS
 
 # A body must not say where a call goes or with which key; the workspace's settings do.
@@ -37,7 +38,7 @@ def read(operation: Operation, body: Any) -> CheckedBody:
 def read_common(body: Any) -> CheckedBody:
     """Check what the bodies of all doors have in common. Raises Refusal (400)."""
     if not isinstance(body, dict):
-        raise bad_request("The body must be a JSON object.")
+        raise bad_request(f"The body must be a JSON object, not {kind_of(body)}.")
     for name in FORBIDDEN_FIELDS.intersection(body):
         raise bad_request(
             f"{name} cannot be sent with a call: addresses and keys are set on the workspace's "

@@ -11,6 +11,7 @@ from python_multipart.multipart import parse_options_header
 from gateway.dataplane.errors import Refusal, bad_request
 from providers.declaration.spec import Upload
 from providers.operations.columns import FileField
+from providers.operations.fields import problem_of
 
 FILE_LIMIT: Final = 25 * 1024 * 1024  # bytes
 FIELD_LIMIT: Final = 64 * 1024  # bytes per non-file field
@@ -128,7 +129,8 @@ def _split(parts: list[_Part], file: FileField) -> tuple[dict[str, Any], Upload 
         else:
             _add_field(fields, part, file.numbers)
     if file.name not in files:
-        raise bad_request(f"{file.name} is missing.", file.name)
+        problem = problem_of(fields, file.name, str, f"a file: {file.formats}")
+        raise bad_request(f"{file.name} {problem}", file.name)
     if file.as_json is not None:
         return fields | file.as_json(files), None
     return fields, files[file.name][0]
@@ -140,6 +142,8 @@ def _add_file(files: dict[str, list[Upload]], name: str, part: _Part, file: File
     if part.filename is None or len(uploads) == most:
         number = "a single file" if most == 1 else f"a file, or up to {most} named {name}[]"
         raise bad_request(f"{name} must be {number}.", name)
+    if not part.data:
+        raise bad_request(f"{name} is empty: send a file: {file.formats}.", name)
     if not file.accepts(part.data):
         raise Refusal(
             "unsupported_media_type",

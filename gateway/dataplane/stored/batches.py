@@ -20,6 +20,7 @@ from gateway.dataplane.stored.recording import Recording
 from gateway.dataplane.threads import in_thread
 from providers.declaration.storage import StorageRequest
 from providers.models import StoredBatch, StoredFile
+from providers.operations.fields import problem_of
 from providers.stored import services
 from providers.stored.ids import Kind, is_sound
 from tenants.auth.principal import Principal
@@ -89,14 +90,20 @@ class Batches:
 async def _input(body: Mapping[str, Any], principal: Principal) -> StoredFile:
     """Return the file of a new batch. Raises Refusal."""
     text = body.get("input_file_id")
-    if not isinstance(text, str):
-        raise bad_request("input_file_id must be the ID of an uploaded file.", "input_file_id")
+    if not isinstance(text, str) or not text:
+        raise _unusable(body, "input_file_id", "the ID of an uploaded file")
     file = await rights.find(StoredFile, text, principal, param="input_file_id")
     if file.purpose != BATCH or file.path not in ENDPOINTS:
         raise bad_request("The file was not uploaded with the purpose batch.", "input_file_id")
-    if body.get("endpoint") != file.path:
+    if not body.get("endpoint"):
+        raise _unusable(body, "endpoint", f"that of the file's lines: {file.path}")
+    if body["endpoint"] != file.path:
         raise bad_request(f"endpoint must be that of the file's lines: {file.path}.", "endpoint")
     return file
+
+
+def _unusable(body: Mapping[str, Any], name: str, expected: str) -> Refusal:
+    return bad_request(f"{name} {problem_of(body, name, str, expected)}", name)
 
 
 def _note(account: Account, row: StoredBatch, answer: Mapping[str, Any]) -> None:

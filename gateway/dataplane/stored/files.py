@@ -21,6 +21,7 @@ from gateway.dataplane.threads import in_thread
 from providers.declaration.errors import ProviderError
 from providers.declaration.storage import OpenFile, StorageRequest
 from providers.models import StoredFile
+from providers.operations.fields import problem_of
 from providers.stored import queries, services
 from providers.stored.ids import is_sound
 from tenants.auth.principal import Principal
@@ -97,6 +98,9 @@ class Files:
     async def _sent(self, form: Form, principal: Principal) -> StoredFile:
         """Send a file to its provider, and note it."""
         purpose = form.fields.get("purpose", "")
+        if not purpose:
+            problem = problem_of(form.fields, "purpose", str, "a word such as batch")
+            raise bad_request(f"purpose {problem}", "purpose")
         if not PURPOSE.fullmatch(purpose):
             raise bad_request("purpose must be a word such as batch.", "purpose")
         if purpose == BATCH:

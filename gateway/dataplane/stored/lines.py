@@ -13,11 +13,13 @@ import orjson
 from core import strict_json
 from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal, bad_request
+from providers.operations.fields import problem_of
 
 MOST_LINES: Final = 50_000  # as OpenAI, Azure and Alibaba allow
 LONGEST_LINE: Final = 8 * 1024 * 1024  # bytes
 MOST_MODELS: Final = 16  # of one file; OpenAI allows one
 ID_LENGTH: Final = 512  # characters of a custom_id
+_ID: Final = f"a text of at most {ID_LENGTH} characters"
 
 
 @dataclass(slots=True)
@@ -100,8 +102,12 @@ def _check_line(
 ) -> str:
     """Return the line's custom_id. Raises Refusal (400)."""
     custom_id, url, body = request.get("custom_id"), request.get("url"), request.get("body")
-    if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= ID_LENGTH:
-        _refuse(number, f"needs a custom_id, a text of at most {ID_LENGTH} characters")
+    if not isinstance(custom_id, str) or not custom_id:
+        _refuse_field(number, request, "custom_id", str, _ID)
+    if len(custom_id) > ID_LENGTH:
+        raise bad_request(f"Line {number}: custom_id must be {_ID}.", "file")
+    if not isinstance(body, dict):
+        _refuse_field(number, request, "body", dict, "the body of a call")
     if request.get("method") != "POST":
         _refuse(number, "must have the method POST")
     if not isinstance(url, str) or url not in paths:
@@ -129,6 +135,13 @@ def _check_body(number: int, path: str, body: Any, checked: Checked) -> None:
         checked.names.append(read.model)
         if len(checked.names) > MOST_MODELS:
             _refuse(number, f"names one model too many: a file may have {MOST_MODELS}")
+
+
+def _refuse_field(
+    number: int, request: Mapping[str, Any], name: str, kinds: type, expected: str
+) -> NoReturn:
+    problem = problem_of(request, name, kinds, expected)
+    raise bad_request(f"Line {number}: {name} {problem}", "file")
 
 
 def _refuse(number: int, problem: str) -> NoReturn:

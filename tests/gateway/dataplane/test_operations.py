@@ -374,7 +374,7 @@ def test_embeddings_of_token_numbers(ready: Hub) -> None:
     [
         ("/completions", "writer", {}, "prompt"),
         ("/completions", "writer", {"prompt": []}, "prompt"),
-        ("/completions", "writer", {"prompt": [{}]}, "prompt"),
+        ("/completions", "writer", {"prompt": [{}]}, "prompt[0]"),
         ("/audio/speech", "speaker", {}, "input"),
         ("/audio/speech", "speaker", {"input": ["Hello"]}, "input"),
         ("/audio/speech", "speaker", {"input": "  "}, "input"),
@@ -383,7 +383,7 @@ def test_embeddings_of_token_numbers(ready: Hub) -> None:
         ("/audio/speech", "speaker", {"input": "Hello", "response_format": 1}, "response_format"),
         ("/audio/speech", "speaker", {"input": "Hello", "stream_format": "tape"}, "stream_format"),
         ("/moderations", "judge", {}, "input"),
-        ("/moderations", "judge", {"input": [1]}, "input"),
+        ("/moderations", "judge", {"input": [1]}, "input[0]"),
         ("/rerank", "ranker", {"documents": ["a"]}, "query"),
         ("/rerank", "ranker", {"query": "a", "documents": []}, "documents"),
         ("/rerank", "ranker", {"query": "a", "documents": ["a", 1]}, "documents[1]"),

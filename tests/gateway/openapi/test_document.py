@@ -19,7 +19,7 @@ from gateway.openapi import errors, kept, stored
 from gateway.openapi.document import EVENT_STREAM, document
 from gateway.openapi.formats.registry import format_of
 from providers.declaration.errors import Failure
-from providers.operations.request_checks import InvalidBody
+from providers.operations.fields import InvalidBody
 from providers.operations.table import OPERATIONS
 from tests.api.test_docs import operations, texts
 from tests.gateway.dataplane import test_sent_codes as v1

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from providers.operations.fields import InvalidBody
 from providers.operations.image_checks import check_image_edits, check_images
 from providers.operations.images import MOST_IMAGES
-from providers.operations.request_checks import InvalidBody
 
 IMAGE = {"image_url": "data:image/png;base64,iVBORw=="}
 

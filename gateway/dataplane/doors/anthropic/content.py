@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from gateway.dataplane.continuity.requests import result_note
+from gateway.dataplane.doors.lacking import required, text_in, wrong_type
 from providers.declaration.errors import CannotExpress
 from providers.wire.anthropic.blocks import REPLAYED
 from providers.wire.anthropic.signatures import is_own_thought
@@ -14,6 +15,7 @@ from providers.wire.repairs import exact_json
 Block = dict[str, Any]
 Message = dict[str, Any]
 
+_CONTENT: Final = "a text or a list of blocks"
 # Claude Code's first block of the system prompt; it differs in each call and spoils prompt caches.
 _BILLING: Final = "x-anthropic-billing-header:"
 
@@ -24,7 +26,7 @@ def system_of(system: Any) -> list[Message]:
     for number, block in enumerate(blocks):
         if block.get("type") != "text":
             raise _unsupported(block, f"system[{number}]")
-    texts = [_text(block) for block in blocks]
+    texts = [_text(block, f"system[{number}]") for number, block in enumerate(blocks)]
     text = "\n\n".join(text for text in texts if text and not text.startswith(_BILLING))
     return [{"role": "system", "content": text}] if text else []
 
@@ -38,6 +40,8 @@ def messages_of(messages: Iterable[Any]) -> list[Message]:
     neutral: list[Message] = []
     for number, message in enumerate(messages):
         where = f"messages[{number}]"
+        if message.get("content") is None:
+            raise required(message, "content", (str, list), _CONTENT, where)
         match message.get("role"):
             case "user":
                 neutral += _user(message, where)
@@ -77,7 +81,7 @@ def _tool_result(block: Block, where: str) -> tuple[Message, list[Block]]:
     ]
     text = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
     media = [part for part in parts if part["type"] != "text"]
-    identity = block.get("tool_use_id")
+    identity = text_in(block, "tool_use_id", "the ID of the tool's call", where)
     if media:
         text = text or "The result follows in the next message."
         media.insert(0, {"type": "text", "text": result_note(identity)})
@@ -92,16 +96,17 @@ def _assistant(message: Message, where: str) -> list[Message]:
     signed: list[Block] = []
     calls: list[Block] = []
     for number, block in enumerate(_blocks(message.get("content"), f"{where}.content")):
+        place = f"{where}.content[{number}]"
         if is_own_thought(block):
             thoughts.append(str(block.get("thinking") or ""))
         elif block.get("type") in REPLAYED:
             signed.append(block)
         elif block.get("type") == "tool_use":
-            calls.append(_tool_call(block))
+            calls.append(_tool_call(block, place))
         elif block.get("type") == "text":
-            texts.append(_text(block))
+            texts.append(_text(block, place))
         else:
-            raise _unsupported(block, f"{where}.content[{number}]")
+            raise _unsupported(block, place)
     neutral: Message = {"role": "assistant", "content": "".join(texts) or None}
     if "".join(thoughts):
         neutral["reasoning_content"] = "".join(thoughts)
@@ -114,24 +119,29 @@ def _assistant(message: Message, where: str) -> list[Message]:
     return [neutral] if texts or calls or thoughts else []
 
 
-def _tool_call(block: Block) -> Block:
+def _tool_call(block: Block, where: str) -> Block:
     arguments = exact_json.dumps(block.get("input") or {}).decode()
-    function = {"name": block.get("name"), "arguments": arguments}
-    return {"id": block.get("id"), "type": "function", "function": function}
+    name = text_in(block, "name", "the tool's name", where)
+    identity = text_in(block, "id", "the ID of the call", where)
+    return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _parts(block: Block, where: str) -> list[Block]:
     """Convert a block of a user's turn or a tool's result."""
     match block.get("type"):
         case "text":
-            text = _text(block)
+            text = _text(block, where)
             return [{"type": "text", "text": text}] if text else []
         case "image":
             return [{"type": "image_url", "image_url": {"url": _url(block, where)}}]
         case "document":
             return _document(block, where)
         case "search_result":
-            texts = [_text(inner) for inner in _blocks(block.get("content"), where)]
+            place = f"{where}.content"
+            texts = [
+                _text(inner, f"{place}[{number}]")
+                for number, inner in enumerate(_blocks(block.get("content"), place))
+            ]
             heading = [str(block.get(name) or "") for name in ("title", "source")]
             return [{"type": "text", "text": "\n\n".join(filter(None, heading + texts))}]
     raise _unsupported(block, where)
@@ -143,7 +153,7 @@ def _document(block: Block, where: str) -> list[Block]:
         message = "This provider cannot cite documents. Leave citations out."
         raise CannotExpress(message, param=f"{where}.citations")
     heading = [str(block.get(name) or "") for name in ("title", "context")]
-    source = _source(block)
+    source = _source(block, where)
     match source.get("type"):
         case "text":
             text = "\n\n".join(filter(None, [*heading, str(source.get("data") or "")]))
@@ -166,18 +176,21 @@ def _document(block: Block, where: str) -> list[Block]:
 
 def _url(block: Block, where: str) -> str:
     """Return the URL of an image or a file, with the data in it if it was sent along."""
-    source = _source(block)
+    source, place = _source(block, where), f"{where}.source"
     match source.get("type"):
         case "base64":
-            return f"data:{source.get('media_type')};base64,{source.get('data')}"
+            media_type = text_in(source, "media_type", "the type of the data", place)
+            return f"data:{media_type};base64,{text_in(source, 'data', 'the data', place)}"
         case "url" if block["type"] == "image":
-            return str(source.get("url") or "")
+            return text_in(source, "url", "the address of the image", place)
     raise _unknown_source(source, where)
 
 
-def _source(block: Block) -> Block:
+def _source(block: Block, where: str) -> Block:
     source = block.get("source")
-    return source if isinstance(source, dict) else {}
+    if not isinstance(source, dict):
+        raise required(block, "source", dict, "an object with the data", where)
+    return source
 
 
 def _joined(parts: list[Block]) -> str | list[Block]:
@@ -192,24 +205,33 @@ def _blocks(content: Any, where: str) -> list[Block]:
         return []
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    if isinstance(content, list) and all(isinstance(block, dict) for block in content):
+    if isinstance(content, list):
+        for number, block in enumerate(content):
+            if not isinstance(block, dict):
+                raise wrong_type(block, "an object", f"{where}[{number}]")
         return content
-    raise CannotExpress(f"{where} must be a text or a list of blocks.", param=where)
+    raise wrong_type(content, _CONTENT, where)
 
 
-def _text(block: Block) -> str:
+def _text(block: Block, where: str) -> str:
     text = block.get("text")
-    return text if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        raise required(block, "text", str, "a text", where)
+    return text
 
 
 def _unsupported(block: Block, where: str) -> CannotExpress:
-    kind = str(block.get("type"))[:60]
+    if not isinstance(block.get("type"), str):
+        return required(block, "type", str, "a type, such as text", where)
+    kind = block["type"][:60]
     return CannotExpress(
         f"This provider does not support content of type {kind!r} ({where}).", param=where
     )
 
 
 def _unknown_source(source: Block, where: str) -> CannotExpress:
-    kind = str(source.get("type"))[:60]
+    if not isinstance(source.get("type"), str):
+        return required(source, "type", str, "a type, such as base64", f"{where}.source")
+    kind = source["type"][:60]
     message = f"This provider does not support a source of type {kind!r} ({where}.source)."
     return CannotExpress(message, param=f"{where}.source")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.dataplane.doors.anthropic.content import messages_of, system_of
+from gateway.dataplane.doors.lacking import text_in, wrong_type
 from providers.declaration.errors import CannotExpress
 from providers.wire.anthropic.errors import unsupported
 
@@ -85,7 +86,7 @@ def _schema(body: Mapping[str, Any]) -> dict[str, Any] | None:
 def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
     tools = body.get("tools") or []
     if not isinstance(tools, list):
-        raise CannotExpress("tools must be a list.", param="tools")
+        raise wrong_type(tools, "a list", "tools")
     if not tools:
         return {}
     neutral: dict[str, Any] = {
@@ -111,7 +112,7 @@ def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tool(tool: Any, where: str) -> dict[str, Any]:
     if not isinstance(tool, dict):
-        raise CannotExpress("A tool must be an object.", param=where)
+        raise wrong_type(tool, "an object", where)
     kind, name = tool.get("type"), tool.get("name")
     if kind not in (None, "custom"):
         raise CannotExpress(
@@ -119,6 +120,7 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
             f"{str(kind)[:60]!r}. Leave it out, or use a model of Anthropic.",
             param=where,
         )
+    name = text_in(tool, "name", "the tool's name", where)
     function: dict[str, Any] = {"name": name, "parameters": tool.get("input_schema") or {}}
     if tool.get("description"):
         function["description"] = tool["description"]
@@ -130,5 +132,5 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
 def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = body.get(name)
     if value is not None and not isinstance(value, dict):
-        raise CannotExpress(f"{name} must be an object.", param=name)
+        raise wrong_type(value, "an object", name)
     return value or {}

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.dataplane.doors.lacking import required, wrong_type
 from providers.declaration.errors import CannotExpress
 
 Part = dict[str, Any]
+CONTENT: Final = "a text or a list of parts"
 _TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+# Where the content of a part is, by its type.
+_HELD: Final = {
+    **dict.fromkeys(_TEXTS, "text"),
+    "refusal": "refusal",
+    "input_audio": "input_audio",
+}
 
 
 def parts_of(content: Any, where: str) -> list[Part]:
@@ -21,7 +29,7 @@ def parts_of(content: Any, where: str) -> list[Part]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     if not isinstance(content, list):
-        raise CannotExpress(f"{where} must be a text or a list of parts.", param=where)
+        raise wrong_type(content, CONTENT, where)
     return [_part(part, f"{where}[{number}]") for number, part in enumerate(content)]
 
 
@@ -54,14 +62,26 @@ def _part(part: Any, where: str) -> Part:
             return _file(part, where)
         case {"type": "input_audio", "input_audio": dict(audio)}:
             return {"type": "input_audio", "input_audio": audio}
-    kind = str(part.get("type"))[:60] if isinstance(part, dict) else "none"
-    message = f"This provider does not support content of type {kind!r} ({where})."
-    raise CannotExpress(message, param=where)
+    raise _unknown(part, where)
+
+
+def _unknown(part: Any, where: str) -> CannotExpress:
+    if not isinstance(part, dict):
+        return wrong_type(part, "an object", where)
+    kind = part.get("type")
+    if not isinstance(kind, str):
+        return required(part, "type", str, "a type, such as input_text", where)
+    if name := _HELD.get(kind):
+        return required(part, name, dict if name == "input_audio" else str, "its content", where)
+    message = f"This provider does not support content of type {kind[:60]!r} ({where})."
+    return CannotExpress(message, param=where)
 
 
 def _image(part: Part, where: str) -> Part:
     url = part.get("image_url")
     if not isinstance(url, str) or not url:
+        if not part.get("file_id"):
+            raise required(part, "image_url", str, "an address, or the data", where)
         raise _needs_data("image_url", "file_id", where)
     image = {"url": url}
     if isinstance(part.get("detail"), str) and part["detail"] != "auto":
@@ -72,7 +92,9 @@ def _image(part: Part, where: str) -> Part:
 def _file(part: Part, where: str) -> Part:
     data = part.get("file_data")
     if not isinstance(data, str) or not data:
-        sent = "file_url" if part.get("file_url") else "file_id"
+        sent = next((name for name in ("file_url", "file_id") if part.get(name)), None)
+        if sent is None:
+            raise required(part, "file_data", str, "the data", where)
         raise _needs_data("file_data", sent, where)
     name = part.get("filename")
     file = {"filename": name if isinstance(name, str) and name else "file.pdf", "file_data": data}

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from gateway.dataplane.continuity.requests import result_note
 from gateway.dataplane.doors.interface import NotKept
+from gateway.dataplane.doors.lacking import required, text_in
 from gateway.dataplane.doors.openai_responses import kept
-from gateway.dataplane.doors.openai_responses.content import joined, parts_of, text_of
+from gateway.dataplane.doors.openai_responses.content import CONTENT, joined, parts_of, text_of
 from gateway.dataplane.doors.openai_responses.namespaces import called_name
 from providers.declaration.errors import CannotExpress
 from tenants.crypto.keys import Seal
@@ -63,6 +64,8 @@ class _Conversation:
 
     def add(self, item: Item, where: str) -> None:
         kind = item.get("type") or ("message" if "role" in item else None)
+        if not isinstance(kind, str):
+            raise required(item, "type", str, "a type, such as message", where)
         match kind:
             case "message":
                 self._message(item, where)
@@ -75,7 +78,7 @@ class _Conversation:
             case "item_reference":
                 self._reference(item, where)
             case _ if kind not in _SKIPPED and kind != ADDED_TOOLS:
-                message = f"This provider does not support items of type {str(kind)[:60]!r}"
+                message = f"This provider does not support items of type {kind[:60]!r}"
                 raise CannotExpress(f"{message} ({where}).", param=where)
 
     def messages(self) -> list[Message]:
@@ -90,12 +93,15 @@ class _Conversation:
         return [message for message in ordered if not _is_empty(message)]
 
     def _message(self, item: Item, where: str) -> None:
-        role, place = item.get("role"), f"{where}.content"
+        role = text_in(item, "role", "a role, such as user", where)
+        place = f"{where}.content"
         if role == "assistant":
             turn, text = self._assistant(), text_of(item.get("content"), place)
             turn["content"] = "\n\n".join(filter(None, (turn.get("content"), text)))
         elif role in _ROLES:
             self._turn = None
+            if item.get("content") is None:
+                raise required(item, "content", (str, list), CONTENT, where)
             content = joined(parts_of(item.get("content"), place))
             self._messages.append({"role": role, "content": content})
         else:
@@ -106,9 +112,9 @@ class _Conversation:
         kind, field = (
             ("function", "arguments") if item["type"] == "function_call" else ("custom", "input")
         )
-        identity, name, text = item.get("call_id"), called_name(item), item.get(field)
-        if not isinstance(identity, str) or not identity or not isinstance(name, str):
-            raise CannotExpress(f"{where} needs a call_id and a name.", param=f"{where}.call_id")
+        identity, text = text_in(item, "call_id", "the ID of the call", where), item.get(field)
+        text_in(item, "name", "the tool's name", where)
+        name = called_name(item)
         called = {"name": name, field: text if isinstance(text, str) else ""}
         calls = self._assistant().setdefault("tool_calls", [])
         calls.append({"id": identity, "type": kind, kind: called})
@@ -116,11 +122,13 @@ class _Conversation:
 
     def _result(self, item: Item, where: str) -> None:
         self._turn = None
-        identity = item.get("call_id")
-        if not isinstance(identity, str) or identity not in self._results:
+        identity = text_in(item, "call_id", "the ID of the call", where)
+        if identity not in self._results:
             message = "There is no function_call with this call_id before it in input. Send it too"
             raise CannotExpress(f"{message} ({where}).", param=f"{where}.call_id")
-        parts = parts_of(item.get("output"), f"{where}.output")
+        if "output" not in item:
+            raise required(item, "output", (str, list), CONTENT, where)
+        parts = parts_of(item["output"], f"{where}.output")
         media = [part for part in parts if part["type"] != "text"]
         text = "\n\n".join(part["text"] for part in parts if part["type"] == "text")
         if media:
@@ -146,9 +154,7 @@ class _Conversation:
             self._assistant().setdefault("provider_blocks", []).extend(blocks)
 
     def _reference(self, item: Item, where: str) -> None:
-        identity = item.get("id")
-        if not isinstance(identity, str):
-            raise CannotExpress(f"{where} needs an id.", param=f"{where}.id")
+        identity = text_in(item, "id", "the ID of an item", where)
         if identity in self._carried:
             self.add(self._carried[identity], where)
         elif not kept.carried_by(identity, self._seal):

@@ -52,7 +52,8 @@ class Names:
         for tool in tools:
             namespace = namespace_of(tool)
             for inner in [tool] if namespace is None else members_of(tool):
-                if not isinstance(name := inner.get("name"), str):
+                name = inner.get("name") if isinstance(inner, dict) else None
+                if not isinstance(name, str):
                     continue
                 if namespace is not None:
                     pairs[namespace, name] = joined(namespace, name)

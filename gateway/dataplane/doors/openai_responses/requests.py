@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.dataplane.doors.interface import NotKept
+from gateway.dataplane.doors.lacking import required, wrong_type
 from gateway.dataplane.doors.openai_responses.items import messages_of
 from gateway.dataplane.doors.openai_responses.tools import tools_of
 from providers.declaration.errors import CannotExpress
@@ -100,7 +101,8 @@ def neutral_body(
             raise CannotExpress(f"This provider does not support {name}.", param=name)
     messages = messages_of(body.get("input"), seal, not_kept)
     if not messages:
-        raise CannotExpress("input holds no message.", param="input")
+        problem = "holds no message" if body.get("input") else "is empty"
+        raise CannotExpress(f"input {problem}: send a text or a message.", param="input")
     if instructions := _instructions(body):
         messages.insert(0, {"role": "system", "content": instructions})
     neutral: dict[str, Any] = {"messages": messages}
@@ -115,7 +117,7 @@ def neutral_body(
 def _instructions(body: Mapping[str, Any]) -> str:
     instructions = body.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
-        raise CannotExpress("instructions must be a text.", param="instructions")
+        raise wrong_type(instructions, "a text", "instructions")
     return instructions or ""
 
 
@@ -133,14 +135,14 @@ def _format(text: Mapping[str, Any]) -> dict[str, Any]:
             described = {"name": "answer", **schema}
             return {"response_format": {"type": "json_schema", "json_schema": described}}
         case "json_schema":
-            raise CannotExpress("text.format.schema is missing.", param="text.format.schema")
+            raise required(asked, "schema", dict, "a JSON schema", "text.format")
     raise CannotExpress("This provider does not support this format.", param="text.format")
 
 
 def _logprobs(body: Mapping[str, Any]) -> dict[str, Any]:
     include = body.get("include")
     if include is not None and not isinstance(include, list):
-        raise CannotExpress("include must be a list.", param="include")
+        raise wrong_type(include, "a list", "include")
     asked = LOGPROBS in (include or ())
     neutral: dict[str, Any] = {"logprobs": True} if asked else {}
     if body.get("top_logprobs"):
@@ -152,5 +154,5 @@ def part(body: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, An
     """Return a field that is an object, or an empty one."""
     value = body.get(name)
     if value is not None and not isinstance(value, dict):
-        raise CannotExpress(f"{where or name} must be an object.", param=where or name)
+        raise wrong_type(value, "an object", where or name)
     return value or {}

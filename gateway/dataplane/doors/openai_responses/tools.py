@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gateway.dataplane.doors.lacking import required, wrong_type
 from gateway.dataplane.doors.openai_responses.items import ADDED_TOOLS
 from gateway.dataplane.doors.openai_responses.namespaces import Names, namespace_of
 from providers.declaration.errors import CannotExpress
@@ -77,7 +78,7 @@ def _lists(body: Mapping[str, Any]) -> Iterator[tuple[list[Any], str]]:
 def _list(holder: Mapping[str, Any], where: str) -> list[Any]:
     tools = holder.get("tools")
     if tools is not None and not isinstance(tools, list):
-        raise CannotExpress(f"{where} must be a list.", param=where)
+        raise wrong_type(tools, "a list", where)
     return tools or []
 
 
@@ -99,8 +100,12 @@ def _tool(tool: Any, where: str) -> Tool:
             custom = {key: value for key, value in tool.items() if key != "type"}
             return {"type": "custom", "custom": custom}
         case {"type": "function" | "custom"}:
-            raise CannotExpress(f"{where} needs a name.", param=f"{where}.name")
-    kind = str(tool.get("type"))[:60] if isinstance(tool, dict) else "none"
+            raise required(tool, "name", str, "the tool's name", where)
+    if not isinstance(tool, dict):
+        raise wrong_type(tool, "an object", where)
+    if not isinstance(tool.get("type"), str):
+        raise required(tool, "type", str, "a type, such as function", where)
+    kind = tool["type"][:60]
     message = f"This provider does not have OpenAI's tool of type {kind!r}. Leave it out ({where})."
     raise CannotExpress(message, param=where)
 
@@ -115,7 +120,7 @@ def _chosen(choice: Any, tools: list[Tool], names: Names) -> tuple[Any, list[Too
         case {"type": "function" | "custom" as kind, "name": str()}:
             return {"type": kind, kind: {"name": _asked_name(choice, names)}}, tools
         case {"type": "allowed_tools", "tools": list(allowed)}:
-            asked = {_asked_name(tool, names) for tool in allowed if isinstance(tool, dict)}
+            asked = [_asked_name(tool, names) for tool in allowed if isinstance(tool, dict)]
             chosen = [tool for tool in tools if tool[tool["type"]]["name"] in asked]
             return choice.get("mode") or "auto", chosen
     raise CannotExpress("This provider does not support this tool_choice.", param="tool_choice")

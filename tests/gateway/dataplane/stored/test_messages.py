@@ -126,9 +126,9 @@ def test_lists_have_pages(clients: list[anthropic.Anthropic]) -> None:
 @pytest.mark.parametrize(
     ("requests", "said"),
     [
-        ([], "requests must be a list"),
+        ([], "requests is empty"),
         (asking(CLAUDE) * 2, "requests.1.custom_id repeats"),
-        ([{"params": {}}], "requests.0.custom_id must be"),
+        ([{"params": {}}], "requests.0.custom_id is missing"),
         ([{"custom_id": "a"}], "requests.0.params"),
         (asking(""), "requests.0.params"),
         (asking(CLAUDE, stream=True), "requests.0.params.stream must be omitted"),
