@@ -56,7 +56,7 @@ from gateway.dataplane.requests.http import (
 )
 from gateway.dataplane.requests.request import Presence
 from gateway.dataplane.runtime import Runtime
-from gateway.dataplane.stored.resources import Resource, resource_of
+from gateway.dataplane.stored.resources import resource_of
 from gateway.dataplane.threads import in_thread
 from providers.declaration.spec import Operation
 from tenants.auth.headers import BadCredential, read_header
@@ -182,11 +182,17 @@ class Gateway:
             if endpoint is not None:
                 await self._call(exchange, principal, endpoint, address.model)
             elif resource is not None:
-                await self._keep(exchange, principal, resource)
+                await self._tracked(
+                    exchange, self._runtime.stored.answer(exchange, principal, resource)
+                )
             elif exchange.path == COUNT:
                 await self._count(exchange, principal)
             elif is_response(exchange.path):
-                await endpoints.answer(exchange, principal, self._runtime.store)
+                runtime = self._runtime
+                await self._tracked(
+                    exchange,
+                    endpoints.answer(exchange, principal, runtime.store, runtime.upstream),
+                )
             else:
                 await self._models(exchange, principal)
 
@@ -261,13 +267,13 @@ class Gateway:
             if heartbeat is not None:
                 await heartbeat.stop()
 
-    async def _keep(self, exchange: HttpExchange, principal: Principal, resource: Resource) -> None:
-        """Answer what is asked about files and batches."""
+    async def _tracked(self, exchange: HttpExchange, answer: Awaitable[None]) -> None:
+        """Await an answer about what is stored; a server that stops waits for it."""
         task = asyncio.current_task()
         assert task is not None
         self._runtime.calls.add(task)
         try:
-            await self._runtime.stored.answer(exchange, principal, resource)
+            await answer
         except asyncio.CancelledError:  # the server is stopping
             task.uncancel()
             if not exchange.started:

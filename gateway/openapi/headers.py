@@ -48,6 +48,14 @@ SENT: Final[Mapping[str, dict[str, Any]]] = {
     "X-Modelkeep-Tokens": _header(
         _("Whether the provider counted the tokens."), one_of("reported", "estimated"), "reported"
     ),
+    "X-Modelkeep-Left-At": _header(
+        _(
+            "The provider that still stores the deleted response: the credential that made it is "
+            "no longer here."
+        ),
+        TEXT,
+        "openai",
+    ),
     "Retry-After": _header(_("Seconds to wait before trying again, if that is known."), COUNT, 20),
     "X-Should-Retry": _header(
         _("`false` if sending the same call again cannot help."), constant("false"), "false"

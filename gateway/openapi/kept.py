@@ -26,6 +26,11 @@ _KEPT: Final = _(
     "If the workspace keeps what later calls need: Settings > Workspace. Responses belong to the "
     "workspace, and to app keys that may use their model."
 )
+_DELETED: Final = _(
+    "Deletes it here and, if the provider that made it stores it too, there, with the credential "
+    "that made it. If the provider refuses or cannot be reached, nothing is deleted and the error "
+    "says why; send the request again."
+)
 _ID: Final[dict[str, Any]] = {
     "name": "response_id",
     "in": "path",
@@ -73,9 +78,7 @@ def paths(tag: str) -> dict[str, Any]:
     return {
         PATH: {
             "get": _operation("responses_get", _("Show a kept response"), "Response", tag),
-            "delete": _operation(
-                "responses_delete", _("Delete a kept response"), "DeletedResponse", tag
-            ),
+            "delete": _deleting(tag),
         },
         ITEMS_PATH: {
             "get": _operation(
@@ -87,6 +90,17 @@ def paths(tag: str) -> dict[str, Any]:
             )
         },
     }
+
+
+def _deleting(tag: str) -> dict[str, Any]:
+    """Describe the one operation that may ask a provider."""
+    operation = _operation("responses_delete", _("Delete a kept response"), "DeletedResponse", tag)
+    answer = {
+        **operation["responses"]["200"],
+        "headers": headers.sent([DOOR], ["X-Modelkeep-Left-At"]),
+    }
+    refusals = errors.references(DOOR, has_body=True)
+    return {**operation, "description": _DELETED, "responses": {"200": answer, **refusals}}
 
 
 def _operation(

@@ -49,8 +49,10 @@ MakeStorageExchange = Callable[["Provider", StorageRequest, "Access"], "Exchange
 class Storage:
     """A provider's files and batches, in OpenAI's format or in Anthropic's.
 
+    In OpenAI's, responses that the provider stores are deleted in the same way.
+
     Args:
-        exchange: Returns an answer without a body if the provider has no such file or batch.
+        exchange: Returns an answer without a body if the provider has nothing of this name.
         urls: The endpoints that batches may call: the path here, and as their lines name it there.
         price: The share of the list price that a batch costs; None if it is not known.
     """

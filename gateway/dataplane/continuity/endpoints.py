@@ -9,35 +9,43 @@ from urllib.parse import parse_qs
 import orjson
 
 from gateway.dataplane.continuity import responses
+from gateway.dataplane.continuity.deletion import delete_at_provider
 from gateway.dataplane.continuity.stored import StoredResponse
+from gateway.dataplane.doors.interface import Headers
 from gateway.dataplane.errors import bad_request
 from gateway.dataplane.requests.addresses import INPUT_ITEMS, RESPONSES
 from gateway.dataplane.requests.http import JSON_TYPE, HttpExchange
 from gateway.dataplane.store.base import Store
+from providers.transport.async_client import Upstream
 from tenants.auth.principal import Principal
 
 _PAGE: Final = 20  # items, as at OpenAI
 _MOST: Final = 100
 
 
-async def answer(exchange: HttpExchange, principal: Principal, store: Store) -> None:
+async def answer(
+    exchange: HttpExchange, principal: Principal, store: Store, upstream: Upstream
+) -> None:
     """Answer a request for a kept response.
 
     Raises:
-        Refusal: There is no such response, or the query is wrong.
+        Refusal: There is no such response, the query is wrong, or its provider does not delete it.
         DatabaseUnavailable: The database is unavailable.
     """
     path = exchange.path.removeprefix(RESPONSES)
     key = path.removesuffix(INPUT_ITEMS)
     stored = await responses.find(principal, key, store)
+    headers: Headers = [JSON_TYPE]
     if exchange.scope["method"] == "DELETE":
+        if not await delete_at_provider(principal.tenant_id, key, stored, upstream):
+            headers.append((b"x-modelkeep-left-at", stored.provider.encode()))
         await store.forget(principal.tenant_id, key)
         body: dict[str, Any] = {"id": key, "object": "response", "deleted": True}
     elif path.endswith(INPUT_ITEMS):
         body = _page(stored, exchange.scope.get("query_string", b"").decode("latin-1"))
     else:
         body = stored.response
-    await exchange.answer(200, [JSON_TYPE], orjson.dumps(body))
+    await exchange.answer(200, headers, orjson.dumps(body))
 
 
 def _page(stored: StoredResponse, query: str) -> dict[str, Any]:

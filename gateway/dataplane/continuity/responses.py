@@ -129,7 +129,9 @@ def _packed(call: Call, content: bytes) -> list[tuple[str, str]]:
         [*(previous.items if previous else ()), *own],
         target.provider.slug,
         target.model,
-        at_provider=request.is_native and not source.is_trial,
+        at_provider=request.is_native
+        and not source.is_trial
+        and (str(source.credential_id) if source.credential_id else True),
         is_partial=_is_partial(request, own),
     )
     seal = Seal(request.principal.tenant_id)

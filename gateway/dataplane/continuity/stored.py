@@ -25,7 +25,8 @@ class StoredResponse:
 
     Attributes:
         input: All items before it, those of earlier responses too.
-        at_provider: Whether its provider stores it as well, so that it knows the id.
+        at_provider: The ID of the credential that made it, if its provider stores it as well, so
+            that it knows the id; True if the credential has no row of its own.
         is_partial: Whether `input` lacks what only the provider stores.
     """
 
@@ -33,7 +34,7 @@ class StoredResponse:
     input: list[Item]
     provider: str
     model: str
-    at_provider: bool
+    at_provider: str | bool
     is_partial: bool
 
     @property

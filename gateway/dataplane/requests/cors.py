@@ -12,7 +12,7 @@ _ORIGIN: Final = re.compile(r"[!-~]{1,255}")
 _NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~, -]{1,2000}", re.ASCII)
 _EXPOSED: Final = (
     b"x-request-id, request-id, retry-after, x-should-retry, accept-encoding, "
-    b"x-modelkeep-credits-remaining, x-modelkeep-reasoning"
+    b"x-modelkeep-credits-remaining, x-modelkeep-reasoning, x-modelkeep-left-at"
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import openai
 import orjson
@@ -19,6 +21,7 @@ from tests.gateway.dataplane.test_errors import refused
 pytestmark = pytest.mark.slow
 
 CLAUDE, GPT, DEMO = "anthropic/claude-haiku-4-5", "openai/gpt-4o-mini", "demo/demo-chat"
+SERVER = "openai_compatible"
 
 
 def switch(hub: Hub, key: str, hours: int) -> None:
@@ -42,7 +45,8 @@ def globex_key(shared_hub: Hub) -> str:
 @pytest.fixture
 def keeping(hub: Hub) -> Iterator[Hub]:
     switch(hub, hub.server.app_key, 6)
-    yield hub
+    with hub.compared():
+        yield hub
     switch(hub, hub.server.app_key, 0)
     assert hub.rows("SELECT id FROM tenants_keptitem") == []
 
@@ -50,6 +54,18 @@ def keeping(hub: Hub) -> Iterator[Hub]:
 def get(hub: Hub, path: str, key: str = "", method: str = "GET") -> requests.Response:
     headers = {"Authorization": f"Bearer {key or hub.server.app_key}"}
     return hub.session.request(method, f"{hub.base}/responses/{path}", headers=headers, timeout=30)
+
+
+def stored_by(hub: Hub, identity: str, model: str = GPT, **more: Any) -> dict[str, Any]:
+    """Let OpenAI answer with a response that it stores."""
+    content = [{"type": "output_text", "text": "Hello"}]
+    output = [{"type": "message", "id": f"msg_{identity}", "role": "assistant", "content": content}]
+    head = {"id": identity, "object": "response", "created_at": 1790000000, "status": "completed"}
+    whole: dict[str, Any] = {**head, "model": "gpt-4o-mini", "output": output}
+    hub.fake.mode = "body:200:" + orjson.dumps(whole).decode()
+    answer = hub.post("/responses", {"model": model, "input": "Hi", **more})
+    assert answer.json() == whole
+    return whole
 
 
 def turns(hub: Hub) -> list[tuple[str, Any]]:
@@ -108,11 +124,7 @@ def test_responses_belong_to_one_workspace(keeping: Hub, globex_key: str) -> Non
 
 
 def test_a_provider_that_stores_responses_is_asked_by_id(keeping: Hub) -> None:
-    content = [{"type": "output_text", "text": "Hello"}]
-    output = [{"type": "message", "id": "msg_1", "role": "assistant", "content": content}]
-    whole = {"id": "resp_1", "status": "completed", "output": output}
-    keeping.fake.mode = "body:200:" + orjson.dumps(whole).decode()
-    keeping.post("/responses", {"model": GPT, "input": "Hi"})
+    whole = stored_by(keeping, "resp_1")
     assert get(keeping, "resp_1").json() == whole
     body = {"model": GPT, "input": "And?", "previous_response_id": "resp_1"}
     keeping.post("/responses", body)
@@ -122,12 +134,66 @@ def test_a_provider_that_stores_responses_is_asked_by_id(keeping: Hub) -> None:
     assert [role for role, _texts in turns(keeping)] == ["user", "assistant", "user"]
 
 
+@pytest.mark.parametrize("mode", ['body:200:{"deleted":true}', "status:404", "status:405"])
+def test_a_response_is_deleted_at_its_provider_too(
+    keeping: Hub, globex_key: str, mode: str
+) -> None:
+    stored_by(keeping, "resp_a?b")
+    keeping.fake.mode = mode
+    switch(keeping, globex_key, 6)
+    refused(get(keeping, "resp_a%3Fb", globex_key, "DELETE"), 404, "not_found")
+    switch(keeping, globex_key, 0)
+    assert keeping.fake.calls[-1].method == "POST"
+    answer = get(keeping, "resp_a%3Fb", method="DELETE")
+    assert answer.json() == {"id": "resp_a?b", "object": "response", "deleted": True}
+    assert "x-modelkeep-left-at" not in answer.headers
+    asked = keeping.fake.calls[-1]
+    assert (asked.method, asked.path) == ("DELETE", "/v1/responses/resp_a%3Fb")
+    assert asked.headers["authorization"] == keeping.fake.calls[-2].headers["authorization"]
+    refused(get(keeping, "resp_a%3Fb"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "code"),
+    [("status:401", 502, "provider_auth_failed"), ("close", 502, "provider_error")],
+)
+def test_what_a_provider_does_not_delete_is_kept_here(
+    keeping: Hub, mode: str, status: int, code: str
+) -> None:
+    whole = stored_by(keeping, "resp_refused")
+    keeping.fake.mode = mode
+    error = refused(get(keeping, "resp_refused", method="DELETE"), status, code)
+    assert error["message"].startswith("The response was deleted neither at OpenAI nor here. ")
+    assert get(keeping, "resp_refused").json() == whole
+
+
+def test_a_response_whose_key_is_gone_is_left_at_its_provider(keeping: Hub) -> None:
+    credential = {"provider": SERVER, "name": "Brief", "values": {}}
+    keeping.seed(
+        credentials=[{**credential, "base_url": f"{keeping.fake.url}/native/v1"}],
+        models=[{"provider": SERVER, "model": "brief", "type": "reasoning"}],
+    )
+    made = keeping.post("/responses", {"model": f"{SERVER}/brief", "input": "Hi"}).json()
+    called = (Path(keeping.fake.calls[-1].path).parts[1], len(keeping.fake.calls))
+    [(row,)] = keeping.rows("SELECT id FROM providers_providercredential WHERE name = 'Brief'")
+    manage(keeping, f"providers/{SERVER}/credentials/{UUID(str(row))}/")
+    answer = get(keeping, made["id"], method="DELETE")
+    manage(keeping, f"models/{SERVER}/brief/")
+    assert answer.json()["deleted"] is True
+    assert answer.headers["x-modelkeep-left-at"] == SERVER
+    assert (called, len(keeping.fake.calls)) == (("native", called[1]), called[1])
+    refused(get(keeping, made["id"]), 404, "not_found")
+
+
+def manage(hub: Hub, path: str) -> None:
+    """Remove something in the settings."""
+    headers = {"Authorization": f"Bearer {hub.server.app_key}"}
+    answer = requests.delete(f"{hub.server.url}/api/v1/{path}", headers=headers, timeout=30)
+    assert answer.status_code == 204, answer.text
+
+
 def test_items_are_found_by_the_ids_that_their_provider_made(keeping: Hub) -> None:
-    content = [{"type": "output_text", "text": "Hello"}]
-    output = [{"type": "message", "id": "msg_known", "role": "assistant", "content": content}]
-    whole = {"id": "resp_known", "status": "completed", "output": output}
-    keeping.fake.mode = "body:200:" + orjson.dumps(whole).decode()
-    keeping.post("/responses", {"model": GPT, "input": "Hi"})
+    stored_by(keeping, "known")
     reference = {"type": "item_reference", "id": "msg_known"}
     body = {"model": GPT, "input": [reference, {"role": "user", "content": "And?"}]}
     keeping.post("/responses", body)
@@ -155,10 +221,7 @@ def test_an_unknown_response_is_not_answered_with_advice_to_keep(keeping: Hub) -
 
 
 def test_what_only_the_provider_knows_is_told(keeping: Hub) -> None:
-    whole = {"id": "resp_half", "status": "completed", "output": []}
-    keeping.fake.mode = "body:200:" + orjson.dumps(whole).decode()
-    body = {"model": GPT, "input": "Hi", "previous_response_id": "resp_elsewhere"}
-    keeping.post("/responses", body)
+    stored_by(keeping, "resp_half", previous_response_id="resp_elsewhere")
     asked = {"model": DEMO, "input": "And?", "previous_response_id": "resp_half"}
     error = refused(keeping.post("/responses", asked), 400, "invalid_request")
     assert "only by the provider" in error["message"]
