@@ -138,6 +138,7 @@ def prepare() -> None:
         with preparing():
             migrate()
             report_keys()
+            complete_upgrade()
             first_workspace()
         collect_static()
     except OperationalError as error:
@@ -176,6 +177,21 @@ def report_keys() -> None:
         )
     elif problem := secret_key_problem(adopt=True):
         log.error("%s", problem)
+
+
+def complete_upgrade() -> None:
+    """Use what earlier releases can't read if no other machine can run one: on SQLite.
+
+    Elsewhere `upgrade --complete` does.
+    """
+    from django.db import connection
+
+    from tenants.crypto import keys
+
+    if connection.vendor == "sqlite":
+        keys.complete_data_keys()
+    elif not keys.writes_data_keys():
+        log.info("When every machine runs this release, run: manage.py upgrade --complete")
 
 
 def serve() -> None:

@@ -31,6 +31,7 @@ ALL_TENANTS = {
     "tenants/services/invitations.py": "an invitation's link names its workspace",
     "tenants/management/commands/changepassword.py": "all workspaces of a person are told",
     "tenants/services/password_reset.py": "all workspaces of a person are told",
+    "tenants/crypto/data_keys.py": "all workspaces get data keys together",
     "tenants/models/workspace.py": "the guard lets operators write",
     "tenants/managers.py": "the manager lets operators read",
 }

@@ -12,8 +12,9 @@
 RSA does not authenticate who encrypted. The pepper does: it is derived from a master key, which is
 not in the database.
 
-Tokens that begin with "c1" are read, but no longer written: each brings a data key of its own,
-wrapped with its context as label, as its fourth part. Opening one takes an operation of RSA.
+Tokens that begin with "c1" each bring a data key of their own, wrapped with its context as label,
+as the fourth part. Opening one takes an operation of RSA. They are what earlier releases write and
+open, so a key pair without a data key has them.
 """
 
 from __future__ import annotations
@@ -156,14 +157,37 @@ def seal(
     Raises:
         EnvelopeError: If the text is too long.
     """
+    context = binding.context(kid, mkid)
+    nonce, sealed = _sealed(text, data_key, pepper, context)
+    return ".".join((TOKEN_START, kid, mkid, _encode(nonce), _encode(sealed)))
+
+
+def seal_first(
+    text: str, *, public: RSA.RsaKey, kid: str, mkid: str, pepper: bytes, binding: Binding
+) -> str:
+    """Seal a text in the first format, which all releases open.
+
+    Args:
+        public: The public half of the tenant's key pair; the others as for `seal`.
+
+    Raises:
+        EnvelopeError: If the text is too long.
+    """
+    context, data_key = binding.context(kid, mkid, FIRST_TOKEN_START), new_data_key()
+    nonce, sealed = _sealed(text, data_key, pepper, context)
+    parts = (_oaep(public, context).encrypt(data_key), nonce, sealed)
+    return ".".join((FIRST_TOKEN_START, kid, mkid, *map(_encode, parts)))
+
+
+def _sealed(text: str, data_key: bytes, pepper: bytes, context: bytes) -> tuple[bytes, bytes]:
+    """Return a new nonce, and the text encrypted with it."""
     plain = text.encode("utf-8")
     if len(plain) > LONGEST_TEXT:
         raise EnvelopeError(f"the text has {len(plain)} bytes; the limit is {LONGEST_TEXT}")
-    context = binding.context(kid, mkid)
     nonce = secrets.token_bytes(NONCE_BYTES)
     cipher = _gcm(derive(data_key, context, salt=pepper), nonce, context)
     ciphertext, tag = cipher.encrypt_and_digest(plain)
-    return ".".join((TOKEN_START, kid, mkid, _encode(nonce), _encode(ciphertext + tag)))
+    return nonce, ciphertext + tag
 
 
 def open_token(token: Token, *, data_key: bytes, pepper: bytes, binding: Binding) -> str:

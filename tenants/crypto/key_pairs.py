@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from core.db.connection import release
 from core.errors import ServiceError
 from tenants.audit.trail import SYSTEM, record
-from tenants.crypto import digest_key, envelope
+from tenants.crypto import data_keys, digest_key, envelope
 from tenants.crypto import master_keys as master_key_config
 from tenants.crypto.digest_key import DigestKeyUnavailable
 from tenants.crypto.envelope import EnvelopeError
@@ -242,9 +242,9 @@ def _store(tenant_id: UUID, key: RSA.RsaKey, state: str, mkid: str, master: byte
         private_sealed=envelope.seal_private(
             key, tenant=tenant_id, kid=kid, mkid=mkid, master=master
         ),
-        data_key=envelope.wrap_data_key(
-            envelope.new_data_key(), public=key.public_key(), tenant=tenant_id, kid=kid
-        ),
+        data_key=data_keys.make(key.public_key(), tenant_id=tenant_id, kid=kid)
+        if data_keys.writes_data_keys()
+        else "",
     )
     row.save(force_insert=True)
     return row

@@ -1,5 +1,6 @@
 """Public API of tenants.crypto: sealing, opening, rotation and verification."""
 
+from tenants.crypto.data_keys import complete_data_keys, writes_data_keys
 from tenants.crypto.envelope import RSA_BITS
 from tenants.crypto.key_pairs import (
     CredentialUnreadable,
@@ -40,6 +41,7 @@ __all__ = [
     "Secret",
     "VerifyReport",
     "begin_rotation",
+    "complete_data_keys",
     "continue_rotation",
     "current_digest_key",
     "forget",
@@ -55,4 +57,5 @@ __all__ = [
     "seal",
     "sealed_columns",
     "verify",
+    "writes_data_keys",
 ]

@@ -6,11 +6,12 @@ import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from core.errors import ServiceError
 from tenants.audit.trail import Actor, record
 from tenants.config_version import bump_version
-from tenants.crypto import envelope, key_pairs, sealing
+from tenants.crypto import data_keys, envelope, key_pairs, sealing
 from tenants.crypto.envelope import EnvelopeError
 from tenants.crypto.key_pairs import CredentialUnreadable
 from tenants.crypto.sealed_columns import SealedColumn, sealed_columns, sealed_rows
@@ -231,7 +232,7 @@ def _reseal_row(column: SealedColumn, pk: Any, kid: str, mkid: str) -> str | Non
     """
     for _attempt in range(MAX_ATTEMPTS):
         row = column.get(pk)
-        if row is None or _is_current(row.sealed, kid, mkid):
+        if row is None or _is_current(column.binding(row)["tenant_id"], row.sealed, kid, mkid):
             return None
         text = column.open(row, "rotate")
         token = sealing.seal(**column.binding(row), version=row.version + 1, text=text)
@@ -249,9 +250,11 @@ def _is_under(token: str, kid: str, mkid: str) -> bool:
     return (parsed.kid, parsed.mkid) == (kid, mkid)
 
 
-def _is_current(token: str, kid: str, mkid: str) -> bool:
-    """Return whether there is nothing to re-seal: texts of an earlier format are moved too."""
-    return _is_under(token, kid, mkid) and not envelope.parse(token).is_first_format
+def _is_current(tenant_id: UUID, token: str, kid: str, mkid: str) -> bool:
+    """Return whether there is nothing to re-seal: texts are moved to their pair's data key too."""
+    return _is_under(token, kid, mkid) and not (
+        envelope.parse(token).is_first_format and data_keys.has_one(tenant_id, kid)
+    )
 
 
 def retire_master_keys() -> list[str]:

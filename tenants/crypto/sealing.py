@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,8 +15,8 @@ from django.utils import timezone
 from core.db.violations import is_duplicate
 from tenants.crypto import data_keys, envelope, key_pairs, master_keys
 from tenants.crypto.envelope import Binding, EnvelopeError, Token
-from tenants.crypto.key_pairs import CredentialUnreadable, TimedCache
-from tenants.models import KeyOpening
+from tenants.crypto.key_pairs import CredentialUnreadable, Pair, TimedCache
+from tenants.models import KeyOpening, KeyPair
 from tenants.scope import tenant_scope
 
 PURPOSES: Final = frozenset({"call", "check", "import", "rotate", "verify"})
@@ -33,15 +34,26 @@ class Secret(str):
         return "********"
 
 
+class DataKey(bytes):
+    """Bytes whose repr is masked in tracebacks, logs and debuggers."""
+
+    def __repr__(self) -> str:
+        return "********"
+
+
 OPENED_BYTES: Final = 16 * 1024 * 1024
 _BYTES_EACH: Final = 1024  # besides the token and the text
 _opened: TimedCache[Secret] = TimedCache(OPENED_BYTES, key_pairs.CACHE_SECONDS)
+# Opening a data key is an operation of RSA; a tenant's further texts then cost microseconds.
+DATA_KEYS: Final = 65_536  # in a process, about 20 MB
+DATA_KEY_SECONDS: Final = 3600.0
+_data_keys: TimedCache[DataKey] = TimedCache(DATA_KEYS, DATA_KEY_SECONDS)
 
 
 def forget() -> None:
     """Clear this process's caches of opened texts, data keys and loaded key pairs."""
     _opened.clear()
-    data_keys.forget()
+    _data_keys.clear()
     key_pairs.forget_pairs()
 
 
@@ -70,16 +82,15 @@ def seal(
         KeysNotReady: If the master keys cannot be used.
     """
     mkid, master = key_pairs.sealing_master()
-    kid, data_key = data_keys.sealing_key(tenant_id)
+    pair, data_key = _sealing_key(tenant_id)
     binding = _binding(tenant_id, provider, base_url, name, row_id, version)
-    return envelope.seal(
-        text,
-        data_key=data_key,
-        kid=kid,
-        mkid=mkid,
-        pepper=master_keys.pepper(master),
-        binding=binding,
+    seal_text = (
+        partial(envelope.seal_first, public=pair.key.public_key())
+        if data_key is None
+        else partial(envelope.seal, data_key=data_key)
     )
+    pepper = master_keys.pepper(master)
+    return seal_text(text, kid=pair.kid, mkid=mkid, pepper=pepper, binding=binding)
 
 
 def open_sealed(
@@ -142,9 +153,51 @@ def _open(token: str, binding: Binding) -> str:
 
 def _data_key(token: Token, binding: Binding) -> bytes:
     if not token.is_first_format:
-        return data_keys.data_key_of(binding.tenant, token.kid)
+        return _data_key_of(binding.tenant, token.kid)
     pair = key_pairs.pair_of(binding.tenant, token.kid)
     return envelope.unwrap_token(token, private=pair.key, binding=binding)
+
+
+def _sealing_key(tenant_id: UUID) -> tuple[Pair, DataKey | None]:
+    """Return the pair that seals and its data key, if it has one. A lost one is replaced.
+
+    Raises:
+        KeysNotReady: The master keys cannot be used.
+    """
+    pair = key_pairs.current_pair(tenant_id)
+    if not data_keys.has_one(tenant_id, pair.kid):
+        return pair, None
+    try:
+        return pair, _data_key_of(tenant_id, pair.kid)
+    except CredentialUnreadable:
+        row = key_pairs.replace_lost(tenant_id, key_pairs.row_of(tenant_id, pair.kid))
+        return key_pairs.load_pair(row), _unwrapped(row)
+
+
+def _data_key_of(tenant_id: UUID, kid: str) -> DataKey:
+    """Return the data key of a pair, from the cache or the database.
+
+    Raises:
+        CredentialUnreadable: It does not open, or there is none.
+    """
+    cache_key = (tenant_id, kid, settings.MODELKEEP_MASTER_KEYS)
+    kept = _data_keys.get(cache_key)
+    if kept is None:
+        kept = _unwrapped(key_pairs.row_of(tenant_id, kid))
+        _data_keys.put(cache_key, kept)
+    return kept
+
+
+def _unwrapped(row: KeyPair) -> DataKey:
+    pair = key_pairs.load_pair(row)
+    try:
+        return DataKey(
+            envelope.unwrap_data_key(
+                row.data_key, private=pair.key, tenant=row.tenant_id, kid=row.kid
+            )
+        )
+    except EnvelopeError:
+        raise CredentialUnreadable("data_key_lost") from None
 
 
 def _binding(

@@ -20,6 +20,7 @@ from core.backup.archive import BackupError
 from core.db.lock_watch import Watch
 from core.management.commands import migrate
 from gateway.management.verification import verify
+from tenants.crypto import keys
 
 
 class Command(BaseCommand):
@@ -32,6 +33,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--rehearse", action="store_true")
+        parser.add_argument(
+            "--complete",
+            action="store_true",
+            help="when every machine runs this release: save keys so that calls cost less, which "
+            "the release before cannot read",
+        )
         parser.add_argument(
             "--into",
             metavar="URL",
@@ -50,6 +57,12 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from None
         self._upgrade()
+        if options["complete"]:
+            self.stdout.write(f"{keys.complete_data_keys()} key pairs got a data key.")
+        elif not keys.writes_data_keys():
+            self.stdout.write(
+                "When every machine runs this release, run: python manage.py upgrade --complete"
+            )
 
     def _rehearse(self, url: str | None) -> None:
         """Copy the database and upgrade the copy in another process, which opens only that."""

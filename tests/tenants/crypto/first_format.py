@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from Crypto.Cipher import AES, PKCS1_OAEP
@@ -52,3 +53,22 @@ def move_back(row: Any, text: str) -> None:
         row.save(update_fields=["sealed"])
         key_pairs.KeyPair.objects.filter(kid=pair.kid).update(data_key="")
     sealing.forget()
+
+
+def opened_first(row: Any) -> str:
+    """Open a row's text as earlier releases did, which know no other format."""
+    start, kid, mkid, *parts = row.sealed.split(".")
+    assert start == "c1"
+    wrapped, nonce, sealed = (base64.urlsafe_b64decode(f"{part}==") for part in parts)
+    place = sealing._binding(
+        row.tenant_id,
+        *(binding(row)[part] for part in ("provider", "base_url", "name", "row_id")),
+        row.version,
+    )
+    context = place.context(kid, mkid, start)
+    data_key = oaep(key_pairs.pair_of(row.tenant_id, kid).key, context).decrypt(wrapped)
+    pepper = master_keys.pepper(key_pairs.master_keys().by_id[mkid])
+    key = master_keys.derive(data_key, context, salt=pepper)
+    cipher = AES.new(key, AES.MODE_GCM, nonce=nonce)
+    cipher.update(context)
+    return cipher.decrypt_and_verify(sealed[:-16], sealed[-16:]).decode()

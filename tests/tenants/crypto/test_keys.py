@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.crypto import data_keys, envelope, key_pairs, keys, sealing
+from tenants.crypto import envelope, key_pairs, keys, sealing
 from tenants.crypto.keys import CredentialUnreadable, KeysNotReady
 from tenants.models import AuditEntry, KeyOpening, KeyPair, MasterKeyCheck
 from tenants.scope import all_tenants, tenant_scope
@@ -182,7 +182,7 @@ class TestCacheAndCount:
     def test_the_products_caches_have_the_documented_sizes(self) -> None:
         for cache, size, seconds in (
             (sealing._opened, 16 * 1024**2, 300.0),
-            (data_keys._keys, 65_536, 3600.0),
+            (sealing._data_keys, 65_536, 3600.0),
             (key_pairs._pairs, 256, 300.0),
         ):
             assert (cache._most, cache._seconds) == (size, seconds)

@@ -15,9 +15,9 @@ from tenants.crypto import envelope, key_pairs, keys, rotation, sealed_columns, 
 from tenants.crypto.keys import CredentialUnreadable
 from tenants.models import AuditEntry, KeyPair, MasterKeyCheck, Tenant
 from tenants.scope import tenant_scope
-from tests.factories import Workspace
+from tests.factories import Workspace, make_tenant
 from tests.tenants.conftest import binding, opened
-from tests.tenants.crypto.first_format import move_back
+from tests.tenants.crypto.first_format import move_back, opened_first
 
 Vault = Callable[..., Any]
 
@@ -189,6 +189,7 @@ class TestFirstFormat:
         assert (opened(row), opened(foreign)) == ("sk-old", "sk-globex")
         with tenant_scope(acme.tenant):
             assert keys.progress(tenant=acme.tenant).left == 0  # no rotation was begun
+        assert keys.complete_data_keys() == 2
         assert rotate(acme).failed == 0
         assert not token_of(row).is_first_format
         assert opened(row) == "sk-old"
@@ -199,16 +200,35 @@ class TestFirstFormat:
         row = vault(acme, "sk-old")
         move_back(row, "sk-old")
         before = list(kids(acme))
+        assert rotate(acme, new_pair=False).succeeded == 0
+        keys.complete_data_keys()
         assert rotate(acme, new_pair=False).succeeded == 1
         assert (token_of(row).is_first_format, list(kids(acme))) == (False, before)
         assert opened(row) == "sk-old"
 
-    def test_new_texts_beside_it_have_the_new_format(self, acme: Workspace, vault: Vault) -> None:
+    def test_until_all_machines_are_upgraded_earlier_releases_open_everything(
+        self, acme: Workspace, vault: Vault
+    ) -> None:
         row = vault(acme, "sk-old")
         move_back(row, "sk-old")
+        assert not keys.writes_data_keys()
         new = vault(acme, "sk-new", name="again")
-        assert not token_of(new).is_first_format
-        assert (opened(row), opened(new)) == ("sk-old", "sk-new")
+        later = vault(Workspace(make_tenant("initech")), "sk-initech")
+        assert [opened_first(each) for each in (row, new, later)] == [
+            "sk-old",
+            "sk-new",
+            "sk-initech",
+        ]
+        assert rotate(acme).failed == 0
+        assert token_of(row).is_first_format
+        assert opened_first(row) == "sk-old"
+        assert (opened(row), opened(new), opened(later)) == ("sk-old", "sk-new", "sk-initech")
+
+        assert keys.complete_data_keys() == 3  # acme's retired pair too
+        assert keys.complete_data_keys() == 0
+        assert keys.writes_data_keys()
+        assert not token_of(vault(acme, "sk-last", name="last")).is_first_format
+        assert (opened(row), opened(later)) == ("sk-old", "sk-initech")
         assert keys.verify(tenant=acme.tenant).failed == 0
 
 
