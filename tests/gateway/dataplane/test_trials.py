@@ -38,7 +38,7 @@ def trial_hub(limit: int, workers: int = 1) -> Iterator[Hub]:
                 plan={
                     "plan": "openai",
                     "limit": limit,
-                    "models": {"gpt-3.5-turbo": 1, "gpt-3.5-turbo-16k": 3},
+                    "models": {"gpt-3.5-turbo": 1, "gpt-3.5-turbo-16k": 3, "gpt-image-2": 2},
                     "values": {"api_key": KEY, "base_url": fake.url},
                 }
             )
@@ -166,6 +166,19 @@ def test_what_a_call_costs(trial: Hub, mode: str, stream: bool, status: int, cre
     assert trial.pool()[2] == 0
     record = trial.record(response)
     assert (record["credits"], record["source"]) == (credits, "trial:openai")
+
+
+def test_an_image_that_cannot_be_fetched_costs_nothing(trial: Hub) -> None:
+    images = {"created": 1, "data": [{"url": f"{trial.fake.url}/pictures/1.png"}]}
+    trial.fake.script(f"body:200:{json.dumps(images)}", "status:403")
+    before = trial.pool()
+    body = {"model": "openai/gpt-image-2", "prompt": "a", "response_format": "b64_json"}
+    response = trial.post("/images/generations", body)
+    assert response.status_code == 502
+    assert "could not be fetched" in response.json()["error"]["message"]
+    assert trial.pool() == before
+    record = trial.record(response)
+    assert (record["credits"], record["cost"], record["images"]) == (0, None, None)
 
 
 def test_the_answer_says_what_is_left(trial: Hub) -> None:
