@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from models_catalog.facts import library, schema
+from models_catalog.facts import library, values
 from models_catalog.models import TenantModel
 from providers.checks import unknown_slugs
 from providers.declaration import files
@@ -20,7 +20,7 @@ def shipped_facts_are_sound(app_configs: Any, **_options: Any) -> list[CheckMess
     for slug in files.slugs():
         try:
             library.shipped(slug)
-        except schema.BadFact as error:
+        except values.BadFact as error:
             errors.append(Error(f"{files.name_of(slug)}: {error}", id="modelkeep.E113"))
         except files.BadFile as error:
             errors.append(Error(str(error), id="modelkeep.E113"))

@@ -109,6 +109,14 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
         allow_null=True,
         help_text=_("Images generated; `null` if the call was not for images."),
     )
+    quantities = serializers.DictField(
+        allow_null=True,
+        help_text=_(
+            "What else was used: tokens written to caches, of reasoning, audio and images, uses of "
+            "tools, the service tier, and `provider_cost`, what the provider says it charged. "
+            "`null` if nothing."
+        ),
+    )
     latency_ms = serializers.IntegerField()
     first_token_ms = serializers.IntegerField(allow_null=True)
     http_status = serializers.IntegerField(help_text=_("The status returned to the client."))

@@ -212,6 +212,8 @@ class CallRecord(TenantOwned):
     cached_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     # None if the call was not for images
     images = models.PositiveSmallIntegerField(null=True, blank=True)
+    # What few calls have: quantities.rare. None if nothing, and in records of older releases.
+    quantities = models.JSONField(null=True, blank=True)
     usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
     credits = models.PositiveIntegerField(_("credits"), default=0)
     # None if unpriced

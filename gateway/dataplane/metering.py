@@ -12,7 +12,7 @@ from models_catalog.resolution.entries import Price
 from providers.declaration.spec import Answer, Decoder, Usage
 from providers.operations.columns import Stream, Unit
 from providers.operations.table import OPERATIONS
-from quotas.ledger import pricing
+from quotas.ledger import pricing, quantities
 
 CHARACTERS_PER_TOKEN: Final = 4  # for English text; results are marked as estimates
 
@@ -159,6 +159,7 @@ def _fields(usage: Usage | None, source: str, price: Price | None) -> dict[str, 
         "completion_tokens": usage.completion_tokens if usage else None,
         "cached_tokens": usage.cached_tokens if usage else None,
         "images": usage.images if usage else None,
+        "quantities": quantities.rare(usage) if usage else None,
         "usage_source": source,
         "cost": cost,
         "currency": price.currency if price is not None and cost is not None else "",

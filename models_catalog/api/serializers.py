@@ -17,7 +17,8 @@ from core.api.serializers import (
     Text,
     Whole,
 )
-from models_catalog.facts import schema
+from models_catalog.facts import prices
+from models_catalog.facts.values import LARGEST
 from models_catalog.models import TenantModel
 from models_catalog.queries import DefaultChoice
 from models_catalog.resolution.entries import Entry
@@ -37,7 +38,10 @@ class TierOut(serializers.Serializer[Any]):
     output = serializers.CharField(required=False)
     cached_input = serializers.CharField(required=False)
     cache_write = serializers.CharField(required=False)
+    cache_write_1h = serializers.CharField(required=False)
     thinking_output = serializers.CharField(required=False)
+    audio_input = serializers.CharField(required=False)
+    audio_output = serializers.CharField(required=False)
 
 
 class ImageRateOut(serializers.Serializer[Any]):
@@ -78,10 +82,30 @@ class PriceOut(serializers.Serializer[Any]):
     image_output = serializers.CharField(
         required=False, help_text=_("Tokens of images made, if they cost more than others.")
     )
+    cache_write_1h = serializers.CharField(
+        required=False, help_text=_("Written to a cache that keeps it for an hour.")
+    )
+    audio_input = serializers.CharField(required=False, help_text=_("Tokens of audio sent."))
+    audio_output = serializers.CharField(required=False, help_text=_("Tokens of audio made."))
     tiers = TierOut(many=True, required=False)
+    tools = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text=_("One use of each of the provider's own tools, such as `web_search`."),
+    )
+    service_tiers = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text=_("What the other amounts are multiplied by, for each service tier."),
+    )
+    regions = serializers.DictField(
+        child=serializers.CharField(),
+        required=False,
+        help_text=_("What they are multiplied by if a call runs in a region."),
+    )
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        return schema.price_json(instance)
+        return prices.price_json(instance)
 
 
 class RuleOut(serializers.Serializer[Any]):
@@ -224,9 +248,9 @@ class ModelChange(StrictSerializer):
     enabled = Flag(required=False)
     type = serializers.ChoiceField(TYPES, required=False, allow_null=True)
     label: ShadowingField = Text(required=False, allow_null=True, max_length=200)
-    context_window = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
-    max_output = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
-    max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=schema.LARGEST)
+    context_window = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST)
+    max_output = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST)
+    max_inputs = Whole(required=False, allow_null=True, min_value=1, max_value=LARGEST)
     features = serializers.ListField(
         child=Text(max_length=200), required=False, allow_null=True, max_length=40
     )

@@ -6,22 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog.facts.schema import (
-    MOST_MODELS,
-    BadFact,
-    day,
-    expect_keys,
-    parse,
-    parse_parameters,
-    parse_text,
-)
+from models_catalog.facts.prices import MODIFIERS
+from models_catalog.facts.schema import MOST_MODELS, parse, parse_parameters
+from models_catalog.facts.values import BadFact, day, expect_keys, parse_text
 from models_catalog.resolution.entries import Facts
 from providers.declaration import files
-from providers.declaration.spec import Kind, Provider
+from providers.declaration.spec import Kind, ModelType, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +26,7 @@ class Shipped:
     suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+FILE: Final = {"provider", "sources", "parameters", "suggestions", "modifiers", "model"}
 # Facts loaded by operators, by provider; they take precedence over the data files.
 _snapshot: Mapping[str, Shipped] = {}
 
@@ -75,7 +70,7 @@ def read(document: Any) -> Shipped:
     Raises:
         BadFact: A row is invalid; `field` names the model.
     """
-    expect_keys("file", document, {"provider", "sources", "parameters", "suggestions", "model"})
+    expect_keys("file", document, FILE)
     sources = {
         name: _source(f"sources.{name}", source)
         for name, source in _table("sources", document).items()
@@ -84,13 +79,15 @@ def read(document: Any) -> Shipped:
         name: parse_parameters(f"parameters.{name}", rules)
         for name, rules in _table("parameters", document).items()
     }
+    modifiers = _table("modifiers", document)
+    expect_keys("modifiers", modifiers, {*MODIFIERS})
     models: dict[str, Facts] = {}
     for row in _rows(document.get("model", [])):
         name = _name(row)
         if name in models:
             raise BadFact(name, _("is listed twice"))
         try:
-            models[name] = _shipped_row(row, sources, sets)
+            models[name] = _shipped_row(_priced(row, modifiers), sources, sets)
         except BadFact as error:
             raise BadFact(name, str(error)) from error
     for name, facts in models.items():
@@ -101,6 +98,14 @@ def read(document: Any) -> Shipped:
         for name, suggested in _table("suggestions", document).items()
     }
     return Shipped(models, suggestions)
+
+
+def _priced(row: Mapping[str, Any], modifiers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the modifiers of the provider's chat models to a row's price, which may have its own."""
+    price = row.get("price")
+    if row.get("type") != ModelType.REASONING or not isinstance(price, Mapping):
+        return row
+    return row if price.get("free") else {**row, "price": {**modifiers, **price}}
 
 
 def _shipped_row(

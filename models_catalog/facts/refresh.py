@@ -20,8 +20,8 @@ from core.db.violations import is_duplicate
 from core.errors import Conflict, ServiceError
 from models_catalog.facts import library, snapshots
 from models_catalog.facts.library import Shipped
-from models_catalog.facts.schema import BadFact
 from models_catalog.facts.snapshots import Change
+from models_catalog.facts.values import BadFact
 from models_catalog.models import CatalogSnapshot
 from providers.declaration import registry
 from tenants.audit import trail

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import ServiceError
-from models_catalog.resolution.entries import Facts, ImageRate, Price, Rates, Tier
+from models_catalog.facts.prices import parse_price, price_json
+from models_catalog.facts.values import (
+    LARGEST,
+    BadFact,
+    day,
+    is_count,
+    is_date,
+    parse_count,
+    parse_text,
+)
+from models_catalog.resolution.entries import Facts, Price
 from providers.declaration.spec import ListedModel, ModelType
 
 MOST_MODELS = 5000  # of one provider
-LARGEST = 1_000_000_000  # tokens; anything larger is a typo
-RATES = (
-    "input",
-    "output",
-    "cached_input",
-    "cache_write",
-    "thinking_output",
-    "image_input",
-    "image_output",
-)
-FLAT_RATES = ("per_minute", "per_million_characters", "per_image")
 FIELDS = frozenset(
     {
         "type",
@@ -83,24 +81,6 @@ VALUES: Mapping[str, str] = {
 }
 
 
-class BadFact(ServiceError):
-    """An invalid fact; `field` names it."""
-
-    def __init__(self, field: str, message: Any) -> None:
-        super().__init__("invalid_value", message, field=field)
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
-def expect_keys(name: str, value: Any, allowed: set[str]) -> None:
-    if not isinstance(value, Mapping):
-        raise BadFact(name, _("Must be an object."))
-    for key in value:
-        if key not in allowed:
-            raise BadFact(name, _("Unknown key “%(key)s”.") % {"key": str(key)[:60]})
-
-
 def parse(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parse JSON facts into arguments of Facts; None stays None.
 
@@ -140,39 +120,12 @@ def of_listed(listed: ListedModel) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "type": listed.type.value if listed.type else None,
         "label": listed.label[:200] or None,
-        "context_window": listed.context_window if _is_count(listed.context_window) else None,
-        "max_output": listed.max_output if _is_count(listed.max_output) else None,
+        "context_window": listed.context_window if is_count(listed.context_window) else None,
+        "max_output": listed.max_output if is_count(listed.max_output) else None,
         "features": sorted(listed.features) if listed.features is not None else None,
-        "retired": listed.retires if _is_date(listed.retires) else None,
+        "retired": listed.retires if is_date(listed.retires) else None,
     }
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def price_json(price: Price) -> dict[str, Any]:
-    """Convert a price to the REST format: decimal strings per million tokens."""
-    document: dict[str, Any] = {"currency": price.currency}
-    if price.is_free:
-        document["free"] = True
-    document |= _rates_json(price.rates)
-    document |= {
-        name: f"{value:f}" for name in FLAT_RATES if (value := getattr(price, name)) is not None
-    }
-    if price.images:
-        document["images"] = [_image_rate_json(rate) for rate in price.images]
-    if price.tiers:
-        document["tiers"] = [
-            {"above": tier.above} | _rates_json(tier.rates) for tier in price.tiers
-        ]
-    return document
-
-
-def _image_rate_json(rate: ImageRate) -> dict[str, str]:
-    names = {"size": rate.size, "quality": rate.quality}
-    return {name: text for name, text in names.items() if text} | {"amount": f"{rate.amount:f}"}
-
-
-def _rates_json(rates: Rates) -> dict[str, str]:
-    return {name: f"{value:f}" for name in RATES if (value := getattr(rates, name)) is not None}
 
 
 def _plain(value: Any) -> Any:
@@ -190,34 +143,6 @@ def _type(name: str, value: Any) -> ModelType:
         return ModelType(value)
     except (ValueError, TypeError):
         raise BadFact(name, _("Unknown model type.")) from None
-
-
-def parse_text(name: str, value: Any) -> str:
-    if (
-        not isinstance(value, str)
-        or not value.strip()
-        or len(value) > 200
-        or not value.isprintable()
-    ):
-        raise BadFact(name, _("Must be a string of 1 to 200 characters."))
-    return value.strip()
-
-
-def _count(name: str, value: Any) -> int:
-    if not _is_count(value):
-        raise BadFact(name, _("Must be a whole number above 0; leave it out if unknown."))
-    return int(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
-
-
-def _is_date(text: Any) -> bool:
-    try:
-        return isinstance(text, str) and bool(date.fromisoformat(text))
-    except ValueError:
-        return False
 
 
 def _features(name: str, value: Any) -> frozenset[str]:
@@ -265,123 +190,16 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def day(name: str, value: Any) -> date:
-    """Parse a date, or a string such as "2026-11-30".
-
-    Raises:
-        BadFact: The value is not a date.
-    """
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    if not _is_date(value):
-        raise BadFact(name, _("Must be a date such as 2026-11-30."))
-    return date.fromisoformat(value)
-
-
-def _price(name: str, value: Any) -> Price:
-    allowed = {"currency", "tiers", "free", "images", *RATES, *FLAT_RATES}
-    if not isinstance(value, Mapping) or set(value) - allowed:
-        raise BadFact(
-            name,
-            _(
-                "A price may only have currency, input, output, cached_input, cache_write, "
-                "thinking_output, image_input, image_output, per_minute, per_million_characters, "
-                "per_image, images, tiers and free."
-            ),
-        )
-    currency = value.get("currency")
-    if (
-        not isinstance(currency, str)
-        or len(currency) != 3
-        or not (currency.isascii() and currency.isalpha() and currency.isupper())
-    ):
-        raise BadFact(name, _("A price needs a currency of three capital letters, such as USD."))
-    free = value.get("free", False)
-    price = Price(
-        currency=currency,
-        rates=_rates(name, value),
-        tiers=tuple(_tier(name, tier) for tier in _list(name, value.get("tiers", []))),
-        per_minute=_amount(name, value.get("per_minute")),
-        per_million_characters=_amount(name, value.get("per_million_characters")),
-        per_image=_amount(name, value.get("per_image")),
-        images=tuple(_image_rate(name, rate) for rate in _list(name, value.get("images", []))),
-        is_free=free is True,
-    )
-    has_amount = (
-        price.rates != Rates()
-        or any(getattr(price, flat) is not None for flat in FLAT_RATES)
-        or bool(price.images)
-    )
-    if not isinstance(free, bool) or has_amount == price.is_free:
-        raise BadFact(
-            name,
-            _("Enter at least one amount above 0, or set free. Leave the price out if unknown."),
-        )
-    if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
-        raise BadFact(name, _("Sort tiers by their number of tokens, without duplicates."))
-    return price
-
-
-def _tier(name: str, value: Any) -> Tier:
-    if not isinstance(value, Mapping) or set(value) - {"above", *RATES}:
-        raise BadFact(
-            name,
-            _(
-                "A tier may only have above, input, output, cached_input, cache_write, "
-                "thinking_output, image_input and image_output."
-            ),
-        )
-    return Tier(_count(name, value.get("above")), _rates(name, value))
-
-
-def _image_rate(name: str, value: Any) -> ImageRate:
-    if not isinstance(value, Mapping) or set(value) - {"size", "quality", "amount"}:
-        raise BadFact(name, _("The price of an image may only have size, quality and amount."))
-    amount = _amount(name, value.get("amount"))
-    if amount is None:
-        raise BadFact(name, _("The price of an image needs an amount."))
-    texts = {key: parse_text(name, value[key]) for key in ("size", "quality") if key in value}
-    return ImageRate(amount, **texts)
-
-
-def _rates(name: str, value: Mapping[str, Any]) -> Rates:
-    return Rates(**{rate: _amount(name, value.get(rate)) for rate in RATES})
-
-
-def _list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > 20:
-        raise BadFact(name, _("Tiers and prices of images must be lists of at most twenty."))
-    return value
-
-
-def _amount(name: str, value: Any) -> Decimal | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise BadFact(name, _('An amount must be a decimal number in quotes, such as "2.50".'))
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise BadFact(
-            name, _('An amount must be a decimal number in quotes, such as "2.50".')
-        ) from None
-    if not amount.is_finite() or not 0 < amount <= 1_000_000:
-        raise BadFact(
-            name, _("An amount must be above 0 and at most a million; leave it out if unknown.")
-        )
-    return amount
-
-
 _PARSERS: Mapping[str, Any] = {
     "type": _type,
     "label": parse_text,
-    "context_window": _count,
-    "max_output": _count,
-    "max_inputs": _count,
+    "context_window": parse_count,
+    "max_output": parse_count,
+    "max_inputs": parse_count,
     "features": _features,
     "parameters": parse_parameters,
     "values": _values,
-    "price": _price,
+    "price": parse_price,
     "retired": day,
     "successor": parse_text,
 }

@@ -19,9 +19,10 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from models_catalog.facts import library, schema
+from models_catalog.facts import library, schema, values
 from models_catalog.facts.library import Shipped
-from models_catalog.facts.schema import FLAT_RATES, RATES, BadFact
+from models_catalog.facts.prices import FLAT_RATES, MODIFIERS, RATES
+from models_catalog.facts.values import BadFact
 from models_catalog.resolution.entries import Facts, Price
 from providers.declaration import files
 
@@ -82,7 +83,7 @@ def read(document: Any, slugs: Iterable[str]) -> Snapshot:
         raise BadFact("format", _("Must be “%(format)s”.") % {"format": FORMAT})
     if unknown := set(document) - {"format", "date", "providers"}:
         raise BadFact(sorted(unknown)[0][:60], _("Unknown key."))
-    day = schema.day("date", document.get("date"))
+    day = values.day("date", document.get("date"))
     parts = document.get("providers")
     if not isinstance(parts, Mapping) or not parts:
         raise BadFact("providers", _("Must be an object that maps provider slugs to their models."))
@@ -184,6 +185,8 @@ def _amounts(price: Price) -> dict[str, Decimal]:
     amounts |= {f"image {rate.size} {rate.quality}": rate.amount for rate in price.images}
     for tier in price.tiers:
         amounts |= {f"{rate} above {tier.above}": getattr(tier.rates, rate) for rate in RATES}
+    for modifier in MODIFIERS:
+        amounts |= {f"{modifier} {key}": value for key, value in getattr(price, modifier).items()}
     return {key: value for key, value in amounts.items() if value is not None}
 
 

@@ -26,6 +26,9 @@ class Rates:
     # For the tokens of images, if they cost more than those of text.
     image_input: Decimal | None = None
     image_output: Decimal | None = None
+    cache_write_1h: Decimal | None = None  # kept for an hour; `cache_write` for minutes
+    audio_input: Decimal | None = None
+    audio_output: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,11 @@ class Price:
     per_image: Decimal | None = None  # of the sizes and qualities without a rate of their own
     images: tuple[ImageRate, ...] = ()
     is_free: bool = False
+    # One use of a tool: {"web_search": 0.01}.
+    tools: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+    # What other prices are multiplied by: {"flex": 0.5}, {"us": 1.1}.
+    service_tiers: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+    regions: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
 
     @property
     def input(self) -> Decimal | None:

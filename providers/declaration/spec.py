@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -217,6 +218,16 @@ class Usage:
     image_quality: str = ""
     image_input_tokens: int | None = None  # part of prompt_tokens
     image_output_tokens: int | None = None  # part of completion_tokens
+    cache_write_1h_tokens: int | None = None  # part of cache_write_tokens
+    audio_input_tokens: int | None = None  # part of prompt_tokens
+    audio_output_tokens: int | None = None  # part of completion_tokens
+    tools: Mapping[str, int] | None = None  # uses of the provider's own tools: {"web_search": 2}
+    service_tier: str = ""  # that served the call; "" for the one with list prices
+    region: str = ""  # where it ran, if that was chosen
+    batch: Decimal | None = None  # the share of the list price that a batch costs
+    cost: Decimal | None = None  # what the provider says it charged
+    # The shortest and the longest prompt, if this is the sum of several calls.
+    prompts: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)

@@ -5,13 +5,13 @@ Figures that are not counts (negative, not finite, beyond MOST_TOKENS) are left 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from providers.declaration.spec import Usage
+from providers.wire import billed
+from providers.wire.billed import MOST_TOKENS as MOST_TOKENS
 
-MOST_TOKENS: Final = 2**40  # of one call; a larger figure is nonsense
 MOST_NAMES: Final = 200  # of a usage object; what exceeds them is not merged
 MOST_SECONDS: Final = 2**31  # of one recording
 
@@ -39,11 +39,16 @@ _COMPLETION_DETAILS: Final = (
     "output_tokens_details",
     "output_token_details",
 )
+_AUDIO: Final = ("audio_tokens",)
+_IMAGES: Final = ("image_tokens",)
 
 
 def usage_in(body: Mapping[str, Any]) -> Usage | None:
     """Return the usage that an answer or a chunk reports, or None."""
-    return usage_of(reported_in(body))
+    usage = usage_of(reported_in(body))
+    if "output" in body:
+        billed.add_items(usage, body["output"])
+    return usage
 
 
 def input_usage_in(body: Mapping[str, Any]) -> Usage | None:
@@ -76,7 +81,7 @@ def reported_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
             reported = later(choice["usage"], reported)
     if "x_groq" in body and isinstance(extra := body["x_groq"], dict):
         reported = later(extra.get("usage"), reported)
-    return reported
+    return billed.with_tier(reported, body)
 
 
 def later(old: Any, new: Any, *, depth: int = 1) -> Mapping[str, Any] | None:
@@ -110,11 +115,14 @@ def usage_of(reported: Any) -> Usage | None:
     details = _details(reported, _PROMPT_DETAILS)
     cached = _in_details(details, reported, _CACHED)
     written = _in_details(details, reported, _WRITTEN) or None
-    details = _details(reported, _COMPLETION_DETAILS)
-    reasoning = _in_details(details, reported, _REASONING)
+    out_details = _details(reported, _COMPLETION_DETAILS)
+    reasoning = _in_details(out_details, reported, _REASONING)
     total = _first(reported, _TOTAL)
     if prompt is None and completion is None:
         return Usage(total_tokens=total) if total else None
+    lasting = billed.written_for_an_hour(details, reported)
+    if lasting is not None:
+        written = max(written or 0, lasting.total) or None
     if prompt is not None and _excludes_cache(reported, prompt, cached):
         prompt += (cached or 0) + (written or 0)
     if total is not None:
@@ -123,7 +131,17 @@ def usage_of(reported: Any) -> Usage | None:
         )
     elif completion is not None and reasoning is not None and reasoning > completion:
         completion += reasoning
-    return Usage(prompt, completion, cached, reasoning, cache_write_tokens=written)
+    usage = Usage(prompt, completion, cached, reasoning, cache_write_tokens=written)
+    if lasting is not None:
+        usage.cache_write_1h_tokens = lasting.hour or None
+    if details.get("audio_tokens") or details.get("image_tokens"):
+        usage.audio_input_tokens = _first(details, _AUDIO) or None
+        usage.image_input_tokens = _first(details, _IMAGES) or None
+    if out_details.get("audio_tokens") or out_details.get("image_tokens"):
+        usage.audio_output_tokens = _first(out_details, _AUDIO) or None
+        usage.image_output_tokens = _first(out_details, _IMAGES) or None
+    billed.note(usage, reported)
+    return usage
 
 
 def _excludes_cache(reported: Mapping[str, Any], prompt: int, cached: int | None) -> bool:
@@ -184,16 +202,6 @@ def _in_details(
 
 def _first(holder: Mapping[str, Any], names: Iterable[str]) -> int | None:
     for name in names:
-        if name in holder and (count := _count(holder[name])) is not None:
+        if name in holder and (count := billed.count(holder[name])) is not None:
             return count
-    return None
-
-
-def _count(value: Any) -> int | None:
-    if type(value) is int:  # nearly always
-        return value if 0 <= value <= MOST_TOKENS else None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return _count(int(value))
-    if isinstance(value, float) and math.isfinite(value):
-        return _count(round(value))
     return None

@@ -1,13 +1,17 @@
-"""Calculate what a call costs: usage times price, as Decimal. Pure. Unknown is None, never 0.
+"""Calculate what a call costs: quantities times prices, as Decimal. Pure. Unknown is None, never 0.
 
-Usage and prices come from apps that this one does not import; the protocols below list the
-attributes it reads.
+Usage and prices come from apps that this one does not import; protocols.py lists the attributes
+that are read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final, Protocol
+from typing import Final, NamedTuple
+
+from quotas.ledger.protocols import Price as Price
+from quotas.ledger.protocols import Rates, Usage
 
 PLACES: Final = 10  # decimal places of a cost in the ledger
 STEP: Final = Decimal(1).scaleb(-PLACES)
@@ -15,79 +19,48 @@ STEP: Final = Decimal(1).scaleb(-PLACES)
 MOST_COST: Final = Decimal(100_000_000)
 MILLION: Final = 1_000_000
 SECONDS_PER_MINUTE: Final = 60
+ONE: Final = Decimal(1)
 
 
-class Rates(Protocol):
-    """Prices per million tokens; None if unknown or not applicable.
+class Charge(NamedTuple):
+    """One quantity of a call and its price.
 
-    `thinking_output` applies to the whole output if the model used reasoning tokens. `image_input`
-    and `image_output` apply to the tokens of images; without them, those cost as much as others.
+    Attributes:
+        what: A part of the bill, such as "cache_write_1h", or "tool:web_search".
+        quantity: None if it is unknown.
+        price: For `per` of them, with every modifier; None if it is unknown.
     """
 
+    what: str
+    quantity: int | Decimal | None
+    price: Decimal | None
+    per: int
+
     @property
-    def input(self) -> Decimal | None: ...
-    @property
-    def output(self) -> Decimal | None: ...
-    @property
-    def cached_input(self) -> Decimal | None: ...
-    @property
-    def cache_write(self) -> Decimal | None: ...
-    @property
-    def thinking_output(self) -> Decimal | None: ...
-    @property
-    def image_input(self) -> Decimal | None: ...
-    @property
-    def image_output(self) -> Decimal | None: ...
+    def cost(self) -> Decimal | None:
+        """The exact cost, not rounded; None if the quantity or the price is unknown."""
+        if not self.quantity and self.quantity is not None:
+            return Decimal(0)
+        if self.price is None:
+            return None
+        if self.quantity is None:
+            return None if self.price else Decimal(0)
+        return self.quantity * self.price / self.per
 
 
-class Price(Protocol):
-    """A list price in one currency.
+class Bill(NamedTuple):
+    """What a call cost.
 
-    `per_minute` is the price of audio; `at` returns the rates of the tier that a prompt of the
-    given length falls into, and `of_image` the price of one image.
+    Attributes:
+        cost: Rounded to 10 decimal places, at most MOST_COST; None if a part is unknown.
+        known: The sum of the known parts, rounded likewise.
+        unknown: The parts whose quantity or price is unknown.
     """
 
-    @property
-    def per_minute(self) -> Decimal | None: ...
-    @property
-    def per_million_characters(self) -> Decimal | None: ...
-    @property
-    def is_free(self) -> bool: ...
-    def at(self, prompt_tokens: int, /) -> Rates: ...
-    def of_image(self, size: str, quality: str, /) -> Decimal | None: ...
-
-
-class Usage(Protocol):
-    """Tokens, seconds of audio, characters of speech input and images of a call.
-
-    `prompt_tokens` includes `cached_tokens`, `cache_write_tokens` and `image_input_tokens`;
-    `completion_tokens` includes `reasoning_tokens` and `image_output_tokens`.
-    """
-
-    @property
-    def prompt_tokens(self) -> int | None: ...
-    @property
-    def completion_tokens(self) -> int | None: ...
-    @property
-    def cached_tokens(self) -> int | None: ...
-    @property
-    def cache_write_tokens(self) -> int | None: ...
-    @property
-    def reasoning_tokens(self) -> int | None: ...
-    @property
-    def audio_seconds(self) -> float | None: ...
-    @property
-    def characters(self) -> int | None: ...
-    @property
-    def images(self) -> int | None: ...
-    @property
-    def image_size(self) -> str: ...
-    @property
-    def image_quality(self) -> str: ...
-    @property
-    def image_input_tokens(self) -> int | None: ...
-    @property
-    def image_output_tokens(self) -> int | None: ...
+    cost: Decimal | None
+    known: Decimal
+    unknown: tuple[str, ...]
+    charges: Sequence[Charge]
 
 
 def plain(amount: Decimal) -> str:
@@ -103,67 +76,153 @@ def cost_of(usage: Usage | None, price: Price | None) -> Decimal | None:
     Returns:
         None (unpriced) if the amount or the price of anything used is unknown.
     """
-    if price is None:
+    charges = None if price is None else charges_of(usage, price)
+    if charges is None:
         return None
+    total = Decimal(0)
+    for charge in charges:
+        if (cost := charge.cost) is None:
+            return None
+        total += cost
+    return rounded(total)
+
+
+def bill_of(usages: Iterable[Usage], price: Price | None) -> Bill:
+    """Return what the usages of one record cost, with all parts."""
+    if price is None:
+        return Bill(None, Decimal(0), ("price",), ())
+    charges: list[Charge] = []
+    known, unknown = Decimal(0), []
+    for usage in usages:
+        part = charges_of(usage, price)
+        if part is None:
+            unknown.append("usage")
+            continue
+        charges += part
+        for charge in part:
+            if (cost := charge.cost) is None:
+                unknown.append(charge.what)
+            else:
+                known += cost
+    known = rounded(known)
+    return Bill(None if unknown else known, known, tuple(unknown), charges)
+
+
+def charges_of(usage: Usage | None, price: Price) -> Sequence[Charge] | None:
+    """Return a call's quantities with their prices; None if what was used is unknown."""
     if price.is_free:
-        return Decimal(0)
+        return ()
     if usage is None:
         return None
+    charges = _charges_of_output(usage, price)
+    if charges is None:
+        return None
+    if usage.service_tier or usage.region or usage.batch is not None:
+        charges = [_modified(charge, _factor(usage, price)) for charge in charges]
+    if usage.tools:
+        charges += [
+            Charge(f"tool:{name}", uses, price.tools.get(name), 1)
+            for name, uses in usage.tools.items()
+        ]
+    return charges
+
+
+def _charges_of_output(usage: Usage, price: Price) -> list[Charge] | None:
+    """Return the charges without those for tools, at the list price."""
     if price.per_minute is not None and usage.audio_seconds is not None:
-        return _rounded(price.per_minute * Decimal(str(usage.audio_seconds)) / SECONDS_PER_MINUTE)
+        seconds = Decimal(str(usage.audio_seconds))
+        return [Charge("seconds", seconds, price.per_minute, SECONDS_PER_MINUTE)]
     if price.per_million_characters is not None and usage.characters is not None:
-        return _rounded(price.per_million_characters * usage.characters / MILLION)
+        return [Charge("characters", usage.characters, price.per_million_characters, MILLION)]
     if usage.images is not None:
         amount = price.of_image(usage.image_size, usage.image_quality)
         if amount is not None:
-            return _rounded(amount * usage.images)
-    return _cost_of_tokens(usage, price)
-
-
-def _cost_of_tokens(usage: Usage, price: Price) -> Decimal | None:
+            return [Charge("images", usage.images, amount, 1)]
     if usage.prompt_tokens is None and usage.completion_tokens is None:
         return None
-    rates = price.at(usage.prompt_tokens or 0)
-    if rates.input is None and rates.output is None:
+    rates = _rates_of(usage, price)
+    if rates is None or (rates.input is None and rates.output is None):
         return None
-    cached = min(usage.cached_tokens or 0, usage.prompt_tokens or 0)
-    written = min(usage.cache_write_tokens or 0, (usage.prompt_tokens or 0) - cached)
-    uncached = None if usage.prompt_tokens is None else usage.prompt_tokens - cached - written
-    cached_rate = rates.input if rates.cached_input is None else rates.cached_input
-    written_rate = rates.input if rates.cache_write is None else rates.cache_write
+    return _charges_of_prompt(usage, rates) + _charges_of_completion(usage, rates)
+
+
+def _rates_of(usage: Usage, price: Price) -> Rates | None:
+    """Return the rates for the prompt's length; None if several calls had different ones."""
+    if usage.prompts is None:
+        return price.at(usage.prompt_tokens or 0)
+    shortest, longest = usage.prompts
+    rates = price.at(longest)
+    return rates if rates == price.at(shortest) else None
+
+
+def _charges_of_prompt(usage: Usage, rates: Rates) -> list[Charge]:
+    tokens = usage.prompt_tokens
+    if tokens is None:
+        return [] if rates.input is None else [Charge("input", None, rates.input, MILLION)]
+    written = usage.cache_write_tokens or 0
+    if not (usage.cached_tokens or written or usage.audio_input_tokens or usage.image_input_tokens):
+        return [Charge("input", tokens, rates.input, MILLION)]
+    hour = usage.cache_write_1h_tokens or 0
+    return _split(
+        Charge("input", tokens, rates.input, MILLION),
+        ("cached", usage.cached_tokens, rates.cached_input),
+        ("cache_write_1h", hour, rates.cache_write_1h),
+        ("cache_write", written - hour, rates.cache_write),
+        ("audio_input", usage.audio_input_tokens, rates.audio_input),
+        ("image_input", usage.image_input_tokens, rates.image_input or rates.input),
+    )
+
+
+def _charges_of_completion(usage: Usage, rates: Rates) -> list[Charge]:
+    tokens = usage.completion_tokens
     is_reasoning = bool(usage.reasoning_tokens) and rates.thinking_output is not None
-    output_rate = rates.thinking_output if is_reasoning else rates.output
-    parts = (
-        (uncached, rates.input),
-        (cached, cached_rate),
-        (written, written_rate),
-        (usage.completion_tokens, output_rate),
-    )
-    total = Decimal(0) if usage.images is None else _surcharge_of_images(usage, rates)
-    for tokens, rate in parts:
-        if tokens and rate is not None:
-            total += tokens * rate
-        elif tokens or (tokens is None and rate):  # only one of both is known, and not zero
-            return None
-    return _rounded(total / MILLION)
-
-
-def _surcharge_of_images(usage: Usage, rates: Rates) -> Decimal:
-    """Return by how much the tokens of images cost more than those of text.
-
-    What is generated by a call for images is images, unless the provider says otherwise.
-    """
-    prompt, output = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    drawn = output if usage.image_output_tokens is None else usage.image_output_tokens
-    parts = (
-        (min(usage.image_input_tokens or 0, prompt), rates.image_input, rates.input),
-        (min(drawn, output), rates.image_output, rates.output),
-    )
-    return sum(
-        (tokens * (rate - base) for tokens, rate, base in parts if rate and base), Decimal(0)
+    rate = rates.thinking_output if is_reasoning else rates.output
+    if tokens is None:  # as of an embedding, which has no output and no price of it
+        return [] if rate is None else [Charge("output", None, rate, MILLION)]
+    drawn = usage.image_output_tokens
+    if drawn is None and usage.images is not None:
+        drawn = tokens  # a call for images makes images, unless the provider says otherwise
+    whole = Charge("output", tokens, rate, MILLION)
+    if not (drawn or usage.audio_output_tokens):
+        return [whole]
+    return _split(
+        whole,
+        ("audio_output", usage.audio_output_tokens, rates.audio_output),
+        ("image_output", drawn, rates.image_output or rates.output),
     )
 
 
-def _rounded(cost: Decimal) -> Decimal:
+def _split(whole: Charge, *parts: tuple[str, int | None, Decimal | None]) -> list[Charge]:
+    """Take what has a price of its own out of all tokens; together they are never more than all."""
+    left = whole.quantity or 0
+    special = []
+    for what, tokens, rate in parts:
+        if tokens and (tokens := min(tokens, int(left))) > 0:
+            left -= tokens
+            special.append(Charge(what, tokens, rate, MILLION))
+    return [whole._replace(quantity=left), *special] if left else special
+
+
+def _factor(usage: Usage, price: Price) -> Decimal | None:
+    """Return by what tier, region and batch multiply a price; None if one of them is unknown."""
+    factor = ONE if usage.batch is None else usage.batch
+    for name, factors in (
+        (usage.service_tier, price.service_tiers),
+        (usage.region, price.regions),
+    ):
+        if name:
+            known = factors.get(name)
+            if known is None:
+                return None
+            factor *= known
+    return factor
+
+
+def _modified(charge: Charge, factor: Decimal | None) -> Charge:
+    price = None if factor is None or charge.price is None else charge.price * factor
+    return charge._replace(price=price)
+
+
+def rounded(cost: Decimal) -> Decimal:
     # Bounded first: quantize raises an error for numbers with too many digits.
     return min(cost, MOST_COST).quantize(STEP, ROUND_HALF_UP)

@@ -56,6 +56,7 @@ class Record:
         time: When the request arrived, timezone-aware.
         prompt_tokens: None if unknown, like the other token counts.
         images: How many were generated; None if the call was not for images.
+        quantities: What else was used, as quantities.rare returns it.
         cost: None if unpriced, never 0 instead.
         http_status: Status sent to the client; 0 if unknown.
         latency_ms: Milliseconds, like first_token_ms.
@@ -80,6 +81,7 @@ class Record:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     images: int | None = None
+    quantities: Mapping[str, Any] | None = None
     usage_source: Literal["reported", "estimated", "none"] = "none"
     cost: Decimal | None = None
     currency: str = ""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
+
 from core.csv import text_of
 from quotas.ledger import pricing
 from quotas.models import CallRecord
@@ -36,7 +38,7 @@ CALL_COLUMNS: Final = (
         "http_status",
         "error_code",
     ),
-    *("finish_reason", "attempts", "latency_ms", "first_token_ms", "images"),
+    *("finish_reason", "attempts", "latency_ms", "first_token_ms", "images", "quantities"),
 )
 SUMMARY_COLUMNS: Final = (
     *(
@@ -67,6 +69,7 @@ def call_row(record: CallRecord) -> list[Any]:
         "time": record.time.isoformat(),
         "app_key": record.app_key_name,
         "cost": None if record.cost is None else pricing.plain(record.cost),
+        "quantities": orjson.dumps(record.quantities).decode() if record.quantities else None,
     }
     return [values[name] if name in values else getattr(record, name) for name in CALL_COLUMNS]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from core import error_codes
 from core.templatetags.dates import seconds
 from core.templatetags.ui import num
 from quotas import ports
-from quotas.ledger import pricing
+from quotas.ledger import pricing, quantities
 from quotas.models import CallRecord
 from quotas.templatetags.usage_ui import change, compact, costs, money, provider_name, unbroken
+from quotas.usage.cost_lines import CostLine, lines_of
 from quotas.usage.summaries import SummaryRow, Usage
 from tenants.models import User
 
@@ -229,6 +229,8 @@ class Detail:
     Attributes:
         provider_label: "" if the provider no longer exists.
         price: The current catalog price, as records keep only their cost.
+        lines: Each quantity with its price.
+        known: The sum of what is known, if a part is unknown.
         matches: Whether the current price yields the recorded cost.
     """
 
@@ -238,7 +240,8 @@ class Detail:
     source: str
     person: str
     price: ports.ListPrice | None
-    rates: Sequence[tuple[Any, str]]
+    lines: Sequence[CostLine]
+    known: str
     matches: bool
 
 
@@ -248,6 +251,8 @@ def detail(call: CallRecord) -> Detail:
         if call.provider and call.model
         else None
     )
+    currency = str(price.rates.currency) if price else ""
+    bill = pricing.bill_of(quantities.of_record(call), price.rates if price else None)
     person = User.objects.filter(pk=call.user_id).first() if call.user_id else None
     return Detail(
         attempts=[_attempt(entry) for entry in call.attempt_log if isinstance(entry, Mapping)],
@@ -256,8 +261,9 @@ def detail(call: CallRecord) -> Detail:
         source=source_name(call.source),
         person=(person.name or person.email) if person else "",
         price=price,
-        rates=_rates(price, call.prompt_tokens or 0) if price else [],
-        matches=price is not None and call.cost is not None and call.cost == _cost_by(price, call),
+        lines=lines_of(bill, currency),
+        known=money(pricing.plain(bill.known), currency) if bill.known and bill.unknown else "",
+        matches=call.cost is not None and call.cost == bill.cost,
     )
 
 
@@ -274,54 +280,3 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
         code=failure,
         message=str(entry.get("message") or ""),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """A call record's usage for pricing; reasoning, seconds, characters and what images are like
-    are not recorded.
-    """
-
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cached_tokens: int | None
-    images: int | None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    audio_seconds: float | None = None
-    characters: int | None = None
-    image_size: str = ""
-    image_quality: str = ""
-    image_input_tokens: int | None = None
-    image_output_tokens: int | None = None
-
-
-def _cost_by(price: ports.ListPrice, call: CallRecord) -> Decimal | None:
-    rates: Any = price.rates
-    return pricing.cost_of(
-        _Recorded(call.prompt_tokens, call.completion_tokens, call.cached_tokens, call.images),
-        rates,
-    )
-
-
-def _rates(price: ports.ListPrice, prompt_tokens: int) -> list[tuple[Any, str]]:
-    """Return labels and amounts of the known rates for a prompt of this length."""
-    listed: Any = price.rates
-    if listed.is_free:
-        return [(pgettext("price", "Free"), "")]
-    rates = listed.at(prompt_tokens)
-    parts = (
-        (_("Input, per million tokens"), rates.input),
-        (_("Cached input, per million tokens"), rates.cached_input),
-        (_("Output, per million tokens"), rates.output),
-        (_("Audio, per minute"), listed.per_minute),
-        (_("Text, per million characters"), listed.per_million_characters),
-        (_("Per image"), listed.per_image),
-        (_("Tokens of images in, per million"), rates.image_input),
-        (_("Tokens of images out, per million"), rates.image_output),
-    )
-    return [
-        (label, money(pricing.plain(Decimal(value)), listed.currency))
-        for label, value in parts
-        if value is not None
-    ]

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from gateway.dataplane.errors import bad_request
+from models_catalog.facts.prices import MODIFIERS
 from models_catalog.resolution.entries import MILLION, Entry, ImageRate, Price, Rates
 from providers.declaration.spec import ModelType
 
@@ -19,7 +20,7 @@ Object = dict[str, Any]
 _DAY_IN_NAME: Final = re.compile(r"(?<!\d)(20\d\d)-?([01]\d)-?([0-3]\d)(?!\d)")
 _RATES: Final = (
     *("input", "output", "cached_input", "cache_write"),
-    *("image_input", "image_output"),
+    *("image_input", "image_output", "cache_write_1h", "audio_input", "audio_output"),
 )
 
 
@@ -103,6 +104,9 @@ def _pricing(price: Price) -> Object:
         pricing["per_image"] = _text(price.per_image)
     if price.images:
         pricing["images"] = [_per_image(rate) for rate in price.images]
+    for name in MODIFIERS:
+        if amounts := getattr(price, name):
+            pricing[name] = {key: _text(amount) for key, amount in amounts.items()}
     if price.tiers:
         pricing["tiers"] = [{"above": tier.above} | _per_token(tier.rates) for tier in price.tiers]
     return pricing

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from providers.declaration.spec import Usage
 from providers.models import StoredBatch
 from providers.wire.anthropic.decoding import usage_of as message_usage
 from providers.wire.usage import usage_in
-from quotas.ledger import pricing
+from quotas.ledger import pricing, quantities
+from quotas.ledger.quantities import Portions
 from quotas.ledger.records import Record
 
 OPERATION: Final = "batches"  # of the call records
@@ -30,7 +31,6 @@ class Total:
     Attributes:
         answered: Lines with an answer.
         unknown: Of these, the ones that do not report their usage.
-        cost: None once the cost of a line is unknown.
     """
 
     price: Price | None
@@ -40,13 +40,13 @@ class Total:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    cost: Decimal | None = Decimal(0)
+    portions: Portions = field(default_factory=Portions)
 
     def add(self, usage: Usage | None) -> None:
         """Count an answer."""
         self.answered += 1
-        cost = pricing.cost_of(usage, self.price)
-        self.cost = None if cost is None or self.cost is None else self.cost + cost
+        length = (usage and usage.prompt_tokens) or 0
+        self.portions.add(usage, self.price.at(length) if self.price else None)
         self.unknown += usage is None or usage.prompt_tokens is None
         if usage is None:
             return
@@ -150,9 +150,9 @@ def record_of(
     total = totals.of[model]
     is_known = total.answered > total.unknown
     is_whole = not (total.unknown or totals.unreadable)
-    cost = None if totals.unreadable else _cost(total, share)
+    stored = total.portions.stored(share, totals.unreadable)
     status, error_code = _outcome(row.status, total)
-    return Record(
+    record = Record(
         id=record_id,
         time=datetime.fromtimestamp((record_id.int >> 80) / 1000, UTC),
         tenant_id=row.tenant_id,
@@ -169,23 +169,14 @@ def record_of(
         completion_tokens=total.completion_tokens if is_known else None,
         cached_tokens=total.cached_tokens if is_known else None,
         usage_source="none" if not is_known else "reported" if is_whole else "estimated",
-        cost=cost,
-        currency=total.price.currency if total.price is not None and cost is not None else "",
+        quantities=stored,
         status=status,
         error_code=error_code,
     )
-
-
-def _cost(total: Total, share: Decimal | None) -> Decimal | None:
-    """Return what the lines cost as a batch; None if that is unknown."""
-    if total.price is None or total.cost is None:
-        return None
-    if not total.cost:
-        return total.cost
-    if share is None:
-        return None
-    cost = min(total.cost * share, pricing.MOST_COST)
-    return cost.quantize(pricing.STEP, ROUND_HALF_UP)
+    cost = pricing.bill_of(quantities.of_record(record), total.price).cost
+    if cost is not None and total.price is not None:
+        record.cost, record.currency = cost, total.price.currency
+    return record
 
 
 def _outcome(status: str, total: Total) -> tuple[Literal["ok", "error", "cancelled"], str]:

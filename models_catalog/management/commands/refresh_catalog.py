@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from models_catalog.facts import refresh
 from models_catalog.facts.refresh import NeedsSecondLook, Outcome
-from models_catalog.facts.schema import BadFact
+from models_catalog.facts.values import BadFact
 from tenants.audit.trail import COMMAND
 from tenants.management.base import ServiceCommand, refusals_as_messages
 

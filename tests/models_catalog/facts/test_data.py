@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from models_catalog import checks, scenarios
-from models_catalog.facts import library, schema
-from models_catalog.facts.schema import BadFact
+from models_catalog.facts import library, prices, schema
+from models_catalog.facts.values import BadFact
 from models_catalog.resolution.entries import Facts, Rates
 from providers.declaration import files
 from providers.declaration.spec import ModelType
@@ -44,7 +44,7 @@ def rows() -> list[tuple[str, str, Facts]]:
 def test_a_file_can_be_read_and_names_its_sources(path: Path) -> None:
     document = files.read(path.stem)
     shipped = library.read(document)
-    assert set(document) <= {"provider", "sources", "parameters", "suggestions", "model"}
+    assert set(document) <= library.FILE
     used = {row["source"] for row in document.get("model", ())}
     assert used == set(document.get("sources", {})), (
         "every source is used and every used one is named"
@@ -67,8 +67,8 @@ def test_a_row_is_whole(provider: str, name: str, known: Facts) -> None:
     for amount in (known.context_window, known.max_output):
         assert amount is None or amount > 0
     if known.price is not None:
-        given = [getattr(known.price.rates, name) for name in schema.RATES] + [
-            getattr(known.price, name) for name in schema.FLAT_RATES
+        given = [getattr(known.price.rates, name) for name in prices.RATES] + [
+            getattr(known.price, name) for name in prices.FLAT_RATES
         ]
         assert all(value is None or value > 0 for value in given)
         assert known.price.is_free is not any(given)

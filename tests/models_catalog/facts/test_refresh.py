@@ -21,7 +21,7 @@ from core.errors import Conflict, ServiceError
 from models_catalog import queries
 from models_catalog.facts import library, refresh
 from models_catalog.facts.refresh import NeedsSecondLook
-from models_catalog.facts.schema import BadFact
+from models_catalog.facts.values import BadFact
 from models_catalog.models import CatalogSnapshot
 from models_catalog.services import models
 from tenants.audit.trail import COMMAND

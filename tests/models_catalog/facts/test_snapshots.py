@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core import strict_json
 from models_catalog.facts import library, refresh, snapshots
-from models_catalog.facts.schema import BadFact
+from models_catalog.facts.values import BadFact
 from providers.declaration import registry
 
 SLUGS = [provider.slug for provider in registry.all_providers()]

@@ -13,7 +13,7 @@ from core.errors import Conflict, NotFound, ServiceError
 from models_catalog import queries
 from models_catalog.errors import ModelNotFound
 from models_catalog.facts import library
-from models_catalog.facts.schema import BadFact
+from models_catalog.facts.values import BadFact
 from models_catalog.models import DefaultModel, TenantModel
 from models_catalog.services import adding, defaults, models, setup
 from providers import queries as provider_queries

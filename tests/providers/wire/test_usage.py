@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -82,6 +83,80 @@ REPORTED: list[tuple[str, Any, Usage | None]] = [
         "cached: more than the prompt",
         {"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": 40},
         Usage(50, 5, 40),
+    ),
+    (
+        "cached for an hour: Anthropic",
+        {
+            "input_tokens": 10,
+            "output_tokens": 5,
+            "cache_creation_input_tokens": 7,
+            "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4},
+        },
+        Usage(17, 5, cache_write_tokens=7, cache_write_1h_tokens=4),
+    ),
+    (
+        "cached for minutes, in the details: DashScope",
+        OPENAI | {"prompt_tokens_details": {"cache_creation": {"ephemeral_5m_input_tokens": 3}}},
+        Usage(10, 5, cache_write_tokens=3),
+    ),
+    (
+        "cached for an hour: a relay in OpenAI's form",
+        OPENAI | {"cache_creation_tokens": 4, "claude_cache_creation_1_h_tokens": 4},
+        Usage(10, 5, cache_write_tokens=4, cache_write_1h_tokens=4),
+    ),
+    # what else is billed
+    (
+        "audio",
+        OPENAI
+        | {
+            "prompt_tokens_details": {"audio_tokens": 4},
+            "completion_tokens_details": {"audio_tokens": 2},
+        },
+        Usage(10, 5, audio_input_tokens=4, audio_output_tokens=2),
+    ),
+    (
+        "searches: Anthropic",
+        OPENAI | {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1}},
+        Usage(10, 5, tools={"web_search": 2}),
+    ),
+    (
+        "searches: DashScope",
+        OPENAI | {"plugins": {"search": {"count": 1, "strategy": "turbo"}}},
+        Usage(10, 5, tools={"web_search": 1}),
+    ),
+    (
+        "tier and region",
+        OPENAI | {"service_tier": "Priority", "inference_geo": "us"},
+        Usage(10, 5, service_tier="priority", region="us"),
+    ),
+    (
+        "the usual tier and region",
+        OPENAI | {"service_tier": "standard", "inference_geo": "global", "speed": "standard"},
+        Usage(10, 5),
+    ),
+    ("cost: OpenRouter", OPENAI | {"cost": 0.00095}, Usage(10, 5, cost=Decimal("0.00095"))),
+    ("cost: nothing", OPENAI | {"cost": 0}, Usage(10, 5, cost=Decimal(0))),
+    (
+        "cost: xAI",
+        OPENAI | {"cost_in_usd_ticks": 37756000},
+        Usage(10, 5, cost=Decimal("0.0037756")),
+    ),
+    (
+        "cost: Perplexity",
+        OPENAI | {"cost": {"total_cost": 0.006, "request_cost": 0.005}},
+        Usage(10, 5, cost=Decimal("0.006")),
+    ),
+    (
+        "nonsense",
+        OPENAI
+        | {
+            "server_tool_use": {"web_search_requests": -2},
+            "service_tier": {"a": 1},
+            "cost": float("nan"),
+            "cache_creation": {"ephemeral_1h_input_tokens": "x"},
+            "prompt_tokens_details": {"audio_tokens": "many"},
+        },
+        Usage(10, 5),
     ),
     # reasoning
     (

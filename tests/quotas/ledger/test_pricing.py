@@ -2,151 +2,147 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quotas.ledger.pricing import cost_of
+from models_catalog.resolution.entries import ImageRate, Price, Rates, Tier
+from quotas.ledger.pricing import bill_of, cost_of
+from quotas.ledger.quantities import Quantities
 
 
-@dataclass(frozen=True)
-class Used:
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
-    audio_seconds: float | None = None
-    characters: int | None = None
-    reasoning_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    images: int | None = None
-    image_size: str = ""
-    image_quality: str = ""
-    image_input_tokens: int | None = None
-    image_output_tokens: int | None = None
+def rate(input: str | None = None, output: str | None = None, cached: str | None = None) -> Rates:
+    return Rates(*(None if text is None else Decimal(text) for text in (input, output, cached)))
 
 
-@dataclass(frozen=True)
-class OneRate:
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cached_input: Decimal | None = None
-    thinking_output: Decimal | None = None
-    cache_write: Decimal | None = None
-    image_input: Decimal | None = None
-    image_output: Decimal | None = None
+def used(
+    prompt: int | None = None, completion: int | None = None, cached: int | None = None, **more: Any
+) -> Quantities:
+    return Quantities(
+        prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached, **more
+    )
 
 
-@dataclass(frozen=True)
-class List:
-    rates: OneRate = OneRate()
-    above: int | None = None
-    dearer: OneRate = OneRate()
-    per_minute: Decimal | None = None
-    per_million_characters: Decimal | None = None
-    is_free: bool = False
-    sizes: tuple[tuple[str, Decimal], ...] = ()
-
-    def of_image(self, size: str, quality: str) -> Decimal | None:
-        return dict(self.sizes).get(size)
-
-    def at(self, prompt_tokens: int) -> OneRate:
-        return self.dearer if self.above is not None and prompt_tokens > self.above else self.rates
+NO_RATES = Rates()
 
 
-def rate(input: str | None = None, output: str | None = None, cached: str | None = None) -> OneRate:
-    return OneRate(*(None if text is None else Decimal(text) for text in (input, output, cached)))
+def priced(rates: Rates = NO_RATES, **more: Any) -> Price:
+    return Price("USD", rates, **more)
 
 
-CHAT = List(rate("0.15", "0.60", "0.075"))
-IMAGES = List(
-    OneRate(Decimal(5), Decimal(10), image_input=Decimal(8), image_output=Decimal(32)),
-    sizes=(("1024x1024", Decimal("0.04")),),
+CHAT = priced(rate("0.15", "0.60", "0.075"))
+IMAGES = priced(
+    Rates(Decimal(5), Decimal(10), image_input=Decimal(8), image_output=Decimal(32)),
+    images=(ImageRate(Decimal("0.04"), "1024x1024"),),
 )
+
+
+CACHES = Rates(Decimal(1), Decimal(5), Decimal("0.1"), Decimal("1.25"), cache_write_1h=Decimal(2))
+AUDIO = Rates(Decimal(1), Decimal(2), audio_input=Decimal(32), audio_output=Decimal(64))
+MODIFIED = priced(
+    CACHES,
+    tools={"web_search": Decimal("0.01")},
+    service_tiers={"flex": Decimal("0.5"), "priority": Decimal(2)},
+    regions={"us": Decimal("1.1")},
+)
+LONG = (Tier(200_000, rate("2", "4")),)
 
 
 @pytest.mark.parametrize(
     ("usage", "price", "cost"),
     [
-        (Used(1_000_000, 0), CHAT, "0.15"),
-        (Used(12, 40), CHAT, "0.0000258"),
-        (Used(12, 40, images=3, image_size="1024x1024"), IMAGES, "0.12"),
+        (used(1_000_000, 0), CHAT, "0.15"),
+        (used(12, 40), CHAT, "0.0000258"),
+        (used(12, 40, images=3, image_size="1024x1024"), IMAGES, "0.12"),
         # Without a price for the size: by tokens, of which 8 are text and 4 of an image.
-        (Used(12, 40, images=3, image_input_tokens=4), IMAGES, "0.001352"),
-        (Used(12, 40, images=1, image_output_tokens=30), IMAGES, "0.00112"),
-        (Used(12, 40, images=1, image_input_tokens=99, image_output_tokens=99), CHAT, "0.0000258"),
-        (Used(1000, 10, 400), CHAT, "0.000126"),
+        (used(12, 40, images=3, image_input_tokens=4), IMAGES, "0.001352"),
+        (used(12, 40, images=1, image_output_tokens=30), IMAGES, "0.00112"),
+        (used(12, 40, images=1, image_input_tokens=99, image_output_tokens=99), CHAT, "0.0000258"),
+        (used(1000, 10, 400), CHAT, "0.000126"),
         (
-            Used(1000, 10, 400),
-            List(rate("0.15", "0.60")),
-            "0.000156",
-        ),  # no price of its own for cached tokens
-        (
-            Used(1000, 0, 400, cache_write_tokens=500),
-            List(OneRate(Decimal(1), Decimal(5), Decimal("0.1"), None, Decimal("1.25"))),
+            used(1000, 0, 400, cache_write_tokens=500),
+            priced(CACHES),
             "0.000765",
         ),
         (
-            Used(1000, 0, 0, cache_write_tokens=500),
-            List(OneRate(Decimal(1), Decimal(5))),
-            "0.001",
-        ),  # written at the price of input
-        (
-            Used(10, 0, 0, cache_write_tokens=50),
-            List(OneRate(Decimal(1), None, None, None, Decimal(2))),
+            used(10, 0, 0, cache_write_tokens=50),
+            priced(Rates(Decimal(1), cache_write=Decimal(2))),
             "0.00002",
         ),
-        (Used(10, 1, 50), CHAT, "0.00000135"),  # more cached than sent cannot be
-        (Used(0, 0), CHAT, "0"),
-        (Used(500), List(rate("0.02")), "0.00001"),  # an embedding has no output
-        (Used(500, 0), List(rate("0.02")), "0.00001"),
-        (Used(200_000, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.200002"),
-        (Used(200_001, 1), List(rate("1", "2"), above=200_000, dearer=rate("2", "4")), "0.400006"),
-        (Used(audio_seconds=90.0), List(per_minute=Decimal("0.006")), "0.009"),
         (
-            Used(100, 100, reasoning_tokens=60),
-            List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))),
+            used(1000, 0, 0, cache_write_tokens=500, cache_write_1h_tokens=300),
+            priced(CACHES),
+            "0.00135",
+        ),
+        (used(100, 50, audio_input_tokens=40, audio_output_tokens=20), priced(AUDIO), "0.00268"),
+        (used(1000, 100, tools={"web_search": 3}), MODIFIED, "0.0315"),
+        (used(1000, 100, service_tier="flex"), MODIFIED, "0.00075"),
+        (used(1000, 100, service_tier="priority", region="us"), MODIFIED, "0.0033"),
+        (used(1000, 100, batch=Decimal("0.5"), tools={"web_search": 1}), MODIFIED, "0.01075"),
+        (used(300_000, 0, prompts=(90_000, 110_000)), priced(rate("1", "2"), tiers=LONG), "0.3"),
+        (used(10, 1, 50), CHAT, "0.00000135"),  # more cached than sent cannot be
+        (used(0, 0), CHAT, "0"),
+        (used(500), priced(rate("0.02")), "0.00001"),  # an embedding has no output
+        (used(500, 0), priced(rate("0.02")), "0.00001"),
+        (used(200_000, 1), priced(rate("1", "2"), tiers=LONG), "0.200002"),
+        (used(200_001, 1), priced(rate("1", "2"), tiers=LONG), "0.400006"),
+        (used(audio_seconds=90.0), priced(per_minute=Decimal("0.006")), "0.009"),
+        (
+            used(100, 100, reasoning_tokens=60),
+            priced(Rates(Decimal(1), Decimal(2), thinking_output=Decimal(8))),
             "0.0009",
         ),
         (
-            Used(100, 100, reasoning_tokens=0),
-            List(OneRate(Decimal(1), Decimal(2), None, Decimal(8))),
+            used(100, 100, reasoning_tokens=0),
+            priced(Rates(Decimal(1), Decimal(2), thinking_output=Decimal(8))),
             "0.0003",
         ),
-        (Used(characters=2_000), List(per_million_characters=Decimal(15)), "0.03"),
-        (Used(audio_seconds=0.1), List(per_minute=Decimal("0.006")), "0.00001"),
-        (None, List(is_free=True), "0"),
+        (used(characters=2_000), priced(per_million_characters=Decimal(15)), "0.03"),
+        (used(audio_seconds=0.1), priced(per_minute=Decimal("0.006")), "0.00001"),
+        (None, priced(is_free=True), "0"),
         (
-            Used(None, 10),
-            List(rate("0", "1")),
+            used(None, 10),
+            priced(rate("0", "1")),
             "0.00001",
         ),  # nothing is charged for what is not known
-        (Used(1, 0), List(rate("0.00001", "1")), "0.0000000000"),
+        (used(1, 0), priced(rate("0.00001", "1")), "0.0000000000"),
     ],
 )
-def test_cost(usage: Used | None, price: List, cost: str) -> None:
+def test_cost(usage: Quantities | None, price: Price, cost: str) -> None:
     assert cost_of(usage, price) == Decimal(cost)
 
 
 @pytest.mark.parametrize(
     ("usage", "price"),
     [
-        (Used(1, 1), None),
+        (used(1, 1), None),
         (None, CHAT),
-        (Used(), CHAT),
-        (Used(1, 1), List()),
-        (Used(10, 5), List(rate("1"))),
-        (Used(10, 5), List(rate(None, "1"))),
-        (Used(10), CHAT),  # how much came out is not known
-        (Used(None, 10), CHAT),
-        (Used(10), List(per_minute=Decimal(1))),
-        (Used(10), List(per_million_characters=Decimal(15))),
-        (Used(characters=10), List(per_minute=Decimal(1))),
+        (used(), CHAT),
+        (used(1, 1), priced()),
+        (used(10, 5), priced(rate("1"))),
+        (used(10, 5), priced(rate(None, "1"))),
+        (used(10), CHAT),  # how much came out is not known
+        (used(None, 10), CHAT),
+        (used(10), priced(per_minute=Decimal(1))),
+        (used(10), priced(per_million_characters=Decimal(15))),
+        (used(characters=10), priced(per_minute=Decimal(1))),
+        (used(1000, 10, 400), priced(rate("1", "2"))),  # no price for cached tokens
+        (used(1000, 0, 0, cache_write_tokens=500), priced(rate("1", "2", "0.1"))),
+        (
+            used(1000, 0, 0, cache_write_tokens=5, cache_write_1h_tokens=5),
+            priced(Rates(Decimal(1), Decimal(5), cache_write=Decimal("1.25"))),
+        ),
+        (used(10, 5, audio_input_tokens=1), CHAT),
+        (used(10, 5, tools={"file_search": 1}), MODIFIED),
+        (used(10, 5, service_tier="scale"), MODIFIED),
+        (used(10, 5, region="eu"), MODIFIED),
+        (used(400_000, 5, prompts=(1, 300_000)), priced(rate("1", "2"), tiers=LONG)),
     ],
 )
-def test_unpriced_is_none_and_never_0(usage: Used | None, price: List | None) -> None:
+def test_unpriced_is_none_and_never_0(usage: Quantities | None, price: Price | None) -> None:
     assert cost_of(usage, price) is None
 
 
@@ -159,9 +155,24 @@ def test_never_negative_never_more_than_uncached_and_to_10_places(
     prompt, completion, cached, dear, output, share
 ) -> None:
     cheap = min(dear, share)
-    price = List(OneRate(dear, output, cheap))
-    cost = cost_of(Used(prompt, completion, cached), price)
-    most = cost_of(Used(prompt, completion), price)
+    price = priced(Rates(dear, output, cheap))
+    cost = cost_of(used(prompt, completion, cached), price)
+    most = cost_of(used(prompt, completion), price)
     assert 0 <= cost <= most
     assert cost.as_tuple().exponent >= -10
     assert isinstance(cost, Decimal)
+
+
+def test_a_bill_says_what_is_known_and_what_is_not() -> None:
+    usage = used(1000, 10, 400, tools={"web_search": 2})
+    bill = bill_of([usage], priced(rate("1", "2")))
+    assert (bill.cost, bill.known, bill.unknown) == (
+        None,
+        Decimal("0.00062"),
+        ("cached", "tool:web_search"),
+    )
+    bill = bill_of([usage, Quantities()], None)
+    assert (bill.cost, bill.unknown) == (None, ("price",))
+    whole = bill_of([used(1000, 10), used(1000, 0, service_tier="flex")], MODIFIED)
+    assert (whole.cost, whole.unknown) == (Decimal("0.00155"), ())
+    assert bill_of([], MODIFIED).cost == 0

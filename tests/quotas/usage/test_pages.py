@@ -23,6 +23,7 @@ from django.utils import timezone, translation
 
 from core import error_codes
 from core.csv import AT_ONCE, download, text_of
+from quotas.ledger import pricing, quantities
 from quotas.models import CreditPool, TrialPlan
 from quotas.templatetags import usage_ui
 from quotas.usage import presentation, rollups, summaries
@@ -387,7 +388,7 @@ def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(
     assert found is not None
     assert found.as_of is not None
     call = record(acme)
-    cost = presentation._cost_by(found, call)
+    cost = pricing.bill_of(quantities.of_record(call), found.rates).cost
     assert cost
     call = record(acme, cost=cost, currency="USD")
     assert "The catalog&#x27;s current price gives the same" in text(

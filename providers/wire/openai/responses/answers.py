@@ -57,9 +57,10 @@ def finish_of(response: Item, has_calls: bool) -> str:
     return "tool_calls" if has_calls else "stop"
 
 
-def usage_of(reported: Any) -> tuple[Usage | None, Item | None]:
+def usage_of(response: Item) -> tuple[Usage | None, Item | None]:
     """Return neutral usage for the ledger and, if the counts are known, for the client."""
-    neutral = usage.usage_of(reported)
+    neutral = usage.usage_in(response)
+    reported = part_in(response, "usage")
     shown = usage.usage_object(neutral)
     if shown is None:
         return neutral, None
@@ -88,7 +89,7 @@ def answer_of(body: Item) -> Answer:
         "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
         "finish_reason": finish,
     }
-    neutral, shown = usage_of(body.get("usage"))
+    neutral, shown = usage_of(body)
     answer = {**head_of(body, "chat.completion"), "choices": [choice]} | (
         {"usage": shown} if shown else {}
     )

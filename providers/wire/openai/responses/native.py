@@ -145,7 +145,7 @@ class NativeDecoder(EventStream):
 
     def _end(self, response: Any) -> None:
         response = response if isinstance(response, dict) else {}
-        self.usage, _shown = usage_of(response.get("usage"))
+        self.usage, _shown = usage_of(response)
         self.finish_reason = finish_of(response, self._has_calls)
         self.done = True
 

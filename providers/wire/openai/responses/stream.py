@@ -176,7 +176,7 @@ class ResponseDecoder(EventStream):
         ]
         self.finish_reason = finish_of(response, bool(self._calls))
         frames.append(self._frame({}, finish=self.finish_reason))
-        self.usage, shown = usage_of(response.get("usage"))
+        self.usage, shown = usage_of(response)
         if shown:
             frames.append(
                 Frame(orjson.dumps({**self._head, "choices": [], "usage": shown}), usage_only=True)
