@@ -38,6 +38,7 @@ class Dialect:
     timestamp: str  # placeholder for a selected time, whose type PostgreSQL cannot infer
     now: str
     later: str
+    after: str  # the same, with the seconds from elsewhere: format with `seconds`
     lock: str
     skip_locked: str  # lock only unlocked rows of a table: format with `table`
     hour_later: str  # format with `column`
@@ -78,6 +79,7 @@ def _sqlite(name: str, mark: str, percent: str) -> Dialect:
         timestamp=mark,
         now=f"strftime('{text}', COALESCE({mark}, 'now'))",
         later=f"strftime('{text}', COALESCE({mark}, 'now'), {mark})",
+        after=f"strftime('{text}', COALESCE({mark}, 'now'), {{seconds}})",
         lock="",  # writing transactions are IMMEDIATE, so there is only one writer
         skip_locked="",
         hour_later="datetime({column}, '+1 hour')",
@@ -94,7 +96,8 @@ POSTGRES = Dialect(
     timestamp="CAST(%s AS timestamptz)",
     now="COALESCE(CAST(%s AS timestamptz), clock_timestamp())",
     later="COALESCE(CAST(%s AS timestamptz), clock_timestamp()) + make_interval(secs => %s)",
-    lock="FOR UPDATE",
+    after="COALESCE(CAST(%s AS timestamptz), clock_timestamp()) + make_interval(secs => {seconds})",
+    lock="FOR NO KEY UPDATE",
     skip_locked="FOR UPDATE OF {table} SKIP LOCKED",
     hour_later="{column} + interval '1 hour'",
     unindexed="{column}",

@@ -11,11 +11,10 @@ from typing import Any
 from gateway.dataplane.errors import ACCOUNT_FAILURES
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Route, Source, Target
-from gateway.dataplane.store.base import Finish
 from providers.declaration.errors import ProviderError
 from providers.transport.async_client import Progress
 from quotas.ledger.records import Record
-from quotas.ledger.states import HoldResult
+from quotas.ledger.states import Finish, HoldResult
 
 Header = tuple[bytes, bytes]
 

@@ -35,14 +35,14 @@ from gateway.dataplane.refusals import (
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest, Presence
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
-from gateway.dataplane.store.base import Finish, Store
+from gateway.dataplane.store.base import Store
 from gateway.dataplane.streams import OpenStream, first_frames
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Answer, Frame
 from providers.transport.async_client import Progress, Upstream
 from providers.transport.steps import Steps, exchange_for
 from quotas.ledger.records import Record
-from quotas.ledger.states import FinishResult, HoldRequest, UnknownPool
+from quotas.ledger.states import Finish, FinishResult, HoldRequest, UnknownPool
 from tenants.crypto.keys import CredentialUnreadable
 
 logger = logging.getLogger(__name__)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
 from core.db.connection import dialect, execute
-from core.db.statements import run
+from core.db.dialect import read_json, read_time, read_uuid
+from core.db.statements import Part, Statements, run, single
 from quotas.ledger import holds
 from quotas.ledger.records import Record
 from quotas.ledger.states import ExpiredHold
@@ -29,19 +32,37 @@ class Reaped:
     settled: int = 0
 
 
+# Candidates: whether they are still open is asked again once their pool is locked.
+EXPIRED = Part(
+    "expired",
+    "SELECT id, pool_id FROM quotas_hold WHERE state = 'held' AND expires < {now} "
+    "ORDER BY expires LIMIT {p}",
+)
+POOL = Part("pool", "SELECT id FROM quotas_creditpool WHERE id = {p} {lock}")
+OPEN = Part(
+    "open",
+    "SELECT hold.id, hold.tenant_id, hold.sent, hold.model, hold.request_id, hold.facts, "
+    "hold.created, plan.slug, plan.provider "
+    "FROM quotas_hold AS hold JOIN quotas_creditpool AS pool ON pool.id = hold.pool_id JOIN "
+    "quotas_trialplan AS plan ON plan.id = pool.plan_id "
+    "WHERE hold.id = {p} AND hold.state = 'held' {skip_locked}",
+    table="hold",
+)
+
+
 def reap(*, now: datetime | None = None, limit: int = 1000) -> Reaped:
     """Finish up to `limit` expired holds, whose workers died; safe to run concurrently.
 
     Each hold gets its own transaction, so that a reaper never waits for one pool while it holds a
     lock on another.
     """
-    counts = {"voided": 0, "settled": 0}
-    for _ in range(limit):
-        state = _reap_one(now)
-        if state is None:
-            break
-        counts[state] += 1
-    return Reaped(**counts)
+    counts = Counter[str]()
+    query = single(EXPIRED, (now, limit), dialect())
+    for hold_id, pool_id in execute(query.sql, query.params):
+        state = _reap_one(read_uuid(hold_id), pool_id)
+        if state is not None:
+            counts[state] += 1
+    return Reaped(counts["voided"], counts["settled"])
 
 
 def count_open() -> int:
@@ -52,13 +73,16 @@ def count_open() -> int:
 
 
 @transaction.atomic
-def _reap_one(now: datetime | None) -> str | None:
-    """Finish the oldest expired hold that no other reaper has locked.
+def _reap_one(hold_id: UUID, pool_id: int) -> str | None:
+    """Finish an expired hold.
+
+    Its pool is locked first, as by all who lock both. The hold stays locked from reading whether it
+    was sent until it is finished: otherwise a worker that resumes in between could still mark it.
 
     Returns:
-        The hold's new state, or None if there is no such hold.
+        The hold's new state, or None if somebody else has finished or locked it.
     """
-    expired = run(holds.next_expired(dialect(), now=now), execute)
+    expired = run(_locked(hold_id, pool_id), execute)
     if expired is None:
         return None
     finish, reason = (holds.settle, "unknown") if expired.sent else (holds.void, "not_sent")
@@ -68,9 +92,31 @@ def _reap_one(now: datetime | None) -> str | None:
     return run(steps, execute).state
 
 
+def _locked(hold_id: UUID, pool_id: int) -> Statements[ExpiredHold | None]:
+    """Lock a pool and an open hold of it, and return the hold."""
+    yield single(POOL, (pool_id,), dialect())
+    rows = yield single(OPEN, (hold_id,), dialect())
+    if not rows:
+        return None
+    _, tenant_id, sent, model, request_id, facts, created, plan, provider = rows[0]
+    return ExpiredHold(
+        hold_id=hold_id,
+        tenant_id=read_uuid(tenant_id),
+        sent=bool(sent),
+        model=model,
+        request_id=request_id,
+        facts=read_json(facts),
+        created=read_time(created),
+        plan=plan,
+        provider=provider,
+    )
+
+
 def _record_of(expired: ExpiredHold) -> Record:
     """Build the record of a call whose worker died from what its hold noted."""
     facts = {name: value for name, value in expired.facts.items() if name in _FACTS}
+    if facts.get("app_key_id"):
+        facts["app_key_id"] = read_uuid(facts["app_key_id"])
     values: Mapping[str, Any] = {
         "operation": "",
         **facts,

@@ -11,8 +11,8 @@ from operator import attrgetter
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from core.db.dialect import Dialect
-from core.db.statements import Part, Statements, single
+from core.db.dialect import Dialect, read_uuid
+from core.db.statements import Given, Part, Statements, together
 from core.ids import uuid7
 from quotas.ledger.pricing import MOST_COST
 
@@ -133,18 +133,58 @@ def _storable(text: str, length: int) -> str:
 RECORD_COLUMNS = tuple(name for name in Record.__dataclass_fields__ if name != "tenant_id")
 record_values = attrgetter(*RECORD_COLUMNS)
 _COLUMNS = ", ".join(RECORD_COLUMNS)
-_MARKS = ", ".join(["{p}"] * len(RECORD_COLUMNS))
+_KINDS: Final[Mapping[str, str]] = {
+    "UUID": "uuid",
+    "datetime": "timestamptz",
+    "str": "text",
+    "bool": "boolean",
+    "int": "bigint",
+    "Decimal": "numeric",
+    "Literal": "text",
+    "Sequence": "jsonb",
+    "Mapping": "jsonb",
+}
+
+
+def _kind(name: str) -> str:
+    """Return a column's type in PostgreSQL."""
+    annotation = str(Record.__dataclass_fields__[name].type)
+    return _KINDS[annotation.partition(" ")[0].partition("[")[0]]
+
+
+ENDED: Final = Given(
+    "ended", (("of_hold", "uuid"), *((name, _kind(name)) for name in RECORD_COLUMNS))
+)
+OWNED: Final = Given(
+    "owned", (("tenant_id", "uuid"), *((name, _kind(name)) for name in RECORD_COLUMNS))
+)
+_VALUES = ", ".join(f"{{rows}}.{name}" for name in RECORD_COLUMNS)
 TRIAL_RECORD = Part(
     "record",
     f"INSERT INTO quotas_callrecord ({_COLUMNS}, tenant_id, hold_id, credits) "  # noqa: S608  (names of this file only)
-    f"SELECT {_MARKS}, done.tenant_id, done.id, done.used FROM done",
-    reads="done",
+    f"SELECT {_VALUES.format(rows='ended')}, done.tenant_id, done.id, done.used "
+    "FROM done JOIN ended ON ended.of_hold = done.id",
+    reads=("done", "ended"),
 )
 OWN_RECORD = Part(
     "record",
     f"INSERT INTO quotas_callrecord ({_COLUMNS}, tenant_id, hold_id, credits) "  # noqa: S608
-    f"VALUES ({_MARKS}, {{p}}, NULL, 0) ON CONFLICT (id) DO NOTHING RETURNING id",
+    f"SELECT {_VALUES.format(rows='owned')}, owned.tenant_id, NULL, 0 FROM owned WHERE TRUE "
+    "ON CONFLICT (id) DO NOTHING RETURNING id",
+    reads=("owned",),
+    returns=("id",),
 )
+
+
+def record_calls(records: Sequence[Record], dialect: Dialect) -> Statements[set[UUID]]:
+    """Write the records of calls made with the tenants' own credentials.
+
+    Returns:
+        The ids of those that did not exist yet.
+    """
+    rows = [(record.tenant_id, *record_values(record)) for record in records]
+    written = yield from together([(OWNED, rows)], [(OWN_RECORD, ())], ("record",), dialect)
+    return {read_uuid(record_id) for (record_id,) in written}
 
 
 def record_call(record: Record, dialect: Dialect) -> Statements[bool]:
@@ -153,4 +193,4 @@ def record_call(record: Record, dialect: Dialect) -> Statements[bool]:
     Returns:
         False if the record already existed.
     """
-    return bool((yield single(OWN_RECORD, (*record_values(record), record.tenant_id), dialect)))
+    return bool((yield from record_calls([record], dialect)))

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
+from quotas.ledger.records import Record
+
 EXPIRY_MARGIN_SECONDS = 60  # a hold expires this long after the call's total deadline
 
 
@@ -62,6 +64,29 @@ class HoldResult:
     held: int
     left: int
     used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A hold whose request is about to be sent."""
+
+    tenant_id: UUID
+    hold_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of one call: its record and, for trials, the outcome of the hold.
+
+    Args:
+        used: Credits to charge; None charges everything that was held.
+    """
+
+    record: Record
+    hold_id: UUID | None = None
+    voided: bool = False
+    used: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ PostgreSQL uses pipelines, SQLite a single writer thread.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -19,10 +21,9 @@ from core.db.dialect import Dialect
 from core.db.statements import Statements
 from gateway.dataplane.errors import DatabaseUnavailable
 from gateway.dataplane.measures import table
+from gateway.dataplane.store.flusher import Flusher
 from providers.credentials import health
-from quotas.ledger import holds, records
-from quotas.ledger.records import Record
-from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, HoldState
+from quotas.ledger.states import Finish, FinishResult, HoldRequest, HoldResult, HoldState, Mark
 from tenants.auth import origins
 from tenants.auth.principal import PRINCIPAL_SQL, touch
 from tenants.kept import statements as kept
@@ -48,49 +49,11 @@ class Database(Protocol):
 
     async def execute(self, sql: str, params: tuple[Any, ...]) -> None: ...
 
-    async def run(self, make: Callable[[], Statements[R]], *, together: bool = False) -> R:
-        """Run a step.
+    async def run(self, make: Callable[[], Statements[R]]) -> R:
+        """Run a step. On PostgreSQL, each of its queries is a transaction."""
 
-        Args:
-            together: The step waits for no lock, so it may share a transaction with other such
-                steps.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The end of one call: its record and, for trials, the outcome of the hold.
-
-    Args:
-        used: Credits to charge; None charges everything that was held.
-    """
-
-    record: Record
-    hold_id: UUID | None = None
-    voided: bool = False
-    used: int | None = None
-    reason: str = ""
-
-    def steps(self, dialect: Dialect) -> Statements[FinishResult | None]:
-        """Yield the statements that write it; they are idempotent."""
-        if self.hold_id is None:
-            yield from records.record_call(self.record, dialect)
-            return None
-        if self.voided:
-            return (
-                yield from holds.void(
-                    hold_id=self.hold_id, record=self.record, reason=self.reason, dialect=dialect
-                )
-            )
-        return (
-            yield from holds.settle(
-                hold_id=self.hold_id,
-                record=self.record,
-                used=self.used,
-                reason=self.reason,
-                dialect=dialect,
-            )
-        )
+    async def transaction(self, make: Callable[[], Sequence[Statements[None]]]) -> None:
+        """Run steps in one transaction. On PostgreSQL, each has one query."""
 
 
 class Spool(Protocol):
@@ -113,6 +76,8 @@ class Store:
     def __init__(self, database: Database, spool: Spool) -> None:
         self.is_losing = False
         self._database = database
+        self._flusher = Flusher(database)
+        self._keeping: set[asyncio.Task[None]] = set()
         self._spool = spool
         self._dialect = database.dialect
         self._principal_sql = PRINCIPAL_SQL.format(p=self._dialect.mark)
@@ -124,6 +89,9 @@ class Store:
         await self._database.open()
 
     async def close(self) -> None:
+        await self._flusher.close()
+        if self._keeping:
+            await asyncio.wait(self._keeping)
         await self._database.close()
         self._spool.close()
 
@@ -142,8 +110,9 @@ class Store:
         self.is_losing = False
 
     def connections(self) -> tuple[int, int]:
-        """Return how many connections are open, and how many statements wait for an answer."""
-        return self._database.connections()
+        """Return how many connections are open, and how much waits for an answer."""
+        count, waiting = self._database.connections()
+        return count, waiting + self._flusher.waiting
 
     async def principal_row(self, digest: str) -> Sequence[Any] | None:
         """Return the PRINCIPAL_SQL row for a key digest.
@@ -224,8 +193,7 @@ class Store:
         Raises:
             DatabaseUnavailable: The database is unavailable; the request must not be sent.
         """
-        step = self._database.run(lambda: holds.hold(request, self._dialect))
-        result = await _timed(step, "hold")
+        result: HoldResult = await _timed(self._flusher.write(request), "hold")
         if result.state is HoldState.IN_PROGRESS and result.hold_id == request.hold_id:
             # Our own insert, repeated after the connection broke.
             return HoldResult(
@@ -242,9 +210,8 @@ class Store:
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        return await self._database.run(
-            lambda: holds.mark_sent(tenant_id=tenant_id, hold_id=hold_id, dialect=self._dialect)
-        )
+        is_open: bool = await self._flusher.write(Mark(tenant_id, hold_id))
+        return is_open
 
     async def finish(self, finish: Finish) -> FinishResult | None:
         """Settle or void the hold and record the call.
@@ -256,27 +223,13 @@ class Store:
             OSError: The spool cannot be written either.
         """
         try:
-            return await self.write(finish)
-        except DatabaseUnavailable:
-            logger.warning(
-                "Database unavailable: spooling the end of call %s",
-                finish.record.request_id,
+            result: FinishResult | None = await _timed(
+                self._flusher.write(finish, self._keep), "record"
             )
-        except Exception:
-            logger.exception(
-                "The database refused the end of call %s: spooling it", finish.record.request_id
-            )
-        try:
-            await self._spool.append(finish)
-        except OSError:
-            self.is_losing = True
-            logger.error(
-                "The end of call %s reached neither the database nor the disk: %s",
-                finish.record.request_id,
-                orjson.dumps(asdict(finish), default=str).decode(),
-            )
-            raise
-        return None
+        except Exception as problem:
+            await self._append(finish, problem)
+            return None
+        return result
 
     async def write(self, finish: Finish) -> FinishResult | None:
         """Write to the database only, without falling back to the spool.
@@ -284,10 +237,44 @@ class Store:
         Raises:
             DatabaseUnavailable: The database is unavailable.
         """
-        step = self._database.run(
-            lambda: finish.steps(self._dialect), together=finish.hold_id is None
-        )
-        return await _timed(step, "record")
+        result: FinishResult | None = await _timed(self._flusher.write(finish), "record")
+        return result
+
+    def _keep(self, finish: Finish, problem: Exception) -> None:
+        """Spool the end of a call whose caller no longer waits for it."""
+        task = asyncio.get_running_loop().create_task(self._try_append(finish, problem))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _try_append(self, finish: Finish, problem: Exception) -> None:
+        with contextlib.suppress(OSError):  # the record is in the log
+            await self._append(finish, problem)
+
+    async def _append(self, finish: Finish, problem: Exception) -> None:
+        """Spool the end of a call that the database did not take.
+
+        Raises:
+            OSError: The spool cannot be written either.
+        """
+        request_id = finish.record.request_id
+        if isinstance(problem, DatabaseUnavailable):
+            logger.warning("Database unavailable: spooling the end of call %s", request_id)
+        else:
+            logger.error(
+                "The database refused the end of call %s: spooling it",
+                request_id,
+                exc_info=problem,
+            )
+        try:
+            await self._spool.append(finish)
+        except OSError:
+            self.is_losing = True
+            logger.error(
+                "The end of call %s reached neither the database nor the disk: %s",
+                request_id,
+                orjson.dumps(asdict(finish), default=str).decode(),
+            )
+            raise
 
 
 async def _timed(answer: Awaitable[R], step: str) -> R:

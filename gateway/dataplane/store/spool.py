@@ -20,8 +20,8 @@ from uuid import UUID, uuid4
 import orjson
 
 from gateway.dataplane.errors import DatabaseUnavailable
-from gateway.dataplane.store.base import Finish
 from quotas.ledger.records import Record
+from quotas.ledger.states import Finish
 
 logger = logging.getLogger(__name__)
 FILE: Final = "spool.jsonl"

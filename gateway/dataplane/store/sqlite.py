@@ -84,15 +84,19 @@ class SQLiteDatabase:
 
         await self.run(steps)
 
-    async def run(self, make: Callable[[], Statements[Any]], *, together: bool = False) -> Any:
-        """Run a step, ignoring `together`.
-
-        With a single writer no step waits for another's lock, so all may share a transaction.
-        """
+    async def run(self, make: Callable[[], Statements[Any]]) -> Any:
+        """Run a step. Those that are queued at the same time share a transaction."""
         assert self._loop is not None, "call open() first"
         future = self._loop.create_future()
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
+
+    async def transaction(self, make: Callable[[], Sequence[Statements[None]]]) -> None:
+        def steps() -> Statements[None]:
+            for step in make():
+                yield from step
+
+        await self.run(steps)
 
     # -- writer thread -----------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from django.utils import timezone
 
 from gateway.dataplane.errors import Refusal
-from gateway.dataplane.store.base import Finish, Store
+from gateway.dataplane.store.base import Store
 from gateway.dataplane.stored.accounts import Account, Storages, open_account
 from gateway.dataplane.stored.outputs import Totals, record_of
 from gateway.dataplane.threads import in_thread
@@ -30,6 +30,7 @@ from providers.models import StoredBatch
 from providers.stored import queries, services
 from providers.wire.anthropic.batches import BATCHES, MESSAGES
 from providers.wire.openai.storage import MOST_CONTENT
+from quotas.ledger.states import Finish
 from tenants.scope import tenant_scope
 
 logger = logging.getLogger(__name__)

@@ -18,12 +18,8 @@ import pytest
 
 from core.db.statements import Query, Statements
 from gateway.dataplane.errors import DatabaseUnavailable
-from gateway.dataplane.store.postgres import (
-    ALONE,
-    Connection,
-    PostgresDatabase,
-    StatementFailed,
-)
+from gateway.dataplane.store.pipeline import Connection, StatementFailed
+from gateway.dataplane.store.postgres import WRITES, PostgresDatabase
 from tests.postgres import url_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -160,7 +156,7 @@ def test_the_queue_is_told_when_the_connection_breaks(url: str) -> None:
 
 
 def test_one_that_does_not_answer_in_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.dataplane.store.postgres.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.dataplane.store.pipeline.WAIT_SECONDS", 0.2)
 
     async def work(connection: Connection) -> list[Any]:
         sent = [connection.send(INSERT, (1, 1))]
@@ -173,7 +169,7 @@ def test_one_that_does_not_answer_in_time(url: str, monkeypatch: pytest.MonkeyPa
     assert isinstance(answers[1], DatabaseUnavailable)
 
 
-def test_both_kinds_of_steps_of_a_database(url: str) -> None:
+def test_steps_of_a_database(url: str) -> None:
     settings = settings_of(url)
 
     def step(number: int) -> Callable[[], Statements[Any]]:
@@ -185,9 +181,7 @@ def test_both_kinds_of_steps_of_a_database(url: str) -> None:
     async def main() -> list[Any]:
         database = PostgresDatabase(settings)
         try:
-            return await asyncio.gather(
-                *[database.run(step(number), together=number % 2 == 0) for number in range(8)]
-            )
+            return await asyncio.gather(*[database.run(step(number)) for number in range(8)])
         finally:
             await database.close()
 
@@ -232,7 +226,7 @@ def test_steps_that_wait_for_locks_open_every_connection(url: str) -> None:
         database = PostgresDatabase(settings_of(url))
         holders = [
             asyncio.create_task(database.run(step("SELECT pg_sleep(0.5)")))
-            for _number in range(ALONE - 1)
+            for _number in range(WRITES - 1)
         ]
         await asyncio.sleep(0)
         async with asyncio.timeout(0.45):

@@ -15,9 +15,8 @@ from gateway.dataplane.attempts import Call
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.requests.request import GatewayRequest, Presence
 from gateway.dataplane.routing.routes import Routes
-from gateway.dataplane.store.base import Finish
 from providers.declaration.spec import Operation
-from quotas.ledger.states import HoldResult, HoldState
+from quotas.ledger.states import Finish, HoldResult, HoldState
 from tenants.auth.principal import Principal
 
 

@@ -17,7 +17,7 @@ import pytest
 from core.db.dialect import SQLITE
 from core.db.statements import Query, Statements
 from gateway.dataplane.errors import DatabaseUnavailable
-from gateway.dataplane.store.base import Finish, Store
+from gateway.dataplane.store.base import Store
 from gateway.dataplane.store.spool import (
     FILE,
     MOVED,
@@ -29,6 +29,7 @@ from gateway.dataplane.store.spool import (
 )
 from gateway.dataplane.store.sqlite import SQLiteDatabase
 from quotas.ledger.records import Record
+from quotas.ledger.states import Finish
 
 
 def finish(request_id: str = "r1") -> Finish:
@@ -163,7 +164,7 @@ class Refusing:
 
     dialect = SQLITE
 
-    async def run(self, _make: Any, *, together: bool = False) -> Any:
+    async def transaction(self, _make: Any) -> None:
         raise sqlite3.IntegrityError("CHECK constraint failed")
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from core.db.connection import execute
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal
-from gateway.dataplane.store.base import Finish, Store, make_database
+from gateway.dataplane.store.base import Store, make_database
 from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.stored import accounts, recording
 from gateway.dataplane.stored.accounts import Account
@@ -25,6 +25,7 @@ from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Access, Frame
 from providers.models import StoredBatch, StoredFile
 from providers.stored import services
+from quotas.ledger.states import Finish
 from quotas.models import CallRecord
 from tenants.scope import tenant_scope
 from tests.factories import Workspace, make_credential
