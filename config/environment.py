@@ -15,11 +15,19 @@ _KINDS = {int: "a whole number", float: "a number"}
 class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # the package is untyped
     """An environment in which each variable NAME may also be given as NAME_FILE.
 
+    Attributes:
+        names: The variables that were asked for.
+
     Raises:
         ImproperlyConfigured: A value cannot be read or has the wrong type.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
     def get_value(self, var: str, cast: Any = None, *arguments: Any, **options: Any) -> Any:
+        self.names.add(var)
         try:
             return super().get_value(var, cast, *arguments, **options)
         except OSError as error:

@@ -76,7 +76,7 @@ def _address(host: str, port: int) -> str:
 
 
 bind = [_address(settings.HOST, settings.PORT)]
-workers = settings.WEB_CONCURRENCY or min(os.cpu_count() or 1, 4)
+workers = settings.WORKERS
 worker_class = Worker
 preload_app = True  # the workers share the memory of what is loaded
 # Seconds without a heartbeat before a worker is replaced; long streams do not block the heartbeat.

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
+from console.doctor.readiness import spool_files
 from core.metrics.kinds import CONTENT_TYPE, exposition
-from gateway.dataplane.store.spool import FILE, MOVED, REJECTED
 
 
 def answer(request: HttpRequest) -> HttpResponse:
@@ -23,11 +23,6 @@ def answer(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     disk = "".join(f"{line}\n" for line in disk_lines(Path(settings.DATA_DIR)))
     return HttpResponse(exposition() + disk, content_type=CONTENT_TYPE)
-
-
-def spool_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of lines that wait for the database, and of those that it rejected."""
-    return [folder / FILE, *folder.glob(MOVED.format("*"))], [folder / REJECTED]
 
 
 def disk_lines(folder: Path) -> Iterator[str]:

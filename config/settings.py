@@ -16,7 +16,8 @@ from tenants.crypto.master_keys import field_keys_or_placeholder
 
 BASE_DIR = ROOT
 env = Environment()
-if os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1":
+READS_DOTENV = os.environ.get("MODELKEEP_READ_DOTENV", "1") == "1"
+if READS_DOTENV:
     environ.Env.read_env(BASE_DIR / ".env")
 
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", default="var")
@@ -94,6 +95,7 @@ INSTALLED_APPS = [
     "models_catalog",
     "quotas",
     "gateway",
+    "console.apps.ConsoleConfig",
     "console.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -161,7 +163,7 @@ TEMPLATES = [
 DATABASES = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'modelkeep.sqlite3'}")
 }
-_database = DATABASES["default"]
+_database, _most = DATABASES["default"], env.int("DATABASE_POOL", default=10)
 if _database.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
     raise ImproperlyConfigured(
         "DATABASE_URL must be postgresql://user:password@host:5432/name, or empty for SQLite."
@@ -180,7 +182,7 @@ else:
         "connect_timeout": 3,  # seconds
         "pool": {
             "min_size": 1,
-            "max_size": env.int("DATABASE_POOL", default=10),
+            "max_size": _most,
             "timeout": 5,  # seconds that a page waits for a connection
             # The pool's pauses between attempts double until then: 300 would keep pages away for
             # minutes after the database is back.
@@ -318,10 +320,14 @@ FIELD_ENCRYPTION_KEY = field_keys_or_placeholder(MODELKEEP_MASTER_KEYS, SECRET_K
 # Off in tests, which generate key pairs on first use.
 MODELKEEP_KEY_PAIRS_IN_BACKGROUND = True
 # Processes; 0 means one per processor, at most 4.
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=0)
+WORKERS = env.int("WEB_CONCURRENCY", default=0) or min(os.cpu_count() or 1, 4)
 # Seconds that the server serves after SIGTERM, with /readyz red, and then those for running
 # requests to finish.
 SHUTDOWN_DELAY = env.seconds("SHUTDOWN_DELAY", default=5, zero=True)
 GRACEFUL_TIMEOUT = env.seconds("GRACEFUL_TIMEOUT", default=30)
 # Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=["127.0.0.1", "::1"])
+
+# What the environment may set, for the check of misspelt names.
+KNOWN_VARIABLES = frozenset(env.names)
+DOTENV = BASE_DIR / ".env" if READS_DOTENV else None

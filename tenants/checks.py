@@ -122,6 +122,30 @@ def check_demo_provider(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessag
     return [Warning("The demo provider is on at a public server.", hint=hint, id="modelkeep.W005")]
 
 
+@register(Tags.security, deploy=True)
+def check_trusted_proxies(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn about proxies that are not named right, all trusted, or missing."""
+    trusted = [entry.strip() for entry in settings.FORWARDED_ALLOW_IPS]
+    wrong = [entry for entry in trusted if entry != "*" and not _is_network(entry)]
+    messages = [
+        Warning(
+            f"“{entry}” in FORWARDED_ALLOW_IPS is no address or network: nobody is trusted for it.",
+            hint="Write addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, with commas.",
+            id="modelkeep.W007",
+        )
+        for entry in wrong
+    ]
+    if is_public() and any(entry == "*" or entry.endswith("/0") for entry in trusted):
+        hint = "List your proxies, unless nothing else can connect to the server."
+        message = "FORWARDED_ALLOW_IPS trusts everybody: clients can choose the address they have."
+        messages.append(Warning(message, hint=hint, id="modelkeep.W008"))
+    if settings.HTTPS and not trusted and not settings.TRUSTED_PROXY_HEADER:
+        hint = "Set FORWARDED_ALLOW_IPS to the address that your proxy connects from."
+        message = "SITE_URL is https, but no proxy is trusted: pages redirect to themselves."
+        messages.append(Warning(message, hint=hint, id="modelkeep.W009"))
+    return messages
+
+
 @register()
 def check_time_zone(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """Warn about naive datetimes."""
@@ -138,6 +162,14 @@ def is_public() -> bool:
         *(host.strip("[]") for host in settings.ALLOWED_HOSTS),
     }
     return any(not _is_local(host) for host in hosts)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(host: str) -> bool:

@@ -21,8 +21,12 @@ def compile_outdated(folder: Path = LOCALE) -> list[Path]:
     Raises:
         OSError: The folder is not writable, or a .po file has a syntax error.
     """
-    outdated = [source for source in sorted(folder.rglob("*.po")) if _is_outdated(source)]
-    return [_compile(source) for source in outdated]
+    return [_compile(source) for source in outdated(folder)]
+
+
+def outdated(folder: Path = LOCALE) -> list[Path]:
+    """Return the .po files whose .mo file is missing or older."""
+    return [source for source in sorted(folder.rglob("*.po")) if _is_outdated(source)]
 
 
 def _is_outdated(source: Path) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import Client, override_settings
 
-from config import health
+from console.doctor import readiness
 from gateway.dataplane.store.spool import FILE, REJECTED
 from tenants.crypto import keys
 from tenants.installation import secret_key_problem
@@ -61,7 +61,7 @@ def test_what_calls_survive_is_told_as_degraded(
         assert str(tmp_path) not in answer.content.decode()
         (tmp_path / name).unlink()
     assert client.get("/readyz").json()["status"] == "ok"
-    monkeypatch.setattr(health, "LEAST_FREE", 2**62)
+    monkeypatch.setattr(readiness, "LEAST_FREE", 2**62)
     assert "disk" in client.get("/readyz").json()["checks"]["disk"]
 
 
@@ -90,9 +90,11 @@ def test_readyz_names_a_missing_database_without_its_address(
 
 
 def test_readyz_counts_migrations_that_are_missing(client: Client, monkeypatch) -> None:
-    monkeypatch.setattr(health, "_migrated", type(health._migrated)())
+    monkeypatch.setattr(readiness, "_migrated", type(readiness._migrated)())
     monkeypatch.setattr(
-        health.MigrationExecutor, "migration_plan", lambda *_args: [("one", False), ("two", False)]
+        readiness.MigrationExecutor,
+        "migration_plan",
+        lambda *_args: [("one", False), ("two", False)],
     )
     answer = client.get("/readyz")
     assert answer.status_code == 503

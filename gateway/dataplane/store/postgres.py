@@ -18,6 +18,7 @@ from gateway.dataplane.store.postgres_text import conninfo_of
 R = TypeVar("R")
 # Connections per process. One more serves reads, so that they never wait for a commit.
 WRITES: Final = 3  # one for the flusher; single steps that wait for locks take the others
+CONNECTIONS: Final = 1 + WRITES
 CONNECT_SECONDS: Final = 5
 # How long other connections are preferred to one that could not be opened, and by how much.
 REST_SECONDS: Final = 1.0
