@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -49,6 +50,8 @@ class Spool:
         self._reserve = folder / RESERVE
         self._descriptor: int | None = None  # kept, for when there are no others left
         self._lock = threading.Lock()  # flock does not tell this process's threads apart
+        # The loop's own threads may all be waiting for a database that hangs.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
     async def open(self) -> None:
         """Open the file and reserve room for a disk that is full. Failures are only logged."""
@@ -76,11 +79,14 @@ class Spool:
         Raises:
             OSError: It is not.
         """
-        await asyncio.to_thread(self._append, line_of(finish))
+        await self._run(self._append, line_of(finish))
 
     async def probe(self) -> None:
         """Raise OSError if lines can't be written."""
-        await asyncio.to_thread(self._append, b"\n" * PROBE)
+        await self._run(self._append, b"\n" * PROBE)
+
+    async def _run(self, work: Callable[[bytes], None], lines: bytes) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writer, work, lines)
 
     async def replay(self, write: Callable[[Finish], Coroutine[Any, Any, Any]]) -> int:
         """Pass every line to `write`. Meanwhile, lines can be appended.

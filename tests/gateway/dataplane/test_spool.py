@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,23 @@ def test_lines_are_taken_while_others_are_replayed(tmp_path: Path) -> None:
     assert asyncio.run(work()) == (1, 2)
     assert written[0] == "before"
     assert sorted(written[1:]) == ["here", "there"]
+
+
+def test_a_line_waits_for_no_thread_of_others(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        hanging = asyncio.create_task(asyncio.to_thread(goes_on.wait))
+        spool = Spool(tmp_path)
+        async with asyncio.timeout(5):
+            await spool.append(finish())
+        goes_on.set()
+        await hanging
+
+    asyncio.run(work())
+    assert b'"request_id":"r1"' in (tmp_path / FILE).read_bytes()
 
 
 def test_what_a_dead_process_replayed_is_taken_over(tmp_path: Path) -> None:
