@@ -63,21 +63,26 @@ def first_workspace() -> None:
 
     Does nothing if there are users.
     """
-    from django.conf import settings
     from django.core.management import call_command
 
+    from tenants.installation import first_access, forget_first_access
     from tenants.models import User
 
     if User.objects.exists():
+        if User.objects.filter(last_login__isnull=False).exists():
+            forget_first_access()
         return
     if shows_secrets():
         call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER)
         return
-    path = Path(settings.DATA_DIR) / "first-start"
+    path = first_access()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)  # if the file existed
         call_command("init", workspace=FIRST_WORKSPACE, owner=FIRST_OWNER, stdout=file)
-    print(f"The first passwords and app key are in {path}. Store them, then delete the file.")
+    print(
+        f"The first passwords and app key are in {path}. Store them: the file is deleted when "
+        "someone first signs in."
+    )
 
 
 def shows_secrets() -> bool:

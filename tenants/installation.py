@@ -1,9 +1,11 @@
-"""What the machines of an installation tell each other: its SECRET_KEY, and its last backup."""
+"""What an installation knows of itself: its SECRET_KEY, its last backup, its first passwords."""
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -56,3 +58,17 @@ def secret_key_problem(*, adopt: bool = False) -> str:
     if adopt and not same:
         note(SECRET_KEY, {"check": mine})
     return "" if row is None or same else DIFFERS
+
+
+def first_access() -> Path:
+    """Return the file with the first passwords and app key, which may exist."""
+    return Path(settings.DATA_DIR) / "first-start"
+
+
+def forget_first_access() -> None:
+    """Delete the first passwords and app key: whoever signed in has read them.
+
+    On a read-only disk, and on other machines, they stay until `config.start` runs again.
+    """
+    with contextlib.suppress(OSError):
+        first_access().unlink(missing_ok=True)

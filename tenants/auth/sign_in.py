@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from tenants import installation
 from tenants.auth import browsers, throttle
 from tenants.auth.decorators import note_authenticated
 from tenants.models import User
@@ -96,4 +97,5 @@ def _note_success(sender: Any, request: HttpRequest, user: User, **kwargs: Any) 
     # must not become fresh with it, so every sign-in gets a new id and the old one ends.
     request.session.cycle_key()
     note_authenticated(request)
+    installation.forget_first_access()
     log.info("Sign-in of %s from %s", user.email, _address(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -12,6 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from tenants.auth import throttle
+from tenants.installation import first_access
 from tenants.models import SignInFailures, User
 from tests.factories import PASSWORD, make_user
 
@@ -51,6 +53,17 @@ def test_the_refusal_says_how_long_to_wait() -> None:
     )
     assert answer.status_code == 429
     assert 0 < int(answer["Retry-After"]) <= 15 * 60
+
+
+def test_the_first_sign_in_deletes_the_first_passwords(
+    ada: User, settings: Any, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    first_access().write_text("Password  abc")
+    client = Client()
+    for password, remains in (("wrong", True), (PASSWORD, False), (PASSWORD, False)):
+        client.post("/accounts/login/", {"username": ada.email, "password": password})
+        assert first_access().exists() == remains
 
 
 def test_the_right_password(ada: User) -> None:
