@@ -13,13 +13,14 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.db.violations import is_unavailable
 from core.middleware import REST_PATH
 from core.web.htmx import redirect_page
 from tenants import queries
@@ -93,7 +94,9 @@ class TenantMiddleware:
         except BadCredential as error:
             request.bad_credential = error
             return self.get_response(request)
-        except (OperationalError, InterfaceError):
+        except DatabaseError as error:
+            if not is_unavailable(error):
+                raise
             message = _("The database is unavailable right now. Try again shortly.")
             request.bad_credential = BadCredential("database_unavailable", message)
             return self.get_response(request)

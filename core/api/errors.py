@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -18,6 +17,7 @@ from rest_framework.views import APIView
 
 from core import error_codes
 from core.api.parsers import TooLarge
+from core.db.violations import is_slow, is_unavailable
 from core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -122,16 +122,21 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     code = next((code for kind, code in CODES if isinstance(error, kind)), None)
     if code is not None and isinstance(error, exceptions.APIException):
         return _respond(request_id, code, error.detail)
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.error("Database unavailable: %s", type(error).__name__)
-        response = _respond(
-            request_id,
-            "database_unavailable",
-            _("The database is unavailable right now. Try again shortly."),
-        )
-        response["Retry-After"] = "2"
-        return response
+    if is_unavailable(error):
+        return _unavailable(error, request_id)
     return _unexpected(error, request, request_id)
+
+
+def _unavailable(error: Exception, request_id: str) -> Response:
+    logger.error("Database unavailable: %s", type(error).__name__)
+    message = (
+        _("The database took too long to answer. Try again later, or ask for less.")
+        if is_slow(error)
+        else _("The database is unavailable right now. Try again shortly.")
+    )
+    response = _respond(request_id, "database_unavailable", message)
+    response["Retry-After"] = "2"
+    return response
 
 
 def _service_error(error: ServiceError, request_id: str) -> Response:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.urls import get_script_prefix
+
+from core.db.violations import is_slow, is_unavailable
 
 RETRY_SECONDS = 5
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the page for the exception that is being handled: 503 if the database is away."""
-    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    """Return the page for the exception that is being handled: 503 if the database is away, or too
+    busy for this page.
+    """
+    error = sys.exception()
+    is_away = is_unavailable(error)
     context = {
         "is_away": is_away,
+        "is_slow": is_slow(error),
         "request_id": getattr(request, "id", ""),
         "home": get_script_prefix(),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 import pytest
 from django.db import OperationalError
 from django.test import Client, RequestFactory
@@ -128,3 +129,17 @@ def test_a_page_says_that_the_database_is_away(language: str) -> None:
     assert answer["Retry-After"] == "5"
     assert ("not available right now" if language == "en" else "数据库暂时不可用") in page
     assert "couldn't get" not in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_page_that_took_too_long_says_so(language: str) -> None:
+    request = RequestFactory().get("/")
+    with override(language):
+        try:
+            raise OperationalError("canceling statement") from psycopg.errors.QueryCanceled()
+        except OperationalError:
+            answer = errors.server_error(request)
+    page = answer.content.decode()
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert ("This page took too long" if language == "en" else "此页面耗时过长") in page
+    assert "canceling" not in page
