@@ -18,7 +18,8 @@ from core.asgi.forwarded import Forwarded  # noqa: E402
 from core.asgi.paths import path_of  # noqa: E402
 from core.db.connection import limit_statements  # noqa: E402
 from core.db.query_times import time_statements  # noqa: E402
-from core.logging import AccessLog, request_id  # noqa: E402
+from core.logging.access import AccessLog  # noqa: E402
+from core.logging.lines import request_id  # noqa: E402
 from gateway.dataplane.app import Gateway  # noqa: E402
 from gateway.dataplane.requests.addresses import is_endpoint, is_greeting  # noqa: E402
 from gateway.dataplane.requests.http import FORM_LIMIT  # noqa: E402

@@ -1,7 +1,9 @@
 """gunicorn configuration, taken from Django's settings."""
 
 import gc
+import logging
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +34,20 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
             1, settings.GRACEFUL_TIMEOUT - max(2, settings.GRACEFUL_TIMEOUT // 6)
         ),
     }
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: Any) -> None:
+    """Write the rest of the log, then end by the signal: uvicorn sends it again once it has shut
+    down, and nothing would run afterwards.
+    """
+    logging.shutdown()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def on_starting(server: Any) -> None:

@@ -301,14 +301,14 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "core.logging.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "core.logging.lines.RequestIdFilter"}},
     "formatters": {
-        "text": {"()": "core.logging.TextFormatter"},
-        "json": {"()": "core.logging.JsonFormatter"},
+        "text": {"()": "core.logging.lines.TextFormatter"},
+        "json": {"()": "core.logging.lines.JsonFormatter"},
     },
     "handlers": {
         "console": {
-            "class": "core.logging.LineHandler",
+            "class": "core.logging.writer.LineHandler",
             "filters": ["request_id"],
             "formatter": "json" if LOG_FORMAT == "json" else "text",
         }

@@ -12,7 +12,7 @@ from core import error_codes
 from core.api.errors import error_body
 from core.db.connection import release
 from core.ids import is_request_id, new_request_id
-from core.logging import request_id
+from core.logging.lines import request_id
 from core.web.request import PageRequest
 
 REST_PATH = "/api/v1/"

@@ -11,7 +11,7 @@ from core.api.errors import error_body
 from core.asgi.paths import path_of
 from core.asgi.transport_security import strict_transport
 from core.ids import new_request_id
-from core.logging import Application, Message, Receive, Scope, Send
+from core.logging.access import Application, Message, Receive, Scope, Send
 
 # Bytes. Higher than the limits of pages (DATA_UPLOAD_MAX_MEMORY_SIZE) and of the REST API, whose
 # error messages are more specific.

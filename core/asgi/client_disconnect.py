@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from core.errors import ServiceError
-from core.logging import Application, Message, Receive, Scope, Send
+from core.logging.access import Application, Message, Receive, Scope, Send
 from core.web.request import scope_of
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable
 from functools import lru_cache
 from typing import Final
 
-from core.logging import Application, Receive, Scope, Send
+from core.logging.access import Application, Receive, Scope, Send
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

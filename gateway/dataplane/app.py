@@ -15,7 +15,7 @@ from django.conf import settings
 
 from core.asgi.heartbeat import Heartbeat
 from core.errors import drop_frames
-from core.logging import LOGGED
+from core.logging.access import LOGGED
 from gateway.dataplane import counting
 from gateway.dataplane.attempts import CompleteResponse, StreamingResponse
 from gateway.dataplane.continuity import endpoints

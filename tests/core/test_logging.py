@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from core.logging import LineHandler, RequestIdFilter, TextFormatter, loggable_path
+from core.logging.lines import RequestIdFilter, TextFormatter, loggable_path
 from tenants.audit.trail import Actor
 from tenants.auth.permissions import Role
 from tenants.scope import tenant_scope
@@ -102,39 +101,3 @@ def test_keys_are_masked_wherever_they_stand_in_a_path() -> None:
 )
 def test_other_paths_are_logged_as_they_are(path: str) -> None:
     assert loggable_path(path) == path
-
-
-class Writes(io.StringIO):
-    """What was written, in pieces."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[str] = []
-
-    def write(self, text: str) -> int:
-        self.pieces.append(text)
-        return len(text)
-
-
-def test_lines_of_one_turn_of_the_event_loop_are_written_at_once() -> None:
-    written = Writes()
-    handler = LineHandler()
-    handler.setStream(written)
-
-    def log(text: str, level: int = logging.INFO) -> None:
-        handler.handle(logging.LogRecord("test", level, "", 0, text, (), None))
-
-    async def work() -> None:
-        log("one")
-        log("two")
-        assert written.pieces == []
-        await asyncio.sleep(0)
-        log("three")
-        log("four", logging.WARNING)
-        await asyncio.to_thread(log, "five")
-        log("six")
-
-    asyncio.run(work())
-    log("seven")
-    assert "".join(written.pieces) == "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
-    assert written.pieces[:3] == ["one\ntwo\n", "three\nfour\n", "five\n"]

@@ -178,8 +178,10 @@ def test_it_says_that_it_stops_before_its_socket_closes(stopping: Hub) -> None:
     assert requests.get(f"{stopping.server.url}/healthz", timeout=10).status_code == 200
     stop_and_start(stopping)
     assert stopping.chat(OWN).headers.get("connection") is None
+    log = stopping.server.log.read_text(errors="replace")
     for answer in (kept, last):
         assert stopping.record(answer)["status"] == "ok"
+        assert f"[{answer.headers['x-request-id']}] POST /v1/" in log
 
 
 def test_nothing_in_the_log_is_an_error_of_ours(stopping: Hub) -> None:
