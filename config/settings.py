@@ -83,10 +83,14 @@ MODELKEEP_FILE_LIMIT = env.int("MODELKEEP_FILE_LIMIT", default=100)
 # Seconds between runs of each process's cleanup of abandoned holds and of the spool.
 MODELKEEP_REAPER_PERIOD = env.seconds("MODELKEEP_REAPER_PERIOD", default=60)
 
-# Days that audit entries are kept, and sessions and invitations after they expired; 0: for ever.
+# Days that calls and audit entries are kept before `prune` archives and deletes them, and sessions
+# and invitations after they expired; 0: for ever.
+MODELKEEP_KEEP_CALL_DAYS = env.int("MODELKEEP_KEEP_CALL_DAYS", default=0)
 MODELKEEP_KEEP_AUDIT_DAYS = env.int("MODELKEEP_KEEP_AUDIT_DAYS", default=0)
 MODELKEEP_KEEP_SESSION_DAYS = env.int("MODELKEEP_KEEP_SESSION_DAYS", default=0)
 MODELKEEP_KEEP_INVITATION_DAYS = env.int("MODELKEEP_KEEP_INVITATION_DAYS", default=0)
+# Folder of the archives; DATA_DIR/archives if empty.
+MODELKEEP_ARCHIVE_DIR = env.str("MODELKEEP_ARCHIVE_DIR", default="")
 
 INSTALLED_APPS = [
     "core",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
+from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -33,7 +34,7 @@ def figures(user: Any) -> list[Figure]:
     by_permission: dict[str, Callable[[], list[Figure]]] = {
         "tenants.view_tenant": lambda: [_tenants()],
         "providers.view_providercredential": lambda: [_providers()],
-        "quotas.view_callrecord": _calls,
+        "quotas.view_callrecord": lambda: [*_calls(), _ledger()],
         "quotas.view_creditpool": lambda: [_trials()],
         "tenants.view_keypair": lambda: [_key_pairs(), _backup()],
     }
@@ -112,6 +113,27 @@ def _backup() -> Figure:
         return Figure(_("Last backup"), "–", "", _("None made with manage.py backup"))
     old = timezone.now() - made > BACKUP_AGE
     return Figure(_("Last backup"), date_format(timezone.localtime(made)), "", is_bad=old)
+
+
+def _ledger() -> Figure:
+    from quotas.retention.overview import Ledger
+
+    ledger = Ledger.read()
+    notes = (
+        (_("Oldest call: %(date)s"), ledger.oldest),
+        (_("Last archive: %(date)s"), ledger.archived),
+    )
+    return Figure(
+        _("Size of the ledger"),
+        filesizeformat(ledger.size),
+        _list("quotas", "callrecord"),
+        " · ".join(
+            text % {"date": date_format(timezone.localtime(time))}
+            for text, time in notes
+            if time is not None
+        ),
+        is_bad=ledger.is_overdue,
+    )
 
 
 def _key_pairs() -> Figure:

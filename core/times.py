@@ -24,6 +24,21 @@ def floor_day(value: datetime) -> datetime:
     return floor_hour(value).replace(hour=0)
 
 
+def floor_month(value: datetime) -> datetime:
+    """Return the start of the month in UTC."""
+    return floor_day(value).replace(day=1)
+
+
+def next_month(start: datetime) -> datetime:
+    """Return the start of the month after the one that starts then."""
+    return floor_month(start + timedelta(days=31))
+
+
+def kept_from(days: int, now: datetime) -> datetime:
+    """Return the start of the month that is `days` ago: rows are archived by whole months."""
+    return floor_month(now - timedelta(days=days))
+
+
 def midnight(day: date) -> datetime:
     """Return the start of a day in the active time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone())

@@ -323,12 +323,33 @@ class RolledUntil(TenantOwned):
     """How far a tenant's rollups reach: all earlier hours not in StaleHour are up to date."""
 
     until = models.DateTimeField()
+    # Records of earlier calls were archived and deleted; their rollups are all there is. A record
+    # that comes later still is in no rollup before it is deleted in its turn. The database deletes
+    # no other records.
+    pruned = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("tenant",), name="rolled_until_once"),)
 
     def __str__(self) -> str:
         return f"{self.until:%Y-%m-%d %H}"
+
+
+class SealedCredits(TenantOwned):
+    """What the deleted calls of a pool and month used, so that its credits still add up."""
+
+    pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, related_name="+")
+    month = models.DateField()
+    calls = models.PositiveBigIntegerField(default=0)
+    credits = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("tenant", "pool", "month"), name="sealed_credits_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}: {self.credits}"
 
 
 class StaleHour(TenantOwned):

@@ -1,4 +1,4 @@
-"""Let one process at a time prepare the database, on whichever machine it runs."""
+"""Let one process at a time prepare or prune the database, on whichever machine it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from core.db.connection import separate
 
 logger = logging.getLogger(__name__)
-# PostgreSQL's advisory locks have numbers; this one is only ours.
+# PostgreSQL's advisory locks have numbers; these are only ours.
 PREPARING: Final = 0x6D6B_7072
+PRUNING: Final = 0x6D6B_7075
 POLL_SECONDS: Final = 0.2
 _held = False  # by this process
 
@@ -32,7 +33,7 @@ def preparing() -> Iterator[None]:
     if _held:
         yield
         return
-    with _postgres() if connection.vendor == "postgresql" else _file():
+    with _locked(PREPARING, "preparing"):
         _held = True
         try:
             yield
@@ -41,12 +42,23 @@ def preparing() -> Iterator[None]:
 
 
 @contextmanager
-def _postgres() -> Iterator[None]:
+def pruning() -> Iterator[None]:
+    """Wait until no other process archives and deletes old rows, and keep others waiting."""
+    with _locked(PRUNING, "pruning"):
+        yield
+
+
+def _locked(number: int, name: str) -> AbstractContextManager[None]:
+    return _postgres(number, name) if connection.vendor == "postgresql" else _file(name)
+
+
+@contextmanager
+def _postgres(number: int, name: str) -> Iterator[None]:
     own = separate()  # because the lock lasts as long as its session
     try:
         # Waiting within the statement would hold a snapshot, for which the other process's
         # CREATE INDEX CONCURRENTLY waits in turn.
-        _poll(lambda: bool(_value(own, "SELECT pg_try_advisory_lock(%s)", PREPARING)))
+        _poll(lambda: bool(_value(own, "SELECT pg_try_advisory_lock(%s)", number)), name)
         yield
     finally:
         own.close()  # which frees the lock
@@ -59,13 +71,13 @@ def _value(own: BaseDatabaseWrapper, sql: str, *params: int) -> object:
 
 
 @contextmanager
-def _file() -> Iterator[None]:
+def _file(name: str) -> Iterator[None]:
     database = Path(str(connection.settings_dict["NAME"]))
     if not database.parent.is_dir():  # in memory, or reported by the first query
         yield
         return
-    with database.with_name(f".{database.name}.preparing").open("w") as file:
-        _poll(lambda: _is_locked(file.fileno()))
+    with database.with_name(f".{database.name}.{name}").open("w") as file:
+        _poll(lambda: _is_locked(file.fileno()), name)
         yield
 
 
@@ -77,9 +89,9 @@ def _is_locked(descriptor: int) -> bool:
     return True
 
 
-def _poll(take: Callable[[], bool]) -> None:
+def _poll(take: Callable[[], bool], name: str) -> None:
     if take():
         return
-    logger.warning("Waiting for another process that prepares the database")
+    logger.warning("Waiting for another process that is %s the database", name)
     while not take():
         time.sleep(POLL_SECONDS)

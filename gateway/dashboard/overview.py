@@ -204,12 +204,12 @@ class Past:
 
 
 _DONE: Final = ("chosen", "keyed", "called")
-_UNTIL, _STALE = 3, 4
+_UNTIL, _STALE, _PRUNED = 3, 4, 5
 
 
 @once
 def _past(tenant_id: UUID) -> Past:
-    """Run five small queries as one union of (query number, time) rows."""
+    """Run six small queries as one union of (query number, time) rows."""
     querysets = (
         DefaultModel.objects.filter(tenant=tenant_id),
         AppKey.objects.filter(tenant=tenant_id, revoked=None),
@@ -222,18 +222,19 @@ def _past(tenant_id: UUID) -> Past:
     )
     until = RolledUntil.objects.filter(tenant=tenant_id).values_list(Value(_UNTIL), "until")
     stale = StaleHour.objects.filter(tenant=tenant_id).values_list(Value(_STALE), "start")
-    results = list(first.union(*others, until, stale))
-    reached = next((time for number, time in results if number == _UNTIL), NEVER)
+    pruned = RolledUntil.objects.filter(tenant=tenant_id).exclude(pruned=None)
+    results = list(first.union(*others, until, stale, pruned.values_list(Value(_PRUNED), "pruned")))
+    bounds = {number: time for number, time in results if number in (_UNTIL, _PRUNED)}
     rollup_state = RollupState(
-        reached, frozenset(time for number, time in results if number == _STALE)
+        bounds.get(_UNTIL, NEVER),
+        frozenset(time for number, time in results if number == _STALE),
+        bounds.get(_PRUNED, NEVER),
     )
-    return Past(
-        {
-            name: any(number == index for number, _time in results)
-            for index, name in enumerate(_DONE)
-        },
-        rollup_state,
-    )
+    numbers = {number for number, _time in results}
+    progress = {name: index in numbers for index, name in enumerate(_DONE)}
+    # Calls that were deleted because they are old count too.
+    progress["called"] |= _PRUNED in numbers
+    return Past(progress, rollup_state)
 
 
 def _steps(*, connected: bool, chosen: bool, keyed: bool, called: bool) -> list[Step]:

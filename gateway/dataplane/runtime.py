@@ -30,6 +30,7 @@ from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
 from quotas.ledger.reap import count_open, reap
 from quotas.usage import rollups
+from tenants.audit import openings
 from tenants.kept.sweeping import sweep
 from tenants.services.retention import prune
 
@@ -103,6 +104,7 @@ class Runtime:
                 loop.create_task(self._run_batches()),
                 loop.create_task(self._run_notes()),
             )
+            openings.collect(on=True)
             self._started = True
 
     async def stop(self) -> None:
@@ -123,7 +125,8 @@ class Runtime:
                 while self.calls:
                     await asyncio.wait(self.calls)
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._once("write last uses", self.notes.write(self.store))
+        openings.collect(on=False)
+        await self._write_notes()
         await self.upstream.close()
         await self.store.close()
 
@@ -172,8 +175,14 @@ class Runtime:
             measures.pool_seen()
             measures.connections_seen(self.store, self.upstream)
             table.LOSING.set(self.is_losing)
-            if not await self._once("write last uses", self.notes.write(self.store)):
+            if not await self._write_notes():
                 await asyncio.sleep(NOTES_PAUSE)
+
+    async def _write_notes(self) -> bool:
+        uses = await self._once("write last uses", self.notes.write(self.store))
+        if not openings.is_waiting():
+            return uses
+        return await self._once("count opened keys", in_thread(openings.write)) and uses
 
     async def _run_batches(self) -> None:
         """Periodically ask about batches that nobody asks about."""

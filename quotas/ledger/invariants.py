@@ -38,7 +38,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class PoolSums:
-    """A pool's counters and the totals of its holds, call records and grants."""
+    """A pool's counters and the totals of its holds, call records, grants and sealed credits."""
 
     pool_id: int
     tenant_id: UUID
@@ -54,6 +54,7 @@ class PoolSums:
     record_credits: int
     odd_records: int
     granted: int
+    sealed_credits: int
 
 
 # A single statement, so that all numbers come from one snapshot while calls go on.
@@ -61,7 +62,8 @@ SUMS = """
 SELECT pool.id, pool.tenant_id, pool."limit", pool.settled, pool.held,
        COALESCE(holds.open_amount, 0), COALESCE(holds.used, 0), COALESCE(holds.finished, 0),
        COALESCE(holds.late, 0), COALESCE(holds.misfiled, 0), COALESCE(records.number, 0),
-       COALESCE(records.credits, 0), COALESCE(records.odd, 0), COALESCE(grants.amount, 0)
+       COALESCE(records.credits, 0), COALESCE(records.odd, 0), COALESCE(grants.amount, 0),
+       COALESCE(sealed.credits, 0)
 FROM quotas_creditpool AS pool
 LEFT JOIN (
     SELECT hold.pool_id,
@@ -84,6 +86,9 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT pool_id, SUM(amount) AS amount FROM quotas_grant GROUP BY pool_id
 ) AS grants ON grants.pool_id = pool.id
+LEFT JOIN (
+    SELECT pool_id, SUM(credits) AS credits FROM quotas_sealedcredits GROUP BY pool_id
+) AS sealed ON sealed.pool_id = pool.id
 ORDER BY pool.id
 """
 ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_callrecord"
@@ -130,11 +135,16 @@ def _check_pool(pool: PoolSums) -> Iterator[Violation]:
             f"used {pool.settled} or held {pool.held} is negative",
         ),
         ("I2", pool.held == pool.open_amount, f"held {pool.held}, open holds {pool.open_amount}"),
-        ("I3", pool.settled == pool.used, f"used {pool.settled}, but holds add up to {pool.used}"),
         (
             "I3",
-            pool.settled == pool.record_credits,
-            f"used {pool.settled}, but call records add up to {pool.record_credits}",
+            pool.settled == pool.used + pool.sealed_credits,
+            f"used {pool.settled}, but holds add up to {pool.used}{_sealed(pool.sealed_credits)}",
+        ),
+        (
+            "I3",
+            pool.settled == pool.record_credits + pool.sealed_credits,
+            f"used {pool.settled}, but call records add up to {pool.record_credits}"
+            f"{_sealed(pool.sealed_credits)}",
         ),
         (
             "I3",
@@ -155,10 +165,18 @@ def _check_pool(pool: PoolSums) -> Iterator[Violation]:
             yield Violation(invariant, message, pool.pool_id, pool.tenant_id)
 
 
+def _sealed(credits: int) -> str:
+    return f", and sealed credits to {credits}" if credits else ""
+
+
 def _check_totals(pools: list[PoolSums], credits: int, records: int) -> Iterator[Violation]:
     settled, finished = sum(pool.settled for pool in pools), sum(pool.finished for pool in pools)
-    if credits != settled:
-        yield Violation("I3", f"in total: used {settled}, but call records add up to {credits}")
+    sealed = sum(pool.sealed_credits for pool in pools)
+    if credits + sealed != settled:
+        yield Violation(
+            "I3",
+            f"in total: used {settled}, but call records add up to {credits}{_sealed(sealed)}",
+        )
     if records != finished:
         yield Violation(
             "I4", f"in total: {records} call records of trials, {finished} finished holds"

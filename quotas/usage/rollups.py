@@ -11,6 +11,8 @@ Why rollups are exact under concurrency:
   (quotas/usage/totals.py).
 * Only one process at a time works on a tenant: PostgreSQL locks its row in RolledUntil; SQLite has
   a single writer. Each transaction covers one hour.
+* Hours before RolledUntil.pruned are never rolled up again: their records were deleted
+  (quotas/retention/drop.py).
 * Rollups never pass the database's clock. Those of a clock that was ahead, and has been put right,
   are taken back: calls since would otherwise fall into hours that count as rolled up.
 
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -102,9 +104,10 @@ def _tenants(limit: datetime) -> list[Any]:
                       WHERE record.tenant_id = tenant.id
                         AND record.time >= COALESCE(rolled.until, %s) AND record.time < %s)
            OR EXISTS (SELECT 1 FROM quotas_stalehour AS stale
-                      WHERE stale.tenant_id = tenant.id AND stale.start < rolled.until)
+                      WHERE stale.tenant_id = tenant.id AND stale.start < rolled.until
+                        AND stale.start >= COALESCE(rolled.pruned, %s))
         ORDER BY tenant.id"""
-    return [tenant_id for (tenant_id,) in execute(sql, values([EPOCH, limit]))]
+    return [tenant_id for (tenant_id,) in execute(sql, values([EPOCH, limit, EPOCH]))]
 
 
 def _ahead(limit: datetime) -> list[Any]:
@@ -210,12 +213,52 @@ def _redo(tenant_id: Any, start: datetime) -> bool:
         False if the hour is not rolled up yet or another process is working on the tenant.
     """
     until = _locked(tenant_id)
-    if until is None or start >= until:
+    if until is None or start >= until or start < _pruned(tenant_id):
         return False
     _sum_hour(tenant_id, start)
     if floor_day(start) + DAY <= floor_day(until):
         _sum_day(tenant_id, floor_day(start))
     return True
+
+
+# -- pruning ---------------------------------------------------------------------------------------
+
+
+def lock_for_pruning(tenant_id: UUID) -> tuple[datetime, datetime]:
+    """Keep others from rolling up a tenant; return how far its rollups reach, and its pruning.
+
+    The tenant has been rolled up before.
+    """
+    own = values([tenant_id])
+    rows = execute(
+        f"SELECT until FROM quotas_rolleduntil WHERE tenant_id = %s {dialect().lock}",  # noqa: S608
+        own,
+    )
+    return (read_time(rows[0][0]), _pruned(*own)) if rows else (EPOCH, EPOCH)
+
+
+def _pruned(tenant_id: Any) -> datetime:
+    rows = execute(
+        "SELECT pruned FROM quotas_rolleduntil WHERE tenant_id = %s AND pruned IS NOT NULL",
+        [tenant_id],
+    )
+    return read_time(rows[0][0]) if rows else EPOCH
+
+
+def set_pruned(tenant_id: UUID, end: datetime) -> None:
+    """Read usage before `end` from rollups alone; its records are deleted in this transaction."""
+    execute(
+        "UPDATE quotas_rolleduntil SET pruned = %s WHERE tenant_id = %s", values([end, tenant_id])
+    )
+
+
+def add_late(tenant_id: UUID, start: datetime, record_ids: Sequence[UUID]) -> None:
+    """Add records to the rollups of an hour that was pruned before they came."""
+    own, first, last = values([tenant_id, start, start + HOUR])
+    sql = _HOUR.format(start=dialect().timestamp, more=f"AND id {dialect().among.format(p='%s')} ")
+    execute(sql, (first, own, first, last, dialect().uuids(record_ids)))
+    execute("DELETE FROM quotas_stalehour WHERE tenant_id = %s AND start = %s", (own, first))
+    _sum_day(own, floor_day(start))
 
 
 _GROUPS = ", ".join(columns.GROUPS)
@@ -226,7 +269,7 @@ _INSERT = (
 _HOUR = (
     f"{_INSERT}SELECT tenant_id, 1, {{start}}, {_GROUPS}, "  # noqa: S608
     f"{', '.join(columns.total(name, value) for name, value in columns.ALL.items())} "
-    "FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s "
+    "FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s {more}"
     f"GROUP BY tenant_id, {_GROUPS}"
 )
 _DAY = (
@@ -256,4 +299,4 @@ def _replace(insert: str, span: int, tenant_id: UUID, start: datetime, end: date
         (tenant_id, span, *values([start])),
     )
     first, last = values([start, end])
-    execute(insert.format(start=dialect().timestamp), (first, tenant_id, first, last))
+    execute(insert.format(start=dialect().timestamp, more=""), (first, tenant_id, first, last))

@@ -3,6 +3,9 @@
 The totals equal a sum over all records. A plan is made first, from how far the rollups reach and
 which hours are stale; each hour of the period is then read from exactly one source. Both sources
 are correct whenever they are read, so nothing is counted twice while rollups are being created.
+
+Hours before RolledUntil.pruned have rollups only: their records were deleted. A period that begins
+or ends within such an hour includes all of it.
 """
 
 from __future__ import annotations
@@ -46,10 +49,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class RollupState:
-    """The state of a tenant's rollups in one snapshot: how far they reach and the stale hours."""
+    """The state of a tenant's rollups in one snapshot: how far they reach, the stale hours, and
+    before when there are only rollups.
+    """
 
     until: datetime
     stale: frozenset[datetime]
+    pruned: datetime = NEVER
 
 
 def rollup_state(
@@ -57,16 +63,18 @@ def rollup_state(
 ) -> RollupState:
     """Return how far the rollups reach and the stale hours of a period; one query."""
     sql = (
-        "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 2, start "
+        "SELECT 1, until FROM quotas_rolleduntil WHERE tenant_id = %s UNION SELECT 3, pruned "
+        "FROM quotas_rolleduntil WHERE tenant_id = %s AND pruned IS NOT NULL UNION SELECT 2, start "
         "FROM quotas_stalehour WHERE tenant_id = %s"
     )
-    params: list[Any] = [tenant_id, tenant_id]
+    params: list[Any] = [tenant_id, tenant_id, tenant_id]
     for sign, bound in ((">=", since and floor_hour(since)), ("<", before)):
         if bound is not None:
             sql, params = f"{sql} AND start {sign} %s", [*params, bound]
     rows = [(kind, read_time(value)) for kind, value in execute(sql, values(params))]
-    until = next((value for kind, value in rows if kind == 1), NEVER)
-    return RollupState(until, frozenset(value for kind, value in rows if kind == 2))
+    bounds = {kind: value for kind, value in rows if kind != 2}
+    stale = frozenset(value for kind, value in rows if kind == 2)
+    return RollupState(bounds.get(1, NEVER), stale, bounds.get(3, NEVER))
 
 
 def plan(
@@ -82,17 +90,22 @@ def plan(
         before: None for no end.
         by_day: Split the ranges at midnights of the active time zone.
     """
+    pruned = rollup_state.pruned
+    if since < pruned:
+        since = floor_hour(since)
+    if before is not None and before <= pruned:
+        before = _ceil_hour(before)
     first = _ceil_hour(since)
     last = min(rollup_state.until, floor_hour(before)) if before is not None else rollup_state.until
     if last <= first:
         return Plan((), (), frozenset(), _cut([(since, before)], by_day))
-    stale = {start for start in rollup_state.stale if first <= start < last}
+    stale = {start for start in rollup_state.stale if max(first, pruned) <= start < last}
     gaps = ranges(stale)
     if len(gaps) > MOST_GAPS:
         gaps = [(gaps[0][0], gaps[-1][1])]
         stale = set(_hours(*gaps[0]))
     if by_day:
-        split = _hours_with_midnight(first, last) - stale
+        split = _hours_with_midnight(max(first, pruned), last) - stale
         stale |= split
         gaps = sorted([*gaps, *((start, start + HOUR) for start in split)])
     days, hours = _days_and_hours(first, last, stale, allowed=not by_day or _is_utc(first, last))

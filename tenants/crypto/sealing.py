@@ -8,16 +8,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
-from django.utils import timezone
 
-from core.db.violations import is_duplicate
+from tenants.audit import openings
 from tenants.crypto import data_keys, envelope, key_pairs, master_keys
 from tenants.crypto.envelope import Binding, EnvelopeError, Token
 from tenants.crypto.key_pairs import CredentialUnreadable, Pair, TimedCache
-from tenants.models import KeyOpening, KeyPair
-from tenants.scope import tenant_scope
+from tenants.models import KeyPair
 
 PURPOSES: Final = frozenset({"call", "check", "import", "rotate", "verify"})
 UNCACHED: Final = frozenset({"rotate", "verify"})  # must read what is stored
@@ -130,7 +126,7 @@ def open_sealed(
     if cached is not None:
         return cached
     text = Secret(_open(token, binding))
-    _count(tenant_id, purpose, subject)
+    openings.count(tenant_id=tenant_id, purpose=purpose, subject=subject)
     if purpose not in UNCACHED:
         _opened.put(cache_key, text, size=len(token) + len(text) + _BYTES_EACH)
     return text
@@ -221,27 +217,6 @@ def origin_of(url: str) -> str:
     if ":" in host:  # IPv6
         host = f"[{host}]"
     return f"{parts.scheme}://{host}:{parts.port or _PORTS[parts.scheme]}"
-
-
-def _count(tenant_id: UUID, purpose: str, subject: str) -> None:
-    with tenant_scope(tenant_id):
-        values = {
-            "tenant_id": tenant_id,
-            "day": timezone.now().date(),
-            "purpose": purpose,
-            "subject": subject,
-        }
-        rows = KeyOpening.objects.filter(**values)
-        if rows.update(count=F("count") + 1):
-            return
-        try:
-            with transaction.atomic():
-                KeyOpening.objects.create(**values, count=1)
-        except IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            # Another process has just created the row.
-            rows.update(count=F("count") + 1)
 
 
 def mask(secret: str) -> str:

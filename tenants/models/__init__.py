@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenants.models.app_key import EXPIRES_SOON, AppKey
 from tenants.models.audit import AuditEntry
-from tenants.models.installation import InstallationNote
+from tenants.models.installation import Archive, InstallationNote
 from tenants.models.kept import KeptItem
 from tenants.models.key_pair import KeyOpening, KeyPair, KeyPairManager, MasterKeyCheck
 from tenants.models.membership import Invitation, Membership, SentInvitation
@@ -27,6 +27,7 @@ __all__ = [
     "EXPIRES_SOON",
     "AllowedOrigin",
     "AppKey",
+    "Archive",
     "AuditEntry",
     "ForeignTenant",
     "FormerAddress",

@@ -1,6 +1,5 @@
-"""Delete what is older than the operator wants to keep; by default everything is kept.
-
-Call records, holds and grants are not among it: credits are proved from them.
+"""Delete what is older than the operator wants to keep and proves nothing; by default everything
+is kept. What proves something is archived first: tenants/archives and quotas/retention.
 """
 
 from __future__ import annotations
@@ -27,9 +26,10 @@ class Kind(NamedTuple):
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "audit": Kind("tenants_auditentry", "id", "time", "MODELKEEP_KEEP_AUDIT_DAYS"),
     "sessions": Kind("django_session", "session_key", "expire_date", "MODELKEEP_KEEP_SESSION_DAYS"),
     "invitations": Kind("tenants_invitation", "id", "expires", "MODELKEEP_KEEP_INVITATION_DAYS"),
+    # for the daily limit of e-mails, which deletes only those of who invites again
+    "sent": Kind("tenants_sentinvitation", "id", "time", "MODELKEEP_KEEP_INVITATION_DAYS"),
 }
 
 

@@ -77,9 +77,9 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         text = path.read_text("utf-8").replace("/opt/modelkeep/.venv/bin/", "/bin/true ")
         (tmp_path / path.name).write_text(text)
     units = [str(tmp_path / unit.name) for unit in UNITS]
-    timer = str(tmp_path / "modelkeep-backup.timer")
+    timers = [str(path) for path in tmp_path.glob("*.timer")]
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *units, timer],
+        ["systemd-analyze", "verify", "--man=no", *units, *timers],
         capture_output=True,
         text=True,
         check=False,

@@ -2,7 +2,7 @@
 and made again.
 
 What the migrations seeded is put back, because the next test of the process counts on it. Only
-tests do this. The product has no switch that lets a call record be changed or deleted.
+tests do this. The product deletes no call record that it has not archived.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 _migration = import_module("quotas.migrations.0002_call_records_are_final")
+_deleting = import_module("quotas.migrations.0012_prune_calls")
 _seed = import_module("quotas.migrations.0003_seed_trial_plans").seed
 
 
@@ -34,6 +35,8 @@ def without_triggers() -> Iterator[None]:
         yield
     finally:
         _run(_migration.CREATE)
+        _run(_deleting.DROP)
+        _run(_deleting.CREATE)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,1 @@
+"""Old calls and their holds: archived, deleted, and still adding up."""

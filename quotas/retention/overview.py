@@ -1,0 +1,54 @@
+"""How large and old the ledger is, for operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection
+
+from core.db.connection import execute, now
+from quotas.models import CallRecord
+from quotas.retention.calls import KIND
+from quotas.retention.due import cutoff
+from tenants.models import Archive
+from tenants.scope import all_tenants
+
+OVERDUE: Final = timedelta(days=7)  # what runs daily has not run
+_TABLES: Final = ("quotas_callrecord", "quotas_hold", "quotas_usagerollup")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The size of the ledger, or of the whole database with SQLite, in bytes; the time of the
+    oldest call, and of the last archive of calls.
+    """
+
+    size: int
+    oldest: datetime | None
+    archived: datetime | None
+    is_overdue: bool  # calls are older than the operator wants
+
+    @classmethod
+    def read(cls) -> Ledger:
+        with all_tenants():  # ids sort by time
+            times = CallRecord.objects.order_by("pk").values_list("time", flat=True)
+            oldest = times.first()
+        archives = Archive.objects.filter(kind=KIND).order_by("number")
+        limit = cutoff(now() - OVERDUE)
+        return cls(
+            size=_size(),
+            oldest=oldest,
+            archived=archives.values_list("made", flat=True).last(),
+            is_overdue=limit is not None and oldest is not None and oldest < limit,
+        )
+
+
+def _size() -> int:
+    if connection.vendor == "postgresql":
+        sizes = ", ".join(f"('{name}'::regclass)" for name in _TABLES)
+        [(size,)] = execute(f"SELECT SUM(pg_total_relation_size(t)) FROM (VALUES {sizes}) AS s (t)")  # noqa: S608
+        return int(size)
+    [(pages,)], [(bytes_each,)] = execute("PRAGMA page_count"), execute("PRAGMA page_size")
+    return int(pages) * int(bytes_each)

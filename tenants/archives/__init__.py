@@ -1,0 +1,1 @@
+"""Archives of rows that are too old to keep: written, chained by hashes, verified."""
