@@ -16,7 +16,7 @@ from core.db.connection import execute
 from core.db.dialect import read_time, read_uuid
 from core.times import floor_month, kept_from, next_month
 from quotas.models import CallRecord, Hold
-from tenants.scope import all_tenants
+from tenants.scope import tenant_scope
 
 SIZE: Final = 2_000  # rows of a query
 _CALL: Final = tuple(field.attname for field in CallRecord._meta.concrete_fields)
@@ -62,7 +62,7 @@ def rows_of(due: Due) -> Iterator[Mapping[str, Any]]:
     columns = (*_CALL, *(f"{_OF_HOLD}{name}" for name in _HOLD))
     begin = Q(time__gte=due.first)
     while True:
-        with all_tenants():
+        with tenant_scope(due.tenant_id):
             rows = CallRecord.objects.filter(begin, tenant_id=due.tenant_id, time__lt=due.before)
             batch = list(rows.order_by("time", "pk").values_list(*columns)[:SIZE])
         yield from (_as_mapping(row) for row in batch)

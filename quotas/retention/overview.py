@@ -9,11 +9,10 @@ from typing import Final
 from django.db import connection
 
 from core.db.connection import execute, now
-from quotas.models import CallRecord
+from core.db.dialect import read_time
 from quotas.retention.calls import KIND
 from quotas.retention.due import cutoff
 from tenants.models import Archive
-from tenants.scope import all_tenants
 
 OVERDUE: Final = timedelta(days=7)  # what runs daily has not run
 _TABLES: Final = ("quotas_callrecord", "quotas_hold", "quotas_usagerollup")
@@ -32,16 +31,18 @@ class Ledger:
 
     @classmethod
     def read(cls) -> Ledger:
-        with all_tenants():  # ids sort by time
-            times = CallRecord.objects.order_by("pk").values_list("time", flat=True)
-            oldest = times.first()
+        # ids sort by time
+        oldest = [
+            read_time(time)
+            for (time,) in execute("SELECT time FROM quotas_callrecord ORDER BY id LIMIT 1")
+        ]
         archives = Archive.objects.filter(kind=KIND).order_by("number")
         limit = cutoff(now() - OVERDUE)
         return cls(
             size=_size(),
-            oldest=oldest,
+            oldest=oldest[0] if oldest else None,
             archived=archives.values_list("made", flat=True).last(),
-            is_overdue=limit is not None and oldest is not None and oldest < limit,
+            is_overdue=bool(limit and oldest and oldest[0] < limit),
         )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
+from core.db.connection import execute
 from core.db.dialect import read_time
 from core.times import floor_month
-from quotas.models import SealedCredits
 from quotas.retention.calls import KIND
 from tenants.archives import chain
 from tenants.models import Archive
-from tenants.scope import all_tenants
 
 Key = tuple[int, date]  # pool, month
 
@@ -32,16 +31,25 @@ def problems() -> list[str]:
                 key = row["hold"]["pool_id"], floor_month(read_time(row["time"])).date()
                 calls[key] += 1
                 credits[key] += row["credits"]
-    with all_tenants():
-        sealed = list(SealedCredits.objects.order_by("pool", "month"))
+    sealed = _sealed()
     found = [
-        f"Pool {row.pool_id}, {row.month:%Y-%m}: {row.calls} calls and {row.credits} credits are "
-        f"sealed, but {calls[key]} and {credits[key]} archived."
-        for row in sealed
-        if (calls[key := (row.pool_id, row.month)], credits[key]) != (row.calls, row.credits)
+        f"Pool {key[0]}, {key[1]:%Y-%m}: {number} calls and {used} credits are sealed, but "
+        f"{calls[key]} and {credits[key]} archived."
+        for key, (number, used) in sealed.items()
+        if (calls[key], credits[key]) != (number, used)
     ]
-    missing = set(calls) - {(row.pool_id, row.month) for row in sealed}
+    missing = calls.keys() - sealed.keys()
     return found + [
         f"Pool {pool}, {month:%Y-%m}: {calls[pool, month]} calls are archived, but none is sealed."
         for pool, month in sorted(missing)
     ]
+
+
+def _sealed() -> dict[Key, tuple[int, int]]:
+    rows = execute(
+        "SELECT pool_id, month, calls, credits FROM quotas_sealedcredits ORDER BY pool_id, month"
+    )
+    return {
+        (pool, month if isinstance(month, date) else date.fromisoformat(month)): (calls, credits)
+        for pool, month, calls, credits in rows
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from core.db import connection
 from core.db.exclusive import pruning
@@ -24,16 +24,17 @@ PAUSE: Final = 0.005  # seconds after each transaction
 
 
 class Log(NamedTuple):
-    """A table, and its column of times or days."""
+    """The rows of a table, and its column of times or days."""
 
-    model: type[Model]
+    rows: Callable[[], QuerySet[Any]]
     column: str
+    by_day: bool = False
 
 
 LOGS: Final[Mapping[str, Log]] = {
-    "audit": Log(AuditEntry, "time"),
-    "openings": Log(KeyOpening, "day"),
-    "operators": Log(LogEntry, "action_time"),
+    "audit": Log(AuditEntry.objects.all, "time"),
+    "openings": Log(KeyOpening.objects.all, "day", by_day=True),
+    "operators": Log(LogEntry.objects.all, "action_time"),
 }
 
 
@@ -65,20 +66,15 @@ def _prune(kind: str, log: Log, before: datetime, pause: float) -> int:
     return deleted
 
 
-def _table(log: Log) -> QuerySet[Any]:
-    rows: QuerySet[Any] = log.model._default_manager.all()
-    return rows
-
-
 def _earliest(log: Log, before: datetime) -> datetime | None:
     """Return the month of the oldest row, if it is before a time."""
-    rows = _table(log).filter(_before(log, before)).order_by(log.column)
+    rows = log.rows().filter(_before(log, before)).order_by(log.column)
     first = rows.values_list(log.column, flat=True).first()
     return None if first is None else floor_month(_time(first))
 
 
 def _before(log: Log, before: datetime) -> Q:
-    value = before.date() if log.model is KeyOpening else before
+    value = before.date() if log.by_day else before
     return Q(**{f"{log.column}__lt": value})
 
 
@@ -89,7 +85,7 @@ def _time(value: datetime | date) -> datetime:
 
 
 def _rows(log: Log, before: datetime) -> Iterator[Row]:
-    rows = _table(log).filter(_before(log, before)).order_by(log.column, "pk")
+    rows = log.rows().filter(_before(log, before)).order_by(log.column, "pk")
     begin = Q()
     while batch := list(rows.filter(begin).values()[:SIZE]):
         yield from batch
@@ -104,9 +100,9 @@ def _drop(archive: Archive, log: Log, pause: float) -> int:
     for row in chain.rows_of(archive):
         ids.append(row["id"])
         if len(ids) == SIZE:
-            deleted += _table(log).filter(pk__in=ids).delete()[0]
+            deleted += log.rows().filter(pk__in=ids).delete()[0]
             ids.clear()
             time.sleep(pause)
-    deleted += _table(log).filter(pk__in=ids).delete()[0]
+    deleted += log.rows().filter(pk__in=ids).delete()[0]
     chain.mark_dropped(archive)
     return deleted

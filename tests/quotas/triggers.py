@@ -18,7 +18,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 _migration = import_module("quotas.migrations.0002_call_records_are_final")
-_deleting = import_module("quotas.migrations.0012_prune_calls")
+_deleting = import_module("quotas.migrations.0013_prune_calls")
 _seed = import_module("quotas.migrations.0003_seed_trial_plans").seed
 
 

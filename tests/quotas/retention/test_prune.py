@@ -20,7 +20,7 @@ from django.utils import timezone
 from quotas.ledger.invariants import audit
 from quotas.models import CallRecord, CreditPool, Hold, SealedCredits, StaleHour
 from quotas.retention import calls as retention
-from quotas.retention import drop
+from quotas.retention import drop, sealed
 from quotas.retention.calls import prune_calls
 from quotas.usage import rollups, summaries, totals
 from tenants.archives import chain
@@ -265,3 +265,18 @@ def test_a_call_that_differs_from_its_hold_stays_for_the_audit(tenant: Tenant) -
     with pytest.raises(ArchiveError, match="do not match their holds"):
         prune()
     assert [violation.message for violation in audit(now=NOW)] == before
+
+
+@pytest.mark.usefixtures("furnished")
+def test_sealed_credits_are_compared_with_the_archives(tenant: Tenant) -> None:
+    prune()
+    assert sealed.problems() == []
+    with all_tenants():
+        SealedCredits.objects.filter(tenant=tenant, month__month=7).update(credits=5)
+        SealedCredits.objects.filter(tenant=tenant, month__month=8).delete()
+        pool = CreditPool.objects.get(tenant=tenant).pk
+    assert sealed.problems() == [
+        f"Pool {pool}, 2026-07: 1 calls and 5 credits are sealed, but 1 and 1 archived.",
+        f"Pool {pool}, 2026-08: 1 calls are archived, but none is sealed.",
+    ]
+    assert {violation.invariant for violation in audit(now=NOW)} == {"I3"}

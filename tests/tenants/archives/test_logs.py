@@ -136,7 +136,11 @@ def test_no_file_is_replaced_and_an_empty_one_is_not_made(tmp_path: Path) -> Non
     assert [each.name for each in tmp_path.iterdir()] == ["archive"]
 
 
-@pytest.mark.parametrize("content", [b"", b"text", gzip.compress(b'{"format": "other"}\n')])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text", gzip.compress(b'{"format": "other"}\n')],
+    ids=["empty", "text", "another format"],
+)
 def test_other_files_are_no_archives(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "archive"
     path.write_bytes(content)

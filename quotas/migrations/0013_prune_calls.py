@@ -50,7 +50,7 @@ def create(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("quotas", "0011_sum_images"),
+        ("quotas", "0012_quantities_of_a_call"),
         ("tenants", "0022_archives"),
     ]
 
