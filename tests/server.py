@@ -5,9 +5,7 @@ that are programs outside.
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,10 +14,12 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
-from tests.command_server import REPOSITORY, CommandServer
+from tests.command_server import CommandServer, Program
 from tests.installation import install_copy, settings_of
 
 READY_WITHIN = 300  # seconds
+# What gunicorn's application consists of, beside config.asgi itself: that changes connections.
+LOADED = ("config.urls", "gateway.dataplane.app", "gateway.playground.app", "gunicorn.app.wsgiapp")
 
 
 def free_port() -> int:
@@ -63,8 +63,8 @@ class Server:
             "WEB_CONCURRENCY": str(workers),
             "SHUTDOWN_DELAY": "0",
         } | (env or {})
-        self._commands = CommandServer(self.env)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._commands = CommandServer(self.env, LOADED)
+        self._process: Program | None = None
 
     def __enter__(self) -> Server:
         try:
@@ -80,8 +80,8 @@ class Server:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._commands.__exit__(kind, value, trace)
         self.stop()
+        self._commands.close()
         self._folder.cleanup()
 
     @property
@@ -112,28 +112,18 @@ class Server:
         Raises:
             AssertionError: If the server ends or none comes in time.
         """
-        gunicorn = Path(sys.executable).with_name("gunicorn")
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(gunicorn), "--config", "config/gunicorn.conf.py", self.application],
-                cwd=REPOSITORY,
-                env=self.env,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        if self._commands.environment != self.env:
+            self._commands.close()
+            self._commands = CommandServer(self.env, LOADED)
+        gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+        settings = ("--config", "config/gunicorn.conf.py", self.application)
+        self._process = self._commands.begin(gunicorn, *settings, log=self.log)
         self._wait(until)
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            self._process.end(within=20)
+            self._process = None
 
     def manage(self, *command: str, check: bool = True) -> str:
         """Run a management command; what it printed."""
@@ -151,12 +141,12 @@ class Server:
     def _wait(self, path: str) -> None:
         assert self._process is not None
         deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and not self._process.has_ended():
             try:
                 with urllib.request.urlopen(f"{self.url}{path}", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+                self._process.has_ended(0.1)
         raise AssertionError(
             f"the server did not get ready:\n{self.log.read_text(errors='replace')[-4000:]}"
         )

@@ -35,7 +35,7 @@ from tests.browser.checks import DESK, PHONE  # noqa: E402
 from tests.browser.chromium import browser  # noqa: E402
 from tests.browser.site import Site, Window, running_site  # noqa: E402
 from tests.browser.sitemap import SITEMAP, Row  # noqa: E402
-from tests.server import REPOSITORY  # noqa: E402
+from tests.command_server import REPOSITORY  # noqa: E402
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},

@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Any
 from unittest import mock
 
-from tests.server import REPOSITORY, Server
+from tests.command_server import REPOSITORY
+from tests.server import Server
 
 MODELS = 500
 LISTED = 60

@@ -19,7 +19,8 @@ from django.urls import get_script_prefix, set_script_prefix
 
 from core.web.errors import server_error
 from tests import factories
-from tests.server import REPOSITORY, Server
+from tests.command_server import REPOSITORY
+from tests.server import Server
 
 PREFIX = "/hub"
 ADDRESSES = re.compile(r'\s(?:href|src|action|formaction|hx-get|hx-post)="([^"#][^"]*)"')

@@ -15,7 +15,8 @@ import openai
 import pytest
 import requests
 
-from tests.server import REPOSITORY, Server, free_port
+from tests.command_server import REPOSITORY
+from tests.server import Server, free_port
 
 pytestmark = pytest.mark.peers
 PYTHON = os.environ.get("PEERS_PYTHON", str(REPOSITORY / ".venv-peers" / "bin" / "python"))

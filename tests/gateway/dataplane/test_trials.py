@@ -20,9 +20,9 @@ import pytest
 import requests
 from django.urls import resolve
 
+from tests.command_server import REPOSITORY
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import KEY, Hub, children, running_hub
-from tests.server import REPOSITORY
 
 pytestmark = pytest.mark.slow  # a server runs
 
