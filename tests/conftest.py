@@ -55,6 +55,7 @@ def _guarded_connect_ex(self: socket.socket, address: Any) -> Any:
 
 def pytest_configure() -> None:
     """Tests read the translations as they are in the .po files now, and reach this machine only."""
+    gc.disable()  # until they are collected
     compile_outdated()
     socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
     socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign]
@@ -172,6 +173,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+    gc.enable()
 
 
 def opens_no_database(item: pytest.Item) -> bool:
