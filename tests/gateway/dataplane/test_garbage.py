@@ -112,6 +112,7 @@ async def call(gateway: Gateway, name: str, *, stream: bool, send: Any = None) -
 def garbage() -> Iterator[list[Any]]:
     """What only the garbage collector would free of what the block makes."""
     gc.collect()
+    gc.freeze()  # what is there by now is not looked through again
     gc.disable()
     found: list[Any] = []
     try:
