@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from django.core.cache.backends.redis import RedisCache
 
 from tests.source import ROOT
 
@@ -49,10 +48,6 @@ def test_two_nodes_share_all_but_their_data() -> None:
     assert one["environment"]["FORWARDED_ALLOW_IPS"] == address
     assert one["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
     assert one["read_only"] is True
-
-
-def test_the_cache_needs_no_package_that_is_missing() -> None:
-    assert RedisCache("redis://127.0.0.1:1/0", {})._cache is not None
 
 
 def environment_of(unit: Path) -> list[str]:
