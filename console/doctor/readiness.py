@@ -22,6 +22,10 @@ from tenants.installation import secret_key_problem
 
 log = logging.getLogger("modelkeep.health")
 Check = Callable[[], str]
+_READ_ONLY: Final = (
+    "The database is read-only, as a replica is: trials and pages fail, and the ends of other "
+    "calls wait in DATA_DIR. Point DATABASE_URL to the primary."
+)
 LEAST_FREE: Final = 256 * 1024 * 1024  # bytes
 _migrated = threading.Event()
 
@@ -73,6 +77,16 @@ def spool_warning() -> str:
     return ""
 
 
+def read_only_warning() -> str:
+    """Return what to do if PostgreSQL takes no changes, or ""."""
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        [state] = cursor.fetchone()
+    return _READ_ONLY if state == "on" else ""
+
+
 def disk_warning() -> str:
     if shutil.disk_usage(settings.DATA_DIR).free >= LEAST_FREE:
         return ""
@@ -87,6 +101,7 @@ FAULTS: Final[Mapping[str, Check]] = {
 }
 # Calls are served nevertheless.
 WARNINGS: Final[Mapping[str, Check]] = {
+    "read_only": read_only_warning,
     "spool": spool_warning,
     "disk": disk_warning,
     "secret_key": secret_key_problem,

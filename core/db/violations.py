@@ -20,10 +20,9 @@ def is_duplicate(error: IntegrityError) -> bool:
 def is_unavailable(error: BaseException | None) -> bool:
     """Return whether the database is to blame, not the statement: it may be taken later."""
     # An InternalError is PostgreSQL's when it is read-only, a plain DatabaseError SQLite's when its
-    # file is malformed.
-    return (
-        isinstance(error, OperationalError | InterfaceError | InternalError)
-        or type(error) is DatabaseError
+    # file is malformed; without a cause, it is Django's own.
+    return isinstance(error, OperationalError | InterfaceError | InternalError) or (
+        type(error) is DatabaseError and error.__cause__ is not None
     )
 
 

@@ -7,8 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.utils import timezone
+
+from core.db.violations import is_unavailable
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
@@ -58,6 +61,15 @@ class SessionStore(DatabaseStore):
         row = super().create_model_instance(data)
         row.session_key = row_key(row.session_key)
         return row
+
+    def save(self, must_create: bool = False) -> None:
+        try:
+            super().save(must_create=must_create)
+        except UpdateError as error:
+            # Django takes any refusal for a session that was deleted meanwhile.
+            if is_unavailable(error.__context__):
+                raise error.__context__ from error  # type: ignore[misc]  # it is not None
+            raise
 
     def exists(self, session_key: str) -> bool:
         return super().exists(row_key(session_key))

@@ -42,6 +42,7 @@ def test_readyz_lists_its_checks(client: Client) -> None:
             "migrations": "ok",
             "master_keys": "ok",
             "records": "ok",
+            "read_only": "ok",
             "spool": "ok",
             "disk": "ok",
             "secret_key": "ok",

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
+from django.db import InternalError, connection, transaction
 from django.test import Client
 
 from tenants.auth.sessions import SessionStore, row_key
@@ -159,3 +161,21 @@ def test_nothing_is_asked_of_the_database_for_no_cookie(django_assert_num_querie
     with django_assert_num_queries(0):
         store.delete()
         assert store.get("a") is None
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such transactions")
+def test_a_database_that_takes_no_changes_is_told_as_such(acme: Workspace) -> None:
+    session = signed_in(acme).session
+    session["seen"] = 1
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+    with pytest.raises(InternalError):
+        session.save()
+    transaction.set_rollback(True)
+
+
+def test_a_session_that_ended_meanwhile_is_not_written(acme: Workspace) -> None:
+    session = signed_in(acme).session
+    Session.objects.all().delete()
+    with pytest.raises(UpdateError):
+        session.save()
