@@ -3,6 +3,7 @@
 from django.urls import path
 
 from gateway.dashboard import views
+from gateway.playground import image_views
 from gateway.playground import views as playground
 
 urlpatterns = [
@@ -15,7 +16,7 @@ urlpatterns = [
     path("playground/", playground.chat, name="playground"),
     path("playground/embeddings/", playground.embeddings, name="playground-embeddings"),
     path("playground/speech/", playground.speech, name="playground-speech"),
-    path("playground/images/", playground.images, name="playground-images"),
+    path("playground/images/", image_views.images, name="playground-images"),
     path("playground/rerank/", playground.rerank, name="playground-rerank"),
     path("playground/clients/", playground.clients, name="playground-clients"),
     path("playground/render/", playground.render_answer, name="playground-render"),

@@ -21,7 +21,7 @@ RUNTIME: Final = "modelkeep.runtime"
 ADMISSION: Final = "modelkeep.admission"
 _PAGE: Final = re.compile(r"/t/[^/]+/playground/(?P<rest>.*)")
 _CALL: Final = re.compile(r"call/(?P<operation>[a-z.]+)/")
-_UPLOAD: Final = "speech/"
+_UPLOADS: Final = ("speech/", "images/")  # pages with forms for files
 # Headers that describe a body; the authentication request has none.
 _BODY_HEADERS: Final = frozenset(
     {b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
@@ -59,7 +59,7 @@ class Playground:
 
     Args:
         django: The ASGI application for everything else.
-        uploads: The same application with a larger body limit, for forms with a recording.
+        uploads: The same application with a larger body limit, for forms with files.
     """
 
     def __init__(self, gateway: Gateway, runtime: Runtime, *, django: Any, uploads: Any) -> None:
@@ -82,8 +82,8 @@ class Playground:
             return
         await self._runtime.ready()
         scope = {**scope, RUNTIME: self._runtime}
-        if posted and rest == _UPLOAD:
-            await self._upload(scope, receive, send)
+        if posted and rest in _UPLOADS:
+            await self._upload(scope, receive, send, rest)
         else:
             await self._django(scope, receive, send)
 
@@ -96,9 +96,10 @@ class Playground:
                 principal, operation, scope, receive, send, extra_headers=_UNCHANGED
             )
 
-    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _upload(self, scope: Scope, receive: Receive, send: Send, rest: str) -> None:
         """Authorise the sender before reading a long body; Django then checks the CSRF token."""
-        path = f"{scope['path'].removesuffix(_UPLOAD)}call/{Operation.TRANSCRIPTION.value}/"
+        # The right to call is the same for all operations.
+        path = f"{scope['path'].removesuffix(rest)}call/{Operation.TRANSCRIPTION.value}/"
         principal, _answer = await self._authenticate(
             {**scope, "method": "GET", "path": path, "raw_path": path.encode()}
         )

@@ -150,6 +150,7 @@ class Question:
     model: str
     body: dict[str, Any]
     upload: Upload | None = None
+    size: int = 0  # bytes of the body, if it is long
 
 
 def ask(request: WorkspaceRequest, questions: Sequence[Question]) -> list[Outcome]:
@@ -193,6 +194,7 @@ async def _ask(runtime: Runtime, principal: Principal, question: Question) -> Ou
             request_id,
             upload=question.upload,
             unit_key=request_id,
+            size=question.size,
         )
         answer = await runtime.relay.start(gateway_request)
     except Refusal as refusal:

@@ -13,7 +13,7 @@ from models_catalog import queries as catalog
 from models_catalog.resolution.entries import Entry
 from models_catalog.scenarios import SCENARIOS
 from providers.declaration import registry
-from providers.declaration.spec import ModelType
+from providers.declaration.spec import ModelType, Operation
 from providers.operations.table import ONLY_FEATURES
 from tenants.models import Tenant
 
@@ -65,6 +65,25 @@ def offers(*, tenant: Tenant, requested: Mapping[ModelType, str]) -> dict[ModelT
         lost = name if found is None else ""
         result[type_] = Offer(type_, entries, model, lost)
     return result
+
+
+def editing(*, tenant: Tenant, requested: str) -> Offer:
+    """Return the callable models that change images, also those that can do nothing else."""
+    can_call = catalog.can_call(tenant_id=tenant.pk)
+    entries = tuple(
+        entry
+        for entry in catalog.entries(tenant_id=tenant.pk, enabled=True)
+        if entry.type is ModelType.IMAGE and _edits(entry) and can_call(entry)
+    )
+    scenario = _SCENARIO_OF[ModelType.IMAGE]
+    default = catalog.defaults(tenant_id=tenant.pk)[scenario].model
+    found = next((entry for entry in entries if entry.id == requested), None)
+    model = found or _first(tenant, scenario, entries, default)
+    return Offer(ModelType.IMAGE, entries, model, requested if found is None else "")
+
+
+def _edits(entry: Entry) -> bool:
+    return Operation.IMAGE_EDITS in registry.get(entry.provider).operations
 
 
 def _first(tenant: Tenant, scenario: str, entries: tuple[Entry, ...], default: str) -> Entry | None:

@@ -44,21 +44,22 @@ _SDK: Final = complete(
         Operation.RERANK: None,
         Operation.MODERATION: None,
         Operation.IMAGES: Sdk("print(answer.data[0])", method="images.generate"),
-        Operation.IMAGE_EDITS: None,
+        Operation.IMAGE_EDITS: Sdk("print(answer.data[0])", method="images.edit"),
     },
 )
 
 
 def samples(operation: Operation, *, base_url: str, model: str) -> list[Sample]:
-    """Return the code samples for an operation that has an example.
+    """Return the code samples for an operation that has an example or takes a file.
 
     Args:
         base_url: As OpenAI's libraries expect it, ending in /v1.
         model: May contain any character.
     """
     spec = OPERATIONS[operation]
-    assert spec.example is not None, "a page shows it"
-    address, body = f"{base_url}/{operation.path}", {"model": model, **spec.example}
+    example = spec.file.beside if spec.file else spec.example
+    assert example is not None, "a page shows it"
+    address, body = f"{base_url}/{operation.path}", {"model": model, **example}
     return [
         Sample("curl", "curl", _curl(address, body, spec)),
         Sample("requests", "Python · requests", _requests(address, body, spec)),

@@ -1,4 +1,4 @@
-"""The playground's forms: model choice, chat, embeddings, rerank, images and speech."""
+"""The playground's forms: model choice, chat, embeddings, rerank and speech."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from gateway.playground.choices import Offer, Parameter, labels, voices
 from models_catalog.forms.defaults import LongSelect, grouped
 from providers.declaration.spec import Upload
 from providers.operations.audio import is_audio
-from providers.operations.image_checks import LONGEST_PROMPT
 
 MESSAGE_LENGTH: Final = 200_000
 LINES: Final = 5
 DOCUMENTS: Final = 20
-IMAGES: Final = 4
-SIZES: Final = ("512x512", "1024x1024", "1536x1024", "1024x1536")
 TURNS: Final = 200
 FORMATS: Final = ("mp3", "wav", "opus", "aac", "flac", "pcm")
 PREFIX: Final = "p-"  # of parameter fields
@@ -56,7 +53,7 @@ class ModelChoice(PageForm):
             )
 
 
-class _OfModel(PageForm):
+class OfModel(PageForm):
     """A form for one offered model, in a hidden field because ModelChoice shows it."""
 
     model = forms.CharField(widget=forms.HiddenInput)
@@ -77,6 +74,10 @@ class _OfModel(PageForm):
         if self.offer.find(name) is None:
             raise forms.ValidationError(_("This model cannot be called. Choose another one."))
         return str(name)
+
+    @property
+    def model_name(self) -> str:
+        return str(self.cleaned_data["model"])
 
     @property
     def parameter_fields(self) -> list[forms.BoundField]:
@@ -135,7 +136,7 @@ def _plain(value: Any) -> float | int | None:
 # --------------------------------------------------------------------------------------------- chat
 
 
-class ChatForm(_OfModel):
+class ChatForm(OfModel):
     beside = forms.CharField(widget=forms.HiddenInput, required=False)
     history = forms.CharField(widget=forms.HiddenInput, required=False)
     message = forms.CharField(
@@ -247,7 +248,7 @@ def _text(value: Any) -> str:
 # ------------------------------------------------------------------------------------------- others
 
 
-class EmbeddingsForm(_OfModel):
+class EmbeddingsForm(OfModel):
     texts = forms.CharField(
         label=_("Texts"),
         help_text=_("One per line, at most five."),
@@ -262,7 +263,7 @@ class EmbeddingsForm(_OfModel):
         return lines
 
 
-class RerankForm(_OfModel):
+class RerankForm(OfModel):
     query = forms.CharField(
         label=_("Query"), max_length=4000, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
@@ -282,30 +283,7 @@ class RerankForm(_OfModel):
         return lines
 
 
-class ImagesForm(_OfModel):
-    prompt = forms.CharField(
-        label=_("Description"),
-        max_length=LONGEST_PROMPT,
-        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off"}),
-    )
-    size = forms.ChoiceField(
-        label=_("Size"),
-        required=False,
-        choices=[("", _("Model default")), *((size, size.replace("x", " × ")) for size in SIZES)],
-    )
-    n = forms.IntegerField(
-        label=_("Number of images"), min_value=1, max_value=IMAGES, initial=1, required=False
-    )
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """Return the request; pages show no images of other hosts, so it wants data."""
-        values = {name: self.cleaned_data[name] for name in ("prompt", "size", "n")}
-        wanted = {name: value for name, value in values.items() if value}
-        return {**wanted, "response_format": "b64_json"}
-
-
-class TranscriptionForm(_OfModel):
+class TranscriptionForm(OfModel):
     file = forms.FileField(
         label=_("Audio file"),
         help_text=_("wav, mp3, m4a, ogg, flac or webm, at most 25 MB."),
@@ -326,7 +304,7 @@ class TranscriptionForm(_OfModel):
         return Upload(file.name or "audio", file.content_type or "application/octet-stream", data)
 
 
-class SpeechForm(_OfModel):
+class SpeechForm(OfModel):
     input = forms.CharField(
         label=_("Text"),
         max_length=20_000,

@@ -9,33 +9,34 @@ import json
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.markdown import LONGEST, answer_html, plain_html
-from core.request_cache import reading_once
-from core.web.forms import endpoint, focus_first_error
+from core.web.forms import endpoint
 from core.web.request import scope_of
 from gateway.clients import guides as client_guides
-from gateway.clients.snippets import Sample, Values
-from gateway.playground import calls, code_samples, tabs
+from gateway.clients.snippets import Values
+from gateway.playground import calls, tabs
 from gateway.playground.app import ADMISSION
 from gateway.playground.calls import Outcome, Question
-from gateway.playground.choices import Offer, chat_parameters, embedding_parameters, labels, offers
+from gateway.playground.choices import (
+    Offer,
+    chat_parameters,
+    embedding_parameters,
+    labels,
+)
 from gateway.playground.forms import (
     ChatForm,
     EmbeddingsForm,
-    ImagesForm,
     ModelChoice,
     RerankForm,
     SpeechForm,
     TranscriptionForm,
 )
-from gateway.playground.script_texts import texts
-from gateway.playground.tabs import TABS, Tab
+from gateway.playground.page import PlaygroundPage
 from providers.declaration.spec import ModelType, Operation
 from providers.operations.table import OPERATIONS
 from tenants.auth.decorators import page
@@ -77,71 +78,10 @@ def render_answer(request: WorkspaceRequest) -> HttpResponse:
 # -------------------------------------------------------------------------------------------- pages
 
 
-class _Page:
-    """What all pages share: models by type, tabs and code samples."""
-
-    def __init__(self, request: WorkspaceRequest, tab: Tab) -> None:
-        self.request, self.tab = request, tab
-        data = request.POST if request.method == "POST" else request.GET
-        requested = {tab.type: data.get("model", "")}
-        if tab is tabs.SPEECH:
-            requested = {
-                ModelType.SPEECH_TO_TEXT: data.get("model", ""),
-                ModelType.TEXT_TO_SPEECH: data.get("voice_model", ""),
-            }
-            if request.POST.get("action") == "speak":
-                requested = {
-                    ModelType.SPEECH_TO_TEXT: "",
-                    ModelType.TEXT_TO_SPEECH: data.get("model", ""),
-                }
-        with reading_once():
-            self.offers = offers(tenant=request.tenant, requested=requested)
-
-    @property
-    def offer(self) -> Offer:
-        return self.offers[self.tab.type]
-
-    def code(self, operation: Operation, offer: Offer) -> list[Sample]:
-        return (
-            code_samples.samples(operation, base_url=endpoint(self.request), model=offer.model.id)
-            if offer.model
-            else []
-        )
-
-    def show(self, context: dict[str, Any], *forms: Form) -> HttpResponse:
-        """Render the page.
-
-        Args:
-            forms: The page's forms. If one is invalid, the status is 422 and its first invalid
-                field gets the focus.
-        """
-        invalid = [form for form in forms if form.is_bound and not form.is_valid()]
-        for form in invalid:
-            focus_first_error(form)
-        shared = {
-            "tab": self.tab,
-            "offer": self.offer,
-            "tabs": [
-                tab
-                for tab in TABS.values()
-                if tab is self.tab or not tab.optional or self.offers[tab.type].entries
-            ],
-            "texts": json.dumps(texts(), ensure_ascii=False),
-        }
-        response = render(
-            self.request,
-            f"gateway/playground_{self.tab.slug}.html",
-            shared | context,
-            status=422 if invalid else 200,
-        )
-        response["Vary"] = "HX-Request"
-        return response
-
-
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def chat(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, tabs.CHAT)
+    shown = PlaygroundPage(request, tabs.CHAT)
     offer = shown.offer
     parameters = chat_parameters(offer.model) if offer.model else []
     beside = _beside(request, offer)
@@ -162,7 +102,7 @@ def chat(request: WorkspaceRequest) -> HttpResponse:
 @require_safe
 def clients(request: WorkspaceRequest) -> HttpResponse:
     """Render the guides of all clients, which a page loads once its reader opens them."""
-    model = _Page(request, tabs.CHAT).offer.model
+    model = PlaygroundPage(request, tabs.CHAT).offer.model
     if model is None:
         raise Http404
     guides = client_guides.guides(Values(endpoint(request), model.id))
@@ -270,7 +210,7 @@ def _shown(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def embeddings(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, tabs.EMBEDDINGS)
+    shown = PlaygroundPage(request, tabs.EMBEDDINGS)
     offer = shown.offer
     parameters = embedding_parameters(offer.model) if offer.model else []
     form = EmbeddingsForm(request.POST or None, offer=offer, parameters=parameters)
@@ -297,7 +237,7 @@ def embeddings(request: WorkspaceRequest) -> HttpResponse:
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def rerank(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, tabs.RERANK)
+    shown = PlaygroundPage(request, tabs.RERANK)
     offer = shown.offer
     form = RerankForm(request.POST or None, offer=offer)
     context: dict[str, Any] = {
@@ -317,27 +257,8 @@ def rerank(request: WorkspaceRequest) -> HttpResponse:
 
 @page(Action.USE_MODELS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def images(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, tabs.IMAGES)
-    offer = shown.offer
-    form = ImagesForm(request.POST or None, offer=offer)
-    context: dict[str, Any] = {
-        "form": form,
-        "choice": ModelChoice(offer),
-        "code": shown.code(Operation.IMAGES, offer),
-    }
-    if request.method == "POST" and form.is_valid():
-        question = Question(Operation.IMAGES, form.cleaned_data["model"], form.body)
-        (outcome,) = calls.ask(request, [question])
-        pictures = calls.pictures(form.cleaned_data["prompt"], outcome.body)
-        context |= {"outcome": outcome, "pictures": pictures}
-    return shown.show(context, form)
-
-
-@page(Action.USE_MODELS)
-@require_http_methods(["GET", "HEAD", "POST"])
 def speech(request: WorkspaceRequest) -> HttpResponse:
-    shown = _Page(request, tabs.SPEECH)
+    shown = PlaygroundPage(request, tabs.SPEECH)
     heard, spoken = shown.offer, shown.offers[ModelType.TEXT_TO_SPEECH]
     action = request.POST.get("action", "hear") if request.method == "POST" else ""
     hear = TranscriptionForm(

@@ -93,6 +93,7 @@ class FileField:
         numbers: The form's numeric fields.
         smallest: Returns a file to check a model with.
         example: A file name.
+        beside: The other fields of an example, with lazy texts.
         as_json: Returns the files as fields of a JSON body, which may be sent instead of a form;
             None if there is no such body.
     """
@@ -105,6 +106,7 @@ class FileField:
     numbers: frozenset[str]
     smallest: Callable[[], Upload]
     example: str
+    beside: Mapping[str, Any]
     as_json: Callable[[Mapping[str, Sequence[Upload]]], dict[str, Any]] | None
 
 

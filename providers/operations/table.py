@@ -31,6 +31,7 @@ _RECORDING: Final = FileField(
     numbers=frozenset({"temperature"}),
     smallest=silence,
     example="recording.wav",
+    beside={},
     as_json=None,
 )
 _IMAGE: Final = FileField(
@@ -42,6 +43,7 @@ _IMAGE: Final = FileField(
     numbers=frozenset({"n", "partial_images", "output_compression"}),
     smallest=white_square,
     example="picture.png",
+    beside={"prompt": _("Make it night")},
     as_json=edit_fields,
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
+from providers.operations.images import white_square
 from tests import factories
 
 
@@ -185,6 +186,14 @@ def draw(page: Page) -> None:
     page.locator("#result img").first.wait_for()
 
 
+def edit(page: Page) -> None:
+    picture = {"name": "square.png", "mimeType": "image/png", "buffer": white_square().data}
+    page.locator("#edit input[name=images]").set_input_files([picture, picture])
+    page.locator("#edit textarea").fill("MAKE IT NIGHT")
+    page.locator("#edit button[type=submit]").click()
+    page.locator("#edited img").first.wait_for()
+
+
 def _ask(page: Page) -> None:
     page.locator("#ask button[type=submit]").click()
     page.locator("#result table").first.wait_for()
@@ -244,6 +253,7 @@ ACTS: dict[str, Callable[[Page], None]] = {
         embed,
         rerank,
         draw,
+        edit,
         hear,
         show_as_table,
         preview_import,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
+from providers.operations.images import white_square
 from tests import factories
 from tests.browser.plainly import Walk, function, unfold
 from tests.browser.site import sign_in
@@ -315,6 +316,17 @@ def _(walk: Walk) -> None:
     walk.page.get_by_label("Number of images").fill("2")
     walk.press("Generate images")
     expect(walk.page.locator("#result img")).to_have_count(2)
+
+
+@function("playground", "pictures are changed")
+def _(walk: Walk) -> None:
+    walk.open("playground/images/?model=demo/demo-image")
+    picture = {"name": "a.png", "mimeType": "image/png", "buffer": white_square().data}
+    walk.page.get_by_label("Pictures").set_input_files([picture, picture])
+    walk.page.get_by_label("Mask").set_input_files(picture)
+    walk.page.get_by_label("What to change").fill("Make it night")
+    walk.press("Edit pictures")
+    expect(walk.page.locator("#edited img")).to_have_count(1)
 
 
 @function("playground", "rerank")

@@ -247,6 +247,7 @@ SITEMAP: tuple[Row, ...] = (
     page("images", f"{ACME}/playground/images/"),
     Row("images empty", f"{FRESH}/playground/images/"),
     Row("images answered", f"{ACME}/playground/images/?model=demo/demo-image", act="draw"),
+    Row("images edited", f"{ACME}/playground/images/?model=demo/demo-image", act="edit"),
     page("rerank", f"{ACME}/playground/rerank/"),
     Row("rerank empty", f"{FRESH}/playground/rerank/"),
     Row("rerank answered", f"{ACME}/playground/rerank/?model=demo/demo-rerank", act="rerank"),

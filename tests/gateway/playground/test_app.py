@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from providers.operations.images import white_square
 from tests.fakes.provider import SOUND, TEXT, FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, WAV, Hub, running_hub
 
@@ -363,6 +364,54 @@ def test_images_without_scripts(hub: Hub, owner: Person) -> None:
         "size": "512x512",
     }
     assert KEY not in failed.text
+
+
+def test_pictures_are_changed_without_scripts(hub: Hub, owner: Person) -> None:
+    picture = white_square().data
+    asked = {"action": "edit", "model": "demo/demo-image", "prompt": "Make it <night>"}
+    files = [("images", ("a.png", picture, "image/png")), ("mask", ("m.png", picture, "image/png"))]
+    page = owner.form(f"{PAGE}images/", files=[files[0], *files], **asked)
+    edited = page.text.partition('id="edited"')[2]
+    assert edited.count('src="data:image/png;base64,') == 1
+    assert 'alt="Make it &lt;night&gt;"' in edited
+    assert 'id="result"' not in page.text
+    hub.fake.script("status:401")
+    failed = owner.form(f"{PAGE}images/", files=files, **{**asked, "model": "openai/gpt-image-2"})
+    assert "data:image" not in failed.text.partition('id="edited"')[2]
+    call = hub.fake.calls[-1]
+    assert call.path == "/v1/images/edits"
+    assert call.body.count(picture) == 2
+    assert b'name="image"' in call.body
+    assert b'name="mask"' in call.body
+    assert KEY not in failed.text
+
+
+@pytest.mark.parametrize(
+    ("files", "field"),
+    [
+        ([], "images"),
+        ([("images", ("a.png", b"", "image/png"))], "images"),
+        ([("images", ("a.png", b"<svg onload=alert(1)>", "image/png"))], "images"),
+        (
+            [
+                ("images", ("a.png", white_square().data, "image/png")),
+                ("mask", ("<b>.png", b"text", "image/png")),
+            ],
+            "mask",
+        ),
+        ([("images", ("a.png", white_square().data, "image/png"))] * 17, "images"),
+    ],
+)
+def test_what_is_no_picture_is_refused_before_any_call(
+    hub: Hub, owner: Person, files: list[Any], field: str
+) -> None:
+    asked = {"action": "edit", "model": "openai/gpt-image-2", "prompt": "Make it night"}
+    page = owner.form(f"{PAGE}images/", files=files, **asked)
+    assert page.status_code == 422
+    [wrong] = re.findall(r'<input[^>]*aria-invalid="true"[^>]*>', page.text)
+    assert f'name="{field}"' in wrong
+    assert "hx-preserve" not in wrong
+    assert hub.fake.calls == []
 
 
 def test_a_long_recording_without_scripts(hub: Hub, owner: Person) -> None:

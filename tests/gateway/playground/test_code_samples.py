@@ -13,6 +13,7 @@ import pytest
 
 from gateway.playground.code_samples import samples
 from providers.declaration.spec import Operation
+from providers.operations.images import white_square
 from tests.fakes.provider import SOUND
 from tests.gateway.conftest import CHAT, WAV, Hub
 
@@ -26,6 +27,7 @@ MODELS = {
     Operation.SPEECH: "openai/gpt-4o-mini-tts",
     Operation.RERANK: "demo/demo-rerank",
     Operation.IMAGES: "demo/demo-image",
+    Operation.IMAGE_EDITS: "demo/demo-image",
 }
 PRINTED = {
     Operation.CHAT: "Hello from the fake provider.",
@@ -33,6 +35,7 @@ PRINTED = {
     Operation.TRANSCRIPTION: "What the fake provider heard.",
     Operation.RERANK: "relevance_score",
     Operation.IMAGES: "b64_json",
+    Operation.IMAGE_EDITS: "b64_json",
 }
 
 
@@ -67,6 +70,7 @@ def run(kind: str, text: str, folder: Path, key: str) -> str:
 def test_a_program_runs_as_it_is(hub: Hub, operation: Operation, kind: str, tmp_path: Path) -> None:
     assert kind != "curl" or shutil.which("curl"), "curl is not installed"
     (tmp_path / "recording.wav").write_bytes(WAV)
+    (tmp_path / "picture.png").write_bytes(white_square().data)
     found = {
         one.slug: one.text for one in samples(operation, base_url=hub.base, model=MODELS[operation])
     }

@@ -86,14 +86,17 @@ def test_a_provider_answers_the_smallest_request(spec: OperationSpec) -> None:
     assert (answer.content is not None and answer.body is None) is bool(spec.saved_as)
 
 
+_METHODS = {Operation.IMAGES: "images.generate(", Operation.IMAGE_EDITS: "images.edit("}
+
+
 @operations
 def test_the_programs_of_an_example_are_programs(spec: OperationSpec) -> None:
-    if spec.example is not None:
+    if spec.example is not None or spec.file is not None:
         programs = code_samples.samples(spec.operation, base_url="https://hub/v1", model="a/b")
         for program in programs:
-            method = "images.generate(" if spec.operation is Operation.IMAGES else ""
             named = spec.operation.path in program.text.replace(".", "/")
-            assert named or (program.slug == "openai" and method and method in program.text)
+            method = _METHODS.get(spec.operation, "no method")
+            assert named or (program.slug == "openai" and method in program.text)
             if program.slug in ("requests", "openai"):
                 compile(program.text, program.slug, "exec")
 
