@@ -15,6 +15,7 @@ from config import instance, settings
 from core.asgi import draining
 from core.asgi.http_protocol import HttpProtocol
 from core.metrics.memory import memory
+from gateway.dataplane.rates.meter import meter
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
@@ -52,7 +53,9 @@ def _end(number: int, _frame: Any) -> None:
 
 def on_starting(server: Any) -> None:
     server.handle_term = partial(_drain_and_stop, server.handle_term)
-    memory.share(4 * workers + 4)  # a reload starts new workers beside the old ones
+    rows = 4 * workers + 4  # a reload starts new workers beside the old ones
+    memory.share(rows)
+    meter.share(rows + 1)
     # SIGUSR2 starts a second server beside the first, which goes away afterwards.
     if not server.master_pid:
         sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
@@ -81,10 +84,12 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     instance.leave_to_parent()
     memory.use(worker.metrics_row)
+    meter.use(worker.metrics_row)
 
 
 def child_exit(server: Any, worker: Any) -> None:
     memory.take_back(worker.metrics_row)
+    meter.take_back(worker.metrics_row)
 
 
 def _address(host: str, port: int) -> str:

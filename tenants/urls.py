@@ -14,6 +14,7 @@ settings_patterns = [
         name="invitation-revoke",
     ),
     path("members/<int:membership_id>/role/", members.member_role, name="member-role"),
+    path("members/<int:membership_id>/rates/", members.member_rates, name="member-rates"),
     path("members/<int:membership_id>/remove/", members.member_remove, name="member-remove"),
     path("app-keys/", app_keys.app_keys, name="app-keys"),
     path("app-keys/connect/", app_keys.connect, name="app-key-connect"),

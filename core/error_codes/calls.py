@@ -168,6 +168,15 @@ APP_KEY: Final = (
         _("An operator has suspended the workspace. Ask the operator of this server."),
     ),
     ErrorCode(
+        "rate_limited",
+        (429,),
+        _("Rate limit reached"),
+        _(
+            "The app key, its owner or the workspace may not call as often, or as much at once. "
+            "Wait as long as the response says, or ask an admin for higher limits."
+        ),
+    ),
+    ErrorCode(
         "workspace_closed",
         (403,),
         _("Workspace closed"),

@@ -15,7 +15,7 @@ SECTIONS = {
         ("playground-embeddings", "playground-speech", "playground-images", "playground-rerank"),
         "playground",
     ),
-    **dict.fromkeys(("member-invite", "member-remove"), "members"),
+    **dict.fromkeys(("member-invite", "member-rates", "member-remove"), "members"),
     **dict.fromkeys(
         ("key-pair-rotate", "key-pair-progress", "workspace-leave", "workspace-close"), "workspace"
     ),

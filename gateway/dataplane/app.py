@@ -27,6 +27,7 @@ from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.measures import notes, table
 from gateway.dataplane.measures.logged import logged_fields
 from gateway.dataplane.measures.outcome import outcome_of
+from gateway.dataplane.rates import admission
 from gateway.dataplane.refusals import (
     content_broken,
     database_unavailable,
@@ -262,6 +263,7 @@ class Gateway:
         finally:
             self._runtime.calls.discard(task)
             table.OPEN_CALLS.set(len(self._runtime.calls))
+            admission.release(request)
             presence.release()
             watch.cancel()
             if heartbeat is not None:

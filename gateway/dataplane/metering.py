@@ -45,6 +45,15 @@ def of_request(request: GatewayRequest, price: Price | None) -> dict[str, Any]:
     return _estimated(request, None, 0, price)
 
 
+def prompt_tokens(request: GatewayRequest) -> int:
+    """Return an estimate of what the request takes before it is answered; 0 if not in tokens."""
+    size = OPERATIONS[request.operation].size
+    if size is None or size.unit is not Unit.TOKENS:
+        return 0
+    values = [request.measurable().get(name) for name in size.fields]
+    return _tokens(sum(map(_length, values))) + sum(map(_numbers, values))
+
+
 def _generates(request: GatewayRequest) -> bool:
     """Tell whether the operation has completion tokens."""
     return OPERATIONS[request.operation].stream is Stream.CHUNKS
@@ -73,12 +82,8 @@ def _estimated(
         is_final: Whether the answer had ended when the usage was reported.
     """
     size = OPERATIONS[request.operation].size
-    values = [request.measurable().get(name) for name in size.fields] if size else []
-    characters = sum(map(_length, values))
     if size and size.unit is Unit.TOKENS:
-        estimate = Usage(
-            _tokens(characters) + sum(map(_numbers, values)), _tokens(output_characters)
-        )
+        estimate = Usage(prompt_tokens(request), _tokens(output_characters))
         usage, is_reported = _filled(
             usage or Usage(), estimate, is_final=is_final, generates=_generates(request)
         )
@@ -86,6 +91,7 @@ def _estimated(
     if usage is not None and (usage.prompt_tokens, usage.completion_tokens) != (None, None):
         return _fields(usage, "reported" if is_final else "estimated", price)
     if size and price is not None and price.per_million_characters is not None:
+        characters = sum(_length(request.measurable().get(name)) for name in size.fields)
         return _fields(Usage(characters=characters), "estimated", price)
     return _fields(usage, "none", price)
 

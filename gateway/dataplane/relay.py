@@ -23,6 +23,7 @@ from gateway.dataplane.attempts import (
 from gateway.dataplane.continuity import calls, responses
 from gateway.dataplane.doors.interface import StreamWriter
 from gateway.dataplane.errors import DatabaseUnavailable, Refusal, from_provider
+from gateway.dataplane.rates import admission
 from gateway.dataplane.refusals import (
     NoCredits,
     credential_unreadable,
@@ -74,6 +75,7 @@ class Relay:
         call = Call(request, began, began + self._deadline, datetime.now(UTC))
         try:
             await self._store.check_recording()
+            await admission.admit(request)
             if request.door.keeps:
                 await responses.recall(request, self._store)
             if request.call_ids:

@@ -56,6 +56,16 @@ SENT: Final[Mapping[str, dict[str, Any]]] = {
         TEXT,
         "openai",
     ),
+    "X-Modelkeep-Limit-Scope": _header(
+        _("Whose rate limit is reached, with `rate_limited`."),
+        one_of("app_key", "member", "workspace"),
+        "app_key",
+    ),
+    "X-Modelkeep-Limit-Measure": _header(
+        _("Which rate limit is reached."), TEXT, "requests_per_minute"
+    ),
+    "X-Modelkeep-Limit-Amount": _header(_("The rate limit that is reached."), COUNT, 60),
+    "X-Modelkeep-Limit-Used": _header(_("What counts against the rate limit now."), COUNT, 60),
     "Retry-After": _header(_("Seconds to wait before trying again, if that is known."), COUNT, 20),
     "X-Should-Retry": _header(
         _("`false` if sending the same call again cannot help."), constant("false"), "false"
@@ -71,7 +81,14 @@ OF_CALLS: Final = (
     "X-Modelkeep-Reasoning",
 )
 OF_COUNTS: Final = ("X-Modelkeep-Provider", "X-Modelkeep-Model", "X-Modelkeep-Tokens")
-OF_ERRORS: Final = ("Retry-After", "X-Should-Retry")
+OF_ERRORS: Final = (
+    "Retry-After",
+    "X-Should-Retry",
+    "X-Modelkeep-Limit-Scope",
+    "X-Modelkeep-Limit-Measure",
+    "X-Modelkeep-Limit-Amount",
+    "X-Modelkeep-Limit-Used",
+)
 
 
 def sent(doors: Iterable[Door], names: Iterable[str] = ()) -> dict[str, Any]:

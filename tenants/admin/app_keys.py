@@ -23,6 +23,7 @@ from tenants.admin.search import by_key_prefix, by_workspace
 from tenants.audit.labels import actor_label
 from tenants.audit.trail import actor_of
 from tenants.auth.permissions import SCOPE_LABELS, Scope
+from tenants.limits.rates import described
 from tenants.models import EXPIRES_SOON, AppKey
 from tenants.services import app_keys
 
@@ -81,6 +82,7 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
             column("allowed_models", gettext_lazy("allowed models")),
             column("allowed_operations", gettext_lazy("allowed endpoints")),
         ),
+        "shown_rates",
         ("created", "maker"),
         ("last_used", "expires", "revoked"),
     )
@@ -91,6 +93,10 @@ class AppKeyAdmin(ReadOnlyAdmin[AppKey]):
         if key.created_by is None:
             return actor_label("command") if key.made_by_command else gettext("someone who left")
         return key.created_by
+
+    @admin.display(description=gettext_lazy("rate limits"))
+    def shown_rates(self, key: AppKey) -> str:
+        return "; ".join(described(key.rates))
 
     @admin.display(description=gettext_lazy("begins with"), ordering="prefix")
     def begins_with(self, key: AppKey) -> str:

@@ -18,6 +18,7 @@ from core.errors import NotFound
 from tenants import queries
 from tenants.api.base import ApiView
 from tenants.api.members import KEYS
+from tenants.api.rates import RatesField, RatesIn
 from tenants.api.workspace import creation_key
 from tenants.auth.permissions import Action, Scope
 from tenants.services import app_keys
@@ -40,6 +41,7 @@ class AppKeyOut(serializers.Serializer[Any]):
         child=serializers.CharField(),
         help_text=_('Endpoints of /v1, such as "chat.completions"; empty means all.'),
     )
+    rates = RatesField()
     created_by = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     created = serializers.DateTimeField()
     expires = serializers.DateTimeField(allow_null=True)
@@ -80,6 +82,10 @@ class AppKeyIn(StrictSerializer):
         default=None,
         help_text=_("Not later than your own key expires, which is also the default."),
     )
+    rates = RatesIn(
+        required=False,
+        help_text=_("Not above those of your own key, which are also the default."),
+    )
 
 
 class AppKeyChangeIn(StrictSerializer):
@@ -104,6 +110,7 @@ class AppKeyChangeIn(StrictSerializer):
     expires = serializers.DateTimeField(
         required=False, allow_null=True, help_text=_("Null means never.")
     )
+    rates = RatesIn(required=False, help_text=_("Left out or null: no limit."))
 
 
 class RotationIn(StrictSerializer):

@@ -19,6 +19,7 @@ from core.api.serializers import PageQuery, StrictSerializer, Text
 from core.errors import NotFound
 from tenants import queries
 from tenants.api.base import ApiView
+from tenants.api.rates import RatesField, RatesIn
 from tenants.api.workspace import creation_key
 from tenants.auth.permissions import Action, Role
 from tenants.models import User
@@ -34,6 +35,7 @@ class MemberOut(serializers.Serializer[Any]):
     email = serializers.EmailField(source="user.email")
     name = serializers.CharField(source="user.name")
     role = serializers.ChoiceField(ROLES)
+    rates = RatesField()
     joined = serializers.DateTimeField(source="created")
     last_active = serializers.DateTimeField(allow_null=True)
     invited_by = serializers.CharField(source="invited_by.email", default=None, allow_null=True)
@@ -44,8 +46,14 @@ class MemberOut(serializers.Serializer[Any]):
     )
 
 
-class RoleIn(StrictSerializer):
-    role = serializers.ChoiceField(ROLES)
+class MemberIn(StrictSerializer):
+    role = serializers.ChoiceField(ROLES, required=False)
+    rates = RatesIn(required=False, help_text=_("Left out or null: no limit."))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Send at least one field to change."))
+        return attrs
 
 
 class MembersView(ApiView):
@@ -90,9 +98,9 @@ class MemberView(ApiView):
 
     @operation(
         "members_set_role",
-        _("Change a member's role"),
+        _("Change a member's role or rate limits"),
         tag=PEOPLE,
-        body=RoleIn,
+        body=MemberIn,
         answers={200: MemberOut},
         description=_(
             "You can't assign or remove a role higher than your own; an app key counts as an admin "
@@ -100,8 +108,17 @@ class MemberView(ApiView):
         ),
     )
     def patch(self, request: Request, pk: int) -> Response:
-        role = Role(self.body(RoleIn)["role"])
-        row = members.change_role(tenant=self.tenant, membership_id=pk, role=role, actor=self.actor)
+        body = self.body(MemberIn)
+        change: dict[str, Any] = {
+            "tenant": self.tenant,
+            "membership_id": pk,
+            "actor": self.actor,
+        }
+        with transaction.atomic():
+            if "role" in body:
+                row = members.change_role(role=Role(body["role"]), **change)
+            if "rates" in body:
+                row = members.set_member_rates(rates=body["rates"], **change)
         return Response(MemberOut(row).data)
 
     @operation(

@@ -17,6 +17,7 @@ from core.api.schema import operation
 from core.api.serializers import StrictSerializer, Text, WholeChoice
 from tenants import queries
 from tenants.api.base import ApiView
+from tenants.api.rates import RatesField, RatesIn
 from tenants.auth.origins import MAX_LENGTH, MAX_ORIGINS
 from tenants.auth.permissions import Action
 from tenants.kept.periods import PERIODS
@@ -43,6 +44,7 @@ class WorkspaceOut(serializers.Serializer[Any]):
     kept_hours = serializers.IntegerField(
         help_text=_("How long calls keep what they need later. 0 means that nothing is kept.")
     )
+    rates = RatesField()
     created = serializers.DateTimeField()
 
     def get_allowed_origins(self, tenant: Tenant) -> list[str]:
@@ -66,6 +68,8 @@ class WorkspaceIn(StrictSerializer):
         max_length=MAX_ORIGINS,
         help_text=_("Origins of web pages that may call models, such as https://app.example."),
     )
+
+    rates = RatesIn(required=False, help_text=_("Left out or null: no limit."))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
@@ -106,6 +110,7 @@ class WorkspaceView(ApiView):
             ("default_language", workspace_settings.set_default_language, "language"),
             ("kept_hours", workspace_settings.set_kept_hours, "hours"),
             ("allowed_origins", workspace_settings.set_allowed_origins, "origins"),
+            ("rates", workspace_settings.set_rates, "rates"),
             ("slug", workspace_settings.move_workspace, "slug"),
         )
         with transaction.atomic():

@@ -11,6 +11,7 @@ from django.utils.translation import pgettext_lazy
 from tenants import ports
 from tenants.auth.permissions import ROLE_LABELS, SCOPE_LABELS
 from tenants.auth.principal import APP_KEY_ACTOR
+from tenants.limits.rates import LABELS as RATE_LABELS
 
 AUDIT_KINDS = (
     ("credential.", pgettext_lazy("audit", "Credentials")),
@@ -32,6 +33,7 @@ SENTENCES: dict[str, Any] = {
     "workspace.origins_changed": _("changed which web pages may call models"),
     "workspace.kept_hours_changed": _("changed how long calls keep what they need later"),
     "workspace.language_changed": _("changed the default language of the workspace"),
+    "workspace.rates_changed": _("changed the rate limits of the workspace"),
     "workspace.closed": _("closed the workspace"),
     "workspace.reopened": _("reopened the workspace"),
     "workspace.suspended": _("suspended the workspace"),
@@ -41,6 +43,7 @@ SENTENCES: dict[str, Any] = {
     "member.joined": _("joined the workspace"),
     "member.left": _("left the workspace"),
     "member.removed": _("removed a member"),
+    "member.rates_changed": _("changed the rate limits of"),
     "member.role_changed": _("changed the role of"),
     "invitation.revoked": _("withdrew the invitation of"),
     "app_key.created": _("made the app key"),
@@ -114,6 +117,7 @@ DETAILS: dict[str, Any] = {
     "prefix": pgettext_lazy("app key", "Key"),
     "processed": _("processed"),
     "provider": _("provider"),
+    "rates": _("rate limits"),
     "reason": _("reason"),
     "replaces": _("in place of"),
     "role": pgettext_lazy("member", "Role"),
@@ -130,7 +134,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "allowed_models": {"all": _("all")},
     "allowed_operations": {"all": _("all")},
     "allowed_providers": {"all": _("all")},
-    "expires": {"never": pgettext_lazy("expiry", "Never")},
+    "expires": {"none": pgettext_lazy("expiry", "Never")},
+    "rates": {"none": _("no limit"), **RATE_LABELS},
     "role": ROLE_WORDS,
     "scopes": {scope.value: label for scope, label in SCOPE_LABELS.items()},
     "state": {
@@ -187,7 +192,9 @@ def _text(value: Any, labels: dict[str, Any]) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_text(item, labels) for item in value)
     if isinstance(value, dict):
-        return "; ".join(f"{name}: {_text(item, labels)}" for name, item in value.items())
+        return "; ".join(
+            f"{labels.get(name, name)}: {_text(item, labels)}" for name, item in value.items()
+        )
     if isinstance(value, float):
         return f"{value:g}"
     return str(labels.get(value, value))

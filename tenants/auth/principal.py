@@ -21,6 +21,7 @@ from tenants.auth.headers import BadCredential, read_header
 from tenants.auth.permissions import ROLE_ACTIONS, Action, Role, Scope, actions_of
 from tenants.crypto import digest_key
 from tenants.crypto.digest_key import DigestKeyUnavailable, app_key_digest, proof_of
+from tenants.limits.rates import Rate, rate_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Principal:
     allowed_operations: frozenset[str] = frozenset()
     expires: datetime | None = None  # of an app key; None: never
     kept_hours: int = 0  # how long the workspace keeps what calls need later
+    rates: tuple[Rate, ...] = ()  # of the app key, its owner and the workspace
     # The stored last use is older than LAST_USED_INTERVAL, so it should be written (touch).
     touch_due: bool = field(default=False, compare=False)
 
@@ -106,7 +108,7 @@ PRINCIPAL_SQL: Final = (
     "SELECT k.digest, k.id, k.name, k.scopes, k.allowed_providers, k.allowed_models, "
     "k.allowed_operations, k.expires, k.revoked, k.last_used,"
     " k.made_by_command, k.created_by_id, u.is_active, m.role, t.id, t.slug, t.status, "
-    "t.config_version, k.proof, t.kept_hours"
+    "t.config_version, k.proof, t.kept_hours, k.rates, m.rates, m.id, t.rates"
     " FROM tenants_appkey k JOIN tenants_tenant t ON t.id = k.tenant_id"
     " LEFT JOIN tenants_user u ON u.id = k.created_by_id"
     " LEFT JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by_id"
@@ -142,6 +144,10 @@ class _Row(NamedTuple):
     config_version: int
     proof: str
     kept_hours: int
+    rates: Any
+    member_rates: Any
+    member_id: int | None
+    tenant_rates: Any
 
 
 class _Known(NamedTuple):
@@ -243,8 +249,23 @@ def _build_principal(row: _Row, touch_due: bool) -> Principal:
         config_version=row.config_version,
         expires=read_time(row.expires) if row.expires is not None else None,
         kept_hours=row.kept_hours,
+        rates=_rates(
+            ("app_key", read_uuid(row.key_id), row.rates),
+            ("member", row.member_id, row.member_rates),
+            ("workspace", read_uuid(row.tenant_id), row.tenant_rates),
+        ),
         touch_due=touch_due,
     )
+
+
+def _rates(*stored: tuple[str, Any, Any]) -> tuple[Rate, ...]:
+    """Return the rates that rows store, each given as scope, the row's ID and its values."""
+    rates = (
+        rate_of(scope, owner, read_json(values))
+        for scope, owner, values in stored
+        if values is not None
+    )
+    return tuple(rate for rate in rates if rate is not None)
 
 
 def _check_proof(row: _Row, principal: Principal) -> None:
@@ -366,4 +387,8 @@ def principal_of_member(membership: Any) -> Principal:
         allowed_models=frozenset(),
         config_version=membership.tenant.config_version,
         kept_hours=membership.tenant.kept_hours,
+        rates=_rates(
+            ("member", membership.pk, membership.rates),
+            ("workspace", membership.tenant_id, membership.tenant.rates),
+        ),
     )

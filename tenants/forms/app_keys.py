@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.web.forms import PageForm
 from tenants.auth.permissions import Role, Scope, scopes_of
+from tenants.forms.rates import RatesForm, initial_rates
 from tenants.models import AppKey
 from tenants.ports import CallableModels
 
@@ -34,7 +35,7 @@ SAME = -1  # of days: the expiry stays as it is
 OVERLAPS = ((0, _("Stops at once")), (1, _("Works 1 more day")), (7, _("Works 7 more days")))
 
 
-class LimitsForm(PageForm):
+class LimitsForm(RatesForm):
     """What an app key is called and may do. Limits left empty allow everything in the workspace."""
 
     names = {
@@ -42,6 +43,7 @@ class LimitsForm(PageForm):
         "allowed_providers": "providers",
         "allowed_models": "models",
         "allowed_operations": "operations",
+        "rates": "requests_per_minute",
     }
     name = forms.CharField(
         label=pgettext_lazy("app key", "Name"),
@@ -113,7 +115,7 @@ class LimitsForm(PageForm):
     @property
     def is_limited(self) -> bool:
         """Whether a limit is set or has an error, so that the page must show the limits."""
-        return any(
+        return self.has_rates or any(
             self[name].errors or self[name].value()
             for name in ("providers", "models", "operations")
         )
@@ -151,6 +153,7 @@ class AppKeyChangeForm(LimitsForm):
             "providers": key.allowed_providers,
             "models": "\n".join(key.allowed_models),
             "operations": key.allowed_operations,
+            **initial_rates(key.rates),
         }
         super().__init__(*args, offered=_with_chosen(offered, key), initial=initial, **kwargs)
         self.set_choices("days", [(SAME, _same_expiry(key)), *_later_choices(key)])
@@ -160,7 +163,7 @@ class AppKeyChangeForm(LimitsForm):
         """What the service is given: the fields that can be changed."""
         days = self.cleaned_data["days"]
         expires = {} if days == SAME else {"expires": _after(days)}
-        return {"name": self.cleaned_data["name"], **self.limits, **expires}
+        return {"name": self.cleaned_data["name"], **self.limits, "rates": self.rates, **expires}
 
 
 def _after(days: int) -> datetime | None:

@@ -10,13 +10,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core.web.forms import PageForm
+from tenants.forms.rates import RatesForm
 from tenants.kept.periods import PERIODS
 
 
-class WorkspaceForm(PageForm):
-    """A workspace's name, address and language."""
+class WorkspaceForm(RatesForm):
+    """A workspace's name, address, language and rates."""
 
-    unmarked = ("default_language", "kept_hours")  # one is always chosen
+    unmarked = (*RatesForm.unmarked, "default_language", "kept_hours")  # one is always chosen
     name = forms.CharField(label=pgettext_lazy("workspace", "Name"), max_length=120)
     slug = forms.CharField(
         label=pgettext_lazy("workspace", "Address"),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.auth.permissions import SCOPE_SHORT, Scope
+from tenants.limits.rates import described
 from tenants.models.user import User
 from tenants.models.workspace import TenantOwned
 
@@ -38,6 +39,8 @@ class AppKey(TenantOwned):
     allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)
     # Endpoints of /v1, such as "embeddings"; empty means all.
     allowed_operations = models.JSONField(_("allowed endpoints"), default=list, blank=True)
+    # How fast it may call models, by the names in tenants.limits.rates; None: no limit.
+    rates = models.JSONField(_("rate limits"), null=True, default=None, editable=False)
     # The owner, whose rights limit the key. None if a command made the key (made_by_command) or
     # the person was deleted; the latter disables the key.
     created_by = models.ForeignKey(
@@ -96,5 +99,6 @@ class AppKey(TenantOwned):
 
     @property
     def limits(self) -> list[str]:
-        """All providers, models and endpoints that the key is limited to."""
-        return [*self.allowed_providers, *self.allowed_models, *self.allowed_operations]
+        """All providers, models and endpoints that the key is limited to, and its rates."""
+        allowed = [*self.allowed_providers, *self.allowed_models, *self.allowed_operations]
+        return [*allowed, *described(self.rates)]

@@ -24,6 +24,8 @@ class Membership(TenantOwned):
     role = models.CharField(
         _("role"), max_length=8, choices=[(role.value, role.value) for role in Role]
     )
+    # How fast it may call models, by the names in tenants.limits.rates; None: no limit.
+    rates = models.JSONField(_("rate limits"), null=True, default=None, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_active = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
     invited_by = models.ForeignKey(

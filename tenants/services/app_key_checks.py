@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.utils import timezone
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import COMMAND, Actor
 from tenants.auth.permissions import Action, Role, Scope, actions_of, scopes_of
+from tenants.limits.rates import is_within
 from tenants.models import AppKey, Invitation, Membership, Tenant
 
 LIST_LIMIT: Final = 200  # entries of allowed_providers and allowed_models
@@ -149,11 +150,29 @@ def check_limits(maker: AppKey, row: AppKey) -> None:
         own, new = getattr(maker, field), getattr(row, field)
         if own and not (new and set(own) >= set(new)):
             raise NotAllowed("limits_too_wide", WIDER_THAN_MAKER, field="allowed_models")
+    if not is_within(row.rates, maker.rates):
+        raise NotAllowed("limits_too_wide", WIDER_THAN_MAKER, field="rates")
     if maker.expires is not None and (row.expires is None or row.expires > maker.expires):
         raise NotAllowed(
             "limits_too_wide",
             _("An app key can't be valid for longer than the key that makes it."),
             field="expires",
+        )
+
+
+def check_may_raise(
+    actor: Actor, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> None:
+    """Check that who manages only keys of his own raises no rate that an admin may have set.
+
+    Raises:
+        NotAllowed: A rate would be higher, or gone.
+    """
+    if not is_within(after, before) and not _may_manage_all(actor):
+        raise NotAllowed(
+            "limits_too_wide",
+            _("Only admins can raise an app key's rate limits. Lower ones can be set."),
+            field="rates",
         )
 
 

@@ -18,6 +18,7 @@ from tenants.auth.key_format import PREFIX_LENGTH, new_key
 from tenants.auth.permissions import Scope
 from tenants.crypto import keys
 from tenants.crypto.digest_key import NO_PROOF, app_key_digest, sign
+from tenants.limits.rates import checked_rates
 from tenants.models import AppKey, Invitation, Tenant, User
 from tenants.services.app_key_checks import (
     LIMITS,
@@ -27,6 +28,7 @@ from tenants.services.app_key_checks import (
     check_expires,
     check_limits,
     check_made_with,
+    check_may_raise,
     check_not_expired,
     check_rights,
     checked_list,
@@ -35,7 +37,7 @@ from tenants.services.app_key_checks import (
 )
 
 LONGEST_OVERLAP: Final = timedelta(days=7)
-CHANGEABLE: Final = ("name", *LIMITS, "expires")
+CHANGEABLE: Final = ("name", *LIMITS, "expires", "rates")
 
 
 @transaction.atomic
@@ -49,6 +51,7 @@ def create_app_key(
     allowed_models: Iterable[str] = (),
     allowed_operations: Iterable[str] = (),
     expires: datetime | None = None,
+    rates: Mapping[str, Any] | None = None,
     user: User | None = None,
 ) -> tuple[AppKey, str]:
     """Create an app key.
@@ -62,6 +65,8 @@ def create_app_key(
         allowed_models: "provider/model"; empty means all.
         allowed_operations: Endpoints such as "embeddings"; empty means all.
         expires: None means never, or for an app key that makes one, when it expires itself.
+        rates: By the names in tenants.limits.rates; for an app key that makes one, its own by
+            default.
         user: The person whose rights limit the key; by default the actor.
 
     Returns:
@@ -86,6 +91,7 @@ def create_app_key(
         made_by_command=by_command,
         made_by_key_id=actor.app_key_id,
         expires=expires or _expiry_of(actor),
+        rates=checked_rates(rates or {}) or _rates_of(actor),
     )
     check_expires(expires)
     check_rights(tenant, actor, creator_id, by_command, scopes)
@@ -110,7 +116,7 @@ def change_app_key(
         app_key_id: The key to change.
         actor: Who changes the key.
         values: The fields to change, as in `create_app_key`: `name`, `allowed_providers`,
-            `allowed_models`, `allowed_operations`, `expires` (None means never).
+            `allowed_models`, `allowed_operations`, `expires` (None means never), `rates`.
 
     Raises:
         ServiceError: If a value is invalid.
@@ -121,12 +127,14 @@ def change_app_key(
     """
     row = changeable_key(tenant, app_key_id, actor)
     check_not_expired(row)
+    rates = row.rates
     before = {field: getattr(row, field) for field in CHANGEABLE}
     _apply(row, values)
     changed = [field for field in CHANGEABLE if getattr(row, field) != before[field]]
     if not changed:
         return row
     _check_change(row, actor, changed)
+    check_may_raise(actor, rates, row.rates)
     sign(row, keys.current_digest_key())
     _save_named(row, update_fields=[*changed, "proof"])
     _record(
@@ -149,6 +157,8 @@ def _apply(row: AppKey, values: Mapping[str, Any]) -> None:
     if "expires" in values and values["expires"] != row.expires:
         check_expires(values["expires"])
         row.expires = values["expires"]
+    if "rates" in values:
+        row.rates = checked_rates(values["rates"] or {})
 
 
 def _check_change(row: AppKey, actor: Actor, changed: Sequence[str]) -> None:
@@ -165,7 +175,7 @@ def _told(value: Any) -> Any:
     """Return a new value as the audit log shows it."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d}"
-    return value or ("never" if value is None else "all")
+    return value or ("all" if value == [] else "none")
 
 
 @transaction.atomic
@@ -269,6 +279,7 @@ def rotate_app_key(
         # Only who receives the new text counts: whoever made the old key doesn't know this one.
         made_by_key_id=old.made_by_key_id if is_itself else actor.app_key_id,
         expires=old.expires,
+        rates=old.rates,
     )
     _phase_out(old, now, overlap)
     text = _insert_with_new_key(new)
@@ -317,6 +328,12 @@ def _phase_out(old: AppKey, now: datetime, overlap: timedelta) -> None:
     else:
         old.revoked, old.proof = now, NO_PROOF
     old.save(update_fields=["name", "expires", "revoked", "proof"])
+
+
+def _rates_of(actor: Actor) -> dict[str, Any] | None:
+    if actor.app_key_id is None:
+        return None
+    return AppKey.objects.filter(pk=actor.app_key_id).values_list("rates", flat=True).first()
 
 
 def _expiry_of(actor: Actor) -> datetime | None:

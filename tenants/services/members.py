@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -9,6 +12,7 @@ from core.errors import Conflict, NotAllowed, NotFound
 from tenants.audit.trail import Actor, record
 from tenants.auth.permissions import Role, can_change_role
 from tenants.config_version import bump_version
+from tenants.limits.rates import checked_rates
 from tenants.models import Membership, Tenant, User
 
 
@@ -53,6 +57,34 @@ def change_role(*, tenant: Tenant, membership_id: int, role: Role, actor: Actor)
     member.save(update_fields=["role"])
     bump_version(tenant.pk)
     _record_member(tenant, actor, "member.role_changed", member, before=before.value)
+    return member
+
+
+@transaction.atomic
+def set_member_rates(
+    *, tenant: Tenant, membership_id: int, rates: Mapping[str, Any], actor: Actor
+) -> Membership:
+    """Limit how fast a member's own calls and app keys may call models, from the next one on.
+
+    Args:
+        rates: By the names in tenants.limits.rates; None means no limit.
+
+    Raises:
+        ServiceError: If a rate is out of range.
+        NotFound: If there is no such member.
+        NotAllowed: If the member's role is higher than the actor's.
+    """
+    member = _member_for_change(tenant, membership_id)
+    role = Role(member.role)
+    if actor.role is None or not can_change_role(actor=actor.role, current=role, new=role):
+        raise NotAllowed(
+            "role_too_high",
+            _("You can't limit a member whose role is higher than yours. Ask an owner."),
+        )
+    before, member.rates = member.rates, checked_rates(rates)
+    if member.rates != before:
+        member.save(update_fields=["rates"])
+        _record_member(tenant, actor, "member.rates_changed", member, rates=member.rates or "none")
     return member
 
 
@@ -142,7 +174,7 @@ def _keep_an_owner(tenant: Tenant, member: Membership) -> None:
 
 
 def _record_member(
-    tenant: Tenant, actor: Actor, action: str, member: Membership, **details: str
+    tenant: Tenant, actor: Actor, action: str, member: Membership, **details: Any
 ) -> None:
     record(
         tenant=tenant,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -20,6 +20,7 @@ from tenants.config_version import bump_version
 from tenants.crypto import keys
 from tenants.crypto.digest_key import NO_PROOF
 from tenants.kept.periods import PERIODS
+from tenants.limits.rates import checked_rates
 from tenants.models import (
     AllowedOrigin,
     AppKey,
@@ -177,6 +178,23 @@ def set_kept_hours(*, tenant: Tenant, hours: int, actor: Actor) -> Tenant:
         deleted = 0 if hours else KeptItem.objects.filter(tenant=tenant).delete()[0]
         details = {"before": before, "hours": hours, "deleted": deleted}
         _record(tenant, actor, "workspace.kept_hours_changed", **details)
+    return tenant
+
+
+@transaction.atomic
+def set_rates(*, tenant: Tenant, rates: Mapping[str, Any], actor: Actor) -> Tenant:
+    """Limit how fast the workspace may call models, from the next call on.
+
+    Args:
+        rates: By the names in tenants.limits.rates; None means no limit.
+
+    Raises:
+        ServiceError: If a rate is out of range.
+    """
+    before, tenant.rates = tenant.rates, checked_rates(rates)
+    if tenant.rates != before:
+        tenant.save(update_fields=["rates"])
+        _record(tenant, actor, "workspace.rates_changed", rates=tenant.rates or "none")
     return tenant
 
 

@@ -59,6 +59,7 @@ def app_key_new(request: WorkspaceRequest) -> HttpResponse:
             actor=actor_of(request),
             name=form.cleaned_data["name"],
             expires=form.expires,
+            rates=form.rates,
             **values,
         )
         created = attempt(form, call)

@@ -31,6 +31,7 @@ from tenants.auth.permissions import (
 )
 from tenants.auth.request import WorkspaceRequest
 from tenants.forms.members import InviteForm, MailInviteForm, RoleForm, role_choices
+from tenants.forms.rates import RatesForm, initial_rates
 from tenants.models import AppKey, Invitation, Membership, User
 from tenants.services import invitations
 from tenants.services import members as member_services
@@ -156,6 +157,26 @@ def member_role(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
     else:
         messages.error(request, _("This role does not exist. Nothing was changed."))
     return redirect("members", workspace=request.tenant.slug)
+
+
+@page(Action.MANAGE_MEMBERS)
+@never_cache
+def member_rates(request: WorkspaceRequest, membership_id: int) -> HttpResponse:
+    member = get_object_or_404(Membership.objects.select_related("user"), pk=membership_id)
+    form = RatesForm(request.POST or None, initial=initial_rates(member.rates))
+    if request.method == "POST" and form.is_valid():
+        call = partial(
+            member_services.set_member_rates,
+            tenant=request.tenant,
+            membership_id=membership_id,
+            rates=form.rates,
+            actor=actor_of(request),
+        )
+        if attempt(form, call):
+            text = _("Rate limits of %(who)s saved. The next call follows them.")
+            messages.success(request, text % {"who": member.user.email})
+            return redirect("members", workspace=request.tenant.slug)
+    return page_form(request, "tenants/member_rates.html", form, {"member": member})
 
 
 @page(Action.MANAGE_MEMBERS)

@@ -20,6 +20,7 @@ from tenants.auth.decorators import page
 from tenants.auth.permissions import Action, Role
 from tenants.auth.request import WorkspaceRequest
 from tenants.crypto import keys
+from tenants.forms.rates import initial_rates
 from tenants.forms.settings import TypedForm, WorkspaceForm
 from tenants.models import AppKey, Membership, Tenant
 from tenants.services import members, settings
@@ -34,12 +35,13 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
         "default_language": tenant.default_language,
         "kept_hours": tenant.kept_hours,
         "allowed_origins": "\n".join(queries.allowed_origins(tenant=tenant)),
+        **initial_rates(tenant.rates),
     }
     form = WorkspaceForm(request.POST or None, initial=initial)
     if (
         request.method == "POST"
         and form.is_valid()
-        and attempt(form, partial(_save, request, form.cleaned_data)) is not None
+        and attempt(form, partial(_save, request, form)) is not None
     ):
         messages.success(request, _("Workspace saved."))
         return redirect("workspace", workspace=tenant.slug)
@@ -53,8 +55,9 @@ def workspace(request: WorkspaceRequest) -> HttpResponse:
 
 
 @transaction.atomic
-def _save(request: WorkspaceRequest, values: dict[str, Any]) -> Tenant:
+def _save(request: WorkspaceRequest, form: WorkspaceForm) -> Tenant:
     """Save the whole form, or nothing if a value is refused."""
+    values = form.cleaned_data
     actor = actor_of(request)
     tenant = Tenant.objects.get(pk=request.tenant.pk)
     settings.rename_workspace(tenant=tenant, name=values["name"], actor=actor)
@@ -63,6 +66,7 @@ def _save(request: WorkspaceRequest, values: dict[str, Any]) -> Tenant:
         settings.set_kept_hours(tenant=tenant, hours=hours, actor=actor)
     origins = values["allowed_origins"].split()
     settings.set_allowed_origins(tenant=tenant, origins=origins, actor=actor)
+    settings.set_rates(tenant=tenant, rates=form.rates, actor=actor)
     settings.move_workspace(tenant=tenant, slug=values["slug"].strip().lower(), actor=actor)
     request.tenant.name, request.tenant.slug = tenant.name, tenant.slug
     return tenant

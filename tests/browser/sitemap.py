@@ -182,6 +182,7 @@ SITEMAP: tuple[Row, ...] = (
     page("member invite", f"{ACME}/settings/members/invite/"),
     Row("member invite unsent", f"{ACME}/settings/members/invite/", act="submit_empty"),
     Row("member invited", f"{STATES}/settings/members/invite/", space="states", act="invite"),
+    page("member rates", f"{ACME}/settings/members/{{membership}}/rates/"),
     page("member remove", f"{ACME}/settings/members/{{membership}}/remove/"),
     page("app keys", f"{ACME}/settings/app-keys/", secret=True),
     Row("app keys empty", f"{FRESH}/settings/app-keys/"),

@@ -13,6 +13,7 @@ from gateway.dataplane.continuity.requests import Thoughts, provider_ids, with_t
 from gateway.dataplane.continuity.stored import StoredResponse, items_of
 from gateway.dataplane.doors.interface import Asked, Door, NotKept
 from gateway.dataplane.doors.openai import DOOR as OPENAI
+from gateway.dataplane.rates.meter import Admitted
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
 from providers.transport.failures import MALFORMED, malformed
@@ -86,6 +87,7 @@ class GatewayRequest:
         not_kept: Why others are not at hand.
         is_native: Whether the answer came in the door's format.
         record: Of its latest attempt, once that has ended.
+        admitted: What the call takes of its rates, while it is under way.
     """
 
     principal: Principal
@@ -112,6 +114,7 @@ class GatewayRequest:
     not_kept: NotKept = NotKept.OFF
     is_native: bool = False
     record: Record | None = field(default=None, repr=False)
+    admitted: Admitted | None = None
     _asked: Asked | None = field(default=None, init=False, repr=False)
     _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 

@@ -85,6 +85,19 @@ def _(hub: Hub) -> requests.Response:
     return hub.chat(OWN, messages=[{"role": "user", "content": "a" * 1024 * 1024}])
 
 
+@CASES.sends("rate_limited", 429)
+def _(hub: Hub) -> requests.Response:
+    made = hub.session.post(
+        f"{hub.server.url}/api/v1/app-keys/",
+        json={"name": "Slow", "scopes": ["use"], "rates": {"requests_per_minute": 1}},
+        headers={"Authorization": f"Bearer {hub.server.app_key}"},
+        timeout=30,
+    ).json()
+    for _call in range(2):
+        answer = hub.chat(OWN, key=made["key"])
+    return answer
+
+
 @CASES.sends("server_busy", 503)
 def _(hub: Hub) -> requests.Response:
     """Two callers have sent most of a long body."""

@@ -11,11 +11,11 @@ from django.utils import timezone
 from core.errors import Conflict, NotAllowed, NotFound, ServiceError
 from tenants.audit.trail import Actor
 from tenants.auth.permissions import Role, Scope
-from tenants.auth.principal import find_principal
+from tenants.auth.principal import find_principal, principal_of_member
 from tenants.crypto.digest_key import is_genuine
-from tenants.models import AppKey, AuditEntry, Invitation, User
+from tenants.models import AppKey, AuditEntry, Invitation, Membership, User
 from tenants.scope import tenant_scope
-from tenants.services import app_keys
+from tenants.services import app_keys, members, settings
 from tests.factories import Workspace
 from tests.tenants.services.test_app_keys import acting_key, create, works
 from tests.tenants.services.test_services import acting
@@ -131,6 +131,76 @@ def test_an_acting_key_gives_no_more_than_it_has(acme: Workspace) -> None:
     reader = acting_key(acme, scopes=[Scope.MANAGE])
     with pytest.raises(NotAllowed, match="more than the key"):
         change(acme, row, reader, name="Scopes are wider than the actor's")
+
+
+def test_rates_count_for_key_member_and_workspace(acme: Workspace, globex: Workspace) -> None:
+    _row, text = create(acme, acting(acme, Role.EDITOR), rates={"calls_at_once": 3})
+    _row, other = create(globex, acting(globex, Role.EDITOR))
+    with tenant_scope(acme.tenant):
+        member = Membership.objects.get(user=acme.editor, tenant=acme.tenant)
+        members.set_member_rates(
+            tenant=acme.tenant,
+            membership_id=member.pk,
+            rates={"requests_per_minute": 5, "tokens_per_minute": None},
+            actor=acting(acme, Role.ADMIN),
+        )
+        settings.set_rates(
+            tenant=acme.tenant, rates={"tokens_per_minute": 7}, actor=acting(acme, Role.ADMIN)
+        )
+    rates = find_principal({"x-api-key": text}).rates
+    assert [rate._replace(key=0) for rate in rates] == [
+        ("app_key", 0, None, None, 3),
+        ("member", 0, 5, None, None),
+        ("workspace", 0, None, 7, None),
+    ]
+    assert len({rate.key for rate in rates}) == 3
+    assert find_principal({"x-api-key": other}).rates == ()
+    member.refresh_from_db()
+    assert principal_of_member(member).rates == rates[1:]
+
+
+def test_only_admins_raise_rates(acme: Workspace) -> None:
+    row, _text = create(acme, acting(acme, Role.EDITOR), rates={"calls_at_once": 3})
+    for rates in ({}, {"calls_at_once": 4}, {"requests_per_minute": 1}):
+        with pytest.raises(NotAllowed):
+            change(acme, row, acting(acme, Role.EDITOR), rates=rates)
+    change(acme, row, acting(acme, Role.EDITOR), rates={"calls_at_once": 2, "tokens_per_minute": 9})
+    row = change(acme, row, acting(acme, Role.ADMIN), rates={"calls_at_once": 4})
+    assert row.rates == {"calls_at_once": 4}
+    assert change(acme, row, acting(acme, Role.ADMIN), rates={}).rates is None
+    with tenant_scope(acme.tenant):
+        owner = Membership.objects.get(user=acme.owner, tenant=acme.tenant)
+        with pytest.raises(NotAllowed):
+            members.set_member_rates(
+                tenant=acme.tenant,
+                membership_id=owner.pk,
+                rates={"calls_at_once": 1},
+                actor=acting(acme, Role.ADMIN),
+            )
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**9 + 1, 1.5, True, "7"])
+def test_rates_that_are_none(acme: Workspace, number: Any) -> None:
+    with pytest.raises(ServiceError) as caught:
+        create(acme, acting(acme, Role.OWNER), rates={"calls_at_once": number})
+    assert caught.value.field == "calls_at_once"
+
+
+def test_rates_are_passed_on(acme: Workspace) -> None:
+    rates = {"requests_per_minute": 5}
+    maker = acting_key(acme, scopes=list(Scope), rates=rates)
+    row, _text = create(acme, maker)
+    assert row.rates == rates
+    with pytest.raises(NotAllowed):
+        create(acme, maker, name="Faster", rates={"requests_per_minute": 6})
+    with tenant_scope(acme.tenant):
+        new, _text = app_keys.rotate_app_key(
+            tenant=acme.tenant,
+            app_key_id=row.pk,
+            actor=maker,
+            overlap=timedelta(0),
+        )
+    assert new.rates == rates
 
 
 def test_a_key_stays_within_the_one_that_made_it(acme: Workspace) -> None:
